@@ -1,0 +1,1 @@
+"""CSC-CTRL: image autoencoders of convolutional sparse coding layers."""

@@ -1,0 +1,75 @@
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.visualization import atom_grid
+from keras_csc.visualization import pixel_atoms
+from keras_csc.visualization import reconstruction_grid
+from keras_csc.visualization import save_png
+
+
+class PictureLog(keras.callbacks.Callback):
+    """Draws reconstructions and atoms, as files and for TensorBoard.
+
+    Args:
+        folder: where to write `pictures/` and `tensorboard/`.
+        images: images to reconstruct, `(n, height, width, channels)` in
+            [-1, 1].
+        every_steps: int, least number of steps between two drawings.
+    """
+
+    def __init__(self, folder, images, every_steps=1000):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.images = images
+        self.every_steps = every_steps
+
+    def on_train_begin(self, logs=None):
+        self._drawn_at = self.model.step
+        self._writer = tf.summary.create_file_writer(
+            str(self.folder / "tensorboard")
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.step - self._drawn_at >= self.every_steps:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        if self.model.step > self._drawn_at:
+            self._draw()
+        self._writer.close()
+
+    def _draw(self):
+        step = self._drawn_at = self.model.step
+        pictures = {
+            "reconstructions": draw_reconstructions(self.model, self.images)
+        }
+        pictures.update(draw_atoms(self.model))
+        with self._writer.as_default(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+                save_png(self.folder / "pictures" / f"{name}.png", picture)
+        self._writer.flush()
+
+
+def draw_reconstructions(model, images):
+    """Images with their reconstructions beneath, as an uint8 picture."""
+    reconstructions = np.asarray(model.reconstruct(images))
+    scale = max(1, 48 // images.shape[1])
+    return reconstruction_grid(images, reconstructions, scale=scale)
+
+
+def draw_atoms(model):
+    """Pictures of the atoms of every coding layer, seen in pixels.
+
+    Returns:
+        Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
+    """
+    kernels, pictures = [], {}
+    for number, layer in enumerate(model.encoder.coding_layers, start=1):
+        kernels.append(np.asarray(layer.kernel, dtype="float32"))
+        atoms = pixel_atoms(kernels, [2] * number)
+        pictures[f"atoms_{number}"] = atom_grid(atoms)
+    return pictures

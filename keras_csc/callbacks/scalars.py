@@ -1,0 +1,89 @@
+import json
+import pathlib
+import time
+
+import keras
+import tensorflow as tf
+
+from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.metrics import zero_fraction
+
+
+class ScalarLog(keras.callbacks.Callback):
+    """Logs scalars to TensorBoard and to a file of JSON lines.
+
+    At the end of every epoch (logging interval): the logs of the epoch,
+    images per second, the learning rates, and of every coding layer the share
+    of zero codes on some images (`zero_fraction/LAYER`) and `λmax`
+    (`operator_norm/LAYER`).
+
+    Args:
+        folder: where to write `log.jsonl` and `tensorboard/`.
+        images: a few images, `(n, height, width, channels)` in [-1, 1].
+        batch_size: int, images in a step.
+    """
+
+    def __init__(self, folder, images, batch_size):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.images = images
+        self.batch_size = batch_size
+
+    def on_train_begin(self, logs=None):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writer = tf.summary.create_file_writer(
+            str(self.folder / "tensorboard")
+        )
+        self._last = (time.monotonic(), self.model.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = self.model.step
+        scalars = {name: float(value) for name, value in (logs or {}).items()}
+        scalars.update(self._rates(step))
+        scalars.update(layer_scalars(self.model, self.images))
+        self.write(step, scalars)
+
+    def write(self, step, scalars):
+        """Appends a dict of numbers to the log, under a step."""
+        with open(self.folder / "log.jsonl", "a") as file:
+            record = {"step": step, "time": round(time.time(), 3), **scalars}
+            file.write(json.dumps(record) + "\n")
+        with self._writer.as_default(step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def _rates(self, step):
+        (then, last_step), now = self._last, time.monotonic()
+        self._last = (now, step)
+        rate = (step - last_step) * self.batch_size / max(now - then, 1e-9)
+        model = self.model
+        return {
+            "images_per_second": rate,
+            "encoder_learning_rate": _number(
+                model.encoder_optimizer.learning_rate
+            ),
+            "decoder_learning_rate": _number(
+                model.decoder_optimizer.learning_rate
+            ),
+        }
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+
+def layer_scalars(model, images):
+    """Share of zero codes and `λmax` of every coding layer of a model."""
+    scalars = {}
+    codes = model.encoder.stages(images).codes
+    for layer, code in zip(model.encoder.coding_layers, codes):
+        scalars[f"zero_fraction/{layer.name}"] = _number(zero_fraction(code))
+    for layer in (*model.encoder.coding_layers, model.encoder.head):
+        if isinstance(layer, ConvSparseCoding2D):
+            name = f"operator_norm/{layer.name}"
+            scalars[name] = _number(layer.operator_norm)
+    return scalars
+
+
+def _number(value):
+    return float(keras.ops.convert_to_numpy(value))

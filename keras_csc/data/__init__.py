@@ -1,0 +1,19 @@
+"""The input side: sources of images, and batches that resume exactly."""
+
+from keras_csc.data.errors import DataError
+from keras_csc.data.opening import open_dataset
+from keras_csc.data.pipeline import batches
+from keras_csc.data.pipeline import cached
+from keras_csc.data.pipeline import check_readable
+from keras_csc.data.pipeline import evaluation_batches
+from keras_csc.data.pipeline import load_arrays
+
+__all__ = [
+    "DataError",
+    "batches",
+    "cached",
+    "check_readable",
+    "evaluation_batches",
+    "load_arrays",
+    "open_dataset",
+]

@@ -1,0 +1,104 @@
+import tensorflow as tf
+
+from keras_csc.data.errors import DataError
+
+MAX_PADDING = 4
+
+
+def decode(encoded, channels):
+    """Decodes a JPEG, PNG, BMP or GIF file (its first frame).
+
+    Args:
+        encoded: scalar string tensor, the bytes of the file.
+        channels: 1 or 3; the decoder converts.
+
+    Returns:
+        uint8 tensor (height, width, channels) in [0, 255].
+    """
+    image = tf.io.decode_image(
+        encoded, channels=channels, expand_animations=False
+    )
+    image.set_shape((None, None, channels))
+    return image
+
+
+def normalize(images):
+    """Maps uint8 images in [0, 255] to float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def check_channels(name, stored, wanted):
+    """Raises `DataError` unless images can take the model's channels."""
+    if stored == wanted or (stored, wanted) == (1, 3):
+        return
+    raise DataError(
+        f"The images of {name} have {stored} channels, but image_shape asks "
+        f"for {wanted}: use a model with {stored} channels."
+    )
+
+
+def can_crop(stored_shape, image_shape):
+    """Whether `fit` leaves a choice of crop for images of `stored_shape`."""
+    (height, width), (rows, columns) = stored_shape[:2], image_shape[:2]
+    if None in (height, width):
+        return True
+    if _is_padded((rows - height, columns - width)):
+        return False
+    return height * columns != width * rows
+
+
+def _is_padded(growth):
+    return all(0 <= g <= MAX_PADDING for g in growth)
+
+
+def fit(image, image_shape, crop_seed=None):
+    """Brings an image to the shape that a model wants.
+
+    An image of the right size is untouched. One that is smaller by at most
+    4 pixels a side (28x28 digits for a 32x32 model) is padded with black, not
+    enlarged. Any other is resized (bilinear, antialiased) so that it just
+    covers the target, then cropped to it. Grayscale images are repeated over
+    the channels of a colour model.
+
+    Args:
+        image: uint8 tensor (height, width, channels).
+        image_shape: (height, width, channels) of the result.
+        crop_seed: `None` for the centre crop, or an int64 tensor (2,): the
+            crop's position is then uniform and a pure function of this seed.
+
+    Returns:
+        uint8 tensor of `image_shape`.
+    """
+    if image.shape[-1] == 1 and image_shape[-1] == 3:
+        image = tf.image.grayscale_to_rgb(image)
+    growth = tf.constant(image_shape[:2]) - tf.shape(image)[:2]
+    fitted = tf.cond(
+        tf.reduce_all((growth >= 0) & (growth <= MAX_PADDING)),
+        lambda: _pad(image, growth),
+        lambda: _cover(image, image_shape, crop_seed),
+    )
+    return tf.ensure_shape(fitted, image_shape)
+
+
+def _pad(image, growth):
+    before = growth // 2
+    margins = tf.stack([before, growth - before], axis=1)
+    return tf.pad(image, tf.concat([margins, [[0, 0]]], axis=0))
+
+
+def _cover(image, image_shape, crop_seed):
+    target = tf.constant(image_shape[:2])
+    size = tf.shape(image)[:2]
+    scale = tf.reduce_max(target / size)
+    size = tf.cast(tf.round(tf.cast(size, scale.dtype) * scale), tf.int32)
+    size = tf.maximum(size, target)
+    image = tf.image.resize(image, size, antialias=True)
+    room = size - target
+    if crop_seed is None:
+        offset = room // 2
+    else:
+        draws = tf.random.stateless_uniform([2], crop_seed)
+        offset = tf.cast(draws * tf.cast(room + 1, tf.float32), tf.int32)
+        offset = tf.minimum(offset, room)
+    image = tf.slice(image, tf.concat([offset, [0]], 0), image_shape)
+    return tf.saturate_cast(tf.round(image), tf.uint8)

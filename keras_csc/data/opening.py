@@ -1,0 +1,91 @@
+from keras_csc.data.embedded import open_digits
+from keras_csc.data.embedded import open_photographs
+from keras_csc.data.errors import DataError
+from keras_csc.data.folders import open_folder
+from keras_csc.data.tfds_builder import open_tfds
+
+SPLITS = ("train", "validation", "test")
+
+
+def open_dataset(
+    name,
+    split,
+    image_shape,
+    data_dir=None,
+    validation_fraction=0.05,
+    download=False,
+    random_crop=False,
+):
+    """Opens one split of a data set of images.
+
+    Images come as uint8 of `image_shape`: those of another size are resized to
+    cover it and cropped, or padded with black if at most 4 pixels smaller, as
+    `keras_csc.data.images.fit` does. Validation examples are the last
+    `validation_fraction` of the training examples, which no longer hold them.
+
+    - A TFDS name (`cifar10`, `lsun/bedroom`, `mnist:3.0.1`): prepared below
+      `data_dir`. `imagenet2012` is tested on its validation images and `stl10`
+      is trained on its unlabelled ones.
+    - `image_folder`: `data_dir/{train,test}/CLASS/*.jpg`,
+      `data_dir/CLASS/*.jpg` or, unlabelled, `data_dir/*.jpg`. Without a folder
+      `train`, 10% of the files, chosen by a hash of their path, are for tests.
+    - `digits` and `photographs`: inside scikit-learn and scikit-image.
+
+    Args:
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        image_shape: (height, width, channels) that the model wants, with 1 or
+            3 channels.
+        data_dir: folder of the data; for TFDS the default is TFDS's own.
+        validation_fraction: float in [0, 1).
+        download: whether TFDS may download and prepare a set that is not
+            there. Nothing else touches the network.
+        random_crop: whether the "train" split crops images at random positions
+            where their aspect leaves a choice. All else takes the centre.
+
+    Returns:
+        A source, for `batches`, `evaluation_batches`, `load_arrays`, `cached`.
+        It has `name`, `split`, `size`, `image_shape`, `num_classes` and
+        `class_names` (both `None` if unlabelled) and `epoch()`.
+
+    Raises:
+        DataError: if an argument is wrong or the data are missing or damaged.
+    """
+    _check_arguments(split, image_shape, validation_fraction)
+    image_shape = tuple(image_shape)
+    random_crop = random_crop and split == "train"
+    if name == "digits":
+        return open_digits(split, image_shape, validation_fraction)
+    if name == "photographs":
+        return open_photographs(split, image_shape, validation_fraction)
+    if name == "image_folder":
+        return open_folder(
+            split, image_shape, data_dir, validation_fraction, random_crop
+        )
+    return open_tfds(
+        name,
+        split,
+        image_shape,
+        data_dir,
+        validation_fraction,
+        download,
+        random_crop,
+    )
+
+
+def _check_arguments(split, image_shape, validation_fraction):
+    if split not in SPLITS:
+        raise DataError(
+            f"split must be one of {', '.join(SPLITS)}; received {split!r}."
+        )
+    sizes = tuple(image_shape)
+    if len(sizes) != 3 or min(sizes) < 1 or sizes[-1] not in (1, 3):
+        raise DataError(
+            "image_shape must be (height, width, channels) with 1 or 3 "
+            f"channels; received {sizes}."
+        )
+    if not 0 <= validation_fraction < 1:
+        raise DataError(
+            "validation_fraction must be in [0, 1); received "
+            f"{validation_fraction}."
+        )

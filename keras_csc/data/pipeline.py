@@ -1,0 +1,251 @@
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.data import images as image_ops
+from keras_csc.data.errors import DataError
+from keras_csc.data.progress import Progress
+from keras_csc.data.sources import FLIP
+from keras_csc.data.sources import ArraySource
+from keras_csc.data.sources import stateless_seed
+
+LOADING_BATCH = 256
+READ_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+)
+
+
+def batches(
+    source,
+    batch_size,
+    seed=0,
+    first_step=0,
+    horizontal_flip=False,
+    input_context=None,
+):
+    """Infinite dataset of training batches, a pure function of (seed, step).
+
+    An epoch is `source.size // batch_size` steps in an order drawn from
+    (seed, epoch); the examples of its incomplete last batch are left out. With
+    `first_step=k` the dataset yields what the dataset from step 0 yields from
+    its k-th batch on, bit for bit.
+
+    With an input context it yields, for
+    `strategy.distribute_datasets_from_function`, this pipeline's contiguous
+    part of each global batch, one batch for each of its replicas: the union is
+    the global batch whatever the number of replicas.
+
+    Args:
+        source: what `open_dataset` returns.
+        batch_size: global batch size, in [1, source.size].
+        seed: integer.
+        first_step: integer >= 0, the step to start from.
+        horizontal_flip: whether to mirror images with probability 1/2.
+        input_context: `tf.distribute.InputContext` or `None`.
+
+    Returns:
+        `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
+
+    Raises:
+        DataError: if `batch_size` is out of range or not divisible by the
+            number of replicas.
+    """
+    context = input_context or tf.distribute.InputContext()
+    replicas = context.num_replicas_in_sync
+    _check_batch_size(source, batch_size, replicas)
+    share = batch_size // replicas
+    pieces = replicas // context.num_input_pipelines
+    first_piece = context.input_pipeline_id * pieces
+    keys = _training_keys(source, batch_size, seed, first_step)
+    if pieces < replicas:
+        part = slice(first_piece * share, (first_piece + pieces) * share)
+        keys = _slice_batches(keys, batch_size, part)
+    dataset = source.read_batches(keys, share, drop_remainder=True)
+
+    def finish(count, example):
+        images, labels = example
+        if horizontal_flip:
+            step = first_step + count // pieces
+            piece = first_piece + count % pieces
+            mask = _draw_flips(seed, step, batch_size)
+            images = _flip(images, tf.reshape(mask, (replicas, share))[piece])
+        return image_ops.normalize(images), labels
+
+    return _finish(dataset.enumerate(), finish)
+
+
+def evaluation_batches(source, batch_size, limit=None):
+    """Every example once in the natural order; the last batch may be short.
+
+    Args:
+        source: what `open_dataset` returns.
+        batch_size: integer >= 1.
+        limit: number of examples to stop after, or `None` for all.
+
+    Returns:
+        Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
+
+    Raises:
+        DataError: if `batch_size` or `limit` is less than 1.
+    """
+    dataset = _natural_batches(source, batch_size, limit)
+    return _finish(dataset, lambda x, y: (image_ops.normalize(x), y))
+
+
+def load_arrays(source, limit=None):
+    """Reads a source into memory, in its natural order.
+
+    Args:
+        source: what `open_dataset` returns.
+        limit: number of examples to stop after, or `None` for all.
+
+    Returns:
+        Tuple of a uint8 array (n, height, width, channels) and an int32 array
+        (n,) of labels, -1 for unlabelled.
+
+    Raises:
+        DataError: if an example cannot be read; names the file.
+    """
+    dataset = _natural_batches(source, LOADING_BATCH, limit)
+    size = source.size if limit is None else min(limit, source.size)
+    images = np.empty((size, *source.image_shape), np.uint8)
+    labels = np.empty((size,), np.int32)
+    done = 0
+    for batch_images, batch_labels in _readable(source, dataset, size):
+        part = slice(done, done + len(batch_images))
+        images[part], labels[part] = batch_images, batch_labels
+        done = part.stop
+    return images, labels
+
+
+def check_readable(source):
+    """Reads and decodes every example once.
+
+    Raises:
+        DataError: naming the first file that cannot be read.
+    """
+    dataset = _natural_batches(source, LOADING_BATCH, None)
+    for _ in _readable(source, dataset, source.size):
+        pass
+
+
+def cached(source, limit_bytes):
+    """Holds a source in memory if it fits and its images do not change.
+
+    Args:
+        source: what `open_dataset` returns.
+        limit_bytes: bytes that the decoded images may take.
+
+    Returns:
+        A source with the same examples and natural order in memory, or
+        `source` itself if it crops at random, is already in memory, or takes
+        more than `limit_bytes`.
+
+    Raises:
+        DataError: if an example cannot be read; names the file.
+    """
+    size = source.size * int(np.prod(source.image_shape))
+    in_memory = isinstance(source, ArraySource)
+    if in_memory or source.random_crop or size > limit_bytes:
+        return source
+    images, labels = load_arrays(source)
+    return ArraySource(
+        source.name, source.split, images, labels, source.class_names
+    )
+
+
+def _check_batch_size(source, batch_size, replicas):
+    if not 1 <= batch_size <= source.size:
+        raise DataError(
+            f"batch_size must be in [1, {source.size}], the number of "
+            f"{source.split} examples of {source.name}; received {batch_size}."
+        )
+    if batch_size % replicas:
+        raise DataError(
+            f"batch_size must be divisible by the number of replicas "
+            f"({replicas}); received {batch_size}."
+        )
+
+
+def _training_keys(source, batch_size, seed, first_step):
+    first_epoch, offset = divmod(first_step, source.size // batch_size)
+    used = source.size - source.size % batch_size
+
+    def keys_of(epoch):
+        skip = tf.cast(epoch == first_epoch, tf.int64) * offset * batch_size
+        return source.keys(seed, epoch, skip).take(used - skip)
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(keys_of)
+
+
+def _slice_batches(keys, batch_size, part):
+    def slice_part(*batch):
+        return tuple(values[part] for values in batch)
+
+    return keys.batch(batch_size, drop_remainder=True).map(slice_part).unbatch()
+
+
+def _draw_flips(seed, step, batch_size):
+    draws = tf.random.stateless_uniform(
+        [batch_size], stateless_seed(seed, FLIP, step)
+    )
+    return draws < 0.5
+
+
+def _flip(images, mask):
+    # One gather is several times faster than tf.where on small images.
+    size = images.shape[0]
+    both = tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
+    return tf.gather(both, tf.range(size) + size * tf.cast(mask, tf.int32))
+
+
+def _natural_batches(source, batch_size, limit):
+    for name, value in (("batch_size", batch_size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise DataError(f"{name} must be at least 1; received {value}.")
+    keys = source.keys(None, 0, 0)
+    if limit is not None:
+        keys = keys.take(limit)
+    return source.read_batches(keys, batch_size)
+
+
+def _finish(dataset, function):
+    dataset = dataset.map(
+        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    # The default policy would give each worker other files and other orders.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _readable(source, dataset, size):
+    progress = Progress(f"{source.name} {source.split}", size)
+    done = 0
+    iterator = dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    try:
+        for images, labels in iterator:
+            done += len(images)
+            progress.update(done)
+            yield images, labels
+    except READ_ERRORS as error:
+        raise DataError(_describe_damage(source, done, error)) from error
+
+
+def _describe_damage(source, done, error):
+    index = done
+    try:
+        for key in source.keys(None, 0, done):
+            source.read(*key)
+            index += 1
+    except READ_ERRORS:
+        where = source.locate(index)
+        return (
+            f"The {source.split} split of {source.name} is damaged at {where}: "
+            f"{error.message.splitlines()[0]}; prepare or copy it again."
+        )
+    return f"Reading {source.name} failed once at {source.locate(done)}."

@@ -1,0 +1,175 @@
+import tensorflow as tf
+
+from keras_csc.data.errors import DataError
+
+ORDER, CROP, FLIP = range(3)
+
+
+def stateless_seed(seed, purpose, number):
+    """A seed for TensorFlow's stateless operations.
+
+    Args:
+        seed: integer or scalar integer tensor, the user's seed.
+        purpose: `ORDER`, `CROP` or `FLIP`: independent streams.
+        number: integer or scalar integer tensor, the count in the stream.
+
+    Returns:
+        int64 tensor (2,).
+    """
+    key = tf.stack([tf.cast(seed, tf.int64), purpose])
+    return tf.random.experimental.stateless_fold_in(
+        key, tf.cast(number, tf.int64)
+    )
+
+
+def split_examples(name, split, size, validation_fraction):
+    """Divides training examples: the last fraction is for validation.
+
+    Args:
+        name: name of the data set, for the message.
+        split: "train" or "validation".
+        size: number of examples to divide.
+        validation_fraction: float in [0, 1).
+
+    Returns:
+        slice of the examples of `split`.
+
+    Raises:
+        DataError: if no example is left for `split`.
+    """
+    boundary = size - round(size * validation_fraction)
+    part = slice(0, boundary) if split == "train" else slice(boundary, size)
+    if part.start == part.stop:
+        raise DataError(
+            f"No examples are left for split {split!r} of {name}: "
+            f"validation_fraction={validation_fraction} of {size} training "
+            "examples; choose another fraction in (0, 1)."
+        )
+    return part
+
+
+class Source:
+    """A finite set of examples whose order depends on (seed, epoch) only.
+
+    A subclass says what its cheap `keys` are (an index, an encoded record)
+    and how to `read` one; keys are shuffled, skipped and divided over the
+    replicas, and only those that are needed are read.
+
+    Args:
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        size: number of examples.
+        image_shape: (height, width, channels) of the images.
+        class_names: list of the names of the classes, `None` if unlabelled.
+        random_crop: whether the crop of an image changes from epoch to epoch.
+    """
+
+    def __init__(
+        self, name, split, size, image_shape, class_names, random_crop=False
+    ):
+        self.name = name
+        self.split = split
+        self.size = size
+        self.image_shape = tuple(image_shape)
+        self.class_names = class_names
+        self.num_classes = None if class_names is None else len(class_names)
+        self.random_crop = random_crop
+
+    def keys(self, seed, epoch, skip):
+        """Dataset of the keys of an epoch, in order, as tuples.
+
+        Args:
+            seed: integer or scalar tensor; `None` for the natural order.
+            epoch: integer or scalar int64 tensor.
+            skip: integer or scalar int64 tensor, number of keys to leave out.
+        """
+        keys = self.ordered_keys(seed, epoch, skip)
+        if seed is None or not self.random_crop:
+            return tf.data.Dataset.zip((keys,))
+        first = tf.cast(epoch, tf.int64) * self.size + tf.cast(skip, tf.int64)
+        return keys.enumerate(first).map(
+            lambda position, key: (key, stateless_seed(seed, CROP, position))
+        )
+
+    def ordered_keys(self, seed, epoch, skip):
+        raise NotImplementedError
+
+    def read(self, key, crop_seed=None):
+        """Reads one example: (uint8 image, int32 label)."""
+        raise NotImplementedError
+
+    def read_batches(self, keys, batch_size, drop_remainder=False):
+        """Reads the examples of a dataset of keys, in batches."""
+        examples = keys.map(
+            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return examples.batch(batch_size, drop_remainder=drop_remainder)
+
+    def epoch(self, seed, epoch=0, skip=0):
+        """Dataset of (uint8 image, int32 label) of one epoch.
+
+        Args:
+            seed: integer or scalar tensor; `None` for the natural order.
+            epoch: integer or scalar int64 tensor.
+            skip: integer or scalar int64 tensor, number of examples to skip.
+
+        Returns:
+            Finite `tf.data.Dataset`; unlabelled examples have the label -1.
+        """
+        return self.keys(seed, epoch, skip).map(
+            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+    def locate(self, index):
+        """Says where the example at `index` of the natural order is."""
+        return f"example {index}"
+
+
+class IndexedSource(Source):
+    """A source with random access: its keys are indices in [0, size)."""
+
+    def ordered_keys(self, seed, epoch, skip):
+        if seed is None:
+            return tf.data.Dataset.range(skip, self.size)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.size, dtype=tf.int64),
+            seed=stateless_seed(seed, ORDER, epoch),
+        )
+        return tf.data.Dataset.from_tensor_slices(order[skip:])
+
+
+def _hold(array):
+    # tf.constant would need memory for two copies while it makes one.
+    return tf.function(
+        lambda: tf.numpy_function(lambda: array, [], array.dtype),
+        autograph=False,
+    )()
+
+
+class ArraySource(IndexedSource):
+    """Examples in memory, gathered a batch at a time.
+
+    Args:
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        images: uint8 array (size, height, width, channels).
+        labels: int32 array (size,), -1 for unlabelled.
+        class_names: list of the names of the classes, `None` if unlabelled.
+    """
+
+    def __init__(self, name, split, images, labels, class_names):
+        super().__init__(
+            name, split, len(images), images.shape[1:], class_names
+        )
+        with tf.device("CPU:0"):
+            self.images = _hold(images)
+            self.labels = _hold(labels)
+
+    def read(self, key, crop_seed=None):
+        return tf.gather(self.images, key), tf.gather(self.labels, key)
+
+    def read_batches(self, keys, batch_size, drop_remainder=False):
+        batches = keys.batch(batch_size, drop_remainder=drop_remainder)
+        return batches.map(
+            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )

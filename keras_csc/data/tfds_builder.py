@@ -1,0 +1,159 @@
+import difflib
+import os
+import re
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_csc.data.errors import DataError
+from keras_csc.data.sources import split_examples
+from keras_csc.data.tfds_source import TFDSSource
+
+RECORD_FRAMING = 16
+
+# Where a set's stored splits are not what their names say: ImageNet's test
+# images have no labels, STL-10 is meant to be learned from its unlabelled ones.
+STORED_SPLITS = {
+    "imagenet2012": {"test": "validation"},
+    "stl10": {"train": "unlabelled"},
+}
+MANUAL_HINT = {
+    "imagenet2012": (
+        " (with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in its "
+        "downloads/manual)"
+    ),
+}
+
+
+def open_tfds(
+    name,
+    split,
+    image_shape,
+    data_dir,
+    validation_fraction,
+    download,
+    random_crop,
+):
+    """Opens a prepared TFDS set; see `open_dataset`."""
+    builder = _find_builder(name, data_dir)
+    if download and not builder.is_prepared():
+        _prepare(builder, name)
+    _check_prepared(builder, name)
+    info = _split_info(builder, name, split)
+    _check_files(name, info)
+    if split != "test":
+        part = split_examples(
+            name, split, info.num_examples, validation_fraction
+        )
+        info = builder.info.splits[f"{info.name}[{part.start}:{part.stop}]"]
+    return TFDSSource(builder, name, split, info, image_shape, random_crop)
+
+
+def _find_builder(name, data_dir):
+    if data_dir is not None:
+        data_dir = os.path.expanduser(data_dir)
+    if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", name):
+        raise _unknown_name(name)
+    try:
+        return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except tfds.core.DatasetNotFoundError as error:
+        raise _unknown_name(name) from error
+    except (AssertionError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"TFDS cannot open {name!r}: {reason}") from error
+
+
+def _unknown_name(name):
+    known = tfds.list_builders(with_community_datasets=False)
+    known = [*known, "digits", "photographs", "image_folder"]
+    stem = re.split("[/:]", name)[0]
+    close = difflib.get_close_matches(stem, known, n=3)
+    hint = "expected a TFDS name, image_folder, digits or photographs."
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    return DataError(f"Unknown data set {name!r}: {hint}")
+
+
+def _prepare(builder, name):
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"TFDS could not prepare {name} in {builder.data_path}: {reason}"
+        ) from error
+
+
+def _check_prepared(builder, name):
+    if builder.is_prepared():
+        return
+    stem = builder.name
+    root = str(builder.data_path).rpartition(f"/{stem}/")[0]
+    message = (
+        f"{name} is not prepared: nothing at {builder.data_path}. Prepare it "
+        f"with `tfds build {name} --data_dir={root}`"
+        f"{MANUAL_HINT.get(stem, '')}, or pass --download."
+    )
+    versions = tf.io.gfile.glob(
+        os.path.join(builder.data_path.parent, "*", "dataset_info.json")
+    )
+    if versions:
+        found = [os.path.basename(os.path.dirname(v)) for v in versions]
+        stem = name.partition(":")[0]
+        message += f" Or ask for a version that is there: {stem}:{found[-1]}."
+    raise DataError(message)
+
+
+def _split_info(builder, name, split):
+    stored = "train" if split == "validation" else split
+    if split == "test" and "test" not in builder.info.splits:
+        stored = "validation"
+    stored = STORED_SPLITS.get(builder.name, {}).get(stored, stored)
+    if stored not in builder.info.splits:
+        raise DataError(
+            f"{name} has no split {stored!r} to read its {split} examples "
+            f"from, only {sorted(builder.info.splits)}."
+        )
+    return builder.info.splits[stored]
+
+
+def _check_files(name, info):
+    sizes = []
+    for path in map(str, info.filepaths):
+        if not tf.io.gfile.exists(path):
+            raise DataError(
+                f"{name} is incomplete: {path} is missing; prepare or copy "
+                "it again."
+            )
+        if "tfrecord" not in os.path.basename(path):
+            raise DataError(
+                f"{name} is stored as {path}; expected TFRecord files: "
+                "prepare it with --file_format=tfrecord."
+            )
+        sizes.append(tf.io.gfile.stat(path).length)
+    expected = info.num_bytes + RECORD_FRAMING * info.num_examples
+    if info.num_bytes and sum(sizes) != expected:
+        _find_cut_file(name, info, sizes)
+
+
+def _find_cut_file(name, info, sizes):
+    for path, size, count in zip(
+        map(str, info.filepaths), sizes, info.shard_lengths, strict=True
+    ):
+        whole = _count_records(path, size)
+        if whole != count:
+            raise DataError(
+                f"{name} is damaged: {path} holds {whole} whole records, "
+                f"dataset_info.json says {count}; prepare or copy it again."
+            )
+
+
+def _count_records(path, size):
+    count, offset = 0, 0
+    with tf.io.gfile.GFile(path, "rb") as file:
+        while offset < size:
+            file.seek(offset)
+            length = int.from_bytes(file.read(8), "little")
+            offset += length + RECORD_FRAMING
+            count += offset <= size
+    return count

@@ -1,0 +1,119 @@
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_csc.data import images
+from keras_csc.data.errors import DataError
+from keras_csc.data.sources import ORDER
+from keras_csc.data.sources import Source
+from keras_csc.data.sources import stateless_seed
+
+SHUFFLE_BUFFER = 10_000
+CYCLE = 16
+
+
+class TFDSSource(Source):
+    """A prepared TensorFlow Datasets set, streamed from its record files.
+
+    The order of an epoch comes from the order of the files, their interleaving
+    and a shuffle buffer of 10,000 encoded records. Images are decoded after
+    that, in parallel. To start within an epoch, the encoded records before that
+    point are read, but not decoded.
+
+    Args:
+        builder: `tfds.core.DatasetBuilder` whose data are prepared.
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        info: `tfds.core.SplitInfo` of the examples.
+        image_shape: (height, width, channels) of the images.
+        random_crop: whether images that must be cropped are cropped at random.
+    """
+
+    def __init__(self, builder, name, split, info, image_shape, random_crop):
+        features = builder.info.features
+        if "image" not in features:
+            raise DataError(
+                f"{name} has no feature 'image', only {sorted(features)}: "
+                "choose a data set of images."
+            )
+        stored = features["image"].shape
+        images.check_channels(name, stored[-1], image_shape[-1])
+        labels = features["label"] if "label" in features else None
+        labelled = isinstance(labels, tfds.features.ClassLabel)
+        labelled = labelled and not info.name.startswith("unlabelled")
+        super().__init__(
+            name,
+            split,
+            info.num_examples,
+            image_shape,
+            list(labels.names) if labelled else None,
+            random_crop and images.can_crop(stored, image_shape),
+        )
+        used = ("image", "label") if labelled else ("image",)
+        self.features = tfds.features.FeaturesDict(
+            {key: features[key] for key in used}
+        )
+        self.instructions = info.file_instructions
+
+    def ordered_keys(self, seed, epoch, skip):
+        files = tf.constant([str(f.filename) for f in self.instructions])
+        skips = tf.constant([f.skip for f in self.instructions], tf.int64)
+        takes = tf.constant([f.take for f in self.instructions], tf.int64)
+        if seed is None:
+            slices = tf.data.Dataset.from_tensor_slices((files, skips, takes))
+            return slices.flat_map(_records).skip(skip)
+        seeds = stateless_seed(seed, ORDER, epoch)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(self.instructions)), seed=seeds
+        )
+        slices = tf.data.Dataset.from_tensor_slices(
+            tuple(tf.gather(part, order) for part in (files, skips, takes))
+        )
+        records = slices.interleave(
+            _records,
+            cycle_length=min(CYCLE, len(self.instructions)),
+            block_length=CYCLE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return _shuffle(records, min(SHUFFLE_BUFFER, self.size), seeds).skip(
+            skip
+        )
+
+    def read(self, key, crop_seed=None):
+        example = self.features.deserialize_example(
+            key, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        channels = self.features["image"].shape[-1]
+        image = images.decode(example["image"], channels)
+        label = tf.cast(example.get("label", -1), tf.int32)
+        return images.fit(image, self.image_shape, crop_seed), label
+
+    def locate(self, index):
+        for part in self.instructions:
+            if index < part.take:
+                return f"record {part.skip + index} of {part.filename}"
+            index -= part.take
+        return f"the end of {self.instructions[-1].filename}"
+
+
+def _records(file, skip, take):
+    return tf.data.TFRecordDataset(file).skip(skip).take(take)
+
+
+def _shuffle(records, buffer_size, seeds):
+    # Dataset.shuffle would mix in TensorFlow's global seed.
+    seeds = tf.random.stateless_uniform(
+        [2], seeds, minval=1, maxval=tf.int64.max, dtype=tf.int64
+    )
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(records),
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        output_types=[tf.string],
+        output_shapes=[[]],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(
+        shuffled, tf.TensorSpec([], tf.string)
+    )

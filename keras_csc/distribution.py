@@ -1,0 +1,32 @@
+"""Sums over the replicas of a `tf.distribute` strategy."""
+
+import keras
+
+
+def num_replicas():
+    """Number of replicas of the current strategy, 1 where there is none."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def replica_sum(tensors):
+    """Sums a nested structure of tensors over the replicas in sync.
+
+    One collective for the whole structure. Outside a replica of a strategy,
+    and on other backends than TensorFlow, it returns its argument. Its
+    gradient is the sum over replicas of the incoming gradients, so a loss
+    that all replicas compute from the sums is to be divided by their number.
+    """
+    if num_replicas() == 1:
+        return tensors
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        return tensors
+    flat = tf.nest.flatten(tensors)
+    sums = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
+    return tf.nest.pack_sequence_as(tensors, sums)

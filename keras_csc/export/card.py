@@ -1,0 +1,212 @@
+"""The card of an exported model: what it is, and how to use it."""
+
+import collections.abc
+import datetime
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export.signatures import is_sparse
+from keras_csc.models import presets
+
+PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
+
+MEANINGS = {
+    "image": "in [-1, 1]: `pixels / 127.5 - 1`",
+    "reconstruction": "the regenerated image, in [-1, 1]",
+    "features": "rows of norm 1",
+    "sparsity": "the weight λ ≥ 0 of the first stage, for every image",
+    "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
+    "image_bytes": "PNG or JPEG files of any size; base64 in TF Serving",
+    "reconstruction_bytes": "PNG files; base64 in TF Serving",
+}
+
+EXAMPLE = """\
+With TensorFlow alone, from the folder that holds `{name}/`:
+
+```python
+import tensorflow as tf
+
+model = tf.saved_model.load("{name}/{version}")
+images = tf.zeros((1, {height}, {width}, {channels}))  # in [-1, 1]
+features = model.signatures["encode"](image=images)["features"]
+outputs = model.signatures["serving_default"](image=images)
+reconstruction = outputs["reconstruction"]
+```
+
+With TensorFlow Serving:
+
+```shell
+docker run -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
+  -e MODEL_NAME={name} tensorflow/serving
+```
+"""
+
+BYTES_EXAMPLE = """
+```shell
+image() {{ base64 < "$1" | tr -d '\\n'; }}
+echo '{{"signature_name": "encode_bytes", "instances": [
+  {{"image_bytes": {{"b64": "'"$(image picture.png)"'"}}}}]}}' |
+  curl --data @- http://localhost:8501/v1/models/{name}:predict
+```
+"""
+
+LIMITS = """\
+- Images of the float signatures have exactly the size above; there is no
+  other check of their values.
+"""
+
+BYTES_LIMITS = """\
+- Files are prepared as `keras_csc.data` does for evaluation: resized to
+  cover {height}×{width} (bilinear, antialiased) and cropped to the centre;
+  those that are smaller by at most 4 pixels a side are padded with black.
+  They are converted to {colour}. The orientation in a JPEG's metadata is
+  ignored.
+- A file that can't be decoded fails the whole request.
+"""
+
+
+def model_card(model, name, version, signatures, sections):
+    """Text of a model's card, in Markdown.
+
+    Args:
+        model: the exported `ClosedLoopAutoencoder`.
+        name: its name.
+        version: int.
+        signatures: dict of the signatures of the loaded SavedModel.
+        sections: dict from titles to texts, lists, or dicts of facts.
+
+    Returns:
+        The text.
+    """
+    parts = [f"# {name}, version {version}", _introduction(model)]
+    parts += ["## Architecture", _table(_architecture(model))]
+    for title, content in sections.items():
+        title = title.replace("_", " ")
+        parts.append(f"## {title[:1].upper()}{title[1:]}")
+        parts.append(_content(content))
+    parts += ["## Signatures", _signature_table(signatures)]
+    parts += [_tensor_list(signatures), "## Use"]
+    parts += _usage(model, name, version, "encode_bytes" in signatures)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _introduction(model):
+    kind = "A convolutional autoencoder, the baseline of CSC-CTRL"
+    if is_sparse(model):
+        kind = (
+            "An autoencoder of images by convolutional sparse coding, with "
+            "the architecture of CSC-CTRL"
+        )
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    return (
+        f"{kind}. Exported by keras_csc on {today} with TensorFlow "
+        f"{tf.__version__} and Keras {keras.__version__}."
+    )
+
+
+def _architecture(model):
+    config = presets.model_config(model)
+    if not is_sparse(model):
+        config = {
+            key: value
+            for key, value in config.items()
+            if key not in (*PROGRAM, "tied")
+        }
+    return {
+        **config,
+        "encoder parameters": _parameters(model.encoder),
+        "decoder parameters": _parameters(model.decoder),
+        "dtype policy": model.encoder.dtype_policy.name,
+    }
+
+
+def _parameters(network):
+    weights = network.trainable_weights
+    return f"{sum(int(np.prod(w.shape)) for w in weights):,}"
+
+
+def _content(content):
+    if isinstance(content, collections.abc.Mapping):
+        return _table(content)
+    if isinstance(content, (list, tuple)):
+        return "\n".join(f"- {_text(item)}" for item in content)
+    return str(content)
+
+
+def _table(facts):
+    rows = [f"| {key} | {_text(value)} |" for key, value in _flat(facts)]
+    return "\n".join(["| | |", "|-|-|", *rows])
+
+
+def _flat(facts, prefix=""):
+    """Yields the entries of nested dicts; those that are None are unknown."""
+    for key, value in facts.items():
+        if isinstance(value, collections.abc.Mapping):
+            yield from _flat(value, f"{prefix}{key}: ")
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _text(value):
+    if isinstance(value, float):
+        value = f"{value:.6g}"
+    elif isinstance(value, (list, tuple)):
+        value = json.dumps(value)[1:-1].replace('"', "")
+    return " ".join(str(value).split()).replace("|", r"\|")
+
+
+def _signature_table(signatures):
+    rows = ["| Signature | Inputs | Outputs |", "|-|-|-|"]
+    for name in sorted(signatures, key=lambda name: (name[0] != "s", name)):
+        inputs, outputs = _specs(signatures[name])
+        columns = [
+            "<br>".join(
+                f"`{key}` {_shape(spec)} {spec.dtype.name}"
+                for key, spec in sorted(specs.items())
+            )
+            for specs in (inputs, outputs)
+        ]
+        rows.append(f"| `{name}` | {columns[0]} | {columns[1]} |")
+    return "\n".join(rows)
+
+
+def _specs(signature):
+    return signature.structured_input_signature[1], signature.structured_outputs
+
+
+def _shape(spec):
+    sizes = ["batch", *(str(size) for size in spec.shape[1:])]
+    return f"({', '.join(sizes)})"
+
+
+def _tensor_list(signatures):
+    names = set()
+    for signature in signatures.values():
+        names.update(*_specs(signature))
+    lines = [f"- `{n}`: {text}." for n, text in MEANINGS.items() if n in names]
+    if "codes_1" in names:
+        lines.append("- `codes_1`, ...: the sparse codes of every stage.")
+    return "\n".join(lines)
+
+
+def _usage(model, name, version, reads_files):
+    height, width, channels = model.encoder.image_shape
+    values = {
+        "name": name,
+        "version": version,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "colour": "grey" if channels == 1 else "RGB",
+    }
+    example, limits = EXAMPLE, LIMITS
+    if reads_files:
+        example, limits = example + BYTES_EXAMPLE, limits + BYTES_LIMITS
+    return [
+        example.format(**values),
+        "## Limits of the signatures",
+        limits.format(**values),
+    ]

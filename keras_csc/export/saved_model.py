@@ -1,0 +1,212 @@
+"""Writing a SavedModel version, complete or not at all."""
+
+import contextlib
+import fcntl
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export.card import model_card
+from keras_csc.export.signatures import signatures
+from keras_csc.export.warmup import write_warmup
+from keras_csc.models import ClosedLoopAutoencoder
+
+CARD_FILE = "card.md"
+INCOMPLETE = ".incomplete"
+LOCK = ".lock"
+
+
+def export_saved_model(
+    model, folder, version=None, card=None, warmup=True, tolerance=None
+):
+    """Writes an autoencoder as `folder/VERSION/`, a SavedModel to serve.
+
+    Its signatures are those of `keras_csc.export.signatures`; for loading it,
+    neither Keras nor this package is needed. Beside the graph and weights it
+    holds `card.md`, a description, and, where `tensorflow-serving-api` is
+    installed, warm-up requests for TensorFlow Serving. The version is written
+    under another name, loaded, compared with the model, and renamed: a server
+    that watches the folder never sees a part of it. Exports to the same folder
+    wait for each other.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        folder: folder of the model's versions; its name is the model's name.
+        version: int, at least 1, by default the next free number.
+        card: dict from section titles to what the card is to say there, a
+            text, a list of texts, or a dict of facts. The card says nothing
+            of data, training or quality but this.
+        warmup: bool, whether to write warm-up requests.
+        tolerance: as of `verify_saved_model`.
+
+    Returns:
+        `pathlib.Path` of the version's folder.
+
+    Raises:
+        ValueError: for another kind of model, a version that exists or is not
+            a positive int, a folder that is itself a SavedModel, or a
+            SavedModel that does not compute what the model does.
+        OSError: if the folder can't be written.
+
+    Example:
+
+    >>> path = export_saved_model(model, "saved_models/digits")
+    >>> loaded = tf.saved_model.load(path)
+    >>> loaded.signatures["encode"](image=images)["features"]
+    """
+    folder = pathlib.Path(folder).absolute()
+    _check(model, folder, version)
+    if not model.built:
+        model.build()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder), _temporary(folder) as temporary:
+        version = _free_version(folder, version)
+        _write_graph(model, temporary)
+        loaded = verify_saved_model(temporary, model, tolerance)
+        text = model_card(
+            model, folder.name, version, loaded.signatures, card or {}
+        )
+        (temporary / CARD_FILE).write_text(text, encoding="utf-8")
+        if warmup:
+            _write_warmup(model, temporary, folder.name)
+        return temporary.rename(folder / str(version))
+
+
+def verify_saved_model(path, model, tolerance=None):
+    """Compares a SavedModel with the model that it was made of.
+
+    Every signature of float inputs is called with a batch of random ones.
+
+    Args:
+        path: folder of the SavedModel.
+        model: `ClosedLoopAutoencoder`.
+        tolerance: float, the largest difference of an output that is taken
+            for rounding. By default `1e-4`, or `0.02` for a model that
+            does not compute in float32 or float64.
+
+    Returns:
+        The loaded SavedModel.
+
+    Raises:
+        ValueError: if they differ, or an output is not finite.
+    """
+    if tolerance is None:
+        exact = model.encoder.compute_dtype in ("float32", "float64")
+        tolerance = 1e-4 if exact else 0.02
+    loaded = tf.saved_model.load(str(path))
+    for name, (function, specs) in signatures(model).items():
+        if any(spec.dtype != tf.float32 for spec in specs):
+            continue
+        inputs = _random_inputs(specs, batch=3)
+        expected = function(**inputs)
+        received = loaded.signatures[name](**inputs)
+        for output, value in expected.items():
+            difference = np.max(np.abs(received[output] - value))
+            if not difference <= tolerance:
+                raise ValueError(
+                    f"`{output}` of the signature {name!r} of {str(path)!r} "
+                    "must be finite and what the model computes, up to "
+                    f"{tolerance}. The largest difference is {difference}. "
+                    "Check the model's weights, or pass another `tolerance`."
+                )
+    return loaded
+
+
+def _check(model, folder, version):
+    if not isinstance(model, ClosedLoopAutoencoder):
+        raise ValueError(
+            "`model` must be a ClosedLoopAutoencoder. Received: "
+            f"{type(model).__name__}"
+        )
+    if tf.distribute.has_strategy():
+        raise ValueError(
+            "A model must be exported outside of `strategy.scope()`, also if "
+            "it was made within."
+        )
+    if version is not None and (not isinstance(version, int) or version < 1):
+        raise ValueError(
+            f"`version` must be an int of at least 1. Received: {version!r}"
+        )
+    if (folder / "saved_model.pb").exists():
+        raise ValueError(
+            "`folder` must be the folder of a model's versions. Received: "
+            f"{str(folder)!r}, which is a version. Pass its parent."
+        )
+
+
+def _free_version(folder, version):
+    taken = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+    if version is None:
+        return max(taken, default=0) + 1
+    if version in taken:
+        raise ValueError(
+            f"Version {version} of {str(folder)!r} exists already. Remove it, "
+            "or leave `version` out for the next free one, "
+            f"{max(taken) + 1}."
+        )
+    return version
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """Holds the folder's lock; whoever dies lets go of it."""
+    with open(folder / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _temporary(folder):
+    """An empty folder for a version; what is left in it is removed."""
+    temporary = folder / INCOMPLETE
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_graph(model, folder):
+    """Writes the SavedModel with Keras's own archive.
+
+    `tf.saved_model.save` of a module that holds a Keras model makes one that
+    TensorFlow Serving can't load (tensorflow#72963). The archive finds the
+    weights in the functions; `track(model)` would trace the decoder on its
+    own, which a tied one does not allow.
+    """
+    archive = keras.export.ExportArchive()
+    for name, (function, specs) in signatures(model).items():
+        archive.add_endpoint(name, function, input_signature=specs)
+    archive.write_out(str(folder), verbose=False)
+
+
+def _write_warmup(model, folder, name):
+    requests = {
+        signature: _random_inputs(specs, batch=1)
+        for signature, (_, specs) in signatures(model).items()
+        if signature in ("serving_default", "encode")
+    }
+    if not write_warmup(folder, name, requests):
+        print(
+            "No warm-up requests for TensorFlow Serving: they need the "
+            "package tensorflow-serving-api."
+        )
+
+
+def _random_inputs(specs, batch):
+    """Dict of float32 arrays in the value range of every input."""
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for spec in specs:
+        shape = (batch, *spec.shape[1:])
+        values = rng.uniform(-1.0, 1.0, shape).astype("float32")
+        if spec.name == "features":
+            values /= np.linalg.norm(values, axis=-1, keepdims=True)
+        elif spec.name == "sparsity":
+            values = 0.1 * np.abs(values)
+        inputs[spec.name] = tf.constant(values)
+    return inputs

@@ -1,0 +1,127 @@
+"""The functions that a SavedModel of an autoencoder offers."""
+
+import tensorflow as tf
+
+from keras_csc.data import images as pictures
+from keras_csc.models import ConvEncoder
+
+DEFAULT = "serving_default"
+
+
+def is_sparse(model):
+    """Whether the model codes images sparsely; the baseline does not."""
+    return not isinstance(model.encoder, ConvEncoder)
+
+
+def signatures(model):
+    """Functions of an autoencoder to export.
+
+    A `ConvEncoder` has neither sparse codes nor a sparsity to denoise with,
+    and only images of 1 or 3 channels are read from PNG and JPEG files: the
+    signatures for these are left out of other models.
+
+    Args:
+        model: built `ClosedLoopAutoencoder`.
+
+    Returns:
+        Dict from the name of a signature to `(function, input_specs)`. The
+        function takes a batch of every input and returns a dict of outputs,
+        float32 whatever the model's dtype policy. No output has the name of
+        an input of the same signature: tf2onnx can't tell them apart.
+    """
+    found = _float_signatures(model)
+    if is_sparse(model):
+        found.update(_sparse_signatures(model))
+    if model.encoder.image_shape[-1] in (1, 3):
+        found.update(_bytes_signatures(model))
+    return found
+
+
+def _image_spec(model):
+    shape = (None, *model.encoder.image_shape)
+    return tf.TensorSpec(shape, tf.float32, name="image")
+
+
+def _float_signatures(model):
+    image = _image_spec(model)
+    features = tf.TensorSpec(
+        (None, model.encoder.feature_dim), tf.float32, name="features"
+    )
+
+    def reconstruct(image):
+        return {"reconstruction": _float(model.reconstruct(image))}
+
+    def encode(image):
+        return {"features": _float(model.encode(image))}
+
+    def decode(features):
+        return {"reconstruction": _float(model.decode(features))}
+
+    return {
+        DEFAULT: (reconstruct, [image]),
+        "encode": (encode, [image]),
+        "decode": (decode, [features]),
+    }
+
+
+def _sparse_signatures(model):
+    image = _image_spec(model)
+    sparsity = tf.TensorSpec((None,), tf.float32, name="sparsity")
+
+    def denoise(image, sparsity):
+        return {"denoised": _float(model.denoise(image, sparsity))}
+
+    def codes(image):
+        stages = model.encoder.stages(image).codes
+        return {
+            f"codes_{number}": _float(stage)
+            for number, stage in enumerate(stages, start=1)
+        }
+
+    return {"denoise": (denoise, [image, sparsity]), "codes": (codes, [image])}
+
+
+def _bytes_signatures(model):
+    """Signatures of files; names in `_bytes` are base64 in TF Serving."""
+    image_shape = model.encoder.image_shape
+    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+
+    def reconstruct_bytes(image_bytes):
+        images = model.reconstruct(_read(image_bytes, image_shape))
+        return {"reconstruction_bytes": _to_png(_float(images))}
+
+    def encode_bytes(image_bytes):
+        features = model.encode(_read(image_bytes, image_shape))
+        return {"features": _float(features)}
+
+    return {
+        "reconstruct_bytes": (reconstruct_bytes, [image_bytes]),
+        "encode_bytes": (encode_bytes, [image_bytes]),
+    }
+
+
+def _float(tensor):
+    return tf.cast(tensor, tf.float32)
+
+
+def _read(encoded, image_shape):
+    """Images in [-1, 1] of a batch of files, prepared as for training."""
+
+    def read(file):
+        image = pictures.decode(file, image_shape[-1])
+        return pictures.fit(image, image_shape)
+
+    images = tf.map_fn(
+        read, encoded, fn_output_signature=tf.TensorSpec(image_shape, tf.uint8)
+    )
+    return pictures.normalize(images)
+
+
+def _to_png(images):
+    """PNG files of images in [-1, 1]."""
+    pixels = tf.saturate_cast(tf.round((images + 1.0) * 127.5), tf.uint8)
+    return tf.map_fn(
+        tf.io.encode_png,
+        pixels,
+        fn_output_signature=tf.TensorSpec((), tf.string),
+    )

@@ -1,0 +1,240 @@
+import keras
+from keras import ops
+
+from keras_csc.layers.dictionary import add_dictionary
+from keras_csc.ops import analysis_size
+from keras_csc.ops import lasso_objective
+from keras_csc.ops import power_iteration
+from keras_csc.ops import sparse_code
+from keras_csc.ops import synthesis
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_choice
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class ConvSparseCoding2D(keras.layers.Layer):
+    """Convolutional sparse coding: the output solves a convex program.
+
+    `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
+
+    where `A z` is the transposed convolution of the codes `z` with the
+    layer's dictionary, one atom per filter. The layer unrolls `iterations`
+    steps of FISTA (or ISTA) from `z = 0`:
+
+    `z ← prox(y + η Aᵀ(x - A y))`,  `η = step_fraction / λmax(AᵀA)`.
+
+    `λmax` is tracked by a power iteration, one warm-started iteration for
+    every call in training, and stored with the weights: in inference the
+    layer is a pure function of its input.
+
+    Args:
+        filters: int, number of atoms.
+        kernel_size: int, height and width of the atoms.
+        strides: int.
+        padding: `"same"` or `"valid"`.
+        sparsity: float, `λ ≥ 0`, in the units of the input.
+        ridge: float, `μ ≥ 0`.
+        nonnegative: bool, whether codes are constrained to `z ≥ 0`.
+        iterations: int, at least 1.
+        algorithm: `"fista"` or `"ista"`; their first two steps are the same.
+        step_fraction: float in `(0, 1]`, the step size in units of `1/λmax`.
+        unit_norm: bool, whether every atom is kept at norm 1.
+        kernel_initializer: initialiser of the dictionary.
+
+    Call arguments:
+        images: tensor `(batch, height, width, channels)`.
+        sparsity: `λ` for this call, instead of the layer's: a number, or a
+            tensor `(batch,)` with one for every example.
+        training: bool, whether to update the estimate of `λmax`.
+
+    Input shape: `(batch, height, width, channels)`.
+    Output shape: `(batch, code_height, code_width, filters)`, sizes as of a
+    convolution.
+
+    References:
+        Dai et al., Closed-loop transcription via convolutional sparse coding,
+        CPAL 2024; Dai et al., Revisiting sparse convolutional model for
+        visual recognition, NeurIPS 2022, section 3.
+
+    Example:
+
+    >>> layer = keras_csc.layers.ConvSparseCoding2D(16, 4, strides=2)
+    >>> layer(np.zeros((1, 32, 32, 3))).shape
+    TensorShape([1, 16, 16, 16])
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="same",
+        sparsity=0.1,
+        ridge=0.0,
+        nonnegative=False,
+        iterations=2,
+        algorithm="fista",
+        step_fraction=0.9,
+        unit_norm=True,
+        kernel_initializer="random_normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_at_least(1, filters=filters, kernel_size=kernel_size)
+        check_at_least(1, strides=strides, iterations=iterations)
+        check_at_least(0, sparsity=sparsity, ridge=ridge)
+        check_choice(("same", "valid"), padding=padding)
+        check_choice(("fista", "ista"), algorithm=algorithm)
+        if not 0 < step_fraction <= 1:
+            raise ValueError(
+                f"`step_fraction` must be in (0, 1]. Received: {step_fraction}"
+            )
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+        self.sparsity = sparsity
+        self.ridge = ridge
+        self.nonnegative = nonnegative
+        self.iterations = iterations
+        self.algorithm = algorithm
+        self.step_fraction = step_fraction
+        self.unit_norm = unit_norm
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.input_spec = keras.InputSpec(ndim=4)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
+        self.kernel = add_dictionary(self, channels, self.filters)
+        size = [n or self._default_size() for n in input_shape[1:3]]
+        self.power_vector = self.add_weight(
+            (1, *size, channels),
+            keras.initializers.RandomNormal(seed=0),
+            name="power_vector",
+            trainable=False,
+            autocast=False,
+            aggregation="mean",
+        )
+        self.operator_norm = self.add_weight(
+            (),
+            "ones",
+            name="operator_norm",
+            trainable=False,
+            autocast=False,
+            aggregation="mean",
+        )
+        self.update_operator_norm(iterations=20)
+
+    def _default_size(self):
+        """Height of the power iteration's image where none is known."""
+        return 8 * self.strides + self.kernel_size
+
+    def update_operator_norm(self, iterations=1):
+        """Runs power iterations and stores `λmax(AᵀA)` and their vector."""
+        vector = ops.convert_to_tensor(self.power_vector)
+        eigenvalue, vector = power_iteration(
+            ops.cast(self.kernel, vector.dtype),
+            vector / ops.sqrt(ops.sum(ops.square(vector))),
+            self.strides,
+            self.padding,
+            iterations,
+        )
+        self.operator_norm.assign(eigenvalue)
+        self.power_vector.assign(vector)
+
+    @property
+    def step_size(self):
+        """`η`, in units of the objective's inverse curvature."""
+        return self.step_fraction / ops.convert_to_tensor(self.operator_norm)
+
+    def call(self, images, sparsity=None, training=None):
+        if training:
+            self.update_operator_norm()
+        return sparse_code(
+            images,
+            ops.convert_to_tensor(self.kernel),
+            self._sparsity(sparsity),
+            self.step_size,
+            ridge=self.ridge,
+            nonnegative=self.nonnegative,
+            strides=self.strides,
+            padding=self.padding,
+            iterations=self.iterations,
+            algorithm=self.algorithm,
+        )
+
+    def _sparsity(self, sparsity):
+        if sparsity is None:
+            return self.sparsity
+        sparsity = ops.convert_to_tensor(sparsity, dtype="float32")
+        if len(sparsity.shape) == 0:
+            return sparsity
+        return ops.reshape(sparsity, (-1, 1, 1, 1))
+
+    def synthesize(self, codes, image_size=None):
+        """Returns `A z`, images of the codes.
+
+        Args:
+            codes: tensor `(batch, code_height, code_width, filters)`.
+            image_size: `(height, width)`, by default that of
+                `ops.synthesis_size`.
+        """
+        return synthesis(
+            codes,
+            ops.cast(self.kernel, codes.dtype),
+            image_size,
+            self.strides,
+            self.padding,
+        )
+
+    def objective(self, images, codes, sparsity=None):
+        """Value of the layer's convex program at `codes`, per example.
+
+        Args:
+            images: tensor `(batch, height, width, channels)`.
+            codes: tensor `(batch, code_height, code_width, filters)`.
+            sparsity: as in `call`.
+
+        Returns:
+            Tensor `(batch,)`.
+        """
+        return lasso_objective(
+            images,
+            codes,
+            ops.cast(self.kernel, codes.dtype),
+            ops.cast(self._sparsity(sparsity), codes.dtype),
+            self.ridge,
+            self.strides,
+            self.padding,
+        )
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            analysis_size(n, self.kernel_size, self.strides, self.padding)
+            for n in input_shape[1:3]
+        ]
+        return (input_shape[0], *sizes, self.filters)
+
+    def compute_output_spec(self, images, sparsity=None, training=None):
+        shape = self.compute_output_shape(images.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "sparsity": self.sparsity,
+            "ridge": self.ridge,
+            "nonnegative": self.nonnegative,
+            "iterations": self.iterations,
+            "algorithm": self.algorithm,
+            "step_fraction": self.step_fraction,
+            "unit_norm": self.unit_norm,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+        }

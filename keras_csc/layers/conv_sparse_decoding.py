@@ -1,0 +1,118 @@
+import keras
+from keras import ops
+
+from keras_csc.layers.dictionary import add_dictionary
+from keras_csc.ops import synthesis
+from keras_csc.ops import synthesis_size
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_choice
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class ConvSparseDecoding2D(keras.layers.Layer):
+    """Convolutional sparse decoding: the generative model `x = A z`.
+
+    A transposed convolution of the codes with a dictionary of atoms, without
+    offset: the image is a sum of the atoms, each as strong as its code says.
+    With the kernel of a `ConvSparseCoding2D` layer it is that layer's exact
+    synthesis operator.
+
+    Args:
+        channels: int, channels of the images.
+        kernel_size: int, height and width of the atoms.
+        strides: int.
+        padding: `"same"` or `"valid"`.
+        unit_norm: bool, whether every atom is kept at norm 1.
+        tied: bool. A tied layer has no dictionary of its own: every call is
+            given the `kernel`.
+        kernel_initializer: initialiser of the dictionary.
+
+    Call arguments:
+        codes: tensor `(batch, code_height, code_width, filters)`.
+        image_size: `(height, width)` of the images, by default
+            `code_height · strides` for `"same"` and
+            `(code_height - 1) · strides + kernel_size` for `"valid"`.
+        kernel: `(k, k, channels, filters)`, for a tied layer.
+
+    Input shape: `(batch, code_height, code_width, filters)`.
+    Output shape: `(batch, height, width, channels)`.
+
+    Reference:
+        Dai et al., Closed-loop transcription via convolutional sparse coding,
+        CPAL 2024.
+
+    Example:
+
+    >>> layer = keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)
+    >>> layer(np.zeros((1, 16, 16, 16))).shape
+    TensorShape([1, 32, 32, 3])
+    """
+
+    def __init__(
+        self,
+        channels,
+        kernel_size,
+        strides=1,
+        padding="same",
+        unit_norm=True,
+        tied=False,
+        kernel_initializer="random_normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_at_least(1, channels=channels, kernel_size=kernel_size)
+        check_at_least(1, strides=strides)
+        check_choice(("same", "valid"), padding=padding)
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+        self.unit_norm = unit_norm
+        self.tied = tied
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.input_spec = keras.InputSpec(ndim=4)
+
+    def build(self, input_shape):
+        filters = input_shape[-1]
+        self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
+        self.kernel = None
+        if not self.tied:
+            self.kernel = add_dictionary(self, self.channels, filters)
+
+    def call(self, codes, image_size=None, kernel=None):
+        if self.tied == (kernel is None):
+            raise ValueError(
+                "`kernel` must be given to a tied layer, and only to a tied "
+                f"layer. Received: tied={self.tied}, kernel={kernel}"
+            )
+        if kernel is None:
+            kernel = ops.convert_to_tensor(self.kernel)
+        kernel = ops.cast(kernel, codes.dtype)
+        return synthesis(codes, kernel, image_size, self.strides, self.padding)
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            synthesis_size(n, self.kernel_size, self.strides, self.padding)
+            for n in input_shape[1:3]
+        ]
+        return (input_shape[0], *sizes, self.channels)
+
+    def compute_output_spec(self, codes, image_size=None, kernel=None):
+        shape = self.compute_output_shape(codes.shape)
+        if image_size is not None:
+            shape = (shape[0], *image_size, shape[-1])
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "unit_norm": self.unit_norm,
+            "tied": self.tied,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+        }

@@ -1,0 +1,45 @@
+"""Batch normalisation in one pass, by TensorFlow's fused operation."""
+
+
+def batch_normalization(inputs, gamma, beta, epsilon):
+    """Normalises with the statistics of the batch.
+
+    Args:
+        inputs: tensor `(batch, height, width, channels)`.
+        gamma: float32 tensor `(channels,)`.
+        beta: float32 tensor `(channels,)`.
+        epsilon: float.
+
+    Returns:
+        `(outputs, mean, variance)`. No gradient flows through the moments.
+    """
+    import tensorflow as tf
+
+    nothing = tf.zeros(0)
+    outputs, mean, variance = _fused(
+        inputs, gamma, beta, nothing, nothing, epsilon, is_training=True
+    )
+    # The operation returns the variance with Bessel's correction.
+    count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
+    return outputs, mean, variance * (count - 1) / count
+
+
+def scaled_normalization(inputs, gamma, beta, mean, variance, epsilon):
+    """Normalises with a given mean and variance."""
+    return _fused(
+        inputs, gamma, beta, mean, variance, epsilon, is_training=False
+    )[0]
+
+
+def _fused(inputs, gamma, beta, mean, variance, epsilon, is_training):
+    import tensorflow as tf
+
+    return tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=gamma,
+        offset=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=is_training,
+    )[:3]

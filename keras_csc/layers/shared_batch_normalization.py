@@ -1,0 +1,166 @@
+import keras
+from keras import ops
+
+from keras_csc.distribution import num_replicas
+from keras_csc.distribution import replica_sum
+from keras_csc.layers.fused_normalization import batch_normalization
+from keras_csc.layers.fused_normalization import scaled_normalization
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class SharedBatchNormalization(keras.layers.Layer):
+    """Batch normalisation whose statistics can be those of another batch.
+
+    `y = γ · (x - m) / √(v + ε) + β` over the last axis. In training, `m` and
+    `v` are the mean and variance of the batch, over all replicas, and update
+    moving averages; in inference they are the moving averages. A call with
+    `moments` uses those instead and updates nothing: so can regenerated
+    images be normalised with the statistics of the real ones, and a wrong
+    scale or offset of them remain visible in their features.
+
+    Args:
+        momentum: float in `[0, 1)`, of the moving averages.
+        epsilon: float, added to the variance.
+        center: bool, whether there is an offset `β`.
+        scale: bool, whether there is a scale `γ`.
+
+    Call arguments:
+        inputs: tensor `(batch, ..., channels)`.
+        training: bool.
+        moments: `(mean, variance)`, each of shape `(channels,)`, for instance
+            of `layer.normalize(other_inputs)`.
+
+    Input shape: `(batch, ..., channels)`. Output shape: the same.
+
+    Reference:
+        Ioffe & Szegedy, Batch normalization, ICML 2015; normalisation by the
+        statistics of a reference batch: Salimans et al., Improved techniques
+        for training GANs, NeurIPS 2016, section 3.4.
+    """
+
+    def __init__(
+        self, momentum=0.9, epsilon=1e-5, center=True, scale=True, **kwargs
+    ):
+        super().__init__(autocast=False, **kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                f"`momentum` must be in [0, 1). Received: {momentum}"
+            )
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        self.gamma = self.beta = None
+        if self.scale:
+            self.gamma = self.add_weight(
+                shape, "ones", name="gamma", autocast=False
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                shape, "zeros", name="beta", autocast=False
+            )
+        for name, initializer in (("mean", "zeros"), ("variance", "ones")):
+            weight = self.add_weight(
+                shape,
+                initializer,
+                name=f"moving_{name}",
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+            )
+            setattr(self, f"moving_{name}", weight)
+
+    def call(self, inputs, training=None, moments=None):
+        inputs = ops.cast(inputs, self.compute_dtype)
+        if moments is not None:
+            return self._scaled(inputs, *moments)
+        if not training:
+            return self._scaled(
+                inputs,
+                ops.convert_to_tensor(self.moving_mean),
+                ops.convert_to_tensor(self.moving_variance),
+            )
+        outputs, moments = self.normalize(inputs)
+        self.update(*moments)
+        return outputs
+
+    def normalize(self, inputs):
+        """Normalises with the statistics of the batch, without an update.
+
+        Returns:
+            `(outputs, (mean, variance))`; the moments are over all axes but
+            the last, and over all replicas, of shape `(channels,)`. No
+            gradient flows through the moments themselves.
+        """
+        if _can_fuse(inputs) and num_replicas() == 1:
+            outputs, mean, variance = batch_normalization(
+                inputs, *self._factors(), self.epsilon
+            )
+        else:
+            mean, variance = _moments(inputs)
+            outputs = self._scaled(inputs, mean, variance)
+        return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
+
+    def _scaled(self, inputs, mean, variance):
+        gamma, beta = self._factors()
+        if _can_fuse(inputs) and num_replicas() == 1:
+            return scaled_normalization(
+                inputs, gamma, beta, mean, variance, self.epsilon
+            )
+        scale = ops.rsqrt(variance + self.epsilon) * gamma
+        offset = beta - mean * scale
+        dtype = inputs.dtype
+        return inputs * ops.cast(scale, dtype) + ops.cast(offset, dtype)
+
+    def _factors(self):
+        """`(γ, β)`, with 1 and 0 for what there is not."""
+        like = ops.convert_to_tensor(self.moving_mean)
+        gamma = self.gamma if self.scale else ops.ones_like(like)
+        beta = self.beta if self.center else ops.zeros_like(like)
+        return ops.convert_to_tensor(gamma), ops.convert_to_tensor(beta)
+
+    def update(self, mean, variance):
+        """Moves the moving averages towards a batch's `moments`."""
+        for moving, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            value = ops.cast(value, moving.dtype)
+            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+        }
+
+
+def _moments(inputs):
+    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    inputs = ops.reshape(ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
+    count, total, squares = replica_sum(
+        (
+            ops.cast(ops.shape(inputs)[0], dtype),
+            ops.sum(inputs, 0),
+            ops.sum(ops.square(inputs), 0),
+        )
+    )
+    mean = total / count
+    return mean, ops.maximum(squares / count - ops.square(mean), 0.0)
+
+
+def _can_fuse(inputs):
+    return (
+        keras.backend.backend() == "tensorflow"
+        and len(inputs.shape) == 4
+        and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+    )

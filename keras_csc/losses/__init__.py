@@ -1,0 +1,3 @@
+"""The objectives of closed-loop transcription."""
+
+from keras_csc.losses.transcription import TranscriptionGame

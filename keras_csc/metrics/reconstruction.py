@@ -1,0 +1,151 @@
+"""How close reconstructions are to their images, in pixels.
+
+Nothing here is trained on: the transcription game compares features only.
+"""
+
+import keras
+import tensorflow as tf
+
+PSNR_CAP = 100.0
+SSIM_WINDOW = 11
+
+
+def peak_signal_to_noise_ratio(images, reconstructions):
+    """Peak signal-to-noise ratio of every image, in decibels.
+
+    `PSNR(x, x̂) = 10 log₁₀(2² / mean((x - clip(x̂, -1, 1))²))`, for images in
+    `[-1, 1]`, whose range is 2. It equals the PSNR of the same images in
+    `[0, 1]` or `[0, 255]`. Values are capped at 100 dB, which identical images
+    receive, so that the mean over a set stays finite. A reconstruction that
+    holds NaN has PSNR NaN.
+
+    Args:
+        images: Floats in `[-1, 1]`, shape `(batch, height, width, channels)`.
+        reconstructions: Floats of the same shape, clipped to `[-1, 1]`.
+
+    Returns:
+        A float32 tensor of shape `(batch,)`, at most 100.
+
+    Raises:
+        ValueError: If the inputs are not floats, not of rank 4 or differ in
+            shape.
+    """
+    images, reconstructions = _image_pair(images, reconstructions)
+    ratio = tf.image.psnr(images, reconstructions, max_val=2.0)
+    return tf.minimum(ratio, PSNR_CAP)
+
+
+def structural_similarity(images, reconstructions):
+    """Structural similarity (SSIM) of every image.
+
+    `SSIM(x, x̂) = (2μμ̂ + c₁)(2σ_xx̂ + c₂) / ((μ² + μ̂² + c₁)(σ² + σ̂² + c₂))`,
+    averaged over channels and all 11x11 Gaussian windows (standard deviation
+    1.5) that lie within the image, with `c₁ = 0.01²`, `c₂ = 0.03²`. SSIM is
+    defined on intensities, so images are first brought from `[-1, 1]` to
+    `[0, 1]`; this gives the usual figure of 8-bit images.
+
+    Args:
+        images: Floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
+            height and width at least 11.
+        reconstructions: Floats of the same shape, clipped to `[-1, 1]`.
+
+    Returns:
+        A float32 tensor of shape `(batch,)` in `[-1, 1]`; 1 if identical.
+
+    Raises:
+        ValueError: If the inputs are not floats, not of rank 4, differ in
+            shape or are smaller than the window.
+
+    Reference:
+        - [Wang et al., 2004, section III](
+          https://doi.org/10.1109/TIP.2003.819861)
+    """
+    images, reconstructions = _image_pair(images, reconstructions)
+    if any(s is not None and s < SSIM_WINDOW for s in images.shape[1:3]):
+        raise ValueError(
+            "`images` should have height and width of at least "
+            f"{SSIM_WINDOW}, the SSIM window. Received: "
+            f"images.shape={images.shape}"
+        )
+    return tf.image.ssim(
+        (images + 1.0) / 2.0,
+        (reconstructions + 1.0) / 2.0,
+        max_val=1.0,
+        filter_size=SSIM_WINDOW,
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class PeakSignalToNoiseRatio(keras.metrics.MeanMetricWrapper):
+    """Mean over images of `peak_signal_to_noise_ratio`, in decibels.
+
+    Args:
+        name: String. Defaults to `"psnr"`.
+        dtype: The dtype of the result. Defaults to the Keras float type.
+
+    Example:
+
+    >>> metric = PeakSignalToNoiseRatio()
+    >>> metric.update_state(images, autoencoder(images))
+    >>> metric.result()
+    """
+
+    def __init__(self, name="psnr", dtype=None):
+        super().__init__(peak_signal_to_noise_ratio, name=name, dtype=dtype)
+        self._direction = "up"
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
+    """Mean over images of `structural_similarity`.
+
+    Args:
+        name: String. Defaults to `"ssim"`.
+        dtype: The dtype of the result. Defaults to the Keras float type.
+
+    Example:
+
+    >>> metric = StructuralSimilarity()
+    >>> metric.update_state(images, autoencoder(images))
+    >>> metric.result()
+    """
+
+    def __init__(self, name="ssim", dtype=None):
+        super().__init__(structural_similarity, name=name, dtype=dtype)
+        self._direction = "up"
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _image_pair(images, reconstructions):
+    images = tf.convert_to_tensor(images)
+    reconstructions = tf.convert_to_tensor(reconstructions)
+    for name, value in (
+        ("images", images),
+        ("reconstructions", reconstructions),
+    ):
+        if not value.dtype.is_floating:
+            raise ValueError(
+                f"`{name}` should be floats in [-1, 1]. "
+                f"Received: dtype={value.dtype.name}"
+            )
+        if value.shape.rank not in (None, 4):
+            raise ValueError(
+                f"`{name}` should have shape (batch, height, width, "
+                f"channels). Received: shape={value.shape}"
+            )
+    if not images.shape.is_compatible_with(reconstructions.shape):
+        raise ValueError(
+            "`images` and `reconstructions` should have the same shape. "
+            f"Received: images.shape={images.shape}, "
+            f"reconstructions.shape={reconstructions.shape}"
+        )
+    reconstructions = tf.cast(reconstructions, "float32")
+    return (
+        tf.cast(images, "float32"),
+        tf.clip_by_value(reconstructions, -1.0, 1.0),
+    )

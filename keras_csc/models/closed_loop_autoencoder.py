@@ -1,0 +1,324 @@
+import contextlib
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_csc.losses import TranscriptionGame
+from keras_csc.losses.transcription import TERM_NAMES
+from keras_csc.metrics import PeakSignalToNoiseRatio
+from keras_csc.metrics import StructuralSimilarity
+from keras_csc.models import presets
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_choice
+
+GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class ClosedLoopAutoencoder(keras.Model):
+    """Image autoencoder trained by closed-loop transcription (CTRL).
+
+    The encoder `f` and the decoder `g` play a game over the features
+    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations; see
+    `TranscriptionGame`. `fit` takes batches of images, or of `(images,
+    labels)`, and runs on one device or under a `tf.distribute` strategy: the
+    rate reduction is that of the global batch.
+
+    Args:
+        encoder: `Encoder`, from images to features on the unit sphere.
+        decoder: `Decoder`, from features to images.
+
+    Call arguments:
+        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        training: bool.
+
+    Output shape: that of the images; float32 in [-1, 1].
+
+    References:
+        Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
+        rate reduction, Entropy 2022; Dai et al., Closed-loop transcription
+        via convolutional sparse coding, CPAL 2024.
+
+    Example:
+
+    >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset("digits")
+    >>> model.compile(game=keras_csc.losses.TranscriptionGame())
+    >>> model.fit(images, batch_size=256)
+    >>> features = model.encode(images)
+    """
+
+    def __init__(self, encoder, decoder, **kwargs):
+        super().__init__(**kwargs)
+        if encoder.image_shape != decoder.image_shape:
+            raise ValueError(
+                "`encoder` and `decoder` must have the same `image_shape`. "
+                f"Received: {encoder.image_shape} and {decoder.image_shape}"
+            )
+        if encoder.feature_dim != decoder.feature_dim:
+            raise ValueError(
+                "`encoder` and `decoder` must have the same `feature_dim`. "
+                f"Received: {encoder.feature_dim} and {decoder.feature_dim}"
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.term_metrics = [
+            keras.metrics.Mean(name=name)
+            for name in (*TERM_NAMES, *GRADIENT_NORMS)
+        ]
+        self.test_metrics = [
+            PeakSignalToNoiseRatio(name="psnr"),
+            StructuralSimilarity(name="ssim"),
+            keras.metrics.Mean(name="cosine"),
+        ]
+
+    @property
+    def step(self):
+        """Number of training steps taken: one update of the decoder each."""
+        return int(self.decoder_optimizer.iterations.numpy())
+
+    def build(self, input_shape=None):
+        self.encoder.build((None, *self.encoder.image_shape))
+        self.decoder.build((None, self.encoder.feature_dim))
+        self.built = True
+
+    def build_from_config(self, config):
+        self.build()
+
+    def call(self, images, training=None):
+        return self.reconstruct(images, training=training)
+
+    def encode(self, images, training=None):
+        """Features `z = f(x)`, `(batch, feature_dim)` rows of unit norm."""
+        return self.encoder(images, training=training)
+
+    def decode(self, features, training=None):
+        """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1]."""
+        return self.decoder(
+            features, training=training, kernels=self._tied_kernels()
+        )
+
+    def reconstruct(self, images, training=None):
+        """Images `g(f(x))`."""
+        return self.decode(self.encode(images, training), training)
+
+    def denoise(self, images, sparsity):
+        """Reconstructs images with another sparsity `λ` of the first stage.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            sparsity: number, or tensor `(batch,)`, `≥ 0`.
+        """
+        features = self.encoder.stages(images, sparsity=sparsity).features
+        return self.decode(features)
+
+    def _tied_kernels(self):
+        if not self.decoder.tied:
+            return None
+        layers = (*self.encoder.coding_layers, self.encoder.head)
+        return [ops.convert_to_tensor(layer.kernel) for layer in layers]
+
+    def compile(
+        self,
+        encoder_optimizer="adam",
+        decoder_optimizer="adam",
+        game=None,
+        update="simultaneous",
+        encoder_steps=1,
+        **kwargs,
+    ):
+        """Configures the game.
+
+        Args:
+            encoder_optimizer: optimizer of the encoder.
+            decoder_optimizer: another one, of the decoder.
+            game: `TranscriptionGame`, by default CTRL-Binary as published.
+            update: `"simultaneous"`: one pass through the loop gives the
+                gradients of both players; or `"alternating"`, the published
+                order: `encoder_steps` steps of the encoder on the batch, then
+                one of the decoder against the new encoder.
+            encoder_steps: int, for alternating updates.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
+        """
+        check_choice(("simultaneous", "alternating"), update=update)
+        check_at_least(1, encoder_steps=encoder_steps)
+        if encoder_steps > 1 and update == "simultaneous":
+            raise ValueError(
+                "`encoder_steps` must be 1 with update='simultaneous'. "
+                f"Received: {encoder_steps}"
+            )
+        if not self.built:
+            self.build()
+        self.encoder_optimizer = keras.optimizers.get(encoder_optimizer)
+        self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
+        self.encoder_optimizer.build(self.encoder.trainable_variables)
+        self.decoder_optimizer.build(self.decoder.trainable_variables)
+        super().compile(optimizer=self.encoder_optimizer, loss=None, **kwargs)
+        self.game = game or TranscriptionGame()
+        self.update = update
+        self.encoder_steps = encoder_steps
+
+    @property
+    def train_metrics(self):
+        """The metrics of the current game: its terms and gradient norms."""
+        names = (*self.game.term_names, *GRADIENT_NORMS)
+        return [m for m in self.term_metrics if m.name in names]
+
+    @property
+    def metrics(self):
+        return [*self.term_metrics, *self.test_metrics]
+
+    def train_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.update == "simultaneous":
+            for_encoder, for_decoder, terms = self._play(images, labels)
+            self._apply_to_encoder(for_encoder)
+        else:
+            for _ in range(self.encoder_steps):
+                for_encoder, _, _ = self._play(images, labels)
+                self._apply_to_encoder(for_encoder)
+            _, for_decoder, terms = self._play(images, labels)
+        self.decoder_optimizer.apply(
+            for_decoder, self.decoder.trainable_variables
+        )
+        terms["encoder_gradient_norm"] = tf.linalg.global_norm(for_encoder)
+        terms["decoder_gradient_norm"] = tf.linalg.global_norm(for_decoder)
+        for metric in self.train_metrics:
+            metric.update_state(terms[metric.name])
+        return {m.name: m.result() for m in self.train_metrics}
+
+    def _apply_to_encoder(self, gradients):
+        self.encoder_optimizer.apply(
+            gradients, self.encoder.trainable_variables
+        )
+
+    def _play(self, images, labels):
+        """One pass through the loop.
+
+        Returns:
+            `(encoder_gradients, decoder_gradients, terms)`: this replica's
+            part of the gradients of what each player descends, and the
+            scalars of the game. The features enter the decoder, and the
+            regenerated images the encoder, as constants: each player's
+            gradient leaves the other one out.
+        """
+        game = self.game
+        with tf.GradientTape(persistent=True) as tape:
+            real = self.encoder.stages(images, training=True)
+            features = tf.stop_gradient(real.features)
+            tape.watch(features)
+            regenerated = self.decode(features, training=True)
+            seen = tf.stop_gradient(regenerated)
+            tape.watch(seen)
+            again = self.encoder.stages(
+                seen,
+                training=True,
+                moments=real.moments if game.shared_statistics else None,
+            )
+            encoder_loss, decoder_loss, terms = game.losses(real, again, labels)
+        self.encoder.update_statistics(real.moments)
+        seen_gradient = tape.gradient(decoder_loss, seen)
+        decoder_gradients, feature_gradient = tape.gradient(
+            regenerated,
+            (self.decoder.trainable_variables, features),
+            seen_gradient,
+        )
+        targets, upstream = [encoder_loss], [tf.ones_like(encoder_loss)]
+        if game.cooperation:
+            targets.append(real.features)
+            upstream.append(feature_gradient)
+        encoder_gradients = tape.gradient(
+            targets, self.encoder.trainable_variables, upstream
+        )
+        return encoder_gradients, decoder_gradients, terms
+
+    def test_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        features = self.encode(images)
+        reconstructions = self.decode(features)
+        again = self.encode(reconstructions)
+        psnr, ssim, cosine = self.test_metrics
+        psnr.update_state(images, reconstructions)
+        ssim.update_state(images, reconstructions)
+        cosine.update_state(ops.sum(features * again, -1))
+        return {m.name: m.result() for m in self.test_metrics}
+
+    @contextlib.contextmanager
+    def averaged_weights(self):
+        """Within the context, weights are their exponential moving averages.
+
+        Those that the optimizers keep (`use_ema=True`); without it, nothing
+        changes.
+        """
+        pairs = [
+            (self.encoder_optimizer, self.encoder.trainable_variables),
+            (self.decoder_optimizer, self.decoder.trainable_variables),
+        ]
+        pairs = [(optimizer, v) for optimizer, v in pairs if optimizer.use_ema]
+        saved = [[v.numpy() for v in variables] for _, variables in pairs]
+        for optimizer, variables in pairs:
+            optimizer.finalize_variable_values(variables)
+        try:
+            yield self
+        finally:
+            for (_, variables), values in zip(pairs, saved):
+                for variable, value in zip(variables, values):
+                    variable.assign(value)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for player in ("encoder", "decoder"):
+            config[player] = keras.saving.deserialize_keras_object(
+                config[player]
+            )
+        return cls(**config)
+
+    def get_compile_config(self):
+        config = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in ("encoder_optimizer", "decoder_optimizer", "game")
+        }
+        return {
+            **config,
+            "update": self.update,
+            "encoder_steps": self.encoder_steps,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(
+            **{
+                name: keras.saving.deserialize_keras_object(value)
+                for name, value in config.items()
+            }
+        )
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **overrides):
+        """Makes an autoencoder from a preset's name or a folder.
+
+        Args:
+            preset: name of a preset (`keras_csc.models.presets.names()`), for
+                a model without trained weights, or a folder that
+                `save_to_preset` wrote.
+            load_weights: bool, whether to load a folder's weights.
+            **overrides: arguments of the preset to replace: `image_shape`,
+                `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
+                `sparsity`, `iterations`, `tied`, ...
+
+        Raises:
+            ValueError: for an unknown preset or argument, or a folder that
+                is not complete.
+        """
+        return presets.load(cls, preset, load_weights, **overrides)
+
+    def save_to_preset(self, folder):
+        """Writes configuration and weights to a folder for `from_preset`."""
+        presets.save(self, folder)

@@ -1,0 +1,145 @@
+import keras
+from keras import ops
+
+from keras_csc.layers import ConvSparseDecoding2D
+from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.encoder import final_size
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class Decoder(keras.Model):
+    """Stack of convolutional sparse decoding layers, from features to images.
+
+    The mirror of `Encoder`: the features are the code of the first layer;
+    what every layer synthesises is normalised over the batch and made
+    non-negative, and is the sparse code of the next; the last layer's image is
+    limited to [-1, 1] by `tanh`.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        filters: ints, the number of atoms of the encoder's stages, from the
+            image upwards.
+        feature_dim: int, `d`.
+        kernel_size: int, height and width of the atoms.
+        tied: bool. A tied decoder has no dictionaries of its own: every call
+            is given the encoder's.
+
+    Call arguments:
+        features: tensor `(batch, feature_dim)`, rows of unit norm.
+        training: bool.
+        kernels: list of dictionaries, from the image upwards, for a tied
+            decoder: those of the encoder's stages and its head.
+
+    Output shape: `(batch, height, width, channels)`, float32 in [-1, 1].
+
+    Reference:
+        Dai et al., Closed-loop transcription via convolutional sparse coding,
+        CPAL 2024.
+    """
+
+    def __init__(
+        self,
+        image_shape=(32, 32, 3),
+        filters=(64, 128, 256),
+        feature_dim=128,
+        kernel_size=4,
+        tied=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.filters = tuple(filters)
+        self.feature_dim = feature_dim
+        self.kernel_size = kernel_size
+        self.tied = tied
+        self.code_size = final_size(self.image_shape, len(self.filters))
+        widths = (self.image_shape[-1], *self.filters)
+        self.decoding_layers = [
+            self._decoding_layer(
+                widths[-1], self.code_size, "head", padding="valid"
+            )
+        ] + [
+            self._decoding_layer(
+                widths[number - 1], kernel_size, f"stage_{number}", strides=2
+            )
+            for number in range(len(self.filters), 0, -1)
+        ]
+        self.normalizations = [
+            SharedBatchNormalization(
+                dtype=self.dtype_policy, name=f"normalization_{number}"
+            )
+            for number in range(len(self.filters), 0, -1)
+        ]
+
+    def _decoding_layer(self, channels, kernel_size, name, **arguments):
+        return ConvSparseDecoding2D(
+            channels,
+            kernel_size,
+            tied=self.tied,
+            dtype=self.dtype_policy,
+            name=name,
+            **arguments,
+        )
+
+    def build(self, input_shape):
+        shape = (None, 1, 1, self.feature_dim)
+        for number, layer in enumerate(self.decoding_layers):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+            if number < len(self.normalizations):
+                self.normalizations[number].build(shape)
+        self.built = True
+
+    def call(self, features, training=None, kernels=None):
+        signal = ops.reshape(features, (-1, 1, 1, self.feature_dim))
+        kernels = list(kernels or [None] * len(self.decoding_layers))
+        signal = self._decode(0, signal, kernels[-1])
+        for number, normalization in enumerate(self.normalizations):
+            signal = ops.relu(normalization(signal, training=training))
+            signal = self._decode(number + 1, signal, kernels[-2 - number])
+        return ops.tanh(ops.cast(signal, "float32"))
+
+    def _decode(self, number, signal, kernel):
+        return self.decoding_layers[number](signal, kernel=kernel)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.image_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "filters": self.filters,
+            "feature_dim": self.feature_dim,
+            "kernel_size": self.kernel_size,
+            "tied": self.tied,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class ConvDecoder(Decoder):
+    """The generic deconvolutional decoder of the same widths: the baseline.
+
+    Transposed convolutions with offset and free weights, batch normalisation
+    and ReLU, as in DCGAN. Takes the arguments of `Decoder`, except that it
+    can't be tied.
+    """
+
+    def __init__(self, *args, tied=False, **kwargs):
+        if tied:
+            raise ValueError("`tied` must be False for a ConvDecoder.")
+        super().__init__(*args, **kwargs)
+
+    def _decoding_layer(self, channels, kernel_size, name, **arguments):
+        return keras.layers.Conv2DTranspose(
+            channels,
+            kernel_size,
+            strides=arguments.get("strides", 1),
+            padding=arguments.get("padding", "same"),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _decode(self, number, signal, kernel):
+        return self.decoding_layers[number](signal)

@@ -1,0 +1,263 @@
+import collections
+
+import keras
+from keras import ops
+
+from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.layers import SharedBatchNormalization
+from keras_csc.validation import check_at_least
+
+EncoderOutput = collections.namedtuple(
+    "EncoderOutput", ["features", "codes", "moments"]
+)
+EncoderOutput.__doc__ = """Features, and what came before them.
+
+features: tensor `(batch, feature_dim)`, float32 rows of unit norm.
+codes: list of tensors, the sparse codes of every stage.
+moments: list of `(mean, variance)`, the batch statistics that normalised
+    every stage, or `None` in inference.
+"""
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class Encoder(keras.Model):
+    """Stack of convolutional sparse coding layers with features on the sphere.
+
+    Every stage is a `ConvSparseCoding2D` of stride 2, whose output solves a
+    sparse coding program, and a batch normalisation of its codes. The last
+    layer codes all that is left of the image at once, without sparsity, to
+    `feature_dim` numbers, which are scaled to unit norm.
+
+    Args:
+        image_shape: `(height, width, channels)`; height and width divisible
+            by `2 ** len(filters)`.
+        filters: ints, the number of atoms of every stage.
+        feature_dim: int, `d`.
+        kernel_size: int, height and width of the atoms.
+        sparsity: float, `λ` of every stage.
+        ridge: float, `μ` of every layer.
+        nonnegative: bool, whether the codes of the stages are `≥ 0`.
+        iterations: int, solver steps of every layer.
+        algorithm: `"fista"` or `"ista"`.
+
+    Call arguments:
+        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        training: bool.
+
+    Output shape: `(batch, feature_dim)`, float32 rows of unit norm.
+
+    Reference:
+        Dai et al., Closed-loop transcription via convolutional sparse coding,
+        CPAL 2024; widths of the DCGAN encoder in Dai et al., CTRL, Entropy
+        2022, appendix A.
+    """
+
+    def __init__(
+        self,
+        image_shape=(32, 32, 3),
+        filters=(64, 128, 256),
+        feature_dim=128,
+        kernel_size=4,
+        sparsity=0.05,
+        ridge=0.0,
+        nonnegative=False,
+        iterations=2,
+        algorithm="fista",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_at_least(1, feature_dim=feature_dim)
+        self.image_shape = tuple(image_shape)
+        self.filters = tuple(filters)
+        self.feature_dim = feature_dim
+        self.kernel_size = kernel_size
+        self.sparsity = sparsity
+        self.ridge = ridge
+        self.nonnegative = nonnegative
+        self.iterations = iterations
+        self.algorithm = algorithm
+        self.code_size = final_size(self.image_shape, len(self.filters))
+        self.coding_layers = [
+            self._stage(width, f"stage_{number}")
+            for number, width in enumerate(self.filters, start=1)
+        ]
+        self.normalizations = [
+            SharedBatchNormalization(
+                dtype=self.dtype_policy, name=f"normalization_{number}"
+            )
+            for number in range(1, len(self.filters) + 1)
+        ]
+        self.head = self._head()
+
+    def _coding_layer(self, filters, kernel_size, name, **arguments):
+        return ConvSparseCoding2D(
+            filters,
+            kernel_size,
+            ridge=self.ridge,
+            iterations=self.iterations,
+            algorithm=self.algorithm,
+            dtype=self.dtype_policy,
+            name=name,
+            **arguments,
+        )
+
+    def _stage(self, filters, name):
+        return self._coding_layer(
+            filters,
+            self.kernel_size,
+            name,
+            strides=2,
+            sparsity=self.sparsity,
+            nonnegative=self.nonnegative,
+        )
+
+    def _head(self):
+        return self._coding_layer(
+            self.feature_dim,
+            self.code_size,
+            "head",
+            padding="valid",
+            sparsity=0.0,
+        )
+
+    def build(self, input_shape):
+        shape = (None, *self.image_shape)
+        for layer, normalization in zip(
+            self.coding_layers, self.normalizations
+        ):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+            normalization.build(shape)
+        self.head.build(shape)
+        self.built = True
+
+    def call(self, images, training=None):
+        output = self.stages(images, training=training)
+        if training:
+            self.update_statistics(output.moments)
+        return output.features
+
+    def stages(self, images, training=None, moments=None, sparsity=None):
+        """Encodes images and returns what every stage made of them.
+
+        Changes no state: in training, `update_statistics` is to be called
+        besides.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            training: bool, whether to normalise with statistics of the batch.
+            moments: statistics to normalise with instead, of another batch's
+                `EncoderOutput`.
+            sparsity: `λ` of the first stage for this call, a number or a
+                tensor `(batch,)`.
+
+        Returns:
+            `EncoderOutput`.
+        """
+        codes, used = [], []
+        signal = images
+        for number, normalization in enumerate(self.normalizations):
+            signal = self._code(number, signal, None if number else sparsity)
+            codes.append(signal)
+            if moments is None and training:
+                signal, statistics = normalization.normalize(signal)
+            else:
+                statistics = moments[number] if moments else None
+                signal = normalization(signal, moments=statistics)
+            used.append(statistics)
+            signal = self._activate(signal)
+        features = ops.cast(self.head(signal), "float32")
+        features = ops.reshape(features, (-1, self.feature_dim))
+        return EncoderOutput(_to_sphere(features), codes, used)
+
+    def _code(self, number, signal, sparsity):
+        return self.coding_layers[number](signal, sparsity=sparsity)
+
+    def _activate(self, signal):
+        return signal
+
+    def update_statistics(self, moments):
+        """Updates the moving statistics and the estimates of `λmax`.
+
+        Args:
+            moments: of an `EncoderOutput` in training.
+        """
+        for normalization, (mean, variance) in zip(
+            self.normalizations, moments
+        ):
+            normalization.update(mean, variance)
+        for layer in (*self.coding_layers, self.head):
+            layer.update_operator_norm()
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.feature_dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "filters": self.filters,
+            "feature_dim": self.feature_dim,
+            "kernel_size": self.kernel_size,
+            "sparsity": self.sparsity,
+            "ridge": self.ridge,
+            "nonnegative": self.nonnegative,
+            "iterations": self.iterations,
+            "algorithm": self.algorithm,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class ConvEncoder(Encoder):
+    """The generic convolutional encoder of the same widths: the baseline.
+
+    Every stage is a convolution of stride 2, a batch normalisation and a
+    leaky ReLU of slope 0.2, as in DCGAN; the head is a convolution. Takes the
+    arguments of `Encoder`; those of the sparse coding program have no effect.
+    """
+
+    def _coding_layer(self, filters, kernel_size, name, **arguments):
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=arguments.get("strides", 1),
+            padding=arguments.get("padding", "same"),
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _code(self, number, signal, sparsity):
+        return self.coding_layers[number](signal)
+
+    def _activate(self, signal):
+        return ops.leaky_relu(signal, 0.2)
+
+    def update_statistics(self, moments):
+        for normalization, (mean, variance) in zip(
+            self.normalizations, moments
+        ):
+            normalization.update(mean, variance)
+
+
+def final_size(image_shape, stages):
+    """Height of the codes after so many stages of stride 2.
+
+    Raises:
+        ValueError: for an image whose sides are not equal, or not divisible
+            by `2 ** stages`.
+    """
+    height, width, _ = image_shape
+    if height != width or height % 2**stages or height < 2**stages:
+        raise ValueError(
+            f"`image_shape` must be square, with sides divisible by "
+            f"{2**stages} for {stages} stages of stride 2. "
+            f"Received: {tuple(image_shape)}"
+        )
+    return height // 2**stages
+
+
+def _to_sphere(features):
+    norm = ops.sqrt(ops.sum(ops.square(features), -1, keepdims=True))
+    return features / ops.maximum(norm, 1e-6)

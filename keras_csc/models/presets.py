@@ -1,0 +1,227 @@
+"""Named architectures, and folders that hold a trained one."""
+
+import difflib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+from keras_csc.models.decoder import ConvDecoder
+from keras_csc.models.decoder import Decoder
+from keras_csc.models.encoder import ConvEncoder
+from keras_csc.models.encoder import Encoder
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.weights.h5"
+
+PRESETS = {
+    "digits": {
+        "description": "16×16 grey digits of scikit-learn.",
+        "config": {
+            "image_shape": (16, 16, 1),
+            "filters": (32, 128),
+            "feature_dim": 64,
+        },
+    },
+    "mnist": {
+        "description": "32×32 grey; widths of CTRL's DCGAN for MNIST.",
+        "config": {"image_shape": (32, 32, 1)},
+    },
+    "fashion_mnist": {
+        "description": "32×32 grey; widths of CTRL's DCGAN for MNIST.",
+        "config": {"image_shape": (32, 32, 1)},
+    },
+    "cifar10": {
+        "description": "32×32 colour; widths of CTRL's mini-DCGAN.",
+        "config": {"image_shape": (32, 32, 3)},
+    },
+    "photographs": {
+        "description": "32×32 colour patches of photographs.",
+        "config": {"image_shape": (32, 32, 3)},
+    },
+    "stl10": {
+        "description": "48×48 colour.",
+        "config": {
+            "image_shape": (48, 48, 3),
+            "filters": (64, 128, 256, 512),
+        },
+    },
+    "imagenet": {
+        "description": "64×64 colour.",
+        "config": {
+            "image_shape": (64, 64, 3),
+            "filters": (64, 128, 256, 512),
+        },
+    },
+    "celeb_a": {
+        "description": "128×128 colour faces.",
+        "config": {
+            "image_shape": (128, 128, 3),
+            "filters": (64, 128, 256, 512, 1024),
+        },
+    },
+    "lsun_bedroom": {
+        "description": "128×128 colour.",
+        "config": {
+            "image_shape": (128, 128, 3),
+            "filters": (64, 128, 256, 512, 1024),
+        },
+    },
+}
+
+DEFAULTS = {
+    "image_shape": (32, 32, 3),
+    "network": "csc",
+    "filters": (64, 128, 256),
+    "feature_dim": 128,
+    "kernel_size": 4,
+    "sparsity": 0.05,
+    "ridge": 0.0,
+    "nonnegative": False,
+    "iterations": 2,
+    "algorithm": "fista",
+    "tied": False,
+}
+NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
+DECODER_ARGUMENTS = (
+    "image_shape",
+    "filters",
+    "feature_dim",
+    "kernel_size",
+    "tied",
+)
+
+
+def names():
+    """Names of the presets."""
+    return sorted(PRESETS)
+
+
+def is_folder(preset):
+    """Whether `preset` names a folder rather than a preset."""
+    return preset not in PRESETS and os.path.isdir(preset)
+
+
+def config(preset, **overrides):
+    """Architecture of a preset or of a preset folder, with overrides.
+
+    Args:
+        preset: name of a preset, or a folder that `save` wrote.
+        **overrides: entries to replace.
+
+    Returns:
+        Dict with the keys of `DEFAULTS`.
+
+    Raises:
+        ValueError: for an unknown preset or entry.
+    """
+    if is_folder(preset):
+        found = _folder_config(pathlib.Path(preset))
+    elif preset in PRESETS:
+        found = PRESETS[preset]["config"]
+    else:
+        close = difflib.get_close_matches(str(preset), names(), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"Unknown preset {preset!r}: neither a folder nor one of "
+            f"{', '.join(names())}.{hint}"
+        )
+    result = {**DEFAULTS, **found, **overrides}
+    unknown = sorted(set(result) - set(DEFAULTS))
+    if unknown:
+        raise ValueError(
+            f"Unknown entries {unknown} of preset {preset!r}. "
+            f"Expected: {', '.join(DEFAULTS)}"
+        )
+    if result["network"] not in NETWORKS:
+        raise ValueError(
+            f"`network` must be one of {', '.join(NETWORKS)}. "
+            f"Received: {result['network']!r}"
+        )
+    return result
+
+
+def players(config, **kwargs):
+    """Makes the encoder and the decoder of a `config`."""
+    config = dict(config)
+    encoder_class, decoder_class = NETWORKS[config.pop("network")]
+    for_decoder = {name: config[name] for name in DECODER_ARGUMENTS}
+    del config["tied"]
+    return (
+        encoder_class(**config, **kwargs),
+        decoder_class(**for_decoder, **kwargs),
+    )
+
+
+def load(model_class, preset, load_weights=True, dtype=None, **overrides):
+    """Makes a `model_class(encoder, decoder)` from a preset; see there."""
+    encoder, decoder = players(config(preset, **overrides), dtype=dtype)
+    model = model_class(encoder, decoder, dtype=dtype)
+    model.build()
+    if load_weights and is_folder(preset):
+        path = pathlib.Path(preset) / WEIGHTS_FILE
+        if not path.is_file():
+            raise ValueError(
+                f"The preset folder {str(preset)!r} has no {WEIGHTS_FILE}. "
+                "Write it with `save_to_preset`, or pass load_weights=False."
+            )
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{str(path)!r} does not hold the weights of the preset's "
+                f"architecture, or is damaged: {error}"
+            ) from error
+    return model
+
+
+def save(model, folder):
+    """Writes `config.json` and `model.weights.h5`; see `save_to_preset`.
+
+    The folder appears complete or not at all: it is written under a temporary
+    name beside it, and renamed.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists():
+        raise ValueError(
+            f"The folder {str(folder)!r} exists already. Remove it, or choose "
+            "another name."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+    )
+    try:
+        text = json.dumps(model_config(model), indent=2)
+        (temporary / CONFIG_FILE).write_text(text + "\n")
+        model.save_weights(temporary / WEIGHTS_FILE)
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def model_config(model):
+    """The `config` that makes a model's architecture again."""
+    arguments = {
+        **model.encoder.get_config(),
+        "tied": model.decoder.tied,
+        "network": "conv" if isinstance(model.encoder, ConvEncoder) else "csc",
+    }
+    return {name: arguments[name] for name in DEFAULTS}
+
+
+def _folder_config(folder):
+    path = folder / CONFIG_FILE
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(
+            f"The folder {str(folder)!r} is not a preset: it has no "
+            f"{CONFIG_FILE}. Write one with `save_to_preset`."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is not JSON: {error}") from error
+    return found

@@ -1,0 +1,20 @@
+"""Pure functions of tensors: the mathematics of the suite.
+
+Written with `keras.ops`, so that they run on every Keras backend.
+"""
+
+from keras_csc.ops.coding_rate import class_moments
+from keras_csc.ops.coding_rate import coding_rate
+from keras_csc.ops.coding_rate import moment_coding_rate
+from keras_csc.ops.coding_rate import rate_distance
+from keras_csc.ops.coding_rate import rate_reduction
+from keras_csc.ops.coding_rate import second_moment
+from keras_csc.ops.convolution import analysis
+from keras_csc.ops.convolution import analysis_size
+from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.convolution import synthesis_size
+from keras_csc.ops.operator_norm import operator_norm
+from keras_csc.ops.operator_norm import power_iteration
+from keras_csc.ops.proximal import soft_threshold
+from keras_csc.ops.sparse_coding import lasso_objective
+from keras_csc.ops.sparse_coding import sparse_code

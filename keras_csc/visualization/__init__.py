@@ -1,0 +1,27 @@
+"""Pictures of images, atoms, codes and features."""
+
+from keras_csc.visualization.atoms import atom_grid
+from keras_csc.visualization.atoms import pixel_atoms
+from keras_csc.visualization.codes import code_maps
+from keras_csc.visualization.figures import curve_figure
+from keras_csc.visualization.figures import similarity_figure
+from keras_csc.visualization.figures import similarity_matrix
+from keras_csc.visualization.grids import comparison_grid
+from keras_csc.visualization.grids import image_grid
+from keras_csc.visualization.grids import reconstruction_grid
+from keras_csc.visualization.saving import save_figure
+from keras_csc.visualization.saving import save_png
+
+__all__ = [
+    "atom_grid",
+    "code_maps",
+    "comparison_grid",
+    "curve_figure",
+    "image_grid",
+    "pixel_atoms",
+    "reconstruction_grid",
+    "save_figure",
+    "save_png",
+    "similarity_figure",
+    "similarity_matrix",
+]

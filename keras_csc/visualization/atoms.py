@@ -1,0 +1,122 @@
+"""The atoms of convolutional dictionaries as pictures."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.visualization.tiles import arrange
+from keras_csc.visualization.tiles import image_tiles
+
+ATOM_PIXELS = 48
+
+
+def atom_grid(kernel, columns=None, maximum=64, scale=None):
+    """Atoms of a layer, each scaled so that zero is mid-grey.
+
+    Atom `a` is drawn as `a / max|a|`: black and white are its extremes, and
+    only its shape shows, not its norm. Atoms keep the order of the filters,
+    which carries no meaning; a layer with more than `maximum` filters is
+    represented by its first ones.
+
+    Args:
+        kernel: Array of shape `(k, k, channels, filters)`, 1 or 3 channels.
+            Use `pixel_atoms` for the deeper layers.
+        columns: Integer. Defaults to a near-square grid.
+        maximum: Integer, the number of atoms drawn at most. Defaults to 64.
+        scale: Integer, enlargement. Defaults to what makes an atom at least
+            48 pixels high.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: If `kernel` has another shape or an argument is out of
+            range.
+
+    Example:
+
+    >>> save_png("atoms.png", atom_grid(encoder.layers[1].kernel))
+    """
+    kernel = np.asarray(kernel, dtype="float32")
+    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
+        raise ValueError(
+            "`kernel` should have shape (k, k, 1 or 3, filters); use "
+            "`pixel_atoms` to see deeper layers in pixels. "
+            f"Received: kernel.shape={kernel.shape}"
+        )
+    if maximum < 1:
+        raise ValueError(
+            f"`maximum` should be positive. Received: maximum={maximum}"
+        )
+    atoms = np.moveaxis(kernel[..., :maximum], -1, 0)
+    peak = np.max(np.abs(atoms), axis=(1, 2, 3), keepdims=True)
+    atoms = atoms / np.where(peak > 0, peak, 1)
+    if scale is None:
+        scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
+    return arrange(image_tiles(atoms, scale), columns, (2, 2))
+
+
+def pixel_atoms(kernels, strides):
+    """Atoms of a deep layer as the images that they stand for.
+
+    `a_j = A_1 A_2 ... A_l e_j`, where `A_i` is the synthesis operator (the
+    transposed convolution with `W_i` and stride `s_i`) and `e_j` the code that
+    is one at a single place of filter `j`. **Only the linear synthesis counts:
+    normalisation and thresholding between layers are left out**, so that this
+    is what an atom means to an idealised linear decoder. Supports are whole,
+    without padding: they grow as `K ← (K - 1) s_i + k_i`. The stride of the
+    last layer has no influence.
+
+    Args:
+        kernels: List `[W_1, ..., W_l]` of arrays `(k, k, channels, filters)`
+            from the image upwards.
+        strides: List of as many positive integers.
+
+    Returns:
+        A float32 array of shape `(K, K, image channels, filters of W_l)`, for
+        `atom_grid`.
+
+    Raises:
+        ValueError: If a kernel is not of rank 4, the lists differ in length,
+            or a layer has not as many channels as the one below has filters.
+
+    Example:
+
+    >>> atom_grid(pixel_atoms([w1, w2, w3], strides=[2, 2, 2]))
+    """
+    kernels = [np.asarray(kernel, dtype="float32") for kernel in kernels]
+    _check_chain(kernels, strides)
+    atoms = np.moveaxis(kernels[-1], -1, 0)
+    for kernel, stride in zip(kernels[-2::-1], strides[-2::-1]):
+        height, width = (
+            (size - 1) * stride + support
+            for size, support in zip(atoms.shape[1:3], kernel.shape[:2])
+        )
+        atoms = tf.nn.conv2d_transpose(
+            atoms,
+            kernel,
+            output_shape=(len(atoms), height, width, kernel.shape[2]),
+            strides=stride,
+            padding="VALID",
+        )
+    return np.moveaxis(np.asarray(atoms), 0, -1)
+
+
+def _check_chain(kernels, strides):
+    shapes = [kernel.shape for kernel in kernels]
+    if not kernels or len(kernels) != len(strides):
+        raise ValueError(
+            "`kernels` and `strides` should be lists of the same length, at "
+            f"least 1. Received: {len(kernels)} and {len(strides)}"
+        )
+    if any(len(shape) != 4 for shape in shapes):
+        raise ValueError(
+            "`kernels` should have shapes (k, k, channels, filters). "
+            f"Received: {shapes}"
+        )
+    if any(low[3] != high[2] for low, high in zip(shapes, shapes[1:])):
+        raise ValueError(
+            "Every kernel should have as many channels as the one before has "
+            f"filters. Received: {shapes}"
+        )

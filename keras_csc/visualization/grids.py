@@ -1,0 +1,127 @@
+"""Grids of images, and of images with their reconstructions."""
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+
+from keras_csc.visualization.tiles import WHITE
+from keras_csc.visualization.tiles import arrange
+from keras_csc.visualization.tiles import image_tiles
+
+BORDER = 2
+GROUP_GAP = 10
+FONT_SIZE = 14
+
+
+def image_grid(images, columns=None, padding=2, scale=1):
+    """Images row by row on white.
+
+    Args:
+        images: Floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
+        columns: Integer. Defaults to a near-square grid.
+        padding: Integer, pixels between images. Defaults to 2.
+        scale: Integer, every image pixel becomes a square of this side.
+            Defaults to 1.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: If an argument is out of range, see the module `tiles`.
+
+    Example:
+
+    >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
+    """
+    return arrange(image_tiles(images, scale), columns, (padding, padding))
+
+
+def reconstruction_grid(images, reconstructions, columns=10, scale=1):
+    """Rows of images with their reconstructions straight beneath.
+
+    Args:
+        images: Floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
+        reconstructions: Floats of the same shape.
+        columns: Integer, pairs a row. Defaults to 10.
+        scale: Integer, enlargement. Defaults to 1.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: If shapes differ or an argument is out of range.
+
+    Example:
+
+    >>> grid = reconstruction_grid(images, autoencoder(images), scale=2)
+    """
+    return comparison_grid([images, reconstructions], None, columns, scale)
+
+
+def comparison_grid(image_sets, labels=None, columns=10, scale=1):
+    """Images above what several models made of them.
+
+    The k-th image of every set stands in one column, a set a row. Rows of a
+    group almost touch; groups of `columns` images follow at a larger distance.
+
+    Args:
+        image_sets: List of float arrays in `[-1, 1]` of one shape
+            `(n, h, w, 1 or 3)`: originals first, then the contenders.
+        labels: List of one short string a set, written at the left of its
+            rows, or `None`.
+        columns: Integer, images a row. Defaults to 10.
+        scale: Integer, enlargement. Defaults to 1.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: If sets differ in shape, labels in number, or an argument
+            is out of range.
+
+    Example:
+
+    >>> grid = comparison_grid([x, x_csc, x_vae], ["image", "CSC", "VAE"])
+    """
+    shapes = [np.shape(images) for images in image_sets]
+    if len(set(shapes)) != 1:
+        raise ValueError(
+            f"`image_sets` should hold arrays of one shape. Received: {shapes}"
+        )
+    if labels is not None and len(labels) != len(image_sets):
+        raise ValueError(
+            "`labels` should hold one string for every set of images. "
+            f"Received: {len(labels)} labels for {len(image_sets)} sets"
+        )
+    tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
+    stacks = _stack(tiles)
+    grid = arrange(stacks, columns, (GROUP_GAP, BORDER))
+    grid = grid[GROUP_GAP - BORDER : BORDER - GROUP_GAP]
+    if labels is None:
+        return grid
+    groups = range(BORDER, len(grid), stacks.shape[1] + GROUP_GAP)
+    step = tiles.shape[2] + 1
+    rows = [
+        (top + step * (index + 0.5), label)
+        for top in groups
+        for index, label in enumerate(labels)
+    ]
+    return np.concatenate([_label_gutter(rows, len(grid)), grid], axis=1)
+
+
+def _stack(tiles):
+    """Join the tiles `(n, sets, h, w, 3)` of every image, one pixel apart."""
+    gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
+    tiles = np.pad(tiles, gap, constant_values=WHITE)
+    return tiles.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
+
+
+def _label_gutter(rows, height):
+    font = ImageFont.load_default(FONT_SIZE)
+    width = max(int(font.getlength(label)) for _, label in rows) + 12
+    gutter = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(gutter)
+    for y, label in rows:
+        draw.text((width - 6, y), label, "black", font, anchor="rm")
+    return np.asarray(gutter)

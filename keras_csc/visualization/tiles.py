@@ -1,0 +1,94 @@
+"""Turning arrays into tiles of pixels, and tiles into one picture."""
+
+import math
+
+import numpy as np
+
+WHITE = 255
+
+
+def image_tiles(images, scale):
+    """Images as `uint8` RGB tiles, enlarged by whole pixels.
+
+    Args:
+        images: Floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1
+            is black, 1 is white.
+        scale: Positive integer, screen pixels a side for one image pixel.
+
+    Returns:
+        A `uint8` array of shape `(n, h * scale, w * scale, 3)`.
+
+    Raises:
+        ValueError: If the shape is another, values are not finite or not
+            floats, or `scale` is not positive.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+        raise ValueError(
+            "`images` should have shape (n, height, width, 1 or 3) and hold "
+            f"at least one image. Received: images.shape={images.shape}"
+        )
+    if np.issubdtype(images.dtype, np.integer):
+        raise ValueError(
+            "`images` should be floats in [-1, 1]. "
+            f"Received: dtype={images.dtype}"
+        )
+    images = images.astype("float32")
+    if not np.all(np.isfinite(images)):
+        raise ValueError(
+            "`images` should be finite. Received: "
+            f"{np.sum(~np.isfinite(images))} non-finite entries"
+        )
+    pixels = np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype("uint8")
+    pixels = np.broadcast_to(pixels, pixels.shape[:-1] + (3,))
+    return enlarge(pixels, scale)
+
+
+def enlarge(tiles, scale):
+    """Repeat every pixel of `(n, h, w, 3)` tiles `scale` times a side."""
+    if scale < 1 or scale != int(scale):
+        raise ValueError(
+            f"`scale` should be a positive integer. Received: scale={scale}"
+        )
+    return tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def arrange(tiles, columns, padding, background=WHITE):
+    """Lay tiles out row by row, with space between and around them.
+
+    Args:
+        tiles: `uint8` array of shape `(n, h, w, 3)`.
+        columns: Integer, or `None` for a near-square picture.
+        padding: Pair of non-negative integers, pixels above and below, and
+            left and right of every tile; also at the border.
+        background: Grey level behind the tiles, 0-255. Defaults to white.
+
+    Returns:
+        A `uint8` array of shape `(rows * (h + p) + p, columns * (w + q) + q,
+        3)` for `padding=(p, q)`.
+
+    Raises:
+        ValueError: If `columns` is not positive or `padding` is negative.
+    """
+    if columns is None:
+        columns = math.ceil(math.sqrt(len(tiles)))
+    if columns < 1 or min(padding) < 0:
+        raise ValueError(
+            "`columns` should be positive and `padding` not negative. "
+            f"Received: columns={columns}, padding={padding}"
+        )
+    columns = min(columns, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    above, left = padding
+    cells = np.pad(
+        tiles,
+        ((0, rows * columns - len(tiles)), (0, above), (0, left), (0, 0)),
+        constant_values=background,
+    )
+    height, width = cells.shape[1:3]
+    picture = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return np.pad(
+        picture.reshape(rows * height, columns * width, 3),
+        ((above, 0), (left, 0), (0, 0)),
+        constant_values=background,
+    )

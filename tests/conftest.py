@@ -1,0 +1,51 @@
+"""Devices, seeds and strategies for all tests."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+TESTS = pathlib.Path(__file__).parent
+sys.path[:0] = [str(TESTS), str(TESTS / "ops")]
+
+import hypothesis
+import keras
+import pytest
+import tensorflow as tf
+
+LOGICAL_CPUS = 4
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,
+)
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def mirrored():
+    """Returns the process's one strategy over so many logical CPUs.
+
+    They reduce without collectives: the group keys of collectives are shared
+    by all strategies of a process, so that a second strategy, over another
+    number of devices, aborts ("joining a group with size 4, but that group
+    has size 2").
+    """
+    strategies = {}
+
+    def strategy(replicas):
+        if replicas not in strategies:
+            strategies[replicas] = tf.distribute.MirroredStrategy(
+                [f"CPU:{number}" for number in range(replicas)],
+                cross_device_ops=tf.distribute.ReductionToOneDevice(),
+            )
+        return strategies[replicas]
+
+    return strategy

@@ -1,0 +1,226 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc import data
+from keras_csc.data.sources import ArraySource
+
+SHAPE = (32, 32, 3)
+
+
+def numbers(images):
+    """The indices written into numbered images."""
+    pixels = np.round((np.asarray(images)[:, 0, :2, 0] + 1) * 127.5)
+    return (pixels[:, 0] + 256 * pixels[:, 1]).astype(int)
+
+
+def take(dataset, count):
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+@pytest.fixture(scope="module")
+def arrays(make):
+    images = np.stack([make.numbered(i, 8, 8) for i in range(50)])
+    images[:, 4:, 4:] = make.noise(4, 4)
+    labels = np.arange(50, dtype=np.int32)
+    return ArraySource("numbers", "train", images, labels, list("ab"))
+
+
+@pytest.fixture(params=["arrays", "tfds", "folder"])
+def source(request, arrays, cifar_dir, make, tmp_path):
+    if request.param == "arrays":
+        return arrays
+    if request.param == "tfds":
+        return data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0.5)
+    for i in range(40):
+        path = tmp_path / "train" / "ab"[i % 2] / f"{i}.png"
+        make.write_image(str(path), make.numbered(i, 9, 12))
+    return data.open_dataset(
+        "image_folder",
+        "train",
+        (8, 8, 3),
+        str(tmp_path),
+        validation_fraction=0,
+        random_crop=True,
+    )
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.parametrize("first_step", [2, 4, 9])
+def test_resumed_batches_equal_uninterrupted_ones(source, first_step):
+    options = dict(batch_size=12, seed=3, horizontal_flip=True)
+    whole = take(data.batches(source, **options), 12)
+    resumed = data.batches(source, first_step=first_step, **options)
+    assert_same(take(resumed, 12 - first_step), whole[first_step:])
+
+
+def test_batches_do_not_depend_on_the_global_seed(source):
+    found = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        dataset = data.batches(source, 10, horizontal_flip=True)
+        found.append(take(dataset, 6))
+    assert_same(*found)
+
+
+def test_batches_have_range_types_and_static_shapes(source):
+    dataset = data.batches(source, 10)
+    images, labels = dataset.element_spec
+    assert images.shape == (10, *source.image_shape)
+    assert labels.shape == (10,)
+    batch = take(dataset, 1)[0]
+    assert batch[0].dtype == np.float32
+    assert batch[1].dtype == np.int32
+    assert batch[0].min() == -1.0
+    assert batch[0].max() <= 1.0
+
+
+@pytest.mark.parametrize("stored", ["arrays", "tfds"])
+def test_an_epoch_holds_every_example_once(stored, arrays, cifar_dir):
+    source = arrays
+    if stored == "tfds":
+        source = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0.5)
+    epochs = np.concatenate(
+        [numbers(images) for images, _ in take(data.batches(source, 10), 15)]
+    ).reshape(3, 50)
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(50))
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[1] != epochs[2]).any()
+
+
+def test_seeds_give_different_orders(source):
+    first, second = (
+        take(data.batches(source, 10, seed=seed), 1)[0][1] for seed in (0, 1)
+    )
+    assert (first != second).any()
+
+
+def test_an_incomplete_batch_is_left_out(arrays):
+    labels = [labels for _, labels in take(data.batches(arrays, 16), 6)]
+    for epoch in (labels[:3], labels[3:]):
+        assert len(set(np.concatenate(epoch))) == 48
+
+
+def test_labels_stay_with_their_images(arrays):
+    for images, labels in take(data.batches(arrays, 10), 7):
+        np.testing.assert_array_equal(numbers(images), labels)
+
+
+def test_flips_mirror_about_half_of_the_images(arrays):
+    plain = take(data.batches(arrays, 50), 8)
+    flipped = take(data.batches(arrays, 50, horizontal_flip=True), 8)
+    count = 0
+    for (images, _), (mirrored, _) in zip(plain, flipped, strict=True):
+        for one, other in zip(images, mirrored, strict=True):
+            changed = (one != other).any()
+            count += changed
+            np.testing.assert_array_equal(
+                other, one[:, ::-1] if changed else one
+            )
+    assert 150 < count < 250
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "replicas"), [(1, 2), (1, 4), (2, 4), (4, 4)]
+)
+def test_replicas_share_the_same_global_batches(source, pipelines, replicas):
+    options = dict(batch_size=12, seed=5, first_step=2, horizontal_flip=True)
+    whole = take(data.batches(source, **options), 4)
+    local = replicas // pipelines
+    parts = []
+    for index in range(pipelines):
+        context = tf.distribute.InputContext(pipelines, index, replicas)
+        dataset = data.batches(source, input_context=context, **options)
+        parts.append(take(dataset, 4 * local))
+    for step, expected in enumerate(whole):
+        pieces = [
+            piece
+            for part in parts
+            for piece in part[step * local : (step + 1) * local]
+        ]
+        assert all(len(labels) == 12 // replicas for _, labels in pieces)
+        found = tuple(np.concatenate(p) for p in zip(*pieces, strict=True))
+        assert_same([found], [expected])
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 51])
+def test_batch_size_out_of_range(arrays, batch_size):
+    with pytest.raises(data.DataError, match=r"in \[1, 50\].*received"):
+        data.batches(arrays, batch_size)
+
+
+def test_batch_size_not_divisible_by_replicas(arrays):
+    context = tf.distribute.InputContext(1, 0, 4)
+    with pytest.raises(data.DataError, match=r"replicas \(4\); received 6"):
+        data.batches(arrays, 6, input_context=context)
+
+
+def test_evaluation_batches_hold_every_example_once_in_order(source):
+    batches = take(data.evaluation_batches(source, 16), 10)
+    images, labels = data.load_arrays(source)
+    assert [len(y) for _, y in batches[:-1]] == [16] * (len(batches) - 1)
+    assert sum(len(y) for _, y in batches) == source.size
+    found = np.concatenate([x for x, _ in batches])
+    np.testing.assert_array_equal(np.round((found + 1) * 127.5), images)
+    np.testing.assert_array_equal(
+        np.concatenate([y for _, y in batches]), labels
+    )
+
+
+def test_limits(arrays):
+    batches = take(data.evaluation_batches(arrays, 8, limit=20), 10)
+    assert [len(labels) for _, labels in batches] == [8, 8, 4]
+    images, labels = data.load_arrays(arrays, limit=20)
+    assert images.shape == (20, 8, 8, 3)
+    np.testing.assert_array_equal(labels, range(20))
+    assert len(data.load_arrays(arrays, limit=99)[1]) == 50
+    with pytest.raises(data.DataError, match="limit must be at least 1"):
+        data.evaluation_batches(arrays, 8, limit=0)
+    with pytest.raises(data.DataError, match="batch_size must be at least 1"):
+        data.evaluation_batches(arrays, 0)
+
+
+def test_epoch_is_the_order_of_batches(source):
+    examples = take(source.epoch(4, 1, skip=5), 99)
+    assert len(examples) == source.size - 5
+    dataset = data.batches(source, 5, seed=4, first_step=source.size // 5 + 1)
+    images, labels = take(dataset, 1)[0]
+    for index, (image, label) in enumerate(examples[:5]):
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(
+            image, np.round((images[index] + 1) * 127.5)
+        )
+        assert label == labels[index]
+
+
+def test_cached_holds_the_same_examples(cifar_dir):
+    source = data.open_dataset("cifar10", "test", SHAPE, cifar_dir)
+    size = 10 * 32 * 32 * 3
+    assert data.cached(source, size - 1) is source
+    held = data.cached(source, size)
+    assert isinstance(held, ArraySource)
+    assert data.cached(held, size) is held
+    assert_same([data.load_arrays(held)], [data.load_arrays(source)])
+    for name in ("name", "split", "size", "image_shape", "class_names"):
+        assert getattr(held, name) == getattr(source, name)
+    assert sorted(numbers(take(data.batches(held, 10), 1)[0][0])) == list(
+        range(10)
+    )
+
+
+def test_strategies_distribute_the_batches(arrays):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    dataset = strategy.distribute_datasets_from_function(
+        lambda context: data.batches(arrays, 10, input_context=context)
+    )
+    images, labels = next(iter(dataset))
+    expected = take(data.batches(arrays, 10), 1)
+    assert_same([(images.numpy(), labels.numpy())], expected)

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import sklearn.datasets
+from PIL import Image
+
+from keras_csc import data
+from keras_csc.data import embedded
+
+
+def enlarge(image):
+    image = Image.fromarray((image * (255 / 16)).astype(np.float32))
+    return np.clip(image.resize((16, 16), Image.BICUBIC), 0, 255)
+
+
+def test_digits_are_divided_and_stratified():
+    sizes = {}
+    seen = []
+    for split in ("train", "validation", "test"):
+        source = data.open_dataset("digits", split, (16, 16, 1))
+        images, labels = data.load_arrays(source)
+        sizes[split] = source.size
+        seen.append(labels)
+        assert images.shape == (source.size, 16, 16, 1)
+        assert source.num_classes == 10
+        assert source.class_names == list("0123456789")
+    assert sizes == {"train": 1330, "validation": 70, "test": 397}
+    assert np.ptp(np.bincount(seen[-1])) <= 2
+    counts = np.bincount(np.concatenate(seen))
+    target = sklearn.datasets.load_digits().target
+    np.testing.assert_array_equal(counts, np.bincount(target))
+
+
+def test_digits_are_the_originals_enlarged():
+    source = data.open_dataset("digits", "test", (16, 16, 1))
+    images, labels = data.load_arrays(source)
+    digits = sklearn.datasets.load_digits()
+    enlarged = np.stack([enlarge(image) for image in digits.images])
+    for image, label in zip(images[:20, ..., 0], labels, strict=False):
+        distance = np.abs(enlarged - image).max((1, 2))
+        assert distance.min() <= 1
+        assert digits.target[distance.argmin()] == label
+
+
+def test_digits_in_other_shapes():
+    source = data.open_dataset("digits", "test", (18, 20, 3))
+    small = data.open_dataset("digits", "test", (16, 16, 1))
+    images, _ = data.load_arrays(source, 5)
+    expected, _ = data.load_arrays(small, 5)
+    for channel in range(3):
+        np.testing.assert_array_equal(
+            images[:, 1:17, 2:18, channel], expected[..., 0]
+        )
+    assert not images[:, 0].any()
+    assert data.open_dataset("digits", "test", (32, 32, 1)).size == 397
+
+
+def test_photographs_cover_every_photograph():
+    train = data.open_dataset("photographs", "train", (32, 32, 3))
+    test = data.open_dataset("photographs", "test", (32, 32, 3))
+    assert 10_000 <= train.size <= 20_000
+    assert 1_000 <= test.size <= 2_000
+    assert train.num_classes == len(train.class_names) == 7
+    for source in (train, test):
+        labels = data.load_arrays(source)[1]
+        assert set(labels) == set(range(7))
+        assert set(labels[:100]) == set(range(7))
+
+
+def test_photographs_of_different_splits_share_no_pixel(monkeypatch):
+    def positions(name, reduction):
+        column = np.broadcast_to(np.arange(240), (160, 240))
+        return np.stack([column] * 3, axis=-1).astype(np.uint8)
+
+    monkeypatch.setattr(embedded, "_load_photograph", positions)
+    columns = {}
+    for split in ("train", "validation", "test"):
+        source = data.open_dataset("photographs", split, (32, 32, 3))
+        columns[split] = set(data.load_arrays(source)[0].ravel())
+    assert columns["train"] == set(range(128))
+    assert columns["validation"] == set(range(128, 160))
+    assert columns["test"] == set(range(160, 240))
+
+
+def test_photographs_without_validation():
+    for split, fraction in (("train", 0), ("train", 0.05)):
+        source = data.open_dataset(
+            "photographs", split, (64, 64, 3), validation_fraction=fraction
+        )
+        assert source.size > 0
+    with pytest.raises(data.DataError, match="No examples .* 'validation'"):
+        data.open_dataset(
+            "photographs", "validation", (32, 32, 3), validation_fraction=0
+        )
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_photographs_too_small_for_the_patches(split):
+    with pytest.raises(data.DataError, match=r"\(400, 400, 3\) does not fit"):
+        data.open_dataset("photographs", split, (400, 400, 3))
+
+
+def test_photographs_are_in_colour():
+    with pytest.raises(data.DataError, match="photographs have 3 channels"):
+        data.open_dataset("photographs", "train", (32, 32, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(split="dev"), "one of train, validation, test; received 'dev'"),
+        (dict(image_shape=(16, 16)), r"received \(16, 16\)"),
+        (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
+        (dict(image_shape=(0, 16, 1)), "must be"),
+        (dict(validation_fraction=1.0), r"in \[0, 1\); received 1.0"),
+        (dict(validation_fraction=-0.1), "received -0.1"),
+        (
+            dict(split="validation", validation_fraction=0),
+            "No examples are left for split 'validation' of digits",
+        ),
+        (dict(name="digitz"), "Unknown data set 'digitz'.*did you mean digits"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    defaults = dict(name="digits", split="train", image_shape=(16, 16, 1))
+    with pytest.raises(data.DataError, match=message):
+        data.open_dataset(**(defaults | arguments))

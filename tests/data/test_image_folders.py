@@ -1,0 +1,180 @@
+import pathlib
+
+import numpy as np
+import pytest
+
+from keras_csc import data
+
+SHAPE = (8, 8, 3)
+
+
+def fill(make, root, folders, count, extension="png"):
+    for folder in folders:
+        for i in range(count):
+            path = root / folder / f"{i}.{extension}"
+            make.write_image(str(path), make.noise(8, 8, seed=i))
+
+
+def open_folder(root, split="train", shape=SHAPE, fraction=0.0, **options):
+    return data.open_dataset(
+        "image_folder", split, shape, str(root), fraction, **options
+    )
+
+
+def paths(source):
+    return {source.locate(i) for i in range(source.size)}
+
+
+def test_train_and_test_folders(make, tmp_path):
+    fill(make, tmp_path, ["train/cat", "train/dog", "test/cat", "test/dog"], 10)
+    train = open_folder(tmp_path, fraction=0.2)
+    held = open_folder(tmp_path, "validation", fraction=0.2)
+    test = open_folder(tmp_path, "test")
+    assert (train.size, held.size, test.size) == (16, 4, 20)
+    assert train.class_names == test.class_names == ["cat", "dog"]
+    assert train.num_classes == 2
+    assert not paths(train) & paths(held)
+    images, labels = data.load_arrays(train)
+    for i in range(train.size):
+        path = train.locate(i)
+        assert train.class_names[labels[i]] in path
+        number = int(path.rpartition("/")[2].partition(".")[0])
+        np.testing.assert_array_equal(images[i], make.noise(8, 8, seed=number))
+    assert set(labels[:8]) == {0, 1}
+
+
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_other_names_of_the_test_folder(make, tmp_path, name):
+    fill(make, tmp_path, ["train/cat", f"{name}/cat"], 2)
+    assert open_folder(tmp_path, "test").size == 2
+
+
+def test_class_folders_are_divided_by_hash(make, tmp_path):
+    fill(make, tmp_path, ["cat", "dog/brown"], 60)
+    train, test = open_folder(tmp_path), open_folder(tmp_path, "test")
+    assert train.class_names == ["cat", "dog"]
+    assert train.size + test.size == 120
+    assert 4 <= test.size <= 24
+    before = paths(test)
+    fill(make, tmp_path, ["bird"], 20)
+    assert before <= paths(open_folder(tmp_path, "test"))
+
+
+def test_flat_folders_have_no_labels(make, tmp_path):
+    fill(make, tmp_path, ["."], 40, "jpg")
+    (tmp_path / "notes.txt").write_text("not an image")
+    source = open_folder(tmp_path)
+    assert source.num_classes is None
+    assert source.class_names is None
+    images, labels = data.load_arrays(source)
+    assert images.shape == (source.size, *SHAPE)
+    assert set(labels) == {-1}
+
+
+def test_formats_and_sizes_are_mixed(make, tmp_path):
+    for extension in ("png", "jpg", "JPEG", "bmp", "gif"):
+        fill(make, tmp_path, ["train/all"], 1, extension)
+    make.write_image(str(tmp_path / "train/all/x.png"), make.noise(9, 30))
+    make.write_image(str(tmp_path / "train/all/y.png"), make.noise(20, 10, 1))
+    make.write_image(str(tmp_path / "train/all/z.png"), make.noise(20, 10, 4))
+    assert data.load_arrays(open_folder(tmp_path))[0].shape == (8, *SHAPE)
+
+
+def test_grayscale_folders(make, tmp_path):
+    for i in range(4):
+        path = tmp_path / "train" / "one" / f"{i}.png"
+        make.write_image(str(path), make.noise(8, 8, 1))
+    images, _ = data.load_arrays(open_folder(tmp_path, shape=(8, 8, 1)))
+    np.testing.assert_array_equal(images[0, ..., 0], make.noise(8, 8, 1))
+    fill(make, tmp_path / "colour", ["train/one"], 2)
+    with pytest.raises(data.DataError, match="have 3 channels.*asks for 1"):
+        open_folder(tmp_path / "colour", shape=(8, 8, 1))
+
+
+def damage(path, kind):
+    content = path.read_bytes()
+    path.write_bytes(
+        {"empty": b"", "cut": content[:-30], "text": b"<html>"}[kind]
+    )
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "text"])
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+def test_one_damaged_file_is_left_out(make, tmp_path, capsys, kind, extension):
+    fill(make, tmp_path, ["train/cat"], 12, extension)
+    bad = tmp_path / "train" / "cat" / f"5.{extension}"
+    damage(bad, kind)
+    source = open_folder(tmp_path)
+    error = capsys.readouterr().err
+    assert f"1 of 12 image files cannot be decoded and are left out: {bad}" in (
+        error
+    )
+    assert source.size == 11
+    assert str(bad) not in paths(source)
+    data.check_readable(source)
+
+
+def test_many_damaged_files_are_an_error(make, tmp_path):
+    fill(make, tmp_path, ["train/cat"], 12)
+    for i in (3, 5):
+        damage(tmp_path / "train" / "cat" / f"{i}.png", "cut")
+    with pytest.raises(data.DataError, match="2 of 12 .* cannot .*cat/"):
+        open_folder(tmp_path)
+
+
+def test_bytes_after_the_image_do_no_harm(make, tmp_path, capsys):
+    fill(make, tmp_path, ["train/cat"], 3, "jpg")
+    path = tmp_path / "train" / "cat" / "1.jpg"
+    path.write_bytes(path.read_bytes() + b"camera notes")
+    assert open_folder(tmp_path).size == 3
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("place", [0, 7])
+def test_damage_within_a_file_is_named_when_read(make, tmp_path, place):
+    fill(make, tmp_path, ["train/cat"], 12)
+    path = pathlib.Path(open_folder(tmp_path).locate(place))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    source = open_folder(tmp_path)
+    assert source.size == 12
+    with pytest.raises(data.DataError, match=f"damaged at {path}"):
+        data.load_arrays(source)
+
+
+def test_random_crops_are_not_cached(make, tmp_path):
+    fill(make, tmp_path, ["train/cat"], 3)
+    source = open_folder(tmp_path, random_crop=True)
+    assert data.cached(source, 10**9) is source
+    assert data.cached(open_folder(tmp_path), 10**9).size == 3
+
+
+def test_folders_without_images(make, tmp_path):
+    with pytest.raises(data.DataError, match="needs data_dir"):
+        data.open_dataset("image_folder", "train", SHAPE)
+    with pytest.raises(data.DataError, match="No such folder: .*nowhere"):
+        open_folder(tmp_path / "nowhere")
+    with pytest.raises(data.DataError, match="No images in"):
+        open_folder(tmp_path)
+
+
+def test_folders_without_what_was_asked_for(make, tmp_path):
+    fill(make, tmp_path, ["train/cat"], 3)
+    with pytest.raises(data.DataError, match="no test images: expected one of"):
+        open_folder(tmp_path, "test")
+    with pytest.raises(data.DataError, match="No examples .* 'validation'"):
+        open_folder(tmp_path, "validation")
+    fill(make, tmp_path, ["test/dog"], 3)
+    with pytest.raises(data.DataError, match="without training images: dog"):
+        open_folder(tmp_path, "test")
+    fill(make, tmp_path / "small", ["cat"], 1)
+    empty = "test" if open_folder(tmp_path / "small").size else "train"
+    with pytest.raises(data.DataError, match=f"'{empty}'"):
+        open_folder(tmp_path / "small", empty)
+
+
+def test_images_next_to_class_folders(make, tmp_path):
+    fill(make, tmp_path, ["cat", "."], 3)
+    with pytest.raises(data.DataError, match="next to class folders"):
+        open_folder(tmp_path)

@@ -1,0 +1,287 @@
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from keras_csc import data
+
+SHAPE = (32, 32, 3)
+
+
+def labels_of(source):
+    return list(data.load_arrays(source)[1])
+
+
+def test_splits_of_cifar10(cifar_dir):
+    train = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0.3)
+    held = data.open_dataset("cifar10", "validation", SHAPE, cifar_dir, 0.3)
+    test = data.open_dataset("cifar10", "test", SHAPE, cifar_dir)
+    assert (train.size, held.size, test.size) == (70, 30, 10)
+    images = data.load_arrays(train)[0]
+    np.testing.assert_array_equal(images[:, 0, 0, 0], range(70))
+    images = data.load_arrays(held)[0]
+    np.testing.assert_array_equal(images[:, 0, 0, 0], range(70, 100))
+    assert train.num_classes == len(train.class_names) == 10
+    assert (train.name, held.split) == ("cifar10", "validation")
+
+
+def test_all_examples_train_without_validation(cifar_dir):
+    train = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0)
+    assert train.size == 100
+    with pytest.raises(data.DataError, match="'validation' of cifar10"):
+        data.open_dataset("cifar10", "validation", SHAPE, cifar_dir, 0)
+
+
+def test_resume_crosses_files_and_epochs(cifar_dir):
+    source = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0.3)
+    orders = [
+        [int(i[0, 0, 0]) for i, _ in source.epoch(0, e).as_numpy_iterator()]
+        for e in range(3)
+    ]
+    for order in orders:
+        assert sorted(order) == list(range(70))
+    assert orders[0] != orders[1] != orders[2]
+    later = source.epoch(0, 1, 33).as_numpy_iterator()
+    assert [int(i[0, 0, 0]) for i, _ in later] == orders[1][33:]
+
+
+def imagenet_example(image, label, index):
+    return {"image": image, "label": label, "file_name": f"{index}.JPEG"}
+
+
+def test_imagenet_with_images_of_different_sizes(make, tmp_path):
+    sizes = [(64, 64), (100, 80), (70, 130), (62, 64)]
+    make.write_tfds(
+        "imagenet2012",
+        tmp_path,
+        {
+            "train": [(make.noise(*s), i) for i, s in enumerate(sizes)],
+            "validation": [(make.noise(64, 64), 7)],
+        },
+        make=imagenet_example,
+    )
+    train = data.open_dataset(
+        "imagenet2012", "train", (64, 64, 3), tmp_path, 0, random_crop=True
+    )
+    assert train.num_classes == 1000
+    assert train.random_crop
+    images, labels = data.load_arrays(train)
+    assert images.shape == (4, 64, 64, 3)
+    np.testing.assert_array_equal(images[0], make.noise(64, 64))
+    np.testing.assert_array_equal(images[3, 1:-1], make.noise(62, 64))
+    first, second = (
+        {int(y): x for x, y in train.epoch(0, e).as_numpy_iterator()}
+        for e in (0, 1)
+    )
+    np.testing.assert_array_equal(first[0], second[0])
+    assert any((first[i] != second[i]).any() for i in (1, 2))
+    test = data.open_dataset("imagenet2012", "test", (64, 64, 3), tmp_path)
+    assert labels_of(test) == [7]
+
+
+def test_crops_change_from_epoch_to_epoch(make, tmp_path):
+    make.write_tfds(
+        "imagenet2012",
+        tmp_path,
+        {"train": [(make.noise(64, 96), 0)], "validation": []},
+        make=imagenet_example,
+    )
+    source = data.open_dataset(
+        "imagenet2012", "train", (64, 64, 3), tmp_path, 0, random_crop=True
+    )
+    crops = [next(iter(source.epoch(0, e)))[0].numpy() for e in range(8)]
+    assert len({crop.tobytes() for crop in crops}) > 4
+    test = data.open_dataset(
+        "imagenet2012",
+        "validation",
+        (64, 64, 3),
+        tmp_path,
+        0.9,
+        random_crop=True,
+    )
+    assert not test.random_crop
+
+
+def test_fashion_mnist_is_padded_and_repeated(make, tmp_path):
+    examples = [(make.noise(28, 28, 1, i), i) for i in range(6)]
+    make.write_tfds(
+        "fashion_mnist", tmp_path, {"train": examples, "test": examples}
+    )
+    source = data.open_dataset(
+        "fashion_mnist", "test", SHAPE, tmp_path, random_crop=True
+    )
+    assert not source.random_crop
+    images, labels = data.load_arrays(source)
+    expected = np.pad(
+        np.stack([i for i, _ in examples]), [(0, 0), (2, 2), (2, 2)]
+    )
+    for channel in range(3):
+        np.testing.assert_array_equal(images[..., channel], expected)
+    assert list(labels) == list(range(6))
+
+
+def test_stl10_trains_on_its_unlabelled_images(make, tmp_path):
+    make.write_tfds(
+        "stl10",
+        tmp_path,
+        {
+            "train": [(make.noise(96, 96), 1)] * 2,
+            "test": [(make.noise(96, 96), 2)] * 3,
+            "unlabelled": [(make.noise(96, 96), -1)] * 4,
+        },
+    )
+    train = data.open_dataset("stl10", "train", (48, 48, 3), tmp_path, 0.25)
+    held = data.open_dataset("stl10", "validation", (48, 48, 3), tmp_path, 0.25)
+    test = data.open_dataset("stl10", "test", (48, 48, 3), tmp_path)
+    assert labels_of(train) == [-1] * 3
+    assert labels_of(held) == [-1]
+    assert labels_of(test) == [2] * 3
+    assert train.num_classes is None
+    assert train.class_names is None
+    assert test.num_classes == 10
+
+
+def test_lsun_has_no_labels_and_no_test_split(make, tmp_path):
+    make.write_tfds(
+        "lsun/bedroom",
+        tmp_path,
+        {
+            "train": [(make.noise(40, 50), 0)] * 4,
+            "validation": [(make.noise(40, 50), 0)] * 2,
+        },
+        make=lambda image, _, index: {"id": str(index), "image": image},
+    )
+    test = data.open_dataset("lsun/bedroom", "test", SHAPE, tmp_path)
+    assert labels_of(test) == [-1, -1]
+    assert test.num_classes is None
+
+
+def test_colour_does_not_go_into_grayscale(cifar_dir):
+    with pytest.raises(data.DataError, match="cifar10 have 3 .* asks for 1"):
+        data.open_dataset("cifar10", "train", (32, 32, 1), cifar_dir)
+
+
+def test_missing_data_names_folder_and_command(tmp_path):
+    with pytest.raises(data.DataError) as error:
+        data.open_dataset("cifar10", "train", SHAPE, tmp_path)
+    message = str(error.value)
+    assert f"nothing at {tmp_path}/cifar10/3.0.2" in message
+    assert f"`tfds build cifar10 --data_dir={tmp_path}`" in message
+    assert "--download" in message
+    assert "\n" not in message
+    with pytest.raises(data.DataError, match="downloads/manual"):
+        data.open_dataset("imagenet2012", "train", SHAPE, tmp_path)
+
+
+def test_the_default_folder_is_that_of_tfds(monkeypatch, tmp_path):
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+    with pytest.raises(data.DataError, match="not prepared"):
+        data.open_dataset("mnist", "train", SHAPE)
+
+
+def test_another_version_is_offered(cifar_dir, tmp_path):
+    stored = tmp_path / "cifar10"
+    shutil.copytree(f"{cifar_dir}/cifar10", stored)
+    (stored / "3.0.2").rename(stored / "3.0.1")
+    with pytest.raises(data.DataError, match="ask for .* cifar10:3.0.1"):
+        data.open_dataset("cifar10", "train", SHAPE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cifr10", "did you mean cifar10"),
+        ("zzzzzz", "expected a TFDS name, image_folder, digits"),
+        ("a b", "Unknown data set 'a b'"),
+        ("huggingface:mnist", "Unknown data set"),
+        ("lsun/nope", "BuilderConfig nope not found"),
+        ("cifar10:9.9.9", "cannot be loaded at version 9.9.9"),
+        ("glue/cola", "not prepared"),
+    ],
+)
+def test_wrong_names(name, message, tmp_path):
+    with pytest.raises(data.DataError, match=message) as error:
+        data.open_dataset(name, "train", SHAPE, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_sets_without_images(make, tmp_path):
+    make.write_tfds(
+        "glue/cola",
+        tmp_path,
+        {"train": [(make.noise(2, 2), 0)]},
+        make=lambda *_: {"sentence": "a", "label": 0, "idx": 0},
+    )
+    with pytest.raises(data.DataError, match="no feature 'image'"):
+        data.open_dataset("glue/cola", "train", SHAPE, tmp_path, 0)
+    with pytest.raises(data.DataError, match="glue/cola has no split"):
+        data.open_dataset("glue/cola", "test", SHAPE, tmp_path)
+
+
+def test_download_is_asked_for_only_when_wanted(monkeypatch, tmp_path):
+    def fail(self, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(data.DataError, match="not prepared"):
+        data.open_dataset("mnist", "train", SHAPE, tmp_path)
+    with pytest.raises(data.DataError, match="could not .* no route to host"):
+        data.open_dataset("mnist", "train", SHAPE, tmp_path, download=True)
+
+
+@pytest.fixture
+def copied(cifar_dir, tmp_path):
+    shutil.copytree(f"{cifar_dir}/cifar10", tmp_path / "cifar10")
+    return tmp_path
+
+
+def record_file(folder, number):
+    return sorted(folder.glob("cifar10/3.0.2/*train.tfrecord*"))[number]
+
+
+def test_missing_and_cut_files_are_found_when_opened(copied):
+    path = record_file(copied, 2)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(
+        data.DataError, match=f"{path.name} holds 24 whole .* says 25"
+    ):
+        data.open_dataset("cifar10", "train", SHAPE, copied)
+    path.unlink()
+    with pytest.raises(data.DataError, match=f"{path.name} is missing"):
+        data.open_dataset("cifar10", "train", SHAPE, copied)
+
+
+def test_damaged_records_are_named_when_read(copied):
+    path = record_file(copied, 1)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    source = data.open_dataset("cifar10", "train", SHAPE, copied, 0)
+    for read in (
+        data.load_arrays,
+        data.check_readable,
+        lambda source: data.cached(source, 10**9),
+    ):
+        with pytest.raises(
+            data.DataError, match=rf"record \d+ of .*{path.name}"
+        ):
+            read(source)
+    held = data.open_dataset("cifar10", "validation", SHAPE, copied, 0.25)
+    data.check_readable(held)
+
+
+def test_images_that_do_not_decode_are_named(make, tmp_path):
+    def broken(image, label, index):
+        image = image if index != 3 else image[: len(image) // 2]
+        return make.cifar_example(image, label, index)
+
+    path = make.write_tfds(
+        "cifar10",
+        tmp_path,
+        {"train": [(make.noise(32, 32), 0)] * 6},
+        make=broken,
+    )
+    source = data.open_dataset("cifar10", "train", SHAPE, tmp_path, 0)
+    with pytest.raises(data.DataError, match=f"record 3 of {path}"):
+        data.load_arrays(source)

@@ -1,0 +1,322 @@
+import contracts
+import keras
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+
+from keras_csc.layers import ConvSparseCoding2D
+
+ARGUMENTS = {
+    "filters": 5,
+    "kernel_size": 3,
+    "strides": 2,
+    "padding": "valid",
+    "sparsity": 0.25,
+    "ridge": 0.5,
+    "nonnegative": True,
+    "iterations": 3,
+    "algorithm": "ista",
+    "step_fraction": 0.5,
+    "unit_norm": False,
+    "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
+}
+
+
+def images(size=(8, 7), channels=2, batch=3, dtype="float32"):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(batch, *size, channels)).astype(dtype)
+
+
+def exact_layer(size=(8, 7), **arguments):
+    """A float64 layer with a power-of-two sparsity."""
+    arguments = {"sparsity": 0.125, "iterations": 4, **arguments}
+    layer = ConvSparseCoding2D(4, 3, dtype="float64", **arguments)
+    layer.build((None, *size, 2))
+    layer.update_operator_norm(100)
+    return layer
+
+
+def reference_codes(layer, inputs, sparsity=None, kernel=None):
+    return references.solve_sparse_code(
+        inputs,
+        layer.kernel.numpy() if kernel is None else kernel,
+        layer.sparsity if sparsity is None else sparsity,
+        layer.step_fraction / layer.operator_norm.numpy(),
+        layer.ridge,
+        layer.nonnegative,
+        layer.strides,
+        layer.padding,
+        layer.iterations,
+        layer.algorithm,
+    )
+
+
+def test_configuration_holds_every_argument():
+    contracts.check_config(ConvSparseCoding2D, **ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"filters": 0},
+        {"kernel_size": 0},
+        {"strides": 0},
+        {"iterations": 0},
+        {"sparsity": -0.1},
+        {"ridge": -1.0},
+        {"padding": "full"},
+        {"algorithm": "admm"},
+        {"step_fraction": 0.0},
+        {"step_fraction": 1.01},
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(bad):
+    contracts.check_rejects(
+        ConvSparseCoding2D, bad, filters=4, kernel_size=3
+    )
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_shapes(strides, padding):
+    contracts.check_shapes(
+        lambda: ConvSparseCoding2D(4, 3, strides=strides, padding=padding),
+        [(2, 8, 8, 1), (1, 7, 10, 3)],
+    )
+
+
+def test_dtype_policies():
+    contracts.check_dtype_policies(
+        lambda **kwargs: ConvSparseCoding2D(
+            4, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1),
+            sparsity=0.0, **kwargs
+        ),
+        images(),
+    )
+
+
+def test_save_and_load(tmp_path):
+    contracts.check_save_and_load(
+        ConvSparseCoding2D(4, 3, strides=2, sparsity=0.2), images(), tmp_path
+    )
+
+
+def test_inference_is_a_pure_function():
+    contracts.check_inference_is_pure(ConvSparseCoding2D(4, 3), images())
+
+
+def test_wrong_inputs_raise():
+    layer = ConvSparseCoding2D(4, 3)
+    with pytest.raises(ValueError, match="ndim"):
+        layer(np.zeros((8, 8, 2), "float32"))
+    layer(images())
+    with pytest.raises(ValueError, match="axis"):
+        layer(images(channels=3))
+
+
+@pytest.mark.parametrize("algorithm", ["fista", "ista"])
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
+def test_codes_are_those_of_the_program_with_the_stored_step(
+    algorithm, nonnegative, strides, padding
+):
+    layer = exact_layer(
+        algorithm=algorithm,
+        nonnegative=nonnegative,
+        strides=strides,
+        padding=padding,
+        ridge=0.25,
+    )
+    inputs = images(dtype="float64")
+    codes = layer(inputs).numpy()
+    np.testing.assert_allclose(
+        codes, reference_codes(layer, inputs), rtol=0, atol=1e-12
+    )
+    assert np.any(codes == 0) and np.any(codes != 0)
+
+
+def test_step_size_is_a_fraction_of_the_inverse_norm():
+    layer = exact_layer(step_fraction=0.5)
+    expected = 0.5 / references.largest_eigenvalue(
+        layer.kernel.numpy(), (8, 7), 1, "same"
+    )
+    np.testing.assert_allclose(layer.step_size, expected, rtol=1e-2)
+
+
+def test_sparsity_of_a_call_replaces_that_of_the_layer():
+    layer = exact_layer()
+    inputs = images(dtype="float64")
+    scalar = layer(inputs, sparsity=0.5).numpy()
+    np.testing.assert_allclose(
+        scalar, reference_codes(layer, inputs, 0.5), rtol=0, atol=1e-12
+    )
+    weights = np.array([0.0, 0.5, 2.0])
+    each = layer(inputs, sparsity=weights).numpy()
+    np.testing.assert_allclose(
+        each,
+        reference_codes(layer, inputs, weights.reshape(3, 1, 1, 1)),
+        rtol=0,
+        atol=1e-12,
+    )
+    zeros = np.mean(each == 0, axis=(1, 2, 3))
+    assert zeros[0] == 0 and 0 < zeros[1] < zeros[2]
+    np.testing.assert_array_equal(scalar[1], each[1])
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="ConvSparseCoding2D._sparsity and ops.cast of a Python number "
+    "round λ to float32 in a float64 layer",
+)
+@pytest.mark.parametrize("by_call", [False, True])
+def test_sparsity_keeps_the_precision_of_the_layer(by_call):
+    layer = exact_layer(sparsity=0.3)
+    inputs = images(dtype="float64")
+    codes = layer(inputs, sparsity=np.float64(0.3) if by_call else None)
+    np.testing.assert_allclose(
+        codes, reference_codes(layer, inputs), rtol=0, atol=1e-12
+    )
+
+
+def test_more_sparsity_gives_more_zeros_and_then_only_zeros():
+    layer = exact_layer()
+    inputs = images(dtype="float64")
+    shares = [
+        np.mean(layer(inputs, sparsity=weight).numpy() == 0)
+        for weight in (0.0, 0.25, 1.0, 64.0)
+    ]
+    assert shares[0] == 0 and shares[-1] == 1
+    assert np.all(np.diff(shares) > 0)
+
+
+@pytest.mark.parametrize("weights", [None, 0.5, [0.0, 0.5, 2.0]])
+def test_objective_is_that_of_the_program_and_falls(weights):
+    layer = exact_layer(ridge=0.25, algorithm="ista")
+    inputs = images(dtype="float64")
+    codes = layer(inputs, sparsity=None if weights is None
+                  else np.array(weights))
+    value = layer.objective(
+        inputs, codes, None if weights is None else np.array(weights)
+    )
+    sparsity = 0.125 if weights is None else np.array(weights)
+    expected = references.program_value(
+        inputs,
+        codes.numpy(),
+        layer.kernel.numpy(),
+        np.reshape(sparsity, (-1, 1, 1, 1)),
+        0.25,
+        1,
+        "same",
+    )
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    assert np.all(value < 0.5 * np.sum(inputs**2, axis=(1, 2, 3)))
+
+
+@pytest.mark.parametrize("strides, padding", [(2, "same"), (3, "valid")])
+def test_synthesize_is_the_synthesis_operator(strides, padding):
+    layer = exact_layer(strides=strides, padding=padding)
+    codes = layer(images(dtype="float64"))
+    kernel = layer.kernel.numpy()
+    np.testing.assert_allclose(
+        layer.synthesize(codes, (8, 7)),
+        references.synthesize(
+            codes.numpy(), kernel, (8, 7), strides, padding
+        ),
+        atol=1e-12,
+    )
+    usual = layer.synthesize(codes)
+    np.testing.assert_allclose(
+        usual,
+        references.synthesize(
+            codes.numpy(), kernel, usual.shape[1:3], strides, padding
+        ),
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
+def test_stored_norm_is_the_largest_eigenvalue_at_the_built_size(
+    strides, padding
+):
+    layer = ConvSparseCoding2D(
+        4, 3, strides=strides, padding=padding, dtype="float64"
+    )
+    layer.build((None, 8, 7, 2))
+    expected = references.largest_eigenvalue(
+        layer.kernel.numpy(), (8, 7), strides, padding
+    )
+    built = layer.operator_norm.numpy()
+    assert 0.8 * expected < built <= expected * (1 + 1e-12)
+    inputs = images(dtype="float64")
+    for _ in range(200):
+        layer(inputs, training=True)
+    assert built < layer.operator_norm.numpy() <= expected * (1 + 1e-12)
+    np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-3)
+
+
+def test_norm_follows_the_dictionary():
+    layer = exact_layer()
+    kernel = np.random.default_rng(5).normal(size=layer.kernel.shape)
+    layer.kernel.assign(2 * kernel)
+    for _ in range(200):
+        layer(images(dtype="float64"), training=True)
+    expected = references.largest_eigenvalue(2 * kernel, (8, 7), 1, "same")
+    np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit_norm", [True, False])
+def test_atoms_keep_their_norm_through_training(unit_norm):
+    layer = ConvSparseCoding2D(4, 3, unit_norm=unit_norm)
+    model = keras.Sequential([keras.Input((8, 7, 2)), layer])
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+
+    def norms():
+        return np.sqrt(np.sum(layer.kernel.numpy() ** 2, axis=(0, 1, 2)))
+
+    initial = layer.kernel.numpy()
+    assert np.allclose(norms(), 1, atol=1e-5) == unit_norm
+    targets = np.ones((3, 8, 7, 4), "float32")
+    model.fit(images(), targets, epochs=2, verbose=0)
+    assert np.max(np.abs(layer.kernel.numpy() - initial)) > 1e-3
+    assert np.allclose(norms(), 1, atol=1e-5) == unit_norm
+
+
+@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_gradients_are_those_of_finite_differences(
+    strides, padding, nonnegative
+):
+    layer = exact_layer(
+        strides=strides, padding=padding, nonnegative=nonnegative, ridge=0.25
+    )
+    rng = np.random.default_rng(7)
+    inputs = images(dtype="float64")
+    tensor = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        codes = layer(tensor)
+        weights = rng.normal(size=codes.shape)
+        value = tf.reduce_sum(weights * codes)
+    by_images, by_kernel = tape.gradient(value, (tensor, layer.kernel.value))
+    kernel = layer.kernel.numpy()
+
+    def of_images(inputs):
+        return np.sum(weights * reference_codes(layer, inputs))
+
+    def of_kernel(kernel):
+        return np.sum(weights * reference_codes(layer, inputs, kernel=kernel))
+
+    for function, point, gradient in (
+        (of_images, inputs, by_images),
+        (of_kernel, kernel, by_kernel),
+    ):
+        for _ in range(3):
+            direction = rng.normal(size=point.shape)
+            expected = references.directional_derivative(
+                function, point, direction, 1e-7
+            )
+            np.testing.assert_allclose(
+                np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-6
+            )

@@ -1,0 +1,145 @@
+import contracts
+import keras
+import numpy as np
+import pytest
+import references
+
+from keras_csc import ops
+from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.layers import ConvSparseDecoding2D
+
+ARGUMENTS = {
+    "channels": 2,
+    "kernel_size": 3,
+    "strides": 2,
+    "padding": "valid",
+    "unit_norm": False,
+    "tied": True,
+    "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
+}
+
+
+def codes(size=(4, 5), filters=4, batch=3, dtype="float32", seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(batch, *size, filters)).astype(dtype)
+
+
+def test_configuration_holds_every_argument():
+    contracts.check_config(ConvSparseDecoding2D, **ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"channels": 0},
+        {"kernel_size": 0},
+        {"strides": 0},
+        {"padding": "full"},
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(bad):
+    contracts.check_rejects(
+        ConvSparseDecoding2D, bad, channels=2, kernel_size=3
+    )
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_shapes(strides, padding):
+    contracts.check_shapes(
+        lambda: ConvSparseDecoding2D(2, 3, strides=strides, padding=padding),
+        [(2, 4, 4, 1), (1, 3, 6, 5)],
+    )
+
+
+def test_symbolic_shape_with_an_image_size():
+    layer = ConvSparseDecoding2D(2, 3, strides=2)
+    result = layer(keras.Input((4, 5, 3)), image_size=(7, 10))
+    assert result.shape == (None, 7, 10, 2)
+
+
+def test_dtype_policies():
+    contracts.check_dtype_policies(
+        lambda **kwargs: ConvSparseDecoding2D(
+            2, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1),
+            **kwargs
+        ),
+        codes(),
+    )
+
+
+def test_save_and_load(tmp_path):
+    contracts.check_save_and_load(
+        ConvSparseDecoding2D(2, 3, strides=2), codes(), tmp_path
+    )
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_layer_is_the_adjoint_of_analysis(strides, padding):
+    size = (10, 9)
+    coding = ConvSparseCoding2D(4, 3, strides=strides, padding=padding)
+    decoding = ConvSparseDecoding2D(
+        2, 3, strides=strides, padding=padding, dtype="float64"
+    )
+    images = np.random.default_rng(1).normal(size=(3, *size, 2))
+    z = codes(
+        coding.compute_output_shape((3, *size, 2))[1:3], dtype="float64"
+    )
+    decoding.build(z.shape)
+    synthesized = decoding(z, image_size=size).numpy()
+    kernel = decoding.kernel.numpy()
+    analysed = ops.analysis(images, kernel, strides, padding).numpy()
+    left, right = np.sum(analysed * z), np.sum(images * synthesized)
+    assert abs(left - right) < 1e-12 * np.linalg.norm(z) * np.linalg.norm(
+        analysed
+    )
+    np.testing.assert_allclose(
+        synthesized,
+        references.synthesize(z, kernel, size, strides, padding),
+        atol=1e-12,
+    )
+
+
+def test_layer_is_linear():
+    layer = ConvSparseDecoding2D(2, 3, strides=2, dtype="float64")
+    one, other = codes(dtype="float64"), codes(dtype="float64", seed=1)
+    combined = layer(2.5 * one - 0.5 * other)
+    np.testing.assert_allclose(
+        combined, 2.5 * layer(one) - 0.5 * layer(other), atol=1e-12
+    )
+    assert not np.any(layer(np.zeros_like(one)))
+
+
+def test_a_tied_layer_has_the_dictionary_it_is_given():
+    coding = ConvSparseCoding2D(4, 3, strides=2)
+    coding.build((None, 8, 10, 2))
+    tied = ConvSparseDecoding2D(2, 3, strides=2, tied=True)
+    z = codes()
+    result = tied(z, kernel=coding.kernel.value)
+    assert not tied.variables
+    np.testing.assert_array_equal(result, coding.synthesize(z))
+    own = ConvSparseDecoding2D(2, 3, strides=2)
+    own.build(z.shape)
+    own.kernel.assign(coding.kernel)
+    np.testing.assert_array_equal(result, own(z))
+
+
+def test_a_dictionary_is_given_to_tied_layers_only():
+    kernel = np.zeros((3, 3, 2, 4), "float32")
+    with pytest.raises(ValueError, match="`kernel`"):
+        ConvSparseDecoding2D(2, 3, tied=True)(codes())
+    with pytest.raises(ValueError, match="`kernel`"):
+        ConvSparseDecoding2D(2, 3)(codes(), kernel=kernel)
+
+
+@pytest.mark.parametrize("unit_norm", [True, False])
+def test_atoms_keep_their_norm_through_training(unit_norm):
+    layer = ConvSparseDecoding2D(2, 3, unit_norm=unit_norm)
+    model = keras.Sequential([keras.Input((4, 5, 4)), layer])
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    targets = np.ones((3, 4, 5, 2), "float32")
+    model.fit(codes(), targets, epochs=2, verbose=0)
+    norms = np.sqrt(np.sum(layer.kernel.numpy() ** 2, axis=(0, 1, 2)))
+    assert np.allclose(norms, 1, atol=1e-5) == unit_norm

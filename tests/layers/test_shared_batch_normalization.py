@@ -1,0 +1,205 @@
+import contracts
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc.layers import SharedBatchNormalization
+
+ARGUMENTS = {
+    "momentum": 0.75,
+    "epsilon": 0.01,
+    "center": False,
+    "scale": False,
+}
+
+
+def batch(seed=0, shape=(6, 4, 5, 3), dtype="float32"):
+    rng = np.random.default_rng(seed)
+    scales = np.array([0.5, 1.0, 3.0])
+    return (rng.normal(size=shape) * scales + scales).astype(dtype)
+
+
+def test_configuration_holds_every_argument():
+    contracts.check_config(SharedBatchNormalization, **ARGUMENTS)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0])
+def test_bad_arguments_are_named(momentum):
+    contracts.check_rejects(
+        SharedBatchNormalization, {"momentum": momentum}
+    )
+
+
+def test_shapes():
+    contracts.check_shapes(
+        SharedBatchNormalization, [(2, 4, 5, 3), (4, 2), (2, 3, 1)]
+    )
+
+
+@pytest.mark.parametrize(
+    "policy, output, weights",
+    [
+        ("float32", "float32", "float32"),
+        ("mixed_bfloat16", "bfloat16", "float32"),
+        ("float64", "float64", "float64"),
+    ],
+)
+def test_dtype_policies(policy, output, weights):
+    layer = SharedBatchNormalization(dtype=policy)
+    result = layer(batch(dtype="float64"), training=True)
+    assert result.dtype == output
+    assert {v.dtype for v in layer.variables} == {weights}
+    exact = batch(dtype="float64")
+    expected = (exact - exact.mean((0, 1, 2))) / np.sqrt(
+        exact.var((0, 1, 2)) + layer.epsilon
+    )
+    tolerance = {"float32": 1e-5, "bfloat16": 0.05, "float64": 1e-12}[output]
+    np.testing.assert_allclose(
+        tf.cast(result, "float64"), expected, atol=tolerance
+    )
+
+
+def test_save_and_load(tmp_path):
+    contracts.check_save_and_load(
+        SharedBatchNormalization(), batch(), tmp_path
+    )
+
+
+def test_inference_is_a_pure_function():
+    contracts.check_inference_is_pure(SharedBatchNormalization(), batch())
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("float64", 1e-9), ("float32", 3e-5)]
+)
+def test_layer_agrees_with_that_of_keras(center, scale, dtype, tolerance):
+    arguments = {"epsilon": 0.01, "center": center, "scale": scale}
+    ours = SharedBatchNormalization(momentum=0.8, dtype=dtype, **arguments)
+    theirs = keras.layers.BatchNormalization(
+        momentum=0.8, dtype="float64", **arguments
+    )
+    for layer in (ours, theirs):
+        layer.build((None, 4, 5, 3))
+        if scale:
+            layer.gamma.assign([0.5, 1.5, -1.0])
+        if center:
+            layer.beta.assign([0.1, 0.2, 0.3])
+    for seed in range(3):
+        results = []
+        for layer in (ours, theirs):
+            inputs = tf.constant(batch(seed, dtype=layer.compute_dtype))
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs, training=True)
+                value = tf.reduce_sum(outputs**3)
+            sources = [inputs, *(v.value for v in layer.trainable_variables)]
+            results.append([outputs, *tape.gradient(value, sources)])
+        for one, other in zip(*results):
+            error = np.max(np.abs(np.subtract(one, other)))
+            assert error <= tolerance * np.max(np.abs(other))
+    for name in ("moving_mean", "moving_variance"):
+        np.testing.assert_allclose(
+            getattr(ours, name), getattr(theirs, name), rtol=tolerance
+        )
+    assert np.all(np.abs(ours.moving_mean.numpy()) > 0.1)
+    inputs = batch(9, dtype=dtype)
+    np.testing.assert_allclose(
+        ours(inputs), theirs(inputs), rtol=tolerance, atol=tolerance
+    )
+
+
+def test_given_moments_normalise_and_nothing_is_updated():
+    layer = SharedBatchNormalization(dtype="float64")
+    layer.build((None, 4, 5, 3))
+    layer.gamma.assign([0.5, 1.5, -1.0])
+    layer.beta.assign([0.1, 0.2, 0.3])
+    real, other = batch(0, dtype="float64"), batch(1, dtype="float64")
+    other = 2 * other + 1
+    before = layer.get_weights()
+    _, moments = layer.normalize(real)
+    np.testing.assert_allclose(moments[0], real.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(moments[1], real.var((0, 1, 2)), rtol=1e-11)
+    result = layer(other, training=True, moments=moments)
+    expected = (other - real.mean((0, 1, 2))) / np.sqrt(
+        real.var((0, 1, 2)) + layer.epsilon
+    ) * [0.5, 1.5, -1.0] + [0.1, 0.2, 0.3]
+    np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
+    for weight, after in zip(before, layer.get_weights()):
+        np.testing.assert_array_equal(weight, after)
+    layer.update(*moments)
+    np.testing.assert_allclose(
+        layer.moving_mean, 0.1 * real.mean((0, 1, 2)), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        layer.moving_variance, 0.9 + 0.1 * real.var((0, 1, 2)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("float64", 1e-9), ("float32", 1e-4)]
+)
+def test_gradients_with_given_moments_leave_the_moments_out(dtype, tolerance):
+    layer = SharedBatchNormalization(dtype=dtype)
+    layer.build((None, 4, 5, 3))
+    layer.gamma.assign([0.5, 1.5, -1.0])
+    real, other = batch(0, dtype=dtype), tf.constant(batch(1, dtype=dtype))
+    mean, variance = real.mean((0, 1, 2)), real.var((0, 1, 2))
+    weights = np.random.default_rng(4).normal(size=other.shape)
+    with tf.GradientTape() as tape:
+        tape.watch(other)
+        outputs = layer(other, moments=(tf.constant(mean), variance))
+        value = tf.reduce_sum(tf.cast(weights, dtype) * outputs)
+    by_inputs, by_gamma, by_beta = tape.gradient(
+        value, (other, layer.gamma.value, layer.beta.value)
+    )
+    deviation = np.sqrt(variance + layer.epsilon)
+    for gradient, expected in (
+        (by_inputs, weights * [0.5, 1.5, -1.0] / deviation),
+        (by_gamma, np.sum(weights * (other - mean) / deviation, (0, 1, 2))),
+        (by_beta, np.sum(weights, (0, 1, 2))),
+    ):
+        np.testing.assert_allclose(
+            gradient, expected, rtol=tolerance, atol=10 * tolerance
+        )
+
+
+def test_own_moments_are_those_of_training():
+    layer = SharedBatchNormalization()
+    inputs = batch()
+    trained = layer(inputs, training=True)
+    outputs, moments = layer.normalize(inputs)
+    np.testing.assert_array_equal(outputs, trained)
+    given = layer(inputs, moments=moments)
+    np.testing.assert_allclose(given, trained, atol=1e-5)
+
+
+def test_a_constant_channel_is_mapped_to_the_offset():
+    layer = SharedBatchNormalization()
+    inputs = np.full((4, 3, 3, 2), 7.3, "float32")
+    result = layer(inputs, training=True).numpy()
+    assert np.all(np.abs(result) < 1e-3)
+
+
+def test_statistics_are_those_of_the_global_batch(mirrored):
+    strategy = mirrored(2)
+    with strategy.scope():
+        layer = SharedBatchNormalization(dtype="float64")
+        layer.build((None, 4, 5, 3))
+    inputs = batch(dtype="float64")
+    shards = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(
+            inputs[3 * context.replica_id_in_sync_group :][:3]
+        )
+    )
+    parts = strategy.run(layer, (shards,), {"training": True})
+    result = np.concatenate(strategy.experimental_local_results(parts))
+    alone = SharedBatchNormalization(dtype="float64")
+    np.testing.assert_allclose(
+        result, alone(inputs, training=True), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        layer.moving_variance.numpy(), alone.moving_variance, rtol=1e-12
+    )

@@ -1,0 +1,301 @@
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+import contracts
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import EncoderOutput
+
+CLASSES = 5
+ARGUMENTS = {
+    "objective": "multi",
+    "num_classes": 4,
+    "epsilon": 0.25,
+    "encoder_rate": 0.5,
+    "decoder_rate": 2.0,
+    "encoder_consistency": 0.125,
+    "decoder_consistency": 0.75,
+    "stages": 3.0,
+    "cooperation": True,
+    "shared_statistics": True,
+}
+
+
+def output(features, codes=()):
+    """An `EncoderOutput` in training, with the moments of its codes."""
+    axes = (0, 1, 2)
+    moments = [(h.mean(axes), h.var(axes)) for h in codes]
+    return EncoderOutput(features, list(codes), moments)
+
+
+def draw(seed=0, n=16, d=6, dtype="float64"):
+    rng = np.random.default_rng(seed)
+    sides = []
+    for _ in range(2):
+        codes = [
+            rng.normal(size=(n, size, size, filters)) * np.arange(1, filters + 1)
+            + 0.5
+            for size, filters in ((4, 3), (2, 5))
+        ]
+        z = references.sphere_features(rng, n, d).astype(dtype)
+        sides.append(output(z, [h.astype(dtype) for h in codes]))
+    labels = rng.integers(0, CLASSES - 1, n)
+    return *sides, labels
+
+
+def stage_distance(real, other):
+    return np.mean(
+        [
+            np.mean((h_hat - h) ** 2) / np.var(h)
+            for h, h_hat in zip(real.codes, other.codes)
+        ]
+    )
+
+
+def test_configuration_holds_every_argument():
+    contracts.check_config(TranscriptionGame, **ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"objective": "ternary"},
+        {"epsilon": 0.0},
+        {"epsilon": -0.5},
+        {"encoder_rate": -1.0},
+        {"decoder_rate": -1.0},
+        {"encoder_consistency": -1.0},
+        {"decoder_consistency": -1.0},
+        {"stages": -1.0},
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(bad):
+    contracts.check_rejects(TranscriptionGame, bad)
+
+
+@pytest.mark.parametrize("num_classes", [None, 0])
+def test_multi_needs_the_number_of_classes(num_classes):
+    contracts.check_rejects(
+        TranscriptionGame, {"num_classes": num_classes}, objective="multi"
+    )
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.floats(0.1, 2))
+def test_binary_rates_are_those_of_the_formulas(seed, epsilon):
+    real, other, _ = draw(seed)
+    z, z_hat = real.features, other.features
+    terms = TranscriptionGame(epsilon=epsilon).rates(z, z_hat)
+    expected = {
+        "objective": references.rate_distance(z, z_hat, epsilon),
+        "features_rate": references.coding_rate(z, epsilon),
+        "reconstructed_rate": references.coding_rate(z_hat, epsilon),
+    }
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-11)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.floats(0.1, 2))
+def test_multi_rates_are_those_of_the_formulas(seed, epsilon):
+    real, other, labels = draw(seed)
+    z, z_hat = real.features, other.features
+    game = TranscriptionGame("multi", CLASSES, epsilon)
+    terms = game.rates(z, z_hat, labels)
+    distance = sum(
+        references.rate_distance(z[labels == j], z_hat[labels == j], epsilon)
+        for j in np.unique(labels)
+    )
+    expected = {
+        "objective": references.transcription_objective(
+            z, z_hat, labels, epsilon
+        ),
+        "features_rate": references.coding_rate(z, epsilon),
+        "reconstructed_rate": references.coding_rate(z_hat, epsilon),
+        "rate_reduction": references.rate_reduction(z, labels, epsilon),
+        "reconstructed_rate_reduction": references.rate_reduction(
+            z_hat, labels, epsilon
+        ),
+        "class_distance": distance,
+    }
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-10)
+
+
+def test_binary_objective_vanishes_for_the_same_features():
+    real, _, _ = draw()
+    terms = TranscriptionGame().rates(real.features, real.features[::-1])
+    np.testing.assert_allclose(terms["objective"], 0, atol=1e-12)
+
+
+def test_consistency_is_the_mean_squared_distance():
+    real, other, _ = draw()
+    result = TranscriptionGame().consistency(real.features, other.features)
+    expected = np.mean(
+        [
+            np.linalg.norm(a - b) ** 2
+            for a, b in zip(real.features, other.features)
+        ]
+    )
+    np.testing.assert_allclose(result, expected, rtol=1e-13)
+
+
+def test_stage_distance_is_relative_to_the_variance():
+    real, other, _ = draw(dtype="float32")
+    game = TranscriptionGame(stages=1.0)
+    result = game.stage_distance(real, other)
+    np.testing.assert_allclose(result, stage_distance(real, other), rtol=1e-5)
+    scaled = [
+        output(side.features, [100 * h for h in side.codes])
+        for side in (real, other)
+    ]
+    np.testing.assert_allclose(
+        game.stage_distance(*scaled), result, rtol=1e-5
+    )
+    assert float(game.stage_distance(real, real)) == 0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="TranscriptionGame.stage_distance casts to float32"
+)
+def test_stage_distance_keeps_the_precision_of_the_codes():
+    real, other, _ = draw()
+    result = TranscriptionGame(stages=1.0).stage_distance(real, other)
+    np.testing.assert_allclose(result, stage_distance(real, other), rtol=1e-12)
+
+
+def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
+    real, other, _ = draw(dtype="float32")
+    game = TranscriptionGame(stages=1.0)
+    codes = [tf.constant(h) for h in real.codes]
+    others = [tf.constant(h) for h in other.codes]
+    with tf.GradientTape() as tape:
+        tape.watch([codes, others])
+        value = game.stage_distance(
+            real._replace(codes=codes), other._replace(codes=others)
+        )
+    gradients = tape.gradient(
+        value, [codes, others], unconnected_gradients="zero"
+    )
+    for gradient, h, h_hat in zip(gradients[1], codes, others):
+        expected = 2 * (h_hat - h) / (np.var(h) * np.size(h) * len(codes))
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-8)
+    assert not any(np.any(gradient) for gradient in gradients[0])
+
+
+@pytest.mark.parametrize("objective", ["binary", "multi"])
+@pytest.mark.parametrize("stages", [0.0, 3.0])
+def test_losses_are_the_weighted_sums(objective, stages):
+    arguments = {
+        **ARGUMENTS,
+        "objective": objective,
+        "num_classes": CLASSES,
+        "stages": stages,
+    }
+    game = TranscriptionGame(**arguments)
+    real, other, labels = draw(dtype="float32")
+    z, z_hat = (s.features.astype("float64") for s in (real, other))
+    encoder_loss, decoder_loss, terms = game.losses(real, other, labels)
+    objective_value = references.transcription_objective(
+        z, z_hat, labels if objective == "multi" else None, 0.25
+    )
+    consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
+    np.testing.assert_allclose(
+        encoder_loss, -0.5 * objective_value + 0.125 * consistency, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        decoder_loss,
+        2 * objective_value
+        + 0.75 * consistency
+        + stages * stage_distance(real, other),
+        rtol=1e-5,
+    )
+    assert sorted(terms) == sorted(game.term_names)
+    assert ("stages" in terms) == bool(stages)
+    np.testing.assert_allclose(terms["consistency"], consistency, rtol=1e-5)
+
+
+def test_the_default_game_is_the_published_one():
+    real, other, _ = draw()
+    encoder_loss, decoder_loss, terms = TranscriptionGame().losses(real, other)
+    expected = references.rate_distance(real.features, other.features)
+    np.testing.assert_allclose(encoder_loss, -expected, rtol=1e-11)
+    np.testing.assert_allclose(decoder_loss, expected, rtol=1e-11)
+    np.testing.assert_allclose(terms["objective"], expected, rtol=1e-11)
+
+
+def test_term_names_are_unique_and_in_order():
+    assert TranscriptionGame().term_names == [
+        "objective",
+        "features_rate",
+        "reconstructed_rate",
+        "consistency",
+    ]
+    names = TranscriptionGame("multi", 3, stages=1.0).term_names
+    assert len(names) == len(set(names)) == 8
+
+
+@pytest.mark.parametrize("objective", ["binary", "multi"])
+def test_gradients_are_those_of_finite_differences(objective):
+    game = TranscriptionGame(objective, CLASSES)
+    real, other, labels = draw()
+    assert len(np.unique(labels)) < CLASSES
+    rng = np.random.default_rng(9)
+    z, z_hat = tf.constant(real.features), tf.constant(other.features)
+    with tf.GradientTape() as tape:
+        tape.watch((z, z_hat))
+        value = game.rates(z, z_hat, labels)["objective"]
+    by_z, by_z_hat = tape.gradient(value, (z, z_hat))
+    used = labels if objective == "multi" else None
+
+    def of_z(features):
+        return references.transcription_objective(
+            features, other.features, used
+        )
+
+    def of_z_hat(features):
+        return references.transcription_objective(
+            real.features, features, used
+        )
+
+    for function, point, gradient in (
+        (of_z, real.features, by_z),
+        (of_z_hat, other.features, by_z_hat),
+    ):
+        for _ in range(3):
+            direction = rng.normal(size=point.shape)
+            expected = references.directional_derivative(
+                function, point, direction
+            )
+            np.testing.assert_allclose(
+                np.sum(gradient * direction), expected, rtol=1e-7, atol=1e-9
+            )
+
+
+def test_twenty_steps_of_the_players_move_the_objective_their_way():
+    game = TranscriptionGame()
+    real, other, _ = draw(n=32)
+    for sign in (1, -1):
+        point = tf.Variable(other.features)
+        values = []
+        for _ in range(20):
+            with tf.GradientTape() as tape:
+                z_hat = tf.math.l2_normalize(point, 1)
+                value = game.rates(real.features, z_hat)["objective"]
+            values.append(float(value))
+            point.assign_add(sign * tape.gradient(value, point))
+        assert sign * (values[-1] - values[0]) > 0
+
+
+def test_multi_without_labels_is_refused_by_name():
+    real, other, _ = draw()
+    game = TranscriptionGame("multi", CLASSES)
+    with pytest.raises(ValueError, match="labels"):
+        game.losses(real, other)

@@ -1,0 +1,184 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import structural_similarity as skimage_ssim
+
+from keras_csc.metrics import PeakSignalToNoiseRatio
+from keras_csc.metrics import StructuralSimilarity
+from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.metrics import structural_similarity
+
+METRICS = [
+    (PeakSignalToNoiseRatio, peak_signal_to_noise_ratio),
+    (StructuralSimilarity, structural_similarity),
+]
+
+
+def image_pair(n=4, height=17, width=20, channels=3, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(-1, 1, (n, height, width, channels))
+    noise = rng.normal(scale=0.2, size=images.shape)
+    return images.astype("float32"), (images + noise).astype("float32")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_psnr_agrees_with_scikit_image(channels):
+    images, reconstructions = image_pair(channels=channels)
+    expected = [
+        peak_signal_noise_ratio(x, np.clip(y, -1, 1), data_range=2)
+        for x, y in zip(
+            images.astype("float64"), reconstructions.astype("float64")
+        )
+    ]
+    values = peak_signal_to_noise_ratio(images, reconstructions)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_agrees_with_scikit_image_on_unit_range(channels):
+    images, reconstructions = image_pair(channels=channels)
+    expected = [
+        skimage_ssim(
+            (x + 1) / 2,
+            (np.clip(y, -1, 1) + 1) / 2,
+            data_range=1,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for x, y in zip(
+            images.astype("float64"), reconstructions.astype("float64")
+        )
+    ]
+    values = structural_similarity(images, reconstructions)
+    np.testing.assert_allclose(values, expected, atol=2e-5)
+
+
+@given(error=st.floats(1e-3, 1.0))
+@settings(max_examples=20, deadline=None)
+def test_psnr_of_a_constant_error(error):
+    images = np.zeros((1, 4, 4, 1), "float32")
+    value = peak_signal_to_noise_ratio(images, images + np.float32(error))
+    assert float(value[0]) == pytest.approx(20 * np.log10(2 / error), abs=1e-3)
+
+
+def test_identical_images_reach_the_cap_and_one():
+    images, _ = image_pair()
+    np.testing.assert_array_equal(
+        peak_signal_to_noise_ratio(images, images), 100.0
+    )
+    np.testing.assert_allclose(
+        structural_similarity(images, images), 1.0, atol=1e-6
+    )
+
+
+def test_reconstructions_are_clipped():
+    images = np.ones((2, 12, 12, 1), "float32")
+    for function in (peak_signal_to_noise_ratio, structural_similarity):
+        np.testing.assert_array_equal(
+            function(images, 3 * images), function(images, images)
+        )
+
+
+def test_nan_is_not_hidden():
+    images, reconstructions = image_pair(n=2)
+    reconstructions[0, 0, 0, 0] = np.nan
+    for function in (peak_signal_to_noise_ratio, structural_similarity):
+        values = np.asarray(function(images, reconstructions))
+        assert np.isnan(values[0]) and np.isfinite(values[1])
+
+
+def test_half_precision_is_computed_in_float32():
+    images, reconstructions = (tf.cast(x, "bfloat16") for x in image_pair())
+    for function in (peak_signal_to_noise_ratio, structural_similarity):
+        half = function(images, reconstructions)
+        full = function(
+            tf.cast(images, "float32"), tf.cast(reconstructions, "float32")
+        )
+        assert half.dtype == "float32"
+        np.testing.assert_array_equal(half, full)
+
+
+@pytest.mark.parametrize("metric_class, function", METRICS)
+def test_streaming_equals_batch(metric_class, function):
+    images, reconstructions = image_pair(n=7)
+    metric = metric_class()
+    metric.update_state(images[:5], reconstructions[:5])
+    metric.update_state(images[5:], reconstructions[5:])
+    expected = np.mean(function(images, reconstructions))
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-6)
+    metric.reset_state()
+    assert float(metric.result()) == 0.0
+
+
+@pytest.mark.parametrize("metric_class, function", METRICS)
+def test_sample_weights(metric_class, function):
+    images, reconstructions = image_pair(n=4)
+    weights = np.array([1.0, 0.0, 3.0, 0.5], "float32")
+    metric = metric_class()
+    metric.update_state(images, reconstructions, sample_weight=weights)
+    expected = np.average(function(images, reconstructions), weights=weights)
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("metric_class, function", METRICS)
+def test_graph_with_unknown_sizes(metric_class, function):
+    images, reconstructions = image_pair()
+    spec = tf.TensorSpec((None, None, None, 3), "float32")
+    traced = tf.function(function, input_signature=[spec, spec])
+    np.testing.assert_allclose(
+        traced(images, reconstructions),
+        function(images, reconstructions),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("metric_class, function", METRICS)
+def test_config_round_trip(metric_class, function):
+    metric = metric_class(name="quality")
+    config = keras.saving.serialize_keras_object(metric)
+    assert config["registered_name"] == f"keras_csc>{metric_class.__name__}"
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is metric_class
+    assert copy.get_config() == metric.get_config()
+    images, reconstructions = image_pair()
+    copy.update_state(images, reconstructions)
+    expected = np.mean(function(images, reconstructions))
+    assert float(copy.result()) == pytest.approx(expected, rel=1e-6)
+
+
+def test_metrics_in_evaluate():
+    images, reconstructions = image_pair()
+    model = keras.Sequential([keras.layers.Identity()])
+    model.compile(
+        loss="mse", metrics=[PeakSignalToNoiseRatio(), StructuralSimilarity()]
+    )
+    logs = model.evaluate(
+        reconstructions, images, batch_size=2, verbose=0, return_dict=True
+    )
+    for name, (_, function) in zip(("psnr", "ssim"), METRICS):
+        expected = np.mean(function(images, reconstructions))
+        assert logs[name] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("_, function", METRICS)
+def test_bad_images(_, function):
+    images, reconstructions = image_pair()
+    with pytest.raises(ValueError, match="same shape.*17, 20.*16, 20"):
+        function(images, reconstructions[:, 1:])
+    with pytest.raises(ValueError, match="`images` should be floats.*uint8"):
+        function(images.astype("uint8"), reconstructions)
+    with pytest.raises(ValueError, match="`images` should have shape"):
+        function(images[0], reconstructions[0])
+
+
+def test_image_smaller_than_the_ssim_window():
+    images = np.zeros((1, 10, 32, 3), "float32")
+    with pytest.raises(ValueError, match="at least 11.*10, 32"):
+        structural_similarity(images, images)

@@ -1,0 +1,162 @@
+import keras
+import numpy as np
+import pytest
+import references
+import scipy.signal
+import tensorflow as tf
+
+from keras_csc import ops
+
+CASES = [
+    (k, s, padding)
+    for k in range(1, 8)
+    for s in range(1, 5)
+    for padding in ("same", "valid")
+]
+SIZES = [(7, 10), (11, 8)]
+
+
+def draw(rng, kernel_size, image_size, channels=2, filters=3):
+    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
+    return kernel, rng.normal(size=(2, *image_size, channels))
+
+
+@pytest.mark.parametrize("image_size", SIZES)
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_operators_are_the_dense_matrix_and_its_transpose(
+    kernel_size, strides, padding, image_size
+):
+    rng = np.random.default_rng(0)
+    kernel, images = draw(rng, kernel_size, image_size)
+    expected = references.analyze(images, kernel, strides, padding)
+    codes = ops.analysis(images, kernel, strides, padding).numpy()
+    np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
+    sizes = [
+        ops.analysis_size(n, kernel_size, strides, padding)
+        for n in image_size
+    ]
+    assert list(codes.shape[1:3]) == sizes
+    others = rng.normal(size=codes.shape)
+    synthesized = ops.synthesis(others, kernel, image_size, strides, padding)
+    np.testing.assert_allclose(
+        synthesized,
+        references.synthesize(others, kernel, image_size, strides, padding),
+        rtol=0,
+        atol=1e-12,
+    )
+    left = np.sum(codes * others)
+    right = np.sum(images * synthesized.numpy())
+    scale = np.linalg.norm(codes) * np.linalg.norm(others)
+    assert abs(left - right) <= 1e-12 * scale
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_synthesis_of_other_backends_is_the_same(
+    monkeypatch, kernel_size, strides, padding
+):
+    rng = np.random.default_rng(1)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
+    for image_size in SIZES:
+        kernel, images = draw(rng, kernel_size, image_size)
+        codes = references.analyze(images, kernel, strides, padding)
+        expected = references.synthesize(
+            codes, kernel, image_size, strides, padding
+        )
+        result = ops.synthesis(codes, kernel, image_size, strides, padding)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_analysis_is_scipys_correlation(padding):
+    rng = np.random.default_rng(2)
+    kernel, images = draw(rng, 5, (9, 12))
+    result = ops.analysis(images, kernel, 1, padding).numpy()
+    for f in range(kernel.shape[-1]):
+        expected = sum(
+            scipy.signal.correlate2d(images[0, :, :, c], kernel[:, :, c, f],
+                                     mode=padding)
+            for c in range(2)
+        )
+        np.testing.assert_allclose(result[0, :, :, f], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_default_sizes_are_extreme_among_those_of_the_same_codes(
+    kernel_size, strides
+):
+    for size in range(1, 7):
+        images = range(kernel_size, 40)
+        found = {
+            padding: [
+                n
+                for n in images
+                if ops.analysis_size(n, kernel_size, strides, padding) == size
+            ]
+            for padding in ("same", "valid")
+        }
+        if found["same"]:
+            default = ops.synthesis_size(size, kernel_size, strides, "same")
+            assert default == max(found["same"])
+        default = ops.synthesis_size(size, kernel_size, strides, "valid")
+        assert default == min(found["valid"])
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_synthesis_has_its_default_size(strides, padding):
+    kernel = np.ones((3, 3, 2, 4))
+    codes = np.ones((2, 4, 5, 4))
+    images = ops.synthesis(codes, kernel, strides=strides, padding=padding)
+    expected = [ops.synthesis_size(n, 3, strides, padding) for n in (4, 5)]
+    assert list(images.shape[1:3]) == expected
+
+
+def test_an_unknown_size_stays_unknown():
+    assert ops.analysis_size(None, 3, 2, "same") is None
+    assert ops.synthesis_size(None, 3, 2, "valid") is None
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_operators_take_images_of_unknown_size(strides, padding):
+    rng = np.random.default_rng(3)
+    kernel = tf.constant(rng.normal(size=(3, 3, 2, 4)))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 2), "float64")]
+    )
+    def run(images):
+        codes = ops.analysis(images, kernel, strides, padding)
+        size = tf.unstack(tf.shape(images)[1:3])
+        return (
+            codes,
+            ops.synthesis(codes, kernel, size, strides, padding),
+            ops.synthesis(codes, kernel, None, strides, padding),
+        )
+
+    for size in ((7, 10), (8, 5)):
+        images = rng.normal(size=(2, *size, 2))
+        codes, back, usual = run(images)
+        expected = references.analyze(images, kernel.numpy(), strides, padding)
+        np.testing.assert_allclose(codes, expected, atol=1e-12)
+        np.testing.assert_allclose(
+            back,
+            references.synthesize(
+                expected, kernel.numpy(), size, strides, padding
+            ),
+            atol=1e-12,
+        )
+        sizes = [
+            ops.synthesis_size(n, 3, strides, padding)
+            for n in expected.shape[1:3]
+        ]
+        assert list(usual.shape[1:3]) == sizes
+
+
+def test_operators_keep_the_compute_dtype():
+    images = tf.ones((1, 6, 6, 2), "bfloat16")
+    kernel = tf.ones((3, 3, 2, 4), "bfloat16")
+    codes = ops.analysis(images, kernel)
+    assert codes.dtype == "bfloat16"
+    assert ops.synthesis(codes, kernel).dtype == "bfloat16"

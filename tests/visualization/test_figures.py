@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from sklearn.metrics.pairwise import cosine_similarity
+
+from keras_csc.visualization import curve_figure
+from keras_csc.visualization import similarity_figure
+from keras_csc.visualization import similarity_matrix
+
+
+def features_and_labels(n=30, d=6, classes=3):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, d)), rng.integers(0, classes, n)
+
+
+def test_similarity_is_the_sorted_cosine():
+    features, labels = features_and_labels()
+    matrix, ordered = similarity_matrix(features, labels)
+    order = np.argsort(labels, kind="stable")
+    expected = np.abs(cosine_similarity(features[order]))
+    np.testing.assert_allclose(matrix, expected, atol=1e-6)
+    np.testing.assert_array_equal(ordered, labels[order])
+    assert matrix.dtype == "float32" and np.max(matrix) <= 1
+
+
+def test_orthogonal_classes_give_blocks():
+    labels = np.array([1, 0, 1, 2, 0])
+    matrix, ordered = similarity_matrix(-2 * np.eye(3)[labels], labels)
+    np.testing.assert_array_equal(matrix, ordered[:, None] == ordered)
+
+
+def test_zero_features_have_similarity_zero():
+    matrix, _ = similarity_matrix(np.zeros((3, 2)), np.zeros(3))
+    np.testing.assert_array_equal(matrix, 0)
+
+
+def test_similarity_figure_marks_classes():
+    labels = np.repeat([3, 7, 9], [4, 2, 6])
+    features = np.random.default_rng(0).normal(size=(12, 5))
+    figure = similarity_figure(features, labels)
+    axes = figure.axes[0]
+    texts = [text.get_text() for text in axes.get_xticklabels()]
+    assert texts == ["3", "7", "9"]
+    np.testing.assert_allclose(axes.get_xticks(), [1.5, 4.5, 8.5])
+    edges = sorted({line.get_ydata()[0] for line in axes.get_lines()})
+    assert 3.5 in edges and 5.5 in edges
+    matrix, _ = similarity_matrix(features, labels)
+    np.testing.assert_array_equal(axes.images[0].get_array(), matrix)
+
+
+def test_many_classes_have_few_ticks():
+    figure = similarity_figure(np.ones((100, 2)), np.arange(100))
+    assert len(figure.axes[0].get_xticks()) == 20
+
+
+def test_curves_hold_their_data():
+    series = {"encoder": ([0, 1, 2], [3, 1, 2]), "decoder": ([0, 2], [5, 4])}
+    figure = curve_figure(series, "step", "ΔR")
+    assert isinstance(figure, Figure)
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "ΔR")
+    for line, (name, (x, y)) in zip(axes.get_lines(), series.items()):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xdata(), x)
+        np.testing.assert_array_equal(line.get_ydata(), y)
+    assert len(axes.get_legend().get_texts()) == 2
+
+
+def test_one_curve_needs_no_legend():
+    figure = curve_figure({"psnr": ([0, 1], [2, 3])}, "step", "dB")
+    assert figure.axes[0].get_legend() is None
+
+
+def test_bad_figures():
+    with pytest.raises(ValueError, match=r"\(4, 2\) and \(3,\)"):
+        similarity_matrix(np.ones((4, 2)), np.zeros(3))
+    with pytest.raises(ValueError, match="2 and 3 for 'psnr'"):
+        curve_figure({"psnr": ([0, 1], [1, 2, 3])}, "step", "dB")
+    with pytest.raises(ValueError, match="Received: none"):
+        curve_figure({}, "step", "dB")
+
+
+def test_pyplot_knows_of_no_figure():
+    curve_figure({"psnr": ([0, 1], [2, 3])}, "step", "dB")
+    similarity_figure(*features_and_labels())
+    assert pyplot.get_fignums() == []

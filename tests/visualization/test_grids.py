@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+
+from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import image_grid
+from keras_csc.visualization import reconstruction_grid
+
+
+def pixels(images):
+    return np.rint((np.asarray(images) + 1) * 127.5).astype("uint8")
+
+
+def random_images(n=5, height=6, width=4, channels=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, (n, height, width, channels)).astype("float32")
+
+
+def test_images_stand_in_row_major_order_on_white():
+    images = random_images(5)
+    grid = image_grid(images, columns=3, padding=2)
+    assert grid.dtype == "uint8"
+    assert grid.shape == (2 * 8 + 2, 3 * 6 + 2, 3)
+    seen = np.zeros(grid.shape[:2], bool)
+    for index, image in enumerate(images):
+        top = 2 + 8 * (index // 3)
+        left = 2 + 6 * (index % 3)
+        area = slice(top, top + 6), slice(left, left + 4)
+        np.testing.assert_array_equal(grid[area], pixels(image))
+        seen[area] = True
+    assert np.all(grid[~seen] == 255)
+
+
+def test_scale_repeats_pixels():
+    images = random_images(1)
+    grid = image_grid(images, padding=0, scale=3)
+    assert grid.shape == (18, 12, 3)
+    for dy in range(3):
+        for dx in range(3):
+            np.testing.assert_array_equal(grid[dy::3, dx::3], pixels(images[0]))
+
+
+def test_grey_images_become_rgb():
+    images = random_images(1, channels=1)
+    grid = image_grid(images, padding=0)
+    np.testing.assert_array_equal(
+        grid, np.repeat(pixels(images[0]), 3, axis=-1)
+    )
+
+
+def test_range_of_values():
+    images = np.array([-1.0, 0.0, 1.0, -7.0, 7.0]).reshape(5, 1, 1, 1)
+    grid = image_grid(images, columns=5, padding=0)
+    np.testing.assert_array_equal(grid[0, :, 0], [0, 128, 255, 0, 255])
+
+
+@pytest.mark.parametrize(
+    "n, shape", [(1, (1, 1)), (2, (1, 2)), (9, (3, 3)), (10, (3, 4))]
+)
+def test_default_layout_is_near_square(n, shape):
+    grid = image_grid(random_images(n, 4, 4), padding=0)
+    assert grid.shape == (4 * shape[0], 4 * shape[1], 3)
+
+
+def test_few_images_do_not_leave_empty_columns():
+    assert image_grid(random_images(2), columns=8).shape == (10, 14, 3)
+
+
+def test_reconstructions_stand_beneath_their_images():
+    images, reconstructions = random_images(5), random_images(5, seed=1)
+    grid = reconstruction_grid(images, reconstructions, columns=3)
+    pair, gap, border = 6 + 1 + 6, 10, 2
+    assert grid.shape == (2 * pair + gap + 2 * border, 3 * 6 + 2, 3)
+    for index in range(5):
+        top = border + (pair + gap) * (index // 3)
+        left = border + 6 * (index % 3)
+        column = grid[top : top + pair, left : left + 4]
+        np.testing.assert_array_equal(column[:6], pixels(images[index]))
+        np.testing.assert_array_equal(
+            column[-6:], pixels(reconstructions[index])
+        )
+        assert np.all(column[6] == 255)
+
+
+def test_reconstruction_grid_is_a_comparison_of_two():
+    images, reconstructions = random_images(5), random_images(5, seed=1)
+    np.testing.assert_array_equal(
+        reconstruction_grid(images, reconstructions, columns=2, scale=2),
+        comparison_grid([images, reconstructions], columns=2, scale=2),
+    )
+
+
+def test_labels_add_a_gutter_only():
+    sets = [random_images(4, seed=seed) for seed in range(3)]
+    plain = comparison_grid(sets, columns=2, scale=4)
+    labelled = comparison_grid(
+        sets, ["image", "CSC-CTRL", "VAE"], columns=2, scale=4
+    )
+    gutter = labelled.shape[1] - plain.shape[1]
+    np.testing.assert_array_equal(labelled[:, gutter:], plain)
+    group = 3 * 25 + 9
+    for top in (2, 2 + group):
+        for row in range(3):
+            text = labelled[top + 25 * row : top + 25 * row + 24, :gutter]
+            ink = np.flatnonzero(np.any(text < 128, axis=(1, 2)))
+            assert 4 < np.mean(ink) < 20
+    np.testing.assert_array_equal(
+        labelled[2 : 2 + 74, :gutter],
+        labelled[2 + group : 2 + group + 74, :gutter],
+    )
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((4, 4, 3)), r"shape.*\(4, 4, 3\)"),
+        (np.zeros((1, 4, 4, 2)), r"1 or 3.*\(1, 4, 4, 2\)"),
+        (np.zeros((0, 4, 4, 3)), "at least one image"),
+        (np.zeros((1, 4, 4, 3), "uint8"), "floats.*uint8"),
+        (np.full((1, 4, 4, 3), np.nan), "finite.*48"),
+    ],
+)
+def test_bad_images(images, message):
+    with pytest.raises(ValueError, match=message):
+        image_grid(images)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("columns", 0), ("padding", -1), ("scale", 0), ("scale", 1.5)],
+)
+def test_bad_arguments(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`.*{value}"):
+        image_grid(random_images(), **{name: value})
+
+
+def test_bad_sets():
+    images = random_images(4)
+    with pytest.raises(ValueError, match="one shape.*4, 6.*3, 6"):
+        reconstruction_grid(images, images[:3])
+    with pytest.raises(ValueError, match="1 labels for 2 sets"):
+        comparison_grid([images, images], ["image"])

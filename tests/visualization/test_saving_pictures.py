@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from keras_csc.visualization import save_figure
+from keras_csc.visualization import save_png
+
+
+def random_picture(seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (9, 7, 3)).astype("uint8")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_png_round_trip_in_a_new_folder(tmp_path):
+    path = tmp_path / "runs" / "first" / "grid.png"
+    picture = random_picture()
+    save_png(str(path), picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), picture)
+    assert names(path.parent) == ["grid.png"]
+
+
+def test_png_replaces_an_older_one(tmp_path):
+    path = tmp_path / "grid.png"
+    save_png(path, random_picture(0))
+    save_png(path, random_picture(1))
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(path)), random_picture(1)
+    )
+    assert names(tmp_path) == ["grid.png"]
+
+
+def test_failure_leaves_the_older_file(tmp_path, monkeypatch):
+    def fail_halfway(self, file, **kwargs):
+        file.write_bytes(b"half a picture")
+        raise OSError("disk full")
+
+    path = tmp_path / "grid.png"
+    save_png(path, random_picture())
+    before = path.read_bytes()
+    monkeypatch.setattr(Image.Image, "save", fail_halfway)
+    with pytest.raises(OSError, match="disk full"):
+        save_png(path, random_picture(1))
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["grid.png"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_figure_formats(tmp_path, suffix):
+    signature = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
+    path = tmp_path / f"figure.{suffix}"
+    save_figure(path, Figure(figsize=(1, 1)))
+    assert path.read_bytes().startswith(signature)
+    assert names(tmp_path) == [path.name]
+
+
+def test_unknown_figure_format_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="xyz"):
+        save_figure(tmp_path / "figure.xyz", Figure(figsize=(1, 1)))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.zeros((4, 4, 3)), "dtype=float64"),
+        (np.zeros((4, 4), "uint8"), r"shape=\(4, 4\)"),
+        (np.zeros((4, 4, 4), "uint8"), r"shape=\(4, 4, 4\)"),
+    ],
+)
+def test_bad_pictures(tmp_path, array, message):
+    with pytest.raises(ValueError, match=message):
+        save_png(tmp_path / "grid.png", array)
+    assert names(tmp_path) == []

@@ -1,0 +1,160 @@
+"""Data, model and optimizers of a run, from its options."""
+
+import keras
+
+from keras_csc import data
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import presets
+from training.command_line import UsageError
+
+ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
+
+
+def architecture(options):
+    """The entries of the preset that the options replace."""
+    chosen = {
+        name: getattr(options, name)
+        for name in ARCHITECTURE
+        if getattr(options, name) is not None
+    }
+    if "filters" in chosen:
+        try:
+            chosen["filters"] = [int(width) for width in chosen["filters"]]
+        except ValueError:
+            raise UsageError(
+                "--filters must be whole numbers separated by commas. "
+                f"Received: {','.join(options.filters)}"
+            ) from None
+    return chosen
+
+
+def check(options):
+    """Checks what no part can check alone.
+
+    Raises:
+        UsageError: for options that are missing or do not go together.
+    """
+    for name in ("dataset", "preset", "steps"):
+        if getattr(options, name) is None:
+            raise UsageError(
+                f"--{name} is missing. Give it, or a --flagfile that does."
+            )
+    if options.batch_size < 1:
+        raise UsageError(
+            f"--batch_size must be at least 1. Received: {options.batch_size}"
+        )
+
+
+def image_shape(options):
+    """Shape of the preset's images."""
+    return tuple(presets.config(options.preset)["image_shape"])
+
+
+def source(options, split):
+    """Opens a split of the options' data set."""
+    return data.open_dataset(
+        options.dataset,
+        split,
+        image_shape(options),
+        data_dir=options.data_dir,
+        validation_fraction=options.validation_fraction,
+        download=options.download,
+        random_crop=options.random_crop and split == "train",
+    )
+
+
+def check_batches(options, train, replicas):
+    """Checks that the batch suits the devices, the data and the objective.
+
+    Raises:
+        UsageError: if it does not.
+    """
+    batch = options.batch_size
+    if batch % replicas:
+        raise UsageError(
+            f"--batch_size={batch} is not divisible by the {replicas} "
+            f"replicas of --strategy={options.strategy}."
+        )
+    if batch > train.size:
+        raise UsageError(
+            f"--batch_size={batch} is above the {train.size} training images "
+            f"of {options.dataset!r}."
+        )
+    if options.objective != "multi":
+        return
+    if not train.num_classes:
+        raise UsageError(
+            f"--objective=multi needs labels, and {options.dataset!r} has "
+            "none. Use --objective=binary."
+        )
+    if batch < train.num_classes:
+        raise UsageError(
+            f"--batch_size={batch} is below the number of classes, "
+            f"{train.num_classes}: --objective=multi needs several images of "
+            "most classes in a batch."
+        )
+
+
+def game(options, num_classes):
+    """The `TranscriptionGame` of the options."""
+    names = TranscriptionGame().get_config()
+    names.pop("num_classes")
+    return TranscriptionGame(
+        num_classes=num_classes if options.objective == "multi" else None,
+        **{name: getattr(options, name) for name in names},
+    )
+
+
+def model(options, num_classes):
+    """The compiled autoencoder of the options."""
+    autoencoder = ClosedLoopAutoencoder.from_preset(
+        options.preset, dtype=options.dtype_policy, **architecture(options)
+    )
+    autoencoder.compile(
+        encoder_optimizer=optimizer(
+            options, options.encoder_learning_rate, options.encoder_steps
+        ),
+        decoder_optimizer=optimizer(options, options.decoder_learning_rate),
+        game=game(options, num_classes),
+        update=options.update,
+        encoder_steps=options.encoder_steps,
+        jit_compile=False,
+    )
+    return autoencoder
+
+
+def optimizer(options, learning_rate, updates=1):
+    """Adam with the options' schedule over `updates` updates a step."""
+    return keras.optimizers.Adam(
+        schedule(
+            options.schedule,
+            learning_rate,
+            options.steps * updates,
+            options.warmup_steps * updates,
+        ),
+        beta_1=options.beta_1,
+        beta_2=options.beta_2,
+        use_ema=options.ema_momentum is not None,
+        ema_momentum=options.ema_momentum or 0.0,
+    )
+
+
+def schedule(name, learning_rate, updates, warmup=0):
+    """A learning rate, or a Keras schedule of it over so many updates."""
+    if warmup and (name != "cosine" or warmup >= updates):
+        raise UsageError(
+            "--warmup_steps goes with --schedule=cosine and must be below "
+            "--steps."
+        )
+    schedules = keras.optimizers.schedules
+    if name == "cosine":
+        return schedules.CosineDecay(
+            0.0 if warmup else learning_rate,
+            updates - warmup,
+            warmup_target=learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if name == "linear":
+        return schedules.PolynomialDecay(learning_rate, updates, 0.0)
+    return learning_rate

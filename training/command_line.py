@@ -1,0 +1,118 @@
+"""How the scripts meet their user: flag files, errors, exit codes."""
+
+import os
+import pathlib
+import signal
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+FLAG_FILES = pathlib.Path(__file__).parent / "flags"
+
+
+class UsageError(Exception):
+    """A mistake of the user's; the message is one clear line."""
+
+
+class Interrupted(Exception):
+    """The run was told to stop by a signal, and has saved its state."""
+
+    def __init__(self, signal_number):
+        super().__init__(signal.Signals(signal_number).name)
+        self.signal_number = signal_number
+
+
+def run(main, user_errors=()):
+    """Runs `main()` with the process's arguments as absl flags.
+
+    Args:
+        main: function of no arguments.
+        user_errors: exceptions, besides `UsageError`, whose message is for
+            the user: it is printed, without a trace, and the exit code is 2.
+    """
+    errors = (UsageError, *user_errors)
+
+    def guarded(argv):
+        try:
+            main()
+        except errors as error:
+            if logging.level_debug():
+                raise
+            fail(error)
+        except Interrupted as interruption:
+            sys.exit(128 + interruption.signal_number)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def fail(error):
+    """Prints an error in one line and exits with code 2."""
+    sys.stdout.flush()
+    line = " ".join(str(error).split())
+    print(f"{program()}: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def program():
+    return os.path.basename(sys.argv[0])
+
+
+def _parse(argv):
+    try:
+        rest = flags.FLAGS(resolve_flag_files(argv))
+        if len(rest) > 1:
+            raise UsageError(
+                f"unexpected argument {rest[1]!r}. Flags are written "
+                "--name=value; --help lists them."
+            )
+        return rest
+    except flags.Error as error:
+        fail(f"{error}. --help lists the flags.")
+    except UsageError as error:
+        fail(error)
+
+
+def resolve_flag_files(argv):
+    """Finds bare names of flag files in `training/flags/`.
+
+    Args:
+        argv: list of arguments.
+
+    Returns:
+        The list, with `--flagfile=NAME` replaced by the file's path.
+
+    Raises:
+        UsageError: for a flag file that does not exist.
+    """
+    resolved = list(argv)
+    for index, argument in enumerate(argv):
+        name, _, value = argument.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            continue
+        if not value and index + 1 < len(argv):
+            resolved[index + 1] = _flag_file(argv[index + 1])
+        else:
+            resolved[index] = f"--flagfile={_flag_file(value)}"
+    return resolved
+
+
+def flag_file_name(argv):
+    """Name, without folder and ending, of the first flag file; or `None`."""
+    for argument, after in zip(argv, [*argv[1:], ""]):
+        name, _, value = argument.partition("=")
+        if name in ("--flagfile", "-flagfile"):
+            return pathlib.Path(value or after).stem
+    return None
+
+
+def _flag_file(name):
+    for path in (pathlib.Path(name), FLAG_FILES / name):
+        if path.is_file():
+            return str(path)
+    known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
+    raise UsageError(
+        f"there is no flag file {name!r}, here or in training/flags/, which "
+        f"has {known}."
+    )

@@ -1,0 +1,121 @@
+"""Exports a trained autoencoder as a SavedModel.
+
+    python training/export.py --workdir=runs/digits
+
+Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
+what the run recorded. Every export is a new version.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pathlib  # noqa: E402
+
+from absl import flags  # noqa: E402
+
+from keras_csc.export import export_saved_model  # noqa: E402
+from keras_csc.models import ClosedLoopAutoencoder  # noqa: E402
+from training import command_line  # noqa: E402
+from training.command_line import UsageError  # noqa: E402
+from training.workdir import read_json  # noqa: E402
+
+SECTIONS = {
+    "training": "run.json",
+    "recipe": "flags.json",
+    "evaluation": "evaluation.json",
+}
+
+
+def define(flag_values):
+    """Defines the flags of this script on `flag_values`."""
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "workdir", None, "Folder of the run that train.py made.", **kwargs
+    )
+    flags.DEFINE_string(
+        "name", None, "Name of the model. By default the workdir's.", **kwargs
+    )
+    flags.DEFINE_string(
+        "saved_models",
+        "saved_models",
+        "Folder of the exported models: NAME/VERSION/ is written to it.",
+        **kwargs,
+    )
+
+
+def run(workdir, name=None, saved_models="saved_models"):
+    """Exports the trained model of a run.
+
+    Args:
+        workdir: folder of the run.
+        name: name of the model, by default that of `workdir`.
+        saved_models: folder to write `name/VERSION/` to.
+
+    Returns:
+        `pathlib.Path` of the version's folder.
+
+    Raises:
+        UsageError: if the run has no model, or it can't be read or written.
+    """
+    if not workdir:
+        raise UsageError("--workdir is missing. Give the folder of a run.")
+    workdir = pathlib.Path(workdir).absolute()
+    name = _checked_name(workdir.resolve().name if name is None else name)
+    card = _card(workdir)
+    model = _load(workdir)
+    try:
+        return export_saved_model(
+            model, pathlib.Path(saved_models) / name, card=card
+        )
+    except OSError as error:
+        raise UsageError(
+            f"{saved_models}/{name} can't be written: {error.strerror}. "
+            "Make room or give write access, or choose another folder with "
+            "--saved_models."
+        ) from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _checked_name(name):
+    if not name or name.startswith(".") or "/" in name or name.isdecimal():
+        raise UsageError(
+            "--name must be the name of a folder, not hidden and not a "
+            f"number. Received: {name!r}"
+        )
+    return name
+
+
+def _card(workdir):
+    paths = {title: workdir / name for title, name in SECTIONS.items()}
+    return {t: read_json(p) for t, p in paths.items() if p.is_file()}
+
+
+def _load(workdir):
+    if not workdir.is_dir():
+        raise UsageError(
+            f"the working directory {workdir} does not exist. Give the "
+            "folder of a run with --workdir."
+        )
+    folder = workdir / "model"
+    if not folder.is_dir():
+        raise UsageError(
+            f"{workdir} has no trained model (model/). Train it to its last "
+            "step with training/train.py."
+        )
+    try:
+        return ClosedLoopAutoencoder.from_preset(str(folder))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def main():
+    options = flags.FLAGS
+    path = run(options.workdir, options.name, options.saved_models)
+    print(f"Exported model: {path}")
+
+
+if __name__ == "__main__":
+    define(flags.FLAGS)
+    command_line.run(main)

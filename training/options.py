@@ -1,0 +1,303 @@
+"""The flags of the training scripts, with their help texts."""
+
+import types
+
+from absl import flags
+
+from keras_csc.models import presets
+
+# Flags of one run that may change when it is resumed: they do not change what
+# is computed.
+MAY_CHANGE = frozenset(
+    (
+        "cache_mib",
+        "checkpoint_every",
+        "checkpoint_minutes",
+        "data_dir",
+        "download",
+        "evaluate",
+        "evaluation_limit",
+        "log_every",
+        "pictures_every",
+        "strategy",
+        "workdir",
+    )
+)
+
+
+def define(flag_values):
+    """Defines every flag of `train.py` on `flag_values`."""
+    _define_run(flag_values)
+    _define_data(flag_values)
+    _define_model(flag_values)
+    _define_game(flag_values)
+    _define_optimization(flag_values)
+
+
+def values(flag_values):
+    """The flags that `define` defined, as a namespace."""
+    names = flags.FlagValues()
+    define(names)
+    return types.SimpleNamespace(
+        **{name: flag_values[name].value for name in names}
+    )
+
+
+def parse(arguments):
+    """Options of a list of arguments such as `["--dataset=digits"]`."""
+    flag_values = flags.FlagValues()
+    define(flag_values)
+    flag_values(["train", *arguments])
+    return values(flag_values)
+
+
+def _define_run(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of this run: checkpoints, logs, pictures, the trained model. "
+        "By default runs/NAME, NAME being that of the flag file.",
+        **kwargs,
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of weights and data order.", **kwargs)
+    flags.DEFINE_integer(
+        "steps", None, "Steps of training, batches.", lower_bound=1, **kwargs
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker"],
+        "Distribution: one device, the devices of this machine, or those of "
+        "the workers that TF_CONFIG names.",
+        **kwargs,
+    )
+    flags.DEFINE_enum(
+        "dtype_policy",
+        "float32",
+        ["float32", "mixed_bfloat16", "float64"],
+        "Keras dtype policy of the networks. Log-determinants are always "
+        "computed in float32 or better.",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "Makes every operation deterministic: runs are equal to the bit.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "log_every", 50, "Steps between logs.", lower_bound=1, **kwargs
+    )
+    flags.DEFINE_integer(
+        "pictures_every",
+        1000,
+        "Steps between pictures of reconstructions and atoms.",
+        lower_bound=1,
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "checkpoint_every",
+        None,
+        "Steps between checkpoints, besides checkpoint_minutes.",
+        lower_bound=1,
+        **kwargs,
+    )
+    flags.DEFINE_float(
+        "checkpoint_minutes", 2.0, "Minutes between checkpoints.", **kwargs
+    )
+    flags.DEFINE_bool(
+        "evaluate",
+        True,
+        "Whether to evaluate the trained model on the test split at the end.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "evaluation_limit",
+        10_000,
+        "Most images of a split that are used in an evaluation.",
+        lower_bound=1,
+        **kwargs,
+    )
+
+
+def _define_data(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "Name of a TFDS data set, or image_folder, digits, photographs.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of prepared TFDS data sets (by default TFDS's own), or the "
+        "image folder.",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "download",
+        False,
+        "Whether to let TFDS download and prepare a missing data set.",
+        **kwargs,
+    )
+    flags.DEFINE_float(
+        "validation_fraction",
+        0.05,
+        "Part of the training images that is left out of training.",
+        lower_bound=0.0,
+        upper_bound=0.5,
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "horizontal_flip", False, "Flips half of the images.", **kwargs
+    )
+    flags.DEFINE_bool(
+        "random_crop", False, "Crops at random places, not centres.", **kwargs
+    )
+    flags.DEFINE_integer(
+        "cache_mib",
+        4096,
+        "Data sets of up to this size, decoded, are kept in memory.",
+        lower_bound=0,
+        **kwargs,
+    )
+
+
+def _define_model(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "preset",
+        None,
+        f"Architecture: {', '.join(presets.names())}, or a folder that "
+        "save_to_preset wrote, whose weights are the initial ones.",
+        **kwargs,
+    )
+    text = "By default the preset's."
+    flags.DEFINE_enum(
+        "network",
+        None,
+        list(presets.NETWORKS),
+        f"Sparse coding layers, or the convolutional baseline. {text}",
+        **kwargs,
+    )
+    flags.DEFINE_list(
+        "filters",
+        None,
+        f"Atoms of every stage, as 64,128,256. {text}",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "feature_dim", None, f"Number of features. {text}", **kwargs
+    )
+    flags.DEFINE_integer(
+        "kernel_size", None, f"Size of the atoms. {text}", **kwargs
+    )
+    flags.DEFINE_float(
+        "sparsity", None, f"Weight of the l1 norm of codes. {text}", **kwargs
+    )
+    flags.DEFINE_float(
+        "ridge", None, f"Weight of the l2 norm of codes. {text}", **kwargs
+    )
+    flags.DEFINE_bool(
+        "nonnegative", None, f"Whether codes are >= 0. {text}", **kwargs
+    )
+    flags.DEFINE_integer(
+        "iterations", None, f"Solver steps of every layer. {text}", **kwargs
+    )
+    flags.DEFINE_enum(
+        "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
+    )
+    flags.DEFINE_bool(
+        "tied",
+        None,
+        f"Whether the decoder uses the encoder's dictionaries. {text}",
+        **kwargs,
+    )
+
+
+def _define_game(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_enum(
+        "objective",
+        "binary",
+        ["binary", "multi"],
+        "CTRL-Binary, or CTRL-Multi, which needs labels.",
+        **kwargs,
+    )
+    flags.DEFINE_float(
+        "epsilon", 0.5, "Distortion of the coding rates.", **kwargs
+    )
+    for name, default, text in (
+        ("encoder_rate", 1.0, "of the rate reduction in the encoder"),
+        ("decoder_rate", 1.0, "of the rate reduction in the decoder"),
+        ("encoder_consistency", 0.0, "of the consistency in the encoder"),
+        ("decoder_consistency", 0.0, "of the consistency in the decoder"),
+        ("stages", 0.0, "of the multi-stage loop in the decoder"),
+    ):
+        flags.DEFINE_float(
+            name, default, f"Weight {text}.", lower_bound=0.0, **kwargs
+        )
+    flags.DEFINE_bool(
+        "cooperation",
+        False,
+        "Carries the decoder's gradient at the features into the encoder.",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "shared_statistics",
+        False,
+        "Normalises regenerated images with the statistics of the real ones.",
+        **kwargs,
+    )
+
+
+def _define_optimization(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_integer("batch_size", 256, "Images in a step.", **kwargs)
+    flags.DEFINE_enum(
+        "update",
+        "simultaneous",
+        ["simultaneous", "alternating"],
+        "Both players from one pass, or one after the other.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "encoder_steps",
+        1,
+        "Steps of the encoder for one of the decoder, when alternating.",
+        lower_bound=1,
+        **kwargs,
+    )
+    flags.DEFINE_float(
+        "encoder_learning_rate", 1.5e-4, "Adam's, at its highest.", **kwargs
+    )
+    flags.DEFINE_float(
+        "decoder_learning_rate", 1.5e-4, "Adam's, at its highest.", **kwargs
+    )
+    flags.DEFINE_enum(
+        "schedule",
+        "constant",
+        ["constant", "linear", "cosine"],
+        "How the learning rates fall to 0 at the last step.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "warmup_steps",
+        0,
+        "Steps in which the learning rates rise from 0.",
+        lower_bound=0,
+        **kwargs,
+    )
+    flags.DEFINE_float("beta_1", 0.5, "Adam's.", **kwargs)
+    flags.DEFINE_float("beta_2", 0.999, "Adam's.", **kwargs)
+    flags.DEFINE_float(
+        "ema_momentum",
+        None,
+        "Momentum of the moving average of the weights that is evaluated and "
+        "exported; none by default.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+        **kwargs,
+    )
