@@ -5,14 +5,14 @@ import pathlib
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-TESTS = pathlib.Path(__file__).parent
-sys.path[:0] = [str(TESTS), str(TESTS / "ops")]
 
 import hypothesis
 import keras
 import pytest
 import tensorflow as tf
 
+TESTS = pathlib.Path(__file__).parent
+sys.path[:0] = [str(TESTS / folder) for folder in ("", "ops", "models")]
 LOGICAL_CPUS = 4
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

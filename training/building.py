@@ -1,13 +1,16 @@
 """Data, model and optimizers of a run, from its options."""
 
+from training.command_line import UsageError
+from training.command_line import usage_errors
+
 import keras
 
 from keras_csc import data
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
-from training.command_line import UsageError
 
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "lamb": keras.optimizers.Lamb}
 ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
 
 
@@ -48,7 +51,8 @@ def check(options):
 
 def image_shape(options):
     """Shape of the preset's images."""
-    return tuple(presets.config(options.preset)["image_shape"])
+    with usage_errors():
+        return tuple(presets.config(options.preset)["image_shape"])
 
 
 def source(options, split):
@@ -100,17 +104,19 @@ def game(options, num_classes):
     """The `TranscriptionGame` of the options."""
     names = TranscriptionGame().get_config()
     names.pop("num_classes")
-    return TranscriptionGame(
-        num_classes=num_classes if options.objective == "multi" else None,
-        **{name: getattr(options, name) for name in names},
-    )
+    with usage_errors():
+        return TranscriptionGame(
+            num_classes=num_classes if options.objective == "multi" else None,
+            **{name: getattr(options, name) for name in names},
+        )
 
 
 def model(options, num_classes):
     """The compiled autoencoder of the options."""
-    autoencoder = ClosedLoopAutoencoder.from_preset(
-        options.preset, dtype=options.dtype_policy, **architecture(options)
-    )
+    with usage_errors():
+        autoencoder = ClosedLoopAutoencoder.from_preset(
+            options.preset, dtype=options.dtype_policy, **architecture(options)
+        )
     autoencoder.compile(
         encoder_optimizer=optimizer(
             options, options.encoder_learning_rate, options.encoder_steps
@@ -125,8 +131,8 @@ def model(options, num_classes):
 
 
 def optimizer(options, learning_rate, updates=1):
-    """Adam with the options' schedule over `updates` updates a step."""
-    return keras.optimizers.Adam(
+    """An optimizer with the options' schedule, of `updates` a step."""
+    return OPTIMIZERS[options.optimizer](
         schedule(
             options.schedule,
             learning_rate,

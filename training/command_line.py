@@ -1,5 +1,6 @@
 """How the scripts meet their user: flag files, errors, exit codes."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -44,7 +45,17 @@ def run(main, user_errors=()):
         except Interrupted as interruption:
             sys.exit(128 + interruption.signal_number)
 
+    logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=_parse)
+
+
+@contextlib.contextmanager
+def usage_errors():
+    """Within the context, a `ValueError` is a mistake of the user's."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def fail(error):

@@ -7,13 +7,16 @@ Writes WORKDIR/evaluation.json and pictures beside it.
 
 import types
 
-from absl import flags
-
-from keras_csc.models import ClosedLoopAutoencoder
 from training import command_line
 from training import evaluation
 from training import workdir as workdirs
 from training.command_line import UsageError
+from training.command_line import usage_errors
+
+from absl import flags
+
+from keras_csc.data import DataError
+from keras_csc.models import ClosedLoopAutoencoder
 
 
 def evaluate(path, replaced):
@@ -35,7 +38,8 @@ def evaluate(path, replaced):
     options = types.SimpleNamespace(
         **{**workdirs.read_json(workdir.flags), **replaced}
     )
-    model = ClosedLoopAutoencoder.from_preset(workdir.model)
+    with usage_errors():
+        model = ClosedLoopAutoencoder.from_preset(workdir.model)
     return evaluation.evaluate(model, options, workdir)
 
 
@@ -71,4 +75,4 @@ def main():
 
 if __name__ == "__main__":
     define(flags.FLAGS)
-    command_line.run(main, user_errors=(ValueError,))
+    command_line.run(main, user_errors=(DataError,))

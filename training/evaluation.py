@@ -1,5 +1,10 @@
 """Evaluation of a trained autoencoder on the test split."""
 
+from training import building
+from training.workdir import identification
+from training.workdir import read_json
+from training.workdir import write_json
+
 import numpy as np
 import tensorflow as tf
 
@@ -10,10 +15,6 @@ from keras_csc.callbacks.pictures import draw_reconstructions
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
-from training import building
-from training.workdir import identification
-from training.workdir import read_json
-from training.workdir import write_json
 
 
 def evaluate(model, options, workdir):
@@ -113,8 +114,11 @@ def probe_figures(train_features, train_labels, features, labels):
     if not labelled:
         return {"nearest_subspace_accuracy": None, "knn_accuracy": None}
     parts = (train_features, train_labels, features, labels)
+    components = min(10, features.shape[1] - 1)
     return {
-        "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(*parts),
+        "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(
+            *parts, components=components
+        ),
         "knn_accuracy": metrics.knn_accuracy(*parts),
     }
 

@@ -6,19 +6,16 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version.
 """
 
-import os
+import pathlib
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from training import command_line
+from training.command_line import UsageError
+from training.workdir import read_json
 
-import pathlib  # noqa: E402
+from absl import flags
 
-from absl import flags  # noqa: E402
-
-from keras_csc.export import export_saved_model  # noqa: E402
-from keras_csc.models import ClosedLoopAutoencoder  # noqa: E402
-from training import command_line  # noqa: E402
-from training.command_line import UsageError  # noqa: E402
-from training.workdir import read_json  # noqa: E402
+from keras_csc.export import export_saved_model
+from keras_csc.models import ClosedLoopAutoencoder
 
 SECTIONS = {
     "training": "run.json",
@@ -64,18 +61,16 @@ def run(workdir, name=None, saved_models="saved_models"):
     name = _checked_name(workdir.resolve().name if name is None else name)
     card = _card(workdir)
     model = _load(workdir)
+    folder = pathlib.Path(saved_models) / name
     try:
-        return export_saved_model(
-            model, pathlib.Path(saved_models) / name, card=card
-        )
+        with command_line.usage_errors():
+            return export_saved_model(model, folder, card=card)
     except OSError as error:
         raise UsageError(
-            f"{saved_models}/{name} can't be written: {error.strerror}. "
+            f"{folder} can't be written: {error.strerror}. "
             "Make room or give write access, or choose another folder with "
             "--saved_models."
         ) from error
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _checked_name(name):
@@ -89,7 +84,10 @@ def _checked_name(name):
 
 def _card(workdir):
     paths = {title: workdir / name for title, name in SECTIONS.items()}
-    return {t: read_json(p) for t, p in paths.items() if p.is_file()}
+    card = {t: read_json(p) for t, p in paths.items() if p.is_file()}
+    if "training" in card and "evaluation" in card:
+        card["evaluation"].pop("run", None)
+    return card
 
 
 def _load(workdir):
@@ -104,10 +102,8 @@ def _load(workdir):
             f"{workdir} has no trained model (model/). Train it to its last "
             "step with training/train.py."
         )
-    try:
+    with command_line.usage_errors():
         return ClosedLoopAutoencoder.from_preset(str(folder))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def main():

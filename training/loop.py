@@ -4,10 +4,10 @@ import contextlib
 import signal
 import time
 
+from training.command_line import Interrupted
+
 import keras
 import tensorflow as tf
-
-from training.command_line import Interrupted
 
 
 def train(model, batches, steps, log_every, callbacks, strategy):

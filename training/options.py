@@ -270,11 +270,19 @@ def _define_optimization(flag_values):
         lower_bound=1,
         **kwargs,
     )
-    flags.DEFINE_float(
-        "encoder_learning_rate", 1.5e-4, "Adam's, at its highest.", **kwargs
+    flags.DEFINE_enum(
+        "optimizer",
+        "adam",
+        ["adam", "lamb"],
+        "Adam, or LAMB: Adam's direction, with a step in proportion to the "
+        "norm of each weight.",
+        **kwargs,
     )
     flags.DEFINE_float(
-        "decoder_learning_rate", 1.5e-4, "Adam's, at its highest.", **kwargs
+        "encoder_learning_rate", 1.5e-4, "The highest rate.", **kwargs
+    )
+    flags.DEFINE_float(
+        "decoder_learning_rate", 1.5e-4, "The highest rate.", **kwargs
     )
     flags.DEFINE_enum(
         "schedule",
@@ -290,8 +298,8 @@ def _define_optimization(flag_values):
         lower_bound=0,
         **kwargs,
     )
-    flags.DEFINE_float("beta_1", 0.5, "Adam's.", **kwargs)
-    flags.DEFINE_float("beta_2", 0.999, "Adam's.", **kwargs)
+    flags.DEFINE_float("beta_1", 0.5, "The optimizer's.", **kwargs)
+    flags.DEFINE_float("beta_2", 0.999, "The optimizer's.", **kwargs)
     flags.DEFINE_float(
         "ema_momentum",
         None,

@@ -11,12 +11,6 @@ import shutil
 import sys
 import time
 
-import keras
-import tensorflow as tf
-from absl import flags
-
-from keras_csc import callbacks
-from keras_csc import data
 from training import building
 from training import command_line
 from training import evaluation
@@ -24,6 +18,13 @@ from training import loop
 from training import options as run_options
 from training import strategies
 from training import workdir as workdirs
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+from keras_csc import callbacks
+from keras_csc import data
 
 
 def train(options):
@@ -153,6 +154,6 @@ if __name__ == "__main__":
         user_errors=(
             callbacks.CheckpointError,
             callbacks.NonFiniteError,
-            ValueError,
+            data.DataError,
         ),
     )

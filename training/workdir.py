@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 
-import keras
-import tensorflow as tf
-
 from training.command_line import UsageError
 from training.options import MAY_CHANGE
+
+import keras
+import tensorflow as tf
 
 
 class Workdir:

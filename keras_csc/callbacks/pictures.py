@@ -1,7 +1,6 @@
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_csc.visualization import atom_grid
@@ -56,7 +55,7 @@ class PictureLog(keras.callbacks.Callback):
 
 def draw_reconstructions(model, images):
     """Images with their reconstructions beneath, as an uint8 picture."""
-    reconstructions = np.asarray(model.reconstruct(images))
+    reconstructions = keras.ops.convert_to_numpy(model.reconstruct(images))
     scale = max(1, 48 // images.shape[1])
     return reconstruction_grid(images, reconstructions, scale=scale)
 
@@ -69,7 +68,7 @@ def draw_atoms(model):
     """
     kernels, pictures = [], {}
     for number, layer in enumerate(model.encoder.coding_layers, start=1):
-        kernels.append(np.asarray(layer.kernel, dtype="float32"))
+        kernels.append(keras.ops.convert_to_numpy(layer.kernel))
         atoms = pixel_atoms(kernels, [2] * number)
         pictures[f"atoms_{number}"] = atom_grid(atoms)
     return pictures

@@ -42,7 +42,7 @@ class ProgressLine(keras.callbacks.Callback):
         self._printed_at = now
         line = self._line(step, now - self._began_at, logs or {})
         if self.stream.isatty():
-            line = "\r" + line.ljust(79) + ("\n" if last else "")
+            line = "\r" + line.ljust(100) + ("\n" if last else "")
         else:
             line += "\n"
         self.stream.write(line)
@@ -56,6 +56,8 @@ class ProgressLine(keras.callbacks.Callback):
             for name in ("objective", "consistency", "stages")
             if name in logs
         )
+        if "input_wait" in logs:
+            terms += f"  waiting for input {logs['input_wait']:.1%}"
         return (
             f"step {step}/{self.steps}  {rate * self.batch_size:,.0f} "
             f"images/s  {duration(left)} left  {terms}"

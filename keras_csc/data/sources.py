@@ -138,14 +138,6 @@ class IndexedSource(Source):
         return tf.data.Dataset.from_tensor_slices(order[skip:])
 
 
-def _hold(array):
-    # tf.constant would need memory for two copies while it makes one.
-    return tf.function(
-        lambda: tf.numpy_function(lambda: array, [], array.dtype),
-        autograph=False,
-    )()
-
-
 class ArraySource(IndexedSource):
     """Examples in memory, gathered a batch at a time.
 
@@ -162,8 +154,8 @@ class ArraySource(IndexedSource):
             name, split, len(images), images.shape[1:], class_names
         )
         with tf.device("CPU:0"):
-            self.images = _hold(images)
-            self.labels = _hold(labels)
+            self.images = tf.convert_to_tensor(images)
+            self.labels = tf.convert_to_tensor(labels)
 
     def read(self, key, crop_seed=None):
         return tf.gather(self.images, key), tf.gather(self.labels, key)

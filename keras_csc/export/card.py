@@ -2,7 +2,6 @@
 
 import collections.abc
 import datetime
-import json
 
 import keras
 import numpy as np
@@ -144,17 +143,27 @@ def _table(facts):
 def _flat(facts, prefix=""):
     """Yields the entries of nested dicts; those that are None are unknown."""
     for key, value in facts.items():
+        if _is_records(value):
+            value = dict(enumerate(value, start=1))
         if isinstance(value, collections.abc.Mapping):
             yield from _flat(value, f"{prefix}{key}: ")
         elif value is not None:
             yield f"{prefix}{key}", value
 
 
+def _is_records(value):
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(item, collections.abc.Mapping) for item in value)
+    )
+
+
 def _text(value):
     if isinstance(value, float):
         value = f"{value:.6g}"
     elif isinstance(value, (list, tuple)):
-        value = json.dumps(value)[1:-1].replace('"', "")
+        return ", ".join(_text(item) for item in value) or "none"
     return " ".join(str(value).split()).replace("|", r"\|")
 
 

@@ -23,6 +23,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         epsilon: float, added to the variance.
         center: bool, whether there is an offset `β`.
         scale: bool, whether there is a scale `γ`.
+        gamma_initializer: initialiser of `γ`.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
@@ -39,7 +40,13 @@ class SharedBatchNormalization(keras.layers.Layer):
     """
 
     def __init__(
-        self, momentum=0.9, epsilon=1e-5, center=True, scale=True, **kwargs
+        self,
+        momentum=0.9,
+        epsilon=1e-5,
+        center=True,
+        scale=True,
+        gamma_initializer="ones",
+        **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         if not 0 <= momentum < 1:
@@ -50,13 +57,14 @@ class SharedBatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
         self.gamma = self.beta = None
         if self.scale:
             self.gamma = self.add_weight(
-                shape, "ones", name="gamma", autocast=False
+                shape, self.gamma_initializer, name="gamma", autocast=False
             )
         if self.center:
             self.beta = self.add_weight(
@@ -141,6 +149,9 @@ class SharedBatchNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
+            "gamma_initializer": keras.initializers.serialize(
+                self.gamma_initializer
+            ),
         }
 
 

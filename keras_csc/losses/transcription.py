@@ -16,6 +16,7 @@ MULTI_TERMS = (
     "reconstructed_rate_reduction",
     "class_distance",
 )
+DEAD_CHANNEL = 1e-3
 TERM_NAMES = (
     "objective",
     "features_rate",
@@ -46,8 +47,9 @@ class TranscriptionGame:
                            + stages · S
 
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
-    - `S = mean_l mean (h_l(x̂) - h_l(x))² / var h_l(x)`: the multi-stage
-      closed loop, over the codes `h_l` of the encoder's stages.
+    - `S = mean_l mean ((h_l(x̂) - h_l(x)) / σ_l)²`: the multi-stage closed
+      loop, over the codes `h_l` of the encoder's stages, in units of the
+      standard deviations `σ_l` of their channels in the batch.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -180,24 +182,24 @@ class TranscriptionGame:
         return ops.mean(ops.sum(difference, -1))
 
     def stage_distance(self, real, regenerated):
-        """`S = mean_l mean (h_l(x̂) - h_l(x))² / var h_l(x)`.
+        """`S = mean_l mean ((h_l(x̂) - h_l(x)) / σ_l)²`.
 
         Args:
-            real: `EncoderOutput` of the images, in training.
+            real: `EncoderOutput` of the images, in training; its moments have
+                the standard deviations `σ_l` of every channel.
             regenerated: `EncoderOutput` of the regenerated images.
 
         Returns:
-            Scalar: this replica's mean, in units of the global variances.
+            Scalar: the mean over this replica's images, in units of the
+            variances of the global batch.
         """
-        total = 0.0
-        for code, other, moments in zip(
-            real.codes, regenerated.codes, real.moments
-        ):
-            difference = other - ops.stop_gradient(code)
-            error = ops.mean(ops.square(ops.cast(difference, "float32")))
-            variance = _total_variance(*moments)
-            total += error / ops.maximum(variance, keras.config.epsilon())
-        return total / len(real.codes)
+        distances = [
+            _normalized_distance(code, other, variance)
+            for code, other, (_, variance) in zip(
+                real.codes, regenerated.codes, real.moments
+            )
+        ]
+        return sum(distances) / len(distances)
 
     def losses(self, real, regenerated, labels=None):
         """What this replica's encoder and decoder descend.
@@ -252,7 +254,10 @@ class TranscriptionGame:
         return cls(**config)
 
 
-def _total_variance(means, variances):
-    """Variance of all entries, from those of the channels."""
-    spread = ops.mean(ops.square(means)) - ops.square(ops.mean(means))
-    return ops.mean(variances) + spread
+def _normalized_distance(code, other, variance):
+    """Mean square difference in units of each channel's variance."""
+    difference = ops.cast(other - ops.stop_gradient(code), "float32")
+    error = ops.mean(ops.square(difference), (0, 1, 2))
+    # Channels that are all but dead do not outweigh the others.
+    least = DEAD_CHANNEL * ops.mean(variance) + keras.config.epsilon()
+    return ops.mean(error / ops.maximum(variance, least))

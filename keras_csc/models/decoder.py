@@ -66,7 +66,13 @@ class Decoder(keras.Model):
         ]
         self.normalizations = [
             SharedBatchNormalization(
-                dtype=self.dtype_policy, name=f"normalization_{number}"
+                # Small codes of the image's atoms at first: their sum stays
+                # where `tanh` is not saturated.
+                gamma_initializer=keras.initializers.Constant(
+                    0.2 if number == 1 else 1.0
+                ),
+                dtype=self.dtype_policy,
+                name=f"normalization_{number}",
             )
             for number in range(len(self.filters), 0, -1)
         ]

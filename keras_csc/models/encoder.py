@@ -229,6 +229,10 @@ class ConvEncoder(Encoder):
         )
 
     def _code(self, number, signal, sparsity):
+        if sparsity is not None:
+            raise ValueError(
+                "A ConvEncoder has no sparse codes: `sparsity` must be None."
+            )
         return self.coding_layers[number](signal)
 
     def _activate(self, signal):

@@ -73,9 +73,7 @@ def test_configuration_holds_every_argument():
     ids=str,
 )
 def test_bad_arguments_are_named(bad):
-    contracts.check_rejects(
-        ConvSparseCoding2D, bad, filters=4, kernel_size=3
-    )
+    contracts.check_rejects(ConvSparseCoding2D, bad, filters=4, kernel_size=3)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -90,8 +88,11 @@ def test_shapes(strides, padding):
 def test_dtype_policies():
     contracts.check_dtype_policies(
         lambda **kwargs: ConvSparseCoding2D(
-            4, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1),
-            sparsity=0.0, **kwargs
+            4,
+            3,
+            kernel_initializer=keras.initializers.RandomNormal(seed=1),
+            sparsity=0.0,
+            **kwargs,
         ),
         images(),
     )
@@ -195,8 +196,9 @@ def test_more_sparsity_gives_more_zeros_and_then_only_zeros():
 def test_objective_is_that_of_the_program_and_falls(weights):
     layer = exact_layer(ridge=0.25, algorithm="ista")
     inputs = images(dtype="float64")
-    codes = layer(inputs, sparsity=None if weights is None
-                  else np.array(weights))
+    codes = layer(
+        inputs, sparsity=None if weights is None else np.array(weights)
+    )
     value = layer.objective(
         inputs, codes, None if weights is None else np.array(weights)
     )
@@ -221,9 +223,7 @@ def test_synthesize_is_the_synthesis_operator(strides, padding):
     kernel = layer.kernel.numpy()
     np.testing.assert_allclose(
         layer.synthesize(codes, (8, 7)),
-        references.synthesize(
-            codes.numpy(), kernel, (8, 7), strides, padding
-        ),
+        references.synthesize(codes.numpy(), kernel, (8, 7), strides, padding),
         atol=1e-12,
     )
     usual = layer.synthesize(codes)
@@ -250,9 +250,12 @@ def test_stored_norm_is_the_largest_eigenvalue_at_the_built_size(
     built = layer.operator_norm.numpy()
     assert 0.8 * expected < built <= expected * (1 + 1e-12)
     inputs = images(dtype="float64")
-    for _ in range(200):
+    for _ in range(10):
         layer(inputs, training=True)
-    assert built < layer.operator_norm.numpy() <= expected * (1 + 1e-12)
+    trained = layer.operator_norm.numpy()
+    assert built < trained <= expected * (1 + 1e-12)
+    layer.update_operator_norm(200)
+    assert trained < layer.operator_norm.numpy() <= expected * (1 + 1e-12)
     np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-3)
 
 
@@ -260,9 +263,11 @@ def test_norm_follows_the_dictionary():
     layer = exact_layer()
     kernel = np.random.default_rng(5).normal(size=layer.kernel.shape)
     layer.kernel.assign(2 * kernel)
-    for _ in range(200):
-        layer(images(dtype="float64"), training=True)
     expected = references.largest_eigenvalue(2 * kernel, (8, 7), 1, "same")
+    for _ in range(40):
+        layer(images(dtype="float64"), training=True)
+    np.testing.assert_allclose(layer.operator_norm, expected, rtol=2e-2)
+    layer.update_operator_norm(200)
     np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-3)
 
 

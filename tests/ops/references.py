@@ -39,9 +39,7 @@ def analysis_matrix(kernel, image_size, strides, padding):
 
 
 def analyze(images, kernel, strides, padding):
-    matrix, sizes = analysis_matrix(
-        kernel, images.shape[1:3], strides, padding
-    )
+    matrix, sizes = analysis_matrix(kernel, images.shape[1:3], strides, padding)
     flat = images.reshape(len(images), -1) @ matrix.T
     return flat.reshape(len(images), *sizes, kernel.shape[-1])
 
@@ -94,9 +92,7 @@ def solve_sparse_code(
     return codes
 
 
-def program_value(
-    images, codes, kernel, sparsity, ridge, strides, padding
-):
+def program_value(images, codes, kernel, sparsity, ridge, strides, padding):
     """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²` of every example."""
     size = images.shape[1:3]
     residual = images - synthesize(codes, kernel, size, strides, padding)

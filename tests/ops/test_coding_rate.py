@@ -187,6 +187,4 @@ def test_half_precision_features_have_float32_rates(dtype):
     rate = ops.coding_rate(features)
     assert rate.dtype == "float32"
     exact = tf.cast(features, "float64").numpy()
-    np.testing.assert_allclose(
-        rate, references.coding_rate(exact), rtol=1e-5
-    )
+    np.testing.assert_allclose(rate, references.coding_rate(exact), rtol=1e-5)

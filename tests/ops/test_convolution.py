@@ -32,8 +32,7 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
     codes = ops.analysis(images, kernel, strides, padding).numpy()
     np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
     sizes = [
-        ops.analysis_size(n, kernel_size, strides, padding)
-        for n in image_size
+        ops.analysis_size(n, kernel_size, strides, padding) for n in image_size
     ]
     assert list(codes.shape[1:3]) == sizes
     others = rng.normal(size=codes.shape)
@@ -73,8 +72,9 @@ def test_analysis_is_scipys_correlation(padding):
     result = ops.analysis(images, kernel, 1, padding).numpy()
     for f in range(kernel.shape[-1]):
         expected = sum(
-            scipy.signal.correlate2d(images[0, :, :, c], kernel[:, :, c, f],
-                                     mode=padding)
+            scipy.signal.correlate2d(
+                images[0, :, :, c], kernel[:, :, c, f], mode=padding
+            )
             for c in range(2)
         )
         np.testing.assert_allclose(result[0, :, :, f], expected, atol=1e-12)

@@ -13,9 +13,7 @@ def draw(kernel_size):
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_operator_norm_is_the_largest_eigenvalue(
-    kernel_size, strides, padding
-):
+def test_operator_norm_is_the_largest_eigenvalue(kernel_size, strides, padding):
     kernel = draw(kernel_size)
     size = (7, 6)
     matrix, _ = references.analysis_matrix(kernel, size, strides, padding)

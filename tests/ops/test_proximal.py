@@ -15,9 +15,10 @@ THRESHOLDS = st.floats(0, 4)
 def test_soft_threshold_minimises_its_objective(threshold, nonnegative):
     values = np.linspace(-2, 2, 41)
     candidates = np.linspace(0 if nonnegative else -3, 3, 6001)
-    cost = threshold * np.abs(candidates) + 0.5 * (
-        candidates - values[:, None]
-    ) ** 2
+    cost = (
+        threshold * np.abs(candidates)
+        + 0.5 * (candidates - values[:, None]) ** 2
+    )
     best = candidates[np.argmin(cost, axis=1)]
     result = ops.soft_threshold(values, threshold, nonnegative)
     np.testing.assert_allclose(result, best, rtol=0, atol=1.1e-3)
@@ -26,9 +27,7 @@ def test_soft_threshold_minimises_its_objective(threshold, nonnegative):
 @settings(max_examples=25)
 @given(NUMBERS, NUMBERS, THRESHOLDS, st.booleans())
 def test_soft_threshold_is_firmly_nonexpansive(a, b, threshold, nonnegative):
-    p, q = ops.soft_threshold(
-        np.array([a, b]), threshold, nonnegative
-    ).numpy()
+    p, q = ops.soft_threshold(np.array([a, b]), threshold, nonnegative).numpy()
     assert (p - q) ** 2 <= (p - q) * (a - b) + 1e-12
 
 

@@ -245,9 +245,7 @@ def test_codes_of_a_batch_are_those_of_its_examples():
     images, kernel, step_size = problem()
     both = ops.sparse_code(images, kernel, np.float64(0.2), step_size)
     for image, code in zip(images, both):
-        alone = ops.sparse_code(
-            image[None], kernel, np.float64(0.2), step_size
-        )
+        alone = ops.sparse_code(image[None], kernel, np.float64(0.2), step_size)
         np.testing.assert_allclose(alone[0], code, atol=1e-13)
 
 
@@ -318,19 +316,20 @@ def test_gradients_are_those_of_finite_differences(
             )
 
 
-@pytest.mark.parametrize("size, kernel_size, strides", [
-    (8, 4, 2),
-    (6, 2, 2),
-    (6, 3, 1),
-    (4, 4, 4),
-    (32, 4, 2),
-])
+@pytest.mark.parametrize(
+    "size, kernel_size, strides",
+    [
+        (8, 4, 2),
+        (6, 2, 2),
+        (6, 3, 1),
+        (4, 4, 4),
+        (16, 4, 2),
+    ],
+)
 def test_half_precision_gradients_approach_the_exact_ones(
     size, kernel_size, strides
 ):
-    images, kernel, step_size = problem(
-        7, (size, size), kernel_size, strides
-    )
+    images, kernel, step_size = problem(7, (size, size), kernel_size, strides)
 
     def gradients(dtype):
         tensors = [tf.cast(value, dtype) for value in (images, kernel)]

@@ -1,0 +1,42 @@
+"""A tiny model, and processes of their own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+from keras_csc.models import ClosedLoopAutoencoder
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def tiny_model(seed=0, **overrides):
+    """A model whose statistics and scales are not the initial ones."""
+    keras.utils.set_random_seed(seed)
+    arguments = {"filters": (4, 8), "feature_dim": 8, **overrides}
+    model = ClosedLoopAutoencoder.from_preset("digits", **arguments)
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.3, 1.5, weight.shape))
+        elif weight.name in ("beta", "moving_mean"):
+            weight.assign(rng.uniform(-0.05, 0.05, weight.shape))
+    return model
+
+
+def run_python(arguments, **kwargs):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE))),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment,
+        **{"text": True, "capture_output": True, "timeout": 120, **kwargs},
+    )

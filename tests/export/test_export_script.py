@@ -1,0 +1,104 @@
+import json
+import shutil
+
+from training import export
+from training.command_line import UsageError
+
+import pytest
+import tensorflow as tf
+from exporting import ROOT
+from exporting import run_python
+from exporting import tiny_model
+
+SCRIPT = ROOT / "training" / "export.py"
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """The folder of a finished run."""
+    workdir = tmp_path_factory.mktemp("runs") / "digits-1"
+    workdir.mkdir()
+    tiny_model().save_to_preset(workdir / "model")
+    files = {
+        "flags.json": {"batch_size": 256, "filters": None},
+        "run.json": {"commit": "abc123", "gpus": []},
+        "evaluation.json": {"test": {"psnr": 21.5}, "run": {"x": 1}},
+    }
+    for name, value in files.items():
+        (workdir / name).write_text(json.dumps(value))
+    return workdir
+
+
+@pytest.fixture
+def workdir(finished_run, tmp_path):
+    return shutil.copytree(finished_run, tmp_path / "digits-1")
+
+
+def test_script_exports_a_run(finished_run, tmp_path):
+    finished = run_python([SCRIPT, f"--workdir={finished_run}/"], cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    path = tmp_path / "saved_models" / "digits-1" / "1"
+    assert f"Exported model: {path}" in finished.stdout
+    assert "encode" in tf.saved_model.load(path).signatures
+    card = (path / "card.md").read_text(encoding="utf-8")
+    assert card.startswith("# digits-1, version 1\n")
+    assert "## Training\n\n| | |\n|-|-|\n| commit | abc123 |\n" in card
+    assert "## Recipe\n\n| | |\n|-|-|\n| batch_size | 256 |\n\n" in card
+    assert "## Evaluation\n\n| | |\n|-|-|\n| test: psnr | 21.5 |\n\n" in card
+    assert "| gpus | none |" in card
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [("--workdir=missing", "does not exist"), ("--wrkdir=x", "wrkdir")],
+)
+def test_mistakes_end_the_script_with_code_2(tmp_path, flag, message):
+    finished = run_python([SCRIPT, flag], cwd=tmp_path)
+    assert finished.returncode == 2
+    last = finished.stderr.splitlines()[-1]
+    assert last.startswith("export.py: ")
+    assert message in last
+    assert "Traceback" not in finished.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path):
+    (workdir / "evaluation.json").unlink()
+    path = export.run(workdir, "other", tmp_path / "models")
+    assert path == tmp_path / "models" / "other" / "1"
+    card = (path / "card.md").read_text(encoding="utf-8")
+    assert "## Recipe" in card
+    assert "## Evaluation" not in card
+
+
+def damage(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda w: shutil.rmtree(w / "model"), "no trained model"),
+        (lambda w: (w / "model/model.weights.h5").unlink(), "has no model.wei"),
+        (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
+        (lambda w: damage(w / "model/config.json"), "is not JSON"),
+        (lambda w: damage(w / "run.json"), "run.json is damaged"),
+        (lambda w: (w / "saved_models").write_text(""), "can't be written"),
+    ],
+)
+def test_mistakes_in_a_workdir(workdir, change, message):
+    change(workdir)
+    with pytest.raises(UsageError, match=message):
+        export.run(workdir, saved_models=workdir / "saved_models")
+    assert not (workdir / "saved_models").is_dir()
+
+
+@pytest.mark.parametrize("name", ["", "../up", ".hidden", "12"])
+def test_names_that_are_refused(workdir, name):
+    with pytest.raises(UsageError, match="--name"):
+        export.run(workdir, name)
+
+
+def test_workdir_is_required():
+    with pytest.raises(UsageError, match="--workdir is missing"):
+        export.run(None)

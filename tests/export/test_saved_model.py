@@ -1,0 +1,280 @@
+import concurrent.futures
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from exporting import run_python
+from exporting import tiny_model
+
+from keras_csc.export import export_saved_model
+from keras_csc.export import saved_model
+from keras_csc.export import verify_saved_model
+from keras_csc.export.signatures import signatures
+
+SIGNATURES = {
+    "serving_default": (["image"], ["reconstruction"]),
+    "encode": (["image"], ["features"]),
+    "decode": (["features"], ["reconstruction"]),
+    "denoise": (["image", "sparsity"], ["denoised"]),
+    "codes": (["image"], ["codes_1", "codes_2"]),
+    "encode_bytes": (["image_bytes"], ["features"]),
+    "reconstruct_bytes": (["image_bytes"], ["reconstruction_bytes"]),
+}
+
+KILLED = """
+import os, signal, sys
+from exporting import tiny_model
+from keras_csc.export import export_saved_model, saved_model
+
+def dies(model, folder):
+    (folder / "saved_model.pb").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+saved_model._write_graph = dies
+export_saved_model(tiny_model(), sys.argv[1])
+"""
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def specs(path):
+    """Dict from signatures to dicts of the specs of inputs and outputs."""
+    found = {}
+    for name, function in tf.saved_model.load(path).signatures.items():
+        inputs = function.structured_input_signature[1]
+        found[name] = (inputs, function.structured_outputs)
+    return found
+
+
+def random_images(batch=2, channels=1):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (batch, 16, 16, channels))
+    return tf.constant(images, "float32")
+
+
+@pytest.fixture
+def stubbed(monkeypatch):
+    """Exports in which only the folders are real."""
+
+    def write(model, folder):
+        (folder / "saved_model.pb").write_bytes(b"a graph")
+
+    def verify(path, model, tolerance):
+        return types.SimpleNamespace(signatures={})
+
+    monkeypatch.setattr(saved_model, "_write_graph", write)
+    monkeypatch.setattr(saved_model, "verify_saved_model", verify)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def test_signatures_and_their_names(exported):
+    found = specs(exported.path)
+    assert {
+        name: (sorted(inputs), sorted(outputs))
+        for name, (inputs, outputs) in found.items()
+    } == SIGNATURES
+    for inputs, outputs in found.values():
+        assert not set(inputs) & set(outputs)
+        for name, spec in {**inputs, **outputs}.items():
+            assert spec.shape[0] is None
+            is_bytes = name.endswith("_bytes")
+            assert spec.dtype == (tf.string if is_bytes else tf.float32)
+
+
+def test_only_the_version_and_the_lock_are_left(exported):
+    assert names(exported.folder) == {"1", ".lock"}
+    assert {"saved_model.pb", "variables", "card.md"} <= names(exported.path)
+
+
+def test_mixed_precision_has_float32_signatures(tmp_path):
+    model = tiny_model(dtype="mixed_bfloat16")
+    path = export_saved_model(model, tmp_path / "tiny")
+    for name, tensors in specs(path).items():
+        for spec in (*tensors[0].values(), *tensors[1].values()):
+            assert spec.dtype in (tf.float32, tf.string), name
+    images = random_images()
+    loaded = tf.saved_model.load(path)
+    received = loaded.signatures["codes"](image=images)["codes_1"]
+    expected = model.encoder.stages(images).codes[0]
+    np.testing.assert_allclose(
+        received, tf.cast(expected, "float32"), atol=0.02
+    )
+
+
+def test_convolutional_baseline_of_three_channels(tmp_path):
+    model = tiny_model(network="conv", image_shape=(16, 16, 3))
+    path = export_saved_model(model, tmp_path / "tiny")
+    assert set(specs(path)) == set(SIGNATURES) - {"denoise", "codes"}
+    loaded = tf.saved_model.load(path)
+    grey = tf.cast((random_images(1)[0] + 1) * 127.5, tf.uint8)
+    received = loaded.signatures["encode_bytes"](
+        image_bytes=tf.io.encode_png(grey)[None]
+    )
+    images = tf.image.grayscale_to_rgb(tf.cast(grey, "float32")) / 127.5 - 1
+    expected = model.encode(images[None])
+    np.testing.assert_allclose(received["features"], expected, atol=1e-5)
+
+
+def test_tied_decoder(tmp_path):
+    model = tiny_model(tied=True)
+    path = export_saved_model(model, tmp_path / "tiny")
+    images = random_images()
+    loaded = tf.saved_model.load(path)
+    received = loaded.signatures["serving_default"](image=images)
+    expected = model.reconstruct(images)
+    np.testing.assert_allclose(received["reconstruction"], expected, atol=1e-5)
+
+
+def test_files_are_not_read_for_two_channels():
+    found = signatures(tiny_model(image_shape=(16, 16, 2)))
+    assert not [name for name in found if name.endswith("_bytes")]
+
+
+def test_model_made_under_a_strategy(tmp_path, mirrored):
+    with mirrored(2).scope():
+        model = tiny_model()
+        with pytest.raises(ValueError, match="outside of `strategy.scope"):
+            export_saved_model(model, tmp_path / "tiny")
+    path = export_saved_model(model, tmp_path / "tiny")
+    images = random_images()
+    received = tf.saved_model.load(path).signatures["encode"](image=images)
+    np.testing.assert_allclose(
+        received["features"], model.encode(images), atol=1e-5
+    )
+
+
+def test_versions_follow_the_highest(tmp_path, model, stubbed):
+    folder = tmp_path / "models" / "tiny"
+    assert export_saved_model(model, folder) == folder / "1"
+    assert export_saved_model(model, folder, version=7) == folder / "7"
+    assert export_saved_model(model, str(folder)) == folder / "8"
+    assert export_saved_model(model, folder, version=2) == folder / "2"
+    assert names(folder) == {"1", "2", "7", "8", ".lock"}
+
+
+def test_simultaneous_exports_get_versions_of_their_own(
+    tmp_path, model, stubbed
+):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        jobs = [
+            pool.submit(export_saved_model, model, tmp_path) for _ in "abcd"
+        ]
+    assert sorted(job.result().name for job in jobs) == ["1", "2", "3", "4"]
+
+
+def test_an_existing_version_is_refused(tmp_path, model, stubbed):
+    path = export_saved_model(model, tmp_path)
+    (path / "saved_model.pb").write_bytes(b"precious")
+    with pytest.raises(ValueError, match="Version 1 of .* exists already"):
+        export_saved_model(model, tmp_path, version=1)
+    assert (path / "saved_model.pb").read_bytes() == b"precious"
+    assert names(tmp_path) == {"1", ".lock"}
+
+
+@pytest.mark.parametrize("version", [0, -1, "2", 1.5])
+def test_bad_versions(tmp_path, model, version):
+    with pytest.raises(ValueError, match="`version` must be an int"):
+        export_saved_model(model, tmp_path / "tiny", version=version)
+    assert names(tmp_path) == set()
+
+
+def test_a_version_is_not_taken_for_the_folder(exported, model):
+    with pytest.raises(ValueError, match="Pass its parent"):
+        export_saved_model(model, exported.path)
+
+
+def test_other_models_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be a ClosedLoopAutoencoder"):
+        export_saved_model(keras.Sequential(), tmp_path)
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_failure_leaves_no_version(tmp_path, model, monkeypatch, error):
+    def fail(model, folder):
+        (folder / "saved_model.pb").write_bytes(b"half")
+        assert names(tmp_path) == {".incomplete", ".lock"}
+        raise error
+
+    monkeypatch.setattr(saved_model, "_write_graph", fail)
+    with pytest.raises(type(error)):
+        export_saved_model(model, tmp_path)
+    assert names(tmp_path) == {".lock"}
+
+
+def test_a_killed_export_leaves_no_version(tmp_path, model, stubbed):
+    finished = run_python(["-c", KILLED, tmp_path])
+    assert finished.returncode == -9, finished.stderr
+    assert names(tmp_path) == {".incomplete", ".lock"}
+    path = export_saved_model(model, tmp_path)
+    assert names(tmp_path) == {"1", ".lock"}
+    assert (path / "saved_model.pb").read_bytes() == b"a graph"
+
+
+def test_a_different_saved_model_is_noticed(exported):
+    verify_saved_model(exported.path, exported.model)
+    with pytest.raises(ValueError, match="largest difference"):
+        verify_saved_model(exported.path, tiny_model(seed=1))
+
+
+def test_outputs_that_are_not_finite_are_noticed(exported):
+    model = tiny_model()
+    kernel = model.decoder.decoding_layers[0].kernel
+    kernel.assign(kernel * np.nan)
+    with pytest.raises(ValueError, match="must be finite"):
+        verify_saved_model(exported.path, model)
+
+
+def test_a_version_that_is_wrong_is_not_left(
+    tmp_path, model, stubbed, monkeypatch
+):
+    def refuse(path, model, tolerance):
+        raise ValueError("wrong")
+
+    monkeypatch.setattr(saved_model, "verify_saved_model", refuse)
+    with pytest.raises(ValueError, match="wrong"):
+        export_saved_model(model, tmp_path)
+    assert names(tmp_path) == {".lock"}
+
+
+def test_warmup_is_skipped_without_its_package(
+    tmp_path, model, stubbed, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    path = export_saved_model(model, tmp_path)
+    assert "tensorflow-serving-api" in capsys.readouterr().out
+    assert names(path) == {"saved_model.pb", "card.md"}
+    export_saved_model(model, tmp_path, warmup=False)
+    assert not capsys.readouterr().out
+
+
+def test_warmup_requests_can_be_replayed(tmp_path, model):
+    prediction_log = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2"
+    )
+    path = export_saved_model(model, tmp_path / "tiny")
+    loaded = tf.saved_model.load(path)
+    records = tf.data.TFRecordDataset(
+        str(path / "assets.extra" / "tf_serving_warmup_requests")
+    )
+    replayed = []
+    for record in records.as_numpy_iterator():
+        log = prediction_log.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        inputs = {
+            name: tf.constant(tf.make_ndarray(value))
+            for name, value in request.inputs.items()
+        }
+        spec = request.model_spec
+        outputs = loaded.signatures[spec.signature_name](**inputs)
+        assert all(value.shape[0] == 1 for value in outputs.values())
+        replayed.append((spec.name, spec.signature_name))
+    assert replayed == [("tiny", "serving_default"), ("tiny", "encode")]

@@ -1,0 +1,235 @@
+"""The closed loop once more, in NumPy and float64, from a model's weights."""
+
+import keras
+import numpy as np
+import references
+
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import ConvEncoder
+from keras_csc.models import presets
+
+CLASSES = 3
+
+
+def small_autoencoder(**overrides):
+    """Two stages on 8×8 images: every code path, few numbers."""
+    return ClosedLoopAutoencoder.from_preset(
+        "digits",
+        **{
+            "image_shape": (8, 8, 1),
+            "filters": (3, 4),
+            "feature_dim": 5,
+            "kernel_size": 3,
+            **overrides,
+        },
+    )
+
+
+def small_batch(seed=0, n=8, dtype="float32"):
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(-1, 1, size=(n, 8, 8, 1)).astype(dtype)
+    return images, np.arange(n, dtype="int32") % CLASSES
+
+
+def spread_weights(model, seed=0):
+    """Draws weights that make every term and gradient of order one."""
+    rng = np.random.default_rng(seed)
+    for network in (model.encoder, model.decoder):
+        for variable in network.trainable_variables:
+            if variable.path.endswith("gamma"):
+                value = rng.uniform(0.5, 1.5, variable.shape)
+            elif len(variable.shape) == 1:
+                value = rng.uniform(-0.5, 0.5, variable.shape)
+            else:
+                value = rng.normal(size=variable.shape)
+                value /= np.sqrt(np.sum(value**2, axis=(0, 1, 2)))
+            variable.assign(value)
+    for layer in (*model.encoder.coding_layers, model.encoder.head):
+        if hasattr(layer, "update_operator_norm"):
+            layer.update_operator_norm(30)
+
+
+def weights_of(network):
+    """Trainable weights by variable path, in float64."""
+    return {
+        variable.path: variable.numpy().astype("float64")
+        for variable in network.trainable_variables
+    }
+
+
+class ReferenceLoop:
+    """Encoder and decoder as functions of their weights.
+
+    Args:
+        model: `ClosedLoopAutoencoder`, whose architecture, operator norms
+            and weights are taken as they are.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.generic = isinstance(model.encoder, ConvEncoder)
+        self.encoder_weights = weights_of(model.encoder)
+        self.decoder_weights = weights_of(model.decoder)
+        self.step_sizes = {
+            layer.name: layer.step_fraction / layer.operator_norm.numpy()
+            for layer in (*model.encoder.coding_layers, model.encoder.head)
+            if not self.generic
+        }
+
+    def encode(self, images, weights=None, moments=None):
+        """Features, the codes of the stages and their moments."""
+        weights = self.encoder_weights if weights is None else weights
+        encoder = self.model.encoder
+        codes, used = [], []
+        signal = images
+        for number, (layer, normalization) in enumerate(
+            zip(encoder.coding_layers, encoder.normalizations)
+        ):
+            signal = self._code(layer, signal, weights, encoder.sparsity, 2)
+            codes.append(signal)
+            statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
+            if moments is not None:
+                statistics = moments[number]
+            used.append(statistics)
+            signal = normalize(signal, normalization, weights, *statistics)
+            if self.generic:
+                signal = np.where(signal > 0, signal, 0.2 * signal)
+        features = self._code(encoder.head, signal, weights, 0.0, 1)
+        features = features.reshape(len(images), -1)
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        return features / norms, codes, used
+
+    def _code(self, layer, signal, weights, sparsity, strides):
+        kernel = weights[layer.kernel.path]
+        padding = "same" if strides == 2 else "valid"
+        if self.generic:
+            return references.analyze(signal, kernel, strides, padding)
+        encoder = self.model.encoder
+        return references.solve_sparse_code(
+            signal,
+            kernel,
+            sparsity,
+            self.step_sizes[layer.name],
+            encoder.ridge,
+            encoder.nonnegative and layer is not encoder.head,
+            strides,
+            padding,
+            encoder.iterations,
+            encoder.algorithm,
+        )
+
+    def decode(self, features, weights=None):
+        weights = self.decoder_weights if weights is None else weights
+        encoder, decoder = self.model.encoder, self.model.decoder
+        signal = features[:, None, None, :]
+        own = decoder.decoding_layers
+        tied = [encoder.head, *reversed(encoder.coding_layers)]
+        for number, layer in enumerate(own):
+            if number:
+                normalization = decoder.normalizations[number - 1]
+                statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
+                signal = normalize(signal, normalization, weights, *statistics)
+                signal = np.maximum(signal, 0)
+            if decoder.tied:
+                kernel = self.encoder_weights[tied[number].kernel.path]
+            else:
+                kernel = weights[layer.kernel.path]
+            size, strides, padding = 2 * signal.shape[1], 2, "same"
+            if number == 0:
+                size, strides, padding = decoder.code_size, 1, "valid"
+            signal = references.synthesize(
+                signal, kernel, (size, size), strides, padding
+            )
+            if self.generic:
+                signal = signal + weights[layer.bias.path]
+        return np.tanh(signal)
+
+    def encoder_loss(self, weights, images, labels, game):
+        """What the encoder descends, with `x̂` and all it measures constant.
+
+        Cooperation adds the decoder's loss along `x → z → x̂`, measured by the
+        encoder as it is.
+        """
+        real, codes, moments = self.encode(images)
+        seen = self.decode(real)
+        features = self.encode(images, weights)[0]
+        shared = moments if game.shared_statistics else None
+        again = self.encode(seen, weights, shared)[0]
+        loss = -game.encoder_rate * objective(
+            features, again, labels, game
+        ) + game.encoder_consistency * consistency(features, again)
+        if game.cooperation:
+            regenerated = self.decode(features)
+            loss += self._decoder_loss(
+                regenerated, (real, codes, moments), labels, game
+            )
+        return loss
+
+    def decoder_loss(self, weights, images, labels, game):
+        """What the decoder descends, with `z` and the encoder constant."""
+        real = self.encode(images)
+        regenerated = self.decode(real[0], weights)
+        return self._decoder_loss(regenerated, real, labels, game)
+
+    def _decoder_loss(self, regenerated, real, labels, game):
+        features, codes, moments = real
+        shared = moments if game.shared_statistics else None
+        again, codes_again, _ = self.encode(regenerated, moments=shared)
+        stages = np.mean(
+            [
+                np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
+                for h, h_hat in zip(codes, codes_again)
+            ]
+        )
+        return (
+            game.decoder_rate * objective(features, again, labels, game)
+            + game.decoder_consistency * consistency(features, again)
+            + game.stages * stages
+        )
+
+
+def normalize(signal, layer, weights, mean, variance):
+    normal = (signal - mean) / np.sqrt(variance + layer.epsilon)
+    return normal * weights[layer.gamma.path] + weights[layer.beta.path]
+
+
+def objective(features, again, labels, game):
+    used = labels if game.objective == "multi" else None
+    return references.transcription_objective(
+        features, again, used, game.epsilon
+    )
+
+
+def consistency(features, again):
+    return np.mean(np.sum((features - again) ** 2, axis=1))
+
+
+def clone(model):
+    """Another model of the same architecture and weights."""
+    copy = ClosedLoopAutoencoder.from_preset(
+        "digits",
+        dtype=model.encoder.dtype_policy.name,
+        **presets.model_config(model),
+    )
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def all_weights(model):
+    return [
+        *(v.numpy() for v in model.encoder.variables),
+        *(v.numpy() for v in model.decoder.variables),
+    ]
+
+
+def relative_difference(weights, others):
+    """Largest difference of two lists of arrays, relative to its array."""
+    assert len(weights) == len(others)
+    return max(
+        np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-3)
+        for a, b in zip(weights, others)
+    )
+
+
+def sgd(rate=0.05):
+    return keras.optimizers.SGD(rate, momentum=0.5)

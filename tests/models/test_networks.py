@@ -1,0 +1,224 @@
+import contracts
+import keras
+import numpy as np
+import pytest
+from reference_loop import small_batch
+
+from keras_csc.models import ConvDecoder
+from keras_csc.models import ConvEncoder
+from keras_csc.models import Decoder
+from keras_csc.models import Encoder
+
+SMALL = {
+    "image_shape": (8, 8, 1),
+    "filters": (3, 4),
+    "feature_dim": 5,
+    "kernel_size": 3,
+}
+SOLVER = {
+    "sparsity": 0.25,
+    "ridge": 0.5,
+    "nonnegative": True,
+    "iterations": 3,
+    "algorithm": "ista",
+}
+ENCODERS = [Encoder, ConvEncoder]
+DECODERS = [Decoder, ConvDecoder]
+NETWORKS = [*ENCODERS, *DECODERS]
+
+
+def inputs(network, batch=6, dtype="float32"):
+    if network in ENCODERS:
+        return small_batch(n=batch, dtype=dtype)[0]
+    features = np.random.default_rng(0).normal(size=(batch, 5))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features.astype(dtype)
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+def test_encoders_configuration_holds_every_argument(network):
+    contracts.check_config(network, **SMALL, **SOLVER)
+
+
+def test_decoders_configuration_holds_every_argument():
+    contracts.check_config(Decoder, **SMALL, tied=True)
+    parameters = {**SMALL, "tied": False}
+    config = ConvDecoder(**parameters).get_config()
+    assert {name: config[name] for name in parameters} == parameters
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(ConvDecoder(**SMALL))
+    )
+    assert type(copy) is ConvDecoder and copy.filters == (3, 4)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "shape", [(8, 6, 1), (10, 10, 1), (2, 2, 1), (0, 0, 1)], ids=str
+)
+def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
+    contracts.check_rejects(
+        network, {"image_shape": shape}, filters=(3, 4), feature_dim=5
+    )
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"feature_dim": 0},
+        {"sparsity": -1.0},
+        {"ridge": -1.0},
+        {"iterations": 0},
+        {"algorithm": "admm"},
+        {"kernel_size": 0},
+    ],
+    ids=str,
+)
+def test_bad_arguments_of_the_encoder_are_named(bad):
+    contracts.check_rejects(Encoder, bad, **SMALL)
+
+
+def test_a_generic_decoder_can_not_be_tied():
+    with pytest.raises(ValueError, match="`tied`"):
+        ConvDecoder(**SMALL, tied=True)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_shapes(network):
+    made = network(**SMALL)
+    given = inputs(network)
+    expected = (5,) if network in ENCODERS else (8, 8, 1)
+    assert made.compute_output_shape((None, *given.shape[1:])) == (
+        None,
+        *expected,
+    )
+    assert made(keras.Input(given.shape[1:])).shape == (None, *expected)
+    for batch in (1, 6):
+        assert made(given[:batch]).shape == (batch, *expected)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_dtype_policies(network):
+    contracts.check_dtype_policies(
+        lambda **kwargs: network(**SMALL, **kwargs),
+        inputs(network),
+        output_dtype="float32",
+    )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_save_and_load(network, tmp_path):
+    contracts.check_save_and_load(network(**SMALL), inputs(network), tmp_path)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_inference_is_a_pure_function(network):
+    contracts.check_inference_is_pure(network(**SMALL), inputs(network))
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+@pytest.mark.parametrize("training", [False, True])
+def test_features_have_unit_norm(network, training):
+    encoder = network(**SMALL)
+    features = encoder(inputs(network), training=training)
+    assert features.dtype == "float32"
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+def test_features_of_a_black_image_are_finite(network):
+    encoder = network(**SMALL)
+    features = encoder(np.zeros((2, 8, 8, 1), "float32"))
+    assert np.all(np.isfinite(features))
+
+
+@pytest.mark.parametrize("network", DECODERS)
+@pytest.mark.parametrize("training", [False, True])
+def test_images_are_in_range(network, training):
+    decoder = network(**SMALL)
+    for variable in decoder.trainable_variables:
+        variable.assign(10 * variable)
+    images = decoder(inputs(network), training=training).numpy()
+    assert images.dtype == "float32"
+    assert np.all(np.abs(images) <= 1) and np.std(images) > 0
+
+
+def test_codes_of_all_stages_are_sparse_and_nonnegative_if_so_made():
+    encoder = Encoder(**SMALL, sparsity=0.5, nonnegative=True)
+    encoder.build((None, 8, 8, 1))
+    output = encoder.stages(inputs(Encoder), training=True)
+    assert [h.shape[1:] for h in output.codes] == [(4, 4, 3), (2, 2, 4)]
+    for codes in output.codes:
+        assert np.min(codes) == 0 and 0.2 < np.mean(codes.numpy() == 0) < 1
+    assert np.min(output.features) < 0
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+def test_stages_change_no_state(network):
+    encoder = network(**SMALL)
+    images = inputs(network)
+    encoder(images)
+    before = encoder.get_weights()
+    for training in (False, True):
+        encoder.stages(images, training=training)
+    for weight, after in zip(before, encoder.get_weights()):
+        np.testing.assert_array_equal(weight, after)
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+def test_training_moves_the_statistics_towards_those_of_the_batch(network):
+    encoder = network(**SMALL)
+    images = inputs(network)
+    for _ in range(60):
+        encoder(images, training=True)
+    output = encoder.stages(images, training=True)
+    for layer, (mean, variance) in zip(encoder.normalizations, output.moments):
+        np.testing.assert_allclose(layer.moving_mean, mean, atol=1e-2)
+        np.testing.assert_allclose(layer.moving_variance, variance, atol=1e-2)
+    for layer, moments in zip(encoder.normalizations, output.moments):
+        layer.moving_mean.assign(moments[0])
+        layer.moving_variance.assign(moments[1])
+    np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)
+
+
+def test_given_moments_replace_those_of_the_batch():
+    encoder = Encoder(**SMALL)
+    encoder.build((None, 8, 8, 1))
+    images = inputs(Encoder)
+    real = encoder.stages(images, training=True)
+    same = encoder.stages(images, training=True, moments=real.moments)
+    np.testing.assert_allclose(same.features, real.features, atol=1e-5)
+    brighter = np.clip(images * 0.5 + 0.5, -1, 1)
+    own = encoder.stages(brighter, training=True)
+    shared = encoder.stages(brighter, training=True, moments=real.moments)
+    assert np.max(np.abs(own.features - shared.features)) > 1e-2
+    np.testing.assert_array_equal(own.codes[0], shared.codes[0])
+
+
+def test_sparsity_of_a_call_is_that_of_the_first_stage():
+    encoder = Encoder(**SMALL, sparsity=0.05)
+    images = inputs(Encoder)
+    own = encoder.stages(images)
+    same = encoder.stages(images, sparsity=0.05)
+    np.testing.assert_array_equal(own.features, same.features)
+    weights = np.array([0.05, 0.5] * 3, "float32")
+    each = encoder.stages(images, sparsity=weights)
+    zeros = np.mean(each.codes[0].numpy() == 0, axis=(1, 2, 3))
+    assert np.all(zeros[1::2] > zeros[::2])
+    np.testing.assert_allclose(each.features[::2], own.features[::2], atol=1e-6)
+
+
+def test_a_generic_encoder_has_no_sparsity_to_change():
+    encoder = ConvEncoder(**SMALL)
+    encoder.build((None, 8, 8, 1))
+    with pytest.raises(ValueError, match="`sparsity`"):
+        encoder.stages(inputs(ConvEncoder), sparsity=0.1)
+
+
+def test_numbers_of_weights():
+    encoder, decoder = Encoder(**SMALL), Decoder(**SMALL)
+    encoder.build((None, 8, 8, 1))
+    decoder.build((None, 5))
+    atoms = 9 * 1 * 3 + 9 * 3 * 4 + 4 * 4 * 5
+    for network in (encoder, decoder):
+        trainable = sum(np.size(v) for v in network.trainable_variables)
+        assert trainable == atoms + 2 * (3 + 4)

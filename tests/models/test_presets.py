@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pytest
+from reference_loop import all_weights
+from reference_loop import small_autoencoder
+from reference_loop import small_batch
+
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import presets
+
+VARIANTS = {
+    "csc": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},
+    "nonnegative ista": {"nonnegative": True, "algorithm": "ista"},
+    "tied": {"tied": True},
+    "conv": {"network": "conv"},
+}
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_builds(name):
+    model = ClosedLoopAutoencoder.from_preset(name)
+    config = presets.config(name)
+    size, _, channels = config["image_shape"]
+    widths = (channels, *config["filters"])
+    side = size // 2 ** len(config["filters"])
+    atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
+    atoms += side**2 * widths[-1] * config["feature_dim"]
+    for network in (model.encoder, model.decoder):
+        count = sum(np.prod(v.shape) for v in network.trainable_variables)
+        assert count == atoms + 2 * sum(config["filters"])
+    assert model.encoder.compute_output_shape((None, size, size, channels)) == (
+        None,
+        config["feature_dim"],
+    )
+    for layer in (*model.encoder.coding_layers, model.encoder.head):
+        assert 1 - 1e-3 <= layer.operator_norm.numpy() < np.inf
+    assert presets.PRESETS[name]["description"]
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
+def test_presets_reconstruct(name):
+    model = ClosedLoopAutoencoder.from_preset(name)
+    shape = model.encoder.image_shape
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *shape))
+    assert model(images.astype("float32")).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_preset_folder_comes_back_bit_by_bit(variant, tmp_path):
+    model = small_autoencoder(**VARIANTS[variant])
+    images, _ = small_batch()
+    model.encode(images, training=True)
+    folder = tmp_path / "deep" / "preset"
+    model.save_to_preset(folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "config.json",
+        "model.weights.h5",
+    ]
+    assert [p.name for p in folder.parent.iterdir()] == ["preset"]
+    loaded = ClosedLoopAutoencoder.from_preset(str(folder))
+    for weight, other in zip(all_weights(model), all_weights(loaded)):
+        np.testing.assert_array_equal(weight, other)
+    np.testing.assert_array_equal(model(images), loaded(images))
+    for name, value in VARIANTS[variant].items():
+        assert presets.model_config(loaded)[name] == value
+
+
+def test_overrides_replace_entries():
+    model = small_autoencoder(sparsity=0.3, algorithm="ista")
+    assert model.encoder.coding_layers[0].sparsity == 0.3
+    assert model.encoder.head.algorithm == "ista"
+    assert model.encoder.head.sparsity == 0
+    assert model.decoder.filters == (3, 4)
+
+
+def test_weights_of_a_folder_can_be_left_out(tmp_path):
+    model = small_autoencoder()
+    model.save_to_preset(tmp_path / "preset")
+    other = ClosedLoopAutoencoder.from_preset(
+        str(tmp_path / "preset"), load_weights=False
+    )
+    assert other.encoder.filters == (3, 4)
+    assert any(
+        np.any(a != b) for a, b in zip(all_weights(model), all_weights(other))
+    )
+
+
+def test_dtype_of_a_preset():
+    model = small_autoencoder(dtype="mixed_bfloat16")
+    assert model.encoder.head.compute_dtype == "bfloat16"
+    assert model.decoder.decoding_layers[0].compute_dtype == "bfloat16"
+
+
+def test_unknown_names_are_refused_with_a_hint():
+    with pytest.raises(ValueError, match="Did you mean 'cifar10'"):
+        ClosedLoopAutoencoder.from_preset("cifar-10")
+    with pytest.raises(ValueError, match="Unknown preset 'nothing/here'"):
+        ClosedLoopAutoencoder.from_preset("nothing/here")
+
+
+def test_unknown_entries_are_refused():
+    with pytest.raises(ValueError, match="filter_count"):
+        ClosedLoopAutoencoder.from_preset("digits", filter_count=3)
+    with pytest.raises(ValueError, match="`network`"):
+        ClosedLoopAutoencoder.from_preset("digits", network="transformer")
+
+
+def test_folders_that_are_not_complete_are_refused(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match="config.json"):
+        ClosedLoopAutoencoder.from_preset(str(empty))
+    (empty / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="not JSON"):
+        ClosedLoopAutoencoder.from_preset(str(empty))
+    config = presets.model_config(small_autoencoder())
+    (empty / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="model.weights.h5"):
+        ClosedLoopAutoencoder.from_preset(str(empty))
+    (empty / "model.weights.h5").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="damaged"):
+        ClosedLoopAutoencoder.from_preset(str(empty))
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    small_autoencoder().save_to_preset(tmp_path / "preset")
+    with pytest.raises(ValueError, match="weights"):
+        ClosedLoopAutoencoder.from_preset(
+            str(tmp_path / "preset"), filters=(3, 5)
+        )
+
+
+def test_an_existing_folder_is_never_overwritten(tmp_path):
+    model = small_autoencoder()
+    folder = tmp_path / "preset"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="exists"):
+        model.save_to_preset(folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
+    model = small_autoencoder()
+
+    def fail(path):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(model, "save_weights", fail)
+    with pytest.raises(OSError, match="disk full"):
+        model.save_to_preset(tmp_path / "preset")
+    assert not list(tmp_path.iterdir())

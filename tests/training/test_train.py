@@ -1,0 +1,226 @@
+"""`training/train.py` from options to files, on the embedded digits."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from training import evaluate
+from training import loop
+from training import options as run_options
+from training import train
+from training.command_line import Interrupted
+from training.command_line import UsageError
+
+from keras_csc import callbacks
+from keras_csc import data
+from keras_csc.models import ClosedLoopAutoencoder
+
+TINY = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4,8",
+    "--feature_dim=16",
+    "--batch_size=32",
+    "--steps=6",
+    "--log_every=2",
+    "--schedule=cosine",
+    "--ema_momentum=0.9",
+    "--decoder_consistency=5",
+    "--stages=20",
+    "--cooperation",
+    "--shared_statistics",
+    "--evaluation_limit=60",
+]
+
+
+def options(workdir, *arguments):
+    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that was trained to its end."""
+    workdir = tmp_path_factory.mktemp("run") / "digits"
+    train.train(options(workdir))
+    return workdir
+
+
+def read(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def test_run_leaves_what_its_description_says(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {
+        "checkpoints",
+        "log.jsonl",
+        "tensorboard",
+        "pictures",
+        "model",
+        "run.json",
+        "flags.json",
+        "evaluation.json",
+    } <= names
+
+
+def test_evaluation_has_every_figure(finished):
+    evaluation = read(finished / "evaluation.json")
+    for name in (
+        "psnr",
+        "ssim",
+        "cosine",
+        "retrieval",
+        "nearest_subspace_accuracy",
+        "knn_accuracy",
+    ):
+        assert np.isfinite(evaluation[name])
+    assert len(evaluation["zero_fraction"]) == 2
+    assert evaluation["split"] == "test"
+    assert evaluation["images"] == 60
+
+
+def test_evaluation_agrees_with_the_saved_model(finished):
+    """PSNR again from `predict`, in NumPy float64."""
+    model = ClosedLoopAutoencoder.from_preset(finished / "model")
+    source = data.open_dataset("digits", "test", (16, 16, 1))
+    images = data.load_arrays(source, 60)[0] / 127.5 - 1.0
+    reconstructions = model.predict(images, verbose=0).astype("float64")
+    error = np.mean((images - reconstructions) ** 2, axis=(1, 2, 3))
+    psnr = np.mean(10 * np.log10(4 / error))
+    evaluation = read(finished / "evaluation.json")
+    assert evaluation["psnr"] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_log_has_the_terms_and_layers(finished):
+    lines = (finished / "log.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["step"] for record in records] == [2, 4, 6]
+    for name in (
+        "objective",
+        "features_rate",
+        "consistency",
+        "stages",
+        "encoder_gradient_norm",
+        "images_per_second",
+        "input_wait",
+        "encoder_learning_rate",
+        "zero_fraction/stage_1",
+        "operator_norm/head",
+    ):
+        assert name in records[-1]
+    assert records[-1]["encoder_learning_rate"] == pytest.approx(0, abs=1e-9)
+
+
+def test_finished_run_is_not_trained_again(finished):
+    before = (finished / "log.jsonl").read_text()
+    train.train(options(finished, "--noevaluate"))
+    assert (finished / "log.jsonl").read_text() == before
+
+
+def test_evaluate_script_repeats_the_figures(finished):
+    before = read(finished / "evaluation.json")
+    after = evaluate.evaluate(finished, {})
+    assert after["psnr"] == pytest.approx(before["psnr"], abs=1e-4)
+    assert after["step"] == 6
+
+
+def test_interrupted_run_goes_on_as_if_it_had_not_been(
+    finished, tmp_path, monkeypatch
+):
+    interval = loop._interval
+
+    def stop_at_three(step, iterator, listeners, model, end, received):
+        logs = interval(
+            step, iterator, listeners, model, min(end, 3), received
+        )
+        if model.step == 3:
+            received.append(15)
+        return logs
+
+    monkeypatch.setattr(loop, "_interval", stop_at_three)
+    with pytest.raises(Interrupted):
+        train.train(options(tmp_path))
+    monkeypatch.setattr(loop, "_interval", interval)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [
+        "step-00000003"
+    ]
+    train.train(options(tmp_path, "--noevaluate"))
+
+    whole = ClosedLoopAutoencoder.from_preset(finished / "model")
+    resumed = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    for expected, weight in zip(whole.weights, resumed.weights):
+        np.testing.assert_allclose(
+            weight.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6
+        )
+    assert len(read(tmp_path / "run.json")["sessions"]) == 2
+
+
+def test_damaged_checkpoint_is_passed_over(tmp_path, capsys):
+    train.train(options(tmp_path, "--noevaluate", "--checkpoint_every=3"))
+    last = tmp_path / "checkpoints" / "step-00000006"
+    (shard,) = last.glob("*.data-*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    train.train(options(tmp_path, "--noevaluate"))
+    errors = capsys.readouterr().err
+    assert "step-00000006 can't be read" in errors
+    assert "Going on from step 3" in errors
+
+
+def test_no_readable_checkpoint_is_an_error(tmp_path):
+    train.train(options(tmp_path, "--noevaluate"))
+    for index in tmp_path.glob("checkpoints/*/*.index"):
+        index.write_bytes(b"")
+    with pytest.raises(callbacks.CheckpointError, match="None of the 1"):
+        train.train(options(tmp_path))
+
+
+def test_other_hyper_parameters_are_refused_by_name(finished):
+    with pytest.raises(UsageError, match="batch_size was 32, is 64"):
+        train.train(options(finished, "--batch_size=64"))
+
+
+def test_second_process_is_refused(finished):
+    holder = train.workdirs.Workdir(finished)
+    with pytest.raises(UsageError, match="in use by another process"):
+        train.train(options(finished))
+    del holder
+
+
+def test_non_finite_objective_stops_the_run(tmp_path):
+    with pytest.raises(callbacks.NonFiniteError, match="at step 2"):
+        train.train(
+            options(tmp_path, "--stages=1e38", "--encoder_learning_rate=1e30")
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--dataset=digit"], "did you mean digits"),
+        (["--preset=digit"], "Did you mean 'digits'"),
+        (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
+        (["--preset=cifar10", "--filters=a,b"], "whole numbers"),
+        (["--batch_size=0"], "at least 1"),
+        (["--batch_size=5000"], "1330 training images"),
+        (["--objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--filters=4,8,8,8,8"], "divisible by 32"),
+        (["--dataset=photographs"], "3 channels"),
+        (["--preset=/nowhere"], "neither a folder nor one of"),
+        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
+        (["--iterations=0"], "`iterations` must be at least 1"),
+        (["--encoder_steps=2"], "`encoder_steps` must be 1"),
+    ],
+)
+def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
+    with pytest.raises((UsageError, data.DataError), match=message):
+        train.train(options(tmp_path / "run", *arguments))
+    assert not (tmp_path / "run" / "flags.json").exists()
+
+
+def test_unwritable_workdir_is_named():
+    with pytest.raises(UsageError, match="can't be written"):
+        train.train(options("/dev/null/run"))
