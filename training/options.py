@@ -239,6 +239,12 @@ def _define_game(flag_values):
         flags.DEFINE_float(
             name, default, f"Weight {text}.", lower_bound=0.0, **kwargs
         )
+    flags.DEFINE_float(
+        "stage_decay",
+        1.0,
+        "Weight of a stage in the multi-stage loop relative to the one below.",
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "cooperation",
         False,

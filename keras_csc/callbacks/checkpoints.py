@@ -40,10 +40,18 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def _checkpoint(self):
+        # Lists of variables: TensorFlow does not see those of layers that a
+        # Keras model holds in a list.
+        model = self.model
         return tf.train.Checkpoint(
-            model=self.model,
-            encoder_optimizer=self.model.encoder_optimizer,
-            decoder_optimizer=self.model.decoder_optimizer,
+            **{
+                name: [variable.value for variable in holder.variables]
+                for name, holder in (
+                    ("model", model),
+                    ("encoder_optimizer", model.encoder_optimizer),
+                    ("decoder_optimizer", model.decoder_optimizer),
+                )
+            }
         )
 
     def steps(self):
@@ -94,7 +102,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def _read(self, path):
         status = self._checkpoint().read(str(path / "checkpoint"))
-        status.assert_existing_objects_matched()
+        status.assert_consumed()
 
     def save(self, step):
         """Writes a checkpoint now, unless that step has one."""

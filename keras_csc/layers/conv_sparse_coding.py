@@ -7,6 +7,7 @@ from keras_csc.ops import lasso_objective
 from keras_csc.ops import power_iteration
 from keras_csc.ops import sparse_code
 from keras_csc.ops import synthesis
+from keras_csc.ops.precision import as_dtype_of
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 
@@ -167,7 +168,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def _sparsity(self, sparsity):
         if sparsity is None:
             return self.sparsity
-        sparsity = ops.convert_to_tensor(sparsity, dtype="float32")
+        if isinstance(sparsity, (int, float)):
+            return sparsity
+        sparsity = ops.convert_to_tensor(sparsity)
         if len(sparsity.shape) == 0:
             return sparsity
         return ops.reshape(sparsity, (-1, 1, 1, 1))
@@ -203,7 +206,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             images,
             codes,
             ops.cast(self.kernel, codes.dtype),
-            ops.cast(self._sparsity(sparsity), codes.dtype),
+            as_dtype_of(self._sparsity(sparsity), codes),
             self.ridge,
             self.strides,
             self.padding,

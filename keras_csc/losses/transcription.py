@@ -8,6 +8,7 @@ from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
+from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 
@@ -47,9 +48,9 @@ class TranscriptionGame:
                            + stages · S
 
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
-    - `S = mean_l mean ((h_l(x̂) - h_l(x)) / σ_l)²`: the multi-stage closed
-      loop, over the codes `h_l` of the encoder's stages, in units of the
-      standard deviations `σ_l` of their channels in the batch.
+    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
+      multi-stage closed loop, over the codes `h_l` of the encoder's stages,
+      in units of the standard deviations `σ_l` of their channels in the batch.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -66,6 +67,8 @@ class TranscriptionGame:
         encoder_consistency: float, weight of `C` in the encoder.
         decoder_consistency: float, weight of `C` in the decoder.
         stages: float, weight of `S` in the decoder.
+        stage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
+            than the one below it.
         cooperation: bool.
         shared_statistics: bool.
 
@@ -85,6 +88,7 @@ class TranscriptionGame:
         encoder_consistency=0.0,
         decoder_consistency=0.0,
         stages=0.0,
+        stage_decay=1.0,
         cooperation=False,
         shared_statistics=False,
     ):
@@ -100,6 +104,10 @@ class TranscriptionGame:
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, stages=stages)
+        if stage_decay <= 0:
+            raise ValueError(
+                f"`stage_decay` must be > 0. Received: {stage_decay}"
+            )
         self.objective = objective
         self.num_classes = num_classes
         self.epsilon = epsilon
@@ -108,6 +116,7 @@ class TranscriptionGame:
         self.encoder_consistency = encoder_consistency
         self.decoder_consistency = decoder_consistency
         self.stages = stages
+        self.stage_decay = stage_decay
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
 
@@ -134,6 +143,11 @@ class TranscriptionGame:
         """
         if self.objective == "binary":
             return self._binary(features, reconstructed)
+        if labels is None:
+            raise ValueError(
+                "`labels` must be given with objective='multi': train on "
+                "batches of (images, labels)."
+            )
         return self._multi(features, reconstructed, labels)
 
     def _binary(self, features, reconstructed):
@@ -141,7 +155,7 @@ class TranscriptionGame:
             (
                 second_moment(features),
                 second_moment(reconstructed),
-                ops.cast(ops.shape(features)[0], "float32"),
+                ops.cast(ops.shape(features)[0], features.dtype),
             )
         )
         distance = moment_rate_distance(moment, other, count, self.epsilon)
@@ -182,7 +196,7 @@ class TranscriptionGame:
         return ops.mean(ops.sum(difference, -1))
 
     def stage_distance(self, real, regenerated):
-        """`S = mean_l mean ((h_l(x̂) - h_l(x)) / σ_l)²`.
+        """`S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`.
 
         Args:
             real: `EncoderOutput` of the images, in training; its moments have
@@ -199,7 +213,9 @@ class TranscriptionGame:
                 real.codes, regenerated.codes, real.moments
             )
         ]
-        return sum(distances) / len(distances)
+        weights = [self.stage_decay**stage for stage in range(len(distances))]
+        weighted = [w * d for w, d in zip(weights, distances)]
+        return sum(weighted) / sum(weights)
 
     def losses(self, real, regenerated, labels=None):
         """What this replica's encoder and decoder descend.
@@ -245,6 +261,7 @@ class TranscriptionGame:
             "encoder_consistency": self.encoder_consistency,
             "decoder_consistency": self.decoder_consistency,
             "stages": self.stages,
+            "stage_decay": self.stage_decay,
             "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,
         }
@@ -256,7 +273,7 @@ class TranscriptionGame:
 
 def _normalized_distance(code, other, variance):
     """Mean square difference in units of each channel's variance."""
-    difference = ops.cast(other - ops.stop_gradient(code), "float32")
+    difference = at_least_float32(other - ops.stop_gradient(code))
     error = ops.mean(ops.square(difference), (0, 1, 2))
     # Channels that are all but dead do not outweigh the others.
     least = DEAD_CHANNEL * ops.mean(variance) + keras.config.epsilon()

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_csc.distribution import replica_sum
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
@@ -78,8 +79,10 @@ class ClosedLoopAutoencoder(keras.Model):
         return int(self.decoder_optimizer.iterations.numpy())
 
     def build(self, input_shape=None):
-        self.encoder.build((None, *self.encoder.image_shape))
-        self.decoder.build((None, self.encoder.feature_dim))
+        if not self.encoder.built:
+            self.encoder.build((None, *self.encoder.image_shape))
+        if not self.decoder.built:
+            self.decoder.build((None, self.encoder.feature_dim))
         self.built = True
 
     def build_from_config(self, config):
@@ -153,7 +156,8 @@ class ClosedLoopAutoencoder(keras.Model):
         self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
         self.encoder_optimizer.build(self.encoder.trainable_variables)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
-        super().compile(optimizer=self.encoder_optimizer, loss=None, **kwargs)
+        # Not one of the two: Keras would treat it as the whole model's.
+        super().compile(optimizer=None, loss=None, **kwargs)
         self.game = game or TranscriptionGame()
         self.update = update
         self.encoder_steps = encoder_steps
@@ -181,8 +185,8 @@ class ClosedLoopAutoencoder(keras.Model):
         self.decoder_optimizer.apply(
             for_decoder, self.decoder.trainable_variables
         )
-        terms["encoder_gradient_norm"] = tf.linalg.global_norm(for_encoder)
-        terms["decoder_gradient_norm"] = tf.linalg.global_norm(for_decoder)
+        terms["encoder_gradient_norm"] = _global_norm(for_encoder)
+        terms["decoder_gradient_norm"] = _global_norm(for_decoder)
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         return {m.name: m.result() for m in self.train_metrics}
@@ -250,20 +254,23 @@ class ClosedLoopAutoencoder(keras.Model):
         Those that the optimizers keep (`use_ema=True`); without it, nothing
         changes.
         """
-        pairs = [
-            (self.encoder_optimizer, self.encoder.trainable_variables),
-            (self.decoder_optimizer, self.decoder.trainable_variables),
-        ]
-        pairs = [(optimizer, v) for optimizer, v in pairs if optimizer.use_ema]
-        saved = [[v.numpy() for v in variables] for _, variables in pairs]
-        for optimizer, variables in pairs:
-            optimizer.finalize_variable_values(variables)
+        live = [(variable, variable.numpy()) for variable in self.weights]
+        for player, optimizer in (
+            (self.encoder, self.encoder_optimizer),
+            (self.decoder, self.decoder_optimizer),
+        ):
+            if optimizer.use_ema:
+                variables = player.trainable_variables
+                optimizer.finalize_variable_values(variables)
+                for variable in variables:
+                    if variable.constraint is not None:
+                        variable.assign(variable.constraint(variable))
+        self.encoder.update_operator_norms(iterations=20)
         try:
             yield self
         finally:
-            for (_, variables), values in zip(pairs, saved):
-                for variable, value in zip(variables, values):
-                    variable.assign(value)
+            for variable, value in live:
+                variable.assign(value)
 
     def get_config(self):
         return {
@@ -282,6 +289,8 @@ class ClosedLoopAutoencoder(keras.Model):
         return cls(**config)
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         config = {
             name: keras.saving.serialize_keras_object(getattr(self, name))
             for name in ("encoder_optimizer", "decoder_optimizer", "game")
@@ -322,3 +331,8 @@ class ClosedLoopAutoencoder(keras.Model):
     def save_to_preset(self, folder):
         """Writes configuration and weights to a folder for `from_preset`."""
         presets.save(self, folder)
+
+
+def _global_norm(gradients):
+    """Norm of the gradients summed over the replicas, as they are applied."""
+    return tf.linalg.global_norm(replica_sum(gradients))

@@ -4,6 +4,7 @@ from keras import ops
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.encoder import final_size
+from keras_csc.ops.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -103,7 +104,7 @@ class Decoder(keras.Model):
         for number, normalization in enumerate(self.normalizations):
             signal = ops.relu(normalization(signal, training=training))
             signal = self._decode(number + 1, signal, kernels[-2 - number])
-        return ops.tanh(ops.cast(signal, "float32"))
+        return ops.tanh(at_least_float32(signal))
 
     def _decode(self, number, signal, kernel):
         return self.decoding_layers[number](signal, kernel=kernel)

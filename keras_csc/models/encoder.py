@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 
 EncoderOutput = collections.namedtuple(
@@ -166,12 +167,13 @@ class Encoder(keras.Model):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self._activate(signal)
-        features = ops.cast(self.head(signal), "float32")
+        features = at_least_float32(self.head(signal, training=False))
         features = ops.reshape(features, (-1, self.feature_dim))
         return EncoderOutput(_to_sphere(features), codes, used)
 
     def _code(self, number, signal, sparsity):
-        return self.coding_layers[number](signal, sparsity=sparsity)
+        layer = self.coding_layers[number]
+        return layer(signal, sparsity=sparsity, training=False)
 
     def _activate(self, signal):
         return signal
@@ -186,8 +188,12 @@ class Encoder(keras.Model):
             self.normalizations, moments
         ):
             normalization.update(mean, variance)
+        self.update_operator_norms()
+
+    def update_operator_norms(self, iterations=1):
+        """Runs power iterations for `λmax` of every layer."""
         for layer in (*self.coding_layers, self.head):
-            layer.update_operator_norm()
+            layer.update_operator_norm(iterations)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.feature_dim)
@@ -238,11 +244,8 @@ class ConvEncoder(Encoder):
     def _activate(self, signal):
         return ops.leaky_relu(signal, 0.2)
 
-    def update_statistics(self, moments):
-        for normalization, (mean, variance) in zip(
-            self.normalizations, moments
-        ):
-            normalization.update(mean, variance)
+    def update_operator_norms(self, iterations=1):
+        """There are none."""
 
 
 def final_size(image_shape, stages):

@@ -7,6 +7,8 @@ of its summed moments.
 
 from keras import ops
 
+from keras_csc.ops.precision import at_least_float32
+
 
 def second_moment(features):
     """Returns `ZᵀZ`, shape `(d, d)`, in at least float32.
@@ -14,7 +16,7 @@ def second_moment(features):
     Args:
         features: tensor `Z` `(n, d)`, one row per example.
     """
-    features = _at_least_float32(features)
+    features = at_least_float32(features)
     return ops.matmul(ops.transpose(features), features)
 
 
@@ -30,7 +32,7 @@ def class_moments(features, labels, num_classes):
         `(moments, counts)`: `(num_classes, d, d)` and `(num_classes,)`; both
         exactly 0 for a class that is absent.
     """
-    features = _at_least_float32(features)
+    features = at_least_float32(features)
     dimension = features.shape[-1]
     products = features[:, :, None] * features[:, None, :]
     products = ops.reshape(products, (-1, dimension * dimension))
@@ -57,7 +59,7 @@ def moment_coding_rate(moment, count, epsilon=0.5):
         Yu et al., Learning diverse and discriminative representations via the
         principle of maximal coding rate reduction, NeurIPS 2020, section 2.
     """
-    moment = _at_least_float32(moment)
+    moment = at_least_float32(moment)
     dimension = moment.shape[-1]
     count = ops.maximum(ops.cast(count, moment.dtype), 1.0)
     scale = dimension / (count * epsilon)
@@ -144,10 +146,3 @@ def moment_rate_distance(moment, other, count, epsilon=0.5):
         epsilon,
     )
     return rates[0] - 0.5 * rates[1] - 0.5 * rates[2]
-
-
-def _at_least_float32(tensor):
-    tensor = ops.convert_to_tensor(tensor)
-    if str(tensor.dtype).split(".")[-1] in ("float16", "bfloat16"):
-        return ops.cast(tensor, "float32")
-    return tensor

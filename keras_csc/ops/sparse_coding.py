@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.proximal import soft_threshold
 
 
@@ -75,8 +76,8 @@ def sparse_code(
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
-    step_size = ops.cast(step_size, images.dtype)
-    sparsity = ops.cast(sparsity, images.dtype)
+    step_size = as_dtype_of(step_size, images)
+    sparsity = as_dtype_of(sparsity, images)
     shrinkage = 1.0 / (1.0 + step_size * ridge) if ridge else None
     threshold = step_size * sparsity
     if ridge:

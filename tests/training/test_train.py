@@ -132,9 +132,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     interval = loop._interval
 
     def stop_at_three(step, iterator, listeners, model, end, received):
-        logs = interval(
-            step, iterator, listeners, model, min(end, 3), received
-        )
+        logs = interval(step, iterator, listeners, model, min(end, 3), received)
         if model.step == 3:
             received.append(15)
         return logs
