@@ -1,1 +1,26 @@
-"""CSC-CTRL: image autoencoders of convolutional sparse coding layers."""
+"""CSC-CTRL: image autoencoders of convolutional sparse coding layers.
+
+`ops`, `layers` and `losses` run on every Keras backend; the rest is for
+TensorFlow.
+"""
+
+import importlib
+
+import keras
+
+from keras_csc import layers
+from keras_csc import losses
+from keras_csc import ops
+
+if keras.backend.backend() == "tensorflow":
+    from keras_csc import metrics
+    from keras_csc import models
+
+# Imported when they are first used: they need more than TensorFlow.
+_ON_DEMAND = ("callbacks", "data", "export", "visualization")
+
+
+def __getattr__(name):
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"keras_csc.{name}")
+    raise AttributeError(f"module 'keras_csc' has no attribute {name!r}")

@@ -155,5 +155,6 @@ if __name__ == "__main__":
             callbacks.CheckpointError,
             callbacks.NonFiniteError,
             data.DataError,
+            OSError,
         ),
     )

@@ -9,6 +9,7 @@ from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
+from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import presets
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
@@ -67,11 +68,11 @@ class ClosedLoopAutoencoder(keras.Model):
             keras.metrics.Mean(name=name)
             for name in (*TERM_NAMES, *GRADIENT_NORMS)
         ]
-        self.test_metrics = [
-            PeakSignalToNoiseRatio(name="psnr"),
-            StructuralSimilarity(name="ssim"),
-            keras.metrics.Mean(name="cosine"),
-        ]
+        self.psnr = PeakSignalToNoiseRatio(name="psnr")
+        self.cosine = keras.metrics.Mean(name="cosine")
+        self.ssim = None
+        if min(encoder.image_shape[:2]) >= SSIM_WINDOW:
+            self.ssim = StructuralSimilarity(name="ssim")
 
     @property
     def step(self):
@@ -156,8 +157,10 @@ class ClosedLoopAutoencoder(keras.Model):
         self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
         self.encoder_optimizer.build(self.encoder.trainable_variables)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
-        # Not one of the two: Keras would treat it as the whole model's.
         super().compile(optimizer=None, loss=None, **kwargs)
+        self.optimizer = PlayerOptimizers(
+            self.encoder_optimizer, self.decoder_optimizer
+        )
         self.game = game or TranscriptionGame()
         self.update = update
         self.encoder_steps = encoder_steps
@@ -171,6 +174,12 @@ class ClosedLoopAutoencoder(keras.Model):
     @property
     def metrics(self):
         return [*self.term_metrics, *self.test_metrics]
+
+    @property
+    def test_metrics(self):
+        """The metrics of `evaluate`; SSIM of images of at least its window."""
+        ssim = [self.ssim] if self.ssim else []
+        return [self.psnr, *ssim, self.cosine]
 
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -241,10 +250,10 @@ class ClosedLoopAutoencoder(keras.Model):
         features = self.encode(images)
         reconstructions = self.decode(features)
         again = self.encode(reconstructions)
-        psnr, ssim, cosine = self.test_metrics
-        psnr.update_state(images, reconstructions)
-        ssim.update_state(images, reconstructions)
-        cosine.update_state(ops.sum(features * again, -1))
+        self.psnr.update_state(images, reconstructions)
+        if self.ssim:
+            self.ssim.update_state(images, reconstructions)
+        self.cosine.update_state(ops.sum(features * again, -1))
         return {m.name: m.result() for m in self.test_metrics}
 
     @contextlib.contextmanager
@@ -331,6 +340,27 @@ class ClosedLoopAutoencoder(keras.Model):
     def save_to_preset(self, folder):
         """Writes configuration and weights to a folder for `from_preset`."""
         presets.save(self, folder)
+
+
+class PlayerOptimizers:
+    """What Keras's callbacks see as the `optimizer` of a model with two.
+
+    No Keras optimizer, which `fit` would treat as the whole model's. The
+    learning-rate callbacks set every one of `optimizers`.
+    """
+
+    built = True
+
+    def __init__(self, encoder_optimizer, decoder_optimizer):
+        self.optimizers = [encoder_optimizer, decoder_optimizer]
+
+    @property
+    def iterations(self):
+        return self.optimizers[1].iterations
+
+    @property
+    def learning_rate(self):
+        return self.optimizers[0].learning_rate
 
 
 def _global_norm(gradients):

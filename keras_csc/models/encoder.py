@@ -155,6 +155,8 @@ class Encoder(keras.Model):
         Returns:
             `EncoderOutput`.
         """
+        if not self.built:
+            self.build(images.shape)
         codes, used = [], []
         signal = images
         for number, normalization in enumerate(self.normalizations):

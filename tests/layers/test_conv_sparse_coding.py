@@ -166,11 +166,6 @@ def test_sparsity_of_a_call_replaces_that_of_the_layer():
     np.testing.assert_array_equal(scalar[1], each[1])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ConvSparseCoding2D._sparsity and ops.cast of a Python number "
-    "round λ to float32 in a float64 layer",
-)
 @pytest.mark.parametrize("by_call", [False, True])
 def test_sparsity_keeps_the_precision_of_the_layer(by_call):
     layer = exact_layer(sparsity=0.3)

@@ -174,9 +174,6 @@ def test_dead_channels_do_not_outweigh_the_others():
     assert values[0.0] < values[1.0] + 0.1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="TranscriptionGame.stage_distance casts to float32"
-)
 def test_stage_distance_keeps_the_precision_of_the_codes():
     real, other, _ = draw()
     result = TranscriptionGame(stages=1.0).stage_distance(real, other)
@@ -305,11 +302,6 @@ def test_twenty_steps_of_the_players_move_the_objective_their_way():
         assert sign * (values[-1] - values[0]) > 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AttributeError,
-    reason="TranscriptionGame.rates does not check that there are labels",
-)
 def test_multi_without_labels_is_refused_by_name():
     real, other, _ = draw()
     game = TranscriptionGame("multi", CLASSES)

@@ -126,11 +126,6 @@ def test_both_players_gradients_are_those_of_finite_differences(game, network):
     check_gradients(model, "float32", 1e-4)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Encoder.stages and Decoder.call cast to float32, "
-    "TranscriptionGame.stage_distance mixes float32 and float64",
-)
 @pytest.mark.parametrize("game", ["binary", "all"])
 def test_gradients_keep_the_precision_of_a_float64_model(game):
     check_gradients(make(game), "float64", 1e-7)

@@ -115,11 +115,6 @@ def test_weights_of_other_networks_do_not_either(mirrored, overrides):
     assert relative_difference(weights, expected) < 1e-5
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Encoder.stages and Decoder.call cast to float32, "
-    "TranscriptionGame.stage_distance mixes float32 and float64",
-)
 @pytest.mark.parametrize("game, update", REPLICAS)
 def test_weights_agree_to_rounding_in_float64(mirrored, game, update):
     expected, _ = train(game, update, "float64")
@@ -130,11 +125,6 @@ def test_weights_agree_to_rounding_in_float64(mirrored, game, update):
         assert relative_difference(weights, expected) < 1e-12
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ClosedLoopAutoencoder.train_step takes the norm of the replica's "
-    "part of the gradient, before it is summed",
-)
 def test_gradient_norms_are_those_of_the_global_gradient(mirrored):
     _, expected = train("full", "simultaneous", "float32")
     _, found = train("full", "simultaneous", "float32", mirrored(2))

@@ -176,11 +176,6 @@ def test_gradients_are_those_of_finite_differences(name):
         )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="coding_rate._at_least_float32 compares str(tf.bfloat16), which is "
-    "\"<dtype: 'bfloat16'>\", and never casts",
-)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_features_have_float32_rates(dtype):
     features = tf.cast(np.random.default_rng(4).normal(size=(8, 3)), dtype)

@@ -65,10 +65,6 @@ def test_strides_and_padding_are_those_of_a_plain_loop(strides, padding):
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sparse_code: ops.cast of a Python number goes through float32",
-)
 def test_python_numbers_keep_the_precision_of_the_images():
     images, kernel, step_size = problem()
     result = ops.sparse_code(images, kernel, 0.3, float(step_size))

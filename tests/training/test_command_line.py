@@ -4,11 +4,11 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 from training import command_line
 from training import options as run_options
 from training.command_line import UsageError
+
+import pytest
 
 from keras_csc.models import presets
 

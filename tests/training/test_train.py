@@ -3,15 +3,15 @@
 import json
 import pathlib
 
-import numpy as np
-import pytest
-
 from training import evaluate
 from training import loop
 from training import options as run_options
 from training import train
 from training.command_line import Interrupted
 from training.command_line import UsageError
+
+import numpy as np
+import pytest
 
 from keras_csc import callbacks
 from keras_csc import data
