@@ -67,9 +67,8 @@ def _define_run(flag_values):
     flags.DEFINE_enum(
         "strategy",
         "none",
-        ["none", "mirrored", "multi_worker"],
-        "Distribution: one device, the devices of this machine, or those of "
-        "the workers that TF_CONFIG names.",
+        ["none", "mirrored"],
+        "Distribution: one device, or all devices of this machine.",
         **kwargs,
     )
     flags.DEFINE_enum(
@@ -235,6 +234,7 @@ def _define_game(flag_values):
         ("encoder_consistency", 0.0, "of the consistency in the encoder"),
         ("decoder_consistency", 0.0, "of the consistency in the decoder"),
         ("stages", 0.0, "of the multi-stage loop in the decoder"),
+        ("dictionary", 0.0, "of dictionary learning in the encoder"),
     ):
         flags.DEFINE_float(
             name, default, f"Weight {text}.", lower_bound=0.0, **kwargs

@@ -9,15 +9,13 @@ def make(name):
     """Makes a strategy.
 
     Args:
-        name: `"none"`, `"mirrored"` or `"multi_worker"` (with TF_CONFIG).
+        name: `"none"` or `"mirrored"`, over the GPUs or else the logical CPUs.
     """
-    if name == "mirrored":
-        devices = tf.config.list_logical_devices("GPU")
-        devices = devices or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([d.name for d in devices])
-    if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    return tf.distribute.get_strategy()
+    if name == "none":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([d.name for d in devices])
 
 
 def batches(strategy, source, options, first_step):
