@@ -29,18 +29,18 @@ def evaluate(path, replaced):
     Returns:
         Dict of the figures.
     """
-    workdir = workdirs.Workdir(path, create=False)
-    if not workdir.model.is_dir() or not workdir.flags.exists():
-        raise UsageError(
-            f"{path} holds no trained model. Train one with "
-            "training/train.py --workdir."
+    with workdirs.Workdir(path, create=False) as workdir:
+        if not workdir.model.is_dir() or not workdir.flags.exists():
+            raise UsageError(
+                f"{path} holds no trained model. Train one with "
+                "training/train.py --workdir."
+            )
+        options = types.SimpleNamespace(
+            **{**workdirs.read_json(workdir.flags), **replaced}
         )
-    options = types.SimpleNamespace(
-        **{**workdirs.read_json(workdir.flags), **replaced}
-    )
-    with usage_errors():
-        model = ClosedLoopAutoencoder.from_preset(workdir.model)
-    return evaluation.evaluate(model, options, workdir)
+        with usage_errors():
+            model = ClosedLoopAutoencoder.from_preset(workdir.model)
+        return evaluation.evaluate(model, options, workdir)
 
 
 def define(flag_values):

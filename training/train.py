@@ -28,13 +28,14 @@ from keras_csc import data
 
 
 def train(options):
-    """Trains, saves and evaluates the run that `options` describe.
-
-    Returns:
-        The `Workdir`.
-    """
+    """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
-    workdir = workdirs.Workdir(options.workdir)
+    with workdirs.Workdir(options.workdir) as workdir:
+        train_in(workdir, options)
+
+
+def train_in(workdir, options):
+    """Does the work of `train` in an open `Workdir`."""
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -69,7 +70,6 @@ def train(options):
             result = evaluation.evaluate(model, options, workdir)
             say(f"{evaluation.summary(result)} ({workdir.evaluation})")
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
-    return workdir
 
 
 def fit(options, workdir, source, strategy, model, checkpoint):

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 
 class Workdir:
-    """Paths of a run's folder, held by one process at a time.
+    """Paths of a run's folder, held by one process within its context.
 
     Args:
         path: the folder.
@@ -60,6 +60,12 @@ class Workdir:
                 "process. Wait for it, or choose another with --workdir."
             ) from None
         return lock
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._lock.close()
 
     def claim(self, options):
         """Records a run's options, or checks that they are the same.

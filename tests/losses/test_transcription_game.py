@@ -20,6 +20,8 @@ ARGUMENTS = {
     "encoder_consistency": 0.125,
     "decoder_consistency": 0.75,
     "stages": 3.0,
+    "stage_decay": 0.5,
+    "dictionary": 1.5,
     "cooperation": True,
     "shared_statistics": True,
 }
@@ -29,7 +31,7 @@ def output(features, codes=()):
     """An `EncoderOutput` in training, with the moments of its codes."""
     axes = (0, 1, 2)
     moments = [(h.mean(axes), h.var(axes)) for h in codes]
-    return EncoderOutput(features, list(codes), moments)
+    return EncoderOutput(features, [], list(codes), moments)
 
 
 def draw(seed=0, n=16, d=6, dtype="float64"):
@@ -48,12 +50,13 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
     return *sides, labels
 
 
-def stage_distance(real, other):
-    return np.mean(
+def stage_distance(real, other, decay=1.0):
+    return np.average(
         [
             np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
             for h, h_hat in zip(real.codes, other.codes)
-        ]
+        ],
+        weights=[decay**number for number in range(len(real.codes))],
     )
 
 
@@ -72,6 +75,8 @@ def test_configuration_holds_every_argument():
         {"encoder_consistency": -1.0},
         {"decoder_consistency": -1.0},
         {"stages": -1.0},
+        {"stage_decay": 0.0},
+        {"dictionary": -1.0},
     ],
     ids=str,
 )
@@ -212,19 +217,23 @@ def test_losses_are_the_weighted_sums(objective, stages):
     game = TranscriptionGame(**arguments)
     real, other, labels = draw(dtype="float32")
     z, z_hat = (s.features.astype("float64") for s in (real, other))
-    encoder_loss, decoder_loss, terms = game.losses(real, other, labels)
+    encoder_loss, decoder_loss, terms = game.losses(
+        real, other, labels, unexplained=np.float32(0.25)
+    )
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25
     )
     consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
     np.testing.assert_allclose(
-        encoder_loss, -0.5 * objective_value + 0.125 * consistency, rtol=1e-5
+        encoder_loss,
+        -0.5 * objective_value + 0.125 * consistency + 1.5 * 0.25,
+        rtol=1e-5,
     )
     np.testing.assert_allclose(
         decoder_loss,
         2 * objective_value
         + 0.75 * consistency
-        + stages * stage_distance(real, other),
+        + stages * stage_distance(real, other, decay=0.5),
         rtol=1e-5,
     )
     assert sorted(terms) == sorted(game.term_names)

@@ -158,12 +158,38 @@ class ReferenceLoop:
         loss = -game.encoder_rate * objective(
             features, again, labels, game
         ) + game.encoder_consistency * consistency(features, again)
+        if game.dictionary:
+            loss += game.dictionary * self.unexplained(weights, images)
         if game.cooperation:
             regenerated = self.decode(features)
             loss += self._decoder_loss(
                 regenerated, (real, codes, moments), labels, game
             )
         return loss
+
+    def unexplained(self, weights, images):
+        """Residual energy of every stage's input, at constant codes."""
+        _, codes, moments = self.encode(images)
+        encoder, signal, shares = self.model.encoder, images, []
+        for number, (layer, normalization) in enumerate(
+            zip(encoder.coding_layers, encoder.normalizations)
+        ):
+            synthesis = references.synthesize(
+                codes[number],
+                weights[layer.kernel.path],
+                signal.shape[1:3],
+                2,
+                "same",
+            )
+            residual = np.sum((signal - synthesis) ** 2)
+            shares.append(residual / np.sum(signal**2))
+            signal = normalize(
+                codes[number],
+                normalization,
+                self.encoder_weights,
+                *moments[number],
+            )
+        return np.mean(shares)
 
     def decoder_loss(self, weights, images, labels, game):
         """What the decoder descends, with `z` and the encoder constant."""
@@ -175,11 +201,12 @@ class ReferenceLoop:
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
         again, codes_again, _ = self.encode(regenerated, moments=shared)
-        stages = np.mean(
+        stages = np.average(
             [
                 np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
                 for h, h_hat in zip(codes, codes_again)
-            ]
+            ],
+            weights=[game.stage_decay**number for number in range(len(codes))],
         )
         return (
             game.decoder_rate * objective(features, again, labels, game)

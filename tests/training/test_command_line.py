@@ -28,9 +28,7 @@ def run_script(name, *arguments):
     "arguments, message",
     [
         (["--flagfile=nope.flags"], "there is no flag file 'nope.flags'"),
-        (["--objective=ternary"], "ternary"),
         (["--flagfile=digits.flags", "--step=3"], "step"),
-        (["--flagfile=digits.flags", "more"], "unexpected argument 'more'"),
         (["--flagfile=digits.flags", "--preset=digit"], "Did you mean"),
     ],
 )
@@ -40,6 +38,17 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stderr.startswith("train.py: ")
+
+
+def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
+    for arguments, message in (
+        (["--objective=ternary"], "ternary"),
+        (["more"], "unexpected argument 'more'"),
+    ):
+        with pytest.raises(SystemExit) as exit_code:
+            command_line._parse(["train.py", *arguments])
+        assert exit_code.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_evaluate_without_a_run(tmp_path):

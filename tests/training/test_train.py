@@ -182,10 +182,9 @@ def test_other_hyper_parameters_are_refused_by_name(finished):
 
 
 def test_second_process_is_refused(finished):
-    holder = train.workdirs.Workdir(finished)
-    with pytest.raises(UsageError, match="in use by another process"):
-        train.train(options(finished))
-    del holder
+    with train.workdirs.Workdir(finished):
+        with pytest.raises(UsageError, match="in use by another process"):
+            train.train(options(finished))
 
 
 def test_non_finite_objective_stops_the_run(tmp_path):
@@ -222,3 +221,13 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
 def test_unwritable_workdir_is_named():
     with pytest.raises(UsageError, match="can't be written"):
         train.train(options("/dev/null/run"))
+
+
+def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
+    train.train(options(tmp_path, "--noevaluate", "--strategy=mirrored"))
+    expected = ClosedLoopAutoencoder.from_preset(finished / "model")
+    mirrored = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    for one, several in zip(expected.weights, mirrored.weights):
+        np.testing.assert_allclose(
+            several.numpy(), one.numpy(), rtol=1e-3, atol=1e-4
+        )

@@ -1,0 +1,58 @@
+"""What the README says is so."""
+
+import pathlib
+import re
+
+import pytest
+
+from training import evaluate
+from training import export
+from training import options as run_options
+
+from absl import flags
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks("python"):
+        exec(block, namespace)
+    assert namespace["features"].shape == (10, 64)
+    assert namespace["value"].shape == (10,)
+    assert namespace["approximation"].shape == (10, 16, 16, 1)
+    assert (tmp_path / "digits_preset" / "config.json").is_file()
+
+
+def test_flags_exist():
+    known = flags.FlagValues()
+    run_options.define(known)
+    names = {*known, "flagfile", "help"}
+    for script in (evaluate, export):
+        own = flags.FlagValues()
+        script.define(own)
+        names.update(own)
+    names |= {f"no{name}" for name in known}
+    mentioned = set(re.findall(r"--([a-z_]+)", README))
+    assert mentioned - names == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(set(re.findall(r"\]\(([^):]+)\)", README))),
+)
+def test_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_map_names_every_folder():
+    described = README[README.index("## Map") : README.index("## Limits")]
+    for folder in (ROOT / "keras_csc").iterdir():
+        if (folder / "__init__.py").is_file():
+            assert f"{folder.name}/" in described
