@@ -3,12 +3,11 @@
 import pathlib
 import re
 
-import pytest
-
 from training import evaluate
 from training import export
 from training import options as run_options
 
+import pytest
 from absl import flags
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -209,6 +209,12 @@ def _define_model(flag_values):
         "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
     )
     flags.DEFINE_bool(
+        "tight_frame",
+        None,
+        f"Whether the encoder's atoms are kept a tight frame. {text}",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
         "tied",
         None,
         f"Whether the decoder uses the encoder's dictionaries. {text}",

@@ -1,7 +1,9 @@
 import keras
 from keras import ops
 
+from keras_csc.layers.dictionary import TightFrame
 from keras_csc.layers.dictionary import add_dictionary
+from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import analysis_size
 from keras_csc.ops import lasso_objective
 from keras_csc.ops import power_iteration
@@ -40,6 +42,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         algorithm: `"fista"` or `"ista"`; their first two steps are the same.
         step_fraction: float in `(0, 1]`, the step size in units of `1/λmax`.
         unit_norm: bool, whether every atom is kept at norm 1.
+        tight_frame: bool, whether the atoms are also kept a tight frame of
+            the patches of the image; see `TightFrame`.
         kernel_initializer: initialiser of the dictionary.
 
     Call arguments:
@@ -77,6 +81,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         algorithm="fista",
         step_fraction=0.9,
         unit_norm=True,
+        tight_frame=False,
         kernel_initializer="random_normal",
         **kwargs,
     ):
@@ -101,13 +106,17 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.algorithm = algorithm
         self.step_fraction = step_fraction
         self.unit_norm = unit_norm
+        self.tight_frame = tight_frame
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         channels = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
-        self.kernel = add_dictionary(self, channels, self.filters)
+        constraint = unit_norm_constraint() if self.unit_norm else None
+        if self.tight_frame:
+            constraint = TightFrame()
+        self.kernel = add_dictionary(self, channels, self.filters, constraint)
         size = [n or self._default_size() for n in input_shape[1:3]]
         self.power_vector = self.add_weight(
             (1, *size, channels),
@@ -237,6 +246,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "algorithm": self.algorithm,
             "step_fraction": self.step_fraction,
             "unit_norm": self.unit_norm,
+            "tight_frame": self.tight_frame,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),

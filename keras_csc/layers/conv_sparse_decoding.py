@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_csc.layers.dictionary import add_dictionary
+from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.validation import check_at_least
@@ -77,7 +78,10 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
         self.kernel = None
         if not self.tied:
-            self.kernel = add_dictionary(self, self.channels, filters)
+            constraint = unit_norm_constraint() if self.unit_norm else None
+            self.kernel = add_dictionary(
+                self, self.channels, filters, constraint
+            )
 
     def call(self, codes, image_size=None, kernel=None):
         if self.tied == (kernel is None):

@@ -43,6 +43,9 @@ class Encoder(keras.Model):
         nonnegative: bool, whether the codes of the stages are `≥ 0`.
         iterations: int, solver steps of every layer.
         algorithm: `"fista"` or `"ista"`.
+        tight_frame: bool, whether the atoms of every layer are kept a tight
+            frame; without it those of the first stages can become blind to
+            details that the decoder does badly.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -67,6 +70,7 @@ class Encoder(keras.Model):
         nonnegative=False,
         iterations=2,
         algorithm="fista",
+        tight_frame=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -80,6 +84,7 @@ class Encoder(keras.Model):
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.algorithm = algorithm
+        self.tight_frame = tight_frame
         self.code_size = final_size(self.image_shape, len(self.filters))
         self.coding_layers = [
             self._stage(width, f"stage_{number}")
@@ -100,6 +105,7 @@ class Encoder(keras.Model):
             ridge=self.ridge,
             iterations=self.iterations,
             algorithm=self.algorithm,
+            tight_frame=self.tight_frame,
             dtype=self.dtype_policy,
             name=name,
             **arguments,
@@ -243,6 +249,7 @@ class Encoder(keras.Model):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "algorithm": self.algorithm,
+            "tight_frame": self.tight_frame,
         }
 
 

@@ -81,6 +81,7 @@ DEFAULTS = {
     "nonnegative": False,
     "iterations": 2,
     "algorithm": "fista",
+    "tight_frame": True,
     "tied": False,
 }
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}

@@ -9,6 +9,7 @@ from training import options as run_options
 from training.command_line import UsageError
 
 import pytest
+from absl import flags
 
 from keras_csc.models import presets
 
@@ -41,6 +42,9 @@ def test_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
 
 
 def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
+    defined = flags.FlagValues()
+    run_options.define(defined)
+    monkeypatch.setattr(flags, "FLAGS", defined)
     for arguments, message in (
         (["--objective=ternary"], "ternary"),
         (["more"], "unexpected argument 'more'"),
