@@ -240,7 +240,6 @@ def _define_game(flag_values):
         ("encoder_consistency", 0.0, "of the consistency in the encoder"),
         ("decoder_consistency", 0.0, "of the consistency in the decoder"),
         ("stages", 0.0, "of the multi-stage loop in the decoder"),
-        ("dictionary", 0.0, "of dictionary learning in the encoder"),
     ):
         flags.DEFINE_float(
             name, default, f"Weight {text}.", lower_bound=0.0, **kwargs

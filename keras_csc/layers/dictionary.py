@@ -36,9 +36,10 @@ class TightFrame(keras.constraints.Constraint):
 
     With the atoms as columns of `W`, `(k·k·channels, filters)`: as many atoms
     as dimensions or fewer are orthonormal, `WᵀW = I`; more have
-    `W Wᵀ = (filters / (k·k·channels)) I`, and norms of 1. No direction of a
-    patch is then invisible to a complete dictionary, and the condition of
-    `AAᵀ` stays near that of overlapping patches.
+    `W Wᵀ = (filters / (k·k·channels)) I` up to the normalisation of every atom
+    to norm 1, which comes last. No direction of a patch is then invisible to a
+    dictionary of as many atoms as dimensions or more, and `AAᵀ` stays well
+    conditioned.
 
     Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` towards the nearest
     tight frame, which a small step of training has not left far behind.

@@ -25,7 +25,6 @@ TERM_NAMES = (
     *MULTI_TERMS,
     "consistency",
     "stages",
-    "unexplained",
 )
 
 
@@ -45,7 +44,6 @@ class TranscriptionGame:
     in feature space: no image is compared with another.
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
-                           + dictionary · U
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + stages · S
 
@@ -53,10 +51,6 @@ class TranscriptionGame:
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of the standard deviations `σ_l` of their channels in the batch.
-    - `U`: the share of every stage's input that its codes leave unexplained;
-      dictionary learning of the encoder's atoms, see
-      `Encoder.dictionary_loss`. Without it the atoms of the first stages may
-      become blind to what the decoder does badly, and `S` with them.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -75,7 +69,6 @@ class TranscriptionGame:
         stages: float, weight of `S` in the decoder.
         stage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
-        dictionary: float, weight of `U` in the encoder.
         cooperation: bool.
         shared_statistics: bool.
 
@@ -96,7 +89,6 @@ class TranscriptionGame:
         decoder_consistency=0.0,
         stages=0.0,
         stage_decay=1.0,
-        dictionary=0.0,
         cooperation=False,
         shared_statistics=False,
     ):
@@ -111,7 +103,7 @@ class TranscriptionGame:
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
-        check_at_least(0, stages=stages, dictionary=dictionary)
+        check_at_least(0, stages=stages)
         if stage_decay <= 0:
             raise ValueError(
                 f"`stage_decay` must be > 0. Received: {stage_decay}"
@@ -125,7 +117,6 @@ class TranscriptionGame:
         self.decoder_consistency = decoder_consistency
         self.stages = stages
         self.stage_decay = stage_decay
-        self.dictionary = dictionary
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
 
@@ -135,8 +126,6 @@ class TranscriptionGame:
         left_out = () if self.objective == "multi" else MULTI_TERMS
         if not self.stages:
             left_out = (*left_out, "stages")
-        if not self.dictionary:
-            left_out = (*left_out, "unexplained")
         return [name for name in TERM_NAMES if name not in left_out]
 
     def rates(self, features, reconstructed, labels=None):
@@ -228,7 +217,7 @@ class TranscriptionGame:
         weighted = [w * d for w, d in zip(weights, distances)]
         return sum(weighted) / sum(weights)
 
-    def losses(self, real, regenerated, labels=None, unexplained=None):
+    def losses(self, real, regenerated, labels=None):
         """What this replica's encoder and decoder descend.
 
         The gradients are to be summed over the replicas: the losses are
@@ -238,7 +227,6 @@ class TranscriptionGame:
             real: `EncoderOutput` of the images.
             regenerated: `EncoderOutput` of the regenerated images.
             labels: int tensor `(n,)`, for `"multi"`.
-            unexplained: scalar `U`, where it has a weight.
 
         Returns:
             `(encoder_loss, decoder_loss, terms)`; `terms` is a dict of the
@@ -260,9 +248,6 @@ class TranscriptionGame:
             stages = self.stage_distance(real, regenerated)
             decoder_loss += self.stages * stages
             terms["stages"] = stages
-        if self.dictionary:
-            encoder_loss += self.dictionary * unexplained
-            terms["unexplained"] = unexplained
         replicas = num_replicas()
         return encoder_loss / replicas, decoder_loss / replicas, terms
 
@@ -277,7 +262,6 @@ class TranscriptionGame:
             "decoder_consistency": self.decoder_consistency,
             "stages": self.stages,
             "stage_decay": self.stage_decay,
-            "dictionary": self.dictionary,
             "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,
         }

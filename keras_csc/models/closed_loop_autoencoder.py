@@ -228,12 +228,7 @@ class ClosedLoopAutoencoder(keras.Model):
                 training=True,
                 moments=real.moments if game.shared_statistics else None,
             )
-            unexplained = None
-            if game.dictionary:
-                unexplained = self.encoder.dictionary_loss(real)
-            encoder_loss, decoder_loss, terms = game.losses(
-                real, again, labels, unexplained
-            )
+            encoder_loss, decoder_loss, terms = game.losses(real, again, labels)
         self.encoder.update_statistics(real.moments)
         seen_gradient = tape.gradient(decoder_loss, seen)
         decoder_gradients, feature_gradient = tape.gradient(

@@ -3,21 +3,18 @@ import collections
 import keras
 from keras import ops
 
-from keras_csc.distribution import num_replicas
-from keras_csc.distribution import replica_sum
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 
 EncoderOutput = collections.namedtuple(
-    "EncoderOutput", ["features", "signals", "codes", "moments"]
+    "EncoderOutput", ["features", "codes", "moments"]
 )
 EncoderOutput.__doc__ = """Features, and what came before them.
 
 features: tensor `(batch, feature_dim)`, float32 rows of unit norm.
-signals: list of tensors, the input of every stage.
-codes: list of tensors, the sparse codes of it.
+codes: list of tensors, the sparse codes of every stage.
 moments: list of `(mean, variance)`, the batch statistics that normalised
     every stage, or `None` in inference.
 """
@@ -166,10 +163,9 @@ class Encoder(keras.Model):
         """
         if not self.built:
             self.build(images.shape)
-        signals, codes, used = [], [], []
+        codes, used = [], []
         signal = images
         for number, normalization in enumerate(self.normalizations):
-            signals.append(signal)
             signal = self._code(number, signal, None if number else sparsity)
             codes.append(signal)
             if moments is None and training:
@@ -181,7 +177,7 @@ class Encoder(keras.Model):
             signal = self._activate(signal)
         features = at_least_float32(self.head(signal, training=False))
         features = ops.reshape(features, (-1, self.feature_dim))
-        return EncoderOutput(_to_sphere(features), signals, codes, used)
+        return EncoderOutput(_to_sphere(features), codes, used)
 
     def _code(self, number, signal, sparsity):
         layer = self.coding_layers[number]
@@ -189,33 +185,6 @@ class Encoder(keras.Model):
 
     def _activate(self, signal):
         return signal
-
-    def dictionary_loss(self, output):
-        """How much of its input the codes of every stage leave unexplained.
-
-        `U = mean_l ‖s_l - A_l z_l‖² / ‖s_l‖²`, with the codes `z_l` and their
-        inputs `s_l` as constants: its gradient is that of dictionary learning
-        with respect to the atoms, at codes that solve the sparse coding
-        program (the envelope theorem).
-
-        Args:
-            output: `EncoderOutput` of some images.
-
-        Returns:
-            Scalar: this replica's part of `U`, in units of the energy of the
-            global batch, such that the mean over replicas is `U`.
-        """
-        shares = []
-        for layer, signal, code in zip(
-            self.coding_layers, output.signals, output.codes
-        ):
-            signal = ops.stop_gradient(ops.cast(signal, code.dtype))
-            synthesis = layer.synthesize(
-                ops.stop_gradient(code), signal.shape[1:3]
-            )
-            energy = replica_sum(_energy(signal)) / num_replicas()
-            shares.append(_energy(signal - synthesis) / energy)
-        return sum(shares) / len(shares)
 
     def update_statistics(self, moments):
         """Updates the moving statistics and the estimates of `λmax`.
@@ -284,12 +253,6 @@ class ConvEncoder(Encoder):
     def _activate(self, signal):
         return ops.leaky_relu(signal, 0.2)
 
-    def dictionary_loss(self, output):
-        raise ValueError(
-            "A ConvEncoder has no dictionaries: the game's `dictionary` must "
-            "be 0."
-        )
-
     def update_operator_norms(self, iterations=1):
         """There are none."""
 
@@ -309,10 +272,6 @@ def final_size(image_shape, stages):
             f"Received: {tuple(image_shape)}"
         )
     return height // 2**stages
-
-
-def _energy(tensor):
-    return ops.mean(ops.square(at_least_float32(tensor)))
 
 
 def _to_sphere(features):

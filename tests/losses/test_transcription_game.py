@@ -21,7 +21,6 @@ ARGUMENTS = {
     "decoder_consistency": 0.75,
     "stages": 3.0,
     "stage_decay": 0.5,
-    "dictionary": 1.5,
     "cooperation": True,
     "shared_statistics": True,
 }
@@ -31,7 +30,7 @@ def output(features, codes=()):
     """An `EncoderOutput` in training, with the moments of its codes."""
     axes = (0, 1, 2)
     moments = [(h.mean(axes), h.var(axes)) for h in codes]
-    return EncoderOutput(features, [], list(codes), moments)
+    return EncoderOutput(features, list(codes), moments)
 
 
 def draw(seed=0, n=16, d=6, dtype="float64"):
@@ -76,7 +75,6 @@ def test_configuration_holds_every_argument():
         {"decoder_consistency": -1.0},
         {"stages": -1.0},
         {"stage_decay": 0.0},
-        {"dictionary": -1.0},
     ],
     ids=str,
 )
@@ -217,17 +215,13 @@ def test_losses_are_the_weighted_sums(objective, stages):
     game = TranscriptionGame(**arguments)
     real, other, labels = draw(dtype="float32")
     z, z_hat = (s.features.astype("float64") for s in (real, other))
-    encoder_loss, decoder_loss, terms = game.losses(
-        real, other, labels, unexplained=np.float32(0.25)
-    )
+    encoder_loss, decoder_loss, terms = game.losses(real, other, labels)
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25
     )
     consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
     np.testing.assert_allclose(
-        encoder_loss,
-        -0.5 * objective_value + 0.125 * consistency + 1.5 * 0.25,
-        rtol=1e-5,
+        encoder_loss, -0.5 * objective_value + 0.125 * consistency, rtol=1e-5
     )
     np.testing.assert_allclose(
         decoder_loss,

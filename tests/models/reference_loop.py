@@ -158,38 +158,12 @@ class ReferenceLoop:
         loss = -game.encoder_rate * objective(
             features, again, labels, game
         ) + game.encoder_consistency * consistency(features, again)
-        if game.dictionary:
-            loss += game.dictionary * self.unexplained(weights, images)
         if game.cooperation:
             regenerated = self.decode(features)
             loss += self._decoder_loss(
                 regenerated, (real, codes, moments), labels, game
             )
         return loss
-
-    def unexplained(self, weights, images):
-        """Residual energy of every stage's input, at constant codes."""
-        _, codes, moments = self.encode(images)
-        encoder, signal, shares = self.model.encoder, images, []
-        for number, (layer, normalization) in enumerate(
-            zip(encoder.coding_layers, encoder.normalizations)
-        ):
-            synthesis = references.synthesize(
-                codes[number],
-                weights[layer.kernel.path],
-                signal.shape[1:3],
-                2,
-                "same",
-            )
-            residual = np.sum((signal - synthesis) ** 2)
-            shares.append(residual / np.sum(signal**2))
-            signal = normalize(
-                codes[number],
-                normalization,
-                self.encoder_weights,
-                *moments[number],
-            )
-        return np.mean(shares)
 
     def decoder_loss(self, weights, images, labels, game):
         """What the decoder descends, with `z` and the encoder constant."""

@@ -1,0 +1,74 @@
+import keras
+import numpy as np
+import pytest
+import scipy.linalg
+
+from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.layers.dictionary import TightFrame
+from keras_csc.layers.dictionary import nearest_tight_frame
+
+SHAPES = [(4, 4, 3, 32), (4, 4, 3, 48), (4, 4, 3, 64), (2, 2, 1, 16)]
+
+
+def draw(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def check_tight(kernel, atol):
+    matrix = np.asarray(kernel).reshape(-1, kernel.shape[-1])
+    dimensions, filters = matrix.shape
+    if filters <= dimensions:
+        np.testing.assert_allclose(
+            matrix.T @ matrix, np.eye(filters), atol=atol
+        )
+    else:
+        np.testing.assert_allclose(
+            matrix @ matrix.T,
+            filters / dimensions * np.eye(dimensions),
+            atol=atol * filters / dimensions,
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_nearest_tight_frame_is_the_polar_factor(shape):
+    kernel = draw(shape)
+    frame = nearest_tight_frame(kernel)
+    check_tight(frame, 1e-12)
+    matrix = kernel.reshape(-1, shape[-1])
+    scale = max(1, np.sqrt(shape[-1] / len(matrix)))
+    factor, _ = scipy.linalg.polar(matrix)
+    np.testing.assert_allclose(
+        np.asarray(frame).reshape(matrix.shape), factor * scale, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_constraint_brings_a_moved_frame_back(shape):
+    frame = np.asarray(nearest_tight_frame(draw(shape)))
+    step = draw(shape, 1)
+    step *= 0.05 * np.linalg.norm(frame) / np.linalg.norm(step)
+    before = np.linalg.norm(step)
+    kernel = np.asarray(TightFrame()(frame + step))
+    norms = np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    np.testing.assert_allclose(norms, 1, atol=1e-5)
+    # Unit norms come last and leave an overcomplete frame nearly tight.
+    check_tight(kernel, 0.1 if shape[-1] > np.prod(shape[:3]) else 1e-3)
+    assert np.linalg.norm(kernel - frame) < before
+
+
+def test_a_frame_is_left_where_it_is():
+    frame = np.asarray(nearest_tight_frame(draw((4, 4, 3, 32))))
+    np.testing.assert_allclose(TightFrame()(frame), frame, atol=1e-6)
+
+
+def test_layer_keeps_its_atoms_a_tight_frame_in_training():
+    layer = ConvSparseCoding2D(8, 3, tight_frame=True)
+    model = keras.Sequential([layer])
+    model.build((None, 6, 6, 2))
+    check_tight(layer.kernel.numpy(), 1e-5)
+    before = layer.kernel.numpy()
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    images = draw((16, 6, 6, 2)).astype("float32")
+    model.fit(images, np.ones((16, 6, 6, 8)), epochs=5, verbose=0)
+    assert np.abs(layer.kernel.numpy() - before).max() > 0.02
+    check_tight(layer.kernel.numpy(), 1e-3)
