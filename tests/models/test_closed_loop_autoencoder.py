@@ -351,9 +351,7 @@ def test_the_same_seed_gives_the_same_model():
 
 def test_ordinary_keras_callbacks_work(tmp_path):
     model = small_autoencoder()
-    model.compile(
-        keras.optimizers.Adam(0.04), keras.optimizers.SGD(0.02)
-    )
+    model.compile(keras.optimizers.Adam(0.04), keras.optimizers.SGD(0.02))
     images, _ = small_batch(n=8)
     callbacks = keras.callbacks
     rate = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
