@@ -3,7 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean
+BACKENDS := .venv-backends
+BACKENDS_STAMP := $(BACKENDS)/.installed
+
+.PHONY: demo test test-backends lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags
@@ -11,6 +14,15 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# The layers on JAX and torch against the same on TensorFlow.
+test-backends: export PYTHONPATH := .:tests/backends
+test-backends: $(STAMP) $(BACKENDS_STAMP)
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/backends/cases.py $(BACKENDS)/tensorflow.npz
+	for backend in jax torch; do \
+	  KERAS_BACKEND=$$backend TENSORFLOW_RESULTS=$(BACKENDS)/tensorflow.npz \
+	    $(BACKENDS)/bin/python -m pytest --noconftest tests/backends || exit 1; \
+	done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -27,5 +39,11 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
+$(BACKENDS_STAMP): requirements-backends.txt
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install --quiet --upgrade pip
+	$(BACKENDS)/bin/python -m pip install --quiet -r requirements-backends.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BACKENDS) .pytest_cache .ruff_cache .hypothesis

@@ -7,7 +7,9 @@ from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import analysis_size
 from keras_csc.ops import lasso_objective
 from keras_csc.ops import power_iteration
+from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import sparse_code
+from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.validation import check_at_least
@@ -26,9 +28,18 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     `z ← prox(y + η Aᵀ(x - A y))`,  `η = step_fraction / λmax(AᵀA)`.
 
-    `λmax` is tracked by a power iteration, one warm-started iteration for
-    every call in training, and stored with the weights: in inference the
-    layer is a pure function of its input.
+    `λmax` is stored with the weights, so that in inference the layer is a
+    pure function of its input. By default it is tracked by a power iteration,
+    one warm-started iteration for every call in training, for images of the
+    size that the layer was built with. That is a lower bound of `λmax`, which
+    `step_fraction` makes up for: ISTA converges up to `η = 2/λmax`, that is
+    as long as the estimate is above `step_fraction/2` times `λmax`.
+
+    With `gradient="implicit"` the layer solves the program, by up to
+    `iterations` steps with adaptive restart, and differentiates the
+    optimality conditions of the solution: it needs no more memory for more
+    iterations. The fewer they are, the less the gradient is that of the
+    codes.
 
     Args:
         filters: int, number of atoms.
@@ -41,6 +52,12 @@ class ConvSparseCoding2D(keras.layers.Layer):
         iterations: int, at least 1.
         algorithm: `"fista"` or `"ista"`; their first two steps are the same.
         step_fraction: float in `(0, 1]`, the step size in units of `1/λmax`.
+        step_rule: `"power_iteration"`, or `"spectral_bound"` for an upper
+            bound that holds for every image size; see `ops.spectral_bound`
+            for what it costs each call in training.
+        gradient: `"unrolled"` or `"implicit"`.
+        tolerance: relative duality gap at which an image is done, for
+            `"implicit"` only; `None` for all `iterations`.
         unit_norm: bool, whether every atom is kept at norm 1.
         tight_frame: bool, whether the atoms are also kept a tight frame of
             the patches of the image; see `TightFrame`.
@@ -80,6 +97,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         iterations=2,
         algorithm="fista",
         step_fraction=0.9,
+        step_rule="power_iteration",
+        gradient="unrolled",
+        tolerance=None,
         unit_norm=True,
         tight_frame=False,
         kernel_initializer="random_normal",
@@ -95,6 +115,15 @@ class ConvSparseCoding2D(keras.layers.Layer):
             raise ValueError(
                 f"`step_fraction` must be in (0, 1]. Received: {step_fraction}"
             )
+        check_choice(("power_iteration", "spectral_bound"), step_rule=step_rule)
+        check_choice(("unrolled", "implicit"), gradient=gradient)
+        if tolerance is not None:
+            check_at_least(0, tolerance=tolerance)
+            if gradient == "unrolled":
+                raise ValueError(
+                    '`tolerance` needs gradient="implicit". '
+                    f"Received: tolerance={tolerance}"
+                )
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -105,6 +134,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.iterations = iterations
         self.algorithm = algorithm
         self.step_fraction = step_fraction
+        self.step_rule = step_rule
+        self.gradient = gradient
+        self.tolerance = tolerance
         self.unit_norm = unit_norm
         self.tight_frame = tight_frame
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -117,15 +149,16 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if self.tight_frame:
             constraint = TightFrame()
         self.kernel = add_dictionary(self, channels, self.filters, constraint)
-        size = [n or self._default_size() for n in input_shape[1:3]]
-        self.power_vector = self.add_weight(
-            (1, *size, channels),
-            keras.initializers.RandomNormal(seed=0),
-            name="power_vector",
-            trainable=False,
-            autocast=False,
-            aggregation="mean",
-        )
+        if self.step_rule == "power_iteration":
+            size = [n or self._default_size() for n in input_shape[1:3]]
+            self.power_vector = self.add_weight(
+                (1, *size, channels),
+                keras.initializers.RandomNormal(seed=0),
+                name="power_vector",
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+            )
         self.operator_norm = self.add_weight(
             (),
             "ones",
@@ -141,7 +174,15 @@ class ConvSparseCoding2D(keras.layers.Layer):
         return 8 * self.strides + self.kernel_size
 
     def update_operator_norm(self, iterations=1):
-        """Runs power iterations and stores `λmax(AᵀA)` and their vector."""
+        """Stores `λmax(AᵀA)` of the dictionary, as `step_rule` says.
+
+        Args:
+            iterations: int, how many power iterations to run.
+        """
+        if self.step_rule == "spectral_bound":
+            kernel = ops.cast(self.kernel, self.operator_norm.dtype)
+            self.operator_norm.assign(spectral_bound(kernel, self.strides))
+            return
         vector = ops.convert_to_tensor(self.power_vector)
         eigenvalue, vector = power_iteration(
             ops.cast(self.kernel, vector.dtype),
@@ -155,23 +196,35 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     @property
     def step_size(self):
-        """`η`, in units of the objective's inverse curvature."""
-        return self.step_fraction / ops.convert_to_tensor(self.operator_norm)
+        """`η`, in units of the objective's inverse curvature.
+
+        A dictionary of zeros, for which every step will do, has the step of
+        an orthonormal one.
+        """
+        norm = ops.convert_to_tensor(self.operator_norm)
+        return self.step_fraction / ops.where(norm > 0, norm, 1)
 
     def call(self, images, sparsity=None, training=None):
         if training:
             self.update_operator_norm()
-        return sparse_code(
+        arguments = {
+            "ridge": self.ridge,
+            "nonnegative": self.nonnegative,
+            "strides": self.strides,
+            "padding": self.padding,
+            "iterations": self.iterations,
+            "algorithm": self.algorithm,
+        }
+        solver = sparse_code
+        if self.gradient == "implicit":
+            solver = solve_sparse_code
+            arguments["tolerance"] = self.tolerance
+        return solver(
             images,
             ops.convert_to_tensor(self.kernel),
             self._sparsity(sparsity),
             self.step_size,
-            ridge=self.ridge,
-            nonnegative=self.nonnegative,
-            strides=self.strides,
-            padding=self.padding,
-            iterations=self.iterations,
-            algorithm=self.algorithm,
+            **arguments,
         )
 
     def _sparsity(self, sparsity):
@@ -245,6 +298,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "iterations": self.iterations,
             "algorithm": self.algorithm,
             "step_fraction": self.step_fraction,
+            "step_rule": self.step_rule,
+            "gradient": self.gradient,
+            "tolerance": self.tolerance,
             "unit_norm": self.unit_norm,
             "tight_frame": self.tight_frame,
             "kernel_initializer": keras.initializers.serialize(

@@ -13,8 +13,12 @@ from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import analysis_size
 from keras_csc.ops.convolution import synthesis
 from keras_csc.ops.convolution import synthesis_size
+from keras_csc.ops.objective import duality_gap
+from keras_csc.ops.objective import lasso_objective
 from keras_csc.ops.operator_norm import operator_norm
 from keras_csc.ops.operator_norm import power_iteration
+from keras_csc.ops.operator_norm import spectral_bound
 from keras_csc.ops.proximal import soft_threshold
-from keras_csc.ops.sparse_coding import lasso_objective
+from keras_csc.ops.proximal_gradient import IterationStatistics
+from keras_csc.ops.sparse_coding import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code

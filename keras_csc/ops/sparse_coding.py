@@ -1,40 +1,15 @@
-"""Sparse codes of images: the convex program and its solver."""
+"""Sparse codes of images: solvers of the convex program."""
 
 import keras
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.proximal import soft_threshold
-
-
-def lasso_objective(
-    images, codes, kernel, sparsity, ridge=0.0, strides=1, padding="same"
-):
-    """Evaluates `λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²` for every example.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to `codes`.
-        ridge: `μ ≥ 0`.
-        strides: int.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor `(batch,)`.
-    """
-    residual = images - synthesis(
-        codes, kernel, ops.shape(images)[1:3], strides, padding
-    )
-    axes = (1, 2, 3)
-    return (
-        ops.sum(sparsity * ops.abs(codes), axes)
-        + 0.5 * ridge * ops.sum(ops.square(codes), axes)
-        + 0.5 * ops.sum(ops.square(residual), axes)
-    )
+from keras_csc.ops.proximal_gradient import ProximalGradient
 
 
 def sparse_code(
@@ -54,7 +29,9 @@ def sparse_code(
     `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
     by `z ← prox(y + η Aᵀ(x - A y))` from `z = 0`. ISTA takes `y = z`; FISTA
     takes the extrapolated point `y = z + ((t' - 1)/t)(z - z')`, and the
-    gradient at it. Their first two steps are the same.
+    gradient at it. Their first two steps are the same. Its gradient is that
+    of these iterations, with respect to `x`, `W`, `λ` and `μ`; the step size
+    is held constant. To solve to convergence, see `solve_sparse_code`.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -62,7 +39,7 @@ def sparse_code(
         sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes:
             `(filters,)` per filter, `(batch, 1, 1, 1)` per example.
         step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor.
-        ridge: `μ ≥ 0`.
+        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to the codes.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
@@ -76,11 +53,13 @@ def sparse_code(
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
-    step_size = as_dtype_of(step_size, images)
+    step_size = ops.stop_gradient(as_dtype_of(step_size, images))
     sparsity = as_dtype_of(sparsity, images)
-    shrinkage = 1.0 / (1.0 + step_size * ridge) if ridge else None
-    threshold = step_size * sparsity
-    if ridge:
+    threshold, shrinkage = step_size * sparsity, None
+    if not (isinstance(ridge, (int, float)) and ridge == 0):
+        if not isinstance(ridge, (int, float)):
+            ridge = as_dtype_of(ridge, images)
+        shrinkage = 1.0 / (1.0 + step_size * ridge)
         threshold = threshold * shrinkage
     momenta = extrapolations(iterations, algorithm)
     solver = _unrolled
@@ -97,6 +76,92 @@ def sparse_code(
         padding=padding,
         nonnegative=nonnegative,
     )
+
+
+def solve_sparse_code(
+    images,
+    kernel,
+    sparsity,
+    step_size,
+    ridge=0.0,
+    nonnegative=False,
+    strides=1,
+    padding="same",
+    iterations=1000,
+    tolerance=1e-6,
+    algorithm="fista",
+    restart=True,
+    initial_codes=None,
+    statistics=False,
+):
+    """Solves the convolutional sparse coding program to a tolerance.
+
+    `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
+    by the iterations of `sparse_code`. An example is done, and its codes no
+    longer move, when its `duality_gap` is at most `tolerance` times its
+    objective: it does not matter what else is in the batch. The gradient is
+    implicit (see `implicit_gradient`), with at most `iterations` steps of
+    conjugate gradients: its memory does not grow with the iterations, and it
+    is exact at the solution. No gradient flows to the step size and the
+    initial codes. Half precision is solved in float32.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        kernel: tensor `(k, k, channels, filters)`, one atom per filter.
+        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes:
+            `(filters,)` per filter, `(batch, 1, 1, 1)` per example.
+        step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor;
+            `1/spectral_bound(kernel, strides)` is safe for every image size.
+        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to the codes.
+        nonnegative: bool, whether codes are constrained to `z ≥ 0`.
+        strides: int.
+        padding: `"same"` or `"valid"`.
+        iterations: int, at least 1, the most there will be.
+        tolerance: relative duality gap, or `None` for all the iterations.
+            What float32 reaches is about `1e-5`, float64 `1e-13`.
+        algorithm: `"fista"` or `"ista"`.
+        restart: bool, whether FISTA begins anew, for an example whose step
+            goes against its momentum.
+        initial_codes: tensor of the shape of the codes, by default 0.
+        statistics: bool, whether to return the statistics of the iterations.
+
+    Returns:
+        Codes `(batch, code_height, code_width, filters)`, or with
+        `statistics` `(codes, IterationStatistics)`: a namedtuple of tensors
+        `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
+        `duality_gap` and `step`, NaN for iterations that were not needed.
+
+    References:
+        Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
+        SIAM J. Imaging Sciences 2009, section 4; O'Donoghue & Candès,
+        Adaptive restart for accelerated gradient schemes, Foundations of
+        Computational Mathematics 2015, section 3.2.
+    """
+    dtype = images.dtype
+    inputs = [at_least_float32(images), at_least_float32(kernel)]
+    inputs += [as_dtype_of(value, inputs[0]) for value in (sparsity, ridge)]
+    fixed = [ops.stop_gradient(tensor) for tensor in inputs]
+    if isinstance(ridge, (int, float)):
+        fixed[-1] = ridge
+    if initial_codes is not None:
+        initial_codes = as_dtype_of(initial_codes, inputs[0])
+        initial_codes = ops.stop_gradient(initial_codes)
+    codes, record = ProximalGradient(
+        *fixed[:3],
+        ops.stop_gradient(as_dtype_of(step_size, inputs[0])),
+        fixed[3],
+        nonnegative,
+        strides,
+        padding,
+        iterations,
+        tolerance,
+        algorithm,
+        restart,
+        statistics,
+    ).run(initial_codes)
+    codes = implicit_gradient(codes, *inputs, strides, padding, iterations)
+    codes = ops.cast(codes, dtype)
+    return (codes, record) if statistics else codes
 
 
 def extrapolations(iterations, algorithm):

@@ -7,6 +7,7 @@ iteration contributes to twice, is one filter gradient for all of them.
 
 import tensorflow as tf
 
+from keras_csc.ops.broadcasting import unbroadcast
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
 
@@ -34,7 +35,7 @@ def unrolled(
         kernel: tensor `(k, k, channels, filters)`.
         step_size: scalar tensor `η`; no gradient flows to it.
         threshold: `ηλ/(1 + ημ)`, broadcasts to the codes.
-        shrinkage: scalar tensor `1/(1 + ημ)`, or `None` for 1.
+        shrinkage: `1/(1 + ημ)`, broadcasts to the codes, or `None` for 1.
         momenta: list of floats, the extrapolation before every iteration but
             the first.
         **arguments: `strides`, `padding` and `nonnegative`.
@@ -46,15 +47,15 @@ def unrolled(
     if None in size:
         size = tf.unstack(tf.shape(images)[1:3])
 
-    def prox(values, threshold):
-        if shrinkage is not None:
-            values = values * shrinkage
-        return soft_threshold(values, threshold, nonnegative)
-
     @tf.custom_gradient
-    def solve(images, kernel, threshold):
+    def solve(images, kernel, threshold, *shrinkage):
+        def prox(values):
+            for factor in shrinkage:
+                values = values * factor
+            return soft_threshold(values, threshold, nonnegative)
+
         step_kernel = kernel * step_size
-        code = prox(analysis(images, step_kernel, strides, padding), threshold)
+        code = prox(analysis(images, step_kernel, strides, padding))
         codes, points, residuals = [code], [], []
         previous = None
         for momentum in momenta:
@@ -64,8 +65,7 @@ def unrolled(
             residual = images - synthesis(point, kernel, size, strides, padding)
             previous = code
             code = prox(
-                point + analysis(residual, step_kernel, strides, padding),
-                threshold,
+                point + analysis(residual, step_kernel, strides, padding)
             )
             codes.append(code)
             points.append(point)
@@ -74,35 +74,39 @@ def unrolled(
         def gradient(upstream):
             return _gradient(
                 upstream,
-                (images, kernel, threshold),
+                (images, kernel, threshold, *shrinkage),
                 (codes, points, residuals),
-                (step_size, shrinkage, momenta),
+                (step_size, momenta),
                 (size, strides, padding),
             )
 
         return code, gradient
 
-    return solve(images, kernel, threshold)
+    factors = [] if shrinkage is None else [shrinkage]
+    return solve(images, kernel, threshold, *factors)
 
 
 def _gradient(upstream, inputs, states, steps, geometry):
-    images, kernel, threshold = inputs
+    images, kernel, threshold, *shrinkage = inputs
     codes, points, residuals = states
-    step_size, shrinkage, momenta = steps
+    step_size, momenta = steps
     size, strides, padding = geometry
     step_kernel = kernel * step_size
     by_code = [None] * len(codes)
     by_code[-1] = upstream
     by_images, by_threshold = 0.0, 0.0
+    by_shrinkage = [0.0] * len(shrinkage)
     pairs = []
     for index in range(len(codes) - 1, -1, -1):
         code = codes[index]
         active = tf.where(
             tf.not_equal(code, 0), by_code[index], tf.zeros((), code.dtype)
         )
-        by_threshold -= _unbroadcast(active * tf.sign(code), threshold)
-        if shrinkage is not None:
-            active = active * shrinkage
+        by_threshold -= unbroadcast(active * tf.sign(code), threshold)
+        for factor in shrinkage:
+            values = (code + threshold * tf.sign(code)) / factor
+            by_shrinkage[0] += unbroadcast(active * values, factor)
+            active = active * factor
         image = synthesis(active, step_kernel, size, strides, padding)
         by_images += image
         if index == 0:
@@ -123,19 +127,11 @@ def _gradient(upstream, inputs, states, steps, geometry):
         strides,
         padding,
     )
-    return by_images, by_kernel, by_threshold
+    return by_images, by_kernel, by_threshold, *by_shrinkage
 
 
 def _add(left, right):
     return right if left is None else left + right
-
-
-def _unbroadcast(gradient, like):
-    """Sums a gradient over the axes that `like` was broadcast along."""
-    rank = len(like.shape)
-    gradient = tf.reduce_sum(gradient, tf.range(4 - rank))
-    axes = [axis for axis in range(rank) if like.shape[axis] == 1]
-    return tf.reduce_sum(gradient, axes, keepdims=True)
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):

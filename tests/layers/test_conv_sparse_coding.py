@@ -18,6 +18,9 @@ ARGUMENTS = {
     "iterations": 3,
     "algorithm": "ista",
     "step_fraction": 0.5,
+    "step_rule": "spectral_bound",
+    "gradient": "implicit",
+    "tolerance": 1e-3,
     "unit_norm": False,
     "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
 }
@@ -69,6 +72,9 @@ def test_configuration_holds_every_argument():
         {"algorithm": "admm"},
         {"step_fraction": 0.0},
         {"step_fraction": 1.01},
+        {"step_rule": "backtracking"},
+        {"gradient": "none"},
+        {"tolerance": 1e-3},
     ],
     ids=str,
 )

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import references
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from keras_csc import ops
 
@@ -76,3 +79,75 @@ def test_step_below_the_inverse_norm_is_a_descent():
         for factor in (1.0, 2.2)
     )
     assert safe < 0.5 * np.sum(images**2) < unsafe
+
+
+def largest_of_all_sizes(kernel, strides, count=64):
+    """`max ‖H(ω)‖²` over a fine grid, from the definition of `H`."""
+    k = kernel.shape[0]
+    frequencies = 2 * np.pi * np.arange(count) / count
+    largest = 0.0
+    for row in frequencies[: count // 2 + 1]:
+        for column in frequencies:
+            parts = np.zeros((strides, strides, *kernel.shape[2:]), complex)
+            for u, v in np.ndindex(k, k):
+                angle = row * (u // strides) + column * (v // strides)
+                wave = np.exp(-1j * angle)
+                parts[u % strides, v % strides] += wave * kernel[u, v]
+            matrix = parts.reshape(-1, kernel.shape[3])
+            largest = max(largest, np.linalg.norm(matrix, 2) ** 2)
+    return largest
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.sampled_from(["same", "valid"]),
+    st.sampled_from([(1, 1), (3, 2), (2, 5)]),
+    st.tuples(st.integers(6, 11), st.integers(6, 11)),
+)
+def test_spectral_bound_holds_for_every_image_size(
+    seed, kernel_size, strides, padding, channels, size
+):
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(kernel_size, kernel_size, *channels))
+    kernel += rng.choice([0, 1])
+    bound = ops.spectral_bound(kernel, strides)
+    largest = references.largest_eigenvalue(kernel, size, strides, padding)
+    assert bound >= largest * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+@pytest.mark.parametrize("kernel_size, strides", [(5, 1), (4, 2), (3, 3)])
+def test_spectral_bound_is_tight(kernel_size, strides, offset):
+    kernel = draw(kernel_size) + offset
+    largest = largest_of_all_sizes(kernel, strides)
+    bound = ops.spectral_bound(kernel, strides)
+    assert largest * (1 - 1e-12) <= bound < 1.0101 * largest
+    single = ops.spectral_bound(kernel.astype("float32"), strides)
+    np.testing.assert_allclose(single, bound, rtol=1e-5)
+
+
+def test_spectral_bound_of_smooth_atoms_is_that_of_large_images():
+    axis = np.linspace(-1, 1, 8)
+    bump = np.exp(-2 * (axis[:, None] ** 2 + axis**2))
+    kernel = bump[:, :, None, None] / np.linalg.norm(bump)
+    largest = np.sum(kernel) ** 2
+    bound = ops.spectral_bound(kernel)
+    np.testing.assert_allclose(bound, 1.01 * largest, rtol=1e-3)
+
+
+def test_a_dictionary_of_zeros_has_norm_zero():
+    kernel = np.zeros((3, 3, 2, 3))
+    vector = draw(3)[None, :, :, :, 0]
+    value, after = ops.power_iteration(kernel, vector, iterations=3)
+    assert value == 0 and ops.spectral_bound(kernel) == 0
+    np.testing.assert_array_equal(after, vector)
+
+
+def test_small_dictionaries_keep_a_vector_of_unit_norm():
+    vector = draw(3)[None, :, :, :, 0]
+    value, after = ops.power_iteration(1e-9 * draw(3), vector, iterations=3)
+    assert value > 0
+    np.testing.assert_allclose(np.linalg.norm(after), 1, rtol=1e-12)

@@ -341,3 +341,38 @@ def test_half_precision_gradients_approach_the_exact_ones(
         assert coarse.dtype == "bfloat16"
         error = np.linalg.norm(tf.cast(coarse, "float64") - exact)
         assert error < 0.05 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("algorithm", ["fista", "ista"])
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("shape", [(), (2, 1, 1, 1), (4,)])
+def test_ridge_has_a_gradient(shape, nonnegative, algorithm):
+    images, kernel, step_size = problem(4)
+    ridge = np.random.default_rng(5).uniform(0.1, 0.6, shape)
+    arguments = {
+        "nonnegative": nonnegative,
+        "iterations": 4,
+        "algorithm": algorithm,
+    }
+    tensor = tf.constant(ridge)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        codes = ops.sparse_code(
+            images, kernel, 0.2, step_size, tensor, **arguments
+        )
+        value = 0.5 * tf.reduce_sum(codes**2)
+    gradient = tape.gradient(value, tensor)
+    assert gradient.shape == shape
+
+    def reference(ridge):
+        codes = references.solve_sparse_code(
+            images, kernel, 0.2, step_size, ridge, **arguments
+        )
+        return 0.5 * np.sum(codes**2)
+
+    direction = np.random.default_rng(6).normal(size=shape)
+    np.testing.assert_allclose(
+        np.sum(gradient * direction),
+        references.directional_derivative(reference, ridge, direction),
+        rtol=1e-6,
+    )

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+import references
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from keras_csc import ops
+
+SPARSITIES = {
+    "number": 0.3,
+    "per filter": np.array([0.1, 0.2, 0.4, 0.9]),
+    "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
+}
+
+
+def problem(seed, strides=1, padding="same"):
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(3, 3, 2, 4))
+    images = rng.normal(size=(2, 6, 5, 2))
+    size = references.analyze(images, kernel, strides, padding).shape
+    codes = rng.normal(size=size) * (rng.random(size) < 0.4)
+    return images, kernel, codes
+
+
+def dual_value(point, images, kernel, sparsity, ridge, nonnegative, geometry):
+    """`½‖x‖² - ½‖x - θ‖² - h*(Aᵀθ)`; `-∞` outside of the domain of `h*`."""
+    slope = references.analyze(point, kernel, *geometry)
+    slope = slope if nonnegative else np.abs(slope)
+    excess = np.maximum(slope - sparsity, 0)
+    axes = (1, 2, 3)
+    if ridge:
+        conjugate = np.sum(excess**2, axes) / (2 * ridge)
+    else:
+        conjugate = np.where(np.max(excess, axes) > 1e-12, np.inf, 0)
+    return (
+        0.5 * np.sum(images**2, axes)
+        - 0.5 * np.sum((images - point) ** 2, axes)
+        - conjugate
+    )
+
+
+def solved(images, kernel, sparsity, ridge, nonnegative, geometry):
+    step = 1 / ops.spectral_bound(kernel, geometry[0])
+    return ops.solve_sparse_code(
+        images,
+        kernel,
+        sparsity,
+        step,
+        ridge,
+        nonnegative,
+        *geometry,
+        iterations=120,
+        tolerance=1e-8,
+    ).numpy()
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(sorted(SPARSITIES)),
+    st.sampled_from([0.0, 1e-4, 0.5]),
+    st.booleans(),
+    st.sampled_from([(1, "same"), (2, "same"), (2, "valid")]),
+)
+def test_gap_is_the_primal_less_the_dual_value(
+    seed, sparsity, ridge, nonnegative, geometry
+):
+    images, kernel, codes = problem(seed, *geometry)
+    codes = np.abs(codes) if nonnegative else codes
+    sparsity = SPARSITIES[sparsity]
+    weights = np.broadcast_to(sparsity, codes.shape)
+    primal = references.program_value(
+        images, codes, kernel, weights, ridge, *geometry
+    )
+    residual = images - references.synthesize(
+        codes, kernel, images.shape[1:3], *geometry
+    )
+    slope = references.analyze(residual, kernel, *geometry)
+    slope = slope if nonnegative else np.abs(slope)
+    ratio = np.divide(weights, slope, out=np.ones(codes.shape), where=slope > 0)
+    scale = np.minimum(np.min(ratio, (1, 2, 3), keepdims=True), 1)
+    scaled = scale * residual
+    duals = [
+        dual_value(point, images, kernel, weights, ridge, nonnegative, geometry)
+        for point in (scaled, residual)
+    ]
+    result = ops.duality_gap(
+        images,
+        codes,
+        kernel,
+        sparsity,
+        ridge,
+        nonnegative,
+        *geometry,
+    )
+    np.testing.assert_allclose(result, primal - np.max(duals, 0), rtol=1e-10)
+
+
+@settings(max_examples=8)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(sorted(SPARSITIES)),
+    st.sampled_from([0.0, 0.5]),
+    st.booleans(),
+)
+def test_gap_is_at_least_the_distance_from_the_minimum(
+    seed, sparsity, ridge, nonnegative
+):
+    images, kernel, codes = problem(seed)
+    weights = SPARSITIES[sparsity]
+    program = (weights, ridge, nonnegative)
+    best = solved(images, kernel, *program, (1, "same"))
+    for scale in (0.0, 1e-6, 1e-3, 0.1, 1.0):
+        candidate = best + scale * codes
+        if nonnegative:
+            candidate = np.maximum(candidate, 0)
+        values = [
+            references.program_value(
+                images, z, kernel, weights, ridge, 1, "same"
+            )
+            for z in (candidate, best)
+        ]
+        gap = ops.duality_gap(images, candidate, kernel, *program)
+        assert np.all(gap >= values[0] - values[1] - 1e-13 * values[1])
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_gap_of_zeros_vanishes_where_they_are_the_solution(ridge, nonnegative):
+    images, kernel, codes = problem(0)
+    slope = references.analyze(images, kernel, 1, "same")
+    largest = np.max(slope if nonnegative else np.abs(slope))
+    above, below = (
+        ops.duality_gap(
+            images, 0 * codes, kernel, factor * largest, ridge, nonnegative
+        ).numpy()
+        for factor in (1.0, 0.9)
+    )
+    np.testing.assert_array_equal(above, 0)
+    assert np.max(below) > 0
+
+
+def test_ridge_may_be_a_tensor_even_of_zero():
+    images, kernel, codes = problem(1)
+    for ridge in (0.0, 0.5):
+        results = [
+            ops.duality_gap(images, codes, kernel, 0.3, value)
+            for value in (
+                ridge,
+                np.array(ridge),
+                np.full((2, 1, 1, 1), ridge),
+            )
+        ]
+        for result in results[1:]:
+            np.testing.assert_allclose(result, results[0], rtol=1e-13)
+            assert result.shape == (2,)
+
+
+def test_weights_of_zero_give_a_finite_gap():
+    images, kernel, codes = problem(1)
+    weights = np.array([0.0, 0.2, 0.4, 0.9])
+    gap = ops.duality_gap(images, codes, kernel, weights)
+    value = ops.lasso_objective(images, codes, kernel, weights)
+    np.testing.assert_allclose(gap, value, rtol=1e-12)

@@ -1,0 +1,262 @@
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+
+from keras_csc import ops
+from keras_csc.ops.implicit_gradient import conjugate_gradients
+
+SPARSITIES = {
+    "number": np.float64(0.2),
+    "per filter": np.array([0.1, 0.2, 0.3, 0.4]),
+    "per example": np.array([0.1, 0.3]).reshape(2, 1, 1, 1),
+}
+GEOMETRIES = [
+    (False, 3, 1, "same"),
+    (True, 4, 2, "same"),
+    (False, 3, 2, "valid"),
+]
+# With a ridge of 2, ISTA gains a digit in about 8 iterations.
+CONVERGED = {"algorithm": "ista", "iterations": 75}
+
+
+def problem(kernel_size=3, strides=1, padding="same"):
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(kernel_size, kernel_size, 2, 4))
+    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    images = rng.normal(size=(2, 6, 6, 2))
+    largest = references.largest_eigenvalue(kernel, (6, 6), strides, padding)
+    return images, kernel, 1 / largest
+
+
+def codes_and_gradients(solver, point, step_size, **arguments):
+    """Codes, the weights of their sum, and its gradients by the point."""
+    weights = np.random.default_rng(6)
+
+    @tf.function
+    def run(*tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            images, kernel, sparsity, ridge = tensors
+            codes = solver(
+                images, kernel, sparsity, step_size, ridge, **arguments
+            )
+            size = tf.shape(codes)
+            factors = tf.reshape(tf.constant(table)[: tf.size(codes)], size)
+            value = tf.reduce_sum(factors * codes)
+        return codes, factors, tape.gradient(value, tensors)
+
+    table = weights.normal(size=1000)
+    codes, factors, gradients = run(*map(tf.constant, point))
+    return codes.numpy(), factors.numpy(), [g.numpy() for g in gradients]
+
+
+def exact_gradients(codes, weights, images, kernel, sparsity, ridge, *geometry):
+    """By dense matrices, from `(AₛᵀAₛ + μ) zₛ = Aₛᵀx - λ sign(zₛ)`."""
+    matrix, _ = references.analysis_matrix(kernel, (6, 6), *geometry)
+    index, _ = references.analysis_index(kernel.shape, (6, 6), *geometry)
+    by_images, by_kernel = np.zeros_like(images), np.zeros(kernel.size + 1)
+    adjoint = np.zeros((len(images), len(matrix)))
+    for number, (image, code) in enumerate(zip(images, codes)):
+        support = np.flatnonzero(code)
+        part = matrix[support]
+        hessian = part @ part.T + ridge * np.eye(len(support))
+        right = weights[number].ravel()[support]
+        solution = np.linalg.solve(hessian, right)
+        adjoint[number, support] = solution
+        by_images[number] = (part.T @ solution).reshape(image.shape)
+        residual = image.ravel() - part.T @ code.ravel()[support]
+        by_matrix = np.outer(adjoint[number], residual)
+        by_matrix -= np.outer(code.ravel(), part.T @ solution)
+        np.add.at(by_kernel, index, by_matrix)
+    adjoint = adjoint.reshape(codes.shape)
+    by_sparsity = np.zeros(np.broadcast_shapes(np.shape(sparsity), (1,) * 4))
+    signs = -adjoint * np.sign(codes)
+    axes = [a for a in range(4) if by_sparsity.shape[a] == 1]
+    by_sparsity = np.sum(signs, tuple(axes)).reshape(np.shape(sparsity))
+    by_ridge = -np.sum(adjoint * codes)
+    return by_images, by_kernel[1:].reshape(kernel.shape), by_sparsity, by_ridge
+
+
+@pytest.mark.parametrize("sparsity", SPARSITIES)
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "nonnegative, kernel_size, strides, padding", GEOMETRIES
+)
+def test_gradients_are_those_of_the_optimality_conditions(
+    sparsity, ridge, nonnegative, kernel_size, strides, padding
+):
+    images, kernel, step_size = problem(kernel_size, strides, padding)
+    point = [images, kernel, SPARSITIES[sparsity], np.float64(ridge)]
+    codes, weights, gradients = codes_and_gradients(
+        ops.solve_sparse_code,
+        point,
+        step_size,
+        nonnegative=nonnegative,
+        strides=strides,
+        padding=padding,
+        iterations=2000,
+        tolerance=1e-13,
+    )
+    assert 0.1 < np.mean(codes != 0) < 0.9
+    expected = exact_gradients(codes, weights, *point, strides, padding)
+    for gradient, reference in zip(gradients, expected):
+        assert gradient.shape == np.shape(reference)
+        error = np.linalg.norm(gradient - reference)
+        assert error < 1e-9 * np.linalg.norm(reference)
+
+
+@pytest.mark.parametrize(
+    "sparsity, nonnegative, kernel_size, strides, padding",
+    [(s, *geometry) for s, geometry in zip(SPARSITIES, GEOMETRIES)],
+)
+def test_gradients_are_those_of_differences_and_of_the_unrolled_solver(
+    sparsity, nonnegative, kernel_size, strides, padding
+):
+    images, kernel, step_size = problem(kernel_size, strides, padding)
+    point = [images, kernel, SPARSITIES[sparsity], np.float64(2.0)]
+    arguments = {
+        "nonnegative": nonnegative,
+        "strides": strides,
+        "padding": padding,
+    }
+    codes, weights, gradients = codes_and_gradients(
+        ops.solve_sparse_code,
+        point,
+        step_size,
+        iterations=300,
+        tolerance=1e-18,
+        **arguments,
+    )
+    solution, _, unrolled = codes_and_gradients(
+        ops.sparse_code, point, step_size, **arguments, **CONVERGED
+    )
+    np.testing.assert_allclose(solution, codes, atol=1e-8)
+    rng = np.random.default_rng(7)
+    for index, gradient in enumerate(gradients):
+        error = np.linalg.norm(gradient - unrolled[index])
+        assert error < 1e-6 * np.linalg.norm(gradient)
+
+        def along(value):
+            moved = [*point[:index], value, *point[index + 1 :]]
+            codes = references.solve_sparse_code(
+                *moved[:3],
+                step_size,
+                moved[3],
+                **arguments,
+                **CONVERGED,
+            )
+            return np.sum(weights * codes)
+
+        direction = rng.normal(size=np.shape(point[index]))
+        expected = references.directional_derivative(
+            along, point[index], direction, 1e-6
+        )
+        np.testing.assert_allclose(
+            np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-7
+        )
+
+
+def test_gradient_in_eager_mode_is_that_in_a_graph():
+    images, kernel, step_size = problem()
+    point = [images, kernel, np.float64(0.2), np.float64(0.3)]
+    arguments = {"iterations": 40, "tolerance": 1e-6}
+    *_, expected = codes_and_gradients(
+        ops.solve_sparse_code, point, step_size, **arguments
+    )
+    tf.config.run_functions_eagerly(True)
+    try:
+        *_, gradients = codes_and_gradients(
+            ops.solve_sparse_code, point, step_size, **arguments
+        )
+    finally:
+        tf.config.run_functions_eagerly(False)
+    for gradient, other in zip(gradients, expected):
+        np.testing.assert_allclose(gradient, other, atol=1e-12)
+
+
+def test_no_iteration_is_kept_for_the_gradient():
+    images, kernel, step_size = problem()
+
+    def operations(solve):
+        @tf.function
+        def run(images):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                value = solve(images)
+            return tape.gradient(value, images)
+
+        definition = run.get_concrete_function(images).graph.as_graph_def()
+        functions = definition.library.function
+        nodes = [*definition.node, *(n for f in functions for n in f.node_def)]
+        return [node.op for node in nodes]
+
+    def solve(iterations):
+        return lambda images: ops.solve_sparse_code(
+            images, kernel, 0.2, step_size, iterations=iterations
+        )
+
+    few, many = operations(solve(2)), operations(solve(500))
+    assert len(few) == len(many)
+    assert not any("TensorList" in name for name in many)
+    loop = operations(
+        lambda images: tf.while_loop(
+            lambda x: tf.reduce_sum(x) < 9, lambda x: (x * x,), (images,)
+        )[0]
+    )
+    assert any("TensorList" in name for name in loop)
+
+
+def test_gradients_of_examples_do_not_mix():
+    images, kernel, step_size = problem()
+    lone = [images[:1], kernel, np.float64(0.2), np.float64(0.1)]
+    arguments = {"iterations": 300, "tolerance": 1e-8}
+    *_, alone = codes_and_gradients(
+        ops.solve_sparse_code, lone, step_size, **arguments
+    )
+    both = [images * [[[[1.0]]], [[[30.0]]]], *lone[1:]]
+    *_, among = codes_and_gradients(
+        ops.solve_sparse_code, both, step_size, **arguments
+    )
+    np.testing.assert_allclose(among[0][:1], alone[0], atol=1e-12)
+
+
+def test_no_gradient_flows_to_the_step_and_the_start():
+    images, kernel, step_size = problem()
+    images, step_size = tf.constant(images), tf.constant(step_size)
+    start = tf.zeros((2, 6, 6, 4), "float64")
+    with tf.GradientTape() as tape:
+        tape.watch([images, step_size, start])
+        solved = ops.solve_sparse_code(
+            images,
+            kernel,
+            0.2,
+            step_size,
+            iterations=5,
+            initial_codes=start,
+        )
+        unrolled = ops.sparse_code(images, kernel, 0.2, step_size, 0.1)
+        value = tf.reduce_sum(solved) + tf.reduce_sum(unrolled)
+    by_images, *others = tape.gradient(value, [images, step_size, start])
+    assert np.any(by_images) and others == [None, None]
+
+
+def test_conjugate_gradients_solve_every_example():
+    rng = np.random.default_rng(0)
+    roots = rng.normal(size=(3, 6, 6))
+    matrices = roots @ np.swapaxes(roots, 1, 2) + 0.1 * np.eye(6)
+    right = rng.normal(size=(3, 6))
+    right[2] = 0
+
+    def operator(values):
+        flat = tf.reshape(values, (3, 6, 1))
+        return tf.reshape(matrices @ flat, (3, 1, 2, 3))
+
+    result = conjugate_gradients(
+        operator, tf.constant(right.reshape(3, 1, 2, 3)), 50
+    )
+    expected = np.linalg.solve(matrices, right[..., None])[..., 0]
+    np.testing.assert_allclose(
+        np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-12
+    )
+    assert not np.any(result[2])

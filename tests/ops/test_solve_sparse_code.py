@@ -1,0 +1,321 @@
+import keras
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+from sklearn.linear_model import ElasticNet
+from sklearn.linear_model import Lasso
+
+from keras_csc import ops
+
+SPARSITIES = {
+    "number": np.float64(0.3),
+    "per filter": np.array([0.1, 0.2, 0.4, 0.9]),
+    "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
+}
+
+
+def problem(seed=0, strides=1, padding="same", size=(6, 7)):
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(3, 3, 2, 4))
+    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    images = rng.normal(size=(2, *size, 2))
+    largest = references.largest_eigenvalue(kernel, size, strides, padding)
+    return images, kernel, 1 / largest
+
+
+def solve(images, kernel, sparsity, step_size, **arguments):
+    """The solver, compiled."""
+
+    @tf.function
+    def run(images):
+        return ops.solve_sparse_code(
+            images, kernel, sparsity, step_size, **arguments
+        )
+
+    return keras.tree.map_structure(lambda t: t.numpy(), run(images))
+
+
+def check_optimality(images, codes, kernel, sparsity, ridge, nonnegative, *at):
+    """The conditions of Karush, Kuhn and Tucker."""
+    size = images.shape[1:3]
+    residual = images - references.synthesize(codes, kernel, size, *at)
+    slope = references.analyze(residual, kernel, *at) - ridge * codes
+    weights = np.broadcast_to(sparsity, codes.shape)
+    active = codes != 0
+    assert 0.05 < np.mean(active) < 0.95
+    np.testing.assert_allclose(
+        slope[active], (weights * np.sign(codes))[active], atol=1e-5
+    )
+    rest = slope if nonnegative else np.abs(slope)
+    assert np.all((rest <= weights + 1e-5)[~active])
+    assert not nonnegative or np.all(codes >= 0)
+
+
+@pytest.mark.parametrize("sparsity", SPARSITIES)
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "nonnegative, strides, padding",
+    [(False, 1, "same"), (True, 2, "same"), (False, 2, "valid")],
+)
+def test_converged_codes_are_optimal(
+    sparsity, ridge, nonnegative, strides, padding
+):
+    images, kernel, step_size = problem(2, strides, padding)
+    program = (SPARSITIES[sparsity], ridge, nonnegative, strides, padding)
+    codes, statistics = solve(
+        images,
+        kernel,
+        SPARSITIES[sparsity],
+        step_size,
+        ridge=ridge,
+        nonnegative=nonnegative,
+        strides=strides,
+        padding=padding,
+        iterations=3000,
+        tolerance=1e-12,
+        statistics=True,
+    )
+    gap = ops.duality_gap(images, codes, kernel, *program)
+    value = references.program_value(
+        images, codes, kernel, program[0], ridge, strides, padding
+    )
+    assert np.all(gap < 1e-10 * value)
+    check_optimality(images, codes, kernel, *program)
+    used = np.sum(np.isfinite(statistics.objective), 0)
+    assert np.all(used < 3000)
+
+
+@pytest.mark.parametrize("algorithm", ["ista", "fista"])
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_objective_agrees_with_scikit_learn(ridge, nonnegative, algorithm):
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(size=(5, 5, 1, 12))
+    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    images = rng.normal(size=(3, 5, 5, 1))
+    sparsity, n = 0.2, 25
+    codes = solve(
+        images,
+        kernel,
+        sparsity,
+        1 / references.largest_eigenvalue(kernel, (5, 5), 1, "valid"),
+        ridge=ridge,
+        nonnegative=nonnegative,
+        padding="valid",
+        iterations=2000,
+        tolerance=1e-10,
+        algorithm=algorithm,
+    )
+    shared = {
+        "fit_intercept": False,
+        "tol": 1e-14,
+        "max_iter": 100000,
+        "positive": nonnegative,
+    }
+    solver = Lasso(alpha=sparsity / n, **shared)
+    if ridge:
+        ratio = sparsity / (sparsity + ridge)
+        solver = ElasticNet((sparsity + ridge) / n, l1_ratio=ratio, **shared)
+    atoms = kernel.reshape(n, 12)
+    theirs = [solver.fit(atoms, x.ravel()).coef_ for x in images]
+    theirs = np.reshape(theirs, codes.shape)
+    ours, expected = (
+        references.program_value(images, z, kernel, sparsity, ridge, 1, "valid")
+        for z in (codes, theirs)
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-9)
+    np.testing.assert_allclose(codes, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", ["ista", "fista"])
+@pytest.mark.parametrize("ridge", [0.0, 0.25])
+def test_every_step_is_that_of_a_plain_loop(algorithm, ridge):
+    images, kernel, step_size = problem()
+    sparsity = SPARSITIES["per filter"]
+    codes, statistics = solve(
+        images,
+        kernel,
+        sparsity,
+        step_size,
+        ridge=ridge,
+        iterations=8,
+        tolerance=None,
+        algorithm=algorithm,
+        restart=False,
+        statistics=True,
+    )
+    previous = np.zeros_like(codes)
+    for row in range(8):
+        expected = references.solve_sparse_code(
+            images,
+            kernel,
+            sparsity,
+            step_size,
+            ridge,
+            iterations=row + 1,
+            algorithm=algorithm,
+        )
+        axes = (1, 2, 3)
+        value = references.program_value(
+            images, expected, kernel, sparsity, ridge, 1, "same"
+        )
+        fidelity = references.program_value(
+            images, expected, kernel, 0.0, 0.0, 1, "same"
+        )
+        moved = np.sqrt(np.sum((expected - previous) ** 2, axes))
+        for name, reference in (
+            ("objective", value),
+            ("data_fidelity", fidelity),
+            ("l1_norm", np.sum(np.abs(expected), axes)),
+            (
+                "duality_gap",
+                ops.duality_gap(images, expected, kernel, sparsity, ridge),
+            ),
+            ("step", moved),
+        ):
+            found = getattr(statistics, name)
+            assert found.shape == (8, 2)
+            np.testing.assert_allclose(
+                found[row], reference, rtol=1e-10, err_msg=name
+            )
+        previous = expected
+    np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_objective_of_ista_never_rises_and_the_gap_bounds_it(ridge):
+    images, kernel, step_size = problem(5)
+    _, statistics = solve(
+        images,
+        kernel,
+        0.2,
+        step_size,
+        ridge=ridge,
+        iterations=200,
+        tolerance=None,
+        algorithm="ista",
+        statistics=True,
+    )
+    value = statistics.objective
+    assert np.all(np.diff(value, axis=0) <= 1e-13 * value[0])
+    assert np.all(value - value[-1] <= statistics.duality_gap + 1e-13)
+
+
+def test_restart_takes_fewer_iterations():
+    images, kernel, step_size = problem(1)
+    counts = []
+    for restart in (True, False):
+        _, statistics = solve(
+            images,
+            kernel,
+            0.1,
+            step_size,
+            ridge=0.05,
+            iterations=800,
+            tolerance=1e-10,
+            restart=restart,
+            statistics=True,
+        )
+        counts.append(np.sum(np.isfinite(statistics.objective), 0))
+    assert np.all(counts[0] < 0.7 * counts[1])
+
+
+def test_examples_stop_alone_and_then_stand_still():
+    images, kernel, step_size = problem()
+    images[1] *= 0.05
+    arguments = {"iterations": 400, "tolerance": 1e-4, "statistics": True}
+    both, statistics = solve(images, kernel, 0.1, step_size, **arguments)
+    counts = np.sum(np.isfinite(statistics.objective), 0)
+    assert 0 < counts[1] < counts[0] < 400
+    for number, count in enumerate(counts):
+        alone, own = solve(
+            images[number : number + 1], kernel, 0.1, step_size, **arguments
+        )
+        np.testing.assert_allclose(alone[0], both[number], atol=1e-13)
+        for ours, both_of in zip(own, statistics):
+            column = both_of[:, number]
+            np.testing.assert_allclose(ours[:, 0], column, rtol=1e-9)
+            assert np.all(np.isnan(column[count:]))
+        relative = statistics.duality_gap / statistics.objective
+        assert relative[count - 1, number] <= 1e-4
+        assert np.all(relative[: count - 1, number] > 1e-4)
+
+
+def test_warm_start_at_the_solution_has_nothing_to_do():
+    images, kernel, step_size = problem()
+    first = solve(images, kernel, 0.2, step_size, tolerance=1e-8)
+    again, statistics = solve(
+        images,
+        kernel,
+        0.2,
+        step_size,
+        tolerance=1.1e-8,
+        initial_codes=first,
+        statistics=True,
+    )
+    np.testing.assert_array_equal(again, first)
+    assert np.all(np.isnan(statistics.objective))
+    near = solve(
+        images, kernel, 0.2, step_size, iterations=3, initial_codes=first
+    )
+    np.testing.assert_allclose(near, first, atol=1e-3)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_codes_vanish_once_sparsity_exceeds_the_largest_correlation(
+    nonnegative,
+):
+    images, kernel, step_size = problem()
+    slope = references.analyze(images, kernel, 1, "same")
+    largest = np.max(slope if nonnegative else np.abs(slope))
+    above, below = (
+        solve(
+            images, kernel, factor * largest, step_size, nonnegative=nonnegative
+        )
+        for factor in (1.0, 0.99)
+    )
+    assert not np.any(above) and np.any(below)
+
+
+def test_nothing_is_the_code_of_nothing():
+    images, kernel, step_size = problem()
+    codes = solve(0 * images, kernel, 0.1, step_size)
+    assert not np.any(codes)
+    codes = solve(images, 0 * kernel, 0.1, step_size)
+    assert not np.any(codes)
+
+
+def test_images_of_unknown_size():
+    images, kernel, step_size = problem()
+    arguments = {"iterations": 30, "ridge": 0.1}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 2), "float64")]
+    )
+    def run(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            codes = ops.solve_sparse_code(
+                images, kernel, 0.2, step_size, **arguments
+            )
+        return codes, tape.gradient(codes, images)
+
+    codes, gradient = run(images)
+    expected = solve(images, kernel, 0.2, step_size, **arguments)
+    np.testing.assert_allclose(codes, expected, atol=1e-12)
+    assert gradient.shape == images.shape and np.any(gradient)
+
+
+def test_half_precision_is_solved_in_float32():
+    images, kernel, step_size = problem()
+    images, kernel = (tf.cast(v, "bfloat16") for v in (images, kernel))
+    codes = ops.solve_sparse_code(
+        images, kernel, 0.2, step_size, tolerance=1e-4, iterations=200
+    )
+    assert codes.dtype == "bfloat16"
+    images, kernel = (tf.cast(v, "float32") for v in (images, kernel))
+    expected = ops.solve_sparse_code(
+        images, kernel, 0.2, step_size, tolerance=1e-4, iterations=200
+    )
+    np.testing.assert_array_equal(codes, tf.cast(expected, "bfloat16"))
