@@ -22,6 +22,7 @@ ARGUMENTS = {
     "gradient": "implicit",
     "tolerance": 1e-3,
     "unit_norm": False,
+    "tight_frame": True,
     "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
 }
 
