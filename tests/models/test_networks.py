@@ -21,6 +21,7 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "algorithm": "ista",
+    "tight_frame": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
 DECODERS = [Decoder, ConvDecoder]
