@@ -43,6 +43,8 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
+    if options.encoder_steps > 1 and options.update == "simultaneous":
+        raise UsageError("--encoder_steps goes with --update=alternating.")
     if options.batch_size < 1:
         raise UsageError(
             f"--batch_size must be at least 1. Received: {options.batch_size}"

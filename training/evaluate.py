@@ -2,11 +2,14 @@
 
     python training/evaluate.py --workdir=runs/cifar10
 
-Writes WORKDIR/evaluation.json and pictures beside it.
+With --checkpoint it evaluates the last checkpoint, also of a run that is not
+finished, rather than the trained model. Writes WORKDIR/evaluation.json and
+pictures beside it.
 """
 
 import types
 
+from training import building
 from training import command_line
 from training import evaluation
 from training import workdir as workdirs
@@ -15,32 +18,58 @@ from training.command_line import usage_errors
 
 from absl import flags
 
+from keras_csc.callbacks import CheckpointError
+from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
 from keras_csc.models import ClosedLoopAutoencoder
 
 
-def evaluate(path, replaced):
+def evaluate(path, replaced, checkpoint=False):
     """Evaluates the model of a run's folder.
 
     Args:
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
+        checkpoint: bool, whether to evaluate the last checkpoint.
 
     Returns:
         Dict of the figures.
     """
     with workdirs.Workdir(path, create=False) as workdir:
-        if not workdir.model.is_dir() or not workdir.flags.exists():
+        if not workdir.flags.exists():
             raise UsageError(
-                f"{path} holds no trained model. Train one with "
-                "training/train.py --workdir."
+                f"{path} is not the folder of a run: it has no flags.json."
             )
         options = types.SimpleNamespace(
             **{**workdirs.read_json(workdir.flags), **replaced}
         )
-        with usage_errors():
-            model = ClosedLoopAutoencoder.from_preset(workdir.model)
+        if checkpoint:
+            model = last_checkpoint(workdir, options)
+        else:
+            model = trained_model(workdir)
         return evaluation.evaluate(model, options, workdir)
+
+
+def trained_model(workdir):
+    """The model that a finished run saved."""
+    if not workdir.model.is_dir():
+        raise UsageError(
+            f"{workdir.path} holds no trained model. Train it to its last "
+            "step with training/train.py, or pass --checkpoint."
+        )
+    with usage_errors():
+        return ClosedLoopAutoencoder.from_preset(workdir.model)
+
+
+def last_checkpoint(workdir, options):
+    """The model with the weights of a run's last checkpoint."""
+    source = building.source(options, "train")
+    model = building.model(options, source.num_classes)
+    step = TrainingCheckpoint(workdir.checkpoints).restore(model)
+    if not step:
+        raise UsageError(f"{workdir.path} has no checkpoint.")
+    options.step = step
+    return model
 
 
 def define(flag_values):
@@ -60,6 +89,13 @@ def define(flag_values):
         **kwargs,
     )
 
+    flags.DEFINE_bool(
+        "checkpoint",
+        False,
+        "Evaluates the last checkpoint, not the trained model.",
+        **kwargs,
+    )
+
 
 def main():
     values = flags.FLAGS
@@ -70,9 +106,10 @@ def main():
         for name in ("data_dir", "evaluation_limit")
         if values[name].value is not None
     }
-    print(evaluation.summary(evaluate(values.workdir, replaced)))
+    result = evaluate(values.workdir, replaced, values.checkpoint)
+    print(evaluation.summary(result))
 
 
 if __name__ == "__main__":
     define(flags.FLAGS)
-    command_line.run(main, user_errors=(DataError,))
+    command_line.run(main, user_errors=(CheckpointError, DataError))

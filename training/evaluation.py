@@ -50,7 +50,7 @@ def evaluate(model, options, workdir):
         "images": len(images),
         "probe_training_images": len(train_images),
         "dataset": options.dataset,
-        "step": options.steps,
+        "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": read_json(workdir.run) if workdir.run.exists() else None,
         "evaluated": identification(),

@@ -64,6 +64,8 @@ def train_in(workdir, options):
 
     # === Result ===
     with model.averaged_weights():
+        if options.ema_momentum is not None:
+            model.estimate_statistics(some_batches(options, source))
         save_model(model, workdir)
         if options.evaluate:
             say("Evaluating on the test split.")
@@ -103,6 +105,12 @@ def fit(options, workdir, source, strategy, model, checkpoint):
         raise
     finally:
         record(options, workdir, model.step - first_step, began)
+
+
+def some_batches(options, source, count=50):
+    """Images of some training batches."""
+    batches = data.batches(source, options.batch_size, seed=options.seed)
+    return (images for images, _ in batches.take(count))
 
 
 def record(options, workdir, steps, began):

@@ -256,12 +256,30 @@ class ClosedLoopAutoencoder(keras.Model):
         self.cosine.update_state(ops.sum(features * again, -1))
         return {m.name: m.result() for m in self.test_metrics}
 
+    def estimate_statistics(self, batches):
+        """Moves the statistics of the normalisations to those of batches.
+
+        Args:
+            batches: iterable of images `(batch, height, width, channels)`;
+                dozens of them, for the moving averages to forget.
+        """
+
+        @tf.function(reduce_retracing=True)
+        def update(images):
+            self.decode(self.encode(images, training=True), training=True)
+
+        for images in batches:
+            update(images)
+
     @contextlib.contextmanager
     def averaged_weights(self):
         """Within the context, weights are their exponential moving averages.
 
         Those that the optimizers keep (`use_ema=True`); without it, nothing
-        changes.
+        changes. The moving statistics of the normalisations are those of the
+        live weights, which averages over many steps need not suit: estimate
+        them again with `estimate_statistics`. After the context they are what
+        they were.
         """
         live = [(variable, variable.numpy()) for variable in self.weights]
         for player, optimizer in (

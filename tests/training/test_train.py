@@ -187,11 +187,28 @@ def test_second_process_is_refused(finished):
             train.train(options(finished))
 
 
-def test_non_finite_objective_stops_the_run(tmp_path):
+def test_non_finite_objective_stops_the_run(tmp_path, monkeypatch):
+    made = train.building.model
+
+    def spoiled(*arguments):
+        model = made(*arguments)
+        kernel = model.decoder.decoding_layers[-1].kernel
+        kernel.assign(np.full(kernel.shape, np.nan))
+        return model
+
+    monkeypatch.setattr(train.building, "model", spoiled)
     with pytest.raises(callbacks.NonFiniteError, match="at step 2"):
-        train.train(
-            options(tmp_path, "--stages=1e38", "--encoder_learning_rate=1e30")
-        )
+        train.train(options(tmp_path))
+    assert not (tmp_path / "model").exists()
+    assert not list(tmp_path.glob("checkpoints/step-*"))
+
+
+def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
+    train.train(options(tmp_path, "--noevaluate"))
+    live = evaluate.evaluate(tmp_path, {}, checkpoint=True)
+    averaged = evaluate.evaluate(tmp_path, {})
+    assert live["step"] == averaged["step"] == 6
+    assert live["psnr"] != averaged["psnr"]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +226,7 @@ def test_non_finite_objective_stops_the_run(tmp_path):
         (["--preset=/nowhere"], "neither a folder nor one of"),
         (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--iterations=0"], "`iterations` must be at least 1"),
-        (["--encoder_steps=2"], "`encoder_steps` must be 1"),
+        (["--encoder_steps=2"], "--update=alternating"),
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
