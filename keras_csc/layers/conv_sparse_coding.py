@@ -33,7 +33,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
     one warm-started iteration for every call in training, for images of the
     size that the layer was built with. That is a lower bound of `λmax`, which
     `step_fraction` makes up for: ISTA converges up to `η = 2/λmax`, that is
-    as long as the estimate is above `step_fraction/2` times `λmax`.
+    as long as the estimate is above `step_fraction/2` times `λmax`. For
+    atoms that move by a tenth of their norm between two iterations, the tests
+    keep it above 0.7 times `λmax` of the built size.
 
     With `gradient="implicit"` the layer solves the program, by up to
     `iterations` steps with adaptive restart, and differentiates the
