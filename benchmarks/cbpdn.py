@@ -9,9 +9,6 @@ border, which is checked. Writes benchmarks/results/cbpdn.json.
 """
 
 import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from training.workdir import identification
 from training.workdir import write_json
