@@ -157,6 +157,7 @@ def main():
 
 if __name__ == "__main__":
     run_options.define(flags.FLAGS)
+    flags.adopt_module_key_flags(run_options)
     command_line.run(
         main,
         user_errors=(

@@ -55,6 +55,12 @@ def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
         assert message in capsys.readouterr().err
 
 
+def test_help_lists_the_flags():
+    result = run_script("train.py", "--help")
+    for name in ("--dataset", "--preset", "--steps", "--[no]cooperation"):
+        assert name in result.stdout
+
+
 def test_evaluate_without_a_run(tmp_path):
     result = run_script("evaluate.py", f"--workdir={tmp_path}/none")
     assert result.returncode == 2
