@@ -1,0 +1,67 @@
+"""What the benchmarks share: medians of interleaved runs, tables, results."""
+
+import pathlib
+import statistics
+import time
+
+from training.workdir import identification
+from training.workdir import write_json
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def seconds(functions, repetitions=15, warmups=3):
+    """Median wall time of functions, called in turns.
+
+    A machine's speed drifts: in every round each function is called once, so
+    that all of them see the same machine, and ratios can be trusted more than
+    times.
+
+    Args:
+        functions: dict from names to functions of no argument, which return
+            when their work is done.
+        repetitions: int, rounds that count.
+        warmups: int, rounds before them.
+
+    Returns:
+        Dict from names to seconds.
+    """
+    times = {name: [] for name in functions}
+    for round in range(warmups + repetitions):
+        for name, function in functions.items():
+            began = time.perf_counter()
+            function()
+            if round >= warmups:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(name, rows, columns, **more):
+    """Prints a table and writes `results/NAME.json`.
+
+    Args:
+        name: str.
+        rows: list of dicts.
+        columns: keys of the rows to print.
+        **more: what else identifies every row, such as versions of peers.
+    """
+    print_table(rows, columns)
+    RESULTS.mkdir(exist_ok=True)
+    about = {**identification(), **more}
+    write_json(RESULTS / f"{name}.json", [{**row, **about} for row in rows])
+    machine = f"{about['cores']} cores of {about['processor']}"
+    print(f"{machine}; {RESULTS / name}.json has all figures.")
+
+
+def print_table(rows, columns):
+    """Prints rows in columns as wide as they need to be."""
+    cells = [columns, *([_text(row.get(c)) for c in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    for line in cells:
+        print("  ".join(cell.rjust(w) for cell, w in zip(line, widths)))
+
+
+def _text(value):
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
