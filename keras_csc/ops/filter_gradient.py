@@ -1,5 +1,7 @@
 """The gradient of synthesis with respect to the dictionary."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -22,35 +24,61 @@ def filter_gradient(images, codes, kernel_shape, strides, padding):
     Returns:
         Tensor of `kernel_shape`.
     """
-    if keras.backend.backend() == "tensorflow":
-        from keras_csc.ops import tensorflow_solver
-
-        return tensorflow_solver.filter_gradient(
-            images, codes, kernel_shape, strides, padding
+    if padding == "valid" and images.shape[1:3] == kernel_shape[:2]:
+        filters = kernel_shape[-1]
+        images = ops.reshape(images, (-1, math.prod(kernel_shape[:3])))
+        codes = ops.reshape(codes, (-1, filters))
+        return ops.reshape(
+            ops.matmul(ops.transpose(images), codes), kernel_shape
         )
-    height, width, _, filters = kernel_shape
-    pads = [
-        _padding(n, k, strides, padding)
-        for n, k in zip(images.shape[1:3], kernel_shape[:2])
-    ]
-    images = ops.pad(images, [(0, 0), *pads, (0, 0)])
-    rows, columns = (strides * n for n in codes.shape[1:3])
-    matrix = ops.transpose(ops.reshape(codes, (-1, filters)))
-    products = []
-    for u in range(height):
-        for v in range(width):
-            window = images[
-                :, u : u + rows : strides, v : v + columns : strides, :
-            ]
-            window = ops.reshape(window, (-1, kernel_shape[2]))
-            products.append(ops.transpose(ops.matmul(matrix, window)))
-    return ops.reshape(ops.stack(products), kernel_shape)
+    if keras.backend.backend() == "tensorflow" and not _is_small(codes):
+        return _tensorflow(images, codes, kernel_shape, strides, padding)
+    for axis, (n, k) in enumerate(
+        zip(images.shape[1:3], kernel_shape[:2]), start=1
+    ):
+        images = _windowed(images, axis, n, k, strides, padding)
+    # A convolution of images by codes: the examples are its channels, the
+    # channels its examples, and the strides a dilation of the codes.
+    products = ops.conv(
+        ops.transpose(images, (3, 1, 2, 0)),
+        ops.transpose(codes, (1, 2, 0, 3)),
+        padding="valid",
+        data_format="channels_last",
+        dilation_rate=strides,
+    )
+    return ops.transpose(products, (1, 2, 0, 3))
 
 
-def _padding(size, kernel_size, strides, padding):
-    """Zeros before and after an axis, so that all windows are inside."""
+def _is_small(codes):
+    """Whether oneDNN is slower than a convolution by the codes (measured)."""
+    size = codes.shape[1:3]
+    return (
+        keras.backend.standardize_dtype(codes.dtype) == "bfloat16"
+        and None not in size
+        and math.prod(size) <= 32
+    )
+
+
+def _tensorflow(images, codes, kernel_shape, strides, padding):
+    import tensorflow as tf
+
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=images,
+        filter_sizes=kernel_shape,
+        out_backprop=codes,
+        strides=[1, strides, strides, 1],
+        padding=padding.upper(),
+    )
+
+
+def _windowed(images, axis, size, kernel_size, strides, padding):
+    """Pads or crops an axis to what the windows of the atoms cover."""
     steps = analysis_size(size, kernel_size, strides, padding)
-    total = max((steps - 1) * strides + kernel_size - size, 0)
-    before = total // 2 if padding == "same" else 0
-    # A slice with a stride may end up to `strides - 1` beyond its last entry.
-    return before, total - before + strides - 1
+    covered = (steps - 1) * strides + kernel_size
+    before = 0
+    if padding == "same":
+        before = max(covered - size, 0) // 2
+    after = max(covered - size - before, 0)
+    widths = [(0, 0)] * axis + [(before, after)] + [(0, 0)] * (3 - axis)
+    images = ops.pad(images, widths)
+    return images[(slice(None),) * axis + (slice(0, covered),)]

@@ -1,8 +1,7 @@
 """The sparse-coding solver on TensorFlow: the same steps, a faster gradient.
 
 The gradient is that of the unrolled iterations, written out: the proximal
-maps are one masking each, and the gradient of the dictionary, which every
-iteration contributes to twice, is one filter gradient for all of them.
+maps are one masking each, and what is element-wise can be fused.
 """
 
 import tensorflow as tf
@@ -10,19 +9,8 @@ import tensorflow as tf
 from keras_csc.ops.broadcasting import unbroadcast
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
-
-
-def soft_threshold(values, threshold, nonnegative):
-    """`ops.soft_threshold` in as few passes over the codes as there can be."""
-    if nonnegative:
-        return tf.nn.relu(values - threshold)
-    if threshold.shape.rank == 0:
-        clipped = tf.raw_ops.ClipByValue(
-            t=values, clip_value_min=-threshold, clip_value_max=threshold
-        )
-    else:
-        clipped = tf.clip_by_value(values, -threshold, threshold)
-    return values - clipped
+from keras_csc.ops.filter_gradient import filter_gradient
+from keras_csc.ops.fusion import fusable
 
 
 def unrolled(
@@ -49,23 +37,28 @@ def unrolled(
 
     @tf.custom_gradient
     def solve(images, kernel, threshold, *shrinkage):
-        def prox(values):
-            for factor in shrinkage:
-                values = values * factor
-            return soft_threshold(values, threshold, nonnegative)
-
         step_kernel = kernel * step_size
-        code = prox(analysis(images, step_kernel, strides, padding))
+        code = _proximal(
+            analysis(images, step_kernel, strides, padding),
+            None,
+            threshold,
+            *shrinkage,
+            nonnegative=nonnegative,
+        )
         codes, points, residuals = [code], [], []
         previous = None
         for momentum in momenta:
             point = code
             if momentum and previous is not None:
-                point = code + momentum * (code - previous)
+                point = _extrapolation(code, previous, momentum)
             residual = images - synthesis(point, kernel, size, strides, padding)
             previous = code
-            code = prox(
-                point + analysis(residual, step_kernel, strides, padding)
+            code = _proximal(
+                analysis(residual, step_kernel, strides, padding),
+                point,
+                threshold,
+                *shrinkage,
+                nonnegative=nonnegative,
             )
             codes.append(code)
             points.append(point)
@@ -86,112 +79,95 @@ def unrolled(
     return solve(images, kernel, threshold, *factors)
 
 
+@fusable
+def _extrapolation(code, previous, momentum):
+    return code + momentum * (code - previous)
+
+
+@fusable
+def _proximal(update, point, threshold, *shrinkage, nonnegative):
+    """The proximal map at `point + update`."""
+    values = update if point is None else point + update
+    for factor in shrinkage:
+        values = values * factor
+    if nonnegative:
+        return tf.nn.relu(values - threshold)
+    if threshold.shape.rank == 0:
+        clipped = tf.raw_ops.ClipByValue(
+            t=values, clip_value_min=-threshold, clip_value_max=threshold
+        )
+    else:
+        clipped = tf.clip_by_value(values, -threshold, threshold)
+    return values - clipped
+
+
+@fusable
+def _active(upstream, code):
+    """Gradient at the argument of the proximal map whose result is `code`."""
+    zero = tf.zeros((), code.dtype)
+    return tf.where(tf.not_equal(code, 0), upstream, zero)
+
+
+@fusable
+def _previous(active, blurred, later, code, momentum):
+    """Gradients at the two codes that a point was extrapolated from.
+
+    Returns:
+        The gradient at the argument of the proximal map of `code`, the later
+        one, to which other iterations gave `later`, and that at the earlier
+        one, `None` without momentum.
+    """
+    by_point = active - blurred
+    by_code, by_earlier = by_point, None
+    if momentum:
+        by_code = (1 + momentum) * by_point
+        by_earlier = -momentum * by_point
+    if later is not None:
+        by_code = by_code + later
+    return tf.where(tf.not_equal(code, 0), by_code, 0), by_earlier
+
+
 def _gradient(upstream, inputs, states, steps, geometry):
     images, kernel, threshold, *shrinkage = inputs
     codes, points, residuals = states
     step_size, momenta = steps
     size, strides, padding = geometry
     step_kernel = kernel * step_size
-    by_code = [None] * len(codes)
-    by_code[-1] = upstream
-    by_images, by_threshold = 0.0, 0.0
-    by_shrinkage = [0.0] * len(shrinkage)
-    pairs = []
+    active, later = _active(upstream, codes[-1]), None
+    by_images, by_threshold, by_shrinkage = 0.0, 0.0, 0.0
+    by_kernel, by_step_kernel = [], []
     for index in range(len(codes) - 1, -1, -1):
         code = codes[index]
-        active = tf.where(
-            tf.not_equal(code, 0), by_code[index], tf.zeros((), code.dtype)
-        )
         by_threshold -= unbroadcast(active * tf.sign(code), threshold)
         for factor in shrinkage:
             values = (code + threshold * tf.sign(code)) / factor
-            by_shrinkage[0] += unbroadcast(active * values, factor)
+            by_shrinkage += unbroadcast(active * values, factor)
             active = active * factor
         image = synthesis(active, step_kernel, size, strides, padding)
         by_images += image
         if index == 0:
-            pairs.append((images * step_size, active))
+            by_step_kernel.append((images, active))
             break
-        pairs.append((residuals[index - 1] * step_size, active))
-        pairs.append((-image, points[index - 1]))
-        by_point = active - analysis(image, kernel, strides, padding)
-        momentum = momenta[index - 1] if index > 1 else 0.0
-        if momentum:
-            by_code[index - 2] = _add(by_code[index - 2], -momentum * by_point)
-            by_point *= 1 + momentum
-        by_code[index - 1] = _add(by_code[index - 1], by_point)
-    by_kernel = filter_gradient(
-        tf.concat([image for image, _ in pairs], 0),
-        tf.concat([code for _, code in pairs], 0),
-        kernel.shape,
-        strides,
-        padding,
-    )
-    return by_images, by_kernel, by_threshold, *by_shrinkage
-
-
-def _add(left, right):
-    return right if left is None else left + right
-
-
-def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`ops.filter_gradient` by the fastest operation for the sizes."""
-    if images.shape[1:3] == kernel_shape[:2] and padding == "valid":
-        filters = kernel_shape[-1]
-        matrix = tf.matmul(
-            tf.reshape(images, (-1, kernel_shape.num_elements() // filters)),
-            tf.reshape(codes, (-1, filters)),
-            transpose_a=True,
+        by_step_kernel.append((residuals[index - 1], active))
+        by_kernel.append((image, points[index - 1]))
+        active, later = _previous(
+            active,
+            analysis(image, kernel, strides, padding),
+            later,
+            codes[index - 1],
+            momenta[index - 1] if index > 1 else 0.0,
         )
-        return tf.reshape(matrix, kernel_shape)
-    if _prefers_products(codes, kernel_shape, strides, padding):
-        return _filter_gradient_by_products(
-            images, codes, kernel_shape, strides
+
+    def total(pairs):
+        return sum(
+            filter_gradient(image, code, kernel.shape, strides, padding)
+            for image, code in pairs
         )
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=images,
-        filter_sizes=kernel_shape,
-        out_backprop=codes,
-        strides=[1, strides, strides, 1],
-        padding=padding.upper(),
-    )
 
-
-def _prefers_products(codes, kernel_shape, strides, padding):
-    """Whether matrix products beat the convolution library (measured)."""
-    height, width = codes.shape[1:3]
+    by_kernel = step_size * total(by_step_kernel) - total(by_kernel)
     return (
-        codes.dtype == tf.bfloat16
-        and padding == "same"
-        and None not in (height, width)
-        and height * width <= 32
-        and kernel_shape[0] == kernel_shape[1]
-        and kernel_shape[0] % strides == 0
+        by_images,
+        by_kernel,
+        by_threshold,
+        *[by_shrinkage for _ in shrinkage],
     )
-
-
-def _filter_gradient_by_products(images, codes, kernel_shape, strides):
-    k, _, channels, filters = kernel_shape
-    height, width = codes.shape[1:3]
-    pads = [[0, 0]]
-    for size, steps in zip(images.shape[1:3], (height, width)):
-        total = max((steps - 1) * strides + k - size, 0)
-        before = total // 2
-        pads.append([before, (steps - 1) * strides + k - size - before])
-    images = tf.pad(images, [*pads, [0, 0]])
-    if strides > 1:
-        images = tf.nn.space_to_depth(images, strides)
-    matrix = tf.reshape(codes, (-1, filters))
-    products = []
-    steps = range(k // strides)
-    for u in steps:
-        for v in steps:
-            window = images[:, u : u + height, v : v + width, :]
-            window = tf.reshape(window, (-1, strides * strides * channels))
-            products.append(tf.matmul(window, matrix, transpose_a=True))
-    products = tf.reshape(
-        tf.stack(products),
-        (len(steps), len(steps), strides, strides, channels, filters),
-    )
-    products = tf.transpose(products, (0, 2, 1, 3, 4, 5))
-    return tf.reshape(products, kernel_shape)

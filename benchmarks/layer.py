@@ -1,0 +1,149 @@
+"""The sparse coding layer against the convolutions that it must do.
+
+    python benchmarks/layer.py
+
+`T` iterations need `T` analyses and `T - 1` syntheses; their gradients need as
+many of both again and the filter gradient of `2T - 1` pairs of an image and
+codes. The bare convolutions are these operations, each fed with the result of
+the one before it, and nothing else: no proximal map, no residual, no
+extrapolation, no masks, no gradient accumulation. Shapes are those of the
+CIFAR-10 preset. Writes benchmarks/results/layer.json.
+"""
+
+import training  # noqa: F401
+
+import keras
+import tensorflow as tf
+
+from benchmarks import measuring
+from keras_csc import layers
+from keras_csc import ops
+from keras_csc.ops.filter_gradient import filter_gradient
+from keras_csc.ops.fusion import fusion
+
+BATCH = 256
+# (height = width, channels, filters) of the stages; kernels of 4, stride 2.
+STAGES = ((32, 3, 64), (16, 64, 64), (8, 64, 128))
+STRIDES, PADDING = 2, "same"
+
+
+def bare(images, kernel, iterations, backward):
+    """The layer's convolutions and nothing else."""
+    size = images.shape[1:3]
+
+    def synthesis(codes):
+        return ops.synthesis(codes, kernel, size, STRIDES, PADDING)
+
+    def analysis(images):
+        return ops.analysis(images, kernel, STRIDES, PADDING)
+
+    image, codes = images, [analysis(images)]
+    states = [image]
+    for _ in range(iterations - 1):
+        image = synthesis(codes[-1])
+        codes.append(analysis(image))
+        states.append(image)
+    if not backward:
+        return codes[-1]
+    pairs = []
+    code = codes[-1]
+    for index in range(iterations - 1, -1, -1):
+        image = synthesis(code)
+        pairs.append((states[index], code))
+        if index:
+            pairs.append((image, codes[index - 1]))
+            code = analysis(image)
+    return image, *[
+        filter_gradient(image, code, kernel.shape, STRIDES, PADDING)
+        for image, code in pairs
+    ]
+
+
+def contenders(stage, iterations, dtype, backward):
+    """Functions of no argument: the layer, and its bare convolutions."""
+    height, channels, filters = stage
+    layer = layers.ConvSparseCoding2D(
+        filters,
+        4,
+        strides=STRIDES,
+        padding=PADDING,
+        sparsity=0.05,
+        iterations=iterations,
+        dtype=keras.DTypePolicy(
+            "mixed_bfloat16" if dtype == "bfloat16" else dtype
+        ),
+    )
+    layer.build((BATCH, height, height, channels))
+    images = tf.random.stateless_normal(
+        (BATCH, height, height, channels), (0, 1)
+    )
+    images = tf.cast(images, dtype)
+    upstream = tf.cast(
+        tf.random.stateless_normal(
+            layer.compute_output_shape(images.shape), (0, 2)
+        ),
+        dtype,
+    )
+    kernel = tf.cast(layer.kernel, dtype)
+
+    @tf.function
+    def forward(images):
+        with fusion():
+            return layer(images)
+
+    @tf.function
+    def forward_and_backward(images, upstream):
+        with fusion(), tf.GradientTape() as tape:
+            tape.watch(images)
+            codes = layer(images)
+            variables = layer.trainable_variables
+            return tape.gradient(codes, [images, *variables], upstream)
+
+    @tf.function
+    def convolutions(images, kernel):
+        return bare(images, kernel, iterations, backward)
+
+    if backward:
+        return {
+            "layer": lambda: forward_and_backward(images, upstream),
+            "convolutions": lambda: convolutions(images, kernel),
+        }
+    return {
+        "layer": lambda: forward(images),
+        "convolutions": lambda: convolutions(images, kernel),
+    }
+
+
+def measure():
+    for dtype in ("float32", "bfloat16"):
+        for stage in STAGES:
+            for iterations in (1, 2, 5, 10):
+                row = {
+                    "dtype": dtype,
+                    "batch": BATCH,
+                    "image": "x".join(map(str, (stage[0], *stage[:2]))),
+                    "filters": stage[2],
+                    "iterations": iterations,
+                }
+                for backward in (False, True):
+                    name = "forward_backward" if backward else "forward"
+                    times = measuring.seconds(
+                        contenders(stage, iterations, dtype, backward)
+                    )
+                    row[f"{name}_ms"] = 1000 * times["layer"]
+                    row[f"{name}_convolutions_ms"] = (
+                        1000 * times["convolutions"]
+                    )
+                    row[f"{name}_ratio"] = (
+                        times["layer"] / times["convolutions"]
+                    )
+                yield row
+
+
+def main():
+    rows = list(measure())
+    measuring.report("layer", rows, list(rows[0]))
+
+
+if __name__ == "__main__":
+    main()
