@@ -38,7 +38,7 @@ from absl import flags
 from benchmarks import measuring
 
 STORY = 10
-STEPS = 120
+STEPS = 90
 RUN = [
     "--dataset=digits",
     "--preset=digits",

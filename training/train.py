@@ -8,6 +8,7 @@ command again to go on from the last checkpoint.
 """
 
 import contextlib
+import errno
 import shutil
 import sys
 
@@ -27,12 +28,23 @@ from absl import flags
 from keras_csc import callbacks
 from keras_csc import data
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def train(options):
     """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
-    with workdirs.Workdir(options.workdir) as workdir:
-        train_in(workdir, options)
+    try:
+        with workdirs.Workdir(options.workdir) as workdir:
+            train_in(workdir, options)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise command_line.UsageError(
+            f"there is no room for {options.workdir}: {error.strerror}. What "
+            "was saved before stands. Make room, and run the same command "
+            "again to go on."
+        ) from error
 
 
 def train_in(workdir, options):

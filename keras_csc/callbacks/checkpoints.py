@@ -116,9 +116,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             status = self._checkpoint().read(str(path / "checkpoint"))
             status.assert_consumed()
         except READ_ERRORS as error:
-            reason = str(error).strip().splitlines()[0]
             raise CheckpointError(
-                f"The checkpoint {path} can't be read: {reason}."
+                f"The checkpoint {path} can't be read: {_reason(error)}."
             ) from error
         name = non_finite_state(self.model)
         if name:
@@ -169,8 +168,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
-                f"The checkpoint {path} can't be written: {error}. Make room "
-                "or give write access, and run the same command again."
+                f"The checkpoint {path} can't be written: {_reason(error)}. "
+                "Make room or give write access, and run the same command "
+                "again."
             ) from error
 
     def on_train_batch_end(self, batch, logs=None):
@@ -187,6 +187,12 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
+
+
+def _reason(error):
+    """First line of an error, without the names of TensorFlow's nodes."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
 
 
 def _set_aside(path):

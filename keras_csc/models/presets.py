@@ -141,7 +141,7 @@ def config(preset, **overrides):
             f"Unknown entries {unknown} of preset {preset!r}. "
             f"Expected: {', '.join(DEFAULTS)}"
         )
-    if result["network"] not in NETWORKS:
+    if result["network"] not in list(NETWORKS):
         raise ValueError(
             f"`network` must be one of {', '.join(NETWORKS)}. "
             f"Received: {result['network']!r}"

@@ -35,7 +35,7 @@ def weights(story):
 
 
 def checkpoint(story):
-    (folder,) = story.glob("run/checkpoints/step-00000120")
+    (folder,) = story.glob("run/checkpoints/step-00000090")
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -68,16 +68,22 @@ def test_nothing_half_written_is_left(stories):
         hidden = {p.name for p in story.rglob(".*")}
         assert hidden == {".lock"}
         names = {path.name for path in (story / "run/checkpoints").iterdir()}
-        assert names == {f"step-{step:08d}" for step in (114, 117, 120)}
+        assert names == {f"step-{step:08d}" for step in (84, 87, 90)}
         versions = list(story.glob("saved_models/run/[0-9]*"))
         assert all((path / "card.md").exists() for path in versions)
 
 
-def test_log_of_a_killed_run_has_every_interval_once(stories):
+def test_log_of_a_killed_run_has_no_interval_twice(stories):
+    """One is missing if a kill came between its checkpoint and its log."""
+    logs = []
     for story in stories:
         lines = (story / "run" / "log.jsonl").read_text().splitlines()
-        steps = [json.loads(line)["step"] for line in lines]
-        assert steps == list(range(5, 121, 5))
+        logs.append([json.loads(line)["step"] for line in lines])
+    whole = list(range(5, 91, 5))
+    assert logs[0] == whole
+    for steps in logs[1:]:
+        assert steps == sorted(set(steps) & set(whole))
+        assert len(steps) > 10
 
 
 def test_killed_sessions_are_recorded(stories):
@@ -85,4 +91,4 @@ def test_killed_sessions_are_recorded(stories):
     for story, least in ((whole, 1), (killed, 4)):
         run = json.loads((story / "run" / "run.json").read_text())
         assert len(run["sessions"]) >= least
-        assert sum(each["steps"] for each in run["sessions"]) >= 115
+        assert sum(each["steps"] for each in run["sessions"]) >= 85
