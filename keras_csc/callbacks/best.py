@@ -1,6 +1,5 @@
 import contextlib
 import json
-import re
 import shutil
 
 import keras
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.finite import check_state
 
 
 def psnr(model, images):
@@ -74,13 +74,19 @@ class KeepBest(keras.callbacks.Callback):
             self.update()
 
     def update(self):
-        """Measures the model, and keeps it if it is the best so far."""
-        before, value = self.facts(), self.measure()
-        if not np.isfinite(value) or (before and value <= before["value"]):
+        """Measures the model, and keeps it if it is the best so far.
+
+        Raises:
+            NonFiniteError: if the model is not finite.
+            CheckpointError: if the best can't be read or written.
+        """
+        check_state(self.model)
+        step, before = self.model.step, best_facts(self.checkpoint.folder)
+        value = self.measure()
+        if not (self.checkpoint.write and np.isfinite(value)):
             return
-        if not self.checkpoint.write:
+        if before and (value <= before["value"] or step == before["step"]):
             return
-        step = self.model.step
         facts = {
             "metric": self.metric,
             "value": value,
@@ -110,28 +116,28 @@ class KeepBest(keras.callbacks.Callback):
             ]
         return float(np.concatenate(values).mean(dtype="float64"))
 
-    def facts(self):
-        """What `best.json` says of the best so far; `None` without one."""
-        return best_facts(self.checkpoint.folder)
-
 
 def best_folders(folder):
-    """Folders of the best checkpoints, oldest first; mostly one."""
-    found = [p for p in folder.glob("best-*") if _is_best(p.name)]
+    """Folders of the best checkpoints, oldest first.
+
+    They are more than one if a process was killed before it removed the old.
+    """
+    found = [p for p in folder.glob("best-*") if p.name[5:].isdecimal()]
     return sorted(found, key=lambda path: int(path.name[5:]))
 
 
 def best_facts(folder):
     """What `best.json` says of the best checkpoint; `None` without one."""
-    for path in reversed(best_folders(folder)):
-        try:
-            return json.loads((path / FACTS).read_text())
-        except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"The checkpoint {path} can't be read: {error}. Remove it to "
-                "choose the best of the steps to come."
-            ) from error
-    return None
+    folders = best_folders(folder)
+    if not folders:
+        return None
+    try:
+        return json.loads((folders[-1] / FACTS).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The checkpoint {folders[-1]} can't be read: {error}. Remove it "
+            "to choose the best of the steps to come."
+        ) from error
 
 
 def restore_best(checkpoint):
@@ -148,7 +154,3 @@ def restore_best(checkpoint):
         raise CheckpointError(f"{checkpoint.folder} has no best checkpoint.")
     checkpoint.read(folders[-1])
     return best_facts(checkpoint.folder)
-
-
-def _is_best(name):
-    return re.fullmatch(r"best-\d+", name) is not None

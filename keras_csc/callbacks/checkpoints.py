@@ -134,6 +134,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             CheckpointError: if the checkpoint can't be written.
         """
         self._saved_at = time.monotonic()
+        check_state(self.model)
         if not self.write:
             return
         for path in self._passed_over:
@@ -153,10 +154,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             files: dict of the names and texts of more files in it.
 
         Raises:
-            NonFiniteError: if the model is not finite.
             CheckpointError: if it can't be written.
         """
-        check_state(self.model)
         temporary = path.with_name(f".{path.name}.partial")
         try:
             shutil.rmtree(temporary, ignore_errors=True)

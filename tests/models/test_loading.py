@@ -133,12 +133,6 @@ def set_nan(file, name):
     file[name][0, 0, 0, 0] = np.nan
 
 
-def shorten(file, name):
-    values = file[name][:1]
-    del file[name]
-    file[name] = values
-
-
 def remove(file, name):
     del file[name]
 
@@ -155,7 +149,6 @@ def link(file, name):
     "change, message",
     [
         (set_nan, "not finite: .*kernel"),
-        (shorten, "does not hold the weights.*shape"),
         (remove, "does not hold the weights"),
         (link, "does not hold the weights"),
     ],
@@ -163,6 +156,14 @@ def link(file, name):
 def test_wrong_weights_are_refused_with_the_reason(preset, change, message):
     change_weights(preset, change)
     with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
+    edit(preset, filters=[3, 5])
+    with pytest.raises(
+        ValueError, match=r"does not hold the weights.*\n*shape"
+    ):
         load(preset)
 
 

@@ -5,12 +5,10 @@ import resource
 import shutil
 
 from training import building
-from training import evaluate
 from training import export
 from training import loop
 from training import options as run_options
 from training import train
-from training import workdir as workdirs
 from training.command_line import UsageError
 
 import numpy as np
@@ -135,12 +133,15 @@ def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):
     assert "passed over" not in capsys.readouterr().err
 
 
-def test_damaged_checkpoints_do_not_push_out_good_ones(workdir):
+def test_damaged_checkpoints_do_not_push_out_good_ones(workdir, capsys):
     checkpoints = workdir / "checkpoints"
     for step in (5, 6, 7):
         (checkpoints / f"step-{step:08d}").mkdir()
     shutil.rmtree(checkpoints / "step-00000004")
     train.train(options(workdir))
+    errors = capsys.readouterr().err
+    assert f"{checkpoints}/step-00000007 can't be read: " in errors
+    assert "Going on from step 2 of 4" in errors
     assert {"step-00000002", "step-00000004"} <= set(names(checkpoints))
 
 
@@ -248,18 +249,33 @@ def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
         train.train(options(tmp_path))
 
 
+class Dies(callbacks.TrainingCheckpoint):
+    """Dies before it saves step 4."""
+
+    def save(self, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        super().save(step)
+
+
 def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
-    """With chosen values of the metric, and then with true ones."""
-    values = iter([1.0, 3.0, 2.0])
-    measure = callbacks.KeepBest.measure
+    """Of a run that died between the best and the next checkpoint."""
+    values = {2: 1.0, 4: 3.0, 6: 2.0}
     monkeypatch.setattr(
-        callbacks.KeepBest, "measure", lambda self: next(values)
+        callbacks.KeepBest, "measure", lambda self: values[self.model.step]
     )
-    arguments = ["--keep_best=psnr", "--steps=6"]
-    train.train(options(tmp_path, *arguments, "--evaluate"))
-    assert "The best is of step 4." in capsys.readouterr().err
+    run = options(tmp_path, "--keep_best=psnr", "--steps=6", "--evaluate")
+    with monkeypatch.context() as context:
+        context.setattr(callbacks, "TrainingCheckpoint", Dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(run)
+    expected = ["best-00000004", "step-00000002"]
+    assert names(tmp_path / "checkpoints") == expected
+    train.train(run)
+    errors = capsys.readouterr().err
+    assert "Going on from step 2 of 6" in errors
+    assert "The best is of step 4." in errors
     (best,) = (tmp_path / "checkpoints").glob("best-*")
-    assert best.name == "best-00000004"
     assert json.loads((best / "best.json").read_text()) == {
         "metric": "psnr",
         "value": 3.0,
@@ -269,23 +285,18 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["step"] == 4
 
-    monkeypatch.setattr(callbacks.KeepBest, "measure", measure)
-    run = options(tmp_path, *arguments)
-    with workdirs.Workdir(tmp_path) as workdir:
-        trained = evaluate.trained_model(workdir)
-    source = building.source(run, "validation")
+
+def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
+    source = building.source(options(finished), "validation")
+    callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
+    _, figures = train.evaluation.reconstruction_figures(
+        model, data.load_arrays(source)[0]
+    )
     images = train.float_images(source, None)
     for metric in ("psnr", "ssim", "cosine"):
         keeper = callbacks.KeepBest(None, metric, images, 2, 6)
-        keeper.set_model(trained)
-        _, figures = evaluation_figures(trained, source)
-        assert keeper.measure() == pytest.approx(figures[metric], abs=1e-4)
-
-
-def evaluation_figures(model, source):
-    return train.evaluation.reconstruction_figures(
-        model, data.load_arrays(source)[0]
-    )
+        keeper.set_model(model)
+        assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
 
 
 def test_keep_best_needs_steps(tmp_path):
