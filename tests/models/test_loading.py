@@ -161,9 +161,7 @@ def test_wrong_weights_are_refused_with_the_reason(preset, change, message):
 
 def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
     edit(preset, filters=[3, 5])
-    with pytest.raises(
-        ValueError, match=r"does not hold the weights.*\n*shape"
-    ):
+    with pytest.raises(ValueError, match="(?s)not hold the weights.*shape"):
         load(preset)
 
 
