@@ -1,5 +1,6 @@
 """Named architectures, and folders that hold a trained one."""
 
+import collections
 import difflib
 import hashlib
 import json
@@ -8,6 +9,7 @@ import pathlib
 import shutil
 import tempfile
 
+import h5py
 import keras
 import numpy as np
 
@@ -196,7 +198,7 @@ def _load_weights(model, folder):
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{str(path)!r} does not hold the weights of the preset's "
-            f"architecture, or is damaged: {error}"
+            f"architecture, or is damaged: {_difference(path, model) or error}"
         ) from error
     for weight in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
@@ -204,6 +206,33 @@ def _load_weights(model, folder):
                 f"{str(path)!r} holds a weight that is not finite: "
                 f"{weight.path}."
             )
+
+
+def _difference(path, model):
+    """How the shapes in a file differ from a model's; `None` if unreadable.
+
+    Keras names the layers, but not what is wrong with them.
+    """
+    shapes = collections.Counter()
+    try:
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda _, item: shapes.update(
+                    [item.shape] if isinstance(item, h5py.Dataset) else []
+                )
+            )
+    except OSError:
+        return None
+    expected = collections.Counter(tuple(w.shape) for w in model.weights)
+    lacking, more = expected - shapes, shapes - expected
+    more.pop((), None)
+    if not lacking:
+        return None
+    return (
+        f"expected {sum(lacking.values())} more of the shapes "
+        f"{', '.join(map(str, lacking))}; received "
+        f"{', '.join(map(str, more)) or 'nothing'} instead."
+    )
 
 
 def save(model, folder):
