@@ -112,4 +112,4 @@ def main():
 
 if __name__ == "__main__":
     define(flags.FLAGS)
-    command_line.run(main, user_errors=(CheckpointError, DataError))
+    command_line.run(main, user_errors=(CheckpointError, DataError, OSError))
