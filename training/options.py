@@ -67,8 +67,9 @@ def _define_run(flag_values):
     flags.DEFINE_enum(
         "strategy",
         "none",
-        ["none", "mirrored"],
-        "Distribution: one device, or all devices of this machine.",
+        ["none", "mirrored", "multi_worker"],
+        "Distribution: one device, all devices of this machine, or those of "
+        "all the workers that the environment variable TF_CONFIG names.",
         **kwargs,
     )
     flags.DEFINE_enum(
@@ -207,6 +208,14 @@ def _define_model(flag_values):
     )
     flags.DEFINE_enum(
         "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
+    )
+    flags.DEFINE_enum(
+        "gradient",
+        None,
+        ["unrolled", "implicit"],
+        "Gradient of the solver's steps, or, for many of them, of the "
+        f"solution. {text}",
+        **kwargs,
     )
     flags.DEFINE_bool(
         "tight_frame",

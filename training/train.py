@@ -30,55 +30,58 @@ from keras_csc import data
 def train(options):
     """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
-    with workdirs.Workdir(options.workdir) as workdir:
-        train_in(workdir, options)
+    chief = strategies.worker_index(options.strategy) == 0
+    strategy = strategies.make(options.strategy)
+    with (
+        strategies.lost_workers(options.strategy),
+        workdirs.Workdir(options.workdir, hold=chief) as workdir,
+    ):
+        train_in(workdir, options, strategy, chief)
 
 
-def train_in(workdir, options):
-    """Does the work of `train` in an open `Workdir`."""
+def train_in(workdir, options, strategy, chief):
+    """Does the work of `train` in an open `Workdir`, which the chief holds."""
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
 
     # === Data ===
     source = building.source(options, "train")
-    strategy = strategies.make(options.strategy)
     building.check_batches(options, source, strategy.num_replicas_in_sync)
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
         model = building.model(options, source.num_classes)
-    workdir.claim(options)
+    if chief:
+        workdir.claim(options)
+    strategies.mean(strategy, 0)
+    if not chief:
+        workdir.claim(options)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
         every_steps=options.checkpoint_every,
         every_minutes=options.checkpoint_minutes,
+        write=chief,
     )
     first_step = checkpoint.restore(model)
-    if first_step:
+    strategies.check_same_step(strategy, first_step)
+    if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
 
     # === Training ===
     if first_step < options.steps:
         fit(options, workdir, source, strategy, model, checkpoint)
 
-    # === Result ===
-    with model.averaged_weights():
-        if options.ema_momentum is not None:
-            model.estimate_statistics(some_batches(options, source))
-        save_model(model, workdir)
-        if options.evaluate:
-            say("Evaluating on the test split.")
-            result = evaluation.evaluate(model, options, workdir)
-            say(f"{evaluation.summary(result)} ({workdir.evaluation})")
-    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+    # === Result, of which all that is left is the chief's to make ===
+    if chief:
+        finish(options, workdir, source, model)
+    strategies.mean(strategy, 0)
 
 
 def fit(options, workdir, source, strategy, model, checkpoint):
     """Trains the model from its step on, and records how."""
+    chief = checkpoint.write
     source = data.cached(source, options.cache_mib * 2**20)
-    shown, _ = data.load_arrays(building.source(options, "test"), limit=40)
-    shown = (shown / 127.5 - 1.0).astype("float32")
     first_step, began = model.step, time.monotonic()
     try:
         loop.train(
@@ -88,23 +91,45 @@ def fit(options, workdir, source, strategy, model, checkpoint):
             options.log_every,
             [
                 callbacks.StopOnNonFinite(),
-                callbacks.ScalarLog(workdir.path, shown, options.batch_size),
-                callbacks.PictureLog(
-                    workdir.path, shown, options.pictures_every
-                ),
-                callbacks.ProgressLine(options.steps, options.batch_size),
+                *(logs(options, workdir) if chief else []),
                 checkpoint,
             ],
             strategy,
         )
     except command_line.Interrupted as interruption:
-        say(
-            f"{interruption}: stopped at step {model.step}; a checkpoint is "
-            "saved. Run the same command again to go on."
-        )
+        if chief:
+            say(
+                f"{interruption}: stopped at step {model.step}; a checkpoint "
+                "is saved. Run the same command again to go on."
+            )
         raise
     finally:
-        record(options, workdir, model.step - first_step, began)
+        if chief:
+            record(options, workdir, model.step - first_step, began)
+
+
+def logs(options, workdir):
+    """Callbacks that write and show how training goes."""
+    shown, _ = data.load_arrays(building.source(options, "test"), limit=40)
+    shown = (shown / 127.5 - 1.0).astype("float32")
+    return [
+        callbacks.ScalarLog(workdir.path, shown, options.batch_size),
+        callbacks.PictureLog(workdir.path, shown, options.pictures_every),
+        callbacks.ProgressLine(options.steps, options.batch_size),
+    ]
+
+
+def finish(options, workdir, source, model):
+    """Saves the trained model and evaluates it."""
+    with model.averaged_weights():
+        if options.ema_momentum is not None:
+            model.estimate_statistics(some_batches(options, source))
+        save_model(model, workdir)
+        if options.evaluate:
+            say("Evaluating on the test split.")
+            result = evaluation.evaluate(model, options, workdir)
+            say(f"{evaluation.summary(result)} ({workdir.evaluation})")
+    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
 def some_batches(options, source, count=50):
@@ -165,5 +190,6 @@ if __name__ == "__main__":
             callbacks.NonFiniteError,
             data.DataError,
             OSError,
+            strategies.WorkerLost,
         ),
     )

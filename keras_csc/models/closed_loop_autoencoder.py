@@ -230,7 +230,8 @@ class ClosedLoopAutoencoder(keras.Model):
             )
             encoder_loss, decoder_loss, terms = game.losses(real, again, labels)
         self.encoder.update_statistics(real.moments)
-        seen_gradient = tape.gradient(decoder_loss, seen)
+        # As a source, `real.features` ends the way back into its encoder.
+        seen_gradient, _ = tape.gradient(decoder_loss, (seen, real.features))
         decoder_gradients, feature_gradient = tape.gradient(
             regenerated,
             (self.decoder.trainable_variables, features),
