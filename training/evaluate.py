@@ -12,6 +12,7 @@ import types
 from training import building
 from training import command_line
 from training import evaluation
+from training import options as run_options
 from training import workdir as workdirs
 from training.command_line import UsageError
 from training.command_line import usage_errors
@@ -41,7 +42,11 @@ def evaluate(path, replaced, checkpoint=False):
                 f"{path} is not the folder of a run: it has no flags.json."
             )
         options = types.SimpleNamespace(
-            **{**workdirs.read_json(workdir.flags), **replaced}
+            **{
+                **vars(run_options.parse([])),
+                **workdirs.read_json(workdir.flags),
+                **replaced,
+            }
         )
         if checkpoint:
             model = last_checkpoint(workdir, options)

@@ -17,6 +17,7 @@ MAY_CHANGE = frozenset(
         "download",
         "evaluate",
         "evaluation_limit",
+        "gradient_norms",
         "log_every",
         "pictures_every",
         "strategy",
@@ -88,6 +89,13 @@ def _define_run(flag_values):
     )
     flags.DEFINE_integer(
         "log_every", 50, "Steps between logs.", lower_bound=1, **kwargs
+    )
+    flags.DEFINE_bool(
+        "gradient_norms",
+        True,
+        "Logs the norms of the gradients, which over several devices costs a "
+        "second sum of the gradients.",
+        **kwargs,
     )
     flags.DEFINE_integer(
         "pictures_every",

@@ -25,6 +25,7 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.models.communication import reduced_bytes
 
 
 def train(options):
@@ -65,6 +66,8 @@ def train_in(workdir, options, strategy, chief):
     )
     first_step = checkpoint.restore(model)
     strategies.check_same_step(strategy, first_step)
+    if chief and strategy.num_replicas_in_sync > 1:
+        say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
 
@@ -105,7 +108,13 @@ def fit(options, workdir, source, strategy, model, checkpoint):
         raise
     finally:
         if chief:
-            record(options, workdir, model.step - first_step, began)
+            record(
+                options,
+                workdir,
+                model.step - first_step,
+                began,
+                strategy.num_replicas_in_sync,
+            )
 
 
 def logs(options, workdir):
@@ -132,13 +141,25 @@ def finish(options, workdir, source, model):
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
+def communication(model, replicas):
+    """One line about what a step sums over the replicas."""
+    parts = {name: n / 1e6 for name, n in reduced_bytes(model).items() if n}
+    text = ", ".join(
+        f"{name.replace('_', ' ')} {size:.3g}" for name, size in parts.items()
+    )
+    return (
+        f"{replicas} replicas: a step sums {sum(parts.values()):.3g} MB over "
+        f"them, whatever the batch size ({text})."
+    )
+
+
 def some_batches(options, source, count=50):
     """Images of some training batches."""
     batches = data.batches(source, options.batch_size, seed=options.seed)
     return (images for images, _ in batches.take(count))
 
 
-def record(options, workdir, steps, began):
+def record(options, workdir, steps, began, replicas):
     """Adds a session of training to `run.json`."""
     run = {"sessions": [], "seconds": 0.0}
     if workdir.run.exists():
@@ -146,6 +167,7 @@ def record(options, workdir, steps, began):
     seconds = round(time.monotonic() - began, 1)
     session = {
         **workdirs.identification(),
+        "replicas": replicas,
         "steps": steps,
         "seconds": seconds,
         "images_per_second": round(steps * options.batch_size / seconds, 1),

@@ -1,29 +1,20 @@
-"""Training on the same global batches, in every way that must not matter.
+"""Training on the same global batches, in ways that must not matter."""
 
-As a script, `python parity.py FOLDER 2 4` trains in 2 and then in 4 worker
-processes, and writes the weights and metrics of each to FOLDER. Workers are
-forked from a process that has imported TensorFlow, and not yet used it.
-"""
+import functools
 
-import json
-import os
-import pathlib
-import socket
-import sys
+import keras
+import numpy as np
+import tensorflow as tf
+from reference_loop import all_weights
+from reference_loop import small_autoencoder
+from reference_loop import spread_weights
 
-TESTS = pathlib.Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "models"), str(TESTS / "ops")]
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from reference_loop import all_weights  # noqa: E402
-from reference_loop import small_autoencoder  # noqa: E402
-from reference_loop import spread_weights  # noqa: E402
-
-from keras_csc.losses import TranscriptionGame  # noqa: E402
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models.communication import reductions
 
 STEPS = 20
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+METRIC_TOLERANCE = 1e-5  # metrics are kept in float32
 BATCH = 8
 CLASSES = 3
 GAMES = {
@@ -45,16 +36,43 @@ GRADIENTS = {
     "unrolled": {},
     "implicit": {"gradient": "implicit", "iterations": 8},
 }
-# Every pair of a game, an update and a gradient.
-CASES = [
-    ("binary", "simultaneous", "unrolled"),
-    ("binary", "alternating", "implicit"),
-    ("multi", "simultaneous", "implicit"),
-    ("multi", "alternating", "unrolled"),
-    ("consistency", "simultaneous", "implicit"),
-    ("consistency", "alternating", "unrolled"),
-]
-DTYPES = ("float32", "float64")
+# The numbers of logical devices, and of worker processes, that a case is
+# trained on: every pair of a game, an update and a gradient.
+CASES = {
+    ("binary", "simultaneous", "unrolled"): {
+        "float64": {"devices": (4,), "workers": (2,)},
+        "float32": {"devices": (), "workers": (4,)},
+    },
+    ("binary", "alternating", "implicit"): {
+        "float64": {"devices": (2,), "workers": (2,)},
+    },
+    ("multi", "simultaneous", "implicit"): {
+        "float32": {"devices": (4,), "workers": (2,)},
+    },
+    ("multi", "alternating", "unrolled"): {
+        "float64": {"devices": (2,), "workers": (2,)},
+    },
+    ("consistency", "simultaneous", "implicit"): {
+        "float64": {"devices": (2,), "workers": (4,)},
+    },
+    ("consistency", "alternating", "unrolled"): {
+        "float32": {"devices": (2,), "workers": (2,)},
+    },
+}
+
+
+def cases(kind, count):
+    """Cases of so many devices or workers.
+
+    Returns:
+        Dict from names to `(case, dtype)`.
+    """
+    return {
+        f"{'-'.join(case)}-{dtype}": (case, dtype)
+        for case, dtypes in CASES.items()
+        for dtype, counts in dtypes.items()
+        if count in counts[kind]
+    }
 
 
 def make(case, dtype):
@@ -89,7 +107,9 @@ def train(case, dtype, strategy):
     """Trains for some steps on the same global batches.
 
     Returns:
-        `(weights, metrics)`: a list of arrays and a dict of floats.
+        `(weights, metrics, counted, stated)`: a list of arrays, a dict of
+        floats, and the sizes of what a step sums over workers, found in its
+        graph and as `reductions` says.
     """
     with strategy.scope():
         model = make(case, dtype)
@@ -113,46 +133,17 @@ def train(case, dtype, strategy):
     for step in range(STEPS):
         train_step(share(step))
     metrics = {m.name: float(m.result()) for m in model.train_metrics}
-    return all_weights(model), metrics
+    graph = train_step.get_concrete_function(share(0)).graph
+    counted = [
+        operation.inputs[0].shape.num_elements()
+        for operation in graph.get_operations()
+        if operation.type.startswith("Collective")
+    ]
+    stated = sum(reductions(model).values(), [])
+    return all_weights(model), metrics, sorted(counted), sorted(stated)
 
 
-def work(folder, workers, index, addresses):
-    """What one worker process does."""
-    os.environ["TF_CONFIG"] = json.dumps(
-        {
-            "cluster": {"worker": addresses},
-            "task": {"type": "worker", "index": index},
-        }
-    )
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    for case in CASES:
-        for dtype in DTYPES:
-            weights, metrics = train(case, dtype, strategy)
-            name = f"{workers}-{index}-{'-'.join(case)}-{dtype}"
-            np.savez(folder / f"{name}.npz", *weights)
-            (folder / f"{name}.json").write_text(json.dumps(metrics))
-    # Waits for the others.
-    strategy.reduce("SUM", tf.constant(1.0), axis=None)
-
-
-def fork(folder, workers):
-    """Runs so many workers; exits if one of them fails."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers)]
-    addresses = ["127.0.0.1:%d" % s.getsockname()[1] for s in sockets]
-    for each in sockets:
-        each.close()
-    children = []
-    for index in range(workers):
-        child = os.fork()
-        if not child:
-            work(folder, workers, index, addresses)
-            os._exit(0)
-        children.append(child)
-    codes = [os.waitpid(child, 0)[1] for child in children]
-    if any(codes):
-        sys.exit(f"workers ended with {codes}")
-
-
-if __name__ == "__main__":
-    for count in sys.argv[2:]:
-        fork(pathlib.Path(sys.argv[1]), int(count))
+@functools.cache
+def reference(case, dtype):
+    """`train` on one device."""
+    return train(case, dtype, tf.distribute.get_strategy())
