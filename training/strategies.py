@@ -15,9 +15,7 @@ LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
     tf.errors.UnavailableError,
-    tf.errors.UnknownError,
 )
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '

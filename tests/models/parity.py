@@ -130,8 +130,12 @@ def train(case, dtype, strategy):
     def train_step(batch):
         strategy.run(model.train_step, (batch,))
 
+    # Optimising the graph takes longer than these steps.
+    optimizer = tf.config.optimizer
+    optimizer.set_experimental_options({"disable_meta_optimizer": True})
     for step in range(STEPS):
         train_step(share(step))
+    optimizer.set_experimental_options({"disable_meta_optimizer": False})
     metrics = {m.name: float(m.result()) for m in model.train_metrics}
     graph = train_step.get_concrete_function(share(0)).graph
     counted = [

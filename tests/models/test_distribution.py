@@ -44,17 +44,21 @@ def make(game, dtype="float32", **overrides):
     return model
 
 
-def shards(strategy, array):
-    """Equal consecutive parts of a batch, one for every replica."""
-    size = len(array) // strategy.num_replicas_in_sync
+def shards(strategy, array, at=None):
+    """Consecutive parts of a batch, one for every replica.
+
+    Args:
+        strategy: which replicas.
+        array: the batch.
+        at: list of indices that it is divided at; by default equally.
+    """
+    parts = np.split(array, at or strategy.num_replicas_in_sync)
     return strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(
-            array[size * context.replica_id_in_sync_group :][:size]
-        )
+        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
     )
 
 
-def train(game, dtype, strategy=None, **overrides):
+def train(game, dtype, strategy=None, at=None, **overrides):
     """Weights after a few steps on the same batches, and the last logs."""
     if strategy is None:
         model = make(game, dtype, **overrides)
@@ -65,7 +69,7 @@ def train(game, dtype, strategy=None, **overrides):
         model = make(game, dtype, **overrides)
     for seed in range(STEPS):
         images, labels = small_batch(seed, dtype=dtype)
-        data = (shards(strategy, images), shards(strategy, labels))
+        data = tuple(shards(strategy, a, at) for a in (images, labels))
         logs = strategy.run(model.train_step, (data,))
     # Values of a metric add up over replicas: read the metrics themselves.
     logs = {m.name: m.result() for m in model.train_metrics}
@@ -91,6 +95,24 @@ def test_weights_of_other_networks_do_not_either(mirrored, overrides):
     expected, _ = train(FULL, "float32", **overrides)
     weights, _ = train(FULL, "float32", mirrored(2), **overrides)
     assert relative_difference(weights, expected) < 1e-5
+
+
+def test_batch_need_not_divide_evenly(mirrored):
+    """5 and 3 of 8 images."""
+    expected, logs = train(FULL, "float64")
+    weights, found = train(FULL, "float64", mirrored(2), [5])
+    assert relative_difference(weights, expected) < 1e-12
+    for name in logs:
+        np.testing.assert_allclose(found[name], logs[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_replica_without_images_is_an_error(mirrored, method):
+    with mirrored(4).scope():
+        model = make({})
+    images, _ = small_batch(n=13)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
+        getattr(model, method)(images, batch_size=8, verbose=0)
 
 
 def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
