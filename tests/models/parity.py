@@ -34,7 +34,8 @@ UPDATES = {
 }
 GRADIENTS = {
     "unrolled": {},
-    "implicit": {"gradient": "implicit", "iterations": 8},
+    # Without a ridge, atoms that a few codes can't tell apart make it explode.
+    "implicit": {"gradient": "implicit", "iterations": 8, "ridge": 0.1},
 }
 # The numbers of logical devices, and of worker processes, that a case is
 # trained on: every pair of a game, an update and a gradient.
