@@ -42,7 +42,6 @@ GRADIENTS = {
 CASES = {
     ("binary", "simultaneous", "unrolled"): {
         "float64": {"devices": (4,), "workers": (2,)},
-        "float32": {"devices": (), "workers": (4,)},
     },
     ("binary", "alternating", "implicit"): {
         "float64": {"devices": (2,), "workers": (2,)},

@@ -106,7 +106,7 @@ def test_batch_need_not_divide_evenly(mirrored):
         np.testing.assert_allclose(found[name], logs[name], rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
 def test_replica_without_images_is_an_error(mirrored, method):
     with mirrored(4).scope():
         model = make({})
