@@ -47,7 +47,7 @@ CASES = {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("multi", "simultaneous", "implicit"): {
-        "float32": {"devices": (4,), "workers": (2,)},
+        "float64": {"devices": (4,), "workers": (2,)},
     },
     ("multi", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
