@@ -131,6 +131,7 @@ def model(options, num_classes):
         game=game(options, num_classes),
         update=options.update,
         encoder_steps=options.encoder_steps,
+        gradient_norms=options.gradient_norms,
         jit_compile=False,
     )
     return autoencoder
