@@ -67,7 +67,20 @@ def floating_point_operations(model, images):
         .get_concrete_function((tf.zeros(shape), tf.zeros(few, "int32")))
         .graph
     )
-    return sum(map(_operations, graph.get_operations())) * images / few
+    return sum(map(_operations, _needed(graph))) * images / few
+
+
+def _needed(graph):
+    """The operations that run: of a gradient, some are of no use to anyone."""
+    todo = [*(output.op for output in graph.outputs), *graph.control_outputs]
+    found = set()
+    while todo:
+        operation = todo.pop()
+        if operation not in found:
+            found.add(operation)
+            todo += [each.op for each in operation.inputs]
+            todo += operation.control_inputs
+    return found
 
 
 def _operations(operation):
