@@ -27,14 +27,19 @@ from keras_csc import callbacks
 from keras_csc import data
 
 
-def train(options):
-    """Trains, saves and evaluates the run that `options` describe."""
+def train(options, make_model=building.model):
+    """Trains, saves and evaluates the run that `options` describe.
+
+    Args:
+        options: of the run.
+        make_model: function of the options and the number of classes.
+    """
     building.check(options)
     with workdirs.Workdir(options.workdir) as workdir:
-        train_in(workdir, options)
+        train_in(workdir, options, make_model)
 
 
-def train_in(workdir, options):
+def train_in(workdir, options, make_model=building.model):
     """Does the work of `train` in an open `Workdir`."""
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -47,7 +52,7 @@ def train_in(workdir, options):
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
-        model = building.model(options, source.num_classes)
+        model = make_model(options, source.num_classes)
     workdir.claim(options)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
