@@ -39,14 +39,13 @@ from benchmarks.studies.runs import Runs
 from keras_csc.callbacks.progress import duration
 
 ROOT = pathlib.Path(__file__).parents[1]
-JUDGE_STEPS = {"full": 1500, "tiny": 10}
 
 
 class Session:
     """Runs the missing pieces of studies.
 
     Args:
-        scale: name of a scale, or a `plan.Scale`.
+        scale: `plan.Scale`.
         chosen: keys of `STUDIES`; "0", which the others need, is added.
         data_dir: folder of prepared TFDS data sets.
         runs: folder for trained models.
@@ -55,8 +54,6 @@ class Session:
     """
 
     def __init__(self, scale, chosen, data_dir, runs, results, page):
-        steps = JUDGE_STEPS.get(scale, JUDGE_STEPS["tiny"])
-        scale = SCALES.get(scale, scale)
         unknown = set(chosen) - set(STUDIES)
         if unknown:
             raise UsageError(
@@ -69,7 +66,7 @@ class Session:
         self.runs = Runs(self.folder, library)
         self.rows = pieces.Rows(results)
         self.plan = Plan(scale, self.rows)
-        judges = Judges(self.folder / "judges", library, steps)
+        judges = Judges(self.folder / "judges", library, scale.judge_steps)
         self.bench = Bench(library, self.runs, self.rows, scale, judges)
         self.page = pathlib.Path(page)
         self.skipped = {}
@@ -107,12 +104,14 @@ class Session:
         Returns:
             Number of pieces that could not be measured.
         """
-        while True:
+        try:
             missing, total = self.missing()
-            if not missing:
-                break
-            self._measure(*missing[0], total - len(missing) + 1, total, missing)
-        self.write_page()
+            while missing:
+                position = total - len(missing) + 1
+                self._measure(*missing[0], position, total, missing)
+                missing, total = self.missing()
+        finally:
+            self.write_page()
         return len(self.skipped)
 
     def _measure(self, number, entry, position, total, missing):
@@ -125,7 +124,8 @@ class Session:
         began = time.monotonic()
         try:
             figures = self.bench.measure(piece)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
+            say("Stopped. Run the same command again to go on.")
             raise
         except Exception as error:
             self.skipped[self.rows.path(piece)] = error
@@ -194,7 +194,7 @@ def main():
         runs = pathlib.Path(values.runs or ROOT / "runs" / "claims-tiny")
         results, page = runs / "results" / "claims", runs / "page"
     session = Session(
-        values.scale,
+        SCALES[values.scale],
         values.studies,
         values.data_dir,
         runs,

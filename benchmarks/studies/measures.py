@@ -11,6 +11,7 @@ from benchmarks.studies.runs import TrainingFailed
 from keras_csc import metrics
 
 SHOWN = 10
+KEPT = 6
 CURVE_POINTS = 40
 CURVES = (
     "shown_psnr",
@@ -45,6 +46,8 @@ class Bench:
         """Images in [-1, 1] and labels, as many as the scale's limit."""
         key = (name, split, channels)
         if key not in self._images:
+            if len(self._images) >= KEPT:
+                self._images.clear()
             images, labels = self.library.images(
                 name, split, self.scale.limit, channels
             )

@@ -99,7 +99,7 @@ def peers():
 
     def block_matching(image, deviation):
         denoise = bm3d.bm3d_rgb if image.shape[-1] == 3 else bm3d.bm3d
-        return denoise(image, deviation).reshape(image.shape)
+        return denoise(image, deviation)
 
     return {**found, "BM3D": (_each(block_matching), DEVIATIONS)}
 
@@ -149,10 +149,11 @@ def _psnr(images, others):
 def _each(function):
     """Applies a denoiser of one image in [0, 1] to images in [-1, 1]."""
 
+    def denoised(image, parameter):
+        return np.reshape(function((image + 1) / 2, parameter), image.shape)
+
     def apply(images, parameter):
-        return np.stack(
-            [2 * function((i + 1) / 2, parameter) - 1 for i in images]
-        )
+        return np.stack([2 * denoised(i, parameter) - 1 for i in images])
 
     return apply
 

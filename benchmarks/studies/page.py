@@ -41,6 +41,11 @@ SIZE = [
     ("images/s", "images_per_second", "{:.0f}"),
     ("seconds", "training_seconds", "{:.0f}"),
 ]
+INSIDES = {
+    "atoms": "atoms",
+    "codes": "codes of one image",
+    "similarity": "abs(cosine) of test features, by class",
+}
 FIRST_STAGE = [("zeros in stage 1", "zero_fraction/0", "{:.2f}")]
 
 
@@ -83,19 +88,25 @@ class Page:
             "trained here, and compare with no others. "
             "“Ours” is CSC-CTRL with the multi-stage closed loop, cooperation "
             "and shared statistics: not the published game, which stands "
-            f"beside it. {made}"
+            f"beside it. {made} The date, commit and command of every row are "
+            "in `benchmarks/results/claims.json`; the JSON files beside this "
+            "page are of the runs in the project's README."
         )
 
     def _about(self):
-        rows = [r.row for found in self.results.studies.values() for r in found]
+        rows = {
+            self.results.rows.path(result.piece): result.row
+            for found in self.results.studies.values()
+            for result in found
+        }
         machines = {
             f"{row['about']['cores']} cores of {row['about']['processor']}, "
             f"TensorFlow {row['about']['tensorflow']}"
-            for row in rows
+            for row in rows.values()
         }
-        hours = sum({id(row): row["seconds"] for row in rows}.values()) / 3600
         if not rows:
             return ""
+        hours = sum(row["seconds"] for row in rows.values()) / 3600
         return (
             f"Measured on {'; '.join(sorted(machines))}, in {hours:.1f} hours."
         )
@@ -126,6 +137,7 @@ class Page:
         if missing:
             parts.append(f"{missing} of its rows are missing.")
         parts.append(readings.READINGS[number](self.results))
+        (self.folder / "pictures").mkdir(exist_ok=True)
         parts += LAYOUTS[number](self)
         return "\n\n".join(part for part in parts if part)
 
@@ -210,27 +222,26 @@ def _comparison(page, data):
 
 
 def _insides(page, data):
+    """Pictures of networks; of the convolutional one its features only."""
     parts = []
-    captions = {
-        "atoms_1": "atoms of the first stage",
-        "codes": "codes of one image",
-        "similarity": "similarity of features",
-    }
     for result in page.results.select("1", "pictures", data=data):
         key = result.labels["contender"]
         cells = []
-        for name in result.row["figures"]["pictures"]:
-            caption = captions.get(name.rstrip("_0123456789"), name)
-            caption = captions.get(name, caption)
+        for name in result.row["figures"].get("pictures", []):
             if key == "conv" and name != "similarity":
                 continue
             source = page.results.rows.path(result.piece, f"-{name}.png")
             target = f"{data}-{key}-{name}.png"
             shutil.copyfile(source, page.folder / "pictures" / target)
-            cells.append((f"{caption} ({name})", f"![](pictures/{target})"))
-        heads, pictures = zip(*cells)
+            kind, _, stage = name.partition("_")
+            caption = f"{INSIDES[kind]}, stage {stage}".removesuffix(", stage ")
+            cells.append((caption, f"![](pictures/{target})"))
         title = f"{CONTENDERS[key].name} on {SETS[data].title}:"
-        parts.append(f"{title}\n\n{tables.markdown(list(heads), [pictures])}")
+        # Three pictures a row.
+        for start in range(0, len(cells), 3):
+            heads, pictures = zip(*cells[start : start + 3])
+            parts += [title, tables.markdown(list(heads), [pictures])]
+            title = ""
     return parts
 
 

@@ -30,6 +30,7 @@ Scale = collections.namedtuple(
         "longer",
         "rate_steps",
         "limit",
+        "judge_steps",
         "batch_sizes",
         "rate_factors",
         "noise_images",
@@ -51,6 +52,7 @@ tuning_images, short_images: images seen by a tuning run and by a run of the
 longer: factor of longer training in study 4.
 rate_steps: steps of a run that measures a rate.
 limit: images of a split that a measure uses.
+judge_steps: of the training of the classifiers behind Fréchet distances.
 batch_sizes, rate_factors: of studies 3 and 4.
 noise_images: test images of study 5.
 ablated: data sets of study 6; the first grey one of `sets` is that of 3, 4, 7.
@@ -71,6 +73,7 @@ FULL = Scale(
     longer=4,
     rate_steps=80,
     limit=5000,
+    judge_steps=1500,
     batch_sizes=(16, 32, 64, 128, 256, 512, 2048),
     rate_factors=(0.3, 1, 3, 10),
     noise_images=200,
@@ -90,6 +93,7 @@ TINY = FULL._replace(
     longer=2,
     rate_steps=8,
     limit=100,
+    judge_steps=10,
     batch_sizes=(16, 64),
     rate_factors=(1, 10),
     noise_images=10,

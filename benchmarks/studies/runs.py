@@ -24,7 +24,7 @@ BATCH = 250
 
 
 class TrainingFailed(Exception):
-    """A run whose training became non-finite: a result, not an error."""
+    """A run that became non-finite: a result, not an error."""
 
 
 class Runs:
@@ -122,14 +122,13 @@ class Network:
             self._functions[name] = tf.function(
                 getattr(self.model, name), reduce_retracing=True
             )
-        return np.concatenate(
-            [
-                self._functions[name](
-                    *(a[start : start + BATCH] for a in arrays)
-                )
-                for start in range(0, len(arrays[0]), BATCH)
-            ]
-        )
+        function, parts = self._functions[name], []
+        for start in range(0, len(arrays[0]), BATCH):
+            parts.append(function(*(a[start : start + BATCH] for a in arrays)))
+        result = np.concatenate(parts)
+        if not np.all(np.isfinite(result)):
+            raise TrainingFailed(f"what it would {name} is not finite")
+        return result
 
     def encode(self, images):
         return self._run("encode", images)
