@@ -23,6 +23,7 @@ from training.command_line import Interrupted
 from training.command_line import UsageError
 from training.workdir import identification
 
+import tensorflow as tf
 from absl import flags
 
 from benchmarks.studies import pieces
@@ -188,6 +189,8 @@ def define(flag_values):
 
 def main():
     values = flags.FLAGS
+    # Every model has functions of its own, which is no retracing.
+    tf.get_logger().setLevel("ERROR")
     runs = pathlib.Path(values.runs or ROOT / "runs" / "claims")
     results, page = ROOT / "benchmarks/results/claims", ROOT / "docs/results"
     if values.scale != "full":

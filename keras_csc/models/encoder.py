@@ -257,6 +257,7 @@ class ConvEncoder(Encoder):
 
     def update_operator_norms(self, iterations=1):
         """There are none."""
+        return None
 
 
 def final_size(image_shape, stages):
