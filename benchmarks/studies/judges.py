@@ -6,6 +6,8 @@ for all contenders. Its distances compare with no others.
 
 import sys
 
+from training.classifier import save
+
 import keras
 import numpy as np
 
@@ -32,9 +34,7 @@ class Judges:
         self._extractors = {}
 
     def distance(self, name, images, others):
-        """Fréchet distance of two arrays of images of a set; or `None`."""
-        if not hasattr(metrics, "ImageClassifier"):
-            return None
+        """Fréchet distance of two arrays of images of a set."""
         if name not in self._extractors:
             path = self.folder / f"{name}.keras"
             if not path.exists():
@@ -75,7 +75,4 @@ class Judges:
                 classifier, data.evaluation_batches(test, 250)
             ),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".new-{path.name}")
-        classifier.save(new)
-        new.rename(path)
+        save(classifier, path)
