@@ -6,8 +6,6 @@ for all contenders. Its distances compare with no others.
 
 import sys
 
-from training.classifier import save
-
 import keras
 import numpy as np
 
@@ -75,4 +73,7 @@ class Judges:
                 classifier, data.evaluation_batches(test, 250)
             ),
         }
-        save(classifier, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".new-{path.name}")
+        classifier.save(new)
+        new.rename(path)
