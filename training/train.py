@@ -32,8 +32,13 @@ from keras_csc.models.communication import reduced_bytes
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def train(options):
-    """Trains, saves and evaluates the run that `options` describe."""
+def train(options, make_model=building.model):
+    """Trains, saves and evaluates the run that `options` describe.
+
+    Args:
+        options: of the run.
+        make_model: function of the options and the number of classes.
+    """
     building.check(options)
     chief = strategies.worker_index(options.strategy) == 0
     strategy = strategies.make(options.strategy)
@@ -42,7 +47,7 @@ def train(options):
             strategies.lost_workers(options.strategy),
             workdirs.Workdir(options.workdir, hold=chief) as workdir,
         ):
-            train_in(workdir, options, strategy, chief)
+            train_in(workdir, options, strategy, chief, make_model)
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
@@ -53,7 +58,7 @@ def train(options):
         ) from error
 
 
-def train_in(workdir, options, strategy, chief):
+def train_in(workdir, options, strategy, chief, make_model):
     """Does the work of `train` in an open `Workdir`, which the chief holds."""
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -65,7 +70,7 @@ def train_in(workdir, options, strategy, chief):
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
-        model = building.model(options, source.num_classes)
+        model = make_model(options, source.num_classes)
     if chief:
         workdir.claim(options)
     strategies.mean(strategy, 0)

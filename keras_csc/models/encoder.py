@@ -180,9 +180,11 @@ class Encoder(keras.Model):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self._activate(signal)
+        return EncoderOutput(self._features(signal), codes, used)
+
+    def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
-        features = ops.reshape(features, (-1, self.feature_dim))
-        return EncoderOutput(_to_sphere(features), codes, used)
+        return _to_sphere(ops.reshape(features, (-1, self.feature_dim)))
 
     def _code(self, number, signal, sparsity):
         layer = self.coding_layers[number]
@@ -261,6 +263,7 @@ class ConvEncoder(Encoder):
 
     def update_operator_norms(self, iterations=1):
         """There are none."""
+        return None
 
 
 def final_size(image_shape, stages):
