@@ -289,7 +289,7 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
 def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
     source = building.source(options(finished), "validation")
     callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
-    _, figures = train.evaluation.reconstruction_figures(
+    *_, figures = train.evaluation.reconstruction_figures(
         model, data.load_arrays(source)[0]
     )
     images = train.float_images(source, None)
