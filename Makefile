@@ -6,7 +6,10 @@ STAMP := $(VENV)/.installed
 BACKENDS := .venv-backends
 BACKENDS_STAMP := $(BACKENDS)/.installed
 
-.PHONY: demo test test-backends lint format clean
+PEERS := .venv-benchmarks
+PEERS_STAMP := $(PEERS)/.installed
+
+.PHONY: demo test test-backends benchmarks lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags
@@ -22,6 +25,12 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	for backend in jax torch; do \
 	  KERAS_BACKEND=$$backend TENSORFLOW_RESULTS=$(BACKENDS)/tensorflow.npz \
 	    $(BACKENDS)/bin/python -m pytest --noconftest tests/backends || exit 1; \
+	done
+
+# Times on this machine, beside those of the libraries it is compared with.
+benchmarks: $(PEERS_STAMP)
+	for name in layer memory solver training_step baseline; do \
+	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 
 lint: $(STAMP)
@@ -45,5 +54,11 @@ $(BACKENDS_STAMP): requirements-backends.txt
 	$(BACKENDS)/bin/python -m pip install --quiet -r requirements-backends.txt
 	touch $@
 
+$(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
+	$(PEERS)/bin/python -m pip install --quiet -r requirements.txt -r requirements-benchmarks.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(BACKENDS) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BACKENDS) $(PEERS) .pytest_cache .ruff_cache .hypothesis

@@ -38,6 +38,7 @@ def test_flags_exist():
         script.define(own)
         names.update(own)
     names |= {f"no{name}" for name in known}
+    names |= {"workers", "list"}  # of local_workers.py and claims.py
     mentioned = set(re.findall(r"--([a-z_]+)", README))
     assert mentioned - names == set()
 
