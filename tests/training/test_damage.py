@@ -1,5 +1,6 @@
 """Damage, full disks and numbers that are not finite."""
 
+import contextlib
 import json
 import resource
 import shutil
@@ -54,16 +55,18 @@ def model(finished):
     return building.model(options(finished), 10)
 
 
-@pytest.fixture
-def small_files():
-    """Returns a function after which no file can grow past so many bytes."""
+@contextlib.contextmanager
+def full_disk(size=1000):
+    """Within the context, no file can grow past so many bytes.
+
+    Not even the one that pytest writes to, if its output goes to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def state(model):
@@ -196,28 +199,28 @@ def test_term_that_is_not_finite_is_named(tmp_path, monkeypatch):
     assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
 
 
-def test_checkpoint_on_a_full_disk(workdir, small_files, model):
+def test_checkpoint_on_a_full_disk(workdir, model):
     checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints")
     checkpoint.restore(model)
-    small_files(1000)
-    with pytest.raises(callbacks.CheckpointError, match="Make room"):
+    error = pytest.raises(callbacks.CheckpointError, match="Make room")
+    with error, full_disk():
         checkpoint.save(5)
     assert names(workdir / "checkpoints") == ["step-00000002", "step-00000004"]
     assert checkpoint.restore(model) == 4
 
 
-def test_trained_model_on_a_full_disk(workdir, small_files, model):
+def test_trained_model_on_a_full_disk(workdir, model):
     before = (workdir / "model" / "model.weights.h5").read_bytes()
-    small_files(1000)
-    with pytest.raises(UsageError, match="no room for .*tiny.* Make room"):
+    error = pytest.raises(UsageError, match="no room for .*tiny.* Make room")
+    with error, full_disk():
         train.train(options(workdir))
     assert (workdir / "model" / "model.weights.h5").read_bytes() == before
 
 
-def test_export_on_a_full_disk(workdir, small_files):
+def test_export_on_a_full_disk(workdir):
     (workdir / "saved_models" / "tiny" / "1").mkdir(parents=True)
-    small_files(1000)
-    with pytest.raises(UsageError, match="can't be written: .*Make room"):
+    error = pytest.raises(UsageError, match="can't be written: .*Make room")
+    with error, full_disk():
         export.run(workdir, saved_models=workdir / "saved_models")
     assert names(workdir / "saved_models" / "tiny") == [".lock", "1"]
 
