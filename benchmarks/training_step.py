@@ -1,0 +1,304 @@
+"""Our training step of the CIFAR-10 preset against the same in PyTorch.
+
+    pip install torch
+    python benchmarks/training_step.py
+
+PyTorch's is `peer_torch.Game`, which says what it does and leaves out. Before
+anything is timed, both take the same step of gradient descent from the same
+weights, and the script stops if they differ. TensorFlow and PyTorch run in one
+process, in turns, each on all cores. Compiling PyTorch's networks takes minutes
+the first time, and a C++ compiler: `--nocompile` leaves it out. Writes
+benchmarks/results/training_step.json.
+"""
+
+import os
+
+from training import building
+from training import command_line
+from training import options as run_options
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import measuring
+from benchmarks.multiply_adds import Step
+from keras_csc.models import presets
+
+try:
+    import torch
+
+    from benchmarks import peer_torch
+except ImportError:
+    command_line.fail("PyTorch is missing. Run: pip install torch")
+
+_COMPILE = flags.DEFINE_bool("compile", True, "Whether to time torch.compile.")
+
+BATCH = 256
+TOLERANCE = 1e-3
+CONFIG = presets.config("cifar10")
+PUBLISHED_GAME = ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"]
+FLAG_FILE = ["--flagfile=training/flags/cifar10.flags"]
+BEST = {"bfloat16": True, "channels_last": True}
+# Name, and arguments of `peer_torch.Game`.
+THEIRS = {
+    "PyTorch float32, as published": {"published": True},
+    "PyTorch float32": {},
+    "PyTorch float32, channels last": {"channels_last": True},
+    "PyTorch bfloat16, channels last": BEST,
+    "PyTorch bfloat16, channels last, one pass": {
+        **BEST,
+        "update": "simultaneous",
+    },
+}
+THEIRS_COMPILED = {
+    "PyTorch float32, compiled": {"channels_last": True, "compiled": True},
+    "PyTorch bfloat16, compiled": {**BEST, "compiled": True},
+}
+# Name, flags of training/train.py.
+OURS = {
+    "ours float32": [*PUBLISHED_GAME, "--update=alternating"],
+    "ours float32, one pass": PUBLISHED_GAME,
+    "ours bfloat16": [
+        *PUBLISHED_GAME,
+        "--update=alternating",
+        "--dtype_policy=mixed_bfloat16",
+    ],
+    "ours bfloat16, one pass": [
+        *PUBLISHED_GAME,
+        "--dtype_policy=mixed_bfloat16",
+    ],
+    "ours, cifar10.flags, preset's widths": [
+        *FLAG_FILE,
+        "--filters=64,128,256",
+    ],
+    "ours, cifar10.flags": FLAG_FILE,
+}
+
+
+def our_step(arguments):
+    """A function of images: our step with flags of `training/train.py`.
+
+    Returns:
+        `(step, about)`; `about` is what the row says of it.
+    """
+    options = run_options.parse(arguments)
+    model = building.model(options, num_classes=10)
+    step = tf.function(model.train_step)
+    macs = Step(presets.model_config(model), BATCH)
+
+    def run(images):
+        return float(step((images,))["objective"])
+
+    return run, {
+        "dtype": options.dtype_policy,
+        "update": options.update,
+        "game": "cifar10.flags" if options.stages else "CTRL-Binary",
+        "filters": list(model.encoder.filters),
+        "multiply_adds": getattr(macs, options.update)(),
+    }
+
+
+def their_step(**arguments):
+    """A function of images: PyTorch's step; see `our_step`."""
+    game = peer_game(
+        lambda weights: torch.optim.Adam(
+            weights, lr=1.5e-4, betas=(0.5, 0.999), fused=True
+        ),
+        **arguments,
+    )
+    macs = Step(CONFIG, BATCH)
+    if game.update == "simultaneous":
+        count = macs.simultaneous(backward_passes=1)
+    else:
+        count = macs.alternating(game.published)
+    return game.step, {
+        "dtype": "autocast bfloat16" if game.bfloat16 else "float32",
+        "update": game.update,
+        "game": "CTRL-Binary",
+        "filters": list(CONFIG["filters"]),
+        "multiply_adds": count,
+    }
+
+
+def peer_game(optimizer, **arguments):
+    torch.manual_seed(0)
+    shape, filters = CONFIG["image_shape"], CONFIG["filters"]
+    dimension = CONFIG["feature_dim"]
+    return peer_torch.Game(
+        peer_torch.Encoder(shape, filters, dimension, CONFIG["sparsity"]),
+        peer_torch.Decoder(shape, filters, dimension),
+        optimizer,
+        **arguments,
+    )
+
+
+def check(images):
+    """Takes one step of gradient descent with both, from the same weights.
+
+    Returns:
+        Dict of relative differences: of the features, of the rate reduction
+        and of how every player's weights moved.
+
+    Raises:
+        ValueError: if one is above `TOLERANCE`.
+    """
+    rate = 0.1
+    model = building.model(
+        run_options.parse([*PUBLISHED_GAME, "--notight_frame"]), None
+    )
+    model.compile(
+        keras.optimizers.SGD(rate),
+        keras.optimizers.SGD(rate),
+        update="alternating",
+        jit_compile=False,
+    )
+    model.encoder.update_operator_norms(200)
+    game = peer_game(lambda weights: torch.optim.SGD(weights, lr=rate))
+    pairs = _pairs(model, game)
+    for ours, theirs in pairs:
+        theirs.data.copy_(_weight(ours))
+    for _ in range(100):
+        game.encoder.prepare()
+    with torch.no_grad():
+        features = game.encode(_images(images))
+    differences = {
+        "features": _difference(
+            model.encoder.stages(images, training=True).features, features
+        )
+    }
+    before = [_weight(ours) for ours, _ in pairs]
+    logs = model.train_on_batch(images, return_dict=True)
+    distance = game.step(_images(images))
+    differences["rate_reduction"] = _difference(logs["objective"], distance)
+    for player in ("encoder", "decoder"):
+        owned = set(map(id, getattr(game, player).parameters()))
+        moves = [
+            (_weight(ours) - start, theirs.detach() - start)
+            for (ours, theirs), start in zip(pairs, before)
+            if id(theirs) in owned
+        ]
+        differences[player] = _difference(
+            *(torch.cat([m.flatten() for m in side]) for side in zip(*moves))
+        )
+    if not max(differences.values()) < TOLERANCE:
+        raise ValueError(f"The steps are not the same: {differences}")
+    return differences
+
+
+def _pairs(model, game):
+    """Our variables, each with PyTorch's parameter."""
+    encoder, decoder = game.encoder, game.decoder
+    layers = [
+        *zip(model.encoder.coding_layers, encoder.coding),
+        (model.encoder.head, encoder.head),
+        *zip(model.decoder.decoding_layers, (decoder.head, *decoder.decoding)),
+    ]
+    pairs = [(ours.kernel, theirs.weight) for ours, theirs in layers]
+    for player in ("encoder", "decoder"):
+        for ours, theirs in zip(
+            getattr(model, player).normalizations,
+            getattr(game, player).normalizations,
+        ):
+            pairs += [(ours.gamma, theirs.weight), (ours.beta, theirs.bias)]
+    return pairs
+
+
+def _images(images):
+    return torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
+
+
+def _weight(variable):
+    """A copy of our variable, as PyTorch has it."""
+    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(variable)))
+    return value.permute(3, 2, 0, 1) if value.ndim == 4 else value
+
+
+def _difference(ours, theirs):
+    ours = np.asarray(ours, "float64")
+    theirs = np.asarray(theirs, "float64")
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+def measure(images):
+    """Rows of every contender, and the ratios that matter."""
+    theirs = dict(THEIRS)
+    if _COMPILE.value:
+        theirs.update(THEIRS_COMPILED)
+    for_torch = _images(images)
+    functions, rows = {}, []
+    for name, arguments in theirs.items():
+        step, about = their_step(**arguments)
+        functions[name] = lambda step=step: step(for_torch)
+        rows.append({"step": name, **about})
+    for name, arguments in OURS.items():
+        step, about = our_step(arguments)
+        functions[name] = lambda step=step: step(images)
+        rows.append({"step": name, **about})
+    times = measuring.seconds(functions, repetitions=7, warmups=2)
+    for row in rows:
+        seconds = times[row["step"]]
+        row["ms"] = 1000 * seconds
+        row["gmac_per_second"] = row["multiply_adds"] / seconds / 1e9
+    return rows, ratios(rows)
+
+
+def ratios(rows):
+    """How many times faster ours is than theirs."""
+    times = {row["step"]: row["ms"] for row in rows}
+
+    def fastest(side, dtype, update):
+        return min(
+            row["ms"]
+            for row in rows
+            if row["step"].startswith(side)
+            and row["game"] == "CTRL-Binary"
+            and dtype in (None, row["dtype"])
+            and update in (None, row["update"])
+        )
+
+    published = times["PyTorch float32, as published"]
+    plain = times["PyTorch float32"]
+    ours, best = times["ours float32"], fastest("ours", None, None)
+    return {
+        "float32, over as published": published / ours,
+        "float32, over eager": plain / ours,
+        "float32, over PyTorch's best": fastest(
+            "PyTorch", "float32", "alternating"
+        )
+        / ours,
+        "best, over float32 as published": published / best,
+        "best, over float32 eager": plain / best,
+        "best, over PyTorch's best alternating": fastest(
+            "PyTorch", None, "alternating"
+        )
+        / best,
+        "best, over PyTorch's best, one pass too": fastest(
+            "PyTorch", None, None
+        )
+        / best,
+    }
+
+
+def main():
+    torch.set_num_threads(os.cpu_count())
+    images = tf.tanh(tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1)))
+    differences = check(images)
+    print("relative differences of one step:", differences)
+    rows, speedups = measure(images)
+    measuring.report(
+        "training_step",
+        rows,
+        ["step", "update", "ms", "multiply_adds", "gmac_per_second"],
+        torch=torch.__version__,
+        batch=BATCH,
+        differences=differences,
+        speedups=speedups,
+    )
+    for name, ratio in speedups.items():
+        print(f"{ratio:.2f}  {name}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
