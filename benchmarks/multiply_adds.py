@@ -1,9 +1,9 @@
 """How many multiply-adds a training step takes, by formula.
 
 A convolution of layer `l` takes `c_l = h_l w_l k² channels filters`
-multiply-adds an image, with codes of `h_l × w_l`; analysis, synthesis and the filter
-gradient take as many each. With `N_l = 2T - 1` for a sparse coding layer of
-`T` iterations and 1 for a convolution or a decoding layer,
+multiply-adds an image, with codes of `h_l × w_l`; analysis, synthesis and the
+filter gradient take as many each. With `N_l = 2T - 1` for a sparse coding layer
+of `T` iterations and 1 for a convolution or a decoding layer,
 
 - a forward pass takes `Σ N_l c_l`,
 - the gradient of the weights `Σ N_l c_l` more,
