@@ -94,6 +94,10 @@ def _shrink(values, threshold):
     return values - values.clamp(-threshold, threshold)
 
 
+def _precise(values):
+    return values.float() if values.dtype == torch.bfloat16 else values
+
+
 class Encoder(nn.Module):
     """Sparse coding and batch normalisation, then features on the sphere."""
 
@@ -125,7 +129,7 @@ class Encoder(nn.Module):
         signal = images
         for coding, normalization in zip(self.coding, self.normalizations):
             signal = normalization(coding(signal))
-        features = self.head(signal).flatten(1).float()
+        features = _precise(self.head(signal).flatten(1))
         return functional.normalize(features, dim=1, eps=1e-6)
 
 
@@ -156,14 +160,15 @@ class Decoder(nn.Module):
         signal = self.head.synthesis(features[:, :, None, None])
         for normalization, layer in zip(self.normalizations, self.decoding):
             signal = layer.synthesis(functional.relu(normalization(signal)))
-        return torch.tanh(signal.float())
+        return torch.tanh(_precise(signal))
 
 
 def coding_rate(features, epsilon=0.5):
     """`½ logdet(I + d/(n ε) ZᵀZ)` of rows."""
     count, dimension = features.shape
     moment = dimension / (count * epsilon) * features.T @ features
-    return 0.5 * torch.logdet(torch.eye(dimension) + moment)
+    identity = torch.eye(dimension, dtype=features.dtype)
+    return 0.5 * torch.logdet(identity + moment)
 
 
 def rate_distance(features, others):
