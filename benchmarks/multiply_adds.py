@@ -11,7 +11,7 @@ of `T` iterations and 1 for a convolution or a decoding layer,
   input of the first layer needs none.
 
 Power iterations (one image each), normalisations, the rate reduction (matrices
-of `feature_dim`) and the optimizer are left out: they are below 5 % together.
+of `feature_dim`) and the optimizer are left out.
 """
 
 

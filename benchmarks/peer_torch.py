@@ -6,7 +6,8 @@ user of PyTorch would do:
 - `SparseCoding` is the layer of SDNet (Dai et al., NeurIPS 2022): steps of ISTA
   unrolled with automatic differentiation, atoms projected to norm 1, and a
   step of 0.9/λmax by a warm-started power iteration of at most 50 steps;
-- `Encoder` and `Decoder` are stacked as ours are;
+- `Encoder` and `Decoder` are stacked as ours are, with our preset's sparsity
+  and codes of both signs (SDNet's are 0.1 and `z ≥ 0`);
 - `Game` is CTRL-Binary with Adam (Dai et al., Entropy 2022): the encoder's
   step, then the decoder's on the same batch against the new encoder.
 
