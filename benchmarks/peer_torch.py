@@ -51,8 +51,8 @@ class Dictionary(nn.Module):
 
     @torch.no_grad()
     def normalize(self):
-        """Projects the atoms to norm 1."""
-        norm = self.weight.flatten(1).norm(dim=1).clamp_min(1e-12)
+        """Projects the atoms to norm 1, as Keras's `UnitNorm` does."""
+        norm = self.weight.flatten(1).norm(dim=1) + 1e-7
         # Not an update that autograd must know of: passes that it recorded
         # before were made with the same, normalised, atoms.
         self.weight.data.div_(norm[:, None, None, None])
