@@ -6,8 +6,9 @@
 many of both again and the filter gradient of `2T - 1` pairs of an image and
 codes. The bare convolutions are these operations, each fed with the result of
 the one before it, and nothing else: no proximal map, no residual, no
-extrapolation, no masks, no gradient accumulation. Shapes are those of the
-CIFAR-10 preset. Writes benchmarks/results/layer.json.
+extrapolation, no masks, no gradient accumulation. Shapes are those of
+cifar10.flags; the rows of "all stages" are sums. Writes
+benchmarks/results/layer.json.
 """
 
 import training  # noqa: F401
@@ -17,25 +18,33 @@ import tensorflow as tf
 
 from benchmarks import measuring
 from keras_csc import layers
-from keras_csc import ops
-from keras_csc.ops.filter_gradient import filter_gradient
 from keras_csc.ops.fusion import fusion
 
 BATCH = 256
 # (height = width, channels, filters) of the stages; kernels of 4, stride 2.
 STAGES = ((32, 3, 64), (16, 64, 64), (8, 64, 128))
-STRIDES, PADDING = 2, "same"
+STRIDES = 2
+PASSES = ("forward", "forward_backward")
 
 
 def bare(images, kernel, iterations, backward):
-    """The layer's convolutions and nothing else."""
-    size = images.shape[1:3]
+    """The layer's convolutions and nothing else, by TensorFlow's own."""
+    options = {"strides": STRIDES, "padding": "SAME"}
 
     def synthesis(codes):
-        return ops.synthesis(codes, kernel, size, STRIDES, PADDING)
+        return tf.nn.conv2d_transpose(codes, kernel, images.shape, **options)
 
     def analysis(images):
-        return ops.analysis(images, kernel, STRIDES, PADDING)
+        return tf.nn.conv2d(images, kernel, **options)
+
+    def filter_gradient(images, codes):
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=images,
+            filter_sizes=kernel.shape,
+            out_backprop=codes,
+            strides=[1, STRIDES, STRIDES, 1],
+            padding="SAME",
+        )
 
     image, codes = images, [analysis(images)]
     states = [image]
@@ -53,10 +62,7 @@ def bare(images, kernel, iterations, backward):
         if index:
             pairs.append((image, codes[index - 1]))
             code = analysis(image)
-    return image, *[
-        filter_gradient(image, code, kernel.shape, STRIDES, PADDING)
-        for image, code in pairs
-    ]
+    return image, *[filter_gradient(*pair) for pair in pairs]
 
 
 def contenders(stage, iterations, dtype, backward):
@@ -66,7 +72,6 @@ def contenders(stage, iterations, dtype, backward):
         filters,
         4,
         strides=STRIDES,
-        padding=PADDING,
         sparsity=0.05,
         iterations=iterations,
         dtype=keras.DTypePolicy(
@@ -116,17 +121,19 @@ def contenders(stage, iterations, dtype, backward):
 
 def measure():
     for dtype in ("float32", "bfloat16"):
-        for stage in STAGES:
-            for iterations in (1, 2, 5, 10):
+        for iterations in (1, 2, 5, 10):
+            rows = []
+            for stage in STAGES:
+                height, channels, filters = stage
                 row = {
                     "dtype": dtype,
                     "batch": BATCH,
-                    "image": "x".join(map(str, (stage[0], *stage[:2]))),
-                    "filters": stage[2],
+                    "image": f"{height}x{height}x{channels}",
+                    "filters": filters,
                     "iterations": iterations,
                 }
-                for backward in (False, True):
-                    name = "forward_backward" if backward else "forward"
+                for name in PASSES:
+                    backward = name == "forward_backward"
                     times = measuring.seconds(
                         contenders(stage, iterations, dtype, backward)
                     )
@@ -134,10 +141,23 @@ def measure():
                     row[f"{name}_convolutions_ms"] = (
                         1000 * times["convolutions"]
                     )
+                rows.append(row)
+            rows.append(total(rows))
+            for row in rows:
+                for name in PASSES:
                     row[f"{name}_ratio"] = (
-                        times["layer"] / times["convolutions"]
+                        row[f"{name}_ms"] / row[f"{name}_convolutions_ms"]
                     )
-                yield row
+            yield from rows
+
+
+def total(rows):
+    """The sum of the stages' times."""
+    row = {**rows[0], "image": "all stages", "filters": None}
+    for name in row:
+        if name.endswith("_ms"):
+            row[name] = sum(each[name] for each in rows)
+    return row
 
 
 def main():

@@ -19,8 +19,9 @@ from training.workdir import write_json
 
 import numpy as np
 from absl import flags
-from sklearn.decomposition import PCA
 
+from benchmarks.studies.data import to_float
+from benchmarks.studies.runs import Projection
 from keras_csc import data
 from keras_csc import metrics
 from keras_csc.models import presets
@@ -37,14 +38,10 @@ def measure(options):
     components = options.feature_dim or presets.config(options.preset).get(
         "feature_dim"
     )
-    shape, train = train.shape[1:], train.reshape(len(train), -1)
-    pca = PCA(components, random_state=options.seed)
-    pca.fit(train.astype("float32") / 127.5 - 1.0)
-    images = test.reshape(len(test), -1).astype("float32") / 127.5 - 1.0
-    reconstructions = pca.inverse_transform(pca.transform(images))
+    projection = Projection(to_float(train), components)
+    images = to_float(test)
     psnr = metrics.peak_signal_to_noise_ratio(
-        images.reshape(-1, *shape),
-        reconstructions.reshape(-1, *shape).astype("float32"),
+        images, projection.decode(projection.encode(images))
     )
     return {
         "dataset": options.dataset,

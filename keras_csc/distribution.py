@@ -30,3 +30,16 @@ def replica_sum(tensors):
     flat = tf.nest.flatten(tensors)
     sums = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
     return tf.nest.pack_sequence_as(tensors, sums)
+
+
+def shard_weight(count, dtype):
+    """A replica's number of examples in units of the mean over replicas.
+
+    1 where a batch divides evenly: a mean over a replica's examples times
+    this, averaged over the replicas, is the mean over the global batch.
+    """
+    replicas = num_replicas()
+    if replicas == 1:
+        return 1.0
+    count = keras.ops.cast(count, dtype)
+    return replicas * count / replica_sum([count])[0]

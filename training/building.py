@@ -117,10 +117,17 @@ def game(options, num_classes):
         )
 
 
-def model(options, num_classes):
-    """The compiled autoencoder of the options."""
+def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
+    """The compiled autoencoder of the options.
+
+    Args:
+        options: of the run.
+        num_classes: int, or `None` without labels.
+        make: what makes it of a preset, a dtype policy and entries of the
+            preset to replace.
+    """
     with usage_errors():
-        autoencoder = ClosedLoopAutoencoder.from_preset(
+        autoencoder = make(
             options.preset, dtype=options.dtype_policy, **architecture(options)
         )
     autoencoder.compile(
@@ -131,6 +138,7 @@ def model(options, num_classes):
         game=game(options, num_classes),
         update=options.update,
         encoder_steps=options.encoder_steps,
+        gradient_norms=options.gradient_norms,
         jit_compile=False,
     )
     return autoencoder

@@ -39,7 +39,8 @@ def run(main, user_errors=()):
     Args:
         main: function of no arguments.
         user_errors: exceptions, besides `UsageError`, whose message is for
-            the user: it is printed, without a trace, and the exit code is 2.
+            the user: it is printed, without a trace, and the exit code is 2,
+            or the exception's own `exit_code`.
     """
     errors = (UsageError, *user_errors)
 
@@ -77,11 +78,11 @@ def _interrupt(number, frame):
 
 
 def fail(error):
-    """Prints an error in one line and exits with code 2."""
+    """Prints an error in one line and exits with code 2 or its own."""
     sys.stdout.flush()
     line = " ".join(str(error).split())
     print(f"{program()}: {line}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(getattr(error, "exit_code", 2))
 
 
 def program():

@@ -13,6 +13,7 @@ from training import building
 from training import command_line
 from training import distributions
 from training import evaluation
+from training import options as run_options
 from training import workdir as workdirs
 from training.command_line import UsageError
 from training.command_line import usage_errors
@@ -59,7 +60,11 @@ def evaluate(
                 f"{path} is not the folder of a run: it has no flags.json."
             )
         options = types.SimpleNamespace(
-            **{**workdirs.read_json(workdir.flags), **replaced}
+            **{
+                **vars(run_options.parse([])),
+                **workdirs.read_json(workdir.flags),
+                **replaced,
+            }
         )
         if checkpoint:
             model = last_checkpoint(workdir, options)

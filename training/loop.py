@@ -38,29 +38,36 @@ def train(model, batches, steps, log_every, callbacks, strategy):
     """
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
 
-    @tf.function(reduce_retracing=True)
-    def train_step(batch):
+    @tf.function(autograph=False, reduce_retracing=True)
+    def run(batch, stop):
         strategy.run(model.train_step, (batch,))
+        return strategy.reduce("MEAN", stop, axis=None)
 
+    def train_step(batch):
+        # When one worker is told to stop, all do after the same step.
+        if run(batch, tf.constant(float(bool(received)))) > 0:
+            agreed.append(received[0] if received else signal.SIGTERM)
+
+    agreed = []
     with _signals() as received:
         step = model.step
         callbacks.on_train_begin()
         iterator = iter(batches)
-        while step < steps and not received:
+        while step < steps and not agreed:
             end = min(step - step % log_every + log_every, steps)
             logs = _interval(
-                train_step, iterator, callbacks, model, end, received
+                train_step, iterator, callbacks, model, end, agreed
             )
             step = model.step
             callbacks.on_epoch_end(step, logs)
         callbacks.on_train_end()
-    if received:
+    if agreed:
         raise Interrupted(
-            received[0], f"stopped at step {model.step}, which is saved"
+            agreed[0], f"stopped at step {model.step}, which is saved"
         )
 
 
-def _interval(train_step, iterator, callbacks, model, end, received):
+def _interval(train_step, iterator, callbacks, model, end, stopped):
     for metric in model.train_metrics:
         metric.reset_state()
     began, waited = time.monotonic(), 0.0
@@ -70,7 +77,7 @@ def _interval(train_step, iterator, callbacks, model, end, received):
         waited += time.monotonic() - asked
         train_step(batch)
         callbacks.on_train_batch_end(step)
-        if received:
+        if stopped:
             break
     logs = {m.name: float(m.result()) for m in model.train_metrics}
     logs["input_wait"] = waited / max(time.monotonic() - began, 1e-9)

@@ -17,6 +17,7 @@ MAY_CHANGE = frozenset(
         "download",
         "evaluate",
         "evaluation_limit",
+        "gradient_norms",
         "log_every",
         "pictures_every",
         "strategy",
@@ -67,8 +68,9 @@ def _define_run(flag_values):
     flags.DEFINE_enum(
         "strategy",
         "none",
-        ["none", "mirrored"],
-        "Distribution: one device, or all devices of this machine.",
+        ["none", "mirrored", "multi_worker"],
+        "Distribution: one device, all devices of this machine, or those of "
+        "all the workers that the environment variable TF_CONFIG names.",
         **kwargs,
     )
     flags.DEFINE_enum(
@@ -87,6 +89,13 @@ def _define_run(flag_values):
     )
     flags.DEFINE_integer(
         "log_every", 50, "Steps between logs.", lower_bound=1, **kwargs
+    )
+    flags.DEFINE_bool(
+        "gradient_norms",
+        True,
+        "Logs the norms of the gradients, which over several devices costs a "
+        "second sum of the gradients.",
+        **kwargs,
     )
     flags.DEFINE_integer(
         "pictures_every",
@@ -224,6 +233,14 @@ def _define_model(flag_values):
     )
     flags.DEFINE_enum(
         "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
+    )
+    flags.DEFINE_enum(
+        "gradient",
+        None,
+        ["unrolled", "implicit"],
+        "Gradient of the solver's steps, or, for many of them, of the "
+        f"solution. {text}",
+        **kwargs,
     )
     flags.DEFINE_bool(
         "tight_frame",

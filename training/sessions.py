@@ -17,12 +17,14 @@ class SessionLog(keras.callbacks.Callback):
     Args:
         workdir: `Workdir` of the run.
         batch_size: int, images in a step.
+        replicas: int, number of devices that share a step.
     """
 
-    def __init__(self, workdir, batch_size):
+    def __init__(self, workdir, batch_size, replicas=1):
         super().__init__()
         self.path = workdir.run
         self.batch_size = batch_size
+        self.replicas = replicas
 
     def on_train_begin(self, logs=None):
         self._before = []
@@ -36,6 +38,7 @@ class SessionLog(keras.callbacks.Callback):
         steps = self.model.step - self._first_step
         session = {
             **self._about,
+            "replicas": self.replicas,
             "steps": steps,
             "seconds": seconds,
             "images_per_second": round(steps * self.batch_size / seconds, 1),

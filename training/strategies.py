@@ -1,21 +1,129 @@
 """The `tf.distribute` strategies of the scripts."""
 
+import contextlib
+import json
+import os
+import signal
+
+from training.command_line import UsageError
+
 import tensorflow as tf
 
 from keras_csc import data
+
+LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+EXAMPLE = (
+    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+class WorkerLost(Exception):
+    """Another worker of the run has ended or can't be reached."""
+
+    exit_code = 3
 
 
 def make(name):
     """Makes a strategy.
 
     Args:
-        name: `"none"` or `"mirrored"`, over the GPUs or else the logical CPUs.
+        name: `"none"`; `"mirrored"`, over the GPUs or else the logical CPUs
+            of this machine; or `"multi_worker"`, over the processes that the
+            environment variable `TF_CONFIG` names. The last must be made
+            before TensorFlow runs any operation.
+
+    Raises:
+        UsageError: if `TF_CONFIG` is missing or wrong.
     """
     if name == "none":
         return tf.distribute.get_strategy()
+    if name == "multi_worker":
+        worker_index(name)
+        with _interruptible():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([d.name for d in devices])
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Within the context, Ctrl-C ends a wait that is not Python's."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def worker_index(name):
+    """Number of this process among the workers of a strategy.
+
+    Worker 0 is the chief, the one that writes.
+
+    Raises:
+        UsageError: if `TF_CONFIG` is missing or wrong.
+    """
+    if name != "multi_worker":
+        return 0
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        addresses = cluster[task["type"]]
+        index = int(task["index"])
+        known = set(cluster) <= {"chief", "worker"} and 0 <= index
+        if not known or index >= len(addresses):
+            raise ValueError("no such task")
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            "--strategy=multi_worker needs the environment variable TF_CONFIG "
+            f"on every worker, as {EXAMPLE}, with its own index. "
+            f"Received: {text or 'nothing'}"
+        ) from None
+    return index + len(cluster.get("chief", ())) * (task["type"] == "worker")
+
+
+@contextlib.contextmanager
+def lost_workers(name):
+    """Within the context, a failed collective is a `WorkerLost`."""
+    try:
+        yield
+    except LOST as error:
+        if name != "multi_worker":
+            raise
+        raise WorkerLost(
+            f"another worker has ended or can't be reached "
+            f"({type(error).__name__}). Start all workers again with the same "
+            "commands: they go on from the last checkpoint."
+        ) from error
+
+
+def mean(strategy, value):
+    """Mean of a number over the workers; each waits for all the others."""
+    value = tf.constant(value, tf.float64)
+    return float(strategy.reduce("MEAN", value, axis=None))
+
+
+def check_same_step(strategy, step):
+    """Checks that all workers are at the same step.
+
+    Raises:
+        UsageError: if they are not.
+    """
+    average = mean(strategy, step)
+    if mean(strategy, (step - average) ** 2):
+        raise UsageError(
+            f"the workers found different checkpoints (this one of step "
+            f"{step}). All must see the same working directory, on a file "
+            "system that they share."
+        )
 
 
 def batches(strategy, source, options, first_step):
@@ -25,13 +133,19 @@ def batches(strategy, source, options, first_step):
     """
 
     def pipeline(context):
-        return data.batches(
+        dataset = data.batches(
             source,
             options.batch_size,
             seed=options.seed,
             first_step=first_step,
             horizontal_flip=options.horizontal_flip,
             input_context=context,
+        )
+        # Else workers ask one another at every step whether that was all.
+        return dataset.apply(
+            tf.data.experimental.assert_cardinality(
+                tf.data.experimental.INFINITE_CARDINALITY
+            )
         )
 
     return strategy.distribute_datasets_from_function(pipeline)

@@ -27,16 +27,27 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.models.communication import reduced_bytes
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def train(options):
-    """Trains, saves and evaluates the run that `options` describe."""
+def train(options, make_model=building.model):
+    """Trains, saves and evaluates the run that `options` describe.
+
+    Args:
+        options: of the run.
+        make_model: function of the options and the number of classes.
+    """
     building.check(options)
+    chief = strategies.worker_index(options.strategy) == 0
+    strategy = strategies.make(options.strategy)
     try:
-        with workdirs.Workdir(options.workdir) as workdir:
-            train_in(workdir, options)
+        with (
+            strategies.lost_workers(options.strategy),
+            workdirs.Workdir(options.workdir, hold=chief) as workdir,
+        ):
+            train_in(workdir, options, strategy, chief, make_model)
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
@@ -47,35 +58,84 @@ def train(options):
         ) from error
 
 
-def train_in(workdir, options):
-    """Does the work of `train` in an open `Workdir`."""
+def train_in(workdir, options, strategy, chief, make_model):
+    """Does the work of `train` in an open `Workdir`, which the chief holds."""
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
 
     # === Data ===
     source = building.source(options, "train")
-    strategy = strategies.make(options.strategy)
     building.check_batches(options, source, strategy.num_replicas_in_sync)
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
-        model = building.model(options, source.num_classes)
-    workdir.claim(options)
+        model = make_model(options, source.num_classes)
+    if chief:
+        workdir.claim(options)
+    strategies.mean(strategy, 0)
+    if not chief:
+        workdir.claim(options)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
         every_steps=options.checkpoint_every,
         every_minutes=options.checkpoint_minutes,
+        write=chief,
     )
     first_step = checkpoint.restore(model)
-    if first_step:
+    strategies.check_same_step(strategy, first_step)
+    if chief and strategy.num_replicas_in_sync > 1:
+        say(communication(model, strategy.num_replicas_in_sync))
+    if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
 
     # === Training ===
     if first_step < options.steps:
         fit(options, workdir, source, strategy, model, checkpoint)
 
-    # === Result ===
+    # === Result, of which all that is left is the chief's to make ===
+    if chief:
+        finish(options, workdir, source, model, checkpoint)
+    strategies.mean(strategy, 0)
+
+
+def fit(options, workdir, source, strategy, model, checkpoint):
+    """Trains the model from its step on, and records how."""
+    source = data.cached(source, options.cache_mib * 2**20)
+    chief = checkpoint.write
+    try:
+        loop.train(
+            model,
+            strategies.batches(strategy, source, options, model.step),
+            options.steps,
+            options.log_every,
+            [
+                callbacks.StopOnNonFinite(),
+                *(logs(options, workdir, strategy) if chief else []),
+                *(best_keeper(options, source, checkpoint) if chief else []),
+                checkpoint,
+            ],
+            strategy,
+        )
+    except loop.InputError:
+        data.check_readable(source)
+        raise
+
+
+def logs(options, workdir, strategy):
+    """Callbacks that record and show how training goes."""
+    shown = float_images(building.source(options, "test"), limit=40)
+    replicas = strategy.num_replicas_in_sync
+    return [
+        sessions.SessionLog(workdir, options.batch_size, replicas),
+        callbacks.ScalarLog(workdir.path, shown, options.batch_size),
+        callbacks.PictureLog(workdir.path, shown, options.pictures_every),
+        callbacks.ProgressLine(options.steps, options.batch_size),
+    ]
+
+
+def finish(options, workdir, source, model, checkpoint):
+    """Saves the trained model and evaluates it."""
     if options.keep_best:
         options.step = callbacks.restore_best(checkpoint)["step"]
         say(f"The best is of step {options.step}.")
@@ -88,35 +148,19 @@ def train_in(workdir, options):
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
-def fit(options, workdir, source, strategy, model, checkpoint):
-    """Trains the model from its step on, and records how."""
-    source = data.cached(source, options.cache_mib * 2**20)
-    shown = float_images(building.source(options, "test"), limit=40)
-    try:
-        loop.train(
-            model,
-            strategies.batches(strategy, source, options, model.step),
-            options.steps,
-            options.log_every,
-            [
-                sessions.SessionLog(workdir, options.batch_size),
-                callbacks.StopOnNonFinite(),
-                callbacks.ScalarLog(workdir.path, shown, options.batch_size),
-                callbacks.PictureLog(
-                    workdir.path, shown, options.pictures_every
-                ),
-                callbacks.ProgressLine(options.steps, options.batch_size),
-                *best_keeper(options, source, model, checkpoint),
-                checkpoint,
-            ],
-            strategy,
-        )
-    except loop.InputError:
-        data.check_readable(source)
-        raise
+def communication(model, replicas):
+    """One line about what a step sums over the replicas."""
+    parts = {name: n / 1e6 for name, n in reduced_bytes(model).items() if n}
+    text = ", ".join(
+        f"{name.replace('_', ' ')} {size:.3g}" for name, size in parts.items()
+    )
+    return (
+        f"{replicas} replicas: a step sums {sum(parts.values()):.3g} MB over "
+        f"them, whatever the batch size ({text})."
+    )
 
 
-def best_keeper(options, source, model, checkpoint):
+def best_keeper(options, source, checkpoint):
     """The callbacks that `--keep_best` asks for."""
     if not options.keep_best:
         return []
@@ -128,7 +172,7 @@ def best_keeper(options, source, model, checkpoint):
             float_images(held_out, limit=options.keep_best_images),
             options.checkpoint_every,
             options.steps,
-            lambda: final_weights(options, source, model),
+            lambda: final_weights(options, source, checkpoint.model),
         )
     ]
 
@@ -194,5 +238,6 @@ if __name__ == "__main__":
             data.DataError,
             loop.InputError,
             OSError,
+            strategies.WorkerLost,
         ),
     )

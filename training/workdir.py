@@ -28,13 +28,15 @@ class Workdir:
     Args:
         path: the folder.
         create: bool, whether to create a missing folder.
+        hold: bool, `False` on workers that only read what the chief, which
+            holds it, writes.
 
     Raises:
         UsageError: if the folder is missing or can't be written, or another
             process holds it.
     """
 
-    def __init__(self, path, create=True):
+    def __init__(self, path, create=True, hold=True):
         self.path = pathlib.Path(path)
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
@@ -43,7 +45,7 @@ class Workdir:
         self.model = self.path / "model"
         if not create and not self.path.is_dir():
             raise UsageError(f"there is no working directory {self.path}.")
-        self._lock = self._take()
+        self._lock = self._take() if hold else None
 
     def _take(self):
         try:
@@ -78,7 +80,8 @@ class Workdir:
         return self
 
     def __exit__(self, *exception):
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
 
     def claim(self, options):
         """Records a run's options, or checks that they are the same.
@@ -88,6 +91,12 @@ class Workdir:
         """
         options = vars(options)
         if not self.flags.exists():
+            if not self._lock:
+                raise UsageError(
+                    f"the working directory {self.path} does not have what "
+                    "the chief wrote. All workers must see the same folder, "
+                    "on a file system that they share."
+                )
             write_json(self.flags, options)
             return
         before = read_json(self.flags)

@@ -55,11 +55,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         model = self.model
         return tf.train.Checkpoint(
             **{
-                name: [variable.value for variable in holder.variables]
-                for name, holder in (
-                    ("model", model),
-                    ("encoder_optimizer", model.encoder_optimizer),
-                    ("decoder_optimizer", model.decoder_optimizer),
+                name: [variable.value for variable in variables]
+                for name, variables in (
+                    ("model", model.weights),
+                    ("encoder_optimizer", model.encoder_optimizer.variables),
+                    ("decoder_optimizer", model.decoder_optimizer.variables),
                 )
             }
         )

@@ -35,13 +35,15 @@ def check_state(model):
     """Raises a `NonFiniteError` unless a model in training is finite.
 
     Looks at the terms since the last logs, to name the cause, and then at the
-    weights and the optimizers' state.
+    weights and the optimizers' state. Not at the terms if there are several
+    workers, which would all have to take part.
 
     Args:
         model: compiled `ClosedLoopAutoencoder`.
     """
-    step = model.step
-    check_terms({m.name: m.result() for m in model.train_metrics}, step)
+    step, strategy = model.step, model.distribute_strategy
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        check_terms({m.name: m.result() for m in model.train_metrics}, step)
     name = non_finite_state(model)
     if name:
         raise NonFiniteError(

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.metrics import zero_fraction
 
 LOG_FILE = "log.jsonl"
@@ -16,8 +17,9 @@ class ScalarLog(keras.callbacks.Callback):
     """Logs scalars to TensorBoard and to a file of JSON lines.
 
     At the end of every epoch (logging interval): the logs of the epoch,
-    images per second, the learning rates, and of every coding layer the share
-    of zero codes on some images (`zero_fraction/LAYER`) and `λmax`
+    images per second, the learning rates, the PSNR of the reconstructions of
+    some images (`shown_psnr`), and of every coding layer the share of zero
+    codes on these images (`zero_fraction/LAYER`) and `λmax`
     (`operator_norm/LAYER`). When training begins, what the file says of later
     steps is removed: a killed run will take them again.
 
@@ -45,6 +47,7 @@ class ScalarLog(keras.callbacks.Callback):
         step = self.model.step
         scalars = {name: float(value) for name, value in (logs or {}).items()}
         scalars.update(self._rates(step))
+        scalars["shown_psnr"] = self._shown_psnr()
         scalars.update(layer_scalars(self.model, self.images))
         self.write(step, scalars)
 
@@ -72,6 +75,11 @@ class ScalarLog(keras.callbacks.Callback):
                 model.decoder_optimizer.learning_rate
             ),
         }
+
+    def _shown_psnr(self):
+        reconstructions = self.model.reconstruct(self.images)
+        ratio = peak_signal_to_noise_ratio(self.images, reconstructions)
+        return _number(keras.ops.mean(ratio))
 
     def on_train_end(self, logs=None):
         self._writer.close()

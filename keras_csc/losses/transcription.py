@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
+from keras_csc.distribution import shard_weight
 from keras_csc.ops import class_moments
 from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
@@ -230,11 +231,13 @@ class TranscriptionGame:
 
         Returns:
             `(encoder_loss, decoder_loss, terms)`; `terms` is a dict of the
-            scalars behind them.
+            scalars behind them, whose means over the replicas are those of
+            the global batch.
         """
         z, z_hat = real.features, regenerated.features
         terms = self.rates(z, z_hat, labels)
-        consistency = self.consistency(z, z_hat)
+        weight = shard_weight(ops.shape(z)[0], z.dtype)
+        consistency = weight * self.consistency(z, z_hat)
         encoder_loss = (
             self.encoder_consistency * consistency
             - self.encoder_rate * terms["objective"]
@@ -245,7 +248,7 @@ class TranscriptionGame:
         )
         terms["consistency"] = consistency
         if self.stages:
-            stages = self.stage_distance(real, regenerated)
+            stages = weight * self.stage_distance(real, regenerated)
             decoder_loss += self.stages * stages
             terms["stages"] = stages
         replicas = num_replicas()

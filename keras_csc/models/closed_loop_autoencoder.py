@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
@@ -26,7 +27,10 @@ class ClosedLoopAutoencoder(keras.Model):
     `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations; see
     `TranscriptionGame`. `fit` takes batches of images, or of `(images,
     labels)`, and runs on one device or under a `tf.distribute` strategy: the
-    rate reduction is that of the global batch.
+    rate reduction is that of the global batch, which need not divide evenly.
+    But every replica must be given an image, which the last batch of a data
+    set may be too small for: `fit`, `evaluate` and `predict` stop with an
+    error that says so.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -130,6 +134,7 @@ class ClosedLoopAutoencoder(keras.Model):
         game=None,
         update="simultaneous",
         encoder_steps=1,
+        gradient_norms=True,
         **kwargs,
     ):
         """Configures the game.
@@ -143,6 +148,9 @@ class ClosedLoopAutoencoder(keras.Model):
                 order: `encoder_steps` steps of the encoder on the batch, then
                 one of the decoder against the new encoder.
             encoder_steps: int, for alternating updates.
+            gradient_norms: bool, whether the norms of the gradients are
+                metrics. Under a strategy they cost a second sum of the
+                gradients over the replicas.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
         """
         check_choice(("simultaneous", "alternating"), update=update)
@@ -165,11 +173,13 @@ class ClosedLoopAutoencoder(keras.Model):
         self.game = game or TranscriptionGame()
         self.update = update
         self.encoder_steps = encoder_steps
+        self.gradient_norms = gradient_norms
 
     @property
     def train_metrics(self):
         """The metrics of the current game: its terms and gradient norms."""
-        names = (*self.game.term_names, *GRADIENT_NORMS)
+        norms = GRADIENT_NORMS if self.gradient_norms else ()
+        names = (*self.game.term_names, *norms)
         return [m for m in self.term_metrics if m.name in names]
 
     @property
@@ -185,6 +195,7 @@ class ClosedLoopAutoencoder(keras.Model):
     @fusion()
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = _not_empty(images)
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels)
             self._apply_to_encoder(for_encoder)
@@ -196,8 +207,9 @@ class ClosedLoopAutoencoder(keras.Model):
         self.decoder_optimizer.apply(
             for_decoder, self.decoder.trainable_variables
         )
-        terms["encoder_gradient_norm"] = _global_norm(for_encoder)
-        terms["decoder_gradient_norm"] = _global_norm(for_decoder)
+        if self.gradient_norms:
+            terms["encoder_gradient_norm"] = _global_norm(for_encoder)
+            terms["decoder_gradient_norm"] = _global_norm(for_decoder)
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         return {m.name: m.result() for m in self.train_metrics}
@@ -213,9 +225,11 @@ class ClosedLoopAutoencoder(keras.Model):
         Returns:
             `(encoder_gradients, decoder_gradients, terms)`: this replica's
             part of the gradients of what each player descends, and the
-            scalars of the game. The features enter the decoder, and the
-            regenerated images the encoder, as constants: each player's
-            gradient leaves the other one out.
+            scalars of the game. The features enter the decoder and the game,
+            and the regenerated images the encoder, as constants: each
+            player's gradient leaves the other one out, and none flows back
+            through more than it needs, which sums over replicas would forbid
+            TensorFlow to prune.
         """
         game = self.game
         with tf.GradientTape(persistent=True) as tape:
@@ -230,25 +244,29 @@ class ClosedLoopAutoencoder(keras.Model):
                 training=True,
                 moments=real.moments if game.shared_statistics else None,
             )
-            encoder_loss, decoder_loss, terms = game.losses(real, again, labels)
+            encoder_loss, decoder_loss, terms = game.losses(
+                real._replace(features=features), again, labels
+            )
         self.encoder.update_statistics(real.moments)
+        variables = self.encoder.trainable_variables
         seen_gradient = tape.gradient(decoder_loss, seen)
-        decoder_gradients, feature_gradient = tape.gradient(
+        decoder_gradients, through_decoder = tape.gradient(
             regenerated,
             (self.decoder.trainable_variables, features),
             seen_gradient,
         )
-        targets, upstream = [encoder_loss], [tf.ones_like(encoder_loss)]
-        if game.cooperation:
-            targets.append(real.features)
-            upstream.append(feature_gradient)
-        encoder_gradients = tape.gradient(
-            targets, self.encoder.trainable_variables, upstream
+        measuring, at_features = tape.gradient(
+            encoder_loss, (variables, features)
         )
+        if game.cooperation:
+            at_features += through_decoder
+        encoding = tape.gradient(real.features, variables, at_features)
+        encoder_gradients = [a + b for a, b in zip(measuring, encoding)]
         return encoder_gradients, decoder_gradients, terms
 
     def test_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = _not_empty(images)
         features = self.encode(images)
         reconstructions = self.decode(features)
         again = self.encode(reconstructions)
@@ -257,6 +275,10 @@ class ClosedLoopAutoencoder(keras.Model):
             self.ssim.update_state(images, reconstructions)
         self.cosine.update_state(ops.sum(features * again, -1))
         return {m.name: m.result() for m in self.test_metrics}
+
+    def predict_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self(_not_empty(images), training=False)
 
     def estimate_statistics(self, batches):
         """Moves the statistics of the normalisations to those of batches.
@@ -328,6 +350,7 @@ class ClosedLoopAutoencoder(keras.Model):
             **config,
             "update": self.update,
             "encoder_steps": self.encoder_steps,
+            "gradient_norms": self.gradient_norms,
         }
 
     def compile_from_config(self, config):
@@ -381,6 +404,21 @@ class PlayerOptimizers:
     @property
     def learning_rate(self):
         return self.optimizers[0].learning_rate
+
+
+def _not_empty(images):
+    """The images, once it is known that this replica has some."""
+    replicas = num_replicas()
+    if replicas == 1:
+        return images
+    check = tf.debugging.assert_positive(
+        tf.shape(images)[0],
+        f"One of the {replicas} replicas was given no image: a batch, likely "
+        "the last, is too small. Use a `batch_size`, or a number of images, "
+        f"that leaves a last batch divisible by {replicas}.",
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(images)
 
 
 def _global_norm(gradients):

@@ -40,6 +40,8 @@ class Encoder(keras.Model):
         nonnegative: bool, whether the codes of the stages are `≥ 0`.
         iterations: int, solver steps of every layer.
         algorithm: `"fista"` or `"ista"`.
+        gradient: `"unrolled"`, through the solver's steps, or `"implicit"`,
+            of the solution that they approach; see `ConvSparseCoding2D`.
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame; without it those of the first stages can become blind to
             details that the decoder does badly.
@@ -67,6 +69,7 @@ class Encoder(keras.Model):
         nonnegative=False,
         iterations=2,
         algorithm="fista",
+        gradient="unrolled",
         tight_frame=True,
         **kwargs,
     ):
@@ -81,6 +84,7 @@ class Encoder(keras.Model):
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.algorithm = algorithm
+        self.gradient = gradient
         self.tight_frame = tight_frame
         self.code_size = final_size(self.image_shape, len(self.filters))
         self.coding_layers = [
@@ -102,6 +106,7 @@ class Encoder(keras.Model):
             ridge=self.ridge,
             iterations=self.iterations,
             algorithm=self.algorithm,
+            gradient=self.gradient,
             tight_frame=self.tight_frame,
             dtype=self.dtype_policy,
             name=name,
@@ -175,9 +180,11 @@ class Encoder(keras.Model):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self._activate(signal)
+        return EncoderOutput(self._features(signal), codes, used)
+
+    def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
-        features = ops.reshape(features, (-1, self.feature_dim))
-        return EncoderOutput(_to_sphere(features), codes, used)
+        return _to_sphere(ops.reshape(features, (-1, self.feature_dim)))
 
     def _code(self, number, signal, sparsity):
         layer = self.coding_layers[number]
@@ -218,6 +225,7 @@ class Encoder(keras.Model):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "algorithm": self.algorithm,
+            "gradient": self.gradient,
             "tight_frame": self.tight_frame,
         }
 
@@ -255,6 +263,7 @@ class ConvEncoder(Encoder):
 
     def update_operator_norms(self, iterations=1):
         """There are none."""
+        return None
 
 
 def final_size(image_shape, stages):

@@ -89,6 +89,7 @@ DEFAULTS = {
     "nonnegative": False,
     "iterations": 2,
     "algorithm": "fista",
+    "gradient": "unrolled",
     "tight_frame": True,
     "tied": False,
 }

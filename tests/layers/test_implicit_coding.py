@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import references
 import scipy.ndimage
+import sklearn.datasets
 import tensorflow as tf
 
 from keras_csc import ops
 from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.layers import ConvSparseDecoding2D
 
 
 def images(dtype="float64", batch=4):
@@ -225,6 +227,42 @@ def test_step_of_the_power_iteration_never_lets_ista_diverge(
         layer.step_size,
         strides=strides,
         iterations=100,
+        tolerance=None,
+        algorithm="ista",
+        statistics=True,
+    )
+    values = statistics.objective.numpy()
+    assert np.all(np.diff(values, axis=0) <= 1e-12 * values[0])
+
+
+def test_step_holds_while_a_dictionary_is_trained():
+    digits = sklearn.datasets.load_digits().images[:256, ..., None] / 16
+    layer = ConvSparseCoding2D(12, 4, 2, sparsity=0.02, dtype="float64")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1), dtype="float64"),
+            layer,
+            ConvSparseDecoding2D(1, 4, 2, dtype="float64"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    start, shares = layer.kernel.numpy(), []
+    for _ in range(12):
+        model.fit(digits, digits, batch_size=64, epochs=1, verbose=0)
+        kernel = layer.kernel.numpy()
+        largest = references.largest_eigenvalue(kernel, (8, 8), 2, "same")
+        shares.append(layer.operator_norm.numpy() / largest)
+    assert np.linalg.norm(kernel - start) > 1
+    # ISTA descends while the share is above 0.9/2. An estimate is that of
+    # the step's start, when λmax can have been larger.
+    assert min(shares) > 0.6 and max(shares) < 1.1
+    _, statistics = ops.solve_sparse_code(
+        digits,
+        layer.kernel.value,
+        0.02,
+        layer.step_size,
+        strides=2,
+        iterations=50,
         tolerance=None,
         algorithm="ista",
         statistics=True,

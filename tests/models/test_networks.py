@@ -21,6 +21,7 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "algorithm": "ista",
+    "gradient": "implicit",
     "tight_frame": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
@@ -70,6 +71,7 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
         {"ridge": -1.0},
         {"iterations": 0},
         {"algorithm": "admm"},
+        {"gradient": "adjoint"},
         {"kernel_size": 0},
     ],
     ids=str,

@@ -12,6 +12,7 @@ from keras_csc.models import presets
 VARIANTS = {
     "csc": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},
     "nonnegative ista": {"nonnegative": True, "algorithm": "ista"},
+    "implicit": {"gradient": "implicit", "iterations": 5},
     "tied": {"tied": True},
     "conv": {"network": "conv"},
 }
@@ -67,9 +68,12 @@ def test_a_preset_folder_comes_back_bit_by_bit(variant, tmp_path):
 
 
 def test_overrides_replace_entries():
-    model = small_autoencoder(sparsity=0.3, algorithm="ista")
+    model = small_autoencoder(
+        sparsity=0.3, algorithm="ista", gradient="implicit"
+    )
     assert model.encoder.coding_layers[0].sparsity == 0.3
     assert model.encoder.head.algorithm == "ista"
+    assert model.encoder.head.gradient == "implicit"
     assert model.encoder.head.sparsity == 0
     assert model.decoder.filters == (3, 4)
 

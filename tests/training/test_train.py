@@ -106,6 +106,7 @@ def test_log_has_the_terms_and_layers(finished):
         "images_per_second",
         "input_wait",
         "encoder_learning_rate",
+        "shown_psnr",
         "zero_fraction/stage_1",
         "operator_norm/head",
     ):

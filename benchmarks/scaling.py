@@ -1,0 +1,145 @@
+"""Training on 1 to 256 GPUs, on paper.
+
+    python benchmarks/scaling.py --flagfile=imagenet.flags
+
+Of the model of a run's options: the floating-point operations of a training
+step, counted in its graph, and what it sums over the replicas. Of the
+assumptions, which are flags: how fast a GPU computes, how fast they exchange.
+Nothing overlaps: a step is its computation and then, one after the other, its
+sums over the replicas, by rings. Nothing here was measured on a GPU.
+"""
+
+import math
+
+from training import building
+from training import command_line
+from training import options as run_options
+
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import measuring
+from keras_csc.models import presets
+from keras_csc.models.communication import reduced_bytes
+from keras_csc.models.communication import reductions
+
+GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+COLUMNS = (
+    "gpus",
+    "batch",
+    "compute_ms",
+    "sums_ms",
+    "images_per_second",
+    "efficiency",
+    "input_mb_per_second",
+)
+
+
+def define(flag_values):
+    """Defines the assumptions."""
+    for name, default, text in (
+        ("images_per_gpu", 256, "Images of a step on every GPU."),
+        ("teraflops", 312.0, "Peak of a GPU, here an A100 in bfloat16."),
+        ("utilisation", 0.2, "Part of the peak that is reached."),
+        ("machine_gpus", 8, "GPUs of a machine."),
+        ("inside", 200.0, "GB/s of a ring of GPUs inside a machine."),
+        ("between", 20.0, "GB/s of a ring of GPUs of several machines."),
+        ("latency_us", 20.0, "Microseconds of a sum, times log2 of the GPUs."),
+        ("image_kb", 110.0, "kB of an encoded image."),
+    ):
+        one = flags.DEFINE_integer
+        if isinstance(default, float):
+            one = flags.DEFINE_float
+        one(name, default, text, flag_values=flag_values)
+
+
+def floating_point_operations(model, images):
+    """Operations of a training step on so many images, in its convolutions
+    and matrix products.
+
+    Counted in the graph of the step for 8 images, and scaled: what does not
+    grow with the images is small.
+    """
+    few = 8
+    shape = (few, *model.encoder.image_shape)
+    graph = (
+        tf.function(model.train_step, autograph=False)
+        .get_concrete_function((tf.zeros(shape), tf.zeros(few, "int32")))
+        .graph
+    )
+    return sum(map(_operations, _needed(graph))) * images / few
+
+
+def _needed(graph):
+    """The operations that run: of a gradient, some are of no use to anyone."""
+    todo = [*(output.op for output in graph.outputs), *graph.control_outputs]
+    found = set()
+    while todo:
+        operation = todo.pop()
+        if operation not in found:
+            found.add(operation)
+            todo += [each.op for each in operation.inputs]
+            todo += operation.control_inputs
+    return found
+
+
+def _operations(operation):
+    inputs = [each.shape for each in operation.inputs]
+    if operation.type == "Conv2D":
+        kernel, codes = inputs[1], operation.outputs[0].shape
+    elif operation.type == "Conv2DBackpropInput":
+        kernel, codes = inputs[1], inputs[2]
+    elif operation.type == "Conv2DBackpropFilter":
+        kernel, codes = operation.outputs[0].shape, inputs[2]
+    elif operation.type == "MatMul":
+        kernel, codes = inputs[1], operation.outputs[0].shape
+        inner = inputs[0].num_elements() // codes[0]
+        return 2 * codes.num_elements() * inner
+    else:
+        return 0
+    return 2 * codes.num_elements() * math.prod(kernel[:3])
+
+
+def row(gpus, operations, sizes, moved, assumed):
+    """What a step takes on so many GPUs."""
+    compute = operations / (assumed.teraflops * 1e12 * assumed.utilisation)
+    ring = assumed.inside if gpus <= assumed.machine_gpus else assumed.between
+    sums = (
+        2 * (gpus - 1) / gpus * moved / (ring * 1e9)
+        + math.log2(gpus) * len(sizes) * assumed.latency_us * 1e-6
+    )
+    batch = gpus * assumed.images_per_gpu
+    rate = batch / (compute + sums)
+    return {
+        "gpus": gpus,
+        "batch": batch,
+        "compute_ms": compute * 1e3,
+        "sums_ms": sums * 1e3,
+        "images_per_second": round(rate),
+        "efficiency": compute / (compute + sums),
+        "input_mb_per_second": rate * assumed.image_kb / 1e3,
+    }
+
+
+def main():
+    assumed = flags.FLAGS
+    options = run_options.values(assumed)
+    classes = 1000 if options.objective == "multi" else None
+    model = building.model(options, classes)
+    operations = floating_point_operations(model, assumed.images_per_gpu)
+    sizes, moved = sum(reductions(model).values(), []), reduced_bytes(model)
+    print(f"{presets.model_config(model)}")
+    print(f"{operations / assumed.images_per_gpu / 1e9:.2f} GFLOP per image")
+    for name, size in moved.items():
+        print(f"{size / 1e6:8.3f} MB in {len(reductions(model)[name])} {name}")
+    rows = [
+        row(gpus, operations, sizes, sum(moved.values()), assumed)
+        for gpus in GPUS
+    ]
+    measuring.report("scaling", rows, COLUMNS, bytes_per_step=moved)
+
+
+if __name__ == "__main__":
+    run_options.define(flags.FLAGS)
+    define(flags.FLAGS)
+    command_line.run(main)

@@ -1,0 +1,235 @@
+"""The studies: what is asked, and the pieces that answer it."""
+
+import collections
+import math
+
+from benchmarks.studies import contenders as who
+from benchmarks.studies import noise
+from benchmarks.studies.pieces import Entry
+from benchmarks.studies.pieces import Piece
+from benchmarks.studies.pieces import Run
+
+Study = collections.namedtuple("Study", ["title", "question", "entries"])
+
+EQUAL = "equal images"
+LONG = "long"
+
+
+def settings(plan):
+    """Tuning of every trained contender, then its rate."""
+    for data in plan.scale.sets:
+        for key in _trained(plan):
+            yield from plan.candidates(key, data)
+            yield plan.rate_entry(key, data)
+
+
+def quality(plan):
+    scale = plan.scale
+    budgets = {EQUAL: None, f"{scale.minutes:g} minutes": scale.minutes}
+    for data in scale.sets:
+        for seed in scale.seeds:
+            for budget, minutes in budgets.items():
+                for key in scale.contenders:
+                    if key == "pca" and seed:
+                        continue
+                    images = None if minutes else plan.equal_images(data)
+                    run = plan.run(key, data, images, minutes, seed=seed)
+                    labels = {"data": data, "contender": key, "budget": budget}
+                    yield _evaluation(run, **labels, seed=seed)
+        for key in _present(plan, "ours", "conv"):
+            run = plan.standard(key, data)
+            labels = {"data": data, "contender": key}
+            yield Entry(labels, Piece("pictures", run, {}))
+    data = scale.sets[-1]
+    for key in _present(plan, "ours", "pixel"):
+        run = plan.run(key, data, minutes=scale.long_minutes)
+        labels = {"data": data, "contender": key, "budget": LONG, "seed": 0}
+        yield from _with_curve(run, **labels)
+
+
+def unseen(plan):
+    scale = plan.scale
+    for data in scale.trained_on:
+        for key in scale.contenders:
+            yield _unseen(
+                plan, plan.standard(key, data), data=data, contender=key
+            )
+
+
+def batches(plan):
+    """Learning rates go with the root of the batch size."""
+    scale, data = plan.scale, plan.scale.sets[0]
+    usual = {**who.COMMON, **scale.flags}["batch_size"]
+    for key in _closed_loops(plan):
+        for batch in scale.batch_sizes:
+            changes = _rates(plan, key, data, math.sqrt(batch / usual))
+            run = plan.run(
+                key, data, scale.short_images, batch_size=batch, **changes
+            )
+            yield _evaluation(run, data=data, contender=key, batch=batch)
+
+
+def stability(plan):
+    scale, data = plan.scale, plan.scale.sets[0]
+    for key in _closed_loops(plan):
+        for factor in scale.rate_factors:
+            changes = _rates(plan, key, data, factor)
+            run = plan.run(key, data, scale.short_images, **changes)
+            labels = {"data": data, "contender": key, "rate": factor}
+            yield from _with_curve(run, **labels, longer=1)
+        run = plan.run(key, data, scale.longer * scale.short_images)
+        labels = {"data": data, "contender": key, "rate": 1}
+        yield from _with_curve(run, **labels, longer=scale.longer)
+
+
+def denoising(plan):
+    for data in plan.scale.sets:
+        for kind in noise.LEVELS:
+            for key in ("none", *plan.scale.contenders):
+                if key == "none":
+                    run = Run("none", data, {})
+                else:
+                    run = plan.standard(key, data)
+                labels = {"data": data, "noise": kind, "contender": key}
+                yield Entry(labels, Piece("denoising", run, {"noise": kind}))
+
+
+VARIANTS = {
+    "all of it": {},
+    "no rate reduction": {"encoder_rate": 0.0, "decoder_rate": 0.0},
+    "Multi": {"objective": "multi"},
+    "no multi-stage term": {"stages": 0.0},
+    "no cooperation": {"cooperation": False},
+    "own statistics": {"shared_statistics": False},
+    "no consistency": {"decoder_consistency": 0.0},
+    "encoder's consistency too": {"encoder_consistency": 5.0},
+    "published, Binary": who.PUBLISHED,
+    "published, Multi": {**who.PUBLISHED, "objective": "multi"},
+}
+
+
+def parts(plan):
+    """Variants of ours, with its settings; one thing changed in each."""
+    for data in plan.scale.ablated:
+        for variant, changes in VARIANTS.items():
+            run = plan.run("ours", data, plan.scale.short_images, **changes)
+            yield _evaluation(run, data=data, variant=variant)
+            yield _unseen(plan, run, data=data, variant=variant)
+
+
+ABLATIONS = {
+    "sparsity": (0.0, 0.02, 0.05, 0.1, 0.2, 0.5),
+    "iterations": (1, 2, 3, 5, 10),
+    "tied": (False, True),
+    "nonnegative": (False, True),
+    "tight_frame": (True, False),
+    "decoder_consistency": (0.0, 1.0, 5.0, 25.0),
+    "epsilon": (0.1, 0.5, 2.0),
+    "feature_dim": (32, 64, 128, 256),
+    "update": ("simultaneous", "alternating"),
+}
+# What the flags are where an ablation does not change them: such a run is
+# that of ours, described without the flag.
+USUAL = {
+    "sparsity": 0.05,
+    "iterations": 2,
+    "tied": False,
+    "nonnegative": False,
+    "tight_frame": True,
+    "decoder_consistency": 5.0,
+    "epsilon": 0.5,
+    "feature_dim": 128,
+    "update": "simultaneous",
+}
+TO_CONVERGENCE = {"kind": "solved", "iterations": 30}
+
+
+def ablations(plan):
+    scale, data = plan.scale, plan.scale.sets[0]
+    usual = {**USUAL, **scale.flags}
+    for flag, values in ABLATIONS.items():
+        for value in values:
+            changes = {} if value == usual[flag] else {flag: value}
+            run = plan.run("ours", data, scale.short_images, **changes)
+            yield _evaluation(run, data=data, flag=flag, value=str(value))
+    run = plan.run("ours", data, scale.short_images, **TO_CONVERGENCE)
+    yield _evaluation(run, data=data, flag="iterations", value="solved")
+
+
+STUDIES = {
+    "0": Study(
+        "Settings",
+        "Which optimizer does each contender get? All are tuned over the same "
+        "candidates, by the PSNR of images held out of training.",
+        settings,
+    ),
+    "1": Study(
+        "Quality and consistency",
+        "How good are regenerated images, and do they come back as themselves?",
+        quality,
+    ),
+    "2": Study(
+        "Unseen data",
+        "What does a model make of images of a kind it never saw?",
+        unseen,
+    ),
+    "3": Study(
+        "Batch size", "What do small batches cost, at equal images?", batches
+    ),
+    "4": Study(
+        "Stability",
+        "What do other learning rates and longer training do?",
+        stability,
+    ),
+    "5": Study(
+        "Noise",
+        "What is made of noisy images, and does choosing the sparsity for "
+        "them help?",
+        denoising,
+    ),
+    "6": Study(
+        "What does the work",
+        "Which part of the objective brings images back, and which gives the "
+        "features their structure?",
+        parts,
+    ),
+    "7": Study("Ablations", "What do the other choices do?", ablations),
+}
+
+
+def _evaluation(run, **labels):
+    return Entry(labels, Piece("evaluation", run, {}))
+
+
+def _with_curve(run, **labels):
+    yield _evaluation(run, **labels)
+    yield Entry(labels, Piece("curve", run, {}))
+
+
+def _unseen(plan, run, **labels):
+    return Entry(
+        labels, Piece("unseen", run, {"sets": list(plan.scale.tested)})
+    )
+
+
+def _present(plan, *keys):
+    return [key for key in keys if key in plan.scale.contenders]
+
+
+def _trained(plan):
+    return _present(plan, *who.TRAINED)
+
+
+def _closed_loops(plan):
+    return _present(plan, *who.CLOSED_LOOPS)
+
+
+def _rates(plan, key, data, factor):
+    """Flags of the tuned learning rates times a factor; none for 1."""
+    if factor == 1:
+        return {}
+    tuned = plan.tuned(key, data)
+    return {
+        name: round(factor * tuned[name], 8)
+        for name in ("encoder_learning_rate", "decoder_learning_rate")
+    }

@@ -1,0 +1,171 @@
+"""The networks of the contenders that are not of `keras_csc.models`.
+
+All are `ClosedLoopAutoencoder`s with another loss or encoder, so that
+`training/train.py` trains, logs, checkpoints and resumes them.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import ConvDecoder
+from keras_csc.models import ConvEncoder
+from keras_csc.models import Encoder
+from keras_csc.models import EncoderOutput
+from keras_csc.models import presets
+from keras_csc.ops.precision import at_least_float32
+
+
+class LossAutoencoder(ClosedLoopAutoencoder):
+    """Encoder and decoder that descend one loss together: no game."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.loss_metric = keras.metrics.Mean(name="objective")
+
+    @property
+    def train_metrics(self):
+        return [self.loss_metric]
+
+    def train_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            loss = self.loss_of(images)
+        players = (
+            (self.encoder, self.encoder_optimizer),
+            (self.decoder, self.decoder_optimizer),
+        )
+        gradients = tape.gradient(
+            loss, [player.trainable_variables for player, _ in players]
+        )
+        for (player, optimizer), gradient in zip(players, gradients):
+            optimizer.apply(gradient, player.trainable_variables)
+        self.loss_metric.update_state(loss)
+        return {"objective": self.loss_metric.result()}
+
+    def loss_of(self, images):
+        raise NotImplementedError
+
+
+class PixelAutoencoder(LossAutoencoder):
+    """The same networks with the loss `mean (x - g(f(x)))²`."""
+
+    def loss_of(self, images):
+        reconstructions = self.reconstruct(images, training=True)
+        return ops.mean(ops.square(images - reconstructions))
+
+
+class GaussianEncoder(ConvEncoder):
+    """The convolutional encoder of a VAE: its features are means.
+
+    They are not scaled to the unit sphere. The head is twice as wide: it also
+    gives the logarithms of the variances.
+    """
+
+    def _head(self):
+        return self._coding_layer(
+            2 * self.feature_dim, self.code_size, "head", padding="valid"
+        )
+
+    def _features(self, signal):
+        return ops.reshape(
+            at_least_float32(self.head(signal)), (-1, 2 * self.feature_dim)
+        )
+
+    def stages(self, images, training=None, **kwargs):
+        mean, _, output = self.distribution(images, training)
+        return EncoderOutput(mean, output.codes, output.moments)
+
+    def distribution(self, images, training=None):
+        """Returns means, log-variances and the stages' `EncoderOutput`."""
+        output = super().stages(images, training=training)
+        mean, log_variance = ops.split(output.features, 2, axis=-1)
+        return mean, log_variance, output
+
+
+class VariationalAutoencoder(LossAutoencoder):
+    """VAE with a Gaussian likelihood of the best variance, that of the batch.
+
+    `½ D log mean (x - x̂)² + KL(q(z|x) ‖ N(0, I))` per image of `D` numbers,
+    which leaves no weight to tune.
+
+    Reference:
+        Rybkin et al., Simple and effective VAE training with calibrated
+        decoders, ICML 2021.
+    """
+
+    def loss_of(self, images):
+        mean, log_variance, output = self.encoder.distribution(images, True)
+        step = ops.convert_to_tensor(self.decoder_optimizer.iterations)
+        seed = tf.stack([0, tf.cast(step, tf.int32)])
+        noise = tf.random.stateless_normal(tf.shape(mean), seed)
+        features = mean + ops.exp(0.5 * log_variance) * noise
+        reconstructions = self.decode(features, training=True)
+        self.encoder.update_statistics(output.moments)
+        error = ops.mean(ops.square(images - reconstructions))
+        numbers = images.shape[1] * images.shape[2] * images.shape[3]
+        divergence = 0.5 * ops.sum(
+            ops.square(mean) + ops.exp(log_variance) - 1 - log_variance, -1
+        )
+        return 0.5 * numbers * ops.log(error) + ops.mean(divergence)
+
+
+class SolvingEncoder(Encoder):
+    """Whose stages solve their programs, with implicit gradients.
+
+    `iterations` is the most that a stage takes; the head, which has no
+    sparsity, takes as many unrolled ones.
+    """
+
+    def _stage(self, filters, name):
+        layer = super()._stage(filters, name)
+        layer.gradient = "implicit"
+        return layer
+
+
+def variational(preset, dtype=None, **overrides):
+    return _assemble(
+        VariationalAutoencoder,
+        GaussianEncoder,
+        ConvDecoder,
+        preset,
+        dtype,
+        {**overrides, "network": "conv"},
+    )
+
+
+def solving(preset, dtype=None, **overrides):
+    _, decoder_class = presets.NETWORKS["csc"]
+    return _assemble(
+        ClosedLoopAutoencoder,
+        SolvingEncoder,
+        decoder_class,
+        preset,
+        dtype,
+        overrides,
+    )
+
+
+MAKERS = {
+    "closed_loop": ClosedLoopAutoencoder.from_preset,
+    "pixel": PixelAutoencoder.from_preset,
+    "vae": variational,
+    "solved": solving,
+}
+
+
+def _assemble(
+    model_class, encoder_class, decoder_class, preset, dtype, overrides
+):
+    arguments = presets.config(preset, **overrides)
+    del arguments["network"]
+    for_decoder = {name: arguments[name] for name in presets.DECODER_ARGUMENTS}
+    del arguments["tied"]
+    model = model_class(
+        encoder_class(**arguments, dtype=dtype),
+        decoder_class(**for_decoder, dtype=dtype),
+        dtype=dtype,
+    )
+    model.build()
+    return model

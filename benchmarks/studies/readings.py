@@ -1,0 +1,174 @@
+"""A paragraph for each study, computed from its rows."""
+
+from benchmarks.studies.contenders import CONTENDERS
+from benchmarks.studies.data import SETS
+from benchmarks.studies.definitions import EQUAL
+from benchmarks.studies.definitions import LONG
+from benchmarks.studies.results import text
+
+
+def settings(results):
+    parts = []
+    for data in results.scale.sets:
+        for key in results.label_values("0", "contender"):
+            tried = results.select("0", "validation", data=data, contender=key)
+            tried = [r for r in tried if "psnr" in r.row["figures"]]
+            if not tried:
+                continue
+            best = max(tried, key=lambda r: r.row["figures"]["psnr"])
+            parts.append(
+                f"{CONTENDERS[key].name} on {SETS[data].title}: "
+                f"{best.labels['optimizer']} {best.labels['rate']:g}"
+            )
+    return "Chosen: " + "; ".join(parts) + "." if parts else ""
+
+
+def quality(results):
+    sentences = []
+    for data in results.scale.sets:
+        parts = []
+        for key in results.label_values("1", "contender"):
+            labels = {"data": data, "contender": key, "budget": EQUAL}
+            values = results.values("1", "psnr", **labels)
+            shares = results.mean("1", "retrieval", **labels)
+            if len(values):
+                parts.append(
+                    f"{CONTENDERS[key].name} {text(values, '{:.1f}')} dB "
+                    f"(retrieval {shares:.2f})"
+                )
+        if parts:
+            listed = "; ".join(parts)
+            sentences.append(
+                f"On {SETS[data].title}, at equal images: {listed}."
+            )
+    for key in ("ours", "pixel"):
+        long = results.mean("1", "psnr", contender=key, budget=LONG)
+        if long is not None:
+            sentences.append(
+                f"After {results.scale.long_minutes:g} minutes on "
+                f"{SETS[results.scale.sets[-1]].title}, "
+                f"{CONTENDERS[key].name}: {long:.1f} dB."
+            )
+    return " ".join(sentences)
+
+
+def unseen(results):
+    sentences = []
+    for data in results.label_values("2", "data"):
+        means = {}
+        for key in results.label_values("2", "contender"):
+            values = [
+                results.mean("2", f"{other}/psnr", contender=key, data=data)
+                for other in results.scale.tested
+                if other != data
+            ]
+            values = [value for value in values if value is not None]
+            if values:
+                means[key] = sum(values) / len(values)
+        if means:
+            best = max(means, key=means.get)
+            sentences.append(
+                f"Of those trained on {SETS[data].title}, "
+                f"{CONTENDERS[best].name} does best elsewhere, "
+                f"{means[best]:.1f} dB in the mean"
+                + (f" (ours {means['ours']:.1f})." if "ours" in means else ".")
+            )
+    return " ".join(sentences)
+
+
+def batches(results):
+    return _range(results, "3", "batch", "a batch of {}")
+
+
+def stability(results):
+    return _range(results, "4", "rate", "{} times the rate", longer=1)
+
+
+def noise(results):
+    sentences = []
+    for result in results.select("5", contender="ours"):
+        for level, methods in result.row["figures"].items():
+            if "chosen sparsity" not in methods:
+                continue
+            plain, chosen = (
+                methods[name]["psnr"]
+                for name in ("reconstruction", "chosen sparsity")
+            )
+            sentences.append(
+                f"{SETS[result.labels['data']].title}, "
+                f"{result.labels['noise'].replace('_', ' ')} {level}: "
+                f"{plain:.1f} dB as trained, {chosen:.1f} dB with "
+                f"λ = {methods['chosen sparsity']['parameter']:g}"
+            )
+    return "Ours: " + "; ".join(sentences) + "." if sentences else ""
+
+
+def parts(results):
+    sentences = []
+    for data in results.label_values("6", "data"):
+        whole = results.mean("6", "psnr", data=data, variant="all of it")
+        changes = {
+            variant: results.mean("6", "psnr", data=data, variant=variant)
+            for variant in results.label_values("6", "variant")
+        }
+        changes = {
+            variant: value - whole
+            for variant, value in changes.items()
+            if None not in (value, whole) and variant != "all of it"
+        }
+        if changes:
+            listed = ", ".join(f"{k} {v:+.1f}" for k, v in changes.items())
+            sentences.append(
+                f"{SETS[data].title}, dB against {whole:.1f} of all of it: "
+                f"{listed}."
+            )
+    return " ".join(sentences)
+
+
+def ablations(results):
+    sentences = []
+    for flag in results.label_values("7", "flag"):
+        found = {
+            result.labels["value"]: result.row["figures"].get("psnr")
+            for result in results.select("7", "evaluation", flag=flag)
+        }
+        found = {k: v for k, v in found.items() if v is not None}
+        if len(found) > 1:
+            best, worst = (f(found, key=found.get) for f in (max, min))
+            sentences.append(
+                f"{flag}: best {best} ({found[best]:.1f} dB), worst {worst} "
+                f"({found[worst]:.1f} dB)."
+            )
+    return " ".join(sentences)
+
+
+READINGS = {
+    "0": settings,
+    "1": quality,
+    "2": unseen,
+    "3": batches,
+    "4": stability,
+    "5": noise,
+    "6": parts,
+    "7": ablations,
+}
+
+
+def _range(results, study, label, words, **labels):
+    sentences = []
+    for key in results.label_values(study, "contender"):
+        found = {
+            value: results.mean(
+                study, "psnr", contender=key, **{label: value}, **labels
+            )
+            for value in results.label_values(study, label)
+        }
+        found = {k: v for k, v in found.items() if v is not None}
+        if found:
+            best, worst = (f(found, key=found.get) for f in (max, min))
+            sentences.append(
+                f"{CONTENDERS[key].name}: from {found[worst]:.1f} dB "
+                f"({words.format(worst)}) to {found[best]:.1f} dB "
+                f"({words.format(best)})."
+            )
+    return " ".join(sentences)

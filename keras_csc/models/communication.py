@@ -1,0 +1,80 @@
+"""What a step of training sums over the replicas, from the model alone."""
+
+import math
+
+from keras_csc.layers import ConvSparseCoding2D
+
+
+def reductions(model):
+    """Sizes of what a training step sums over the replicas, by kind.
+
+    They do not depend on the batch. Every pass through the closed loop sums
+    second moments and batch statistics once forwards, and once for every
+    gradient that flows back through them.
+
+    Args:
+        model: compiled `ClosedLoopAutoencoder`.
+
+    Returns:
+        Dict of lists with how many numbers each sum is of:
+
+        - `gradients`: those of both players, for every update;
+        - `gradient_norms`: the gradients once more, to measure their norms;
+        - `second_moments`: `ZᵀZ`, `ẐᵀẐ` and counts, of every class in
+          CTRL-Multi, and the number of images;
+        - `batch_statistics`: sums, sums of squares and counts of the
+          normalisations;
+        - `moving_averages`: of the normalisations;
+        - `operator_norms`: `λmax` and its vector, of every coding layer.
+    """
+    encoder, decoder, game = model.encoder, model.decoder, model.game
+    updates = model.encoder_steps
+    passes = 1 if model.update == "simultaneous" else updates + 1
+    # The encoder that measures regenerated images passes on the gradients of
+    # both players, the others one each.
+    measured = 0 if game.shared_statistics else 3
+    statistics = (2 + measured) * _statistics(encoder) + 2 * _statistics(
+        decoder
+    )
+    classes = game.num_classes if game.objective == "multi" else 1
+    moments = classes * (2 * encoder.feature_dim**2 + 1)
+    players = [
+        sum(_sizes(player.trainable_variables)) for player in (encoder, decoder)
+    ]
+    return {
+        "gradients": updates * players[:1] + players[1:],
+        "gradient_norms": players if model.gradient_norms else [],
+        "second_moments": passes * [1, moments, moments, moments],
+        "batch_statistics": passes * statistics,
+        "moving_averages": passes
+        * [
+            size
+            for player in (encoder, decoder)
+            for layer in player.normalizations
+            for size in _sizes(layer.non_trainable_variables)
+        ],
+        "operator_norms": passes
+        * [
+            size
+            for layer in (*encoder.coding_layers, encoder.head)
+            if isinstance(layer, ConvSparseCoding2D)
+            for size in _sizes(layer.non_trainable_variables)
+        ],
+    }
+
+
+def reduced_bytes(model):
+    """Bytes of the `reductions` of a training step, by kind."""
+    float64 = model.encoder.variable_dtype == "float64"
+    return {
+        name: sum(sizes) * (8 if float64 else 4)
+        for name, sizes in reductions(model).items()
+    }
+
+
+def _statistics(player):
+    return [2 * n.moving_mean.shape[0] + 1 for n in player.normalizations]
+
+
+def _sizes(variables):
+    return [math.prod(variable.shape) for variable in variables]

@@ -1,0 +1,153 @@
+"""Training on the same global batches, in ways that must not matter."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+from reference_loop import all_weights
+from reference_loop import small_autoencoder
+from reference_loop import spread_weights
+
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models.communication import reductions
+
+STEPS = 20
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+METRIC_TOLERANCE = 1e-5  # metrics are kept in float32
+BATCH = 8
+CLASSES = 3
+GAMES = {
+    "binary": {},
+    "multi": {"objective": "multi", "num_classes": CLASSES},
+    "consistency": {
+        "encoder_consistency": 0.5,
+        "decoder_consistency": 0.25,
+        "stages": 2.0,
+        "cooperation": True,
+        "shared_statistics": True,
+    },
+}
+UPDATES = {
+    "simultaneous": {},
+    "alternating": {"update": "alternating"},
+}
+GRADIENTS = {
+    "unrolled": {},
+    # Without a ridge, atoms that a few codes can't tell apart make it explode.
+    "implicit": {"gradient": "implicit", "iterations": 8, "ridge": 0.1},
+}
+# The numbers of logical devices, and of worker processes, that a case is
+# trained on: every pair of a game, an update and a gradient.
+CASES = {
+    ("binary", "simultaneous", "unrolled"): {
+        "float64": {"devices": (4,), "workers": (2,)},
+    },
+    ("binary", "alternating", "implicit"): {
+        "float64": {"devices": (2,), "workers": (2,)},
+    },
+    ("multi", "simultaneous", "implicit"): {
+        "float64": {"devices": (4,), "workers": (2,)},
+    },
+    ("multi", "alternating", "unrolled"): {
+        "float64": {"devices": (2,), "workers": (2,)},
+    },
+    ("consistency", "simultaneous", "implicit"): {
+        "float64": {"devices": (2,), "workers": (4,)},
+    },
+    ("consistency", "alternating", "unrolled"): {
+        "float32": {"devices": (2,), "workers": (2,)},
+    },
+}
+
+
+def cases(kind, count):
+    """Cases of so many devices or workers.
+
+    Returns:
+        Dict from names to `(case, dtype)`.
+    """
+    return {
+        f"{'-'.join(case)}-{dtype}": (case, dtype)
+        for case, dtypes in CASES.items()
+        for dtype, counts in dtypes.items()
+        if count in counts[kind]
+    }
+
+
+def make(case, dtype):
+    """The compiled model of a case, its weights spread."""
+    game, update, gradient = case
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder(
+        dtype=dtype,
+        image_shape=(4, 4, 1),
+        filters=(3,),
+        **GRADIENTS[gradient],
+    )
+    spread_weights(model)
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.5),
+        keras.optimizers.Adam(0.01, epsilon=1e-3),
+        TranscriptionGame(**GAMES[game]),
+        **UPDATES[update],
+    )
+    return model
+
+
+def global_batches(dtype):
+    """Images and labels of every step."""
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (STEPS, BATCH, 4, 4, 1)).astype(dtype)
+    labels = rng.integers(CLASSES, size=(STEPS, BATCH)).astype("int32")
+    return images, labels
+
+
+def train(case, dtype, strategy):
+    """Trains for some steps on the same global batches.
+
+    Returns:
+        `(weights, metrics, counted, stated)`: a list of arrays, a dict of
+        floats, and the sizes of what a step sums over workers, found in its
+        graph and as `reductions` says.
+    """
+    with strategy.scope():
+        model = make(case, dtype)
+    images, labels = global_batches(dtype)
+
+    def share(step):
+        def part(array):
+            size = BATCH // strategy.num_replicas_in_sync
+            return strategy.experimental_distribute_values_from_function(
+                lambda context: tf.constant(
+                    array[size * context.replica_id_in_sync_group :][:size]
+                )
+            )
+
+        return part(images[step]), part(labels[step])
+
+    @tf.function(autograph=False)
+    def train_step(batch):
+        strategy.run(model.train_step, (batch,))
+
+    # Optimising the graph takes longer than these steps.
+    optimizer = tf.config.optimizer
+    optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    for step in range(STEPS):
+        train_step(share(step))
+    optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    metrics = {m.name: float(m.result()) for m in model.train_metrics}
+    graph = train_step.get_concrete_function(share(0)).graph
+    counted = [
+        operation.inputs[0].shape.num_elements()
+        for operation in graph.get_operations()
+        if operation.type.startswith("Collective")
+    ]
+    stated = sum(reductions(model).values(), [])
+    return all_weights(model), metrics, sorted(counted), sorted(stated)
+
+
+@functools.cache
+def reference(case, dtype):
+    """`train` on one device."""
+    return train(case, dtype, tf.distribute.get_strategy())

@@ -1,0 +1,159 @@
+"""Several worker processes train as one process does, and stop together."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from training import local_workers
+from training import options
+from training import strategies
+from training import train
+from training.command_line import UsageError
+
+import numpy as np
+import parity
+import pytest
+from reference_loop import relative_difference
+
+from keras_csc.models import ClosedLoopAutoencoder
+
+ROOT = pathlib.Path(train.__file__).parents[1]
+FLAGS = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4,8",
+    "--feature_dim=16",
+    "--batch_size=32",
+    "--steps=6",
+    "--log_every=2",
+    "--checkpoint_every=3",
+    "--decoder_consistency=5",
+    "--evaluation_limit=60",
+    "--noevaluate",
+]
+WORKERS = [
+    (count, name) for count in (2, 4) for name in parity.cases("workers", count)
+]
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory):
+    """Folder of what `worker_processes.py` left."""
+    folder = tmp_path_factory.mktemp("workers")
+    script = pathlib.Path(__file__).with_name("worker_processes.py")
+    subprocess.run(
+        [sys.executable, script, folder, *FLAGS],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=300,
+        check=True,
+        stderr=subprocess.PIPE,
+    )
+    return folder
+
+
+def code(processes, name):
+    return int((processes / f"{name}.code").read_text())
+
+
+def errors(processes, name):
+    return (processes / f"{name}.err").read_text()
+
+
+@pytest.mark.parametrize("count, name", WORKERS)
+def test_workers_train_as_one_process(processes, count, name):
+    case, dtype = parity.cases("workers", count)[name]
+    expected, metrics, *_ = parity.reference(case, dtype)
+    tolerance = parity.TOLERANCE[dtype]
+    for index in range(count):
+        path = processes / f"{name}-{count}-{index}"
+        with np.load(f"{path}.npz") as arrays:
+            weights = list(arrays.values())
+        assert relative_difference(weights, expected) < tolerance
+        found, counted, stated = json.loads(
+            pathlib.Path(f"{path}.json").read_text()
+        )
+        assert found == pytest.approx(metrics, rel=parity.METRIC_TOLERANCE)
+        assert counted == stated
+
+
+def test_all_stop_when_one_is_told_to(processes):
+    """SIGTERM to worker 1 in step 2: both stop after the next one."""
+    assert code(processes, "stopped-0") == 143
+    assert code(processes, "stopped-1") == 143
+    for worker in ("stopped-0", "stopped-1"):
+        assert "SIGTERM: stopped at step 3" in errors(processes, worker)
+
+
+def test_a_worker_that_is_gone_is_named(processes):
+    assert code(processes, "killed-1") == -9
+    assert code(processes, "killed-0") == strategies.WorkerLost.exit_code
+    message = errors(processes, "killed-0")
+    assert "Going on from step 3" in message
+    assert "train.py: another worker has ended" in message
+    assert "Traceback" not in message
+
+
+def test_run_goes_on_exactly_and_only_the_chief_writes(processes, tmp_path):
+    """One command finishes what was stopped, then killed; as one process."""
+    script = pathlib.Path(local_workers.__file__)
+    result = subprocess.run(
+        [
+            sys.executable,
+            script,
+            "--workers=2",
+            "--",
+            *FLAGS,
+            f"--workdir={processes}/run",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "worker 1:" not in result.stderr
+    assert "Going on from step 3" in result.stderr
+    records = (processes / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(records[-1])["step"] == 6
+
+    train.train(options.parse([*FLAGS, f"--workdir={tmp_path}"]))
+    expected = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    found = ClosedLoopAutoencoder.from_preset(processes / "run" / "model")
+    for one, several in zip(expected.weights, found.weights):
+        np.testing.assert_allclose(
+            several.numpy(), one.numpy(), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        "{",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker"}}',
+        '{"cluster": {"worker": ["a:1"]}, '
+        '"task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+    ],
+)
+def test_wrong_tf_config_is_named(monkeypatch, config):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config:
+        monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(UsageError, match="needs the environment variable"):
+        strategies.make("multi_worker")
+
+
+def test_worker_0_is_the_chief(monkeypatch):
+    cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    for task, index, expected in (
+        ("chief", 0, 0),
+        ("worker", 0, 1),
+        ("worker", 1, 2),
+    ):
+        config = {"cluster": cluster, "task": {"type": task, "index": index}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        assert strategies.worker_index("multi_worker") == expected
+    assert strategies.worker_index("mirrored") == 0

@@ -1,0 +1,106 @@
+"""Worker processes for `test_multi_worker.py`.
+
+    python worker_processes.py FOLDER FLAGS_OF_TRAIN...
+
+All are forked from this process, which has imported TensorFlow and not used
+it: imports take longer than what the workers do. Each writes its standard
+error and exit code to `FOLDER/NAME-INDEX.{err,code}`.
+"""
+
+import json
+import os
+import pathlib
+import runpy
+import signal
+import sys
+import traceback
+
+TESTS = pathlib.Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "models"), str(TESTS / "ops")]
+
+from training import local_workers  # noqa: E402
+from training import train  # noqa: E402
+
+import numpy as np  # noqa: E402
+import parity  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from keras_csc import callbacks  # noqa: E402
+
+SECONDS = 120
+
+
+def run(folder, name, count, work):
+    """Runs `work(index)` in so many workers, and waits for them."""
+    addresses = [f"127.0.0.1:{p}" for p in local_workers.free_ports(count)]
+    children = []
+    for index in range(count):
+        child = os.fork()
+        if not child:
+            os.environ.update(local_workers.environment(addresses, index))
+            run_one(folder / f"{name}-{index}", work, index)
+        children.append(child)
+    for index, child in enumerate(children):
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        (folder / f"{name}-{index}.code").write_text(str(code))
+
+
+def run_one(path, work, index):
+    """Does a worker's work, and ends its process."""
+    signal.alarm(SECONDS)
+    with open(f"{path}.err", "wb") as errors:
+        os.dup2(errors.fileno(), 2)
+    try:
+        work(index)
+    except SystemExit as end:
+        os._exit(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def train_parity(folder, count):
+    """Work that trains all cases of so many workers."""
+
+    def work(index):
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        for name, (case, dtype) in parity.cases("workers", count).items():
+            weights, *rest = parity.train(case, dtype, strategy)
+            path = folder / f"{name}-{count}-{index}"
+            np.savez(f"{path}.npz", *weights)
+            pathlib.Path(f"{path}.json").write_text(json.dumps(rest))
+        strategy.reduce("SUM", tf.constant(1.0), axis=None)
+
+    return work
+
+
+def run_script(arguments, number=None, step=None):
+    """Work that runs `train.py`; worker 1 signals itself at a step."""
+
+    class Signalling(callbacks.StopOnNonFinite):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.index and self.model.step == step:
+                os.kill(os.getpid(), number)
+
+    def work(index):
+        Signalling.index = index
+        train.callbacks.StopOnNonFinite = Signalling
+        sys.argv[:] = ["train.py", *arguments, "--strategy=multi_worker"]
+        runpy.run_path(train.__file__, run_name="__main__")
+
+    return work
+
+
+def main(folder, *arguments):
+    folder = pathlib.Path(folder)
+    for count in (2, 4):
+        run(folder, f"parity{count}", count, train_parity(folder, count))
+    arguments += (f"--workdir={folder}/run",)
+    term, kill = signal.SIGTERM, signal.SIGKILL
+    run(folder, "stopped", 2, run_script(arguments, term, 2))
+    run(folder, "killed", 2, run_script(arguments, kill, 5))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
