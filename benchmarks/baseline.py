@@ -57,7 +57,7 @@ def measure(images):
                     game, dtype, network, images
                 )
                 rows.append(row)
-            times = measuring.seconds(functions, repetitions=5, warmups=2)
+            times = measuring.seconds(functions, repetitions=3, warmups=1)
             for row in rows:
                 seconds = times[row["network"]]
                 row["ms"] = 1000 * seconds

@@ -47,7 +47,6 @@ TOLERANCES = {
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
 CONFIG = presets.config("cifar10")
 PUBLISHED_GAME = ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"]
-FLAG_FILE = ["--flagfile=training/flags/cifar10.flags"]
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
 THEIRS = {
@@ -81,11 +80,6 @@ OURS = {
         *PUBLISHED_GAME,
         "--dtype_policy=mixed_bfloat16",
     ],
-    "ours, cifar10.flags, preset's widths": [
-        *FLAG_FILE,
-        "--filters=64,128,256",
-    ],
-    "ours, cifar10.flags": FLAG_FILE,
 }
 
 
@@ -106,8 +100,6 @@ def our_step(arguments):
     return run, {
         "dtype": options.dtype_policy,
         "update": options.update,
-        "game": "cifar10.flags" if options.stages else "CTRL-Binary",
-        "filters": list(model.encoder.filters),
         "multiply_adds": getattr(macs, options.update)(),
     }
 
@@ -128,8 +120,6 @@ def their_step(**arguments):
     return game.step, {
         "dtype": "autocast bfloat16" if game.bfloat16 else "float32",
         "update": game.update,
-        "game": "CTRL-Binary",
-        "filters": list(CONFIG["filters"]),
         "multiply_adds": count,
     }
 
@@ -292,7 +282,7 @@ def measure(images):
         step, about = our_step(arguments)
         functions[name] = lambda step=step: step(images)
         rows.append({"step": name, **about})
-    times = measuring.seconds(functions, repetitions=5, warmups=1)
+    times = measuring.seconds(functions, repetitions=3, warmups=1)
     for row in rows:
         seconds = times[row["step"]]
         row["ms"] = 1000 * seconds
@@ -308,8 +298,6 @@ def compare(rows):
     """
     theirs = [row for row in rows if row["step"].startswith("PyTorch")]
     for row in rows:
-        if row["game"] != "CTRL-Binary":
-            continue
         alike = [
             other["ms"]
             for other in theirs
