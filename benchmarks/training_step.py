@@ -66,6 +66,11 @@ THEIRS = {
 THEIRS_COMPILED = {
     "PyTorch float32, compiled": {"channels_last": True, "compiled": True},
     "PyTorch bfloat16, compiled": {**BEST, "compiled": True},
+    "PyTorch bfloat16, compiled, one pass": {
+        **BEST,
+        "update": "simultaneous",
+        "compiled": True,
+    },
 }
 # Name, flags of training/train.py.
 OURS = {
