@@ -318,6 +318,7 @@ def compare(rows):
 def main():
     tf.get_logger().setLevel("ERROR")  # Several functions are no retracing.
     torch.set_num_threads(os.cpu_count())
+    torch._dynamo.config.recompile_limit = 64  # Several players are compiled.
     images = tf.tanh(tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1)))
     differences = {
         dtype: check(images[:16], dtype) for dtype in CHECKED_SPARSITY
