@@ -1,0 +1,83 @@
+"""Our training step against that of the generic convolutional baseline.
+
+    python benchmarks/baseline.py
+
+The same game, update, widths and batch; only the network differs. A sparse
+coding layer of two iterations takes three times the multiply-adds of a
+convolution: what is compared is the time of one, as `multiply_adds` counts
+them. Writes benchmarks/results/baseline.json.
+"""
+
+from training import building
+from training import command_line
+from training import options as run_options
+
+import tensorflow as tf
+
+from benchmarks import measuring
+from benchmarks.multiply_adds import Step
+from keras_csc.models import presets
+
+BATCH = 256
+GAMES = {
+    "CTRL-Binary": ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"],
+    "cifar10.flags": ["--flagfile=training/flags/cifar10.flags"],
+}
+
+
+def contender(game, dtype, network, images):
+    """A function of no argument, that takes a step, and its row."""
+    options = run_options.parse(
+        [
+            *GAMES[game],
+            f"--dtype_policy={dtype}",
+            f"--network={network}",
+            "--update=simultaneous",
+        ]
+    )
+    model = building.model(options, num_classes=10)
+    step = tf.function(model.train_step)
+    config = presets.model_config(model)
+    return lambda: float(step((images,))["objective"]), {
+        "game": game,
+        "filters": config["filters"],
+        "dtype": dtype,
+        "network": network,
+        "multiply_adds": Step(config, BATCH).simultaneous(),
+    }
+
+
+def measure(images):
+    """Rows of the pairs of networks."""
+    for game in GAMES:
+        for dtype in ("float32", "mixed_bfloat16"):
+            functions, rows = {}, []
+            for network in ("csc", "conv"):
+                functions[network], row = contender(
+                    game, dtype, network, images
+                )
+                rows.append(row)
+            times = measuring.seconds(functions, repetitions=3, warmups=1)
+            for row in rows:
+                seconds = times[row["network"]]
+                row["ms"] = 1000 * seconds
+                row["gmac_per_second"] = row["multiply_adds"] / seconds / 1e9
+            conv = rows[1]
+            for row in rows:
+                row["time_ratio"] = row["ms"] / conv["ms"]
+                row["time_per_multiply_add_ratio"] = (
+                    conv["gmac_per_second"] / row["gmac_per_second"]
+                )
+                yield row
+
+
+def main():
+    tf.get_logger().setLevel("ERROR")  # Several functions are no retracing.
+    images = tf.tanh(tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1)))
+    rows = list(measure(images))
+    columns = [name for name in rows[0] if name != "filters"]
+    measuring.report("baseline", rows, columns, batch=BATCH)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,90 @@
+"""How many multiply-adds a training step takes, by formula.
+
+A convolution of layer `l` takes `c_l = h_l w_l k² channels filters`
+multiply-adds an image, with codes of `h_l × w_l`; analysis, synthesis and the
+filter gradient take as many each. With `N_l = 2T - 1` for a sparse coding layer
+of `T` iterations and 1 for a convolution or a decoding layer,
+
+- a forward pass takes `Σ N_l c_l`,
+- the gradient of the weights `Σ N_l c_l` more,
+- that of what a layer was given another `Σ N_l c_l`, less `c_1` where the
+  input of the first layer needs none.
+
+Power iterations (one image each), normalisations, the rate reduction (matrices
+of `feature_dim`) and the optimizer are left out.
+"""
+
+
+class Step:
+    """Multiply-adds of the passes of a closed-loop autoencoder.
+
+    Args:
+        config: dict with `image_shape`, `filters`, `feature_dim`,
+            `kernel_size`, `iterations` and `network`, as of
+            `keras_csc.models.presets.config`.
+        batch: int, images of a step.
+    """
+
+    def __init__(self, config, batch):
+        self.batch = batch
+        self.layers = _convolutions(config)
+        csc = config["network"] == "csc"
+        self.repeats = 2 * config["iterations"] - 1 if csc else 1
+        self.encoder = self.repeats * sum(self.layers)
+        self.decoder = sum(self.layers)
+
+    def simultaneous(self, backward_passes=2):
+        """One pass through the loop for both players.
+
+        Args:
+            backward_passes: int, through the encoder of regenerated images:
+                one for each player, or 1 where the players' losses are each
+                other's negative and it is shared.
+        """
+        regenerated = self.encoder
+        if backward_passes == 2:
+            regenerated += self.encoder - self.layers[0]
+        return self.batch * (
+            self._loop()
+            + self._weights_of_encoder()
+            + self.encoder  # weights, of the regenerated images
+            + regenerated
+            + self._weights_of_decoder()
+        )
+
+    def alternating(self, published=False):
+        """The encoder's step, then the decoder's.
+
+        Args:
+            published: bool, whether the decoder's loss is back-propagated
+                into the encoder's weights, too, as in the parents' code.
+        """
+        step = 2 * self._loop() + 2 * self._weights_of_encoder()
+        step += self.encoder + self._weights_of_decoder()
+        if published:
+            # Weights of both encoder passes, and the way to the first one.
+            step += self._weights_of_encoder() + self.encoder + self.layers[-1]
+        return self.batch * step
+
+    def _loop(self):
+        return 2 * self.encoder + self.decoder
+
+    def _weights_of_encoder(self):
+        """Backward for a pass over given images."""
+        return 2 * self.encoder - self.layers[0]
+
+    def _weights_of_decoder(self):
+        """Backward for a pass over given features."""
+        return 2 * self.decoder - self.layers[-1]
+
+
+def _convolutions(config):
+    """`c_l` of the stages and the head."""
+    size, _, channels = config["image_shape"]
+    window = config["kernel_size"] ** 2
+    layers = []
+    for width in config["filters"]:
+        size //= 2
+        layers.append(size**2 * window * channels * width)
+        channels = width
+    return [*layers, size**2 * channels * config["feature_dim"]]

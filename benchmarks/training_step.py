@@ -1,0 +1,345 @@
+"""Our training step of the CIFAR-10 preset against the same in PyTorch.
+
+    pip install torch
+    python benchmarks/training_step.py
+
+PyTorch's is `peer_torch.Game`, which says what it does and leaves out. Before
+anything is timed, both take the same step of gradient descent from the same
+weights, and the script stops if they differ. TensorFlow and PyTorch run in one
+process, in turns, each on all cores. Compiling PyTorch's networks takes minutes
+the first time, and a C++ compiler: `--nocompile` leaves it out. Writes
+benchmarks/results/training_step.json.
+"""
+
+import os
+
+from training import building
+from training import command_line
+from training import options as run_options
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import measuring
+from benchmarks.multiply_adds import Step
+from keras_csc.models import presets
+
+try:
+    import torch
+
+    from benchmarks import peer_torch
+except ImportError:
+    command_line.fail("PyTorch is missing. Run: pip install torch")
+
+_COMPILE = flags.DEFINE_bool("compile", True, "Whether to time torch.compile.")
+
+BATCH = 256
+# Of relative differences; our objective is logged in float32.
+TOLERANCES = {
+    "step_sizes": 1e-2,  # Two estimates of one thing.
+    "rate_reduction": 1e-6,
+    "float64": 1e-10,
+    "float32": 1e-3,
+}
+# Of the step checked, exact in every precision.
+CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
+CONFIG = presets.config("cifar10")
+PUBLISHED_GAME = ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"]
+BEST = {"bfloat16": True, "channels_last": True}
+# Name, and arguments of `peer_torch.Game`.
+THEIRS = {
+    "PyTorch float32, as published": {"published": True},
+    "PyTorch float32": {},
+    "PyTorch float32, channels last": {"channels_last": True},
+    "PyTorch float32, channels last, one pass": {
+        "channels_last": True,
+        "update": "simultaneous",
+    },
+    "PyTorch bfloat16, channels last": BEST,
+    "PyTorch bfloat16, channels last, one pass": {
+        **BEST,
+        "update": "simultaneous",
+    },
+}
+THEIRS_COMPILED = {
+    "PyTorch float32, compiled": {"channels_last": True, "compiled": True},
+    "PyTorch bfloat16, compiled": {**BEST, "compiled": True},
+    "PyTorch bfloat16, compiled, one pass": {
+        **BEST,
+        "update": "simultaneous",
+        "compiled": True,
+    },
+}
+# Name, flags of training/train.py.
+OURS = {
+    "ours float32": [*PUBLISHED_GAME, "--update=alternating"],
+    "ours float32, one pass": PUBLISHED_GAME,
+    "ours bfloat16": [
+        *PUBLISHED_GAME,
+        "--update=alternating",
+        "--dtype_policy=mixed_bfloat16",
+    ],
+    "ours bfloat16, one pass": [
+        *PUBLISHED_GAME,
+        "--dtype_policy=mixed_bfloat16",
+    ],
+}
+
+
+def our_step(arguments):
+    """A function of images: our step with flags of `training/train.py`.
+
+    Returns:
+        `(step, about)`; `about` is what the row says of it.
+    """
+    options = run_options.parse(arguments)
+    model = building.model(options, num_classes=10)
+    step = tf.function(model.train_step)
+    macs = Step(presets.model_config(model), BATCH)
+
+    def run(images):
+        return float(step((images,))["objective"])
+
+    return run, {
+        "dtype": options.dtype_policy,
+        "update": options.update,
+        "multiply_adds": getattr(macs, options.update)(),
+    }
+
+
+def their_step(**arguments):
+    """A function of images: PyTorch's step; see `our_step`."""
+    game = peer_game(
+        lambda weights: torch.optim.Adam(
+            weights, lr=1.5e-4, betas=(0.5, 0.999), fused=True
+        ),
+        **arguments,
+    )
+    macs = Step(CONFIG, BATCH)
+    if game.update == "simultaneous":
+        count = macs.simultaneous(backward_passes=1)
+    else:
+        count = macs.alternating(game.published)
+    return game.step, {
+        "dtype": "autocast bfloat16" if game.bfloat16 else "float32",
+        "update": game.update,
+        "multiply_adds": count,
+    }
+
+
+def peer_game(optimizer, **arguments):
+    torch.manual_seed(0)
+    shape, filters = CONFIG["image_shape"], CONFIG["filters"]
+    dimension = CONFIG["feature_dim"]
+    return peer_torch.Game(
+        peer_torch.Encoder(shape, filters, dimension, CONFIG["sparsity"]),
+        peer_torch.Decoder(shape, filters, dimension),
+        optimizer,
+        **arguments,
+    )
+
+
+def check(images, dtype):
+    """Takes one step of gradient descent with both, from the same weights.
+
+    With the same step sizes of ISTA, whose estimates are compared alone. In
+    float64 with thresholds; in float32 without, as every code that rounding
+    takes across one changes the gradients by far more than it is itself.
+
+    Returns:
+        Dict of relative differences: of the step sizes, the features, the
+        rate reduction and of how every player's weights moved.
+
+    Raises:
+        ValueError: if one is above its tolerance.
+    """
+    model, game = _players_for_check(dtype)
+    pairs = _pairs(model, game)
+    _copy(pairs)
+    differences = {"step_sizes": _share_step_sizes(model, game)}
+    _copy(pairs)  # Which PyTorch's has projected once more.
+    images = tf.cast(images, dtype)
+    with torch.no_grad():
+        features = game.encode(_images(images))
+    differences["features"] = _difference(
+        model.encoder.stages(images, training=True).features, features
+    )
+    before = [_weight(ours) for ours, _ in pairs]
+    logs = model.train_on_batch(images, return_dict=True)
+    distance = game.step(_images(images))
+    differences["rate_reduction"] = _difference(logs["objective"], distance)
+    for player in ("encoder", "decoder"):
+        owned = set(map(id, getattr(game, player).parameters()))
+        moves = [
+            (_weight(ours) - start, theirs.detach() - start)
+            for (ours, theirs), start in zip(pairs, before)
+            if id(theirs) in owned
+        ]
+        differences[player] = _difference(
+            *(torch.cat([m.flatten() for m in side]) for side in zip(*moves))
+        )
+    for name, difference in differences.items():
+        if not difference < TOLERANCES.get(name, TOLERANCES[dtype]):
+            raise ValueError(
+                f"The {name} of one step in {dtype} differ: {differences}"
+            )
+    return differences
+
+
+def _players_for_check(dtype):
+    """Both games with gradient descent, without what is only ours."""
+    rate = 2**-7  # Which Keras's float32 holds exactly.
+    keras.utils.set_random_seed(0)
+    model = building.model(
+        run_options.parse(
+            [
+                *PUBLISHED_GAME,
+                "--notight_frame",
+                f"--sparsity={CHECKED_SPARSITY[dtype]}",
+                f"--dtype_policy={dtype}",
+            ]
+        ),
+        num_classes=None,
+    )
+    model.compile(
+        keras.optimizers.SGD(rate),
+        keras.optimizers.SGD(rate),
+        update="alternating",
+        jit_compile=False,
+    )
+    model.encoder.update_operator_norms(200)
+    game = peer_game(lambda weights: torch.optim.SGD(weights, lr=rate))
+    for player in (game.encoder, game.decoder):
+        player.to(getattr(torch, dtype))
+    return model, game
+
+
+def _share_step_sizes(model, game):
+    """Gives ours to PyTorch's layers, for good; returns how they differed."""
+    for _ in range(100):
+        game.encoder.prepare()
+    pairs = [*zip(model.encoder.coding_layers, game.encoder.coding)]
+    pairs.append((model.encoder.head, game.encoder.head))
+    sides = [
+        (_weight(ours.step_size), theirs.step_size) for ours, theirs in pairs
+    ]
+    for (our_layer, layer), (step_size, _) in zip(pairs, sides):
+        our_layer.update_operator_norm = lambda iterations: None
+        layer.step_size = step_size
+        layer.update_step_size = lambda: None
+        layer.sparsity = our_layer.sparsity
+    return _difference(*map(torch.stack, zip(*sides)))
+
+
+def _pairs(model, game):
+    """Our variables, each with PyTorch's parameter."""
+    encoder, decoder = game.encoder, game.decoder
+    layers = [
+        *zip(model.encoder.coding_layers, encoder.coding),
+        (model.encoder.head, encoder.head),
+        *zip(model.decoder.decoding_layers, (decoder.head, *decoder.decoding)),
+    ]
+    pairs = [(ours.kernel, theirs.weight) for ours, theirs in layers]
+    for player in ("encoder", "decoder"):
+        for ours, theirs in zip(
+            getattr(model, player).normalizations,
+            getattr(game, player).normalizations,
+        ):
+            pairs += [(ours.gamma, theirs.weight), (ours.beta, theirs.bias)]
+    return pairs
+
+
+def _copy(pairs):
+    for ours, theirs in pairs:
+        theirs.data.copy_(_weight(ours))
+
+
+def _images(images):
+    return torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
+
+
+def _weight(variable):
+    """A copy of our variable, as PyTorch has it."""
+    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(variable)))
+    return value.permute(3, 2, 0, 1) if value.ndim == 4 else value
+
+
+def _difference(ours, theirs):
+    ours = np.asarray(ours, "float64")
+    theirs = np.asarray(theirs, "float64")
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+def measure(images):
+    """Rows of every contender."""
+    theirs = dict(THEIRS)
+    if _COMPILE.value:
+        theirs.update(THEIRS_COMPILED)
+    for_torch = _images(images)
+    functions, rows = {}, []
+    for name, arguments in theirs.items():
+        step, about = their_step(**arguments)
+        functions[name] = lambda step=step: step(for_torch)
+        rows.append({"step": name, **about})
+    for name, arguments in OURS.items():
+        step, about = our_step(arguments)
+        functions[name] = lambda step=step: step(images)
+        rows.append({"step": name, **about})
+    times = measuring.seconds(functions, repetitions=3, warmups=1)
+    for row in rows:
+        seconds = times[row["step"]]
+        row["ms"] = 1000 * seconds
+        row["gmac_per_second"] = row["multiply_adds"] / seconds / 1e9
+    return compare(rows)
+
+
+def compare(rows):
+    """Adds how many times as long PyTorch takes for the same game.
+
+    As published, in its fastest row, and in the fastest of its rows with the
+    same precision and update.
+    """
+    theirs = [row for row in rows if row["step"].startswith("PyTorch")]
+    for row in rows:
+        alike = [
+            other["ms"]
+            for other in theirs
+            if other["update"] == row["update"]
+            and ("bfloat16" in other["dtype"]) == ("bfloat16" in row["dtype"])
+        ]
+        row["times_published"] = theirs[0]["ms"] / row["ms"]
+        row["times_best"] = min(other["ms"] for other in theirs) / row["ms"]
+        row["times_best_alike"] = min(alike) / row["ms"]
+    return rows
+
+
+def main():
+    tf.get_logger().setLevel("ERROR")  # Several functions are no retracing.
+    torch.set_num_threads(os.cpu_count())
+    torch._dynamo.config.recompile_limit = 64  # Several players are compiled.
+    images = tf.tanh(tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1)))
+    differences = {
+        dtype: check(images[:16], dtype) for dtype in CHECKED_SPARSITY
+    }
+    print("relative differences of one step:", differences)
+    measuring.report(
+        "training_step",
+        measure(images),
+        [
+            "step",
+            "ms",
+            "gmac_per_second",
+            "times_published",
+            "times_best",
+            "times_best_alike",
+        ],
+        torch=torch.__version__,
+        batch=BATCH,
+        differences=differences,
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)
