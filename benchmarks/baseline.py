@@ -43,7 +43,9 @@ def contender(game, dtype, network, images):
         "filters": config["filters"],
         "dtype": dtype,
         "network": network,
-        "multiply_adds": Step(config, BATCH).simultaneous(),
+        "multiply_adds": Step(config, BATCH).simultaneous(
+            opposed=model.game.opposition is not None
+        ),
     }
 
 

@@ -33,16 +33,16 @@ class Step:
         self.encoder = self.repeats * sum(self.layers)
         self.decoder = sum(self.layers)
 
-    def simultaneous(self, backward_passes=2):
+    def simultaneous(self, opposed=True):
         """One pass through the loop for both players.
 
         Args:
-            backward_passes: int, through the encoder of regenerated images:
-                one for each player, or 1 where the players' losses are each
-                other's negative and it is shared.
+            opposed: bool, whether the players' losses are each other's
+                negative, so that they share the backward pass through the
+                encoder of regenerated images.
         """
         regenerated = self.encoder
-        if backward_passes == 2:
+        if not opposed:
             regenerated += self.encoder - self.layers[0]
         return self.batch * (
             self._loop()

@@ -119,7 +119,7 @@ def their_step(**arguments):
     )
     macs = Step(CONFIG, BATCH)
     if game.update == "simultaneous":
-        count = macs.simultaneous(backward_passes=1)
+        count = macs.simultaneous()
     else:
         count = macs.alternating(game.published)
     return game.step, {

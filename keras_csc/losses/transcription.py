@@ -129,6 +129,18 @@ class TranscriptionGame:
             left_out = (*left_out, "stages")
         return [name for name in TERM_NAMES if name not in left_out]
 
+    @property
+    def opposition(self):
+        """Factor of the decoder's loss that the encoder's is, or `None`.
+
+        -1 for the game as published: what one descends the other ascends.
+        """
+        if self.stages or not self.decoder_rate:
+            return None
+        factor = -self.encoder_rate / self.decoder_rate
+        same = self.encoder_consistency == factor * self.decoder_consistency
+        return factor if same else None
+
     def rates(self, features, reconstructed, labels=None):
         """The rate reduction `T` and its parts, over the global batch.
 

@@ -249,14 +249,22 @@ class ClosedLoopAutoencoder(keras.Model):
             )
         self.encoder.update_statistics(real.moments)
         variables = self.encoder.trainable_variables
-        seen_gradient = tape.gradient(decoder_loss, seen)
+        if game.opposition is None:
+            seen_gradient = tape.gradient(decoder_loss, seen)
+            measuring, at_features = tape.gradient(
+                encoder_loss, (variables, features)
+            )
+        else:
+            seen_gradient, *gradients = tape.gradient(
+                decoder_loss, (seen, variables, features)
+            )
+            measuring, at_features = tf.nest.map_structure(
+                lambda gradient: game.opposition * gradient, gradients
+            )
         decoder_gradients, through_decoder = tape.gradient(
             regenerated,
             (self.decoder.trainable_variables, features),
             seen_gradient,
-        )
-        measuring, at_features = tape.gradient(
-            encoder_loss, (variables, features)
         )
         if game.cooperation:
             at_features += through_decoder

@@ -31,8 +31,9 @@ def reductions(model):
     updates = model.encoder_steps
     passes = 1 if model.update == "simultaneous" else updates + 1
     # The encoder that measures regenerated images passes on the gradients of
-    # both players, the others one each.
-    measured = 0 if game.shared_statistics else 3
+    # both players, in one go if they are opposed; the others one each.
+    backwards = 2 if game.opposition is None else 1
+    measured = 0 if game.shared_statistics else 1 + backwards
     statistics = (2 + measured) * _statistics(encoder) + 2 * _statistics(
         decoder
     )
@@ -44,7 +45,7 @@ def reductions(model):
     return {
         "gradients": updates * players[:1] + players[1:],
         "gradient_norms": players if model.gradient_norms else [],
-        "second_moments": passes * [1, moments, moments, moments],
+        "second_moments": passes * [1, *(1 + backwards) * [moments]],
         "batch_statistics": passes * statistics,
         "moving_averages": passes
         * [
