@@ -119,7 +119,20 @@ def _dense_synthesis(codes, kernel):
 def _tensorflow_synthesis(codes, kernel, image_size, strides, padding):
     import tensorflow as tf
 
+    from keras_csc.ops import fusion
+    from keras_csc.ops import subpixel
+
     codes = tf.convert_to_tensor(codes)
+    if (
+        fusion.is_enabled()
+        and strides > 1
+        and kernel.shape[2] <= subpixel.MOST_CHANNELS
+        and all(isinstance(n, int) for n in (*image_size, *codes.shape[1:3]))
+        and not tf.config.list_physical_devices("GPU")
+    ):
+        return subpixel.subpixel_synthesis(
+            codes, kernel, image_size, strides, padding
+        )
     batch = codes.shape[0] or tf.shape(codes)[0]
     return tf.nn.conv2d_transpose(
         codes,
@@ -130,13 +143,17 @@ def _tensorflow_synthesis(codes, kernel, image_size, strides, padding):
     )
 
 
+def padding_before(size, kernel_size, strides, padding):
+    """Zeros before the first pixel of an axis, as TensorFlow pads."""
+    if padding == "valid":
+        return 0
+    steps = analysis_size(size, kernel_size, strides, padding)
+    return max((steps - 1) * strides + kernel_size - size, 0) // 2
+
+
 def _fit(images, axis, size, kernel_size, strides, padding):
     """Crops or pads one axis of a "valid" synthesis to the image's size."""
-    before = 0
-    if padding == "same":
-        steps = -(-size // strides)
-        total = max((steps - 1) * strides + kernel_size - size, 0)
-        before = total // 2
+    before = padding_before(size, kernel_size, strides, padding)
     missing = before + size - images.shape[axis]
     if missing > 0:
         widths = [[0, 0]] * axis + [[0, missing]] + [[0, 0]] * (3 - axis)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_csc.ops.convolution import analysis_size
+from keras_csc.ops.convolution import padding_before
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
@@ -75,9 +76,7 @@ def _windowed(images, axis, size, kernel_size, strides, padding):
     """Pads or crops an axis to what the windows of the atoms cover."""
     steps = analysis_size(size, kernel_size, strides, padding)
     covered = (steps - 1) * strides + kernel_size
-    before = 0
-    if padding == "same":
-        before = max(covered - size, 0) // 2
+    before = padding_before(size, kernel_size, strides, padding)
     after = max(covered - size - before, 0)
     widths = [(0, 0)] * axis + [(before, after)] + [(0, 0)] * (3 - axis)
     images = ops.pad(images, widths)

@@ -1,4 +1,7 @@
-"""Element-wise TensorFlow operations in one pass over memory, by XLA."""
+"""Faster forms of operations for training, on TensorFlow.
+
+Element-wise operations in one pass over memory, by XLA.
+"""
 
 import contextlib
 import contextvars
@@ -17,15 +20,21 @@ _enabled = contextvars.ContextVar("fusion", default=False)
 def fusion():
     """Within the context, functions that are `fusable` are compiled by XLA.
 
-    Those that are called on large tensors of known shape. It is meant for
-    training, where the context is entered by the train step: a SavedModel of
-    compiled functions would need XLA wherever it is served.
+    Those that are called on large tensors of known shape. Synthesis of images
+    of few channels is that of `subpixel`. It is meant for training, where the
+    context is entered by the train step: a SavedModel of compiled functions
+    would need XLA wherever it is served.
     """
     token = _enabled.set(True)
     try:
         yield
     finally:
         _enabled.reset(token)
+
+
+def is_enabled():
+    """Whether this is within the context of `fusion`."""
+    return _enabled.get()
 
 
 def fusable(function):
@@ -41,7 +50,7 @@ def fusable(function):
     def call(*arguments, **options):
         shape = arguments[0].shape
         if (
-            _enabled.get()
+            is_enabled()
             and shape.is_fully_defined()
             and math.prod(shape) >= LEAST_SIZE
         ):

@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops import fusion
 
 CASES = [
     (k, s, padding)
@@ -92,6 +95,24 @@ def test_synthesis_of_other_backends_is_the_same(
         )
         result = ops.synthesis(codes, kernel, image_size, strides, padding)
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_synthesis_in_training_is_the_same(kernel_size, strides, padding):
+    rng = np.random.default_rng(2)
+    for image_size in SIZES:
+        kernel, images = draw(rng, kernel_size, image_size)
+        codes = references.analyze(images, kernel, strides, padding)
+        results = []
+        for context in (contextlib.nullcontext, fusion.fusion):
+            inputs = [tf.constant(codes), tf.constant(kernel)]
+            with context(), tf.GradientTape() as tape:
+                tape.watch(inputs)
+                result = ops.synthesis(*inputs, image_size, strides, padding)
+                loss = tf.reduce_sum(result * images)
+            results.append((result, *tape.gradient(loss, inputs)))
+        for plain, trained in zip(*results):
+            np.testing.assert_allclose(trained, plain, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
