@@ -150,14 +150,16 @@ class Network:
         """Weights that are trained, and multiply-adds of one image."""
         encoder, decoder = self.model.encoder, self.model.decoder
         trained = encoder.trainable_variables + decoder.trainable_variables
+        coding = [*encoder.coding_layers, encoder.head]
+        decoding = coding if decoder.tied else decoder.decoding_layers[::-1]
+        # `T` solver steps are `T` analyses and `T - 1` syntheses.
+        repeats = [2 * getattr(each, "iterations", 1) - 1 for each in coding]
         return {
             "parameters": int(sum(np.prod(v.shape) for v in trained)),
-            "encoder_multiply_adds": _multiply_adds(
-                [*encoder.coding_layers, encoder.head], encoder
+            "encoder_multiply_adds": int(
+                np.dot(repeats, _multiply_adds(coding, encoder))
             ),
-            "decoder_multiply_adds": _multiply_adds(
-                decoder.decoding_layers[::-1], encoder
-            ),
+            "decoder_multiply_adds": sum(_multiply_adds(decoding, encoder)),
         }
 
 
@@ -203,15 +205,9 @@ def arguments(flags):
 
 
 def _multiply_adds(layers, encoder):
-    """Of layers from the image upwards, each at its size of the codes.
-
-    `T` solver steps are `T` analyses and `T - 1` syntheses of as many
-    multiply-adds each.
-    """
-    total = 0
-    for number, layer in enumerate(layers, start=1):
-        head = number == len(layers)
-        side = 1 if head else encoder.image_shape[0] // 2**number
-        passes = 2 * getattr(layer, "iterations", 1) - 1
-        total += passes * side**2 * int(np.prod(layer.kernel.shape))
-    return total
+    """Of one convolution by each layer, from the image upwards."""
+    sides = [encoder.image_shape[0] // 2**n for n in range(1, len(layers))]
+    return [
+        side**2 * int(np.prod(layer.kernel.shape))
+        for side, layer in zip([*sides, 1], layers)
+    ]
