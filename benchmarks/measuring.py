@@ -48,7 +48,7 @@ def report(name, rows, columns, **more):
     print_table(rows, columns)
     RESULTS.mkdir(exist_ok=True)
     about = {**identification(), **more}
-    write_json(RESULTS / f"{name}.json", [{**row, **about} for row in rows])
+    write_json(RESULTS / f"{name}.json", [{**about, **row} for row in rows])
     machine = f"{about['cores']} cores of {about['processor']}"
     print(f"{machine}; {RESULTS / name}.json has all figures.")
 
