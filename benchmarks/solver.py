@@ -254,6 +254,7 @@ def our_solver(program, dtype, **arguments):
                 program.sparsity,
                 step_size,
                 padding="valid",
+                line_search=True,
                 **arguments,
             )
 

@@ -86,7 +86,7 @@ class ProximalGradient:
         tolerance=None,
         algorithm="fista",
         restart=True,
-        line_search=True,
+        line_search=False,
         record=False,
     ):
         self.images = images

@@ -91,15 +91,15 @@ def solve_sparse_code(
     tolerance=1e-6,
     algorithm="fista",
     restart=True,
-    line_search=True,
+    line_search=False,
     initial_codes=None,
     statistics=False,
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
     `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
-    by the iterations of `sparse_code`, with longer steps where the codes allow
-    them. An example is done, and its codes no longer move, when its
+    by the iterations of `sparse_code`, with `line_search` also by longer steps.
+    An example is done, and its codes no longer move, when its
     `duality_gap` is at most `tolerance` times its objective, which is looked
     at before the first and after every tenth iteration: it does not matter
     what else is in the batch. The gradient is implicit (see
@@ -125,7 +125,7 @@ def solve_sparse_code(
         algorithm: `"fista"` or `"ista"`.
         restart: bool, whether FISTA begins anew, for an example whose step
             goes against its momentum.
-        line_search: bool, whether steps may be longer than `step_size`: they
+        line_search: bool, whether steps may be longer than `step_size`. They
             grow by 5 % an iteration, and are halved, but not below
             `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
             leaves the codes as they were.

@@ -144,7 +144,6 @@ def test_every_step_is_that_of_a_plain_loop(algorithm, ridge):
         tolerance=None,
         algorithm=algorithm,
         restart=False,
-        line_search=False,
         statistics=True,
     )
     previous = np.zeros_like(codes)
@@ -244,7 +243,8 @@ def test_longer_steps_take_fewer_iterations_to_the_same_value(algorithm, ridge):
         done = np.isfinite(statistics.objective)
         counts.append(np.sum(done, 0))
         values.append(np.nanmin(statistics.objective, 0))
-    assert np.all(counts[0] < 0.8 * counts[1])
+    assert np.all(counts[0] <= counts[1])
+    assert np.sum(counts[0]) < 0.9 * np.sum(counts[1])
     np.testing.assert_allclose(*values, rtol=2e-9)
 
 
@@ -258,12 +258,14 @@ def test_steps_that_are_too_long_are_not_taken():
         iterations=100,
         tolerance=None,
         algorithm="ista",
+        line_search=True,
         statistics=True,
     )
     refused = statistics.step[1:] == 0
     assert 0 < np.mean(refused) < 0.2
-    same = np.diff(statistics.objective, axis=0) == 0
-    np.testing.assert_array_equal(same, refused)
+    change = np.diff(statistics.objective, axis=0)
+    np.testing.assert_array_equal(change == 0, refused)
+    assert np.all(change <= 1e-13 * statistics.objective[0])
 
 
 def test_fused_steps_are_those_that_are_not():
@@ -271,9 +273,9 @@ def test_fused_steps_are_those_that_are_not():
     images = rng.normal(size=(1, 96, 96, 1))
     kernel = rng.normal(size=(4, 4, 1, 32)) / 4
     arguments = (images, kernel, 0.3, 1 / ops.spectral_bound(kernel))
-    expected = solve(*arguments, iterations=25)
+    expected = solve(*arguments, iterations=25, line_search=True)
     with fusion():
-        codes = solve(*arguments, iterations=25)
+        codes = solve(*arguments, iterations=25, line_search=True)
     np.testing.assert_allclose(codes, expected, atol=1e-9)
 
 
