@@ -45,6 +45,10 @@ def check(options):
             )
     if options.encoder_steps > 1 and options.update == "simultaneous":
         raise UsageError("--encoder_steps goes with --update=alternating.")
+    if options.keep_best and not options.checkpoint_every:
+        raise UsageError(
+            "--keep_best measures every --checkpoint_every steps. Give both."
+        )
     if options.batch_size < 1:
         raise UsageError(
             f"--batch_size must be at least 1. Received: {options.batch_size}"

@@ -17,16 +17,24 @@ class UsageError(Exception):
     """A mistake of the user's; the message is one clear line."""
 
 
-class Interrupted(Exception):
-    """The run was told to stop by a signal, and has saved its state."""
+class Interrupted(KeyboardInterrupt):
+    """The process was told to stop by a signal.
 
-    def __init__(self, signal_number):
-        super().__init__(signal.Signals(signal_number).name)
+    Args:
+        signal_number: int.
+        state: str, what stands and is saved.
+    """
+
+    def __init__(self, signal_number, state="stopped"):
+        super().__init__(f"{signal.Signals(signal_number).name}: {state}.")
         self.signal_number = signal_number
 
 
 def run(main, user_errors=()):
     """Runs `main()` with the process's arguments as absl flags.
+
+    SIGTERM and Ctrl-C raise an `Interrupted`, which ends the process with one
+    line and the exit code 143 or 130.
 
     Args:
         main: function of no arguments.
@@ -43,8 +51,14 @@ def run(main, user_errors=()):
                 raise
             fail(error)
         except Interrupted as interruption:
+            print(
+                f"{interruption} Run the same command again to go on.",
+                file=sys.stderr,
+            )
             sys.exit(128 + interruption.signal_number)
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     logging.set_verbosity(logging.WARNING)
     app.run(guarded, flags_parser=_parse)
 
@@ -56,6 +70,10 @@ def usage_errors():
         yield
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _interrupt(number, frame):
+    raise Interrupted(number)
 
 
 def fail(error):

@@ -4,13 +4,14 @@
 
 With --checkpoint it evaluates the last checkpoint, also of a run that is not
 finished, rather than the trained model. Writes WORKDIR/evaluation.json and
-pictures beside it.
+pictures beside it. What takes minutes is computed when --metrics asks for it.
 """
 
 import types
 
 from training import building
 from training import command_line
+from training import distributions
 from training import evaluation
 from training import workdir as workdirs
 from training.command_line import UsageError
@@ -23,18 +24,35 @@ from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
 from keras_csc.models import ClosedLoopAutoencoder
 
+METRICS = ("stages", *distributions.NETWORKS)
 
-def evaluate(path, replaced, checkpoint=False):
+
+def evaluate(
+    path,
+    replaced,
+    checkpoint=False,
+    names=(),
+    inception_weights=None,
+    classifier=None,
+):
     """Evaluates the model of a run's folder.
 
     Args:
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
+        names: some of `METRICS`.
+        inception_weights: path of weights of InceptionV3, or "imagenet".
+        classifier: path of the classifier, if not the default.
 
     Returns:
         Dict of the figures.
     """
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(
+                f"--metrics has no {name!r}. It has {', '.join(METRICS)}."
+            )
     with workdirs.Workdir(path, create=False) as workdir:
         if not workdir.flags.exists():
             raise UsageError(
@@ -47,7 +65,12 @@ def evaluate(path, replaced, checkpoint=False):
             model = last_checkpoint(workdir, options)
         else:
             model = trained_model(workdir)
-        return evaluation.evaluate(model, options, workdir)
+        networks = distributions.extractors(
+            names, options, workdir, inception_weights, classifier
+        )
+        return evaluation.evaluate(
+            model, options, workdir, "stages" in names, networks
+        )
 
 
 def trained_model(workdir):
@@ -88,11 +111,36 @@ def define(flag_values):
         lower_bound=1,
         **kwargs,
     )
-
     flags.DEFINE_bool(
         "checkpoint",
         False,
         "Evaluates the last checkpoint, not the trained model.",
+        **kwargs,
+    )
+    flags.DEFINE_list(
+        "metrics",
+        [],
+        "What else to measure, separated by commas. stages: a linear probe of "
+        "every stage's codes. classifier: Fréchet and kernel distance, "
+        "precision, recall and class score, from features of a small "
+        "classifier, which is trained on the data set's labels the first time. "
+        "inception: the same with Keras's InceptionV3, of --inception_weights. "
+        "ctrl: distance and score with the steps of CTRL's released code, also "
+        "of --inception_weights.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "inception_weights",
+        None,
+        "File of weights of Keras's InceptionV3 with its last layer, or "
+        "imagenet: Keras's own, which Keras downloads the first time.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "classifier",
+        None,
+        "File of the classifier, .keras; trained and written if it is not "
+        "there. By default classifiers/DATASET_SHAPE.keras beside WORKDIR.",
         **kwargs,
     )
 
@@ -106,10 +154,19 @@ def main():
         for name in ("data_dir", "evaluation_limit")
         if values[name].value is not None
     }
-    result = evaluate(values.workdir, replaced, values.checkpoint)
+    result = evaluate(
+        values.workdir,
+        replaced,
+        values.checkpoint,
+        values.metrics,
+        values.inception_weights,
+        values.classifier,
+    )
     print(evaluation.summary(result))
+    for figures in result["distributions"]:
+        print(distributions.summary(figures))
 
 
 if __name__ == "__main__":
     define(flags.FLAGS)
-    command_line.run(main, user_errors=(CheckpointError, DataError))
+    command_line.run(main, user_errors=(CheckpointError, DataError, OSError))

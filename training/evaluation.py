@@ -1,6 +1,8 @@
 """Evaluation of a trained autoencoder on the test split."""
 
 from training import building
+from training import distributions
+from training import encoding
 from training.workdir import identification
 from training.workdir import read_json
 from training.workdir import write_json
@@ -17,7 +19,7 @@ from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 
 
-def evaluate(model, options, workdir):
+def evaluate(model, options, workdir, stages=False, networks=None):
     """Evaluates a model, and writes the result and pictures of it.
 
     Everything is in inference mode and on the test split; the probes are
@@ -29,6 +31,10 @@ def evaluate(model, options, workdir):
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options: of the run.
         workdir: `Workdir` of the run.
+        stages: bool, whether to fit a linear probe to the codes of every
+            stage.
+        networks: dict of `distributions.extractors`, to compare images and
+            reconstructions with.
 
     Returns:
         Dict of the figures, as in `evaluation.json`.
@@ -39,10 +45,17 @@ def evaluate(model, options, workdir):
     train_images, train_labels = data.load_arrays(
         train, options.evaluation_limit
     )
-    features, figures = reconstruction_figures(model, images)
-    train_features = encode(model, train_images)
+    features, reconstructions, figures = reconstruction_figures(model, images)
+    train_features = encoding.encode(model, train_images)
     figures.update(
         probe_figures(train_features, train_labels, features, labels)
+    )
+    if stages:
+        figures["stages"] = stage_figures(
+            model, train_images, train_labels, images, labels
+        )
+    figures["distributions"] = distribution_figures(
+        networks or {}, model, images, reconstructions, train_images
     )
     result = {
         **figures,
@@ -69,10 +82,13 @@ def reconstruction_figures(model, images, batch_size=250):
         batch_size: int.
 
     Returns:
-        `(features, figures)`: `(n, d)` and a dict with `psnr` (dB), `ssim`
-        (`None` for images smaller than its window), `cosine`, `retrieval`,
-        `zero_fraction` (a list, by stage) and `effective_rank`.
+        `(features, reconstructions, figures)`: `(n, d)`, float32 images, and
+        a dict with `psnr` (dB), `ssim` and `ms_ssim` (`None` for images
+        without room for its window or for two scales), `ms_ssim_scales`,
+        `cosine`, `retrieval`, `pixel_retrieval`, `zero_fraction` (a list, by
+        stage) and `effective_rank`.
     """
+    qualities = _qualities(images.shape[1:3])
 
     @tf.function(reduce_retracing=True)
     def measure(images):
@@ -86,59 +102,150 @@ def reconstruction_figures(model, images, batch_size=250):
             ],
             axis=1,
         )
-        psnr = metrics.peak_signal_to_noise_ratio(images, reconstructions)
-        if min(images.shape[1:3]) >= 11:
-            ssim = metrics.structural_similarity(images, reconstructions)
-        else:
-            ssim = tf.zeros_like(psnr)
-        return output.features, again, psnr, ssim, zeros
+        quality = tf.stack(
+            [metric(images, reconstructions) for metric in qualities.values()],
+            axis=1,
+        )
+        return output.features, reconstructions, again, quality, zeros
 
     parts = [
         [np.asarray(part) for part in measure(batch)]
-        for batch in _float_batches(images, batch_size)
+        for batch in encoding.float_batches(images, batch_size)
     ]
-    features, again, psnr, ssim, zeros = map(np.concatenate, zip(*parts))
-    return features, {
-        "psnr": float(psnr.mean()),
-        "ssim": float(ssim.mean()) if min(images.shape[1:3]) >= 11 else None,
-        "cosine": metrics.cosine_similarity(features, again),
-        "retrieval": metrics.retrieval_rate(features, again),
-        "zero_fraction": zeros.mean(axis=0).tolist(),
-        "effective_rank": metrics.effective_rank(features),
-    }
+    features, reconstructions, again, quality, zeros = map(
+        np.concatenate, zip(*parts)
+    )
+    means = dict(zip(qualities, quality.mean(axis=0).tolist()))
+    return (
+        features,
+        reconstructions,
+        {
+            **{name: means.get(name) for name in ("psnr", "ssim", "ms_ssim")},
+            "ms_ssim_scales": metrics.scales_that_fit(*images.shape[1:3]),
+            "cosine": metrics.cosine_similarity(features, again),
+            "retrieval": metrics.retrieval_rate(features, again),
+            "pixel_retrieval": metrics.pixel_retrieval_rate(
+                images / np.float32(127.5) - np.float32(1), reconstructions
+            ),
+            "zero_fraction": zeros.mean(axis=0).tolist(),
+            "effective_rank": metrics.effective_rank(features),
+        },
+    )
+
+
+def _qualities(sides):
+    scales = metrics.scales_that_fit(*sides)
+    functions = {"psnr": metrics.peak_signal_to_noise_ratio}
+    if scales >= 1:
+        functions["ssim"] = metrics.structural_similarity
+    if scales >= 2:
+        functions["ms_ssim"] = metrics.multiscale_structural_similarity
+    return functions
 
 
 def probe_figures(train_features, train_labels, features, labels):
-    """Accuracy of simple classifiers on features; `None` without labels."""
-    labelled = (train_labels >= 0).any() and (labels >= 0).any()
-    if not labelled:
-        return {"nearest_subspace_accuracy": None, "knn_accuracy": None}
+    """What features know of the classes; `None` without two of them.
+
+    Returns:
+        Dict with the accuracies of simple classifiers, fitted on training
+        features, and of the test features the mean over classes of the
+        effective rank and the angles between their subspaces in degrees: the
+        mean, and the mean over pairs of classes of the smallest.
+    """
+    figures = dict.fromkeys(
+        (
+            "nearest_subspace_accuracy",
+            "knn_accuracy",
+            "linear_probe_accuracy",
+            "class_effective_rank",
+            "subspace_angle",
+            "smallest_subspace_angle",
+            "subspace_components",
+        )
+    )
+    if not _has_classes(train_labels, labels):
+        return figures
     parts = (train_features, train_labels, features, labels)
     components = min(10, features.shape[1] - 1)
     return {
+        **figures,
         "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(
             *parts, components=components
         ),
         "knn_accuracy": metrics.knn_accuracy(*parts),
+        "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
+        "class_effective_rank": float(
+            np.mean(metrics.class_effective_ranks(features, labels))
+        ),
+        **angle_figures(features, labels),
     }
 
 
-def encode(model, images, batch_size=250):
-    """Features `(n, d)` of uint8 images."""
-    run = tf.function(model.encode, reduce_retracing=True)
-    return np.concatenate(
-        [np.asarray(run(b)) for b in _float_batches(images, batch_size)]
+def angle_figures(features, labels):
+    """Angles between the subspaces of classes, in degrees.
+
+    Of as many components as the classes have room for, at most 10; `None` if
+    a class has collapsed to fewer.
+    """
+    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
+    components = int(min(10, features.shape[1] // 2, examples.min()))
+    try:
+        angles = metrics.subspace_angles(features, labels, components)
+    except ValueError:
+        return {}
+    angles = np.degrees(angles[np.triu_indices(len(angles), 1)])
+    return {
+        "subspace_angle": float(np.mean(angles)),
+        "smallest_subspace_angle": float(np.mean(angles[:, -1])),
+        "subspace_components": components,
+    }
+
+
+def _has_classes(*sets):
+    return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
+
+
+def stage_figures(model, train_images, train_labels, images, labels):
+    """Accuracy of a linear probe of the codes of every stage.
+
+    Of positive and negative parts of the codes, each averaged over quadrants;
+    `None` without two classes.
+    """
+    if not _has_classes(train_labels, labels):
+        return None
+    train_codes, codes = (
+        encoding.pooled_stages(model, each) for each in (train_images, images)
     )
+    return {
+        "codes": "positive and negative parts, means over quadrants",
+        "numbers": [code.shape[1] for code in codes],
+        "linear_probe_accuracy": [
+            metrics.linear_probe_accuracy(train, train_labels, test, labels)
+            for train, test in zip(train_codes, codes)
+        ],
+    }
 
 
-def _float_batches(images, batch_size):
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        yield tf.constant(batch.astype("float32") / 127.5 - 1.0)
+def distribution_figures(
+    networks, model, images, reconstructions, train_images
+):
+    """The comparisons with every network, as a list of dicts."""
+    figures = []
+    for name, network in networks.items():
+        if name == "ctrl":
+            trained = encoding.reconstruct(model, train_images)
+            figures.append(
+                distributions.ctrl_protocol(network, train_images, trained)
+            )
+        else:
+            figures.append(
+                distributions.compare(network, images, reconstructions)
+            )
+    return figures
 
 
 def _draw(model, images, features, labels, folder):
-    shown = next(_float_batches(images, 40)).numpy()
+    shown = next(encoding.float_batches(images, 40)).numpy()
     save_png(folder / "evaluation.png", draw_reconstructions(model, shown))
     for name, picture in draw_atoms(model).items():
         save_png(folder / f"{name}.png", picture)
@@ -160,10 +267,13 @@ def summary(result):
     parts = {
         "PSNR": text("psnr", "{:.2f}", " dB"),
         "SSIM": text("ssim", "{:.3f}"),
+        "MS-SSIM": text("ms_ssim", "{:.3f}"),
         "cosine": text("cosine", "{:.3f}"),
         "retrieval": text("retrieval", "{:.3f}"),
+        "in pixels": text("pixel_retrieval", "{:.3f}"),
         "nearest subspace": text("nearest_subspace_accuracy", "{:.3f}"),
         "kNN": text("knn_accuracy", "{:.3f}"),
+        "linear probe": text("linear_probe_accuracy", "{:.3f}"),
     }
     return ", ".join(
         f"{name} {value}" for name, value in parts.items() if value

@@ -10,12 +10,17 @@ import keras
 import tensorflow as tf
 
 
+class InputError(Exception):
+    """A batch can't be read; the message says why."""
+
+
 def train(model, batches, steps, log_every, callbacks, strategy):
     """Trains a model from its current step to `steps`.
 
     Calls Keras callbacks as `fit` does, with a logging interval for an epoch:
     `on_epoch_end` is given the means of the interval's terms, and
     `input_wait`, the share of its time that was spent waiting for images.
+    Intervals end at multiples of `log_every`.
 
     Args:
         model: compiled `ClosedLoopAutoencoder`.
@@ -29,6 +34,7 @@ def train(model, batches, steps, log_every, callbacks, strategy):
     Raises:
         Interrupted: after SIGTERM or Ctrl-C, when the callbacks' `on_train_end`
             have been called.
+        InputError: if a batch can't be read.
     """
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
 
@@ -41,7 +47,7 @@ def train(model, batches, steps, log_every, callbacks, strategy):
         callbacks.on_train_begin()
         iterator = iter(batches)
         while step < steps and not received:
-            end = min(step + log_every, steps)
+            end = min(step - step % log_every + log_every, steps)
             logs = _interval(
                 train_step, iterator, callbacks, model, end, received
             )
@@ -49,7 +55,9 @@ def train(model, batches, steps, log_every, callbacks, strategy):
             callbacks.on_epoch_end(step, logs)
         callbacks.on_train_end()
     if received:
-        raise Interrupted(received[0])
+        raise Interrupted(
+            received[0], f"stopped at step {model.step}, which is saved"
+        )
 
 
 def _interval(train_step, iterator, callbacks, model, end, received):
@@ -58,7 +66,7 @@ def _interval(train_step, iterator, callbacks, model, end, received):
     began, waited = time.monotonic(), 0.0
     for step in range(model.step, end):
         asked = time.monotonic()
-        batch = next(iterator)
+        batch = _next(iterator)
         waited += time.monotonic() - asked
         train_step(batch)
         callbacks.on_train_batch_end(step)
@@ -67,6 +75,15 @@ def _interval(train_step, iterator, callbacks, model, end, received):
     logs = {m.name: float(m.result()) for m in model.train_metrics}
     logs["input_wait"] = waited / max(time.monotonic() - began, 1e-9)
     return logs
+
+
+def _next(iterator):
+    try:
+        return next(iterator)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"A batch can't be read: {error.message.splitlines()[0]}"
+        ) from error
 
 
 @contextlib.contextmanager

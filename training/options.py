@@ -105,6 +105,23 @@ def _define_run(flag_values):
     flags.DEFINE_float(
         "checkpoint_minutes", 2.0, "Minutes between checkpoints.", **kwargs
     )
+    flags.DEFINE_enum(
+        "keep_best",
+        None,
+        ["psnr", "ssim", "cosine"],
+        "Metric of the first training images that are held out for validation. "
+        "It is measured every checkpoint_every steps, as the trained model "
+        "would be saved, and the trained model is the one at which it was "
+        "highest. By default it is the last.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "keep_best_images",
+        500,
+        "Most images that keep_best is measured on.",
+        lower_bound=1,
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "evaluate",
         True,

@@ -7,15 +7,17 @@ the end model/ (a preset folder), run.json and evaluation.json. Run the same
 command again to go on from the last checkpoint.
 """
 
+import contextlib
+import errno
 import shutil
 import sys
-import time
 
 from training import building
 from training import command_line
 from training import evaluation
 from training import loop
 from training import options as run_options
+from training import sessions
 from training import strategies
 from training import workdir as workdirs
 
@@ -26,12 +28,23 @@ from absl import flags
 from keras_csc import callbacks
 from keras_csc import data
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def train(options):
     """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
-    with workdirs.Workdir(options.workdir) as workdir:
-        train_in(workdir, options)
+    try:
+        with workdirs.Workdir(options.workdir) as workdir:
+            train_in(workdir, options)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise command_line.UsageError(
+            f"there is no room for {options.workdir}: {error.strerror}. What "
+            "was saved before stands. Make room, and run the same command "
+            "again to go on."
+        ) from error
 
 
 def train_in(workdir, options):
@@ -63,9 +76,10 @@ def train_in(workdir, options):
         fit(options, workdir, source, strategy, model, checkpoint)
 
     # === Result ===
-    with model.averaged_weights():
-        if options.ema_momentum is not None:
-            model.estimate_statistics(some_batches(options, source))
+    if options.keep_best:
+        options.step = callbacks.restore_best(checkpoint)["step"]
+        say(f"The best is of step {options.step}.")
+    with final_weights(options, source, model):
         save_model(model, workdir)
         if options.evaluate:
             say("Evaluating on the test split.")
@@ -77,66 +91,80 @@ def train_in(workdir, options):
 def fit(options, workdir, source, strategy, model, checkpoint):
     """Trains the model from its step on, and records how."""
     source = data.cached(source, options.cache_mib * 2**20)
-    shown, _ = data.load_arrays(building.source(options, "test"), limit=40)
-    shown = (shown / 127.5 - 1.0).astype("float32")
-    first_step, began = model.step, time.monotonic()
+    shown = float_images(building.source(options, "test"), limit=40)
     try:
         loop.train(
             model,
-            strategies.batches(strategy, source, options, first_step),
+            strategies.batches(strategy, source, options, model.step),
             options.steps,
             options.log_every,
             [
+                sessions.SessionLog(workdir, options.batch_size),
                 callbacks.StopOnNonFinite(),
                 callbacks.ScalarLog(workdir.path, shown, options.batch_size),
                 callbacks.PictureLog(
                     workdir.path, shown, options.pictures_every
                 ),
                 callbacks.ProgressLine(options.steps, options.batch_size),
+                *best_keeper(options, source, model, checkpoint),
                 checkpoint,
             ],
             strategy,
         )
-    except command_line.Interrupted as interruption:
-        say(
-            f"{interruption}: stopped at step {model.step}; a checkpoint is "
-            "saved. Run the same command again to go on."
-        )
+    except loop.InputError:
+        data.check_readable(source)
         raise
-    finally:
-        record(options, workdir, model.step - first_step, began)
 
 
-def some_batches(options, source, count=50):
-    """Images of some training batches."""
-    batches = data.batches(source, options.batch_size, seed=options.seed)
-    return (images for images, _ in batches.take(count))
+def best_keeper(options, source, model, checkpoint):
+    """The callbacks that `--keep_best` asks for."""
+    if not options.keep_best:
+        return []
+    held_out = building.source(options, "validation")
+    return [
+        callbacks.KeepBest(
+            checkpoint,
+            options.keep_best,
+            float_images(held_out, limit=options.keep_best_images),
+            options.checkpoint_every,
+            options.steps,
+            lambda: final_weights(options, source, model),
+        )
+    ]
 
 
-def record(options, workdir, steps, began):
-    """Adds a session of training to `run.json`."""
-    run = {"sessions": [], "seconds": 0.0}
-    if workdir.run.exists():
-        run = workdirs.read_json(workdir.run)
-    seconds = round(time.monotonic() - began, 1)
-    session = {
-        **workdirs.identification(),
-        "steps": steps,
-        "seconds": seconds,
-        "images_per_second": round(steps * options.batch_size / seconds, 1),
-    }
-    run["sessions"].append(session)
-    run["seconds"] = round(run["seconds"] + seconds, 1)
-    workdirs.write_json(workdir.run, run)
+@contextlib.contextmanager
+def final_weights(options, source, model, batches=50):
+    """Within the context, the model is as it is saved and evaluated.
+
+    Its weights are the moving averages, if there are any, with statistics of
+    some training batches.
+    """
+    with model.averaged_weights():
+        if options.ema_momentum is not None:
+            dataset = data.batches(
+                source, options.batch_size, seed=options.seed
+            )
+            model.estimate_statistics(
+                images for images, _ in dataset.take(batches)
+            )
+        yield
+
+
+def float_images(source, limit):
+    """The first images of a source, in [-1, 1]."""
+    images, _ = data.load_arrays(source, limit)
+    return (images / 127.5 - 1.0).astype("float32")
 
 
 def save_model(model, workdir):
     """Writes `model/`, in place of an older one."""
-    new = workdir.path / ".model-new"
-    shutil.rmtree(new, ignore_errors=True)
+    new, old = workdir.path / ".model-new", workdir.path / ".model-old"
     model.save_to_preset(new)
-    shutil.rmtree(workdir.model, ignore_errors=True)
+    if workdir.model.exists():
+        workdir.model.rename(old)
     new.rename(workdir.model)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def say(text):
@@ -164,6 +192,7 @@ if __name__ == "__main__":
             callbacks.CheckpointError,
             callbacks.NonFiniteError,
             data.DataError,
+            loop.InputError,
             OSError,
         ),
     )

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,9 +17,13 @@ from training.options import MAY_CHANGE
 import keras
 import tensorflow as tf
 
+LOCK = ".lock"
+
 
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
+
+    Hidden names in it are those of files that are being written.
 
     Args:
         path: the folder.
@@ -43,23 +48,31 @@ class Workdir:
     def _take(self):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "w")
+            lock = open(self.path / LOCK, "w")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_json(self.path / ".writable", {})
-            os.remove(self.path / ".writable")
+            self._sweep()
+        except BlockingIOError:
+            raise UsageError(
+                f"the working directory {self.path} is in use by another "
+                "process. Wait for it, or choose another with --workdir."
+            ) from None
         except OSError as error:
             raise UsageError(
                 f"the working directory {self.path} can't be written: "
                 f"{error.strerror}. Make room or give write access, or choose "
                 "another with --workdir."
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"the working directory {self.path} is in use by another "
-                "process. Wait for it, or choose another with --workdir."
-            ) from None
         return lock
+
+    def _sweep(self):
+        """Removes what a killed process left under temporary names."""
+        for folder in (self.path, self.checkpoints, self.path / "pictures"):
+            for path in folder.glob(".*"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
 
     def __enter__(self):
         return self

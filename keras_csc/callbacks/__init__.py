@@ -1,5 +1,7 @@
 """Keras callbacks of a training run, for `fit` and for `training/train.py`."""
 
+from keras_csc.callbacks.best import KeepBest
+from keras_csc.callbacks.best import restore_best
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import TrainingCheckpoint
 from keras_csc.callbacks.finite import NonFiniteError

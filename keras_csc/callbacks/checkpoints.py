@@ -7,6 +7,12 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_csc.callbacks.finite import check_state
+from keras_csc.callbacks.finite import non_finite_state
+
+# What TensorFlow raises for files that are damaged, cut short or missing.
+READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
+
 
 class CheckpointError(Exception):
     """A checkpoint that can't be written or read; the message says why."""
@@ -18,7 +24,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     A checkpoint is a folder `FOLDER/step-00001000` with the weights, and the
     state of both optimizers with their moving averages and step counts. It is
     written under a temporary name and renamed: it is complete or absent.
-    `restore` goes back to the newest one that can be read.
+    TensorFlow's format has checksums of all of it, so that damage is found.
+    `restore` goes back to the newest one that can be read and is finite; what
+    it passed over is renamed to `damaged-step-...` before the next is saved.
+    A model that is not finite is never saved.
 
     Args:
         folder: where the checkpoints are.
@@ -38,6 +47,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.keep = keep
         self.write = write
         self._saved_at = time.monotonic()
+        self._passed_over = []
 
     def _checkpoint(self):
         # Lists of variables: TensorFlow does not see those of layers that a
@@ -83,14 +93,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         steps = self.steps()
         for step in reversed(steps):
             try:
-                self._read(self.path(step))
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
-                reason = str(error).strip().splitlines()[0]
-                print(
-                    f"The checkpoint {self.path(step)} can't be read and is "
-                    f"passed over: {reason}",
-                    file=sys.stderr,
-                )
+                self.read(self.path(step))
+            except CheckpointError as error:
+                print(f"{error} It is passed over.", file=sys.stderr)
+                self._passed_over.append(self.path(step))
             else:
                 return step
         if steps:
@@ -100,30 +106,71 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             )
         return 0
 
-    def _read(self, path):
-        status = self._checkpoint().read(str(path / "checkpoint"))
-        status.assert_consumed()
+    def read(self, path):
+        """Restores the checkpoint in a folder.
+
+        Raises:
+            CheckpointError: if it can't be read, or is not finite.
+        """
+        try:
+            status = self._checkpoint().read(str(path / "checkpoint"))
+            status.assert_consumed()
+        except READ_ERRORS as error:
+            raise CheckpointError(
+                f"The checkpoint {path} can't be read: {_reason(error)}."
+            ) from error
+        name = non_finite_state(self.model)
+        if name:
+            raise CheckpointError(
+                f"The checkpoint {path} holds a weight that is not finite: "
+                f"{name}."
+            )
 
     def save(self, step):
-        """Writes a checkpoint now, unless that step has one."""
+        """Writes a checkpoint now, unless that step has one.
+
+        Raises:
+            NonFiniteError: if the model is not finite.
+            CheckpointError: if the checkpoint can't be written.
+        """
         self._saved_at = time.monotonic()
-        path = self.path(step)
-        if not self.write or path.exists():
+        check_state(self.model)
+        if not self.write:
             return
-        temporary = self.folder / f".step-{step:08d}.partial"
+        for path in self._passed_over:
+            _set_aside(path)
+        self._passed_over = []
+        if self.path(step).exists():
+            return
+        self.write_folder(self.path(step))
+        for old in self.steps()[: -self.keep]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+
+    def write_folder(self, path, files=None):
+        """Writes a checkpoint to a folder, complete or not at all.
+
+        Args:
+            path: `pathlib.Path` of a folder that does not exist.
+            files: dict of the names and texts of more files in it.
+
+        Raises:
+            CheckpointError: if it can't be written.
+        """
+        temporary = path.with_name(f".{path.name}.partial")
         try:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
+            for name, text in (files or {}).items():
+                (temporary / name).write_text(text)
             self._checkpoint().write(str(temporary / "checkpoint"))
             temporary.rename(path)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CheckpointError(
-                f"The checkpoint {path} can't be written: {error}. Make room "
-                "or give write access, and run the same command again."
+                f"The checkpoint {path} can't be written: {_reason(error)}. "
+                "Make room or give write access, and run the same command "
+                "again."
             ) from error
-        for old in self.steps()[: -self.keep]:
-            shutil.rmtree(self.path(old), ignore_errors=True)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.is_due():
@@ -139,3 +186,15 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
+
+
+def _reason(error):
+    """First line of an error, without the names of TensorFlow's nodes."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
+
+
+def _set_aside(path):
+    other = path.with_name(f"damaged-{path.name}")
+    shutil.rmtree(other, ignore_errors=True)
+    path.rename(other)

@@ -1,10 +1,11 @@
 import math
 
 import keras
+import tensorflow as tf
 
 
 class NonFiniteError(Exception):
-    """A term of the game is not finite; the message names it and the step."""
+    """A term or a weight is not finite; the message names it and the step."""
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -12,13 +13,60 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     Looks at the logs at the end of every epoch (of every logging interval in
     `training/train.py`), before anything of it is saved.
+    `TrainingCheckpoint` looks at what it is about to save by itself.
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in (logs or {}).items():
-            if not math.isfinite(float(value)):
-                raise NonFiniteError(
-                    f"The term {name!r} is {float(value)} at step "
-                    f"{self.model.step}. Lower the learning rates or the "
-                    "weights of the game, and go on from the last checkpoint."
-                )
+        check_terms(logs or {}, self.model.step)
+
+
+def check_terms(terms, step):
+    """Raises a `NonFiniteError` if one of a dict of numbers is not finite."""
+    for name, value in terms.items():
+        if not math.isfinite(float(value)):
+            raise NonFiniteError(
+                f"The term {name!r} is {float(value)} at step {step}. "
+                "Nothing of it is saved. Lower the learning rates or the "
+                "weights of the game."
+            )
+
+
+def check_state(model):
+    """Raises a `NonFiniteError` unless a model in training is finite.
+
+    Looks at the terms since the last logs, to name the cause, and then at the
+    weights and the optimizers' state.
+
+    Args:
+        model: compiled `ClosedLoopAutoencoder`.
+    """
+    step = model.step
+    check_terms({m.name: m.result() for m in model.train_metrics}, step)
+    name = non_finite_state(model)
+    if name:
+        raise NonFiniteError(
+            f"The weight {name!r} is not finite at step {step}. Nothing of it "
+            "is saved. Lower the learning rates or the weights of the game."
+        )
+
+
+def non_finite_state(model):
+    """Name of a weight or optimizer state that is not finite, or `None`."""
+    return non_finite(
+        [
+            *model.weights,
+            *model.encoder_optimizer.variables,
+            *model.decoder_optimizer.variables,
+        ]
+    )
+
+
+def non_finite(variables):
+    """Path of the first Keras variable that is not finite, or `None`."""
+    for variable in variables:
+        value = tf.convert_to_tensor(variable.value)
+        if value.dtype.is_floating and not tf.reduce_all(
+            tf.math.is_finite(value)
+        ):
+            return variable.path
+    return None

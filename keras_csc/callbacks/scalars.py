@@ -1,5 +1,6 @@
 import json
 import pathlib
+import re
 import time
 
 import keras
@@ -8,6 +9,8 @@ import tensorflow as tf
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import zero_fraction
 
+LOG_FILE = "log.jsonl"
+
 
 class ScalarLog(keras.callbacks.Callback):
     """Logs scalars to TensorBoard and to a file of JSON lines.
@@ -15,7 +18,8 @@ class ScalarLog(keras.callbacks.Callback):
     At the end of every epoch (logging interval): the logs of the epoch,
     images per second, the learning rates, and of every coding layer the share
     of zero codes on some images (`zero_fraction/LAYER`) and `λmax`
-    (`operator_norm/LAYER`).
+    (`operator_norm/LAYER`). When training begins, what the file says of later
+    steps is removed: a killed run will take them again.
 
     Args:
         folder: where to write `log.jsonl` and `tensorboard/`.
@@ -31,6 +35,7 @@ class ScalarLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
+        _forget_later(self.folder / LOG_FILE, self.model.step)
         self._writer = tf.summary.create_file_writer(
             str(self.folder / "tensorboard")
         )
@@ -45,7 +50,7 @@ class ScalarLog(keras.callbacks.Callback):
 
     def write(self, step, scalars):
         """Appends a dict of numbers to the log, under a step."""
-        with open(self.folder / "log.jsonl", "a") as file:
+        with open(self.folder / LOG_FILE, "a") as file:
             record = {"step": step, "time": round(time.time(), 3), **scalars}
             file.write(json.dumps(record) + "\n")
         with self._writer.as_default(step):
@@ -70,6 +75,20 @@ class ScalarLog(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._writer.close()
+
+
+def _forget_later(path, step):
+    """Cuts a file of JSON lines after its records up to a step."""
+    if not path.exists():
+        return
+    length = 0
+    with open(path, "rb+") as file:
+        for line in file:
+            match = re.match(rb'{"step": (\d+),.*}\n', line)
+            if not match or int(match.group(1)) > step:
+                break
+            length += len(line)
+        file.truncate(length)
 
 
 def layer_scalars(model, images):

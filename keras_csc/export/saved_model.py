@@ -1,6 +1,7 @@
 """Writing a SavedModel version, complete or not at all."""
 
 import contextlib
+import errno
 import fcntl
 import pathlib
 import shutil
@@ -181,7 +182,11 @@ def _write_graph(model, folder):
     archive = keras.export.ExportArchive()
     for name, (function, specs) in signatures(model).items():
         archive.add_endpoint(name, function, input_signature=specs)
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        reason = error.message.splitlines()[0]
+        raise OSError(errno.EIO, reason, str(folder)) from error
 
 
 def _write_warmup(model, folder, name):

@@ -1,8 +1,10 @@
 """How features compare with those of the reconstructions, and their rank."""
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.stats import entropy
+
+from keras_csc.metrics.checks import as_matrix
+from keras_csc.metrics.checks import check_finite
 
 
 def cosine_similarity(features, reconstructed_features):
@@ -27,7 +29,7 @@ def cosine_similarity(features, reconstructed_features):
     return float(np.mean(products / np.where(norms > 0, norms, 1)))
 
 
-def retrieval_rate(features, reconstructed_features, chunk=1024):
+def retrieval_rate(features, reconstructed_features):
     """Share of images whose reconstruction has its own image as nearest.
 
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
@@ -36,30 +38,55 @@ def retrieval_rate(features, reconstructed_features, chunk=1024):
     the largest cosine. A tie counts as a miss, so that collapsed features
     score 0.
 
-    Distances are taken in float64 and in blocks of `chunk` rows, so that
-    memory is `O(chunk * n)`.
-
     Args:
         features: Array of shape `(n, d)`: `Z = f(X)`.
         reconstructed_features: Array of shape `(n, d)`: `Ẑ = f(g(Z))`.
-        chunk: Integer, rows of `Ẑ` compared at once. Defaults to 1024.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
 
     Raises:
-        ValueError: If the arrays are not matrices of one shape with rows, or
-            `chunk` is not positive.
+        ValueError: If the arrays are not matrices of one shape with rows.
     """
-    if chunk < 1:
-        raise ValueError(f"`chunk` should be positive. Received: chunk={chunk}")
-    features, reconstructed = _feature_pair(features, reconstructed_features)
-    hits = 0
-    for start in range(0, len(features), chunk):
-        distances = cdist(reconstructed[start : start + chunk], features)
-        own = np.diagonal(distances, offset=start)[:, None]
-        hits += np.sum(np.sum(~(distances > own), axis=1) == 1)
-    return float(hits / len(features))
+    return _own_is_nearest(*_feature_pair(features, reconstructed_features))
+
+
+def pixel_retrieval_rate(images, reconstructions):
+    """Share of images whose reconstruction is nearest to its own, in pixels.
+
+    `mean_i [‖x̂_i - x_i‖ < ‖x̂_i - x_j‖ for all j ≠ i]`, with Euclidean
+    distances of pixels: `retrieval_rate` without the encoder as judge.
+
+    Args:
+        images: Floats of shape `(n, height, width, channels)`.
+        reconstructions: Floats of the same shape and range.
+
+    Returns:
+        A float in `[0, 1]`; chance is about `1/n`.
+
+    Raises:
+        ValueError: If the arrays differ in shape, hold no images or are not
+            finite.
+    """
+    pair = []
+    for name, value in (
+        ("images", images),
+        ("reconstructions", reconstructions),
+    ):
+        value = np.asarray(value, dtype="float32")
+        if value.ndim != 4 or 0 in value.shape:
+            raise ValueError(
+                f"`{name}` should have shape (n, height, width, channels). "
+                f"Received: shape={value.shape}"
+            )
+        check_finite(name, value)
+        pair.append(value)
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(
+            "`images` and `reconstructions` should have the same shape. "
+            f"Received: {pair[0].shape} and {pair[1].shape}"
+        )
+    return _own_is_nearest(*(value.reshape(len(value), -1) for value in pair))
 
 
 def effective_rank(features):
@@ -83,7 +110,7 @@ def effective_rank(features):
         - [Roy & Vetterli, 2007](
           https://www.eurasip.org/Proceedings/Eusipco/Eusipco2007/Papers/a5p-h05.pdf)
     """
-    features = _matrix("features", features)
+    features = as_matrix("features", features)
     if not np.any(features):
         raise ValueError(
             "`features` should have a non-zero entry. Received: all zeros, "
@@ -93,27 +120,33 @@ def effective_rank(features):
     return float(np.exp(entropy(singular_values)))
 
 
-def _matrix(name, values):
-    values = np.asarray(values, dtype="float64")
-    if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(
-            f"`{name}` should be a non-empty matrix (n, d). "
-            f"Received: shape={values.shape}"
-        )
-    if not np.all(np.isfinite(values)):
-        raise ValueError(
-            f"`{name}` should be finite. Received: "
-            f"{np.sum(~np.isfinite(values))} non-finite entries"
-        )
-    return values
-
-
 def _feature_pair(features, reconstructed_features):
-    features = _matrix("features", features)
-    reconstructed = _matrix("reconstructed_features", reconstructed_features)
+    features = as_matrix("features", features)
+    reconstructed = as_matrix("reconstructed_features", reconstructed_features)
     if features.shape != reconstructed.shape:
         raise ValueError(
             "`features` and `reconstructed_features` should have the same "
             f"shape. Received: {features.shape} and {reconstructed.shape}"
         )
     return features, reconstructed
+
+
+def _own_is_nearest(rows, queries):
+    """Share of queries strictly nearer to their own row than to all others.
+
+    The nearest rows are found with a matrix product, whose rounding can
+    confuse ties; those found are compared by their differences.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    index = np.arange(len(rows))
+    if len(rows) == 1:
+        return 1.0
+    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
+    first, second = search.kneighbors(queries, return_distance=False).T
+    other = np.where(first == index, second, first)
+    hits = [
+        np.linalg.norm(query - row) < np.linalg.norm(query - rival)
+        for query, row, rival in zip(queries, rows, rows[other])
+    ]
+    return float(np.mean(hits))

@@ -6,6 +6,11 @@ example cannot be recognised and counts as an error.
 """
 
 import numpy as np
+from keras import ops
+
+from keras_csc.metrics.checks import as_labelled
+from keras_csc.metrics.subspaces import principal_directions
+from keras_csc.validation import check_at_least
 
 
 def nearest_subspace_accuracy(
@@ -148,47 +153,59 @@ def linear_probe_accuracy(
     return float(probe.score(test, test_labels))
 
 
+def pooled_codes(codes, grid=2):
+    """What a linear probe of sparse codes is given: few numbers of each map.
+
+    `[mean_g max(z, 0), mean_g max(-z, 0)]` over every cell `g` of a grid that
+    divides the map, for every atom. Codes of images are too many for a probe,
+    and means of signed codes cancel: so positive and negative parts are
+    pooled apart, over quadrants, as Coates & Ng do.
+
+    Args:
+        codes: Tensor of shape `(batch, height, width, filters)`.
+        grid: Integer, cells a side; smaller maps are not pooled. Defaults
+            to 2.
+
+    Returns:
+        A tensor of shape `(batch, 2 * cells * filters)`, with `cells` at most
+        `grid²`, of numbers `≥ 0`.
+
+    Raises:
+        ValueError: If `codes` is not of rank 4 or `grid` not positive.
+
+    Reference:
+        - [Coates & Ng, 2011](
+          https://icml.cc/2011/papers/485_icmlpaper.pdf)
+    """
+    check_at_least(1, grid=grid)
+    codes = ops.convert_to_tensor(codes)
+    if len(codes.shape) != 4:
+        raise ValueError(
+            "`codes` should have shape (batch, height, width, filters). "
+            f"Received: shape={codes.shape}"
+        )
+    cells = [min(grid, side) for side in codes.shape[1:3]]
+    parts = ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
+    pooled = ops.adaptive_average_pool(
+        parts, cells, data_format="channels_last"
+    )
+    return ops.reshape(pooled, (-1, cells[0] * cells[1] * parts.shape[-1]))
+
+
 def _subspace_residual(examples, features, components, centered):
     mean = np.mean(examples, axis=0) if centered else 0.0
-    _, singular_values, basis = np.linalg.svd(
-        examples - mean, full_matrices=False
-    )
-    tolerance = np.finfo("float32").eps * np.linalg.norm(examples)
-    basis = basis[:components][singular_values[:components] > tolerance]
+    basis = principal_directions(examples, components, mean)
     deviations = features - mean
     residual = deviations - deviations @ basis.T @ basis
     return np.linalg.norm(residual, axis=1)
 
 
 def _labelled_sets(train_features, train_labels, test_features, test_labels):
-    train, train_labels = _labelled("train", train_features, train_labels)
-    test, test_labels = _labelled("test", test_features, test_labels)
+    train, train_labels = as_labelled(train_features, train_labels, "train_")
+    test, test_labels = as_labelled(test_features, test_labels, "test_")
     if train.shape[1] != test.shape[1]:
         raise ValueError(
             "`train_features` and `test_features` should have as many "
             f"columns. Received: {train.shape[1]} and {test.shape[1]}"
         )
     return train, train_labels, test, test_labels
-
-
-def _labelled(split, features, labels):
-    features = np.asarray(features, dtype="float64")
-    labels = np.asarray(labels)
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"`{split}_features` and `{split}_labels` should have shapes "
-            f"(n, d) and (n,). Received: {features.shape} and {labels.shape}"
-        )
-    known = labels != -1
-    features, labels = features[known], labels[known]
-    if not len(labels):
-        raise ValueError(
-            f"`{split}_labels` should label at least one row. Received: "
-            f"{len(known)} rows, all unlabelled (-1)"
-        )
-    if not np.all(np.isfinite(features)):
-        raise ValueError(
-            f"`{split}_features` should be finite. Received: "
-            f"{np.sum(~np.isfinite(features))} non-finite entries"
-        )
-    return features, labels

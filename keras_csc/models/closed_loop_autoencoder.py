@@ -11,6 +11,7 @@ from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import presets
+from keras_csc.ops.fusion import fusion
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 
@@ -181,6 +182,7 @@ class ClosedLoopAutoencoder(keras.Model):
         ssim = [self.ssim] if self.ssim else []
         return [self.psnr, *ssim, self.cosine]
 
+    @fusion()
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.update == "simultaneous":

@@ -1,11 +1,17 @@
 """Named architectures, and folders that hold a trained one."""
 
+import collections
 import difflib
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+
+import h5py
+import keras
+import numpy as np
 
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
@@ -14,6 +20,8 @@ from keras_csc.models.encoder import Encoder
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
+DIGEST = "weights_sha256"
+HDF5_OVERHEAD = 16 * 1024  # bytes for a weight, at most
 
 PRESETS = {
     "digits": {
@@ -135,7 +143,7 @@ def config(preset, **overrides):
             f"Unknown entries {unknown} of preset {preset!r}. "
             f"Expected: {', '.join(DEFAULTS)}"
         )
-    if result["network"] not in NETWORKS:
+    if result["network"] not in list(NETWORKS):
         raise ValueError(
             f"`network` must be one of {', '.join(NETWORKS)}. "
             f"Received: {result['network']!r}"
@@ -149,10 +157,16 @@ def players(config, **kwargs):
     encoder_class, decoder_class = NETWORKS[config.pop("network")]
     for_decoder = {name: config[name] for name in DECODER_ARGUMENTS}
     del config["tied"]
-    return (
-        encoder_class(**config, **kwargs),
-        decoder_class(**for_decoder, **kwargs),
-    )
+    try:
+        return (
+            encoder_class(**config, **kwargs),
+            decoder_class(**for_decoder, **kwargs),
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"An entry of the preset has a wrong type: {error}. "
+            f"Received: {config}"
+        ) from error
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
@@ -161,20 +175,64 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     model = model_class(encoder, decoder, dtype=dtype)
     model.build()
     if load_weights and is_folder(preset):
-        path = pathlib.Path(preset) / WEIGHTS_FILE
-        if not path.is_file():
-            raise ValueError(
-                f"The preset folder {str(preset)!r} has no {WEIGHTS_FILE}. "
-                "Write it with `save_to_preset`, or pass load_weights=False."
-            )
-        try:
-            model.load_weights(path)
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"{str(path)!r} does not hold the weights of the preset's "
-                f"architecture, or is damaged: {error}"
-            ) from error
+        _load_weights(model, pathlib.Path(preset))
     return model
+
+
+def _load_weights(model, folder):
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise ValueError(
+            f"The preset folder {str(folder)!r} has no {WEIGHTS_FILE}. "
+            "Write it with `save_to_preset`, or pass load_weights=False."
+        )
+    digest = _folder_entries(folder).get(DIGEST)
+    if digest and digest != _sha256(path):
+        raise ValueError(
+            f"{str(path)!r} is damaged or was replaced: its SHA-256 is not "
+            f"that in {CONFIG_FILE}. Copy the folder again; to trust the file, "
+            f"remove {DIGEST!r} from {CONFIG_FILE}."
+        )
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{str(path)!r} does not hold the weights of the preset's "
+            f"architecture, or is damaged: {_difference(path, model) or error}"
+        ) from error
+    for weight in model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
+            raise ValueError(
+                f"{str(path)!r} holds a weight that is not finite: "
+                f"{weight.path}."
+            )
+
+
+def _difference(path, model):
+    """How the shapes in a file differ from a model's; `None` if unreadable.
+
+    Keras names the layers, but not what is wrong with them.
+    """
+    shapes = collections.Counter()
+    try:
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda _, item: shapes.update(
+                    [item.shape] if isinstance(item, h5py.Dataset) else []
+                )
+            )
+    except OSError:
+        return None
+    expected = collections.Counter(tuple(w.shape) for w in model.weights)
+    lacking, more = expected - shapes, shapes - expected
+    more.pop((), None)
+    if not lacking:
+        return None
+    return (
+        f"expected {sum(lacking.values())} more of the shapes "
+        f"{', '.join(map(str, lacking))}; received "
+        f"{', '.join(map(str, more)) or 'nothing'} instead."
+    )
 
 
 def save(model, folder):
@@ -194,14 +252,31 @@ def save(model, folder):
         tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
     )
     try:
-        text = json.dumps(model_config(model), indent=2)
-        (temporary / CONFIG_FILE).write_text(text + "\n")
+        _check_room(temporary / WEIGHTS_FILE, model)
         model.save_weights(temporary / WEIGHTS_FILE)
+        entries = model_config(model)
+        entries[DIGEST] = _sha256(temporary / WEIGHTS_FILE)
+        text = json.dumps(entries, indent=2)
+        (temporary / CONFIG_FILE).write_text(text + "\n")
         temporary.chmod(0o755)
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _check_room(path, model):
+    """Raises an `OSError` unless a file can hold a model's weights.
+
+    HDF5 crashes the process when a disk fills up.
+    """
+    size = sum(
+        keras.ops.convert_to_numpy(weight).nbytes + HDF5_OVERHEAD
+        for weight in model.weights
+    )
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
 
 
 def model_config(model):
@@ -214,7 +289,27 @@ def model_config(model):
     return {name: arguments[name] for name in DEFAULTS}
 
 
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _folder_config(folder):
+    found = _folder_entries(folder)
+    found.pop(DIGEST, None)
+    return found
+
+
+def _folder_entries(folder):
+    names = {path.name for path in folder.iterdir()}
+    names = {name for name in names if not name.startswith(".")}
+    unexpected = sorted(names - {CONFIG_FILE, WEIGHTS_FILE})
+    if unexpected and CONFIG_FILE in names:
+        raise ValueError(
+            f"The preset folder {str(folder)!r} holds unexpected files: "
+            f"{', '.join(unexpected)}. Expected: {CONFIG_FILE} and "
+            f"{WEIGHTS_FILE}. Remove the others."
+        )
     path = folder / CONFIG_FILE
     try:
         found = json.loads(path.read_text())
@@ -225,4 +320,8 @@ def _folder_config(folder):
         ) from None
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{str(path)!r} must hold a JSON object. Received: {found!r}"
+        )
     return found

@@ -29,65 +29,70 @@ def unrolled(
         **arguments: `strides`, `padding` and `nonnegative`.
     """
     kernel = tf.convert_to_tensor(kernel)
-    strides, padding = arguments["strides"], arguments["padding"]
+    geometry = (arguments["strides"], arguments["padding"])
     nonnegative = arguments["nonnegative"]
     size = images.shape[1:3]
     if None in size:
         size = tf.unstack(tf.shape(images)[1:3])
+    momenta = [tf.constant(m, images.dtype) if m else None for m in momenta]
 
     @tf.custom_gradient
     def solve(images, kernel, threshold, *shrinkage):
         step_kernel = kernel * step_size
-        code = _proximal(
-            analysis(images, step_kernel, strides, padding),
-            None,
-            threshold,
-            *shrinkage,
-            nonnegative=nonnegative,
-        )
-        codes, points, residuals = [code], [], []
-        previous = None
-        for momentum in momenta:
-            point = code
-            if momentum and previous is not None:
-                point = _extrapolation(code, previous, momentum)
-            residual = images - synthesis(point, kernel, size, strides, padding)
-            previous = code
-            code = _proximal(
-                analysis(residual, step_kernel, strides, padding),
-                point,
-                threshold,
-                *shrinkage,
-                nonnegative=nonnegative,
+
+        def step(residual, *point):
+            update = analysis(residual, step_kernel, *geometry)
+            return _proximal(
+                update, point, threshold, *shrinkage, nonnegative=nonnegative
             )
+
+        codes, residuals = [step(images)], [images]
+        image = None
+        for momentum in momenta:
+            before = image
+            image = synthesis(codes[-1], kernel, size, *geometry)
+            if momentum is None:
+                residual = images - image
+                code = step(residual, codes[-1])
+            else:
+                residual = _residual(images, image, before, momentum)
+                code = step(residual, codes[-1], codes[-2], momentum)
             codes.append(code)
-            points.append(point)
             residuals.append(residual)
 
         def gradient(upstream):
             return _gradient(
                 upstream,
-                (images, kernel, threshold, *shrinkage),
-                (codes, points, residuals),
+                (kernel, threshold, *shrinkage),
+                (codes, residuals),
                 (step_size, momenta),
-                (size, strides, padding),
+                (size, geometry),
             )
 
-        return code, gradient
+        return codes[-1], gradient
 
     factors = [] if shrinkage is None else [shrinkage]
     return solve(images, kernel, threshold, *factors)
 
 
 @fusable
-def _extrapolation(code, previous, momentum):
-    return code + momentum * (code - previous)
+def _residual(images, image, before, momentum):
+    """`x - A y` at an extrapolated point `y`, from `A z` and `A z'`."""
+    return images - image - momentum * (image - before)
 
 
 @fusable
 def _proximal(update, point, threshold, *shrinkage, nonnegative):
-    """The proximal map at `point + update`."""
-    values = update if point is None else point + update
+    """The proximal map at `y + update`.
+
+    The point `y` is given by `()` for 0, by `(z,)`, or by `(z, z', momentum)`.
+    """
+    values = update
+    if point:
+        values = values + point[0]
+    if len(point) > 1:
+        code, before, momentum = point
+        values = values + momentum * (code - before)
     for factor in shrinkage:
         values = values * factor
     if nonnegative:
@@ -101,6 +106,52 @@ def _proximal(update, point, threshold, *shrinkage, nonnegative):
     return values - clipped
 
 
+def _gradient(upstream, inputs, states, steps, geometry):
+    """Gradients of the images, the kernel, the threshold and the shrinkage.
+
+    What a code receives from the two points that it is a part of is added up
+    as images, so that one analysis and one filter gradient serve both.
+    """
+    kernel, threshold, *shrinkage = inputs
+    codes, residuals = states
+    step_size, momenta = steps
+    size, geometry = geometry
+    step_kernel = kernel * step_size
+    by_images, by_threshold, by_shrinkage = 0.0, 0.0, 0.0
+    by_kernel, by_step_kernel = 0.0, 0.0
+    active, later = _active(upstream, codes[-1]), (None, None, None)
+    for index in range(len(codes) - 1, -1, -1):
+        code = codes[index]
+        by_threshold -= unbroadcast(active * tf.sign(code), threshold)
+        for factor in shrinkage:
+            values = (code + threshold * tf.sign(code)) / factor
+            by_shrinkage += unbroadcast(active * values, factor)
+            active = active * factor
+        image = synthesis(active, step_kernel, size, *geometry)
+        by_images += image
+        by_step_kernel += filter_gradient(
+            residuals[index], active, kernel.shape, *geometry
+        )
+        if index == 0:
+            break
+        code, momentum = codes[index - 1], momenta[index - 1]
+        later_active, later_image, later_momentum = later
+        later = active, image, momentum
+        image = _mixed(image, momentum, later_image, later_momentum)
+        by_kernel -= filter_gradient(image, code, kernel.shape, *geometry)
+        active = _active_before(
+            analysis(image, kernel, *geometry),
+            code,
+            (active, momentum, later_active, later_momentum),
+        )
+    return (
+        by_images,
+        by_kernel + step_size * by_step_kernel,
+        by_threshold,
+        *[by_shrinkage for _ in shrinkage],
+    )
+
+
 @fusable
 def _active(upstream, code):
     """Gradient at the argument of the proximal map whose result is `code`."""
@@ -109,65 +160,30 @@ def _active(upstream, code):
 
 
 @fusable
-def _previous(active, blurred, later, code, momentum):
-    """Gradients at the two codes that a point was extrapolated from.
+def _active_before(blurred, code, terms):
+    """`_active` of a code, from what it receives: `_mixed(*terms)`."""
+    return _active(_weighted(*terms) - blurred, code)
 
-    Returns:
-        The gradient at the argument of the proximal map of `code`, the later
-        one, to which other iterations gave `later`, and that at the earlier
-        one, `None` without momentum.
+
+def _mixed(image, momentum, later, later_momentum):
+    """`_weighted`, without a copy where there is no weight."""
+    if momentum is None and later_momentum is None:
+        return image
+    return _weighted(image, momentum, later, later_momentum)
+
+
+@fusable
+def _weighted(value, momentum, later, later_momentum):
+    """Adds up what comes from two points to a code that is a part of both.
+
+    Args:
+        value: tensor, from the point that the code is extrapolated to.
+        momentum: scalar tensor, how far; `None` for 0.
+        later: tensor, from the point after, extrapolated away from the code.
+        later_momentum: scalar tensor, how far; `None` for 0.
     """
-    by_point = active - blurred
-    by_code, by_earlier = by_point, None
-    if momentum:
-        by_code = (1 + momentum) * by_point
-        by_earlier = -momentum * by_point
-    if later is not None:
-        by_code = by_code + later
-    return tf.where(tf.not_equal(code, 0), by_code, 0), by_earlier
-
-
-def _gradient(upstream, inputs, states, steps, geometry):
-    images, kernel, threshold, *shrinkage = inputs
-    codes, points, residuals = states
-    step_size, momenta = steps
-    size, strides, padding = geometry
-    step_kernel = kernel * step_size
-    active, later = _active(upstream, codes[-1]), None
-    by_images, by_threshold, by_shrinkage = 0.0, 0.0, 0.0
-    by_kernel, by_step_kernel = [], []
-    for index in range(len(codes) - 1, -1, -1):
-        code = codes[index]
-        by_threshold -= unbroadcast(active * tf.sign(code), threshold)
-        for factor in shrinkage:
-            values = (code + threshold * tf.sign(code)) / factor
-            by_shrinkage += unbroadcast(active * values, factor)
-            active = active * factor
-        image = synthesis(active, step_kernel, size, strides, padding)
-        by_images += image
-        if index == 0:
-            by_step_kernel.append((images, active))
-            break
-        by_step_kernel.append((residuals[index - 1], active))
-        by_kernel.append((image, points[index - 1]))
-        active, later = _previous(
-            active,
-            analysis(image, kernel, strides, padding),
-            later,
-            codes[index - 1],
-            momenta[index - 1] if index > 1 else 0.0,
-        )
-
-    def total(pairs):
-        return sum(
-            filter_gradient(image, code, kernel.shape, strides, padding)
-            for image, code in pairs
-        )
-
-    by_kernel = step_size * total(by_step_kernel) - total(by_kernel)
-    return (
-        by_images,
-        by_kernel,
-        by_threshold,
-        *[by_shrinkage for _ in shrinkage],
-    )
+    if momentum is not None:
+        value = value + momentum * value
+    if later_momentum is not None:
+        value = value - later_momentum * later
+    return value

@@ -9,6 +9,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 
 from keras_csc.metrics import cosine_similarity
 from keras_csc.metrics import effective_rank
+from keras_csc.metrics import pixel_retrieval_rate
 from keras_csc.metrics import retrieval_rate
 
 
@@ -47,11 +48,10 @@ def test_cosine_of_same_opposite_and_zero_rows():
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("chunk", [1, 7, 40, 1000])
-def test_retrieval_agrees_with_brute_force(scale, chunk):
+def test_retrieval_agrees_with_brute_force(scale):
     features = sphere(40, 5)
     reconstructed = perturbed(features, scale)
-    value = retrieval_rate(features, reconstructed, chunk=chunk)
+    value = retrieval_rate(features, reconstructed)
     assert value == brute_force_retrieval(features, reconstructed)
 
 
@@ -82,6 +82,41 @@ def test_ties_are_misses():
     assert retrieval_rate(features, features) == pytest.approx(4 / 6)
     collapsed = np.ones((6, 4), "float32") / 2
     assert retrieval_rate(collapsed, collapsed) == 0
+
+
+def test_ties_are_misses_far_from_the_origin():
+    """Where distances from a matrix product are rounding errors."""
+    features = 1e4 + sphere(6, 300)
+    features[3] = features[2]
+    assert retrieval_rate(features, features) == pytest.approx(4 / 6)
+    collapsed = np.repeat(features[:1], 6, axis=0)
+    assert retrieval_rate(features, collapsed) == pytest.approx(1 / 6)
+    assert retrieval_rate(collapsed, features) == 0
+    assert retrieval_rate(features[:1], features[1:2]) == 1
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.8, 3.0])
+def test_pixel_retrieval_agrees_with_brute_force(scale):
+    images = np.random.default_rng(2).uniform(-1, 1, (40, 4, 5, 3))
+    images[7] = images[8]
+    reconstructions = perturbed(images, scale).astype("float32")
+    value = pixel_retrieval_rate(images.astype("float32"), reconstructions)
+    expected = brute_force_retrieval(
+        images.astype("float32").reshape(40, -1).astype("float64"),
+        reconstructions.reshape(40, -1),
+    )
+    assert value == expected
+    assert value < 1
+
+
+def test_bad_images_of_pixel_retrieval():
+    images = np.zeros((5, 4, 4, 3), "float32")
+    with pytest.raises(ValueError, match=r"same shape.*\(5, 4, 4, 3\)"):
+        pixel_retrieval_rate(images, images[1:])
+    with pytest.raises(ValueError, match="`images` should have shape"):
+        pixel_retrieval_rate(images[0], images[0])
+    with pytest.raises(ValueError, match="`reconstructions` should be finite"):
+        pixel_retrieval_rate(images, images + np.nan)
 
 
 def test_retrieval_of_swapped_images_is_zero():
@@ -127,8 +162,6 @@ def test_bad_pairs(function):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="`chunk`.*0"):
-        retrieval_rate(sphere(5, 3), sphere(5, 3), chunk=0)
     with pytest.raises(ValueError, match="non-zero"):
         effective_rank(np.zeros((5, 3)))
     with pytest.raises(ValueError, match=r"non-empty matrix.*\(0, 3\)"):

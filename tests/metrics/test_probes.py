@@ -11,6 +11,7 @@ from sklearn.decomposition import TruncatedSVD
 from keras_csc.metrics import knn_accuracy
 from keras_csc.metrics import linear_probe_accuracy
 from keras_csc.metrics import nearest_subspace_accuracy
+from keras_csc.metrics import pooled_codes
 
 PROBES = [nearest_subspace_accuracy, knn_accuracy, linear_probe_accuracy]
 
@@ -150,3 +151,31 @@ def test_bad_arguments(digits):
         knn_accuracy(*digits, neighbors=601)
     with pytest.raises(ValueError, match="only class 7"):
         linear_probe_accuracy(train, np.full(len(train), 7), test, test_labels)
+
+
+def test_pooled_codes_are_means_of_quadrants():
+    codes = np.random.default_rng(0).normal(size=(3, 6, 4, 5))
+    parts = [np.maximum(codes, 0), np.maximum(-codes, 0)]
+    halves = [
+        np.concatenate(
+            [p[:, i : i + 3, j : j + 2].mean(axis=(1, 2)) for p in parts], 1
+        )
+        for i in (0, 3)
+        for j in (0, 2)
+    ]
+    np.testing.assert_allclose(
+        pooled_codes(codes.astype("float32")),
+        np.concatenate(halves, axis=1),
+        rtol=1e-5,
+    )
+
+
+def test_pooled_codes_of_maps_that_no_grid_divides():
+    codes = np.ones((2, 3, 1, 4), "float32")
+    np.testing.assert_allclose(
+        pooled_codes(codes), np.tile([1.0] * 4 + [0.0] * 4, (2, 2)), rtol=1e-6
+    )
+    with pytest.raises(ValueError, match=r"`codes` should have.*\(2, 3, 1\)"):
+        pooled_codes(codes[..., 0])
+    with pytest.raises(ValueError, match="`grid` must be at least 1"):
+        pooled_codes(codes, grid=0)

@@ -155,19 +155,6 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
 
-def test_damaged_checkpoint_is_passed_over(tmp_path, capsys):
-    train.train(options(tmp_path, "--noevaluate", "--checkpoint_every=3"))
-    last = tmp_path / "checkpoints" / "step-00000006"
-    (shard,) = last.glob("*.data-*")
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    shard.write_bytes(content)
-    train.train(options(tmp_path, "--noevaluate"))
-    errors = capsys.readouterr().err
-    assert "step-00000006 can't be read" in errors
-    assert "Going on from step 3" in errors
-
-
 def test_no_readable_checkpoint_is_an_error(tmp_path):
     train.train(options(tmp_path, "--noevaluate"))
     for index in tmp_path.glob("checkpoints/*/*.index"):

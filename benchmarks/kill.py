@@ -1,0 +1,345 @@
+"""Kills training and export at random moments, and compares what is left.
+
+    python benchmarks/kill.py --kills=100
+
+Trains and exports a tiny model with `--deterministic`, once undisturbed, and
+then in stories of ten kills: a process that runs `training/train.py` or
+`training/export.py` is ended by SIGKILL at a random moment, and the same
+command is run again, until both have come to their ends. Every file of the last
+checkpoint, the weights of the trained model and those of the SavedModel must
+then be equal, byte by byte, to the undisturbed run's.
+
+TensorFlow is imported once, and every process is a fork from before its first
+operation: it has no state of another. Stories that are finished are not told
+again. Writes benchmarks/results/kill.json.
+"""
+
+import collections
+import hashlib
+import os
+import pathlib
+import random
+import select
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+from training import command_line
+from training import export
+from training import options as run_options
+from training import train
+from training import workdir as workdirs
+
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import measuring
+
+STORY = 10
+STEPS = 90
+RUN = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4",
+    "--feature_dim=8",
+    "--batch_size=16",
+    f"--steps={STEPS}",
+    "--log_every=5",
+    "--checkpoint_every=3",
+    "--schedule=cosine",
+    "--ema_momentum=0.9",
+    "--horizontal_flip",
+    "--noevaluate",
+    "--deterministic",
+]
+
+# What is killed when: the command, the event of Python's audit hooks and a
+# part of its path that the moment is counted from, and the longest time from
+# it, in seconds; `None` holds the process there, so that it is killed there.
+Moment = collections.namedtuple("Moment", "command event path delay")
+MOMENTS = {
+    "at any time": Moment("train", None, None, 5.0),
+    "between steps": Moment("train", "open", "log.jsonl", 0.3),
+    "writing a checkpoint": Moment("train", "os.mkdir", ".partial", 0.02),
+    "before a checkpoint's renaming": Moment(
+        "train", "os.rename", ".partial", None
+    ),
+    "removing a checkpoint": Moment("train", "shutil.rmtree", "/step-", 0.002),
+    "writing the trained model": Moment("train", "os.mkdir", ".model-", 0.05),
+    "exporting": Moment("export", "os.mkdir", ".incomplete", 2.0),
+    "before an export's renaming": Moment(
+        "export", "os.rename", ".incomplete", None
+    ),
+}
+PLAN = (
+    *["at any time", "between steps", "between steps"],
+    *["writing a checkpoint", "writing a checkpoint"],
+    *["before a checkpoint's renaming", "removing a checkpoint"],
+    *["writing the trained model"],
+    *["exporting", "before an export's renaming"],
+)
+
+
+def work(command, folder):
+    """Runs a command on a story's folder, as its script does."""
+    if command == "train":
+        train.train(run_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
+    elif command == "export":
+        export.run(folder / "run", saved_models=folder / "saved_models")
+    else:
+        workdirs.write_json(folder / "digests.json", digests(folder))
+
+
+def process(command, folder, on_event=None):
+    """Forks a process that works.
+
+    Args:
+        command: `"train"`, `"export"`, or `"digest"`.
+        folder: `pathlib.Path` of the story.
+        on_event: function that is given the name and arguments of what the
+            process does with files, before it does it.
+
+    Returns:
+        Its id.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if on_event:
+            sys.addaudithook(on_event)
+        work(command, folder)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def life(moment, folder, rng):
+    """Starts a command and kills it at a moment.
+
+    Returns:
+        Whether it was killed; else it had come to its end before.
+
+    Raises:
+        RuntimeError: if it failed.
+    """
+    reader, writer = os.pipe()
+    count = rng.randint(1, 3) if moment.command == "train" else 1
+    seen = 0
+
+    def on_event(event, arguments):
+        nonlocal seen
+        if event != moment.event or moment.path not in str(arguments[0]):
+            return
+        seen += 1
+        if seen == count:
+            os.write(writer, b".")
+            if moment.delay is None:
+                time.sleep(600)
+
+    child = process(moment.command, folder, moment.event and on_event)
+    os.close(writer)
+    if moment.event:
+        select.select([reader], [], [])
+    time.sleep(rng.uniform(0, moment.delay or 0))
+    os.kill(child, signal.SIGKILL)
+    os.close(reader)
+    return end(child, folder) == -signal.SIGKILL
+
+
+def end(child, folder):
+    """Waits for a process.
+
+    Returns:
+        Its exit code, 0 or -9.
+
+    Raises:
+        RuntimeError: for another one.
+    """
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code not in (0, -signal.SIGKILL):
+        raise RuntimeError(f"A process failed; {folder / 'log'} says why.")
+    return code
+
+
+def unfinished(folder):
+    """Files and folders under temporary names that a killed process left."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob(".*")
+        if path.name != ".lock"
+    )
+
+
+def finish(folder):
+    """Runs both commands to their ends, and digests what they left."""
+    for command in ("train", "export", "digest"):
+        end(process(command, folder), folder)
+
+
+def tell(folder, seed):
+    """Kills a run `STORY` times, and lets it end.
+
+    Returns:
+        List of the kills: dicts of the moment, the step of the last
+        checkpoint, and what was left `unfinished`.
+    """
+    rng = random.Random(seed)
+    moments = sorted(
+        rng.sample(PLAN, len(PLAN)),
+        key=lambda name: (
+            MOMENTS[name].command == "export",
+            name == "writing the trained model",
+        ),
+    )
+    kills, trained = [], False
+    while len(kills) < STORY:
+        name = moments.pop(0) if moments else "exporting"
+        if MOMENTS[name].command == "export" and not trained:
+            trained = end(process("train", folder), folder) == 0
+        if life(MOMENTS[name], folder, rng):
+            steps = (folder / "run" / "checkpoints").glob("step-*")
+            kills.append(
+                {
+                    "moment": name,
+                    "step": max((int(p.name[5:]) for p in steps), default=0),
+                    "unfinished": unfinished(folder),
+                }
+            )
+            print(f"{folder.name}, kill {len(kills)}: {name}", flush=True)
+    finish(folder)
+    return kills
+
+
+def digests(folder):
+    """Digests of what a run left, by name.
+
+    Those of the files of the last checkpoint and of the trained model, and of
+    the SavedModel's tensors, which Keras writes in an arbitrary order.
+    """
+    found = {
+        str(path.relative_to(folder)): digest(path.read_bytes())
+        for pattern in (f"run/checkpoints/step-{STEPS:08d}/*", "run/model/*")
+        for path in folder.glob(pattern)
+    }
+    versions = folder.glob("saved_models/run/[0-9]*")
+    last = max(versions, key=lambda path: int(path.name))
+    reader = tf.train.load_checkpoint(str(last / "variables" / "variables"))
+    found["saved_model"] = sorted(
+        digest(reader.get_tensor(name).tobytes())
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    )
+    return found
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def tell_stories(folder, numbers, seed):
+    """Tells the stories of these numbers that were not told to their ends.
+
+    Story 0 is the undisturbed run. A story that has ended left `story.json`.
+    """
+    for number in numbers:
+        path = folder / f"story-{number}"
+        if (path / "story.json").exists():
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        if number:
+            kills = tell(path, f"{seed} {number}")
+        else:
+            kills = finish(path)
+        story = {
+            "kills": kills or [],
+            "result": workdirs.read_json(path / "digests.json"),
+            "unfinished": unfinished(path),
+        }
+        workdirs.write_json(path / "story.json", story)
+
+
+def in_lanes(folder, count, seed, lanes):
+    """Tells the stories 0 to `count` in processes side by side."""
+    children = []
+    for lane in range(lanes):
+        child = os.fork()
+        if not child:
+            try:
+                tell_stories(folder, range(lane, count + 1, lanes), seed)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        children.append(child)
+    if any([os.waitpid(child, 0)[1] for child in children]):
+        sys.exit(1)
+
+
+def summary(folder, count):
+    """Rows of the report: one for each kind of moment."""
+    whole, *stories = [
+        workdirs.read_json(folder / f"story-{number}" / "story.json")
+        for number in range(count + 1)
+    ]
+    rows = []
+    for name in MOMENTS:
+        kills = [
+            (kill, story["result"] == whole["result"])
+            for story in stories
+            for kill in story["kills"]
+            if kill["moment"] == name
+        ]
+        rows.append(
+            {
+                "moment": name,
+                "kills": len(kills),
+                "left_unfinished_files": sum(
+                    bool(kill["unfinished"]) for kill, _ in kills
+                ),
+                "end_equal_to_the_bit": sum(equal for _, equal in kills),
+            }
+        )
+    total = {key: sum(row[key] for row in rows) for key in list(rows[0])[1:]}
+    return [*rows, {"moment": "all", **total}], {
+        "stories": count,
+        "stories_equal_to_the_bit": sum(
+            story["result"] == whole["result"] for story in stories
+        ),
+        "stories_that_left_unfinished_files": sum(
+            bool(story["unfinished"]) for story in stories
+        ),
+        "compared": sorted(whole["result"]),
+    }
+
+
+def main():
+    values = flags.FLAGS
+    folder, stories = pathlib.Path(values.workdir), -(-values.kills // STORY)
+    in_lanes(folder, stories, values.seed, values.lanes)
+    rows, about = summary(folder, stories)
+    if values.report:
+        about = {"seed": values.seed, "run": RUN, **about}
+        measuring.report("kill", rows, list(rows[0]), **about)
+    else:
+        measuring.print_table(rows, list(rows[0]))
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("kills", 100, f"Kills; {STORY} in a story.")
+    flags.DEFINE_integer("seed", 0, "Seed of the moments.")
+    flags.DEFINE_integer("lanes", 2, "Stories that are told at a time.")
+    flags.DEFINE_string("workdir", "runs/kill", "Folder of the stories.")
+    flags.DEFINE_bool("report", True, "Whether to write the results.")
+    command_line.run(main)

@@ -1,0 +1,156 @@
+import contextlib
+import json
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.finite import check_state
+
+
+def psnr(model, images):
+    return metrics.peak_signal_to_noise_ratio(images, model.reconstruct(images))
+
+
+def ssim(model, images):
+    return metrics.structural_similarity(images, model.reconstruct(images))
+
+
+def cosine(model, images):
+    features = model.encode(images)
+    again = model.encode(model.decode(features))
+    return tf.reduce_sum(features * again, axis=-1)
+
+
+METRICS = {"psnr": psnr, "ssim": ssim, "cosine": cosine}
+FACTS = "best.json"
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the checkpoint at which a metric of some images was highest.
+
+    It is the folder `best-00001000` beside the other checkpoints, with
+    `best.json`: the metric, its value, the step and the number of images. To
+    be put before `TrainingCheckpoint` in the list of callbacks: a checkpoint
+    is then never later than the measurement of its step, and a run that was
+    killed and gone on with keeps what it would have kept.
+
+    Args:
+        checkpoint: `TrainingCheckpoint` of the same model.
+        metric: `"psnr"` (dB) or `"ssim"` of the images and their
+            reconstructions, or `"cosine"` of the features of both.
+        images: array `(n, height, width, channels)` in [-1, 1], not trained
+            on.
+        every_steps: int, steps between two measurements.
+        last_step: int, a step that is measured besides.
+        weights: function that returns a context within which the model is as
+            it is to be measured; by default as it is.
+    """
+
+    def __init__(
+        self,
+        checkpoint,
+        metric,
+        images,
+        every_steps,
+        last_step,
+        weights=contextlib.nullcontext,
+    ):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.metric = metric
+        self.images = images
+        self.every_steps = every_steps
+        self.last_step = last_step
+        self.weights = weights
+        self._function = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self.model.step
+        if step % self.every_steps == 0 or step == self.last_step:
+            self.update()
+
+    def update(self):
+        """Measures the model, and keeps it if it is the best so far.
+
+        Raises:
+            NonFiniteError: if the model is not finite.
+            CheckpointError: if the best can't be read or written.
+        """
+        check_state(self.model)
+        step, before = self.model.step, best_facts(self.checkpoint.folder)
+        value = self.measure()
+        if not (self.checkpoint.write and np.isfinite(value)):
+            return
+        if before and (value <= before["value"] or step == before["step"]):
+            return
+        facts = {
+            "metric": self.metric,
+            "value": value,
+            "step": step,
+            "images": len(self.images),
+        }
+        path = self.checkpoint.folder / f"best-{step:08d}"
+        self.checkpoint.write_folder(path, {FACTS: json.dumps(facts) + "\n"})
+        for old in best_folders(self.checkpoint.folder):
+            if old != path:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def measure(self, batch_size=250):
+        """Mean of the metric over the images."""
+        if self._function is None:
+            function = METRICS[self.metric]
+            self._function = tf.function(
+                lambda images: function(self.model, images),
+                reduce_retracing=True,
+            )
+        with self.weights():
+            values = [
+                self._function(
+                    tf.constant(self.images[start : start + batch_size])
+                )
+                for start in range(0, len(self.images), batch_size)
+            ]
+        return float(np.concatenate(values).mean(dtype="float64"))
+
+
+def best_folders(folder):
+    """Folders of the best checkpoints, oldest first.
+
+    They are more than one if a process was killed before it removed the old.
+    """
+    found = [p for p in folder.glob("best-*") if p.name[5:].isdecimal()]
+    return sorted(found, key=lambda path: int(path.name[5:]))
+
+
+def best_facts(folder):
+    """What `best.json` says of the best checkpoint; `None` without one."""
+    folders = best_folders(folder)
+    if not folders:
+        return None
+    try:
+        return json.loads((folders[-1] / FACTS).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The checkpoint {folders[-1]} can't be read: {error}. Remove it "
+            "to choose the best of the steps to come."
+        ) from error
+
+
+def restore_best(checkpoint):
+    """Restores the best checkpoint into the model of a `TrainingCheckpoint`.
+
+    Returns:
+        What its `best.json` says.
+
+    Raises:
+        CheckpointError: if there is none, or it can't be read.
+    """
+    folders = best_folders(checkpoint.folder)
+    if not folders:
+        raise CheckpointError(f"{checkpoint.folder} has no best checkpoint.")
+    checkpoint.read(folders[-1])
+    return best_facts(checkpoint.folder)

@@ -1,0 +1,79 @@
+"""What the metrics demand of matrices of features and of labels."""
+
+import numpy as np
+
+
+def as_matrix(name, values):
+    """Finite float64 matrix `(n, d)` with rows and columns.
+
+    Args:
+        name: String, what to call `values` in an error.
+        values: Array or tensor.
+
+    Raises:
+        ValueError: If `values` is not such a matrix.
+    """
+    values = np.asarray(values, dtype="float64")
+    if values.ndim != 2 or 0 in values.shape:
+        raise ValueError(
+            f"`{name}` should be a non-empty matrix (n, d). "
+            f"Received: shape={values.shape}"
+        )
+    check_finite(name, values)
+    return values
+
+
+def as_matrices(**arguments):
+    """Two matrices, as of `as_matrix`, of as many columns.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    (first, second), names = arguments.values(), list(arguments)
+    first, second = as_matrix(names[0], first), as_matrix(names[1], second)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"`{names[0]}` and `{names[1]}` should have as many columns. "
+            f"Received: {first.shape[1]} and {second.shape[1]}"
+        )
+    return first, second
+
+
+def as_labelled(features, labels, prefix=""):
+    """The labelled rows of features, in float64, and their labels.
+
+    Args:
+        features: Array of shape `(n, d)`.
+        labels: Integers of shape `(n,)`, -1 for unlabelled.
+        prefix: String, in front of the names in an error.
+
+    Raises:
+        ValueError: If shapes do not match, no row is labelled or labelled
+            features are not finite.
+    """
+    features = np.asarray(features, dtype="float64")
+    labels = np.asarray(labels)
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"`{prefix}features` and `{prefix}labels` should have shapes "
+            f"(n, d) and (n,). Received: {features.shape} and {labels.shape}"
+        )
+    known = labels != -1
+    features, labels = features[known], labels[known]
+    if not len(labels):
+        raise ValueError(
+            f"`{prefix}labels` should label at least one row. Received: "
+            f"{len(known)} rows, all unlabelled (-1)"
+        )
+    check_finite(f"{prefix}features", features)
+    return features, labels
+
+
+def check_finite(name, values):
+    """Raises `ValueError` if an entry of `values` is not finite."""
+    finite = np.isfinite(values)
+    if not np.all(finite):
+        raise ValueError(
+            f"`{name}` should be finite. Received: "
+            f"{np.sum(~finite)} non-finite entries"
+        )

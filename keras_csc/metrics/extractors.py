@@ -1,0 +1,216 @@
+"""The networks whose features measure images, and the names they give."""
+
+import hashlib
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.metrics.classifier import ImageClassifier
+from keras_csc.validation import check_at_least
+
+INCEPTION_SIZE = 299
+# The file that `keras.applications.InceptionV3(weights="imagenet")` loads.
+INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
+INCEPTION_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/"
+    f"inception_v3/{INCEPTION_FILE}"
+)
+INCEPTION_MD5 = "9a0d58056eeedaa3f26cb7ebd46da564"
+
+
+class FeatureExtractor:
+    """Features and class probabilities of images, and whose they are.
+
+    Args:
+        describe: Function from a tensor of images `(batch, height, width,
+            channels)` in [-1, 1] to `(features, probabilities)`.
+        name: String, to be named with every figure.
+        score: String, the name of the Inception score with this network.
+        about: Dict of what identifies the network and its input.
+
+    Call arguments:
+        images: uint8 array `(n, height, width, channels)`, or floats in
+            [-1, 1], which are clipped to that range.
+        batch_size: Integer. Defaults to 100.
+        progress: Function that is called with the number of images done, or
+            `None`.
+
+    Returns:
+        `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
+        `(n, classes)`.
+    """
+
+    def __init__(self, describe, name, score, about):
+        self.name = name
+        self.score = score
+        self.about = {"name": name, **about}
+        self._describe = tf.function(describe, reduce_retracing=True)
+
+    def __call__(self, images, batch_size=100, progress=None):
+        check_at_least(1, batch_size=batch_size)
+        parts = []
+        for start in range(0, len(images), batch_size):
+            batch = as_floats(images[start : start + batch_size])
+            outputs = self._describe(tf.clip_by_value(batch, -1.0, 1.0))
+            parts.append([np.asarray(output) for output in outputs])
+            if progress:
+                progress(start + len(batch))
+        features, probabilities = map(np.concatenate, zip(*parts))
+        return features, probabilities
+
+
+def as_floats(images):
+    """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
+    images = np.asarray(images)
+    if images.dtype == "uint8":
+        return tf.constant(images.astype("float32") / 127.5 - 1.0)
+    return tf.constant(images.astype("float32"))
+
+
+def classifier_extractor(path):
+    """The extractor of an `ImageClassifier` in a file.
+
+    Args:
+        path: `.keras` file.
+
+    Returns:
+        `FeatureExtractor`, named after the classifier's record: its data set
+        and test accuracy.
+
+    Raises:
+        ValueError: If the file does not hold an `ImageClassifier`.
+    """
+    try:
+        classifier = keras.saving.load_model(path, compile=False)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not the file of an `ImageClassifier`: {error}"
+        ) from error
+    if not isinstance(classifier, ImageClassifier):
+        raise ValueError(
+            f"{path} should hold an `ImageClassifier`. Received: "
+            f"{type(classifier).__name__}"
+        )
+    record = classifier.record
+    accuracy = record.get("test_accuracy")
+    return FeatureExtractor(
+        classifier.describe,
+        f"classifier of {record.get('dataset', 'unnamed data')}, test accuracy "
+        f"{'unknown' if accuracy is None else format(accuracy, '.3f')}",
+        "classifier_score",
+        {"file": str(path), "sha256": digest(path), **record},
+    )
+
+
+def inception_weights():
+    """Keras's own file of ImageNet weights, downloaded if it is not there.
+
+    Returns:
+        Path of the file, in Keras's folder (`~/.keras/models/`).
+    """
+    return keras.utils.get_file(
+        INCEPTION_FILE,
+        INCEPTION_URL,
+        cache_subdir="models",
+        file_hash=INCEPTION_MD5,
+    )
+
+
+def inception_extractor(path, ctrl_input=False):
+    """The extractor of Keras's InceptionV3 with weights from a file.
+
+    Its features are the 2048 means before the last layer, its probabilities
+    those of the 1000 ImageNet classes. Images are brought to 299x299 by
+    bilinear interpolation with half-pixel centres, antialiased where it
+    shrinks them, in float32 and without rounding to 8 bits; grey ones are
+    repeated to three channels. The network sees [-1, 1], as Keras's weights
+    were trained with.
+
+    **Figures from it are not FID, KID or IS**: those are defined by the
+    weights of another network (TF-FID, of 2015). The ImageNet name is given
+    only to the file that Keras publishes; figures from other weights are named
+    with the file and its hash.
+
+    Args:
+        path: File of weights of `keras.applications.InceptionV3`, with its
+            last layer; `inception_weights()` is Keras's.
+        ctrl_input: Boolean, whether the network sees `2x - 1` of images `x` in
+            [-1, 1], so [-3, 1]. The released evaluation of CTRL does that to
+            its Inception network; this repeats the step, with other weights.
+
+    Returns:
+        `FeatureExtractor`.
+
+    Raises:
+        ValueError: If the weights are not of this network.
+
+    References:
+        - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)
+        - [Parmar et al., 2022](https://arxiv.org/abs/2104.11222), on what
+          resizing and rounding do to such figures
+    """
+    try:
+        network = keras.applications.InceptionV3(weights=str(path))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a file of weights of Keras's InceptionV3 with its "
+            f"last layer: {str(error).splitlines()[0]}"
+        ) from error
+    network = keras.Model(
+        network.input, [network.get_layer("avg_pool").output, network.output]
+    )
+
+    def describe(images):
+        return network(inception_input(images, ctrl_input), training=False)
+
+    return FeatureExtractor(describe, **inception_identity(path, ctrl_input))
+
+
+def inception_input(images, ctrl_input=False):
+    """What InceptionV3 is given of images; see `inception_extractor`.
+
+    Args:
+        images: Float tensor `(batch, height, width, channels)` in [-1, 1], of
+            1 or 3 channels.
+        ctrl_input: Boolean.
+
+    Returns:
+        A float32 tensor `(batch, 299, 299, 3)`.
+    """
+    images = tf.image.resize(
+        images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
+    )
+    if images.shape[-1] == 1:
+        images = tf.image.grayscale_to_rgb(images)
+    return 2.0 * images - 1.0 if ctrl_input else images
+
+
+def inception_identity(path, ctrl_input=False):
+    """The name of InceptionV3 with the weights of a file.
+
+    Returns:
+        Dict of the arguments `name`, `score` and `about` of
+        `FeatureExtractor`.
+    """
+    sha256 = digest(path)
+    published = digest(path, "md5") == INCEPTION_MD5
+    name = "Keras InceptionV3, "
+    name += "ImageNet" if published else f"weights {sha256[:12]}"
+    return {
+        "name": f"{name}, input 2x - 1" if ctrl_input else name,
+        "score": "inception_score" if published else "classifier_score",
+        "about": {
+            "file": os.path.basename(path),
+            "sha256": sha256,
+            "input": "[-3, 1]" if ctrl_input else "[-1, 1]",
+            "resize": "bilinear to 299x299, half-pixel centres, antialiased",
+        },
+    }
+
+
+def digest(path, algorithm="sha256"):
+    """Hexadecimal hash of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,0 +1,107 @@
+"""The classifier as an instrument, on scikit-learn's digits."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_csc import data
+from keras_csc.metrics import ImageClassifier
+from keras_csc.metrics import classifier_accuracy
+from keras_csc.metrics import classifier_extractor
+from keras_csc.metrics import fit_classifier
+
+SHAPE = (16, 16, 1)
+
+
+def digits(split):
+    return data.open_dataset("digits", split, SHAPE)
+
+
+def trained(steps=120):
+    classifier = ImageClassifier(SHAPE, 10, filters=(8, 16))
+    fit_classifier(classifier, data.batches(digits("train"), 64), steps)
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    classifier = trained()
+    classifier.record = {"dataset": "digits", "test_accuracy": 0.75}
+    path = tmp_path_factory.mktemp("classifier") / "digits.keras"
+    classifier.save(path)
+    return classifier, path
+
+
+def test_it_learns_digits_and_accuracy_is_that_of_predict(saved):
+    images, labels = data.load_arrays(digits("test"))
+    logits = saved[0].predict(images / 127.5 - 1.0, verbose=0)
+    expected = np.mean(np.argmax(logits, axis=1) == labels)
+    batches = data.evaluation_batches(digits("test"), 100)
+    accuracy = classifier_accuracy(saved[0], batches)
+    assert accuracy == pytest.approx(expected, abs=1e-6)
+    assert accuracy > 0.5
+
+
+def test_training_is_a_function_of_the_seed():
+    keras.utils.set_random_seed(1)
+    one = trained(2)
+    keras.utils.set_random_seed(2)
+    same = trained(2)
+    for first, second in zip(one.weights, same.weights):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
+    other = ImageClassifier(SHAPE, 10, filters=(8, 16), seed=1)
+    fresh = ImageClassifier(SHAPE, 10, filters=(8, 16))
+    assert np.max(np.abs(other.weights[0] - fresh.weights[0])) > 0.1
+
+
+def test_features_and_probabilities_of_the_saved_file(saved):
+    """By hand from the layers' weights after the last convolution."""
+    classifier, path = saved
+    images = data.load_arrays(digits("test"), 70)[0]
+    extractor = classifier_extractor(path)
+    features, probabilities = extractor(images, batch_size=32)
+    assert features.shape == (70, 16) and probabilities.shape == (70, 10)
+    logits = classifier.predict(images / 127.5 - 1.0, verbose=0)
+    kernel, bias = map(np.asarray, classifier.head.weights)
+    np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+def test_extractor_is_named_after_data_and_accuracy(saved):
+    extractor = classifier_extractor(saved[1])
+    assert extractor.name == "classifier of digits, test accuracy 0.750"
+    assert extractor.score == "classifier_score"
+    assert extractor.about["dataset"] == "digits"
+    assert len(extractor.about["sha256"]) == 64
+
+
+def test_batches_floats_and_progress_change_nothing(saved):
+    images = data.load_arrays(digits("test"), 50)[0]
+    extractor = classifier_extractor(saved[1])
+    done = []
+    whole, _ = extractor(images)
+    parts, _ = extractor(
+        images / np.float32(127.5) - 1, batch_size=20, progress=done.append
+    )
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    assert done == [20, 40, 50]
+    beyond = np.where(images > 127, 5.0, -5.0)
+    np.testing.assert_allclose(
+        extractor(beyond)[0], extractor(np.clip(beyond, -1, 1))[0], rtol=1e-6
+    )
+
+
+def test_bad_classifiers(tmp_path):
+    with pytest.raises(ValueError, match="at least 4 pixels.*num_classes=10"):
+        ImageClassifier((3, 8, 1), 10, filters=(8, 16))
+    with pytest.raises(ValueError, match="num_classes=1"):
+        ImageClassifier(SHAPE, 1)
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
+    with pytest.raises(ValueError, match="ImageClassifier.*Sequential"):
+        classifier_extractor(other)
+    other.write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match="other.keras is not the file of"):
+        classifier_extractor(other)

@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from scipy import linalg
+from scipy.spatial.distance import cdist
+from scipy.stats import entropy
+
+from keras_csc.metrics import FeatureStatistics
+from keras_csc.metrics import frechet_distance
+from keras_csc.metrics import inception_score
+from keras_csc.metrics import kernel_distance
+from keras_csc.metrics import precision_recall
+
+
+def normal(n, d, seed=0, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1, (n, d))
+
+
+def statistics(features):
+    return FeatureStatistics().update(features)
+
+
+def gaussian(mean, covariance, n=400, seed=0):
+    """Rows whose mean and covariance are exactly these."""
+    rows = normal(n, len(mean), seed)
+    rows -= rows.mean(axis=0)
+    rows = rows @ linalg.inv(linalg.cholesky(np.cov(rows.T)))
+    return mean + rows @ linalg.cholesky(covariance)
+
+
+@given(
+    seed=st.integers(0, 999),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+)
+@settings(max_examples=25)
+def test_streamed_statistics_are_those_of_the_batch(seed, sizes):
+    """To rounding, also in float32 with a mean of 1000 deviations."""
+    total = sum(sizes) + 2
+    rows = normal(total, 4, seed, shift=1e3).astype("float32")
+    streamed = FeatureStatistics()
+    for part in np.split(rows, np.cumsum([*sizes])):
+        streamed.update(part)
+    backwards = FeatureStatistics()
+    for row in rows[::-1]:
+        backwards.update(row[None])
+    exact = rows.astype("float64")
+    for each in (streamed, backwards):
+        assert each.count == total
+        assert each.covariance.dtype == "float64"
+        np.testing.assert_allclose(each.mean, exact.mean(0), rtol=1e-13)
+        np.testing.assert_allclose(
+            each.covariance, np.cov(exact.T), rtol=1e-9, atol=1e-9
+        )
+
+
+def test_statistics_of_too_few_rows():
+    one = statistics(normal(1, 3))
+    np.testing.assert_array_equal(one.mean, normal(1, 3)[0])
+    with pytest.raises(ValueError, match="at least 2.*1"):
+        one.covariance
+    with pytest.raises(ValueError, match="at least 1.*0"):
+        FeatureStatistics().mean
+    with pytest.raises(ValueError, match="Received: 4, and 3 before"):
+        one.update(normal(2, 4))
+    with pytest.raises(ValueError, match="`features` should be finite"):
+        one.update(normal(2, 3) * np.nan)
+
+
+def test_mean_that_was_read_is_not_changed_by_later_rows():
+    streamed = statistics(normal(5, 2))
+    before = streamed.mean
+    copy = before.copy()
+    streamed.update(normal(5, 2, 1))
+    np.testing.assert_array_equal(before, copy)
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_frechet_distance_agrees_with_the_matrix_square_root(n):
+    """`n = 20` rows of 30 columns have singular covariances."""
+    features, others = normal(n, 30), 1.5 * normal(n, 30, 1, shift=0.2)
+    product = np.cov(features.T) @ np.cov(others.T)
+    expected = (
+        np.sum((features.mean(0) - others.mean(0)) ** 2)
+        + np.trace(np.cov(features.T) + np.cov(others.T))
+        - 2 * np.sum(np.sqrt(linalg.eigvals(product).astype(complex)).real)
+    )
+    value = frechet_distance(statistics(features), statistics(others))
+    assert value == pytest.approx(expected, rel=1e-5)
+    if n == 300:
+        root = np.trace(linalg.sqrtm(product)).real
+        direct = expected + 2 * np.sum(
+            np.sqrt(linalg.eigvals(product).astype(complex)).real
+        )
+        assert value == pytest.approx(direct - 2 * root, rel=1e-9)
+
+
+def test_frechet_distance_of_gaussians_in_closed_form():
+    """Of commuting covariances: distances of means and of deviations."""
+    deviations = np.array([1.0, 2.0, 0.5]), np.array([3.0, 2.0, 0.1])
+    means = np.zeros(3), np.array([1.0, -2.0, 0.5])
+    first, second = (
+        statistics(gaussian(mean, np.diag(deviation**2)))
+        for mean, deviation in zip(means, deviations)
+    )
+    expected = np.sum((means[0] - means[1]) ** 2)
+    expected += np.sum((deviations[0] - deviations[1]) ** 2)
+    assert frechet_distance(first, second) == pytest.approx(expected)
+    assert frechet_distance(second, first) == pytest.approx(expected)
+    assert 0 <= frechet_distance(first, first) < 1e-9
+    with pytest.raises(ValueError, match="Received: 3 and 2"):
+        frechet_distance(first, statistics(normal(5, 2)))
+
+
+def brute_force_mmd(x, y):
+    def kernel(a, b):
+        return (np.dot(a, b) / len(a) + 1) ** 3
+
+    def within(rows):
+        n = len(rows)
+        pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+        return np.mean([kernel(rows[i], rows[j]) for i, j in pairs])
+
+    across = np.mean([kernel(a, b) for a in x for b in y])
+    return within(x) + within(y) - 2 * across
+
+
+def test_kernel_distance_agrees_with_its_double_sums(monkeypatch):
+    monkeypatch.setattr("keras_csc.metrics.distributions.CHUNK", 7)
+    features, others = normal(20, 5), normal(13, 5, 1, shift=0.3)
+    expected = brute_force_mmd(features, others)
+    assert kernel_distance(features, others) == pytest.approx(expected)
+    assert kernel_distance(others, features) == pytest.approx(expected)
+
+
+def test_kernel_distance_is_unbiased():
+    """Over many pairs of small sets of one distribution its mean is 0."""
+    values = [
+        kernel_distance(normal(10, 4, 2 * seed), normal(10, 4, 2 * seed + 1))
+        for seed in range(400)
+    ]
+    error = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values)) < 3 * error
+    assert min(values) < 0
+    shifted = kernel_distance(normal(50, 4), normal(50, 4, 1, shift=1.0))
+    assert shifted > 20 * error
+
+
+def test_inception_score_agrees_with_the_mutual_information():
+    logits = 2 * normal(60, 7)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = [
+        np.exp(entropy(part.mean(0)) - np.mean(entropy(part, axis=1)))
+        for part in np.split(probabilities, 3)
+    ]
+    mean, deviation = inception_score(probabilities, splits=3)
+    assert mean == pytest.approx(np.mean(expected), rel=1e-12)
+    assert deviation == pytest.approx(np.std(expected), rel=1e-9)
+
+
+def test_inception_score_of_certain_and_of_uncertain_predictions():
+    sure = np.tile(np.eye(5), (4, 1))
+    assert inception_score(sure, splits=4) == pytest.approx((5, 0))
+    assert inception_score(np.full((20, 5), 0.2)) == pytest.approx((1, 0))
+    same = np.tile([[1.0, 0, 0]], (10, 1))
+    assert inception_score(same) == pytest.approx((1, 0))
+
+
+def brute_force_precision(real, made, k):
+    distances = cdist(real, real)
+    radii = np.sort(distances, axis=1)[:, k]
+    return np.mean(
+        [any(np.linalg.norm(real - y, axis=1) <= radii) for y in made]
+    )
+
+
+@pytest.mark.parametrize("neighbours", [1, 3])
+def test_precision_and_recall_agree_with_their_definition(neighbours):
+    real, made = normal(40, 3), 0.7 * normal(50, 3, 1, shift=1.5)
+    value = precision_recall(real, made, neighbours)
+    expected = (
+        brute_force_precision(real, made, neighbours),
+        brute_force_precision(made, real, neighbours),
+    )
+    assert value == expected
+    assert 0 < expected[1] < expected[0] < 1
+    # Far from the origin distances from a product would lose digits.
+    moved = precision_recall(1e3 + real, 1e3 + made, neighbours)
+    assert moved == expected
+
+
+def test_precision_and_recall_of_a_missing_mode():
+    real = np.concatenate([normal(30, 4), normal(30, 4, 1, shift=50)])
+    inside = real[:30] + 1e-3
+    assert precision_recall(real, inside) == (1, 0.5)
+    assert precision_recall(real, real) == (1, 1)
+    assert precision_recall(real, real + 1e4) == (0, 0)
+    collapsed = np.repeat(real[:1], 10, axis=0)
+    assert precision_recall(real, collapsed) == (1, pytest.approx(1 / 60))
+
+
+@pytest.mark.parametrize("function", [kernel_distance, precision_recall])
+def test_bad_sets(function):
+    features = normal(10, 3)
+    with pytest.raises(ValueError, match="as many columns.*3 and 2"):
+        function(features, features[:, :2])
+    with pytest.raises(ValueError, match="`others` should have at least"):
+        function(features, features[:1])
+    with pytest.raises(ValueError, match="`others` should be finite"):
+        function(features, features * np.nan)
+
+
+def test_bad_probabilities():
+    with pytest.raises(ValueError, match="sum to 1.*sums from 3"):
+        inception_score(np.ones((20, 3)))
+    with pytest.raises(ValueError, match="splits=11, rows=10"):
+        inception_score(np.full((10, 2), 0.5), splits=11)
+    with pytest.raises(ValueError, match="`neighbours` must be at least 1"):
+        precision_recall(normal(9, 2), normal(9, 2), neighbours=0)

@@ -1,0 +1,105 @@
+"""The InceptionV3 extractor with random weights: plumbing, and names."""
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+from skimage.transform import resize
+
+from keras_csc.metrics import extractors
+from keras_csc.metrics import inception_extractor
+
+
+@pytest.fixture(scope="module")
+def inception(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    network = keras.applications.InceptionV3(weights=None)
+    path = tmp_path_factory.mktemp("inception") / "random.weights.h5"
+    network.save_weights(path)
+    return network, path
+
+
+def images(side, channels=3):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (2, side, side, channels)).astype("float32")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_input_is_resized_bilinearly_with_half_pixel_centres(channels):
+    """As scikit-image does in float64."""
+    pictures = images(32, channels)
+    expected = [
+        resize(picture.astype("float64"), (299, 299), order=1, mode="edge")
+        for picture in np.repeat(pictures, 3 // channels, axis=-1)
+    ]
+    seen = extractors.inception_input(pictures)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    shifted = extractors.inception_input(pictures, ctrl_input=True)
+    np.testing.assert_allclose(shifted, 2 * np.array(expected) - 1, atol=1e-5)
+
+
+def test_large_images_are_antialiased():
+    """A checkerboard of pixels becomes grey, as it is seen from afar."""
+    board = np.indices((897, 897)).sum(0) % 2 * 2.0 - 1.0
+    seen = extractors.inception_input(board[None, :, :, None])
+    inside = seen[:, 1:-1, 1:-1]
+    assert seen.shape == (1, 299, 299, 3)
+    assert np.max(np.abs(inside)) < 0.1
+
+
+def test_features_and_probabilities_are_those_of_the_network(inception):
+    network, path = inception
+    extractor = inception_extractor(path)
+    pictures = images(32)
+    features, probabilities = extractor(pictures, batch_size=1)
+    assert features.shape == (2, 2048) and probabilities.shape == (2, 1000)
+    seen = extractors.inception_input(pictures)
+    expected = network(seen, training=False)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-3)
+    kernel, bias = map(np.asarray, network.layers[-1].weights)
+    logits = features @ kernel + bias
+    np.testing.assert_allclose(
+        logits - logits.mean(1, keepdims=True),
+        np.log(expected) - np.log(expected).mean(1, keepdims=True),
+        rtol=1e-2,
+        atol=1e-5,
+    )
+    assert extractor.name == extractors.inception_identity(path)["name"]
+
+
+def test_random_weights_do_not_get_the_name_of_imagenet(inception):
+    hashed = hashlib.sha256(inception[1].read_bytes()).hexdigest()
+    identity = extractors.inception_identity(inception[1])
+    assert identity["name"] == f"Keras InceptionV3, weights {hashed[:12]}"
+    assert identity["score"] == "classifier_score"
+    assert identity["about"]["sha256"] == hashed
+    assert identity["about"]["file"] == "random.weights.h5"
+    assert identity["about"]["input"] == "[-1, 1]"
+
+
+def test_the_name_of_imagenet_goes_with_the_published_file(
+    inception, monkeypatch
+):
+    md5 = hashlib.md5(inception[1].read_bytes()).hexdigest()
+    monkeypatch.setattr(extractors, "INCEPTION_MD5", md5)
+    identity = extractors.inception_identity(inception[1])
+    assert identity["name"] == "Keras InceptionV3, ImageNet"
+    assert identity["score"] == "inception_score"
+    shifted = extractors.inception_identity(inception[1], ctrl_input=True)
+    assert shifted["name"] == "Keras InceptionV3, ImageNet, input 2x - 1"
+    assert shifted["about"]["input"] == "[-3, 1]"
+
+
+def test_published_file_is_the_one_that_keras_loads():
+    source = keras.applications.InceptionV3.__globals__
+    assert extractors.INCEPTION_URL == source["WEIGHTS_PATH"]
+
+
+def test_other_files_are_refused(tmp_path):
+    for name in ("missing.weights.h5", "rubbish.weights.h5"):
+        path = tmp_path / name
+        if name.startswith("rubbish"):
+            path.write_bytes(b"rubbish")
+        with pytest.raises(ValueError, match="is not a file of weights of"):
+            inception_extractor(path)

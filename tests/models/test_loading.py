@@ -1,0 +1,190 @@
+"""What others made is loaded as data, never as code."""
+
+import ast
+import json
+import pathlib
+import shutil
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from reference_loop import small_autoencoder
+
+from keras_csc.models import ClosedLoopAutoencoder
+
+ROOT = pathlib.Path(__file__).parents[2]
+SOURCES = [
+    path
+    for folder in ("keras_csc", "training", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+]
+CODE_LOADERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+
+def unsafe(tree):
+    """Imports and arguments that would run code from a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {(node.module or "").split(".")[0]}
+        elif isinstance(node, ast.Call):
+            names = {getattr(node.func, "id", None)} & {"eval", "exec"}
+            names |= {k.arg for k in node.keywords} & {
+                "allow_pickle",
+                "safe_mode",
+            }
+            yield from names
+            continue
+        else:
+            continue
+        yield from names & CODE_LOADERS
+
+
+def test_no_code_is_loaded_anywhere():
+    assert len(SOURCES) > 50
+    for path in SOURCES:
+        assert not list(unsafe(ast.parse(path.read_text()))), path
+
+
+def test_the_search_finds_what_it_looks_for():
+    text = "import pickle\nfrom joblib import load\nnp.load(f, allow_pickle=1)"
+    assert set(unsafe(ast.parse(text))) == {"pickle", "joblib", "allow_pickle"}
+
+
+def test_keras_file_with_code_is_refused(tmp_path):
+    path, other = tmp_path / "model.keras", tmp_path / "other.keras"
+    small_autoencoder().save(path)
+    code = keras.layers.Lambda(lambda x: x, name="code")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["encoder"] = (
+                    keras.saving.serialize_keras_object(code)
+                )
+                content = json.dumps(config)
+            new.writestr(name, content)
+    with pytest.raises(ValueError, match="[Uu]nsafe|safe_mode|lambda"):
+        keras.models.load_model(other)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("preset") / "small"
+    small_autoencoder().save_to_preset(folder)
+    return folder
+
+
+@pytest.fixture
+def preset(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "small")
+
+
+def edit(preset, **entries):
+    """Replaces entries of the configuration; `None` removes one."""
+    path = preset / "config.json"
+    config = {**json.loads(path.read_text()), **entries}
+    config = {key: v for key, v in config.items() if v is not None}
+    path.write_text(json.dumps(config))
+
+
+def load(preset):
+    return ClosedLoopAutoencoder.from_preset(str(preset))
+
+
+def test_unexpected_files_are_refused(preset):
+    (preset / ".DS_Store").write_bytes(b"")
+    load(preset)
+    (preset / "layers.py").write_text("")
+    with pytest.raises(ValueError, match="unexpected files: layers.py"):
+        load(preset)
+
+
+def test_every_flipped_bit_of_the_weights_is_found(preset):
+    path = preset / "model.weights.h5"
+    content = path.read_bytes()
+    for place in np.random.default_rng(0).integers(len(content), size=5):
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match="damaged or was replaced"):
+            load(preset)
+
+
+def change_weights(preset, change):
+    """Changes the first kernel, and tells the configuration to trust it."""
+    edit(preset, weights_sha256=None)
+    with h5py.File(preset / "model.weights.h5", "r+") as file:
+        found = []
+
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset) and item.ndim == 4:
+                found.append(name)
+
+        file.visititems(visit)
+        change(file, sorted(found)[0])
+
+
+def set_nan(file, name):
+    file[name][0, 0, 0, 0] = np.nan
+
+
+def remove(file, name):
+    del file[name]
+
+
+def link(file, name):
+    other = pathlib.Path(file.filename).parents[1] / "other.h5"
+    with h5py.File(other, "w") as secret:
+        secret["values"] = file[name][()]
+    del file[name]
+    file[name] = h5py.ExternalLink(str(other), "/values")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (set_nan, "not finite: .*kernel"),
+        (remove, "expected 1 more of the shapes .* received nothing"),
+        (link, "does not hold the weights"),
+    ],
+)
+def test_wrong_weights_are_refused_with_the_reason(preset, change, message):
+    change_weights(preset, change)
+    with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
+    edit(preset, filters=[3, 5])
+    with pytest.raises(
+        ValueError, match="expected .* shapes .*5.* received .*4"
+    ):
+        load(preset)
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"filters": "many"}, "."),
+        ({"filters": [3, "4"]}, "."),
+        ({"image_shape": 16}, "."),
+        ({"iterations": "two"}, "."),
+        ({"network": ["csc"]}, "."),
+        ({"code": "import os"}, "Unknown entries"),
+    ],
+)
+def test_configurations_of_wrong_types_are_refused(preset, entries, message):
+    edit(preset, **entries)
+    with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+def test_configuration_that_is_no_object_is_refused(preset):
+    (preset / "config.json").write_text("[1]")
+    with pytest.raises(ValueError, match="must hold a JSON object"):
+        load(preset)

@@ -1,0 +1,308 @@
+"""Damage, full disks and numbers that are not finite."""
+
+import json
+import resource
+import shutil
+
+from training import building
+from training import export
+from training import loop
+from training import options as run_options
+from training import train
+from training.command_line import UsageError
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_csc import callbacks
+from keras_csc import data
+
+TINY = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4",
+    "--feature_dim=8",
+    "--batch_size=16",
+    "--steps=4",
+    "--log_every=4",
+    "--checkpoint_every=2",
+    "--noevaluate",
+    "--evaluation_limit=40",
+]
+
+
+def options(workdir, *arguments):
+    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that was trained to its end, with checkpoints at 2 and 4."""
+    workdir = tmp_path_factory.mktemp("run") / "tiny"
+    train.train(options(workdir))
+    return workdir
+
+
+@pytest.fixture
+def workdir(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(finished):
+    return building.model(options(finished), 10)
+
+
+@pytest.fixture
+def small_files():
+    """Returns a function after which no file can grow past so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def state(model):
+    return [
+        np.array(variable.value)
+        for holder in (model, model.encoder_optimizer, model.decoder_optimizer)
+        for variable in holder.variables
+    ]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("file", ["index", "data-00000-of-00001"])
+def test_flipped_bits_and_cuts_of_a_checkpoint_are_found(workdir, model, file):
+    """Or they are in bytes that nothing depends on."""
+    checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints")
+    assert checkpoint.restore(model) == 4
+    expected = state(model)
+    folder = checkpoint.path(4)
+    path = folder / f"checkpoint.{file}"
+    content = path.read_bytes()
+    rng, found = np.random.default_rng(0), 0
+    damages = [content[:-1], content[: len(content) // 2], b""]
+    for place in rng.integers(len(content), size=60):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.integers(8)
+        damages.append(bytes(flipped))
+    for damage in damages:
+        path.write_bytes(damage)
+        try:
+            checkpoint.read(folder)
+        except callbacks.CheckpointError as error:
+            assert str(folder) in str(error)
+            found += 1
+        else:
+            for value, other in zip(expected, state(model)):
+                np.testing.assert_array_equal(value, other)
+    assert found >= 0.9 * len(damages)
+
+
+def spoil(folder, model):
+    """Overwrites a checkpoint with one whose weights are not finite."""
+    checkpoint = callbacks.TrainingCheckpoint(folder.parent)
+    checkpoint.restore(model)
+    kernel = model.decoder.decoding_layers[-1].kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    shutil.rmtree(folder)
+    folder.mkdir()
+    checkpoint._checkpoint().write(str(folder / "checkpoint"))
+
+
+def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):
+    spoil(workdir / "checkpoints" / "step-00000004", model)
+    train.train(options(workdir))
+    errors = capsys.readouterr().err
+    assert "step-00000004 holds a weight that is not finite: " in errors
+    assert "Going on from step 2 of 4" in errors
+    assert names(workdir / "checkpoints") == [
+        "damaged-step-00000004",
+        "step-00000002",
+        "step-00000004",
+    ]
+    capsys.readouterr()
+    train.train(options(workdir))
+    assert "passed over" not in capsys.readouterr().err
+
+
+def test_damaged_checkpoints_do_not_push_out_good_ones(workdir, capsys):
+    checkpoints = workdir / "checkpoints"
+    for step in (5, 6, 7):
+        (checkpoints / f"step-{step:08d}").mkdir()
+    shutil.rmtree(checkpoints / "step-00000004")
+    train.train(options(workdir))
+    errors = capsys.readouterr().err
+    assert f"{checkpoints}/step-00000007 can't be read: " in errors
+    assert "Going on from step 2 of 4" in errors
+    assert {"step-00000002", "step-00000004"} <= set(names(checkpoints))
+
+
+def infinite(model):
+    kernel = model.decoder.decoding_layers[-1].kernel
+    kernel.assign(np.full(kernel.shape, np.inf))
+
+
+class Spoil(callbacks.StopOnNonFinite):
+    """Makes a weight infinite at the end of step 3."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.step == 3:
+            infinite(self.model)
+
+
+def long_interval(workdir):
+    """Options of a run whose checkpoints are due long before its logs."""
+    arguments = ["--steps=100", "--log_every=50", "--checkpoint_every=1"]
+    return options(workdir, *arguments)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "StopOnNonFinite", Spoil)
+    with pytest.raises(
+        callbacks.NonFiniteError, match="weight '.*kernel' is not .* step 3"
+    ):
+        train.train(long_interval(tmp_path))
+    assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
+    assert not (tmp_path / "model").exists()
+
+
+def test_term_that_is_not_finite_is_named(tmp_path, monkeypatch):
+    made, read, models, reads = building.model, loop._next, [], []
+
+    def keep(*arguments):
+        models.append(made(*arguments))
+        return models[-1]
+
+    def spoil(iterator):
+        reads.append(None)
+        if len(reads) == 3:
+            infinite(models[0])
+        return read(iterator)
+
+    monkeypatch.setattr(building, "model", keep)
+    monkeypatch.setattr(loop, "_next", spoil)
+    with pytest.raises(
+        callbacks.NonFiniteError, match="The term '.*' is (nan|inf) at step 3"
+    ):
+        train.train(long_interval(tmp_path))
+    assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
+
+
+def test_checkpoint_on_a_full_disk(workdir, small_files, model):
+    checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints")
+    checkpoint.restore(model)
+    small_files(1000)
+    with pytest.raises(callbacks.CheckpointError, match="Make room"):
+        checkpoint.save(5)
+    assert names(workdir / "checkpoints") == ["step-00000002", "step-00000004"]
+    assert checkpoint.restore(model) == 4
+
+
+def test_trained_model_on_a_full_disk(workdir, small_files, model):
+    before = (workdir / "model" / "model.weights.h5").read_bytes()
+    small_files(1000)
+    with pytest.raises(UsageError, match="no room for .*tiny.* Make room"):
+        train.train(options(workdir))
+    assert (workdir / "model" / "model.weights.h5").read_bytes() == before
+
+
+def test_export_on_a_full_disk(workdir, small_files):
+    (workdir / "saved_models" / "tiny" / "1").mkdir(parents=True)
+    small_files(1000)
+    with pytest.raises(UsageError, match="can't be written: .*Make room"):
+        export.run(workdir, saved_models=workdir / "saved_models")
+    assert names(workdir / "saved_models" / "tiny") == [".lock", "1"]
+
+
+def test_damage_within_streamed_images_is_named(tmp_path):
+    """Images that are too many for memory are read as they are needed."""
+    root, rng = tmp_path / "images", np.random.default_rng(0)
+    for folder in ("train/all", "test/all"):
+        (root / folder).mkdir(parents=True)
+        for index in range(16):
+            image = Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8))
+            image.save(root / folder / f"{index}.png")
+    bad = root / "train" / "all" / "7.png"
+    content = bytearray(bad.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    bad.write_bytes(content)
+    arguments = [f"--data_dir={root}", "--cache_mib=0", "--batch_size=8"]
+    arguments += ["--dataset=image_folder", "--validation_fraction=0"]
+    with pytest.raises(data.DataError, match=f"damaged at {bad}"):
+        train.train(options(tmp_path / "run", *arguments))
+
+
+def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
+    def failing(iterator):
+        raise loop.InputError("A batch can't be read: the network is down")
+
+    monkeypatch.setattr(loop, "_next", failing)
+    with pytest.raises(loop.InputError, match="network"):
+        train.train(options(tmp_path))
+
+
+class Dies(callbacks.TrainingCheckpoint):
+    """Dies before it saves step 4."""
+
+    def save(self, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        super().save(step)
+
+
+def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
+    """Of a run that died between the best and the next checkpoint."""
+    values = {2: 1.0, 4: 3.0, 6: 2.0}
+    monkeypatch.setattr(
+        callbacks.KeepBest, "measure", lambda self: values[self.model.step]
+    )
+    run = options(tmp_path, "--keep_best=psnr", "--steps=6", "--evaluate")
+    with monkeypatch.context() as context:
+        context.setattr(callbacks, "TrainingCheckpoint", Dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(run)
+    expected = ["best-00000004", "step-00000002"]
+    assert names(tmp_path / "checkpoints") == expected
+    train.train(run)
+    errors = capsys.readouterr().err
+    assert "Going on from step 2 of 6" in errors
+    assert "The best is of step 4." in errors
+    (best,) = (tmp_path / "checkpoints").glob("best-*")
+    assert json.loads((best / "best.json").read_text()) == {
+        "metric": "psnr",
+        "value": 3.0,
+        "step": 4,
+        "images": 70,
+    }
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    assert evaluation["step"] == 4
+
+
+def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
+    source = building.source(options(finished), "validation")
+    callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
+    _, figures = train.evaluation.reconstruction_figures(
+        model, data.load_arrays(source)[0]
+    )
+    images = train.float_images(source, None)
+    for metric in ("psnr", "ssim", "cosine"):
+        keeper = callbacks.KeepBest(None, metric, images, 2, 6)
+        keeper.set_model(model)
+        assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
+
+
+def test_keep_best_needs_steps(tmp_path):
+    arguments = [a for a in TINY if not a.startswith("--checkpoint_every")]
+    wrong = run_options.parse(
+        [*arguments, f"--workdir={tmp_path}", "--keep_best=ssim"]
+    )
+    with pytest.raises(UsageError, match="--checkpoint_every"):
+        train.train(wrong)

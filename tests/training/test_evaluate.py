@@ -1,0 +1,243 @@
+"""`training/evaluate.py` on an untrained run: each figure under its name."""
+
+import json
+import types
+
+from training import building
+from training import classifier
+from training import distributions
+from training import evaluate
+from training import evaluation
+from training import options as run_options
+from training import workdir as workdirs
+from training.command_line import UsageError
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import linalg
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from keras_csc import data
+from keras_csc import metrics
+from keras_csc.models import ClosedLoopAutoencoder
+
+IMAGES = 120
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run whose model has its first weights."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    options = run_options.parse(
+        [
+            "--dataset=digits",
+            "--preset=digits",
+            "--filters=4,8",
+            "--feature_dim=16",
+            "--steps=1",
+            f"--evaluation_limit={IMAGES}",
+        ]
+    )
+    with workdirs.Workdir(path) as workdir:
+        workdir.claim(options)
+        building.model(options, 10).save_to_preset(workdir.model)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 20)
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return ClosedLoopAutoencoder.from_preset(run / "model")
+
+
+def arrays(split):
+    return data.load_arrays(data.open_dataset("digits", split, (16, 16, 1)))
+
+
+def test_default_figures_agree_with_the_model(run, model):
+    figures = evaluate.evaluate(run, {})
+    assert figures == json.loads((run / "evaluation.json").read_text())
+    images, labels = (part[:IMAGES] for part in arrays("test"))
+    images = images / 127.5 - 1.0
+    made = model.predict(images, verbose=0)
+    distances = np.linalg.norm(
+        made.reshape(IMAGES, 1, -1) - images.reshape(1, IMAGES, -1), axis=-1
+    )
+    expected = np.mean(np.argmin(distances, axis=1) == range(IMAGES))
+    assert figures["pixel_retrieval"] == pytest.approx(expected)
+    features = model.encode(images)
+    ranks = metrics.class_effective_ranks(features, labels)
+    assert figures["class_effective_rank"] == pytest.approx(
+        np.mean(ranks), rel=1e-4
+    )
+    assert 0 < figures["smallest_subspace_angle"] < figures["subspace_angle"]
+    assert figures["subspace_angle"] < 90
+    assert figures["subspace_components"] == min(8, *np.bincount(labels))
+    assert 0.2 < figures["linear_probe_accuracy"] <= 1
+    assert figures["ms_ssim"] is None and figures["ms_ssim_scales"] == 1
+    assert figures["distributions"] == [] and "stages" not in figures
+
+
+def test_ms_ssim_of_images_with_room_for_scales():
+    preset = {"filters": [4, 4, 4], "feature_dim": 8}
+    model = ClosedLoopAutoencoder.from_preset("cifar10", **preset)
+    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
+    _, made, figures = evaluation.reconstruction_figures(model, images)
+    floats = (images / 127.5 - 1.0).astype("float32")
+    expected = metrics.multiscale_structural_similarity(floats, made)
+    assert figures["ms_ssim"] == pytest.approx(np.mean(expected), abs=1e-5)
+    assert figures["ms_ssim_scales"] == 2
+    np.testing.assert_allclose(made, model.predict(floats), atol=1e-5)
+
+
+def test_linear_probe_of_stages_is_scikit_learns(run, model):
+    stages = evaluate.evaluate(run, {}, names=["stages"])["stages"]
+    assert stages["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
+    parts = []
+    for split in ("train", "test"):
+        images, labels = (part[:IMAGES] for part in arrays(split))
+        codes = model.encoder.stages(
+            tf.constant(images / 127.5 - 1.0, tf.float32)
+        ).codes[1]
+        parts.append((np.asarray(metrics.pooled_codes(codes)), labels))
+    (train, train_labels), (test, labels) = parts
+    scaler = StandardScaler().fit(train)
+    probe = LogisticRegression(max_iter=1000)
+    probe.fit(scaler.transform(train), train_labels)
+    expected = probe.score(scaler.transform(test), labels)
+    accuracy = stages["linear_probe_accuracy"]
+    assert accuracy[1] == pytest.approx(expected, abs=2 / IMAGES)
+    assert min(accuracy) > 0.3
+
+
+def test_classifier_is_trained_once_and_names_its_distance(
+    run, model, monkeypatch
+):
+    (figures,) = evaluate.evaluate(run, {}, names=["classifier"])[
+        "distributions"
+    ]
+    path = run.parent / "classifiers" / "digits_16x16x1.keras"
+    extractor = metrics.classifier_extractor(path)
+    assert figures["network"]["name"] == extractor.name
+    assert "classifier of digits, test accuracy 0." in extractor.name
+    images = arrays("test")[0][:IMAGES]
+    made = model.predict(images / 127.5 - 1.0, verbose=0)
+    real, other = (np.float64(extractor(x)[0]) for x in (images, made))
+    eigenvalues = linalg.eigvals(np.cov(real.T) @ np.cov(other.T))
+    expected = np.sum((real.mean(0) - other.mean(0)) ** 2)
+    expected += np.trace(np.cov(real.T) + np.cov(other.T))
+    expected -= 2 * np.sum(np.sqrt(eigenvalues.astype(complex)).real)
+    assert figures["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+    assert figures["classifier_score"]["splits"] == 10
+    assert "inception_score" not in figures
+    text = distributions.summary(figures)
+    assert text.startswith(f"Fréchet distance ({extractor.name}) ")
+    assert "FID" not in text and "Inception" not in text
+
+    def fail(*arguments):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(classifier, "_train", fail)
+    again = evaluate.evaluate(run, {}, names=["classifier"])
+    assert again["distributions"] == [figures]
+
+
+def pixels(images):
+    features = tf.reduce_mean(images, axis=-1)
+    features = tf.reshape(features[:, ::4, ::4], (-1, 16))
+    return features, tf.nn.softmax(features)
+
+
+def test_steps_of_ctrl(run, model, monkeypatch):
+    """Training images; the score with another input than the distance."""
+
+    def inception(path, ctrl_input=False):
+        return metrics.FeatureExtractor(
+            lambda x: pixels(2 * x - 1 if ctrl_input else x),
+            f"pixels of {path}{', input 2x - 1' * ctrl_input}",
+            "inception_score",
+            {},
+        )
+
+    monkeypatch.setattr(metrics, "inception_extractor", inception)
+    plain, ctrl = evaluate.evaluate(
+        run, {}, names=["inception", "ctrl"], inception_weights="w.h5"
+    )["distributions"]
+    images = arrays("train")[0][:IMAGES]
+    made = model.predict(images / 127.5 - 1.0, verbose=0)
+    real, other = (
+        metrics.FeatureStatistics().update(pixels(2.0 * x - 1.0)[0])
+        for x in (images / 127.5 - 1.0, made)
+    )
+    expected = metrics.frechet_distance(real, other)
+    assert ctrl["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+    score = metrics.inception_score(pixels(made)[1])
+    assert ctrl["inception_score"]["mean"] == pytest.approx(score[0], rel=1e-4)
+    assert ctrl["split"] == "train" and plain["split"] == "test"
+    assert ctrl["network"]["name"] == "pixels of w.h5, input 2x - 1"
+    assert "precision" in plain and "precision" not in ctrl
+    assert "120 train images" in distributions.summary(ctrl)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"names": ["fid"]}, "--metrics has no 'fid'. It has stages, class"),
+        ({"names": ["inception"]}, "--inception_weights is missing"),
+        (
+            {"names": ["ctrl"], "inception_weights": "/nowhere.h5"},
+            "/nowhere.h5 is not a file of weights",
+        ),
+        (
+            {"names": ["classifier"], "classifier": "/nowhere"},
+            "must end in .keras",
+        ),
+        (
+            {"names": ["classifier"], "classifier": "/dev/null/a.keras"},
+            "can't be written",
+        ),
+    ],
+)
+def test_mistakes_are_named(run, arguments, message):
+    (run / "evaluation.json").unlink(missing_ok=True)
+    with pytest.raises(UsageError, match=message):
+        evaluate.evaluate(run, {}, **arguments)
+    assert not (run / "evaluation.json").exists()
+
+
+def test_failed_download_is_named(run, monkeypatch):
+    def fail():
+        raise Exception("URL fetch failure on https://example.org: None")
+
+    monkeypatch.setattr(metrics, "inception_weights", fail)
+    with pytest.raises(UsageError, match="could not download.*PATH"):
+        evaluate.evaluate(
+            run, {}, names=["inception"], inception_weights="imagenet"
+        )
+
+
+def test_classifier_of_other_data_is_refused(run, tmp_path):
+    path = tmp_path / "other.keras"
+    metrics.ImageClassifier(
+        (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
+    ).save(path)
+    arguments = {"names": ["classifier"], "classifier": path}
+    with pytest.raises(UsageError, match="dataset=mnist.*has digits"):
+        evaluate.evaluate(run, {}, **arguments)
+    path.write_bytes(b"rubbish")
+    with pytest.raises(UsageError, match="Remove it, or choose another"):
+        evaluate.evaluate(run, {}, **arguments)
+
+
+def test_classifier_needs_labels(tmp_path, monkeypatch):
+    unlabelled = types.SimpleNamespace(num_classes=None)
+    monkeypatch.setattr(building, "source", lambda *_: unlabelled)
+    options = run_options.parse(["--dataset=faces"])
+    with pytest.raises(UsageError, match="needs labels.*'faces' has none"):
+        classifier.extractor(options, tmp_path / "a.keras")

@@ -1,0 +1,94 @@
+"""Training and export are killed twenty times, and nothing is lost."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+SCRIPT = ROOT / "benchmarks" / "kill.py"
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    """Folders of a run that was not killed, and of two that were."""
+    folder = tmp_path_factory.mktemp("kill")
+    arguments = ["--kills=20", "--lanes=3", "--noreport"]
+    finished = subprocess.run(
+        [sys.executable, SCRIPT, f"--workdir={folder}", *arguments],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    return [folder / f"story-{number}" for number in range(3)]
+
+
+def kills(story):
+    return json.loads((story / "story.json").read_text())["kills"]
+
+
+def weights(story):
+    return (story / "run" / "model" / "model.weights.h5").read_bytes()
+
+
+def checkpoint(story):
+    (folder,) = story.glob("run/checkpoints/step-00000090")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_twenty_kills_end_in_the_same_bits(stories):
+    whole, *killed = stories
+    assert [len(kills(story)) for story in stories] == [0, 10, 10]
+    for story in killed:
+        assert weights(story) == weights(whole)
+        assert checkpoint(story) == checkpoint(whole)
+        digests = [
+            json.loads((each / "digests.json").read_text())
+            for each in (story, whole)
+        ]
+        assert digests[0]["saved_model"] == digests[1]["saved_model"]
+
+
+def test_kills_met_half_written_files(stories):
+    met = [
+        name
+        for story in stories
+        for kill in kills(story)
+        for name in kill["unfinished"]
+    ]
+    for part in ("run/checkpoints/.step-", "saved_models/run/.incomplete"):
+        assert any(name.startswith(part) for name in met)
+
+
+def test_nothing_half_written_is_left(stories):
+    for story in stories:
+        hidden = {p.name for p in story.rglob(".*")}
+        assert hidden == {".lock"}
+        names = {path.name for path in (story / "run/checkpoints").iterdir()}
+        assert names == {f"step-{step:08d}" for step in (84, 87, 90)}
+        versions = list(story.glob("saved_models/run/[0-9]*"))
+        assert all((path / "card.md").exists() for path in versions)
+
+
+def test_log_of_a_killed_run_has_no_interval_twice(stories):
+    """One is missing if a kill came between its checkpoint and its log."""
+    logs = []
+    for story in stories:
+        lines = (story / "run" / "log.jsonl").read_text().splitlines()
+        logs.append([json.loads(line)["step"] for line in lines])
+    whole = list(range(5, 91, 5))
+    assert logs[0] == whole
+    for steps in logs[1:]:
+        assert steps == sorted(set(steps) & set(whole))
+        assert len(steps) > 10
+
+
+def test_killed_sessions_are_recorded(stories):
+    whole, killed = stories[:2]
+    for story, least in ((whole, 1), (killed, 4)):
+        run = json.loads((story / "run" / "run.json").read_text())
+        assert len(run["sessions"]) >= least
+        assert sum(each["steps"] for each in run["sessions"]) >= 85

@@ -1,0 +1,108 @@
+"""What SIGTERM and Ctrl-C do, and a second process in a run's folder."""
+
+import os
+import signal
+import sys
+
+from training import command_line
+from training import loop
+from training import options as run_options
+from training import train
+from training import workdir as workdirs
+
+import pytest
+
+TINY = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4",
+    "--feature_dim=8",
+    "--batch_size=16",
+    "--steps=4",
+    "--log_every=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def script(monkeypatch, capsys, tmp_path):
+    """Returns a function that does as the script, on `tmp_path / "run"`.
+
+    It returns the exit code and the lines on standard error.
+    """
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    options = run_options.parse([*TINY, f"--workdir={tmp_path}/run"])
+
+    def run():
+        with pytest.raises(SystemExit) as exit_code:
+            command_line.run(lambda: train.train(options))
+        return exit_code.value.code or 0, capsys.readouterr().err.splitlines()
+
+    return run
+
+
+def interrupt(monkeypatch, module, name, number, call=1):
+    """Sends a signal to this process in one of the calls of a function."""
+    function = getattr(module, name)
+    calls = []
+
+    def interrupted(*arguments, **kwargs):
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return function(*arguments, **kwargs)
+
+    monkeypatch.setattr(module, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    "module, name, number, code",
+    [
+        (train.data, "cached", signal.SIGINT, 130),
+        (train.data, "cached", signal.SIGTERM, 143),
+        (train.evaluation, "evaluate", signal.SIGINT, 130),
+    ],
+    ids=["loading data, SIGINT", "loading data, SIGTERM", "evaluating"],
+)
+def test_signal_outside_of_the_loop(
+    script, monkeypatch, tmp_path, module, name, number, code
+):
+    interrupt(monkeypatch, module, name, number)
+    received, lines = script()
+    assert received == code
+    assert lines[-1] == (
+        f"{number.name}: stopped. Run the same command again to go on."
+    )
+    assert not any("Traceback" in line for line in lines)
+    saved = (tmp_path / "run" / "model").exists()
+    assert saved == (name == "evaluate")
+
+
+def test_signal_in_the_loop(script, monkeypatch, tmp_path):
+    interrupt(monkeypatch, loop, "_next", signal.SIGTERM, call=3)
+    code, lines = script()
+    assert code == 143
+    assert lines[-1] == (
+        "SIGTERM: stopped at step 3, which is saved. Run the same command "
+        "again to go on."
+    )
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert checkpoint.name == "step-00000003"
+
+
+def test_second_process_is_told_so_in_one_line(script, tmp_path):
+    with workdirs.Workdir(tmp_path / "run"):
+        code, lines = script()
+    assert code == 2
+    assert lines == [
+        f"train.py: the working directory {tmp_path}/run is in use by another "
+        "process. Wait for it, or choose another with --workdir."
+    ]

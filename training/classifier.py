@@ -1,0 +1,119 @@
+"""The classifier of a run's data set, from its file or trained now."""
+
+import contextlib
+import os
+import pathlib
+
+from training import building
+from training.command_line import UsageError
+from training.workdir import identification
+
+import keras
+
+from keras_csc import data
+from keras_csc import metrics
+from keras_csc.data.progress import Progress
+
+STEPS = 2000
+BATCH_SIZE = 128
+CACHE_BYTES = 4 * 2**30
+
+
+def default_path(options, workdir):
+    """Where a run's classifier is kept: beside it, for all runs there."""
+    name = options.dataset.replace("/", "_").replace(":", "_")
+    shape = "x".join(map(str, building.image_shape(options)))
+    return workdir.path.parent / "classifiers" / f"{name}_{shape}.keras"
+
+
+def extractor(options, path):
+    """Features of the data set's classifier, trained now if it has no file.
+
+    It is trained with seed 0 on the training split of the options, without
+    augmentation, and keeps its accuracy on the test split.
+
+    Args:
+        options: of the run.
+        path: `.keras` file to read, or to write if it is not there.
+
+    Returns:
+        `FeatureExtractor`.
+
+    Raises:
+        UsageError: if the data have no labels, or the file is damaged or that
+            of another data set.
+    """
+    path = pathlib.Path(path)
+    train = building.source(options, "train")
+    if not train.num_classes or train.num_classes < 2:
+        raise UsageError(
+            f"--metrics=classifier needs labels of two classes or more, and "
+            f"{options.dataset!r} has {train.num_classes or 'none'}."
+        )
+    expected = {
+        "dataset": options.dataset,
+        "training_images": train.size,
+        "num_classes": train.num_classes,
+        "image_shape": "x".join(map(str, train.image_shape)),
+    }
+    if path.suffix != ".keras":
+        raise UsageError(f"--classifier must end in .keras. Received: {path}")
+    if not path.exists():
+        _train(options, path, train, expected)
+    try:
+        found = metrics.classifier_extractor(path)
+    except ValueError as error:
+        raise UsageError(
+            f"{error}. Remove it, or choose another with --classifier."
+        ) from error
+    for name, value in expected.items():
+        if found.about.get(name) != value:
+            raise UsageError(
+                f"the classifier {path} was trained with {name}="
+                f"{found.about.get(name)}, and this run has {value}. Choose "
+                "another file with --classifier."
+            )
+    return found
+
+
+def _train(options, path, train, record):
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    classifier = metrics.ImageClassifier(train.image_shape, train.num_classes)
+    batch_size = min(BATCH_SIZE, train.size)
+    progress = Progress("Training the classifier, batches", STEPS)
+
+    def report(batch, logs):
+        progress.update(batch + 1)
+
+    metrics.fit_classifier(
+        classifier,
+        data.batches(data.cached(train, CACHE_BYTES), batch_size),
+        STEPS,
+        [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
+    )
+    test = data.evaluation_batches(building.source(options, "test"), 250)
+    accuracy = metrics.classifier_accuracy(classifier, test)
+    classifier.record = {
+        **record,
+        "test_accuracy": round(accuracy, 4),
+        "seed": classifier.seed,
+        "steps": STEPS,
+        "batch_size": batch_size,
+        **identification(),
+    }
+    with _writing(path):
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        classifier.save(temporary)
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"the classifier {path} can't be written: {error.strerror}. Choose "
+            "another file with --classifier."
+        ) from error

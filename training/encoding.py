@@ -1,0 +1,42 @@
+"""Passes of a model over arrays of images, in batches and in inference mode."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+
+
+def encode(model, images, batch_size=250):
+    """Features `(n, d)` of uint8 images."""
+    return _by_batches(lambda x: [model.encode(x)], images, batch_size)[0]
+
+
+def reconstruct(model, images, batch_size=250):
+    """Reconstructions, floats in [-1, 1], of uint8 images."""
+    return _by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
+
+
+def pooled_stages(model, images, batch_size=250):
+    """`metrics.pooled_codes` of every stage, a list of arrays `(n, d)`."""
+
+    def pool(images):
+        codes = model.encoder.stages(images).codes
+        return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
+
+    return _by_batches(pool, images, batch_size)
+
+
+def float_batches(images, batch_size):
+    """Float32 tensors in [-1, 1] of uint8 images."""
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        yield tf.constant(batch.astype("float32") / 127.5 - 1.0)
+
+
+def _by_batches(function, images, batch_size):
+    run = tf.function(function, reduce_retracing=True)
+    parts = [
+        [np.asarray(output) for output in run(batch)]
+        for batch in float_batches(images, batch_size)
+    ]
+    return [np.concatenate(outputs) for outputs in zip(*parts)]
