@@ -1,6 +1,8 @@
 """Time to the solution of convolutional sparse coding, against peers.
 
     pip install -r requirements.txt -r requirements-benchmarks.txt
+    python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1 \\
+        --solvers=reference
     python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1
 
 Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come within a relative
@@ -14,20 +16,22 @@ Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come withi
   `NoBndryCross`, and a projection in scico's proximal map, so that all
   programs and the sizes of their arrays are the same.
 - Codes of all solvers are evaluated by one function, in float64, off the clock.
-  The minimum is the least value of any, and ours in float64 has gone on to a
-  relative duality gap of 1e-7 or its limit, which the rows state.
+  The first command, "reference", solves the program with our line search in
+  float64. Its last objective is the minimum, and `reference_gap` the relative
+  duality gap there. `least_gap` is how far above it a peer came, or below.
 - Setting up is off the clock: FFTs of the dictionary and plans, spectral
-  bound, tracing and XLA. Peers are looked at after each 5 % more iterations.
-- "certified" is our time to stop by ourselves, when the duality gap is as
-  small: the others stop because they are told the minimum.
+  bound, tracing and XLA. Peers are looked at after each 5 % more iterations,
+  and `null` is what they did not reach within `limit_seconds`.
 
-A command measures one program and puts its rows in results/solver.json.
+A command measures some solvers on one program and puts their rows in
+results/solver.json.
 """
 
 import argparse
 import collections
 import importlib.metadata
 import statistics
+import sys
 import time
 
 from training.workdir import read_json
@@ -56,11 +60,9 @@ from keras_csc.ops.fusion import fusion
 THREADS, ATOM_SIZE, BLUR = 2, 8, 4.0
 PHOTOGRAPHS = ("camera", "astronaut")
 GAPS = {"1e-3": 1e-3, "1e-6": 1e-6}
+CASE = ["photograph", "size", "atoms", "fraction"]
 COLUMNS = [
-    "photograph",
-    "size",
-    "atoms",
-    "fraction",
+    *CASE,
     "solver",
     "dtype",
     "seconds_1e-3",
@@ -69,14 +71,13 @@ COLUMNS = [
     "seconds_1e-6",
     "iterations_1e-6",
     "ratio_1e-6",
-    "certified_1e-3",
-    "certified_1e-6",
+    "least_gap",
 ]
 
 Program = collections.namedtuple("Program", ["image", "kernel", "sparsity"])
 
 
-def photograph(name, size):
+def grey(name, size):
     """A grey photograph `(size, size)` without its low frequencies."""
     image = getattr(skimage.data, name)() / 255
     if image.ndim == 3:
@@ -91,7 +92,7 @@ def dictionary(atoms):
     patches = np.concatenate(
         [
             extract_patches_2d(
-                photograph(name, 512), (ATOM_SIZE,) * 2, max_patches=4000,
+                grey(name, 512), (ATOM_SIZE,) * 2, max_patches=4000,
                 random_state=0,
             ).reshape(-1, ATOM_SIZE**2)
             for name in PHOTOGRAPHS
@@ -109,8 +110,8 @@ def dictionary(atoms):
     return found.T.reshape(ATOM_SIZE, ATOM_SIZE, 1, atoms)
 
 
-def program(name, size, atoms, fraction):
-    image, kernel = photograph(name, size), dictionary(atoms)
+def program(photograph, size, atoms, fraction):
+    image, kernel = grey(photograph, size), dictionary(atoms)
     slope = ops.analysis(image[None, ..., None], kernel, padding="valid")
     return Program(image, kernel, fraction * float(np.max(np.abs(slope))))
 
@@ -161,7 +162,7 @@ def sporco_solver(module, program, dtype, options):
     return advance, codes, solver
 
 
-def sporco_admm(program, dtype):
+def sporco_admm(program, dtype, rho=None):
     options = {
         "AutoRho": {"Enabled": True},
         "RelaxParam": 1.8,
@@ -170,7 +171,7 @@ def sporco_admm(program, dtype):
     return sporco_solver(cbpdn, program, dtype, options)
 
 
-def sporco_pgm(program, dtype):
+def sporco_pgm(program, dtype, rho=None):
     bound = float(ops.spectral_bound(program.kernel))
     return sporco_solver(pgm, program, dtype, {"L": bound})
 
@@ -185,7 +186,7 @@ class InnerNorm(functional.L1Norm):
 
 
 def scico_admm(program, dtype, rho):
-    """scico's example of convolutional sparse coding, with SPORCO's `ρ`."""
+    """scico's example of sparse coding, with SPORCO's last `ρ`."""
     image = snp.array(program.image, dtype)
     atoms = snp.array(np.transpose(program.kernel[:, :, 0], (2, 0, 1)), dtype)
     convolve = linop.CircularConvolve(
@@ -239,7 +240,21 @@ def first(points, value):
     return None, None
 
 
-def our_solver(program, dtype, **arguments):
+PEERS = {
+    "sporco_admm": (sporco_admm, "float32"),
+    "sporco_admm_float64": (sporco_admm, "float64"),
+    "sporco_pgm": (sporco_pgm, "float32"),
+    "scico_admm": (scico_admm, "float32"),
+}
+# Names to dtype and whether there is a line search.
+OURS = {
+    "keras_csc": ("float32", False),
+    "keras_csc_line_search": ("float32", True),
+    "keras_csc_line_search_float64": ("float64", True),
+}
+
+
+def our_solver(program, dtype, line_search, **arguments):
     """Our solver, traced for these arguments."""
     images = tf.constant(program.image[None, ..., None], dtype)
     kernel = tf.constant(program.kernel, dtype)
@@ -254,12 +269,48 @@ def our_solver(program, dtype, **arguments):
                 program.sparsity,
                 step_size,
                 padding="valid",
-                line_search=True,
+                line_search=line_search,
                 **arguments,
             )
 
     compiled = solve.get_concrete_function(images)
     return lambda: compiled(images)
+
+
+def reference_row(program, iterations):
+    """The minimum, and how many iterations ours take."""
+    histories = {}
+    for line_search, dtype in ((False, "float32"), (True, "float64")):
+        codes, record = our_solver(
+            program,
+            dtype,
+            line_search,
+            iterations=iterations,
+            tolerance=1e-8,
+            statistics=True,
+        )()
+        values = record.objective.numpy()[:, 0]
+        histories[line_search] = values[np.isfinite(values)]
+    minimum = objective(program, codes[0].numpy())
+    gap = ops.duality_gap(
+        program.image[None, ..., None],
+        codes,
+        program.kernel,
+        program.sparsity,
+        padding="valid",
+    )
+    row = {
+        "dtype": "float64",
+        "sparsity": program.sparsity,
+        "minimum": minimum,
+        "reference_gap": float(gap[0]) / minimum,
+    }
+    for line_search, values in histories.items():
+        for level, gap in GAPS.items():
+            reached = np.flatnonzero(values <= (1 + gap) * minimum)
+            count = int(reached[0]) + 1 if len(reached) else None
+            row[f"counts_{line_search}_{level}"] = count
+    return row
 
 
 def timed(function, limit):
@@ -272,105 +323,77 @@ def timed(function, limit):
     return statistics.median(times), result
 
 
-def our_row(program, dtype, history, best, limit):
-    """Our times, for the iterations that it takes and for the duality gap."""
-    row = {"solver": "keras_csc", "dtype": dtype}
-    for name, gap in GAPS.items():
-        reached = np.flatnonzero(history <= (1 + gap) * best)
-        row[f"iterations_{name}"] = row[f"seconds_{name}"] = None
-        row[f"certified_{name}"] = None
-        if not len(reached):
-            continue
-        count = int(reached[0]) + 1
-        for _ in range(4):
-            solve = our_solver(program, dtype, iterations=count, tolerance=None)
+def our_row(program, name, reference, limit):
+    """Our times, for the iterations that it takes and at most 20 % more."""
+    dtype, line_search = OURS[name]
+    row = {"dtype": dtype}
+    for level, gap in GAPS.items():
+        count = reference[f"counts_{line_search}_{level}"]
+        row[f"iterations_{level}"] = row[f"seconds_{level}"] = None
+        for _ in range(4 if count else 0):
+            solve = our_solver(
+                program, dtype, line_search, iterations=count, tolerance=None
+            )
             solve()
             seconds, codes = timed(solve, limit)
-            if objective(program, codes[0].numpy()) <= (1 + gap) * best:
-                row[f"iterations_{name}"] = count
-                row[f"seconds_{name}"] = seconds
+            value = objective(program, codes[0].numpy())
+            if value <= (1 + gap) * reference["minimum"]:
+                row[f"iterations_{level}"] = count
+                row[f"seconds_{level}"] = seconds
                 break
             count += 1 + count // 20
-        solve = our_solver(
-            program, dtype, iterations=2 * count + 100, tolerance=gap
-        )
-        solve()
-        seconds, codes = timed(solve, limit)
-        bound = ops.duality_gap(
-            program.image[None, ..., None],
-            tf.cast(codes, "float64"),
-            program.kernel,
-            program.sparsity,
-            padding="valid",
-        )
-        if float(bound[0]) <= 1.1 * gap * best:
-            row[f"certified_{name}"] = seconds
     return row
 
 
-def history_of(program, dtype, iterations):
-    """The objective after every iteration, and the last codes."""
-    solve = our_solver(
-        program,
-        dtype,
-        iterations=iterations,
-        tolerance=1e-7,
-        statistics=True,
-    )
-    codes, record = solve()
-    objectives = record.objective.numpy()[:, 0]
-    return objectives[np.isfinite(objectives)], codes
-
-
-def measure(case, limit, iterations):
-    """Rows of all solvers on one program."""
-    task = program(**case)
-    history, solution = history_of(task, "float64", iterations)
-    runs = {}
-    rho = None
-    for name, dtype in (("SPORCO ADMM", "float32"), ("SPORCO ADMM", "float64")):
-        *run, solver = sporco_admm(task, dtype)
-        runs[name, dtype] = trajectory(task, *run, limit)
-        rho = float(solver.rho)
-    *run, _ = sporco_pgm(task, "float32")
-    runs["SPORCO PGM", "float32"] = trajectory(task, *run, limit)
-    scico_admm(task, "float32", rho)[0](1)
-    *run, _ = scico_admm(task, "float32", rho)
-    runs["scico ADMM", "float32"] = trajectory(task, *run, limit)
-    values = [value for points in runs.values() for *_, value in points]
-    best = min([objective(task, solution[0].numpy()), *values])
-    bound = ops.duality_gap(
-        task.image[None, ..., None],
-        solution,
-        task.kernel,
-        task.sparsity,
-        padding="valid",
-    )
-    ours = {
-        "float64": our_row(task, "float64", history, best, limit),
-        "float32": our_row(
-            task, "float32", history, best, limit
-        ),
-    }  # fmt: skip
-    about = {
-        "sparsity": task.sparsity,
-        "minimum": best,
-        "reference_gap": float(bound[0]) / best,
+def peer_row(program, name, reference, limit, rho):
+    build, dtype = PEERS[name]
+    minimum = reference["minimum"]
+    build(program, dtype, rho)[0](1)
+    *run, solver = build(program, dtype, rho)
+    points = trajectory(program, *run, limit)
+    row = {
+        "dtype": dtype,
+        "iterations": points[-1][0],
+        "least_gap": min(value for *_, value in points) / minimum - 1,
         "limit_seconds": limit,
+        "rho": float(solver.rho) if "admm" in name else None,
     }
-    rows = [{**case, **row, **about} for row in ours.values()]
-    for (name, dtype), points in runs.items():
-        row = {**case, "solver": name, "dtype": dtype, **about}
-        row["least_gap"] = min(value for *_, value in points) / best - 1
-        for level, gap in GAPS.items():
-            count, seconds = first(points, (1 + gap) * best)
-            row[f"iterations_{level}"] = count
-            row[f"seconds_{level}"] = seconds
-            our_seconds = ours[dtype][f"seconds_{level}"]
-            row[f"ratio_{level}"] = (
-                seconds / our_seconds if seconds and our_seconds else None
-            )
-        rows.append(row)
+    for level, gap in GAPS.items():
+        count, seconds = first(points, (1 + gap) * minimum)
+        row[f"iterations_{level}"] = count
+        row[f"seconds_{level}"] = seconds
+    return row
+
+
+def with_ratios(rows):
+    """Adds how many times as long as our line search others take."""
+    times = {
+        (row["dtype"], *(row[key] for key in CASE)): row
+        for row in rows
+        if row["solver"].startswith("keras_csc_line_search")
+    }
+    for row in rows:
+        ours = times.get((row["dtype"], *(row[key] for key in CASE)), {})
+        for level in GAPS:
+            pair = [r.get(f"seconds_{level}") for r in (row, ours)]
+            row[f"ratio_{level}"] = pair[0] / pair[1] if all(pair) else None
+    return rows
+
+
+def measure(case, names, rows, limit, iterations):
+    """Rows by name of solvers of one program, given those there are."""
+    task = program(**case)
+    for name in names:
+        if name == "reference":
+            row = reference_row(task, iterations)
+        elif "reference" not in rows:
+            sys.exit("Not measured yet: use --solvers=reference first.")
+        elif name in OURS:
+            row = our_row(task, name, rows["reference"], limit)
+        else:
+            rho = rows.get("sporco_admm", {}).get("rho", 1.0)
+            row = peer_row(task, name, rows["reference"], limit, rho)
+        rows[name] = {**case, "solver": name, **row}
     return rows
 
 
@@ -381,29 +404,39 @@ def main():
     parser.add_argument("--atoms", type=int, default=32)
     parser.add_argument("--fraction", type=float, default=0.1)
     parser.add_argument(
-        "--limit", type=float, default=40, help="seconds per solver"
+        "--limit", type=float, default=20, help="seconds per solver"
     )
     parser.add_argument("--reference_iterations", type=int, default=1000)
+    parser.add_argument(
+        "--solvers",
+        nargs="+",
+        choices=["reference", *OURS, *PEERS],
+        default=[*OURS, *PEERS],
+    )
     arguments = parser.parse_args()
     sporco.fft.pyfftw_threads = THREADS
-    case = {
-        "name": arguments.photograph,
-        "size": arguments.size,
-        "atoms": arguments.atoms,
-        "fraction": arguments.fraction,
-    }
-    rows = measure(case, arguments.limit, arguments.reference_iterations)
-    for row in rows:
-        row["photograph"] = row.pop("name")
+    case = {key: getattr(arguments, key) for key in CASE}
     path = measuring.RESULTS / "solver.json"
-    kept = read_json(path) if path.exists() else []
-    key = COLUMNS[:4]
-    kept = [r for r in kept if any(r[k] != rows[0][k] for k in key)]
+    others, rows = [], {}
+    for row in read_json(path) if path.exists() else []:
+        if all(row[key] == case[key] for key in CASE):
+            rows[row["solver"]] = row
+        else:
+            others.append(row)
+    rows = measure(
+        case,
+        arguments.solvers,
+        rows,
+        arguments.limit,
+        arguments.reference_iterations,
+    )
     versions = {
         name: importlib.metadata.version(name)
         for name in ("sporco", "pyfftw", "numexpr", "scico", "jax")
     }
-    measuring.report("solver", kept + rows, COLUMNS, **versions)
+    measuring.report(
+        "solver", with_ratios(others + [*rows.values()]), COLUMNS, **versions
+    )
 
 
 if __name__ == "__main__":

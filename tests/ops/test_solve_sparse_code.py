@@ -282,10 +282,10 @@ def test_fused_steps_are_those_that_are_not():
 def test_examples_stop_alone_and_then_stand_still():
     images, kernel, step_size = problem()
     images[1] *= 0.05
-    arguments = {"iterations": 400, "tolerance": 1e-4, "statistics": True}
+    arguments = {"iterations": 450, "tolerance": 1e-4, "statistics": True}
     both, statistics = solve(images, kernel, 0.1, step_size, **arguments)
     counts = np.sum(np.isfinite(statistics.objective), 0)
-    assert 0 < counts[1] < counts[0] < 400
+    assert 0 < counts[1] < counts[0] < 450
     for number, count in enumerate(counts):
         alone, own = solve(
             images[number : number + 1], kernel, 0.1, step_size, **arguments
