@@ -380,9 +380,22 @@ def with_ratios(rows):
     return rows
 
 
-def measure(case, names, rows, limit, iterations):
-    """Rows by name of solvers of one program, given those there are."""
+def read_rows(case):
+    """The rows there are: of other programs, and of this one by solver."""
+    path = measuring.RESULTS / "solver.json"
+    others, rows = [], {}
+    for row in read_json(path) if path.exists() else []:
+        if all(row[key] == case[key] for key in CASE):
+            rows[row["solver"]] = row
+        else:
+            others.append(row)
+    return others, rows
+
+
+def measure(case, names, limit, iterations):
+    """New rows of solvers of one program, by name."""
     task = program(**case)
+    _, rows = read_rows(case)
     for name in names:
         if name == "reference":
             row = reference_row(task, iterations)
@@ -394,7 +407,7 @@ def measure(case, names, rows, limit, iterations):
             rho = rows.get("sporco_admm", {}).get("rho", 1.0)
             row = peer_row(task, name, rows["reference"], limit, rho)
         rows[name] = {**case, "solver": name, **row}
-    return rows
+    return {name: rows[name] for name in names}
 
 
 def main():
@@ -416,27 +429,19 @@ def main():
     arguments = parser.parse_args()
     sporco.fft.pyfftw_threads = THREADS
     case = {key: getattr(arguments, key) for key in CASE}
-    path = measuring.RESULTS / "solver.json"
-    others, rows = [], {}
-    for row in read_json(path) if path.exists() else []:
-        if all(row[key] == case[key] for key in CASE):
-            rows[row["solver"]] = row
-        else:
-            others.append(row)
-    rows = measure(
+    measured = measure(
         case,
         arguments.solvers,
-        rows,
         arguments.limit,
         arguments.reference_iterations,
     )
+    others, rows = read_rows(case)
+    rows = others + [*{**rows, **measured}.values()]
     versions = {
         name: importlib.metadata.version(name)
         for name in ("sporco", "pyfftw", "numexpr", "scico", "jax")
     }
-    measuring.report(
-        "solver", with_ratios(others + [*rows.values()]), COLUMNS, **versions
-    )
+    measuring.report("solver", with_ratios(rows), COLUMNS, **versions)
 
 
 if __name__ == "__main__":
