@@ -2,7 +2,7 @@
 
     pip install -r requirements.txt -r requirements-benchmarks.txt
     python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1 \\
-        --solvers=reference
+        --solvers reference
     python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1
 
 Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come within a relative
@@ -356,7 +356,7 @@ def peer_row(program, name, reference, limit, rho):
         "iterations": points[-1][0],
         "least_gap": min(value for *_, value in points) / minimum - 1,
         "limit_seconds": limit,
-        "rho": float(solver.rho) if "admm" in name else None,
+        "rho": float(getattr(solver, "rho", rho)),
     }
     for level, gap in GAPS.items():
         count, seconds = first(points, (1 + gap) * minimum)
@@ -392,22 +392,16 @@ def read_rows(case):
     return others, rows
 
 
-def measure(case, names, limit, iterations):
-    """New rows of solvers of one program, by name."""
-    task = program(**case)
-    _, rows = read_rows(case)
-    for name in names:
-        if name == "reference":
-            row = reference_row(task, iterations)
-        elif "reference" not in rows:
-            sys.exit("Not measured yet: use --solvers=reference first.")
-        elif name in OURS:
-            row = our_row(task, name, rows["reference"], limit)
-        else:
-            rho = rows.get("sporco_admm", {}).get("rho", 1.0)
-            row = peer_row(task, name, rows["reference"], limit, rho)
-        rows[name] = {**case, "solver": name, **row}
-    return {name: rows[name] for name in names}
+def measure(task, name, rows, limit, iterations):
+    """A new row of a solver, given those of others."""
+    if name == "reference":
+        return reference_row(task, iterations)
+    if "reference" not in rows:
+        sys.exit("Not measured yet: use --solvers reference first.")
+    if name in OURS:
+        return our_row(task, name, rows["reference"], limit)
+    rho = rows.get("sporco_admm", {}).get("rho", 1.0)
+    return peer_row(task, name, rows["reference"], limit, rho)
 
 
 def main():
@@ -429,19 +423,24 @@ def main():
     arguments = parser.parse_args()
     sporco.fft.pyfftw_threads = THREADS
     case = {key: getattr(arguments, key) for key in CASE}
-    measured = measure(
-        case,
-        arguments.solvers,
-        arguments.limit,
-        arguments.reference_iterations,
-    )
-    others, rows = read_rows(case)
-    rows = others + [*{**rows, **measured}.values()]
     versions = {
         name: importlib.metadata.version(name)
         for name in ("sporco", "pyfftw", "numexpr", "scico", "jax")
     }
-    measuring.report("solver", with_ratios(rows), COLUMNS, **versions)
+    task = program(**case)
+    for name in arguments.solvers:
+        _, rows = read_rows(case)
+        row = measure(
+            task,
+            name,
+            rows,
+            arguments.limit,
+            arguments.reference_iterations,
+        )
+        others, rows = read_rows(case)
+        rows[name] = {**case, "solver": name, **row}
+        rows = with_ratios([*others, *rows.values()])
+        measuring.report("solver", rows, COLUMNS, **versions)
 
 
 if __name__ == "__main__":
