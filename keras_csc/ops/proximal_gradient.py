@@ -1,7 +1,9 @@
 """Proximal gradient iterations that go on until they have converged."""
 
 import collections
+import functools
 
+import keras
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
@@ -29,20 +31,45 @@ Fields:
     step: `‖z - z'‖₂`, length of the step from the codes before.
 """
 
-# `t` is FISTA's sequence, `(batch, 1, 1, 1)`; `slope` is `Aᵀ(x - A z)` at the
-# codes, and `point_slope` at the extrapolated point.
+# `residual` is `x - A z` at the codes; `point_residual` and `slope` are
+# `x - A y` and `Aᵀ(x - A y)` at the extrapolated point `y`. FISTA's sequence
+# `t` and the step size are `(batch, 1, 1, 1)`.
 State = collections.namedtuple(
     "State",
-    ["index", "codes", "slope", "point", "point_slope", "t", "active"],
+    [
+        "index",
+        "codes",
+        "residual",
+        "point",
+        "point_residual",
+        "slope",
+        "t",
+        "step_size",
+        "active",
+    ],
 )
+
+# The duality gap takes a convolution of its own: it is looked at after every
+# so many iterations.
+PERIOD = 10
+# What the step size is multiplied by after every step that was short enough,
+# and after one that was too long.
+GROWTH, DECAY = 1.05, 0.5
 
 
 class ProximalGradient:
     """ISTA and FISTA on one batch; see `ops.solve_sparse_code`.
 
-    The slope at the extrapolated point is extrapolated like the point, since
-    it is affine in the codes: so the two convolutions of an iteration also
-    give the objective and the duality gap at the codes.
+    An iteration takes one synthesis, for the residual at the codes, and one
+    analysis, for the slope at the next point. The residual at the point is
+    extrapolated like the point, since it is affine in the codes.
+
+    With `line_search`, a step from `y` to `z` of size `η` above the given one
+    must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
+    needs of `η`. Otherwise the codes stay, and the next iteration tries
+    `max(η/2, step_size)` from the same `y`. After a step, `η' = 1.05 η` and
+    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
+    `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
     """
 
     def __init__(
@@ -59,6 +86,7 @@ class ProximalGradient:
         tolerance=None,
         algorithm="fista",
         restart=True,
+        line_search=False,
         record=False,
     ):
         self.images = images
@@ -68,12 +96,13 @@ class ProximalGradient:
         self.ridge = ridge
         self.nonnegative = nonnegative
         self.geometry = (strides, padding)
+        self.synthesis = fastest_synthesis(kernel, strides, padding)
         self.iterations = iterations
         self.tolerance = tolerance
         self.extrapolates = algorithm == "fista"
         self.restart = restart
+        self.line_search = line_search
         self.record = record
-        self.shrinkage = 1 / (1 + step_size * ridge)
 
     def run(self, initial_codes=None):
         """Returns the codes and `IterationStatistics`, or `None`."""
@@ -98,60 +127,129 @@ class ProximalGradient:
     def _start(self, codes):
         if codes is None:
             residual = self.images
-            slope = analysis(self.images, self.kernel, *self.geometry)
+            slope = self._slope(residual)
             codes = ops.zeros_like(slope)
         else:
-            residual, slope = self._residual_and_slope(codes)
+            residual = self._residual(codes)
+            slope = self._slope(residual)
         one = ops.ones_like(codes[:, :1, :1, :1])
         active = one[:, 0, 0, 0] > 0
         if self.tolerance is not None:
             active = self._open(codes, residual, slope)
         index = ops.convert_to_tensor(0, "int32")
-        state = State(index, codes, slope, codes, slope, one, active)
+        state = State(
+            index,
+            codes,
+            residual,
+            codes,
+            residual,
+            slope,
+            one,
+            one * self.step_size,
+            active,
+        )
         nothing = ops.full((self.iterations, 1), float("nan"), codes.dtype)
         nothing = nothing * one[:, 0, 0, 0]
         return state, (nothing,) * (5 if self.record else 0)
 
     def _advance(self, state, history):
-        codes = soft_threshold(
-            (state.point + self.step_size * state.point_slope) * self.shrinkage,
-            self.step_size * self.sparsity * self.shrinkage,
-            self.nonnegative,
+        trial = self._proximal_step(state)
+        trial_residual = self._residual(trial)
+        uphill, length = elementwise(row_sums)(trial, state.codes, state.point)
+        moved = state.active
+        if self.line_search:
+            short = self._is_short(state, trial_residual, length)
+            moved = ops.logical_and(moved, short)
+        here = moved[:, None, None, None]
+        momentum, t, step_size = self._momentum(state, uphill)
+
+        def all_moved():
+            point = elementwise(extrapolation)(trial, state.codes, momentum)
+            return trial, point
+
+        def some_moved():
+            codes, point = all_moved()
+            return (
+                ops.where(here, codes, state.codes),
+                ops.where(here, point, state.point),
+            )
+
+        codes, point = ops.cond(ops.all(moved), all_moved, some_moved)
+        residual = ops.where(here, trial_residual, state.residual)
+        point_residual = ops.where(
+            here,
+            extrapolation(residual, state.residual, momentum),
+            state.point_residual,
         )
-        codes = ops.where(state.active[:, None, None, None], codes, state.codes)
-        residual, slope = self._residual_and_slope(codes)
-        history = self._recorded(history, state, codes, residual, slope)
-        momentum, t = self._momentum(state, codes)
-        active = state.active
-        if self.tolerance is not None:
-            still = self._open(codes, residual, slope)
-            active = ops.logical_and(active, still)
-        point = codes + momentum * (codes - state.codes)
-        point_slope = slope + momentum * (slope - state.slope)
+        history = self._recorded(history, state, codes, residual)
         index = state.index + 1
-        state = State(index, codes, slope, point, point_slope, t, active)
+        shorter = ops.maximum(DECAY * state.step_size, self.step_size)
+        state = State(
+            index,
+            codes,
+            residual,
+            point,
+            point_residual,
+            self._slope(point_residual),
+            ops.where(here, t, state.t),
+            ops.where(here, step_size, shorter),
+            self._remaining(index, state.active, codes, residual),
+        )
         return state, history
 
-    def _residual_and_slope(self, codes):
+    def _proximal_step(self, state):
+        shrinkage = 1 / (1 + state.step_size * self.ridge)
+        return elementwise(proximal_step)(
+            state.point,
+            state.slope,
+            state.step_size,
+            shrinkage,
+            state.step_size * self.sparsity * shrinkage,
+            self.nonnegative,
+        )
+
+    def _is_short(self, state, residual, length):
+        """Whether `η ‖A(z - y)‖² ≤ ‖z - y‖²`, or `η` is the given one."""
+        change = ops.square(residual - state.point_residual)
+        step_size = state.step_size[:, 0, 0, 0]
+        return ops.logical_or(
+            step_size * ops.sum(change, AXES) <= ops.sum(length, 1),
+            step_size <= self.step_size,
+        )
+
+    def _residual(self, codes):
         size = self.images.shape[1:3]
         if None in size:
             size = ops.shape(self.images)[1:3]
-        image = synthesis(codes, self.kernel, size, *self.geometry)
-        residual = self.images - image
-        return residual, analysis(residual, self.kernel, *self.geometry)
+        return self.images - self.synthesis(codes, self.kernel, size)
 
-    def _momentum(self, state, codes):
-        """Factor of `z - z'`, and the next `t`, both `(batch, 1, 1, 1)`."""
+    def _slope(self, residual):
+        return analysis(residual, self.kernel, *self.geometry)
+
+    def _momentum(self, state, uphill):
+        """Factor of `z - z'`, next `t`, next step, all `(batch, 1, 1, 1)`."""
+        growth = GROWTH if self.line_search else 1.0
+        step_size = growth * state.step_size
         if not self.extrapolates:
-            return ops.zeros_like(state.t), state.t
-        t = (1 + ops.sqrt(1 + 4 * ops.square(state.t))) / 2
+            return ops.zeros_like(state.t), state.t, step_size
+        t = (1 + ops.sqrt(1 + 4 / growth * ops.square(state.t))) / 2
         momentum = (state.t - 1) / t
         if self.restart:
-            uphill = (state.point - codes) * (codes - state.codes)
-            uphill = ops.sum(uphill, AXES, keepdims=True) > 0
-            momentum = ops.where(uphill, 0, momentum)
-            t = ops.where(uphill, 1, t)
-        return momentum, t
+            turned = ops.sum(uphill, 1)[:, None, None, None] > 0
+            momentum = ops.where(turned, 0, momentum)
+            t = ops.where(turned, 1, t)
+        return momentum, t, step_size
+
+    def _remaining(self, index, active, codes, residual):
+        """Which examples go on: all, but after every `PERIOD` iterations."""
+        if self.tolerance is None:
+            return active
+
+        def unsolved():
+            still = self._open(codes, residual, self._slope(residual))
+            return ops.logical_and(active, still)
+
+        return ops.cond(index % PERIOD == 0, unsolved, lambda: active)
 
     def _gap(self, codes, residual, slope):
         return program_gap(
@@ -168,7 +266,7 @@ class ProximalGradient:
         value = program_value(codes, residual, self.sparsity, self.ridge)
         return self._gap(codes, residual, slope) > self.tolerance * value
 
-    def _recorded(self, history, state, codes, residual, slope):
+    def _recorded(self, history, state, codes, residual):
         if not self.record:
             return history
         step = ops.square(codes - state.codes)
@@ -176,7 +274,7 @@ class ProximalGradient:
             program_value(codes, residual, self.sparsity, self.ridge),
             0.5 * ops.sum(ops.square(residual), AXES),
             ops.sum(ops.abs(codes), AXES),
-            self._gap(codes, residual, slope),
+            self._gap(codes, residual, self._slope(residual)),
             ops.sqrt(ops.sum(step, AXES)),
         )
         rows = ops.arange(self.iterations, dtype="int32")[:, None]
@@ -185,3 +283,44 @@ class ProximalGradient:
             ops.where(here, value, column)
             for value, column in zip(values, history)
         )
+
+
+def fastest_synthesis(kernel, strides, padding):
+    """`synthesis` of that geometry, for large images."""
+    if keras.backend.backend() == "tensorflow" and strides == 1:
+        from keras_csc.ops import overlap_add
+
+        if kernel.shape[2] <= overlap_add.MOST_CHANNELS:
+            return functools.partial(overlap_add.overlap_add, padding=padding)
+    return functools.partial(synthesis, strides=strides, padding=padding)
+
+
+def proximal_step(point, slope, step_size, shrinkage, threshold, nonnegative):
+    values = (point + step_size * slope) * shrinkage
+    return soft_threshold(values, threshold, nonnegative)
+
+
+def extrapolation(codes, previous, momentum):
+    return codes + momentum * (codes - previous)
+
+
+def row_sums(codes, previous, point):
+    """`<y - z, z - z'>`, above 0 where momentum misleads, and `‖z - y‖²`.
+
+    Both by rows of the codes, `(batch, code_height)`.
+    """
+    step = codes - point
+    return (
+        -ops.sum(step * (codes - previous), (2, 3)),
+        ops.sum(ops.square(step), (2, 3)),
+    )
+
+
+@functools.cache
+def elementwise(function):
+    """The function, which TensorFlow may compile to one pass over memory."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    from keras_csc.ops.fusion import fusable
+
+    return fusable(function)

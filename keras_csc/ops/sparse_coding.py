@@ -91,19 +91,22 @@ def solve_sparse_code(
     tolerance=1e-6,
     algorithm="fista",
     restart=True,
+    line_search=False,
     initial_codes=None,
     statistics=False,
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
     `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
-    by the iterations of `sparse_code`. An example is done, and its codes no
-    longer move, when its `duality_gap` is at most `tolerance` times its
-    objective: it does not matter what else is in the batch. The gradient is
-    implicit (see `implicit_gradient`), with at most `iterations` steps of
-    conjugate gradients: its memory does not grow with the iterations, and it
-    is exact at the solution. No gradient flows to the step size and the
-    initial codes. Half precision is solved in float32.
+    by the iterations of `sparse_code`, with `line_search` also by longer steps.
+    An example is done, and its codes no longer move, when its
+    `duality_gap` is at most `tolerance` times its objective, which is looked
+    at before the first and after every tenth iteration: it does not matter
+    what else is in the batch. The gradient is implicit (see
+    `implicit_gradient`), with at most `iterations` steps of conjugate
+    gradients: its memory does not grow with the iterations, and it is exact
+    at the solution. No gradient flows to the step size and the initial codes.
+    Half precision is solved in float32.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -122,8 +125,13 @@ def solve_sparse_code(
         algorithm: `"fista"` or `"ista"`.
         restart: bool, whether FISTA begins anew, for an example whose step
             goes against its momentum.
+        line_search: bool, whether steps may be longer than `step_size`. They
+            grow by 5 % an iteration, and are halved, but not below
+            `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
+            leaves the codes as they were.
         initial_codes: tensor of the shape of the codes, by default 0.
-        statistics: bool, whether to return the statistics of the iterations.
+        statistics: bool, whether to return the statistics of the iterations,
+            which takes one more analysis for each.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, or with
@@ -135,7 +143,20 @@ def solve_sparse_code(
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4; O'Donoghue & Candès,
         Adaptive restart for accelerated gradient schemes, Foundations of
-        Computational Mathematics 2015, section 3.2.
+        Computational Mathematics 2015, section 3.2; Scheinberg, Goldfarb &
+        Bai, Fast first-order methods for composite convex optimization with
+        backtracking, Foundations of Computational Mathematics 2014, for
+        FISTA with steps that grow.
+
+    Example:
+
+    ```python
+    codes, statistics = keras_csc.ops.solve_sparse_code(
+        images, kernel, 0.1, step_size, statistics=True
+    )
+    plt.semilogy(statistics.duality_gap / statistics.objective)
+    ```
+    plots a curve for every example, which ends where it was solved.
     """
     dtype = images.dtype
     inputs = [at_least_float32(images), at_least_float32(kernel)]
@@ -157,6 +178,7 @@ def solve_sparse_code(
         tolerance,
         algorithm,
         restart,
+        line_search,
         statistics,
     ).run(initial_codes)
     codes = implicit_gradient(codes, *inputs, strides, padding, iterations)

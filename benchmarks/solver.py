@@ -1,0 +1,447 @@
+"""Time to the solution of convolutional sparse coding, against peers.
+
+    pip install -r requirements.txt -r requirements-benchmarks.txt
+    python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1 \\
+        --solvers reference
+    python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1
+
+Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come within a relative
+1e-3 and 1e-6 of its minimum?
+
+- Images: photographs that scikit-image ships, grey, in [0, 1], less their
+  Gaussian blur of 4 pixels. Dictionary: 8×8 atoms learnt by scikit-learn from
+  patches of both photographs. `λ` is a fraction of `max |Aᵀx|`.
+- Codes are where atoms lie inside of the image (`padding="valid"`). SPORCO and
+  scico have periodic images: that no code wraps around is SPORCO's option
+  `NoBndryCross`, and a projection in scico's proximal map, so that all
+  programs and the sizes of their arrays are the same.
+- Codes of all solvers are evaluated by one function, in float64, off the clock.
+  The first command, "reference", solves the program with our line search in
+  float64. Its last objective is the minimum, and `reference_gap` the relative
+  duality gap there. `least_gap` is how far above it a peer came, or below.
+- Setting up is off the clock: FFTs of the dictionary and plans, spectral
+  bound, tracing and XLA. Peers are looked at after each 5 % more iterations,
+  and `null` is what they did not reach within `limit_seconds`.
+
+A command measures some solvers on one program and puts their rows in
+results/solver.json.
+"""
+
+import argparse
+import collections
+import importlib.metadata
+import statistics
+import sys
+import time
+
+from training.workdir import read_json
+
+import numpy as np
+import pyfftw  # noqa: F401
+import scipy.ndimage
+import skimage.data
+import sporco.fft
+import tensorflow as tf
+from scico import functional
+from scico import linop
+from scico import loss
+from scico import numpy as snp
+from scico.optimize.admm import ADMM
+from scico.optimize.admm import FBlockCircularConvolveSolver
+from sklearn.decomposition import MiniBatchDictionaryLearning
+from sklearn.feature_extraction.image import extract_patches_2d
+from sporco.admm import cbpdn
+from sporco.pgm import cbpdn as pgm
+
+from benchmarks import measuring
+from keras_csc import ops
+from keras_csc.ops.fusion import fusion
+
+THREADS, ATOM_SIZE, BLUR = 2, 8, 4.0
+PHOTOGRAPHS = ("camera", "astronaut")
+GAPS = {"1e-3": 1e-3, "1e-6": 1e-6}
+CASE = ["photograph", "size", "atoms", "fraction"]
+COLUMNS = [
+    *CASE,
+    "solver",
+    "dtype",
+    "seconds_1e-3",
+    "iterations_1e-3",
+    "ratio_1e-3",
+    "seconds_1e-6",
+    "iterations_1e-6",
+    "ratio_1e-6",
+    "least_gap",
+]
+
+Program = collections.namedtuple("Program", ["image", "kernel", "sparsity"])
+
+
+def grey(name, size):
+    """A grey photograph `(size, size)` without its low frequencies."""
+    image = getattr(skimage.data, name)() / 255
+    if image.ndim == 3:
+        image = np.mean(image, -1)
+    factor = 512 // size
+    image = image.reshape(size, factor, size, factor).mean((1, 3))
+    return image - scipy.ndimage.gaussian_filter(image, BLUR)
+
+
+def dictionary(atoms):
+    """Learnt atoms `(8, 8, 1, atoms)` of norm 1."""
+    patches = np.concatenate(
+        [
+            extract_patches_2d(
+                grey(name, 512), (ATOM_SIZE,) * 2, max_patches=4000,
+                random_state=0,
+            ).reshape(-1, ATOM_SIZE**2)
+            for name in PHOTOGRAPHS
+        ]
+    )  # fmt: skip
+    learner = MiniBatchDictionaryLearning(
+        atoms,
+        alpha=0.1 * np.median(np.linalg.norm(patches, axis=1)),
+        batch_size=256,
+        max_iter=5,
+        random_state=0,
+    )
+    found = learner.fit(patches).components_
+    found = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return found.T.reshape(ATOM_SIZE, ATOM_SIZE, 1, atoms)
+
+
+def program(photograph, size, atoms, fraction):
+    image, kernel = grey(photograph, size), dictionary(atoms)
+    slope = ops.analysis(image[None, ..., None], kernel, padding="valid")
+    return Program(image, kernel, fraction * float(np.max(np.abs(slope))))
+
+
+def objective(program, codes):
+    """The program's value at codes `(height, width, atoms)`, in float64."""
+    value = ops.lasso_objective(
+        program.image[None, ..., None],
+        codes.astype("float64")[None],
+        program.kernel,
+        program.sparsity,
+        padding="valid",
+    )
+    return float(value[0])
+
+
+# Peers: a function that does some iterations, and one that returns the codes.
+
+
+def sporco_solver(module, program, dtype, options):
+    options = module.ConvBPDN.Options(
+        {
+            "FastSolve": True,
+            "RelStopTol": 0.0,
+            "NoBndryCross": True,
+            "DataType": np.dtype(dtype),
+            **options,
+        }
+    )
+    solver = module.ConvBPDN(
+        program.kernel[:, :, 0].astype(dtype),
+        program.image.astype(dtype),
+        program.sparsity,
+        options,
+        dimK=0,
+    )
+
+    def advance(iterations):
+        solver.opt["MaxMainIter"] = iterations
+        solver.solve()
+
+    inside = len(program.image) - ATOM_SIZE + 1
+
+    def codes():
+        array = solver.X if module is pgm else solver.Y
+        return array[:inside, :inside, 0, 0]
+
+    return advance, codes, solver
+
+
+def sporco_admm(program, dtype, rho=None):
+    options = {
+        "AutoRho": {"Enabled": True},
+        "RelaxParam": 1.8,
+        "HighMemSolve": True,
+    }
+    return sporco_solver(cbpdn, program, dtype, options)
+
+
+def sporco_pgm(program, dtype, rho=None):
+    bound = float(ops.spectral_bound(program.kernel))
+    return sporco_solver(pgm, program, dtype, {"L": bound})
+
+
+class InnerNorm(functional.L1Norm):
+    """`‖z‖₁` of codes that are 0 where atoms would wrap around."""
+
+    def prox(self, v, lam=1.0, **arguments):
+        result = functional.L1Norm.prox(v, lam)
+        inside = v.shape[-1] - ATOM_SIZE + 1
+        return result.at[:, inside:].set(0).at[:, :, inside:].set(0)
+
+
+def scico_admm(program, dtype, rho):
+    """scico's example of sparse coding, with SPORCO's last `ρ`."""
+    image = snp.array(program.image, dtype)
+    atoms = snp.array(np.transpose(program.kernel[:, :, 0], (2, 0, 1)), dtype)
+    convolve = linop.CircularConvolve(
+        atoms,
+        input_shape=(len(atoms), *image.shape),
+        ndims=2,
+        input_dtype=dtype,
+    )
+    total = linop.Sum(input_shape=convolve.output_shape, axis=0)
+    solver = ADMM(
+        f=loss.SquaredL2Loss(y=image, A=total @ convolve),
+        g_list=[program.sparsity * InnerNorm()],
+        C_list=[linop.Identity(convolve.input_shape)],
+        rho_list=[rho],
+        alpha=1.8,
+        subproblem_solver=FBlockCircularConvolveSolver(),
+    )
+
+    def advance(iterations):
+        for _ in range(iterations):
+            solver.step()
+        solver.z_list[0].block_until_ready()
+
+    inside = len(image) - ATOM_SIZE + 1
+
+    def codes():
+        array = np.asarray(solver.z_list[0])[:, :inside, :inside]
+        return np.transpose(array, (1, 2, 0))
+
+    return advance, codes, solver
+
+
+def trajectory(program, advance, codes, limit):
+    """Lists `(iterations, seconds, objective)` until the limit in seconds."""
+    iterations, seconds, points = 0, 0.0, []
+    while seconds < limit:
+        count = max(1, iterations // 20)
+        began = time.perf_counter()
+        advance(count)
+        seconds += time.perf_counter() - began
+        iterations += count
+        points.append((iterations, seconds, objective(program, codes())))
+    return points
+
+
+def first(points, value):
+    """Iterations and seconds of the first point that is as low."""
+    for iterations, seconds, reached in points:
+        if reached <= value:
+            return iterations, seconds
+    return None, None
+
+
+PEERS = {
+    "sporco_admm": (sporco_admm, "float32"),
+    "sporco_admm_float64": (sporco_admm, "float64"),
+    "sporco_pgm": (sporco_pgm, "float32"),
+    "scico_admm": (scico_admm, "float32"),
+}
+# Names to dtype and whether there is a line search.
+OURS = {
+    "keras_csc": ("float32", False),
+    "keras_csc_line_search": ("float32", True),
+    "keras_csc_line_search_float64": ("float64", True),
+}
+
+
+def our_solver(program, dtype, line_search, **arguments):
+    """Our solver, traced for these arguments."""
+    images = tf.constant(program.image[None, ..., None], dtype)
+    kernel = tf.constant(program.kernel, dtype)
+    step_size = 1 / float(ops.spectral_bound(program.kernel))
+
+    @tf.function
+    def solve(images):
+        with fusion():
+            return ops.solve_sparse_code(
+                images,
+                kernel,
+                program.sparsity,
+                step_size,
+                padding="valid",
+                line_search=line_search,
+                **arguments,
+            )
+
+    compiled = solve.get_concrete_function(images)
+    return lambda: compiled(images)
+
+
+def reference_row(program, iterations):
+    """The minimum, and how many iterations ours take."""
+    histories = {}
+    for line_search, dtype in ((False, "float32"), (True, "float64")):
+        codes, record = our_solver(
+            program,
+            dtype,
+            line_search,
+            iterations=iterations,
+            tolerance=1e-8,
+            statistics=True,
+        )()
+        values = record.objective.numpy()[:, 0]
+        histories[line_search] = values[np.isfinite(values)]
+    minimum = objective(program, codes[0].numpy())
+    gap = ops.duality_gap(
+        program.image[None, ..., None],
+        codes,
+        program.kernel,
+        program.sparsity,
+        padding="valid",
+    )
+    row = {
+        "dtype": "float64",
+        "sparsity": program.sparsity,
+        "minimum": minimum,
+        "reference_gap": float(gap[0]) / minimum,
+    }
+    for line_search, values in histories.items():
+        for level, gap in GAPS.items():
+            reached = np.flatnonzero(values <= (1 + gap) * minimum)
+            count = int(reached[0]) + 1 if len(reached) else None
+            row[f"counts_{line_search}_{level}"] = count
+    return row
+
+
+def timed(function, limit):
+    """Returns the median of three times, one if it is long, and the result."""
+    times = []
+    while len(times) < 3 and sum(times) < limit / 2:
+        began = time.perf_counter()
+        result = function()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times), result
+
+
+def our_row(program, name, reference, limit):
+    """Our times, for the iterations that it takes and at most 20 % more."""
+    dtype, line_search = OURS[name]
+    row = {"dtype": dtype}
+    for level, gap in GAPS.items():
+        count = reference[f"counts_{line_search}_{level}"]
+        row[f"iterations_{level}"] = row[f"seconds_{level}"] = None
+        for _ in range(4 if count else 0):
+            solve = our_solver(
+                program, dtype, line_search, iterations=count, tolerance=None
+            )
+            solve()
+            seconds, codes = timed(solve, limit)
+            value = objective(program, codes[0].numpy())
+            if value <= (1 + gap) * reference["minimum"]:
+                row[f"iterations_{level}"] = count
+                row[f"seconds_{level}"] = seconds
+                break
+            count += 1 + count // 20
+    return row
+
+
+def peer_row(program, name, reference, limit, rho):
+    build, dtype = PEERS[name]
+    minimum = reference["minimum"]
+    build(program, dtype, rho)[0](1)
+    *run, solver = build(program, dtype, rho)
+    points = trajectory(program, *run, limit)
+    row = {
+        "dtype": dtype,
+        "iterations": points[-1][0],
+        "least_gap": min(value for *_, value in points) / minimum - 1,
+        "limit_seconds": limit,
+        "rho": float(getattr(solver, "rho", rho)),
+    }
+    for level, gap in GAPS.items():
+        count, seconds = first(points, (1 + gap) * minimum)
+        row[f"iterations_{level}"] = count
+        row[f"seconds_{level}"] = seconds
+    return row
+
+
+def with_ratios(rows):
+    """Adds how many times as long as our line search others take."""
+    times = {
+        (row["dtype"], *(row[key] for key in CASE)): row
+        for row in rows
+        if row["solver"].startswith("keras_csc_line_search")
+    }
+    for row in rows:
+        ours = times.get((row["dtype"], *(row[key] for key in CASE)), {})
+        for level in GAPS:
+            pair = [r.get(f"seconds_{level}") for r in (row, ours)]
+            row[f"ratio_{level}"] = pair[0] / pair[1] if all(pair) else None
+    return rows
+
+
+def read_rows(case):
+    """The rows there are: of other programs, and of this one by solver."""
+    path = measuring.RESULTS / "solver.json"
+    others, rows = [], {}
+    for row in read_json(path) if path.exists() else []:
+        if all(row[key] == case[key] for key in CASE):
+            rows[row["solver"]] = row
+        else:
+            others.append(row)
+    return others, rows
+
+
+def measure(task, name, rows, limit, iterations):
+    """A new row of a solver, given those of others."""
+    if name == "reference":
+        return reference_row(task, iterations)
+    if "reference" not in rows:
+        sys.exit("Not measured yet: use --solvers reference first.")
+    if name in OURS:
+        return our_row(task, name, rows["reference"], limit)
+    rho = rows.get("sporco_admm", {}).get("rho", 1.0)
+    return peer_row(task, name, rows["reference"], limit, rho)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--photograph", choices=PHOTOGRAPHS, default="camera")
+    parser.add_argument("--size", type=int, choices=(256, 512), default=256)
+    parser.add_argument("--atoms", type=int, default=32)
+    parser.add_argument("--fraction", type=float, default=0.1)
+    parser.add_argument(
+        "--limit", type=float, default=20, help="seconds per solver"
+    )
+    parser.add_argument("--reference_iterations", type=int, default=1000)
+    parser.add_argument(
+        "--solvers",
+        nargs="+",
+        choices=["reference", *OURS, *PEERS],
+        default=[*OURS, *PEERS],
+    )
+    arguments = parser.parse_args()
+    sporco.fft.pyfftw_threads = THREADS
+    case = {key: getattr(arguments, key) for key in CASE}
+    versions = {
+        name: importlib.metadata.version(name)
+        for name in ("sporco", "pyfftw", "numexpr", "scico", "jax")
+    }
+    task = program(**case)
+    for name in arguments.solvers:
+        _, rows = read_rows(case)
+        row = measure(
+            task,
+            name,
+            rows,
+            arguments.limit,
+            arguments.reference_iterations,
+        )
+        others, rows = read_rows(case)
+        rows[name] = {**case, "solver": name, **row}
+        rows = with_ratios([*others, *rows.values()])
+        measuring.report("solver", rows, COLUMNS, **versions)
+
+
+if __name__ == "__main__":
+    main()
