@@ -106,13 +106,21 @@ def test_batch_need_not_divide_evenly(mirrored):
         np.testing.assert_allclose(found[name], logs[name], rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["evaluate", "predict"])
-def test_replica_without_images_is_an_error(mirrored, method):
-    with mirrored(4).scope():
+@pytest.mark.parametrize("step", ["train_step", "test_step", "predict_step"])
+def test_replica_without_images_is_an_error(mirrored, step):
+    """2, 2, 1 and 0 of 5 images."""
+    strategy = mirrored(4)
+    with strategy.scope():
         model = make({})
-    images, _ = small_batch(n=13)
+    images, _ = small_batch(n=5)
+    data = (shards(strategy, images, [2, 4, 5]),)
+
+    @tf.function(autograph=False)
+    def run():
+        return strategy.run(getattr(model, step), (data,))
+
     with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
-        getattr(model, method)(images, batch_size=8, verbose=0)
+        run()
 
 
 def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
