@@ -178,10 +178,10 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
 
 
 def test_term_that_is_not_finite_is_named(tmp_path, monkeypatch):
-    made, read, models, reads = building.model, loop._next, [], []
+    read, models, reads = loop._next, [], []
 
     def keep(*arguments):
-        models.append(made(*arguments))
+        models.append(building.model(*arguments))
         return models[-1]
 
     def spoil(iterator):
@@ -190,12 +190,11 @@ def test_term_that_is_not_finite_is_named(tmp_path, monkeypatch):
             infinite(models[0])
         return read(iterator)
 
-    monkeypatch.setattr(building, "model", keep)
     monkeypatch.setattr(loop, "_next", spoil)
     with pytest.raises(
         callbacks.NonFiniteError, match="The term '.*' is (nan|inf) at step 3"
     ):
-        train.train(long_interval(tmp_path))
+        train.train(long_interval(tmp_path), make_model=keep)
     assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
 
 

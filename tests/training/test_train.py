@@ -175,18 +175,15 @@ def test_second_process_is_refused(finished):
             train.train(options(finished))
 
 
-def test_non_finite_objective_stops_the_run(tmp_path, monkeypatch):
-    made = train.building.model
-
+def test_non_finite_objective_stops_the_run(tmp_path):
     def spoiled(*arguments):
-        model = made(*arguments)
+        model = train.building.model(*arguments)
         kernel = model.decoder.decoding_layers[-1].kernel
         kernel.assign(np.full(kernel.shape, np.nan))
         return model
 
-    monkeypatch.setattr(train.building, "model", spoiled)
     with pytest.raises(callbacks.NonFiniteError, match="at step 2"):
-        train.train(options(tmp_path))
+        train.train(options(tmp_path), make_model=spoiled)
     assert not (tmp_path / "model").exists()
     assert not list(tmp_path.glob("checkpoints/step-*"))
 
