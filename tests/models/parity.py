@@ -49,7 +49,7 @@ CASES = {
     },
     ("multi", "simultaneous", "implicit"): {
         "float32": {"devices": (4,), "workers": ()},
-        "float64": {"devices": (4,), "workers": (2,)},
+        "float64": {"devices": (), "workers": (2,)},
     },
     ("multi", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
