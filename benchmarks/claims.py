@@ -9,10 +9,13 @@ of it takes about 12 hours on two CPU cores. `--scale=tiny` runs the same on
 embedded data within minutes and shows nothing but that it runs. Run a command
 again to go on: a finished piece of a study is a row of its own below --results,
 and only pieces without one are measured; a model that a row needs is trained
-below --runs, or taken from there. Writes --page (README.md and pictures) and
-claims.json beside the rows.
+below --runs, or taken from there. Several processes may work on the same
+folders, as one on each core; rates are to be measured by one that is alone.
+Writes --page (README.md and pictures) and claims.json beside the rows.
 """
 
+import contextlib
+import fcntl
 import pathlib
 import sys
 import time
@@ -40,6 +43,7 @@ from benchmarks.studies.runs import Runs
 from keras_csc.callbacks.progress import duration
 
 ROOT = pathlib.Path(__file__).parents[1]
+WAIT = 1  # seconds, where other processes work on all that is missing
 
 
 class Session:
@@ -108,20 +112,43 @@ class Session:
         try:
             missing, total = self.missing()
             while missing:
-                position = total - len(missing) + 1
-                self._measure(*missing[0], position, total, missing)
+                left = duration(self.seconds(missing))
+                progress = f"{total - len(missing) + 1}/{total}, about {left}"
+                self._measure_one(missing, f"[{progress} left]")
                 missing, total = self.missing()
         finally:
             self.write_page()
         return len(self.skipped)
 
-    def _measure(self, number, entry, position, total, missing):
+    def _measure_one(self, missing, progress):
+        """Measures the first piece whose run no other process works on."""
+        settings = [pair for pair in missing if pair[0] == "0"]
+        for number, entry in settings or missing:
+            with self._held(entry.piece.run) as held:
+                if not held:
+                    continue
+                if not self.rows.path(entry.piece).exists():
+                    self._measure(number, entry, progress)
+                return
+        time.sleep(WAIT)
+
+    @contextlib.contextmanager
+    def _held(self, run):
+        """Yields whether this process is the one to work on a run."""
+        path = self.folder / "locks" / pieces.name(run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _measure(self, number, entry, progress):
         piece = entry.piece
         labels = " ".join(str(value) for value in entry.labels.values())
-        say(
-            f"[{position}/{total}, about {duration(self.seconds(missing))} "
-            f"left] study {number}, {piece.measure}: {labels}"
-        )
+        say(f"{progress} study {number}, {piece.measure}: {labels}")
         began = time.monotonic()
         try:
             figures = self.bench.measure(piece)

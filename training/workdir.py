@@ -125,7 +125,7 @@ def identification():
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": _cores(),
         "gpus": [
             tf.config.experimental.get_device_details(device).get(
                 "device_name", device.name
@@ -148,6 +148,14 @@ def _commit():
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit.stdout.strip()
+
+
+def _cores():
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only on Linux
+        return os.cpu_count()
 
 
 def _processor():

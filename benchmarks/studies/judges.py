@@ -4,6 +4,7 @@ A judge is trained once for a data set, on its training images, and is the same
 for all contenders. Its distances compare with no others.
 """
 
+import fcntl
 import sys
 
 import keras
@@ -35,8 +36,11 @@ class Judges:
         """Fréchet distance of two arrays of images of a set."""
         if name not in self._extractors:
             path = self.folder / f"{name}.keras"
-            if not path.exists():
-                self._train(name, path)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(path.with_suffix(".lock"), "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not path.exists():
+                    self._train(name, path)
             self._extractors[name] = metrics.classifier_extractor(path)
         extract = self._extractors[name]
         return metrics.frechet_distance(
@@ -73,7 +77,6 @@ class Judges:
                 classifier, data.evaluation_batches(test, 250)
             ),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".new-{path.name}")
         classifier.save(new)
         new.rename(path)

@@ -103,6 +103,20 @@ def test_lost_row_is_measured_again_without_training(
     assert again.rows.figures(lost)["psnr"] == pytest.approx(before)
 
 
+def test_run_that_another_process_works_on_is_left_to_it(
+    claims, tmp_path, monkeypatch
+):
+    first, second = make(claims, tmp_path), make(claims, tmp_path)
+    missing, _ = second.missing()
+    monkeypatch.setattr(second.bench, "measure", pytest.fail)
+    with first._held(missing[0][1].piece.run):
+        second._measure_one(missing, "")
+    figures = {"psnr": 20.0, "images_per_second": 100.0}
+    monkeypatch.setattr(second.bench, "measure", lambda piece: figures)
+    second._measure_one(missing, "")
+    assert len(second.missing()[0]) == len(missing) - 1
+
+
 def test_failing_piece_is_told_and_the_rest_measured(
     claims, tmp_path, monkeypatch, capsys
 ):
