@@ -43,6 +43,11 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
+    if options.principal_images and presets.is_folder(options.preset):
+        raise UsageError(
+            f"--principal_images would replace the weights of --preset="
+            f"{options.preset}. Leave one of them out."
+        )
     if options.encoder_steps > 1 and options.update == "simultaneous":
         raise UsageError("--encoder_steps goes with --update=alternating.")
     if options.keep_best and not options.checkpoint_every:
@@ -90,6 +95,15 @@ def check_batches(options, train, replicas):
         raise UsageError(
             f"--batch_size={batch} is above the {train.size} training images "
             f"of {options.dataset!r}."
+        )
+    features = (
+        options.feature_dim or presets.config(options.preset)["feature_dim"]
+    )
+    if 0 < min(options.principal_images, train.size) < features:
+        raise UsageError(
+            f"--principal_images={options.principal_images} must be at least "
+            f"the number of features, {features}, of {train.size} training "
+            "images."
         )
     if options.objective != "multi":
         return

@@ -248,6 +248,14 @@ def _define_model(flag_values):
         f"Whether the encoder's atoms are kept a tight frame. {text}",
         **kwargs,
     )
+    flags.DEFINE_integer(
+        "principal_images",
+        0,
+        "Training images whose principal components are the encoder's first "
+        "atoms: some thousand. By default the first atoms are random.",
+        lower_bound=0,
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "tied",
         None,

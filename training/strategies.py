@@ -111,6 +111,16 @@ def mean(strategy, value):
     return float(strategy.reduce("MEAN", value, axis=None))
 
 
+def from_chief(strategy, value, chief):
+    """The chief's value of a tensor, on all workers."""
+    share = mean(strategy, float(chief))
+    value = tf.convert_to_tensor(value)
+    value = value if chief else tf.zeros_like(value)
+    return strategy.reduce("MEAN", value, axis=None) / tf.cast(
+        share, value.dtype
+    )
+
+
 def check_same_step(strategy, step):
     """Checks that all workers are at the same step.
 

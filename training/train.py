@@ -27,6 +27,7 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.models import initialize_from
 from keras_csc.models.communication import reduced_bytes
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -89,6 +90,9 @@ def train_in(workdir, options, strategy, chief, make_model):
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
 
+    if options.principal_images and not first_step:
+        start_from_principal_components(options, source, strategy, model, chief)
+
     # === Training ===
     if first_step < options.steps:
         fit(options, workdir, source, strategy, model, checkpoint)
@@ -97,6 +101,17 @@ def train_in(workdir, options, strategy, chief, make_model):
     if chief:
         finish(options, workdir, source, model, checkpoint)
     strategies.mean(strategy, 0)
+
+
+def start_from_principal_components(options, source, strategy, model, chief):
+    """Gives the encoder its first atoms, on all workers those of the chief."""
+    if chief:
+        say("Making atoms of the principal components of training images.")
+    images = float_images(source, options.principal_images)
+    with command_line.usage_errors():
+        initialize_from(model.encoder, images)
+    for variable in model.encoder.variables:
+        variable.assign(strategies.from_chief(strategy, variable, chief))
 
 
 def fit(options, workdir, source, strategy, model, checkpoint):

@@ -6,3 +6,4 @@ from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import ConvEncoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.encoder import EncoderOutput
+from keras_csc.models.principal import initialize_from

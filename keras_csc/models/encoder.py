@@ -58,6 +58,9 @@ class Encoder(keras.Model):
         2022, appendix A.
     """
 
+    # Whether `activate` is not the identity.
+    rectifies = False
+
     def __init__(
         self,
         image_shape=(32, 32, 3),
@@ -171,7 +174,7 @@ class Encoder(keras.Model):
         codes, used = [], []
         signal = images
         for number, normalization in enumerate(self.normalizations):
-            signal = self._code(number, signal, None if number else sparsity)
+            signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
             if moments is None and training:
                 signal, statistics = normalization.normalize(signal)
@@ -179,18 +182,20 @@ class Encoder(keras.Model):
                 statistics = moments[number] if moments else None
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
-            signal = self._activate(signal)
+            signal = self.activate(signal)
         return EncoderOutput(self._features(signal), codes, used)
 
     def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
         return _to_sphere(ops.reshape(features, (-1, self.feature_dim)))
 
-    def _code(self, number, signal, sparsity):
+    def code(self, number, signal, sparsity=None):
+        """Codes of a stage for its input, before they are normalised."""
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=False)
 
-    def _activate(self, signal):
+    def activate(self, signal):
+        """What the next stage is given, of normalised codes: these."""
         return signal
 
     def update_statistics(self, moments):
@@ -239,6 +244,8 @@ class ConvEncoder(Encoder):
     arguments of `Encoder`; those of the sparse coding program have no effect.
     """
 
+    rectifies = True
+
     def _coding_layer(self, filters, kernel_size, name, **arguments):
         return keras.layers.Conv2D(
             filters,
@@ -251,14 +258,14 @@ class ConvEncoder(Encoder):
             name=name,
         )
 
-    def _code(self, number, signal, sparsity):
+    def code(self, number, signal, sparsity=None):
         if sparsity is not None:
             raise ValueError(
                 "A ConvEncoder has no sparse codes: `sparsity` must be None."
             )
         return self.coding_layers[number](signal)
 
-    def _activate(self, signal):
+    def activate(self, signal):
         return ops.leaky_relu(signal, 0.2)
 
     def update_operator_norms(self, iterations=1):

@@ -22,6 +22,7 @@ TINY = [
     "--preset=digits",
     "--filters=4,8",
     "--feature_dim=16",
+    "--principal_images=200",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
@@ -212,6 +213,7 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--iterations=0"], "`iterations` must be at least 1"),
         (["--encoder_steps=2"], "--update=alternating"),
+        (["--principal_images=15"], "number of features, 16"),
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):

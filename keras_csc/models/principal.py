@@ -1,0 +1,138 @@
+"""Dictionaries to start from: the principal components of what they code."""
+
+import numpy as np
+import tensorflow as tf
+from sklearn.decomposition import PCA
+
+from keras_csc.validation import check_at_least
+
+BATCH = 250
+PATCHES = 16
+POWER_ITERATIONS = 50
+
+
+def initialize_from(encoder, images, offset=2.0, seed=0):
+    """Makes principal components of images the atoms of an encoder.
+
+    From the image upwards, the atoms of a stage become the leading principal
+    components of the patches of its input: of all orthonormal dictionaries
+    the one whose codes keep most variance. A dictionary of more atoms than a
+    patch has numbers is a tight frame as it is, which keeps all, and stays.
+    The normalisation of a stage then changes no proportions: `γ` is the
+    standard deviation of every channel, relative to that of all. The atoms of
+    the head become principal components of all that is left of an image, but
+    for one that is constant.
+
+    Features are of norm 1: of `h = W s` only the direction is left, and with
+    `E h = 0` an image and the same image in less contrast are one. So that
+    constant atom gets an offset from the last normalisation,
+
+    `β = (offset · √(E‖h‖²) / side) · u`,  `h` without the constant,
+
+    with `u` the combination of channels whose mean over an image varies least
+    and `side` the side of the last codes. The features then lie around a
+    centre, on a part of the sphere that is the flatter the higher the offset.
+
+    The encoder of a `ConvEncoder` is made in the same way: `β = offset · γ`
+    keeps most of what its stages rectify, and the mean of the last activations
+    is the direction of the constant atom.
+
+    The decoder, unless it is tied, is left as it was.
+
+    Args:
+        encoder: `Encoder`, whose variables are replaced.
+        images: float array `(n, height, width, channels)` in [-1, 1], with
+            `n` at least `feature_dim`; some thousand.
+        offset: float, `≥ 0`.
+        seed: int, of the choice of patches.
+
+    References:
+        Krähenbühl et al., Data-dependent initializations of convolutional
+        neural networks, ICLR 2016, section 3; Chan et al., PCANet, IEEE TIP
+        2015.
+
+    Raises:
+        ValueError: for too few images.
+    """
+    check_at_least(0, offset=offset)
+    if len(images) < encoder.feature_dim:
+        raise ValueError(
+            "Principal components of images need as many images as features, "
+            f"{encoder.feature_dim}. Received: {len(images)} images"
+        )
+    random = np.random.default_rng(seed)
+    signal = np.asarray(images, "float32")
+    for number in range(len(encoder.coding_layers)):
+        signal = _initialize_stage(encoder, number, signal, offset, random)
+    _initialize_head(encoder, signal, offset, seed)
+    encoder.update_operator_norms(POWER_ITERATIONS)
+
+
+def _initialize_stage(encoder, number, signal, offset, random):
+    """Returns the stage's output."""
+    layer = encoder.coding_layers[number]
+    normalization = encoder.normalizations[number]
+    shape = layer.kernel.shape
+    if shape[-1] <= np.prod(shape[:-1]):
+        patches = _some_patches(signal, shape[0], random)
+        _, components = np.linalg.eigh(np.cov(patches.T))
+        atoms = components[:, : -shape[-1] - 1 : -1]
+        layer.kernel.assign(atoms.reshape(shape))
+    encoder.update_operator_norms(POWER_ITERATIONS)
+    codes = _batched(lambda part: encoder.code(number, part), signal)
+    variance = codes.var((0, 1, 2))
+    normalization.moving_mean.assign(codes.mean((0, 1, 2)))
+    normalization.moving_variance.assign(variance)
+    gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
+    normalization.gamma.assign(gamma)
+    if encoder.rectifies:
+        normalization.beta.assign(offset * gamma)
+    return _batched(lambda part: encoder.activate(normalization(part)), codes)
+
+
+def _initialize_head(encoder, signal, offset, seed):
+    count, side, _, channels = signal.shape
+    if encoder.rectifies:
+        constant = signal.mean(0).ravel()
+        constant /= np.linalg.norm(constant)
+    else:
+        means = np.cov(signal.mean((1, 2)).T)
+        direction = np.linalg.eigh(means)[1][:, 0]
+        constant = np.tile(direction, side * side) / side
+    signal = signal.reshape(count, -1)
+    signal = signal - np.outer(signal @ constant, constant)
+    pca = PCA(
+        encoder.feature_dim - 1, svd_solver="randomized", random_state=seed
+    )
+    length = np.sqrt(np.sum(np.square(pca.fit_transform(signal)), 1).mean())
+    atoms = np.column_stack([pca.components_.T, constant])
+    encoder.head.kernel.assign(atoms.reshape(encoder.head.kernel.shape))
+    if not encoder.rectifies:
+        encoder.normalizations[-1].beta.assign(
+            offset * length / side * direction
+        )
+
+
+def _some_patches(signal, size, random):
+    """Rows of some patches of every image, as a layer of stride 2 sees them."""
+    parts = []
+    for start in range(0, len(signal), BATCH):
+        patches = tf.image.extract_patches(
+            signal[start : start + BATCH],
+            sizes=[1, size, size, 1],
+            strides=[1, 2, 2, 1],
+            rates=[1, 1, 1, 1],
+            padding="SAME",
+        ).numpy()
+        patches = patches.reshape(len(patches), -1, patches.shape[-1])
+        chosen = random.permutation(patches.shape[1])[:PATCHES]
+        parts.append(patches[:, chosen].reshape(-1, patches.shape[-1]))
+    return np.concatenate(parts)
+
+
+def _batched(function, signal):
+    parts = [
+        np.asarray(function(signal[start : start + BATCH]), "float32")
+        for start in range(0, len(signal), BATCH)
+    ]
+    return np.concatenate(parts)

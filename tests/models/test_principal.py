@@ -1,0 +1,114 @@
+"""Principal components as atoms, against NumPy's and what they promise."""
+
+import numpy as np
+import pytest
+
+from keras_csc import data
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import initialize_from
+
+OFFSET = 1.5
+
+
+@pytest.fixture(scope="module")
+def images():
+    pixels, _ = data.load_arrays(
+        data.open_dataset("digits", "train", (16, 16, 1))
+    )
+    return (pixels / 127.5 - 1.0).astype("float32")
+
+
+def make(images, offset=OFFSET, **changes):
+    """An autoencoder that starts from the images; `λ = 0` by default."""
+    changes = {"filters": (16, 24), "sparsity": 0.0, "iterations": 1} | changes
+    model = ClosedLoopAutoencoder.from_preset(
+        "digits", feature_dim=32, **changes
+    )
+    initialize_from(model.encoder, images, offset)
+    return model
+
+
+@pytest.fixture(scope="module")
+def encoder(images):
+    return make(images).encoder
+
+
+def normalized(encoder, images, number):
+    codes = encoder.stages(images).codes[number]
+    return encoder.normalizations[number](codes).numpy()
+
+
+def test_stage_keeps_as_much_variance_as_principal_components(encoder, images):
+    signal = np.pad(
+        normalized(encoder, images, 0), [(0, 0), (1, 1), (1, 1), (0, 0)]
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(
+        signal, (4, 4), axis=(1, 2)
+    )[:, ::2, ::2]
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * 4 * 16)
+    spectrum = np.linalg.eigvalsh(np.cov(patches.T.astype("float64")))
+    atoms = encoder.coding_layers[1].kernel.numpy().reshape(-1, 24)
+    np.testing.assert_allclose(atoms.T @ atoms, np.eye(24), atol=1e-5)
+    kept = np.var(patches @ atoms, axis=0).sum()
+    assert kept == pytest.approx(spectrum[-24:].sum(), rel=1e-3)
+
+
+def test_normalisation_changes_no_proportions(encoder, images):
+    codes = encoder.stages(images).codes[0].numpy()
+    output = normalized(encoder, images, 0)
+    centred = codes - codes.mean((0, 1, 2))
+    factor = np.sum(output * centred) / np.sum(centred**2)
+    np.testing.assert_allclose(output, factor * centred, atol=1e-3)
+    assert np.var(output, (0, 1, 2)).mean() == pytest.approx(1, rel=1e-3)
+
+
+def test_features_lie_around_a_centre_at_the_offset(encoder, images):
+    signal = normalized(encoder, images, 1).reshape(len(images), -1)
+    atoms = encoder.head.kernel.numpy().reshape(-1, 32)
+    np.testing.assert_allclose(atoms.T @ atoms, np.eye(32), atol=1e-5)
+    features = signal @ atoms
+    constant, rest = features[:, -1], features[:, :-1]
+    length = np.sqrt(np.mean(np.sum((rest - rest.mean(0)) ** 2, 1)))
+    assert constant.mean() == pytest.approx(OFFSET * length, rel=0.01)
+    assert constant.std() < 0.1 * length
+    # The head's components are those of all that is orthogonal to it.
+    others = signal - np.outer(constant, atoms[:, -1])
+    spectrum = np.linalg.eigvalsh(np.cov(others.T.astype("float64")))
+    assert np.var(rest, axis=0).sum() == pytest.approx(
+        spectrum[-31:].sum(), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("offset, told_apart", [(0.0, False), (2.0, True)])
+def test_contrast_is_in_the_features_by_the_offset(images, offset, told_apart):
+    centred = images - images.mean(0)
+    encoder = make(centred, offset).encoder
+    change = np.linalg.norm(encoder(centred) - encoder(0.5 * centred), axis=1)
+    assert (np.median(change) > 0.1) == told_apart
+
+
+@pytest.mark.parametrize("network", ["csc", "conv"])
+def test_images_are_a_linear_function_of_the_first_features(images, network):
+    """Nearly as well as of so many principal components of the images."""
+    encoder = make(images, 3.0, network=network).encoder
+    error = residual(np.asarray(encoder(images)), images)
+    pixels = images.reshape(len(images), -1)
+    spectrum = np.linalg.eigvalsh(np.cov(pixels.T.astype("float64")))
+    best = len(images) * spectrum[:-31].sum()
+    random = ClosedLoopAutoencoder.from_preset(
+        "digits", feature_dim=32, network=network
+    )
+    assert best < error < 1.5 * best
+    assert error < 0.5 * residual(np.asarray(random.encode(images)), images)
+
+
+def residual(features, images):
+    """Squared error of the best affine decoder."""
+    inputs = np.column_stack([features, np.ones(len(features))])
+    pixels = images.reshape(len(images), -1).astype("float64")
+    return np.linalg.lstsq(inputs.astype("float64"), pixels)[1].sum()
+
+
+def test_too_few_images_are_an_error(images):
+    with pytest.raises(ValueError, match="as many images as features, 32"):
+        make(images[:20])
