@@ -21,6 +21,7 @@ MULTI_STAGE = {
     "stage_decay": 0.25,
     "cooperation": True,
     "shared_statistics": True,
+    "principal_images": 4096,
 }
 CONVOLUTIONAL = {"network": "conv"}
 
@@ -39,7 +40,11 @@ CONTENDERS = {
         "closed_loop",
         {**PUBLISHED, **CONVOLUTIONAL},
     ),
-    "pixel": Contender("CSC network, pixel loss (reference)", "pixel", {}),
+    "pixel": Contender(
+        "CSC network, pixel loss (reference)",
+        "pixel",
+        {"principal_images": MULTI_STAGE["principal_images"]},
+    ),
     "vae": Contender("Convolutional VAE", "vae", {}),
     "pca": Contender("PCA, as many numbers", "pca", {}),
 }
@@ -50,7 +55,7 @@ TRAINED = (*CLOSED_LOOPS, "pixel", "vae")
 COMMON = {
     "dtype_policy": "mixed_bfloat16",
     "schedule": "cosine",
-    "batch_size": 256,
+    "batch_size": 64,
     "seed": 0,
 }
 
@@ -67,7 +72,6 @@ def optimizer(name, rate):
 # Every trained contender is tuned over the same candidates.
 CANDIDATES = (
     optimizer("lamb", 0.03),
-    optimizer("lamb", 0.01),
     optimizer("lamb", 0.1),
-    optimizer("adam", 5e-4),
+    optimizer("adam", 1e-3),
 )

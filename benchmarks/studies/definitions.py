@@ -16,35 +16,48 @@ LONG = "long"
 
 
 def settings(plan):
-    """Tuning of every trained contender, then its rate."""
+    """Rate of every trained contender, then its tuning."""
+    for data in plan.scale.sets:
+        for key in _trained(plan):
+            yield plan.rate_entry(key, data)
     for data in plan.scale.sets:
         for key in _trained(plan):
             yield from plan.candidates(key, data)
-            yield plan.rate_entry(key, data)
 
 
 def quality(plan):
+    """At equal images, then in equal time, then again with other seeds."""
     scale = plan.scale
-    budgets = {EQUAL: None, f"{scale.minutes:g} minutes": scale.minutes}
+    first, *others = scale.seeds
+    yield from _at_equal_images(plan, first)
     for data in scale.sets:
-        for seed in scale.seeds:
-            for budget, minutes in budgets.items():
-                for key in scale.contenders:
-                    if key == "pca" and seed:
-                        continue
-                    images = None if minutes else plan.equal_images(data)
-                    run = plan.run(key, data, images, minutes, seed=seed)
-                    labels = {"data": data, "contender": key, "budget": budget}
-                    yield _evaluation(run, **labels, seed=seed)
         for key in _present(plan, "ours", "conv"):
             run = plan.standard(key, data)
             labels = {"data": data, "contender": key}
             yield Entry(labels, Piece("pictures", run, {}))
+    for data in scale.sets:
+        for key in scale.contenders:
+            run = plan.run(key, data, minutes=scale.minutes)
+            budget = f"{scale.minutes:g} minutes"
+            labels = {"data": data, "contender": key, "budget": budget}
+            yield _evaluation(run, **labels, seed=0)
+    for seed in others:
+        yield from _at_equal_images(plan, seed)
     data = scale.sets[-1]
     for key in _present(plan, "ours", "pixel"):
         run = plan.run(key, data, minutes=scale.long_minutes)
         labels = {"data": data, "contender": key, "budget": LONG, "seed": 0}
         yield from _with_curve(run, **labels)
+
+
+def _at_equal_images(plan, seed):
+    for data in plan.scale.sets:
+        for key in plan.scale.contenders:
+            if key == "pca" and seed:
+                continue
+            run = plan.standard(key, data, seed=seed)
+            labels = {"data": data, "contender": key, "budget": EQUAL}
+            yield _evaluation(run, **labels, seed=seed)
 
 
 def unseen(plan):

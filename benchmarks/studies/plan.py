@@ -25,6 +25,7 @@ Scale = collections.namedtuple(
         "candidates",
         "minutes",
         "long_minutes",
+        "equal_images",
         "tuning_images",
         "short_images",
         "longer",
@@ -44,9 +45,11 @@ contenders: keys of `CONTENDERS`.
 sets: data sets of study 1, whose settings and rates stand for all others of
     their number of channels.
 trained_on, tested: data sets of study 2.
-seeds: of study 1.
+seeds: of study 1 at equal images.
 candidates: how many of `CANDIDATES` are tried.
 minutes, long_minutes: of training in study 1.
+equal_images: images seen in study 1 where all see as many; the models of its
+    first seed are those of the studies 2 and 5.
 tuning_images, short_images: images seen by a tuning run and by a run of the
     studies 3, 4, 6 and 7.
 longer: factor of longer training in study 4.
@@ -62,22 +65,23 @@ flags: flags of every run.
 FULL = Scale(
     contenders=tuple(who.CONTENDERS),
     sets=("fashion_mnist", "cifar10"),
-    trained_on=tuple(sets.SETS),
+    trained_on=("fashion_mnist", "cifar10"),
     tested=sets.TESTED,
     seeds=(0, 1, 2),
-    candidates=4,
+    candidates=3,
     minutes=5,
     long_minutes=60,
-    tuning_images=64_000,
-    short_images=128_000,
+    equal_images=64_000,
+    tuning_images=16_000,
+    short_images=32_000,
     longer=4,
-    rate_steps=80,
+    rate_steps=120,
     limit=5000,
-    judge_steps=1500,
-    batch_sizes=(16, 32, 64, 128, 256, 512, 2048),
+    judge_steps=1000,
+    batch_sizes=(16, 32, 64, 128, 512, 2048),
     rate_factors=(0.3, 1, 3, 10),
-    noise_images=200,
-    ablated=("digits", "fashion_mnist", "cifar10"),
+    noise_images=100,
+    ablated=("fashion_mnist", "cifar10", "digits"),
     flags={},
 )
 TINY = FULL._replace(
@@ -88,6 +92,7 @@ TINY = FULL._replace(
     candidates=2,
     minutes=0.02,
     long_minutes=0.03,
+    equal_images=512,
     tuning_images=256,
     short_images=512,
     longer=2,
@@ -182,7 +187,8 @@ class Plan:
     def rate_entry(self, key, data):
         """Entry of the measurement of a contender's rate."""
         batch = {**who.COMMON, **self.scale.flags}["batch_size"]
-        run = self.run(key, data, self.scale.rate_steps * batch)
+        images = self.scale.rate_steps * batch
+        run = self.run(key, data, images, tuned=who.CANDIDATES[0])
         labels = {"contender": key, "data": data}
         return Entry(labels, Piece("rate", run, {}))
 
@@ -194,13 +200,9 @@ class Plan:
             "images_per_second", GUESSED_RATES.get(piece.run.kind)
         )
 
-    def equal_images(self, data):
-        """Images that ours sees in the minutes of study 1."""
-        return 60 * self.scale.minutes * self.rate("ours", data)
-
     def standard(self, key, data, **changes):
         """The run of study 1 at equal images, which others use again."""
-        return self.run(key, data, self.equal_images(data), **changes)
+        return self.run(key, data, self.scale.equal_images, **changes)
 
     # === Time ===
 
