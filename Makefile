@@ -16,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/python training/export.py --workdir=runs/digits
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 # The layers on JAX and torch against the same on TensorFlow.
 test-backends: export PYTHONPATH := .:tests/backends

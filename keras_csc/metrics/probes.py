@@ -120,7 +120,7 @@ def linear_probe_accuracy(
 
     Every feature is standardised on the training set, so that the result does
     not depend on their scale; then scikit-learn's `LogisticRegression` with
-    its default penalty `C = 1` and at most 1000 iterations.
+    its default penalty `C = 1`, a tolerance of 1e-3 and at most 200 iterations.
 
     Args:
         train_features: Array of shape `(n, d)`.
@@ -148,7 +148,9 @@ def linear_probe_accuracy(
             "`train_labels` should name two classes or more. Received: only "
             f"class {train_labels[0]}"
         )
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probe = make_pipeline(
+        StandardScaler(), LogisticRegression(tol=1e-3, max_iter=200)
+    )
     probe.fit(train, train_labels)
     return float(probe.score(test, test_labels))
 
