@@ -126,8 +126,9 @@ class Page:
         )
         return (
             f"## Claims\n\n{tables.markdown(heads, lines)}\n\nThe rules, which "
-            "are code (`benchmarks/studies/verdicts.py`); “above” is by more "
-            f"than two standard deviations of the difference:\n\n{rules}"
+            "are code (`benchmarks/studies/verdicts.py`); “above” and “better” "
+            "are by more than two standard deviations of the difference, and "
+            f"by more than a margin (0.1 dB, 5 % of a distance):\n\n{rules}"
         )
 
     def _study(self, number):

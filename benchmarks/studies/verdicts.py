@@ -3,7 +3,8 @@
 A rule is fixed before its figures are known. It is applied to our form of the
 game and to the published one, each against the convolutional CTRL trained by
 the same form. "Above" means that the means differ by more than two standard
-deviations of the difference, where there are several seeds.
+deviations of the difference, where there are several seeds, and always by more
+than a margin, `LEAST` or a part `LEAST_PART` of the larger.
 """
 
 import collections
@@ -20,6 +21,13 @@ NOT_SHOWN = "not shown here"
 MISSING = "not measured yet"
 
 COUNTERPARTS = {"ours": "conv", "game": "conv_game"}
+LEAST = {
+    "psnr": 0.1,
+    "ssim": 0.005,
+    "nearest_subspace_accuracy": 0.01,
+    "class_angle_degrees": 1.0,
+}
+LEAST_PART = {"frechet_distance": 0.05}
 NEAR_DB = 1.0
 UNSEEN_DB = 3.0
 SPREAD_DB = 3.0
@@ -285,7 +293,11 @@ def above(results, study, figure, key, rival, sign=1, **labels):
     if not len(own) or not len(other):
         return None
     spread = sum(np.var(v, ddof=1) for v in (own, other) if len(v) > 1)
-    return bool(np.mean(own) - np.mean(other) > 2 * np.sqrt(spread))
+    own, other = np.mean(own), np.mean(other)
+    name = figure.rpartition("/")[2]
+    part = LEAST_PART.get(name, 0.0) * max(abs(own), abs(other))
+    least = max(LEAST.get(name, 0.0), part, 2 * np.sqrt(spread))
+    return bool(own - other > least)
 
 
 def _groups(results):
