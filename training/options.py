@@ -251,8 +251,8 @@ def _define_model(flag_values):
     flags.DEFINE_integer(
         "principal_images",
         0,
-        "Training images whose principal components are the encoder's first "
-        "atoms: some thousand. By default the first atoms are random.",
+        "Training images whose principal components are the first atoms: some "
+        "thousand. By default the first atoms are random.",
         lower_bound=0,
         **kwargs,
     )

@@ -104,13 +104,13 @@ def train_in(workdir, options, strategy, chief, make_model):
 
 
 def start_from_principal_components(options, source, strategy, model, chief):
-    """Gives the encoder its first atoms, on all workers those of the chief."""
+    """Gives the model its first atoms, on all workers those of the chief."""
     if chief:
         say("Making atoms of the principal components of training images.")
     images = float_images(source, options.principal_images)
     with command_line.usage_errors():
-        initialize_from(model.encoder, images)
-    for variable in model.encoder.variables:
+        initialize_from(model, images)
+    for variable in (*model.encoder.variables, *model.decoder.variables):
         variable.assign(strategies.from_chief(strategy, variable, chief))
 
 

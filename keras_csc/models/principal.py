@@ -11,8 +11,8 @@ PATCHES = 16
 POWER_ITERATIONS = 50
 
 
-def initialize_from(encoder, images, offset=2.0, seed=0):
-    """Makes principal components of images the atoms of an encoder.
+def initialize_from(autoencoder, images, offset=2.0, seed=0):
+    """Makes principal components of images the atoms of an autoencoder.
 
     From the image upwards, the atoms of a stage become the leading principal
     components of the patches of its input: of all orthonormal dictionaries
@@ -33,14 +33,15 @@ def initialize_from(encoder, images, offset=2.0, seed=0):
     and `side` the side of the last codes. The features then lie around a
     centre, on a part of the sphere that is the flatter the higher the offset.
 
-    The encoder of a `ConvEncoder` is made in the same way: `β = offset · γ`
-    keeps most of what its stages rectify, and the mean of the last activations
-    is the direction of the constant atom.
+    The decoder gets the same dictionaries as the encoder; its normalisations
+    are left as they were.
 
-    The decoder, unless it is tied, is left as it was.
+    A `ConvEncoder` is made in the same way: `β = offset · γ` keeps most of what
+    its stages rectify, and the mean of the last activations is the direction
+    of the constant atom.
 
     Args:
-        encoder: `Encoder`, whose variables are replaced.
+        autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
         offset: float, `≥ 0`.
@@ -55,6 +56,7 @@ def initialize_from(encoder, images, offset=2.0, seed=0):
         ValueError: for too few images.
     """
     check_at_least(0, offset=offset)
+    encoder, decoder = autoencoder.encoder, autoencoder.decoder
     if len(images) < encoder.feature_dim:
         raise ValueError(
             "Principal components of images need as many images as features, "
@@ -66,6 +68,10 @@ def initialize_from(encoder, images, offset=2.0, seed=0):
         signal = _initialize_stage(encoder, number, signal, offset, random)
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms(POWER_ITERATIONS)
+    if not decoder.tied:
+        coding_layers = [*encoder.coding_layers, encoder.head]
+        for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
+            own.kernel.assign(layer.kernel)
 
 
 def _initialize_stage(encoder, number, signal, offset, random):

@@ -24,13 +24,21 @@ def make(images, offset=OFFSET, **changes):
     model = ClosedLoopAutoencoder.from_preset(
         "digits", feature_dim=32, **changes
     )
-    initialize_from(model.encoder, images, offset)
+    initialize_from(model, images, offset)
     return model
 
 
 @pytest.fixture(scope="module")
 def encoder(images):
     return make(images).encoder
+
+
+@pytest.mark.parametrize("network", ["csc", "conv"])
+def test_decoder_has_the_dictionaries_of_the_encoder(images, network):
+    model = make(images, network=network)
+    coding_layers = [*model.encoder.coding_layers, model.encoder.head]
+    for layer, other in zip(model.decoder.decoding_layers, coding_layers[::-1]):
+        np.testing.assert_array_equal(layer.kernel, other.kernel)
 
 
 def normalized(encoder, images, number):
