@@ -2,8 +2,9 @@
 
 Every method with a parameter has it chosen on noisy validation images, for
 each noise and level: the sparsity of a network's first stage, the weight of
-total variation, the deviation that BM3D is told. Levels and deviations are in
-units of intensities in [0, 1]; images here are in [-1, 1], twice as wide.
+total variation, the deviation that non-local means are told. Levels and
+deviations are in units of intensities in [0, 1]; images here are in [-1, 1],
+twice as wide.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ LEVELS = {
     "salt_and_pepper": (0.05, 0.1, 0.2),
     "missing": (0.1, 0.3, 0.5),
 }
-SPARSITIES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2)
+SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 DEVIATIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 SOLVER_STEPS = 100
@@ -88,20 +89,10 @@ def first_stage(subject, images, sparsity):
 
 def peers():
     """Denoisers that learned nothing, as `methods` returns them."""
-    found = {
+    return {
         "total variation": (_each(_total_variation), WEIGHTS),
         "non-local means": (_each(_non_local_means), DEVIATIONS),
     }
-    try:
-        import bm3d
-    except ImportError:
-        return found
-
-    def block_matching(image, deviation):
-        denoise = bm3d.bm3d_rgb if image.shape[-1] == 3 else bm3d.bm3d
-        return denoise(image, deviation)
-
-    return {**found, "BM3D": (_each(block_matching), DEVIATIONS)}
 
 
 def denoising(methods, clean, noise):
