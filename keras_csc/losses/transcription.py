@@ -18,7 +18,6 @@ MULTI_TERMS = (
     "reconstructed_rate_reduction",
     "class_distance",
 )
-DEAD_CHANNEL = 1e-3
 TERM_NAMES = (
     "objective",
     "features_rate",
@@ -51,7 +50,8 @@ class TranscriptionGame:
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
-      in units of the standard deviations `σ_l` of their channels in the batch.
+      in units of their standard deviation `σ_l` in the batch, that is of the
+      root of the mean variance of their channels.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -212,8 +212,8 @@ class TranscriptionGame:
         """`S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`.
 
         Args:
-            real: `EncoderOutput` of the images, in training; its moments have
-                the standard deviations `σ_l` of every channel.
+            real: `EncoderOutput` of the images, in training; `σ_l²` is the
+                mean of the variances in its moments.
             regenerated: `EncoderOutput` of the regenerated images.
 
         Returns:
@@ -221,7 +221,7 @@ class TranscriptionGame:
             variances of the global batch.
         """
         distances = [
-            _normalized_distance(code, other, variance)
+            _relative_distance(code, other, variance)
             for code, other, (_, variance) in zip(
                 real.codes, regenerated.codes, real.moments
             )
@@ -286,10 +286,8 @@ class TranscriptionGame:
         return cls(**config)
 
 
-def _normalized_distance(code, other, variance):
-    """Mean square difference in units of each channel's variance."""
+def _relative_distance(code, other, variance):
+    """Mean square difference in units of the channels' mean variance."""
     difference = at_least_float32(other - ops.stop_gradient(code))
-    error = ops.mean(ops.square(difference), (0, 1, 2))
-    # Channels that are all but dead do not outweigh the others.
-    least = DEAD_CHANNEL * ops.mean(variance) + keras.config.epsilon()
-    return ops.mean(error / ops.maximum(variance, least))
+    error = ops.mean(ops.square(difference))
+    return error / ops.maximum(ops.mean(variance), keras.config.epsilon())

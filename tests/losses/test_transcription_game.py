@@ -52,7 +52,7 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
 def stage_distance(real, other, decay=1.0):
     return np.average(
         [
-            np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
+            np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
             for h, h_hat in zip(real.codes, other.codes)
         ],
         weights=[decay**number for number in range(len(real.codes))],
@@ -164,17 +164,12 @@ def test_stage_distance_is_relative_to_the_variance():
     assert float(game.stage_distance(real, real)) == 0
 
 
-def test_dead_channels_do_not_outweigh_the_others():
+def test_dead_stage_gives_finite_distances():
     real, other, _ = draw(dtype="float32")
+    dead = output(real.features, [0.0 * h for h in real.codes])
     game = TranscriptionGame(stages=1.0)
-    values = {}
-    for scale in (1.0, 1e-4, 0.0):
-        real.codes[0][..., 0] *= scale
-        again = output(real.features, real.codes)
-        other.codes[0][..., 0] = real.codes[0][..., 0] + 0.01
-        values[scale] = float(game.stage_distance(again, other))
-    assert values[1e-4] < values[1.0] + 0.1
-    assert values[0.0] < values[1.0] + 0.1
+    assert float(game.stage_distance(dead, dead)) == 0
+    assert np.isfinite(float(game.stage_distance(dead, other)))
 
 
 def test_stage_distance_keeps_the_precision_of_the_codes():
@@ -197,7 +192,7 @@ def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
         value, [codes, others], unconnected_gradients="zero"
     )
     for gradient, h, h_hat in zip(gradients[1], codes, others):
-        variance = np.var(h, axis=(0, 1, 2))
+        variance = np.mean(np.var(h, axis=(0, 1, 2)))
         expected = 2 * (h_hat - h) / (variance * np.size(h) * len(codes))
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-8)
     assert not any(np.any(gradient) for gradient in gradients[0])

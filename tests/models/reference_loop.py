@@ -177,7 +177,7 @@ class ReferenceLoop:
         again, codes_again, _ = self.encode(regenerated, moments=shared)
         stages = np.average(
             [
-                np.mean((h_hat - h) ** 2 / np.var(h, axis=(0, 1, 2)))
+                np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
                 for h, h_hat in zip(codes, codes_again)
             ],
             weights=[game.stage_decay**number for number in range(len(codes))],
