@@ -248,7 +248,7 @@ def test_reported_terms_are_those_of_the_game():
         "consistency": np.mean(np.sum((features - again) ** 2, 1)),
         "stages": np.average(
             [
-                np.mean((b - a) ** 2 / np.var(a, axis=(0, 1, 2)))
+                np.mean((b - a) ** 2) / np.mean(np.var(a, axis=(0, 1, 2)))
                 for a, b in zip(codes, codes_again)
             ],
             weights=[1, FULL["stage_decay"]],
