@@ -81,7 +81,7 @@ def _initialize_stage(encoder, number, signal, offset, random):
     shape = layer.kernel.shape
     if shape[-1] <= np.prod(shape[:-1]):
         patches = _some_patches(signal, shape[0], random)
-        _, components = np.linalg.eigh(np.cov(patches.T))
+        _, components = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
         atoms = components[:, : -shape[-1] - 1 : -1]
         layer.kernel.assign(atoms.reshape(shape))
     encoder.update_operator_norms(POWER_ITERATIONS)
