@@ -88,9 +88,10 @@ class Page:
             "“Ours” is CSC-CTRL with the multi-stage closed loop, cooperation, "
             "shared statistics and principal components as first atoms, and "
             "its convolutional counterpart has all of these too: not the "
-            f"published game, which stands beside it. {made} The date, commit and command of every row are "
-            "in `benchmarks/results/claims.json`; the JSON files beside this "
-            "page are of the runs in the project's README."
+            f"published game, which stands beside it. {made} The date, commit "
+            "and command of every row are in `benchmarks/results/claims.json`; "
+            "the JSON files beside this page are of the runs in the project's "
+            "README."
         )
 
     def _about(self):
