@@ -72,6 +72,6 @@ def optimizer(name, rate):
 # Every trained contender is tuned over the same candidates.
 CANDIDATES = (
     optimizer("lamb", 0.03),
-    optimizer("lamb", 0.1),
     optimizer("adam", 1e-3),
+    optimizer("lamb", 0.1),
 )

@@ -12,9 +12,9 @@ from keras_csc import data
 
 Set = collections.namedtuple("Set", ["title", "dataset", "flags"])
 
-# Widths of the flag files.
-GREY = {"preset": "fashion_mnist", "filters": "32,64,128"}
-COLOUR = {"preset": "cifar10", "filters": "64,64,128"}
+# Widths of the flag files: the first stage has as many atoms as a patch numbers.
+GREY = {"preset": "fashion_mnist", "filters": "16,64,128"}
+COLOUR = {"preset": "cifar10", "filters": "48,64,128"}
 
 SETS = {
     "digits": Set("digits", "digits", GREY),

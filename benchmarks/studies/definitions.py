@@ -144,7 +144,7 @@ ABLATIONS = {
 # What the flags are where an ablation does not change them: such a run is
 # that of ours, described without the flag.
 USUAL = {
-    "sparsity": 0.05,
+    "sparsity": 0.1,
     "iterations": 2,
     "tied": False,
     "nonnegative": False,

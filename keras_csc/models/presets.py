@@ -84,7 +84,7 @@ DEFAULTS = {
     "filters": (64, 128, 256),
     "feature_dim": 128,
     "kernel_size": 4,
-    "sparsity": 0.05,
+    "sparsity": 0.1,
     "ridge": 0.0,
     "nonnegative": False,
     "iterations": 2,
