@@ -12,7 +12,7 @@ from keras_csc import data
 
 Set = collections.namedtuple("Set", ["title", "dataset", "flags"])
 
-# Widths of the flag files: the first stage has as many atoms as a patch numbers.
+# Widths of the flag files: as many first atoms as a patch has numbers.
 GREY = {"preset": "fashion_mnist", "filters": "16,64,128"}
 COLOUR = {"preset": "cifar10", "filters": "48,64,128"}
 

@@ -96,9 +96,10 @@ def stability(plan):
 
 
 def denoising(plan):
+    keys = _present(plan, "ours", "conv", "pixel", "vae", "pca")
     for data in plan.scale.sets:
         for kind in noise.LEVELS:
-            for key in ("none", *plan.scale.contenders):
+            for key in ("none", *keys):
                 if key == "none":
                     run = Run("none", data, {})
                 else:
@@ -115,6 +116,7 @@ VARIANTS = {
     "no cooperation": {"cooperation": False},
     "own statistics": {"shared_statistics": False},
     "no consistency": {"decoder_consistency": 0.0},
+    "random first atoms": {"principal_images": 0},
     "encoder's consistency too": {"encoder_consistency": 5.0},
     "published, Binary": who.PUBLISHED,
     "published, Multi": {**who.PUBLISHED, "objective": "multi"},
