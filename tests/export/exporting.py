@@ -17,7 +17,8 @@ ROOT = HERE.parents[1]
 def tiny_model(seed=0, **overrides):
     """A model whose statistics and scales are not the initial ones."""
     keras.utils.set_random_seed(seed)
-    arguments = {"filters": (4, 8), "feature_dim": 8, **overrides}
+    arguments = {"filters": (4, 8), "feature_dim": 8, "sparsity": 0.05}
+    arguments |= overrides
     model = ClosedLoopAutoencoder.from_preset("digits", **arguments)
     rng = np.random.default_rng(seed)
     for weight in model.weights:

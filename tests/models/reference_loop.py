@@ -20,6 +20,7 @@ def small_autoencoder(**overrides):
             "filters": (3, 4),
             "feature_dim": 5,
             "kernel_size": 3,
+            "sparsity": 0.05,
             **overrides,
         },
     )
