@@ -35,12 +35,14 @@ def quality(plan):
             run = plan.standard(key, data)
             labels = {"data": data, "contender": key}
             yield Entry(labels, Piece("pictures", run, {}))
-    for data in scale.sets:
-        for key in scale.contenders:
-            run = plan.run(key, data, minutes=scale.minutes)
-            budget = f"{scale.minutes:g} minutes"
-            labels = {"data": data, "contender": key, "budget": budget}
-            yield _evaluation(run, **labels, seed=0)
+    main = _present(plan, "ours", "conv", "pixel", "pca")
+    for keys in (main, [key for key in scale.contenders if key not in main]):
+        for data in scale.sets[::-1]:
+            for key in keys:
+                run = plan.run(key, data, minutes=scale.minutes)
+                budget = f"{scale.minutes:g} minutes"
+                labels = {"data": data, "contender": key, "budget": budget}
+                yield _evaluation(run, **labels, seed=0)
     for seed in others:
         yield from _at_equal_images(plan, seed)
     data = scale.sets[-1]
