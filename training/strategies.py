@@ -111,14 +111,13 @@ def mean(strategy, value):
     return float(strategy.reduce("MEAN", value, axis=None))
 
 
-def from_chief(strategy, value, chief):
-    """The chief's value of a tensor, on all workers."""
+def copy_from_chief(strategy, source, target, chief):
+    """Gives all workers' `target` the weights of the chief's `source`."""
     share = mean(strategy, float(chief))
-    value = tf.convert_to_tensor(value)
-    value = value if chief else tf.zeros_like(value)
-    return strategy.reduce("MEAN", value, axis=None) / tf.cast(
-        share, value.dtype
-    )
+    for own, variable in zip(source.weights, target.weights):
+        value = tf.convert_to_tensor(own) * float(chief)
+        value = strategy.reduce("MEAN", value, axis=None)
+        variable.assign(value / tf.cast(share, value.dtype))
 
 
 def check_same_step(strategy, step):

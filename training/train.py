@@ -91,7 +91,12 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(f"Going on from step {first_step} of {options.steps}.")
 
     if options.principal_images and not first_step:
-        start_from_principal_components(options, source, strategy, model, chief)
+        # The work is not done on a model that is mirrored, where it is slow.
+        alone = strategy.num_replicas_in_sync == 1
+        start = model if alone else make_model(options, source.num_classes)
+        start_from_principal_components(options, source, start, chief)
+        if not alone:
+            strategies.copy_from_chief(strategy, start, model, chief)
 
     # === Training ===
     if first_step < options.steps:
@@ -103,15 +108,13 @@ def train_in(workdir, options, strategy, chief, make_model):
     strategies.mean(strategy, 0)
 
 
-def start_from_principal_components(options, source, strategy, model, chief):
-    """Gives the model its first atoms, on all workers those of the chief."""
+def start_from_principal_components(options, source, model, chief):
+    """Gives a model its first atoms."""
     if chief:
         say("Making atoms of the principal components of training images.")
     images = float_images(source, options.principal_images)
     with command_line.usage_errors():
         initialize_from(model, images)
-    for variable in (*model.encoder.variables, *model.decoder.variables):
-        variable.assign(strategies.from_chief(strategy, variable, chief))
 
 
 def fit(options, workdir, source, strategy, model, checkpoint):

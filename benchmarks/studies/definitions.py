@@ -35,7 +35,7 @@ def quality(plan):
             run = plan.standard(key, data)
             labels = {"data": data, "contender": key}
             yield Entry(labels, Piece("pictures", run, {}))
-    main = _present(plan, "ours", "conv", "pixel", "pca")
+    main = _present(plan, "ours", "conv", "pca")
     for keys in (main, [key for key in scale.contenders if key not in main]):
         for data in scale.sets[::-1]:
             for key in keys:

@@ -25,7 +25,6 @@ FLAGS = [
     "--preset=digits",
     "--filters=4,8",
     "--feature_dim=16",
-    "--principal_images=200",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",

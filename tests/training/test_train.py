@@ -16,13 +16,13 @@ import pytest
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import initialize_from
 
 TINY = [
     "--dataset=digits",
     "--preset=digits",
     "--filters=4,8",
     "--feature_dim=16",
-    "--principal_images=200",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
@@ -225,6 +225,31 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
 def test_unwritable_workdir_is_named():
     with pytest.raises(UsageError, match="can't be written"):
         train.train(options("/dev/null/run"))
+
+
+@pytest.mark.parametrize("strategy", ["none", "mirrored"])
+def test_training_starts_from_principal_components(tmp_path, strategy):
+    arguments = ["--steps=1", "--noevaluate", f"--strategy={strategy}"]
+    still = ["--encoder_learning_rate=0", "--decoder_learning_rate=0"]
+    train.train(options(tmp_path, "--principal_images=200", *arguments, *still))
+    found = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    expected = ClosedLoopAutoencoder.from_preset(
+        "digits", filters=(4, 8), feature_dim=16
+    )
+    pixels, _ = data.load_arrays(
+        data.open_dataset(
+            "digits", "train", (16, 16, 1), validation_fraction=0.05
+        ),
+        200,
+    )
+    initialize_from(expected, (pixels / 127.5 - 1.0).astype("float32"))
+    for layer, other in zip(
+        [*found.encoder.coding_layers, found.encoder.head],
+        [*expected.encoder.coding_layers, expected.encoder.head],
+    ):
+        np.testing.assert_allclose(
+            np.abs(layer.kernel), np.abs(other.kernel), atol=0.02
+        )
 
 
 def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
