@@ -248,7 +248,7 @@ def test_training_starts_from_principal_components(tmp_path, strategy):
         [*expected.encoder.coding_layers, expected.encoder.head],
     ):
         np.testing.assert_allclose(
-            np.abs(layer.kernel), np.abs(other.kernel), atol=0.02
+            np.abs(layer.kernel), np.abs(other.kernel), atol=0.05
         )
 
 
