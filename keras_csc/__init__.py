@@ -1,7 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `layers` and `losses` run on every Keras backend; the rest is for
-TensorFlow.
+`ops`, `layers`, `losses` and `optimizers` run on every Keras backend; the rest
+is for TensorFlow.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import keras
 from keras_csc import layers
 from keras_csc import losses
 from keras_csc import ops
+from keras_csc import optimizers
 
 if keras.backend.backend() == "tensorflow":
     from keras_csc import metrics

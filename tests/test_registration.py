@@ -13,6 +13,7 @@ SAVED = (
     keras.metrics.Metric,
     keras.losses.Loss,
     keras.constraints.Constraint,
+    keras.optimizers.Optimizer,
     keras_csc.losses.TranscriptionGame,
 )
 

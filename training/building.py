@@ -6,11 +6,16 @@ from training.command_line import usage_errors
 import keras
 
 from keras_csc import data
+from keras_csc import optimizers
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 
-OPTIMIZERS = {"adam": keras.optimizers.Adam, "lamb": keras.optimizers.Lamb}
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "lamb": keras.optimizers.Lamb,
+    "muon": optimizers.DictionaryMuon,
+}
 ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
 
 

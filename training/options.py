@@ -248,6 +248,13 @@ def _define_model(flag_values):
         f"Whether the encoder's atoms are kept a tight frame. {text}",
         **kwargs,
     )
+    flags.DEFINE_bool(
+        "isotropic",
+        None,
+        "Whether the encoder divides all channels of a stage by one deviation, "
+        f"rather than each by its own. {text}",
+        **kwargs,
+    )
     flags.DEFINE_integer(
         "principal_images",
         0,
@@ -326,9 +333,10 @@ def _define_optimization(flag_values):
     flags.DEFINE_enum(
         "optimizer",
         "adam",
-        ["adam", "lamb"],
-        "Adam, or LAMB: Adam's direction, with a step in proportion to the "
-        "norm of each weight.",
+        ["adam", "lamb", "muon"],
+        "Adam; LAMB: Adam's direction, with a step in proportion to the norm "
+        "of each weight; or Muon: orthogonal steps of the dictionaries, and "
+        "Adam at a tenth of the rate for the rest.",
         **kwargs,
     )
     flags.DEFINE_float(
@@ -351,8 +359,8 @@ def _define_optimization(flag_values):
         lower_bound=0,
         **kwargs,
     )
-    flags.DEFINE_float("beta_1", 0.5, "The optimizer's.", **kwargs)
-    flags.DEFINE_float("beta_2", 0.999, "The optimizer's.", **kwargs)
+    flags.DEFINE_float("beta_1", 0.5, "Of Adam and LAMB.", **kwargs)
+    flags.DEFINE_float("beta_2", 0.999, "Of Adam and LAMB.", **kwargs)
     flags.DEFINE_float(
         "ema_momentum",
         None,

@@ -18,12 +18,18 @@ class SharedBatchNormalization(keras.layers.Layer):
     images be normalised with the statistics of the real ones, and a wrong
     scale or offset of them remain visible in their features.
 
+    `isotropic` divides all channels by one deviation, the root of the mean of
+    their variances. Of a shift and one scale, distances between images keep
+    their proportions: a channel in which images hardly differ, where noise
+    is most of what there is, is not made as large as the others.
+
     Args:
         momentum: float in `[0, 1)`, of the moving averages.
         epsilon: float, added to the variance.
         center: bool, whether there is an offset `β`.
         scale: bool, whether there is a scale `γ`.
         gamma_initializer: initialiser of `γ`.
+        isotropic: bool, whether `v` is the mean of all channels' variances.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
@@ -46,6 +52,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         center=True,
         scale=True,
         gamma_initializer="ones",
+        isotropic=False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -58,6 +65,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         self.center = center
         self.scale = scale
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.isotropic = isotropic
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
@@ -103,25 +111,39 @@ class SharedBatchNormalization(keras.layers.Layer):
             the last, and over all replicas, of shape `(channels,)`. No
             gradient flows through the moments themselves.
         """
-        if _can_fuse(inputs) and num_replicas() == 1:
+        fused = _can_fuse(inputs) and num_replicas() == 1
+        if fused and not self.isotropic:
             outputs, mean, variance = batch_normalization(
                 inputs, *self._factors(), self.epsilon
             )
         else:
             mean, variance = _moments(inputs)
-            outputs = self._scaled(inputs, mean, variance)
+            outputs = self._affine(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
     def _scaled(self, inputs, mean, variance):
+        """Normalises with constant moments."""
+        if not _can_fuse(inputs) or num_replicas() > 1:
+            return self._affine(inputs, mean, variance)
         gamma, beta = self._factors()
-        if _can_fuse(inputs) and num_replicas() == 1:
-            return scaled_normalization(
-                inputs, gamma, beta, mean, variance, self.epsilon
-            )
+        variance = self._divisor(mean, variance)
+        return scaled_normalization(
+            inputs, gamma, beta, mean, variance, self.epsilon
+        )
+
+    def _affine(self, inputs, mean, variance):
+        gamma, beta = self._factors()
+        variance = self._divisor(mean, variance)
         scale = ops.rsqrt(variance + self.epsilon) * gamma
         offset = beta - mean * scale
         dtype = inputs.dtype
         return inputs * ops.cast(scale, dtype) + ops.cast(offset, dtype)
+
+    def _divisor(self, mean, variance):
+        """Every channel's variance, or their mean for every channel."""
+        if not self.isotropic:
+            return variance
+        return ops.broadcast_to(ops.mean(variance), ops.shape(mean))
 
     def _factors(self):
         """`(γ, β)`, with 1 and 0 for what there is not."""
@@ -152,6 +174,7 @@ class SharedBatchNormalization(keras.layers.Layer):
             "gamma_initializer": keras.initializers.serialize(
                 self.gamma_initializer
             ),
+            "isotropic": self.isotropic,
         }
 
 

@@ -29,6 +29,13 @@ class Encoder(keras.Model):
     layer codes all that is left of the image at once, without sparsity, to
     `feature_dim` numbers, which are scaled to unit norm.
 
+    The normalisation is isotropic: it shifts the codes and divides all
+    channels by one deviation. With tight frames a stage then changes distances
+    by little more than its thresholds do, and noise, which is most of what
+    there is of the finest details, stays as small in the features as it is in
+    the image. `λ` of the second stage and those above is in units of the
+    deviation of their input.
+
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
             by `2 ** len(filters)`.
@@ -45,6 +52,8 @@ class Encoder(keras.Model):
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame; without it those of the first stages can become blind to
             details that the decoder does badly.
+        isotropic: bool; if not, every channel of codes is normalised by its
+            own deviation, and has a scale `γ`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -74,6 +83,7 @@ class Encoder(keras.Model):
         algorithm="fista",
         gradient="unrolled",
         tight_frame=True,
+        isotropic=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -89,15 +99,14 @@ class Encoder(keras.Model):
         self.algorithm = algorithm
         self.gradient = gradient
         self.tight_frame = tight_frame
+        self.isotropic = isotropic
         self.code_size = final_size(self.image_shape, len(self.filters))
         self.coding_layers = [
             self._stage(width, f"stage_{number}")
             for number, width in enumerate(self.filters, start=1)
         ]
         self.normalizations = [
-            SharedBatchNormalization(
-                dtype=self.dtype_policy, name=f"normalization_{number}"
-            )
+            self._normalization(f"normalization_{number}")
             for number in range(1, len(self.filters) + 1)
         ]
         self.head = self._head()
@@ -124,6 +133,14 @@ class Encoder(keras.Model):
             strides=2,
             sparsity=self.sparsity,
             nonnegative=self.nonnegative,
+        )
+
+    def _normalization(self, name):
+        return SharedBatchNormalization(
+            isotropic=self.isotropic,
+            scale=not self.isotropic,
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def _head(self):
@@ -232,6 +249,7 @@ class Encoder(keras.Model):
             "algorithm": self.algorithm,
             "gradient": self.gradient,
             "tight_frame": self.tight_frame,
+            "isotropic": self.isotropic,
         }
 
 
@@ -241,7 +259,8 @@ class ConvEncoder(Encoder):
 
     Every stage is a convolution of stride 2, a batch normalisation and a
     leaky ReLU of slope 0.2, as in DCGAN; the head is a convolution. Takes the
-    arguments of `Encoder`; those of the sparse coding program have no effect.
+    arguments of `Encoder`; those of the sparse coding program and `isotropic`
+    have no effect.
     """
 
     rectifies = True
@@ -257,6 +276,9 @@ class ConvEncoder(Encoder):
             dtype=self.dtype_policy,
             name=name,
         )
+
+    def _normalization(self, name):
+        return SharedBatchNormalization(dtype=self.dtype_policy, name=name)
 
     def code(self, number, signal, sparsity=None):
         if sparsity is not None:

@@ -91,6 +91,7 @@ DEFAULTS = {
     "algorithm": "fista",
     "gradient": "unrolled",
     "tight_frame": True,
+    "isotropic": True,
     "tied": False,
 }
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}

@@ -18,10 +18,10 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     components of the patches of its input: of all orthonormal dictionaries
     the one whose codes keep most variance. A dictionary of more atoms than a
     patch has numbers is a tight frame as it is, which keeps all, and stays.
-    The normalisation of a stage then changes no proportions: `γ` is the
-    standard deviation of every channel, relative to that of all. The atoms of
-    the head become principal components of all that is left of an image, but
-    for one that is constant.
+    Normalisations then change no proportions: where one has a scale, `γ` is
+    the standard deviation of every channel, relative to that of all. The
+    atoms of the head become principal components of all that is left of an
+    image, but for one that is constant.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with
     `E h = 0` an image and the same image in less contrast are one. So that
@@ -90,7 +90,8 @@ def _initialize_stage(encoder, number, signal, offset, random):
     normalization.moving_mean.assign(codes.mean((0, 1, 2)))
     normalization.moving_variance.assign(variance)
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
-    normalization.gamma.assign(gamma)
+    if normalization.scale:
+        normalization.gamma.assign(gamma)
     if encoder.rectifies:
         normalization.beta.assign(offset * gamma)
     return _batched(lambda part: encoder.activate(normalization(part)), codes)

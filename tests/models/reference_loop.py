@@ -191,8 +191,12 @@ class ReferenceLoop:
 
 
 def normalize(signal, layer, weights, mean, variance):
+    if layer.isotropic:
+        variance = np.mean(variance)
     normal = (signal - mean) / np.sqrt(variance + layer.epsilon)
-    return normal * weights[layer.gamma.path] + weights[layer.beta.path]
+    if layer.scale:
+        normal = normal * weights[layer.gamma.path]
+    return normal + weights[layer.beta.path]
 
 
 def objective(features, again, labels, game):

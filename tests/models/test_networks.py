@@ -23,6 +23,7 @@ SOLVER = {
     "algorithm": "ista",
     "gradient": "implicit",
     "tight_frame": False,
+    "isotropic": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
 DECODERS = [Decoder, ConvDecoder]

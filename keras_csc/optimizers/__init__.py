@@ -1,0 +1,5 @@
+"""Optimizers."""
+
+from keras_csc.optimizers.dictionary_muon import DictionaryMuon
+
+__all__ = ["DictionaryMuon"]

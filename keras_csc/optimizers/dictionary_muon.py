@@ -1,0 +1,80 @@
+"""Muon for dictionaries."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class DictionaryMuon(keras.optimizers.Muon):
+    """Muon, with a kernel `(k, k, channels, filters)` as a matrix of atoms.
+
+    The momentum `M` of a dictionary, with atoms as the columns of a matrix
+    `(k·k·channels, filters)`, is replaced by an orthogonal matrix near its
+    polar factor, which moves all atoms about as far:
+
+    `W ← W - η U Vᵀ`,  `M = U Σ Vᵀ`,
+
+    by five Newton-Schulz iterations, which leave the singular values of the
+    step between 0.7 and 1.2. Of all steps that change the inner products of a
+    patch with the atoms by at most `η` times its norm, it is the one that
+    lowers the loss most, to first order. Atoms of norm 1 turn by at most
+    about `η` radians.
+
+    Other variables, offsets and scales, are updated by Adam, at
+    `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
+    subclass, does that to kernels too.
+
+    Args:
+        learning_rate: float or schedule, `η`.
+        momentum: float in `[0, 1)`.
+        adam_lr_ratio: float.
+        beta_1, beta_2: floats in `[0, 1)`, of Adam.
+        **kwargs: of `keras.optimizers.Optimizer`.
+
+    References:
+        Jordan et al., Muon: an optimizer for hidden layers in neural networks,
+        2024; Bernstein & Newhouse, Old optimizer, new norm, 2024, section 3.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.03,
+        momentum=0.95,
+        adam_lr_ratio=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        **kwargs,
+    ):
+        kwargs.setdefault("weight_decay", None)
+        super().__init__(
+            learning_rate,
+            momentum=momentum,
+            adam_lr_ratio=adam_lr_ratio,
+            adam_beta_1=beta_1,
+            adam_beta_2=beta_2,
+            adam_weight_decay=None,
+            **kwargs,
+        )
+
+    def _should_use_adamw(self, variable):
+        return len(variable.shape) < 2
+
+    def _muon_update_step(self, gradient, variable, learning_rate, momentum):
+        gradient = ops.cast(gradient, variable.dtype)
+        following = self.momentum * momentum + gradient
+        self.assign(momentum, following)
+        step = gradient + self.momentum * following
+        matrix = ops.reshape(step, (-1, variable.shape[-1]))
+        step = self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
+        rate = ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
+
+    def get_config(self):
+        config = keras.optimizers.Optimizer.get_config(self)
+        return {
+            **config,
+            "momentum": self.momentum,
+            "adam_lr_ratio": self.adam_lr_ratio,
+            "beta_1": self.adam_beta_1,
+            "beta_2": self.adam_beta_2,
+        }
