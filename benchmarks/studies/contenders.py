@@ -71,7 +71,7 @@ def optimizer(name, rate):
 
 # Every trained contender is tuned over the same candidates.
 CANDIDATES = (
+    optimizer("muon", 0.03),
     optimizer("lamb", 0.03),
     optimizer("adam", 1e-3),
-    optimizer("lamb", 0.1),
 )

@@ -69,6 +69,29 @@ class DictionaryMuon(keras.optimizers.Muon):
         rate = ops.cast(learning_rate, variable.dtype)
         self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
 
+    def zeropower_via_newtonschulz5(self, x, steps):
+        """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
+
+        All iterates are `x` times polynomials in `xᵀx`, so that only the first
+        and the last product are of the size of `x`, not two for each.
+        """
+        if x.shape[0] < x.shape[1]:
+            wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)
+            return ops.transpose(wide)
+        x = x / (ops.norm(x) + 1e-7)
+        gram = ops.matmul(ops.transpose(x), x)
+        identity = ops.eye(x.shape[1], dtype=x.dtype)
+        factor = identity
+        for _ in range(steps):
+            square = ops.matmul(factor, ops.matmul(gram, factor))
+            factor = ops.matmul(
+                factor,
+                self.muon_a * identity
+                + self.muon_b * square
+                + self.muon_c * ops.matmul(square, square),
+            )
+        return ops.matmul(x, factor)
+
     def get_config(self):
         config = keras.optimizers.Optimizer.get_config(self)
         return {

@@ -12,6 +12,7 @@ ARGUMENTS = {
     "center": False,
     "scale": False,
     "gamma_initializer": keras.initializers.Constant(0.25),
+    "isotropic": True,
 }
 
 
@@ -115,6 +116,37 @@ def test_layer_agrees_with_that_of_keras(center, scale, dtype, tolerance):
     np.testing.assert_allclose(
         ours(inputs), theirs(inputs), rtol=tolerance, atol=tolerance
     )
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 5, 3), (6, 3)])
+def test_isotropic_normalisation_keeps_the_proportions_of_distances(shape):
+    layer = SharedBatchNormalization(isotropic=True, scale=False)
+    inputs = batch(shape=shape)
+    outputs = layer(inputs, training=True).numpy()
+    axes = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(outputs.mean(axes), 0, atol=1e-6)
+    assert outputs.var(axes).mean() == pytest.approx(1, rel=1e-4)
+    distances = [
+        np.linalg.norm((signal[:, None] - signal[None]).reshape(36, -1), axis=1)
+        for signal in (inputs, outputs)
+    ]
+    ratio = distances[1].max() / distances[0].max()
+    np.testing.assert_allclose(distances[1], ratio * distances[0], atol=1e-4)
+    variance = layer.normalize(inputs)[1][1]
+    np.testing.assert_allclose(variance, inputs.var(axes), rtol=1e-4)
+
+
+def test_isotropic_normalisation_is_that_of_the_mean_variance():
+    layer = SharedBatchNormalization(isotropic=True)
+    layer.build((None, 4, 5, 3))
+    layer.gamma.assign([0.5, 1.5, -1.0])
+    layer.beta.assign([0.1, 0.2, 0.3])
+    layer.moving_mean.assign([1.0, 2.0, 3.0])
+    layer.moving_variance.assign([1.0, 2.0, 6.0])
+    inputs = batch()
+    expected = (inputs - [1, 2, 3]) / np.sqrt(3 + layer.epsilon)
+    expected = expected * [0.5, 1.5, -1.0] + [0.1, 0.2, 0.3]
+    np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
 
 
 def test_given_moments_normalise_and_nothing_is_updated():

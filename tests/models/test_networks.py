@@ -223,6 +223,6 @@ def test_numbers_of_weights():
     encoder.build((None, 8, 8, 1))
     decoder.build((None, 5))
     atoms = 9 * 1 * 3 + 9 * 3 * 4 + 4 * 4 * 5
-    for network in (encoder, decoder):
+    for network, of_a_channel in ((encoder, 1), (decoder, 2)):
         trainable = sum(np.size(v) for v in network.trainable_variables)
-        assert trainable == atoms + 2 * (3 + 4)
+        assert trainable == atoms + of_a_channel * (3 + 4)

@@ -27,9 +27,9 @@ def test_every_preset_builds(name):
     side = size // 2 ** len(config["filters"])
     atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
     atoms += side**2 * widths[-1] * config["feature_dim"]
-    for network in (model.encoder, model.decoder):
+    for network, of_a_channel in ((model.encoder, 1), (model.decoder, 2)):
         count = sum(np.prod(v.shape) for v in network.trainable_variables)
-        assert count == atoms + 2 * sum(config["filters"])
+        assert count == atoms + of_a_channel * sum(config["filters"])
     assert model.encoder.compute_output_shape((None, size, size, channels)) == (
         None,
         config["feature_dim"],
