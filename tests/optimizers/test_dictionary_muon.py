@@ -1,0 +1,131 @@
+import contracts
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc.optimizers import DictionaryMuon
+
+SHAPES = [(4, 4, 1, 16), (4, 4, 3, 64), (3, 3, 8, 5)]
+
+
+def draw(shape, seed=0):
+    values = np.random.default_rng(seed).normal(size=shape)
+    return values.astype("float32")
+
+
+def step_of(optimizer, gradients, shape):
+    """How far a variable has moved after some gradients."""
+    variable = keras.Variable(draw(shape, seed=9))
+    before = variable.numpy()
+    optimizer.build([variable])
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    return variable.numpy() - before
+
+
+def test_configuration_holds_every_argument():
+    optimizer = DictionaryMuon(
+        learning_rate=0.5,
+        momentum=0.75,
+        adam_lr_ratio=0.25,
+        beta_1=0.5,
+        beta_2=0.875,
+        use_ema=True,
+        ema_momentum=0.5,
+    )
+    config = optimizer.get_config()
+    again = DictionaryMuon.from_config(config)
+    assert again.get_config() == config
+    assert config["momentum"] == 0.75 and config["beta_2"] == 0.875
+    names = set(contracts.constructor_parameters(DictionaryMuon))
+    assert names <= set(config)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_first_step_of_a_dictionary_is_nearly_the_polar_factor(shape):
+    gradient = draw(shape)
+    step = step_of(DictionaryMuon(0.25), [gradient], shape)
+    matrix = gradient.reshape(-1, shape[-1])
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    moved = -left.T @ (step.reshape(matrix.shape) / 0.25) @ right.T
+    along = np.diag(moved)
+    assert 0.6 < along.min() and along.max() < 1.3
+    assert values.max() > 1.5 * values.min()
+    np.testing.assert_allclose(moved, np.diag(along), atol=1e-3)
+
+
+def test_dictionaries_move_as_matrices_by_the_muon_of_keras():
+    shape = (4, 4, 3, 20)
+    gradients = [draw(shape, seed) for seed in range(4)]
+    ours = step_of(DictionaryMuon(0.125, momentum=0.75), gradients, shape)
+    theirs = step_of(
+        keras.optimizers.Muon(
+            0.125, momentum=0.75, rms_rate=None, weight_decay=None
+        ),
+        [gradient.reshape(48, 20) for gradient in gradients],
+        (48, 20),
+    )
+    np.testing.assert_allclose(ours.reshape(48, 20), theirs, atol=1e-4)
+
+
+def test_small_and_large_parts_of_a_gradient_are_told_apart():
+    left, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(48, 12)))
+    values = np.logspace(0, -6, 12)
+    gradient = (left * values).astype("float32")
+    step = step_of(
+        DictionaryMuon(1.0), [gradient.reshape(4, 4, 3, 12)], (4, 4, 3, 12)
+    )
+    moved = -left.T @ step.reshape(48, 12)
+    expected = values / np.linalg.norm(values)
+    for _ in range(5):
+        expected = (
+            3.4445 * expected - 4.7750 * expected**3 + 2.0315 * expected**5
+        )
+    np.testing.assert_allclose(moved, np.diag(expected), atol=0.02)
+
+
+def test_steps_do_not_depend_on_the_scale_of_the_loss():
+    shape = (4, 4, 2, 8)
+    gradients = [draw(shape, seed) for seed in range(3)]
+    steps = [
+        step_of(DictionaryMuon(0.1), [k * g for g in gradients], shape)
+        for k in (1, 100)
+    ]
+    np.testing.assert_allclose(*steps, atol=1e-5)
+
+
+def test_offsets_and_scales_are_left_to_adam():
+    gradients = [draw((7,), seed) for seed in range(3)]
+    ours = step_of(
+        DictionaryMuon(0.5, adam_lr_ratio=0.25, beta_1=0.5, beta_2=0.75),
+        gradients,
+        (7,),
+    )
+    theirs = step_of(keras.optimizers.Adam(0.125, 0.5, 0.75), gradients, (7,))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_replicas_take_the_step_of_one_device(mirrored):
+    shape, gradients = (4, 4, 2, 8), [draw((4, 4, 2, 8), n) for n in range(3)]
+    strategy = mirrored(2)
+    with strategy.scope():
+        optimizer = DictionaryMuon(0.1)
+        variable = keras.Variable(draw(shape, seed=9))
+        optimizer.build([variable])
+
+    @tf.function
+    def apply(gradient):
+        optimizer.apply([gradient], [variable])
+
+    for gradient in gradients:
+        parts = strategy.experimental_distribute_values_from_function(
+            # They are summed.
+            lambda context, whole=gradient: tf.constant(
+                whole * (0.25 + 0.5 * context.replica_id_in_sync_group)
+            )
+        )
+        strategy.run(apply, (parts,))
+    step = variable.numpy() - draw(shape, seed=9)
+    expected = step_of(DictionaryMuon(0.1), gradients, shape)
+    np.testing.assert_allclose(step, expected, atol=1e-5)
