@@ -197,6 +197,7 @@ def _players_for_check(dtype):
             [
                 *PUBLISHED_GAME,
                 "--notight_frame",
+                "--noisotropic",
                 f"--sparsity={CHECKED_SPARSITY[dtype]}",
                 f"--dtype_policy={dtype}",
             ]

@@ -26,15 +26,30 @@ def architecture(options):
         for name in ARCHITECTURE
         if getattr(options, name) is not None
     }
-    if "filters" in chosen:
-        try:
-            chosen["filters"] = [int(width) for width in chosen["filters"]]
-        except ValueError:
-            raise UsageError(
-                "--filters must be whole numbers separated by commas. "
-                f"Received: {','.join(options.filters)}"
-            ) from None
+    for name, number, text in (
+        ("filters", int, "whole numbers"),
+        ("sparsity", float, "numbers"),
+    ):
+        if name in chosen:
+            chosen[name] = numbers(name, chosen[name], number, text)
+    if len(chosen.get("sparsity", ())) == 1:
+        (chosen["sparsity"],) = chosen["sparsity"]
     return chosen
+
+
+def numbers(name, words, number, text):
+    """The numbers of a flag that is a list of words.
+
+    Raises:
+        UsageError: for what is none.
+    """
+    try:
+        return [number(word) for word in words]
+    except ValueError:
+        raise UsageError(
+            f"--{name} must be {text} separated by commas. "
+            f"Received: {','.join(words)}"
+        ) from None
 
 
 def check(options):

@@ -219,8 +219,12 @@ def _define_model(flag_values):
     flags.DEFINE_integer(
         "kernel_size", None, f"Size of the atoms. {text}", **kwargs
     )
-    flags.DEFINE_float(
-        "sparsity", None, f"Weight of the l1 norm of codes. {text}", **kwargs
+    flags.DEFINE_list(
+        "sparsity",
+        None,
+        "Weight of the l1 norm of codes, one or one for every stage, as "
+        f"0.1,0.2,0.3. {text}",
+        **kwargs,
     )
     flags.DEFINE_float(
         "ridge", None, f"Weight of the l2 norm of codes. {text}", **kwargs
@@ -336,7 +340,7 @@ def _define_optimization(flag_values):
         ["adam", "lamb", "muon"],
         "Adam; LAMB: Adam's direction, with a step in proportion to the norm "
         "of each weight; or Muon: orthogonal steps of the dictionaries, and "
-        "Adam at a tenth of the rate for the rest.",
+        "Adam at 0.3 times the rate for the rest.",
         **kwargs,
     )
     flags.DEFINE_float(

@@ -12,9 +12,14 @@ from keras_csc import data
 
 Set = collections.namedtuple("Set", ["title", "dataset", "flags"])
 
-# Widths of the flag files: as many first atoms as a patch has numbers.
-GREY = {"preset": "fashion_mnist", "filters": "16,64,128"}
-COLOUR = {"preset": "cifar10", "filters": "48,64,128"}
+# As in the flag files: as many first atoms as a patch has numbers.
+SPARSITY = "0.1,0.2,0.3"
+GREY = {
+    "preset": "fashion_mnist",
+    "filters": "16,64,128",
+    "sparsity": SPARSITY,
+}
+COLOUR = {"preset": "cifar10", "filters": "48,64,128", "sparsity": SPARSITY}
 
 SETS = {
     "digits": Set("digits", "digits", GREY),

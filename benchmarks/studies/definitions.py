@@ -4,6 +4,7 @@ import collections
 import math
 
 from benchmarks.studies import contenders as who
+from benchmarks.studies import data as sets
 from benchmarks.studies import noise
 from benchmarks.studies.pieces import Entry
 from benchmarks.studies.pieces import Piece
@@ -136,7 +137,7 @@ def parts(plan):
 
 
 ABLATIONS = {
-    "sparsity": (0.0, 0.02, 0.05, 0.1, 0.2, 0.5),
+    "sparsity": (0.0, 0.05, 0.1, sets.SPARSITY, 0.2, 0.5),
     "iterations": (1, 2, 3, 5, 10),
     "tied": (False, True),
     "nonnegative": (False, True),
@@ -150,7 +151,7 @@ ABLATIONS = {
 # What the flags are where an ablation does not change them: such a run is
 # that of ours, described without the flag.
 USUAL = {
-    "sparsity": 0.1,
+    "sparsity": sets.SPARSITY,
     "iterations": 2,
     "tied": False,
     "nonnegative": False,

@@ -118,8 +118,8 @@ class SolvingEncoder(Encoder):
     sparsity, takes as many unrolled ones.
     """
 
-    def _stage(self, filters, name):
-        layer = super()._stage(filters, name)
+    def _stage(self, filters, sparsity, name):
+        layer = super()._stage(filters, sparsity, name)
         layer.gradient = "implicit"
         return layer
 

@@ -42,7 +42,7 @@ class Encoder(keras.Model):
         filters: ints, the number of atoms of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the atoms.
-        sparsity: float, `λ` of every stage.
+        sparsity: float, `λ` of every stage, or a list with one for each.
         ridge: float, `μ` of every layer.
         nonnegative: bool, whether the codes of the stages are `≥ 0`.
         iterations: int, solver steps of every layer.
@@ -101,9 +101,12 @@ class Encoder(keras.Model):
         self.tight_frame = tight_frame
         self.isotropic = isotropic
         self.code_size = final_size(self.image_shape, len(self.filters))
+        sparsities = _of_every_stage(sparsity, len(self.filters))
         self.coding_layers = [
-            self._stage(width, f"stage_{number}")
-            for number, width in enumerate(self.filters, start=1)
+            self._stage(width, value, f"stage_{number}")
+            for number, (width, value) in enumerate(
+                zip(self.filters, sparsities), start=1
+            )
         ]
         self.normalizations = [
             self._normalization(f"normalization_{number}")
@@ -125,13 +128,13 @@ class Encoder(keras.Model):
             **arguments,
         )
 
-    def _stage(self, filters, name):
+    def _stage(self, filters, sparsity, name):
         return self._coding_layer(
             filters,
             self.kernel_size,
             name,
             strides=2,
-            sparsity=self.sparsity,
+            sparsity=sparsity,
             nonnegative=self.nonnegative,
         )
 
@@ -310,6 +313,22 @@ def final_size(image_shape, stages):
             f"Received: {tuple(image_shape)}"
         )
     return height // 2**stages
+
+
+def _of_every_stage(sparsity, stages):
+    """A list of `λ`, one for each stage.
+
+    Raises:
+        ValueError: for a list of another length.
+    """
+    if isinstance(sparsity, (int, float)):
+        return [sparsity] * stages
+    if len(sparsity) != stages:
+        raise ValueError(
+            f"`sparsity` must be one number, or one for each of the {stages} "
+            f"stages. Received: {list(sparsity)}"
+        )
+    return list(sparsity)
 
 
 def _to_sphere(features):

@@ -40,7 +40,7 @@ class DictionaryMuon(keras.optimizers.Muon):
         self,
         learning_rate=0.03,
         momentum=0.95,
-        adam_lr_ratio=0.1,
+        adam_lr_ratio=0.3,
         beta_1=0.9,
         beta_2=0.999,
         **kwargs,

@@ -86,7 +86,8 @@ class ReferenceLoop:
         for number, (layer, normalization) in enumerate(
             zip(encoder.coding_layers, encoder.normalizations)
         ):
-            signal = self._code(layer, signal, weights, encoder.sparsity, 2)
+            sparsity = 0.0 if self.generic else layer.sparsity
+            signal = self._code(layer, signal, weights, sparsity, 2)
             codes.append(signal)
             statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
             if moments is not None:

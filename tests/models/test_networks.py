@@ -69,6 +69,7 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
     [
         {"feature_dim": 0},
         {"sparsity": -1.0},
+        {"sparsity": [0.1]},
         {"ridge": -1.0},
         {"iterations": 0},
         {"algorithm": "admm"},
@@ -154,6 +155,23 @@ def test_codes_of_all_stages_are_sparse_and_nonnegative_if_so_made():
     for codes in output.codes:
         assert np.min(codes) == 0 and 0.2 < np.mean(codes.numpy() == 0) < 1
     assert np.min(output.features) < 0
+
+
+def test_every_stage_can_have_its_own_sparsity():
+    images = inputs(Encoder)
+    encoder = Encoder(**SMALL, sparsity=[0.05, 0.25], isotropic=False)
+    encoder.build((None, 8, 8, 1))
+    codes = encoder.stages(images).codes
+    signal = images
+    for number, sparsity in enumerate([0.05, 0.25]):
+        layer = encoder.coding_layers[number]
+        expected = layer(signal, sparsity=sparsity)
+        np.testing.assert_array_equal(codes[number], expected)
+        assert np.any(codes[number] != layer(signal, sparsity=0.1))
+        signal = encoder.normalizations[number](expected)
+    copy = Encoder.from_config(encoder.get_config())
+    assert [n.sparsity for n in copy.coding_layers] == [0.05, 0.25]
+    assert encoder.head.sparsity == 0
 
 
 @pytest.mark.parametrize("network", ENCODERS)

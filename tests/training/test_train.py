@@ -204,6 +204,8 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--preset=digit"], "Did you mean 'digits'"),
         (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
         (["--preset=cifar10", "--filters=a,b"], "whole numbers"),
+        (["--sparsity=0.1,much"], "--sparsity must be numbers"),
+        (["--sparsity=0.1,0.2,0.3"], "one for each of the 2 stages"),
         (["--batch_size=0"], "at least 1"),
         (["--batch_size=5000"], "1330 training images"),
         (["--objective=multi", "--batch_size=8"], "number of classes, 10"),
