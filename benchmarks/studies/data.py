@@ -14,12 +14,9 @@ Set = collections.namedtuple("Set", ["title", "dataset", "flags"])
 
 # As in the flag files: as many first atoms as a patch has numbers.
 SPARSITY = "0.1,0.2,0.3"
-GREY = {
-    "preset": "fashion_mnist",
-    "filters": "16,64,128",
-    "sparsity": SPARSITY,
-}
-COLOUR = {"preset": "cifar10", "filters": "48,64,128", "sparsity": SPARSITY}
+CODES = {"sparsity": SPARSITY, "iterations": 1}
+GREY = {"preset": "fashion_mnist", "filters": "16,64,128", **CODES}
+COLOUR = {"preset": "cifar10", "filters": "48,64,128", **CODES}
 
 SETS = {
     "digits": Set("digits", "digits", GREY),

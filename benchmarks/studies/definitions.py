@@ -121,6 +121,7 @@ VARIANTS = {
     "every channel's deviation": {"isotropic": False},
     "no consistency": {"decoder_consistency": 0.0},
     "random first atoms": {"principal_images": 0},
+    "two solver steps": {"iterations": 2},
     "encoder's consistency too": {"encoder_consistency": 5.0},
     "published, Binary": who.PUBLISHED,
     "published, Multi": {**who.PUBLISHED, "objective": "multi"},
@@ -152,7 +153,7 @@ ABLATIONS = {
 # that of ours, described without the flag.
 USUAL = {
     "sparsity": sets.SPARSITY,
-    "iterations": 2,
+    "iterations": 1,
     "tied": False,
     "nonnegative": False,
     "tight_frame": True,
