@@ -110,6 +110,8 @@ SCALES = {"full": FULL, "tiny": TINY}
 # Images a second on two CPU cores, until they are measured.
 GUESSED_RATES = {"closed_loop": 900, "pixel": 1400, "vae": 1800, "solved": 100}
 FEATURES = 128
+# Below which a difference between settings counts as none.
+TIE_DB = 0.1
 
 
 class Plan:
@@ -174,13 +176,17 @@ class Plan:
             yield Entry(labels, Piece("validation", run, {}))
 
     def tuned(self, key, data):
-        """Flags of the candidate of highest PSNR on validation images."""
+        """Flags of the first candidate as good as any on validation images.
+
+        Whose PSNR is within `TIE_DB` of the highest.
+        """
         entries = list(self.candidates(key, self.of_its_kind(data)))
         figures = [self.rows.figures(entry.piece) for entry in entries]
         if None in figures:
             return who.CANDIDATES[0]
         scores = [f.get("psnr", float("-inf")) for f in figures]
-        return who.CANDIDATES[scores.index(max(scores))]
+        good = [score >= max(scores) - TIE_DB for score in scores]
+        return who.CANDIDATES[good.index(True)]
 
     # === Rates ===
 

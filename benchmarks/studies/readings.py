@@ -11,14 +11,10 @@ def settings(results):
     parts = []
     for data in results.scale.sets:
         for key in results.label_values("0", "contender"):
-            tried = results.select("0", "validation", data=data, contender=key)
-            tried = [r for r in tried if "psnr" in r.row["figures"]]
-            if not tried:
-                continue
-            best = max(tried, key=lambda r: r.row["figures"]["psnr"])
+            tuned = results.plan.tuned(key, data)
             parts.append(
                 f"{CONTENDERS[key].name} on {SETS[data].title}: "
-                f"{best.labels['optimizer']} {best.labels['rate']:g}"
+                f"{tuned['optimizer']} {tuned['encoder_learning_rate']:g}"
             )
     return "Chosen: " + "; ".join(parts) + "." if parts else ""
 

@@ -19,6 +19,7 @@ class Results:
     """
 
     def __init__(self, studies, plan):
+        self.plan = plan
         self.scale = plan.scale
         self.rows = plan.rows
         self.studies = {}
