@@ -37,7 +37,7 @@ def test_title_and_architecture(card):
     assert found["filters"] == ["4, 8"]
     assert found["sparsity"] == ["0.05"]
     assert found["dtype policy"] == ["float32"]
-    assert found["encoder parameters"] == ["1,624"]
+    assert found["encoder parameters"] == ["1,612"]
 
 
 def test_sections_say_what_they_were_given(card):
