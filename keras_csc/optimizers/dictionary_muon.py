@@ -15,10 +15,10 @@ class DictionaryMuon(keras.optimizers.Muon):
     `W ← W - η U Vᵀ`,  `M = U Σ Vᵀ`,
 
     by five Newton-Schulz iterations, which bring the singular values of the
-    step, but for the smallest, between about 0.7 and 1.2. Of all steps that change the inner products of a
-    patch with the atoms by at most `η` times its norm, it is the one that
-    lowers the loss most, to first order. Atoms of norm 1 turn by at most
-    about `η` radians.
+    step, but for the smallest, between about 0.7 and 1.2. Of all steps that
+    change the inner products of a patch with the atoms by at most `η` times
+    its norm, it is the one that lowers the loss most, to first order. Atoms of
+    norm 1 turn by at most about `η` radians.
 
     Other variables, offsets and scales, are updated by Adam, at
     `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
