@@ -1,7 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `layers`, `losses` and `optimizers` run on every Keras backend; the rest
-is for TensorFlow.
+`ops`, `layers` and `losses` run on every Keras backend; `optimizers` are
+written for all of them and tested on TensorFlow; the rest is for TensorFlow.
 """
 
 import importlib

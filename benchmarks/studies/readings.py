@@ -11,6 +11,9 @@ def settings(results):
     parts = []
     for data in results.scale.sets:
         for key in results.label_values("0", "contender"):
+            tried = results.select("0", "validation", data=data, contender=key)
+            if len(tried) < results.scale.candidates:
+                continue
             tuned = results.plan.tuned(key, data)
             parts.append(
                 f"{CONTENDERS[key].name} on {SETS[data].title}: "
