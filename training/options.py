@@ -260,6 +260,14 @@ def _define_model(flag_values):
         **kwargs,
     )
     flags.DEFINE_integer(
+        "frozen_stages",
+        None,
+        "Stages of the encoder, from the image upwards, whose first atoms stay "
+        f"as they are. {text}",
+        lower_bound=0,
+        **kwargs,
+    )
+    flags.DEFINE_integer(
         "principal_images",
         0,
         "Training images whose principal components are the first atoms: some "

@@ -13,7 +13,7 @@ from keras_csc import data
 Set = collections.namedtuple("Set", ["title", "dataset", "flags"])
 
 # As in the flag files: as many first atoms as a patch has numbers.
-SPARSITY = "0.1,0.2,0.3"
+SPARSITY = "0.05,0.5,0.5"
 CODES = {"sparsity": SPARSITY, "iterations": 1}
 GREY = {"preset": "fashion_mnist", "filters": "16,64,128", **CODES}
 COLOUR = {"preset": "cifar10", "filters": "48,64,128", **CODES}

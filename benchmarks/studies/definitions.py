@@ -121,7 +121,8 @@ VARIANTS = {
     "own statistics": {"shared_statistics": False},
     "every channel's deviation": {"isotropic": False},
     "no consistency": {"decoder_consistency": 0.0},
-    "random first atoms": {"principal_images": 0},
+    "random first atoms": {"principal_images": 0, "frozen_stages": 0},
+    "first atoms trained": {"frozen_stages": 0},
     "two solver steps": {"iterations": 2},
     "encoder's consistency too": {"encoder_consistency": 5.0},
     "published, Binary": who.PUBLISHED,
@@ -129,22 +130,40 @@ VARIANTS = {
 }
 
 
+CONVOLUTIONAL = {
+    "convolutional": {},
+    "convolutional, first filters kept": who.FROZEN,
+}
+
+
 def parts(plan):
     """Variants of ours, with its settings; one thing changed in each."""
+    variants = [("ours", *each) for each in VARIANTS.items()]
+    variants += [("conv", *each) for each in CONVOLUTIONAL.items()]
     for data in plan.scale.ablated:
-        for variant, changes in VARIANTS.items():
-            run = plan.run("ours", data, plan.scale.short_images, **changes)
+        for key, variant, changes in variants:
+            run = plan.run(key, data, plan.scale.short_images, **changes)
             yield _evaluation(run, data=data, variant=variant)
             yield _unseen(plan, run, data=data, variant=variant)
 
 
 ABLATIONS = {
-    "sparsity": (0.0, 0.05, 0.1, sets.SPARSITY, 0.2, 0.5),
+    "sparsity": (
+        "0,0,0",
+        "0.02,0.5,0.5",
+        sets.SPARSITY,
+        "0.1,0.5,0.5",
+        "0.2,0.5,0.5",
+        "0.05,0.2,0.2",
+        "0.05,1,1",
+    ),
     "iterations": (1, 2, 3, 5, 10),
+    "frozen_stages": (0, 1, 2),
     "tied": (False, True),
     "nonnegative": (False, True),
     "tight_frame": (True, False),
     "isotropic": (True, False),
+    "stages": (30.0, 100.0, 300.0, 1000.0),
     "decoder_consistency": (0.0, 1.0, 5.0, 25.0),
     "epsilon": (0.1, 0.5, 2.0),
     "feature_dim": (32, 64, 128, 256),
@@ -155,10 +174,12 @@ ABLATIONS = {
 USUAL = {
     "sparsity": sets.SPARSITY,
     "iterations": 1,
+    "frozen_stages": 1,
     "tied": False,
     "nonnegative": False,
     "tight_frame": True,
     "isotropic": True,
+    "stages": 300.0,
     "decoder_consistency": 5.0,
     "epsilon": 0.5,
     "feature_dim": 128,

@@ -54,6 +54,8 @@ class Encoder(keras.Model):
             details that the decoder does badly.
         isotropic: bool; if not, every channel of codes is normalised by its
             own deviation, and has a scale `γ`.
+        frozen_stages: int, how many stages, from the image upwards, keep the
+            dictionary that they begin with: training does not change it.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -84,10 +86,16 @@ class Encoder(keras.Model):
         gradient="unrolled",
         tight_frame=True,
         isotropic=True,
+        frozen_stages=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_at_least(1, feature_dim=feature_dim)
+        if frozen_stages not in range(len(filters) + 1):
+            raise ValueError(
+                "`frozen_stages` must be an integer from 0 to the number of "
+                f"stages, {len(filters)}. Received: {frozen_stages}"
+            )
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
@@ -100,6 +108,7 @@ class Encoder(keras.Model):
         self.gradient = gradient
         self.tight_frame = tight_frame
         self.isotropic = isotropic
+        self.frozen_stages = frozen_stages
         self.code_size = final_size(self.image_shape, len(self.filters))
         sparsities = _of_every_stage(sparsity, len(self.filters))
         self.coding_layers = [
@@ -108,6 +117,8 @@ class Encoder(keras.Model):
                 zip(self.filters, sparsities), start=1
             )
         ]
+        for layer in self.coding_layers[:frozen_stages]:
+            layer.trainable = False
         self.normalizations = [
             self._normalization(f"normalization_{number}")
             for number in range(1, len(self.filters) + 1)
@@ -253,6 +264,7 @@ class Encoder(keras.Model):
             "gradient": self.gradient,
             "tight_frame": self.tight_frame,
             "isotropic": self.isotropic,
+            "frozen_stages": self.frozen_stages,
         }
 
 

@@ -28,7 +28,7 @@ PRESETS = {
         "description": "16×16 grey digits of scikit-learn.",
         "config": {
             "image_shape": (16, 16, 1),
-            "filters": (32, 128),
+            "filters": (16, 128),
             "feature_dim": 64,
         },
     },
@@ -92,6 +92,7 @@ DEFAULTS = {
     "gradient": "unrolled",
     "tight_frame": True,
     "isotropic": True,
+    "frozen_stages": 0,
     "tied": False,
 }
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}

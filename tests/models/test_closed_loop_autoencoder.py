@@ -53,6 +53,12 @@ def check_equal(arrays, others):
         np.testing.assert_array_equal(array, other)
 
 
+def all_kernels(model):
+    """The encoder's, from the image upwards."""
+    layers = (*model.encoder.coding_layers, model.encoder.head)
+    return [layer.kernel.numpy() for layer in layers]
+
+
 def train(model):
     """Two steps, without the time that tracing them takes."""
     for seed in range(2):
@@ -99,6 +105,30 @@ def test_evaluation_and_prediction_change_no_weight():
     model.evaluate(images.astype("float32"), batch_size=4, verbose=0)
     model.predict(images.astype("float32"), batch_size=4, verbose=0)
     check_equal(all_weights(model), before)
+
+
+@pytest.mark.parametrize("changes", [{}, {"tied": True}, {"network": "conv"}])
+@pytest.mark.parametrize("frozen", [1, 2])
+def test_training_leaves_only_frozen_stages_as_they_are(changes, frozen):
+    models = []
+    for number in (0, frozen):
+        keras.utils.set_random_seed(1)
+        models.append(small_autoencoder(frozen_stages=number, **changes))
+    free, model = models
+    for each in models:
+        each.compile(sgd(), sgd(), TranscriptionGame(**GAME))
+    first = all_kernels(model)
+    for each in models:
+        each.train_step(small_batch())
+    check_equal(all_kernels(model)[:frozen], first[:frozen])
+    check_equal(all_kernels(model)[frozen:], all_kernels(free)[frozen:])
+    for trained, kernel in zip(all_kernels(free), first):
+        assert np.any(trained != kernel)
+    for layer, other in zip(
+        model.encoder.normalizations, free.encoder.normalizations
+    ):
+        check_equal(layer.get_weights(), other.get_weights())
+    check_equal(model.decoder.get_weights(), free.decoder.get_weights())
 
 
 def test_images_alone_or_with_labels_play_the_same_binary_game():

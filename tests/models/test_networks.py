@@ -24,6 +24,7 @@ SOLVER = {
     "gradient": "implicit",
     "tight_frame": False,
     "isotropic": False,
+    "frozen_stages": 1,
 }
 ENCODERS = [Encoder, ConvEncoder]
 DECODERS = [Decoder, ConvDecoder]
@@ -75,6 +76,9 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
         {"algorithm": "admm"},
         {"gradient": "adjoint"},
         {"kernel_size": 0},
+        {"frozen_stages": -1},
+        {"frozen_stages": 3},
+        {"frozen_stages": 0.5},
     ],
     ids=str,
 )
