@@ -20,7 +20,16 @@ from keras_csc.models import presets
 
 BATCH = 256
 GAMES = {
-    "CTRL-Binary": ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"],
+    "CTRL-Binary": [
+        "--dataset=cifar10",
+        "--preset=cifar10",
+        "--filters=64,128,256",
+        "--sparsity=0.1",
+        "--iterations=2",
+        "--frozen_stages=0",
+        "--noisotropic",
+        "--steps=1000",
+    ],
     "cifar10.flags": ["--flagfile=training/flags/cifar10.flags"],
 }
 

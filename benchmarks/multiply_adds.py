@@ -20,7 +20,7 @@ class Step:
 
     Args:
         config: dict with `image_shape`, `filters`, `feature_dim`,
-            `kernel_size`, `iterations` and `network`, as of
+            `kernel_size`, `iterations`, `frozen_stages` and `network`, as of
             `keras_csc.models.presets.config`.
         batch: int, images of a step.
     """
@@ -31,6 +31,7 @@ class Step:
         csc = config["network"] == "csc"
         self.repeats = 2 * config["iterations"] - 1 if csc else 1
         self.encoder = self.repeats * sum(self.layers)
+        self.trained = self.layers[config["frozen_stages"] :]
         self.decoder = sum(self.layers)
 
     def simultaneous(self, opposed=True):
@@ -47,7 +48,8 @@ class Step:
         return self.batch * (
             self._loop()
             + self._weights_of_encoder()
-            + self.encoder  # weights, of the regenerated images
+            # Weights, of the regenerated images.
+            + self.repeats * sum(self.trained)
             + regenerated
             + self._weights_of_decoder()
         )
@@ -71,7 +73,7 @@ class Step:
 
     def _weights_of_encoder(self):
         """Backward for a pass over given images."""
-        return 2 * self.encoder - self.layers[0]
+        return 2 * self.repeats * sum(self.trained) - self.trained[0]
 
     def _weights_of_decoder(self):
         """Backward for a pass over given features."""

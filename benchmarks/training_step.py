@@ -1,4 +1,4 @@
-"""Our training step of the CIFAR-10 preset against the same in PyTorch.
+"""Our training step at the widths of mini-DCGAN against it in PyTorch.
 
     pip install torch
     python benchmarks/training_step.py
@@ -45,8 +45,24 @@ TOLERANCES = {
 }
 # Of the step checked, exact in every precision.
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
-CONFIG = presets.config("cifar10")
-PUBLISHED_GAME = ["--dataset=cifar10", "--preset=cifar10", "--steps=1000"]
+CONFIG = presets.config(
+    "cifar10",
+    filters=(64, 128, 256),
+    sparsity=0.1,
+    iterations=2,
+    frozen_stages=0,
+    isotropic=False,
+)
+PUBLISHED_GAME = [
+    "--dataset=cifar10",
+    "--preset=cifar10",
+    "--filters=64,128,256",
+    "--sparsity=0.1",
+    "--iterations=2",
+    "--frozen_stages=0",
+    "--noisotropic",
+    "--steps=1000",
+]
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
 THEIRS = {
@@ -197,7 +213,6 @@ def _players_for_check(dtype):
             [
                 *PUBLISHED_GAME,
                 "--notight_frame",
-                "--noisotropic",
                 f"--sparsity={CHECKED_SPARSITY[dtype]}",
                 f"--dtype_policy={dtype}",
             ]

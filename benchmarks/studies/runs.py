@@ -46,6 +46,7 @@ class Runs:
         """The options of `training/train.py` for a run."""
         steps = run.flags["steps"]
         flags = {
+            "frozen_stages": 0,  # where a run says nothing, whatever a preset
             **run.flags,
             "dataset": sets.SETS[run.data].dataset,
             "data_dir": self.library.folder(run.data),

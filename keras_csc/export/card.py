@@ -123,7 +123,10 @@ def _architecture(model):
 
 
 def _parameters(network):
-    weights = network.trainable_weights
+    """Number of weights, without statistics; frozen atoms count."""
+    layers = getattr(network, "coding_layers", [])
+    frozen = [layer.kernel for layer in layers if not layer.trainable]
+    weights = [*network.trainable_weights, *frozen]
     return f"{sum(int(np.prod(w.shape)) for w in weights):,}"
 
 

@@ -21,6 +21,8 @@ def small_autoencoder(**overrides):
             "feature_dim": 5,
             "kernel_size": 3,
             "sparsity": 0.05,
+            "iterations": 2,
+            "frozen_stages": 0,
             **overrides,
         },
     )

@@ -27,9 +27,15 @@ def test_every_preset_builds(name):
     side = size // 2 ** len(config["filters"])
     atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
     atoms += side**2 * widths[-1] * config["feature_dim"]
-    for network, of_a_channel in ((model.encoder, 1), (model.decoder, 2)):
+    frozen = 16 * channels * config["filters"][0]
+    assert frozen == np.prod(model.encoder.coding_layers[0].kernel.shape)
+    for network, of_a_channel, missing in (
+        (model.encoder, 1, frozen),
+        (model.decoder, 2, 0),
+    ):
         count = sum(np.prod(v.shape) for v in network.trainable_variables)
-        assert count == atoms + of_a_channel * sum(config["filters"])
+        expected = atoms + of_a_channel * sum(config["filters"])
+        assert count == expected - missing
     assert model.encoder.compute_output_shape((None, size, size, channels)) == (
         None,
         config["feature_dim"],
@@ -37,6 +43,8 @@ def test_every_preset_builds(name):
     for layer in (*model.encoder.coding_layers, model.encoder.head):
         assert 1 - 1e-3 <= layer.operator_norm.numpy() < np.inf
     assert presets.PRESETS[name]["description"]
+    # A dictionary of principal components has no more atoms than numbers.
+    assert config["filters"][0] <= 16 * channels
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])

@@ -36,6 +36,7 @@ def run(tmp_path_factory):
             "--preset=digits",
             "--filters=4,8",
             "--feature_dim=16",
+            "--sparsity=0.05",
             "--steps=1",
             f"--evaluation_limit={IMAGES}",
         ]
@@ -85,7 +86,7 @@ def test_default_figures_agree_with_the_model(run, model):
 
 
 def test_ms_ssim_of_images_with_room_for_scales():
-    preset = {"filters": [4, 4, 4], "feature_dim": 8}
+    preset = {"filters": [4, 4, 4], "feature_dim": 8, "sparsity": 0.05}
     model = ClosedLoopAutoencoder.from_preset("cifar10", **preset)
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
     _, made, figures = evaluation.reconstruction_figures(model, images)
