@@ -115,7 +115,9 @@ def denoising(plan):
 VARIANTS = {
     "all of it": {},
     "no rate reduction": {"encoder_rate": 0.0, "decoder_rate": 0.0},
+    "rate reduction x10 in the encoder": {"encoder_rate": 1.0},
     "Multi": {"objective": "multi"},
+    "Multi, x10 in the encoder": {"objective": "multi", "encoder_rate": 1.0},
     "no multi-stage term": {"stages": 0.0},
     "no cooperation": {"cooperation": False},
     "own statistics": {"shared_statistics": False},
