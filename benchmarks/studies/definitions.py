@@ -100,16 +100,20 @@ def stability(plan):
 
 
 def denoising(plan):
+    """The models of study 1 at equal images; of ours, that of 5 minutes too."""
+    scale = plan.scale
     keys = _present(plan, "ours", "conv", "pixel", "vae", "pca")
-    for data in plan.scale.sets:
+    for data in scale.sets:
         for kind in noise.LEVELS:
-            for key in ("none", *keys):
-                if key == "none":
-                    run = Run("none", data, {})
-                else:
-                    run = plan.standard(key, data)
+            runs = [("none", EQUAL, Run("none", data, {}))]
+            runs += [(key, EQUAL, plan.standard(key, data)) for key in keys]
+            for key in _present(plan, "ours"):
+                run = plan.run(key, data, minutes=scale.minutes)
+                runs.append((key, f"{scale.minutes:g} minutes", run))
+            for key, budget, run in runs:
                 labels = {"data": data, "noise": kind, "contender": key}
-                yield Entry(labels, Piece("denoising", run, {"noise": kind}))
+                piece = Piece("denoising", run, {"noise": kind})
+                yield Entry({**labels, "budget": budget}, piece)
 
 
 VARIANTS = {

@@ -312,6 +312,8 @@ def _noise_lines(result, levels, first):
     if "failed" in figures:
         return []
     name = CONTENDERS[key].name if key in CONTENDERS else "denoiser"
+    if result.labels["budget"] != EQUAL:
+        name += f", {result.labels['budget']}"
     methods = figures[levels[0]]
     lines = []
     for method in methods:

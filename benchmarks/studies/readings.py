@@ -95,6 +95,7 @@ def noise(results):
             )
             sentences.append(
                 f"{SETS[result.labels['data']].title}, "
+                f"{result.labels['budget']}, "
                 f"{result.labels['noise'].replace('_', ' ')} {level}: "
                 f"{plain:.1f} dB as trained, {chosen:.1f} dB with "
                 f"λ = {methods['chosen sparsity']['parameter']:g}"
