@@ -223,7 +223,7 @@ def _define_model(flag_values):
         "sparsity",
         None,
         "Weight of the l1 norm of codes, one or one for every stage, as "
-        f"0.1,0.2,0.3. {text}",
+        f"0.05,0.5,0.5. {text}",
         **kwargs,
     )
     flags.DEFINE_float(
