@@ -83,24 +83,34 @@ def stability(results):
     return _range(results, "4", "rate", "{} times the rate", longer=1)
 
 
-def noise(results):
+def noise(results, level="0.1"):
+    """Of Gaussian noise of one level; the tables have the others."""
     sentences = []
-    for result in results.select("5", contender="ours"):
-        for level, methods in result.row["figures"].items():
-            if "chosen sparsity" not in methods:
-                continue
-            plain, chosen = (
-                methods[name]["psnr"]
-                for name in ("reconstruction", "chosen sparsity")
-            )
-            sentences.append(
-                f"{SETS[result.labels['data']].title}, "
-                f"{result.labels['budget']}, "
-                f"{result.labels['noise'].replace('_', ' ')} {level}: "
-                f"{plain:.1f} dB as trained, {chosen:.1f} dB with "
-                f"λ = {methods['chosen sparsity']['parameter']:g}"
-            )
-    return "Ours: " + "; ".join(sentences) + "." if sentences else ""
+    for result in results.select("5", contender="ours", noise="gaussian"):
+        methods = result.row["figures"].get(level, {})
+        if "chosen sparsity" not in methods:
+            continue
+        plain, chosen = (
+            methods[name]["psnr"]
+            for name in ("reconstruction", "chosen sparsity")
+        )
+        sentences.append(
+            f"{SETS[result.labels['data']].title}, "
+            f"{result.labels['budget']}, from {methods['noisy']:.1f} dB to "
+            f"{plain:.1f} dB as trained and {chosen:.1f} dB with "
+            f"λ = {methods['chosen sparsity']['parameter']:g}"
+        )
+    if not sentences:
+        return ""
+    return f"Ours, Gaussian noise of {level}: " + "; ".join(sentences) + "."
+
+
+STRUCTURED = (
+    ("angle between classes", "class_angle_degrees", "{:.1f}°"),
+    ("effective rank", "effective_rank", "{:.0f}"),
+    ("nearest-subspace accuracy", "nearest_subspace_accuracy", "{:.3f}"),
+    ("kNN accuracy", "knn_accuracy", "{:.3f}"),
+)
 
 
 def parts(results):
@@ -117,12 +127,32 @@ def parts(results):
             if None not in (value, whole) and variant != "all of it"
         }
         if changes:
-            listed = ", ".join(f"{k} {v:+.1f}" for k, v in changes.items())
+            listed = ", ".join(f"{k} {v:+.2f}" for k, v in changes.items())
             sentences.append(
                 f"{SETS[data].title}, dB against {whole:.1f} of all of it: "
                 f"{listed}."
             )
+        sentences += _structured(results, data)
     return " ".join(sentences)
+
+
+def _structured(results, data):
+    """What the rate reduction does to the features of a set."""
+    listed = []
+    for words, figure, form in STRUCTURED:
+        values = [
+            results.mean("6", figure, data=data, variant=variant)
+            for variant in ("no rate reduction", "all of it", "Multi")
+        ]
+        if None not in values:
+            without, binary, multi = map(form.format, values)
+            listed.append(f"{words} {without}, {binary}, {multi}")
+    if not listed:
+        return []
+    return [
+        "Features without a rate reduction, with that of Binary and with "
+        f"that of Multi: {'; '.join(listed)}."
+    ]
 
 
 def ablations(results):
