@@ -105,6 +105,12 @@ def noise(results, level="0.1"):
     return f"Ours, Gaussian noise of {level}: " + "; ".join(sentences) + "."
 
 
+RATE_REDUCTIONS = (
+    "no rate reduction",
+    "all of it",
+    "Multi",
+    "Multi, x10 in the encoder",
+)
 STRUCTURED = (
     ("angle between classes", "class_angle_degrees", "{:.1f}°"),
     ("effective rank", "effective_rank", "{:.0f}"),
@@ -142,16 +148,16 @@ def _structured(results, data):
     for words, figure, form in STRUCTURED:
         values = [
             results.mean("6", figure, data=data, variant=variant)
-            for variant in ("no rate reduction", "all of it", "Multi")
+            for variant in RATE_REDUCTIONS
         ]
         if None not in values:
-            without, binary, multi = map(form.format, values)
-            listed.append(f"{words} {without}, {binary}, {multi}")
+            listed.append(f"{words} {', '.join(map(form.format, values))}")
     if not listed:
         return []
     return [
-        "Features without a rate reduction, with that of Binary and with "
-        f"that of Multi: {'; '.join(listed)}."
+        "Features without a rate reduction, with that of Binary, that of "
+        "Multi, and Multi ten times as heavy in the encoder: "
+        f"{'; '.join(listed)}."
     ]
 
 
