@@ -65,12 +65,21 @@ def _at_equal_images(plan, seed):
 
 
 def unseen(plan):
+    """Ours and the game are also trained on what all others are tested on.
+
+    Against which what is lost on unseen data is measured.
+    """
     scale = plan.scale
-    for data in scale.trained_on:
-        for key in scale.contenders:
-            yield _unseen(
-                plan, plan.standard(key, data), data=data, contender=key
-            )
+    others = [data for data in scale.tested if data not in scale.trained_on]
+    pairs = [
+        (data, key) for data in scale.trained_on for key in scale.contenders
+    ]
+    pairs += [
+        (d, key) for d in others for key in _present(plan, "ours", "game")
+    ]
+    for data, key in pairs:
+        run = plan.standard(key, data)
+        yield _unseen(plan, run, data=data, contender=key)
 
 
 def batches(plan):

@@ -44,7 +44,7 @@ Scale.__doc__ = """How much of everything, the same for all contenders.
 contenders: keys of `CONTENDERS`.
 sets: data sets of study 1, whose settings and rates stand for all others of
     their number of channels.
-trained_on, tested: data sets of study 2.
+trained_on, tested: data sets of study 2; ours is trained on all of them.
 seeds: of study 1 at equal images.
 candidates: how many of `CANDIDATES` are tried.
 minutes, long_minutes: of training in study 1.

@@ -53,7 +53,7 @@ def quality(results):
 
 def unseen(results):
     sentences = []
-    for data in results.label_values("2", "data"):
+    for data in results.scale.trained_on:
         means = {}
         for key in results.label_values("2", "contender"):
             values = [
