@@ -108,7 +108,8 @@ def config(preset, **overrides):
 
     Args:
         preset: name of a preset, or a folder that `save` wrote.
-        **overrides: entries to replace.
+        **overrides: entries to replace. `filters` of another number of stages
+            take the preset's `sparsity` with them, the last one repeated.
 
     Returns:
         Dict with the keys of `DEFAULTS`.
@@ -128,6 +129,9 @@ def config(preset, **overrides):
             f"{', '.join(names())}.{hint}"
         )
     result = {**DEFAULTS, **found, **overrides}
+    if "filters" in overrides and "sparsity" not in overrides:
+        stages = len(result["filters"])
+        result["sparsity"] = _for_stages(result["sparsity"], stages)
     unknown = sorted(set(result) - set(DEFAULTS))
     if unknown:
         raise ValueError(
@@ -140,6 +144,13 @@ def config(preset, **overrides):
             f"Received: {result['network']!r}"
         )
     return result
+
+
+def _for_stages(sparsity, stages):
+    """A preset's `λ` for so many stages: cut, or the last one repeated."""
+    if isinstance(sparsity, (int, float)):
+        return sparsity
+    return tuple([*sparsity, *sparsity[-1:] * stages][:stages])
 
 
 def players(config, **kwargs):

@@ -118,6 +118,19 @@ def test_unknown_entries_are_refused():
         ClosedLoopAutoencoder.from_preset("digits", network="transformer")
 
 
+@pytest.mark.parametrize(
+    "stages, expected",
+    [(1, (0.05,)), (2, (0.05, 0.5)), (4, (0.05, 0.5, 0.5, 0.5))],
+)
+def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
+    filters = [4] * stages
+    config = presets.config("cifar10", filters=filters)
+    assert config["sparsity"] == expected
+    config = presets.config("cifar10", filters=filters, sparsity=0.1)
+    assert config["sparsity"] == 0.1
+    assert presets.config("cifar10")["sparsity"] == (0.05, 0.5, 0.5)
+
+
 def test_folders_that_are_not_complete_are_refused(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
