@@ -3,7 +3,7 @@
     python benchmarks/baseline.py
 
 The same game, update, widths and batch; only the network differs. A sparse
-coding layer of two iterations takes three times the multiply-adds of a
+coding layer of `T` iterations takes `2 T - 1` times the multiply-adds of a
 convolution: what is compared is the time of one, as `multiply_adds` counts
 them. Writes benchmarks/results/baseline.json.
 """
@@ -20,16 +20,7 @@ from keras_csc.models import presets
 
 BATCH = 256
 GAMES = {
-    "CTRL-Binary": [
-        "--dataset=cifar10",
-        "--preset=cifar10",
-        "--filters=64,128,256",
-        "--sparsity=0.1",
-        "--iterations=2",
-        "--frozen_stages=0",
-        "--noisotropic",
-        "--steps=1000",
-    ],
+    "CTRL-Binary": measuring.PUBLISHED_GAME,
     "cifar10.flags": ["--flagfile=training/flags/cifar10.flags"],
 }
 

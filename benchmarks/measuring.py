@@ -1,4 +1,7 @@
-"""What the benchmarks share: medians of interleaved runs, tables, results."""
+"""What the benchmarks share: medians of interleaved runs, tables, results.
+
+And the published game at the widths of mini-DCGAN, as flags of `train.py`.
+"""
 
 import pathlib
 import statistics
@@ -8,6 +11,16 @@ from training.workdir import identification
 from training.workdir import write_json
 
 RESULTS = pathlib.Path(__file__).parent / "results"
+PUBLISHED_GAME = [
+    "--dataset=cifar10",
+    "--preset=cifar10",
+    "--filters=64,128,256",
+    "--sparsity=0.1",
+    "--iterations=2",
+    "--frozen_stages=0",
+    "--noisotropic",
+    "--steps=1000",
+]
 
 
 def seconds(functions, repetitions=15, warmups=3):

@@ -23,6 +23,7 @@ import tensorflow as tf
 from absl import flags
 
 from benchmarks import measuring
+from benchmarks.measuring import PUBLISHED_GAME
 from benchmarks.multiply_adds import Step
 from keras_csc.models import presets
 
@@ -46,23 +47,8 @@ TOLERANCES = {
 # Of the step checked, exact in every precision.
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
 CONFIG = presets.config(
-    "cifar10",
-    filters=(64, 128, 256),
-    sparsity=0.1,
-    iterations=2,
-    frozen_stages=0,
-    isotropic=False,
+    "cifar10", **building.architecture(run_options.parse(PUBLISHED_GAME))
 )
-PUBLISHED_GAME = [
-    "--dataset=cifar10",
-    "--preset=cifar10",
-    "--filters=64,128,256",
-    "--sparsity=0.1",
-    "--iterations=2",
-    "--frozen_stages=0",
-    "--noisotropic",
-    "--steps=1000",
-]
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
 THEIRS = {
