@@ -15,6 +15,7 @@ Study = collections.namedtuple("Study", ["title", "question", "entries"])
 
 EQUAL = "equal images"
 LONG = "long"
+LONG_TRAINED = ("ours", "pixel")  # on the last of `Scale.sets`
 
 
 def settings(plan):
@@ -22,6 +23,9 @@ def settings(plan):
     for data in plan.scale.sets:
         for key in _trained(plan):
             yield plan.rate_entry(key, data)
+    last = plan.scale.sets[-1]
+    for key in _present(plan, *LONG_TRAINED):
+        yield plan.rate_entry(key, last, **plan.scale.long_flags)
     for data in plan.scale.sets:
         for key in _trained(plan):
             yield from plan.candidates(key, data)
@@ -48,8 +52,10 @@ def quality(plan):
     for seed in others:
         yield from _at_equal_images(plan, seed)
     data = scale.sets[-1]
-    for key in _present(plan, "ours", "pixel"):
-        run = plan.run(key, data, minutes=scale.long_minutes)
+    for key in _present(plan, *LONG_TRAINED):
+        run = plan.run(
+            key, data, minutes=scale.long_minutes, **scale.long_flags
+        )
         labels = {"data": data, "contender": key, "budget": LONG, "seed": 0}
         yield from _with_curve(run, **labels)
 

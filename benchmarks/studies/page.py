@@ -174,7 +174,7 @@ def _settings(page):
         ),
         "Images/s in training, by which minutes are turned into steps, each "
         "measured with the machine to itself:",
-        page.table("0", by, RATE),
+        page.table("0", {**by, "filters": "filters"}, RATE),
     ]
 
 

@@ -25,6 +25,7 @@ Scale = collections.namedtuple(
         "candidates",
         "minutes",
         "long_minutes",
+        "long_flags",
         "equal_images",
         "tuning_images",
         "short_images",
@@ -48,6 +49,7 @@ trained_on, tested: data sets of study 2; ours is trained on all of them.
 seeds: of study 1 at equal images.
 candidates: how many of `CANDIDATES` are tried.
 minutes, long_minutes: of training in study 1.
+long_flags: flags of the long training, which is worth a wider network.
 equal_images: images seen in study 1 where all see as many; the models of its
     first seed are those of the studies 2 and 5.
 tuning_images, short_images: images seen by a tuning run and by a run of the
@@ -71,6 +73,7 @@ FULL = Scale(
     candidates=3,
     minutes=5,
     long_minutes=60,
+    long_flags={"filters": "48,128,256", "horizontal_flip": True},
     equal_images=64_000,
     tuning_images=64_000,
     short_images=32_000,
@@ -92,6 +95,7 @@ TINY = FULL._replace(
     candidates=2,
     minutes=0.02,
     long_minutes=0.03,
+    long_flags={"filters": "4,16,16"},
     equal_images=512,
     tuning_images=256,
     short_images=512,
@@ -150,7 +154,7 @@ class Plan:
             **changes,
         }
         if minutes is not None:
-            images = 60 * minutes * self.rate(key, data)
+            images = 60 * minutes * self.rate(key, data, **changes)
         steps = max(1, round(images / flags["batch_size"]))
         return Run(kind, data, {**flags, "steps": steps})
 
@@ -190,17 +194,22 @@ class Plan:
 
     # === Rates ===
 
-    def rate_entry(self, key, data):
+    def rate_entry(self, key, data, **changes):
         """Entry of the measurement of a contender's rate."""
         batch = {**who.COMMON, **self.scale.flags}["batch_size"]
         images = self.scale.rate_steps * batch
-        run = self.run(key, data, images, tuned=who.CANDIDATES[0])
-        labels = {"contender": key, "data": data}
+        run = self.run(key, data, images, tuned=who.CANDIDATES[0], **changes)
+        labels = {
+            "contender": key,
+            "data": data,
+            "filters": run.flags["filters"],
+        }
         return Entry(labels, Piece("rate", run, {}))
 
-    def rate(self, key, data):
+    def rate(self, key, data, **changes):
         """Images a second in training; guessed until it is measured."""
-        piece = self.rate_entry(key, self.of_its_kind(data)).piece
+        own = self.of_its_kind(data)
+        piece = self.rate_entry(key, own, **changes).piece
         figures = self.rows.figures(piece) or {}
         return figures.get(
             "images_per_second", GUESSED_RATES.get(piece.run.kind)

@@ -4,6 +4,7 @@ from benchmarks.studies.contenders import CONTENDERS
 from benchmarks.studies.data import SETS
 from benchmarks.studies.definitions import EQUAL
 from benchmarks.studies.definitions import LONG
+from benchmarks.studies.definitions import LONG_TRAINED
 from benchmarks.studies.results import text
 
 
@@ -40,13 +41,15 @@ def quality(results):
             sentences.append(
                 f"On {SETS[data].title}, at equal images: {listed}."
             )
-    for key in ("ours", "pixel"):
+    flags = results.scale.long_flags.items()
+    given = " ".join(f"{name}={value}" for name, value in flags)
+    for key in LONG_TRAINED:
         long = results.mean("1", "psnr", contender=key, budget=LONG)
         if long is not None:
             sentences.append(
                 f"After {results.scale.long_minutes:g} minutes on "
-                f"{SETS[results.scale.sets[-1]].title}, "
-                f"{CONTENDERS[key].name}: {long:.1f} dB."
+                f"{SETS[results.scale.sets[-1]].title} ({given}), "
+                f"{CONTENDERS[key].name}: {long:.2f} dB."
             )
     return " ".join(sentences)
 
