@@ -104,7 +104,7 @@ class ClosedLoopAutoencoder(keras.Model):
     def decode(self, features, training=None):
         """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1]."""
         return self.decoder(
-            features, training=training, kernels=self._tied_kernels()
+            features, training=training, kernels=self.tied_kernels()
         )
 
     def reconstruct(self, images, training=None):
@@ -121,7 +121,8 @@ class ClosedLoopAutoencoder(keras.Model):
         features = self.encoder.stages(images, sparsity=sparsity).features
         return self.decode(features)
 
-    def _tied_kernels(self):
+    def tied_kernels(self):
+        """Dictionaries for a tied decoder, else `None`."""
         if not self.decoder.tied:
             return None
         layers = (*self.encoder.coding_layers, self.encoder.head)

@@ -99,14 +99,15 @@ class Decoder(keras.Model):
 
     def call(self, features, training=None, kernels=None):
         signal = ops.reshape(features, (-1, 1, 1, self.feature_dim))
-        kernels = list(kernels or [None] * len(self.decoding_layers))
-        signal = self._decode(0, signal, kernels[-1])
         for number, normalization in enumerate(self.normalizations):
+            signal = self.synthesize(number, signal, kernels)
             signal = ops.relu(normalization(signal, training=training))
-            signal = self._decode(number + 1, signal, kernels[-2 - number])
+        signal = self.synthesize(len(self.normalizations), signal, kernels)
         return ops.tanh(at_least_float32(signal))
 
-    def _decode(self, number, signal, kernel):
+    def synthesize(self, number, signal, kernels=None):
+        """What a layer, from the features on, makes of its input."""
+        kernel = kernels[-1 - number] if kernels else None
         return self.decoding_layers[number](signal, kernel=kernel)
 
     def compute_output_shape(self, input_shape):
@@ -148,5 +149,5 @@ class ConvDecoder(Decoder):
             name=name,
         )
 
-    def _decode(self, number, signal, kernel):
+    def synthesize(self, number, signal, kernels=None):
         return self.decoding_layers[number](signal)

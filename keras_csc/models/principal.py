@@ -33,8 +33,9 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     and `side` the side of the last codes. The features then lie around a
     centre, on a part of the sphere that is the flatter the higher the offset.
 
-    The decoder gets the same dictionaries as the encoder; its normalisations
-    are left as they were.
+    The decoder gets the same dictionaries as the encoder. Its normalisations
+    keep their `γ` and `β`; their moving averages become the moments of what is
+    made of the features, as those of the encoder's are of its codes.
 
     A `ConvEncoder` is made in the same way: `β = offset · γ` keeps most of what
     its stages rectify, and the mean of the last activations is the direction
@@ -72,6 +73,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         coding_layers = [*encoder.coding_layers, encoder.head]
         for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
             own.kernel.assign(layer.kernel)
+    features = _batched(autoencoder.encode, images)
+    _initialize_moments(decoder, features, autoencoder.tied_kernels())
 
 
 def _initialize_stage(encoder, number, signal, offset, random):
@@ -87,8 +90,7 @@ def _initialize_stage(encoder, number, signal, offset, random):
     encoder.update_operator_norms(POWER_ITERATIONS)
     codes = _batched(lambda part: encoder.code(number, part), signal)
     variance = codes.var((0, 1, 2))
-    normalization.moving_mean.assign(codes.mean((0, 1, 2)))
-    normalization.moving_variance.assign(variance)
+    _assign_moments(normalization, codes)
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
     if normalization.scale:
         normalization.gamma.assign(gamma)
@@ -118,6 +120,21 @@ def _initialize_head(encoder, signal, offset, seed):
         encoder.normalizations[-1].beta.assign(
             offset * length / side * direction
         )
+
+
+def _initialize_moments(decoder, features, kernels):
+    signal = features[:, None, None]
+    for number, normalization in enumerate(decoder.normalizations):
+        signal = _batched(
+            lambda part: decoder.synthesize(number, part, kernels), signal
+        )
+        _assign_moments(normalization, signal)
+        signal = np.maximum(_batched(normalization, signal), 0)
+
+
+def _assign_moments(normalization, signal):
+    normalization.moving_mean.assign(signal.mean((0, 1, 2)))
+    normalization.moving_variance.assign(signal.var((0, 1, 2)))
 
 
 def _some_patches(signal, size, random):

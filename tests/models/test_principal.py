@@ -41,6 +41,19 @@ def test_decoder_has_the_dictionaries_of_the_encoder(images, network):
         np.testing.assert_array_equal(layer.kernel, other.kernel)
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"network": "conv"}, {"tied": True}], ids=str
+)
+def test_moving_averages_are_the_moments_of_the_images(images, changes):
+    """Inference regenerates as training does, from the start."""
+    model = make(images, **changes)
+    features = model.encode(images)
+    inference = model.decode(features)
+    training = model.decode(features, training=True)
+    assert np.std(inference) > 0.1
+    np.testing.assert_allclose(inference, training, atol=2e-3)
+
+
 def normalized(encoder, images, number):
     codes = encoder.stages(images).codes[number]
     return encoder.normalizations[number](codes).numpy()
