@@ -129,7 +129,7 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
     runs = []
     for strategy in (mirrored(1), mirrored(2)):
         with strategy.scope():
-            model = make({}, image_shape=(16, 16, 1))
+            model = make({}, "float64", image_shape=(16, 16, 1))
         history = model.fit(
             images, batch_size=8, epochs=2, shuffle=False, verbose=0
         ).history
@@ -138,13 +138,13 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
         )
         runs.append((all_weights(model), history, scores))
     (expected, history, scores), (weights, other_history, others) = runs
-    assert relative_difference(weights, expected) < 2e-5
+    assert relative_difference(weights, expected) < 1e-11
     for name in ("objective", "features_rate", "consistency"):
         np.testing.assert_allclose(
-            other_history[name], history[name], rtol=1e-4
+            other_history[name], history[name], rtol=1e-5
         )
     for name, value in scores.items():
-        np.testing.assert_allclose(others[name], value, rtol=1e-3)
+        np.testing.assert_allclose(others[name], value, rtol=1e-5)
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 4])
