@@ -15,6 +15,7 @@ from benchmarks.studies.data import SETS
 from benchmarks.studies.definitions import EQUAL
 from benchmarks.studies.definitions import LONG
 from benchmarks.studies.pieces import describe
+from benchmarks.studies.readings import RATE_REDUCTIONS
 from keras_csc import visualization
 
 QUALITY = [
@@ -67,7 +68,10 @@ class Page:
     def write(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         parts = [self._head(), self._claims()]
-        parts += [self._study(number) for number in self.studies]
+        # What all rest on is read last.
+        numbers = sorted(self.studies, key=lambda number: number == "0")
+        parts += [self._study(number) for number in numbers]
+        parts.append(self._making())
         text = "\n\n".join(part for part in parts if part)
         new = self.folder / ".README.md-new"
         new.write_text(text + "\n")
@@ -75,25 +79,28 @@ class Page:
 
     def _head(self):
         missing = sum(self.results.missing.values())
-        made = self._about()
-        state = f"**{missing} rows are still missing.** " if missing else ""
+        state = f"\n\n**{missing} rows are still missing.**" if missing else ""
         return (
             "# The method's claims, measured\n\n"
-            f"{state}Made by `{self.command}`, which goes on where it was "
-            "stopped and writes this page anew; settings, code and rules are "
-            "in `benchmarks/studies/`. Test splits, inference mode; `±` is "
-            "the standard deviation over seeds, and a figure without it is of "
-            "one seed. Fréchet distances are in the features of a classifier "
-            "trained here, and compare with no others. "
             "“Ours” is CSC-CTRL with the multi-stage closed loop, cooperation, "
             "shared statistics and principal components as first atoms, of "
-            "which those of the first stage stay; its convolutional "
+            "which those of the first stage stay. Its convolutional "
             "counterpart has all of this too, except that its first filters "
-            "are trained. It is not the published game, which stands beside "
-            f"it. {made} The date, commit "
-            "and command of every row are in `benchmarks/results/claims.json`; "
-            "the JSON files beside this page are of the runs in the project's "
-            "README."
+            "are trained. The published game stands beside it. Figures are of "
+            "test splits, in inference mode; `±` is the standard deviation "
+            "over seeds, and a figure without it is of one seed. Fréchet "
+            "distances are in the features of a classifier trained here, and "
+            f"compare with no others.{state}"
+        )
+
+    def _making(self):
+        return (
+            "## How this page is made\n\n"
+            f"By `{self.command}`, which goes on where it was stopped; "
+            "settings, code and rules are in `benchmarks/studies/`. "
+            f"{self._about()} The date, commit and command of every row are "
+            "in `benchmarks/results/claims.json`; the JSON files beside this "
+            "page are of the runs in the project's README."
         )
 
     def _about(self):
@@ -102,17 +109,19 @@ class Page:
             for found in self.results.studies.values()
             for result in found
         }
-        machines = {
-            f"{row['about']['cores']} cores of {row['about']['processor']}, "
-            f"TensorFlow {row['about']['tensorflow']}"
-            for row in rows.values()
-        }
         if not rows:
             return ""
-        hours = sum(row["seconds"] for row in rows.values()) / 3600
-        return (
-            f"Measured on {'; '.join(sorted(machines))}, in {hours:.1f} hours."
+        machines = {}
+        for row in rows.values():
+            about = row["about"]
+            name = f"{about['processor']}, TensorFlow {about['tensorflow']}"
+            machines.setdefault(name, set()).add(str(about["cores"]))
+        listed = "; ".join(
+            f"{' or '.join(sorted(cores))} cores of {name}"
+            for name, cores in sorted(machines.items())
         )
+        hours = sum(row["seconds"] for row in rows.values()) / 3600
+        return f"Measured on {listed}, in {hours:.1f} hours."
 
     def _claims(self):
         lines = []
@@ -127,16 +136,20 @@ class Page:
         rules = "\n".join(
             f"- *{claim.title}*: {claim.rule}" for claim in verdicts.CLAIMS
         )
-        return (
-            f"## Claims\n\n{tables.markdown(heads, lines)}\n\nThe rules, which "
-            "are code (`benchmarks/studies/verdicts.py`); “above” and “better” "
-            "are by more than two standard deviations of the difference, and "
-            f"by more than a margin (0.1 dB, 5 % of a distance):\n\n{rules}"
+        rules = self.folded(
+            "The rules behind these verdicts",
+            "They are code, `benchmarks/studies/verdicts.py`. “Above” and "
+            "“better” are by more than two standard deviations of the "
+            "difference, and by more than a margin (0.1 dB, 5 % of a "
+            "distance).",
+            rules,
         )
+        return f"## Claims\n\n{tables.markdown(heads, lines)}\n\n{rules}"
 
     def _study(self, number):
         study = self.studies[number]
-        parts = [f"## {number}. {study.title}", f"*{study.question}*"]
+        title = study.title if number == "0" else f"{number}. {study.title}"
+        parts = [f"## {title}", f"*{study.question}*"]
         missing = self.results.missing[number]
         if missing:
             parts.append(f"{missing} of its rows are missing.")
@@ -145,8 +158,16 @@ class Page:
         parts += LAYOUTS[number](self)
         return "\n\n".join(part for part in parts if part)
 
-    def table(self, study, by, *columns):
-        return tables.table(self.results, study, by, sum(columns, []))
+    def table(self, study, by, *columns, **only):
+        return tables.table(self.results, study, by, sum(columns, []), **only)
+
+    def folded(self, title, *parts):
+        """What is shown when its title is clicked on."""
+        parts = [part for part in parts if part]
+        if not parts:
+            return ""
+        text = "\n\n".join(parts)
+        return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
     def picture(self, name, caption):
         return f"![{caption}](pictures/{name})\n\n*{caption}*"
@@ -158,9 +179,13 @@ class Page:
             figures = result.row["figures"]
             if figure in figures:
                 series[label] = (figures[x[0]], figures[figure])
+        return self.drawn(name, caption, series, x[1], y)
+
+    def drawn(self, name, caption, series, x, y):
+        """Draws a figure of pairs of lists of numbers, by caption."""
         if not series:
             return ""
-        drawn = visualization.curve_figure(series, x[1], y)
+        drawn = visualization.curve_figure(series, x, y)
         visualization.save_figure(self.folder / "pictures" / name, drawn)
         return self.picture(name, caption)
 
@@ -169,8 +194,11 @@ def _settings(page):
     by = {"data": "data", "contender": "contender"}
     candidate = {"optimizer": "optimizer", "rate": "rate"}
     return [
-        page.table(
-            "0", by | candidate, [("PSNR, validation", "psnr", "{:.2f}")]
+        page.folded(
+            "All that was tried",
+            page.table(
+                "0", by | candidate, [("PSNR, validation", "psnr", "{:.2f}")]
+            ),
         ),
         "Images/s in training, by which minutes are turned into steps, each "
         "measured with the machine to itself:",
@@ -180,8 +208,16 @@ def _settings(page):
 
 def _quality(page):
     by = {"data": "data", "budget": "training", "contender": "contender"}
+    scale = page.results.scale
+    flags = " ".join(f"--{n}={v}" for n, v in scale.long_flags.items())
     parts = [
-        page.table("1", by, columns) for columns in (QUALITY, STRUCTURE, SIZE)
+        f"“Equal images” are {scale.equal_images:,}, with {len(scale.seeds)} "
+        f"seeds; “{scale.minutes:g} minutes” are as many images as two cores "
+        "can take in them, by the rates below; “long” is the same for "
+        f"{scale.long_minutes:g} minutes, with {flags}.",
+        page.table("1", by, QUALITY),
+        page.folded("Probes and structure", page.table("1", by, STRUCTURE)),
+        page.folded("Weights, computation, images", page.table("1", by, SIZE)),
     ]
     for data in page.results.scale.sets:
         parts.append(_comparison(page, data))
@@ -251,20 +287,19 @@ def _insides(page, data):
 
 
 def _unseen(page):
-    by = {"data": "trained on", "contender": "contender"}
-    parts = []
-    for title, figure, form in (
-        ("PSNR, dB", "psnr", "{:.1f}"),
-        ("Retrieval by pixels", "pixel_retrieval", "{:.2f}"),
-    ):
+    def table(figure, form):
         columns = [
             (SETS[name].title, f"{name}/{figure}", form)
             for name in page.results.scale.tested
         ]
-        parts.append(f"{title}, tested on:")
-        parts.append(page.table("2", by, columns))
-    parts.append("Tested in the colours of the training set.")
-    return parts
+        by = {"data": "trained on", "contender": "contender"}
+        return page.table("2", by, columns)
+
+    return [
+        "PSNR, dB, tested on (in the colours of the training set):",
+        table("psnr", "{:.1f}"),
+        page.folded("Retrieval by pixels", table("pixel_retrieval", "{:.2f}")),
+    ]
 
 
 def _batches(page):
@@ -296,15 +331,38 @@ def _noise(page):
     parts = []
     results = page.results
     for data in results.scale.sets:
+        parts.append(_noise_curves(page, data))
         for kind in noise.LEVELS:
             lines, levels = [], [str(level) for level in noise.LEVELS[kind]]
             found = results.select("5", data=data, noise=kind)
             for result in found:
                 lines += _noise_lines(result, levels, not lines)
-            title = f"{SETS[data].title}, {kind.replace('_', ' ')}; PSNR, dB:"
+            title = f"{SETS[data].title}, {kind.replace('_', ' ')}; PSNR, dB"
             heads = ["contender", "method", *levels]
-            parts += [title, tables.markdown(heads, lines)] if lines else []
+            table = tables.markdown(heads, lines)
+            parts.append(page.folded(title, table))
     return parts
+
+
+def _noise_curves(page, data):
+    """Of Gaussian noise: the kept denoisers, and the longer trained of ours."""
+    found = page.results.select("5", data=data, noise="gaussian")
+    series = {}
+    for result in found:
+        figures = result.row["figures"]
+        key = result.labels["contender"]
+        if key not in ("none", "ours") or "failed" in figures:
+            continue
+        levels = [float(level) for level in figures]
+        noisy = [figures[level]["noisy"] for level in figures]
+        series["noisy image"] = (levels, noisy)
+        for method in figures[next(iter(figures))]:
+            if method not in ("noisy", "first stage alone"):
+                label = method if key == "none" else f"ours, {method}"
+                values = [figures[level][method]["psnr"] for level in figures]
+                series[label] = (levels, values)
+    title = f"{SETS[data].title}: noisy images, and what is made of them"
+    return page.drawn(f"{data}-noise.png", title, series, "σ", "PSNR, dB")
 
 
 def _noise_lines(result, levels, first):
@@ -338,10 +396,14 @@ def _parts(page):
         (f"PSNR, {SETS[name].title}", f"{name}/psnr", "{:.1f}")
         for name in page.results.scale.tested
     ]
+    rows, columns = ("variant", "variant"), ("data", "")
     return [
-        page.table("6", by, QUALITY, STRUCTURE),
-        "On other data:",
-        page.table("6", by, elsewhere),
+        "PSNR, dB:",
+        tables.pivot(page.results, "6", rows, columns, "psnr", "{:.2f}"),
+        "What the rate reduction does to the features:",
+        page.table("6", by, STRUCTURE, QUALITY[:4], variant=RATE_REDUCTIONS),
+        page.folded("All figures", page.table("6", by, QUALITY, STRUCTURE)),
+        page.folded("On other data", page.table("6", by, elsewhere)),
     ]
 
 

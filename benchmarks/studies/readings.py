@@ -9,18 +9,28 @@ from benchmarks.studies.results import text
 
 
 def settings(results):
-    parts = []
+    """The setting that most got, and who got another."""
+    chosen = {}
     for data in results.scale.sets:
         for key in results.label_values("0", "contender"):
             tried = results.select("0", "validation", data=data, contender=key)
             if len(tried) < results.scale.candidates:
                 continue
             tuned = results.plan.tuned(key, data)
-            parts.append(
-                f"{CONTENDERS[key].name} on {SETS[data].title}: "
-                f"{tuned['optimizer']} {tuned['encoder_learning_rate']:g}"
-            )
-    return "Chosen: " + "; ".join(parts) + "." if parts else ""
+            setting = f"{tuned['optimizer']} {tuned['encoder_learning_rate']:g}"
+            who = f"{CONTENDERS[key].name} on {SETS[data].title}"
+            chosen.setdefault(setting, []).append(who)
+    if not chosen:
+        return ""
+    usual = max(chosen, key=lambda setting: len(chosen[setting]))
+    others = [
+        f"{who}: {setting}"
+        for setting, found in chosen.items()
+        for who in found
+        if setting != usual
+    ]
+    exceptions = f", except {'; '.join(others)}" if others else ""
+    return f"Chosen: {usual} for all{exceptions}."
 
 
 def quality(results):
@@ -114,15 +124,11 @@ RATE_REDUCTIONS = (
     "Multi",
     "Multi, x10 in the encoder",
 )
-STRUCTURED = (
-    ("angle between classes", "class_angle_degrees", "{:.1f}°"),
-    ("effective rank", "effective_rank", "{:.0f}"),
-    ("nearest-subspace accuracy", "nearest_subspace_accuracy", "{:.3f}"),
-    ("kNN accuracy", "knn_accuracy", "{:.3f}"),
-)
+NOTICED_DB = 0.1
 
 
 def parts(results):
+    """The changes of PSNR that can be seen."""
     sentences = []
     for data in results.label_values("6", "data"):
         whole = results.mean("6", "psnr", data=data, variant="all of it")
@@ -133,35 +139,22 @@ def parts(results):
         changes = {
             variant: value - whole
             for variant, value in changes.items()
-            if None not in (value, whole) and variant != "all of it"
+            if None not in (value, whole)
+            and abs(value - whole) >= NOTICED_DB
+            and not variant.startswith(("published", "conv"))
         }
         if changes:
-            listed = ", ".join(f"{k} {v:+.2f}" for k, v in changes.items())
+            ordered = sorted(changes, key=changes.get)
+            listed = ", ".join(f"{k} {changes[k]:+.1f}" for k in ordered)
             sentences.append(
                 f"{SETS[data].title}, dB against {whole:.1f} of all of it: "
                 f"{listed}."
             )
-        sentences += _structured(results, data)
-    return " ".join(sentences)
-
-
-def _structured(results, data):
-    """What the rate reduction does to the features of a set."""
-    listed = []
-    for words, figure, form in STRUCTURED:
-        values = [
-            results.mean("6", figure, data=data, variant=variant)
-            for variant in RATE_REDUCTIONS
-        ]
-        if None not in values:
-            listed.append(f"{words} {', '.join(map(form.format, values))}")
-    if not listed:
-        return []
-    return [
-        "Features without a rate reduction, with that of Binary, that of "
-        "Multi, and Multi ten times as heavy in the encoder: "
-        f"{'; '.join(listed)}."
-    ]
+    if not sentences:
+        return ""
+    return " ".join(sentences) + (
+        f" Other changes of ours are below {NOTICED_DB} dB."
+    )
 
 
 def ablations(results):

@@ -80,7 +80,7 @@ def look_up(figures, path):
     return figures
 
 
-def table(results, study, by, columns):
+def table(results, study, by, columns, **only):
     """A Markdown table with a row for each group of results.
 
     Args:
@@ -89,12 +89,15 @@ def table(results, study, by, columns):
         by: dict from the labels that make a group to their headings.
         columns: list of `(heading, figure, format)`; a column without values
             is left out.
+        **only: for a label, the values that are shown.
 
     Returns:
         String; empty without results.
     """
     groups = {}
     for result in results.studies.get(study, []):
+        if any(result.labels[name] not in only[name] for name in only):
+            continue
         key = tuple(result.labels.get(label) for label in by)
         groups.setdefault(key, []).append(result.row["figures"])
     lines = []
@@ -124,7 +127,8 @@ def pivot(results, study, rows, columns, figure, form, **labels):
             cell = _cell(figures, figure, form)
             cells.append("diverged" if failed else cell)
         lines.append([_label(row), *cells])
-    return markdown([rows[1], *(f"{columns[1]} {h}" for h in heads)], lines)
+    heads = [f"{columns[1]} {_label(head)}".strip() for head in heads]
+    return markdown([rows[1], *heads], lines)
 
 
 def markdown(heads, lines):

@@ -23,6 +23,7 @@ SCALE = TINY._replace(
     short_images=512,
     rate_steps=8,
     batch_sizes=(64,),
+    long_flags={},
     limit=60,
 )
 
@@ -159,6 +160,27 @@ def test_contenders_have_the_same_budget_and_widths(tmp_path):
         assert len(runs) > 3
         for flag in ("steps", "batch_size", "filters", "feature_dim"):
             assert len({run.flags[flag] for run in runs}) == 1, (number, flag)
+
+
+def test_long_training_is_of_its_own_widths_and_rate(tmp_path):
+    plan = Plan(TINY, Rows(tmp_path))
+    flags = TINY.long_flags
+    for key, rate in (("ours", 64.0), ("pixel", 128.0)):
+        plan.rows.put(
+            plan.rate_entry(key, "digits", **flags).piece,
+            {"images_per_second": rate * 1e3},
+        )
+    steps = {
+        entry.labels["contender"]: entry.piece.run.flags["steps"]
+        for entry in STUDIES["1"].entries(plan)
+        if entry.labels.get("budget") == "long"
+        and entry.piece.run.flags["filters"] == flags["filters"]
+    }
+    minutes = TINY.long_minutes
+    assert steps == {
+        "ours": round(60 * minutes * 1e3),
+        "pixel": round(2 * 60 * minutes * 1e3),
+    }
 
 
 def test_unknown_study_is_the_users_mistake(claims, tmp_path):

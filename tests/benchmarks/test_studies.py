@@ -233,6 +233,24 @@ def test_small_batches(values, verdict):
     assert verdicts.small_batches(results, "ours")[0] == verdict
 
 
+def test_small_losses_are_no_merit_of_images_that_do_not_come_back():
+    rows = batch_rows({16: 5.2, 64: 5.5})
+    for share, verdict in ((1.0, verdicts.HOLDS), (0.1, verdicts.NOT_SHOWN)):
+        labels = {"data": "digits", "budget": "equal images"}
+        own = ("1", {**labels, "contender": "ours"}, {"retrieval": share})
+        results = Figures(own, *rows)
+        assert verdicts.small_batches(results, "ours")[0] == verdict
+
+
+def test_table_of_some_values_of_a_label():
+    results = Figures(*batch_rows({16: 20.0, 64: 21.0, 256: 25.0}))
+    columns = [("PSNR", "psnr", "{:.1f}")]
+    table = tables.table(
+        results, "3", {"batch": "batch"}, columns, batch=(16, 256)
+    )
+    assert table.splitlines()[2:] == ["| 16 | 20.0 |", "| 256 | 25.0 |"]
+
+
 @pytest.mark.parametrize(
     "figures, longer, verdict",
     [
