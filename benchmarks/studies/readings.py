@@ -43,7 +43,7 @@ def quality(results):
             shares = results.mean("1", "retrieval", **labels)
             if len(values):
                 parts.append(
-                    f"{CONTENDERS[key].name} {text(values, '{:.1f}')} dB "
+                    f"{CONTENDERS[key].name} {text(values, '{:.2f}')} dB "
                     f"(retrieval {shares:.2f})"
                 )
         if parts:

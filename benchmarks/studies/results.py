@@ -83,6 +83,8 @@ def look_up(figures, path):
 def table(results, study, by, columns, **only):
     """A Markdown table with a row for each group of results.
 
+    Groups of a label's value stand together, contenders in their usual order.
+
     Args:
         results: `Results`.
         study: key.
@@ -100,8 +102,13 @@ def table(results, study, by, columns, **only):
             continue
         key = tuple(result.labels.get(label) for label in by)
         groups.setdefault(key, []).append(result.row["figures"])
+    orders = [_order(results, study, label) for label in by]
+    orders[-1] = orders[-1] if list(by)[-1] == "contender" else {}
     lines = []
-    for key, figures in groups.items():
+    for key in sorted(
+        groups, key=lambda key: [o.get(v, 0) for o, v in zip(orders, key)]
+    ):
+        figures = groups[key]
         failed = any("failed" in f for f in figures)
         cells = [_cell(figures, path, form) for _, path, form in columns]
         if failed:
@@ -111,6 +118,14 @@ def table(results, study, by, columns, **only):
     return markdown(
         [*by.values(), *(heading for heading, _, _ in columns)], lines
     )
+
+
+def _order(results, study, label):
+    """Places of a label's values: of contenders, or of their first rows."""
+    values = results.label_values(study, label)
+    if label == "contender":
+        values = list(CONTENDERS)
+    return {value: place for place, value in enumerate(values)}
 
 
 def pivot(results, study, rows, columns, figure, form, **labels):
