@@ -168,8 +168,8 @@ def ablations(results):
         if len(found) > 1:
             best, worst = (f(found, key=found.get) for f in (max, min))
             sentences.append(
-                f"{flag}: best {best} ({found[best]:.1f} dB), worst {worst} "
-                f"({found[worst]:.1f} dB)."
+                f"{flag}: best {best} ({found[best]:.2f} dB), worst {worst} "
+                f"({found[worst]:.2f} dB)."
             )
     return " ".join(sentences)
 
