@@ -49,6 +49,7 @@ def quality(plan):
                 budget = f"{scale.minutes:g} minutes"
                 labels = {"data": data, "contender": key, "budget": budget}
                 yield _evaluation(run, **labels, seed=0)
+                yield _training_images(run, **labels)
     for seed in others:
         yield from _at_equal_images(plan, seed)
     data = scale.sets[-1]
@@ -56,8 +57,13 @@ def quality(plan):
         run = plan.run(
             key, data, minutes=scale.long_minutes, **scale.long_flags
         )
-        labels = {"data": data, "contender": key, "budget": LONG, "seed": 0}
-        yield from _with_curve(run, **labels)
+        labels = {"data": data, "contender": key, "budget": LONG}
+        yield from _with_curve(run, **labels, seed=0)
+        yield _training_images(run, **labels)
+
+
+def _training_images(run, **labels):
+    return Entry(labels, Piece("training_images", run, {}))
 
 
 def _at_equal_images(plan, seed):

@@ -26,6 +26,7 @@ QUALITY = [
     ("retrieval", "retrieval", "{:.3f}"),
     ("in pixels", "pixel_retrieval", "{:.3f}"),
 ]
+TRAINING = [("PSNR, training images", "training_psnr", "{:.2f}")]
 STRUCTURE = [
     ("nearest subspace", "nearest_subspace_accuracy", "{:.3f}"),
     ("kNN", "knn_accuracy", "{:.3f}"),
@@ -215,7 +216,7 @@ def _quality(page):
         f"seeds; “{scale.minutes:g} minutes” are as many images as two cores "
         "can take in them, by the rates below; “long” is the same for "
         f"{scale.long_minutes:g} minutes, with {flags}.",
-        page.table("1", by, QUALITY),
+        page.table("1", by, QUALITY, TRAINING),
         page.folded("Probes and structure", page.table("1", by, STRUCTURE)),
         page.folded("Weights, computation, images", page.table("1", by, SIZE)),
     ]
