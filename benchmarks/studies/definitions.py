@@ -42,16 +42,14 @@ def quality(plan):
             labels = {"data": data, "contender": key}
             yield Entry(labels, Piece("pictures", run, {}))
     main = _present(plan, "ours", "conv", "pca")
-    for keys in (main, [key for key in scale.contenders if key not in main]):
-        for data in scale.sets[::-1]:
-            for key in keys:
-                run = plan.run(key, data, minutes=scale.minutes)
-                budget = f"{scale.minutes:g} minutes"
-                labels = {"data": data, "contender": key, "budget": budget}
-                yield _evaluation(run, **labels, seed=0)
-                yield _training_images(run, **labels)
+    rest = [key for key in scale.contenders if key not in main]
+    yield from _in_equal_time(plan, main, first)
+    yield from _in_equal_time(plan, rest, first)
     for seed in others:
         yield from _at_equal_images(plan, seed)
+    for keys in (main, rest):
+        for seed in others:
+            yield from _in_equal_time(plan, keys, seed)
     data = scale.sets[-1]
     for key in _present(plan, *LONG_TRAINED):
         run = plan.run(
@@ -60,6 +58,19 @@ def quality(plan):
         labels = {"data": data, "contender": key, "budget": LONG}
         yield from _with_curve(run, **labels, seed=0)
         yield _training_images(run, **labels)
+
+
+def _in_equal_time(plan, keys, seed):
+    budget = f"{plan.scale.minutes:g} minutes"
+    for data in plan.scale.sets[::-1]:
+        for key in keys:
+            if key == "pca" and seed:
+                continue
+            run = plan.run(key, data, minutes=plan.scale.minutes, seed=seed)
+            labels = {"data": data, "contender": key, "budget": budget}
+            yield _evaluation(run, **labels, seed=seed)
+            if seed == plan.scale.seeds[0]:
+                yield _training_images(run, **labels)
 
 
 def _training_images(run, **labels):

@@ -212,8 +212,8 @@ def _quality(page):
     scale = page.results.scale
     flags = " ".join(f"--{n}={v}" for n, v in scale.long_flags.items())
     parts = [
-        f"“Equal images” are {scale.equal_images:,}, with {len(scale.seeds)} "
-        f"seeds; “{scale.minutes:g} minutes” are as many images as two cores "
+        f"“Equal images” are {scale.equal_images:,}; "
+        f"“{scale.minutes:g} minutes” are as many images as two cores "
         "can take in them, by the rates below; “long” is the same for "
         f"{scale.long_minutes:g} minutes, with {flags}.",
         page.table("1", by, QUALITY, TRAINING),

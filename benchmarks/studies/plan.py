@@ -46,7 +46,7 @@ contenders: keys of `CONTENDERS`.
 sets: data sets of study 1, whose settings and rates stand for all others of
     their number of channels.
 trained_on, tested: data sets of study 2; ours is trained on all of them.
-seeds: of study 1 at equal images.
+seeds: of study 1, but for long training.
 candidates: how many of `CANDIDATES` are tried.
 minutes, long_minutes: of training in study 1.
 long_flags: flags of the long training, which is worth a wider network.
@@ -154,7 +154,8 @@ class Plan:
             **changes,
         }
         if minutes is not None:
-            images = 60 * minutes * self.rate(key, data, **changes)
+            measured = {k: v for k, v in changes.items() if k != "seed"}
+            images = 60 * minutes * self.rate(key, data, **measured)
         steps = max(1, round(images / flags["batch_size"]))
         return Run(kind, data, {**flags, "steps": steps})
 
