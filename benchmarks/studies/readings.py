@@ -51,14 +51,12 @@ def quality(results):
             sentences.append(
                 f"On {SETS[data].title}, at equal images: {listed}."
             )
-    flags = results.scale.long_flags.items()
-    given = " ".join(f"{name}={value}" for name, value in flags)
     for key in LONG_TRAINED:
         long = results.mean("1", "psnr", contender=key, budget=LONG)
         if long is not None:
             sentences.append(
                 f"After {results.scale.long_minutes:g} minutes on "
-                f"{SETS[results.scale.sets[-1]].title} ({given}), "
+                f"{SETS[results.scale.sets[-1]].title}, "
                 f"{CONTENDERS[key].name}: {long:.2f} dB."
             )
     return " ".join(sentences)
