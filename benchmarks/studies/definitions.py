@@ -9,6 +9,7 @@ from benchmarks.studies import noise
 from benchmarks.studies.pieces import Entry
 from benchmarks.studies.pieces import Piece
 from benchmarks.studies.pieces import Run
+from benchmarks.studies.plan import FEATURES
 from benchmarks.studies.plan import TIE_DB
 
 Study = collections.namedtuple("Study", ["title", "question", "entries"])
@@ -238,6 +239,23 @@ def ablations(plan):
     yield _evaluation(run, data=data, flag="iterations", value="solved")
 
 
+def limits(plan):
+    """Other numbers of features and other widths, at equal images."""
+    scale, data = plan.scale, plan.scale.sets[-1]
+    usual = {"feature_dim": FEATURES, **scale.flags}["feature_dim"]
+    keys = _present(plan, "ours", "pixel", "pca")
+    for size in scale.feature_dims:
+        changes = {} if size == usual else {"feature_dim": size}
+        for key in keys:
+            run = plan.standard(key, data, **changes)
+            yield _evaluation(run, contender=key, features=size)
+    wide = scale.long_flags.get("filters")
+    for key in _present(plan, "ours", "pixel") if wide else ():
+        run = plan.standard(key, data, filters=wide)
+        labels = {"contender": key, "features": usual, "filters": wide}
+        yield _evaluation(run, **labels)
+
+
 STUDIES = {
     "0": Study(
         "Settings",
@@ -277,6 +295,12 @@ STUDIES = {
         parts,
     ),
     "7": Study("Ablations", "What do the other choices do?", ablations),
+    "8": Study(
+        "What limits quality",
+        "Is it the objective, the network, or how few numbers an image "
+        "becomes?",
+        limits,
+    ),
 }
 
 

@@ -413,6 +413,16 @@ def _ablations(page):
     return [page.table("7", by, QUALITY, STRUCTURE[:1], FIRST_STAGE, SIZE[:2])]
 
 
+def _limits(page):
+    by = {"features": "features", "filters": "filters"}
+    by["contender"] = "contender"
+    data = page.results.scale.sets[-1]
+    return [
+        f"{SETS[data].title}, {page.results.scale.equal_images:,} images:",
+        page.table("8", by, QUALITY, SIZE[:2]),
+    ]
+
+
 LAYOUTS = {
     "0": _settings,
     "1": _quality,
@@ -422,6 +432,7 @@ LAYOUTS = {
     "5": _noise,
     "6": _parts,
     "7": _ablations,
+    "8": _limits,
 }
 
 

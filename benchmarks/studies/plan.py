@@ -37,6 +37,7 @@ Scale = collections.namedtuple(
         "rate_factors",
         "noise_images",
         "ablated",
+        "feature_dims",
         "flags",
     ],
 )
@@ -61,6 +62,7 @@ judge_steps: of the training of the classifiers behind Fréchet distances.
 batch_sizes, rate_factors: of studies 3 and 4.
 noise_images: test images of study 5.
 ablated: data sets of study 6; the first grey one of `sets` is that of 3, 4, 7.
+feature_dims: of study 8, which is on the last of `sets`.
 flags: flags of every run.
 """
 
@@ -85,6 +87,7 @@ FULL = Scale(
     rate_factors=(0.3, 1, 3, 10),
     noise_images=100,
     ablated=("fashion_mnist", "cifar10", "digits"),
+    feature_dims=(64, 128, 256),
     flags={},
 )
 TINY = FULL._replace(
@@ -107,6 +110,7 @@ TINY = FULL._replace(
     rate_factors=(1, 10),
     noise_images=10,
     ablated=("digits",),
+    feature_dims=(8, 16),
     flags={"filters": "4,8,8", "feature_dim": 16, "batch_size": 64},
 )
 SCALES = {"full": FULL, "tiny": TINY}
@@ -144,7 +148,7 @@ class Plan:
         kind = changes.pop("kind", who.CONTENDERS[key].kind)
         flags = {**sets.SETS[data].flags, **self.scale.flags}
         if kind == "pca":
-            size = flags.get("feature_dim", FEATURES)
+            size = {**flags, **changes}.get("feature_dim", FEATURES)
             return Run(kind, data, {"feature_dim": size})
         flags = {
             **who.COMMON,

@@ -172,6 +172,33 @@ def ablations(results):
     return " ".join(sentences)
 
 
+def limits(results):
+    """PSNR by the number of features, and with the widths of long training."""
+    sentences = []
+    for size in results.label_values("8", "features"):
+        found = {
+            key: results.mean(
+                "8", "psnr", contender=key, features=size, filters=None
+            )
+            for key in results.label_values("8", "contender")
+        }
+        listed = ", ".join(
+            f"{CONTENDERS[key].name} {value:.2f} dB"
+            for key, value in found.items()
+            if value is not None
+        )
+        sentences.append(f"{size} features: {listed}.")
+    for filters in results.label_values("8", "filters"):
+        for key in results.label_values("8", "contender"):
+            value = results.mean("8", "psnr", contender=key, filters=filters)
+            if value is not None:
+                sentences.append(
+                    f"With filters {filters}: {CONTENDERS[key].name} "
+                    f"{value:.2f} dB."
+                )
+    return " ".join(sentences)
+
+
 READINGS = {
     "0": settings,
     "1": quality,
@@ -181,6 +208,7 @@ READINGS = {
     "5": noise,
     "6": parts,
     "7": ablations,
+    "8": limits,
 }
 
 

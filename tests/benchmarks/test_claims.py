@@ -188,3 +188,16 @@ def test_unknown_study_is_the_users_mistake(claims, tmp_path):
         claims.Session(
             SCALE, ["1", "9"], None, tmp_path, tmp_path, tmp_path / "page"
         )
+
+
+def test_all_have_the_features_that_the_label_says(tmp_path):
+    plan = Plan(
+        TINY._replace(contenders=("ours", "pixel", "pca")), Rows(tmp_path)
+    )
+    entries = list(STUDIES["8"].entries(plan))
+    kinds = {entry.piece.run.kind for entry in entries}
+    assert kinds == {"closed_loop", "pixel", "pca"}
+    for entry in entries:
+        assert entry.piece.run.flags["feature_dim"] == entry.labels["features"]
+    wide = [e.piece.run for e in entries if "filters" in e.labels]
+    assert {run.flags["filters"] for run in wide} == {"4,16,16"}
