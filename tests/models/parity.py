@@ -11,6 +11,7 @@ from reference_loop import spread_weights
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models.communication import reductions
+from keras_csc.optimizers import DictionaryMuon
 
 STEPS = 20
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -27,6 +28,12 @@ GAMES = {
         "cooperation": True,
         "shared_statistics": True,
     },
+}
+# Of the encoder.
+OPTIMIZERS = {
+    "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
+    "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
+    "consistency": lambda: DictionaryMuon(0.05),
 }
 UPDATES = {
     "simultaneous": {},
@@ -90,7 +97,7 @@ def make(case, dtype):
     )
     spread_weights(model)
     model.compile(
-        keras.optimizers.SGD(0.05, momentum=0.5),
+        OPTIMIZERS[game](),
         keras.optimizers.Adam(0.01, epsilon=1e-3),
         TranscriptionGame(**GAMES[game]),
         **UPDATES[update],
