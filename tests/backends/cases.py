@@ -191,8 +191,24 @@ def rates():
         yield f"game {objective}", played, (z, z_hat)
 
 
+def optimizers():
+    """Two steps of Muon, of a dictionary with few atoms, with many, a scale."""
+    for shape in ((3, 3, 2, 5), (2, 2, 2, 12), (7,)):
+        start, *gradients = rng(7).normal(size=(3, *shape)).astype("float32")
+
+        def moved(*gradients, start=start):
+            variable = keras.Variable(start)
+            optimizer = keras_csc.optimizers.DictionaryMuon(0.1)
+            optimizer.build([variable])
+            for gradient in gradients:
+                optimizer.apply([ops.stop_gradient(gradient)], [variable])
+            return ops.stop_gradient(variable.value)
+
+        yield f"muon {len(shape)} {shape[-1]}", moved, tuple(gradients)
+
+
 def cases():
-    for group in (operators, solvers, layers, rates):
+    for group in (operators, solvers, layers, rates, optimizers):
         yield from group()
 
 
