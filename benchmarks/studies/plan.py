@@ -47,7 +47,7 @@ contenders: keys of `CONTENDERS`.
 sets: data sets of study 1, whose settings and rates stand for all others of
     their number of channels.
 trained_on, tested: data sets of study 2; ours is trained on all of them.
-seeds: of study 1, but for long training.
+seeds: of study 1, but for long training and the games in equal time.
 candidates: how many of `CANDIDATES` are tried.
 minutes, long_minutes: of training in study 1.
 long_flags: flags of the long training, which is worth a wider network.
