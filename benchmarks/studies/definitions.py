@@ -249,17 +249,21 @@ def limits(plan):
     """Other numbers of features and other widths, at equal images."""
     scale, data = plan.scale, plan.scale.sets[-1]
     usual = {"feature_dim": FEATURES, **scale.flags}["feature_dim"]
-    keys = _present(plan, "ours", "pixel", "pca")
-    for size in scale.feature_dims:
-        changes = {} if size == usual else {"feature_dim": size}
-        for key in keys:
-            run = plan.standard(key, data, **changes)
-            yield _evaluation(run, contender=key, features=size)
-    wide = scale.long_flags.get("filters")
-    for key in _present(plan, "ours", "pixel") if wide else ():
-        run = plan.standard(key, data, filters=wide)
-        labels = {"contender": key, "features": usual, "filters": wide}
-        yield _evaluation(run, **labels)
+    changes = [
+        {} if size == usual else {"feature_dim": size}
+        for size in scale.feature_dims
+    ]
+    if "filters" in scale.long_flags:
+        changes.append({"filters": scale.long_flags["filters"]})
+    for changed in changes:
+        for key in _present(plan, "ours", "pixel", "pca"):
+            run = plan.standard(key, data, **changed)
+            size = run.flags.get("feature_dim", usual)
+            labels = {"contender": key, "features": size}
+            if key != "pca":
+                yield _evaluation(run, **labels, filters=run.flags["filters"])
+            elif "filters" not in changed:
+                yield _evaluation(run, **labels)
 
 
 STUDIES = {

@@ -174,28 +174,26 @@ def ablations(results):
 
 def limits(results):
     """PSNR by the number of features, and with the widths of long training."""
+    wider = results.label_values("8", "filters")[1:]
+    groups = {
+        f"{size} features": [
+            result
+            for result in results.select("8", features=size)
+            if result.labels.get("filters") not in wider
+        ]
+        for size in results.label_values("8", "features")
+    }
+    for filters in wider:
+        groups[f"Filters {filters}"] = results.select("8", filters=filters)
     sentences = []
-    for size in results.label_values("8", "features"):
-        found = {
-            key: results.mean(
-                "8", "psnr", contender=key, features=size, filters=None
-            )
-            for key in results.label_values("8", "contender")
-        }
+    for title, found in groups.items():
         listed = ", ".join(
-            f"{CONTENDERS[key].name} {value:.2f} dB"
-            for key, value in found.items()
-            if value is not None
+            f"{CONTENDERS[result.labels['contender']].name} "
+            f"{result.row['figures']['psnr']:.2f} dB"
+            for result in found
+            if "psnr" in result.row["figures"]
         )
-        sentences.append(f"{size} features: {listed}.")
-    for filters in results.label_values("8", "filters"):
-        for key in results.label_values("8", "contender"):
-            value = results.mean("8", "psnr", contender=key, filters=filters)
-            if value is not None:
-                sentences.append(
-                    f"With filters {filters}: {CONTENDERS[key].name} "
-                    f"{value:.2f} dB."
-                )
+        sentences.append(f"{title}: {listed}.")
     return " ".join(sentences)
 
 

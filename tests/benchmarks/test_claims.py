@@ -199,5 +199,7 @@ def test_all_have_the_features_that_the_label_says(tmp_path):
     assert kinds == {"closed_loop", "pixel", "pca"}
     for entry in entries:
         assert entry.piece.run.flags["feature_dim"] == entry.labels["features"]
-    wide = [e.piece.run for e in entries if "filters" in e.labels]
-    assert {run.flags["filters"] for run in wide} == {"4,16,16"}
+        filters = entry.piece.run.flags.get("filters")
+        assert filters == entry.labels.get("filters")
+    widths = {TINY.flags["filters"], TINY.long_flags["filters"], None}
+    assert {entry.labels.get("filters") for entry in entries} == widths
