@@ -230,7 +230,7 @@ def _quality(page):
             "long.png",
             "PSNR of 40 test images during long training",
             curves,
-            ("seconds", "seconds of training"),
+            ("images", "images seen"),
             "PSNR, dB",
             "shown_psnr",
         )

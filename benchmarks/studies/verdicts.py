@@ -201,6 +201,8 @@ def computation(results, key):
 
 
 def noise(results, key):
+    if key != "ours":
+        return "", ""
     gains = []
     for result in results.select("5", noise="gaussian", contender=key):
         for level, methods in result.row["figures"].items():
