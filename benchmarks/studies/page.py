@@ -80,7 +80,7 @@ class Page:
 
     def _head(self):
         missing = sum(self.results.missing.values())
-        state = f"\n\n**{missing} rows are still missing.**" if missing else ""
+        state = f"\n\n**Rows still missing: {missing}.**" if missing else ""
         return (
             "# The method's claims, measured\n\n"
             "“Ours” is CSC-CTRL with the multi-stage closed loop, cooperation, "
@@ -153,7 +153,7 @@ class Page:
         parts = [f"## {title}", f"*{study.question}*"]
         missing = self.results.missing[number]
         if missing:
-            parts.append(f"{missing} of its rows are missing.")
+            parts.append(f"Rows still missing: {missing}.")
         parts.append(readings.READINGS[number](self.results))
         (self.folder / "pictures").mkdir(exist_ok=True)
         parts += LAYOUTS[number](self)
