@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from benchmarks.kill import MOMENTS
+
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "kill.py"
 
@@ -86,9 +88,15 @@ def test_log_of_a_killed_run_has_no_interval_twice(stories):
         assert len(steps) > 10
 
 
-def test_killed_sessions_are_recorded(stories):
-    whole, killed = stories[:2]
-    for story, least in ((whole, 1), (killed, 4)):
+def test_sessions_are_recorded_to_their_last_interval(stories):
+    """A kill takes no more than one, of 5 steps, from the record."""
+    for story in stories:
+        moments = [MOMENTS[kill["moment"]] for kill in kills(story)]
+        killed = sum(moment.command == "train" for moment in moments)
         run = json.loads((story / "run" / "run.json").read_text())
-        assert len(run["sessions"]) >= least
-        assert sum(each["steps"] for each in run["sessions"]) >= 85
+        steps = [each["steps"] for each in run["sessions"]]
+        if killed:
+            assert len(steps) >= 4
+            assert sum(steps) >= 90 - 5 * killed
+        else:
+            assert steps == [90]
