@@ -13,6 +13,9 @@ import tensorflow as tf
 
 TESTS = pathlib.Path(__file__).parent
 sys.path[:0] = [str(TESTS / folder) for folder in ("", "ops", "models")]
+
+from script_processes import Scripts  # noqa: E402
+
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
 LOGICAL_CPUS = 4
@@ -51,3 +54,11 @@ def mirrored():
         return strategies[replicas]
 
     return strategy
+
+
+@pytest.fixture(scope="session")
+def run_script(tmp_path_factory):
+    """Runs a script of `training/` in a process; see `Scripts.run`."""
+    scripts = Scripts(tmp_path_factory.mktemp("scripts"))
+    yield scripts.run
+    scripts.close()

@@ -52,8 +52,10 @@ def test_script_exports_a_run(finished_run, tmp_path):
     "flag, message",
     [("--workdir=missing", "does not exist"), ("--wrkdir=x", "wrkdir")],
 )
-def test_mistakes_end_the_script_with_code_2(tmp_path, flag, message):
-    finished = run_python([SCRIPT, flag], cwd=tmp_path)
+def test_mistakes_end_the_script_with_code_2(
+    run_script, tmp_path, flag, message
+):
+    finished = run_script("export.py", flag, cwd=tmp_path)
     assert finished.returncode == 2
     last = finished.stderr.splitlines()[-1]
     assert last.startswith("export.py: ")

@@ -55,7 +55,7 @@ CASES = {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("multi", "simultaneous", "implicit"): {
-        "float32": {"devices": (4,), "workers": ()},
+        "float32": {"devices": (2,), "workers": ()},
         "float64": {"devices": (), "workers": (2,)},
     },
     ("multi", "alternating", "unrolled"): {

@@ -1,8 +1,6 @@
 """What a user sees of a mistake at the command line."""
 
 import pathlib
-import subprocess
-import sys
 
 from training import command_line
 from training import options as run_options
@@ -13,16 +11,7 @@ from absl import flags
 
 from keras_csc.models import presets
 
-ROOT = pathlib.Path(command_line.__file__).parents[1]
 FLAG_FILES = sorted(command_line.FLAG_FILES.glob("*.flags"))
-
-
-def run_script(name, *arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "training" / name, *arguments],
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize(
@@ -33,7 +22,9 @@ def run_script(name, *arguments):
         (["--flagfile=digits.flags", "--preset=digit"], "Did you mean"),
     ],
 )
-def test_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+def test_mistake_is_one_line_and_exit_code_2(
+    run_script, arguments, message, tmp_path
+):
     result = run_script("train.py", f"--workdir={tmp_path}/run", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
@@ -55,13 +46,13 @@ def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
         assert message in capsys.readouterr().err
 
 
-def test_help_lists_the_flags():
+def test_help_lists_the_flags(run_script):
     result = run_script("train.py", "--help")
     for name in ("--dataset", "--preset", "--steps", "--[no]cooperation"):
         assert name in result.stdout
 
 
-def test_evaluate_without_a_run(tmp_path):
+def test_evaluate_without_a_run(run_script, tmp_path):
     result = run_script("evaluate.py", f"--workdir={tmp_path}/none")
     assert result.returncode == 2
     assert "there is no working directory" in result.stderr
