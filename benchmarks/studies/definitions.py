@@ -28,6 +28,8 @@ def settings(plan):
     last = plan.scale.sets[-1]
     for key in _present(plan, *LONG_TRAINED):
         yield plan.rate_entry(key, last, **plan.scale.long_flags)
+    for key in _present(plan, "ours"):
+        yield plan.rate_entry(key, last, **_largest(plan.scale))
     for data in plan.scale.sets:
         for key in _trained(plan):
             yield from plan.candidates(key, data)
@@ -246,7 +248,10 @@ def ablations(plan):
 
 
 def limits(plan):
-    """Other numbers of features and other widths, at equal images."""
+    """Other numbers of features and other widths, at equal images.
+
+    Then the most features with all else of long training.
+    """
     scale, data = plan.scale, plan.scale.sets[-1]
     usual = {"feature_dim": FEATURES, **scale.flags}["feature_dim"]
     changes = [
@@ -259,11 +264,22 @@ def limits(plan):
         for key in _present(plan, "ours", "pixel", "pca"):
             run = plan.standard(key, data, **changed)
             size = run.flags.get("feature_dim", usual)
-            labels = {"contender": key, "features": size}
+            labels = {"contender": key, "features": size, "budget": EQUAL}
             if key != "pca":
                 yield _evaluation(run, **labels, filters=run.flags["filters"])
             elif "filters" not in changed:
                 yield _evaluation(run, **labels)
+    changed = _largest(scale)
+    for key in _present(plan, "ours"):
+        run = plan.run(key, data, minutes=scale.long_minutes, **changed)
+        labels = {"contender": key, "features": changed["feature_dim"]}
+        filters = run.flags["filters"]
+        yield _evaluation(run, **labels, budget=LONG, filters=filters)
+
+
+def _largest(scale):
+    """Flags of long training with the most features."""
+    return {**scale.long_flags, "feature_dim": scale.feature_dims[-1]}
 
 
 STUDIES = {

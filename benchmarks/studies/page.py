@@ -203,7 +203,9 @@ def _settings(page):
         ),
         "Images/s in training, by which minutes are turned into steps, each "
         "measured with the machine to itself:",
-        page.table("0", {**by, "filters": "filters"}, RATE),
+        page.table(
+            "0", {**by, "filters": "filters", "features": "features"}, RATE
+        ),
     ]
 
 
@@ -414,11 +416,12 @@ def _ablations(page):
 
 
 def _limits(page):
-    by = {"features": "features", "filters": "filters"}
+    by = {"features": "features", "filters": "filters", "budget": "training"}
     by["contender"] = "contender"
-    data = page.results.scale.sets[-1]
+    scale = page.results.scale
     return [
-        f"{SETS[data].title}, {page.results.scale.equal_images:,} images:",
+        f"{SETS[scale.sets[-1]].title}; “equal images” and “long” are those "
+        "of study 1:",
         page.table("8", by, QUALITY, SIZE[:2]),
     ]
 

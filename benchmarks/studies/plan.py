@@ -62,7 +62,7 @@ judge_steps: of the training of the classifiers behind Fréchet distances.
 batch_sizes, rate_factors: of studies 3 and 4.
 noise_images: test images of study 5.
 ablated: data sets of study 6; the first grey one of `sets` is that of 3, 4, 7.
-feature_dims: of study 8, which is on the last of `sets`.
+feature_dims: of study 8, which is on the last of `sets`, from few to many.
 flags: flags of every run.
 """
 
@@ -208,6 +208,7 @@ class Plan:
             "contender": key,
             "data": data,
             "filters": run.flags["filters"],
+            "features": run.flags.get("feature_dim", FEATURES),
         }
         return Entry(labels, Piece("rate", run, {}))
 

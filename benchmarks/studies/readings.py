@@ -178,13 +178,19 @@ def limits(results):
     groups = {
         f"{size} features": [
             result
-            for result in results.select("8", features=size)
+            for result in results.select("8", features=size, budget=EQUAL)
             if result.labels.get("filters") not in wider
         ]
         for size in results.label_values("8", "features")
     }
     for filters in wider:
-        groups[f"Filters {filters}"] = results.select("8", filters=filters)
+        groups[f"Filters {filters}"] = results.select(
+            "8", filters=filters, budget=EQUAL
+        )
+    for result in results.select("8", budget=LONG):
+        minutes, size = results.scale.long_minutes, result.labels["features"]
+        title = f"{size} features, {minutes:g} minutes"
+        groups.setdefault(title, []).append(result)
     sentences = []
     for title, found in groups.items():
         listed = ", ".join(
