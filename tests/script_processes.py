@@ -8,11 +8,13 @@ import json
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
 
 ROOT = pathlib.Path(__file__).parents[1]
+SECONDS = 120  # that a script is given
 
 
 class Scripts:
@@ -66,6 +68,7 @@ def serve():
 
 def run(command, out, err, cwd):
     """Runs a script, and ends this process as it ends."""
+    signal.alarm(SECONDS)
     for path, stream in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     os.chdir(cwd)
