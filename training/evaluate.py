@@ -125,13 +125,13 @@ def define(flag_values):
     flags.DEFINE_list(
         "metrics",
         [],
-        "What else to measure, separated by commas. stages: a linear probe of "
-        "every stage's codes. classifier: Fréchet and kernel distance, "
-        "precision, recall and class score, from features of a small "
-        "classifier, which is trained on the data set's labels the first time. "
-        "inception: the same with Keras's InceptionV3, of --inception_weights. "
-        "ctrl: distance and score with the steps of CTRL's released code, also "
-        "of --inception_weights.",
+        "What else to measure, separated by commas. stages: nearest subspace, "
+        "kNN and a linear probe of every stage's codes. classifier: Fréchet "
+        "and kernel distance, precision, recall and class score, from features "
+        "of a small classifier, which is trained on the data set's labels the "
+        "first time. inception: the same with Keras's InceptionV3, of "
+        "--inception_weights. ctrl: distance and score with the steps of "
+        "CTRL's released code, also of --inception_weights.",
         **kwargs,
     )
     flags.DEFINE_string(

@@ -31,8 +31,7 @@ def evaluate(model, options, workdir, stages=False, networks=None):
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options: of the run.
         workdir: `Workdir` of the run.
-        stages: bool, whether to fit a linear probe to the codes of every
-            stage.
+        stages: bool, whether to probe the codes of every stage, too.
         networks: dict of `distributions.extractors`, to compare images and
             reconstructions with.
 
@@ -165,19 +164,26 @@ def probe_figures(train_features, train_labels, features, labels):
     )
     if not _has_classes(train_labels, labels):
         return figures
+    return {
+        **figures,
+        **accuracies(train_features, train_labels, features, labels),
+        "class_effective_rank": float(
+            np.mean(metrics.class_effective_ranks(features, labels))
+        ),
+        **angle_figures(features, labels),
+    }
+
+
+def accuracies(train_features, train_labels, features, labels):
+    """Accuracies of simple classifiers of features."""
     parts = (train_features, train_labels, features, labels)
     components = min(10, features.shape[1] - 1)
     return {
-        **figures,
         "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(
             *parts, components=components
         ),
         "knn_accuracy": metrics.knn_accuracy(*parts),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
-        "class_effective_rank": float(
-            np.mean(metrics.class_effective_ranks(features, labels))
-        ),
-        **angle_figures(features, labels),
     }
 
 
@@ -206,23 +212,24 @@ def _has_classes(*sets):
 
 
 def stage_figures(model, train_images, train_labels, images, labels):
-    """Accuracy of a linear probe of the codes of every stage.
+    """Accuracies of simple classifiers of the codes of every stage.
 
     Of positive and negative parts of the codes, each averaged over quadrants;
-    `None` without two classes.
+    `None` without two classes. Every accuracy is a list, by stage.
     """
     if not _has_classes(train_labels, labels):
         return None
     train_codes, codes = (
         encoding.pooled_stages(model, each) for each in (train_images, images)
     )
+    found = [
+        accuracies(train, train_labels, test, labels)
+        for train, test in zip(train_codes, codes)
+    ]
     return {
         "codes": "positive and negative parts, means over quadrants",
         "numbers": [code.shape[1] for code in codes],
-        "linear_probe_accuracy": [
-            metrics.linear_probe_accuracy(train, train_labels, test, labels)
-            for train, test in zip(train_codes, codes)
-        ],
+        **{name: [each[name] for each in found] for name in found[0]},
     }
 
 

@@ -49,6 +49,11 @@ def quality(plan):
             run = plan.standard(key, data)
             labels = {"data": data, "contender": key}
             yield Entry(labels, Piece("pictures", run, {}))
+    for data in scale.sets:
+        for key in _trained(plan):
+            run = plan.standard(key, data)
+            labels = {"data": data, "contender": key, "budget": EQUAL}
+            yield Entry(labels, Piece("stages", run, {}))
     main = _present(plan, "ours", "conv", "pca")
     rest = [key for key in scale.contenders if key not in main]
     yield from _in_equal_time(plan, main, first)

@@ -2,6 +2,8 @@
 
 import statistics
 
+from training import encoding
+
 import numpy as np
 
 from benchmarks.studies import data as sets
@@ -146,6 +148,19 @@ def curve(bench, piece):
     return {**figures, **failed}
 
 
+def stages(bench, piece):
+    """Accuracy of simple classifiers of every stage's codes, pooled."""
+    model = bench.runs.load(piece.run).model
+    splits = []
+    for split in ("train", "test"):
+        images, labels = bench.library.images(
+            piece.run.data, split, bench.scale.limit
+        )
+        codes = encoding.pooled_stages(model, images)
+        splits.append([(each, labels) for each in codes])
+    return {"stages": [probes(*train, *test) for train, test in zip(*splits)]}
+
+
 def pictures(bench, piece):
     """Atoms, code maps of one image, and the similarity of features."""
     subject = bench.runs.load(piece.run)
@@ -179,6 +194,7 @@ MEASURES = {
     "rate": rate,
     "evaluation": evaluation,
     "training_images": training_images,
+    "stages": stages,
     "unseen": unseen,
     "curve": curve,
     "pictures": pictures,

@@ -47,6 +47,7 @@ INSIDES = {
     "codes": "codes of one image",
     "similarity": "abs(cosine) of test features, by class",
 }
+MOST_STAGES = 4  # a column that no network fills is left out
 FIRST_STAGE = [("zeros in stage 1", "zero_fraction/0", "{:.2f}")]
 
 
@@ -220,6 +221,7 @@ def _quality(page):
         f"{scale.long_minutes:g} minutes, with {flags}.",
         page.table("1", by, QUALITY, TRAINING),
         page.folded("Probes and structure", page.table("1", by, STRUCTURE)),
+        _stages(page),
         page.folded("Weights, computation, images", page.table("1", by, SIZE)),
     ]
     for data in page.results.scale.sets:
@@ -238,6 +240,23 @@ def _quality(page):
         )
     )
     return parts
+
+
+def _stages(page):
+    """What simple classifiers make of every stage's codes, and features."""
+    by = {"data": "data", "contender": "contender"}
+    tables = []
+    for title, figure, form in STRUCTURE[:3]:
+        columns = [
+            (f"stage {n + 1}", f"stages/{n}/{figure}", form)
+            for n in range(MOST_STAGES)
+        ]
+        columns.append(("features", figure, form))
+        tables.append(f"{title}:")
+        tables.append(page.table("1", by, columns, budget=[EQUAL]))
+    return page.folded(
+        "Accuracy of simple classifiers of every stage's codes", *tables
+    )
 
 
 def _comparison(page, data):

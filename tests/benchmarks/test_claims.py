@@ -9,9 +9,11 @@ import pytest
 
 from benchmarks import studies
 from benchmarks.studies.definitions import STUDIES
+from benchmarks.studies.pieces import Piece
 from benchmarks.studies.pieces import Rows
 from benchmarks.studies.plan import TINY
 from benchmarks.studies.plan import Plan
+from keras_csc import metrics
 
 SCRIPT = pathlib.Path(studies.__file__).parents[1] / "claims.py"
 SCALE = TINY._replace(
@@ -79,6 +81,22 @@ def test_page_shows_the_rows_and_no_verdict_without_them(session):
             assert f"{figures['psnr']:.2f}" in batches
     unseen = next(row for row in page.splitlines() if "never saw |" in row)
     assert unseen.count("not measured yet") == 2
+
+
+def test_codes_that_are_probed_are_those_of_the_images(session):
+    run = next(e.piece.run for _, e in session.entries() if "batch" in e.labels)
+    found = session.bench.measure(Piece("stages", run, {}))["stages"]
+    encoder = session.runs.load(run).model.encoder
+    parts = []
+    for split in ("train", "test"):
+        images, labels = session.bench.images("digits", split)
+        codes = encoder.stages(images).codes[-1]
+        parts += [metrics.pooled_codes(codes).numpy(), labels]
+    assert len(found) == len(encoder.filters)
+    # bfloat16, of which other batches make other roundings.
+    assert found[-1]["knn_accuracy"] == pytest.approx(
+        metrics.knn_accuracy(*parts), abs=2 / SCALE.limit
+    )
 
 
 def test_finished_study_measures_nothing(session, claims, folder, monkeypatch):

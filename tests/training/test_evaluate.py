@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 from scipy import linalg
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from keras_csc import data
@@ -97,7 +98,7 @@ def test_ms_ssim_of_images_with_room_for_scales():
     np.testing.assert_allclose(made, model.predict(floats), atol=1e-5)
 
 
-def test_linear_probe_of_stages_is_scikit_learns(run, model):
+def test_probes_of_stages_are_scikit_learns(run, model):
     stages = evaluate.evaluate(run, {}, names=["stages"])["stages"]
     assert stages["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
     parts = []
@@ -115,6 +116,10 @@ def test_linear_probe_of_stages_is_scikit_learns(run, model):
     accuracy = stages["linear_probe_accuracy"]
     assert accuracy[1] == pytest.approx(expected, abs=2 / IMAGES)
     assert min(accuracy) > 0.3
+    neighbors = KNeighborsClassifier(n_neighbors=5).fit(train, train_labels)
+    expected = neighbors.score(test, labels)
+    assert stages["knn_accuracy"][1] == pytest.approx(expected, abs=2 / IMAGES)
+    assert len(stages["nearest_subspace_accuracy"]) == 2
 
 
 def test_classifier_is_trained_once_and_names_its_distance(
