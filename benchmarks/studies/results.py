@@ -98,7 +98,7 @@ def table(results, study, by, columns, **only):
     """
     groups = {}
     for result in results.studies.get(study, []):
-        if any(result.labels[name] not in only[name] for name in only):
+        if any(result.labels.get(name) not in only[name] for name in only):
             continue
         key = tuple(result.labels.get(label) for label in by)
         groups.setdefault(key, []).append(result.row["figures"])

@@ -243,7 +243,9 @@ def test_small_losses_are_no_merit_of_images_that_do_not_come_back():
 
 
 def test_table_of_some_values_of_a_label():
-    results = Figures(*batch_rows({16: 20.0, 64: 21.0, 256: 25.0}))
+    """Results without the label are in no such table."""
+    rows = batch_rows({16: 20.0, 64: 21.0, 256: 25.0})
+    results = Figures(*rows, ("3", {"contender": "ours"}, {"psnr": 1.0}))
     columns = [("PSNR", "psnr", "{:.1f}")]
     table = tables.table(
         results, "3", {"batch": "batch"}, columns, batch=(16, 256)
