@@ -120,7 +120,7 @@ def identification():
             timespec="seconds"
         ),
         "command": " ".join(["python", *sys.argv]),
-        "commit": _commit(),
+        "commit": COMMIT,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -148,6 +148,10 @@ def _commit():
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit.stdout.strip()
+
+
+# When this process began: what is committed meanwhile is not what it runs.
+COMMIT = _commit()
 
 
 def _cores():
