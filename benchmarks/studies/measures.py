@@ -3,6 +3,8 @@
 import statistics
 
 from training import encoding
+from training.evaluation import accuracies
+from training.evaluation import angle_figures
 
 import numpy as np
 
@@ -236,18 +238,10 @@ def structure(features, labels):
     figures = {"effective_rank": metrics.effective_rank(features)}
     if (labels < 0).all():
         return figures
+    angles = angle_figures(features, labels)  # none of collapsed features
+    if angles:
+        figures["class_angle_degrees"] = angles["subspace_angle"]
     ranks = metrics.class_effective_ranks(features, labels)
-    smallest = min(np.unique(labels[labels >= 0], return_counts=True)[1])
-    components = int(min(10, smallest, features.shape[1] // 2))
-    try:
-        angles = metrics.subspace_angles(features, labels, components)
-    except ValueError:  # a class of collapsed features has no such subspace
-        angles = None
-    if angles is not None:
-        pairs = np.triu_indices(len(angles), 1)
-        figures["class_angle_degrees"] = float(
-            np.degrees(np.mean(angles[pairs]))
-        )
     return {**figures, "class_effective_rank": float(np.mean(ranks))}
 
 
@@ -255,15 +249,8 @@ def probes(train_features, train_labels, features, labels):
     """Accuracy of simple classifiers on the features, learned unlabelled."""
     if (labels < 0).all() or (train_labels < 0).all():
         return {}
-    parts = (train_features, train_labels, features, labels)
-    components = min(10, features.shape[1] - 1)
-    return {
-        "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(
-            *parts, components=components
-        ),
-        "knn_accuracy": metrics.knn_accuracy(*parts),
-        "linear_accuracy": metrics.linear_probe_accuracy(*parts),
-    }
+    found = accuracies(train_features, train_labels, features, labels)
+    return {"linear_accuracy": found.pop("linear_probe_accuracy"), **found}
 
 
 def training_figures(runs, run):
