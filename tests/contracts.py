@@ -28,16 +28,20 @@ def constructor_parameters(cls):
     return found
 
 
-def check_config(cls, **arguments):
+def check_config(cls, excluded=(), **arguments):
     """The configuration holds every argument, none of them at its default.
 
     Args:
+        excluded: names of arguments that do not go with the others, at their
+            defaults.
         **arguments: a value for every constructor argument that differs from
             the default, so that a lost one is seen.
     """
     parameters = constructor_parameters(cls)
-    assert set(arguments) == set(parameters)
+    assert set(arguments) == set(parameters) - set(excluded)
     for name, default in parameters.items():
+        if name in excluded:
+            continue
         assert arguments[name] != default, f"{name} is at its default"
     instance = cls(**arguments)
     config = instance.get_config()

@@ -63,10 +63,16 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
-    if options.principal_images and presets.is_folder(options.preset):
+    for name in ("principal_images", "patch_images"):
+        if getattr(options, name) and presets.is_folder(options.preset):
+            raise UsageError(
+                f"--{name} would replace weights of --preset="
+                f"{options.preset}. Leave one of them out."
+            )
+    if options.principal_images and options.patch_images:
         raise UsageError(
-            f"--principal_images would replace the weights of --preset="
-            f"{options.preset}. Leave one of them out."
+            "--principal_images and --patch_images both make the first atoms. "
+            "Leave one of them out."
         )
     if options.encoder_steps > 1 and options.update == "simultaneous":
         raise UsageError("--encoder_steps goes with --update=alternating.")
@@ -125,13 +131,21 @@ def check_batches(options, train, replicas):
             f"the number of features, {features}, of {train.size} training "
             "images."
         )
-    if options.objective != "multi":
+    if not needs_labels(options):
         return
     if not train.num_classes:
         raise UsageError(
-            f"--objective=multi needs labels, and {options.dataset!r} has "
-            "none. Use --objective=binary."
+            f"--objective=multi and --class_features need labels, and "
+            f"{options.dataset!r} has none. Use --objective=binary and "
+            "--class_features=0."
         )
+    if options.class_features > features:
+        raise UsageError(
+            f"--class_features={options.class_features} are a part of the "
+            f"features, which are {features}."
+        )
+    if options.memory:
+        return
     if batch < train.num_classes:
         raise UsageError(
             f"--batch_size={batch} is below the number of classes, "
@@ -140,13 +154,18 @@ def check_batches(options, train, replicas):
         )
 
 
+def needs_labels(options):
+    """Whether the game of the options is played on labelled images."""
+    return options.objective == "multi" or options.class_features > 0
+
+
 def game(options, num_classes):
     """The `TranscriptionGame` of the options."""
     names = TranscriptionGame().get_config()
     names.pop("num_classes")
     with usage_errors():
         return TranscriptionGame(
-            num_classes=num_classes if options.objective == "multi" else None,
+            num_classes=num_classes if needs_labels(options) else None,
             **{name: getattr(options, name) for name in names},
         )
 

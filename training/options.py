@@ -232,6 +232,13 @@ def _define_model(flag_values):
     flags.DEFINE_bool(
         "nonnegative", None, f"Whether codes are >= 0. {text}", **kwargs
     )
+    flags.DEFINE_bool(
+        "split",
+        None,
+        "Whether the next stage is given the positive and negative parts of "
+        f"codes as channels of their own. {text}",
+        **kwargs,
+    )
     flags.DEFINE_integer(
         "iterations", None, f"Solver steps of every layer. {text}", **kwargs
     )
@@ -275,6 +282,14 @@ def _define_model(flag_values):
         lower_bound=0,
         **kwargs,
     )
+    flags.DEFINE_integer(
+        "patch_images",
+        0,
+        "Training images whose random patches are the first atoms of the "
+        "image's dictionaries: some thousand.",
+        lower_bound=0,
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "tied",
         None,
@@ -300,11 +315,28 @@ def _define_game(flag_values):
         ("decoder_rate", 1.0, "of the rate reduction in the decoder"),
         ("encoder_consistency", 0.0, "of the consistency in the encoder"),
         ("decoder_consistency", 0.0, "of the consistency in the decoder"),
+        ("class_rate", 1.0, "of the classes' rate reduction in the encoder"),
         ("stages", 0.0, "of the multi-stage loop in the decoder"),
     ):
         flags.DEFINE_float(
             name, default, f"Weight {text}.", lower_bound=0.0, **kwargs
         )
+    flags.DEFINE_integer(
+        "class_features",
+        0,
+        "Features, of all, that carry the classes: the rate reduction of this "
+        "part is the encoder's alone. It needs labels.",
+        lower_bound=0,
+        **kwargs,
+    )
+    flags.DEFINE_float(
+        "memory",
+        0.0,
+        "Share of the second moments that is kept from step to step, so that "
+        "rates are of more images than a batch holds.",
+        lower_bound=0.0,
+        **kwargs,
+    )
     flags.DEFINE_float(
         "stage_decay",
         1.0,

@@ -28,6 +28,7 @@ from absl import flags
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.models import initialize_from
+from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -90,11 +91,11 @@ def train_in(workdir, options, strategy, chief, make_model):
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
 
-    if options.principal_images and not first_step:
+    if (options.principal_images or options.patch_images) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
         alone = strategy.num_replicas_in_sync == 1
         start = model if alone else make_model(options, source.num_classes)
-        start_from_principal_components(options, source, start, chief)
+        start_from_images(options, source, start, chief)
         if not alone:
             strategies.copy_from_chief(strategy, start, model, chief)
 
@@ -108,13 +109,17 @@ def train_in(workdir, options, strategy, chief, make_model):
     strategies.mean(strategy, 0)
 
 
-def start_from_principal_components(options, source, model, chief):
+def start_from_images(options, source, model, chief):
     """Gives a model its first atoms."""
-    if chief:
-        say("Making atoms of the principal components of training images.")
-    images = float_images(source, options.principal_images)
-    with command_line.usage_errors():
-        initialize_from(model, images)
+    for count, start, text in (
+        (options.principal_images, initialize_from, "principal components"),
+        (options.patch_images, initialize_from_patches, "patches"),
+    ):
+        if count:
+            if chief:
+                say(f"Making atoms of the {text} of training images.")
+            with command_line.usage_errors():
+                start(model, float_images(source, count))
 
 
 def fit(options, workdir, source, strategy, model, checkpoint):

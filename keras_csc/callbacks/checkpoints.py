@@ -53,11 +53,13 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         # Lists of variables: TensorFlow does not see those of layers that a
         # Keras model holds in a list.
         model = self.model
+        memory = model.memory.variables.values() if model.memory else ()
         return tf.train.Checkpoint(
             **{
                 name: [variable.value for variable in variables]
                 for name, variables in (
                     ("model", model.weights),
+                    ("memory", memory),
                     ("encoder_optimizer", model.encoder_optimizer.variables),
                     ("decoder_optimizer", model.decoder_optimizer.variables),
                 )

@@ -117,7 +117,7 @@ class SharedBatchNormalization(keras.layers.Layer):
                 inputs, *self._factors(), self.epsilon
             )
         else:
-            mean, variance = _moments(inputs)
+            mean, variance = batch_moments(inputs)
             outputs = self._affine(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
@@ -178,7 +178,8 @@ class SharedBatchNormalization(keras.layers.Layer):
         }
 
 
-def _moments(inputs):
+def batch_moments(inputs):
+    """Mean and variance of every channel, over all replicas."""
     dtype = keras.backend.result_type(inputs.dtype, "float32")
     inputs = ops.reshape(ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
     count, total, squares = replica_sum(

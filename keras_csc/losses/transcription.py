@@ -23,6 +23,7 @@ TERM_NAMES = (
     "features_rate",
     "reconstructed_rate",
     *MULTI_TERMS,
+    "class_rate_reduction",
     "consistency",
     "stages",
 )
@@ -44,10 +45,14 @@ class TranscriptionGame:
     in feature space: no image is compared with another.
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
+                          - class_rate · ΔR(P | y)
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + stages · S
 
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
+    - `P`: the first `class_features` features of every image, scaled to norm
+      1. They carry the classes; the decoder takes no part in that, and the
+      other features are free for what makes images.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, that is of the
@@ -56,17 +61,25 @@ class TranscriptionGame:
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
       the encoder also learns features that can be decoded.
+    - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
+      batches before weigh less by every step, and their counts alike. The
+      gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
+      need not hold as many images of every class as there are features then.
     - `shared_statistics`: `x̂` is normalised, inside the encoder, with the
       batch statistics of `x`.
 
     Args:
         objective: `"binary"` or `"multi"`.
-        num_classes: int, number of classes, for `"multi"`.
+        num_classes: int, number of classes, for `"multi"` and
+            `class_features`.
         epsilon: float, distortion of the coding rates.
         encoder_rate: float, weight of `T` in the encoder.
         decoder_rate: float, weight of `T` in the decoder.
         encoder_consistency: float, weight of `C` in the encoder.
         decoder_consistency: float, weight of `C` in the decoder.
+        class_features: int, how many features are in `P`; 0 for none.
+        class_rate: float, weight of `ΔR(P | y)` in the encoder.
+        memory: float in `[0, 1)`, `m`; 0 for none.
         stages: float, weight of `S` in the decoder.
         stage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
@@ -88,26 +101,32 @@ class TranscriptionGame:
         decoder_rate=1.0,
         encoder_consistency=0.0,
         decoder_consistency=0.0,
+        class_features=0,
+        class_rate=1.0,
+        memory=0.0,
         stages=0.0,
         stage_decay=1.0,
         cooperation=False,
         shared_statistics=False,
     ):
         check_choice(("binary", "multi"), objective=objective)
-        if objective == "multi" and not num_classes:
-            raise ValueError(
-                "`num_classes` must be given with objective='multi'. "
-                f"Received: num_classes={num_classes}"
-            )
         if epsilon <= 0:
             raise ValueError(f"`epsilon` must be > 0. Received: {epsilon}")
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
-        check_at_least(0, stages=stages)
+        check_at_least(0, class_features=class_features, class_rate=class_rate)
+        check_at_least(0, stages=stages, memory=memory)
+        if memory >= 1:
+            raise ValueError(f"`memory` must be below 1. Received: {memory}")
         if stage_decay <= 0:
             raise ValueError(
                 f"`stage_decay` must be > 0. Received: {stage_decay}"
+            )
+        if (objective == "multi" or class_features) and not num_classes:
+            raise ValueError(
+                "`num_classes` must be given with objective='multi' and with "
+                f"`class_features`. Received: num_classes={num_classes}"
             )
         self.objective = objective
         self.num_classes = num_classes
@@ -116,10 +135,18 @@ class TranscriptionGame:
         self.decoder_rate = decoder_rate
         self.encoder_consistency = encoder_consistency
         self.decoder_consistency = decoder_consistency
+        self.class_features = class_features
+        self.class_rate = class_rate
+        self.memory = memory
         self.stages = stages
         self.stage_decay = stage_decay
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
+
+    @property
+    def needs_labels(self):
+        """Whether the game is played on images with labels."""
+        return self.objective == "multi" or bool(self.class_features)
 
     @property
     def term_names(self):
@@ -127,6 +154,8 @@ class TranscriptionGame:
         left_out = () if self.objective == "multi" else MULTI_TERMS
         if not self.stages:
             left_out = (*left_out, "stages")
+        if not self.class_features:
+            left_out = (*left_out, "class_rate_reduction")
         return [name for name in TERM_NAMES if name not in left_out]
 
     @property
@@ -135,71 +164,106 @@ class TranscriptionGame:
 
         -1 for the game as published: what one descends the other ascends.
         """
-        if self.stages or not self.decoder_rate:
+        if self.stages or self.class_features or not self.decoder_rate:
             return None
         factor = -self.encoder_rate / self.decoder_rate
         same = self.encoder_consistency == factor * self.decoder_consistency
         return factor if same else None
 
-    def rates(self, features, reconstructed, labels=None):
-        """The rate reduction `T` and its parts, over the global batch.
+    def moment_shapes(self, feature_dim):
+        """Shapes of the `moments` of so many features."""
+        classes = (self.num_classes,) if self.objective == "multi" else ()
+        square = (*classes, feature_dim, feature_dim)
+        shapes = {"real": square, "regenerated": square, "counts": classes}
+        if self.class_features:
+            size = self.class_features
+            shapes["class_part"] = (self.num_classes, size, size)
+            shapes["class_counts"] = (self.num_classes,)
+        return shapes
+
+    def moments(self, features, reconstructed, labels=None):
+        """Second moments of the global batch, which all rates are made of.
 
         Args:
             features: tensor `Z` `(n, d)`, this replica's rows.
             reconstructed: tensor `Ẑ` `(n, d)`.
-            labels: int tensor `(n,)`, for `"multi"`.
+            labels: int tensor `(n,)`, if the game `needs_labels`.
+
+        Returns:
+            Dict of tensors of `moment_shapes`, the same on every replica.
+        """
+        if self.needs_labels and labels is None:
+            raise ValueError(
+                "`labels` must be given with objective='multi' and with "
+                "`class_features`: train on batches of (images, labels)."
+            )
+        if self.objective == "multi":
+            real, counts = class_moments(features, labels, self.num_classes)
+            other, _ = class_moments(reconstructed, labels, self.num_classes)
+        else:
+            real, other = second_moment(features), second_moment(reconstructed)
+            counts = ops.cast(ops.shape(features)[0], real.dtype)
+        moments = {"real": real, "regenerated": other, "counts": counts}
+        if self.class_features:
+            moments["class_part"], moments["class_counts"] = class_moments(
+                class_part(features, self.class_features),
+                labels,
+                self.num_classes,
+            )
+        return replica_sum(moments)
+
+    def rates(self, features, reconstructed, labels=None, remember=None):
+        """The rate reduction `T` and its parts.
+
+        Args:
+            features: as in `moments`.
+            reconstructed: as in `moments`.
+            labels: as in `moments`.
+            remember: as in `losses`.
 
         Returns:
             Dict of scalars in nats, the same on every replica: `objective`
-            (`T`), `features_rate` (`R(Z)`), `reconstructed_rate` (`R(Ẑ)`) and,
-            for `"multi"`, the three summands of `T`.
+            (`T`), `features_rate` (`R(Z)`), `reconstructed_rate` (`R(Ẑ)`); for
+            `"multi"`, the three summands of `T`; with `class_features`,
+            `class_rate_reduction` (`ΔR(P | y)`).
         """
-        if self.objective == "binary":
-            return self._binary(features, reconstructed)
-        if labels is None:
-            raise ValueError(
-                "`labels` must be given with objective='multi': train on "
-                "batches of (images, labels)."
+        moments = self.moments(features, reconstructed, labels)
+        if remember is not None:
+            moments = remember(moments)
+        real, other = moments["real"], moments["regenerated"]
+        both = self._binary if self.objective == "binary" else self._multi
+        terms = both(real, other, moments["counts"])
+        if self.class_features:
+            terms["class_rate_reduction"] = moment_rate_reduction(
+                moments["class_part"], moments["class_counts"], self.epsilon
             )
-        return self._multi(features, reconstructed, labels)
+        return terms
 
-    def _binary(self, features, reconstructed):
-        moment, other, count = replica_sum(
-            (
-                second_moment(features),
-                second_moment(reconstructed),
-                ops.cast(ops.shape(features)[0], features.dtype),
-            )
-        )
-        distance = moment_rate_distance(moment, other, count, self.epsilon)
+    def _binary(self, real, other, count):
         return {
-            "objective": distance,
-            "features_rate": moment_coding_rate(moment, count, self.epsilon),
+            "objective": moment_rate_distance(real, other, count, self.epsilon),
+            "features_rate": moment_coding_rate(real, count, self.epsilon),
             "reconstructed_rate": moment_coding_rate(
                 other, count, self.epsilon
             ),
         }
 
-    def _multi(self, features, reconstructed, labels):
-        moments, counts = class_moments(features, labels, self.num_classes)
-        others, _ = class_moments(reconstructed, labels, self.num_classes)
-        moments, others, counts = replica_sum((moments, others, counts))
+    def _multi(self, real, other, counts):
         total = ops.sum(counts)
 
         def rate(moments):
-            moment = ops.sum(moments, 0)
-            return moment_coding_rate(moment, total, self.epsilon)
+            return moment_coding_rate(ops.sum(moments, 0), total, self.epsilon)
 
-        distances = moment_rate_distance(moments, others, counts, self.epsilon)
+        distances = moment_rate_distance(real, other, counts, self.epsilon)
         parts = (
-            moment_rate_reduction(moments, counts, self.epsilon),
-            moment_rate_reduction(others, counts, self.epsilon),
+            moment_rate_reduction(real, counts, self.epsilon),
+            moment_rate_reduction(other, counts, self.epsilon),
             ops.sum(distances),
         )
         return {
             "objective": sum(parts),
-            "features_rate": rate(moments),
-            "reconstructed_rate": rate(others),
+            "features_rate": rate(real),
+            "reconstructed_rate": rate(other),
             **dict(zip(MULTI_TERMS, parts)),
         }
 
@@ -221,8 +285,8 @@ class TranscriptionGame:
             variances of the global batch.
         """
         distances = [
-            _relative_distance(code, other, variance)
-            for code, other, (_, variance) in zip(
+            _relative_distance(code, other, _mean_variance(code, *moments))
+            for code, other, moments in zip(
                 real.codes, regenerated.codes, real.moments
             )
         ]
@@ -230,7 +294,7 @@ class TranscriptionGame:
         weighted = [w * d for w, d in zip(weights, distances)]
         return sum(weighted) / sum(weights)
 
-    def losses(self, real, regenerated, labels=None):
+    def losses(self, real, regenerated, labels=None, remember=None):
         """What this replica's encoder and decoder descend.
 
         The gradients are to be summed over the replicas: the losses are
@@ -239,7 +303,9 @@ class TranscriptionGame:
         Args:
             real: `EncoderOutput` of the images.
             regenerated: `EncoderOutput` of the regenerated images.
-            labels: int tensor `(n,)`, for `"multi"`.
+            labels: int tensor `(n,)`, if the game `needs_labels`.
+            remember: function of the batch's `moments`, returns those of the
+                memory with it; see `MomentMemory`.
 
         Returns:
             `(encoder_loss, decoder_loss, terms)`; `terms` is a dict of the
@@ -247,7 +313,7 @@ class TranscriptionGame:
             the global batch.
         """
         z, z_hat = real.features, regenerated.features
-        terms = self.rates(z, z_hat, labels)
+        terms = self.rates(z, z_hat, labels, remember)
         weight = shard_weight(ops.shape(z)[0], z.dtype)
         consistency = weight * self.consistency(z, z_hat)
         encoder_loss = (
@@ -259,6 +325,8 @@ class TranscriptionGame:
             + self.decoder_rate * terms["objective"]
         )
         terms["consistency"] = consistency
+        if self.class_features:
+            encoder_loss -= self.class_rate * terms["class_rate_reduction"]
         if self.stages:
             stages = weight * self.stage_distance(real, regenerated)
             decoder_loss += self.stages * stages
@@ -275,6 +343,9 @@ class TranscriptionGame:
             "decoder_rate": self.decoder_rate,
             "encoder_consistency": self.encoder_consistency,
             "decoder_consistency": self.decoder_consistency,
+            "class_features": self.class_features,
+            "class_rate": self.class_rate,
+            "memory": self.memory,
             "stages": self.stages,
             "stage_decay": self.stage_decay,
             "cooperation": self.cooperation,
@@ -286,8 +357,38 @@ class TranscriptionGame:
         return cls(**config)
 
 
+def class_part(features, size):
+    """The first `size` features, scaled to norm 1.
+
+    Args:
+        features: tensor `(n, d)`.
+        size: int, at most `d`.
+
+    Returns:
+        Tensor `(n, size)`, rows of norm 1; a row of zeros stays what it is.
+    """
+    part = at_least_float32(features)[:, :size]
+    norm = ops.sqrt(ops.sum(ops.square(part), -1, keepdims=True) + 1e-12)
+    return part / norm
+
+
 def _relative_distance(code, other, variance):
-    """Mean square difference in units of the channels' mean variance."""
+    """Mean square difference in units of a variance."""
     difference = at_least_float32(other - ops.stop_gradient(code))
     error = ops.mean(ops.square(difference))
-    return error / ops.maximum(ops.mean(variance), keras.config.epsilon())
+    return error / ops.maximum(variance, keras.config.epsilon())
+
+
+def _mean_variance(code, mean, variance):
+    """Mean variance of the channels of codes, from what normalised them.
+
+    That are moments of the codes or, where an encoder splits them, of their
+    positive and negative parts, of which one is always 0.
+    """
+    channels = code.shape[-1]
+    if mean.shape[-1] == channels:
+        return ops.mean(variance)
+    squares = variance + ops.square(mean)
+    signed = mean[:channels] - mean[channels:]
+    squares = squares[:channels] + squares[channels:]
+    return ops.mean(squares - ops.square(signed))

@@ -6,4 +6,5 @@ from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import ConvEncoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.encoder import EncoderOutput
+from keras_csc.models.patches import initialize_from_patches
 from keras_csc.models.principal import initialize_from

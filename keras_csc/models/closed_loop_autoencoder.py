@@ -1,4 +1,5 @@
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
@@ -6,6 +7,7 @@ from keras import ops
 
 from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
+from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
@@ -69,6 +71,7 @@ class ClosedLoopAutoencoder(keras.Model):
             )
         self.encoder = encoder
         self.decoder = decoder
+        self.memory = None
         self.term_metrics = [
             keras.metrics.Mean(name=name)
             for name in (*TERM_NAMES, *GRADIENT_NORMS)
@@ -172,6 +175,12 @@ class ClosedLoopAutoencoder(keras.Model):
             self.encoder_optimizer, self.decoder_optimizer
         )
         self.game = game or TranscriptionGame()
+        self.memory = None
+        if self.game.memory:
+            shapes = self.game.moment_shapes(self.encoder.feature_dim)
+            self.memory = MomentMemory(
+                shapes, self.game.memory, self.encoder.variable_dtype
+            )
         self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
@@ -198,13 +207,13 @@ class ClosedLoopAutoencoder(keras.Model):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         images = _not_empty(images)
         if self.update == "simultaneous":
-            for_encoder, for_decoder, terms = self._play(images, labels)
+            for_encoder, for_decoder, terms = self._play(images, labels, True)
             self._apply_to_encoder(for_encoder)
         else:
             for _ in range(self.encoder_steps):
                 for_encoder, _, _ = self._play(images, labels)
                 self._apply_to_encoder(for_encoder)
-            _, for_decoder, terms = self._play(images, labels)
+            _, for_decoder, terms = self._play(images, labels, True)
         self.decoder_optimizer.apply(
             for_decoder, self.decoder.trainable_variables
         )
@@ -220,8 +229,8 @@ class ClosedLoopAutoencoder(keras.Model):
             gradients, self.encoder.trainable_variables
         )
 
-    def _play(self, images, labels):
-        """One pass through the loop.
+    def _play(self, images, labels, remember=False):
+        """One pass through the loop, which the memory keeps if told so.
 
         Returns:
             `(encoder_gradients, decoder_gradients, terms)`: this replica's
@@ -246,7 +255,11 @@ class ClosedLoopAutoencoder(keras.Model):
                 moments=real.moments if game.shared_statistics else None,
             )
             encoder_loss, decoder_loss, terms = game.losses(
-                real._replace(features=features), again, labels
+                real._replace(features=features),
+                again,
+                labels,
+                self.memory
+                and functools.partial(self.memory, training=remember),
             )
         self.encoder.update_statistics(real.moments)
         variables = self.encoder.trainable_variables
@@ -331,6 +344,17 @@ class ClosedLoopAutoencoder(keras.Model):
         finally:
             for variable, value in live:
                 variable.assign(value)
+
+    def save_own_variables(self, store):
+        """Saves the memory of the game; layers and optimizers save theirs."""
+        if self.memory is not None:
+            for name, variable in self.memory.variables.items():
+                store[name] = ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        if self.memory is not None:
+            for name, variable in self.memory.variables.items():
+                variable.assign(store[name])
 
     def get_config(self):
         return {

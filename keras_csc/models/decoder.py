@@ -3,6 +3,7 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.encoder import dcgan_gamma
 from keras_csc.models.encoder import final_size
 from keras_csc.ops.precision import at_least_float32
 
@@ -22,6 +23,9 @@ class Decoder(keras.Model):
             image upwards.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the atoms.
+        split: bool, whether the codes are those of an encoder with `split`:
+            what a layer synthesises are positive and negative parts, whose
+            difference is the code of the next layer.
         tied: bool. A tied decoder has no dictionaries of its own: every call
             is given the encoder's.
 
@@ -44,6 +48,7 @@ class Decoder(keras.Model):
         filters=(64, 128, 256),
         feature_dim=128,
         kernel_size=4,
+        split=False,
         tied=False,
         **kwargs,
     ):
@@ -52,9 +57,11 @@ class Decoder(keras.Model):
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
         self.kernel_size = kernel_size
+        self.split = split
         self.tied = tied
         self.code_size = final_size(self.image_shape, len(self.filters))
-        widths = (self.image_shape[-1], *self.filters)
+        parts = 2 if split else 1
+        widths = (self.image_shape[-1], *(parts * n for n in self.filters))
         self.decoding_layers = [
             self._decoding_layer(
                 widths[-1], self.code_size, "head", padding="valid"
@@ -66,15 +73,7 @@ class Decoder(keras.Model):
             for number in range(len(self.filters), 0, -1)
         ]
         self.normalizations = [
-            SharedBatchNormalization(
-                # Small codes of the image's atoms at first: their sum stays
-                # where `tanh` is not saturated.
-                gamma_initializer=keras.initializers.Constant(
-                    0.2 if number == 1 else 1.0
-                ),
-                dtype=self.dtype_policy,
-                name=f"normalization_{number}",
-            )
+            self._normalization(f"normalization_{number}")
             for number in range(len(self.filters), 0, -1)
         ]
 
@@ -88,6 +87,19 @@ class Decoder(keras.Model):
             **arguments,
         )
 
+    def _normalization(self, name):
+        gamma = 1.0
+        if name == "normalization_1":
+            # With atoms of norm 1 and half of normal codes, pixels deviate by
+            # sqrt(filters / (2 · 2² · channels)): by 1/2 with this factor,
+            # where `tanh` is not saturated.
+            gamma = (2 * self.image_shape[-1] / self.filters[0]) ** 0.5
+        return SharedBatchNormalization(
+            gamma_initializer=keras.initializers.Constant(gamma),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
     def build(self, input_shape):
         shape = (None, 1, 1, self.feature_dim)
         for number, layer in enumerate(self.decoding_layers):
@@ -95,15 +107,26 @@ class Decoder(keras.Model):
             shape = layer.compute_output_shape(shape)
             if number < len(self.normalizations):
                 self.normalizations[number].build(shape)
+                if self.split:
+                    shape = (*shape[:-1], shape[-1] // 2)
         self.built = True
 
     def call(self, features, training=None, kernels=None):
         signal = ops.reshape(features, (-1, 1, 1, self.feature_dim))
         for number, normalization in enumerate(self.normalizations):
             signal = self.synthesize(number, signal, kernels)
-            signal = ops.relu(normalization(signal, training=training))
+            signal = normalization(signal, training=training)
+            signal = self.activate(signal)
         signal = self.synthesize(len(self.normalizations), signal, kernels)
         return ops.tanh(at_least_float32(signal))
+
+    def activate(self, signal):
+        """Sparse codes of the next layer, of what is normalised."""
+        signal = ops.relu(signal)
+        if not self.split:
+            return signal
+        positive, negative = ops.split(signal, 2, axis=-1)
+        return positive - negative
 
     def synthesize(self, number, signal, kernels=None):
         """What a layer, from the features on, makes of its input."""
@@ -120,6 +143,7 @@ class Decoder(keras.Model):
             "filters": self.filters,
             "feature_dim": self.feature_dim,
             "kernel_size": self.kernel_size,
+            "split": self.split,
             "tied": self.tied,
         }
 
@@ -128,15 +152,26 @@ class Decoder(keras.Model):
 class ConvDecoder(Decoder):
     """The generic deconvolutional decoder of the same widths: the baseline.
 
-    Transposed convolutions with offset and free weights, batch normalisation
-    and ReLU, as in DCGAN. Takes the arguments of `Decoder`, except that it
-    can't be tied.
+    Transposed convolutions with free weights, batch normalisation and ReLU, as
+    in DCGAN, with the parents' initial values: those of `ConvEncoder`. Takes
+    the arguments of `Decoder`, except that it can't be tied and `split` has no
+    effect.
+
+    Reference:
+        Dai et al., CTRL, Entropy 2022, appendix A.
     """
 
-    def __init__(self, *args, tied=False, **kwargs):
+    def __init__(self, *args, split=False, tied=False, **kwargs):
         if tied:
             raise ValueError("`tied` must be False for a ConvDecoder.")
         super().__init__(*args, **kwargs)
+
+    def _normalization(self, name):
+        return SharedBatchNormalization(
+            gamma_initializer=dcgan_gamma(),
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
     def _decoding_layer(self, channels, kernel_size, name, **arguments):
         return keras.layers.Conv2DTranspose(
@@ -144,6 +179,7 @@ class ConvDecoder(Decoder):
             kernel_size,
             strides=arguments.get("strides", 1),
             padding=arguments.get("padding", "same"),
+            use_bias=False,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
             dtype=self.dtype_policy,
             name=name,

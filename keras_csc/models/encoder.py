@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.layers.shared_batch_normalization import batch_moments
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 
@@ -45,6 +46,11 @@ class Encoder(keras.Model):
         sparsity: float, `λ` of every stage, or a list with one for each.
         ridge: float, `μ` of every layer.
         nonnegative: bool, whether the codes of the stages are `≥ 0`.
+        split: bool, whether the next stage is given the positive and the
+            negative parts of signed codes as channels of their own,
+            `[max(z, 0), max(-z, 0)]`: the non-negative codes of a dictionary
+            that holds every atom in both signs. Signed soft thresholding is
+            nearly linear, and so are networks of it; this is not.
         iterations: int, solver steps of every layer.
         algorithm: `"fista"` or `"ista"`.
         gradient: `"unrolled"`, through the solver's steps, or `"implicit"`,
@@ -81,6 +87,7 @@ class Encoder(keras.Model):
         sparsity=0.1,
         ridge=0.0,
         nonnegative=False,
+        split=False,
         iterations=2,
         algorithm="fista",
         gradient="unrolled",
@@ -91,6 +98,10 @@ class Encoder(keras.Model):
     ):
         super().__init__(**kwargs)
         check_at_least(1, feature_dim=feature_dim)
+        if split and nonnegative:
+            raise ValueError(
+                "`split` is for signed codes: `nonnegative` must be False."
+            )
         if frozen_stages not in range(len(filters) + 1):
             raise ValueError(
                 "`frozen_stages` must be an integer from 0 to the number of "
@@ -103,6 +114,7 @@ class Encoder(keras.Model):
         self.sparsity = sparsity
         self.ridge = ridge
         self.nonnegative = nonnegative
+        self.split = split
         self.iterations = iterations
         self.algorithm = algorithm
         self.gradient = gradient
@@ -173,6 +185,8 @@ class Encoder(keras.Model):
         ):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
+            if self.split:
+                shape = (*shape[:-1], 2 * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
@@ -207,6 +221,7 @@ class Encoder(keras.Model):
         for number, normalization in enumerate(self.normalizations):
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
+            signal = self.parts(signal)
             if moments is None and training:
                 signal, statistics = normalization.normalize(signal)
             else:
@@ -224,6 +239,10 @@ class Encoder(keras.Model):
         """Codes of a stage for its input, before they are normalised."""
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=False)
+
+    def parts(self, codes):
+        """Positive and negative parts of codes, if the encoder splits them."""
+        return split_signs(codes) if self.split else codes
 
     def activate(self, signal):
         """What the next stage is given, of normalised codes: these."""
@@ -259,6 +278,7 @@ class Encoder(keras.Model):
             "sparsity": self.sparsity,
             "ridge": self.ridge,
             "nonnegative": self.nonnegative,
+            "split": self.split,
             "iterations": self.iterations,
             "algorithm": self.algorithm,
             "gradient": self.gradient,
@@ -272,10 +292,14 @@ class Encoder(keras.Model):
 class ConvEncoder(Encoder):
     """The generic convolutional encoder of the same widths: the baseline.
 
-    Every stage is a convolution of stride 2, a batch normalisation and a
-    leaky ReLU of slope 0.2, as in DCGAN; the head is a convolution. Takes the
-    arguments of `Encoder`; those of the sparse coding program and `isotropic`
-    have no effect.
+    Every stage is a convolution of stride 2, a batch normalisation, but for the
+    first, and a leaky ReLU of slope 0.2; the head is a convolution. The initial
+    values are the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
+    Takes the arguments of `Encoder`; those of the sparse coding program,
+    `split` and `isotropic` have no effect.
+
+    Reference:
+        Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
     """
 
     rectifies = True
@@ -293,7 +317,17 @@ class ConvEncoder(Encoder):
         )
 
     def _normalization(self, name):
-        return SharedBatchNormalization(dtype=self.dtype_policy, name=name)
+        if name == "normalization_1":
+            return Unnormalized(dtype=self.dtype_policy, name=name)
+        return SharedBatchNormalization(
+            gamma_initializer=dcgan_gamma(),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def parts(self, codes):
+        """The codes: there is no sign to split."""
+        return codes
 
     def code(self, number, signal, sparsity=None):
         if sparsity is not None:
@@ -308,6 +342,28 @@ class ConvEncoder(Encoder):
     def update_operator_norms(self, iterations=1):
         """There are none."""
         return None
+
+
+class Unnormalized(SharedBatchNormalization):
+    """Leaves its input as it is, and knows its moments."""
+
+    def __init__(self, **kwargs):
+        super().__init__(center=False, scale=False, **kwargs)
+
+    def _affine(self, inputs, mean, variance):
+        return inputs
+
+    def _scaled(self, inputs, mean, variance):
+        return inputs
+
+    def normalize(self, inputs):
+        mean, variance = batch_moments(inputs)
+        return inputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
+
+
+def dcgan_gamma():
+    """Initial scale of the parents' normalisations, `N(1, 0.02)`."""
+    return keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
 
 
 def final_size(image_shape, stages):
@@ -341,6 +397,11 @@ def _of_every_stage(sparsity, stages):
             f"stages. Received: {list(sparsity)}"
         )
     return list(sparsity)
+
+
+def split_signs(codes):
+    """`[max(z, 0), max(-z, 0)]` along the last axis."""
+    return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
 
 
 def _to_sphere(features):

@@ -75,6 +75,7 @@ DEFAULTS = {
     "sparsity": 0.1,
     "ridge": 0.0,
     "nonnegative": False,
+    "split": False,
     "iterations": 2,
     "algorithm": "fista",
     "gradient": "unrolled",
@@ -89,6 +90,7 @@ DECODER_ARGUMENTS = (
     "filters",
     "feature_dim",
     "kernel_size",
+    "split",
     "tied",
 )
 

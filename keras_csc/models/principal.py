@@ -34,12 +34,13 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     centre, on a part of the sphere that is the flatter the higher the offset.
 
     The decoder gets the same dictionaries as the encoder. Its normalisations
-    keep their `γ` and `β`; their moving averages become the moments of what is
+    keep their `γ` and `β`, but for the last `γ`, which gives the sum of the
+    image's atoms the deviation of the images; their moving averages become the moments of what is
     made of the features, as those of the encoder's are of its codes.
 
-    A `ConvEncoder` is made in the same way: `β = offset · γ` keeps most of what
-    its stages rectify, and the mean of the last activations is the direction
-    of the constant atom.
+    A `ConvEncoder` is made in the same way: above the first stage, which has
+    no `β`, `β = offset · γ` keeps most of what is rectified, and the mean of
+    the last activations is the direction of the constant atom.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced.
@@ -74,7 +75,9 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
             own.kernel.assign(layer.kernel)
     features = _batched(autoencoder.encode, images)
-    _initialize_moments(decoder, features, autoencoder.tied_kernels())
+    made = _initialize_moments(decoder, features, autoencoder.tied_kernels())
+    gamma = decoder.normalizations[-1].gamma
+    gamma.assign(gamma * (np.std(images) / np.std(made)))
 
 
 def _initialize_stage(encoder, number, signal, offset, random):
@@ -88,13 +91,15 @@ def _initialize_stage(encoder, number, signal, offset, random):
         atoms = components[:, : -shape[-1] - 1 : -1]
         layer.kernel.assign(atoms.reshape(shape))
     encoder.update_operator_norms(POWER_ITERATIONS)
-    codes = _batched(lambda part: encoder.code(number, part), signal)
+    codes = _batched(
+        lambda part: encoder.parts(encoder.code(number, part)), signal
+    )
     variance = codes.var((0, 1, 2))
     _assign_moments(normalization, codes)
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
     if normalization.scale:
         normalization.gamma.assign(gamma)
-    if encoder.rectifies:
+    if encoder.rectifies and normalization.center:
         normalization.beta.assign(offset * gamma)
     return _batched(lambda part: encoder.activate(normalization(part)), codes)
 
@@ -129,7 +134,15 @@ def _initialize_moments(decoder, features, kernels):
             lambda part: decoder.synthesize(number, part, kernels), signal
         )
         _assign_moments(normalization, signal)
-        signal = np.maximum(_batched(normalization, signal), 0)
+        signal = _batched(
+            lambda part: decoder.activate(normalization(part)), signal
+        )
+    return _batched(
+        lambda part: decoder.synthesize(
+            len(decoder.normalizations), part, kernels
+        ),
+        signal,
+    )
 
 
 def _assign_moments(normalization, signal):

@@ -34,13 +34,55 @@ def class_moments(features, labels, num_classes):
         exactly 0 for a class that is absent.
     """
     features = at_least_float32(features)
-    dimension = features.shape[-1]
-    products = features[:, :, None] * features[:, None, :]
-    products = ops.reshape(products, (-1, dimension * dimension))
-    moments = ops.segment_sum(products, labels, num_segments=num_classes)
-    ones = ops.ones_like(features[:, 0])
-    counts = ops.segment_sum(ones, labels, num_segments=num_classes)
-    return ops.reshape(moments, (-1, dimension, dimension)), counts
+    blocks, owners = _class_blocks(labels, num_classes)
+    ones = ops.ones_like(features[:, :1])
+    # Row 0 is what the places of a block hold that no example fills.
+    rows = ops.pad(ops.concatenate([features, ones], -1), ((1, 0), (0, 0)))
+    rows = ops.take(rows, blocks, axis=0)
+    examples, filled = rows[..., :-1], rows[..., -1]
+    products = ops.matmul(ops.transpose(examples, (0, 2, 1)), examples)
+    return (
+        ops.segment_sum(products, owners, num_segments=num_classes),
+        ops.segment_sum(ops.sum(filled, -1), owners, num_segments=num_classes),
+    )
+
+
+def _class_blocks(labels, num_classes, size=32):
+    """Examples in blocks of one class each, whose products add up.
+
+    A class of `n_j` examples fills `⌈n_j/size⌉` blocks, so that `n/size +
+    num_classes` products `(d, d)` are enough, where one for each example would
+    be `n`.
+
+    Args:
+        labels: int tensor `(n,)`.
+        num_classes: int.
+        size: int, examples in a block.
+
+    Returns:
+        `(blocks, owners)`: int tensors `(b, size)`, numbers of examples from 1,
+        or 0 for nobody, and `(b,)`, the class of every block.
+    """
+    labels = ops.cast(labels, "int32")
+    count = ops.shape(labels)[0]
+    order = ops.cast(ops.argsort(labels), "int32")
+    labels = ops.take(labels, order)
+    counts = ops.segment_sum(
+        ops.ones_like(labels), labels, num_segments=num_classes
+    )
+    used = (counts + size - 1) // size
+    first_block = ops.cumsum(used) - used
+    first_example = ops.cumsum(counts) - counts
+    rank = ops.arange(count, dtype="int32") - ops.take(first_example, labels)
+    places = ops.take(first_block, labels) * size + rank
+    total = count // size + num_classes
+    blocks = ops.segment_sum(order + 1, places, num_segments=total * size)
+    ends = ops.cumsum(used)
+    owners = ops.searchsorted(
+        ends, ops.arange(total, dtype="int32"), side="right"
+    )
+    owners = ops.minimum(ops.cast(owners, "int32"), num_classes - 1)
+    return ops.reshape(blocks, (total, size)), owners
 
 
 def moment_coding_rate(moment, count, epsilon=0.5):

@@ -19,6 +19,9 @@ ARGUMENTS = {
     "decoder_rate": 2.0,
     "encoder_consistency": 0.125,
     "decoder_consistency": 0.75,
+    "class_features": 3,
+    "class_rate": 0.25,
+    "memory": 0.5,
     "stages": 3.0,
     "stage_decay": 0.5,
     "cooperation": True,
@@ -73,6 +76,10 @@ def test_configuration_holds_every_argument():
         {"decoder_rate": -1.0},
         {"encoder_consistency": -1.0},
         {"decoder_consistency": -1.0},
+        {"class_features": -1},
+        {"class_rate": -1.0},
+        {"memory": -0.1},
+        {"memory": 1.0},
         {"stages": -1.0},
         {"stage_decay": 0.0},
     ],
@@ -131,6 +138,36 @@ def test_multi_rates_are_those_of_the_formulas(seed, epsilon):
     assert set(terms) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-10)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_class_rate_is_of_a_normalised_part(seed, size):
+    real, other, labels = draw(seed)
+    game = TranscriptionGame(
+        num_classes=CLASSES, class_features=size, class_rate=0.75
+    )
+    z, z_hat = real.features, other.features
+    terms = game.rates(z, z_hat, labels)
+    part = z[:, :size] / np.linalg.norm(z[:, :size], axis=1, keepdims=True)
+    expected = references.rate_reduction(part, labels)
+    np.testing.assert_allclose(
+        terms["class_rate_reduction"], expected, rtol=1e-9, atol=1e-9
+    )
+    plain = TranscriptionGame().losses(real, other)
+    encoder_loss, decoder_loss, _ = game.losses(real, other, labels)
+    np.testing.assert_allclose(
+        encoder_loss, plain[0] - 0.75 * expected, rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(decoder_loss, plain[1])
+
+
+@pytest.mark.parametrize("arguments", [{"objective": "multi"}, {}], ids=str)
+def test_labels_must_be_given_where_they_are_needed(arguments):
+    real, other, _ = draw()
+    game = TranscriptionGame(num_classes=CLASSES, class_features=2, **arguments)
+    with pytest.raises(ValueError, match="labels"):
+        game.rates(real.features, other.features)
 
 
 def test_binary_objective_vanishes_for_the_same_features():
@@ -215,8 +252,12 @@ def test_losses_are_the_weighted_sums(objective, stages):
         z, z_hat, labels if objective == "multi" else None, 0.25
     )
     consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
+    part = z[:, :3] / np.linalg.norm(z[:, :3], axis=1, keepdims=True)
+    class_rate = references.rate_reduction(part, labels, 0.25)
     np.testing.assert_allclose(
-        encoder_loss, -0.5 * objective_value + 0.125 * consistency, rtol=1e-5
+        encoder_loss,
+        -0.5 * objective_value + 0.125 * consistency - 0.25 * class_rate,
+        rtol=1e-5,
     )
     np.testing.assert_allclose(
         decoder_loss,

@@ -7,6 +7,7 @@ import references
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import presets
+from keras_csc.models.encoder import Unnormalized
 
 CLASSES = 3
 
@@ -91,6 +92,10 @@ class ReferenceLoop:
             sparsity = 0.0 if self.generic else layer.sparsity
             signal = self._code(layer, signal, weights, sparsity, 2)
             codes.append(signal)
+            if encoder.split and not self.generic:
+                signal = np.concatenate(
+                    [np.maximum(signal, 0), np.maximum(-signal, 0)], axis=-1
+                )
             statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
             if moments is not None:
                 statistics = moments[number]
@@ -134,6 +139,9 @@ class ReferenceLoop:
                 statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
                 signal = normalize(signal, normalization, weights, *statistics)
                 signal = np.maximum(signal, 0)
+                if decoder.split:
+                    half = signal.shape[-1] // 2
+                    signal = signal[..., :half] - signal[..., half:]
             if decoder.tied:
                 kernel = self.encoder_weights[tied[number].kernel.path]
             else:
@@ -144,8 +152,6 @@ class ReferenceLoop:
             signal = references.synthesize(
                 signal, kernel, (size, size), strides, padding
             )
-            if self.generic:
-                signal = signal + weights[layer.bias.path]
         return np.tanh(signal)
 
     def encoder_loss(self, weights, images, labels, game):
@@ -162,6 +168,12 @@ class ReferenceLoop:
         loss = -game.encoder_rate * objective(
             features, again, labels, game
         ) + game.encoder_consistency * consistency(features, again)
+        if game.class_features:
+            part = features[:, : game.class_features]
+            part = part / np.linalg.norm(part, axis=1, keepdims=True)
+            loss -= game.class_rate * references.rate_reduction(
+                part, labels, game.epsilon
+            )
         if game.cooperation:
             regenerated = self.decode(features)
             loss += self._decoder_loss(
@@ -194,6 +206,8 @@ class ReferenceLoop:
 
 
 def normalize(signal, layer, weights, mean, variance):
+    if type(layer) is Unnormalized:
+        return signal
     if layer.isotropic:
         variance = np.mean(variance)
     normal = (signal - mean) / np.sqrt(variance + layer.epsilon)

@@ -33,6 +33,11 @@ GAMES = {
     "stages": {"stages": 2.0},
     "cooperation": {"cooperation": True},
     "shared statistics": {"shared_statistics": True},
+    "class part": {
+        "num_classes": CLASSES,
+        "class_features": 3,
+        "class_rate": 0.75,
+    },
     "all": FULL,
 }
 NETWORKS = {
@@ -40,6 +45,7 @@ NETWORKS = {
     "nonnegative": {"nonnegative": True, "iterations": 4, "ridge": 0.1},
     "ista": {"algorithm": "ista", "iterations": 3},
     "tied": {"tied": True},
+    "split": {"split": True},
     "conv": {"network": "conv"},
 }
 CASES = [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from reference_loop import small_batch
 
+from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
@@ -41,11 +42,14 @@ def inputs(network, batch=6, dtype="float32"):
 
 @pytest.mark.parametrize("network", ENCODERS)
 def test_encoders_configuration_holds_every_argument(network):
-    contracts.check_config(network, **SMALL, **SOLVER)
+    contracts.check_config(network, ["split"], **SMALL, **SOLVER)
+    split = {**SOLVER, "split": True}
+    del split["nonnegative"]
+    contracts.check_config(network, ["nonnegative"], **SMALL, **split)
 
 
 def test_decoders_configuration_holds_every_argument():
-    contracts.check_config(Decoder, **SMALL, tied=True)
+    contracts.check_config(Decoder, **SMALL, split=True, tied=True)
     parameters = {**SMALL, "tied": False}
     config = ConvDecoder(**parameters).get_config()
     assert {name: config[name] for name in parameters} == parameters
@@ -84,6 +88,31 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
 )
 def test_bad_arguments_of_the_encoder_are_named(bad):
     contracts.check_rejects(Encoder, bad, **SMALL)
+
+
+def test_non_negative_codes_have_no_signs_to_split():
+    with pytest.raises(ValueError, match="`split`"):
+        Encoder(**SMALL, split=True, nonnegative=True)
+
+
+def test_split_codes_are_those_of_a_dictionary_with_both_signs():
+    """Solved to the end, signed codes are the non-negative ones of ±atoms."""
+    images = inputs(Encoder)
+    solved = {"iterations": 400, "sparsity": 0.2, "ridge": 0.2}
+    encoder = Encoder(**SMALL, split=True, **solved)
+    layer = encoder.coding_layers[0]
+    encoder.build(images.shape)
+    encoder.update_operator_norms(100)
+    codes = encoder.parts(layer(images))
+    both = ConvSparseCoding2D(
+        6, 3, strides=2, nonnegative=True, unit_norm=False, **solved
+    )
+    both.build(images.shape)
+    kernel = layer.kernel.numpy()
+    both.kernel.assign(np.concatenate([kernel, -kernel], axis=-1))
+    both.update_operator_norm(100)
+    assert np.mean(codes > 0) > 0.1
+    np.testing.assert_allclose(codes, both(images), atol=1e-4)
 
 
 def test_a_generic_decoder_can_not_be_tied():

@@ -1,0 +1,53 @@
+import keras
+from keras import ops
+
+
+class MomentMemory:
+    """Second moments of more images than a batch holds.
+
+    `M ← m · M + B` of the moments `B` of a batch, and of its counts. The
+    batches before are constants; the gradient of the batch's own part is
+    scaled by `1/(1 - m)`, so that it has the size of the gradient of all.
+
+    Rates of `M` are those of about `1/(1 - m)` batches, seen by the encoders
+    of the steps before. `B` is that of the global batch, so that the memory is
+    the same on every replica.
+
+    Args:
+        shapes: dict of shapes, of `TranscriptionGame.moment_shapes`.
+        momentum: float in `[0, 1)`, `m`.
+        dtype: of the memory.
+
+    Call arguments:
+        moments: dict of tensors of these shapes, of the global batch.
+        training: bool, whether the batch is remembered.
+
+    Output: dict of tensors of these shapes.
+    """
+
+    def __init__(self, shapes, momentum, dtype="float32"):
+        self.momentum = momentum
+        self.variables = {
+            name: keras.Variable(
+                keras.initializers.Zeros(),
+                shape=shape,
+                dtype=dtype,
+                trainable=False,
+                aggregation="mean",
+                name=name,
+            )
+            for name, shape in shapes.items()
+        }
+
+    def __call__(self, moments, training=False):
+        scale = 1 / (1 - self.momentum)
+        remembered = {}
+        for name, batch in moments.items():
+            memory = self.variables[name]
+            value = self.momentum * ops.convert_to_tensor(memory)
+            value += ops.cast(ops.stop_gradient(batch), value.dtype)
+            if training:
+                memory.assign(value)
+            own = scale * (batch - ops.stop_gradient(batch))
+            remembered[name] = ops.cast(value, batch.dtype) + own
+        return remembered

@@ -1,0 +1,67 @@
+"""Dictionaries to start from: patches of what they code."""
+
+import numpy as np
+
+# Of a patch that says something, the deviation in units of the images'.
+LEAST_CONTRAST = 0.2
+
+
+def initialize_from_patches(autoencoder, images, seed=0):
+    """Makes random patches of images the first atoms of both players.
+
+    The atoms of the encoder's first stage and those of the decoder's last
+    layer become patches from random places of random images, with a random
+    sign, scaled to norm 1; the two dictionaries are of different patches.
+    Patches that are nearly constant are left out. The sums that the decoder
+    begins with are then as smooth as images are, where random numbers make
+    noise of single pixels, of which an encoder with thresholds sees little
+    and the game removes little.
+
+    Args:
+        autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
+            replaced; its decoder is not tied.
+        images: float array `(n, height, width, channels)` in [-1, 1].
+        seed: int, of the choice of patches.
+
+    Raises:
+        ValueError: for images without contrast, or a tied decoder.
+
+    Reference:
+        Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
+        of the signals.
+    """
+    random = np.random.default_rng(seed)
+    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    if decoder.tied:
+        raise ValueError(
+            "Patches as first atoms need a decoder with dictionaries of its "
+            "own: `tied` must be False."
+        )
+    images = np.asarray(images, "float32")
+    layers = [encoder.coding_layers[0], decoder.decoding_layers[-1]]
+    for layer in layers:
+        size, _, _, filters = layer.kernel.shape
+        patches = _random_patches(images, size, filters, random)
+        signs = random.choice([-1, 1], (filters, 1, 1, 1))
+        norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
+        atoms = signs * patches / norms[:, None, None, None]
+        layer.kernel.assign(atoms.transpose(1, 2, 3, 0))
+    encoder.update_operator_norms(iterations=50)
+
+
+def _random_patches(images, size, count, random):
+    """So many patches `(count, size, size, channels)` with some contrast."""
+    least = LEAST_CONTRAST * images.std()
+    found = []
+    for _ in range(100 * count):
+        image = images[random.integers(len(images))]
+        top, left = random.integers(0, np.array(image.shape[:2]) - size + 1)
+        patch = image[top : top + size, left : left + size]
+        if patch.std() > least:
+            found.append(patch)
+        if len(found) == count:
+            return np.stack(found)
+    raise ValueError(
+        f"{count} patches of {size}×{size} pixels with some contrast are "
+        f"needed to begin with. Found {len(found)} in {len(images)} images."
+    )

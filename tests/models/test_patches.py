@@ -1,0 +1,78 @@
+"""Patches as the first atoms."""
+
+import numpy as np
+import pytest
+
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import initialize_from_patches
+
+
+def make(**changes):
+    return ClosedLoopAutoencoder.from_preset(
+        "digits", filters=(16, 24), feature_dim=32, **changes
+    )
+
+
+def draw(count=20):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (count, 16, 16, 1)).astype("float32")
+
+
+def windows(images):
+    """All patches, as rows of norm 1."""
+    views = np.lib.stride_tricks.sliding_window_view(
+        images[..., 0], (4, 4), axis=(1, 2)
+    )
+    rows = views.reshape(-1, 16)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("network", ["csc", "conv"])
+def test_first_atoms_are_patches_of_either_sign(network):
+    model, images = make(network=network, tight_frame=False), draw()
+    initialize_from_patches(model, images)
+    patches = windows(images)
+    both = []
+    for layer in (
+        model.encoder.coding_layers[0],
+        model.decoder.decoding_layers[-1],
+    ):
+        atoms = np.asarray(layer.kernel).reshape(16, -1)
+        products = patches @ atoms
+        closest = np.abs(products).max(0)
+        np.testing.assert_allclose(closest, 1, atol=1e-5)
+        signs = products[np.abs(products).argmax(0), np.arange(16)]
+        assert len(set(np.sign(signs))) == 2
+        both.append(atoms)
+    assert np.abs(both[0].T @ both[1]).max() < 0.999
+
+
+def test_the_estimate_of_the_operator_norm_is_that_of_the_patches():
+    model = make(tight_frame=False)
+    initialize_from_patches(model, draw())
+    layer = model.encoder.coding_layers[0]
+    estimate = float(layer.operator_norm)
+    layer.update_operator_norm(200)
+    assert estimate == pytest.approx(float(layer.operator_norm), rel=0.05)
+
+
+def test_flat_patches_are_left_out():
+    images = np.zeros((10, 16, 16, 1), "float32")
+    images[:, 8:] = 1
+    model = make(tight_frame=False)
+    initialize_from_patches(model, images)
+    atoms = model.decoder.decoding_layers[-1].kernel.numpy()
+    assert (atoms.std((0, 1, 2)) > 0.1).all()
+
+
+@pytest.mark.parametrize(
+    "changes, images, word",
+    [
+        ({"tied": True}, draw(), "tied"),
+        ({}, np.ones((5, 16, 16, 1), "float32"), "contrast"),
+    ],
+    ids=["tied", "flat"],
+)
+def test_what_has_no_patches_is_refused(changes, images, word):
+    with pytest.raises(ValueError, match=word):
+        initialize_from_patches(make(**changes), images)
