@@ -35,8 +35,9 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 
     The decoder gets the same dictionaries as the encoder. Its normalisations
     keep their `γ` and `β`, but for the last `γ`, which gives the sum of the
-    image's atoms the deviation of the images; their moving averages become the moments of what is
-    made of the features, as those of the encoder's are of its codes.
+    image's atoms the deviation of the images; their moving averages become the
+    moments of what is made of the features, as those of the encoder's are of
+    its codes.
 
     A `ConvEncoder` is made in the same way: above the first stage, which has
     no `β`, `β = offset · γ` keeps most of what is rectified, and the mean of
