@@ -1,6 +1,7 @@
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_csc.visualization import atom_grid
@@ -66,9 +67,12 @@ def draw_atoms(model):
     Returns:
         Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
     """
-    kernels, pictures = [], {}
+    below, pictures = [], {}
     for number, layer in enumerate(model.encoder.coding_layers, start=1):
-        kernels.append(keras.ops.convert_to_numpy(layer.kernel))
-        atoms = pixel_atoms(kernels, [2] * number)
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        atoms = pixel_atoms([*below, kernel], [2] * number)
         pictures[f"atoms_{number}"] = atom_grid(atoms)
+        if model.encoder.split:
+            kernel = np.concatenate([kernel, -kernel], axis=-1)
+        below.append(kernel)
     return pictures

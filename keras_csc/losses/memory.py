@@ -33,7 +33,7 @@ class MomentMemory:
                 shape=shape,
                 dtype=dtype,
                 trainable=False,
-                aggregation="mean",
+                aggregation="none",  # every replica's is the same
                 name=name,
             )
             for name, shape in shapes.items()

@@ -21,7 +21,7 @@ def reductions(model):
         - `gradients`: those of both players, for every update;
         - `gradient_norms`: the gradients once more, to measure their norms;
         - `second_moments`: `ZᵀZ`, `ẐᵀẐ` and counts, of every class in
-          CTRL-Multi, and the number of images;
+          CTRL-Multi, those of the class part, and the number of images;
         - `batch_statistics`: sums, sums of squares and counts of the
           normalisations;
         - `moving_averages`: of the normalisations;
@@ -37,8 +37,8 @@ def reductions(model):
     statistics = (2 + measured) * _statistics(encoder) + 2 * _statistics(
         decoder
     )
-    classes = game.num_classes if game.objective == "multi" else 1
-    moments = classes * (2 * encoder.feature_dim**2 + 1)
+    shapes = game.moment_shapes(encoder.feature_dim).values()
+    moments = sum(math.prod(shape) for shape in shapes)
     players = [
         sum(_sizes(player.trainable_variables)) for player in (encoder, decoder)
     ]

@@ -28,12 +28,19 @@ GAMES = {
         "cooperation": True,
         "shared_statistics": True,
     },
+    "memory": {
+        "num_classes": CLASSES,
+        "class_features": 3,
+        "class_rate": 0.5,
+        "memory": 0.75,
+    },
 }
 # Of the encoder.
 OPTIMIZERS = {
     "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "consistency": lambda: DictionaryMuon(0.05),
+    "memory": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
 }
 UPDATES = {
     "simultaneous": {},
@@ -67,6 +74,12 @@ CASES = {
     ("consistency", "alternating", "unrolled"): {
         "float32": {"devices": (2,), "workers": ()},
         "float64": {"devices": (), "workers": (2,)},
+    },
+    ("memory", "simultaneous", "unrolled"): {
+        "float64": {"devices": (4,), "workers": (2,)},
+    },
+    ("memory", "alternating", "unrolled"): {
+        "float64": {"devices": (2,), "workers": ()},
     },
 }
 
