@@ -11,7 +11,10 @@ from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 MULTI_TERMS = (
     "rate_reduction",
@@ -99,16 +102,14 @@ class TranscriptionGame:
                 "`num_classes` must be given with objective='multi'. "
                 f"Received: num_classes={num_classes}"
             )
-        if epsilon <= 0:
-            raise ValueError(f"`epsilon` must be > 0. Received: {epsilon}")
+        if num_classes is not None:
+            check_integer(1, num_classes=num_classes)
+        check_number("(0, inf)", epsilon=epsilon, stage_decay=stage_decay)
+        check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, stages=stages)
-        if stage_decay <= 0:
-            raise ValueError(
-                f"`stage_decay` must be > 0. Received: {stage_decay}"
-            )
         self.objective = objective
         self.num_classes = num_classes
         self.epsilon = epsilon

@@ -1,20 +1,24 @@
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
+from keras_csc.models import inputs
 from keras_csc.models import presets
+from keras_csc.models import training_data
+from keras_csc.models.optimizers import PlayerOptimizers
+from keras_csc.models.optimizers import optimizers_of
 from keras_csc.ops.fusion import fusion
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
 
 GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
 
@@ -99,17 +103,34 @@ class ClosedLoopAutoencoder(keras.Model):
 
     def encode(self, images, training=None):
         """Features `z = f(x)`, `(batch, feature_dim)` rows of unit norm."""
-        return self.encoder(images, training=training)
+        return self.encoder(self._images(images), training=training)
 
     def decode(self, features, training=None):
-        """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1]."""
+        """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for features of another shape, or that are not finite.
+        """
+        if not (training or isinstance(features, keras.KerasTensor)):
+            features = inputs.as_features(features, self.decoder.feature_dim)
+            features = inputs.finite(features)
+        return self._decode(features, training)
+
+    def _decode(self, features, training=None):
         return self.decoder(
             features, training=training, kernels=self.tied_kernels()
         )
 
+    def _images(self, images):
+        """Images of the right shape; eagerly, also of the right range."""
+        images = inputs.as_images(images, self.encoder.image_shape)
+        if tf.executing_eagerly() and isinstance(images, tf.Tensor):
+            images = inputs.in_range(images, inputs.MOST)
+        return images
+
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""
-        return self.decode(self.encode(images, training), training)
+        return self._decode(self.encode(images, training), training)
 
     def denoise(self, images, sparsity):
         """Reconstructs images with another sparsity `λ` of the first stage.
@@ -117,9 +138,15 @@ class ClosedLoopAutoencoder(keras.Model):
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1].
             sparsity: number, or tensor `(batch,)`, `≥ 0`.
+
+        Raises:
+            ValueError: for a sparsity that is negative or not finite, or not
+                one number or one for every image.
         """
+        images = self._images(images)
+        sparsity = inputs.sparsities(sparsity, images)
         features = self.encoder.stages(images, sparsity=sparsity).features
-        return self.decode(features)
+        return self._decode(features)
 
     def tied_kernels(self):
         """Dictionaries for a tied decoder, else `None`."""
@@ -155,7 +182,8 @@ class ClosedLoopAutoencoder(keras.Model):
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
         """
         check_choice(("simultaneous", "alternating"), update=update)
-        check_at_least(1, encoder_steps=encoder_steps)
+        check_integer(1, encoder_steps=encoder_steps)
+        training_data.check_compile_arguments(kwargs)
         if encoder_steps > 1 and update == "simultaneous":
             raise ValueError(
                 "`encoder_steps` must be 1 with update='simultaneous'. "
@@ -163,8 +191,9 @@ class ClosedLoopAutoencoder(keras.Model):
             )
         if not self.built:
             self.build()
-        self.encoder_optimizer = keras.optimizers.get(encoder_optimizer)
-        self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
+        self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
+            encoder_optimizer, decoder_optimizer
+        )
         self.encoder_optimizer.build(self.encoder.trainable_variables)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
         super().compile(optimizer=None, loss=None, **kwargs)
@@ -175,6 +204,30 @@ class ClosedLoopAutoencoder(keras.Model):
         self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
+
+    @property
+    def classes(self):
+        """Number of classes that labels must name; `None` without labels."""
+        multi = self.game.objective == "multi"
+        needs_labels = getattr(self.game, "needs_labels", multi)
+        return self.game.num_classes if needs_labels else None
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        with training_data.value_errors():
+            return super().fit(**training_data.of_fit(self, *args, **kwargs))
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        with training_data.value_errors():
+            x, y = training_data.inspected(self, x, y, training_data.UNIT)
+            return super().evaluate(x, y, *args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        with training_data.value_errors():
+            x, _ = training_data.inspected(self, x, None, inputs.MOST)
+            return super().predict(x, *args, **kwargs)
 
     @property
     def train_metrics(self):
@@ -195,8 +248,9 @@ class ClosedLoopAutoencoder(keras.Model):
 
     @fusion()
     def train_step(self, data):
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = _not_empty(images)
+        images, labels = training_data.step(
+            data, self.encoder.image_shape, self.classes
+        )
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels)
             self._apply_to_encoder(for_encoder)
@@ -213,7 +267,8 @@ class ClosedLoopAutoencoder(keras.Model):
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
-        return {m.name: m.result() for m in self.train_metrics}
+        logs = {m.name: m.result() for m in self.train_metrics}
+        return {**logs, "loss": _finite_or_not(terms)}
 
     def _apply_to_encoder(self, gradients):
         self.encoder_optimizer.apply(
@@ -274,11 +329,10 @@ class ClosedLoopAutoencoder(keras.Model):
         return encoder_gradients, decoder_gradients, terms
 
     def test_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = _not_empty(images)
-        features = self.encode(images)
-        reconstructions = self.decode(features)
-        again = self.encode(reconstructions)
+        images, _ = training_data.step(data, self.encoder.image_shape)
+        features = self.encoder(images)
+        reconstructions = self._decode(features)
+        again = self.encoder(reconstructions)
         self.psnr.update_state(images, reconstructions)
         if self.ssim:
             self.ssim.update_state(images, reconstructions)
@@ -286,8 +340,8 @@ class ClosedLoopAutoencoder(keras.Model):
         return {m.name: m.result() for m in self.test_metrics}
 
     def predict_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self(_not_empty(images), training=False)
+        images, _ = training_data.step(data, self.encoder.image_shape)
+        return self(images, training=False)
 
     def estimate_statistics(self, batches):
         """Moves the statistics of the normalisations to those of batches.
@@ -299,7 +353,8 @@ class ClosedLoopAutoencoder(keras.Model):
 
         @tf.function(reduce_retracing=True)
         def update(images):
-            self.decode(self.encode(images, training=True), training=True)
+            features = self.encoder(images, training=True)
+            self._decode(features, training=True)
 
         for images in batches:
             update(images)
@@ -394,40 +449,10 @@ class ClosedLoopAutoencoder(keras.Model):
         presets.save(self, folder)
 
 
-class PlayerOptimizers:
-    """What Keras's callbacks see as the `optimizer` of a model with two.
-
-    No Keras optimizer, which `fit` would treat as the whole model's. The
-    learning-rate callbacks set every one of `optimizers`.
-    """
-
-    built = True
-
-    def __init__(self, encoder_optimizer, decoder_optimizer):
-        self.optimizers = [encoder_optimizer, decoder_optimizer]
-
-    @property
-    def iterations(self):
-        return self.optimizers[1].iterations
-
-    @property
-    def learning_rate(self):
-        return self.optimizers[0].learning_rate
-
-
-def _not_empty(images):
-    """The images, once it is known that this replica has some."""
-    replicas = num_replicas()
-    if replicas == 1:
-        return images
-    check = tf.debugging.assert_positive(
-        tf.shape(images)[0],
-        f"One of the {replicas} replicas was given no image: a batch, likely "
-        "the last, is too small. Use a `batch_size`, or a number of images, "
-        f"that leaves a last batch divisible by {replicas}.",
-    )
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(images)
+def _finite_or_not(terms):
+    """The objective if all terms are finite, NaN if not."""
+    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
+    return terms["objective"] + 0.0 * sum(terms.values())
 
 
 def _global_norm(gradients):

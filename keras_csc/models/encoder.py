@@ -5,8 +5,12 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.architecture import check_architecture
+from keras_csc.models.inputs import as_images
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
+from keras_csc.validation import shown
 
 EncoderOutput = collections.namedtuple(
     "EncoderOutput", ["features", "codes", "moments"]
@@ -90,7 +94,8 @@ class Encoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_at_least(1, feature_dim=feature_dim)
+        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        check_bool(tight_frame=tight_frame, isotropic=isotropic)
         if frozen_stages not in range(len(filters) + 1):
             raise ValueError(
                 "`frozen_stages` must be an integer from 0 to the number of "
@@ -201,9 +206,9 @@ class Encoder(keras.Model):
             `EncoderOutput`.
         """
         if not self.built:
-            self.build(images.shape)
+            self.build(None)
         codes, used = [], []
-        signal = images
+        signal = as_images(images, self.image_shape)
         for number, normalization in enumerate(self.normalizations):
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
@@ -333,12 +338,13 @@ def _of_every_stage(sparsity, stages):
     Raises:
         ValueError: for a list of another length.
     """
-    if isinstance(sparsity, (int, float)):
+    if not isinstance(sparsity, (list, tuple)):
+        check_at_least(0, sparsity=sparsity)
         return [sparsity] * stages
     if len(sparsity) != stages:
         raise ValueError(
             f"`sparsity` must be one number, or one for each of the {stages} "
-            f"stages. Received: {list(sparsity)}"
+            f"stages. Received: {shown(sparsity)}"
         )
     return list(sparsity)
 
