@@ -249,6 +249,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if sparsity is None:
             return self.sparsity
         if isinstance(sparsity, (int, float)):
+            check_at_least(0, sparsity=sparsity)
             return sparsity
         sparsity = ops.convert_to_tensor(sparsity)
         if len(sparsity.shape) == 0:

@@ -7,6 +7,7 @@ from keras_csc.validation import check_integers
 
 MOST_FEATURES = 8192
 MOST_NUMBERS = 2**28
+MOST_STAGES = 16
 
 
 def check_architecture(image_shape, filters, feature_dim, kernel_size):
@@ -19,6 +20,7 @@ def check_architecture(image_shape, filters, feature_dim, kernel_size):
     check_integers(1, length=3, image_shape=image_shape)
     check_integers(1, filters=filters)
     check_integer(1, kernel_size=kernel_size)
+    check_integer(1, MOST_STAGES, **{"len(filters)": len(filters)})
     check_integer(
         1,
         MOST_FEATURES,
