@@ -36,12 +36,27 @@ class ClosedLoopAutoencoder(keras.Model):
     set may be too small for: `fit`, `evaluate` and `predict` stop with an
     error that says so.
 
+    `fit` logs the terms of the game, such as `objective`, the norms of the
+    players' gradients, and `loss`: the objective, or NaN if any term is not
+    finite, for `TerminateOnNaN`. It tells nothing else, as what one player
+    descends the other one ascends: `EarlyStopping`, `ModelCheckpoint` and
+    `ReduceLROnPlateau` are to follow `val_psnr` (or `val_ssim`, of images of
+    11×11 and more, or `val_cosine`) with `mode="max"`. Learning-rate callbacks
+    change the rates of both players.
+
+    Images of another shape, and an empty batch, are a `ValueError` everywhere.
+    So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
+    first ones are looked at, of a `tf.data.Dataset` every batch. Elsewhere
+    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
+    error when called eagerly.
+
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
         decoder: `Decoder`, from features to images.
 
     Call arguments:
-        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        images: tensor `(batch, height, width, channels)`, floats in [-1, 1],
+            or uint8 in 0..255, which are scaled to that.
         training: bool.
 
     Output shape: that of the images; float32 in [-1, 1].
@@ -169,7 +184,7 @@ class ClosedLoopAutoencoder(keras.Model):
 
         Args:
             encoder_optimizer: optimizer of the encoder.
-            decoder_optimizer: another one, of the decoder.
+            decoder_optimizer: another object, of the decoder.
             game: `TranscriptionGame`, by default CTRL-Binary as published.
             update: `"simultaneous"`: one pass through the loop gives the
                 gradients of both players; or `"alternating"`, the published
@@ -180,6 +195,10 @@ class ClosedLoopAutoencoder(keras.Model):
                 metrics. Under a strategy they cost a second sum of the
                 gradients over the replicas.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
+
+        Raises:
+            ValueError: for other arguments, such as Keras's `optimizer`, `loss`
+                and `metrics`, or optimizers whose numbers make no sense.
         """
         check_choice(("simultaneous", "alternating"), update=update)
         check_integer(1, encoder_steps=encoder_steps)
