@@ -72,24 +72,22 @@ def as_shaped(name, values, shape):
     if not values.shape[1:].is_fully_defined():
         values = tf.ensure_shape(values, expected)
     if values.shape[0] == 0:
-        raise ValueError(
-            f"`{name}` must hold at least one item. "
-            f"Received: {tuple(values.shape)}"
-        )
-    return values if values.shape[0] else not_empty(name, values)
+        raise ValueError(f"{_empty(name)} Received: {tuple(values.shape)}")
+    if values.shape[0]:
+        return values
+    return _asserted(values, tf.shape(values)[0] > 0, [_empty(name)])
 
 
-def not_empty(name, values):
-    """The values, once it is known that there are some."""
-    message = f"`{name}` must hold at least one item: the batch is empty."
-    if num_replicas() > 1:
-        message = (
-            f"One of the {num_replicas()} replicas was given no image: a "
-            "batch, likely the last, is too small. Use a `batch_size`, or a "
-            "number of images, that leaves a last batch divisible by "
-            f"{num_replicas()}."
-        )
-    return _asserted(values, tf.shape(values)[0] > 0, [message])
+def _empty(name):
+    """What is wrong with a batch of nothing."""
+    replicas = num_replicas()
+    if replicas == 1:
+        return f"`{name}` must hold at least one item: the batch is empty."
+    return (
+        f"One of the {replicas} replicas was given no image: a batch, likely "
+        "the last, is too small. Use a `batch_size`, or a number of images, "
+        f"that leaves a last batch divisible by {replicas}."
+    )
 
 
 def in_range(images, limit):
