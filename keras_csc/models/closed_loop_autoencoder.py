@@ -38,9 +38,10 @@ class ClosedLoopAutoencoder(keras.Model):
 
     `fit` logs the terms of the game, such as `objective`, the norms of the
     players' gradients, and `loss`: the last batch's objective, or NaN if one
-    of its terms is not finite, for `TerminateOnNaN`. It tells nothing else, as what one player
-    descends the other one ascends: `EarlyStopping`, `ModelCheckpoint` and
-    `ReduceLROnPlateau` are to follow `val_psnr` (or `val_ssim`, of images of
+    of its terms is not finite, for `TerminateOnNaN`. It tells nothing else,
+    as what one player descends the other one ascends: `EarlyStopping`,
+    `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
+    `val_ssim`, of images of
     11×11 and more, or `val_cosine`) with `mode="max"`. Learning-rate callbacks
     change the rates of both players.
 
