@@ -1,20 +1,123 @@
-"""Checks of constructor arguments."""
+"""Checks of arguments: numbers are finite, whatever they are given to.
+
+`nan < minimum` is False, so that a comparison alone lets NaN pass.
+"""
+
+import math
+import numbers
+import reprlib
+
+LARGEST_INTEGER = 2**31 - 1
+
+
+def check_number(interval, **arguments):
+    """Raises `ValueError` for an argument that is no number of an interval.
+
+    Args:
+        interval: text such as `"[0, 1)"` or `"(0, inf)"`; infinity and NaN
+            are in none.
+        **arguments: values by name.
+    """
+    for name, value in arguments.items():
+        if not (_is_number(value) and _within(interval, value)):
+            raise ValueError(
+                f"`{name}` must be a number in {interval}. "
+                f"Received: {shown(value)}"
+            )
+
+
+def check_integer(minimum, maximum=LARGEST_INTEGER, why="", **arguments):
+    """Raises `ValueError` for an argument that is no integer of a range.
+
+    Args:
+        minimum, maximum: the least and the greatest that will do.
+        why: text, why there is such a maximum.
+        **arguments: values by name.
+    """
+    reason = f", {why}" if why else ""
+    for name, value in arguments.items():
+        if not _is_integer(value) or value < minimum:
+            raise ValueError(
+                f"`{name}` must be an integer of at least {minimum}. "
+                f"Received: {shown(value)}"
+            )
+        if value > maximum:
+            raise ValueError(
+                f"`{name}` must be at most {maximum}{reason}. "
+                f"Received: {shown(value)}"
+            )
+
+
+def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
+    """Raises `ValueError` for an argument that is no sequence of integers.
+
+    Args:
+        minimum, maximum: the least and the greatest that will do.
+        length: int, how many there must be; by default at least one.
+        **arguments: values by name.
+    """
+    for name, value in arguments.items():
+        fits = isinstance(value, (list, tuple)) and all(
+            _is_integer(entry) and minimum <= entry <= maximum
+            for entry in value
+        )
+        if not fits or len(value) != (length or max(len(value), 1)):
+            raise ValueError(
+                f"`{name}` must be {length or 'one or more'} integers of at "
+                f"least {minimum}. Received: {shown(value)}"
+            )
 
 
 def check_at_least(minimum, **arguments):
-    """Raises `ValueError` for the first argument below `minimum`."""
+    """Raises `ValueError` for an argument that is no number `≥ minimum`."""
     for name, value in arguments.items():
-        if value < minimum:
+        if not (_is_number(value) and value >= minimum):
             raise ValueError(
-                f"`{name}` must be at least {minimum}. Received: {value}"
+                f"`{name}` must be a finite number of at least {minimum}. "
+                f"Received: {shown(value)}"
+            )
+
+
+def check_bool(**arguments):
+    """Raises `ValueError` for an argument that is neither true nor false."""
+    for name, value in arguments.items():
+        if type(value).__name__ not in ("bool", "bool_"):
+            raise ValueError(
+                f"`{name}` must be True or False. Received: {shown(value)}"
             )
 
 
 def check_choice(choices, **arguments):
-    """Raises `ValueError` for the first argument not among `choices`."""
+    """Raises `ValueError` for an argument not among `choices`."""
     for name, value in arguments.items():
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             expected = ", ".join(repr(choice) for choice in choices)
             raise ValueError(
-                f"`{name}` must be one of {expected}. Received: {value!r}"
+                f"`{name}` must be one of {expected}. Received: {shown(value)}"
             )
+
+
+def shown(value):
+    """A value as text of one line that a message can hold."""
+    text = reprlib.repr(value) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _is_number(value):
+    """Whether it is a finite real number, and no bool."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # An integer beyond all floats.
+        return True
+
+
+def _is_integer(value):
+    return isinstance(value, numbers.Integral) and _is_number(value)
+
+
+def _within(interval, value):
+    low, high = map(float, interval[1:-1].split(","))
+    above = value > low or (interval[0] == "[" and value == low)
+    return above and (value < high or (interval[-1] == "]" and value == high))

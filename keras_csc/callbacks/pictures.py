@@ -72,7 +72,7 @@ def draw_atoms(model):
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         atoms = pixel_atoms([*below, kernel], [2] * number)
         pictures[f"atoms_{number}"] = atom_grid(atoms)
-        if model.encoder.split:
+        if model.encoder.parts_per_code == 2:
             kernel = np.concatenate([kernel, -kernel], axis=-1)
         below.append(kernel)
     return pictures

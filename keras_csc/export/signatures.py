@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from keras_csc.data import images as pictures
 from keras_csc.models import ConvEncoder
+from keras_csc.models.inputs import MOST
+from keras_csc.models.inputs import in_range
 
 DEFAULT = "serving_default"
 
@@ -49,12 +51,15 @@ def _float_signatures(model):
     )
 
     def reconstruct(image):
-        return {"reconstruction": _float(model.reconstruct(image))}
+        images = _checked(image, model)
+        return {"reconstruction": _float(model.reconstruct(images))}
 
     def encode(image):
-        return {"features": _float(model.encode(image))}
+        images = _checked(image, model)
+        return {"features": _float(model.encode(images))}
 
     def decode(features):
+        features = tf.ensure_shape(features, (None, model.encoder.feature_dim))
         return {"reconstruction": _float(model.decode(features))}
 
     return {
@@ -69,10 +74,11 @@ def _sparse_signatures(model):
     sparsity = tf.TensorSpec((None,), tf.float32, name="sparsity")
 
     def denoise(image, sparsity):
-        return {"denoised": _float(model.denoise(image, sparsity))}
+        images = _checked(image, model)
+        return {"denoised": _float(model.denoise(images, sparsity))}
 
     def codes(image):
-        stages = model.encoder.stages(image).codes
+        stages = model.encoder.stages(_checked(image, model)).codes
         return {
             f"codes_{number}": _float(stage)
             for number, stage in enumerate(stages, start=1)
@@ -98,6 +104,15 @@ def _bytes_signatures(model):
         "reconstruct_bytes": (reconstruct_bytes, [image_bytes]),
         "encode_bytes": (encode_bytes, [image_bytes]),
     }
+
+
+def _checked(image, model):
+    """Images of the right shape and range, or an `InvalidArgumentError`.
+
+    A server and the C library feed a graph without looking at shapes.
+    """
+    image = tf.ensure_shape(image, (None, *model.encoder.image_shape))
+    return in_range(image, MOST)
 
 
 def _float(tensor):

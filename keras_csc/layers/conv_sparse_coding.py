@@ -13,7 +13,22 @@ from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
+
+MOST_ITERATIONS = {
+    "unrolled": (
+        1000,
+        'each of which is a part of the graph; gradient="implicit" has no such '
+        "limit",
+    ),
+    "implicit": (
+        100_000,
+        "more than which no program that converges needs",
+    ),
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -52,7 +67,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         sparsity: float, `λ ≥ 0`, in the units of the input.
         ridge: float, `μ ≥ 0`.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
-        iterations: int, at least 1.
+        iterations: int, at least 1; at most 1000 unrolled ones.
         algorithm: `"fista"` or `"ista"`; their first two steps are the same.
         step_fraction: float in `(0, 1]`, the step size in units of `1/λmax`.
         step_rule: `"power_iteration"`, or `"spectral_bound"` for an upper
@@ -109,17 +124,17 @@ class ConvSparseCoding2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_at_least(1, filters=filters, kernel_size=kernel_size)
-        check_at_least(1, strides=strides, iterations=iterations)
+        check_integer(1, filters=filters, kernel_size=kernel_size)
+        check_integer(1, strides=strides)
         check_at_least(0, sparsity=sparsity, ridge=ridge)
+        check_bool(nonnegative=nonnegative, unit_norm=unit_norm)
+        check_bool(tight_frame=tight_frame)
         check_choice(("same", "valid"), padding=padding)
         check_choice(("fista", "ista"), algorithm=algorithm)
-        if not 0 < step_fraction <= 1:
-            raise ValueError(
-                f"`step_fraction` must be in (0, 1]. Received: {step_fraction}"
-            )
+        check_number("(0, 1]", step_fraction=step_fraction)
         check_choice(("power_iteration", "spectral_bound"), step_rule=step_rule)
         check_choice(("unrolled", "implicit"), gradient=gradient)
+        check_integer(1, *MOST_ITERATIONS[gradient], iterations=iterations)
         if tolerance is not None:
             check_at_least(0, tolerance=tolerance)
             if gradient == "unrolled":
@@ -234,6 +249,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if sparsity is None:
             return self.sparsity
         if isinstance(sparsity, (int, float)):
+            check_at_least(0, sparsity=sparsity)
             return sparsity
         sparsity = ops.convert_to_tensor(sparsity)
         if len(sparsity.shape) == 0:

@@ -5,8 +5,9 @@ from keras_csc.layers.dictionary import add_dictionary
 from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
-from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -61,8 +62,9 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_at_least(1, channels=channels, kernel_size=kernel_size)
-        check_at_least(1, strides=strides)
+        check_integer(1, channels=channels, kernel_size=kernel_size)
+        check_integer(1, strides=strides)
+        check_bool(unit_norm=unit_norm, tied=tied)
         check_choice(("same", "valid"), padding=padding)
         self.channels = channels
         self.kernel_size = kernel_size

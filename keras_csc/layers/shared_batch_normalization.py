@@ -5,6 +5,8 @@ from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
 from keras_csc.layers.fused_normalization import batch_normalization
 from keras_csc.layers.fused_normalization import scaled_normalization
+from keras_csc.validation import check_bool
+from keras_csc.validation import check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -25,7 +27,7 @@ class SharedBatchNormalization(keras.layers.Layer):
 
     Args:
         momentum: float in `[0, 1)`, of the moving averages.
-        epsilon: float, added to the variance.
+        epsilon: float, `> 0`, added to the variance.
         center: bool, whether there is an offset `β`.
         scale: bool, whether there is a scale `γ`.
         gamma_initializer: initialiser of `γ`.
@@ -56,10 +58,9 @@ class SharedBatchNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                f"`momentum` must be in [0, 1). Received: {momentum}"
-            )
+        check_number("[0, 1)", momentum=momentum)
+        check_number("(0, inf)", epsilon=epsilon)
+        check_bool(center=center, scale=scale, isotropic=isotropic)
         self.momentum = momentum
         self.epsilon = epsilon
         self.center = center

@@ -11,7 +11,10 @@ from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 MULTI_TERMS = (
     "rate_reduction",
@@ -110,19 +113,16 @@ class TranscriptionGame:
         shared_statistics=False,
     ):
         check_choice(("binary", "multi"), objective=objective)
-        if epsilon <= 0:
-            raise ValueError(f"`epsilon` must be > 0. Received: {epsilon}")
+        if num_classes is not None:
+            check_integer(1, num_classes=num_classes)
+        check_integer(0, class_features=class_features)
+        check_number("(0, inf)", epsilon=epsilon, stage_decay=stage_decay)
+        check_number("[0, 1)", memory=memory)
+        check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
-        check_at_least(0, class_features=class_features, class_rate=class_rate)
-        check_at_least(0, stages=stages, memory=memory)
-        if memory >= 1:
-            raise ValueError(f"`memory` must be below 1. Received: {memory}")
-        if stage_decay <= 0:
-            raise ValueError(
-                f"`stage_decay` must be > 0. Received: {stage_decay}"
-            )
+        check_at_least(0, class_rate=class_rate, stages=stages)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
                 "`num_classes` must be given with objective='multi' and with "

@@ -5,7 +5,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
@@ -13,10 +12,14 @@ from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
+from keras_csc.models import inputs
 from keras_csc.models import presets
+from keras_csc.models import training_data
+from keras_csc.models.optimizers import PlayerOptimizers
+from keras_csc.models.optimizers import optimizers_of
 from keras_csc.ops.fusion import fusion
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
 
 GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
 
@@ -34,12 +37,28 @@ class ClosedLoopAutoencoder(keras.Model):
     set may be too small for: `fit`, `evaluate` and `predict` stop with an
     error that says so.
 
+    `fit` logs the terms of the game, such as `objective`, the norms of the
+    players' gradients, and `loss`: the last batch's objective, or NaN if one
+    of its terms is not finite, for `TerminateOnNaN`. It tells nothing else,
+    as what one player descends the other one ascends: `EarlyStopping`,
+    `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
+    `val_ssim`, of images of
+    11×11 and more, or `val_cosine`) with `mode="max"`. Learning-rate callbacks
+    change the rates of both players.
+
+    Images of another shape, and an empty batch, are a `ValueError` everywhere.
+    So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
+    first ones are looked at, of a `tf.data.Dataset` every batch. Elsewhere
+    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
+    error when called eagerly.
+
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
         decoder: `Decoder`, from features to images.
 
     Call arguments:
-        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        images: tensor `(batch, height, width, channels)`, floats in [-1, 1],
+            or uint8 in 0..255, which are scaled to that.
         training: bool.
 
     Output shape: that of the images; float32 in [-1, 1].
@@ -102,17 +121,34 @@ class ClosedLoopAutoencoder(keras.Model):
 
     def encode(self, images, training=None):
         """Features `z = f(x)`, `(batch, feature_dim)` rows of unit norm."""
-        return self.encoder(images, training=training)
+        return self.encoder(self._images(images), training=training)
 
     def decode(self, features, training=None):
-        """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1]."""
+        """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for features of another shape, or that are not finite.
+        """
+        if not (training or isinstance(features, keras.KerasTensor)):
+            features = inputs.as_features(features, self.decoder.feature_dim)
+            features = inputs.finite(features)
+        return self._decode(features, training)
+
+    def _decode(self, features, training=None):
         return self.decoder(
             features, training=training, kernels=self.tied_kernels()
         )
 
+    def _images(self, images):
+        """Images of the right shape; eagerly, also of the right range."""
+        images = inputs.as_images(images, self.encoder.image_shape)
+        if tf.executing_eagerly() and isinstance(images, tf.Tensor):
+            images = inputs.in_range(images, inputs.MOST)
+        return images
+
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""
-        return self.decode(self.encode(images, training), training)
+        return self._decode(self.encode(images, training), training)
 
     def denoise(self, images, sparsity):
         """Reconstructs images with another sparsity `λ` of the first stage.
@@ -120,9 +156,15 @@ class ClosedLoopAutoencoder(keras.Model):
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1].
             sparsity: number, or tensor `(batch,)`, `≥ 0`.
+
+        Raises:
+            ValueError: for a sparsity that is negative or not finite, or not
+                one number or one for every image.
         """
+        images = self._images(images)
+        sparsity = inputs.sparsities(sparsity, images)
         features = self.encoder.stages(images, sparsity=sparsity).features
-        return self.decode(features)
+        return self._decode(features)
 
     def tied_kernels(self):
         """Dictionaries for a tied decoder, else `None`."""
@@ -145,7 +187,7 @@ class ClosedLoopAutoencoder(keras.Model):
 
         Args:
             encoder_optimizer: optimizer of the encoder.
-            decoder_optimizer: another one, of the decoder.
+            decoder_optimizer: another object, of the decoder.
             game: `TranscriptionGame`, by default CTRL-Binary as published.
             update: `"simultaneous"`: one pass through the loop gives the
                 gradients of both players; or `"alternating"`, the published
@@ -156,9 +198,14 @@ class ClosedLoopAutoencoder(keras.Model):
                 metrics. Under a strategy they cost a second sum of the
                 gradients over the replicas.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
+
+        Raises:
+            ValueError: for other arguments, such as Keras's `optimizer`, `loss`
+                and `metrics`, or optimizers whose numbers make no sense.
         """
         check_choice(("simultaneous", "alternating"), update=update)
-        check_at_least(1, encoder_steps=encoder_steps)
+        check_integer(1, encoder_steps=encoder_steps)
+        training_data.check_compile_arguments(kwargs)
         if encoder_steps > 1 and update == "simultaneous":
             raise ValueError(
                 "`encoder_steps` must be 1 with update='simultaneous'. "
@@ -166,8 +213,9 @@ class ClosedLoopAutoencoder(keras.Model):
             )
         if not self.built:
             self.build()
-        self.encoder_optimizer = keras.optimizers.get(encoder_optimizer)
-        self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
+        self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
+            encoder_optimizer, decoder_optimizer
+        )
         self.encoder_optimizer.build(self.encoder.trainable_variables)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
         super().compile(optimizer=None, loss=None, **kwargs)
@@ -184,6 +232,28 @@ class ClosedLoopAutoencoder(keras.Model):
         self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
+
+    @property
+    def classes(self):
+        """Number of classes that labels must name; `None` without labels."""
+        return self.game.num_classes if self.game.needs_labels else None
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        with training_data.value_errors():
+            return super().fit(**training_data.of_fit(self, *args, **kwargs))
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        with training_data.value_errors():
+            x, y = training_data.inspected(self, x, y, training_data.UNIT)
+            return super().evaluate(x, y, *args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        with training_data.value_errors():
+            x, _ = training_data.inspected(self, x, None, inputs.MOST)
+            return super().predict(x, *args, **kwargs)
 
     @property
     def train_metrics(self):
@@ -204,8 +274,9 @@ class ClosedLoopAutoencoder(keras.Model):
 
     @fusion()
     def train_step(self, data):
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = _not_empty(images)
+        images, labels = training_data.step(
+            data, self.encoder.image_shape, self.classes
+        )
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels, True)
             self._apply_to_encoder(for_encoder)
@@ -222,7 +293,8 @@ class ClosedLoopAutoencoder(keras.Model):
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
-        return {m.name: m.result() for m in self.train_metrics}
+        logs = {m.name: m.result() for m in self.train_metrics}
+        return {**logs, "loss": _finite_or_not(terms)}
 
     def _apply_to_encoder(self, gradients):
         self.encoder_optimizer.apply(
@@ -287,11 +359,10 @@ class ClosedLoopAutoencoder(keras.Model):
         return encoder_gradients, decoder_gradients, terms
 
     def test_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = _not_empty(images)
-        features = self.encode(images)
-        reconstructions = self.decode(features)
-        again = self.encode(reconstructions)
+        images, _ = training_data.step(data, self.encoder.image_shape)
+        features = self.encoder(images)
+        reconstructions = self._decode(features)
+        again = self.encoder(reconstructions)
         self.psnr.update_state(images, reconstructions)
         if self.ssim:
             self.ssim.update_state(images, reconstructions)
@@ -299,8 +370,8 @@ class ClosedLoopAutoencoder(keras.Model):
         return {m.name: m.result() for m in self.test_metrics}
 
     def predict_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self(_not_empty(images), training=False)
+        images, _ = training_data.step(data, self.encoder.image_shape)
+        return self(images, training=False)
 
     def estimate_statistics(self, batches):
         """Moves the statistics of the normalisations to those of batches.
@@ -312,7 +383,8 @@ class ClosedLoopAutoencoder(keras.Model):
 
         @tf.function(reduce_retracing=True)
         def update(images):
-            self.decode(self.encode(images, training=True), training=True)
+            features = self.encoder(images, training=True)
+            self._decode(features, training=True)
 
         for images in batches:
             update(images)
@@ -418,40 +490,10 @@ class ClosedLoopAutoencoder(keras.Model):
         presets.save(self, folder)
 
 
-class PlayerOptimizers:
-    """What Keras's callbacks see as the `optimizer` of a model with two.
-
-    No Keras optimizer, which `fit` would treat as the whole model's. The
-    learning-rate callbacks set every one of `optimizers`.
-    """
-
-    built = True
-
-    def __init__(self, encoder_optimizer, decoder_optimizer):
-        self.optimizers = [encoder_optimizer, decoder_optimizer]
-
-    @property
-    def iterations(self):
-        return self.optimizers[1].iterations
-
-    @property
-    def learning_rate(self):
-        return self.optimizers[0].learning_rate
-
-
-def _not_empty(images):
-    """The images, once it is known that this replica has some."""
-    replicas = num_replicas()
-    if replicas == 1:
-        return images
-    check = tf.debugging.assert_positive(
-        tf.shape(images)[0],
-        f"One of the {replicas} replicas was given no image: a batch, likely "
-        "the last, is too small. Use a `batch_size`, or a number of images, "
-        f"that leaves a last batch divisible by {replicas}.",
-    )
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(images)
+def _finite_or_not(terms):
+    """The objective if all terms are finite, NaN if not."""
+    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
+    return terms["objective"] + 0.0 * sum(terms.values())
 
 
 def _global_norm(gradients):

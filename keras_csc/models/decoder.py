@@ -3,9 +3,12 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.architecture import check_architecture
 from keras_csc.models.encoder import dcgan_gamma
 from keras_csc.models.encoder import final_size
+from keras_csc.models.inputs import as_features
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.validation import check_bool
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -53,6 +56,8 @@ class Decoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        check_bool(split=split, tied=tied)
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
@@ -112,6 +117,7 @@ class Decoder(keras.Model):
         self.built = True
 
     def call(self, features, training=None, kernels=None):
+        features = as_features(features, self.feature_dim)
         signal = ops.reshape(features, (-1, 1, 1, self.feature_dim))
         for number, normalization in enumerate(self.normalizations):
             signal = self.synthesize(number, signal, kernels)

@@ -6,8 +6,12 @@ from keras import ops
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.layers.shared_batch_normalization import batch_moments
+from keras_csc.models.architecture import check_architecture
+from keras_csc.models.inputs import as_images
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
+from keras_csc.validation import check_bool
+from keras_csc.validation import shown
 
 EncoderOutput = collections.namedtuple(
     "EncoderOutput", ["features", "codes", "moments"]
@@ -78,6 +82,11 @@ class Encoder(keras.Model):
     # Whether `activate` is not the identity.
     rectifies = False
 
+    @property
+    def parts_per_code(self):
+        """Channels of the next stage's input for every atom."""
+        return 2 if self.split else 1
+
     def __init__(
         self,
         image_shape=(32, 32, 3),
@@ -97,7 +106,8 @@ class Encoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_at_least(1, feature_dim=feature_dim)
+        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        check_bool(tight_frame=tight_frame, isotropic=isotropic, split=split)
         if split and nonnegative:
             raise ValueError(
                 "`split` is for signed codes: `nonnegative` must be False."
@@ -185,8 +195,7 @@ class Encoder(keras.Model):
         ):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-            if self.split:
-                shape = (*shape[:-1], 2 * shape[-1])
+            shape = (*shape[:-1], self.parts_per_code * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
@@ -215,9 +224,9 @@ class Encoder(keras.Model):
             `EncoderOutput`.
         """
         if not self.built:
-            self.build(images.shape)
+            self.build(None)
         codes, used = [], []
-        signal = images
+        signal = as_images(images, self.image_shape)
         for number, normalization in enumerate(self.normalizations):
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
@@ -242,7 +251,7 @@ class Encoder(keras.Model):
 
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""
-        return split_signs(codes) if self.split else codes
+        return split_signs(codes) if self.parts_per_code == 2 else codes
 
     def activate(self, signal):
         """What the next stage is given, of normalised codes: these."""
@@ -303,6 +312,7 @@ class ConvEncoder(Encoder):
     """
 
     rectifies = True
+    parts_per_code = 1
 
     def _coding_layer(self, filters, kernel_size, name, **arguments):
         return keras.layers.Conv2D(
@@ -324,10 +334,6 @@ class ConvEncoder(Encoder):
             dtype=self.dtype_policy,
             name=name,
         )
-
-    def parts(self, codes):
-        """The codes: there is no sign to split."""
-        return codes
 
     def code(self, number, signal, sparsity=None):
         if sparsity is not None:
@@ -389,12 +395,13 @@ def _of_every_stage(sparsity, stages):
     Raises:
         ValueError: for a list of another length.
     """
-    if isinstance(sparsity, (int, float)):
+    if not isinstance(sparsity, (list, tuple)):
+        check_at_least(0, sparsity=sparsity)
         return [sparsity] * stages
     if len(sparsity) != stages:
         raise ValueError(
             f"`sparsity` must be one number, or one for each of the {stages} "
-            f"stages. Received: {list(sparsity)}"
+            f"stages. Received: {shown(sparsity)}"
         )
     return list(sparsity)
 

@@ -1,6 +1,5 @@
 """Named architectures, and folders that hold a trained one."""
 
-import collections
 import difflib
 import hashlib
 import json
@@ -9,19 +8,24 @@ import pathlib
 import shutil
 import tempfile
 
-import h5py
 import keras
 import numpy as np
 
+from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import ConvEncoder
 from keras_csc.models.encoder import Encoder
+from keras_csc.models.weights_file import OVERHEAD
+from keras_csc.models.weights_file import check_shapes
+from keras_csc.models.weights_file import check_size
+from keras_csc.validation import check_choice
+from keras_csc.validation import shown
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 DIGEST = "weights_sha256"
-HDF5_OVERHEAD = 16 * 1024  # bytes for a weight, at most
+LONGEST_CONFIG = 2**20  # bytes
 
 
 def _preset(description, image_shape, filters, **config):
@@ -102,7 +106,7 @@ def names():
 
 def is_folder(preset):
     """Whether `preset` names a folder rather than a preset."""
-    return preset not in PRESETS and os.path.isdir(preset)
+    return str(preset) not in PRESETS and pathlib.Path(preset).is_dir()
 
 
 def config(preset, **overrides):
@@ -119,6 +123,11 @@ def config(preset, **overrides):
     Raises:
         ValueError: for an unknown preset or entry.
     """
+    if not isinstance(preset, (str, os.PathLike)):
+        raise ValueError(
+            "`preset` must be the name of a preset or a folder. "
+            f"Received: {shown(preset)}"
+        )
     if is_folder(preset):
         found = _folder_config(pathlib.Path(preset))
     elif preset in PRESETS:
@@ -140,11 +149,7 @@ def config(preset, **overrides):
             f"Unknown entries {unknown} of preset {preset!r}. "
             f"Expected: {', '.join(DEFAULTS)}"
         )
-    if result["network"] not in list(NETWORKS):
-        raise ValueError(
-            f"`network` must be one of {', '.join(NETWORKS)}. "
-            f"Received: {result['network']!r}"
-        )
+    check_choice(NETWORKS, network=result["network"])
     return result
 
 
@@ -169,27 +174,30 @@ def players(config, **kwargs):
     except TypeError as error:
         raise ValueError(
             f"An entry of the preset has a wrong type: {error}. "
-            f"Received: {config}"
+            f"Received: {shown(config)}"
         ) from error
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """Makes a `model_class(encoder, decoder)` from a preset; see there."""
-    encoder, decoder = players(config(preset, **overrides), dtype=dtype)
+    found = config(preset, **overrides)
+    encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
+    if not (load_weights and is_folder(preset)):
+        model.build()
+        return model
+    folder = pathlib.Path(preset)
+    shapes = weight_shapes(found)
+    check_size(folder / WEIGHTS_FILE, shapes)
+    _check_digest(folder)
+    check_shapes(folder / WEIGHTS_FILE, shapes)
     model.build()
-    if load_weights and is_folder(preset):
-        _load_weights(model, pathlib.Path(preset))
+    _load_weights(model, folder / WEIGHTS_FILE)
     return model
 
 
-def _load_weights(model, folder):
+def _check_digest(folder):
     path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise ValueError(
-            f"The preset folder {str(folder)!r} has no {WEIGHTS_FILE}. "
-            "Write it with `save_to_preset`, or pass load_weights=False."
-        )
     digest = _folder_entries(folder).get(DIGEST)
     if digest and digest != _sha256(path):
         raise ValueError(
@@ -197,12 +205,15 @@ def _load_weights(model, folder):
             f"that in {CONFIG_FILE}. Copy the folder again; to trust the file, "
             f"remove {DIGEST!r} from {CONFIG_FILE}."
         )
+
+
+def _load_weights(model, path):
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{str(path)!r} does not hold the weights of the preset's "
-            f"architecture, or is damaged: {_difference(path, model) or error}"
+            f"architecture, or is damaged: {error}"
         ) from error
     for weight in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
@@ -210,33 +221,6 @@ def _load_weights(model, folder):
                 f"{str(path)!r} holds a weight that is not finite: "
                 f"{weight.path}."
             )
-
-
-def _difference(path, model):
-    """How the shapes in a file differ from a model's; `None` if unreadable.
-
-    Keras names the layers, but not what is wrong with them.
-    """
-    shapes = collections.Counter()
-    try:
-        with h5py.File(path) as file:
-            file.visititems(
-                lambda _, item: shapes.update(
-                    [item.shape] if isinstance(item, h5py.Dataset) else []
-                )
-            )
-    except OSError:
-        return None
-    expected = collections.Counter(tuple(w.shape) for w in model.weights)
-    lacking, more = expected - shapes, shapes - expected
-    more.pop((), None)
-    if not lacking:
-        return None
-    return (
-        f"expected {sum(lacking.values())} more of the shapes "
-        f"{', '.join(map(str, lacking))}; received "
-        f"{', '.join(map(str, more)) or 'nothing'} instead."
-    )
 
 
 def save(model, folder):
@@ -275,7 +259,7 @@ def _check_room(path, model):
     HDF5 crashes the process when a disk fills up.
     """
     size = sum(
-        keras.ops.convert_to_numpy(weight).nbytes + HDF5_OVERHEAD
+        keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
         for weight in model.weights
     )
     with open(path, "wb") as file:
@@ -315,17 +299,22 @@ def _folder_entries(folder):
             f"{WEIGHTS_FILE}. Remove the others."
         )
     path = folder / CONFIG_FILE
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.is_file():
         raise ValueError(
-            f"The folder {str(folder)!r} is not a preset: it has no "
+            f"The folder {str(folder)!r} is not a preset: it has no file "
             f"{CONFIG_FILE}. Write one with `save_to_preset`."
-        ) from None
-    except ValueError as error:
+        )
+    if path.stat().st_size > LONGEST_CONFIG:
+        raise ValueError(
+            f"{str(path)!r} must have at most {LONGEST_CONFIG} bytes. "
+            f"Received: {path.stat().st_size}"
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(
-            f"{str(path)!r} must hold a JSON object. Received: {found!r}"
+            f"{str(path)!r} must hold a JSON object. Received: {shown(found)}"
         )
     return found

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_number
+
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class DictionaryMuon(keras.optimizers.Muon):
@@ -45,6 +48,10 @@ class DictionaryMuon(keras.optimizers.Muon):
         beta_2=0.999,
         **kwargs,
     ):
+        if isinstance(learning_rate, (int, float)):
+            check_at_least(0, learning_rate=learning_rate)
+        check_at_least(0, adam_lr_ratio=adam_lr_ratio)
+        check_number("[0, 1)", momentum=momentum, beta_1=beta_1, beta_2=beta_2)
         kwargs.setdefault("weight_decay", None)
         super().__init__(
             learning_rate,

@@ -29,12 +29,13 @@ def tiny_model(seed=0, **overrides):
     return model
 
 
-def run_python(arguments, **kwargs):
+def run_python(arguments, environment=(), **kwargs):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE))),
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        **dict(environment),
     }
     return subprocess.run(
         [sys.executable, *map(str, arguments)],

@@ -1,11 +1,10 @@
 """A SavedModel elsewhere: without Keras, in TensorFlow 1, in the C library."""
 
 import io
-import pathlib
 
+import c_library
 import numpy as np
 import pytest
-import tensorflow as tf
 from exporting import run_python
 from PIL import Image
 
@@ -199,89 +198,10 @@ def test_pictures_come_back_as_png(exported, elsewhere, loader):
     assert np.max(np.abs(received - expected[0])) <= 0.51
 
 
-C_CALLER = """
-import ctypes, sys
-
-library, path, feed, fetch = sys.argv[1:]
-ctypes.CDLL(library + "/libtensorflow_framework.so.2", ctypes.RTLD_GLOBAL)
-tf = ctypes.CDLL(library + "/libtensorflow_cc.so.2")
-Pointer = ctypes.c_void_p
-
-
-class Output(ctypes.Structure):
-    _fields_ = [("operation", Pointer), ("index", ctypes.c_int)]
-
-
-def call(name, *arguments, returns=Pointer):
-    function = getattr(tf, "TF_" + name)
-    function.restype = returns
-    return function(*arguments)
-
-
-def new(name):
-    return Pointer(call("New" + name))
-
-
-def output(name):
-    name, index = name.split(":")
-    operation = call("GraphOperationByName", graph, name.encode())
-    return Output(operation, int(index))
-
-
-def check():
-    if call("GetCode", status, returns=ctypes.c_int):
-        sys.exit(call("Message", status, returns=ctypes.c_char_p))
-
-
-status, graph = new("Status"), new("Graph")
-tag = ctypes.c_char_p(b"serve")
-session = Pointer(call(
-    "LoadSessionFromSavedModel", new("SessionOptions"), None, path.encode(),
-    ctypes.byref(tag), 1, graph, None, status,
-))
-check()
-pixels = sys.stdin.buffer.read()
-shape = (ctypes.c_int64 * 4)(1, 16, 16, 1)
-size = ctypes.c_size_t(len(pixels))
-image = Pointer(call("AllocateTensor", 1, shape, 4, size))
-ctypes.memmove(call("TensorData", image), pixels, len(pixels))
-result = Pointer()
-call(
-    "SessionRun", session, None, ctypes.byref(output(feed)),
-    ctypes.byref(image), 1, ctypes.byref(output(fetch)),
-    ctypes.byref(result), 1, None, 0, None, status,
-)
-check()
-size = call("TensorByteSize", result, returns=ctypes.c_size_t)
-data = call("TensorData", result)
-sys.stdout.buffer.write(ctypes.string_at(data, size))
-"""
-
-
 def test_c_library_computes_what_the_model_does(exported):
-    library = tf.sysconfig.get_lib()
-    if not (pathlib.Path(library) / "libtensorflow_cc.so.2").exists():
-        pytest.skip("needs TensorFlow's C library")
     image = random_images(1)
-    finished = run_python(
-        [
-            *("-c", C_CALLER, library, exported.path),
-            *default_tensors(exported.path),
-        ],
-        input=image.tobytes(),
-        text=False,
+    (answer,) = c_library.run(
+        exported.path, [("serving_default", {"image": image})]
     )
-    assert finished.returncode == 0, finished.stderr[-2000:]
-    received = np.frombuffer(finished.stdout, "float32").reshape(image.shape)
+    received = np.array(answer["values"], "float32").reshape(answer["shape"])
     close(received, exported.model.reconstruct(image))
-
-
-def default_tensors(path):
-    """Names in the graph of the default signature's input and output."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
-    signature = graph.signature_def["serving_default"]
-    return (
-        signature.inputs["image"].name,
-        signature.outputs["reconstruction"].name,
-    )

@@ -81,6 +81,7 @@ def test_fit_predict_and_evaluate():
         *model.game.term_names,
         "encoder_gradient_norm",
         "decoder_gradient_norm",
+        "loss",
     }
     assert np.all(np.isfinite(list(history.values())))
     assert all(np.any(a != b) for a, b in zip(before, all_weights(model)))

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import pathlib
 import shutil
 import zipfile
@@ -176,6 +177,17 @@ def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
         ({"iterations": "two"}, "."),
         ({"network": ["csc"]}, "."),
         ({"code": "import os"}, "Unknown entries"),
+        ({"sparsity": float("nan")}, "`sparsity` must be"),
+        ({"sparsity": {"0": 1}}, "`sparsity` must be"),
+        ({"tied": "no"}, "`tied` must be True or False"),
+        ({"kernel_size": [3, 3]}, "`kernel_size` must be"),
+        ({"filters": "abc"}, "`filters` must be"),
+        ({"filters": []}, "`filters` must be"),
+        ({"image_shape": [8, 8]}, "`image_shape` must be"),
+        ({"ridge": float("inf")}, "`ridge` must be"),
+        ({"feature_dim": 10**400}, "`feature_dim` must be"),
+        ({"iterations": 10**9}, "`iterations` must be at most"),
+        ({"weights_sha256": 5}, "damaged or was replaced"),
     ],
 )
 def test_configurations_of_wrong_types_are_refused(preset, entries, message):
@@ -184,7 +196,130 @@ def test_configurations_of_wrong_types_are_refused(preset, entries, message):
         load(preset)
 
 
-def test_configuration_that_is_no_object_is_refused(preset):
-    (preset / "config.json").write_text("[1]")
+@pytest.mark.parametrize(
+    "text", ["[1]", "null", "5", '"digits"', "true", "NaN"]
+)
+def test_configuration_that_is_no_object_is_refused(preset, text):
+    (preset / "config.json").write_text(text)
     with pytest.raises(ValueError, match="must hold a JSON object"):
         load(preset)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"[" * 200_000, "not JSON"),
+        (b'{"a":' * 100_000, "not JSON"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"", "not JSON"),
+        (b" " * 2**21, "at most 1048576 bytes"),
+    ],
+    ids=["deep list", "deep object", "no text", "nothing", "long"],
+)
+def test_files_that_are_no_configuration_are_refused(preset, content, message):
+    (preset / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "dangling link"])
+def test_only_regular_files_are_opened(preset, name, kind):
+    path = preset / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere")
+    with pytest.raises(ValueError, match=f"has no file {name}"):
+        load(preset)
+
+
+@pytest.fixture
+def nothing_is_built(monkeypatch):
+    """Fails a test that makes a weight of a model."""
+
+    def fail(model, shape=None):
+        raise AssertionError("built before it was refused")
+
+    monkeypatch.setattr(ClosedLoopAutoencoder, "build", fail)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"image_shape": [16384, 16384, 1]},
+        {"image_shape": [8192, 8192, 1]},
+        {"filters": [3, 8192]},
+        {"filters": [3, 5]},
+        {"feature_dim": 8192},
+        {"kernel_size": 1000},
+        {"network": "conv"},
+    ],
+    ids=str,
+)
+def test_nothing_is_made_for_weights_that_do_not_fit(
+    preset, nothing_is_built, entries
+):
+    edit(preset, **entries)
+    message = "does not hold the weights of|would have|at most"
+    with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+def promise(file, name):
+    """The shape of a large kernel, of which no number is stored."""
+    del file[name]
+    file.create_dataset(name, (3, 3, 1, 2**20), "float32")
+
+
+def compress(file, name):
+    values = np.zeros((3, 3, 1, 2**16), "float32")
+    del file[name]
+    file.create_dataset(name, data=values, compression="gzip")
+
+
+def fill(file, name):
+    del file[name]
+    file.create_dataset(name, (3, 3, 1, 3), "float32", fillvalue=1.0)
+
+
+def map_elsewhere(file, name):
+    layout = h5py.VirtualLayout((3, 3, 1, 3), "float32")
+    layout[...] = h5py.VirtualSource("other.h5", "a", (3, 3, 1, 3))
+    del file[name]
+    file.create_virtual_dataset(name, layout)
+
+
+@pytest.mark.parametrize("change", [promise, compress, fill, map_elsewhere])
+def test_every_number_has_a_place_in_the_file(preset, nothing_is_built, change):
+    change_weights(preset, change)
+    with pytest.raises(ValueError, match="has no data of its own"):
+        load(preset)
+
+
+@pytest.mark.parametrize("size", [100, 2**33])
+def test_files_of_another_size_are_not_read(preset, nothing_is_built, size):
+    """The larger one is a hole, which takes no room."""
+    os.truncate(preset / "model.weights.h5", size)
+    with pytest.raises(ValueError, match=f"{size} bytes"):
+        load(preset)
+
+
+def test_a_compiled_model_is_saved_and_loaded(tmp_path):
+    model = small_autoencoder()
+    model.compile("adam", "adam")
+    model.save_to_preset(tmp_path / "compiled")
+    loaded = load(tmp_path / "compiled")
+    for weight, other in zip(model.weights, loaded.weights):
+        np.testing.assert_array_equal(weight, other)
+
+
+@pytest.mark.parametrize("preset", [None, 5, ["digits"], b"digits"])
+def test_presets_have_names(preset):
+    with pytest.raises(ValueError, match="`preset` must be the name"):
+        ClosedLoopAutoencoder.from_preset(preset)

@@ -1,0 +1,85 @@
+"""What an architecture will need, known before anything of it is made."""
+
+import math
+
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_integers
+
+MOST_FEATURES = 8192
+MOST_NUMBERS = 2**28
+MOST_STAGES = 16
+
+
+def check_architecture(image_shape, filters, feature_dim, kernel_size):
+    """Checks what the encoder and the decoder have in common.
+
+    Raises:
+        ValueError: for an argument that is not what it must be, or weights of
+            more numbers than any such model was ever trained with.
+    """
+    check_integers(1, length=3, image_shape=image_shape)
+    check_integers(1, filters=filters)
+    check_integer(1, kernel_size=kernel_size)
+    check_integer(1, MOST_STAGES, **{"len(filters)": len(filters)})
+    check_integer(
+        1,
+        MOST_FEATURES,
+        "for the game factors matrices of feature_dim × feature_dim",
+        feature_dim=feature_dim,
+    )
+    side = image_shape[0] >> len(filters)
+    widths = [image_shape[2], *filters]
+    numbers = [
+        math.prod(image_shape),
+        *(kernel_size**2 * a * b for a, b in zip(widths, widths[1:])),
+        side**2 * widths[-1] * feature_dim,
+    ]
+    if sum(numbers) > MOST_NUMBERS:
+        raise ValueError(
+            f"An encoder of `image_shape` {tuple(image_shape)}, `filters` "
+            f"{tuple(filters)}, `feature_dim` {feature_dim} and `kernel_size` "
+            f"{kernel_size} would have {sum(numbers)} weights. Expected: at "
+            f"most {MOST_NUMBERS}, which are 1 GB. Choose smaller ones."
+        )
+
+
+def weight_shapes(config):
+    """Shapes of all weights of an autoencoder, of its `presets.config`.
+
+    They follow from numbers alone: nothing is allocated.
+    """
+    height, _, channels = config["image_shape"]
+    sparse = config["network"] == "csc"
+    parts = 2 if config["split"] and sparse else 1
+    kernel = (config["kernel_size"],) * 2
+    shapes, signal = [], channels
+    for number, width in enumerate(config["filters"]):
+        shapes += _coding(kernel, signal, width, height >> number, sparse)
+        signal = parts * width
+        # The moving averages, and what factors there are.
+        factors = 1 if config["isotropic"] else 2
+        if not sparse:
+            factors = 2 if number else 0
+        shapes += (2 + factors) * [(signal,)]
+    side = height >> len(config["filters"])
+    features = config["feature_dim"]
+    shapes += _coding((side, side), signal, features, side, sparse)
+    return shapes + _decoder(config, side, kernel, parts)
+
+
+def _coding(kernel, channels, filters, side, sparse):
+    """Of a layer of an encoder: a sparse one keeps `λmax` and its image."""
+    norm = [(1, side, side, channels), ()] if sparse else []
+    return [(*kernel, channels, filters), *norm]
+
+
+def _decoder(config, side, kernel, parts):
+    widths = [config["image_shape"][2]]
+    widths += [parts * width for width in config["filters"]]
+    inputs = [*config["filters"], config["feature_dim"]]
+    kernels = [kernel] * len(config["filters"]) + [(side, side)]
+    shapes = [(width,) for width in widths[1:] for _ in range(4)]
+    for size, channels, filters in zip(kernels, widths, inputs):
+        if not config["tied"]:
+            shapes.append((*size, channels, filters))
+    return shapes

@@ -1,0 +1,217 @@
+"""Images, features and numbers as models take them, or an error that says why.
+
+Where a value is known (eagerly, or as a static shape) an error is a
+`ValueError`; where it is known only when a graph runs, an
+`InvalidArgumentError`. The operations for that, `EnsureShape` and `Assert`, are
+left out by the converters to other runtimes.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.distribution import num_replicas
+from keras_csc.validation import check_at_least
+from keras_csc.validation import shown
+
+PIXELS = 255
+MOST = 10.0
+
+
+def as_images(images, image_shape):
+    """Float images of the shape that a model is for.
+
+    Args:
+        images: `(batch, height, width, channels)`, floats in [-1, 1], or
+            uint8 in 0..255, which are scaled to that.
+        image_shape: `(height, width, channels)`.
+
+    Raises:
+        ValueError: for another shape, no images, or another type.
+    """
+    if isinstance(images, keras.KerasTensor):
+        return images
+    images = as_shaped("images", images, image_shape)
+    if images.dtype == tf.uint8:
+        return tf.cast(images, tf.float32) / (PIXELS / 2) - 1.0
+    if not images.dtype.is_floating:
+        raise ValueError(
+            "`images` must be floats in [-1, 1], or uint8 in 0..255. "
+            f"Received: {images.dtype.name}"
+        )
+    return images
+
+
+def as_features(features, feature_dim):
+    """Float features `(batch, feature_dim)`; errors as of `as_images`."""
+    features = as_shaped("features", features, (feature_dim,))
+    if not features.dtype.is_floating:
+        raise ValueError(
+            f"`features` must be floats. Received: {features.dtype.name}"
+        )
+    return features
+
+
+def as_shaped(name, values, shape):
+    """A tensor `(batch, *shape)` of at least one item."""
+    if isinstance(values, dict):
+        raise ValueError(
+            f"`{name}` must be one tensor. Received: a dict of {list(values)}. "
+            "Train on batches of images, or of (images, labels)."
+        )
+    values = tf.convert_to_tensor(values)
+    expected = tf.TensorShape((None, *shape))
+    if not values.shape.is_compatible_with(expected):
+        hint = ""
+        if expected[1:].is_compatible_with(values.shape):
+            hint = f" One alone needs an axis for the batch: {name}[None]."
+        raise ValueError(
+            f"`{name}` must have the shape {_text(shape)}. "
+            f"Received: {tuple(values.shape)}.{hint}"
+        )
+    if not values.shape[1:].is_fully_defined():
+        values = tf.ensure_shape(values, expected)
+    if values.shape[0] == 0:
+        raise ValueError(f"{_empty(name)} Received: {tuple(values.shape)}")
+    if values.shape[0]:
+        return values
+    return _asserted(values, tf.shape(values)[0] > 0, [_empty(name)])
+
+
+def _empty(name):
+    """What is wrong with a batch of nothing."""
+    replicas = num_replicas()
+    if replicas == 1:
+        return f"`{name}` must hold at least one item: the batch is empty."
+    return (
+        f"One of the {replicas} replicas was given no image: a batch, likely "
+        "the last, is too small. Use a `batch_size`, or a number of images, "
+        f"that leaves a last batch divisible by {replicas}."
+    )
+
+
+def in_range(images, limit):
+    """The images, once every one is known to be finite and in ±`limit`.
+
+    Raises:
+        ValueError: that names the rows of the others.
+    """
+    return _good_rows(
+        images,
+        tf.abs(images) <= limit,
+        "`images` must be finite and in [-1, 1], or uint8 in 0..255; scale "
+        f"floats of 0..255 by images / 127.5 - 1. Beyond {limit:g} there is:",
+    )
+
+
+def finite(features):
+    """The features, once every row is known to be finite; see `in_range`."""
+    return _good_rows(
+        features,
+        tf.math.is_finite(features),
+        "`features` must be finite. They are not in:",
+    )
+
+
+def as_labels(labels, num_classes):
+    """Class numbers `(batch,)` of images, for a game that needs them.
+
+    Raises:
+        ValueError: for labels of another kind: floats, one-hot rows.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank not in (None, 1) or not labels.dtype.is_integer:
+        raise ValueError(
+            f"`labels` must be integers of shape (batch,), in [0, "
+            f"{num_classes}). Received: {labels.dtype.name} of shape "
+            f"{tuple(labels.shape)}. Of one-hot rows take "
+            "np.argmax(labels, -1), of a column labels[:, 0]."
+        )
+    return labels
+
+
+def known_classes(labels, num_classes):
+    """The labels, once every one is known to be a class; see `in_range`."""
+    return _good_rows(
+        labels,
+        (labels >= 0) & (labels < tf.cast(num_classes, labels.dtype)),
+        f"`labels` must be in [0, {num_classes}). They are not in:",
+    )
+
+
+def sparsities(sparsity, images):
+    """`λ` for a batch of images: a number, or `(batch,)`.
+
+    Args:
+        sparsity: number, or tensor of one or of one for every image.
+        images: tensor, of as many images.
+
+    Raises:
+        ValueError: for one that is negative or not finite, or others than
+            there are images.
+    """
+    if isinstance(sparsity, (bool, int, float, str)) or sparsity is None:
+        check_at_least(0, sparsity=sparsity)
+        return sparsity
+    sparsity = tf.convert_to_tensor(sparsity)
+    if not (sparsity.dtype.is_floating or sparsity.dtype.is_integer):
+        raise ValueError(
+            f"`sparsity` must be numbers. Received: {sparsity.dtype.name}"
+        )
+    sparsity = tf.cast(sparsity, tf.float32)
+    size, count = tf.size(sparsity), tf.shape(images)[0]
+    message = (
+        "`sparsity` must be one number, or one for every image of the batch."
+    )
+    if sparsity.shape.rank not in (None, 0, 1):
+        raise ValueError(f"{message} Received: {tuple(sparsity.shape)}")
+    fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
+    data = [f"{message} Received:", size, "for", count, "images."]
+    sparsity = _asserted(sparsity, fits, data)
+    if not tf.executing_eagerly():
+        # Also the place where a rank is refused that is known at run time.
+        sparsity = tf.broadcast_to(
+            sparsity, count[None], "sparsity_of_every_image"
+        )
+    good = tf.math.is_finite(sparsity) & (sparsity >= 0)
+    return _good_rows(
+        sparsity,
+        good,
+        "`sparsity` must be finite and at least 0. It is not in:",
+    )
+
+
+def _good_rows(values, good, message):
+    """The values, once all is good in every row; names the rows if not."""
+    good = tf.reduce_all(good, axis=range(1, good.shape.rank or 1))
+    good = tf.reshape(good, (-1,))
+    rows = tf.where(tf.logical_not(good))[:, 0]
+    return _asserted(values, tf.reduce_all(good), [f"{message} Row", rows])
+
+
+def _asserted(values, condition, data):
+    """The values, once a condition holds.
+
+    `tf.debugging.Assert` would put it into a branch, which some converters
+    can't read.
+    """
+    if tf.executing_eagerly():
+        if not condition:
+            raise ValueError(_message(data))
+        return values
+    check = tf.raw_ops.Assert(condition=condition, data=data, summarize=10)
+    with tf.control_dependencies([check]):
+        return tf.identity(values)
+
+
+def _message(data):
+    values = [v if isinstance(v, str) else shown(_plain(v)) for v in data]
+    return " ".join(values)
+
+
+def _plain(tensor):
+    return np.asarray(tensor).tolist()
+
+
+def _text(shape):
+    return f"(batch, {', '.join(map(str, shape))})"

@@ -1,0 +1,140 @@
+"""What `fit`, `compile` and their like are given, looked at first."""
+
+import contextlib
+import inspect
+import re
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.models import inputs
+
+# Largest absolute value of a pixel, with room for rounding.
+UNIT = 1.001
+
+COMPILE_ARGUMENTS = ("jit_compile", "run_eagerly", "steps_per_execution")
+HINTS = {
+    "optimizer": "give each player its own: `encoder_optimizer` and "
+    "`decoder_optimizer`",
+    "loss": "what is trained for is the `game`",
+    "metrics": "`evaluate` reports psnr, ssim and cosine; measure others on "
+    "what `predict` returns",
+}
+WEIGHTS = (
+    "The game compares sets of features, in which no image has a weight of "
+    "its own: leave `sample_weight` and `class_weight` out, and give what is "
+    "to count more more often."
+)
+
+
+def check_compile_arguments(arguments):
+    """Raises a `ValueError` for what `compile` does not take.
+
+    Args:
+        arguments: dict, which loses those that are `None`.
+    """
+    for name, value in list(arguments.items()):
+        if name in COMPILE_ARGUMENTS:
+            continue
+        if value is None:
+            del arguments[name]
+            continue
+        hint = HINTS.get(name.removeprefix("weighted_"))
+        hint = f": {hint}" if hint else ""
+        others = ", ".join(f"`{name}`" for name in COMPILE_ARGUMENTS)
+        raise ValueError(
+            f"`compile` takes no `{name}`{hint}. It takes `encoder_optimizer`, "
+            "`decoder_optimizer`, `game`, `update`, `encoder_steps`, "
+            f"`gradient_norms`, {others}."
+        )
+
+
+def step(data, image_shape, classes=None):
+    """Images and labels of a batch, of the right shapes and types.
+
+    Args:
+        data: images, or `(images, labels)`.
+        image_shape: `(height, width, channels)`.
+        classes: int, how many there are, if labels are needed.
+    """
+    images, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if weight is not None:
+        raise ValueError(WEIGHTS)
+    images = inputs.as_images(images, image_shape)
+    if classes and labels is not None:
+        labels = inputs.as_labels(labels, classes)
+    return images, labels
+
+
+def of_fit(model, *args, **kwargs):
+    """The arguments of `fit`, inspected; a dict."""
+    signature = inspect.signature(keras.Model.fit)
+    arguments = signature.bind(model, *args, **kwargs).arguments
+    del arguments["self"]
+    given = (arguments.get(n) for n in ("sample_weight", "class_weight"))
+    if any(weight is not None for weight in given):
+        raise ValueError(WEIGHTS)
+    if not model.compiled:
+        return arguments
+    arguments["x"], arguments["y"] = inspected(
+        model, arguments.get("x"), arguments.get("y"), UNIT, model.classes
+    )
+    validation = arguments.get("validation_data")
+    if validation is not None:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(validation)
+        x, y = inspected(model, x, y, UNIT)
+        arguments["validation_data"] = (x, y, weight) if y is not None else x
+    return arguments
+
+
+def inspected(model, x, y, limit, classes=None):
+    """The data, of which wrong pixels or labels are an error.
+
+    Of arrays the first images and all labels are looked at, here and now; of
+    data sets and generators every batch, when it comes.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        x, y: as of `fit`.
+        limit: largest absolute value of a pixel.
+        classes: int, how many there are, if labels are needed.
+    """
+    shape = model.encoder.image_shape
+
+    @tf.autograph.experimental.do_not_convert
+    def check(*data):
+        data = data[0] if len(data) == 1 else data
+        images, labels = step(data, shape, classes)
+        images = inputs.in_range(images, limit)
+        if classes and labels is not None:
+            labels = inputs.known_classes(labels, classes)
+        return images if labels is None else (images, labels)
+
+    if isinstance(x, tf.data.Dataset):
+        return x.map(check).prefetch(tf.data.AUTOTUNE), y
+    if isinstance(x, types.GeneratorType):
+        return (check(data) for data in x), y
+    if isinstance(x, keras.utils.PyDataset):
+        check(x[0])
+    elif isinstance(x, (np.ndarray, tf.Tensor)):
+        check(x[:32] if x.ndim else x)
+        if classes and y is not None:
+            inputs.known_classes(inputs.as_labels(y, classes), classes)
+    return x, y
+
+
+@contextlib.contextmanager
+def value_errors():
+    """Makes `ValueError`s of what was found while a graph ran."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        text = str(error)
+        found = re.search(r"assertion failed: (\[.*\])", text)
+        shape = re.search(r"Shape of tensor .* expected shape \[.*?\]", text)
+        if not (found or shape):
+            raise
+        parts = re.findall(r"\[(.*?)\](?= \[|$)", found[1]) if found else shape
+        raise ValueError(" ".join(parts) if found else shape[0]) from None

@@ -1,0 +1,96 @@
+"""A file of weights, looked at before anything is read into memory."""
+
+import collections
+import math
+
+import h5py
+
+# Beside the weights a file may hold the state of two optimizers.
+MOST_COPIES = 4
+OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
+
+
+def check_size(path, shapes):
+    """Looks whether a file is about as large as weights of some shapes.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        shapes: list of the shapes of all weights.
+
+    Raises:
+        ValueError: if it is no regular file, or of another size.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"The preset folder {str(path.parent)!r} has no file {path.name}. "
+            "Write it with `save_to_preset`, or pass load_weights=False."
+        )
+    size, numbers = path.stat().st_size, sum(map(math.prod, shapes))
+    if size > MOST_COPIES * (8 * numbers + OVERHEAD * len(shapes)):
+        _refuse(path, f"{size} bytes are more than {numbers} numbers take.")
+    if size < 2 * numbers:
+        _refuse(path, f"{size} bytes can't hold {numbers} numbers.")
+
+
+def check_shapes(path, shapes):
+    """Looks whether an HDF5 file holds weights of some shapes.
+
+    Only headers are read. Every number must have a place of its own in the
+    file: no file is small, and large once it is read.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        shapes: list of the shapes of all weights.
+
+    Raises:
+        ValueError: if it can't be read, or does not hold them.
+    """
+    try:
+        with h5py.File(path) as file:
+            found = _shapes_in(file, path)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged, or is no HDF5 file: {error}"
+        ) from error
+    expected = collections.Counter(shapes)
+    lacking, more = expected - found, found - expected
+    more.pop((), None)
+    if lacking:
+        _refuse(
+            path,
+            f"expected {sum(lacking.values())} more of the shapes "
+            f"{_some(lacking)}; received {_some(more) or 'nothing'} instead.",
+        )
+
+
+def _refuse(path, reason):
+    raise ValueError(
+        f"{str(path)!r} does not hold the weights of the preset's "
+        f"architecture, or is damaged: {reason}"
+    )
+
+
+def _shapes_in(file, path):
+    found = collections.Counter()
+
+    def look(name, item):
+        if not isinstance(item, h5py.Dataset) or item.shape is None:
+            return
+        size = math.prod(item.shape) * item.dtype.itemsize
+        if item.is_virtual or item.external or size > _stored(item):
+            _refuse(path, f"{name} of {item.shape} has no data of its own.")
+        found[item.shape] += 1
+
+    file.visititems(look)
+    return found
+
+
+def _stored(dataset):
+    """Bytes that a dataset has in its file, without compression."""
+    compressed = dataset.compression is not None
+    return 0 if compressed else dataset.id.get_storage_size()
+
+
+def _some(shapes, most=8):
+    shown = [str(shape) for shape in list(shapes)[:most]]
+    return ", ".join(shown + ["..."] * (len(shapes) > most))

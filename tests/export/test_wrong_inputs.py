@@ -1,0 +1,129 @@
+"""What a signature does not answer: wrong shapes and values, by name."""
+
+import c_library
+import numpy as np
+import pytest
+import tensorflow as tf
+
+FLOAT_SIGNATURES = ("serving_default", "encode", "codes", "denoise", "decode")
+INVALID_ARGUMENT = 3
+IMAGES = (16, 16, 1)
+WRONG_IMAGES = [
+    (),
+    (2,),
+    (3, 16),
+    (2, 16, 16),
+    (16, 16, 1),
+    (4, 8, 8, 1),
+    (1, 64, 64, 1),
+    (2, 16, 16, 3),
+    (2, 16, 32, 1),
+    (2, 16, 16, 1, 1),
+    (0, 16, 16, 1),
+]
+WRONG_FEATURES = [
+    (),
+    (8,),
+    (2, 128),
+    (4, 4),
+    (2, 4, 8),
+    (2, 2, 2, 8),
+    (1, 1, 1, 1, 8),
+    (0, 8),
+]
+WRONG_SPARSITIES = [(3,), (0,), (2, 1), (1, 1), (1, 1, 1)]
+
+
+def zeros(shape):
+    return np.zeros(shape, "float32")
+
+
+def wrong_shapes():
+    """Calls, and the shape that their error is to name."""
+    for signature in FLOAT_SIGNATURES[:3]:
+        for shape in WRONG_IMAGES:
+            yield signature, {"image": zeros(shape)}, "[?,16,16,1]"
+    for shape in WRONG_IMAGES:
+        call = {"image": zeros(shape), "sparsity": zeros((1,))}
+        yield "denoise", call, "[?,16,16,1]"
+    for shape in WRONG_SPARSITIES:
+        call = {"image": zeros((2, *IMAGES)), "sparsity": zeros(shape)}
+        yield "denoise", call, "sparsity"
+    for shape in WRONG_FEATURES:
+        yield "decode", {"features": zeros(shape)}, "[?,8]"
+
+
+def spoilt(shape, row, value):
+    """Ones of which a row holds a wrong value."""
+    values = np.full(shape, 0.5, "float32")
+    values[row].flat[-1] = value
+    return values
+
+
+def wrong_values():
+    """Calls, and what their error is to name."""
+    for value in (np.nan, np.inf, 1e30, 200.0):
+        image = spoilt((3, *IMAGES), 2, value)
+        for signature in FLOAT_SIGNATURES[:3]:
+            yield signature, {"image": image}, "`images`", 2
+        call = {"image": image, "sparsity": zeros((1,))}
+        yield "denoise", call, "`images`", 2
+    for value in (np.nan, np.inf, -np.inf):
+        yield "decode", {"features": spoilt((3, 8), 1, value)}, "`features`", 1
+    for value in (np.nan, np.inf, -0.1):
+        sparsity = np.array([0.1, value, 0.1], "float32")
+        call = {"image": zeros((3, *IMAGES)), "sparsity": sparsity}
+        yield "denoise", call, "`sparsity`", 1
+
+
+def check_shape_message(message, inputs, expected):
+    if any(0 in value.shape[:1] for value in inputs.values()):
+        expected = "must"
+    assert expected in message
+    assert "oneDNN" not in message
+
+
+def check_value_message(message, name, row):
+    assert f"{name} must be" in message and f"Row] [{row}]" in message
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return tf.saved_model.load(str(exported.path))
+
+
+def error_of(loaded, signature, inputs):
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        loaded.signatures[signature](**tensors)
+    return str(error.value)
+
+
+def test_wrong_shapes_are_refused_by_name(loaded):
+    for signature, inputs, expected in wrong_shapes():
+        message = error_of(loaded, signature, inputs)
+        check_shape_message(message, inputs, expected)
+
+
+def test_wrong_values_are_refused_by_row(loaded):
+    for signature, inputs, name, row in wrong_values():
+        check_value_message(error_of(loaded, signature, inputs), name, row)
+
+
+def test_the_c_library_refuses_them_too_and_lives(exported):
+    shapes, values = list(wrong_shapes()), list(wrong_values())
+    good = zeros((2, *IMAGES))
+    ranks = {np.ndim(call["image"]) for _, call, _ in shapes if "image" in call}
+    assert ranks == set(range(6))
+    calls = [(signature, inputs) for signature, inputs, *_ in shapes + values]
+    answers = c_library.run(
+        exported.path, [*calls, ("encode", {"image": good})]
+    )
+    assert {answer["code"] for answer in answers[:-1]} == {INVALID_ARGUMENT}
+    messages = [answer["message"] for answer in answers[:-1]]
+    for message, (_, inputs, expected) in zip(messages, shapes):
+        check_shape_message(message, inputs, expected)
+    for message, (*_, name, row) in zip(messages[len(shapes) :], values):
+        check_value_message(message, name, row)
+    received = np.reshape(answers[-1]["values"], answers[-1]["shape"])
+    np.testing.assert_allclose(received, exported.model.encode(good), atol=1e-6)

@@ -1,0 +1,85 @@
+"""What an architecture needs, against what is made of it."""
+
+import collections
+
+import pytest
+from reference_loop import small_autoencoder
+
+from keras_csc.models import Encoder
+from keras_csc.models import presets
+from keras_csc.models.architecture import weight_shapes
+
+VARIANTS = [
+    {},
+    {"network": "conv"},
+    {"network": "conv", "split": True},
+    {"split": True},
+    {"split": True, "tied": True, "isotropic": False},
+    {"tied": True},
+    {"isotropic": False, "tight_frame": False},
+    {"filters": (3, 4, 5), "image_shape": (16, 16, 3)},
+    {"gradient": "implicit", "nonnegative": True},
+]
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_shapes_are_those_of_the_weights(changes):
+    model = small_autoencoder(**changes)
+    expected = collections.Counter(tuple(w.shape) for w in model.weights)
+    found = collections.Counter(weight_shapes(presets.model_config(model)))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"feature_dim": 10_000_000}, "`feature_dim` must be at most 8192"),
+        ({"image_shape": (2**20, 2**20, 1)}, "1 GB"),
+        ({"filters": (10**9,)}, "1 GB"),
+        ({"filters": (2**14, 2**14)}, "1 GB"),
+        ({"kernel_size": 10**6}, "1 GB"),
+        ({"filters": (1,) * 1000}, "at most 16"),
+        ({"filters": (10**30,)}, "`filters` must be"),
+        ({"iterations": 10**9}, "`iterations` must be at most 1000, each"),
+        (
+            {"iterations": 10**9, "gradient": "implicit"},
+            "`iterations` must be at most 100000",
+        ),
+    ],
+    ids=str,
+)
+def test_what_no_machine_could_hold_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Encoder(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kernel_size": (4, 4)},
+        {"kernel_size": 4.0},
+        {"kernel_size": True},
+        {"image_shape": 32},
+        {"image_shape": (32, 32)},
+        {"image_shape": "32x32x3"},
+        {"filters": 64},
+        {"filters": ()},
+        {"filters": [3, "4"]},
+        {"feature_dim": float("nan")},
+        {"sparsity": float("nan")},
+        {"sparsity": [0.1, float("inf"), 0.1]},
+        {"sparsity": "0.1"},
+        {"sparsity": None},
+        {"ridge": float("inf")},
+        {"iterations": 1.5},
+        {"nonnegative": "no"},
+        {"tight_frame": 1},
+        {"isotropic": None},
+        {"algorithm": ["fista"]},
+    ],
+    ids=str,
+)
+def test_other_kinds_of_arguments_are_named(changes):
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: "):
+        Encoder(**changes)

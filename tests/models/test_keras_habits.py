@@ -1,0 +1,172 @@
+"""What Keras users do out of habit works, or says why it does not."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference_loop import sgd
+from reference_loop import small_autoencoder
+from reference_loop import small_batch
+
+from keras_csc.optimizers import DictionaryMuon
+
+SCHEDULE = keras.optimizers.schedules.ExponentialDecay
+
+
+def compiled(*optimizers, **arguments):
+    model = small_autoencoder()
+    model.compile(*optimizers or (sgd(), sgd()), run_eagerly=True, **arguments)
+    return model
+
+
+def weighted(images, weights):
+    return tf.data.Dataset.from_tensors((images, np.zeros(4, int), weights))
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_weights_of_images_are_refused(validation):
+    model, (images, labels) = compiled(), small_batch(n=4)
+    before = model.get_weights()
+    weights = np.ones(4)
+    calls = [
+        lambda: model.fit(images, labels, sample_weight=weights),
+        lambda: model.fit(images, labels, class_weight={0: 1.0, 1: 2.0}),
+        lambda: model.fit(weighted(images, weights)),
+        lambda: model.evaluate(images, labels, sample_weight=weights),
+        lambda: model.evaluate(weighted(images, weights)),
+        lambda: model.train_on_batch(images, labels, sample_weight=weights),
+    ]
+    if validation:
+        data = (images, labels, weights)
+        calls = [lambda: model.fit(images, validation_data=data, verbose=0)]
+    for call in calls:
+        with pytest.raises(
+            ValueError, match="leave `sample_weight` and `class"
+        ):
+            call()
+    if not validation:
+        for weight, after in zip(before, model.get_weights()):
+            np.testing.assert_array_equal(weight, after)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"optimizer": "adam"}, "no `optimizer`: .*`decoder_optimizer`"),
+        ({"loss": "mse"}, "no `loss`: .*`game`"),
+        ({"metrics": ["mse"]}, "no `metrics`: `evaluate` reports psnr"),
+        ({"weighted_metrics": ["mse"]}, "no `weighted_metrics`: `evaluate`"),
+        ({"loss_weights": [1.0]}, "no `loss_weights`. It takes"),
+        ({"learning_rate": 0.1}, "no `learning_rate`. It takes .*`update`"),
+    ],
+    ids=str,
+)
+def test_compile_says_what_it_takes(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small_autoencoder().compile(**arguments)
+
+
+def test_compile_takes_what_keras_leaves_out():
+    small_autoencoder().compile(loss=None, metrics=None, jit_compile=False)
+
+
+def test_one_optimizer_can_not_serve_two_players():
+    optimizer = sgd()
+    with pytest.raises(ValueError, match="two objects.* the same SGD for both"):
+        compiled(optimizer, optimizer)
+
+
+@pytest.mark.parametrize(
+    "make, name",
+    [
+        (lambda: keras.optimizers.SGD(float("nan")), "learning_rate"),
+        (lambda: keras.optimizers.SGD(-0.1), "learning_rate"),
+        (lambda: keras.optimizers.Adam(float("inf")), "learning_rate"),
+        (lambda: keras.optimizers.Adam(epsilon=float("nan")), "epsilon"),
+        (
+            lambda: keras.optimizers.SGD(SCHEDULE(-1.0, 10, 0.5)),
+            "learning_rate.config.initial_learning_rate",
+        ),
+        (
+            lambda: keras.optimizers.SGD(SCHEDULE(0.1, 10, float("nan"))),
+            "learning_rate.config.decay_rate",
+        ),
+    ],
+)
+@pytest.mark.parametrize("player", ["encoder", "decoder"])
+def test_numbers_of_optimizers_make_sense(make, name, player):
+    model = small_autoencoder()
+    with pytest.raises(ValueError, match=f"`{player}_optimizer.{name}` must"):
+        model.compile(**{f"{player}_optimizer": make()})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"learning_rate": float("nan")},
+        {"learning_rate": -0.1},
+        {"momentum": 1.0},
+        {"momentum": float("nan")},
+        {"adam_lr_ratio": float("inf")},
+        {"beta_1": 1.0},
+        {"beta_2": -0.1},
+    ],
+    ids=str,
+)
+def test_numbers_of_dictionary_muon_make_sense(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        DictionaryMuon(**bad)
+
+
+def test_summary_of_a_compiled_model_counts_the_optimizers():
+    model, lines = compiled("adam", "adam"), []
+    model.summary(print_fn=lines.append)
+    slots = sum(
+        np.prod(v.shape, dtype=int)
+        for optimizer in (model.encoder_optimizer, model.decoder_optimizer)
+        for v in optimizer.variables
+    )
+    text = "\n".join(map(str, lines))
+    assert f"Optimizer params: {slots:,}" in text
+
+
+def test_keras_stops_on_nan():
+    model, (images, _) = compiled(), small_batch(n=4)
+    kernel = model.encoder.head.kernel
+    callback = keras.callbacks.TerminateOnNaN(raise_error=True)
+    history = model.fit(images, callbacks=[callback], verbose=0).history
+    assert history["loss"] == pytest.approx(history["objective"])
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(RuntimeError, match="NaN or Inf loss .* batch 0"):
+        model.fit(images, callbacks=[callback], verbose=0)
+
+
+def test_keras_callbacks_follow_the_names_of_the_documentation(tmp_path):
+    model, (images, _) = compiled(), small_batch(n=4)
+    path = tmp_path / "best.weights.h5"
+    never = {"monitor": "val_psnr", "mode": "max", "min_delta": 1e9}
+    history = model.fit(
+        images,
+        validation_data=images,
+        epochs=4,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.ReduceLROnPlateau(**never, patience=1, factor=0.5),
+            keras.callbacks.EarlyStopping(**never, patience=2),
+            keras.callbacks.ModelCheckpoint(
+                path, "val_psnr", mode="max", save_weights_only=True
+            ),
+        ],
+    ).history
+    assert len(history["val_psnr"]) == 3 and path.exists()
+    for optimizer in (model.encoder_optimizer, model.decoder_optimizer):
+        assert float(optimizer.learning_rate) < 0.05
+
+
+def test_every_name_of_the_documentation_is_logged():
+    model, (images, _) = compiled(), small_batch(n=4)
+    logs = model.fit(images, validation_data=images, verbose=0).history
+    text = type(model).__doc__
+    for name in ("loss", "objective", "val_psnr", "val_cosine"):
+        assert name in logs and f"`{name}`" in text

@@ -1,0 +1,44 @@
+"""Names of Keras that it promises to nobody, and that we rely on.
+
+Without them Keras would not fail, but train or keep something else.
+"""
+
+import inspect
+
+import keras
+import pytest
+
+from keras_csc.metrics import PeakSignalToNoiseRatio
+from keras_csc.optimizers import DictionaryMuon
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("_should_use_adamw", ["self", "variable"]),
+        (
+            "_muon_update_step",
+            ["self", "gradient", "variable", "lr", "momentum"],
+        ),
+        ("zeropower_via_newtonschulz5", ["self", "x", "steps"]),
+    ],
+)
+def test_what_dictionary_muon_replaces_is_there(name, parameters):
+    theirs = inspect.signature(getattr(keras.optimizers.Muon, name))
+    ours = inspect.signature(getattr(DictionaryMuon, name))
+    assert len(theirs.parameters) == len(ours.parameters) == len(parameters)
+
+
+def test_muon_calls_what_dictionary_muon_replaces():
+    source = inspect.getsource(keras.optimizers.Muon)
+    for name in ("_should_use_adamw", "_muon_update_step"):
+        assert f"self.{name}(" in source
+
+
+def test_callbacks_ask_metrics_for_their_direction():
+    source = inspect.getsource(inspect.getmodule(keras.callbacks.EarlyStopping))
+    source += inspect.getsource(
+        inspect.getmodule(keras.callbacks.EarlyStopping.__mro__[1])
+    )
+    assert "_direction" in source
+    assert PeakSignalToNoiseRatio()._direction == "up"

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from keras_csc import validation
+
+NOT_FINITE = [float("nan"), float("inf"), -float("inf"), np.float32("nan")]
+NO_NUMBERS = ["1", None, [1.0], (4, "4"), True, 1j]
+
+
+@pytest.mark.parametrize("value", [*NOT_FINITE, *NO_NUMBERS], ids=str)
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda **value: validation.check_at_least(0, **value),
+        lambda **value: validation.check_number("[0, inf)", **value),
+        lambda **value: validation.check_number("(-inf, inf)", **value),
+        lambda **value: validation.check_integer(0, **value),
+        lambda **value: validation.check_integers(0, **value),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(check, value):
+    with pytest.raises(ValueError, match="`rate` must be .* Received: ") as e:
+        check(rate=value)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "interval, inside, outside",
+    [
+        ("[0, 1)", [0, 0.5, np.float32(0.9)], [-1e-9, 1, 2]),
+        ("(0, 1]", [1e-9, 1], [0, 1.1]),
+        ("(0, inf)", [1e-30, 10**400], [0, -(10**400)]),
+    ],
+)
+def test_intervals(interval, inside, outside):
+    for value in inside:
+        validation.check_number(interval, rate=value)
+    for value in outside:
+        with pytest.raises(ValueError, match="`rate` must be a number in "):
+            validation.check_number(interval, rate=value)
+
+
+def test_integers_have_bounds_that_say_why():
+    validation.check_integer(1, 3, "as there are 3", count=np.int64(3))
+    with pytest.raises(ValueError, match="at most 3, as there are 3. .* 4"):
+        validation.check_integer(1, 3, "as there are 3", count=4)
+    for value in (0, 1.0, 2.5, 10**30):
+        with pytest.raises(ValueError, match="`count`"):
+            validation.check_integer(1, count=value)
+
+
+def test_lists_of_integers():
+    validation.check_integers(1, sizes=[3, 4])
+    validation.check_integers(1, length=2, sizes=(3, 4))
+    for value in ([], [0], "34", [3, "4"], [3, None], 5, [2.0], [10**30]):
+        with pytest.raises(ValueError, match="`sizes` must be one or more"):
+            validation.check_integers(1, sizes=value)
+    with pytest.raises(ValueError, match="`sizes` must be 3 integers"):
+        validation.check_integers(1, length=3, sizes=(3, 4))
+
+
+def test_truth_is_not_guessed():
+    validation.check_bool(tied=False, split=np.True_)
+    for value in (0, 1, "no", None):
+        with pytest.raises(ValueError, match="`tied` must be True or False"):
+            validation.check_bool(tied=value)
+
+
+def test_long_values_are_cut():
+    with pytest.raises(ValueError) as error:
+        validation.check_choice(("a", "b"), name="x" * 10_000)
+    assert len(str(error.value)) < 300
