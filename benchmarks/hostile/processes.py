@@ -21,6 +21,8 @@ TRAINING = pathlib.Path(__file__).parents[2] / "training"
 MORE_MIB = 8192  # of addresses, beyond those that the imports take
 CHUNK = 12  # snippets that share a process, until one of them ends it
 PAUSE = 0.02
+IDLE = 0.05  # share of its time in which a process that works does so
+PATIENCE = 4  # times the time of a case, on a machine that others use
 
 
 def run(cases, folder, lanes, say=lambda case, outcome: None):
@@ -74,7 +76,7 @@ class Job:
 
     def start(self):
         self.began = self.since = time.monotonic()
-        self.hangs = False
+        self.hangs, self.worked_before = False, 0.0
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
@@ -96,20 +98,35 @@ class Job:
     def has_ended(self):
         pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         if not pid:
-            if time.monotonic() - self.since > self.limit():
-                self.hangs = True
-                self.kill()
-                _, status, usage = os.wait4(self.pid, 0)
-            else:
+            if not self._is_too_slow():
                 return False
+            self.hangs = True
+            self.kill()
+            _, status, usage = os.wait4(self.pid, 0)
         self.code, self.usage = os.waitstatus_to_exitcode(status), usage
-        self._kill_group()
+        self.kill()
         return True
 
-    def kill(self):
-        self._kill_group()
+    def _is_too_slow(self):
+        """Whether it has had its time, which others' work does not shorten.
 
-    def _kill_group(self):
+        What works has its time of CPU, and some patience besides.
+        """
+        waited, limit = time.monotonic() - self.since, self.limit()
+        if waited <= limit:
+            return False
+        worked = _cpu_seconds(self.pid) - self.worked_before
+        idle = worked < IDLE * waited
+        return idle or worked > limit or waited > PATIENCE * limit
+
+    def progressed(self):
+        """From now on its time is counted anew."""
+        self.since, self.worked_before = (
+            time.monotonic(),
+            _cpu_seconds(self.pid),
+        )
+
+    def kill(self):
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -178,7 +195,8 @@ class Snippets(Job):
     def has_ended(self):
         done = len(self._lines())
         if done > self.done:
-            self.done, self.since = done, time.monotonic()
+            self.done = done
+            self.progressed()
         if done < len(self.cases):
             return super().has_ended()
         self.kill()
@@ -288,6 +306,19 @@ class Folder:
 
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _cpu_seconds(session):
+    """What the processes of a session that live have used."""
+    ticks = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[3]) == session:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_kib():

@@ -5,9 +5,9 @@
 
 Every case is run in a folder of its own that also has files of the user's, in
 a process forked from one that has imported TensorFlow; what is to be judged
-from the first line on starts in a fresh one. Prints a table,
-writes it to --results, and exits with 1 if a case ends in a lost file, an abort,
-a hang, a traceback, silence or a wrong answer.
+from the first line on starts in a fresh one. Prints a table
+and writes it to --results. Exits with 1 if a case ends in a lost file, an
+abort, a hang, a traceback, silence or a wrong answer.
 """
 
 import collections
@@ -101,9 +101,10 @@ def _end(outcome):
 def show(case, outcome):
     """Prints a case's row."""
     values = row(case, outcome)
+    name, end = _short(values["case"], 60), str(values["end"])
     cells = (
-        f"{_short(values['case'], 60):60} {values['end']!s:>22} {values['lines']:3} "
-        f"{values['seconds']:5.1f} {values['mib']:5} {values['verdict']}"
+        f"{name:60} {end:>22} {values['lines']:3} {values['seconds']:5.1f} "
+        f"{values['mib']:5} {values['verdict']}"
     )
     reason = f": {values['reason'][:100]}" if values["reason"] else ""
     print(cells + reason, flush=True)

@@ -37,7 +37,7 @@ CASES = [
     command("lines", SAY + SAY + "sys.exit(2)", refused("number")),
     command(
         "raw message",
-        "import sys; sys.exit(print('{{node x}} number', file=sys.stderr) or 2)",
+        SAY.replace("the", "{{node the}}") + "sys.exit(2)",
         refused("number"),
     ),
     command("lost file", "import os; os.remove('.env')", works()),
