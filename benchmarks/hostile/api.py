@@ -41,8 +41,6 @@ WRONG = {
 }
 WORST_SHAPES = (
     ("fit", "smaller"),
-    ("encode", "of rank 5"),
-    ("predict", "larger"),
     ("encode", "of an empty batch"),
 )
 SHAPES = [
@@ -64,7 +62,6 @@ SHAPES = [
             f"decode of features of shape {shape}",
             f"tiny().decode(np.ones({shape}, 'float32'))",
             refused(r"(\?|None|-1|[a-z_]+), ?8\b|feature_dim"),
-            shape == "(2, 128)",
         )
         for shape in ("()", "(8,)", "(2, 128)", "(4, 4)", "(1, 2, 8)", "(0, 8)")
     ),
@@ -145,7 +142,6 @@ VALUES = [
             f"denoise with a sparsity of {value}",
             f"tiny().denoise(pixels(), {value})",
             refused("(?i)sparsity|λ", IN_GRAPH),
-            value == "float('nan')",
         )
         for value in (
             "float('nan')",
@@ -160,7 +156,6 @@ VALUES = [
             f"decode of {value}",
             f"tiny().decode(np.full((4, 8), {value}, 'float32'))",
             refused("(?i)finite|nan", IN_GRAPH),
-            value == "np.nan",
         )
         for value in ("np.nan", "np.inf")
     ),
@@ -187,7 +182,7 @@ LABELS = [
             f"labels: {kind}",
             FIT.format(labels=labels),
             refused("(?i)label", IN_GRAPH),
-            kind in ("out of range", "one-hot", "all -1"),
+            kind == "out of range",
         )
         for kind, labels in (
             ("out of range", "np.int32([0, 1, 2, 3, 0, 1])"),
@@ -247,7 +242,7 @@ KERAS = [
             f"{MODEL}model.compile({arguments})\n"
             "model.fit(pixels(), verbose=0)",
             refused(says, TYPED if "lambda" in arguments else VALUE),
-            arguments in ("optimizer='adam'", "metrics=['mse']"),
+            arguments == "metrics=['mse']",
         )
         for arguments, says in (
             ("optimizer='adam'", "encoder_optimizer"),
@@ -270,7 +265,6 @@ KERAS = [
         MODEL + "one = keras.optimizers.Adam()\nmodel.compile(one, one)\n"
         "model.fit(pixels(), verbose=0)",
         refused("(?i)optimizer"),
-        True,
     ),
     python(
         "fit before compile",
