@@ -9,7 +9,7 @@ BACKENDS_STAMP := $(BACKENDS)/.installed
 PEERS := .venv-benchmarks
 PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test test-backends benchmarks lint format clean
+.PHONY: demo test hostile test-backends benchmarks lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags
@@ -17,6 +17,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+# What a hostile user does, and how it ends.
+hostile: $(STAMP)
+	PYTHONPATH=. $(BIN)/python benchmarks/hostile/run.py \
+	  --results=benchmarks/results/hostile.json
 
 # The layers on JAX and torch against the same on TensorFlow.
 test-backends: export PYTHONPATH := .:tests/backends

@@ -40,7 +40,7 @@ from benchmarks.studies.plan import SCALES
 from benchmarks.studies.plan import Plan
 from benchmarks.studies.results import Results
 from benchmarks.studies.runs import Runs
-from keras_csc.callbacks.progress import duration
+from keras_csc.terminal import duration
 
 ROOT = pathlib.Path(__file__).parents[1]
 WAIT = 1  # seconds, where other processes work on all that is missing

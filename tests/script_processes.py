@@ -7,11 +7,11 @@ import takes longer than what most of them do.
 import json
 import os
 import pathlib
-import runpy
 import signal
 import subprocess
 import sys
-import traceback
+
+from benchmarks import forks
 
 ROOT = pathlib.Path(__file__).parents[1]
 SECONDS = 120  # that a script is given
@@ -69,21 +69,9 @@ def serve():
 def run(command, out, err, cwd):
     """Runs a script, and ends this process as it ends."""
     signal.alarm(SECONDS)
-    for path, stream in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    forks.redirect(out, err)
     os.chdir(cwd)
-    sys.argv[:] = command
-    code = 0
-    try:
-        runpy.run_path(command[0], run_name="__main__")
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    forks.run_script(command)
 
 
 if __name__ == "__main__":

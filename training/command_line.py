@@ -52,6 +52,7 @@ def run(main, user_errors=()):
                 raise
             fail(error)
         except Interrupted as interruption:
+            _end_lines()
             print(
                 f"{interruption} Run the same command again to go on.",
                 file=sys.stderr,
@@ -79,10 +80,18 @@ def _interrupt(number, frame):
 
 def fail(error):
     """Prints an error in one line and exits with code 2 or its own."""
+    _end_lines()
     sys.stdout.flush()
     line = " ".join(str(error).split())
     print(f"{program()}: {line}", file=sys.stderr)
     sys.exit(getattr(error, "exit_code", 2))
+
+
+def _end_lines():
+    """Ends progress lines, without an import of what may not be needed."""
+    terminal = sys.modules.get("keras_csc.terminal")
+    if terminal:
+        terminal.end_lines()
 
 
 def program():

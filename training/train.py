@@ -30,6 +30,7 @@ from keras_csc import data
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
+from keras_csc.terminal import end_lines
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -235,6 +236,7 @@ def save_model(model, workdir):
 
 
 def say(text):
+    end_lines()
     print(text, file=sys.stderr, flush=True)
 
 

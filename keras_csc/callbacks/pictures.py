@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.callbacks.tags import picture_tag
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import reconstruction_grid
@@ -14,7 +15,7 @@ class PictureLog(keras.callbacks.Callback):
     """Draws reconstructions and atoms, as files and for TensorBoard.
 
     Args:
-        folder: where to write `pictures/` and `tensorboard/`.
+        folder: where to write `pictures/` and `tensorboard/pictures/`.
         images: images to reconstruct, `(n, height, width, channels)` in
             [-1, 1].
         every_steps: int, least number of steps between two drawings.
@@ -29,7 +30,7 @@ class PictureLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._drawn_at = self.model.step
         self._writer = tf.summary.create_file_writer(
-            str(self.folder / "tensorboard")
+            str(self.folder / "tensorboard" / "pictures")
         )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -49,7 +50,10 @@ class PictureLog(keras.callbacks.Callback):
         pictures.update(draw_atoms(self.model))
         with self._writer.as_default(step):
             for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
+                grouped, description = picture_tag(name)
+                tf.summary.image(
+                    grouped, picture[None], description=description
+                )
                 save_png(self.folder / "pictures" / f"{name}.png", picture)
         self._writer.flush()
 

@@ -6,6 +6,7 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_csc.callbacks.tags import tag
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.metrics import zero_fraction
@@ -20,11 +21,17 @@ class ScalarLog(keras.callbacks.Callback):
     images per second, the learning rates, the PSNR of the reconstructions of
     some images (`shown_psnr`), and of every coding layer the share of zero
     codes on these images (`zero_fraction/LAYER`) and `λmax`
-    (`operator_norm/LAYER`). When training begins, what the file says of later
-    steps is removed: a killed run will take them again.
+    (`operator_norm/LAYER`). For the callbacks that come after it,
+    `shown_psnr` is added to the logs. When training begins, what the file says
+    of later steps is removed: a killed run will take them again.
+
+    TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
+    `quality/` and `time/`; see `callbacks.tags`.
 
     Args:
-        folder: where to write `log.jsonl` and `tensorboard/`.
+        folder: where to write `log.jsonl` and `tensorboard/scalars/`, to which
+            nothing else may write at the same time: TensorBoard reads but the
+            newest file of a folder.
         images: a few images, `(n, height, width, channels)` in [-1, 1].
         batch_size: int, images in a step.
     """
@@ -39,7 +46,7 @@ class ScalarLog(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         _forget_later(self.folder / LOG_FILE, self.model.step)
         self._writer = tf.summary.create_file_writer(
-            str(self.folder / "tensorboard")
+            str(self.folder / "tensorboard" / "scalars")
         )
         self._last = (time.monotonic(), self.model.step)
 
@@ -48,6 +55,8 @@ class ScalarLog(keras.callbacks.Callback):
         scalars = {name: float(value) for name, value in (logs or {}).items()}
         scalars.update(self._rates(step))
         scalars["shown_psnr"] = self._shown_psnr()
+        if logs is not None:
+            logs["shown_psnr"] = scalars["shown_psnr"]
         scalars.update(layer_scalars(self.model, self.images))
         self.write(step, scalars)
 
@@ -58,7 +67,8 @@ class ScalarLog(keras.callbacks.Callback):
             file.write(json.dumps(record) + "\n")
         with self._writer.as_default(step):
             for name, value in scalars.items():
-                tf.summary.scalar(name, value)
+                grouped, description = tag(name)
+                tf.summary.scalar(grouped, value, description=description)
         self._writer.flush()
 
     def _rates(self, step):

@@ -1,5 +1,7 @@
-import sys
 import time
+
+from keras_csc.terminal import LiveLine
+from keras_csc.terminal import duration
 
 
 class Progress:
@@ -16,18 +18,22 @@ class Progress:
         self.total = total
         self.start = time.monotonic()
         self.next_line = self.start + patience
+        self.line = LiveLine()
         self.shown = False
 
     def update(self, done):
         """Reports that `done` of the items are finished."""
         now = time.monotonic()
-        finished = self.shown and done == self.total
-        if now < self.next_line and not finished:
+        last = done == self.total
+        if now < self.next_line and not (self.shown and last):
             return
-        rate = done / (now - self.start)
+        rate = done / max(now - self.start, 1e-9)
         left = (self.total - done) / max(rate, 1e-9)
-        line = f"{self.label}: {done}/{self.total}, {rate:.0f}/s, {left:.0f} s"
-        end = " left\n" if finished else " left "
-        print("\r" + line, end=end, file=sys.stderr, flush=True)
+        parts = [
+            f"{self.label}: {done}/{self.total}",
+            f"{duration(left)} left",
+            f"{rate:,.0f}/s",
+        ]
+        self.line.show(parts, last)
         self.next_line = now + 1.0
         self.shown = True

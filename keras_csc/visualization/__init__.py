@@ -3,6 +3,7 @@
 from keras_csc.visualization.atoms import atom_grid
 from keras_csc.visualization.atoms import pixel_atoms
 from keras_csc.visualization.codes import code_maps
+from keras_csc.visualization.figures import class_similarity
 from keras_csc.visualization.figures import curve_figure
 from keras_csc.visualization.figures import similarity_figure
 from keras_csc.visualization.figures import similarity_matrix
@@ -14,6 +15,7 @@ from keras_csc.visualization.saving import save_png
 
 __all__ = [
     "atom_grid",
+    "class_similarity",
     "code_maps",
     "comparison_grid",
     "curve_figure",

@@ -8,7 +8,8 @@ import numpy as np
 
 INK = "#333333"
 COLORS = ("#1f6fb4", "#d1495b", "#2a9d6f", "#e09f3e", "#7a5ba6", "#555555")
-MOST_CLASS_TICKS = 20
+MOST_CLASSES_OF_ROWS = 40
+DOTS = 150  # an inch
 
 
 def similarity_matrix(features, labels):
@@ -46,8 +47,42 @@ def similarity_matrix(features, labels):
     return np.minimum(np.abs(features @ features.T), 1), labels[order]
 
 
+def class_similarity(features, labels):
+    """Mean magnitudes of the cosines between features of pairs of classes.
+
+    Args:
+        features: Array of shape `(n, d)`.
+        labels: Array of shape `(n,)`.
+
+    Returns:
+        A tuple of the float array `(classes, classes)` in `[0, 1]` and the
+        classes. Of a class with itself it is the mean over pairs of different
+        features; NaN if it has but one.
+
+    Raises:
+        ValueError: If the shapes do not match.
+    """
+    matrix, ordered = similarity_matrix(features, labels)
+    classes, starts, counts = np.unique(
+        ordered, return_index=True, return_counts=True
+    )
+    selves = np.add.reduceat(np.diagonal(matrix), starts)
+    sums = np.add.reduceat(matrix, starts, axis=0, dtype="float64")
+    sums = np.add.reduceat(sums, starts, axis=1)
+    pairs = np.outer(counts, counts).astype("float64")
+    sums[np.diag_indices(len(classes))] -= selves
+    pairs[np.diag_indices(len(classes))] -= counts
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, pairs, out=means, where=pairs > 0)
+    return means, classes
+
+
 def similarity_figure(features, labels):
-    """`similarity_matrix` as a figure with class boundaries and colour bar.
+    """Similarities of features, class by class, as a figure.
+
+    Of up to 40 classes it is `similarity_matrix`, a row for every feature,
+    with lines between classes; of more it is `class_similarity`, a row for
+    every class. The title says the means within and between classes.
 
     Args:
         features: Array of shape `(n, d)`; a few thousand rows show well.
@@ -65,28 +100,53 @@ def similarity_figure(features, labels):
     """
     from matplotlib.figure import Figure
 
-    matrix, labels = similarity_matrix(features, labels)
-    figure = Figure(figsize=(5.2, 4.5), layout="constrained")
+    means, classes = class_similarity(features, labels)
+    of_rows = len(classes) <= MOST_CLASSES_OF_ROWS
+    side = np.clip(1.25 * len(means) / DOTS, 3.6, 12)
+    figure = Figure(figsize=(side + 1.6, side + 0.9), layout="constrained")
     axes = figure.add_subplot()
+    if of_rows:
+        matrix, labels = similarity_matrix(features, labels)
+        starts, counts = np.unique(
+            labels, return_index=True, return_counts=True
+        )[1:]
+        centers = starts + (counts - 1) / 2
+        for edge in starts[1:] - 0.5:
+            axes.axhline(edge, color=INK, linewidth=0.5)
+            axes.axvline(edge, color=INK, linewidth=0.5)
+    else:
+        matrix, centers = means, np.arange(len(classes))
     picture = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    classes, starts, counts = np.unique(
-        labels, return_index=True, return_counts=True
-    )
-    for edge in starts[1:] - 0.5:
-        axes.axhline(edge, color=INK, linewidth=0.5)
-        axes.axvline(edge, color=INK, linewidth=0.5)
-    step = -(-len(classes) // MOST_CLASS_TICKS)
-    centers = (starts + (counts - 1) / 2)[::step]
-    axes.set_xticks(centers, classes[::step])
-    axes.set_yticks(centers, classes[::step])
-    axes.tick_params(length=0, labelsize=9, colors=INK)
-    axes.spines[:].set(color=INK, linewidth=0.6)
-    axes.set_xlabel("class", color=INK)
+    _mark_classes(axes, centers, classes)
+    axes.set_title(_within_and_between(means), fontsize=9, color=INK)
     bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.02)
-    bar.set_label("|cosine|", color=INK)
+    bar.set_label("|cosine|" if of_rows else "mean |cosine|", color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=9, colors=INK)
     return figure
+
+
+def _mark_classes(axes, centers, classes):
+    """Names as many of the classes as have room."""
+    longest = max(len(str(name)) for name in classes)
+    step = -(-len(classes) // (20 if longest <= 2 else 10))
+    centers, classes = centers[::step], classes[::step]
+    axes.set_xticks(centers, classes, rotation=90 if longest > 4 else 0)
+    axes.set_yticks(centers, classes)
+    axes.tick_params(length=0, labelsize=9, colors=INK)
+    axes.spines[:].set(color=INK, linewidth=0.6)
+    axes.set_xlabel("class", color=INK)
+
+
+def _within_and_between(means):
+    """The two means over classes, as a line."""
+    own = np.eye(len(means), dtype=bool)
+    parts = [
+        f"{name} classes {np.nanmean(values):.2f}"
+        for name, values in (("within", means[own]), ("between", means[~own]))
+        if np.isfinite(values).any()
+    ]
+    return ", ".join(parts)
 
 
 def curve_figure(series, xlabel, ylabel):

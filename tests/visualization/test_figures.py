@@ -4,6 +4,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from sklearn.metrics.pairwise import cosine_similarity
 
+from keras_csc.visualization import class_similarity
 from keras_csc.visualization import curve_figure
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import similarity_matrix
@@ -52,6 +53,53 @@ def test_similarity_figure_marks_classes():
 def test_many_classes_have_few_ticks():
     figure = similarity_figure(np.ones((100, 2)), np.arange(100))
     assert len(figure.axes[0].get_xticks()) == 20
+
+
+def test_class_similarity_is_the_mean_over_pairs():
+    features, labels = features_and_labels()
+    means, classes = class_similarity(features, labels)
+    cosines = np.abs(cosine_similarity(features))
+    np.testing.assert_array_equal(classes, np.unique(labels))
+    for i, one in enumerate(classes):
+        for j, other in enumerate(classes):
+            block = cosines[labels == one][:, labels == other]
+            if i == j:
+                block = block[~np.eye(len(block), dtype=bool)]
+            assert means[i, j] == pytest.approx(block.mean(), abs=1e-6)
+
+
+def test_class_of_one_feature_has_no_similarity_within():
+    means, _ = class_similarity(np.eye(3), [0, 1, 1])
+    assert np.isnan(means[0, 0]) and means[1, 1] == 0
+
+
+@pytest.mark.parametrize("classes", [10, 40, 200, 1000])
+def test_similarity_can_be_read_whatever_the_number_of_classes(classes):
+    """Labels are apart, lines hide nothing, a class has its own pixels."""
+    labels = np.arange(2 * classes) % classes
+    features = np.repeat(np.eye(classes, 64), 2, axis=0) + 0.1
+    figure = similarity_figure(features, labels)
+    figure.set_dpi(150)
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    for ticks, one, two in (
+        (axes.get_xticklabels(), "x0", "x1"),
+        (axes.get_yticklabels(), "y0", "y1"),
+    ):
+        boxes = [tick.get_window_extent() for tick in ticks]
+        boxes.sort(key=lambda box: getattr(box, one))
+        for box, after in zip(boxes, boxes[1:]):
+            assert getattr(box, two) < getattr(after, one)
+    width = axes.get_window_extent().width
+    lines = len(axes.get_lines()) / 2 * 0.5 * 150 / 72
+    assert lines < 0.1 * width
+    assert width / classes > 0.9
+
+
+def test_similarity_figure_says_the_means():
+    figure = similarity_figure(np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1])
+    title = figure.axes[0].get_title()
+    assert title == "within classes 1.00, between classes 0.00"
 
 
 def test_curves_hold_their_data():

@@ -1,0 +1,131 @@
+"""Sessions of SavedModels through TensorFlow's C API, by ctypes."""
+
+import ctypes
+import functools
+import pathlib
+
+import numpy as np
+
+FLOAT = 1  # TF_FLOAT
+INVALID_ARGUMENT = 3
+
+
+class InvalidArgumentError(Exception):
+    """TF_INVALID_ARGUMENT."""
+
+
+class Output(ctypes.Structure):
+    _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
+
+
+class Buffer(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+        ("deallocator", ctypes.c_void_p),
+    ]
+
+
+@functools.cache
+def library():
+    """TensorFlow's own, with the types of what is called."""
+    import tensorflow as tf
+
+    folder = pathlib.Path(tf.__file__).parent
+    (path, *_) = sorted(folder.glob("libtensorflow_cc.so*"))
+    found = ctypes.CDLL(str(path))
+    pointer = ctypes.c_void_p
+    for name, result in (
+        ("TF_NewStatus", pointer),
+        ("TF_NewGraph", pointer),
+        ("TF_NewSessionOptions", pointer),
+        ("TF_LoadSessionFromSavedModel", pointer),
+        ("TF_GraphOperationByName", pointer),
+        ("TF_AllocateTensor", pointer),
+        ("TF_TensorData", pointer),
+        ("TF_Message", ctypes.c_char_p),
+        ("TF_Dim", ctypes.c_int64),
+    ):
+        getattr(found, name).restype = result
+    return found
+
+
+@functools.cache
+def session(path):
+    return Session(path)
+
+
+class Session:
+    """A loaded SavedModel.
+
+    Args:
+        path: str, its folder.
+    """
+
+    def __init__(self, path):
+        self.library = library()
+        self.status = self._pointer(self.library.TF_NewStatus())
+        self.graph = self._pointer(self.library.TF_NewGraph())
+        options = self._pointer(self.library.TF_NewSessionOptions())
+        tags = (ctypes.c_char_p * 1)(b"serve")
+        self.session = self._pointer(
+            self.library.TF_LoadSessionFromSavedModel(
+                options, None, path.encode(), tags, 1, self.graph, None,
+                self.status,
+            )
+        )  # fmt: skip
+        self._check()
+
+    @staticmethod
+    def _pointer(address):
+        return ctypes.c_void_p(address)
+
+    def _check(self):
+        code = self.library.TF_GetCode(self.status)
+        if code:
+            message = self.library.TF_Message(self.status).decode()
+            error = {INVALID_ARGUMENT: InvalidArgumentError}
+            raise error.get(code, RuntimeError)(message)
+
+    def _place(self, name):
+        operation, _, index = name.partition(":")
+        found = self.library.TF_GraphOperationByName(
+            self.graph, operation.encode()
+        )
+        return Output(found, int(index))
+
+    def _tensor(self, value):
+        value = np.asarray(value, "float32", order="C")
+        shape = (ctypes.c_int64 * max(value.ndim, 1))(*value.shape)
+        tensor = self.library.TF_AllocateTensor(
+            FLOAT, shape, value.ndim, ctypes.c_size_t(value.nbytes)
+        )
+        data = self.library.TF_TensorData(self._pointer(tensor))
+        if value.nbytes:
+            ctypes.memmove(data, value.ctypes.data, value.nbytes)
+        return tensor
+
+    def run(self, name, inputs, tensor_names):
+        """Values of the first output, as an array."""
+        places, output = tensor_names
+        count = len(inputs)
+        given = (Output * count)(*(self._place(places[key]) for key in inputs))
+        tensors = (ctypes.c_void_p * count)(
+            *(self._tensor(value) for value in inputs.values())
+        )
+        wanted = (Output * 1)(self._place(output))
+        results = (ctypes.c_void_p * 1)()
+        self.library.TF_SessionRun(
+            self.session, None, given, tensors, count, wanted, results, 1,
+            None, 0, None, self.status,
+        )  # fmt: skip
+        self._check()
+        return self._array(self._pointer(results[0]))
+
+    def _array(self, tensor):
+        rank = self.library.TF_NumDims(tensor)
+        shape = [self.library.TF_Dim(tensor, axis) for axis in range(rank)]
+        data = self.library.TF_TensorData(tensor)
+        size = int(np.prod(shape))
+        values = (ctypes.c_float * size).from_address(data)
+        return np.array(values, "float32").reshape(shape)

@@ -1,0 +1,61 @@
+"""The names under which TensorBoard shows scalars, and what they are."""
+
+import collections
+
+Tag = collections.namedtuple("Tag", "group description")
+
+TAGS = {
+    "objective": Tag("game", "T, which the encoder raises and the decoder "
+                     "lowers"),
+    "consistency": Tag("game", "Mean square distance of features of images "
+                       "and of their regenerations"),
+    "stages": Tag("game", "S, distance of codes of images and of their "
+                  "regenerations, over all stages"),
+    "encoder_gradient_norm": Tag("game", "Norm of the encoder's gradient"),
+    "decoder_gradient_norm": Tag("game", "Norm of the decoder's gradient"),
+    "encoder_learning_rate": Tag("game", "Rate of the encoder's optimizer"),
+    "decoder_learning_rate": Tag("game", "Rate of the decoder's optimizer"),
+    "features_rate": Tag("rates", "R(Z), coding rate of the features, in nats"),
+    "reconstructed_rate": Tag("rates", "R(Ẑ), coding rate of the features of "
+                              "regenerated images, in nats"),
+    "rate_reduction": Tag("rates", "ΔR(Z|y), of features over classes, in "
+                          "nats"),
+    "reconstructed_rate_reduction": Tag("rates", "ΔR(Ẑ|y), of features of "
+                                        "regenerated images, in nats"),
+    "class_distance": Tag("rates", "Σ_j ΔR(Z_j, Ẑ_j), between both sets of "
+                          "features, class by class, in nats"),
+    "zero_fraction": Tag("codes", "Share of zeros among the codes of some "
+                         "images that are not trained on"),
+    "operator_norm": Tag("codes", "λmax, largest eigenvalue of the layer's "
+                         "AᵀA, which bounds the solver's steps"),
+    "shown_psnr": Tag("quality", "PSNR of the reconstructions of some images "
+                      "that are not trained on, in dB"),
+    "images_per_second": Tag("time", "Training images a second"),
+    "input_wait": Tag("time", "Share of the time in which training waits for "
+                      "images"),
+}  # fmt: skip
+PICTURES = {
+    "reconstructions": "Images that are not trained on, and below each its "
+    "reconstruction",
+    "atoms": "Atoms of a stage of the encoder, as they look in pixels",
+}
+
+
+def tag(name):
+    """The grouped name of a scalar of the log, and its description.
+
+    `shown_psnr` is `quality/shown_psnr`, `zero_fraction/stage_1` is
+    `codes/zero_fraction/stage_1`. A term of a game that is not in `TAGS` is
+    one of `game/`.
+    """
+    known = TAGS.get(
+        name.partition("/")[0], Tag("game", f"{name}, a term of the game")
+    )
+    return f"{known.group}/{name}", known.description
+
+
+def picture_tag(name):
+    """The grouped name of a picture, and its description."""
+    kind = name.partition("_")[0]
+    group = "quality" if kind == "reconstructions" else "codes"
+    return f"{group}/{name}", PICTURES[kind]

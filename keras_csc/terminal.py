@@ -1,0 +1,104 @@
+"""Lines that say how far something has come, on a terminal or elsewhere."""
+
+import os
+import sys
+import time
+import weakref
+
+WIDTH = 80  # columns of a terminal that does not say how many it has
+_open_lines = weakref.WeakSet()
+
+
+class LiveLine:
+    """A line that is written again and again.
+
+    On a terminal it takes the place of the last one, and has no more parts
+    than fit its width. Elsewhere it is a plain line, at most one in so many
+    seconds. A stream that is closed, full, or that nobody reads any more is
+    no error: nothing is shown from then on.
+
+    Args:
+        stream: where to print, by default standard error.
+        seconds: float, least time between two lines that stay.
+    """
+
+    def __init__(self, stream=None, seconds=5.0):
+        self.stream = sys.stderr if stream is None else stream
+        self.seconds = seconds
+        self._shown_at = -float("inf")
+
+    def show(self, parts, last=False):
+        """Shows a line.
+
+        Args:
+            parts: list of strings, the most important first.
+            last: bool, whether no line comes after this one.
+        """
+        if self._is_rewritten():
+            line = fit(parts, terminal_width(self.stream) - 1)
+            self._write("\r" + line)
+            _open_lines.add(self)
+            if last:
+                self.end()
+        elif last or time.monotonic() - self._shown_at >= self.seconds:
+            self._shown_at = time.monotonic()
+            self._write("  ".join(parts) + "\n")
+
+    def end(self):
+        """What is printed next, by anyone, does not touch the line."""
+        if self in _open_lines:
+            _open_lines.discard(self)
+            self._write("\n")
+
+    def _is_rewritten(self):
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except ValueError:  # it has been closed
+            return False
+
+    def _write(self, text):
+        try:
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
+        except (OSError, ValueError):
+            self.stream = None
+
+
+def end_lines():
+    """Ends the lines that are being rewritten, before something is printed."""
+    for line in list(_open_lines):
+        line.end()
+
+
+def fit(parts, width):
+    """As many of the parts as fit, padded to the width.
+
+    At least the first one, which is cut.
+    """
+    line = parts[0][:width]
+    for part in parts[1:]:
+        if len(line) + 2 + len(part) <= width:
+            line += "  " + part
+    return line.ljust(width)
+
+
+def terminal_width(stream):
+    """Columns of the terminal that a stream writes to, as it is now."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    except (OSError, ValueError, AttributeError):
+        return WIDTH
+
+
+def duration(seconds):
+    """`12 s`, `2 min 5 s`, `3 h 12 min` or `4 d 19 h`."""
+    count = int(round(seconds))
+    for size, unit, below, smaller in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if count >= size:
+            return f"{count // size} {unit} {count % size // below} {smaller}"
+    return f"{count} s"

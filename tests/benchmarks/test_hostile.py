@@ -1,0 +1,92 @@
+"""The harness of `make hostile`: every verdict can occur, and is right."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import hostile
+from benchmarks.hostile import judging
+from benchmarks.hostile import run
+from benchmarks.hostile.case import Case
+from benchmarks.hostile.case import refused
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    """Exit code, output and rows of the harness on `bad_cases.py`."""
+    folder = tmp_path_factory.mktemp("bad")
+    ended = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "benchmarks/hostile/run.py",
+            f"--cases={HERE / 'bad_cases.py'}",
+            f"--rows={folder / 'rows.json'}",
+            "--bare",
+        ],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    rows = json.loads((folder / "rows.json").read_text())
+    return ended, rows
+
+
+def test_verdicts_are_what_the_cases_are_made_for(bad):
+    _, rows = bad
+    found = {row["case"]: row["verdict"] for row in rows}
+    assert found == {name: name.partition(",")[0] for name in found}
+
+
+def test_every_verdict_can_occur(bad):
+    _, rows = bad
+    found = {row["verdict"] for row in rows}
+    assert found == set(judging.VERDICTS) - {"slow"}
+
+
+@pytest.mark.parametrize("seconds, verdict", [(4.9, "ok"), (5.1, "slow")])
+def test_what_is_refused_is_refused_soon(seconds, verdict):
+    case = Case("x: a mistake", refused("number"), command="train.py")
+    outcome = judging.Outcome(2, text="x: number", cpu_seconds=seconds)
+    assert judging.verdict(case, outcome)[0] == verdict
+
+
+def test_bad_ends_are_printed_and_the_exit_code_is_1(bad):
+    ended, rows = bad
+    assert ended.returncode == 1, ended.stderr
+    for row in rows:
+        assert " ".join(row["case"].split())[:60].strip() in ended.stdout
+        assert row["verdict"] in ended.stdout
+
+
+def test_good_ends_are_exit_code_0(tmp_path):
+    ended = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "benchmarks/hostile/run.py",
+            f"--cases={HERE / 'bad_cases.py'}",
+            "--only=ok,",
+            "--bare",
+        ],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_cases_are_many_and_have_names_of_their_own():
+    cases = run.chosen_cases(None, "", False)
+    assert len(cases) >= 250
+    assert {module.CASES[0].group for module in map(module_of, hostile.MODULES)}
+    for case in cases:
+        assert bool(case.command) + bool(case.shell) + bool(case.snippet) == 1
+
+
+def module_of(name):
+    return __import__(f"benchmarks.hostile.{name}", fromlist=["CASES"])

@@ -1,0 +1,102 @@
+"""What TensorBoard shows of a run."""
+
+import json
+
+import keras
+import pytest
+from tensorboard.backend.event_processing import event_multiplexer
+
+from keras_csc import callbacks
+from keras_csc.callbacks import tags
+from keras_csc.losses.transcription import TERM_NAMES
+from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
+
+SCALARS = {
+    "game/objective",
+    "game/consistency",
+    "game/stages",
+    "game/encoder_gradient_norm",
+    "game/decoder_gradient_norm",
+    "game/encoder_learning_rate",
+    "game/decoder_learning_rate",
+    "rates/features_rate",
+    "rates/reconstructed_rate",
+    "codes/zero_fraction/stage_1",
+    "codes/operator_norm/stage_1",
+    "codes/operator_norm/head",
+    "quality/shown_psnr",
+    "time/images_per_second",
+}
+PICTURES = {"quality/reconstructions", "codes/atoms_1"}
+
+
+class Reader(keras.callbacks.Callback):
+    """Reads what is there as `tensorboard --load_fast=false` does."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.runs = event_multiplexer.EventMultiplexer()
+        self.folder = str(folder)
+        self.steps = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.runs.AddRunsFromDirectory(self.folder)
+        self.runs.Reload()
+        events = self.runs.Tensors("scalars", "quality/shown_psnr")
+        self.steps.append([event.step for event in events])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def reader(fit, folder):
+    reader = Reader(folder / "tensorboard")
+    fit(
+        lambda images: [
+            callbacks.ScalarLog(folder, images, 4),
+            callbacks.PictureLog(folder, images, every_steps=1),
+            reader,
+        ]
+    )
+    return reader
+
+
+def test_scalars_move_while_pictures_are_written(reader):
+    assert reader.steps == [[2], [2, 4], [2, 4, 6]]
+
+
+def test_every_folder_has_one_writer(reader, folder):
+    files = list((folder / "tensorboard").rglob("events.*"))
+    assert len(files) == len({file.parent for file in files}) == 2
+
+
+def test_tags_are_grouped_and_described(reader):
+    reader.runs.Reload()
+    runs = reader.runs.Runs()
+    assert set(runs["scalars"]["tensors"]) == SCALARS
+    assert set(runs["pictures"]["tensors"]) == PICTURES
+    for run, names in (("scalars", SCALARS), ("pictures", PICTURES)):
+        for name in names:
+            metadata = reader.runs.SummaryMetadata(run, name)
+            assert len(metadata.summary_description) > 10
+
+
+def test_log_has_the_plain_names(reader, folder):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    record = json.loads(lines[-1])
+    groups = tuple(f"{tag.group}/" for tag in tags.TAGS.values())
+    assert {name.partition("/")[2] for name in SCALARS} <= set(record)
+    assert not [name for name in record if name.startswith(groups)]
+
+
+def test_terms_of_the_game_have_a_description_of_their_own():
+    for name in (*TERM_NAMES, *GRADIENT_NORMS):
+        assert name in tags.TAGS
+
+
+def test_a_term_that_is_not_known_is_the_games():
+    name, description = tags.tag("surprise")
+    assert name == "game/surprise" and "surprise" in description
