@@ -55,14 +55,10 @@ def evaluate(
                 f"--metrics has no {name!r}. It has {', '.join(METRICS)}."
             )
     with workdirs.Workdir(path, create=False) as workdir:
-        if not workdir.flags.exists():
-            raise UsageError(
-                f"{path} is not the folder of a run: it has no flags.json."
-            )
         options = types.SimpleNamespace(
             **{
                 **vars(run_options.parse([])),
-                **workdirs.read_json(workdir.flags),
+                **workdir.recorded(),
                 **replaced,
             }
         )
@@ -145,7 +141,8 @@ def define(flag_values):
         "classifier",
         None,
         "File of the classifier, .keras; trained and written if it is not "
-        "there. By default classifiers/DATASET_SHAPE.keras beside WORKDIR.",
+        "there. By default classifiers/DATASET_SHAPE.keras in WORKDIR; give a "
+        "file of your own to share it among runs.",
         **kwargs,
     )
 

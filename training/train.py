@@ -9,7 +9,7 @@ command again to go on from the last checkpoint.
 
 import contextlib
 import errno
-import shutil
+import os
 import sys
 
 from training import building
@@ -27,6 +27,7 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models.communication import reduced_bytes
 
@@ -221,12 +222,12 @@ def float_images(source, limit):
 
 def save_model(model, workdir):
     """Writes `model/`, in place of an older one."""
-    new, old = workdir.path / ".model-new", workdir.path / ".model-old"
+    new = workdir.path / ".model-new"
     model.save_to_preset(new)
-    if workdir.model.exists():
-        workdir.model.rename(old)
+    if os.path.lexists(workdir.model):
+        workdir.model.rename(workdir.old_model)
     new.rename(workdir.model)
-    shutil.rmtree(old, ignore_errors=True)
+    remove(workdir.old_model)
 
 
 def say(text):
