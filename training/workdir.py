@@ -39,13 +39,15 @@ WRITTEN = (
     "tensorboard",
 )
 
+PICTURE = r"\.[\w.+-]+\.png\.\d+\.tmp"
 # Names, by folder, under which a run writes what it then renames. A killed
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
     r"|\.model-new|\.\.model-new-\w{8}",
     "checkpoints": r"\.(step|best)-\d{8,}\.partial",
-    "pictures": r"\.[\w.+-]+\.png\.\d+\.tmp",
+    "pictures": PICTURE,
+    "pictures/evaluation-*": PICTURE,
 }
 
 # Options without which there is no run.
@@ -72,7 +74,7 @@ class Workdir:
     """
 
     def __init__(self, path, create=True, hold=True):
-        self.path = _checked(path)
+        self.path = checked_path(path)
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.evaluation = self.path / "evaluation.json"
@@ -97,7 +99,7 @@ class Workdir:
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._check_others()
                 with tempfile.TemporaryFile(dir=self.path) as file:
-                    file.write(b" " * 4096)  # there is room
+                    file.write(b" " * 512)  # there is room
             self._held.enter_context(locked(self.path / LOCK, wait=False))
             if create and self.is_run():
                 self._sweep()
@@ -161,8 +163,8 @@ class Workdir:
                 remove(self.old_model)
             else:
                 self.old_model.rename(self.model)
-        for folder, pattern in TEMPORARY.items():
-            for path in (self.path / folder).glob(".*"):
+        for folders, pattern in TEMPORARY.items():
+            for path in self.path.glob(f"{folders}/.*"):
                 if re.fullmatch(pattern, path.name) and not path.is_symlink():
                     remove(path)
 
@@ -261,7 +263,7 @@ def _processor():
     return platform.processor() or platform.machine()
 
 
-def _checked(path):
+def checked_path(path):
     """A `pathlib.Path` of what `--workdir` names."""
     text = str(path)
     if not text.strip():
