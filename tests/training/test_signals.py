@@ -37,6 +37,7 @@ def handlers():
     yield
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
+    interruption.received.clear()
 
 
 @pytest.fixture
