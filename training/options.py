@@ -105,8 +105,10 @@ def restored(recorded, path):
         if value is None:
             continue
         try:
-            if isinstance(value, bool) != isinstance(flag.default, bool):
-                raise ValueError(f"Received: {value!r}")
+            if isinstance(value, bool) != flag.boolean:
+                raise ValueError("it is no value of this flag")
+            if isinstance(value, list) != (flag.flag_type() == "numbers"):
+                raise ValueError("it is no value of this flag")
             if isinstance(value, list):
                 value = ",".join(map(str, value))
             flag.value = flag.parser.parse(value)

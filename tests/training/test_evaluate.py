@@ -5,6 +5,7 @@ import types
 
 from training import building
 from training import classifier
+from training import command_line
 from training import distributions
 from training import evaluate
 from training import evaluation
@@ -285,6 +286,13 @@ def test_other_data_and_splits_have_files_of_their_own(
     assert results[2]["images"] == 70
     assert (run / "pictures" / "evaluation.png").read_bytes() == picture
     assert json.loads(before)["psnr"] == results[3]["psnr"]
+
+
+def test_recorded_options_come_back_as_they_were():
+    for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
+        options = run_options.parse([f"--flagfile={path}", "--nonnegative"])
+        recorded = json.loads(json.dumps(vars(options)))
+        assert run_options.restored(recorded, "flags.json") == options
 
 
 @pytest.mark.parametrize(
