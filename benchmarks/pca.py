@@ -55,7 +55,7 @@ def measure(options):
 
 def main():
     row = measure(run_options.values(flags.FLAGS))
-    rows = read_json(RESULTS) if RESULTS.exists() else []
+    rows = read_json(RESULTS, list) if RESULTS.exists() else []
     rows = [r for r in rows if r["dataset"] != row["dataset"]] + [row]
     write_json(RESULTS, rows)
     print(

@@ -384,7 +384,7 @@ def read_rows(case):
     """The rows there are: of other programs, and of this one by solver."""
     path = measuring.RESULTS / "solver.json"
     others, rows = [], {}
-    for row in read_json(path) if path.exists() else []:
+    for row in read_json(path, list) if path.exists() else []:
         if all(row[key] == case[key] for key in CASE):
             rows[row["solver"]] = row
         else:

@@ -1,5 +1,7 @@
 """Data, model and optimizers of a run, from its options."""
 
+import os
+
 from training.command_line import UsageError
 from training.command_line import usage_errors
 
@@ -16,6 +18,7 @@ OPTIMIZERS = {
     "lamb": keras.optimizers.Lamb,
     "muon": optimizers.DictionaryMuon,
 }
+BYTES_OF_WEIGHT = 16  # with its gradient and two moments
 ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
 
 
@@ -26,30 +29,12 @@ def architecture(options):
         for name in ARCHITECTURE
         if getattr(options, name) is not None
     }
-    for name, number, text in (
-        ("filters", int, "whole numbers"),
-        ("sparsity", float, "numbers"),
-    ):
+    for name, number in (("filters", int), ("sparsity", float)):
         if name in chosen:
-            chosen[name] = numbers(name, chosen[name], number, text)
+            chosen[name] = [number(word) for word in chosen[name]]
     if len(chosen.get("sparsity", ())) == 1:
         (chosen["sparsity"],) = chosen["sparsity"]
     return chosen
-
-
-def numbers(name, words, number, text):
-    """The numbers of a flag that is a list of words.
-
-    Raises:
-        UsageError: for what is none.
-    """
-    try:
-        return [number(word) for word in words]
-    except ValueError:
-        raise UsageError(
-            f"--{name} must be {text} separated by commas. "
-            f"Received: {','.join(words)}"
-        ) from None
 
 
 def check(options):
@@ -80,10 +65,44 @@ def check(options):
         raise UsageError(
             "--keep_best measures every --checkpoint_every steps. Give both."
         )
-    if options.batch_size < 1:
+    check_size(options)
+
+
+def check_size(options):
+    """Checks that the networks have no more weights than memory is for.
+
+    Raises:
+        UsageError: if they have.
+    """
+    with usage_errors():
+        config = presets.config(options.preset, **architecture(options))
+    weights = number_of_weights(config)
+    most = memory() // BYTES_OF_WEIGHT
+    if weights > most:
         raise UsageError(
-            f"--batch_size must be at least 1. Received: {options.batch_size}"
+            f"the networks would have {weights:,} weights, each of which takes "
+            f"{BYTES_OF_WEIGHT} bytes in training, and this machine has memory "
+            f"for {most:,}. Choose smaller --filters, --feature_dim or "
+            "--kernel_size."
         )
+
+
+def memory():
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def number_of_weights(config):
+    """Weights of the dictionaries of a preset's `config`, without making it."""
+    height, width, channels = config["image_shape"]
+    filters = config["filters"]
+    weights = sum(
+        config["kernel_size"] ** 2 * below * above
+        for below, above in zip((channels, *filters), filters)
+    )
+    places = -(-height // 2 ** len(filters)) * -(-width // 2 ** len(filters))
+    weights += places * filters[-1] * config["feature_dim"]
+    return weights if config["tied"] else 2 * weights
 
 
 def image_shape(options):

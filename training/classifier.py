@@ -1,7 +1,6 @@
 """The classifier of a run's data set, from its file or trained now."""
 
 import contextlib
-import os
 import pathlib
 
 from training import building
@@ -13,6 +12,7 @@ import keras
 from keras_csc import data
 from keras_csc import metrics
 from keras_csc.data.progress import Progress
+from keras_csc.files import replacing
 
 STEPS = 2000
 BATCH_SIZE = 128
@@ -20,10 +20,10 @@ CACHE_BYTES = 4 * 2**30
 
 
 def default_path(options, workdir):
-    """Where a run's classifier is kept: beside it, for all runs there."""
+    """Where a run's classifier is kept if no file is given."""
     name = options.dataset.replace("/", "_").replace(":", "_")
     shape = "x".join(map(str, building.image_shape(options)))
-    return workdir.path.parent / "classifiers" / f"{name}_{shape}.keras"
+    return workdir.path / "classifiers" / f"{name}_{shape}.keras"
 
 
 def extractor(options, path):
@@ -103,9 +103,8 @@ def _train(options, path, train, record):
         **identification(),
     }
     with _writing(path):
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
-        classifier.save(temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            classifier.save(temporary)
 
 
 @contextlib.contextmanager

@@ -3,31 +3,22 @@
 import contextlib
 import os
 import pathlib
-import signal
+import re
 import sys
 
-from absl import app
+from training import interruption
+from training.interruption import Interrupted
+
 from absl import flags
 from absl import logging
 
 FLAG_FILES = pathlib.Path(__file__).parent / "flags"
+BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
+HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
 
 
 class UsageError(Exception):
     """A mistake of the user's; the message is one clear line."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """The process was told to stop by a signal.
-
-    Args:
-        signal_number: int.
-        state: str, what stands and is saved.
-    """
-
-    def __init__(self, signal_number, state="stopped"):
-        super().__init__(f"{signal.Signals(signal_number).name}: {state}.")
-        self.signal_number = signal_number
 
 
 def run(main, user_errors=()):
@@ -42,27 +33,33 @@ def run(main, user_errors=()):
             the user: it is printed, without a trace, and the exit code is 2,
             or the exception's own `exit_code`.
     """
-    errors = (UsageError, *user_errors)
+    interruption.install()
+    if not flags.FLAGS.is_parsed():
+        _parse(sys.argv)
+    logging.set_verbosity(max(flags.FLAGS.verbosity, logging.WARNING))
+    try:
+        _guarded(main, (UsageError, MemoryError, *user_errors))
+    except Interrupted as stopped:
+        _print(stopped.line)
+        sys.exit(128 + stopped.signal_number)
+    sys.exit(0)
 
-    def guarded(argv):
-        try:
-            main()
-        except errors as error:
-            if logging.level_debug():
-                raise
-            fail(error)
-        except Interrupted as interruption:
-            _end_lines()
-            print(
-                f"{interruption} Run the same command again to go on.",
-                file=sys.stderr,
-            )
-            sys.exit(128 + interruption.signal_number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    logging.set_verbosity(logging.WARNING)
-    app.run(guarded, flags_parser=_parse)
+def _guarded(main, errors):
+    """Calls `main`; what goes wrong after a signal is the signal's doing."""
+    try:
+        main()
+        sys.stdout.flush()
+        interruption.check()
+    except Interrupted:
+        raise
+    except BrokenPipeError:
+        _end_of_pipe()
+    except Exception as error:
+        interruption.check()
+        if not isinstance(error, errors) or logging.level_debug():
+            raise
+        fail(error)
 
 
 @contextlib.contextmanager
@@ -74,17 +71,24 @@ def usage_errors():
         raise UsageError(str(error)) from error
 
 
-def _interrupt(number, frame):
-    raise Interrupted(number)
-
-
 def fail(error):
     """Prints an error in one line and exits with code 2 or its own."""
-    _end_lines()
-    sys.stdout.flush()
-    line = " ".join(str(error).split())
-    print(f"{program()}: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    if isinstance(error, MemoryError):
+        error = f"there is not enough memory: {error}"
+    _print(f"{program()}: {readable(error)}")
     sys.exit(getattr(error, "exit_code", 2))
+
+
+def readable(error):
+    """An error in one line, without the names of TensorFlow's nodes."""
+    text = re.sub(r"{{.*?}} *| *\[Op:.*?\]|\[\[.*?\]\]", "", str(error))
+    return " ".join(text.split())
+
+
+def program():
+    return os.path.basename(sys.argv[0])
 
 
 def _end_lines():
@@ -94,8 +98,52 @@ def _end_lines():
         terminal.end_lines()
 
 
-def program():
-    return os.path.basename(sys.argv[0])
+def _print(line):
+    try:
+        _end_lines()
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it
+        _mute(2)
+
+
+def _end_of_pipe():
+    """Ends as other programs do when nobody reads what they print."""
+    _mute(1, 2)
+    sys.exit(BROKEN_PIPE)
+
+
+def _mute(*streams):
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(null, stream)
+    os.close(null)
+
+
+def parse(description, options):
+    """Parses the process's arguments, or prints the help that they ask for.
+
+    Args:
+        description: the script's docstring.
+        options: module whose `define` defines its flags.
+    """
+    options.define(flags.FLAGS)
+    for argument in sys.argv[1:]:
+        name = argument.replace("--", "-", 1).replace("-", "--", 1)
+        if argument == "--":
+            break
+        if name in HELP or name == "--h":
+            _print_help(description, options, HELP.get(name, False))
+    _parse(sys.argv)
+
+
+def _print_help(description, options, full):
+    from training.help_text import help_text
+
+    try:
+        print(help_text(description, options, flags.FLAGS, full), flush=True)
+    except BrokenPipeError:
+        _end_of_pipe()
+    sys.exit(0)
 
 
 def _parse(argv):
@@ -107,8 +155,10 @@ def _parse(argv):
                 "--name=value; --help lists them."
             )
         return rest
+    except UnicodeDecodeError as error:
+        fail(f"a flag file is not a text in UTF-8: {error}.")
     except flags.Error as error:
-        fail(f"{error}. --help lists the flags.")
+        fail(f"{str(error).rstrip('.')}. --help lists the flags.")
     except UsageError as error:
         fail(error)
 
@@ -123,7 +173,7 @@ def resolve_flag_files(argv):
         The list, with `--flagfile=NAME` replaced by the file's path.
 
     Raises:
-        UsageError: for a flag file that does not exist.
+        UsageError: for a flag file that does not exist, or is not a text.
     """
     resolved = list(argv)
     for index, argument in enumerate(argv):
@@ -146,12 +196,34 @@ def flag_file_name(argv):
     return None
 
 
+MOST_FLAG_FILE = 2**20  # bytes
+
+
 def _flag_file(name):
     for path in (pathlib.Path(name), FLAG_FILES / name):
         if path.is_file():
+            _check_text(path)
             return str(path)
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
     raise UsageError(
         f"there is no flag file {name!r}, here or in training/flags/, which "
         f"has {known}."
     )
+
+
+def _check_text(path):
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MOST_FLAG_FILE + 1)
+        text = content.decode()
+    except OSError as error:
+        raise UsageError(
+            f"the flag file {path} can't be read: {error.strerror}."
+        ) from error
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or len(content) > MOST_FLAG_FILE:
+        raise UsageError(
+            f"{path} is not a flag file: a text in UTF-8 with a flag on every "
+            "line, as --steps=1000."
+        )

@@ -1,13 +1,22 @@
-"""Evaluates a trained run on the test split again.
+"""Evaluates a trained run again.
 
     python training/evaluate.py --workdir=runs/cifar10
 
-With --checkpoint it evaluates the last checkpoint, also of a run that is not
-finished, rather than the trained model. Writes WORKDIR/evaluation.json and
-pictures beside it. What takes minutes is computed when --metrics asks for it.
+On the test split of the run's data set it writes WORKDIR/evaluation.json and
+pictures beside it. On other data (--dataset, --data_dir), another --split, or
+the last checkpoint (--checkpoint), also of a run that is not finished, it
+writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead. What
+takes minutes is computed when --metrics asks for it.
 """
 
-import types
+if __name__ == "__main__":
+    from training import starting
+
+    starting.begin(__doc__, "training.evaluate_options")
+
+import hashlib
+import pathlib
+import re
 
 from training import building
 from training import command_line
@@ -35,6 +44,7 @@ def evaluate(
     names=(),
     inception_weights=None,
     classifier=None,
+    split="test",
 ):
     """Evaluates the model of a run's folder.
 
@@ -45,9 +55,10 @@ def evaluate(
         names: some of `METRICS`.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
+        split: `"test"`, `"validation"` or `"train"`.
 
     Returns:
-        Dict of the figures.
+        Dict of the figures, and under `"file"` where they were written.
     """
     for name in names:
         if name not in METRICS:
@@ -55,17 +66,8 @@ def evaluate(
                 f"--metrics has no {name!r}. It has {', '.join(METRICS)}."
             )
     with workdirs.Workdir(path, create=False) as workdir:
-        if not workdir.flags.exists():
-            raise UsageError(
-                f"{path} is not the folder of a run: it has no flags.json."
-            )
-        options = types.SimpleNamespace(
-            **{
-                **vars(run_options.parse([])),
-                **workdirs.read_json(workdir.flags),
-                **replaced,
-            }
-        )
+        recorded = run_options.restored(workdir.recorded(), workdir.flags)
+        options = run_options.replaced(recorded, replaced)
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
@@ -74,8 +76,44 @@ def evaluate(
             names, options, workdir, inception_weights, classifier
         )
         return evaluation.evaluate(
-            model, options, workdir, "stages" in names, networks
+            model,
+            options,
+            workdir,
+            "stages" in names,
+            networks,
+            split,
+            own_name(options, recorded, split, checkpoint),
         )
+
+
+def own_name(options, recorded, split, checkpoint):
+    """What tells an evaluation from the run's own, for the name of its file.
+
+    Returns:
+        Text, empty for the trained model on the test split of the run's data.
+    """
+    parts = []
+    folder = data_folder(options)
+    if options.dataset != recorded.dataset or folder != data_folder(recorded):
+        parts.append(re.sub(r"[^\w.+-]", "_", options.dataset))
+    if parts and folder:
+        digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        parts[0] = re.sub(r"[^\w.+-]", "_", folder.name) + f"-{digest}"
+    if parts or split != "test":
+        parts.append(split)
+    if checkpoint:
+        parts.append(f"step-{options.step}")
+    return "-".join(parts)
+
+
+def data_folder(options):
+    """The folder that says which images they are, or `None`.
+
+    A TFDS set is named by its name, wherever it lies.
+    """
+    if options.dataset != "image_folder" or not options.data_dir:
+        return None
+    return pathlib.Path(options.data_dir).expanduser().resolve()
 
 
 def trained_model(workdir):
@@ -100,63 +138,13 @@ def last_checkpoint(workdir, options):
     return model
 
 
-def define(flag_values):
-    """Defines the script's flags."""
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
-        "workdir", None, "Folder that training/train.py wrote.", **kwargs
-    )
-    flags.DEFINE_string(
-        "data_dir", None, "Folder of the data, if not as in training.", **kwargs
-    )
-    flags.DEFINE_integer(
-        "evaluation_limit",
-        None,
-        "Most images of a split that are used, if not as in training.",
-        lower_bound=1,
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "checkpoint",
-        False,
-        "Evaluates the last checkpoint, not the trained model.",
-        **kwargs,
-    )
-    flags.DEFINE_list(
-        "metrics",
-        [],
-        "What else to measure, separated by commas. stages: nearest subspace, "
-        "kNN and a linear probe of every stage's codes. classifier: Fréchet "
-        "and kernel distance, precision, recall and class score, from features "
-        "of a small classifier, which is trained on the data set's labels the "
-        "first time. inception: the same with Keras's InceptionV3, of "
-        "--inception_weights. ctrl: distance and score with the steps of "
-        "CTRL's released code, also of --inception_weights.",
-        **kwargs,
-    )
-    flags.DEFINE_string(
-        "inception_weights",
-        None,
-        "File of weights of Keras's InceptionV3 with its last layer, or "
-        "imagenet: Keras's own, which Keras downloads the first time.",
-        **kwargs,
-    )
-    flags.DEFINE_string(
-        "classifier",
-        None,
-        "File of the classifier, .keras; trained and written if it is not "
-        "there. By default classifiers/DATASET_SHAPE.keras beside WORKDIR.",
-        **kwargs,
-    )
-
-
 def main():
     values = flags.FLAGS
     if values.workdir is None:
         raise UsageError("--workdir is missing: the folder of a run.")
     replaced = {
         name: values[name].value
-        for name in ("data_dir", "evaluation_limit")
+        for name in ("dataset", "data_dir", "evaluation_limit")
         if values[name].value is not None
     }
     result = evaluate(
@@ -166,12 +154,13 @@ def main():
         values.metrics,
         values.inception_weights,
         values.classifier,
+        values.split,
     )
     print(evaluation.summary(result))
     for figures in result["distributions"]:
         print(distributions.summary(figures))
+    print(evaluation.origin(result))
 
 
 if __name__ == "__main__":
-    define(flags.FLAGS)
     command_line.run(main, user_errors=(CheckpointError, DataError, OSError))

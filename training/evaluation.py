@@ -3,6 +3,7 @@
 from training import building
 from training import distributions
 from training import encoding
+from training import interruption
 from training.workdir import identification
 from training.workdir import read_json
 from training.workdir import write_json
@@ -19,13 +20,21 @@ from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 
 
-def evaluate(model, options, workdir, stages=False, networks=None):
+def evaluate(
+    model,
+    options,
+    workdir,
+    stages=False,
+    networks=None,
+    split="test",
+    name="",
+):
     """Evaluates a model, and writes the result and pictures of it.
 
-    Everything is in inference mode and on the test split; the probes are
-    fitted on features of training images. Writes `evaluation.json` and
-    `pictures/evaluation.png`, `atoms_*.png` and, with labels,
-    `feature_similarity.png`.
+    Everything is in inference mode; the probes are fitted on features of
+    training images. Writes `evaluation.json` and `pictures/evaluation.png`,
+    `atoms_*.png` and, with labels, `feature_similarity.png`; or, with a name,
+    `evaluation-NAME.json` and the pictures in `pictures/evaluation-NAME/`.
 
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
@@ -34,18 +43,22 @@ def evaluate(model, options, workdir, stages=False, networks=None):
         stages: bool, whether to probe the codes of every stage, too.
         networks: dict of `distributions.extractors`, to compare images and
             reconstructions with.
+        split: the images to evaluate on: "test", "validation" or "train".
+        name: str, what tells this evaluation from the run's own.
 
     Returns:
-        Dict of the figures, as in `evaluation.json`.
+        Dict of the figures, as in the file, and of its path.
     """
-    test = building.source(options, "test")
+    test = building.source(options, split)
     train = building.source(options, "train")
     images, labels = data.load_arrays(test, options.evaluation_limit)
     train_images, train_labels = data.load_arrays(
         train, options.evaluation_limit
     )
+    interruption.check()
     features, reconstructions, figures = reconstruction_figures(model, images)
     train_features = encoding.encode(model, train_images)
+    interruption.check()
     figures.update(
         probe_figures(train_features, train_labels, features, labels)
     )
@@ -56,20 +69,38 @@ def evaluate(model, options, workdir, stages=False, networks=None):
     figures["distributions"] = distribution_figures(
         networks or {}, model, images, reconstructions, train_images
     )
+    interruption.check()
     result = {
         **figures,
-        "split": "test",
+        "split": split,
         "images": len(images),
+        "images_of_split": test.size,
         "probe_training_images": len(train_images),
         "dataset": options.dataset,
+        "data_dir": options.data_dir,
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": read_json(workdir.run) if workdir.run.exists() else None,
         "evaluated": identification(),
     }
-    write_json(workdir.evaluation, result)
-    _draw(model, images, features, labels, workdir.path / "pictures")
-    return result
+    path, pictures = workdir.evaluation, workdir.path / "pictures"
+    if name:
+        path = path.with_name(f"evaluation-{name}.json")
+        pictures = pictures / f"evaluation-{name}"
+    write_json(path, result)
+    _draw(model, images, features, labels, pictures)
+    return {**result, "file": str(path)}
+
+
+def origin(result):
+    """One line of the images of an evaluation, and of where it is written."""
+    where = result["dataset"]
+    if result["data_dir"] and where == "image_folder":
+        where = result["data_dir"]
+    return (
+        f"{result['images']} of the {result['images_of_split']} images of the "
+        f"split {result['split']} of {where}. Written to {result['file']}."
+    )
 
 
 def reconstruction_figures(model, images, batch_size=250):

@@ -6,10 +6,16 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version.
 """
 
+if __name__ == "__main__":
+    from training import starting
+
+    starting.begin(__doc__, "training.export_options")
+
 import pathlib
 
 from training import command_line
 from training.command_line import UsageError
+from training.workdir import checked_path
 from training.workdir import read_json
 
 from absl import flags
@@ -22,23 +28,6 @@ SECTIONS = {
     "recipe": "flags.json",
     "evaluation": "evaluation.json",
 }
-
-
-def define(flag_values):
-    """Defines the flags of this script on `flag_values`."""
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
-        "workdir", None, "Folder of the run that train.py made.", **kwargs
-    )
-    flags.DEFINE_string(
-        "name", None, "Name of the model. By default the workdir's.", **kwargs
-    )
-    flags.DEFINE_string(
-        "saved_models",
-        "saved_models",
-        "Folder of the exported models: NAME/VERSION/ is written to it.",
-        **kwargs,
-    )
 
 
 def run(workdir, name=None, saved_models="saved_models"):
@@ -55,9 +44,11 @@ def run(workdir, name=None, saved_models="saved_models"):
     Raises:
         UsageError: if the run has no model, or it can't be read or written.
     """
-    if not workdir:
+    if workdir is None:
         raise UsageError("--workdir is missing. Give the folder of a run.")
-    workdir = pathlib.Path(workdir).absolute()
+    workdir = checked_path(workdir).absolute()
+    if not str(saved_models).strip():
+        raise UsageError("--saved_models is empty. Give a folder.")
     name = _checked_name(workdir.resolve().name if name is None else name)
     card = _card(workdir)
     model = _load(workdir)
@@ -84,7 +75,7 @@ def _checked_name(name):
 
 def _card(workdir):
     paths = {title: workdir / name for title, name in SECTIONS.items()}
-    card = {t: read_json(p) for t, p in paths.items() if p.is_file()}
+    card = {t: read_json(p) for t, p in paths.items() if p.exists()}
     if "training" in card and "evaluation" in card:
         card["evaluation"].pop("run", None)
     return card
@@ -113,5 +104,4 @@ def main():
 
 
 if __name__ == "__main__":
-    define(flags.FLAGS)
-    command_line.run(main)
+    command_line.run(main, user_errors=(OSError,))

@@ -11,6 +11,7 @@ worker that failed, or 0.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -21,6 +22,9 @@ import sys
 import threading
 import time
 
+from training import interruption
+
+MOST_WORKERS = 64
 PATIENCE = 60.0  # seconds
 SCRIPT = pathlib.Path(__file__).with_name("train.py")
 
@@ -49,9 +53,14 @@ def start(workers, arguments):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_listen,
         )
         for index in range(workers)
     ]
+
+
+def _listen():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interruption.NUMBERS)
 
 
 def environment(addresses, index):
@@ -107,8 +116,10 @@ def wait(processes):
 def _show(process, index):
     mark = f"worker {index}: " if index else ""
     for line in process.stderr:
-        sys.stderr.write(mark + line)
-        sys.stderr.flush()
+        # Also when nobody reads it: the worker would wait for ever.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(mark + line)
+            sys.stderr.flush()
 
 
 def main():
@@ -118,16 +129,22 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("flags", nargs="*", help="flags of train.py, after --")
     options = parser.parse_args()
-    if options.workers < 1:
-        parser.error("--workers must be at least 1")
+    if not 1 <= options.workers <= MOST_WORKERS:
+        parser.error(
+            f"--workers must be 1 to {MOST_WORKERS}: each is a process on this "
+            f"machine. Received: {options.workers}"
+        )
+    # A signal that comes now is theirs from their first moment on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, interruption.NUMBERS)
     processes = start(options.workers, options.flags)
 
     def pass_on(number, frame):
         for process in processes:
             process.send_signal(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in interruption.NUMBERS:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interruption.NUMBERS)
     try:
         sys.exit(wait(processes))
     finally:
@@ -136,4 +153,5 @@ def main():
 
 
 if __name__ == "__main__":
+    interruption.install(starting=True)
     main()

@@ -1,10 +1,10 @@
 """The training loop: steps, callbacks, and signals to stop."""
 
-import contextlib
 import signal
 import time
 
-from training.command_line import Interrupted
+from training import interruption
+from training.interruption import Interrupted
 
 import keras
 import tensorflow as tf
@@ -49,7 +49,7 @@ def train(model, batches, steps, log_every, callbacks, strategy):
             agreed.append(received[0] if received else signal.SIGTERM)
 
     agreed = []
-    with _signals() as received:
+    with interruption.held() as received:
         step = model.step
         callbacks.on_train_begin()
         iterator = iter(batches)
@@ -61,9 +61,9 @@ def train(model, batches, steps, log_every, callbacks, strategy):
             step = model.step
             callbacks.on_epoch_end(step, logs)
         callbacks.on_train_end()
-    if agreed:
+    for number in [*agreed, *received][:1]:
         raise Interrupted(
-            agreed[0], f"stopped at step {model.step}, which is saved"
+            number, f"stopped at step {model.step}, which is saved"
         )
 
 
@@ -91,25 +91,3 @@ def _next(iterator):
         raise InputError(
             f"A batch can't be read: {error.message.splitlines()[0]}"
         ) from error
-
-
-@contextlib.contextmanager
-def _signals():
-    """Collects SIGTERM and SIGINT in a list instead of dying of them.
-
-    A second signal has its usual effect.
-    """
-    received, previous = [], {}
-
-    def receive(number, frame):
-        received.append(number)
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        previous[number] = signal.signal(number, receive)
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

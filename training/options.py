@@ -1,10 +1,10 @@
 """The flags of the training scripts, with their help texts."""
 
+import pathlib
 import types
 
-from absl import flags
-
-from keras_csc.models import presets
+from training import checked_flags as flags
+from training.command_line import UsageError
 
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed.
@@ -26,13 +26,44 @@ MAY_CHANGE = frozenset(
 )
 
 
+# What a newcomer needs, in the order in which `--help` shows it.
+FIRST = (
+    "workdir",
+    "dataset",
+    "data_dir",
+    "preset",
+    "steps",
+    "batch_size",
+    "strategy",
+    "keep_best",
+)
+FLAG_FILES = (
+    "A file of flags, one a line; flags after it override it. A bare name is "
+    "also looked up in training/flags/: digits.flags, cifar10.flags, ..."
+)
+PRESETS = sorted(
+    path.stem
+    for path in (pathlib.Path(__file__).parent / "flags").glob("*.flags")
+)
+MOST_STEPS = 10**9
+MOST_STAGES = 12
+
+
 def define(flag_values):
     """Defines every flag of `train.py` on `flag_values`."""
-    _define_run(flag_values)
-    _define_data(flag_values)
-    _define_model(flag_values)
-    _define_game(flag_values)
-    _define_optimization(flag_values)
+    for definition in sections().values():
+        definition(flag_values)
+
+
+def sections():
+    """Functions that define flags, by what these are about."""
+    return {
+        "Data": _define_data,
+        "Model": _define_model,
+        "Game": _define_game,
+        "Optimisation": _define_optimization,
+        "Run, logs and checkpoints": _define_run,
+    }
 
 
 def values(flag_values):
@@ -48,8 +79,57 @@ def parse(arguments):
     """Options of a list of arguments such as `["--dataset=digits"]`."""
     flag_values = flags.FlagValues()
     define(flag_values)
-    flag_values(["train", *arguments])
+    try:
+        flag_values(["train", *arguments])
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
     return values(flag_values)
+
+
+def restored(recorded, path):
+    """Options of a dict that `flags.json` holds, checked like flags.
+
+    Options that there were not yet when it was written have their defaults.
+
+    Args:
+        recorded: the dict.
+        path: of the file, for the message.
+
+    Raises:
+        UsageError: for a value that no flag can have.
+    """
+    flag_values = flags.FlagValues()
+    define(flag_values)
+    for name in flag_values:
+        value, flag = recorded.get(name), flag_values[name]
+        if value is None:
+            continue
+        try:
+            if isinstance(value, bool) != flag.boolean:
+                raise ValueError("it is no value of this flag")
+            if isinstance(value, list) != (flag.flag_type() == "numbers"):
+                raise ValueError("it is no value of this flag")
+            if isinstance(value, list):
+                value = ",".join(map(str, value))
+            flag.value = flag.parser.parse(value)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path} is damaged: the option {name} is {value!r:.40}, which "
+                f"it can't be ({error}). Choose another folder with --workdir."
+            ) from error
+    return values(flag_values)
+
+
+def flag_of(name):
+    """The absl flag of that name."""
+    flag_values = flags.FlagValues()
+    define(flag_values)
+    return flag_values[name]
+
+
+def replaced(options, entries):
+    """A copy of options with other values of some."""
+    return types.SimpleNamespace(**{**vars(options), **entries})
 
 
 def _define_run(flag_values):
@@ -61,9 +141,21 @@ def _define_run(flag_values):
         "By default runs/NAME, NAME being that of the flag file.",
         **kwargs,
     )
-    flags.DEFINE_integer("seed", 0, "Seed of weights and data order.", **kwargs)
     flags.DEFINE_integer(
-        "steps", None, "Steps of training, batches.", lower_bound=1, **kwargs
+        "seed",
+        0,
+        "Seed of weights and data order.",
+        lower_bound=0,
+        upper_bound=2**32 - 1,
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "Steps of training, batches.",
+        lower_bound=1,
+        upper_bound=MOST_STEPS,
+        **kwargs,
     )
     flags.DEFINE_enum(
         "strategy",
@@ -112,7 +204,11 @@ def _define_run(flag_values):
         **kwargs,
     )
     flags.DEFINE_float(
-        "checkpoint_minutes", 2.0, "Minutes between checkpoints.", **kwargs
+        "checkpoint_minutes",
+        2.0,
+        "Minutes between checkpoints; 0 for none but the last.",
+        lower_bound=0.0,
+        **kwargs,
     )
     flags.DEFINE_enum(
         "keep_best",
@@ -129,6 +225,8 @@ def _define_run(flag_values):
         500,
         "Most images that keep_best is measured on.",
         lower_bound=1,
+        upper_bound=1_000_000,
+        why="they are kept in memory",
         **kwargs,
     )
     flags.DEFINE_bool(
@@ -142,6 +240,8 @@ def _define_run(flag_values):
         10_000,
         "Most images of a split that are used in an evaluation.",
         lower_bound=1,
+        upper_bound=1_000_000,
+        why="each is compared with each",
         **kwargs,
     )
 
@@ -195,7 +295,7 @@ def _define_model(flag_values):
     flags.DEFINE_string(
         "preset",
         None,
-        f"Architecture: {', '.join(presets.names())}, or a folder that "
+        f"Architecture: {', '.join(PRESETS)}, or a folder that "
         "save_to_preset wrote, whose weights are the initial ones.",
         **kwargs,
     )
@@ -203,31 +303,57 @@ def _define_model(flag_values):
     flags.DEFINE_enum(
         "network",
         None,
-        list(presets.NETWORKS),
+        ["csc", "conv"],
         f"Sparse coding layers, or the convolutional baseline. {text}",
         **kwargs,
     )
-    flags.DEFINE_list(
+    flags.DEFINE_numbers(
         "filters",
         None,
         f"Atoms of every stage, as 64,128,256. {text}",
+        int,
+        1,
+        16_384,
+        MOST_STAGES,
+        why="two stages of more have a dictionary of over 16 GB",
         **kwargs,
     )
     flags.DEFINE_integer(
-        "feature_dim", None, f"Number of features. {text}", **kwargs
+        "feature_dim",
+        None,
+        f"Number of features. {text}",
+        lower_bound=1,
+        upper_bound=16_384,
+        why="every step takes determinants of matrices of this size",
+        **kwargs,
     )
     flags.DEFINE_integer(
-        "kernel_size", None, f"Size of the atoms. {text}", **kwargs
+        "kernel_size",
+        None,
+        f"Size of the atoms. {text}",
+        lower_bound=1,
+        upper_bound=64,
+        why="a larger one is not a local filter of the images of any preset",
+        **kwargs,
     )
-    flags.DEFINE_list(
+    flags.DEFINE_numbers(
         "sparsity",
         None,
         "Weight of the l1 norm of codes, one or one for every stage, as "
         f"0.05,0.5,0.5. {text}",
+        float,
+        0.0,
+        1e6,
+        MOST_STAGES,
         **kwargs,
     )
     flags.DEFINE_float(
-        "ridge", None, f"Weight of the l2 norm of codes. {text}", **kwargs
+        "ridge",
+        None,
+        f"Weight of the l2 norm of codes. {text}",
+        lower_bound=0.0,
+        upper_bound=1e6,
+        **kwargs,
     )
     flags.DEFINE_bool(
         "nonnegative", None, f"Whether codes are >= 0. {text}", **kwargs
@@ -240,7 +366,14 @@ def _define_model(flag_values):
         **kwargs,
     )
     flags.DEFINE_integer(
-        "iterations", None, f"Solver steps of every layer. {text}", **kwargs
+        "iterations",
+        None,
+        f"Solver steps of every layer. {text}",
+        lower_bound=1,
+        upper_bound=1000,
+        why="each is a part of the graph of every step, which takes long to "
+        "build, and of its memory",
+        **kwargs,
     )
     flags.DEFINE_enum(
         "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
@@ -280,6 +413,8 @@ def _define_model(flag_values):
         "Training images whose principal components are the first atoms: some "
         "thousand. By default the first atoms are random.",
         lower_bound=0,
+        upper_bound=1_000_000,
+        why="they are kept in memory",
         **kwargs,
     )
     flags.DEFINE_integer(
@@ -308,7 +443,12 @@ def _define_game(flag_values):
         **kwargs,
     )
     flags.DEFINE_float(
-        "epsilon", 0.5, "Distortion of the coding rates.", **kwargs
+        "epsilon",
+        0.5,
+        "Distortion of the coding rates.",
+        above=0.0,
+        upper_bound=1e6,
+        **kwargs,
     )
     for name, default, text in (
         ("encoder_rate", 1.0, "of the rate reduction in the encoder"),
@@ -341,6 +481,8 @@ def _define_game(flag_values):
         "stage_decay",
         1.0,
         "Weight of a stage in the multi-stage loop relative to the one below.",
+        lower_bound=0.0,
+        upper_bound=1e3,
         **kwargs,
     )
     flags.DEFINE_bool(
@@ -359,7 +501,15 @@ def _define_game(flag_values):
 
 def _define_optimization(flag_values):
     kwargs = {"flag_values": flag_values}
-    flags.DEFINE_integer("batch_size", 256, "Images in a step.", **kwargs)
+    flags.DEFINE_integer(
+        "batch_size",
+        256,
+        "Images in a step.",
+        lower_bound=1,
+        upper_bound=2**20,
+        why="a step holds all codes of its images in memory",
+        **kwargs,
+    )
     flags.DEFINE_enum(
         "update",
         "simultaneous",
@@ -372,6 +522,9 @@ def _define_optimization(flag_values):
         1,
         "Steps of the encoder for one of the decoder, when alternating.",
         lower_bound=1,
+        upper_bound=100,
+        why="each is a part of the graph of every step, which takes long to "
+        "build",
         **kwargs,
     )
     flags.DEFINE_enum(
@@ -383,12 +536,15 @@ def _define_optimization(flag_values):
         "Adam at 0.3 times the rate for the rest.",
         **kwargs,
     )
-    flags.DEFINE_float(
-        "encoder_learning_rate", 1.5e-4, "The highest rate.", **kwargs
-    )
-    flags.DEFINE_float(
-        "decoder_learning_rate", 1.5e-4, "The highest rate.", **kwargs
-    )
+    for name in ("encoder_learning_rate", "decoder_learning_rate"):
+        flags.DEFINE_float(
+            name,
+            1.5e-4,
+            "The highest rate.",
+            lower_bound=0.0,
+            upper_bound=1e3,
+            **kwargs,
+        )
     flags.DEFINE_enum(
         "schedule",
         "constant",
@@ -401,16 +557,24 @@ def _define_optimization(flag_values):
         0,
         "Steps in which the learning rates rise from 0.",
         lower_bound=0,
+        upper_bound=MOST_STEPS,
         **kwargs,
     )
-    flags.DEFINE_float("beta_1", 0.5, "Of Adam and LAMB.", **kwargs)
-    flags.DEFINE_float("beta_2", 0.999, "Of Adam and LAMB.", **kwargs)
+    for name, default in (("beta_1", 0.5), ("beta_2", 0.999)):
+        flags.DEFINE_float(
+            name,
+            default,
+            "Of Adam and LAMB.",
+            lower_bound=0.0,
+            below=1.0,
+            **kwargs,
+        )
     flags.DEFINE_float(
         "ema_momentum",
         None,
         "Momentum of the moving average of the weights that is evaluated and "
         "exported; none by default.",
         lower_bound=0.0,
-        upper_bound=1.0,
+        below=1.0,
         **kwargs,
     )

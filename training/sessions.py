@@ -3,8 +3,27 @@
 import time
 
 from training import workdir as workdirs
+from training.command_line import UsageError
 
 import keras
+
+
+def recorded(path):
+    """The sessions that a `run.json` holds.
+
+    Raises:
+        UsageError: if it is not such a file.
+    """
+    sessions = workdirs.read_json(path).get("sessions")
+    if not isinstance(sessions, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("seconds"), (int, float))
+        for each in sessions
+    ):
+        raise UsageError(
+            f"{path} is damaged: it must hold a list of sessions, each with "
+            "its seconds. Remove it."
+        )
+    return sessions
 
 
 class SessionLog(keras.callbacks.Callback):
@@ -29,7 +48,7 @@ class SessionLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._before = []
         if self.path.exists():
-            self._before = workdirs.read_json(self.path)["sessions"]
+            self._before = recorded(self.path)
         self._about = workdirs.identification()
         self._first_step, self._began = self.model.step, time.monotonic()
 

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import re
 import signal
 
+from training import interruption
 from training.command_line import UsageError
 
 import tensorflow as tf
@@ -17,6 +19,7 @@ LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.UnavailableError,
 )
+ADDRESS = r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}"
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -54,12 +57,16 @@ def make(name):
 
 @contextlib.contextmanager
 def _interruptible():
-    """Within the context, Ctrl-C ends a wait that is not Python's."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Within the context, signals end a wait that is not Python's."""
+    handlers = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in interruption.NUMBERS
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def worker_index(name):
@@ -76,16 +83,28 @@ def worker_index(name):
     try:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
-        addresses = cluster[task["type"]]
+        addresses = [each for key in sorted(cluster) for each in cluster[key]]
         index = int(task["index"])
-        known = set(cluster) <= {"chief", "worker"} and 0 <= index
-        if not known or index >= len(addresses):
+        if not (
+            set(cluster) <= {"chief", "worker"}
+            and all(isinstance(part, list) for part in cluster.values())
+            and all(re.fullmatch(ADDRESS, each) for each in addresses)
+            and len(set(addresses)) == len(addresses)
+            and 0 <= index < len(cluster[task["type"]])
+        ):
             raise ValueError("no such task")
-    except (ValueError, KeyError, TypeError):
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
         raise UsageError(
             "--strategy=multi_worker needs the environment variable TF_CONFIG "
             f"on every worker, as {EXAMPLE}, with its own index. "
-            f"Received: {text or 'nothing'}"
+            f"Received: {text[:500] or 'nothing'}"
         ) from None
     return index + len(cluster.get("chief", ())) * (task["type"] == "worker")
 

@@ -7,14 +7,20 @@ the end model/ (a preset folder), run.json and evaluation.json. Run the same
 command again to go on from the last checkpoint.
 """
 
+if __name__ == "__main__":
+    from training import starting
+
+    starting.begin(__doc__, "training.options")
+
 import contextlib
 import errno
-import shutil
+import os
 import sys
 
 from training import building
 from training import command_line
 from training import evaluation
+from training import interruption
 from training import loop
 from training import options as run_options
 from training import sessions
@@ -27,6 +33,7 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
@@ -71,6 +78,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     source = building.source(options, "train")
     building.check_batches(options, source, strategy.num_replicas_in_sync)
 
+    interruption.check()
+
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
         model = make_model(options, source.num_classes)
@@ -100,9 +109,13 @@ def train_in(workdir, options, strategy, chief, make_model):
         if not alone:
             strategies.copy_from_chief(strategy, start, model, chief)
 
+    interruption.check()
+
     # === Training ===
     if first_step < options.steps:
         fit(options, workdir, source, strategy, model, checkpoint)
+
+    interruption.check()
 
     # === Result, of which all that is left is the chief's to make ===
     if chief:
@@ -165,10 +178,11 @@ def finish(options, workdir, source, model, checkpoint):
         say(f"The best is of step {options.step}.")
     with final_weights(options, source, model):
         save_model(model, workdir)
+        interruption.check()
         if options.evaluate:
             say("Evaluating on the test split.")
             result = evaluation.evaluate(model, options, workdir)
-            say(f"{evaluation.summary(result)} ({workdir.evaluation})")
+            say(f"{evaluation.summary(result)}. {evaluation.origin(result)}")
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
@@ -227,12 +241,12 @@ def float_images(source, limit):
 
 def save_model(model, workdir):
     """Writes `model/`, in place of an older one."""
-    new, old = workdir.path / ".model-new", workdir.path / ".model-old"
+    new = workdir.path / ".model-new"
     model.save_to_preset(new)
-    if workdir.model.exists():
-        workdir.model.rename(old)
+    if os.path.lexists(workdir.model):
+        workdir.model.rename(workdir.old_model)
     new.rename(workdir.model)
-    shutil.rmtree(old, ignore_errors=True)
+    remove(workdir.old_model)
 
 
 def say(text):
@@ -253,8 +267,6 @@ def main():
 
 
 if __name__ == "__main__":
-    run_options.define(flags.FLAGS)
-    flags.adopt_module_key_flags(run_options)
     command_line.run(
         main,
         user_errors=(

@@ -1,12 +1,13 @@
 """The folder of a run: what is in it, and whose it is."""
 
+import contextlib
 import datetime
-import fcntl
 import json
 import os
 import pathlib
 import platform
-import shutil
+import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -17,43 +18,91 @@ from training.options import MAY_CHANGE
 import keras
 import tensorflow as tf
 
+from keras_csc.files import locked
+from keras_csc.files import remove
+from keras_csc.files import replacing
+
 LOCK = ".lock"
+MOST_JSON = 64 * 2**20  # bytes
+
+# What a run writes, and therefore replaces.
+WRITTEN = (
+    ".model-new",
+    ".model-old",
+    "checkpoints",
+    "evaluation.json",
+    "flags.json",
+    "log.jsonl",
+    "model",
+    "pictures",
+    "run.json",
+    "tensorboard",
+)
+
+PICTURE = r"\.[\w.+-]+\.png\.\d+\.tmp"
+# Names, by folder, under which a run writes what it then renames. A killed
+# process leaves them, and the next removes them.
+TEMPORARY = {
+    ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
+    r"|\.model-new|\.\.model-new-\w{8}",
+    "checkpoints": r"\.(step|best)-\d{8,}\.partial",
+    "pictures": PICTURE,
+    "pictures/evaluation-*": PICTURE,
+}
+
+# Options without which there is no run.
+NEEDED = ("dataset", "preset", "steps")
 
 
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
 
-    Hidden names in it are those of files that are being written.
+    A folder is a run's if its `flags.json` is. Another folder becomes one if
+    it holds nothing that a run would replace.
 
     Args:
         path: the folder.
-        create: bool, whether to create a missing folder.
+        create: bool, whether the folder is made, or made a run's, if it is
+            not. Then what a killed process left under temporary names is
+            removed, too.
         hold: bool, `False` on workers that only read what the chief, which
             holds it, writes.
 
     Raises:
-        UsageError: if the folder is missing or can't be written, or another
-            process holds it.
+        UsageError: if the folder is missing, not a run's or can't be written,
+            or another process holds it.
     """
 
     def __init__(self, path, create=True, hold=True):
-        self.path = pathlib.Path(path)
+        self.path = checked_path(path)
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.evaluation = self.path / "evaluation.json"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
+        self.old_model = self.path / ".model-old"
+        self._held = contextlib.ExitStack()
+        self._holds = hold
         if not create and not self.path.is_dir():
             raise UsageError(f"there is no working directory {self.path}.")
-        self._lock = self._take() if hold else None
+        if not create and not self.is_run():
+            raise UsageError(
+                f"{self.path} is not the folder of a run: it has no "
+                "flags.json. Give the folder that training/train.py wrote."
+            )
+        if hold:
+            self._take(create)
 
-    def _take(self):
+    def _take(self, create):
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / LOCK, "w")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            write_json(self.path / ".writable", {})
-            self._sweep()
+            if create:
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._check_others()
+                with tempfile.TemporaryFile(dir=self.path) as file:
+                    file.write(b" " * 512)  # there is room
+            self._held.enter_context(locked(self.path / LOCK, wait=False))
+            if create and self.is_run():
+                self._sweep()
         except BlockingIOError:
             raise UsageError(
                 f"the working directory {self.path} is in use by another "
@@ -62,26 +111,68 @@ class Workdir:
         except OSError as error:
             raise UsageError(
                 f"the working directory {self.path} can't be written: "
-                f"{error.strerror}. Make room or give write access, or choose "
-                "another with --workdir."
+                f"{error.strerror or error}. Make room or give write access, "
+                "or choose another with --workdir."
             ) from error
-        return lock
+
+    def is_run(self):
+        """Whether the folder is that of a run.
+
+        Raises:
+            UsageError: if its `flags.json` is not that of a run.
+        """
+        return os.path.lexists(self.flags) and bool(self.recorded())
+
+    def recorded(self):
+        """The options that the run was made with.
+
+        Raises:
+            UsageError: if `flags.json` is not that of a run.
+        """
+        hint = "Choose another folder with --workdir."
+        options = read_json(self.flags, hint=hint)
+        missing = [name for name in NEEDED if options.get(name) is None]
+        if missing:
+            raise UsageError(
+                f"{self.flags} is not that of a run: it has no "
+                f"{', '.join(missing)}. {hint}"
+            )
+        return options
+
+    def _check_others(self):
+        """Checks that a run would replace nothing that no run wrote."""
+        found = [n for n in WRITTEN if os.path.lexists(self.path / n)]
+        if found and not self.is_run():
+            raise UsageError(
+                f"the folder {self.path} is not that of a run, and holds "
+                f"{', '.join(found)}, which a run would replace. Choose "
+                "another with --workdir."
+            )
+        others = _names(self.model) - {"config.json", "model.weights.h5"}
+        if others:
+            raise UsageError(
+                f"{self.model} holds {', '.join(sorted(others))}, which a run "
+                "does not write, and would be replaced. Move it away, or "
+                "choose another folder with --workdir."
+            )
 
     def _sweep(self):
         """Removes what a killed process left under temporary names."""
-        for folder in (self.path, self.checkpoints, self.path / "pictures"):
-            for path in folder.glob(".*"):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path.name != LOCK:
-                    path.unlink()
+        if self.old_model.is_dir():
+            if self.model.exists():
+                remove(self.old_model)
+            else:
+                self.old_model.rename(self.model)
+        for folders, pattern in TEMPORARY.items():
+            for path in self.path.glob(f"{folders}/.*"):
+                if re.fullmatch(pattern, path.name) and not path.is_symlink():
+                    remove(path)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        if self._lock:
-            self._lock.close()
+        self._held.close()
 
     def claim(self, options):
         """Records a run's options, or checks that they are the same.
@@ -91,7 +182,7 @@ class Workdir:
         """
         options = vars(options)
         if not self.flags.exists():
-            if not self._lock:
+            if not self._holds:
                 raise UsageError(
                     f"the working directory {self.path} does not have what "
                     "the chief wrote. All workers must see the same folder, "
@@ -99,7 +190,7 @@ class Workdir:
                 )
             write_json(self.flags, options)
             return
-        before = read_json(self.flags)
+        before = self.recorded()
         differences = [
             f"{name} was {before.get(name)}, is {value}"
             for name, value in options.items()
@@ -172,30 +263,74 @@ def _processor():
     return platform.processor() or platform.machine()
 
 
+def checked_path(path):
+    """A `pathlib.Path` of what `--workdir` names."""
+    text = str(path)
+    if not text.strip():
+        raise UsageError(
+            "--workdir is empty. Give the folder of the run, or leave the "
+            "flag out where a --flagfile names it."
+        )
+    if "://" in text:
+        raise UsageError(
+            f"--workdir must be a folder of this machine. Received: {text}"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--workdir must be a name in UTF-8. Received: {text!r}"
+        ) from None
+    path = pathlib.Path(os.path.expanduser(text))
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            f"the working directory {path} is not a folder. Choose another "
+            "with --workdir."
+        )
+    return path
+
+
+def _names(folder):
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()
+
+
 def write_json(path, value):
     """Writes JSON under a temporary name, and renames it."""
-    path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}-", dir=path.parent
-    )
-    try:
-        with os.fdopen(handle, "w") as file:
+    with replacing(path) as temporary:
+        with open(temporary, "x") as file:
             json.dump(value, file, indent=2)
             file.write("\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
-def read_json(path):
+def read_json(path, kind=dict, hint="Remove it."):
     """Reads JSON.
 
+    Args:
+        path: of a regular file.
+        kind: type that is expected.
+        hint: str, what to do about a file that is damaged.
+
     Raises:
-        UsageError: if the file is not JSON.
+        UsageError: if the file does not hold JSON of that type.
     """
+    path = pathlib.Path(path)
     try:
-        return json.loads(pathlib.Path(path).read_text())
-    except ValueError as error:
-        raise UsageError(f"{path} is damaged: {error}. Remove it.") from error
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is not a regular file. {hint}")
+        if path.stat().st_size > MOST_JSON:
+            raise UsageError(f"{path} has above {MOST_JSON} bytes. {hint}")
+        value = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path} is damaged: {reason}. {hint}") from error
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+    if not isinstance(value, kind):
+        expected = {dict: "an object", list: "a list"}[kind]
+        raise UsageError(
+            f"{path} must hold {expected}, and holds {value!s:.40}. {hint}"
+        )
+    return value

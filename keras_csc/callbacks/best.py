@@ -1,6 +1,5 @@
 import contextlib
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -8,7 +7,9 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.callbacks.finite import check_state
+from keras_csc.files import remove
 
 
 def psnr(model, images):
@@ -97,7 +98,7 @@ class KeepBest(keras.callbacks.Callback):
         self.checkpoint.write_folder(path, {FACTS: json.dumps(facts) + "\n"})
         for old in best_folders(self.checkpoint.folder):
             if old != path:
-                shutil.rmtree(old, ignore_errors=True)
+                remove(old)
 
     def measure(self, batch_size=250):
         """Mean of the metric over the images."""
@@ -122,8 +123,8 @@ def best_folders(folder):
 
     They are more than one if a process was killed before it removed the old.
     """
-    found = [p for p in folder.glob("best-*") if p.name[5:].isdecimal()]
-    return sorted(found, key=lambda path: int(path.name[5:]))
+    found = [p for p in folder.glob("best-*") if step_of(p) is not None]
+    return sorted(found, key=step_of)
 
 
 def best_facts(folder):

@@ -1,6 +1,5 @@
 import pathlib
 import re
-import shutil
 import sys
 import time
 
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 from keras_csc.callbacks.finite import check_state
 from keras_csc.callbacks.finite import non_finite_state
+from keras_csc.files import remove
 
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
@@ -70,9 +70,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Steps of the checkpoints that exist, oldest first."""
         found = []
         for path in self.folder.glob("step-*"):
-            match = re.fullmatch(r"step-(\d+)", path.name)
-            if match:
-                found.append(int(match.group(1)))
+            step = step_of(path)
+            if step is not None and path == self.path(step):
+                found.append(step)
         return sorted(found)
 
     def path(self, step):
@@ -112,7 +112,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Restores the checkpoint in a folder.
 
         Raises:
-            CheckpointError: if it can't be read, or is not finite.
+            CheckpointError: if it can't be read, is not finite, or is of
+                another step than its name says.
         """
         try:
             status = self._checkpoint().read(str(path / "checkpoint"))
@@ -126,6 +127,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             raise CheckpointError(
                 f"The checkpoint {path} holds a weight that is not finite: "
                 f"{name}."
+            )
+        if self.model.step != step_of(path):
+            raise CheckpointError(
+                f"The checkpoint {path} is of step {self.model.step}, not of "
+                "the step in its name."
             )
 
     def save(self, step):
@@ -146,7 +152,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             return
         self.write_folder(self.path(step))
         for old in self.steps()[: -self.keep]:
-            shutil.rmtree(self.path(old), ignore_errors=True)
+            remove(self.path(old))
 
     def write_folder(self, path, files=None):
         """Writes a checkpoint to a folder, complete or not at all.
@@ -160,14 +166,14 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """
         temporary = path.with_name(f".{path.name}.partial")
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
             temporary.mkdir(parents=True)
             for name, text in (files or {}).items():
                 (temporary / name).write_text(text)
             self._checkpoint().write(str(temporary / "checkpoint"))
             temporary.rename(path)
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove(temporary)
             raise CheckpointError(
                 f"The checkpoint {path} can't be written: {_reason(error)}. "
                 "Make room or give write access, and run the same command "
@@ -198,5 +204,11 @@ def _reason(error):
 
 def _set_aside(path):
     other = path.with_name(f"damaged-{path.name}")
-    shutil.rmtree(other, ignore_errors=True)
+    remove(other)
     path.rename(other)
+
+
+def step_of(path):
+    """The step in the name of a checkpoint's folder; `None` for another."""
+    match = re.fullmatch(r"(step|best)-(\d{8,})", path.name)
+    return int(match.group(2)) if match and path.is_dir() else None

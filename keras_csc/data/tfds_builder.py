@@ -58,9 +58,12 @@ def _find_builder(name, data_dir):
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown_name(name) from error
-    except (AssertionError, ValueError) as error:
+    except Exception as error:  # also of its own and of protobuf's
         reason = " ".join(str(error).split())
-        raise DataError(f"TFDS cannot open {name!r}: {reason}") from error
+        raise DataError(
+            f"TFDS cannot open {name!r}: {reason:.300}. If its "
+            "dataset_info.json is damaged, prepare or copy the data again."
+        ) from error
 
 
 def _unknown_name(name):

@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-import fcntl
+import os
 import pathlib
 import shutil
 
@@ -13,11 +13,21 @@ import tensorflow as tf
 from keras_csc.export.card import model_card
 from keras_csc.export.signatures import signatures
 from keras_csc.export.warmup import write_warmup
+from keras_csc.files import locked
 from keras_csc.models import ClosedLoopAutoencoder
 
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
 LOCK = ".lock"
+# Of a version that an export has begun to write.
+VERSION_PARTS = {
+    CARD_FILE,
+    "assets",
+    "assets.extra",
+    "fingerprint.pb",
+    "saved_model.pb",
+    "variables",
+}
 
 
 def export_saved_model(
@@ -63,7 +73,7 @@ def export_saved_model(
     if not model.built:
         model.build()
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder), _temporary(folder) as temporary:
+    with locked(folder / LOCK), _temporary(folder) as temporary:
         version = _free_version(folder, version)
         _write_graph(model, temporary)
         loaded = verify_saved_model(temporary, model, tolerance)
@@ -152,23 +162,31 @@ def _free_version(folder, version):
 
 
 @contextlib.contextmanager
-def _locked(folder):
-    """Holds the folder's lock; whoever dies lets go of it."""
-    with open(folder / LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
 def _temporary(folder):
-    """An empty folder for a version; what is left in it is removed."""
+    """An empty folder for a version; what is left in it is removed.
+
+    So is what a killed export left under this name, if only an export can
+    have made it.
+    """
     temporary = folder / INCOMPLETE
-    shutil.rmtree(temporary, ignore_errors=True)
+    if os.path.lexists(temporary):
+        _check_own(temporary)
+        shutil.rmtree(temporary)
     temporary.mkdir()
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_own(folder):
+    """Raises `ValueError` unless a folder holds parts of a version alone."""
+    own = folder.is_dir() and not folder.is_symlink()
+    if not own or {path.name for path in folder.iterdir()} - VERSION_PARTS:
+        raise ValueError(
+            f"An export would replace {str(folder)!r}, which is not what an "
+            "export leaves. Move it away."
+        )
 
 
 def _write_graph(model, folder):

@@ -1,15 +1,25 @@
 """What a user sees of a mistake at the command line."""
 
+import os
 import pathlib
+import re
+import subprocess
+import sys
 
+from training import building
 from training import command_line
+from training import help_text
 from training import options as run_options
 from training.command_line import UsageError
 
 import pytest
+import tensorflow as tf
 from absl import flags
 
+from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 FLAG_FILES = sorted(command_line.FLAG_FILES.glob("*.flags"))
 
@@ -46,10 +56,175 @@ def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
         assert message in capsys.readouterr().err
 
 
-def test_help_lists_the_flags(run_script):
-    result = run_script("train.py", "--help")
-    for name in ("--dataset", "--preset", "--steps", "--[no]cooperation"):
-        assert name in result.stdout
+NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]
+NUMERIC = [
+    name
+    for name, flag in vars(run_options.parse([])).items()
+    if not isinstance(flag, bool)
+    and run_options.flag_of(name).flag_type() in ("int", "float", "numbers")
+]
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numbers_that_no_flag_can_have(name):
+    for value in NUMBERS:
+        for text in (value, f"1,{value}"):
+            with pytest.raises(UsageError, match=f"--{name}={text}: it must"):
+                run_options.parse([f"--{name}={text}"])
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--seed=-1", "at least 0"),
+        ("--ema_momentum=1.0", "below 1"),
+        ("--beta_1=1", "below 1"),
+        ("--beta_2=1", "below 1"),
+        ("--epsilon=0", "above 0"),
+        ("--validation_fraction=0.6", "at most 0.5"),
+        ("--iterations=1000000000", "at most 1,000: each is a part of"),
+        ("--feature_dim=10000000", "determinants"),
+        ("--filters=", "--filters=: it must be numbers"),
+        ("--filters=64,,128", "each a whole number"),
+        ("--filters=4,8.5", "each a whole number"),
+        ("--workdir=", "empty"),
+        ("--data_dir= ", "empty"),
+    ],
+)
+def test_values_are_refused_with_the_name_of_their_flag(argument, message):
+    with pytest.raises(UsageError, match=message) as error:
+        run_options.parse([argument])
+    assert argument.partition("=")[0] in str(error.value)
+
+
+def test_networks_that_no_memory_is_for_are_refused_before_they_are_made():
+    wide = run_options.parse(
+        ["--dataset=digits", "--preset=digits", "--steps=1"]
+        + ["--filters=16384,16384", "--kernel_size=16"]
+    )
+    with pytest.raises(UsageError, match="weights, each of which takes 16"):
+        building.check(wide)
+
+
+@pytest.mark.parametrize("preset", ["digits", "cifar10"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_number_of_weights_is_that_of_the_dictionaries(preset, tied):
+    config = presets.config(preset, filters=(4, 8), tied=tied)
+    model = ClosedLoopAutoencoder.from_preset(
+        preset, load_weights=False, filters=(4, 8), tied=tied
+    )
+    kernels = {
+        id(weight): weight.shape.num_elements()
+        for weight in model.weights
+        if weight.path.endswith("kernel")
+    }
+    assert building.number_of_weights(config) == sum(kernels.values())
+
+
+def python(*arguments, **environment):
+    """Runs a script in a process of its own, as a shell does."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+IMPORTED = """
+import runpy, sys
+sys.argv = ["training/{}", "--help"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print("tensorflow" in sys.modules or "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "export.py"])
+def test_help_needs_no_tensorflow(script):
+    finished = python("-c", IMPORTED.format(script))
+    assert finished.returncode == 0
+    assert finished.stdout.endswith("False\n")
+    lines = finished.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    flags_shown = [x.strip() for x in lines if x.startswith("  --")]
+    first = "--flagfile=FILE" if script == "train.py" else "--workdir=VALUE"
+    assert flags_shown[0] == first
+    assert len(set(flags_shown)) == len(flags_shown)
+
+
+def test_help_lists_every_flag_in_groups():
+    defined = flags.FlagValues()
+    run_options.define(defined)
+    text = help_text.help_text("About.", run_options, defined)
+    for name in defined:
+        assert re.search(rf"^  --(\[no\])?{name}\b", text, re.M)
+    places = [
+        text.index(f"\n{title}\n")
+        for title in ("Flags to begin with", *run_options.sections())
+    ]
+    assert places == sorted(places)
+    assert text.index("--steps") < text.index("--epsilon")
+    assert "  --[no]cooperation" in text
+    assert "--objective=binary|multi\n" in text
+
+
+def test_help_that_nobody_reads_to_its_end():
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "training/train.py", "--help"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+def test_other_backend_is_refused_before_anything_is_imported():
+    finished = python("training/train.py", KERAS_BACKEND="jax")
+    assert finished.returncode == 2
+    assert "KERAS_BACKEND is 'jax'. Unset it." in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_closed_streams_are_no_error():
+    command = f"{sys.executable} training/train.py --steps=0 <&- >&- 2>&-"
+    finished = subprocess.run(
+        command, shell=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert finished.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00binary", b"--steps=3\0", b"#" * (2**20 + 1)]
+)
+def test_flag_file_that_is_none(tmp_path, content):
+    path = tmp_path / "x.flags"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="x.flags is not a flag file"):
+        command_line.resolve_flag_files(["", f"--flagfile={path}"])
+
+
+def test_choices_are_those_of_the_package():
+    network = run_options.flag_of("network").parser.enum_values
+    assert list(network) == list(presets.NETWORKS)
+    assert run_options.PRESETS == presets.names()
+
+
+def test_errors_of_tensorflow_are_readable():
+    error = tf.errors.InvalidArgumentError(
+        None,
+        None,
+        "{{function_node __wrapped__DecodeImage_device_/job:localhost}} Bad "
+        "image\n\t [[{{node DecodeImage}}]] [Op:DecodeImage] name: ",
+    )
+    assert command_line.readable(error) == "Bad image name:"
 
 
 def test_evaluate_without_a_run(run_script, tmp_path):

@@ -9,6 +9,8 @@ from training import building
 from training import export
 from training import loop
 from training import options as run_options
+from training import sessions
+from training import strategies
 from training import train
 from training.command_line import UsageError
 
@@ -308,3 +310,80 @@ def test_keep_best_needs_steps(tmp_path):
     )
     with pytest.raises(UsageError, match="--checkpoint_every"):
         train.train(wrong)
+
+
+def test_checkpoint_of_another_step_than_its_name_is_passed_over(
+    workdir, model, capsys
+):
+    checkpoints = workdir / "checkpoints"
+    shutil.copytree(
+        checkpoints / "step-00000004", checkpoints / "step-00000009"
+    )
+    checkpoint = callbacks.TrainingCheckpoint(checkpoints)
+    assert checkpoint.restore(model) == model.step == 4
+    assert "step-00000009 is of step 4, not of" in capsys.readouterr().err
+
+
+def test_folders_of_the_users_among_checkpoints_stay(workdir, model):
+    mine = ["step-1", "step-00000002-mine", "best-1", "step-000000003"]
+    for name in mine:
+        (workdir / "checkpoints" / name).mkdir()
+    checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints", keep=1)
+    checkpoint.restore(model)
+    assert checkpoint.steps() == [2, 4]
+    shutil.rmtree(checkpoint.path(4))
+    checkpoint.save(4)
+    assert checkpoint.steps() == [4]
+    assert set(mine) <= set(names(workdir / "checkpoints"))
+
+
+@pytest.mark.parametrize(
+    "value", [[], {}, {"sessions": {}}, {"sessions": [1]}, "text"]
+)
+def test_record_of_another_kind_is_named(tmp_path, value):
+    (tmp_path / "run.json").write_text(json.dumps(value))
+    with pytest.raises(UsageError, match="run.json .*Remove it"):
+        sessions.recorded(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("name", ["flags", "run", "evaluation"])
+def test_export_names_json_of_another_kind(workdir, tmp_path, name):
+    (workdir / f"{name}.json").write_text("[1]")
+    with pytest.raises(UsageError, match=f"{name}.json must hold an object"):
+        export.run(workdir, saved_models=tmp_path / "saved_models")
+    assert not (tmp_path / "saved_models").exists()
+
+
+def test_export_does_not_replace_what_no_export_wrote(workdir, tmp_path):
+    mine = tmp_path / "saved_models" / "tiny" / ".incomplete" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=".incomplete.*Move it away"):
+        export.run(workdir, saved_models=tmp_path / "saved_models")
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "[]",
+        "1",
+        "[" * 100_000,
+        '{"cluster": {"worker": "host:1"}, "task": {"type": "worker", '
+        '"index": 0}}',
+        '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", '
+        '"index": 0}}',
+        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", '
+        '"index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", '
+        '"index": Infinity}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": [], "index": 0}}',
+        '{"cluster": [["worker"]], "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_tf_config_of_another_kind_is_named(monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(UsageError, match="needs the environment variable"):
+        strategies.worker_index("multi_worker")

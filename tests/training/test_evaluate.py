@@ -5,6 +5,7 @@ import types
 
 from training import building
 from training import classifier
+from training import command_line
 from training import distributions
 from training import evaluate
 from training import evaluation
@@ -15,6 +16,7 @@ from training.command_line import UsageError
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from scipy import linalg
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -64,6 +66,7 @@ def arrays(split):
 
 def test_default_figures_agree_with_the_model(run, model):
     figures = evaluate.evaluate(run, {})
+    assert figures.pop("file") == str(run / "evaluation.json")
     assert figures == json.loads((run / "evaluation.json").read_text())
     images, labels = (part[:IMAGES] for part in arrays("test"))
     images = images / 127.5 - 1.0
@@ -128,7 +131,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
     (figures,) = evaluate.evaluate(run, {}, names=["classifier"])[
         "distributions"
     ]
-    path = run.parent / "classifiers" / "digits_16x16x1.keras"
+    path = run / "classifiers" / "digits_16x16x1.keras"
     extractor = metrics.classifier_extractor(path)
     assert figures["network"]["name"] == extractor.name
     assert "classifier of digits, test accuracy 0." in extractor.name
@@ -247,3 +250,67 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
     options = run_options.parse(["--dataset=faces"])
     with pytest.raises(UsageError, match="needs labels.*'faces' has none"):
         classifier.extractor(options, tmp_path / "a.keras")
+
+
+def test_other_data_and_splits_have_files_of_their_own(
+    run, tmp_path_factory, capsys
+):
+    evaluate.evaluate(run, {})
+    before = (run / "evaluation.json").read_bytes()
+    picture = (run / "pictures" / "evaluation.png").read_bytes()
+    folders = [tmp_path_factory.mktemp(name) / "other" for name in "ab"]
+    rng = np.random.default_rng(0)
+    for folder in folders:
+        for split, count in (("train", 30), ("test", 20)):
+            (folder / split / "all").mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (16, 16), "uint8"))
+                image.save(folder / split / "all" / f"{number}.png")
+    results = [
+        evaluate.evaluate(
+            run, {"dataset": "image_folder", "data_dir": str(folder)}
+        )
+        for folder in folders
+    ]
+    results.append(evaluate.evaluate(run, {}, split="validation"))
+    results.append(evaluate.evaluate(run, {"data_dir": str(folders[0])}))
+    files = [result["file"] for result in results]
+    assert len(set(files)) == 4
+    assert files[2] == str(run / "evaluation-validation.json")
+    assert files[3] == str(run / "evaluation.json")  # of digits as ever
+    for result in results[:2]:
+        assert f"{run}/evaluation-other-" in result["file"]
+        assert "20 of the 20 images of the split test of /" in (
+            evaluation.origin(result)
+        )
+    assert results[2]["images"] == 70
+    assert (run / "pictures" / "evaluation.png").read_bytes() == picture
+    assert json.loads(before)["psnr"] == results[3]["psnr"]
+
+
+def test_recorded_options_come_back_as_they_were():
+    for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
+        options = run_options.parse([f"--flagfile={path}", "--nonnegative"])
+        recorded = json.loads(json.dumps(vars(options)))
+        assert run_options.restored(recorded, "flags.json") == options
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("filters", 5),
+        ("filters", ["a"]),
+        ("steps", "many"),
+        ("steps", True),
+        ("sparsity", ["nan"]),
+        ("horizontal_flip", 1),
+        ("dataset", ["digits"]),
+        ("evaluation_limit", 0),
+        ("preset", {}),
+    ],
+)
+def test_recorded_options_are_checked_as_flags_are(run, tmp_path, name, value):
+    flags = json.loads((run / "flags.json").read_text())
+    (tmp_path / "flags.json").write_text(json.dumps({**flags, name: value}))
+    with pytest.raises(UsageError, match=f"flags.json is damaged.*{name} is"):
+        evaluate.evaluate(tmp_path, {})

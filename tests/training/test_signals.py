@@ -1,16 +1,23 @@
 """What SIGTERM and Ctrl-C do, and a second process in a run's folder."""
 
+import contextlib
 import os
+import pathlib
 import signal
+import subprocess
 import sys
 
 from training import command_line
+from training import interruption
 from training import loop
 from training import options as run_options
 from training import train
 from training import workdir as workdirs
 
 import pytest
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 TINY = [
     "--dataset=digits",
@@ -25,11 +32,12 @@ TINY = [
 
 @pytest.fixture(autouse=True)
 def handlers():
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = interruption.NUMBERS
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
+    interruption.received.clear()
 
 
 @pytest.fixture
@@ -106,3 +114,82 @@ def test_second_process_is_told_so_in_one_line(script, tmp_path):
         f"train.py: the working directory {tmp_path}/run is in use by another "
         "process. Wait for it, or choose another with --workdir."
     ]
+
+
+def test_signal_that_is_swallowed_is_obeyed_at_the_next_step(
+    script, monkeypatch, tmp_path
+):
+    """As Python does in `__del__`, and TensorFlow in callbacks from C++."""
+    restore = train.callbacks.TrainingCheckpoint.restore
+
+    def swallow(self, model):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return restore(self, model)
+
+    monkeypatch.setattr(train.callbacks.TrainingCheckpoint, "restore", swallow)
+    code, lines = script()
+    assert code == 143
+    assert lines == ["SIGTERM: stopped. Run the same command again to go on."]
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_what_fails_after_a_signal_is_the_signals_doing(script, monkeypatch):
+    """TensorFlow makes errors of its own of exceptions in its callbacks."""
+
+    def cached(*arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise tf.errors.UnknownError(None, None, "KeyboardInterrupt")
+
+    monkeypatch.setattr(train.data, "cached", cached)
+    assert script() == (
+        130,
+        ["SIGINT: stopped. Run the same command again to go on."],
+    )
+
+
+def test_signal_after_the_last_step_is_obeyed(script, monkeypatch, tmp_path):
+    save = train.callbacks.TrainingCheckpoint.on_train_end
+
+    def interrupted(self, logs=None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(self, logs)
+
+    monkeypatch.setattr(
+        train.callbacks.TrainingCheckpoint, "on_train_end", interrupted
+    )
+    code, lines = script()
+    assert code == 143 and "stopped at step 4, which is saved" in lines[-1]
+    assert not (tmp_path / "run" / "model").exists()
+
+
+DELETED = """
+import os, signal
+from training import interruption
+
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(100))
+
+interruption.install(starting={starting})
+Deleted()
+print("went on")
+"""
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_signal_while_an_object_is_deleted(starting):
+    finished = subprocess.run(
+        [sys.executable, "-c", DELETED.format(starting=starting)],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 143
+    assert finished.stdout == ""
+    assert finished.stderr == (
+        "SIGTERM: stopped. Run the same command again to go on.\n"
+    )

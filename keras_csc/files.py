@@ -1,0 +1,66 @@
+"""Files that are ours: locks, temporary names, and removal by name."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import pathlib
+import shutil
+import stat
+
+
+@contextlib.contextmanager
+def locked(path, wait=True):
+    """Holds a lock file; whoever dies lets go of it.
+
+    The file is made if it is missing. What it holds is left as it is.
+
+    Args:
+        path: the file.
+        wait: bool, whether to wait for another process that holds it.
+
+    Raises:
+        BlockingIOError: if another process holds it and `wait` is `False`.
+        OSError: if it can't be opened, or is a link, folder or device.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove(path):
+    """Removes a file of ours or a folder with all in it, but follows no link.
+
+    The caller has checked that its name is one that only we give.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a temporary name, and renames it to `path` at the end.
+
+    The name is the same for the same `path`: a killed process leaves at most
+    one such file, which the next replaces. It is for one writer at a time.
+
+    Args:
+        path: the file to make or to replace.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        temporary.unlink(missing_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

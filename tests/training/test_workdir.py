@@ -1,0 +1,212 @@
+"""Whose files a command may touch: those of a run, in a run's folder."""
+
+import json
+import os
+import pathlib
+
+from training import evaluate
+from training import export
+from training import options as run_options
+from training import train
+from training import workdir as workdirs
+from training.command_line import UsageError
+
+import pytest
+
+TINY = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4",
+    "--feature_dim=8",
+    "--batch_size=16",
+    "--steps=2",
+    "--evaluation_limit=40",
+]
+
+
+def options(workdir, *arguments):
+    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+
+
+def contents(folder):
+    """Dict from the path of everything in a folder to what it holds."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        if path.is_file()
+        else os.readlink(path)
+        if path.is_symlink()
+        else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder of the user's, with hidden and other files."""
+    folder = tmp_path / "project"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("precious")
+    (folder / ".git" / "objects").mkdir(parents=True)
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    (folder / ".env").write_text("KEY=value")
+    (folder / ".model-old").mkdir()
+    (folder / ".model-old" / "mine").write_text("mine")
+    (folder / ".link").symlink_to(outside)
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / ".hidden").write_text("hidden")
+    (folder / "notes.txt").write_text("notes")
+    return folder
+
+
+def commands(path):
+    """Functions that do as the scripts, on a folder."""
+    models = pathlib.Path(path) / "saved_models"
+    return {
+        "train": lambda: train.train(options(path)),
+        "evaluate": lambda: evaluate.evaluate(path, {}),
+        "evaluate checkpoint": lambda: evaluate.evaluate(
+            path, {}, checkpoint=True
+        ),
+        "export": lambda: export.run(path, saved_models=models),
+    }
+
+
+@pytest.mark.parametrize("name", list(commands("")))
+def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
+    before = contents(project)
+    with pytest.raises(UsageError):
+        commands(project)[name]()
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("value", [[], {}, {"batch_size": 3}, "text", None, 1])
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_flags_of_another_kind_make_no_run(project, name, value):
+    (project / "flags.json").write_text(json.dumps(value))
+    before = contents(project)
+    with pytest.raises(UsageError, match="flags.json"):
+        commands(project)[name]()
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("name", list(commands("")))
+@pytest.mark.parametrize("path", ["", " ", "\udcff", "gs://bucket/run"])
+def test_names_that_are_no_folder_of_this_machine(
+    tmp_path, monkeypatch, name, path
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="workdir"):
+        commands(path)[name]()
+    assert not contents(tmp_path)
+
+
+def test_folder_with_hidden_files_can_become_a_runs(project):
+    (project / "pictures" / ".hidden").unlink()
+    (project / "pictures").rmdir()
+    (project / ".model-old" / "mine").unlink()
+    (project / ".model-old").rmdir()
+    before = contents(project)
+    for command in commands(project).values():
+        command()
+    after = contents(project)
+    assert {name: after.get(name) for name in before} == before
+    assert "flags.json" in after and "model/config.json" in after
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder, as it was killed, with files of the user's."""
+    path = tmp_path / "run"
+    with workdirs.Workdir(path) as workdir:
+        workdir.claim(options(path))
+    for name in ("checkpoints", "pictures"):
+        (path / name).mkdir()
+    for name in LEFT:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("left")
+    for name in KEPT:
+        (path / name).write_text("kept")
+    (path / ".link").symlink_to(tmp_path)
+    (path / ".flags.partial.json").symlink_to(tmp_path / "elsewhere")
+    return path
+
+
+LEFT = [
+    ".run.partial.json",
+    ".evaluation-digits-train.partial.json",
+    "..model-new-abcd1234/model.weights.h5",
+    ".model-new/config.json",
+    "checkpoints/.step-00000002.partial/checkpoint.index",
+    "checkpoints/.best-00000002.partial/checkpoint.index",
+    "pictures/.atoms_1.png.4321.tmp",
+]
+KEPT = [
+    ".env",
+    ".partial",
+    ".run.json",
+    ".model-newer",
+    ".evaluation.json.swp",
+    "checkpoints/.gitignore",
+    "checkpoints/.step-1.partial",
+    "pictures/.DS_Store",
+    "pictures/.mine.png.tmp",
+]
+
+
+def test_only_what_a_killed_run_left_is_removed(run):
+    before = contents(run)
+    with workdirs.Workdir(run):
+        pass
+    after = contents(run)
+    gone = {name for name in before if name not in after}
+    assert {name for name in before if before[name] == b"left"} <= gone
+    assert {name for name in before if before[name] == b"kept"} <= set(after)
+    assert {".link", ".flags.partial.json", ".lock"} <= set(after)
+
+
+def test_evaluation_removes_nothing(run):
+    before = contents(run)
+    with pytest.raises(UsageError, match="no trained model"):
+        evaluate.evaluate(run, {})
+    assert contents(run) == before
+
+
+def test_model_is_not_lost_between_two_renamings(run):
+    (run / ".model-old").mkdir()
+    (run / ".model-old" / "config.json").write_text("{}")
+    with workdirs.Workdir(run) as workdir:
+        assert (workdir.model / "config.json").read_text() == "{}"
+    assert not (run / ".model-old").exists()
+
+
+def test_files_of_the_users_in_the_model_stay(run):
+    (run / "model").mkdir()
+    (run / "model" / "notes.txt").write_text("notes")
+    with pytest.raises(UsageError, match="notes.txt.*Move it away"):
+        train.train(options(run))
+    assert (run / "model" / "notes.txt").read_text() == "notes"
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_lock_that_is_a_link_is_not_followed(run, tmp_path, name):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (run / ".lock").unlink()
+    (run / ".lock").symlink_to(target)
+    with pytest.raises(UsageError, match="can't be written: Too many levels"):
+        commands(run)[name]()
+    assert target.read_text() == "precious"
+
+
+def test_lock_of_the_users_keeps_what_it_holds(tmp_path):
+    (tmp_path / ".lock").write_text("mine")
+    with workdirs.Workdir(tmp_path):
+        pass
+    assert (tmp_path / ".lock").read_text() == "mine"
+
+
+def test_workdir_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is not a folder"):
+        train.train(options(tmp_path / "file"))

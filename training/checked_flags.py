@@ -1,0 +1,163 @@
+"""Flags as absl's, whose values are checked where they are parsed.
+
+Numbers are finite and within bounds, texts are not empty. To be imported as
+`flags`: what is not here is absl's.
+"""
+
+import math
+
+from absl import flags
+from absl.flags import DEFINE_bool  # noqa: F401
+from absl.flags import DEFINE_enum  # noqa: F401
+from absl.flags import DEFINE_list  # noqa: F401
+from absl.flags import Error  # noqa: F401
+from absl.flags import FlagValues  # noqa: F401
+
+LARGEST = {int: 2**31 - 1, float: 1e9}
+WORDS = {int: "a whole number", float: "a number"}
+
+
+class Number(flags.ArgumentParser):
+    """Parses a finite number within bounds.
+
+    Args:
+        kind: `int` or `float`.
+        least: the least number, or `None`.
+        most: the largest number.
+        above: a number that it must be above, or `None`.
+        below: a number that it must be below, or `None`.
+        why: str, why there is an upper bound.
+    """
+
+    def __init__(self, kind, least, most, above=None, below=None, why=""):
+        self.kind = kind
+        self.least = least
+        self.most = LARGEST[kind] if most is None else most
+        self.above = above
+        self.below = below
+        self.why = why
+
+    def parse(self, argument):
+        try:
+            number = self.kind(argument)
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or isinstance(argument, bool):
+            raise ValueError(f"it must be {self._expected()}.")
+        if not self._holds(number):
+            why = f": {self.why}" if self.why and number > self.most else ""
+            raise ValueError(f"it must be {self._expected()}{why}.")
+        return number
+
+    def _holds(self, number):
+        return (
+            math.isfinite(number)
+            and (self.least is None or number >= self.least)
+            and number <= self.most
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def _expected(self):
+        bounds = []
+        if self.above is not None:
+            bounds.append(f"above {self.above:,.12g}")
+        elif self.least is not None:
+            bounds.append(f"at least {self.least:,.12g}")
+        if self.below is not None:
+            bounds.append(f"below {self.below:,.12g}")
+        else:
+            bounds.append(f"at most {self.most:,.12g}")
+        return f"{WORDS[self.kind]} {' and '.join(bounds)}"
+
+    def flag_type(self):
+        return self.kind.__name__
+
+
+class Numbers(flags.ArgumentParser):
+    """Parses numbers that commas separate; their words are the value.
+
+    Args:
+        number: `Number` that parses each.
+        most: int, how many there may be.
+    """
+
+    def __init__(self, number, most):
+        self.number = number
+        self.most = most
+
+    def parse(self, argument):
+        words = argument
+        if isinstance(argument, str):
+            words = [word.strip() for word in argument.split(",")]
+        if not 1 <= len(words) <= self.most:
+            raise ValueError(
+                f"it must be 1 to {self.most} numbers separated by commas."
+            )
+        for word in words:
+            try:
+                self.number.parse(word)
+            except ValueError as error:
+                text = str(error).removeprefix("it must be ")
+                raise ValueError(
+                    f"it must be numbers separated by commas, each {text}"
+                ) from None
+        return words
+
+    def flag_type(self):
+        return "numbers"
+
+
+class Text(flags.ArgumentParser):
+    """Parses a text that is not empty."""
+
+    def parse(self, argument):
+        if not argument.strip():
+            raise ValueError("it is empty. Give a value, or leave it out.")
+        return argument
+
+    def flag_type(self):
+        return "string"
+
+
+def DEFINE_integer(
+    name, default, help, lower_bound=None, upper_bound=None, why="", **kwargs
+):
+    """Defines a flag of a whole number."""
+    parser = Number(int, lower_bound, upper_bound, why=why)
+    _define(parser, name, default, help, **kwargs)
+
+
+def DEFINE_float(
+    name,
+    default,
+    help,
+    lower_bound=None,
+    upper_bound=None,
+    above=None,
+    below=None,
+    why="",
+    **kwargs,
+):
+    """Defines a flag of a finite number."""
+    parser = Number(float, lower_bound, upper_bound, above, below, why)
+    _define(parser, name, default, help, **kwargs)
+
+
+def DEFINE_numbers(
+    name, default, help, kind, lower_bound, upper_bound, most, why="", **kwargs
+):
+    """Defines a flag of numbers that commas separate."""
+    parser = Numbers(Number(kind, lower_bound, upper_bound, why=why), most)
+    serializer = flags.ListSerializer(",")
+    _define(parser, name, default, help, serializer=serializer, **kwargs)
+
+
+def DEFINE_string(name, default, help, **kwargs):
+    """Defines a flag of a text that is not empty."""
+    _define(Text(), name, default, help, **kwargs)
+
+
+def _define(parser, name, default, help, serializer=None, **kwargs):
+    serializer = serializer or flags.ArgumentSerializer()
+    flags.DEFINE(parser, name, default, help, serializer=serializer, **kwargs)

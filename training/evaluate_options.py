@@ -1,0 +1,91 @@
+"""The flags of `evaluate.py`, with their help texts."""
+
+from training import checked_flags as flags
+
+FLAG_FILES = None
+FIRST = ("workdir", "dataset", "data_dir", "split", "checkpoint")
+
+
+def define(flag_values):
+    """Defines every flag of `evaluate.py` on `flag_values`."""
+    for definition in sections().values():
+        definition(flag_values)
+
+
+def sections():
+    """Functions that define flags, by what these are about."""
+    return {"What is evaluated": _define_what, "Metrics": _define_metrics}
+
+
+def _define_what(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "workdir", None, "Folder that training/train.py wrote.", **kwargs
+    )
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "Another data set than the run's: a TFDS name, or image_folder, "
+        "digits, photographs.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of the data, if not as in training: of prepared TFDS data "
+        "sets, or the image folder.",
+        **kwargs,
+    )
+    flags.DEFINE_enum(
+        "split",
+        "test",
+        ["test", "validation", "train"],
+        "Part of the data set.",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "checkpoint",
+        False,
+        "Evaluates the last checkpoint, not the trained model.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "evaluation_limit",
+        None,
+        "Most images of a split that are used, if not as in training.",
+        lower_bound=1,
+        upper_bound=1_000_000,
+        why="each is compared with each",
+        **kwargs,
+    )
+
+
+def _define_metrics(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_list(
+        "metrics",
+        [],
+        "What else to measure, separated by commas. stages: nearest subspace, "
+        "kNN and a linear probe of every stage's codes. classifier: Fréchet "
+        "and kernel distance, precision, recall and class score, from features "
+        "of a small classifier, which is trained on the data set's labels the "
+        "first time. inception: the same with Keras's InceptionV3, of "
+        "--inception_weights. ctrl: distance and score with the steps of "
+        "CTRL's released code, also of --inception_weights.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "inception_weights",
+        None,
+        "File of weights of Keras's InceptionV3 with its last layer, or "
+        "imagenet: Keras's own, which Keras downloads the first time.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "classifier",
+        None,
+        "File of the classifier, .keras; trained and written if it is not "
+        "there. By default classifiers/DATASET_SHAPE.keras in WORKDIR; give a "
+        "file of your own to share it among runs.",
+        **kwargs,
+    )

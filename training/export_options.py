@@ -1,0 +1,28 @@
+"""The flags of `export.py`, with their help texts."""
+
+from training import checked_flags as flags
+
+FLAG_FILES = None
+FIRST = ("workdir", "name", "saved_models")
+
+
+def define(flag_values):
+    """Defines every flag of `export.py` on `flag_values`."""
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string(
+        "workdir", None, "Folder of the run that train.py made.", **kwargs
+    )
+    flags.DEFINE_string(
+        "name", None, "Name of the model. By default the workdir's.", **kwargs
+    )
+    flags.DEFINE_string(
+        "saved_models",
+        "saved_models",
+        "Folder of the exported models: NAME/VERSION/ is written to it.",
+        **kwargs,
+    )
+
+
+def sections():
+    """Functions that define flags, by what these are about."""
+    return {"Export": define}

@@ -1,0 +1,77 @@
+"""What `--help` prints: the flags in groups, what a newcomer needs first."""
+
+import re
+import textwrap
+
+from training import checked_flags as flags
+
+WIDTH = 80
+INDENT = 6
+
+
+def help_text(description, options, flag_values, full=False):
+    """Text of a script and its flags.
+
+    Args:
+        description: the script's docstring.
+        options: module with the names of the `FIRST` flags, and `sections()`.
+        flag_values: absl's flags, all of them.
+        full: bool, whether to list the flags that are not the script's, too.
+    """
+    lines = [description.strip(), "", "Flags to begin with"]
+    if options.FLAG_FILES:
+        lines += _flag("--flagfile=FILE", options.FLAG_FILES)
+    shown = {"flagfile"}
+    for name in options.FIRST:
+        lines += _described(flag_values[name])
+        shown.add(name)
+    for title, define in options.sections().items():
+        names = flags.FlagValues()
+        define(names)
+        own = [name for name in names if name not in shown]
+        lines += ["", title] if own else []
+        for name in own:
+            lines += _described(flag_values[name])
+        shown.update(own)
+    if full:
+        lines += ["", "Flags of absl-py"]
+        for name in sorted(set(flag_values) - shown):
+            if flag_values[name].name == name:
+                lines += _described(flag_values[name])
+    else:
+        lines += ["", "--helpfull lists those of absl-py, too."]
+    return "\n".join(lines)
+
+
+def _described(flag):
+    text = " ".join((flag.help or "").split())
+    text = re.sub("^<[^>]*>: ", "", text)  # absl's, of choices
+    default = flag.default_unparsed
+    if default is not None and not flag.boolean and default != []:
+        text += f" (default: {default})"
+    return _flag(_usage(flag), text)
+
+
+def _usage(flag):
+    if flag.boolean:
+        return f"--[no]{flag.name}"
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        return f"--{flag.name}={'|'.join(choices)}"
+    kind = flag.flag_type()
+    value = {"int": "N", "float": "X", "numbers": "N,N"}.get(kind, "VALUE")
+    return f"--{flag.name}={value}"
+
+
+def _flag(usage, text):
+    indent = " " * INDENT
+    return [
+        f"  {usage}",
+        *textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+        ),
+    ]

@@ -1,0 +1,92 @@
+"""Signals to stop, which are obeyed at once or at the next step.
+
+A handler raises an `Interrupted`. Where Python or TensorFlow swallow it, in
+`__del__` or a callback from C++, it is noted besides: `check` raises it again.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+# The numbers of the signals that have come, in order.
+received = []
+_state = {"starting": False, "held": False, "stderr": 2, "hook": None}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was told to stop by a signal.
+
+    Args:
+        signal_number: int.
+        state: str, what stands and is saved.
+    """
+
+    def __init__(self, signal_number, state="stopped"):
+        super().__init__(f"{signal.Signals(signal_number).name}: {state}.")
+        self.signal_number = signal_number
+
+    @property
+    def line(self):
+        return f"{self} Run the same command again to go on."
+
+
+def install(starting=False):
+    """Begins to listen to SIGINT and SIGTERM.
+
+    Args:
+        starting: bool, whether the process has nothing yet to put away, so
+            that a signal ends it on the spot, until this is called again.
+    """
+    received.clear()
+    _state.update(starting=starting, held=False)
+    if starting:
+        # Of its own: the other is redirected while TensorFlow is imported.
+        _state["stderr"] = os.dup(2)
+    if sys.unraisablehook is not _unraisable:
+        _state["hook"] = sys.unraisablehook
+        sys.unraisablehook = _unraisable
+    for number in NUMBERS:
+        signal.signal(number, _handle)
+
+
+def check():
+    """Raises `Interrupted` if a signal has come and was swallowed."""
+    if received and not _state["held"]:
+        raise Interrupted(received[0])
+
+
+@contextlib.contextmanager
+def held():
+    """Within the context, the first signal is only noted in `received`."""
+    check()
+    _state["held"] = True
+    try:
+        yield received
+    finally:
+        _state["held"] = False
+
+
+def end(interruption):
+    """Ends the process on the spot with a line and the convention's code."""
+    with contextlib.suppress(OSError):
+        os.write(_state["stderr"], f"{interruption.line}\n".encode())
+    os._exit(128 + interruption.signal_number)
+
+
+def _handle(number, frame):
+    received.append(number)
+    interruption = Interrupted(number)
+    if _state["starting"]:
+        end(interruption)
+    if _state["held"] and len(received) == 1:
+        return
+    raise interruption
+
+
+def _unraisable(unraisable):
+    if isinstance(unraisable.exc_value, Interrupted):
+        end(unraisable.exc_value)
+    _state["hook"](unraisable)
