@@ -475,6 +475,7 @@ def _define_game(flag_values):
         "Share of the second moments that is kept from step to step, so that "
         "rates are of more images than a batch holds.",
         lower_bound=0.0,
+        below=1.0,
         **kwargs,
     )
     flags.DEFINE_float(
