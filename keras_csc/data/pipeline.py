@@ -3,6 +3,7 @@ import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.errors import DataError
+from keras_csc.data.errors import plain
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import FLIP
 from keras_csc.data.sources import ArraySource
@@ -246,6 +247,6 @@ def _describe_damage(source, done, error):
         where = source.locate(index)
         return (
             f"The {source.split} split of {source.name} is damaged at {where}: "
-            f"{error.message.splitlines()[0]}; prepare or copy it again."
+            f"{plain(error)}; replace it."
         )
     return f"Reading {source.name} failed once at {source.locate(done)}."

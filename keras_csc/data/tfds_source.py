@@ -83,10 +83,8 @@ class TFDSSource(Source):
         example = self.features.deserialize_example(
             key, decoders={"image": tfds.decode.SkipDecoding()}
         )
-        channels = self.features["image"].shape[-1]
-        image = images.decode(example["image"], channels)
-        label = tf.cast(example.get("label", -1), tf.int32)
-        return images.fit(image, self.image_shape, crop_seed), label
+        image = images.read(example["image"], self.image_shape, crop_seed)
+        return image, tf.cast(example.get("label", -1), tf.int32)
 
     def locate(self, index):
         for part in self.instructions:
