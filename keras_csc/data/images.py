@@ -17,9 +17,12 @@ def check_channels(name, stored, wanted):
     """Raises `DataError` unless images can take the model's channels."""
     if stored == wanted or (stored, wanted) == (1, 3):
         return
+    advice = f"use a model with {stored} channels"
+    if stored not in (1, 3):
+        advice = "choose images of 1 or 3 channels"
     raise DataError(
         f"The images of {name} have {stored} channels, but image_shape asks "
-        f"for {wanted}: use a model with {stored} channels."
+        f"for {wanted}: {advice}."
     )
 
 

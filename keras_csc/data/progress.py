@@ -5,6 +5,8 @@ import time
 class Progress:
     """A progress line on stderr, shown only once the work proves long.
 
+    Where stderr is no terminal, a line of its own every 30 seconds.
+
     Args:
         label: text in front of the counts.
         total: number of items to come.
@@ -27,7 +29,10 @@ class Progress:
         rate = done / (now - self.start)
         left = (self.total - done) / max(rate, 1e-9)
         line = f"{self.label}: {done}/{self.total}, {rate:.0f}/s, {left:.0f} s"
-        end = " left\n" if finished else " left "
-        print("\r" + line, end=end, file=sys.stderr, flush=True)
-        self.next_line = now + 1.0
+        if sys.stderr.isatty():
+            end = " left\n" if finished else " left "
+            print("\r" + line, end=end, file=sys.stderr, flush=True)
+        else:
+            print(line + " left", file=sys.stderr, flush=True)
+        self.next_line = now + (1.0 if sys.stderr.isatty() else 30.0)
         self.shown = True
