@@ -15,6 +15,7 @@ from keras_csc.data.headers import read_pixels
 from keras_csc.data.listing import EXTENSIONS
 from keras_csc.data.listing import LeftOut
 from keras_csc.data.listing import find_images
+from keras_csc.data.listing import is_utf8
 from keras_csc.data.listing import printable
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
@@ -158,10 +159,10 @@ def _root(data_dir):
             f"No such folder: {printable(root)}; data_dir must be a folder of "
             "images."
         )
-    if printable(root) != root:
+    if not is_utf8(os.fspath(root)):
         raise DataError(
-            f"data_dir must be a name in UTF-8 that can be printed. Received: "
-            f"{printable(root)}; give the folder another name."
+            "data_dir must be a name in UTF-8; received "
+            f"{printable(root)}: give the folder another name."
         )
     return root
 
@@ -172,15 +173,15 @@ def _list_divided(root, train, split, left_out):
     No image of the first is among those of the second.
     """
     seen = set()
+    test = next((t for t in _test_folders(root) if os.path.isdir(t)), None)
+    _check_apart(train, test)
     names, listing = _list_images(train, find_images(train, left_out, seen))
     if split != "test":
         return train, names, listing
-    test = _find_test_folder(root)
-    real = [os.path.join(os.path.realpath(f), "") for f in (train, test)]
-    if os.path.commonprefix(real) in real:
+    if test is None:
         raise DataError(
-            f"{train} and {test} share images: one folder is within the other. "
-            "Make them two folders, or put all images into one without them."
+            f"{root} has a 'train' folder but no test images: expected one of "
+            f"the folders {', '.join(TEST_FOLDERS)}."
         )
     found = find_images(test, left_out, seen)
     labelled = names is not None
@@ -190,14 +191,19 @@ def _list_divided(root, train, split, left_out):
     return test, names, listing
 
 
-def _find_test_folder(root):
-    for name in TEST_FOLDERS:
-        if os.path.isdir(os.path.join(root, name)):
-            return os.path.join(root, name)
-    raise DataError(
-        f"{root} has a 'train' folder but no test images: expected one of "
-        f"the folders {', '.join(TEST_FOLDERS)}."
-    )
+def _test_folders(root):
+    return [os.path.join(root, name) for name in TEST_FOLDERS]
+
+
+def _check_apart(train, test):
+    if test is None:
+        return
+    real = [os.path.join(os.path.realpath(f), "") for f in (train, test)]
+    if os.path.commonprefix(real) in real:
+        raise DataError(
+            f"{train} and {test} share images: one folder is within the other. "
+            "Make them two folders, or put all images into one without them."
+        )
 
 
 def _list_images(root, paths, names=None):

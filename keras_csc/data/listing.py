@@ -113,7 +113,7 @@ def _reason(entry, seen):
     if not (named or stat.S_ISDIR(mode)):
         unread = entry.name.lower().endswith(UNREAD) and stat.S_ISREG(mode)
         return "of a format that is not read" if unread else ""
-    if not _is_utf8(entry.name):
+    if not is_utf8(entry.name):
         return "with names that are not UTF-8"
     if stat.S_ISDIR(mode):
         return "folder"
@@ -126,7 +126,7 @@ def _reason(entry, seen):
     return None
 
 
-def _is_utf8(name):
+def is_utf8(name):
     try:
         name.encode()
     except UnicodeEncodeError:
