@@ -90,7 +90,7 @@ def open_photographs(split, image_shape, validation_fraction):
 def _load_photograph(name, reduction):
     package, file = PHOTOGRAPHS[name]
     path = os.path.join(os.path.dirname(package.__file__), file)
-    image = images.decode(tf.io.read_file(path), 3)
+    image = tf.io.decode_image(tf.io.read_file(path), 3)
     size = [length // reduction for length in image.shape[:2]]
     image = tf.image.resize(image, size, antialias=True)
     return tf.saturate_cast(tf.round(image), tf.uint8).numpy()

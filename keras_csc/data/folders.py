@@ -1,25 +1,33 @@
+import copy
 import hashlib
 import os
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
-import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images
 from keras_csc.data.errors import DataError
+from keras_csc.data.errors import plain
+from keras_csc.data.headers import Header
+from keras_csc.data.headers import read_pixels
+from keras_csc.data.listing import EXTENSIONS
+from keras_csc.data.listing import LeftOut
+from keras_csc.data.listing import find_images
+from keras_csc.data.listing import is_utf8
+from keras_csc.data.listing import printable
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEST_FOLDERS = ("test", "validation", "val")
 TEST_FRACTION = 0.1
-SIGNATURES = (
-    (b"\xff\xd8\xff", b"\xff\xd9"),
-    (b"\x89PNG\r\n", b"IEND\xaeB`\x82"),
-)
+COLOUR_TOLERANCE = 8
+CHUNK = 64
+
+_said = set()
+_whole = set()
 
 
 class FolderSource(IndexedSource):
@@ -32,10 +40,18 @@ class FolderSource(IndexedSource):
         image_shape: (height, width, channels) of the images.
         class_names: list of the names of the classes, `None` if unlabelled.
         random_crop: whether images are cropped at random.
+        by_pillow: list of bools, whether Pillow is to read a file.
     """
 
     def __init__(
-        self, split, files, labels, image_shape, class_names, random_crop
+        self,
+        split,
+        files,
+        labels,
+        image_shape,
+        class_names,
+        random_crop,
+        by_pillow,
     ):
         super().__init__(
             "image_folder",
@@ -48,11 +64,26 @@ class FolderSource(IndexedSource):
         with tf.device("CPU:0"):
             self.files = tf.constant(files)
             self.labels = tf.constant(labels, tf.int32)
+            self.by_pillow = tf.constant(by_pillow)
+        self.needs_pillow = any(by_pillow)
 
     def read(self, key, crop_seed=None):
-        encoded = tf.io.read_file(tf.gather(self.files, key))
-        image = images.decode(encoded, self.image_shape[-1])
-        image = images.fit(image, self.image_shape, crop_seed)
+        path = tf.gather(self.files, key)
+
+        def decode():
+            encoded = tf.io.read_file(path)
+            return images.read(encoded, self.image_shape, crop_seed)
+
+        def ask_pillow():
+            pixels = tf.numpy_function(read_pixels, [path], tf.uint8)
+            pixels.set_shape((None, None, 3))
+            return images.fit(pixels, self.image_shape, crop_seed)
+
+        image = (
+            tf.cond(tf.gather(self.by_pillow, key), ask_pillow, decode)
+            if self.needs_pillow
+            else decode()
+        )
         return image, tf.gather(self.labels, key)
 
     def locate(self, index):
@@ -65,41 +96,47 @@ def open_folder(split, image_shape, data_dir, validation_fraction, random_crop):
     The natural order is by a hash of each file's relative path, so that any
     part of it is a fair sample.
 
+    Regular files count, each once; see `find_images`. What is left out is
+    said in a line on stderr, once in a process.
+
     When the split is opened, the first and last bytes of its files are
-    looked at. Files that do not look whole are decoded, and left out if that
-    fails: the number is reported on stderr, and above 1% of the files (but at
-    least 1) it is a `DataError`. Damage in the middle of a file shows when it
-    is read; `check_readable` and `load_arrays` name the file. Whether a folder
-    is in colour is told by its first image.
+    looked at. Files that are too large to be decoded are left out, and so are
+    those that do not look whole and do not decode: the number is reported on
+    stderr, and above 1% of the files (but at least 1) it is a `DataError`.
+    Damage in the middle of a file shows when it is read; `check_readable` and
+    `load_arrays` name the file. Whether a folder is in colour is told by its
+    first image.
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     files = [os.path.join(root, path) for path, _ in listing]
-    labels = [label for _, label in listing]
-    kept = _check_files(files, split, image_shape[-1])
-    files = [files[i] for i in kept]
-    labels = [labels[i] for i in kept]
-    images.check_channels(data_dir, _stored_channels(files), image_shape[-1])
-    return FolderSource(split, files, labels, image_shape, names, random_crop)
+    checks = _check_files(files, split)
+    _report([f"{f}: {p}" for f, (p, _) in zip(files, checks) if p], len(files))
+    kept = [i for i, (problem, _) in enumerate(checks) if not problem]
+    source = FolderSource(
+        split,
+        [files[i] for i in kept],
+        [listing[i][1] for i in kept],
+        image_shape,
+        names,
+        random_crop,
+        [checks[i][1] for i in kept],
+    )
+    if image_shape[-1] == 1:
+        images.check_channels(data_dir, _stored_channels(source), 1)
+    return source
 
 
 def _list_split(data_dir, split, validation_fraction):
-    if data_dir is None:
-        raise DataError("image_folder needs data_dir, the folder of images.")
-    root = os.path.expanduser(data_dir)
-    if not os.path.isdir(root):
-        raise DataError(
-            f"No such folder: {root}; data_dir must be a folder of images."
-        )
+    root = _root(data_dir)
+    left_out = LeftOut(root)
     train = os.path.join(root, "train")
     divided = os.path.isdir(train)
-    names, listing = _list_images(train if divided else root)
-    if divided and split == "test":
-        root = _find_test_folder(root)
-        names, listing = _list_images(root, names)
-    elif divided:
-        root = train
+    if divided:
+        root, names, listing = _list_divided(root, train, split, left_out)
     else:
+        names, listing = _list_images(root, find_images(root, left_out))
         listing = _hash_split(listing, split)
+    _say(str(left_out))
     if split != "test":
         part = split_examples(
             data_dir, split, len(listing), validation_fraction
@@ -113,29 +150,69 @@ def _list_split(data_dir, split, validation_fraction):
     return root, names, listing
 
 
-def _find_test_folder(root):
-    for name in TEST_FOLDERS:
-        if os.path.isdir(os.path.join(root, name)):
-            return os.path.join(root, name)
-    raise DataError(
-        f"{root} has a 'train' folder but no test images: expected one of "
-        f"the folders {', '.join(TEST_FOLDERS)}."
-    )
+def _root(data_dir):
+    if data_dir is None:
+        raise DataError("image_folder needs data_dir, the folder of images.")
+    root = os.path.expanduser(data_dir)
+    if not os.path.isdir(root):
+        raise DataError(
+            f"No such folder: {printable(root)}; data_dir must be a folder of "
+            "images."
+        )
+    if not is_utf8(os.fspath(root)):
+        raise DataError(
+            "data_dir must be a name in UTF-8; received "
+            f"{printable(root)}: give the folder another name."
+        )
+    return root
 
 
-def _list_images(root, names=None):
-    paths = []
-    for folder, _, files in os.walk(root, followlinks=True):
-        relative = os.path.relpath(folder, root)
-        paths += [
-            os.path.normpath(os.path.join(relative, file))
-            for file in files
-            if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
-        ]
+def _list_divided(root, train, split, left_out):
+    """Lists the images of `root/train`, or of what is beside it for tests.
+
+    No image of the first is among those of the second.
+    """
+    seen = set()
+    test = next((t for t in _test_folders(root) if os.path.isdir(t)), None)
+    _check_apart(train, test)
+    names, listing = _list_images(train, find_images(train, left_out, seen))
+    if split != "test":
+        return train, names, listing
+    if test is None:
+        raise DataError(
+            f"{root} has a 'train' folder but no test images: expected one of "
+            f"the folders {', '.join(TEST_FOLDERS)}."
+        )
+    found = find_images(test, left_out, seen)
+    labelled = names is not None
+    names, listing = _list_images(test, found, names)
+    if not labelled:
+        names, listing = None, [(path, -1) for path, _ in listing]
+    return test, names, listing
+
+
+def _test_folders(root):
+    return [os.path.join(root, name) for name in TEST_FOLDERS]
+
+
+def _check_apart(train, test):
+    if test is None:
+        return
+    real = [os.path.join(os.path.realpath(f), "") for f in (train, test)]
+    if os.path.commonprefix(real) in real:
+        raise DataError(
+            f"{train} and {test} share images: one folder is within the other. "
+            "Make them two folders, or put all images into one without them."
+        )
+
+
+def _list_images(root, paths, names=None):
+    """Names of classes, and pairs of a path and a label in natural order."""
     if not paths:
         raise DataError(
             f"No images in {root}: expected files ending in "
-            f"{', '.join(EXTENSIONS)}, in one folder for each class or none."
+            f"{', '.join(EXTENSIONS)}, in one folder for each class or none. "
+            "Links are not followed."
         )
     folders = [
         path.split(os.sep)[0] if os.sep in path else None for path in paths
@@ -143,10 +220,10 @@ def _list_images(root, names=None):
     if not any(folders) and not names:
         return None, sorted([(p, -1) for p in paths], key=_hash)
     if None in folders:
+        path = printable(paths[folders.index(None)])
         raise DataError(
-            f"{root} holds images next to class folders, such as "
-            f"{paths[folders.index(None)]}: move each into the folder of its "
-            "class."
+            f"{root} holds images next to class folders, such as {path}: move "
+            "each into the folder of its class."
         )
     names = names or sorted(set(folders))
     unknown = sorted(set(folders) - set(names))
@@ -171,46 +248,70 @@ def _hash_split(listing, split):
     return [e for e in listing if (_hash(e)[0] < limit) == (split == "test")]
 
 
-def _check_files(files, split, channels):
+def _check_files(files, split):
+    """Pairs of what is wrong with a file, or "", and whether it is a TIFF."""
     progress = Progress(f"checking {split} images", len(files))
-    bad = []
-    with ThreadPoolExecutor() as pool:
-        checks = pool.map(partial(_is_readable, channels=channels), files)
-        for index, readable in enumerate(checks):
-            if not readable:
-                bad.append(index)
-            progress.update(index + 1)
-    if not bad:
-        return range(len(files))
-    first = ", ".join(files[i] for i in bad[:5])
-    count = f"{len(bad)} of {len(files)} image files cannot be decoded"
-    if len(bad) > max(1, len(files) // 100) or len(bad) == len(files):
-        raise DataError(f"{count}: {first}; remove or replace them.")
-    print(f"{count} and are left out: {first}", file=sys.stderr)
-    return np.delete(np.arange(len(files)), bad)
+    checks = []
+    chunks = [files[i : i + CHUNK] for i in range(0, len(files), CHUNK)]
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")  # Pillow's, of damaged files.
+        for found in pool.map(lambda chunk: [*map(_check, chunk)], chunks):
+            checks += found
+            progress.update(len(checks))
+    return checks
 
 
-def _is_readable(path, channels):
-    with open(path, "rb") as file:
-        head = file.read(8)
-        file.seek(max(-8, -os.path.getsize(path)), os.SEEK_END)
-        tail = file.read()
-    if any(head.startswith(h) and tail.endswith(t) for h, t in SIGNATURES):
-        return True
+def _check(path):
     try:
-        images.decode(tf.io.read_file(path), channels)
-    except tf.errors.InvalidArgumentError:
-        return False
-    return True
-
-
-def _stored_channels(files):
-    for path in files:
+        header = Header(path)
+    except OSError as error:
+        return error.strerror or type(error).__name__, False
+    if header.problem or header.whole:
+        return header.problem or "", header.is_tiff
+    if header.identity not in _whole:
         try:
-            image = tf.io.decode_image(
-                tf.io.read_file(path), expand_animations=False
-            )
+            _decode(path, header.is_tiff)
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            return plain(error), header.is_tiff
+        _whole.add(header.identity)
+    return "", header.is_tiff
+
+
+def _decode(path, is_tiff):
+    # Pillow, which does not print what it finds, comes first.
+    read_pixels(path)
+    if not is_tiff:
+        images.read(tf.io.read_file(path), (1, 1, 3))
+
+
+def _report(problems, count):
+    if not problems:
+        return
+    first = "; ".join(map(printable, problems[:5]))
+    text = f"{len(problems)} of {count} image files cannot be decoded"
+    if len(problems) > max(1, count // 100) or len(problems) == count:
+        raise DataError(f"{text}: {first}; remove or replace them.")
+    _say(f"{text} and are left out: {first}")
+
+
+def _say(text):
+    """Prints a line on stderr, once in a process."""
+    if text and text not in _said:
+        _said.add(text)
+        print(text, file=sys.stderr, flush=True)
+
+
+def _stored_channels(source):
+    """1 if the first image that can be read is grey, else 3."""
+    colour = copy.copy(source)
+    colour.image_shape = (64, 64, 3)
+    for index in range(source.size):
+        try:
+            image = tf.cast(colour.read(index)[0], tf.int32)
         except tf.errors.InvalidArgumentError:
             continue
-        return 1 if image.shape[-1] < 3 else 3
-    raise DataError(f"None of {len(files)} image files decodes: {files[0]}...")
+        spread = tf.reduce_max(image, -1) - tf.reduce_min(image, -1)
+        return 1 if tf.reduce_max(spread) <= COLOUR_TOLERANCE else 3
+    raise DataError(
+        f"None of {source.size} image files decodes: {source.locate(0)}..."
+    )

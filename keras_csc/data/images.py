@@ -1,25 +1,11 @@
 import tensorflow as tf
 
+from keras_csc.data.decoding import decode
 from keras_csc.data.errors import DataError
 
 MAX_PADDING = 4
-
-
-def decode(encoded, channels):
-    """Decodes a JPEG, PNG, BMP or GIF file (its first frame).
-
-    Args:
-        encoded: scalar string tensor, the bytes of the file.
-        channels: 1 or 3; the decoder converts.
-
-    Returns:
-        uint8 tensor (height, width, channels) in [0, 255].
-    """
-    image = tf.io.decode_image(
-        encoded, channels=channels, expand_animations=False
-    )
-    image.set_shape((None, None, channels))
-    return image
+MAX_COVER = 8
+GREY = (0.299, 0.587, 0.114)
 
 
 def normalize(images):
@@ -31,9 +17,12 @@ def check_channels(name, stored, wanted):
     """Raises `DataError` unless images can take the model's channels."""
     if stored == wanted or (stored, wanted) == (1, 3):
         return
+    advice = f"use a model with {stored} channels"
+    if stored not in (1, 3):
+        advice = "choose images of 1 or 3 channels"
     raise DataError(
         f"The images of {name} have {stored} channels, but image_shape asks "
-        f"for {wanted}: use a model with {stored} channels."
+        f"for {wanted}: {advice}."
     )
 
 
@@ -51,17 +40,24 @@ def _is_padded(growth):
     return all(0 <= g <= MAX_PADDING for g in growth)
 
 
+def read(encoded, image_shape, crop_seed=None, **kwargs):
+    """Reads an image file as `image_shape`; see `decode` and `fit`."""
+    image = decode(encoded, image_shape[-1], **kwargs)
+    return fit(image, image_shape, crop_seed)
+
+
 def fit(image, image_shape, crop_seed=None):
     """Brings an image to the shape that a model wants.
 
     An image of the right size is untouched. One that is smaller by at most
     4 pixels a side (28x28 digits for a 32x32 model) is padded with black, not
     enlarged. Any other is resized (bilinear, antialiased) so that it just
-    covers the target, then cropped to it. Grayscale images are repeated over
-    the channels of a colour model.
+    covers the target, then cropped to it; one that would cover more than 8
+    times the target is cropped first. Grey images are repeated over the
+    channels of a colour model, colour images are made grey for a grey one.
 
     Args:
-        image: uint8 tensor (height, width, channels).
+        image: uint8 tensor (height, width, 1 or 3).
         image_shape: (height, width, channels) of the result.
         crop_seed: `None` for the centre crop, or an int64 tensor (2,): the
             crop's position is then uniform and a pure function of this seed.
@@ -77,6 +73,8 @@ def fit(image, image_shape, crop_seed=None):
         lambda: _pad(image, growth),
         lambda: _cover(image, image_shape, crop_seed),
     )
+    if image_shape[-1] == 1 and image.shape[-1] != 1:
+        fitted = _make_grey(fitted)
     return tf.ensure_shape(fitted, image_shape)
 
 
@@ -88,17 +86,56 @@ def _pad(image, growth):
 
 def _cover(image, image_shape, crop_seed):
     target = tf.constant(image_shape[:2])
+    draws = None
+    if crop_seed is not None:
+        draws = tf.random.stateless_uniform([2], crop_seed)
+    image = _shorten(image, target, draws)
     size = tf.shape(image)[:2]
     scale = tf.reduce_max(target / size)
     size = tf.cast(tf.round(tf.cast(size, scale.dtype) * scale), tf.int32)
     size = tf.maximum(size, target)
     image = tf.image.resize(image, size, antialias=True)
-    room = size - target
-    if crop_seed is None:
+    image = _crop(image, target, draws)
+    return tf.saturate_cast(tf.round(image), tf.uint8)
+
+
+def _shorten(image, target, draws):
+    """Crops an image that would cover many times the target.
+
+    Nothing of the size of what it would cover is then made.
+    """
+    size = tf.shape(image)[:2]
+    scale = tf.reduce_max(target / size)
+    needed = tf.cast(
+        tf.math.ceil(tf.cast(target, scale.dtype) / scale), tf.int32
+    )
+    needed = tf.clip_by_value(needed, 1, size)
+    return tf.cond(
+        tf.reduce_any(size > MAX_COVER * needed),
+        lambda: _crop(image, needed, draws),
+        lambda: image,
+    )
+
+
+def _crop(image, size, draws):
+    room = tf.shape(image)[:2] - size
+    if draws is None:
         offset = room // 2
     else:
-        draws = tf.random.stateless_uniform([2], crop_seed)
         offset = tf.cast(draws * tf.cast(room + 1, tf.float32), tf.int32)
         offset = tf.minimum(offset, room)
-    image = tf.slice(image, tf.concat([offset, [0]], 0), image_shape)
-    return tf.saturate_cast(tf.round(image), tf.uint8)
+    return tf.slice(
+        image, tf.concat([offset, [0]], 0), tf.concat([size, [-1]], 0)
+    )
+
+
+def _make_grey(image):
+    """Grey of an image that may be grey already."""
+    if image.shape[-1] is None:
+        return tf.cond(
+            tf.shape(image)[-1] == 1,
+            lambda: image,
+            lambda: _make_grey(tf.ensure_shape(image, (None, None, 3))),
+        )
+    grey = tf.tensordot(tf.cast(image, tf.float32), GREY, 1)[..., None]
+    return tf.saturate_cast(tf.round(grey), tf.uint8)

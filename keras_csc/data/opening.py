@@ -1,3 +1,7 @@
+import collections.abc
+import numbers
+import os
+
 from keras_csc.data.embedded import open_digits
 from keras_csc.data.embedded import open_photographs
 from keras_csc.data.errors import DataError
@@ -29,6 +33,8 @@ def open_dataset(
     - `image_folder`: `data_dir/{train,test}/CLASS/*.jpg`,
       `data_dir/CLASS/*.jpg` or, unlabelled, `data_dir/*.jpg`. Without a folder
       `train`, 10% of the files, chosen by a hash of their path, are for tests.
+      JPEG, PNG, GIF (first frame), BMP, WebP and TIFF files are read, of up to
+      67,108,864 pixels. Links within the folder are not followed.
     - `digits` and `photographs`: inside scikit-learn and scikit-image.
 
     Args:
@@ -51,7 +57,7 @@ def open_dataset(
     Raises:
         DataError: if an argument is wrong or the data are missing or damaged.
     """
-    _check_arguments(split, image_shape, validation_fraction)
+    _check_arguments(name, split, image_shape, data_dir, validation_fraction)
     image_shape = tuple(image_shape)
     random_crop = random_crop and split == "train"
     if name == "digits":
@@ -73,19 +79,37 @@ def open_dataset(
     )
 
 
-def _check_arguments(split, image_shape, validation_fraction):
+def _check_arguments(name, split, image_shape, data_dir, validation_fraction):
+    if not isinstance(name, str):
+        raise DataError(f"name must be a string; received {name!r}.")
     if split not in SPLITS:
         raise DataError(
             f"split must be one of {', '.join(SPLITS)}; received {split!r}."
         )
-    sizes = tuple(image_shape)
-    if len(sizes) != 3 or min(sizes) < 1 or sizes[-1] not in (1, 3):
+    if not _is_image_shape(image_shape):
         raise DataError(
             "image_shape must be (height, width, channels) with 1 or 3 "
-            f"channels; received {sizes}."
+            f"channels; received {image_shape!r}."
         )
-    if not 0 <= validation_fraction < 1:
+    if not isinstance(data_dir, (str, os.PathLike, type(None))):
+        raise DataError(
+            f"data_dir must be the path of a folder; received {data_dir!r}."
+        )
+    if (
+        not isinstance(validation_fraction, numbers.Real)
+        or not 0 <= validation_fraction < 1
+    ):
         raise DataError(
             "validation_fraction must be in [0, 1); received "
-            f"{validation_fraction}."
+            f"{validation_fraction!r}."
         )
+
+
+def _is_image_shape(shape):
+    return (
+        isinstance(shape, collections.abc.Sequence)
+        and len(shape) == 3
+        and all(isinstance(size, numbers.Integral) for size in shape)
+        and min(shape) > 0
+        and shape[-1] in (1, 3)
+    )

@@ -1,8 +1,11 @@
+import numbers
+
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.errors import DataError
+from keras_csc.data.errors import plain
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import FLIP
 from keras_csc.data.sources import ArraySource
@@ -49,8 +52,13 @@ def batches(
 
     Raises:
         DataError: if `batch_size` is out of range or not divisible by the
-            number of replicas.
+            number of replicas, or a number is not whole.
     """
+    _check_whole(batch_size=batch_size, seed=seed, first_step=first_step)
+    if first_step < 0:
+        raise DataError(
+            f"first_step must be at least 0; received {first_step}."
+        )
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
     _check_batch_size(source, batch_size, replicas)
@@ -145,6 +153,10 @@ def cached(source, limit_bytes):
     Raises:
         DataError: if an example cannot be read; names the file.
     """
+    if not isinstance(limit_bytes, numbers.Real) or limit_bytes != limit_bytes:
+        raise DataError(
+            f"limit_bytes must be a number; received {limit_bytes!r}."
+        )
     size = source.size * int(np.prod(source.image_shape))
     in_memory = isinstance(source, ArraySource)
     if in_memory or source.random_crop or size > limit_bytes:
@@ -166,6 +178,14 @@ def _check_batch_size(source, batch_size, replicas):
             f"batch_size must be divisible by the number of replicas "
             f"({replicas}); received {batch_size}."
         )
+
+
+def _check_whole(**arguments):
+    for name, value in arguments.items():
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise DataError(
+                f"{name} must be a whole number; received {value!r}."
+            )
 
 
 def _training_keys(source, batch_size, seed, first_step):
@@ -202,8 +222,12 @@ def _flip(images, mask):
 
 
 def _natural_batches(source, batch_size, limit):
-    for name, value in (("batch_size", batch_size), ("limit", limit)):
-        if value is not None and value < 1:
+    given = {"batch_size": batch_size}
+    if limit is not None:
+        given["limit"] = limit
+    _check_whole(**given)
+    for name, value in given.items():
+        if value < 1:
             raise DataError(f"{name} must be at least 1; received {value}.")
     keys = source.keys(None, 0, 0)
     if limit is not None:
@@ -246,6 +270,6 @@ def _describe_damage(source, done, error):
         where = source.locate(index)
         return (
             f"The {source.split} split of {source.name} is damaged at {where}: "
-            f"{error.message.splitlines()[0]}; prepare or copy it again."
+            f"{plain(error)}; replace it."
         )
     return f"Reading {source.name} failed once at {source.locate(done)}."

@@ -7,6 +7,8 @@ from keras_csc.terminal import duration
 class Progress:
     """A progress line on stderr, shown only once the work proves long.
 
+    Where stderr is no terminal, a line of its own every 30 seconds.
+
     Args:
         label: text in front of the counts.
         total: number of items to come.
@@ -18,7 +20,7 @@ class Progress:
         self.total = total
         self.start = time.monotonic()
         self.next_line = self.start + patience
-        self.line = LiveLine()
+        self.line = LiveLine(seconds=30.0)
         self.shown = False
 
     def update(self, done):

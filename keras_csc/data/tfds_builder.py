@@ -39,6 +39,27 @@ def open_tfds(
     if download and not builder.is_prepared():
         _prepare(builder, name)
     _check_prepared(builder, name)
+    try:
+        return _open_split(
+            builder, name, split, image_shape, validation_fraction, random_crop
+        )
+    except DataError:
+        raise
+    except Exception as error:  # What TFDS raises for damage has many types.
+        raise _damaged(name, builder.data_path, error) from error
+
+
+def _damaged(name, folder, error):
+    reason = f"{type(error).__name__}: {error}"
+    return DataError(
+        f"TFDS cannot open {name!r} in {folder}: "
+        f"{' '.join(reason.split())[:300]}; prepare or copy it again."
+    )
+
+
+def _open_split(
+    builder, name, split, image_shape, validation_fraction, random_crop
+):
     info = _split_info(builder, name, split)
     _check_files(name, info)
     if split != "test":
@@ -58,12 +79,8 @@ def _find_builder(name, data_dir):
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown_name(name) from error
-    except Exception as error:  # also of its own and of protobuf's
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"TFDS cannot open {name!r}: {reason:.300}. If its "
-            "dataset_info.json is damaged, prepare or copy the data again."
-        ) from error
+    except Exception as error:  # What TFDS raises for damage has many types.
+        raise _damaged(name, data_dir or "its default folder", error) from error
 
 
 def _unknown_name(name):
@@ -108,6 +125,8 @@ def _check_prepared(builder, name):
 
 
 def _split_info(builder, name, split):
+    if not isinstance(builder.info.features, tfds.features.FeaturesDict):
+        raise DataError(f"{name} is no data set of images with names.")
     stored = "train" if split == "validation" else split
     if split == "test" and "test" not in builder.info.splits:
         stored = "validation"

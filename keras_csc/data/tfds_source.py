@@ -35,8 +35,14 @@ class TFDSSource(Source):
                 f"{name} has no feature 'image', only {sorted(features)}: "
                 "choose a data set of images."
             )
+        if not isinstance(features["image"], tfds.features.Image):
+            raise DataError(
+                f"The feature 'image' of {name} is {features['image']}, no "
+                "image: choose a data set of images."
+            )
         stored = features["image"].shape
-        images.check_channels(name, stored[-1], image_shape[-1])
+        if stored[-1] is not None:
+            images.check_channels(name, stored[-1], image_shape[-1])
         labels = features["label"] if "label" in features else None
         labelled = isinstance(labels, tfds.features.ClassLabel)
         labelled = labelled and not info.name.startswith("unlabelled")
@@ -83,10 +89,11 @@ class TFDSSource(Source):
         example = self.features.deserialize_example(
             key, decoders={"image": tfds.decode.SkipDecoding()}
         )
-        channels = self.features["image"].shape[-1]
-        image = images.decode(example["image"], channels)
+        image = images.read(example["image"], self.image_shape, crop_seed)
         label = tf.cast(example.get("label", -1), tf.int32)
-        return images.fit(image, self.image_shape, crop_seed), label
+        if "label" in example:
+            label = _check_label(label, self.num_classes)
+        return image, label
 
     def locate(self, index):
         for part in self.instructions:
@@ -94,6 +101,15 @@ class TFDSSource(Source):
                 return f"record {part.skip + index} of {part.filename}"
             index -= part.take
         return f"the end of {self.instructions[-1].filename}"
+
+
+def _check_label(label, num_classes):
+    check = tf.debugging.Assert(
+        (label >= 0) & (label < num_classes),
+        [tf.strings.format(f"label {{}} of {num_classes} classes", label)],
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(label)
 
 
 def _records(file, skip, take):

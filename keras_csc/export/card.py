@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.export.signatures import is_sparse
 from keras_csc.models import presets
 
@@ -18,7 +19,10 @@ MEANINGS = {
     "features": "rows of norm 1",
     "sparsity": "the weight λ ≥ 0 of the first stage, for every image",
     "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
-    "image_bytes": "PNG or JPEG files of any size; base64 in TF Serving",
+    "image_bytes": (
+        "JPEG, PNG, GIF (first frame), BMP (8, 24 or 32 bits a pixel) or, with "
+        "TensorFlow 2.21, WebP (still) files; base64 in TF Serving"
+    ),
     "reconstruction_bytes": "PNG files; base64 in TF Serving",
 }
 
@@ -61,9 +65,12 @@ BYTES_LIMITS = """\
 - Files are prepared as `keras_csc.data` does for evaluation: resized to
   cover {height}×{width} (bilinear, antialiased) and cropped to the centre;
   those that are smaller by at most 4 pixels a side are padded with black.
-  They are converted to {colour}. The orientation in a JPEG's metadata is
-  ignored.
-- A file that can't be decoded fails the whole request.
+  Those that would cover more than 8 times that are cropped first. They are
+  converted to {colour}. Transparency and the orientation in a JPEG's metadata
+  are ignored.
+- A file of more than {pixels:,} pixels is refused before it is decoded.
+- A file that can't be read fails the whole request. The message names its row
+  (`image_bytes[3]`) where the file's header or its missing end tells it.
 """
 
 
@@ -213,6 +220,7 @@ def _usage(model, name, version, reads_files):
         "width": width,
         "channels": channels,
         "colour": "grey" if channels == 1 else "RGB",
+        "pixels": MAX_PIXELS,
     }
     example, limits = EXAMPLE, LIMITS
     if reads_files:

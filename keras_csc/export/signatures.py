@@ -8,6 +8,7 @@ from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import in_range
 
 DEFAULT = "serving_default"
+FILES_AT_A_TIME = 2
 
 
 def is_sparse(model):
@@ -19,7 +20,7 @@ def signatures(model):
     """Functions of an autoencoder to export.
 
     A `ConvEncoder` has neither sparse codes nor a sparsity to denoise with,
-    and only images of 1 or 3 channels are read from PNG and JPEG files: the
+    and only images of 1 or 3 channels are read from files: the
     signatures for these are left out of other models.
 
     Args:
@@ -120,14 +121,30 @@ def _float(tensor):
 
 
 def _read(encoded, image_shape):
-    """Images in [-1, 1] of a batch of files, prepared as for training."""
+    """Images in [-1, 1] of a batch of files, prepared as for training.
 
-    def read(file):
-        image = pictures.decode(file, image_shape[-1])
-        return pictures.fit(image, image_shape)
+    Few are read at a time: each may take the memory of its pixels.
+    """
+    count = tf.size(encoded)
+    check = tf.debugging.Assert(
+        count > 0, ["image_bytes is empty, and must hold one file or more."]
+    )
+    with tf.control_dependencies([check]):
+        encoded = tf.identity(encoded)
+
+    def read(row_and_file):
+        row, file = row_and_file
+        return pictures.read(
+            file,
+            image_shape,
+            name=lambda: tf.strings.format("image_bytes[{}]", row),
+        )
 
     images = tf.map_fn(
-        read, encoded, fn_output_signature=tf.TensorSpec(image_shape, tf.uint8)
+        read,
+        (tf.range(count), encoded),
+        fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
+        parallel_iterations=FILES_AT_A_TIME,
     )
     return pictures.normalize(images)
 

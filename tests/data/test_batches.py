@@ -157,6 +157,32 @@ def test_batch_size_out_of_range(arrays, batch_size):
         data.batches(arrays, batch_size)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"batch_size": 2.0},
+        {"batch_size": float("nan")},
+        {"batch_size": True},
+        {"batch_size": 2, "seed": 0.5},
+        {"batch_size": 2, "seed": None},
+        {"batch_size": 2, "first_step": -1},
+        {"batch_size": 2, "first_step": float("inf")},
+    ],
+)
+def test_numbers_that_are_not_whole(arrays, arguments):
+    with pytest.raises(data.DataError, match="must be"):
+        data.batches(arrays, **arguments)
+
+
+def test_numbers_of_other_functions(arrays):
+    with pytest.raises(data.DataError, match="batch_size must be a whole"):
+        data.evaluation_batches(arrays, float("nan"))
+    with pytest.raises(data.DataError, match="limit must be a whole"):
+        data.load_arrays(arrays, float("inf"))
+    with pytest.raises(data.DataError, match="limit_bytes must be a number"):
+        data.cached(arrays, float("nan"))
+
+
 def test_batch_size_not_divisible_by_replicas(arrays):
     context = tf.distribute.InputContext(1, 0, 4)
     with pytest.raises(data.DataError, match=r"replicas \(4\); received 6"):

@@ -4,6 +4,7 @@ import tensorflow as tf
 from PIL import Image
 from skimage.data import astronaut
 
+from keras_csc.data import decoding
 from keras_csc.data import images
 from keras_csc.data.errors import DataError
 
@@ -87,10 +88,10 @@ def test_colour_does_not_go_into_grayscale_models():
     images.check_channels("digits", 1, 3)
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "JPEG"])
+@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "JPEG", "WEBP"])
 def test_formats_decode(make, form):
     image = np.full((9, 7, 3), 128, np.uint8)
-    found = images.decode(make.encode(image, form), 3).numpy()
+    found = decoding.decode(make.encode(image, form), 3).numpy()
     assert np.abs(found.astype(int) - 128).max() <= 2
 
 

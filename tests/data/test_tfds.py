@@ -285,3 +285,74 @@ def test_images_that_do_not_decode_are_named(make, tmp_path):
     source = data.open_dataset("cifar10", "train", SHAPE, tmp_path, 0)
     with pytest.raises(data.DataError, match=f"record 3 of {path}"):
         data.load_arrays(source)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("dataset_info.json", None),
+        ("dataset_info.json", b""),
+        ("dataset_info.json", b"[1, 2]"),
+        ("dataset_info.json", b"\xff\xfe"),
+        ("label.labels.txt", b"a\xff\n"),
+        ("label.labels.txt", b"cat\ndog\n"),
+        ("features.json", b"{"),
+    ],
+)
+def test_damaged_descriptions_are_one_line(copied, file, content):
+    path = copied / "cifar10" / "3.0.2" / file
+    whole = path.read_bytes() if path.exists() else b""
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    try:
+        source = data.open_dataset("cifar10", "train", SHAPE, copied, 0)
+    except data.DataError as error:
+        assert "\n" not in str(error)
+        assert str(copied) in str(error)
+    else:
+        assert file != "dataset_info.json"
+        assert source.num_classes == 10
+
+
+def test_descriptions_that_do_not_fit_the_files(copied):
+    path = copied / "cifar10" / "3.0.2" / "dataset_info.json"
+    text = path.read_text()
+    for old, new in (('"25"', '"-5"'), ('"train"', '"trian"')):
+        assert old in text
+        path.write_text(text.replace(old, new))
+        with pytest.raises(data.DataError, match="cifar10") as error:
+            data.open_dataset("cifar10", "train", SHAPE, copied, 0)
+        assert "\n" not in str(error.value)
+
+
+def test_labels_out_of_range_are_named(make, tmp_path, monkeypatch):
+    path = make.write_tfds(
+        "cifar10",
+        tmp_path,
+        {"train": [(make.noise(32, 32), 0)] * 4},
+        make=make.cifar_example,
+    )
+    source = data.open_dataset("cifar10", "train", SHAPE, tmp_path, 0)
+    monkeypatch.setattr(source, "num_classes", 0)
+    with pytest.raises(
+        data.DataError, match=f"record 0 of {path}.*label 0 of 0 classes"
+    ):
+        data.load_arrays(source)
+
+
+def test_images_that_are_too_large_are_named(make, tmp_path):
+    def forged(image, label, index):
+        if index == 2:
+            image = image[:16] + (30000).to_bytes(4, "big") * 2 + image[24:]
+        return make.cifar_example(image, label, index)
+
+    path = make.write_tfds(
+        "cifar10",
+        tmp_path,
+        {"train": [(make.noise(32, 32), 0)] * 4},
+        make=forged,
+    )
+    source = data.open_dataset("cifar10", "train", SHAPE, tmp_path, 0)
+    with pytest.raises(
+        data.DataError, match=f"record 2 of {path}.*30000x30000 pixels"
+    ):
+        data.load_arrays(source)

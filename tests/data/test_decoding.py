@@ -1,0 +1,146 @@
+"""Image files in a graph: kinds, damage, and sizes that are refused."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_csc.data import images
+
+SIZE = (24, 20)
+
+
+def wave():
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    image = np.stack([rows * 10, columns * 12, 255 - rows * 5], -1)
+    return Image.fromarray(image.astype(np.uint8))
+
+
+def file_of(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+KINDS = {
+    "png": (wave(), "PNG", {}),
+    "grey png": (wave().convert("L"), "PNG", {}),
+    "palette png": (wave().quantize(90), "PNG", {}),
+    "clear png": (wave().convert("RGBA"), "PNG", {}),
+    "jpeg": (wave(), "JPEG", {"quality": 100, "subsampling": 0}),
+    "cmyk jpeg": (wave().convert("CMYK"), "JPEG", {"quality": 100}),
+    "gif": (wave().quantize(90), "GIF", {}),
+    "grey gif": (wave().convert("L"), "GIF", {}),
+    "bmp": (wave(), "BMP", {}),
+    "grey bmp": (wave().convert("L"), "BMP", {}),
+    "palette bmp": (wave().quantize(90), "BMP", {}),
+    "clear bmp": (wave().convert("RGBA"), "BMP", {}),
+    "webp": (wave(), "WEBP", {"lossless": True}),
+    "clear webp": (wave().convert("RGBA"), "WEBP", {"lossless": True}),
+    "lossy webp": (wave().convert("L"), "WEBP", {"quality": 100}),
+}
+
+
+@pytest.fixture(scope="module")
+def read():
+    """Functions of a graph, from the number of channels."""
+
+    def reader(channels):
+        return tf.function(
+            lambda file: images.read(file, (*SIZE, channels)),
+            input_signature=[tf.TensorSpec((), tf.string)],
+        )
+
+    return {channels: reader(channels) for channels in (1, 3)}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_are_read_as_pillow_does(read, kind, channels):
+    image, form, options = KINDS[kind]
+    received = read[channels](file_of(image, form, **options)).numpy()
+    expected = image.convert("RGB")
+    if channels == 1:
+        expected = expected.convert("L")
+    expected = np.asarray(expected, int).reshape(*SIZE, channels)
+    limit = 12 if "jpeg" in kind or "lossy" in kind else 1
+    assert np.abs(received - expected).max() <= limit
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.5, 0.98])
+def test_cut_files_are_refused(read, kind, share):
+    image, form, options = KINDS[kind]
+    content = file_of(image, form, **options)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the file "):
+        read[3](content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"\xff\xd8\xff", b"GIF89a", b"BM", b"RIFF"]
+)
+def test_what_is_no_image(read, content):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the file is "):
+        read[3](content)
+
+
+def animation(form, frames=3):
+    made = [Image.new("RGB", (40, 30), (90 * i, 0, 0)) for i in range(frames)]
+    file = io.BytesIO()
+    made[0].save(file, form, save_all=True, append_images=made[1:])
+    return file.getvalue()
+
+
+def test_of_an_animated_gif_the_first_frame_is_read(read):
+    assert np.max(read[3](animation("GIF"))) == 0
+
+
+def test_gif_files_are_read_no_further_than_their_first_frame(read):
+    content = animation("GIF", 2)
+    second = content.rindex(b"\x2c")
+    damaged = content[:second] + b"\x2c" + b"\xff" * 60
+    assert np.max(read[3](damaged)) == 0
+
+
+def test_animated_webp_files_are_refused(read):
+    """TensorFlow 2.21 writes beyond its memory for them."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match="animated WebP"):
+        read[3](animation("WEBP"))
+
+
+def test_gif_blocks_without_end(read):
+    content = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0, 0, 0)
+    content += b"\x21\xfe" + b"\x01a" * 300
+    with pytest.raises(tf.errors.InvalidArgumentError, match="whole frame"):
+        read[3](content)
+
+
+def test_many_scans_of_a_large_jpeg_are_refused(read):
+    image = Image.new("L", (4096, 4096))
+    content = file_of(image, "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    assert read[1](content).shape == (*SIZE, 1)
+    bomb = content[:-2] + scan * 80 + content[-2:]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too many scans"):
+        read[1](bomb)
+
+
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (2, 1500)])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_extreme_shapes_are_cropped_before_they_are_resized(size, seed):
+    image = np.zeros((*size, 3), np.uint8)
+    image[..., 1] = np.indices(size).sum(0) * 255 // (sum(size) - 2)
+    seed = None if seed is None else tf.constant([7, seed], tf.int64)
+    fitted = images.fit(tf.constant(image), (16, 16, 3), seed).numpy()
+    assert np.ptp(fitted[..., 1].astype(int)) <= 4
+    if seed is None:
+        assert np.abs(fitted[..., 1].astype(int) - 127).max() <= 4
+
+
+def test_nearly_extreme_shapes_are_as_before():
+    image = np.random.default_rng(0).integers(0, 256, (16, 120, 3), np.uint8)
+    fitted = images.fit(tf.constant(image), (16, 16, 3)).numpy()
+    np.testing.assert_array_equal(fitted, image[:, 52:68])
