@@ -5,7 +5,7 @@
 
 PyTorch's is `peer_torch.Game`, which says what it does and leaves out. Before
 anything is timed, both take the same step of gradient descent from the same
-weights, and the script stops if they differ. TensorFlow and PyTorch run in one
+weights, and the script stops if they differ; agreement.py looks closer. TensorFlow and PyTorch run in one
 process, in turns, each on all cores. Compiling PyTorch's networks takes minutes
 the first time, and a C++ compiler: `--nocompile` leaves it out. Writes
 benchmarks/results/training_step.json.
@@ -17,8 +17,6 @@ from training import building
 from training import command_line
 from training import options as run_options
 
-import keras
-import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -30,7 +28,7 @@ from keras_csc.models import presets
 try:
     import torch
 
-    from benchmarks import peer_torch
+    from benchmarks import pairs
 except ImportError:
     command_line.fail("PyTorch is missing. Run: pip install torch")
 
@@ -113,7 +111,8 @@ def our_step(arguments):
 
 def their_step(**arguments):
     """A function of images: PyTorch's step; see `our_step`."""
-    game = peer_game(
+    game = pairs.peer_game(
+        run_options.parse(PUBLISHED_GAME),
         lambda weights: torch.optim.Adam(
             weights, lr=1.5e-4, betas=(0.5, 0.999), fused=True
         ),
@@ -131,18 +130,6 @@ def their_step(**arguments):
     }
 
 
-def peer_game(optimizer, **arguments):
-    torch.manual_seed(0)
-    shape, filters = CONFIG["image_shape"], CONFIG["filters"]
-    dimension = CONFIG["feature_dim"]
-    return peer_torch.Game(
-        peer_torch.Encoder(shape, filters, dimension, CONFIG["sparsity"]),
-        peer_torch.Decoder(shape, filters, dimension),
-        optimizer,
-        **arguments,
-    )
-
-
 def check(images, dtype):
     """Takes one step of gradient descent with both, from the same weights.
 
@@ -157,29 +144,40 @@ def check(images, dtype):
     Raises:
         ValueError: if one is above its tolerance.
     """
-    model, game = _players_for_check(dtype)
-    pairs = _pairs(model, game)
-    _copy(pairs)
-    differences = {"step_sizes": _share_step_sizes(model, game)}
-    _copy(pairs)  # Which PyTorch's has projected once more.
+    model, game = pairs.players(
+        run_options.parse(
+            [
+                *PUBLISHED_GAME,
+                "--notight_frame",
+                f"--sparsity={CHECKED_SPARSITY[dtype]}",
+                f"--dtype_policy={dtype}",
+            ]
+        )
+    )
+    found = pairs.pairs(model, game)
+    pairs.copy(found)
+    differences = {"step_sizes": pairs.share_step_sizes(model, game)}
+    pairs.copy(found)  # Which PyTorch's has projected once more.
     images = tf.cast(images, dtype)
     with torch.no_grad():
-        features = game.encode(_images(images))
-    differences["features"] = _difference(
+        features = game.encode(pairs.images(images))
+    differences["features"] = pairs.difference(
         model.encoder.stages(images, training=True).features, features
     )
-    before = [_weight(ours) for ours, _ in pairs]
+    before = [pairs.weight(ours) for ours, _ in found]
     logs = model.train_on_batch(images, return_dict=True)
-    distance = game.step(_images(images))
-    differences["rate_reduction"] = _difference(logs["objective"], distance)
+    distance = game.step(pairs.images(images))
+    differences["rate_reduction"] = pairs.difference(
+        logs["objective"], distance
+    )
     for player in ("encoder", "decoder"):
         owned = set(map(id, getattr(game, player).parameters()))
         moves = [
-            (_weight(ours) - start, theirs.detach() - start)
-            for (ours, theirs), start in zip(pairs, before)
+            (pairs.weight(ours) - start, theirs.detach() - start)
+            for (ours, theirs), start in zip(found, before)
             if id(theirs) in owned
         ]
-        differences[player] = _difference(
+        differences[player] = pairs.difference(
             *(torch.cat([m.flatten() for m in side]) for side in zip(*moves))
         )
     for name, difference in differences.items():
@@ -190,96 +188,12 @@ def check(images, dtype):
     return differences
 
 
-def _players_for_check(dtype):
-    """Both games with gradient descent, without what is only ours."""
-    rate = 2**-7  # Which Keras's float32 holds exactly.
-    keras.utils.set_random_seed(0)
-    model = building.model(
-        run_options.parse(
-            [
-                *PUBLISHED_GAME,
-                "--notight_frame",
-                f"--sparsity={CHECKED_SPARSITY[dtype]}",
-                f"--dtype_policy={dtype}",
-            ]
-        ),
-        num_classes=None,
-    )
-    model.compile(
-        keras.optimizers.SGD(rate),
-        keras.optimizers.SGD(rate),
-        update="alternating",
-        jit_compile=False,
-    )
-    model.encoder.update_operator_norms(200)
-    game = peer_game(lambda weights: torch.optim.SGD(weights, lr=rate))
-    for player in (game.encoder, game.decoder):
-        player.to(getattr(torch, dtype))
-    return model, game
-
-
-def _share_step_sizes(model, game):
-    """Gives ours to PyTorch's layers, for good; returns how they differed."""
-    for _ in range(100):
-        game.encoder.prepare()
-    pairs = [*zip(model.encoder.coding_layers, game.encoder.coding)]
-    pairs.append((model.encoder.head, game.encoder.head))
-    sides = [
-        (_weight(ours.step_size), theirs.step_size) for ours, theirs in pairs
-    ]
-    for (our_layer, layer), (step_size, _) in zip(pairs, sides):
-        our_layer.update_operator_norm = lambda iterations: None
-        layer.step_size = step_size
-        layer.update_step_size = lambda: None
-        layer.sparsity = our_layer.sparsity
-    return _difference(*map(torch.stack, zip(*sides)))
-
-
-def _pairs(model, game):
-    """Our variables, each with PyTorch's parameter."""
-    encoder, decoder = game.encoder, game.decoder
-    layers = [
-        *zip(model.encoder.coding_layers, encoder.coding),
-        (model.encoder.head, encoder.head),
-        *zip(model.decoder.decoding_layers, (decoder.head, *decoder.decoding)),
-    ]
-    pairs = [(ours.kernel, theirs.weight) for ours, theirs in layers]
-    for player in ("encoder", "decoder"):
-        for ours, theirs in zip(
-            getattr(model, player).normalizations,
-            getattr(game, player).normalizations,
-        ):
-            pairs += [(ours.gamma, theirs.weight), (ours.beta, theirs.bias)]
-    return pairs
-
-
-def _copy(pairs):
-    for ours, theirs in pairs:
-        theirs.data.copy_(_weight(ours))
-
-
-def _images(images):
-    return torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
-
-
-def _weight(variable):
-    """A copy of our variable, as PyTorch has it."""
-    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(variable)))
-    return value.permute(3, 2, 0, 1) if value.ndim == 4 else value
-
-
-def _difference(ours, theirs):
-    ours = np.asarray(ours, "float64")
-    theirs = np.asarray(theirs, "float64")
-    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
-
-
 def measure(images):
     """Rows of every contender."""
     theirs = dict(THEIRS)
     if _COMPILE.value:
         theirs.update(THEIRS_COMPILED)
-    for_torch = _images(images)
+    for_torch = pairs.images(images)
     functions, rows = {}, []
     for name, arguments in theirs.items():
         step, about = their_step(**arguments)

@@ -43,6 +43,12 @@ GAMES = {
 NETWORKS = {
     "csc": {},
     "nonnegative": {"nonnegative": True, "iterations": 4, "ridge": 0.1},
+    "published": {
+        "nonnegative": True,
+        "tight_frame": False,
+        "isotropic": False,
+        "sparsity": 0.1,
+    },
     "ista": {"algorithm": "ista", "iterations": 3},
     "tied": {"tied": True},
     "split": {"split": True},
@@ -51,7 +57,8 @@ NETWORKS = {
 CASES = [
     *((game, "csc") for game in GAMES),
     *(("all", network) for network in NETWORKS if network != "csc"),
-    ("binary", "conv"),
+    *((game, "published") for game in ("binary", "multi")),
+    *((game, "conv") for game in ("binary", "multi")),
     ("cooperation", "tied"),
 ]
 
@@ -133,25 +140,43 @@ def test_both_players_gradients_are_those_of_finite_differences(game, network):
     check_gradients(model, "float32", 1e-4)
 
 
-@pytest.mark.parametrize("game", ["binary", "all"])
-def test_gradients_keep_the_precision_of_a_float64_model(game):
-    check_gradients(make(game), "float64", 1e-7)
+@pytest.mark.parametrize(
+    "game, network",
+    [("binary", "csc"), ("all", "csc"), ("multi", "published")],
+)
+def test_gradients_keep_the_precision_of_a_float64_model(game, network):
+    check_gradients(make(game, network), "float64", 1e-7)
+
+
+def log_det_rate(z):
+    n, d = z.shape
+    gram = tf.matmul(z, z, transpose_a=True)
+    identity = tf.eye(d, dtype=z.dtype)
+    return 0.5 * tf.linalg.logdet(identity + d / (n * 0.5) * gram)
 
 
 def log_det_distance(z, z_hat):
-    """`ΔR(Z, Ẑ)` as in the parents' code, in float64."""
+    """`ΔR(Z, Ẑ)` as in the parents' code."""
+    both = log_det_rate(tf.concat([z, z_hat], 0))
+    return both - 0.5 * (log_det_rate(z) + log_det_rate(z_hat))
+
+
+def log_det_objective(z, z_hat, labels=None):
+    """`T` as in the parents' code, in float64; Multi with labels."""
     z, z_hat = tf.cast(z, "float64"), tf.cast(z_hat, "float64")
+    if labels is None:
+        return log_det_distance(z, z_hat)
+    objective = log_det_rate(z) + log_det_rate(z_hat)
+    for label in np.unique(labels):
+        mask = labels == label
+        real, again = tf.boolean_mask(z, mask), tf.boolean_mask(z_hat, mask)
+        rates = log_det_rate(real) + log_det_rate(again)
+        objective -= np.mean(mask) * rates
+        objective += log_det_distance(real, again)
+    return objective
 
-    def rate(z):
-        n, d = z.shape
-        gram = tf.matmul(z, z, transpose_a=True)
-        identity = tf.eye(d, dtype=z.dtype)
-        return 0.5 * tf.linalg.logdet(identity + d / (n * 0.5) * gram)
 
-    return rate(tf.concat([z, z_hat], 0)) - 0.5 * (rate(z) + rate(z_hat))
-
-
-def encoder_turn(model, images):
+def encoder_turn(model, images, labels=None):
     """The parents' encoder step: `X̂` detached, ascend `T`."""
     with tf.GradientTape() as tape:
         real = model.encoder.stages(images, training=True)
@@ -159,19 +184,19 @@ def encoder_turn(model, images):
         again = model.encoder.stages(
             tf.stop_gradient(regenerated), training=True
         )
-        loss = -log_det_distance(real.features, again.features)
+        loss = -log_det_objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, model.encoder.trainable_variables)
     model.encoder.update_statistics(real.moments)
     return gradients
 
 
-def decoder_turn(model, images):
+def decoder_turn(model, images, labels=None):
     """The parents' decoder step: all of it again, descend `T`."""
     with tf.GradientTape() as tape:
         real = model.encoder.stages(images, training=True)
         regenerated = model.decode(real.features, training=True)
         again = model.encoder.stages(regenerated, training=True)
-        loss = log_det_distance(real.features, again.features)
+        loss = log_det_objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, model.decoder.trainable_variables)
     model.encoder.update_statistics(real.moments)
     return gradients
@@ -215,25 +240,34 @@ def test_a_simultaneous_step_applies_both_gradients_at_once(network):
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
 
 
-@pytest.mark.parametrize("encoder_steps", [1, 3])
-def test_alternating_steps_are_those_of_a_plain_loop(encoder_steps):
-    model = make("binary", update="alternating", encoder_steps=encoder_steps)
-    images, _ = small_batch(dtype="float64")
+@pytest.mark.parametrize(
+    "game, network, encoder_steps",
+    [("binary", "csc", 1), ("binary", "csc", 3), ("multi", "published", 1)],
+)
+def test_alternating_steps_are_those_of_a_plain_loop(
+    game, network, encoder_steps
+):
+    model = make(
+        game, network, update="alternating", encoder_steps=encoder_steps
+    )
+    images, labels = small_batch(dtype="float64")
+    if game == "binary":
+        labels = None
     by_hand = clone(model)
     for_encoder, for_decoder = (keras.optimizers.SGD(0.05) for _ in range(2))
     for _ in range(2):
         for _ in range(encoder_steps):
-            gradients = encoder_turn(by_hand, images)
+            gradients = encoder_turn(by_hand, images, labels)
             for_encoder.apply(gradients, by_hand.encoder.trainable_variables)
-        gradients = decoder_turn(by_hand, images)
+        gradients = decoder_turn(by_hand, images, labels)
         for_decoder.apply(gradients, by_hand.decoder.trainable_variables)
-        model.train_step((images,))
+        model.train_step((images, labels))
     assert int(model.encoder_optimizer.iterations) == 2 * encoder_steps
     assert int(model.decoder_optimizer.iterations) == 2
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
-    simultaneous = make("binary")
+    simultaneous = make(game, network)
     for _ in range(2):
-        simultaneous.train_step((images,))
+        simultaneous.train_step((images, labels))
     assert (
         relative_difference(all_weights(model), all_weights(simultaneous))
         > 1e-3

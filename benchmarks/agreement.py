@@ -1,0 +1,185 @@
+"""Our objective and gradients of a step against PyTorch's, in float64.
+
+    pip install torch
+    python benchmarks/agreement.py
+
+The published games, CTRL-Binary and CTRL-Multi, of sparse coding networks with
+non-negative codes and of DCGAN's, each played by our code and by
+`peer_torch.Game`, which shares no line with it, from the same weights and step
+sizes. What is compared:
+
+- `objective`: `T`;
+- `encoder_gradient`: of `T`, with `x̂` held fixed;
+- `old_decoder_gradient`: the decoder's against that encoder, as our single
+  pass has it;
+- `new_objective`, `decoder_gradient`: the same against the encoder after its
+  step, as the published order has it;
+- `step`: how the weights moved in a whole `train_step`.
+
+Of gradients and steps the figure is the largest over all variables, of the
+norm of the difference relative to the norm. One class of the batch is absent,
+one has a single image. Exits with 1 if a difference is above 1e-9. Writes
+benchmarks/results/agreement.json.
+"""
+
+import sys
+
+from training import command_line
+from training import options as run_options
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import measuring
+
+try:
+    import torch
+
+    from benchmarks import pairs
+except ImportError:
+    command_line.fail("PyTorch is missing. Run: pip install torch")
+
+TOLERANCE = 1e-9
+BATCH = 48
+PUBLISHED_LAYERS = [
+    *measuring.PUBLISHED_GAME,
+    "--nonnegative",
+    "--notight_frame",
+    "--dtype_policy=float64",
+]
+QUANTITIES = (
+    "objective",
+    "encoder_gradient",
+    "old_decoder_gradient",
+    "new_objective",
+    "decoder_gradient",
+    "step",
+)
+
+
+def batch():
+    """Images, and labels of which one is rare and one is absent."""
+    images = tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1), "float64")
+    labels = np.arange(BATCH, dtype="int32") % (pairs.CLASSES - 2)
+    labels[0] = pairs.CLASSES - 1
+    return tf.tanh(images), tf.constant(labels)
+
+
+class Match:
+    """Both games from the same weights.
+
+    Args:
+        network: `"csc"` or `"conv"`.
+        objective: `"binary"` or `"multi"`.
+    """
+
+    def __init__(self, network, objective):
+        options = run_options.parse(
+            [
+                *PUBLISHED_LAYERS,
+                f"--network={network}",
+                f"--objective={objective}",
+            ]
+        )
+        self.model, self.game = pairs.players(options)
+        pairs.spread(self.model)
+        self.pairs = pairs.pairs(self.model, self.game)
+        if network == "csc":
+            pairs.share_step_sizes(self.model, self.game)
+        self.start = self.model.get_weights()
+        self.images, self.labels = batch()
+        self.for_torch = (
+            pairs.images(self.images),
+            torch.from_numpy(self.labels.numpy()).long(),
+        )
+
+    def row(self):
+        """The differences of one step."""
+        self._restart()
+        ours, terms = self._play()
+        self.game.decoder_step(*self.for_torch)
+        row = {"old_decoder_gradient": self._worst(ours, "decoder")}
+        self._restart()
+        theirs = self.game.encoder_step(*self.for_torch)
+        row["objective"] = pairs.difference(terms["objective"], theirs)
+        row["encoder_gradient"] = self._worst(ours, "encoder")
+        self.model.encoder_optimizer.apply(
+            [ours[id(v)] for v in self.model.encoder.trainable_variables],
+            self.model.encoder.trainable_variables,
+        )
+        ours, terms = self._play()
+        theirs = self.game.decoder_step(*self.for_torch)
+        row["new_objective"] = pairs.difference(terms["objective"], theirs)
+        row["decoder_gradient"] = self._worst(ours, "decoder")
+        row["step"] = self._step()
+        return row
+
+    def zeros(self):
+        """Share of zeros in the codes of every stage."""
+        codes = self.model.encoder.stages(self.images, training=True).codes
+        return [float(np.mean(code.numpy() == 0)) for code in codes]
+
+    def _restart(self):
+        self.model.set_weights(self.start)
+        pairs.copy(self.pairs)
+
+    def _play(self):
+        """Our gradients by variable, of `-T` and `T`, and terms."""
+        *gradients, terms = self.model._play(self.images, self.labels)
+        players = (self.model.encoder, self.model.decoder)
+        return {
+            id(variable): gradient
+            for player, values in zip(players, gradients)
+            for variable, gradient in zip(player.trainable_variables, values)
+        }, terms
+
+    def _worst(self, ours, player):
+        """Largest difference of a player's gradients."""
+        owned = set(map(id, getattr(self.game, player).parameters()))
+        return _largest(
+            (pairs.weight(ours[id(variable)]), parameter.grad)
+            for variable, parameter in self.pairs
+            if id(parameter) in owned
+        )
+
+    def _step(self):
+        """Largest difference of how weights moved in a whole step."""
+        self._restart()
+        before = [pairs.weight(variable) for variable, _ in self.pairs]
+        self.model.train_on_batch(self.images, self.labels)
+        self.game.step(*self.for_torch)
+        return _largest(
+            (pairs.weight(variable) - start, parameter.detach() - start)
+            for (variable, parameter), start in zip(self.pairs, before)
+        )
+
+
+def _largest(sides):
+    """Largest difference of pairs of tensors; NaN if one is."""
+    return float(np.max([pairs.difference(*side) for side in sides]))
+
+
+def main():
+    rows = []
+    for network in ("csc", "conv"):
+        for objective in ("binary", "multi"):
+            match = Match(network, objective)
+            about = {"network": network, "game": objective}
+            row = match.row()
+            rows.append({**about, "zeros": match.zeros(), **row})
+    measuring.report(
+        "agreement",
+        rows,
+        ["network", "game", *QUANTITIES],
+        torch=torch.__version__,
+        batch=BATCH,
+        tolerance=TOLERANCE,
+    )
+    worst = np.max([[row[name] for name in QUANTITIES] for row in rows])
+    print(f"largest relative difference: {worst:.2g}")
+    if not worst <= TOLERANCE:
+        sys.exit(f"The largest difference is above {TOLERANCE}.")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
