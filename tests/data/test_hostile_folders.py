@@ -36,6 +36,12 @@ def labelled(source):
     }
 
 
+def told(capsys):
+    """Lines on stderr; on a slow machine there are others, of progress."""
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if "left out" in line]
+
+
 def found(root):
     left_out = LeftOut(root)
     return sorted(find_images(root, left_out)), dict(left_out.reasons)
@@ -62,11 +68,10 @@ def test_links_are_left_out_and_said(make, tmp_path, capsys):
         **{f"{i}.png": "cat" for i in range(3)},
         **{f"{i}.png": "dog" for i in range(10, 13)},
     }
-    line = capsys.readouterr().err
-    assert f"7 entries of {root} left out: 7 links (" in line
-    assert line.count("\n") == 1
+    (line,) = told(capsys)
+    assert line.startswith(f"7 entries of {root} left out: 7 links (")
     open_folder(root)
-    assert capsys.readouterr().err == ""
+    assert told(capsys) == []
 
 
 def test_what_is_neither_file_nor_folder(make, tmp_path, monkeypatch):
@@ -193,7 +198,8 @@ def test_every_format_is_read(tmp_path, channels):
     assert images.shape == (11, 8, 8, channels)
     for index, image in enumerate(images.astype(int)):
         error = np.abs(image - grey[..., None]).max()
-        assert error <= 3, source.locate(index)
+        limit = 8 if source.locate(index).endswith("jpg") else 2
+        assert error <= limit, source.locate(index)
 
 
 def test_a_bitmap_of_bits_is_left_out(make, tmp_path, capsys):
