@@ -54,11 +54,6 @@ def check(options):
                 f"--{name} would replace weights of --preset="
                 f"{options.preset}. Leave one of them out."
             )
-    if options.principal_images and options.patch_images:
-        raise UsageError(
-            "--principal_images and --patch_images both make the first atoms. "
-            "Leave one of them out."
-        )
     if options.encoder_steps > 1 and options.update == "simultaneous":
         raise UsageError("--encoder_steps goes with --update=alternating.")
     if options.keep_best and not options.checkpoint_every:

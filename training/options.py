@@ -421,7 +421,8 @@ def _define_model(flag_values):
         "patch_images",
         0,
         "Training images whose random patches are the first atoms of the "
-        "image's dictionaries: some thousand.",
+        "image's dictionaries: some thousand. With --principal_images too, "
+        "those that are more than a patch has numbers stay patches.",
         lower_bound=0,
         **kwargs,
     )

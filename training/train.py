@@ -126,8 +126,8 @@ def train_in(workdir, options, strategy, chief, make_model):
 def start_from_images(options, source, model, chief):
     """Gives a model its first atoms."""
     for count, start, text in (
-        (options.principal_images, initialize_from, "principal components"),
         (options.patch_images, initialize_from_patches, "patches"),
+        (options.principal_images, initialize_from, "principal components"),
     ):
         if count:
             if chief:

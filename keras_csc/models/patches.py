@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from keras_csc.layers.dictionary import TightFrame
+from keras_csc.layers.dictionary import nearest_tight_frame
+
 # Of a patch that says something, the deviation in units of the images'.
 LEAST_CONTRAST = 0.2
 
@@ -45,7 +48,10 @@ def initialize_from_patches(autoencoder, images, seed=0):
         signs = random.choice([-1, 1], (filters, 1, 1, 1))
         norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
         atoms = signs * patches / norms[:, None, None, None]
-        layer.kernel.assign(atoms.transpose(1, 2, 3, 0))
+        atoms = atoms.transpose(1, 2, 3, 0)
+        if isinstance(layer.kernel.constraint, TightFrame):
+            atoms = layer.kernel.constraint(nearest_tight_frame(atoms))
+        layer.kernel.assign(atoms)
     encoder.update_operator_norms(iterations=50)
 
 
