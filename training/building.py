@@ -16,6 +16,7 @@ OPTIMIZERS = {
     "lamb": keras.optimizers.Lamb,
     "muon": optimizers.DictionaryMuon,
 }
+TRAINING_METRICS = ("stages", "classes", "classifier")
 ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
 
 
@@ -80,10 +81,24 @@ def check(options):
         raise UsageError(
             "--keep_best measures every --checkpoint_every steps. Give both."
         )
+    check_metrics(options.metrics, TRAINING_METRICS)
     if options.batch_size < 1:
         raise UsageError(
             f"--batch_size must be at least 1. Received: {options.batch_size}"
         )
+
+
+def check_metrics(names, known):
+    """Checks the names that `--metrics` is given.
+
+    Raises:
+        UsageError: for one that is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--metrics has no {name!r}. It has {', '.join(known)}."
+            )
 
 
 def image_shape(options):
@@ -131,6 +146,8 @@ def check_batches(options, train, replicas):
             f"the number of features, {features}, of {train.size} training "
             "images."
         )
+    if {"classes", "classifier"} & set(options.metrics):
+        check_classes(options, train)
     if not needs_labels(options):
         return
     if not train.num_classes:
@@ -151,6 +168,20 @@ def check_batches(options, train, replicas):
             f"--batch_size={batch} is below the number of classes, "
             f"{train.num_classes}: --objective=multi needs several images of "
             "most classes in a batch."
+        )
+
+
+def check_classes(options, train):
+    """Checks that the data have the labels that a classifier learns.
+
+    Raises:
+        UsageError: if they have not.
+    """
+    if not train.num_classes or train.num_classes < 2:
+        raise UsageError(
+            "--metrics=classes and --metrics=classifier need labels of two "
+            f"classes or more, and {options.dataset!r} has "
+            f"{train.num_classes or 'none'}."
         )
 
 

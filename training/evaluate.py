@@ -25,14 +25,12 @@ from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
 from keras_csc.models import ClosedLoopAutoencoder
 
-METRICS = ("stages", *distributions.NETWORKS)
-
 
 def evaluate(
     path,
     replaced,
     checkpoint=False,
-    names=(),
+    names=None,
     inception_weights=None,
     classifier=None,
 ):
@@ -42,18 +40,14 @@ def evaluate(
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
-        names: some of `METRICS`.
+        names: some of `distributions.METRICS`; `None` for the run's.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
 
     Returns:
         Dict of the figures.
     """
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(
-                f"--metrics has no {name!r}. It has {', '.join(METRICS)}."
-            )
+    building.check_metrics(names or [], distributions.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         if not workdir.flags.exists():
             raise UsageError(
@@ -70,12 +64,14 @@ def evaluate(
             model = last_checkpoint(workdir, options)
         else:
             model = trained_model(workdir)
-        networks = distributions.extractors(
-            names, options, workdir, inception_weights, classifier
+        instruments = distributions.instruments(
+            options.metrics if names is None else names,
+            options,
+            workdir,
+            inception_weights,
+            classifier,
         )
-        return evaluation.evaluate(
-            model, options, workdir, "stages" in names, networks
-        )
+        return evaluation.evaluate(model, options, workdir, **instruments)
 
 
 def trained_model(workdir):
@@ -124,12 +120,14 @@ def define(flag_values):
     )
     flags.DEFINE_list(
         "metrics",
-        [],
-        "What else to measure, separated by commas. stages: nearest subspace, "
-        "kNN and a linear probe of every stage's codes. classifier: Fréchet "
-        "and kernel distance, precision, recall and class score, from features "
-        "of a small classifier, which is trained on the data set's labels the "
-        "first time. inception: the same with Keras's InceptionV3, of "
+        None,
+        "What else to measure, separated by commas; by default what the run "
+        "was trained with. stages: nearest subspace, kNN and a linear probe of "
+        "every stage's codes. classes: the share of regenerated images that a "
+        "small classifier, which is trained on the data set's labels the first "
+        "time, puts in the image's class. classifier: Fréchet and kernel "
+        "distance, precision, recall and class score, from features of the "
+        "same classifier. inception: the same with Keras's InceptionV3, of "
         "--inception_weights. ctrl: distance and score with the steps of "
         "CTRL's released code, also of --inception_weights.",
         **kwargs,

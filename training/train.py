@@ -14,6 +14,7 @@ import sys
 
 from training import building
 from training import command_line
+from training import distributions
 from training import evaluation
 from training import loop
 from training import options as run_options
@@ -166,8 +167,13 @@ def finish(options, workdir, source, model, checkpoint):
         save_model(model, workdir)
         if options.evaluate:
             say("Evaluating on the test split.")
-            result = evaluation.evaluate(model, options, workdir)
+            instruments = distributions.instruments(
+                options.metrics, options, workdir
+            )
+            result = evaluation.evaluate(model, options, workdir, **instruments)
             say(f"{evaluation.summary(result)} ({workdir.evaluation})")
+            for figures in result["distributions"]:
+                say(distributions.summary(figures))
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
