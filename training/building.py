@@ -19,6 +19,7 @@ OPTIMIZERS = {
     "muon": optimizers.DictionaryMuon,
 }
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
+TRAINING_METRICS = ("stages", "classes", "classifier")
 ARCHITECTURE = [name for name in presets.DEFAULTS if name != "image_shape"]
 
 
@@ -60,6 +61,7 @@ def check(options):
         raise UsageError(
             "--keep_best measures every --checkpoint_every steps. Give both."
         )
+    check_metrics(options.metrics, TRAINING_METRICS)
     check_size(options)
 
 
@@ -98,6 +100,19 @@ def number_of_weights(config):
     places = -(-height // 2 ** len(filters)) * -(-width // 2 ** len(filters))
     weights += places * filters[-1] * config["feature_dim"]
     return weights if config["tied"] else 2 * weights
+
+
+def check_metrics(names, known):
+    """Checks the names that `--metrics` is given.
+
+    Raises:
+        UsageError: for one that is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--metrics has no {name!r}. It has {', '.join(known)}."
+            )
 
 
 def image_shape(options):
@@ -145,6 +160,8 @@ def check_batches(options, train, replicas):
             f"the number of features, {features}, of {train.size} training "
             "images."
         )
+    if {"classes", "classifier"} & set(options.metrics):
+        check_classes(options, train)
     if not needs_labels(options):
         return
     if not train.num_classes:
@@ -165,6 +182,20 @@ def check_batches(options, train, replicas):
             f"--batch_size={batch} is below the number of classes, "
             f"{train.num_classes}: --objective=multi needs several images of "
             "most classes in a batch."
+        )
+
+
+def check_classes(options, train):
+    """Checks that the data have the labels that a classifier learns.
+
+    Raises:
+        UsageError: if they have not.
+    """
+    if not train.num_classes or train.num_classes < 2:
+        raise UsageError(
+            "--metrics=classes and --metrics=classifier need labels of two "
+            f"classes or more, and {options.dataset!r} has "
+            f"{train.num_classes or 'none'}."
         )
 
 

@@ -15,6 +15,7 @@ from keras_csc.data.progress import Progress
 from keras_csc.files import replacing
 
 STEPS = 2000
+EPOCHS = 10  # at most: few images are learned in less
 BATCH_SIZE = 128
 CACHE_BYTES = 4 * 2**30
 
@@ -30,7 +31,8 @@ def extractor(options, path):
     """Features of the data set's classifier, trained now if it has no file.
 
     It is trained with seed 0 on the training split of the options, without
-    augmentation, and keeps its accuracy on the test split.
+    augmentation, for `STEPS` batches or, of few images, `EPOCHS` passes over
+    them, and keeps its accuracy on the test split.
 
     Args:
         options: of the run.
@@ -45,11 +47,7 @@ def extractor(options, path):
     """
     path = pathlib.Path(path)
     train = building.source(options, "train")
-    if not train.num_classes or train.num_classes < 2:
-        raise UsageError(
-            f"--metrics=classifier needs labels of two classes or more, and "
-            f"{options.dataset!r} has {train.num_classes or 'none'}."
-        )
+    building.check_classes(options, train)
     expected = {
         "dataset": options.dataset,
         "training_images": train.size,
@@ -81,7 +79,8 @@ def _train(options, path, train, record):
         path.parent.mkdir(parents=True, exist_ok=True)
     classifier = metrics.ImageClassifier(train.image_shape, train.num_classes)
     batch_size = min(BATCH_SIZE, train.size)
-    progress = Progress("Training the classifier, batches", STEPS)
+    steps = min(STEPS, EPOCHS * train.size // batch_size)
+    progress = Progress("Training the classifier, batches", steps)
 
     def report(batch, logs):
         progress.update(batch + 1)
@@ -89,7 +88,7 @@ def _train(options, path, train, record):
     metrics.fit_classifier(
         classifier,
         data.batches(data.cached(train, CACHE_BYTES), batch_size),
-        STEPS,
+        steps,
         [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
     )
     test = data.evaluation_batches(building.source(options, "test"), 250)
@@ -98,7 +97,7 @@ def _train(options, path, train, record):
         **record,
         "test_accuracy": round(accuracy, 4),
         "seed": classifier.seed,
-        "steps": STEPS,
+        "steps": steps,
         "batch_size": batch_size,
         **identification(),
     }

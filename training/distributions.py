@@ -8,6 +8,30 @@ from keras_csc import metrics
 from keras_csc.data.progress import Progress
 
 NETWORKS = ("classifier", "inception", "ctrl")
+METRICS = ("stages", "classes", *NETWORKS)
+
+
+def instruments(
+    names, options, workdir, inception_weights=None, classifier_path=None
+):
+    """What an evaluation needs for the metrics that are asked for.
+
+    Args:
+        names: some of `METRICS`.
+        options: of the run; this and the others as in `extractors`.
+
+    Returns:
+        Dict of the arguments `stages`, `networks` and `judge` of
+        `evaluation.evaluate`.
+    """
+    networks = extractors(
+        names, options, workdir, inception_weights, classifier_path
+    )
+    judge = None
+    if "classes" in names:
+        judge = networks.get("classifier")
+        judge = judge or _classifier(options, workdir, classifier_path)
+    return {"stages": "stages" in names, "networks": networks, "judge": judge}
 
 
 def extractors(names, options, workdir, inception_weights, classifier_path):
@@ -38,9 +62,13 @@ def extractors(names, options, workdir, inception_weights, classifier_path):
                 shifted = metrics.inception_extractor(path, ctrl_input=True)
                 opened["ctrl"] = shifted, inception
     if "classifier" in names:
-        path = classifier_path or classifier.default_path(options, workdir)
-        opened["classifier"] = classifier.extractor(options, path)
+        opened["classifier"] = _classifier(options, workdir, classifier_path)
     return opened
+
+
+def _classifier(options, workdir, path):
+    path = path or classifier.default_path(options, workdir)
+    return classifier.extractor(options, path)
 
 
 def _inception_file(weights):

@@ -34,14 +34,12 @@ from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
 from keras_csc.models import ClosedLoopAutoencoder
 
-METRICS = ("stages", *distributions.NETWORKS)
-
 
 def evaluate(
     path,
     replaced,
     checkpoint=False,
-    names=(),
+    names=None,
     inception_weights=None,
     classifier=None,
     split="test",
@@ -52,7 +50,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
-        names: some of `METRICS`.
+        names: some of `distributions.METRICS`; `None` for the run's.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
         split: `"test"`, `"validation"` or `"train"`.
@@ -60,11 +58,7 @@ def evaluate(
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
-    for name in names:
-        if name not in METRICS:
-            raise UsageError(
-                f"--metrics has no {name!r}. It has {', '.join(METRICS)}."
-            )
+    building.check_metrics(names or [], distributions.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = run_options.restored(workdir.recorded(), workdir.flags)
         options = run_options.replaced(recorded, replaced)
@@ -72,17 +66,20 @@ def evaluate(
             model = last_checkpoint(workdir, options)
         else:
             model = trained_model(workdir)
-        networks = distributions.extractors(
-            names, options, workdir, inception_weights, classifier
+        instruments = distributions.instruments(
+            options.metrics if names is None else names,
+            options,
+            workdir,
+            inception_weights,
+            classifier,
         )
         return evaluation.evaluate(
             model,
             options,
             workdir,
-            "stages" in names,
-            networks,
-            split,
-            own_name(options, recorded, split, checkpoint),
+            split=split,
+            name=own_name(options, recorded, split, checkpoint),
+            **instruments,
         )
 
 

@@ -64,12 +64,14 @@ def _define_metrics(flag_values):
     kwargs = {"flag_values": flag_values}
     flags.DEFINE_list(
         "metrics",
-        [],
-        "What else to measure, separated by commas. stages: nearest subspace, "
-        "kNN and a linear probe of every stage's codes. classifier: Fréchet "
-        "and kernel distance, precision, recall and class score, from features "
-        "of a small classifier, which is trained on the data set's labels the "
-        "first time. inception: the same with Keras's InceptionV3, of "
+        None,
+        "What else to measure, separated by commas; by default what the run "
+        "was trained with. stages: nearest subspace, kNN and a linear probe of "
+        "every stage's codes. classes: the share of regenerated images that a "
+        "small classifier, which is trained on the data set's labels the first "
+        "time, puts in the image's class. classifier: Fréchet and kernel "
+        "distance, precision, recall and class score, from features of the "
+        "same classifier. inception: the same with Keras's InceptionV3, of "
         "--inception_weights. ctrl: distance and score with the steps of "
         "CTRL's released code, also of --inception_weights.",
         **kwargs,

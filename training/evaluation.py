@@ -2,8 +2,10 @@
 
 from training import building
 from training import distributions
+from training import drawing
 from training import encoding
 from training import interruption
+from training import probing
 from training.workdir import identification
 from training.workdir import read_json
 from training.workdir import write_json
@@ -13,11 +15,18 @@ import tensorflow as tf
 
 from keras_csc import data
 from keras_csc import metrics
-from keras_csc.callbacks.pictures import draw_atoms
-from keras_csc.callbacks.pictures import draw_reconstructions
-from keras_csc.visualization import save_figure
-from keras_csc.visualization import save_png
-from keras_csc.visualization import similarity_figure
+
+SUMMARY = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "cosine": "cosine",
+    "retrieval": "retrieval",
+    "pixel_retrieval": "in pixels",
+    "same_class": "same class",
+    "nearest_subspace_accuracy": "nearest subspace",
+    "centered_knn_accuracy": "centred 5-NN",
+    "linear_probe_accuracy": "linear probe",
+}
 
 
 def evaluate(
@@ -26,6 +35,7 @@ def evaluate(
     workdir,
     stages=False,
     networks=None,
+    judge=None,
     split="test",
     name="",
 ):
@@ -33,7 +43,8 @@ def evaluate(
 
     Everything is in inference mode; the probes are fitted on features of
     training images. Writes `evaluation.json` and `pictures/evaluation.png`,
-    `atoms_*.png` and, with labels, `feature_similarity.png`; or, with a name,
+    `atoms_*.png` and, with labels, `feature_similarity.png` and
+    `class_part_similarity.png`; or, with a name,
     `evaluation-NAME.json` and the pictures in `pictures/evaluation-NAME/`.
 
     Args:
@@ -43,6 +54,8 @@ def evaluate(
         stages: bool, whether to probe the codes of every stage, too.
         networks: dict of `distributions.extractors`, to compare images and
             reconstructions with.
+        judge: `FeatureExtractor` of a classifier that says of which class the
+            reconstructions are, or `None`.
         split: the images to evaluate on: "test", "validation" or "train".
         name: str, what tells this evaluation from the run's own.
 
@@ -56,14 +69,22 @@ def evaluate(
         train, options.evaluation_limit
     )
     interruption.check()
-    features, reconstructions, figures = reconstruction_figures(model, images)
-    train_features = encoding.encode(model, train_images)
+    features, reconstructions, again, figures = reconstruction_figures(
+        model, images
+    )
+    figures["psnr_of"] = reference_figures(
+        train_images, train_labels, images, labels, features.shape[1]
+    )
+    figures.update(class_figures(judge, images, reconstructions, labels))
     interruption.check()
-    figures.update(
-        probe_figures(train_features, train_labels, features, labels)
+    train_features = encoding.encode(model, train_images)
+    probed = train_features, train_labels, features, labels, again
+    figures.update(probing.probe_figures(*probed))
+    figures["class_part"] = probing.part_figures(
+        options.class_features, *probed
     )
     if stages:
-        figures["stages"] = stage_figures(
+        figures["stages"] = probing.stage_figures(
             model, train_images, train_labels, images, labels
         )
     figures["distributions"] = distribution_figures(
@@ -88,7 +109,15 @@ def evaluate(
         path = path.with_name(f"evaluation-{name}.json")
         pictures = pictures / f"evaluation-{name}"
     write_json(path, result)
-    _draw(model, images, features, labels, pictures)
+    drawing.draw(
+        model,
+        images,
+        reconstructions,
+        features,
+        labels,
+        options.class_features,
+        pictures,
+    )
     return {**result, "file": str(path)}
 
 
@@ -112,10 +141,11 @@ def reconstruction_figures(model, images, batch_size=250):
         batch_size: int.
 
     Returns:
-        `(features, reconstructions, figures)`: `(n, d)`, float32 images, and
-        a dict with `psnr` (dB), `ssim` and `ms_ssim` (`None` for images
-        without room for its window or for two scales), `ms_ssim_scales`,
-        `cosine`, `retrieval`, `pixel_retrieval`, `zero_fraction` (a list, by
+        `(features, reconstructions, again, figures)`: `(n, d)`, float32
+        images, their features `(n, d)`, and a dict with `psnr` (dB), `ssim`
+        and `ms_ssim` (`None` for images without room for its window or for two
+        scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
+        `zero_fraction` (a list, by
         stage) and `effective_rank`.
     """
     qualities = _qualities(images.shape[1:3])
@@ -149,6 +179,7 @@ def reconstruction_figures(model, images, batch_size=250):
     return (
         features,
         reconstructions,
+        again,
         {
             **{name: means.get(name) for name in ("psnr", "ssim", "ms_ssim")},
             "ms_ssim_scales": metrics.scales_that_fit(*images.shape[1:3]),
@@ -173,94 +204,60 @@ def _qualities(sides):
     return functions
 
 
-def probe_figures(train_features, train_labels, features, labels):
-    """What features know of the classes; `None` without two of them.
+def reference_figures(
+    train_images, train_labels, images, labels, components, most=2**26
+):
+    """`metrics.reference_psnr` of uint8 images.
+
+    Args:
+        train_images: uint8 array `(n, height, width, channels)`.
+        train_labels: ints `(n,)`, -1 for unlabelled.
+        images: uint8 array `(m, height, width, channels)`.
+        labels: ints `(m,)`.
+        components: int, the number of features.
+        most: int, numbers of training images that there is memory for.
 
     Returns:
-        Dict with the accuracies of simple classifiers, fitted on training
-        features, and of the test features the mean over classes of the
-        effective rank and the angles between their subspaces in degrees: the
-        mean, and the mean over pairs of classes of the smallest.
+        Dict of the figures, and of the number of `training_images`.
     """
-    figures = dict.fromkeys(
-        (
-            "nearest_subspace_accuracy",
-            "knn_accuracy",
-            "linear_probe_accuracy",
-            "class_effective_rank",
-            "subspace_angle",
-            "smallest_subspace_angle",
-            "subspace_components",
-        )
+    count = max(1, most // train_images[0].size)
+    train, test = (
+        each.astype("float32") / 127.5 - 1.0
+        for each in (train_images[:count], images)
     )
-    if not _has_classes(train_labels, labels):
-        return figures
     return {
-        **figures,
-        **accuracies(train_features, train_labels, features, labels),
-        "class_effective_rank": float(
-            np.mean(metrics.class_effective_ranks(features, labels))
+        **metrics.reference_psnr(
+            train, test, components, train_labels[:count], labels
         ),
-        **angle_figures(features, labels),
+        "training_images": len(train),
     }
 
 
-def accuracies(train_features, train_labels, features, labels):
-    """Accuracies of simple classifiers of features."""
-    parts = (train_features, train_labels, features, labels)
-    components = min(10, features.shape[1] - 1)
-    return {
-        "nearest_subspace_accuracy": metrics.nearest_subspace_accuracy(
-            *parts, components=components
-        ),
-        "knn_accuracy": metrics.knn_accuracy(*parts),
-        "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
-    }
+def class_figures(judge, images, reconstructions, labels):
+    """What share of images and reconstructions a classifier recognises.
 
+    Args:
+        judge: `FeatureExtractor` of the data set's classifier, or `None`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+        labels: ints `(n,)`, -1 for unlabelled.
 
-def angle_figures(features, labels):
-    """Angles between the subspaces of classes, in degrees.
-
-    Of as many components as the classes have room for, at most 10; `None` if
-    a class has collapsed to fewer.
+    Returns:
+        Dict with `same_class`, of the reconstructions, `same_class_of_images`
+        and `classifier`, its name with its own test accuracy; `None` each
+        without a judge.
     """
-    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
-    components = int(min(10, features.shape[1] // 2, examples.min()))
-    try:
-        angles = metrics.subspace_angles(features, labels, components)
-    except ValueError:
-        return {}
-    angles = np.degrees(angles[np.triu_indices(len(angles), 1)])
-    return {
-        "subspace_angle": float(np.mean(angles)),
-        "smallest_subspace_angle": float(np.mean(angles[:, -1])),
-        "subspace_components": components,
-    }
-
-
-def _has_classes(*sets):
-    return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
-
-
-def stage_figures(model, train_images, train_labels, images, labels):
-    """Accuracies of simple classifiers of the codes of every stage.
-
-    Of positive and negative parts of the codes, each averaged over quadrants;
-    `None` without two classes. Every accuracy is a list, by stage.
-    """
-    if not _has_classes(train_labels, labels):
-        return None
-    train_codes, codes = (
-        encoding.pooled_stages(model, each) for each in (train_images, images)
+    if judge is None:
+        names = "same_class", "same_class_of_images", "classifier"
+        return dict.fromkeys(names)
+    made, real = (
+        metrics.same_class_rate(judge(each)[1], labels)
+        for each in (reconstructions, images)
     )
-    found = [
-        accuracies(train, train_labels, test, labels)
-        for train, test in zip(train_codes, codes)
-    ]
     return {
-        "codes": "positive and negative parts, means over quadrants",
-        "numbers": [code.shape[1] for code in codes],
-        **{name: [each[name] for each in found] for name in found[0]},
+        "same_class": made,
+        "same_class_of_images": real,
+        "classifier": judge.name,
     }
 
 
@@ -282,37 +279,32 @@ def distribution_figures(
     return figures
 
 
-def _draw(model, images, features, labels, folder):
-    shown = next(encoding.float_batches(images, 40)).numpy()
-    save_png(folder / "evaluation.png", draw_reconstructions(model, shown))
-    for name, picture in draw_atoms(model).items():
-        save_png(folder / f"{name}.png", picture)
-    if (labels >= 0).any():
-        count = min(len(labels), 2000)
-        save_figure(
-            folder / "feature_similarity.png",
-            similarity_figure(features[:count], labels[:count]),
-        )
-
-
 def summary(result):
     """One line of the main figures of an evaluation."""
-
-    def text(name, form, unit=""):
-        value = result[name]
-        return None if value is None else f"{form.format(value)}{unit}"
-
-    parts = {
-        "PSNR": text("psnr", "{:.2f}", " dB"),
-        "SSIM": text("ssim", "{:.3f}"),
-        "MS-SSIM": text("ms_ssim", "{:.3f}"),
-        "cosine": text("cosine", "{:.3f}"),
-        "retrieval": text("retrieval", "{:.3f}"),
-        "in pixels": text("pixel_retrieval", "{:.3f}"),
-        "nearest subspace": text("nearest_subspace_accuracy", "{:.3f}"),
-        "kNN": text("knn_accuracy", "{:.3f}"),
-        "linear probe": text("linear_probe_accuracy", "{:.3f}"),
+    part = result["class_part"] or {}
+    beside = {
+        "psnr": {"PCA": result["psnr_of"]["pca"]},
+        "same_class": {"of the images": result["same_class_of_images"]},
+        "nearest_subspace_accuracy": {
+            "class part": part.get("nearest_subspace_accuracy"),
+            "regenerated": result["reconstructed_nearest_subspace_accuracy"],
+        },
+        "centered_knn_accuracy": {
+            "class part": part.get("centered_knn_accuracy")
+        },
+        "linear_probe_accuracy": {
+            "class part": part.get("linear_probe_accuracy")
+        },
     }
-    return ", ".join(
-        f"{name} {value}" for name, value in parts.items() if value
-    )
+    parts = []
+    for name, title in SUMMARY.items():
+        if result[name] is not None:
+            form = "{:.2f} dB" if name == "psnr" else "{:.3f}"
+            more = ", ".join(
+                f"{what} {form.format(value)}"
+                for what, value in beside.get(name, {}).items()
+                if value is not None
+            )
+            text = f"{title} {form.format(result[name])}"
+            parts.append(f"{text} ({more})" if more else text)
+    return ", ".join(parts)

@@ -19,6 +19,7 @@ MAY_CHANGE = frozenset(
         "evaluation_limit",
         "gradient_norms",
         "log_every",
+        "metrics",
         "pictures_every",
         "strategy",
         "workdir",
@@ -233,6 +234,14 @@ def _define_run(flag_values):
         "evaluate",
         True,
         "Whether to evaluate the trained model on the test split at the end.",
+        **kwargs,
+    )
+    flags.DEFINE_list(
+        "metrics",
+        [],
+        "What else to evaluate, separated by commas: classes, classifier, "
+        "stages. They take minutes for large data; evaluate.py --help says "
+        "what they are.",
         **kwargs,
     )
     flags.DEFINE_integer(

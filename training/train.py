@@ -19,6 +19,7 @@ import sys
 
 from training import building
 from training import command_line
+from training import distributions
 from training import evaluation
 from training import interruption
 from training import loop
@@ -181,8 +182,13 @@ def finish(options, workdir, source, model, checkpoint):
         interruption.check()
         if options.evaluate:
             say("Evaluating on the test split.")
-            result = evaluation.evaluate(model, options, workdir)
+            instruments = distributions.instruments(
+                options.metrics, options, workdir
+            )
+            result = evaluation.evaluate(model, options, workdir, **instruments)
             say(f"{evaluation.summary(result)}. {evaluation.origin(result)}")
+            for figures in result["distributions"]:
+                say(distributions.summary(figures))
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 

@@ -3,8 +3,8 @@
 import statistics
 
 from training import encoding
-from training.evaluation import accuracies
-from training.evaluation import angle_figures
+from training.probing import accuracies
+from training.probing import angle_figures
 
 import numpy as np
 

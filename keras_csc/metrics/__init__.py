@@ -3,6 +3,7 @@
 from keras_csc.metrics.classifier import ImageClassifier
 from keras_csc.metrics.classifier import classifier_accuracy
 from keras_csc.metrics.classifier import fit_classifier
+from keras_csc.metrics.classifier import same_class_rate
 from keras_csc.metrics.distributions import FeatureStatistics
 from keras_csc.metrics.distributions import frechet_distance
 from keras_csc.metrics.distributions import inception_score
@@ -26,6 +27,7 @@ from keras_csc.metrics.reconstruction import multiscale_structural_similarity
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
 from keras_csc.metrics.reconstruction import scales_that_fit
 from keras_csc.metrics.reconstruction import structural_similarity
+from keras_csc.metrics.references import reference_psnr
 from keras_csc.metrics.sparsity import zero_fraction
 from keras_csc.metrics.subspaces import class_effective_ranks
 from keras_csc.metrics.subspaces import subspace_angles
@@ -55,7 +57,9 @@ __all__ = [
     "pixel_retrieval_rate",
     "pooled_codes",
     "precision_recall",
+    "reference_psnr",
     "retrieval_rate",
+    "same_class_rate",
     "scales_that_fit",
     "structural_similarity",
     "subspace_angles",

@@ -76,12 +76,21 @@ def nearest_subspace_accuracy(
 
 
 def knn_accuracy(
-    train_features, train_labels, test_features, test_labels, neighbors=5
+    train_features,
+    train_labels,
+    test_features,
+    test_labels,
+    neighbors=5,
+    centered=False,
 ):
     """Accuracy of the vote of the nearest training features.
 
     Euclidean distance, one vote a neighbor; on the sphere the same as cosine.
     Equal votes go to the smallest label.
+
+    What all features share hides from cosines how they differ.
+    `centered=True` compares `(z - m) / ‖z - m‖`, with `m` the mean of the
+    training features: centred, and scaled to the sphere again.
 
     Args:
         train_features: Array of shape `(n, d)`.
@@ -89,6 +98,8 @@ def knn_accuracy(
         test_features: Array of shape `(m, d)`.
         test_labels: Integers of shape `(m,)`, -1 for unlabelled.
         neighbors: Integer, at most the labelled training rows. Defaults to 5.
+        centered: Boolean, whether features are centred and scaled to norm one;
+            a feature that is the mean becomes zero. Defaults to `False`.
 
     Returns:
         A float in `[0, 1]`.
@@ -96,6 +107,10 @@ def knn_accuracy(
     Raises:
         ValueError: If shapes do not match, no row is labelled, features are
             not finite, or there are fewer training rows than `neighbors`.
+
+    Reference:
+        - [Wang et al., 2019, SimpleShot](https://arxiv.org/abs/1911.04623),
+          on centred features of norm one ("CL2N")
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -108,6 +123,9 @@ def knn_accuracy(
             f"labelled training rows. Received: neighbors={neighbors}, "
             f"rows={len(train)}"
         )
+    if centered:
+        mean = np.mean(train, axis=0)
+        train, test = _on_sphere(train - mean), _on_sphere(test - mean)
     classifier = KNeighborsClassifier(n_neighbors=neighbors)
     classifier.fit(train, train_labels)
     return float(classifier.score(test, test_labels))
@@ -200,6 +218,11 @@ def _subspace_residual(examples, features, components, centered):
     deviations = features - mean
     residual = deviations - deviations @ basis.T @ basis
     return np.linalg.norm(residual, axis=1)
+
+
+def _on_sphere(features):
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(norms > 0, norms, 1)
 
 
 def _labelled_sets(train_features, train_labels, test_features, test_labels):

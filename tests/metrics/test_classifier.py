@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score
 
 from keras_csc import data
 from keras_csc.metrics import ImageClassifier
 from keras_csc.metrics import classifier_accuracy
 from keras_csc.metrics import classifier_extractor
 from keras_csc.metrics import fit_classifier
+from keras_csc.metrics import same_class_rate
 
 SHAPE = (16, 16, 1)
 
@@ -105,3 +107,24 @@ def test_bad_classifiers(tmp_path):
     other.write_bytes(b"rubbish")
     with pytest.raises(ValueError, match="other.keras is not the file of"):
         classifier_extractor(other)
+
+
+def test_same_class_rate_is_scikit_learns_accuracy():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), 50)
+    labels = rng.integers(-1, 4, 50)
+    expected = accuracy_score(
+        labels, probabilities.argmax(1), sample_weight=labels >= 0
+    )
+    value = same_class_rate(probabilities, labels)
+    assert value == pytest.approx(expected) and 0 < value < 1
+    assert same_class_rate(np.log(probabilities), labels) == value
+
+
+def test_bad_labels_of_a_same_class_rate():
+    with pytest.raises(ValueError, match="classes, 4.*from 0 to 4"):
+        same_class_rate(np.eye(5, 4), np.arange(5))
+    with pytest.raises(ValueError, match="all unlabelled"):
+        same_class_rate(np.eye(4), np.full(4, -1))
+    with pytest.raises(ValueError, match="finite"):
+        same_class_rate(np.eye(4) * np.nan, np.arange(4))

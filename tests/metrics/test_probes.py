@@ -7,6 +7,7 @@ from scipy.stats import ortho_group
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.decomposition import TruncatedSVD
+from sklearn.neighbors import KNeighborsClassifier
 
 from keras_csc.metrics import knn_accuracy
 from keras_csc.metrics import linear_probe_accuracy
@@ -112,6 +113,35 @@ def test_digits_are_recognised_whatever_the_label_names(digits, probe):
     renamed = probe(train, 7 * train_labels + 3, test, 7 * test_labels + 3)
     assert value > 0.85
     assert value == renamed
+
+
+def test_centered_knn_is_scikit_learns_of_cosines_about_the_mean(digits):
+    """Features that share a large constant, which hides them from cosines."""
+    train, train_labels, test, test_labels = digits
+    constant = 20 * np.ones(train.shape[1])
+    noisy = [
+        part + np.random.default_rng(0).normal(0, 0.1, part.shape)
+        for part in (train, test)
+    ]
+    train, test = (
+        (part + constant)
+        / np.linalg.norm(part + constant, axis=1, keepdims=True)
+        for part in noisy
+    )
+    neighbors = KNeighborsClassifier(5, metric="cosine", algorithm="brute")
+    mean = train.mean(axis=0)
+    expected = neighbors.fit(train - mean, train_labels).score(
+        test - mean, test_labels
+    )
+    value = knn_accuracy(train, train_labels, test, test_labels, centered=True)
+    assert value == pytest.approx(expected, abs=1 / len(test))
+    assert value != knn_accuracy(train, train_labels, test, test_labels)
+
+
+def test_centered_knn_of_equal_features():
+    ones, labels = np.ones((6, 3)), np.array([0, 0, 0, 1, 1, 1])
+    value = knn_accuracy(ones, labels, ones, labels, 6, centered=True)
+    assert value == 0.5
 
 
 def test_knn_of_one_neighbor_knows_its_training_set(digits):

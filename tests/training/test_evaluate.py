@@ -7,6 +7,7 @@ from training import building
 from training import classifier
 from training import command_line
 from training import distributions
+from training import drawing
 from training import evaluate
 from training import evaluation
 from training import options as run_options
@@ -18,9 +19,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from scipy import linalg
+from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import normalize
 
 from keras_csc import data
 from keras_csc import metrics
@@ -93,12 +96,111 @@ def test_ms_ssim_of_images_with_room_for_scales():
     preset = {"filters": [4, 4, 4], "feature_dim": 8, "sparsity": 0.05}
     model = ClosedLoopAutoencoder.from_preset("cifar10", **preset)
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
-    _, made, figures = evaluation.reconstruction_figures(model, images)
+    _, made, again, figures = evaluation.reconstruction_figures(model, images)
     floats = (images / 127.5 - 1.0).astype("float32")
     expected = metrics.multiscale_structural_similarity(floats, made)
     assert figures["ms_ssim"] == pytest.approx(np.mean(expected), abs=1e-5)
     assert figures["ms_ssim_scales"] == 2
     np.testing.assert_allclose(made, model.predict(floats), atol=1e-5)
+    np.testing.assert_allclose(again, model.encode(made), atol=1e-4)
+
+
+def test_figures_beside_others_are_scikit_learns(run, model):
+    """The part for the classes, centred neighbours, regenerated features."""
+    figures = evaluate.evaluate(run, {"class_features": 6})
+    (train, train_labels), (images, labels) = (
+        [part[:IMAGES] for part in arrays(split)] for split in ("train", "test")
+    )
+    train, images = (part / 127.5 - 1.0 for part in (train, images))
+    features = [np.asarray(model.encode(part)) for part in (train, images)]
+    again = np.asarray(model.encode(model.predict(images, verbose=0)))
+
+    def neighbors(first, second):
+        classifier = KNeighborsClassifier(5).fit(
+            normalize(first - first.mean(0)), train_labels
+        )
+        return classifier.score(normalize(second - first.mean(0)), labels)
+
+    def subspace(first, second, components):
+        residuals = []
+        for label in range(10):
+            svd = TruncatedSVD(components, algorithm="arpack")
+            basis = svd.fit(first[train_labels == label]).components_
+            residuals.append(
+                np.linalg.norm(second - second @ basis.T @ basis, axis=1)
+            )
+        return np.mean(np.argmin(residuals, axis=0) == labels)
+
+    close = {"abs": 2.1 / IMAGES}
+    expected = neighbors(*features)
+    assert figures["centered_knn_accuracy"] == pytest.approx(expected, **close)
+    parts = [normalize(each[:, :6]) for each in (*features, again)]
+    found = figures["class_part"]
+    assert found["features"] == 6 and found["nearest_subspace_components"] == 5
+    assert figures["nearest_subspace_components"] == 10
+    for name, value in (
+        ("centered_knn_accuracy", neighbors(*parts[:2])),
+        ("nearest_subspace_accuracy", subspace(*parts[:2], 5)),
+        ("reconstructed_nearest_subspace_accuracy", subspace(*parts[::2], 5)),
+    ):
+        assert found[name] == pytest.approx(value, **close)
+    assert found["linear_probe_accuracy"] > 0.2
+    assert figures["psnr_of"]["pca_components"] == 16
+    assert figures["psnr_of"]["training_images"] == IMAGES
+    assert (run / "pictures" / "class_part_similarity.png").exists()
+    text = evaluation.summary(figures)
+    assert f"(PCA {figures['psnr_of']['pca']:.2f} dB)" in text
+    assert f"(class part {found['centered_knn_accuracy']:.3f})" in text
+    assert "same class" not in text
+
+
+def test_same_class_is_a_classifiers_word(run, model):
+    figures = evaluate.evaluate(run, {"metrics": ["classes"]})
+    path = classifier.default_path(
+        run_options.parse(["--dataset=digits", "--preset=digits"]),
+        types.SimpleNamespace(path=run),
+    )
+    judge = metrics.classifier_extractor(path)
+    images, labels = (part[:IMAGES] for part in arrays("test"))
+    made = model.predict(images / 127.5 - 1.0, verbose=0)
+    for name, each in (("same_class", made), ("same_class_of_images", images)):
+        expected = np.mean(np.argmax(judge(each)[1], axis=1) == labels)
+        assert figures[name] == pytest.approx(expected, abs=1.1 / IMAGES)
+    assert figures["classifier"] == judge.name
+    assert figures["distributions"] == []
+    assert judge.about["steps"] == 20
+    same = f"same class {figures['same_class']:.3f} (of the images 0."
+    assert same in evaluation.summary(figures)
+
+
+def test_few_images_are_passed_few_times(monkeypatch, tmp_path):
+    options = run_options.parse(["--dataset=digits", "--preset=digits"])
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
+    monkeypatch.setattr(classifier, "STEPS", 2000)
+    found = classifier.extractor(options, tmp_path / "a.keras")
+    assert found.about["steps"] == 1330 // 128
+
+
+def test_pictures_have_a_class_a_column():
+    labels = np.array([-1, *range(7)] * 5)
+    indices, columns = drawing.shown(labels)
+    assert columns == 7
+    assert (labels[indices].reshape(4, 7) == np.arange(7)).all()
+    for labels in (np.arange(50), np.full(50, -1), np.array([0, 1] * 25)):
+        indices, columns = drawing.shown(labels)
+        assert columns == 10 and indices.tolist() == list(range(40))
+
+
+def test_training_refuses_metrics_that_it_can_not_measure(monkeypatch):
+    options = ["--dataset=faces", "--preset=digits", "--steps=1"]
+    with pytest.raises(UsageError, match="no 'inception'. It has stages, cla"):
+        building.check(run_options.parse([*options, "--metrics=inception"]))
+    options = run_options.parse(
+        [*options, "--metrics=classes", "--batch_size=2"]
+    )
+    unlabelled = types.SimpleNamespace(num_classes=None, size=9)
+    with pytest.raises(UsageError, match="need labels.*'faces' has none"):
+        building.check_batches(options, unlabelled, 1)
 
 
 def test_probes_of_stages_are_scikit_learns(run, model):

@@ -1,0 +1,124 @@
+"""What stands beside a figure of quality: images that need no autoencoder."""
+
+import numpy as np
+
+from keras_csc.metrics.checks import check_finite
+from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
+
+
+def reference_psnr(
+    train_images, images, components, train_labels=None, labels=None
+):
+    """Mean PSNR of what knows less of an image than a good autoencoder.
+
+    - `mean_image`: the mean training image, for every image. What is below it
+      has not brought back anything.
+    - `class_mean_image`: the mean training image of the image's class. Sharp
+      images of the right class, but of other examples of it, are about here.
+    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of the
+      training images: the best linear autoencoder with as many numbers.
+
+    Args:
+        train_images: Floats in `[-1, 1]`, shape `(n, height, width, channels)`.
+        images: Floats in `[-1, 1]`, shape `(m, height, width, channels)`.
+        components: Integer, at least 1, number of features to compare with.
+            PCA has at most as many as training images and as pixels.
+        train_labels: Integers of shape `(n,)`, -1 for unlabelled, or `None`.
+        labels: Integers of shape `(m,)`, -1 for unlabelled, or `None`.
+
+    Returns:
+        Dict of the three, floats in decibels, and of `pca_components`. The
+        mean image of a class is measured on the images whose class has
+        training images; `None` without any.
+
+    Raises:
+        ValueError: If shapes do not match, images are not finite, or
+            `components` is not positive.
+
+    Reference:
+        - [Halko et al., 2011](https://arxiv.org/abs/0909.4061), the randomised
+          decomposition that scikit-learn's `PCA` takes for many pixels
+    """
+    train_images, images = _image_sets(train_images, images)
+    if components < 1:
+        raise ValueError(
+            f"`components` should be at least 1. Received: {components}"
+        )
+    mean = np.mean(train_images, axis=0, dtype="float64")
+    linear, components = _principal_images(train_images, images, components)
+    return {
+        "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
+        "class_mean_image": _class_mean_psnr(
+            train_images, images, train_labels, labels
+        ),
+        "pca": _psnr(images, linear),
+        "pca_components": components,
+    }
+
+
+def _image_sets(train_images, images):
+    sets = {"train_images": train_images, "images": images}
+    for name, values in sets.items():
+        sets[name] = values = np.asarray(values, dtype="float32")
+        if values.ndim != 4 or 0 in values.shape:
+            raise ValueError(
+                f"`{name}` should have shape (n, height, width, channels). "
+                f"Received: shape={values.shape}"
+            )
+        check_finite(name, values)
+    train_images, images = sets.values()
+    if train_images.shape[1:] != images.shape[1:]:
+        raise ValueError(
+            "`train_images` and `images` should be of one shape. Received: "
+            f"{train_images.shape[1:]} and {images.shape[1:]}"
+        )
+    return train_images, images
+
+
+def _class_mean_psnr(train_images, images, train_labels, labels):
+    if train_labels is None or labels is None:
+        return None
+    train_labels, labels = np.asarray(train_labels), np.asarray(labels)
+    for name, given, rows in (
+        ("train_labels", train_labels, len(train_images)),
+        ("labels", labels, len(images)),
+    ):
+        if given.shape != (rows,):
+            raise ValueError(
+                f"`{name}` should have shape {(rows,)}. Received: {given.shape}"
+            )
+    classes = np.intersect1d(train_labels, labels)
+    means = {
+        label: np.mean(train_images[train_labels == label], axis=0)
+        for label in classes
+        if label != -1
+    }
+    if not means:
+        return None
+    known = np.isin(labels, list(means))
+    made = np.stack([means[label] for label in labels[known]])
+    return _psnr(images[known], made)
+
+
+def _principal_images(train_images, images, components):
+    """Images from so many principal components, and how many those are."""
+    from sklearn.decomposition import PCA
+
+    train = train_images.reshape(len(train_images), -1)
+    flat = images.reshape(len(images), -1)
+    components = min(components, *train.shape)
+    pca = PCA(components, random_state=0).fit(train)
+    made = pca.inverse_transform(pca.transform(flat))
+    return made.reshape(images.shape), components
+
+
+def _psnr(images, reconstructions):
+    """Mean over the images, of which not all are tensors at once."""
+    parts = [
+        peak_signal_to_noise_ratio(
+            images[start : start + 250],
+            np.asarray(reconstructions[start : start + 250], "float32"),
+        )
+        for start in range(0, len(images), 250)
+    ]
+    return float(np.mean(np.concatenate(parts)))

@@ -1,0 +1,86 @@
+"""PSNR of references, against NumPy in float64."""
+
+import numpy as np
+import pytest
+
+from keras_csc import data
+from keras_csc.metrics import reference_psnr
+
+
+def digits(split, count):
+    source = data.open_dataset("digits", split, (16, 16, 1))
+    images, labels = data.load_arrays(source, count)
+    return (images / 127.5 - 1.0).astype("float32"), labels
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return digits("train", 400), digits("test", 300)
+
+
+def psnr(images, made):
+    error = np.square(images - np.clip(made, -1, 1), dtype="float64")
+    return np.mean(10 * np.log10(4 / np.mean(error, axis=(1, 2, 3))))
+
+
+def test_means_are_numpys(sets):
+    (train, train_labels), (images, labels) = sets
+    found = reference_psnr(train, images, 3, train_labels, labels)
+    assert found["mean_image"] == pytest.approx(
+        psnr(images, train.mean(axis=0)[None]), abs=1e-4
+    )
+    means = np.stack([train[train_labels == k].mean(axis=0) for k in range(10)])
+    assert found["class_mean_image"] == pytest.approx(
+        psnr(images, means[labels]), abs=1e-4
+    )
+    assert found["mean_image"] < found["class_mean_image"]
+
+
+def test_pca_is_the_truncated_singular_value_decomposition(sets):
+    (train, _), (images, _) = sets
+    found = reference_psnr(train, images, 16)
+    rows, mean = train.reshape(400, -1), train.reshape(400, -1).mean(axis=0)
+    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:16]
+    made = (images.reshape(300, -1) - mean) @ basis.T @ basis + mean
+    assert found["pca"] == pytest.approx(
+        psnr(images, made.reshape(images.shape)), abs=0.05
+    )
+    assert found["pca_components"] == 16
+    assert found["class_mean_image"] is None
+
+
+def test_components_are_no_more_than_there_can_be(sets):
+    (train, _), (images, _) = sets
+    found = reference_psnr(train[:7], train[:7], 500)
+    assert found["pca_components"] == 7 and found["pca"] == 100
+
+
+def test_images_without_a_class_mean_are_left_out(sets):
+    (train, train_labels), (images, labels) = sets
+    kept = train_labels != 3
+    hidden = np.where(labels == 5, -1, labels)
+    known = ~np.isin(labels, (3, 5))
+    partly = reference_psnr(train[kept], images, 1, train_labels[kept], hidden)
+    expected = reference_psnr(
+        train[kept], images[known], 1, train_labels[kept], labels[known]
+    )
+    assert partly["class_mean_image"] == pytest.approx(
+        expected["class_mean_image"]
+    )
+    none = np.full(len(labels), -1)
+    found = reference_psnr(train, images, 1, train_labels, none)
+    assert found["class_mean_image"] is None
+
+
+def test_bad_arguments(sets):
+    (train, train_labels), (images, labels) = sets
+    with pytest.raises(ValueError, match=r"one shape.*\(16, 16, 1\) and"):
+        reference_psnr(train, images[:, :8], 3)
+    with pytest.raises(ValueError, match="`images` should have shape"):
+        reference_psnr(train, images[0], 3)
+    with pytest.raises(ValueError, match="`train_images` should be finite"):
+        reference_psnr(train * np.nan, images, 3)
+    with pytest.raises(ValueError, match="`components`.*Received: 0"):
+        reference_psnr(train, images, 0)
+    with pytest.raises(ValueError, match=r"`labels`.*\(300,\).*\(299,\)"):
+        reference_psnr(train, images, 3, train_labels, labels[1:])

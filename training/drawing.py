@@ -1,0 +1,65 @@
+"""Pictures of an evaluation."""
+
+from training import probing
+
+import numpy as np
+
+from keras_csc.callbacks.pictures import draw_atoms
+from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import save_figure
+from keras_csc.visualization import save_png
+from keras_csc.visualization import similarity_figure
+
+
+def draw(
+    model, images, reconstructions, features, labels, class_features, folder
+):
+    """Writes `evaluation.png`, `atoms_*.png` and, with labels, similarities.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+        features: array `(n, d)` of the images.
+        labels: ints `(n,)`, -1 for unlabelled.
+        class_features: int, how many features carry the classes; 0 for none.
+        folder: `pathlib.Path` of the pictures.
+    """
+    chosen, columns = shown(labels)
+    picture = comparison_grid(
+        [(images[chosen] / 127.5 - 1.0), reconstructions[chosen]],
+        ["image", "regenerated"],
+        columns,
+        scale=max(1, 48 // images.shape[1]),
+    )
+    save_png(folder / "evaluation.png", picture)
+    for name, picture in draw_atoms(model).items():
+        save_png(folder / f"{name}.png", picture)
+    if (labels >= 0).any():
+        draw_similarities(features, labels, class_features, folder)
+
+
+def shown(labels, rows=4, columns=10):
+    """Which images to draw: the first, or of few classes a class a column.
+
+    Returns:
+        `(indices, columns)`.
+    """
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
+    if not 5 <= len(classes) <= columns or counts.min() < rows:
+        return np.arange(min(len(labels), rows * columns)), columns
+    first = [np.flatnonzero(labels == label)[:rows] for label in classes]
+    return np.stack(first, axis=1).ravel(), len(classes)
+
+
+def draw_similarities(features, labels, class_features, folder):
+    """Writes the similarities of features, and of the part for the classes."""
+    sets = {"feature_similarity": features[:2000]}
+    if class_features:
+        sets["class_part_similarity"] = probing.class_part_of(
+            features[:2000], class_features
+        )
+    for name, rows in sets.items():
+        save_figure(
+            folder / f"{name}.png", similarity_figure(rows, labels[:2000])
+        )

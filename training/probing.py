@@ -1,0 +1,171 @@
+"""What features and codes know of the classes, as figures."""
+
+from training import encoding
+
+import numpy as np
+
+from keras_csc import metrics
+from keras_csc.losses.transcription import class_part
+
+FIGURES = (
+    "nearest_subspace_accuracy",
+    "nearest_subspace_components",
+    "knn_accuracy",
+    "linear_probe_accuracy",
+    "centered_knn_accuracy",
+    "reconstructed_nearest_subspace_accuracy",
+    "class_effective_rank",
+    "subspace_angle",
+    "smallest_subspace_angle",
+    "subspace_components",
+)
+
+
+def probe_figures(train_features, train_labels, features, labels, again):
+    """What features know of the classes; `None` without two of them.
+
+    Args:
+        train_features: array `(n, d)`, of training images.
+        train_labels: ints `(n,)`, -1 for unlabelled.
+        features: array `(m, d)`, of test images.
+        labels: ints `(m,)`.
+        again: array `(m, d)`, features of the regenerated test images.
+
+    Returns:
+        Dict with `feature_accuracies`, and of the test features the mean over
+        classes of the effective rank and the angles between their subspaces in
+        degrees: the mean, and the mean over pairs of classes of the smallest.
+    """
+    figures = dict.fromkeys(FIGURES)
+    if not has_classes(train_labels, labels):
+        return figures
+    return {
+        **figures,
+        **feature_accuracies(
+            train_features, train_labels, features, labels, again
+        ),
+        "class_effective_rank": float(
+            np.mean(metrics.class_effective_ranks(features, labels))
+        ),
+        **angle_figures(features, labels),
+    }
+
+
+def part_figures(size, train_features, train_labels, features, labels, again):
+    """`feature_accuracies` of the part of the features for the classes.
+
+    Args:
+        size: int, `--class_features`; 0 for none.
+        train_features: array `(n, d)`; this and the others as in
+            `probe_figures`.
+
+    Returns:
+        Dict with the part's size as `features`, too; `None` without a part or
+        two classes.
+    """
+    if not size or not has_classes(train_labels, labels):
+        return None
+    train, part, again = (
+        class_part_of(each, size) for each in (train_features, features, again)
+    )
+    return {
+        "features": size,
+        **feature_accuracies(train, train_labels, part, labels, again),
+    }
+
+
+def class_part_of(features, size):
+    """The part of features that the game gives the classes, as an array."""
+    return np.asarray(class_part(features, size))
+
+
+def feature_accuracies(train_features, train_labels, features, labels, again):
+    """`accuracies` of features on the sphere, and two more.
+
+    Returns:
+        Dict with the `nearest_subspace_components`, `centered_knn_accuracy`,
+        of centred features that are scaled to the sphere again, and
+        `reconstructed_nearest_subspace_accuracy`, of the features of
+        regenerated images and the subspaces of training features.
+    """
+    train = train_features, train_labels
+    found = accuracies(*train, features, labels)
+    components = subspace_components(features)
+    return {
+        **found,
+        "nearest_subspace_components": components,
+        "centered_knn_accuracy": metrics.knn_accuracy(
+            *train, features, labels, centered=True
+        ),
+        "reconstructed_nearest_subspace_accuracy": components
+        and metrics.nearest_subspace_accuracy(
+            *train, again, labels, components=components
+        ),
+    }
+
+
+def accuracies(train_features, train_labels, features, labels):
+    """Accuracies of simple classifiers of features.
+
+    That of nearest subspaces is `None` for a single feature.
+    """
+    parts = (train_features, train_labels, features, labels)
+    components = subspace_components(features)
+    return {
+        "nearest_subspace_accuracy": components
+        and metrics.nearest_subspace_accuracy(*parts, components=components),
+        "knn_accuracy": metrics.knn_accuracy(*parts),
+        "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
+    }
+
+
+def subspace_components(features):
+    """Dimension of the classes' subspaces: 10, or all directions but one."""
+    return min(10, features.shape[1] - 1)
+
+
+def angle_figures(features, labels):
+    """Angles between the subspaces of classes, in degrees.
+
+    Of as many components as the classes have room for, at most 10; `None` if
+    a class has collapsed to fewer.
+    """
+    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
+    components = int(min(10, features.shape[1] // 2, examples.min()))
+    try:
+        angles = metrics.subspace_angles(features, labels, components)
+    except ValueError:
+        return {}
+    angles = np.degrees(angles[np.triu_indices(len(angles), 1)])
+    return {
+        "subspace_angle": float(np.mean(angles)),
+        "smallest_subspace_angle": float(np.mean(angles[:, -1])),
+        "subspace_components": components,
+    }
+
+
+def has_classes(*sets):
+    """Whether each of the arrays of labels names two classes or more."""
+    return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
+
+
+def stage_figures(model, train_images, train_labels, images, labels):
+    """Accuracies of simple classifiers of the codes of every stage.
+
+    Of positive and negative parts of the codes, each averaged over quadrants;
+    `None` without two classes. Every accuracy is a list, by stage.
+    """
+    if not has_classes(train_labels, labels):
+        return None
+    train_codes, codes = (
+        encoding.pooled_stages(model, each) for each in (train_images, images)
+    )
+    found = [
+        accuracies(train, train_labels, test, labels)
+        for train, test in zip(train_codes, codes)
+    ]
+    return {
+        "codes": "positive and negative parts, means over quadrants",
+        "numbers": [code.shape[1] for code in codes],
+        **{name: [each[name] for each in found] for name in found[0]},
+    }
