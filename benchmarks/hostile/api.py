@@ -172,7 +172,8 @@ VALUES = [
 
 FIT = (
     "model = load('digits', filters=(4,), feature_dim=8)\n"
-    "model.compile(game=keras_csc.losses.TranscriptionGame(num_classes=3))\n"
+    "game = keras_csc.losses.TranscriptionGame('multi', num_classes=3)\n"
+    "model.compile(game=game)\n"
     "model.fit(pixels(6), {labels}, verbose=0)"
 )
 LABELS = [

@@ -15,10 +15,10 @@ def opened(split, shape=(16, 16, 3), root='photos'):
 def check(train, test):
     found = []
     for source in (train, test):
-        for i in range(source.size):
+        labels = keras_csc.data.load_arrays(source)[1]
+        for i, label in enumerate(labels):
             path = source.locate(i)
             found.append(os.path.realpath(path))
-            label = int(keras_csc.data.load_arrays(source)[1][i])
             if label >= 0:
                 name = source.class_names[label]
                 expect(f'/{name}/' in found[-1], f'{path} is called {name}')

@@ -168,7 +168,7 @@ class Command(Job):
     def outcomes(self):
         outcome = Outcome(
             code=self.code,
-            text=self.folder.err.read_text(errors="replace"),
+            text=self.folder.text(),
             harm=self.folder.harm(),
             mib=max(0, self.usage.ru_maxrss - self.baseline) / 1024,
             seconds=time.monotonic() - self.began,
@@ -280,7 +280,9 @@ class Folder:
         trees.plant(self.path)
         with material.inside(self.path):
             exec(self.case.setup, material.names())
-        self.digests.write_text(json.dumps(trees.digests(self.path)))
+        temporary = self.digests.with_suffix(".partial")
+        temporary.write_text(json.dumps(trees.digests(self.path)))
+        temporary.rename(self.digests)
 
     def harm(self):
         """What happened to the user's files since `make`."""

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.callbacks.events import EventWriter
 from keras_csc.callbacks.tags import picture_tag
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import pixel_atoms
@@ -29,9 +30,7 @@ class PictureLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._drawn_at = self.model.step
-        self._writer = tf.summary.create_file_writer(
-            str(self.folder / "tensorboard" / "pictures")
-        )
+        self._events = EventWriter(self.folder / "tensorboard" / "pictures")
 
     def on_epoch_end(self, epoch, logs=None):
         if self.model.step - self._drawn_at >= self.every_steps:
@@ -40,7 +39,7 @@ class PictureLog(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self.model.step > self._drawn_at:
             self._draw()
-        self._writer.close()
+        self._events.close()
 
     def _draw(self):
         step = self._drawn_at = self.model.step
@@ -48,14 +47,13 @@ class PictureLog(keras.callbacks.Callback):
             "reconstructions": draw_reconstructions(self.model, self.images)
         }
         pictures.update(draw_atoms(self.model))
-        with self._writer.as_default(step):
+        with self._events.at(step):
             for name, picture in pictures.items():
                 grouped, description = picture_tag(name)
                 tf.summary.image(
                     grouped, picture[None], description=description
                 )
                 save_png(self.folder / "pictures" / f"{name}.png", picture)
-        self._writer.flush()
 
 
 def draw_reconstructions(model, images):

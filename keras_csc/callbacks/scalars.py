@@ -6,6 +6,7 @@ import time
 import keras
 import tensorflow as tf
 
+from keras_csc.callbacks.events import EventWriter
 from keras_csc.callbacks.tags import tag
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import peak_signal_to_noise_ratio
@@ -29,9 +30,7 @@ class ScalarLog(keras.callbacks.Callback):
     `quality/` and `time/`; see `callbacks.tags`.
 
     Args:
-        folder: where to write `log.jsonl` and `tensorboard/scalars/`, to which
-            nothing else may write at the same time: TensorBoard reads but the
-            newest file of a folder.
+        folder: where to write `log.jsonl` and `tensorboard/scalars/`.
         images: a few images, `(n, height, width, channels)` in [-1, 1].
         batch_size: int, images in a step.
     """
@@ -45,9 +44,7 @@ class ScalarLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         _forget_later(self.folder / LOG_FILE, self.model.step)
-        self._writer = tf.summary.create_file_writer(
-            str(self.folder / "tensorboard" / "scalars")
-        )
+        self._events = EventWriter(self.folder / "tensorboard" / "scalars")
         self._last = (time.monotonic(), self.model.step)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -65,11 +62,10 @@ class ScalarLog(keras.callbacks.Callback):
         with open(self.folder / LOG_FILE, "a") as file:
             record = {"step": step, "time": round(time.time(), 3), **scalars}
             file.write(json.dumps(record) + "\n")
-        with self._writer.as_default(step):
+        with self._events.at(step):
             for name, value in scalars.items():
                 grouped, description = tag(name)
                 tf.summary.scalar(grouped, value, description=description)
-        self._writer.flush()
 
     def _rates(self, step):
         (then, last_step), now = self._last, time.monotonic()
@@ -92,7 +88,7 @@ class ScalarLog(keras.callbacks.Callback):
         return _number(keras.ops.mean(ratio))
 
     def on_train_end(self, logs=None):
-        self._writer.close()
+        self._events.close()
 
 
 def _forget_later(path, step):

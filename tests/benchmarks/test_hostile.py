@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import pytest
 
 from benchmarks import hostile
 from benchmarks.hostile import judging
+from benchmarks.hostile import material
 from benchmarks.hostile import run
+from benchmarks.hostile import trees
 from benchmarks.hostile.case import Case
 from benchmarks.hostile.case import refused
 
@@ -33,6 +36,7 @@ def bad(tmp_path_factory):
         capture_output=True,
         text=True,
     )
+    assert (folder / "rows.json").exists(), ended.stderr
     rows = json.loads((folder / "rows.json").read_text())
     return ended, rows
 
@@ -86,6 +90,32 @@ def test_cases_are_many_and_have_names_of_their_own():
     assert {module.CASES[0].group for module in map(module_of, hostile.MODULES)}
     for case in cases:
         assert bool(case.command) + bool(case.shell) + bool(case.snippet) == 1
+
+
+def test_set_ups_and_snippets_are_without_mistakes(tmp_path, monkeypatch):
+    """On a folder that looks like a run's."""
+    finished = tmp_path / "finished"
+    for name in trees.RUNS:
+        file = name if "." in name else f"{name}/x"
+        material.write(finished / file, "{}")
+    for step in ("step-00000002", "step-00000004"):
+        for file in ("checkpoint.index", "checkpoint.data-00000-of-00001"):
+            material.write(finished / "checkpoints" / step / file, "x" * 9)
+    material.write(finished / "model" / "config.json", "{}")
+    material.write(finished / "model" / "model.weights.h5", "x" * 9)
+    monkeypatch.setitem(material.PREPARED, "run", finished)
+    for number, case in enumerate(run.chosen_cases(None, "", False)):
+        compile(case.snippet, case.name, "exec")
+        compile(case.setup, case.name, "exec")
+        compile(case.expected.check, case.name, "eval")
+        if not case.snippet:
+            (tmp_path / str(number)).mkdir()
+            with material.inside(tmp_path / str(number)):
+                exec(case.setup, material.names())
+            shutil.rmtree(tmp_path / str(number))
+    for file in material.held:
+        file.close()
+    material.held.clear()
 
 
 def module_of(name):

@@ -1,13 +1,17 @@
 """What TensorBoard shows of a run."""
 
+import errno
 import json
+import resource
 
 import keras
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing import event_multiplexer
 
 from keras_csc import callbacks
 from keras_csc.callbacks import tags
+from keras_csc.callbacks.events import EventWriter
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
 
@@ -100,3 +104,25 @@ def test_terms_of_the_game_have_a_description_of_their_own():
 def test_a_term_that_is_not_known_is_the_games():
     name, description = tags.tag("surprise")
     assert name == "game/surprise" and "surprise" in description
+
+
+def test_full_disk_is_an_error_of_the_system(tmp_path):
+    """Which `train.py` answers with one line."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = EventWriter(tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            for step in range(100):
+                with writer.at(step):
+                    tf.summary.scalar("x", 1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno == errno.EFBIG
+    assert error.value.filename == str(tmp_path)
+
+
+def test_folder_that_is_a_file_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "tensorboard").write_text("")
+    with pytest.raises(OSError, match="tensorboard"):
+        EventWriter(tmp_path / "tensorboard" / "scalars")
