@@ -5,10 +5,10 @@
 
 PyTorch's is `peer_torch.Game`, which says what it does and leaves out. Before
 anything is timed, both take the same step of gradient descent from the same
-weights, and the script stops if they differ; agreement.py looks closer.
+weights, and the script stops if they differ (agreement.py looks closer).
 TensorFlow and PyTorch run in one process, in turns, each on all cores.
-Compiling PyTorch's networks takes minutes
-the first time, and a C++ compiler: `--nocompile` leaves it out. Writes
+Compiling PyTorch's networks takes minutes the first time, and a C++ compiler:
+`--nocompile` leaves it out. Writes
 benchmarks/results/training_step.json.
 """
 

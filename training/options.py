@@ -27,6 +27,9 @@ MAY_CHANGE = frozenset(
 )
 
 
+# What absl calls flags of several values.
+LISTS = ("numbers", "comma separated list of strings")
+
 # What a newcomer needs, in the order in which `--help` shows it.
 FIRST = (
     "workdir",
@@ -45,6 +48,7 @@ FLAG_FILES = (
 PRESETS = sorted(
     path.stem
     for path in (pathlib.Path(__file__).parent / "flags").glob("*.flags")
+    if not path.stem.endswith("_published")
 )
 MOST_STEPS = 10**9
 MOST_STAGES = 12
@@ -108,7 +112,7 @@ def restored(recorded, path):
         try:
             if isinstance(value, bool) != flag.boolean:
                 raise ValueError("it is no value of this flag")
-            if isinstance(value, list) != (flag.flag_type() == "numbers"):
+            if isinstance(value, list) != (flag.flag_type() in LISTS):
                 raise ValueError("it is no value of this flag")
             if isinstance(value, list):
                 value = ",".join(map(str, value))

@@ -350,7 +350,7 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
     unlabelled = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(building, "source", lambda *_: unlabelled)
     options = run_options.parse(["--dataset=faces"])
-    with pytest.raises(UsageError, match="needs labels.*'faces' has none"):
+    with pytest.raises(UsageError, match="need labels.*'faces' has none"):
         classifier.extractor(options, tmp_path / "a.keras")
 
 
