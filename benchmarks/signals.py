@@ -118,7 +118,7 @@ def send(number, longest, seed):
     shutil.rmtree(folder)
     name = signal.Signals(number).name
     told = [line for line in lines if line.startswith(f"{name}: stopped")]
-    return {
+    result = {
         "signal": name,
         "phase": where,
         "delay": round(delay, 3),
@@ -130,6 +130,9 @@ def send(number, longest, seed):
         and lines[-1] == told[0]
         and not any("Traceback" in line for line in lines),
     }
+    verdict = "as it should" if result["good"] else f"NOT: {result}"
+    print(f"{name} {where} {delay:.1f} s: {code}, {verdict}", flush=True)
+    return result
 
 
 def rows(results):
@@ -167,16 +170,13 @@ def main():
                 range(values.signals),
             )
         )
-    bad = [result for result in results if not result["good"]]
-    for result in bad:
-        print(result)
     if values.report:
         measuring.report(
             "signals", rows(results), COLUMNS, seed=values.seed, run=RUN
         )
     else:
         measuring.print_table(rows(results), COLUMNS)
-    sys.exit(bool(bad))
+    sys.exit(not all(result["good"] for result in results))
 
 
 if __name__ == "__main__":
