@@ -43,7 +43,8 @@ def decode(encoded, channels, name=lambda: "the file"):
     fits = (height > 0) & (width > 0) & (height * width <= MAX_PIXELS)
 
     def refuse():
-        reason = tf.where(fits, problem, _size_problem(height, width))
+        unnamed = (problem == "") | (height * width > MAX_PIXELS)
+        reason = tf.where(unnamed, _size_problem(height, width), problem)
         message = tf.strings.join([name(), " ", reason, "."])
         return tf.raw_ops.Assert(condition=False, data=[message])
 

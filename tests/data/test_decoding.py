@@ -71,12 +71,12 @@ def test_kinds_are_read_as_pillow_does(read, kind, channels):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("share", [0.0, 0.03, 0.5, 0.98])
-def test_cut_files_are_refused(read, kind, share):
+def test_cut_files_are_refused(read, kind):
     image, form, options = KINDS[kind]
     content = file_of(image, form, **options)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the file "):
-        read[3](content[: int(len(content) * share)])
+    for share in (0.0, 0.03, 0.5, 0.98):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the file "):
+            read[3](content[: int(len(content) * share)])
 
 
 @pytest.mark.parametrize(
