@@ -190,7 +190,7 @@ class Snippets(Job):
         self.report = folder / f"{_slug(cases[0].name)}.jsonl"
 
     def limit(self):
-        return self.cases[len(self._lines())].seconds
+        return self.cases[self.done].seconds
 
     def has_ended(self):
         done = len(self._lines())
