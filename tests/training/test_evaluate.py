@@ -13,6 +13,7 @@ from training import options as run_options
 from training import workdir as workdirs
 from training.command_line import UsageError
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,6 +48,7 @@ def run(tmp_path_factory):
     )
     with workdirs.Workdir(path) as workdir:
         workdir.claim(options)
+        keras.utils.set_random_seed(0)
         building.model(options, 10).save_to_preset(workdir.model)
     return path
 
@@ -347,5 +349,5 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
     unlabelled = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(building, "source", lambda *_: unlabelled)
     options = run_options.parse(["--dataset=faces"])
-    with pytest.raises(UsageError, match="needs labels.*'faces' has none"):
+    with pytest.raises(UsageError, match="need labels.*'faces' has none"):
         classifier.extractor(options, tmp_path / "a.keras")
