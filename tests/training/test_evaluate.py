@@ -14,6 +14,7 @@ from training import options as run_options
 from training import workdir as workdirs
 from training.command_line import UsageError
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +50,7 @@ def run(tmp_path_factory):
     )
     with workdirs.Workdir(path) as workdir:
         workdir.claim(options)
+        keras.utils.set_random_seed(0)
         building.model(options, 10).save_to_preset(workdir.model)
     return path
 
