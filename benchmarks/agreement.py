@@ -43,6 +43,8 @@ TOLERANCE = 1e-9
 BATCH = 48
 PUBLISHED_LAYERS = [
     *measuring.PUBLISHED_GAME,
+    "--filters=16,32,64",
+    "--feature_dim=64",
     "--nonnegative",
     "--notight_frame",
     "--dtype_policy=float64",
@@ -59,7 +61,8 @@ QUANTITIES = (
 
 def batch():
     """Images, and labels of which one is rare and one is absent."""
-    images = tf.random.stateless_normal((BATCH, 32, 32, 3), (0, 1), "float64")
+    shape = (BATCH, 32, 32, 3)
+    images = tf.random.stateless_normal(shape, (0, 1), dtype="float64")
     labels = np.arange(BATCH, dtype="int32") % (pairs.CLASSES - 2)
     labels[0] = pairs.CLASSES - 1
     return tf.tanh(images), tf.constant(labels)
@@ -86,6 +89,9 @@ class Match:
         self.pairs = pairs.pairs(self.model, self.game)
         if network == "csc":
             pairs.share_step_sizes(self.model, self.game)
+        else:
+            # TensorFlow's operation holds its slope in float32.
+            self.game.encoder.slope = float(np.float32(0.2))
         self.start = self.model.get_weights()
         self.images, self.labels = batch()
         self.for_torch = (
@@ -160,6 +166,7 @@ def _largest(sides):
 
 
 def main():
+    torch.set_num_threads(1)  # Small operations; nothing is timed.
     rows = []
     for network in ("csc", "conv"):
         for objective in ("binary", "multi"):

@@ -72,8 +72,6 @@ def spread(model, seed=0):
 
 def share_step_sizes(model, game):
     """Gives ours to PyTorch's layers, for good; returns how they differed."""
-    for _ in range(100):
-        game.encoder.prepare()
     layers = [*zip(model.encoder.coding_layers, game.encoder.coding)]
     layers.append((model.encoder.head, game.encoder.head))
     sides = [

@@ -48,7 +48,7 @@ def multi(features, others, labels, classes=10):
     counts = labels.bincount(minlength=classes)
     sets, again = (z[order].split(counts.tolist()) for z in (features, others))
     distances, *rates = rate_distances(sets, again)
-    shares = (counts / len(labels)).to(features.dtype)
+    shares = counts.to(features.dtype) / len(labels)
     whole = coding_rates([features, others])
     return distances + whole.sum() - (shares * sum(rates)).sum()
 

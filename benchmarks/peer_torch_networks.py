@@ -184,6 +184,8 @@ class ConvEncoder(nn.Module):
     Free kernels, no biases, no batch normalisation in the first stage.
     """
 
+    slope = 0.2
+
     def __init__(self, image_shape, filters, feature_dim):
         super().__init__()
         size, _, channels = image_shape
@@ -208,7 +210,8 @@ class ConvEncoder(nn.Module):
     def forward(self, images):
         signal = images
         for coding, normalization in zip(self.coding, self.normalizations):
-            signal = functional.leaky_relu(normalization(coding(signal)), 0.2)
+            signal = normalization(coding(signal))
+            signal = functional.leaky_relu(signal, self.slope)
         return _to_sphere(self.head(signal))
 
 

@@ -157,6 +157,8 @@ def check(images, dtype):
     )
     found = pairs.pairs(model, game)
     pairs.copy(found)
+    for _ in range(100):  # Until the estimates stand.
+        game.encoder.prepare()
     differences = {"step_sizes": pairs.share_step_sizes(model, game)}
     pairs.copy(found)  # Which PyTorch's has projected once more.
     images = tf.cast(images, dtype)
