@@ -329,7 +329,7 @@ def read_json(path, kind=dict, hint="Remove it."):
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from error
     if not isinstance(value, kind):
-        expected = {dict: "an object", list: "a list"}[kind]
+        expected = {dict: "an object", list: "a list"}.get(kind, "a text")
         raise UsageError(
             f"{path} must hold {expected}, and holds {value!s:.40}. {hint}"
         )

@@ -67,7 +67,7 @@ class Rows:
     def get(self, piece):
         """The row of a piece, or `None`."""
         path = self.path(piece)
-        return read_json(path) if path.exists() else None
+        return read_json(path, object) if path.exists() else None
 
     def figures(self, piece):
         """The figures of a piece's row, or `None`."""

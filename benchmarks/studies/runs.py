@@ -66,7 +66,7 @@ class Runs:
         folder = self.path(run)
         failure = folder / "failed.json"
         if failure.exists():
-            raise TrainingFailed(read_json(failure))
+            raise TrainingFailed(read_json(failure, str))
         if (folder / "model").is_dir():
             return
 
