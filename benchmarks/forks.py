@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 
-
 PR_SET_PDEATHSIG = 1
 
 
