@@ -4,10 +4,19 @@ The import takes longer than what most of them do. TensorFlow must not have
 been used before: its threads are not forked.
 """
 
+import ctypes
 import os
 import runpy
+import signal
 import sys
 import traceback
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """This process, a child, does not outlive the one that forked it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def redirect(out, err):

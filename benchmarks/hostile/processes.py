@@ -1,6 +1,5 @@
 """Running cases in processes of their own, several at a time."""
 
-import ctypes
 import json
 import os
 import pathlib
@@ -22,7 +21,6 @@ TRAINING = pathlib.Path(__file__).parents[2] / "training"
 MORE_MIB = 8192  # of addresses, beyond those that the imports take
 CHUNK = 12  # snippets that share a process, until one of them ends it
 PAUSE = 0.02
-DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 IDLE = 0.05  # share of its time in which a process that works does so
 PATIENCE = 4  # times the time of a case, on a machine that others use
 
@@ -87,7 +85,7 @@ class Job:
     def _be_child(self):
         try:
             os.setsid()
-            ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+            forks.die_with_parent()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             limit = (_kib("VmSize") + MORE_MIB * 1024) * 1024
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

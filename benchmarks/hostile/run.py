@@ -57,6 +57,7 @@ def prepare(folder):
     child = os.fork()
     if not child:
         try:
+            forks.die_with_parent()
             forks.redirect(folder / "prepare.log", folder / "prepare.log")
             material.prepare(folder)
             forks.finish(0)
