@@ -3,8 +3,8 @@
 import pathlib
 import re
 
-from training import evaluate
-from training import export
+from training import evaluate_options
+from training import export_options
 from training import options as run_options
 
 import pytest
@@ -33,12 +33,13 @@ def test_flags_exist():
     known = flags.FlagValues()
     run_options.define(known)
     names = {*known, "flagfile", "help"}
-    for script in (evaluate, export):
+    for options in (evaluate_options, export_options):
         own = flags.FlagValues()
-        script.define(own)
+        options.define(own)
         names.update(own)
     names |= {f"no{name}" for name in known}
-    names |= {"workers", "list"}  # of local_workers.py and claims.py
+    # Of local_workers.py, claims.py, hostile.py and TensorBoard.
+    names |= {"workers", "list", "only", "logdir"}
     mentioned = set(re.findall(r"--([a-z_]+)", README))
     assert mentioned - names == set()
 

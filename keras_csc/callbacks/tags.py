@@ -7,6 +7,8 @@ Tag = collections.namedtuple("Tag", "group description")
 TAGS = {
     "objective": Tag("game", "T, which the encoder raises and the decoder "
                      "lowers"),
+    "loss": Tag("game", "The objective of the last batch, NaN if a term is not "
+                "finite; for Keras's callbacks"),
     "consistency": Tag("game", "Mean square distance of features of images "
                        "and of their regenerations"),
     "stages": Tag("game", "S, distance of codes of images and of their "
@@ -22,6 +24,8 @@ TAGS = {
                           "nats"),
     "reconstructed_rate_reduction": Tag("rates", "ΔR(Ẑ|y), of features of "
                                         "regenerated images, in nats"),
+    "class_rate_reduction": Tag("rates", "ΔR(P|y), of the part of the features "
+                                "that carries the classes, in nats"),
     "class_distance": Tag("rates", "Σ_j ΔR(Z_j, Ẑ_j), between both sets of "
                           "features, class by class, in nats"),
     "zero_fraction": Tag("codes", "Share of zeros among the codes of some "

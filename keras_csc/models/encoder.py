@@ -350,11 +350,12 @@ class ConvEncoder(Encoder):
         return None
 
 
+@keras.saving.register_keras_serializable(package="keras_csc")
 class Unnormalized(SharedBatchNormalization):
     """Leaves its input as it is, and knows its moments."""
 
     def __init__(self, **kwargs):
-        super().__init__(center=False, scale=False, **kwargs)
+        super().__init__(**{**kwargs, "center": False, "scale": False})
 
     def _affine(self, inputs, mean, variance):
         return inputs

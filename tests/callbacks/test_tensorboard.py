@@ -17,6 +17,7 @@ from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
 
 SCALARS = {
     "game/objective",
+    "game/loss",
     "game/consistency",
     "game/stages",
     "game/encoder_gradient_norm",

@@ -81,7 +81,10 @@ def damage(path):
     "change, message",
     [
         (lambda w: shutil.rmtree(w / "model"), "no trained model"),
-        (lambda w: (w / "model/model.weights.h5").unlink(), "has no model.wei"),
+        (
+            lambda w: (w / "model/model.weights.h5").unlink(),
+            "has no file model.wei",
+        ),
         (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
         (lambda w: damage(w / "model/config.json"), "is not JSON"),
         (lambda w: damage(w / "run.json"), "run.json is damaged"),

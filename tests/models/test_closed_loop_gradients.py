@@ -300,6 +300,7 @@ def test_reported_terms_are_those_of_the_game():
         np.testing.assert_allclose(logs[name], value, rtol=1e-4)
     assert set(logs) == {
         *model.game.term_names,
+        "loss",
         "encoder_gradient_norm",
         "decoder_gradient_norm",
     }
