@@ -244,10 +244,11 @@ class ClosedLoopAutoencoder(keras.Model):
             return super().fit(**training_data.of_fit(self, *args, **kwargs))
 
     @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, *args, **kwargs):
         with training_data.value_errors():
-            x, y = training_data.inspected(self, x, y, training_data.UNIT)
-            return super().evaluate(x, y, *args, **kwargs)
+            return super().evaluate(
+                **training_data.of_evaluate(self, *args, **kwargs)
+            )
 
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):

@@ -70,12 +70,7 @@ def step(data, image_shape, classes=None):
 
 def of_fit(model, *args, **kwargs):
     """The arguments of `fit`, inspected; a dict."""
-    signature = inspect.signature(keras.Model.fit)
-    arguments = signature.bind(model, *args, **kwargs).arguments
-    del arguments["self"]
-    given = (arguments.get(n) for n in ("sample_weight", "class_weight"))
-    if any(weight is not None for weight in given):
-        raise ValueError(WEIGHTS)
+    arguments = _without_weights(keras.Model.fit, model, args, kwargs)
     if not model.compiled:
         return arguments
     arguments["x"], arguments["y"] = inspected(
@@ -84,8 +79,31 @@ def of_fit(model, *args, **kwargs):
     validation = arguments.get("validation_data")
     if validation is not None:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(validation)
+        if weight is not None:
+            raise ValueError(WEIGHTS)
         x, y = inspected(model, x, y, UNIT)
-        arguments["validation_data"] = (x, y, weight) if y is not None else x
+        arguments["validation_data"] = (x, y) if y is not None else x
+    return arguments
+
+
+def of_evaluate(model, *args, **kwargs):
+    """The arguments of `evaluate`, inspected; a dict."""
+    arguments = _without_weights(keras.Model.evaluate, model, args, kwargs)
+    arguments["x"], arguments["y"] = inspected(
+        model, arguments.get("x"), arguments.get("y"), UNIT
+    )
+    return arguments
+
+
+def _without_weights(method, model, args, kwargs):
+    """Arguments by their names; weights of images are an error."""
+    bound = inspect.signature(method).bind(model, *args, **kwargs)
+    arguments = dict(bound.arguments)
+    del arguments["self"]
+    arguments.update(arguments.pop("kwargs", {}))
+    given = (arguments.get(n) for n in ("sample_weight", "class_weight"))
+    if any(weight is not None for weight in given):
+        raise ValueError(WEIGHTS)
     return arguments
 
 
