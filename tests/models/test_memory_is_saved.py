@@ -1,0 +1,48 @@
+"""The memory of a game comes back with a model."""
+
+import keras
+import numpy as np
+from reference_loop import CLASSES
+from reference_loop import small_autoencoder
+from reference_loop import small_batch
+
+from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.losses import TranscriptionGame
+
+
+def trained():
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder(split=True)
+    game = TranscriptionGame(num_classes=CLASSES, class_features=3, memory=0.75)
+    model.compile(game=game)
+    model.train_step(small_batch())
+    return model
+
+
+def memories(model):
+    return {n: v.numpy() for n, v in model.memory.variables.items()}
+
+
+def check_equal(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert np.any(value)
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_keras_files_hold_the_memory(tmp_path):
+    model = trained()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    check_equal(memories(loaded), memories(model))
+
+
+def test_checkpoints_hold_the_memory(tmp_path):
+    model = trained()
+    checkpoint = TrainingCheckpoint(tmp_path, every_steps=1)
+    checkpoint.set_model(model)
+    checkpoint.save(1)
+    expected = memories(model)
+    model.train_step(small_batch(1))
+    assert TrainingCheckpoint(tmp_path).restore(model) == 1
+    check_equal(memories(model), expected)
