@@ -149,7 +149,9 @@ def _gif(encoded, head):
     values = tf.io.decode_raw(encoded, tf.uint8)
     frame, end = _first_frame(values)
     found = (frame > 0) & (end < tf.size(values))
-    box = tf.strings.substr(encoded, tf.where(found, frame, 0), 10)
+    box = tf.strings.substr(
+        encoded, tf.where(found, frame, 0), tf.where(found, 10, 0)
+    )
     box = tf.strings.join([box, tf.constant(b"\0" * 10)])
     width, height = (
         tf.maximum(size, _number(box, place, tf.uint16))

@@ -105,6 +105,12 @@ def test_gif_files_are_read_no_further_than_their_first_frame(read):
     assert np.max(read[3](damaged)) == 0
 
 
+def test_of_a_cut_gif_the_missing_end_is_named(read):
+    content = file_of(Image.new("L", (255, 255)), "GIF")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a whole frame"):
+        read[3](content[:-20])
+
+
 def test_animated_webp_files_are_refused(read):
     """TensorFlow 2.21 writes beyond its memory for them."""
     with pytest.raises(tf.errors.InvalidArgumentError, match="animated WebP"):
