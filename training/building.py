@@ -1,5 +1,6 @@
 """Data, model and optimizers of a run, from its options."""
 
+import math
 import os
 
 from training.command_line import UsageError
@@ -12,6 +13,7 @@ from keras_csc import optimizers
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
+from keras_csc.models.architecture import weight_shapes
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -55,6 +57,12 @@ def check(options):
                 f"--{name} would replace weights of --preset="
                 f"{options.preset}. Leave one of them out."
             )
+    side = min(image_shape(options)[:2])
+    if options.random_shift >= side:
+        raise UsageError(
+            f"--random_shift={options.random_shift} must be below the sides "
+            f"of the images, {side}."
+        )
     if options.encoder_steps > 1 and options.update == "simultaneous":
         raise UsageError("--encoder_steps goes with --update=alternating.")
     if options.keep_best and not options.checkpoint_every:
@@ -73,7 +81,7 @@ def check_size(options):
     """
     with usage_errors():
         config = presets.config(options.preset, **architecture(options))
-    weights = number_of_weights(config)
+    weights = sum(math.prod(shape) for shape in weight_shapes(config))
     most = memory() // BYTES_OF_WEIGHT
     if weights > most:
         raise UsageError(
@@ -87,19 +95,6 @@ def check_size(options):
 def memory():
     """Bytes of memory that this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def number_of_weights(config):
-    """Weights of the dictionaries of a preset's `config`, without making it."""
-    height, width, channels = config["image_shape"]
-    filters = config["filters"]
-    weights = sum(
-        config["kernel_size"] ** 2 * below * above
-        for below, above in zip((channels, *filters), filters)
-    )
-    places = -(-height // 2 ** len(filters)) * -(-width // 2 ** len(filters))
-    weights += places * filters[-1] * config["feature_dim"]
-    return weights if config["tied"] else 2 * weights
 
 
 def check_metrics(names, known):

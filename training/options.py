@@ -291,6 +291,13 @@ def _define_data(flag_values):
     flags.DEFINE_bool(
         "horizontal_flip", False, "Flips half of the images.", **kwargs
     )
+    flags.DEFINE_integer(
+        "random_shift",
+        0,
+        "Moves images by up to so many pixels.",
+        lower_bound=0,
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "random_crop", False, "Crops at random places, not centres.", **kwargs
     )

@@ -167,6 +167,7 @@ def batches(strategy, source, options, first_step):
             seed=options.seed,
             first_step=first_step,
             horizontal_flip=options.horizontal_flip,
+            random_shift=options.random_shift,
             input_context=context,
         )
         # Else workers ask one another at every step whether that was all.

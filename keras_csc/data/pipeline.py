@@ -8,6 +8,7 @@ from keras_csc.data.errors import DataError
 from keras_csc.data.errors import plain
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import FLIP
+from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import stateless_seed
 
@@ -25,6 +26,7 @@ def batches(
     seed=0,
     first_step=0,
     horizontal_flip=False,
+    random_shift=0,
     input_context=None,
 ):
     """Infinite dataset of training batches, a pure function of (seed, step).
@@ -45,6 +47,9 @@ def batches(
         seed: integer.
         first_step: integer >= 0, the step to start from.
         horizontal_flip: whether to mirror images with probability 1/2.
+        random_shift: integer >= 0, below the sides of the images: pixels by
+            which images are moved at most, down or up and right or left. What
+            comes in is their reflection.
         input_context: `tf.distribute.InputContext` or `None`.
 
     Returns:
@@ -62,6 +67,7 @@ def batches(
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
     _check_batch_size(source, batch_size, replicas)
+    _check_shift(source, random_shift)
     share = batch_size // replicas
     pieces = replicas // context.num_input_pipelines
     first_piece = context.input_pipeline_id * pieces
@@ -73,11 +79,15 @@ def batches(
 
     def finish(count, example):
         images, labels = example
+        step = first_step + count // pieces
+        start = (first_piece + count % pieces) * share
         if horizontal_flip:
-            step = first_step + count // pieces
-            piece = first_piece + count % pieces
             mask = _draw_flips(seed, step, batch_size)
-            images = _flip(images, tf.reshape(mask, (replicas, share))[piece])
+            images = _flip(images, mask[start : start + share])
+        if random_shift:
+            offsets = _draw_shifts(seed, step, batch_size, random_shift)
+            offsets = offsets[start : start + share]
+            images = _shift(images, offsets, random_shift)
         return image_ops.normalize(images), labels
 
     return _finish(dataset.enumerate(), finish)
@@ -180,6 +190,16 @@ def _check_batch_size(source, batch_size, replicas):
         )
 
 
+def _check_shift(source, random_shift):
+    _check_whole(random_shift=random_shift)
+    side = min(source.image_shape[:2])
+    if not 0 <= random_shift < side:
+        raise DataError(
+            f"random_shift must be in [0, {side}), below the sides of the "
+            f"images of {source.name}; received {random_shift}."
+        )
+
+
 def _check_whole(**arguments):
     for name, value in arguments.items():
         if not isinstance(value, numbers.Integral) or isinstance(value, bool):
@@ -219,6 +239,26 @@ def _flip(images, mask):
     size = images.shape[0]
     both = tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
     return tf.gather(both, tf.range(size) + size * tf.cast(mask, tf.int32))
+
+
+def _draw_shifts(seed, step, batch_size, most):
+    return tf.random.stateless_uniform(
+        [batch_size, 2],
+        stateless_seed(seed, SHIFT, step),
+        minval=0,
+        maxval=2 * most + 1,
+        dtype=tf.int32,
+    )
+
+
+def _shift(images, offsets, most):
+    """Parts of the images, extended by reflection, from offsets on."""
+    height, width = images.shape[1:3]
+    border = (most, most)
+    images = tf.pad(images, ((0, 0), border, border, (0, 0)), "REFLECT")
+    rows, columns = offsets[:, :1], offsets[:, 1:]
+    images = tf.gather(images, rows + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(images, columns + tf.range(width), axis=2, batch_dims=1)
 
 
 def _natural_batches(source, batch_size, limit):

@@ -2,7 +2,7 @@ import tensorflow as tf
 
 from keras_csc.data.errors import DataError
 
-ORDER, CROP, FLIP = range(3)
+ORDER, CROP, FLIP, SHIFT = range(4)
 
 
 def stateless_seed(seed, purpose, number):
@@ -10,7 +10,7 @@ def stateless_seed(seed, purpose, number):
 
     Args:
         seed: integer or scalar integer tensor, the user's seed.
-        purpose: `ORDER`, `CROP` or `FLIP`: independent streams.
+        purpose: `ORDER`, `CROP`, `FLIP` or `SHIFT`: independent streams.
         number: integer or scalar integer tensor, the count in the stream.
 
     Returns:

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_csc.validation import check_number
+
 
 class MomentMemory:
     """Second moments of more images than a batch holds.
@@ -23,9 +25,13 @@ class MomentMemory:
         training: bool, whether the batch is remembered.
 
     Output: dict of tensors of these shapes.
+
+    Raises:
+        ValueError: for another momentum.
     """
 
     def __init__(self, shapes, momentum, dtype="float32"):
+        check_number("[0, 1)", momentum=momentum)
         self.momentum = momentum
         self.variables = {
             name: keras.Variable(

@@ -10,6 +10,7 @@ from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
@@ -367,9 +368,7 @@ def class_part(features, size):
     Returns:
         Tensor `(n, size)`, rows of norm 1; a row of zeros stays what it is.
     """
-    part = at_least_float32(features)[:, :size]
-    norm = ops.sqrt(ops.sum(ops.square(part), -1, keepdims=True) + 1e-12)
-    return part / norm
+    return to_sphere(at_least_float32(features)[:, :size])
 
 
 def _relative_distance(code, other, variance):

@@ -42,9 +42,8 @@ class ClosedLoopAutoencoder(keras.Model):
     of its terms is not finite, for `TerminateOnNaN`. It tells nothing else,
     as what one player descends the other one ascends: `EarlyStopping`,
     `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
-    `val_ssim`, of images of
-    11×11 and more, or `val_cosine`) with `mode="max"`. Learning-rate callbacks
-    change the rates of both players.
+    `val_ssim`, of images of 11×11 and more, or `val_cosine`) with
+    `mode="max"`. Learning-rate callbacks change the rates of both players.
 
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
@@ -201,7 +200,8 @@ class ClosedLoopAutoencoder(keras.Model):
 
         Raises:
             ValueError: for other arguments, such as Keras's `optimizer`, `loss`
-                and `metrics`, or optimizers whose numbers make no sense.
+                and `metrics`, optimizers whose numbers make no sense, or a
+                game of more `class_features` than there are features.
         """
         check_choice(("simultaneous", "alternating"), update=update)
         check_integer(1, encoder_steps=encoder_steps)
@@ -210,6 +210,12 @@ class ClosedLoopAutoencoder(keras.Model):
             raise ValueError(
                 "`encoder_steps` must be 1 with update='simultaneous'. "
                 f"Received: {encoder_steps}"
+            )
+        game = game or TranscriptionGame()
+        if game.class_features > self.encoder.feature_dim:
+            raise ValueError(
+                "`class_features` of the game must be at most `feature_dim`, "
+                f"{self.encoder.feature_dim}. Received: {game.class_features}"
             )
         if not self.built:
             self.build()
@@ -222,7 +228,7 @@ class ClosedLoopAutoencoder(keras.Model):
         self.optimizer = PlayerOptimizers(
             self.encoder_optimizer, self.decoder_optimizer
         )
-        self.game = game or TranscriptionGame()
+        self.game = game
         self.memory = None
         if self.game.memory:
             shapes = self.game.moment_shapes(self.encoder.feature_dim)

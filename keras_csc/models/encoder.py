@@ -9,6 +9,7 @@ from keras_csc.layers.shared_batch_normalization import batch_moments
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.inputs import as_images
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import shown
@@ -242,7 +243,7 @@ class Encoder(keras.Model):
 
     def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
-        return _to_sphere(ops.reshape(features, (-1, self.feature_dim)))
+        return to_sphere(ops.reshape(features, (-1, self.feature_dim)))
 
     def code(self, number, signal, sparsity=None):
         """Codes of a stage for its input, before they are normalised."""
@@ -410,8 +411,3 @@ def _of_every_stage(sparsity, stages):
 def split_signs(codes):
     """`[max(z, 0), max(-z, 0)]` along the last axis."""
     return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
-
-
-def _to_sphere(features):
-    norm = ops.sqrt(ops.sum(ops.square(features), -1, keepdims=True))
-    return features / ops.maximum(norm, 1e-6)

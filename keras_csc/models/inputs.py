@@ -42,6 +42,11 @@ def as_images(images, image_shape):
     return images
 
 
+def as_array_of_images(images, image_shape):
+    """An array of float images, finite and within ±`MOST`; see `as_images`."""
+    return in_range(as_images(images, image_shape), MOST).numpy()
+
+
 def as_features(features, feature_dim):
     """Float features `(batch, feature_dim)`; errors as of `as_images`."""
     features = as_shaped("features", features, (feature_dim,))

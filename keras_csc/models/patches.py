@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_csc.layers.dictionary import TightFrame
 from keras_csc.layers.dictionary import nearest_tight_frame
+from keras_csc.models.inputs import as_array_of_images
 
 # Of a patch that says something, the deviation in units of the images'.
 LEAST_CONTRAST = 0.2
@@ -23,11 +24,13 @@ def initialize_from_patches(autoencoder, images, seed=0):
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
             replaced; its decoder is not tied.
-        images: float array `(n, height, width, channels)` in [-1, 1].
+        images: float array `(n, height, width, channels)` in [-1, 1], or
+            uint8; a thousand have patches enough.
         seed: int, of the choice of patches.
 
     Raises:
-        ValueError: for images without contrast, or a tied decoder.
+        ValueError: for images that the model is not for, that are not finite
+            or without contrast, or a tied decoder.
 
     Reference:
         Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
@@ -40,7 +43,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
             "Patches as first atoms need a decoder with dictionaries of its "
             "own: `tied` must be False."
         )
-    images = np.asarray(images, "float32")
+    images = as_array_of_images(images, encoder.image_shape)
     layers = [encoder.coding_layers[0], decoder.decoding_layers[-1]]
     for layer in layers:
         size, _, _, filters = layer.kernel.shape

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
+from keras_csc.models.inputs import as_array_of_images
 from keras_csc.validation import check_at_least
 
 BATCH = 250
@@ -56,17 +57,19 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         2015.
 
     Raises:
-        ValueError: for too few images.
+        ValueError: for too few images, images that the model is not for, or
+            that are not finite.
     """
     check_at_least(0, offset=offset)
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    images = as_array_of_images(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(
             "Principal components of images need as many images as features, "
             f"{encoder.feature_dim}. Received: {len(images)} images"
         )
     random = np.random.default_rng(seed)
-    signal = np.asarray(images, "float32")
+    signal = images
     for number in range(len(encoder.coding_layers)):
         signal = _initialize_stage(encoder, number, signal, offset, random)
     _initialize_head(encoder, signal, offset, seed)

@@ -55,7 +55,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("first_step", [2, 4, 9])
 def test_resumed_batches_equal_uninterrupted_ones(source, first_step):
-    options = dict(batch_size=12, seed=3, horizontal_flip=True)
+    options = dict(batch_size=12, seed=3, horizontal_flip=True, random_shift=2)
     whole = take(data.batches(source, **options), 12)
     resumed = data.batches(source, first_step=first_step, **options)
     assert_same(take(resumed, 12 - first_step), whole[first_step:])
@@ -128,11 +128,39 @@ def test_flips_mirror_about_half_of_the_images(arrays):
     assert 150 < count < 250
 
 
+def test_shifts_are_windows_of_the_reflected_images(arrays):
+    plain = take(data.batches(arrays, 50), 8)
+    moved = take(data.batches(arrays, 50, random_shift=2), 8)
+    height, width = arrays.image_shape[:2]
+    counts = np.zeros((5, 5), int)
+    for (images, labels), (others, others_labels) in zip(plain, moved):
+        np.testing.assert_array_equal(labels, others_labels)
+        for image, other in zip(images, others):
+            padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "reflect")
+            for top, left in np.ndindex(5, 5):
+                window = padded[top : top + height, left : left + width]
+                counts[top, left] += (window == other).all()
+    assert counts.sum() >= 400
+    assert counts.min() > 0
+
+
+@pytest.mark.parametrize("shift", [-1, 8, 1.5, True])
+def test_shifts_that_no_image_has_are_refused(arrays, shift):
+    with pytest.raises(data.DataError, match="random_shift.*received"):
+        data.batches(arrays, 10, random_shift=shift)
+
+
 @pytest.mark.parametrize(
     ("pipelines", "replicas"), [(1, 2), (1, 4), (2, 4), (4, 4)]
 )
 def test_replicas_share_the_same_global_batches(source, pipelines, replicas):
-    options = dict(batch_size=12, seed=5, first_step=2, horizontal_flip=True)
+    options = dict(
+        batch_size=12,
+        seed=5,
+        first_step=2,
+        horizontal_flip=True,
+        random_shift=2,
+    )
     whole = take(data.batches(source, **options), 4)
     local = replicas // pipelines
     parts = []

@@ -98,3 +98,9 @@ def test_only_training_is_remembered():
     for name, variable in memory.variables.items():
         batch = game.moments(z, z_hat, labels)[name]
         np.testing.assert_allclose(variable, batch, rtol=1e-12)
+
+
+@pytest.mark.parametrize("momentum", [1.0, -0.1, float("nan"), "0.5"])
+def test_a_momentum_that_forgets_nothing_is_refused(momentum):
+    with pytest.raises(ValueError, match="`momentum`"):
+        MomentMemory({"counts": ()}, momentum)

@@ -70,8 +70,12 @@ def test_flat_patches_are_left_out():
     [
         ({"tied": True}, draw(), "tied"),
         ({}, np.ones((5, 16, 16, 1), "float32"), "contrast"),
+        ({}, draw()[:, :8], r"\(batch, 16, 16, 1\)"),
+        ({}, draw()[0], "an axis for the batch"),
+        ({}, draw()[:0], "empty"),
+        ({}, np.where(draw() > 0.999, np.nan, draw()), "finite"),
     ],
-    ids=["tied", "flat"],
+    ids=["tied", "flat", "size", "rank", "empty", "NaN"],
 )
 def test_what_has_no_patches_is_refused(changes, images, word):
     with pytest.raises(ValueError, match=word):

@@ -135,3 +135,12 @@ def residual(features, images):
 def test_too_few_images_are_an_error(images):
     with pytest.raises(ValueError, match="as many images as features, 32"):
         make(images[:20])
+
+
+def test_bad_images_are_an_error(images):
+    bad = images.copy()
+    bad[3, 2, 1] = np.nan
+    with pytest.raises(ValueError, match="finite.* Row \\[3\\]"):
+        make(bad)
+    with pytest.raises(ValueError, match=r"\(batch, 16, 16, 1\)"):
+        make(images[:, :8])

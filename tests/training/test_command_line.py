@@ -16,7 +16,6 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -104,21 +103,6 @@ def test_networks_that_no_memory_is_for_are_refused_before_they_are_made():
     )
     with pytest.raises(UsageError, match="weights, each of which takes 16"):
         building.check(wide)
-
-
-@pytest.mark.parametrize("preset", ["digits", "cifar10"])
-@pytest.mark.parametrize("tied", [True, False])
-def test_number_of_weights_is_that_of_the_dictionaries(preset, tied):
-    config = presets.config(preset, filters=(4, 8), tied=tied)
-    model = ClosedLoopAutoencoder.from_preset(
-        preset, load_weights=False, filters=(4, 8), tied=tied
-    )
-    kernels = {
-        id(weight): weight.shape.num_elements()
-        for weight in model.weights
-        if weight.path.endswith("kernel")
-    }
-    assert building.number_of_weights(config) == sum(kernels.values())
 
 
 def python(*arguments, **environment):

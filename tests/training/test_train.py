@@ -215,6 +215,7 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--iterations=0"], "--iterations=0.*at least 1"),
         (["--encoder_steps=2"], "--update=alternating"),
+        (["--random_shift=16"], "below the sides"),
         (["--principal_images=15"], "number of features, 16"),
     ],
 )
