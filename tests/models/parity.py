@@ -62,8 +62,7 @@ CASES = {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("multi", "simultaneous", "implicit"): {
-        "float32": {"devices": (2,), "workers": ()},
-        "float64": {"devices": (), "workers": (2,)},
+        "float64": {"devices": (2,), "workers": (2,)},
     },
     ("multi", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
@@ -76,7 +75,7 @@ CASES = {
         "float64": {"devices": (), "workers": (2,)},
     },
     ("memory", "simultaneous", "unrolled"): {
-        "float64": {"devices": (4,), "workers": (2,)},
+        "float64": {"devices": (2,), "workers": (2,)},
     },
     ("memory", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": ()},
