@@ -57,12 +57,26 @@ class LiveLine:
             return False
 
     def _write(self, text):
-        try:
-            if self.stream is not None:
-                self.stream.write(text)
-                self.stream.flush()
-        except (OSError, ValueError):
+        if not _written(self.stream, text):
             self.stream = None
+
+
+def say(text):
+    """Prints a line on standard error, which nobody need be able to read."""
+    end_lines()
+    _written(sys.stderr, text + "\n")
+
+
+def _written(stream, text):
+    """Whether a stream took a text: not one that is closed, full or unread."""
+    try:
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+            return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def end_lines():

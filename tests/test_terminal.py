@@ -12,6 +12,7 @@ import pytest
 from keras_csc import terminal
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
+from keras_csc.terminal import say
 
 PARTS = ["step 3/9", "12 s left", "1,024 images/s", "PSNR 23.1 dB"]
 
@@ -106,6 +107,8 @@ def test_nobody_who_reads_is_no_error(monkeypatch):
         line.show(PARTS)
         line.show(PARTS, last=True)
         line.end()
+        monkeypatch.setattr("sys.stderr", stream)
+        say("a word")
     with pytest.raises(OSError):
         full.close()
 

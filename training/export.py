@@ -14,6 +14,7 @@ if __name__ == "__main__":
 import pathlib
 
 from training import command_line
+from training import sessions
 from training.command_line import UsageError
 from training.workdir import checked_path
 from training.workdir import read_json
@@ -73,9 +74,29 @@ def _checked_name(name):
     return name
 
 
+def _training(path):
+    sessions.recorded(path)
+    return read_json(path)
+
+
+def _evaluation(path):
+    figures = read_json(path)
+    if not isinstance(figures.get("psnr"), (int, float)):
+        raise UsageError(
+            f"{path} is not that of an evaluation: it has no psnr. Remove it, "
+            "or write it again with training/evaluate.py."
+        )
+    return figures
+
+
 def _card(workdir):
     paths = {title: workdir / name for title, name in SECTIONS.items()}
-    card = {t: read_json(p) for t, p in paths.items() if p.exists()}
+    read = {"training": _training, "evaluation": _evaluation}
+    card = {
+        title: read.get(title, read_json)(path)
+        for title, path in paths.items()
+        if path.exists()
+    }
     if "training" in card and "evaluation" in card:
         card["evaluation"].pop("run", None)
     return card

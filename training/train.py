@@ -38,7 +38,7 @@ from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
-from keras_csc.terminal import end_lines
+from keras_csc.terminal import say
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -253,11 +253,6 @@ def save_model(model, workdir):
         workdir.model.rename(workdir.old_model)
     new.rename(workdir.model)
     remove(workdir.old_model)
-
-
-def say(text):
-    end_lines()
-    print(text, file=sys.stderr, flush=True)
 
 
 def main():

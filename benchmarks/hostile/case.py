@@ -68,6 +68,7 @@ class Case:
         environment: dict of variables.
         writes: the names that a command may make, with all below them.
         seconds: float, after which it hangs.
+        cpu_seconds: float, within which a mistake must be refused.
         worst: bool, whether the test suite has it, too.
     """
 
@@ -80,6 +81,7 @@ class Case:
     environment: dict = dataclasses.field(default_factory=dict)
     writes: tuple = ("run", "saved_models", "classifiers", "out")
     seconds: float = 60.0
+    cpu_seconds: float = 5.0
     worst: bool = False
 
     @property

@@ -102,9 +102,9 @@ NUMBERS = [
         seconds=30,
     ),
     Case(
-        "number: rates so high that nothing stays finite",
-        refused("not finite|is nan|is inf", notices=9),
-        command=f"{TRAIN} --encoder_learning_rate=1e30 --noevaluate",
+        "number: a rate beyond all reason",
+        refused("encoder_learning_rate"),
+        command=f"{TRAIN} --encoder_learning_rate=1e9 --noevaluate",
     ),
     Case(
         "number: a seed above 32 bits",
@@ -113,12 +113,12 @@ NUMBERS = [
     ),
     Case(
         "number: a million million images for principal components",
-        works(TRAINED),
+        refused("principal_images"),
         command=f"{TRAIN} --principal_images=1000000000000 --noevaluate",
     ),
     Case(
         "number: a cache of a million million MiB",
-        works(TRAINED),
+        refused("cache_mib"),
         command=f"{TRAIN} --cache_mib=1000000000000 --noevaluate",
     ),
 ]
@@ -127,20 +127,29 @@ NUMBERS = [
 
 
 def flag(name, expected, arguments, script="train.py", **kwargs):
-    return Case(f"flag: {name}", expected, f"{script} {arguments}", **kwargs)
+    command = f"{script} {arguments}".strip()
+    return Case(f"flag: {name}", expected, command, **kwargs)
 
 
 FLAGS = [
     flag("none at all", refused("missing"), "--workdir=run"),
     flag("no workdir and no flag file", refused("workdir"), TINY),
     flag("misspelt", refused("step"), f"{TINY} --step=3 --workdir=run"),
-    flag("misspelt value", refused("digits"), f"{TINY} --dataset=digts"),
+    flag(
+        "misspelt value",
+        refused("digits"),
+        f"{TINY} --dataset=digts --workdir=run",
+    ),
     flag("without its value", refused("workdir"), f"{TINY} --workdir"),
     flag("a word", refused("more"), f"{TINY} --workdir=run more"),
     flag("twice", works(TRAINED), f"{TINY} --workdir=run --seed=1 --seed=2"),
     flag("an enum's", refused("ternary"), f"{TINY} --objective=ternary"),
     flag("a bool's", refused("tied"), f"{TINY} --tied=maybe --workdir=run"),
-    flag("unknown data set", refused("nope"), f"{TINY} --dataset=nope"),
+    flag(
+        "unknown data set",
+        refused("nope"),
+        f"{TINY} --dataset=nope --workdir=run",
+    ),
     flag(
         "data set that is a path",
         refused("dataset|data set|secret"),
@@ -154,9 +163,14 @@ FLAGS = [
     flag("empty preset", refused("preset"), f"{TINY} --preset= --workdir=run"),
     flag("empty data set", refused("data ?set"), f"{TINY} --dataset="),
     flag(
-        "preset and data of other channels",
+        "grey data for a preset in colour",
+        works(TRAINED),
+        f"{TINY} --preset=cifar10 --workdir=run --noevaluate",
+    ),
+    flag(
+        "data in colour for a grey preset",
         refused("channels"),
-        f"{TINY} --preset=cifar10 --workdir=run",
+        f"{TINY} --dataset=photographs --workdir=run",
     ),
     flag("evaluate without a run", refused("workdir"), "", "evaluate.py"),
     flag("export without a run", refused("workdir"), "", "export.py"),
@@ -198,7 +212,8 @@ FLAGS = [
 FLAG_FILES = [
     Case(
         f"flag file: {name}",
-        refused(says),
+        # Of a loop absl says that it leaves it.
+        refused(says, notices=int("itself" in name)),
         f"train.py --flagfile={path} --workdir=run",
         setup=setup,
         seconds=20,
@@ -253,7 +268,7 @@ WORKDIRS = [
     workdir("a file", "notes.txt", refused("notes.txt")),
     workdir("below a file", "notes.txt/run", refused("notes.txt")),
     workdir("below a device", "/dev/null/run", refused("/dev/null")),
-    workdir("the user's .git", ".git", KEEP, writes=("run",)),
+    workdir("the user's .git", ".git", KEEP, writes=(".git",)),
     workdir("a long name", "a" * 300, refused("a{100}")),
     workdir("dangling", "x", refused("x"), "link('x', 'nope/nope')"),
     workdir("a loop of links", "x", refused("x"), "link('x', 'x')"),
@@ -335,7 +350,14 @@ WORKDIRS = [
     Case(
         "workdir: evaluation of other data",
         works("read('run/evaluation.json') == read('before.json')"),
-        "evaluate.py --workdir=run --evaluation_limit=20",
+        "evaluate.py --workdir=run --dataset=image_folder --data_dir=photos",
+        setup="run(); shutil.copy('run/evaluation.json', 'before.json')\n"
+        "for name in ('train', 'test'): images(f'photos/{name}', mode='L')",
+    ),
+    Case(
+        "workdir: evaluation of another split",
+        works("read('run/evaluation.json') == read('before.json')"),
+        "evaluate.py --workdir=run --split=train",
         setup="run(); shutil.copy('run/evaluation.json', 'before.json')",
     ),
     Case(
@@ -565,9 +587,8 @@ PROCESSES = [
     ),
     process(
         "keras.json of another precision",
-        either("float16|keras.json"),
-        f"{SHELL} --noevaluate; code=$?; "
-        "grep -q float16 run/flags.json && echo float16 >&2; exit $code",
+        works(TRAINED),
+        f"{SHELL} --noevaluate",
         setup="""write('keras/keras.json', '{"floatx": "float16"}')""",
         environment={"KERAS_HOME": "keras"},
         writes=("run", "keras"),
@@ -601,6 +622,7 @@ PROCESSES = [
         "no file may grow",
         refused("room|can't be written", notices=2),
         f"ulimit -f 8; {SHELL}",
+        cpu_seconds=60.0,
     ),
     process(
         "few open files",

@@ -246,6 +246,7 @@ WALKS = [
         "source = opened('train')\nos.remove(source.locate(0))\n"
         "keras_csc.data.load_arrays(source)",
         refused("photos", DATA),
+        writes=("photos",),
     ),
     folder(
         "an image that is damaged after it was listed",
@@ -253,6 +254,7 @@ WALKS = [
         "source = opened('train')\nwrite(source.locate(0), 'x')\n"
         "keras_csc.data.load_arrays(source)",
         refused("photos", DATA),
+        writes=("photos",),
     ),
 ]  # fmt: skip
 

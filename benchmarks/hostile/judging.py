@@ -4,7 +4,6 @@ import dataclasses
 import re
 
 MOST_MIB = 1024  # above a process that has imported everything
-MOST_CPU_SECONDS = 5.0  # before a mistake is refused
 TRACEBACK = "Traceback (most recent call last)"
 RAW = re.compile(r"{{function_node|{{node|\[Op:|Graph execution error")
 FINE = "ok"
@@ -84,7 +83,7 @@ def _failures(case, outcome):
         yield from _of_snippet(expected, outcome)
     else:
         yield from _of_command(expected, outcome)
-    if expected.refuses and outcome.cpu_seconds > MOST_CPU_SECONDS:
+    if expected.refuses and outcome.cpu_seconds > case.cpu_seconds:
         yield "slow", f"{outcome.cpu_seconds:.1f} s of CPU to refuse"
 
 

@@ -21,6 +21,7 @@ import traceback
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from benchmarks import forks
 from benchmarks import hostile
@@ -122,6 +123,7 @@ def write(path, rows, counts):
 
 
 def main(argv):
+    logging.set_verbosity(logging.WARNING)  # As the scripts.
     values = flags.FLAGS
     cases = chosen_cases(values.cases, values.only, values.worst)
     if values.list:

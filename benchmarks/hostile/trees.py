@@ -85,4 +85,4 @@ def _is_runs(name, writes):
     first, *rest = name.split(os.sep)
     if MINE in name or first not in writes or not rest:
         return False
-    return first != "run" or rest[0] in RUNS
+    return first not in ("run", ".git") or rest[0] in RUNS

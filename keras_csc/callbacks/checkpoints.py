@@ -1,6 +1,6 @@
+import os
 import pathlib
 import re
-import sys
 import time
 
 import keras
@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_csc.callbacks.finite import check_state
 from keras_csc.callbacks.finite import non_finite_state
 from keras_csc.files import remove
+from keras_csc.terminal import say
 
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
@@ -97,7 +98,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             try:
                 self.read(self.path(step))
             except CheckpointError as error:
-                print(f"{error} It is passed over.", file=sys.stderr)
+                say(f"{error} It is passed over.")
                 self._passed_over.append(self.path(step))
             else:
                 return step
@@ -148,9 +149,12 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         for path in self._passed_over:
             _set_aside(path)
         self._passed_over = []
-        if self.path(step).exists():
+        path = self.path(step)
+        if path.is_dir():
             return
-        self.write_folder(self.path(step))
+        if os.path.lexists(path):  # a file, or a link to nothing
+            _set_aside(path)
+        self.write_folder(path)
         for old in self.steps()[: -self.keep]:
             remove(self.path(old))
 

@@ -1,7 +1,6 @@
 import copy
 import hashlib
 import os
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +19,7 @@ from keras_csc.data.listing import printable
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
+from keras_csc.terminal import say
 
 TEST_FOLDERS = ("test", "validation", "val")
 TEST_FRACTION = 0.1
@@ -136,7 +136,7 @@ def _list_split(data_dir, split, validation_fraction):
     else:
         names, listing = _list_images(root, find_images(root, left_out))
         listing = _hash_split(listing, split)
-    _say(str(left_out))
+    _say_once(str(left_out))
     if split != "test":
         part = split_examples(
             data_dir, split, len(listing), validation_fraction
@@ -291,14 +291,13 @@ def _report(problems, count):
     text = f"{len(problems)} of {count} image files cannot be decoded"
     if len(problems) > max(1, count // 100) or len(problems) == count:
         raise DataError(f"{text}: {first}; remove or replace them.")
-    _say(f"{text} and are left out: {first}")
+    _say_once(f"{text} and are left out: {first}")
 
 
-def _say(text):
-    """Prints a line on stderr, once in a process."""
+def _say_once(text):
     if text and text not in _said:
         _said.add(text)
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 def _stored_channels(source):

@@ -1,9 +1,11 @@
+import contextlib
 import difflib
 import os
 import re
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import logging
 
 from keras_csc.data.errors import DataError
 from keras_csc.data.sources import split_examples
@@ -49,6 +51,17 @@ def open_tfds(
         raise _damaged(name, builder.data_path, error) from error
 
 
+@contextlib.contextmanager
+def _quiet():
+    """Within the context TFDS does not warn: a `DataError` will say more."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def _damaged(name, folder, error):
     reason = f"{type(error).__name__}: {error}"
     return DataError(
@@ -76,7 +89,8 @@ def _find_builder(name, data_dir):
     if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", name):
         raise _unknown_name(name)
     try:
-        return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+        with _quiet():
+            return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown_name(name) from error
     except Exception as error:  # What TFDS raises for damage has many types.

@@ -20,6 +20,7 @@ from keras_csc.models.optimizers import optimizers_of
 from keras_csc.ops.fusion import fusion
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
+from keras_csc.validation import shown
 
 GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
 
@@ -211,7 +212,11 @@ class ClosedLoopAutoencoder(keras.Model):
                 "`encoder_steps` must be 1 with update='simultaneous'. "
                 f"Received: {encoder_steps}"
             )
-        game = game or TranscriptionGame()
+        game = TranscriptionGame() if game is None else game
+        if not isinstance(game, TranscriptionGame):
+            raise ValueError(
+                f"`game` must be a `TranscriptionGame`. Received: {shown(game)}"
+            )
         if game.class_features > self.encoder.feature_dim:
             raise ValueError(
                 "`class_features` of the game must be at most `feature_dim`, "

@@ -21,8 +21,10 @@ def finished_run(tmp_path_factory):
     tiny_model().save_to_preset(workdir / "model")
     files = {
         "flags.json": {"batch_size": 256, "filters": None},
-        "run.json": {"commit": "abc123", "gpus": []},
-        "evaluation.json": {"test": {"psnr": 21.5}, "run": {"x": 1}},
+        "run.json": {
+            "sessions": [{"seconds": 1.5, "commit": "abc123", "gpus": []}]
+        },
+        "evaluation.json": {"psnr": 21.5, "run": {"x": 1}},
     }
     for name, value in files.items():
         (workdir / name).write_text(json.dumps(value))
@@ -42,10 +44,11 @@ def test_script_exports_a_run(finished_run, tmp_path):
     assert "encode" in tf.saved_model.load(path).signatures
     card = (path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# digits-1, version 1\n")
-    assert "## Training\n\n| | |\n|-|-|\n| commit | abc123 |\n" in card
+    assert "## Training\n\n| | |\n|-|-|\n| sessions: 1: seconds | 1.5 |" in card
+    assert "| sessions: 1: commit | abc123 |" in card
     assert "## Recipe\n\n| | |\n|-|-|\n| batch_size | 256 |\n\n" in card
-    assert "## Evaluation\n\n| | |\n|-|-|\n| test: psnr | 21.5 |\n\n" in card
-    assert "| gpus | none |" in card
+    assert "## Evaluation\n\n| | |\n|-|-|\n| psnr | 21.5 |\n\n" in card
+    assert "| sessions: 1: gpus | none |" in card
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,14 @@ def damage(path):
         (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
         (lambda w: damage(w / "model/config.json"), "is not JSON"),
         (lambda w: damage(w / "run.json"), "run.json is damaged"),
+        (
+            lambda w: (w / "run.json").write_text('{"sessions": 3}'),
+            "run.json is damaged: it must hold a list of sessions",
+        ),
+        (
+            lambda w: (w / "evaluation.json").write_text('{"steps": 3}'),
+            "evaluation.json is not that of an evaluation: it has no psnr",
+        ),
         (lambda w: (w / "saved_models").write_text(""), "can't be written"),
     ],
 )

@@ -238,6 +238,8 @@ def test_bad_compile_arguments_are_named():
         model.compile(update="alternating", encoder_steps=0)
     with pytest.raises(ValueError, match="`encoder_steps`"):
         model.compile(encoder_steps=2)
+    with pytest.raises(ValueError, match="`game`.*'binary'"):
+        model.compile(game="binary")
     game = TranscriptionGame(num_classes=3, class_features=1000)
     with pytest.raises(ValueError, match="`class_features`.*1000"):
         model.compile(game=game)

@@ -111,6 +111,20 @@ def test_flipped_bits_and_cuts_of_a_checkpoint_are_found(workdir, model, file):
     assert found >= 0.9 * len(damages)
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_a_checkpoints_place_is_set_aside(workdir, kind):
+    folder = workdir / "checkpoints" / "step-00000004"
+    shutil.rmtree(folder)
+    if kind == "file":
+        folder.write_text("mine")
+    else:
+        folder.symlink_to("nowhere")
+    train.train(options(workdir))
+    aside = folder.with_name("damaged-step-00000004")
+    assert (folder / "checkpoint.index").is_file()
+    assert aside.is_symlink() if kind == "link" else aside.read_text() == "mine"
+
+
 def spoil(folder, model):
     """Overwrites a checkpoint with one whose weights are not finite."""
     checkpoint = callbacks.TrainingCheckpoint(folder.parent)
