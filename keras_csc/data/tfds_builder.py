@@ -37,10 +37,13 @@ def open_tfds(
     random_crop,
 ):
     """Opens a prepared TFDS set; see `open_dataset`."""
-    builder = _find_builder(name, data_dir)
-    if download and not builder.is_prepared():
+    with _quiet():
+        builder = _find_builder(name, data_dir)
+        prepared = builder.is_prepared()
+    if download and not prepared:
         _prepare(builder, name)
-    _check_prepared(builder, name)
+    elif not prepared:
+        raise _not_prepared(builder, name)
     try:
         return _open_split(
             builder, name, split, image_shape, validation_fraction, random_crop
@@ -89,8 +92,7 @@ def _find_builder(name, data_dir):
     if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", name):
         raise _unknown_name(name)
     try:
-        with _quiet():
-            return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+        return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown_name(name) from error
     except Exception as error:  # What TFDS raises for damage has many types.
@@ -118,9 +120,7 @@ def _prepare(builder, name):
         ) from error
 
 
-def _check_prepared(builder, name):
-    if builder.is_prepared():
-        return
+def _not_prepared(builder, name):
     stem = builder.name
     root = str(builder.data_path).rpartition(f"/{stem}/")[0]
     message = (
@@ -135,7 +135,7 @@ def _check_prepared(builder, name):
         found = [os.path.basename(os.path.dirname(v)) for v in versions]
         stem = name.partition(":")[0]
         message += f" Or ask for a version that is there: {stem}:{found[-1]}."
-    raise DataError(message)
+    return DataError(message)
 
 
 def _split_info(builder, name, split):

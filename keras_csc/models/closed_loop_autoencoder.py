@@ -252,14 +252,14 @@ class ClosedLoopAutoencoder(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         with training_data.value_errors():
-            return super().fit(**training_data.of_fit(self, *args, **kwargs))
+            arguments = training_data.of_fit(self, *args, **kwargs)
+            return training_data.some(super().fit(**arguments))
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         with training_data.value_errors():
-            return super().evaluate(
-                **training_data.of_evaluate(self, *args, **kwargs)
-            )
+            arguments = training_data.of_evaluate(self, *args, **kwargs)
+            return training_data.some(super().evaluate(**arguments))
 
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):

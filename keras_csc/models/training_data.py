@@ -27,6 +27,10 @@ WEIGHTS = (
     "its own: leave `sample_weight` and `class_weight` out, and give what is "
     "to count more more often."
 )
+EMPTY = (
+    "The data set is empty: it has no batch. With `drop_remainder` it needs as "
+    "many images as a batch."
+)
 
 
 def check_compile_arguments(arguments):
@@ -131,6 +135,8 @@ def inspected(model, x, y, limit, classes=None):
         return images if labels is None else (images, labels)
 
     if isinstance(x, tf.data.Dataset):
+        if x.cardinality() == 0:
+            raise ValueError(EMPTY)
         return x.map(check).prefetch(tf.data.AUTOTUNE), y
     if isinstance(x, types.GeneratorType):
         return (check(data) for data in x), y
@@ -141,6 +147,20 @@ def inspected(model, x, y, limit, classes=None):
         if classes and y is not None:
             inputs.known_classes(inputs.as_labels(y, classes), classes)
     return x, y
+
+
+def some(result):
+    """What `fit` or `evaluate` returned, once it had a batch.
+
+    A data set that does not know its size shows only so that it is empty.
+    """
+    if isinstance(result, keras.callbacks.History):
+        nothing = result.epoch and not result.history
+    else:
+        nothing = result in ([], {})
+    if nothing:
+        raise ValueError(EMPTY)
+    return result
 
 
 @contextlib.contextmanager

@@ -170,3 +170,23 @@ def test_every_name_of_the_documentation_is_logged():
     text = type(model).__doc__
     for name in ("loss", "objective", "val_psnr", "val_cosine"):
         assert name in logs and f"`{name}`" in text
+
+
+@pytest.mark.parametrize(
+    "method, known",
+    [
+        ("fit", True),
+        ("fit", False),
+        ("evaluate", True),
+        ("evaluate", False),
+        ("predict", True),
+    ],
+)
+def test_an_empty_data_set_is_an_error(method, known):
+    """Whether or not it knows that it is empty."""
+    images = np.zeros((3, 8, 8, 1), "float32")
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(4, True)
+    if not known:
+        dataset = dataset.filter(lambda batch: True)
+    with pytest.raises(ValueError, match="empty"):
+        getattr(compiled(), method)(dataset, verbose=0)
