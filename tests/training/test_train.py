@@ -6,6 +6,7 @@ import pathlib
 from training import evaluate
 from training import loop
 from training import options as run_options
+from training import strategies
 from training import train
 from training.command_line import Interrupted
 from training.command_line import UsageError
@@ -254,15 +255,23 @@ def test_training_starts_from_principal_components(tmp_path):
         )
 
 
-def test_mirrored_training_is_that_of_one_device(tmp_path):
-    """From its start, which is made on one device and copied."""
-    models = []
-    for strategy in ("none", "mirrored"):
-        arguments = ["--principal_images=200", f"--strategy={strategy}"]
-        workdir = tmp_path / strategy
-        train.train(options(workdir, "--noevaluate", *arguments))
-        models.append(ClosedLoopAutoencoder.from_preset(workdir / "model"))
-    for one, several in zip(*(model.weights for model in models)):
+def test_start_of_one_device_is_copied_to_all(mirrored):
+    source = ClosedLoopAutoencoder.from_preset("digits", filters=(4, 8))
+    strategy = mirrored(2)
+    with strategy.scope():
+        target = ClosedLoopAutoencoder.from_preset("digits", filters=(4, 8))
+    source.encoder.update_operator_norms(5)
+    strategies.copy_from_chief(strategy, source, target, True)
+    for one, several in zip(source.weights, target.weights):
+        for value in strategy.experimental_local_results(several.value):
+            np.testing.assert_array_equal(value, one)
+
+
+def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
+    train.train(options(tmp_path, "--noevaluate", "--strategy=mirrored"))
+    expected = ClosedLoopAutoencoder.from_preset(finished / "model")
+    mirrored = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    for one, several in zip(expected.weights, mirrored.weights):
         np.testing.assert_allclose(
             several.numpy(), one.numpy(), rtol=1e-3, atol=1e-4
         )
