@@ -18,7 +18,7 @@ from script_processes import Scripts  # noqa: E402
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
-LOGICAL_CPUS = 4
+LOGICAL_CPUS = 2
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,

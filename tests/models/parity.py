@@ -63,7 +63,7 @@ CASES = {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("consistency", "simultaneous", "unrolled"): {
-        "float32": {"devices": (4,), "workers": ()},
+        "float32": {"devices": (2,), "workers": ()},
         "float64": {"devices": (), "workers": (4,)},
     },
     ("memory", "alternating", "unrolled"): {

@@ -169,7 +169,7 @@ def test_configuration_holds_both_players():
 
 
 @pytest.mark.parametrize(
-    "overrides", [{}, {"tied": True}, {"network": "conv"}], ids=str
+    "overrides", [{"tied": True}, {"network": "conv"}], ids=str
 )
 def test_a_model_comes_back_and_trains_on_bit_by_bit(overrides, tmp_path):
     model = compiled(**overrides)
