@@ -128,17 +128,34 @@ def best_folders(folder):
 
 
 def best_facts(folder):
-    """What `best.json` says of the best checkpoint; `None` without one."""
+    """What `best.json` says of the best checkpoint; `None` without one.
+
+    Raises:
+        CheckpointError: if it can't be read, or is not of that checkpoint.
+    """
     folders = best_folders(folder)
     if not folders:
         return None
     try:
-        return json.loads((folders[-1] / FACTS).read_text())
-    except (OSError, ValueError) as error:
+        facts = json.loads((folders[-1] / FACTS).read_text())
+        if not _is_of(facts, folders[-1]):
+            raise ValueError(f"{FACTS} holds {facts!s:.80}")
+        return facts
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"The checkpoint {folders[-1]} can't be read: {error}. Remove it "
             "to choose the best of the steps to come."
         ) from error
+
+
+def _is_of(facts, path):
+    """Whether facts are those of a checkpoint: its step, and a number."""
+    return (
+        isinstance(facts, dict)
+        and facts.get("step") == step_of(path)
+        and isinstance(facts.get("value"), float)
+        and np.isfinite(facts["value"])
+    )
 
 
 def restore_best(checkpoint):

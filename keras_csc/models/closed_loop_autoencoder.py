@@ -265,7 +265,10 @@ class ClosedLoopAutoencoder(keras.Model):
     def predict(self, x, *args, **kwargs):
         with training_data.value_errors():
             x, _ = training_data.inspected(self, x, None, inputs.MOST)
-            return super().predict(x, *args, **kwargs)
+            try:
+                return super().predict(x, *args, **kwargs)
+            except UnboundLocalError as error:  # Keras's, without a batch.
+                raise ValueError(training_data.EMPTY) from error
 
     @property
     def train_metrics(self):

@@ -172,16 +172,8 @@ def test_every_name_of_the_documentation_is_logged():
         assert name in logs and f"`{name}`" in text
 
 
-@pytest.mark.parametrize(
-    "method, known",
-    [
-        ("fit", True),
-        ("fit", False),
-        ("evaluate", True),
-        ("evaluate", False),
-        ("predict", True),
-    ],
-)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
 def test_an_empty_data_set_is_an_error(method, known):
     """Whether or not it knows that it is empty."""
     images = np.zeros((3, 8, 8, 1), "float32")

@@ -20,6 +20,7 @@ from PIL import Image
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.callbacks.best import best_facts
 
 TINY = [
     "--dataset=digits",
@@ -302,6 +303,27 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
     }
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["step"] == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        '{"step": 4}',
+        '{"step": 4, "value": "12"}',
+        '{"step": 4, "value": NaN}',
+        '{"step": 2, "value": 12.5}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:30],
+)
+def test_facts_of_another_kind_are_refused(tmp_path, text):
+    path = tmp_path / "best-00000004"
+    path.mkdir()
+    (path / "best.json").write_text(text)
+    with pytest.raises(callbacks.CheckpointError, match=str(path)):
+        best_facts(tmp_path)
 
 
 def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
