@@ -24,8 +24,8 @@ class UsageError(Exception):
 def run(main, user_errors=()):
     """Runs `main()` with the process's arguments as absl flags.
 
-    SIGTERM and Ctrl-C raise an `Interrupted`, which ends the process with one
-    line and the exit code 143 or 130.
+    SIGTERM, Ctrl-C and SIGHUP raise an `Interrupted`, which ends the process
+    with one line and the exit code 143, 130 or 129.
 
     Args:
         main: function of no arguments.

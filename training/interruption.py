@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # The numbers of the signals that have come, in order.
 received = []
@@ -34,7 +34,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def install(starting=False):
-    """Begins to listen to SIGINT and SIGTERM.
+    """Begins to listen to SIGINT, SIGTERM and, but under nohup, SIGHUP.
 
     Args:
         starting: bool, whether the process has nothing yet to put away, so
@@ -49,7 +49,9 @@ def install(starting=False):
         _state["hook"] = sys.unraisablehook
         sys.unraisablehook = _unraisable
     for number in NUMBERS:
-        signal.signal(number, _handle)
+        ignored = signal.getsignal(number) is signal.SIG_IGN
+        if not (ignored and number == signal.SIGHUP):
+            signal.signal(number, _handle)
 
 
 def check():

@@ -76,9 +76,15 @@ def interrupt(monkeypatch, module, name, number, call=1):
     [
         (train.data, "cached", signal.SIGINT, 130),
         (train.data, "cached", signal.SIGTERM, 143),
+        (train.data, "cached", signal.SIGHUP, 129),
         (train.evaluation, "evaluate", signal.SIGINT, 130),
     ],
-    ids=["loading data, SIGINT", "loading data, SIGTERM", "evaluating"],
+    ids=[
+        "loading data, SIGINT",
+        "loading data, SIGTERM",
+        "loading data, SIGHUP",
+        "evaluating",
+    ],
 )
 def test_signal_outside_of_the_loop(
     script, monkeypatch, tmp_path, module, name, number, code
@@ -92,6 +98,13 @@ def test_signal_outside_of_the_loop(
     assert not any("Traceback" in line for line in lines)
     saved = (tmp_path / "run" / "model").exists()
     assert saved == (name == "evaluate")
+
+
+def test_under_nohup_a_run_goes_on():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interruption.install()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not interruption.received
 
 
 def test_signal_in_the_loop(script, monkeypatch, tmp_path):
