@@ -63,7 +63,7 @@ STUDIES = {
         },
     ),
     "cifar10": Study(
-        ["--flagfile=cifar10.flags", "--steps=200", "--metrics=classes"],
+        ["--flagfile=cifar10.flags", "--steps=200"],
         {
             "as in the flag file": [],
             "without the rate of the classes": ["--class_rate=0"],
