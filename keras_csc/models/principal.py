@@ -17,8 +17,10 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 
     From the image upwards, the atoms of a stage become the leading principal
     components of the patches of its input: of all orthonormal dictionaries
-    the one whose codes keep most variance. A dictionary of more atoms than a
-    patch has numbers is a tight frame as it is, which keeps all, and stays.
+    the one whose codes keep most variance. Non-negative codes need every
+    component in both signs: a layer of them that has twice as many atoms as a
+    patch has numbers gets all, `[U, -U]`, a tight frame. Another dictionary of
+    more atoms than that is a tight frame as it is, which keeps all, and stays.
     Normalisations then change no proportions: where one has a scale, `γ` is
     the standard deviation of every channel, relative to that of all. The
     atoms of the head become principal components of all that is left of an
@@ -89,11 +91,14 @@ def _initialize_stage(encoder, number, signal, offset, random):
     layer = encoder.coding_layers[number]
     normalization = encoder.normalizations[number]
     shape = layer.kernel.shape
-    if shape[-1] <= np.prod(shape[:-1]):
+    numbers, atoms = np.prod(shape[:-1]), shape[-1]
+    both_signs = encoder.nonnegative and atoms == 2 * numbers
+    if atoms <= numbers or both_signs:
         patches = _some_patches(signal, shape[0], random)
-        _, components = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
-        atoms = components[:, : -shape[-1] - 1 : -1]
-        layer.kernel.assign(atoms.reshape(shape))
+        components = _principal_components(patches)[:, :atoms]
+        if both_signs:
+            components = np.concatenate([components, -components], 1)
+        layer.kernel.assign(components.reshape(shape))
     encoder.update_operator_norms(POWER_ITERATIONS)
     codes = _batched(
         lambda part: encoder.parts(encoder.code(number, part)), signal
@@ -152,6 +157,11 @@ def _initialize_moments(decoder, features, kernels):
 def _assign_moments(normalization, signal):
     normalization.moving_mean.assign(signal.mean((0, 1, 2)))
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
+
+
+def _principal_components(patches):
+    """Orthonormal columns, of falling variance."""
+    return np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
 
 
 def _some_patches(signal, size, random):

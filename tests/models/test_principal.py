@@ -144,3 +144,15 @@ def test_bad_images_are_an_error(images):
         make(bad)
     with pytest.raises(ValueError, match=r"\(batch, 16, 16, 1\)"):
         make(images[:, :8])
+
+
+def test_nonnegative_codes_get_every_component_in_both_signs(images):
+    model = make(images, filters=(32, 24), nonnegative=True)
+    kernel = model.encoder.coding_layers[0].kernel.numpy().reshape(16, 32)
+    np.testing.assert_array_equal(kernel[:, :16], -kernel[:, 16:])
+    np.testing.assert_allclose(kernel @ kernel.T, 2 * np.eye(16), atol=1e-5)
+    # With `λ = 0` no number of an image is lost by coding.
+    codes = model.encoder.stages(images[:50]).codes[0]
+    made = model.encoder.coding_layers[0].synthesize(codes)
+    error = made / 8 - images[:50]  # A Aᵀ of stride 2: 2 · (4 / 2)²
+    assert np.abs(error[:, 2:-2, 2:-2]).max() < 1e-4
