@@ -1,4 +1,4 @@
-"""The networks of the contenders that are not of `keras_csc.models`.
+"""The contenders that are not of `keras_csc.models`.
 
 All are `ClosedLoopAutoencoder`s with another loss or encoder, so that
 `training/train.py` trains, logs, checkpoints and resumes them.
@@ -9,9 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
-from keras_csc.models import Encoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.ops.precision import at_least_float32
@@ -111,61 +109,20 @@ class VariationalAutoencoder(LossAutoencoder):
         return 0.5 * numbers * ops.log(error) + ops.mean(divergence)
 
 
-class SolvingEncoder(Encoder):
-    """Whose stages solve their programs, with implicit gradients.
-
-    `iterations` is the most that a stage takes; the head, which has no
-    sparsity, takes as many unrolled ones.
-    """
-
-    def _stage(self, filters, sparsity, name):
-        layer = super()._stage(filters, sparsity, name)
-        layer.gradient = "implicit"
-        return layer
-
-
 def variational(preset, dtype=None, **overrides):
-    return _assemble(
-        VariationalAutoencoder,
-        GaussianEncoder,
-        ConvDecoder,
-        preset,
-        dtype,
-        {**overrides, "network": "conv"},
+    """A `VariationalAutoencoder` of a preset's widths."""
+    config = presets.config(preset, **{**overrides, "network": "conv"})
+    _, decoder = presets.players(config, dtype=dtype)
+    del config["network"], config["tied"]
+    model = VariationalAutoencoder(
+        GaussianEncoder(**config, dtype=dtype), decoder, dtype=dtype
     )
-
-
-def solving(preset, dtype=None, **overrides):
-    _, decoder_class = presets.NETWORKS["csc"]
-    return _assemble(
-        ClosedLoopAutoencoder,
-        SolvingEncoder,
-        decoder_class,
-        preset,
-        dtype,
-        overrides,
-    )
+    model.build()
+    return model
 
 
 MAKERS = {
     "closed_loop": ClosedLoopAutoencoder.from_preset,
     "pixel": PixelAutoencoder.from_preset,
     "vae": variational,
-    "solved": solving,
 }
-
-
-def _assemble(
-    model_class, encoder_class, decoder_class, preset, dtype, overrides
-):
-    arguments = presets.config(preset, **overrides)
-    del arguments["network"]
-    for_decoder = {name: arguments[name] for name in presets.DECODER_ARGUMENTS}
-    del arguments["tied"]
-    model = model_class(
-        encoder_class(**arguments, dtype=dtype),
-        decoder_class(**for_decoder, dtype=dtype),
-        dtype=dtype,
-    )
-    model.build()
-    return model

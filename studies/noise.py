@@ -1,7 +1,7 @@
 """Noisy images, and what is made of them.
 
 Every method with a parameter has it chosen on noisy validation images, for
-each noise and level: the sparsity of a network's first stage, the weight of
+each level: the sparsity of a network's first stage, the weight of
 total variation, the deviation that non-local means are told. Levels and
 deviations are in units of intensities in [0, 1]; images here are in [-1, 1],
 twice as wide.
@@ -13,42 +13,28 @@ from skimage import restoration
 from keras_csc import metrics
 from keras_csc import ops
 
-LEVELS = {
-    "gaussian": (0.05, 0.1, 0.2, 0.3, 0.5),
-    "salt_and_pepper": (0.05, 0.1, 0.2),
-    "missing": (0.1, 0.3, 0.5),
-}
+LEVELS = (0.05, 0.1, 0.2)
 SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 DEVIATIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 SOLVER_STEPS = 100
 
 
-def add(images, noise, level, seed=0):
-    """Noisy images: float array, not clipped.
+def add(images, level, seed=0):
+    """Images with Gaussian noise, not clipped.
 
     Args:
-        images: in [-1, 1].
-        noise: `"gaussian"` of deviation `level`; `"salt_and_pepper"`, white
-            and black in a share `level` of the pixels; or `"missing"`, as
-            many pixels set to mid-grey.
-        level: float, in units of intensities in [0, 1].
+        images: float array in [-1, 1].
+        level: float, the deviation, in units of intensities in [0, 1].
         seed: int.
     """
     random = np.random.default_rng(seed)
-    if noise == "gaussian":
-        return (images + 2 * level * random.normal(size=images.shape)).astype(
-            "float32"
-        )
-    hit = random.random(images.shape[:3] + (1,)) < level
-    value = 0.0
-    if noise == "salt_and_pepper":
-        value = random.choice([-1.0, 1.0], size=hit.shape)
-    return np.where(hit, value, images).astype("float32")
+    noise = 2 * level * random.normal(size=images.shape)
+    return (images + noise).astype("float32")
 
 
-def methods(subject):
-    """Of a contender: reconstruction, and by `λ` where it has one.
+def methods(model):
+    """Of an autoencoder: reconstruction, and by `λ` where it has one.
 
     Returns:
         Dict from names to `(function, parameters)`; the function takes noisy
@@ -56,22 +42,22 @@ def methods(subject):
     """
     found = {
         "reconstruction": (
-            lambda images, _: subject.decode(subject.encode(images)),
+            lambda images, _: model.reconstruct(images),
             (None,),
         )
     }
-    if subject.has_sparsity:
-        found["chosen sparsity"] = (subject.denoise, SPARSITIES)
+    if hasattr(model.encoder.coding_layers[0], "sparsity"):
+        found["chosen sparsity"] = (model.denoise, SPARSITIES)
         found["first stage alone"] = (
-            lambda images, sparsity: first_stage(subject, images, sparsity),
+            lambda images, sparsity: first_stage(model, images, sparsity),
             SPARSITIES,
         )
     return found
 
 
-def first_stage(subject, images, sparsity):
+def first_stage(model, images, sparsity):
     """`A z*`: sparse coding with the first dictionary, no network above."""
-    layer = subject.model.encoder.coding_layers[0]
+    layer = model.encoder.coding_layers[0]
     kernel = layer.kernel.numpy()
     codes = ops.solve_sparse_code(
         images,
@@ -80,6 +66,7 @@ def first_stage(subject, images, sparsity):
         1 / ops.spectral_bound(kernel, layer.strides),
         strides=layer.strides,
         padding=layer.padding,
+        nonnegative=layer.nonnegative,
         iterations=SOLVER_STEPS,
     )
     return ops.synthesis(
@@ -95,13 +82,12 @@ def peers():
     }
 
 
-def denoising(methods, clean, noise):
+def denoising(methods, clean):
     """PSNR by level and method.
 
     Args:
         methods: see `methods`.
         clean: dict of `"validation"` and `"test"` images.
-        noise: a key of `LEVELS`.
 
     Returns:
         Dict from levels to a dict of `noisy`, the PSNR of the noisy images,
@@ -109,9 +95,9 @@ def denoising(methods, clean, noise):
         was chosen on validation images.
     """
     figures = {}
-    for level in LEVELS[noise]:
+    for level in LEVELS:
         noisy = {
-            split: add(images, noise, level, seed)
+            split: add(images, level, seed)
             for seed, (split, images) in enumerate(clean.items())
         }
         figures[str(level)] = {"noisy": _psnr(clean["test"], noisy["test"])}

@@ -1,0 +1,190 @@
+"""Trains one run of the plan and writes what is measured of it.
+
+    python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
+
+Writes FOLDER/KEY/row.json; what was trained is not trained again.
+"""
+
+import pathlib
+
+from training import building
+from training import command_line
+from training import distributions
+from training import encoding
+from training import evaluation
+from training import options as run_options
+from training import train
+from training.workdir import Workdir
+from training.workdir import identification
+from training.workdir import read_json
+from training.workdir import write_json
+
+import numpy as np
+from absl import flags
+
+from keras_csc import callbacks
+from keras_csc import data
+from keras_csc import metrics
+from keras_csc.files import locked
+from studies import baselines
+from studies import noise
+from studies import plan
+
+KEPT = (
+    "psnr",
+    "ssim",
+    "ms_ssim",
+    "cosine",
+    "retrieval",
+    "pixel_retrieval",
+    "zero_fraction",
+    "effective_rank",
+    "psnr_of",
+    "same_class",
+    "same_class_of_images",
+    "nearest_subspace_accuracy",
+    "reconstructed_nearest_subspace_accuracy",
+    "centered_knn_accuracy",
+    "linear_probe_accuracy",
+    "subspace_angle",
+    "class_part",
+)
+UNSEEN = ("digits", "fashion_mnist", "photographs", "imagenet2012", "cifar10")
+LIMIT = 5000
+NOISY = {"validation": 25, "test": 100}
+
+
+def measure(run, folder, data_dir):
+    """Trains a run and measures it.
+
+    Args:
+        run: `plan.Run`.
+        folder: of the run.
+        data_dir: folder of prepared TFDS data sets.
+
+    Returns:
+        The row: a dict.
+    """
+    options = run_options.parse(
+        command_line.resolve_flag_files(
+            [
+                *run.flags,
+                f"--seed={run.seed}",
+                f"--data_dir={data_dir}",
+                f"--workdir={folder}",
+                f"--evaluation_limit={LIMIT}",
+                "--noevaluate",
+                "--log_every=20",
+                "--pictures_every=1000000",
+            ]
+        )
+    )
+
+    def make(options, num_classes):
+        return building.model(options, num_classes, baselines.MAKERS[run.kind])
+
+    row = {
+        "name": run.name,
+        "data": run.data,
+        "kind": run.kind,
+        "flags": list(run.flags),
+        "seed": run.seed,
+        "failed": None,
+    }
+    try:
+        train.train(options, make)
+    except callbacks.NonFiniteError as error:
+        return {**row, "failed": str(error), "about": identification()}
+    classes = building.source(options, "train").num_classes
+    model = make(options, classes)
+    with Workdir(folder, create=False) as workdir:
+        model.load_weights(workdir.model / "model.weights.h5")
+        figures = evaluation.evaluate(
+            model, options, workdir, **instruments(options, workdir)
+        )
+        sessions = read_json(workdir.run)["sessions"]
+        row.update({name: figures[name] for name in KEPT})
+        row["frechet_distance"] = figures["distributions"][0][
+            "frechet_distance"
+        ]
+        row["seconds"] = sum(each["seconds"] for each in sessions)
+        row["steps"] = options.steps
+        row["batch_size"] = options.batch_size
+        row["about"] = identification()
+    if "unseen" in run.more:
+        row["unseen"] = unseen(model, options, run.data)
+    if "noise" in run.more:
+        row["noise"] = noisy(model, options)
+    return row
+
+
+def instruments(options, workdir):
+    """Of `evaluation.evaluate`, with one classifier for all runs of a set."""
+    path = workdir.path.parent / "classifiers" / f"{options.dataset}.keras"
+    path.parent.mkdir(exist_ok=True)
+    with locked(path.with_suffix(".lock")):
+        return distributions.instruments(
+            ["classes", "classifier"],
+            options,
+            workdir,
+            classifier_path=path,
+        )
+
+
+def unseen(model, options, own):
+    """PSNR of test images of other sets, in the model's size and colours."""
+    figures = {}
+    for name in UNSEEN:
+        try:
+            source = data.open_dataset(
+                name,
+                "validation" if name == "photographs" else "test",
+                model.encoder.image_shape,
+                data_dir=options.data_dir,
+            )
+        except data.DataError:  # colours, of a grey model
+            continue
+        if name != own:
+            images, _ = data.load_arrays(source, LIMIT)
+            figures[name] = psnr(images, encoding.reconstruct(model, images))
+    return figures
+
+
+def noisy(model, options):
+    """PSNR of noisy images, with `λ` chosen on validation images."""
+    clean = {
+        split: to_float(
+            data.load_arrays(building.source(options, split), count)[0]
+        )
+        for split, count in NOISY.items()
+    }
+    return noise.denoising(noise.methods(model), clean)
+
+
+def psnr(images, made):
+    return float(
+        np.mean(metrics.peak_signal_to_noise_ratio(to_float(images), made))
+    )
+
+
+def to_float(images):
+    return images.astype("float32") / 127.5 - 1.0
+
+
+def main():
+    values = flags.FLAGS
+    found = [run for run in plan.runs() if run.key == values.run]
+    if not found:
+        raise command_line.UsageError(f"the plan has no run {values.run!r}.")
+    folder = pathlib.Path(values.runs) / values.run
+    row = measure(found[0], folder, values.data_dir)
+    write_json(folder / "row.json", row)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("run", None, "Key of a run of the plan.")
+    flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
+    flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
+    command_line.run(
+        main, user_errors=(data.DataError, callbacks.CheckpointError, OSError)
+    )

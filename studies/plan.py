@@ -1,0 +1,247 @@
+"""What the studies run: flags of `training/train.py`, and what is changed.
+
+Every run starts from a flag file that ships. Runs of the same data have the
+same time, five minutes of one core of the machine that the table names: their
+steps are those minutes times the rate of `RATES`, which was measured there.
+"""
+
+import typing
+
+MINUTES = 5
+
+# Images a second in training, one core of an Intel Xeon with AMX, of 20 steps.
+RATES = {}
+
+
+class Run(typing.NamedTuple):
+    """A training run and its evaluation.
+
+    Args:
+        name: what it is called in tables.
+        data: name of the data set, and of the flag file.
+        kind: key of `baselines.MAKERS`.
+        flags: tuple of flags of `training/train.py`.
+        seed: int.
+        more: tuple of what is measured besides: `"unseen"`, `"noise"`.
+    """
+
+    name: str
+    data: str
+    kind: str
+    flags: tuple
+    seed: int = 0
+    more: tuple = ()
+
+    @property
+    def key(self):
+        """What tells the run from others, for the name of its folder."""
+        changes = "".join(flag.removeprefix("-") for flag in self.flags[1:])
+        text = f"{self.data}-{self.kind}{changes}-seed={self.seed}"
+        return "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
+
+
+class Study(typing.NamedTuple):
+    """A question, and the runs that answer it.
+
+    Args:
+        title: of its part of the page.
+        question: one sentence.
+        runs: list of `Run`.
+    """
+
+    title: str
+    question: str
+    runs: list
+
+
+def flag_file(name):
+    return f"--flagfile={name}.flags"
+
+
+def steps(name, data, batch):
+    """Steps of `MINUTES` at a contender's rate."""
+    return round(60 * MINUTES * RATES[name, data] / batch)
+
+
+# === Contenders ===
+
+OURS = "CSC-CTRL, the recipe"
+UNLABELLED = "the same without labels"
+CONV = "convolutional CTRL, the recipe"
+PIXEL = "CSC network, pixel loss"
+VAE = "convolutional VAE"
+PUBLISHED = "CSC-CTRL, as published"
+CONV_PUBLISHED = "convolutional CTRL, as published"
+
+RECIPE_BATCH, PUBLISHED_BATCH = 256, 512
+SETS = ("fashion_mnist", "cifar10")
+SEEDS = (0, 1, 2)
+
+# name: (kind, ending of the flag file, batch, flags)
+CONTENDERS = {
+    OURS: ("closed_loop", "", RECIPE_BATCH, ()),
+    UNLABELLED: ("closed_loop", "", RECIPE_BATCH, ("--class_features=0",)),
+    CONV: ("closed_loop", "", RECIPE_BATCH, ("--network=conv",)),
+    PIXEL: ("pixel", "", RECIPE_BATCH, ("--class_features=0",)),
+    VAE: (
+        "vae",
+        "",
+        RECIPE_BATCH,
+        ("--class_features=0", "--principal_images=0"),
+    ),
+    PUBLISHED: ("closed_loop", "_published", PUBLISHED_BATCH, ()),
+    CONV_PUBLISHED: (
+        "closed_loop",
+        "_published",
+        PUBLISHED_BATCH,
+        (
+            "--network=conv",
+            "--encoder_learning_rate=1e-3",
+            "--decoder_learning_rate=1e-3",
+        ),
+    ),
+}
+
+
+def contender(name, data, seed=0, more=()):
+    """A contender's run of `MINUTES`."""
+    kind, ending, batch, changes = CONTENDERS[name]
+    count = steps(name, data, batch)
+    flags = (flag_file(data + ending), f"--steps={count}", *changes)
+    return Run(name, data, kind, flags, seed, more)
+
+
+def changed(title, data, *changes, seed=0):
+    """A run of the recipe, as long as the contender, with changes."""
+    run = contender(OURS, data, seed)
+    return run._replace(name=title, flags=(*run.flags, *changes))
+
+
+# === Studies ===
+
+
+def quality():
+    """The first seeds also tell of unseen images and of noise."""
+    for seed in SEEDS:
+        for data in SETS[::-1]:
+            for name in CONTENDERS:
+                more = ("unseen", "noise") if seed == 0 else ()
+                yield contender(name, data, seed, more)
+
+
+def one_out():
+    for data in SETS[::-1]:
+        yield contender(OURS, data, 0, ("unseen", "noise"))
+        for title, changes in {
+            "without the rate of the classes": ["--class_rate=0"],
+            "without the published rates": ["--encoder_rate=0"],
+            "without memory": ["--memory=0"],
+            "without cooperation": ["--nocooperation"],
+            "without the multi-stage term": ["--stages=0"],
+            "without consistency": ["--decoder_consistency=0"],
+            "without shared statistics": ["--noshared_statistics"],
+            "one step of the solver": ["--iterations=1"],
+            "four steps of the solver": ["--iterations=4"],
+            "codes of both signs": ["--nononnegative"],
+            "codes of both signs, split": ["--nononnegative", "--split"],
+            "without tight frames": ["--notight_frame"],
+            "first dictionary kept": ["--frozen_stages=1"],
+            "random first atoms": ["--principal_images=0"],
+        }.items():
+            yield changed(title, data, *changes)
+
+
+def batches():
+    """As many images in all; the learning rates are the flag file's."""
+    data = "fashion_mnist"
+    images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
+    for batch in (16, 64, 256, 1024):
+        for memory in (True, False):
+            decay = 1 - 0.05 * batch / RECIPE_BATCH  # as many images
+            flag = f"--memory={max(0.0, decay):.5g}" if memory else "--memory=0"
+            run = changed(
+                f"{batch}, {'with' if memory else 'without'} memory",
+                data,
+                f"--batch_size={batch}",
+                f"--steps={images // batch}",
+                flag,
+            )
+            yield run
+
+
+def rates():
+    data = "fashion_mnist"
+    for factor in (0.3, 1, 3, 10):
+        rate = f"{0.03 * factor:g}"
+        yield changed(
+            f"{factor:g} times the rates",
+            data,
+            f"--encoder_learning_rate={rate}",
+            f"--decoder_learning_rate={rate}",
+        )
+
+
+def published():
+    """The published game on digits, and one of its settings changed."""
+    flags = (flag_file("digits_published"),)
+
+    def run(title, *changes, seed=0):
+        return Run(title, "digits", "closed_loop", (*flags, *changes), seed)
+
+    title = "as in the flag file"
+    yield from (run(title, seed=seed) for seed in SEEDS)
+    consistency = ("--encoder_consistency=1", "--decoder_consistency=1")
+    yield run("with sample-wise consistency", *consistency)
+    yield run("CTRL-Binary", "--objective=binary")
+    yield run(
+        "CTRL-Binary with consistency", "--objective=binary", *consistency
+    )
+    yield run("codes of both signs", "--nononnegative")
+    yield run("batches of 64", "--batch_size=64", "--steps=3200")
+    yield run("random first atoms", "--patch_images=0")
+    yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
+    yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
+    yield run("one pass for both players", "--update=simultaneous")
+
+
+STUDIES = {
+    "published": Study(
+        "The published game",
+        "Does the game bring images back as themselves, and what does it need?",
+        list(published()),
+    ),
+    "quality": Study(
+        "Against others, at equal time",
+        "What are images, classes, unseen images and noise like after five "
+        "minutes of one core?",
+        [],
+    ),
+    "one_out": Study(
+        "What does the work",
+        "What becomes of the recipe with one thing changed?",
+        [],
+    ),
+    "batches": Study(
+        "Batch size and memory",
+        "Do small batches suffice, and is it the memory that makes them?",
+        [],
+    ),
+    "rates": Study(
+        "Learning rates", "How much do the learning rates matter?", []
+    ),
+}
+for _name, _make in {
+    "quality": quality,
+    "one_out": one_out,
+    "batches": batches,
+    "rates": rates,
+}.items():
+    if RATES:
+        STUDIES[_name].runs.extend(_make())
+
+
+def runs(names=None):
+    """The runs of studies, each once, in the order of work."""
+    chosen = [STUDIES[name] for name in names or STUDIES]
+    found = {run.key: run for study in chosen for run in study.runs}
+    return list(found.values())

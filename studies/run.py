@@ -1,0 +1,86 @@
+"""Runs what the studies lack, and collects the rows into one table.
+
+    python studies/run.py --data_dir=DATA [--studies=quality,one_out]
+
+DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
+the same command again to go on; several processes may work side by side, each
+on a core of its own. A run takes six to eight minutes of one core, all of them
+some hours. Writes studies/results.json.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+from training import command_line
+from training.workdir import read_json
+from training.workdir import write_json
+
+from absl import flags
+
+from keras_csc.files import locked
+from studies import plan
+
+HERE = pathlib.Path(__file__).parent
+TABLE = HERE / "results.json"
+
+
+def missing(runs, folder):
+    """The runs without a row, as far as they have none yet."""
+    for number, run in enumerate(runs, start=1):
+        if not (folder / run.key / "row.json").exists():
+            yield f"{number}/{len(runs)}", run
+
+
+def work(run, folder, data_dir):
+    """Measures a run in a process of its own, unless another does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder / f"{run.key}.lock", wait=False):
+            if not (folder / run.key / "row.json").exists():
+                subprocess.run(
+                    [
+                        sys.executable,
+                        HERE / "measure.py",
+                        f"--run={run.key}",
+                        f"--runs={folder}",
+                        f"--data_dir={data_dir}",
+                    ],
+                    check=True,
+                )
+    except BlockingIOError:
+        return
+
+
+def collect(folder, table=TABLE):
+    """Writes the table: the rows of the plan, those that there are."""
+    with locked(table.with_suffix(".lock")):
+        rows = {}
+        if table.exists():
+            rows = {row["key"]: row for row in read_json(table, list)}
+        found = {}
+        for run in plan.runs():
+            path = folder / run.key / "row.json"
+            if path.exists():
+                found[run.key] = {"key": run.key, **read_json(path)}
+            elif run.key in rows:
+                found[run.key] = rows[run.key]
+        write_json(table, list(found.values()))
+
+
+def main():
+    values = flags.FLAGS
+    folder = pathlib.Path(values.runs)
+    runs = plan.runs(values.studies)
+    for number, run in missing(runs, folder):
+        print(f"{number}: {run.key}", flush=True)
+        work(run, folder, values.data_dir)
+        collect(folder)
+    collect(folder)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("studies", None, f"Some of {', '.join(plan.STUDIES)}.")
+    flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
+    flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
+    command_line.run(main)
