@@ -5,7 +5,10 @@
 Writes FOLDER/KEY/row.json; what was trained is not trained again.
 """
 
+import functools
+import json
 import pathlib
+import statistics
 
 from training import building
 from training import command_line
@@ -26,6 +29,7 @@ from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import metrics
 from keras_csc.files import locked
+from keras_csc.visualization import save_png
 from studies import baselines
 from studies import noise
 from studies import plan
@@ -51,6 +55,7 @@ KEPT = (
 )
 UNSEEN = ("digits", "fashion_mnist", "photographs", "imagenet2012", "cifar10")
 LIMIT = 5000
+SHOWN = 12
 NOISY = {"validation": 25, "test": 100}
 
 
@@ -65,24 +70,8 @@ def measure(run, folder, data_dir):
     Returns:
         The row: a dict.
     """
-    options = run_options.parse(
-        command_line.resolve_flag_files(
-            [
-                *run.flags,
-                f"--seed={run.seed}",
-                f"--data_dir={data_dir}",
-                f"--workdir={folder}",
-                f"--evaluation_limit={LIMIT}",
-                "--noevaluate",
-                "--log_every=20",
-                "--pictures_every=1000000",
-            ]
-        )
-    )
-
-    def make(options, num_classes):
-        return building.model(options, num_classes, baselines.MAKERS[run.kind])
-
+    options = options_of(run, folder, data_dir)
+    make = maker(run)
     row = {
         "name": run.name,
         "data": run.data,
@@ -111,11 +100,44 @@ def measure(run, folder, data_dir):
         row["steps"] = options.steps
         row["batch_size"] = options.batch_size
         row["about"] = identification()
+        save_shown(model, options, folder / "shown.png")
     if "unseen" in run.more:
         row["unseen"] = unseen(model, options, run.data)
     if "noise" in run.more:
         row["noise"] = noisy(model, options)
     return row
+
+
+def options_of(run, folder, data_dir):
+    """The options of `training/train.py` for a run."""
+    arguments = [
+        *run.flags,
+        f"--seed={run.seed}",
+        f"--data_dir={data_dir}",
+        f"--workdir={folder}",
+        f"--evaluation_limit={LIMIT}",
+        "--noevaluate",
+        "--log_every=10",
+        "--pictures_every=1000000",
+    ]
+    return run_options.parse(command_line.resolve_flag_files(arguments))
+
+
+def maker(run):
+    """`building.model` of the run's kind."""
+    return functools.partial(building.model, make=baselines.MAKERS[run.kind])
+
+
+def images_per_second(run, folder, data_dir):
+    """How fast a short run trains, past its first steps."""
+    train.train(options_of(run, folder, data_dir), maker(run))
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    rates = [json.loads(line)["images_per_second"] for line in lines[1:]]
+    return {
+        "images_per_second": statistics.median(rates),
+        "flags": list(run.flags),
+        "about": identification(),
+    }
 
 
 def instruments(options, workdir):
@@ -129,6 +151,15 @@ def instruments(options, workdir):
             workdir,
             classifier_path=path,
         )
+
+
+def save_shown(model, options, path):
+    """Draws some test images, and below each its regeneration."""
+    images, _ = data.load_arrays(building.source(options, "test"), SHOWN)
+    made = np.clip(encoding.reconstruct(model, images), -1, 1)
+    rows = [np.concatenate(list(each), 1) for each in (to_float(images), made)]
+    picture = np.rint((np.concatenate(rows) + 1) * 127.5).astype("uint8")
+    save_png(path, np.repeat(picture, 3 // picture.shape[-1], -1))
 
 
 def unseen(model, options, own):
@@ -173,16 +204,20 @@ def to_float(images):
 
 def main():
     values = flags.FLAGS
-    found = [run for run in plan.runs() if run.key == values.run]
+    runs = [*plan.rate_runs().values()]
+    if plan.rates_found():
+        runs += plan.runs()
+    found = {run.key: run for run in runs}.get(values.run)
     if not found:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
     folder = pathlib.Path(values.runs) / values.run
-    row = measure(found[0], folder, values.data_dir)
-    write_json(folder / "row.json", row)
+    function = images_per_second if values.rate else measure
+    write_json(folder / "row.json", function(found, folder, values.data_dir))
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "Key of a run of the plan.")
+    flags.DEFINE_bool("rate", False, "Measures the rate of training only.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(

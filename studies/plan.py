@@ -1,16 +1,17 @@
 """What the studies run: flags of `training/train.py`, and what is changed.
 
 Every run starts from a flag file that ships. Runs of the same data have the
-same time, five minutes of one core of the machine that the table names: their
-steps are those minutes times the rate of `RATES`, which was measured there.
+same time, five minutes of one core: their steps are those minutes times the
+contender's rate, which `run.py --rates` measured into `rates.json`.
 """
 
+import json
+import pathlib
 import typing
 
 MINUTES = 5
-
-# Images a second in training, one core of an Intel Xeon with AMX, of 20 steps.
-RATES = {}
+RATE_STEPS = 30
+RATES_FILE = pathlib.Path(__file__).parent / "rates.json"
 
 
 class Run(typing.NamedTuple):
@@ -58,9 +59,15 @@ def flag_file(name):
     return f"--flagfile={name}.flags"
 
 
+def rates_found():
+    """Images a second in training, by `NAME on DATA`; empty before that."""
+    return json.loads(RATES_FILE.read_text()) if RATES_FILE.exists() else {}
+
+
 def steps(name, data, batch):
     """Steps of `MINUTES` at a contender's rate."""
-    return round(60 * MINUTES * RATES[name, data] / batch)
+    rate = rates_found()[f"{name} on {data}"]["images_per_second"]
+    return round(60 * MINUTES * rate / batch)
 
 
 # === Contenders ===
@@ -103,10 +110,10 @@ CONTENDERS = {
 }
 
 
-def contender(name, data, seed=0, more=()):
-    """A contender's run of `MINUTES`."""
+def contender(name, data, seed=0, more=(), count=None):
+    """A contender's run of `MINUTES`, or of `count` steps."""
     kind, ending, batch, changes = CONTENDERS[name]
-    count = steps(name, data, batch)
+    count = count or steps(name, data, batch)
     flags = (flag_file(data + ending), f"--steps={count}", *changes)
     return Run(name, data, kind, flags, seed, more)
 
@@ -204,44 +211,53 @@ def published():
     yield run("one pass for both players", "--update=simultaneous")
 
 
-STUDIES = {
-    "published": Study(
+QUESTIONS = {
+    "published": (
+        published,
         "The published game",
         "Does the game bring images back as themselves, and what does it need?",
-        list(published()),
     ),
-    "quality": Study(
+    "quality": (
+        quality,
         "Against others, at equal time",
         "What are images, classes, unseen images and noise like after five "
         "minutes of one core?",
-        [],
     ),
-    "one_out": Study(
+    "one_out": (
+        one_out,
         "What does the work",
         "What becomes of the recipe with one thing changed?",
-        [],
     ),
-    "batches": Study(
+    "batches": (
+        batches,
         "Batch size and memory",
         "Do small batches suffice, and is it the memory that makes them?",
-        [],
     ),
-    "rates": Study(
-        "Learning rates", "How much do the learning rates matter?", []
+    "rates": (
+        rates,
+        "Learning rates",
+        "How much do the learning rates matter?",
     ),
 }
-for _name, _make in {
-    "quality": quality,
-    "one_out": one_out,
-    "batches": batches,
-    "rates": rates,
-}.items():
-    if RATES:
-        STUDIES[_name].runs.extend(_make())
+STUDIES = tuple(QUESTIONS)
+
+
+def study(name):
+    """The `Study` of that name."""
+    make, title, question = QUESTIONS[name]
+    return Study(title, question, list(make()))
 
 
 def runs(names=None):
     """The runs of studies, each once, in the order of work."""
-    chosen = [STUDIES[name] for name in names or STUDIES]
-    found = {run.key: run for study in chosen for run in study.runs}
-    return list(found.values())
+    made = [study(name).runs for name in names or STUDIES]
+    return list({run.key: run for runs in made for run in runs}.values())
+
+
+def rate_runs():
+    """Short runs that tell how fast every contender is."""
+    return {
+        f"{name} on {data}": contender(name, data, count=RATE_STEPS)
+        for data in SETS
+        for name in CONTENDERS
+    }

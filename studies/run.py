@@ -1,11 +1,13 @@
 """Runs what the studies lack, and collects the rows into one table.
 
+    python studies/run.py --data_dir=DATA --rates
     python studies/run.py --data_dir=DATA [--studies=quality,one_out]
 
 DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
 the same command again to go on; several processes may work side by side, each
 on a core of its own. A run takes six to eight minutes of one core, all of them
-some hours. Writes studies/results.json.
+some hours. Writes studies/results.json; with --rates only studies/rates.json,
+how fast everyone is, by which the equal times of the others go.
 """
 
 import pathlib
@@ -32,7 +34,7 @@ def missing(runs, folder):
             yield f"{number}/{len(runs)}", run
 
 
-def work(run, folder, data_dir):
+def work(run, folder, data_dir, *more):
     """Measures a run in a process of its own, unless another does."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -45,6 +47,7 @@ def work(run, folder, data_dir):
                         f"--run={run.key}",
                         f"--runs={folder}",
                         f"--data_dir={data_dir}",
+                        *more,
                     ],
                     check=True,
                 )
@@ -68,9 +71,26 @@ def collect(folder, table=TABLE):
         write_json(table, list(found.values()))
 
 
+def measure_rates(folder, data_dir):
+    """Writes `plan.RATES_FILE`."""
+    found = {}
+    for name, run in plan.rate_runs().items():
+        print(f"Rate of {name}", flush=True)
+        work(run, folder, data_dir, "--rate")
+        found[name] = read_json(folder / run.key / "row.json")
+    write_json(plan.RATES_FILE, found)
+
+
 def main():
     values = flags.FLAGS
     folder = pathlib.Path(values.runs)
+    if values.rates:
+        measure_rates(folder / "rates", values.data_dir)
+        return
+    if not plan.rates_found():
+        raise command_line.UsageError(
+            "studies/rates.json is missing. Measure with --rates first."
+        )
     runs = plan.runs(values.studies)
     for number, run in missing(runs, folder):
         print(f"{number}: {run.key}", flush=True)
@@ -81,6 +101,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_list("studies", None, f"Some of {', '.join(plan.STUDIES)}.")
+    flags.DEFINE_bool("rates", False, "Measures how fast training is.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(main)

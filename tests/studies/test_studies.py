@@ -1,0 +1,250 @@
+"""The studies against independent statements."""
+
+from training import building
+from training import options as run_options
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from studies import baselines
+from studies import measure
+from studies import noise
+from studies import page
+from studies import plan
+from studies import verdicts
+
+FLAGS = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--filters=4,8",
+    "--feature_dim=6",
+    "--steps=8",
+    "--batch_size=16",
+    "--optimizer=adam",
+    "--encoder_learning_rate=1e-3",
+    "--decoder_learning_rate=1e-3",
+]
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (16, 16, 16, 1))
+IMAGES = IMAGES.astype("float32")
+
+
+def make(kind):
+    options = run_options.parse(FLAGS)
+    return building.model(options, 10, baselines.MAKERS[kind])
+
+
+# === Baselines ===
+
+
+def test_variational_loss_is_its_definition():
+    model = make("vae")
+    mean, log_variance, _ = model.encoder.distribution(IMAGES, True)
+    drawn = tf.random.stateless_normal(mean.shape, (0, 0))
+    features = mean + np.exp(log_variance / 2) * drawn
+    others = np.asarray(model.decode(features, training=True), "float64")
+    mean, variance = np.float64(mean), np.exp(np.float64(log_variance))
+    divergence = np.sum(mean**2 + variance - np.log(variance) - 1, -1) / 2
+    error = np.mean((IMAGES - others) ** 2)
+    expected = 128 * np.log(error) + np.mean(divergence)
+    assert float(model.loss_of(IMAGES)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["pixel", "vae"])
+def test_loss_falls_in_training(kind):
+    model = make(kind)
+    step = tf.function(model.train_step)
+    losses = [float(step((IMAGES,))["objective"]) for _ in range(20)]
+    model.loss_metric.reset_state()
+    assert float(step((IMAGES,))["objective"]) < losses[0]
+    assert model.step == 21
+
+
+# === Noise ===
+
+
+def test_noise_has_its_deviation():
+    noisy = noise.add(np.zeros((50, 32, 32, 3), "float32"), 0.1)
+    assert np.std(noisy) == pytest.approx(0.2, rel=0.02)
+    assert np.mean(noisy) == pytest.approx(0, abs=0.01)
+
+
+def test_parameter_is_chosen_on_validation_images():
+    """A method that scales noisy images: the best scale is Wiener's."""
+    random = np.random.default_rng(0)
+    clean = {
+        split: random.choice([-0.5, 0.5], (20, 8, 8, 1)).astype("float32")
+        for split in ("validation", "test")
+    }
+    scales = (0.2, 0.5, 0.8, 1.0)
+    methods = {"scaling": (lambda images, scale: images * scale, scales)}
+    for level, found in noise.denoising(methods, clean).items():
+        wiener = 0.25 / (0.25 + (2 * float(level)) ** 2)
+        nearest = min(scales, key=lambda scale: abs(scale - wiener))
+        assert found["scaling"]["parameter"] == nearest
+        assert found["scaling"]["psnr"] >= found["noisy"] - 1e-6
+
+
+def test_peers_denoise():
+    ramp = np.linspace(-0.8, 0.8, 32, dtype="float32")
+    images = np.broadcast_to(ramp[:, None, None], (2, 32, 32, 1))
+    clean = {"validation": images, "test": images}
+    figures = noise.denoising(noise.peers(), clean)["0.1"]
+    for method in ("total variation", "non-local means"):
+        assert figures[method]["psnr"] > figures["noisy"] + 5
+
+
+# === Plan ===
+
+
+def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
+    runs = plan.runs()
+    assert len({run.key for run in runs}) == len(runs) > 50
+    for run in runs:
+        options = measure.options_of(run, tmp_path / "run", "DATA")
+        assert options.seed == run.seed
+        assert options.workdir == str(tmp_path / "run")
+        assert len(run.key) < 200 and "/" not in run.key
+        building.check(options)
+
+
+def test_contenders_have_the_same_time():
+    rates = plan.rates_found()
+    for name in plan.CONTENDERS:
+        for data in plan.SETS:
+            options = measure.options_of(plan.contender(name, data), "x", "y")
+            images = options.steps * options.batch_size
+            rate = rates[f"{name} on {data}"]["images_per_second"]
+            assert images / rate == pytest.approx(60 * plan.MINUTES, rel=0.02)
+
+
+# === A run, measured ===
+
+
+@pytest.fixture(scope="module")
+def row(tmp_path_factory):
+    flags = (*FLAGS, "--class_features=4", "--steps=2")
+    run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
+    folder = tmp_path_factory.mktemp("runs") / run.key
+    patched = pytest.MonkeyPatch()
+    patched.setattr("training.classifier.STEPS", 2)
+    patched.setattr(noise, "LEVELS", (0.1,))
+    patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
+    try:
+        yield measure.measure(run, folder, None)
+    finally:
+        patched.undo()
+
+
+def test_row_holds_what_the_page_shows(row):
+    for path, _ in page.FIGURES.values():
+        assert verdicts.look_up(row, path) is not None, path
+    assert row["steps"] == 2
+    gained = row["noise"]["0.1"]["chosen sparsity"]
+    assert gained["parameter"] in (0.0, 0.4)
+
+
+# === Verdicts and page ===
+
+
+def rows_of(figures):
+    """Rows of runs: `{(data, name): [dict of figures, one for each seed]}`."""
+    return verdicts.Table(
+        [
+            {"data": data, "name": name, "failed": None, **each}
+            for (data, name), seeds in figures.items()
+            for each in seeds
+        ]
+    )
+
+
+def claim(text):
+    return next(each for each in verdicts.CLAIMS if text in each.text)
+
+
+def quality_of(ours, conv):
+    def seeds(values):
+        part = {"centered_knn_accuracy": 0.5}
+        return [{"psnr": v, "class_part": part} for v in values]
+
+    def higher(rows):
+        return [
+            {**row, "class_part": {"centered_knn_accuracy": 0.6}}
+            for row in rows
+        ]
+
+    return rows_of(
+        {
+            (data, name): values
+            for data in plan.SETS
+            for name, values in (
+                (plan.OURS, higher(seeds(ours))),
+                (plan.CONV, seeds(conv)),
+            )
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "ours, verdict",
+    [
+        ((25.0, 25.2, 25.1), verdicts.SHOWN),
+        ((23.0, 27.0, 25.0), verdicts.NOT_SHOWN),  # the seeds differ by more
+        ((24.0, 24.1, 24.2), verdicts.NOT_SHOWN),
+    ],
+)
+def test_better_means_by_two_standard_errors(ours, verdict):
+    table = quality_of(ours, (24.1, 24.2, 24.3))
+    found = verdicts.verdict(claim("better than convolutions"), table)
+    assert found[0] == verdict
+
+
+@pytest.mark.parametrize(
+    "without, verdict", [(0.50, verdicts.SHOWN), (0.54, verdicts.NOT_SHOWN)]
+)
+def test_rate_reduction_is_judged_by_what_is_lost_without_it(without, verdict):
+    table = rows_of(
+        {
+            (data, name): [{verdicts.NEAREST: value}]
+            for data in plan.SETS
+            for name, value in (
+                (plan.OURS, 0.56),
+                ("without the rate of the classes", without),
+            )
+        }
+    )
+    found = verdicts.verdict(claim("rate reduction"), table)
+    assert found[0] == verdict
+
+
+def test_run_that_failed_shows_nothing():
+    table = rows_of(
+        {
+            ("fashion_mnist", f"{factor:g} times the rates"): [{"psnr": value}]
+            for factor, value in ((0.3, 25.0), (1, 25.1), (3, None))
+        }
+    )
+    found = verdicts.verdict(claim("stable"), table)
+    assert found[0] == verdicts.NOT_SHOWN
+
+
+def test_claims_of_runs_that_are_missing_are_not_judged():
+    for each in verdicts.CLAIMS:
+        assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
+
+
+def test_page_has_every_row(tmp_path, row):
+    title = "as in the flag file"
+    about = {
+        "commit": "abc",
+        "processor": "P",
+        "tensorflow": "1",
+        "keras": "2",
+        "date": "2026-01-01T00",
+    }
+    rows = [{**row, "name": title, "seed": n, "about": about} for n in (0, 1)]
+    text = page.page(verdicts.Table(rows), tmp_path, tmp_path / "README.md")
+    line = next(each for each in text.splitlines() if f"| {title} |" in each)
+    assert f"{row['psnr']:.2f} ± 0.00" in line
+    assert text.count("**not run**") == len(verdicts.CLAIMS) - 1
+    assert "2 runs of one core" in text
