@@ -70,17 +70,22 @@ def check(options):
             "--keep_best measures every --checkpoint_every steps. Give both."
         )
     check_metrics(options.metrics, TRAINING_METRICS)
-    check_size(options)
+    with usage_errors():
+        config = presets.config(options.preset, **architecture(options))
+    if options.dictionary and config["network"] == "conv":
+        raise UsageError(
+            "--dictionary needs sparse codes, which --network=conv has not. "
+            "Leave one of them out."
+        )
+    check_size(config)
 
 
-def check_size(options):
-    """Checks that the networks have no more weights than memory is for.
+def check_size(config):
+    """Checks that networks have no more weights than memory is for.
 
     Raises:
         UsageError: if they have.
     """
-    with usage_errors():
-        config = presets.config(options.preset, **architecture(options))
     weights = sum(math.prod(shape) for shape in weight_shapes(config))
     most = memory() // BYTES_OF_WEIGHT
     if weights > most:

@@ -478,6 +478,12 @@ def _define_game(flag_values):
         ("decoder_consistency", 0.0, "of the consistency in the decoder"),
         ("class_rate", 1.0, "of the classes' rate reduction in the encoder"),
         ("stages", 0.0, "of the multi-stage loop in the decoder"),
+        (
+            "dictionary",
+            0.0,
+            "in the encoder of what the first codes leave of images, which "
+            "the first atoms alone descend",
+        ),
     ):
         flags.DEFINE_float(
             name, default, f"Weight {text}.", lower_bound=0.0, **kwargs

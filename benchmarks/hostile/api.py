@@ -360,6 +360,7 @@ GAME = (
     "decoder_consistency",
     "stages",
     "stage_decay",
+    "dictionary",
 )
 CODING = "keras_csc.layers.ConvSparseCoding2D(**{{**dict(filters=4, " \
     "kernel_size=4, strides=2), '{name}': {value}}})"  # fmt: skip

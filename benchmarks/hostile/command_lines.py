@@ -25,6 +25,7 @@ FLOATS = {
     "decoder_consistency": "-1",
     "stages": "-1",
     "stage_decay": "-1",
+    "dictionary": "-1",
     "encoder_learning_rate": "-0.1",
     "decoder_learning_rate": "-0.1",
     "beta_1": "1",

@@ -13,6 +13,8 @@ TAGS = {
                        "and of their regenerations"),
     "stages": Tag("game", "S, distance of codes of images and of their "
                   "regenerations, over all stages"),
+    "residual": Tag("game", "E, mean square of what the first codes leave of "
+                    "the images"),
     "encoder_gradient_norm": Tag("game", "Norm of the encoder's gradient"),
     "decoder_gradient_norm": Tag("game", "Norm of the decoder's gradient"),
     "encoder_learning_rate": Tag("game", "Rate of the encoder's optimizer"),

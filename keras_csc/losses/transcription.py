@@ -30,6 +30,7 @@ TERM_NAMES = (
     "class_rate_reduction",
     "consistency",
     "stages",
+    "residual",
 )
 
 
@@ -49,7 +50,7 @@ class TranscriptionGame:
     in feature space: no image is compared with another.
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
-                          - class_rate · ΔR(P | y)
+                          - class_rate · ΔR(P | y) + dictionary · E
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + stages · S
 
@@ -61,6 +62,10 @@ class TranscriptionGame:
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, that is of the
       root of the mean variance of their channels.
+    - `E = mean (x - A₁ z₁)²`: what the first codes leave of the images, with
+      the codes held fixed, so that only the atoms `A₁` descend it. For a tight
+      frame that is the update of data-driven tight frames, and keeps its atoms
+      ones that images are made of.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -87,13 +92,15 @@ class TranscriptionGame:
         stages: float, weight of `S` in the decoder.
         stage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
+        dictionary: float, weight of `E` in the encoder.
         cooperation: bool.
         shared_statistics: bool.
 
     References:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
         rate reduction, Entropy 2022, eq. 11-21; Dai et al., Closed-loop
-        transcription via convolutional sparse coding, CPAL 2024.
+        transcription via convolutional sparse coding, CPAL 2024; Cai et al.,
+        Data-driven tight frame construction and image denoising, ACHA 2014.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class TranscriptionGame:
         memory=0.0,
         stages=0.0,
         stage_decay=1.0,
+        dictionary=0.0,
         cooperation=False,
         shared_statistics=False,
     ):
@@ -124,6 +132,7 @@ class TranscriptionGame:
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, class_rate=class_rate, stages=stages)
+        check_at_least(0, dictionary=dictionary)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
                 "`num_classes` must be given with objective='multi' and with "
@@ -141,6 +150,7 @@ class TranscriptionGame:
         self.memory = memory
         self.stages = stages
         self.stage_decay = stage_decay
+        self.dictionary = dictionary
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
 
@@ -157,6 +167,8 @@ class TranscriptionGame:
             left_out = (*left_out, "stages")
         if not self.class_features:
             left_out = (*left_out, "class_rate_reduction")
+        if not self.dictionary:
+            left_out = (*left_out, "residual")
         return [name for name in TERM_NAMES if name not in left_out]
 
     @property
@@ -165,7 +177,8 @@ class TranscriptionGame:
 
         -1 for the game as published: what one descends the other ascends.
         """
-        if self.stages or self.class_features or not self.decoder_rate:
+        own = self.stages or self.class_features or self.dictionary
+        if own or not self.decoder_rate:
             return None
         factor = -self.encoder_rate / self.decoder_rate
         same = self.encoder_consistency == factor * self.decoder_consistency
@@ -295,7 +308,9 @@ class TranscriptionGame:
         weighted = [w * d for w, d in zip(weights, distances)]
         return sum(weighted) / sum(weights)
 
-    def losses(self, real, regenerated, labels=None, remember=None):
+    def losses(
+        self, real, regenerated, labels=None, remember=None, residual=None
+    ):
         """What this replica's encoder and decoder descend.
 
         The gradients are to be summed over the replicas: the losses are
@@ -307,6 +322,7 @@ class TranscriptionGame:
             labels: int tensor `(n,)`, if the game `needs_labels`.
             remember: function of the batch's `moments`, returns those of the
                 memory with it; see `MomentMemory`.
+            residual: scalar, `E` of this replica's images, for `dictionary`.
 
         Returns:
             `(encoder_loss, decoder_loss, terms)`; `terms` is a dict of the
@@ -332,6 +348,9 @@ class TranscriptionGame:
             stages = weight * self.stage_distance(real, regenerated)
             decoder_loss += self.stages * stages
             terms["stages"] = stages
+        if self.dictionary:
+            terms["residual"] = weight * residual
+            encoder_loss += self.dictionary * terms["residual"]
         replicas = num_replicas()
         return encoder_loss / replicas, decoder_loss / replicas, terms
 
@@ -349,6 +368,7 @@ class TranscriptionGame:
             "memory": self.memory,
             "stages": self.stages,
             "stage_decay": self.stage_decay,
+            "dictionary": self.dictionary,
             "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,
         }

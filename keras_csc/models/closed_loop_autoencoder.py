@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.distribution import replica_sum
+from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
@@ -222,6 +223,13 @@ class ClosedLoopAutoencoder(keras.Model):
                 "`class_features` of the game must be at most `feature_dim`, "
                 f"{self.encoder.feature_dim}. Received: {game.class_features}"
             )
+        if game.dictionary and not isinstance(
+            self.encoder.coding_layers[0], ConvSparseCoding2D
+        ):
+            raise ValueError(
+                "`dictionary` of the game must be 0 for an encoder without "
+                f"sparse codes. Received: {game.dictionary}"
+            )
         if not self.built:
             self.build()
         self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
@@ -341,12 +349,16 @@ class ClosedLoopAutoencoder(keras.Model):
                 training=True,
                 moments=real.moments if game.shared_statistics else None,
             )
+            residual = None
+            if game.dictionary:
+                residual = self.encoder.residual(images, real.codes[0])
             encoder_loss, decoder_loss, terms = game.losses(
                 real._replace(features=features),
                 again,
                 labels,
                 self.memory
                 and functools.partial(self.memory, training=remember),
+                residual,
             )
         self.encoder.update_statistics(real.moments)
         variables = self.encoder.trainable_variables

@@ -250,6 +250,22 @@ class Encoder(keras.Model):
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=False)
 
+    def residual(self, images, codes):
+        """`mean (x - A z)²`: what the codes of the first stage leave over.
+
+        The codes are constants, so that its gradient is the dictionary's.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            codes: tensor, the first of `EncoderOutput.codes`.
+        """
+        made = self.coding_layers[0].synthesize(
+            ops.stop_gradient(codes), self.image_shape[:2]
+        )
+        images = as_images(images, self.image_shape)
+        difference = at_least_float32(images) - at_least_float32(made)
+        return ops.mean(ops.square(difference))
+
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""
         return split_signs(codes) if self.parts_per_code == 2 else codes

@@ -82,6 +82,7 @@ def test_configuration_holds_every_argument():
         {"memory": 1.0},
         {"stages": -1.0},
         {"stage_decay": 0.0},
+        {"dictionary": -1.0},
     ],
     ids=str,
 )
@@ -288,6 +289,7 @@ def test_the_default_game_is_the_published_one():
         ({"decoder_rate": 0.0}, None),
         ({"decoder_consistency": 5.0}, None),
         ({"stages": 1.0}, None),
+        ({"dictionary": 1.0}, None),
         ({"encoder_rate": 0.0}, 0),
     ],
 )

@@ -33,6 +33,7 @@ GAMES = {
         "class_features": 3,
         "class_rate": 0.5,
         "memory": 0.75,
+        "dictionary": 2.0,
     },
 }
 # Of the encoder.

@@ -174,6 +174,11 @@ class ReferenceLoop:
             loss -= game.class_rate * references.rate_reduction(
                 part, labels, game.epsilon
             )
+        if game.dictionary:  # the codes are constants
+            layer = self.model.encoder.coding_layers[0]
+            kernel, size = weights[layer.kernel.path], images.shape[1:3]
+            made = references.synthesize(codes[0], kernel, size, 2, "same")
+            loss += game.dictionary * np.mean((images - made) ** 2)
         if game.cooperation:
             regenerated = self.decode(features)
             loss += self._decoder_loss(

@@ -38,6 +38,7 @@ GAMES = {
         "class_features": 3,
         "class_rate": 0.75,
     },
+    "dictionary": {"dictionary": 2.0},
     "all": FULL,
 }
 NETWORKS = {
@@ -59,6 +60,7 @@ CASES = [
     *(("all", network) for network in NETWORKS if network != "csc"),
     *((game, "published") for game in ("binary", "multi")),
     *((game, "conv") for game in ("binary", "multi")),
+    ("dictionary", "published"),
     ("cooperation", "tied"),
 ]
 

@@ -24,6 +24,7 @@ FULL = {
     "decoder_consistency": 0.25,
     "stages": 2.0,
     "stage_decay": 0.5,
+    "dictionary": 0.5,
     "cooperation": True,
     "shared_statistics": True,
 }

@@ -217,6 +217,7 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--iterations=0"], "--iterations=0.*at least 1"),
         (["--encoder_steps=2"], "--update=alternating"),
         (["--random_shift=16"], "below the sides"),
+        (["--dictionary=1", "--network=conv"], "needs sparse codes"),
         (["--principal_images=15"], "number of features, 16"),
     ],
 )
