@@ -17,7 +17,7 @@ PUBLISHED_GAME = [
     "--filters=64,128,256",
     "--sparsity=0.1",
     "--iterations=2",
-    "--frozen_stages=0",
+    "--nononnegative",
     "--noisotropic",
     "--steps=1000",
 ]

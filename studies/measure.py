@@ -120,7 +120,7 @@ def options_of(run, folder, data_dir):
         "--log_every=10",
         "--pictures_every=1000000",
     ]
-    return run_options.parse(command_line.resolve_flag_files(arguments))
+    return run_options.parse(arguments)
 
 
 def maker(run):

@@ -88,13 +88,18 @@ SEEDS = (0, 1, 2)
 CONTENDERS = {
     OURS: ("closed_loop", "", RECIPE_BATCH, ()),
     UNLABELLED: ("closed_loop", "", RECIPE_BATCH, ("--class_features=0",)),
-    CONV: ("closed_loop", "", RECIPE_BATCH, ("--network=conv",)),
+    CONV: (
+        "closed_loop",
+        "",
+        RECIPE_BATCH,
+        ("--network=conv", "--dictionary=0"),
+    ),
     PIXEL: ("pixel", "", RECIPE_BATCH, ("--class_features=0",)),
     VAE: (
         "vae",
         "",
         RECIPE_BATCH,
-        ("--class_features=0", "--principal_images=0"),
+        ("--class_features=0", "--principal_images=0", "--dictionary=0"),
     ),
     PUBLISHED: ("closed_loop", "_published", PUBLISHED_BATCH, ()),
     CONV_PUBLISHED: (
@@ -147,6 +152,7 @@ def one_out():
             "without the multi-stage term": ["--stages=0"],
             "without consistency": ["--decoder_consistency=0"],
             "without shared statistics": ["--noshared_statistics"],
+            "without the dictionary's own error": ["--dictionary=0"],
             "one step of the solver": ["--iterations=1"],
             "four steps of the solver": ["--iterations=4"],
             "codes of both signs": ["--nononnegative"],

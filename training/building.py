@@ -75,7 +75,7 @@ def check(options):
     if options.dictionary and config["network"] == "conv":
         raise UsageError(
             "--dictionary needs sparse codes, which --network=conv has not. "
-            "Leave one of them out."
+            "Give --dictionary=0."
         )
     check_size(config)
 

@@ -163,27 +163,35 @@ def _parse(argv):
         fail(error)
 
 
-def resolve_flag_files(argv):
-    """Finds bare names of flag files in `training/flags/`.
+def resolve_flag_files(argv, within=()):
+    """Puts the flags of flag files in the place of `--flagfile=NAME`.
+
+    Bare names are also found in `training/flags/`; flag files may name others.
 
     Args:
         argv: list of arguments.
+        within: paths of the files that these are from.
 
     Returns:
-        The list, with `--flagfile=NAME` replaced by the file's path.
+        The list, without `--flagfile`.
 
     Raises:
-        UsageError: for a flag file that does not exist, or is not a text.
+        UsageError: for a flag file that does not exist, is not a text, or
+            names itself.
     """
-    resolved = list(argv)
-    for index, argument in enumerate(argv):
+    resolved = []
+    rest = iter(argv)
+    for argument in rest:
         name, _, value = argument.partition("=")
+        if argument == "--":
+            return [*resolved, argument, *rest]
         if name not in ("--flagfile", "-flagfile"):
+            resolved.append(argument)
             continue
-        if not value and index + 1 < len(argv):
-            resolved[index + 1] = _flag_file(argv[index + 1])
-        else:
-            resolved[index] = f"--flagfile={_flag_file(value)}"
+        path = _flag_file(value or next(rest, ""))
+        if path in within:
+            raise UsageError(f"the flag file {path} names itself.")
+        resolved += resolve_flag_files(_flags_in(path), (*within, path))
     return resolved
 
 
@@ -202,8 +210,7 @@ MOST_FLAG_FILE = 2**20  # bytes
 def _flag_file(name):
     for path in (pathlib.Path(name), FLAG_FILES / name):
         if path.is_file():
-            _check_text(path)
-            return str(path)
+            return path.resolve()
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
     raise UsageError(
         f"there is no flag file {name!r}, here or in training/flags/, which "
@@ -211,7 +218,8 @@ def _flag_file(name):
     )
 
 
-def _check_text(path):
+def _flags_in(path):
+    """The flags of a flag file, one a line, without comments."""
     try:
         with open(path, "rb") as file:
             content = file.read(MOST_FLAG_FILE + 1)
@@ -227,3 +235,5 @@ def _check_text(path):
             f"{path} is not a flag file: a text in UTF-8 with a flag on every "
             "line, as --steps=1000."
         )
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]

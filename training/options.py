@@ -5,6 +5,7 @@ import types
 
 from training import checked_flags as flags
 from training.command_line import UsageError
+from training.command_line import resolve_flag_files
 
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed.
@@ -48,7 +49,7 @@ FLAG_FILES = (
 PRESETS = sorted(
     path.stem
     for path in (pathlib.Path(__file__).parent / "flags").glob("*.flags")
-    if not path.stem.endswith("_published")
+    if not path.stem.endswith("_published") and path.stem != "recipe"
 )
 MOST_STEPS = 10**9
 MOST_STAGES = 12
@@ -85,7 +86,7 @@ def parse(arguments):
     flag_values = flags.FlagValues()
     define(flag_values)
     try:
-        flag_values(["train", *arguments])
+        flag_values(["train", *resolve_flag_files(arguments)])
     except flags.Error as error:
         raise UsageError(str(error)) from error
     return values(flag_values)

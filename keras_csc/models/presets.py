@@ -28,44 +28,60 @@ DIGEST = "weights_sha256"
 LONGEST_CONFIG = 2**20  # bytes
 
 
-def _preset(description, image_shape, filters, **config):
-    """A preset; what does not depend on the images follows from the studies.
+def _preset(description, image_shape, filters, sparsity, **config):
+    """A preset of the recipe's layers.
 
-    Which are those of `docs/results`: stages above the first are sparser, in
-    units of their input's deviation; the first has no more atoms than a patch
-    has numbers, and keeps those of `initialize_from`.
+    They code without negative numbers by two steps of the solver. The first
+    dictionary has twice as many atoms as a patch has numbers, so that it can
+    begin as every principal component in both signs. `λ` of the stages above
+    the first is in units of their input's deviation.
     """
     config = {
         "image_shape": image_shape,
         "filters": filters,
-        "sparsity": (0.05, *[0.5] * (len(filters) - 1)),
-        "iterations": 1,
-        "frozen_stages": 1,
+        "sparsity": sparsity,
+        "nonnegative": True,
         **config,
     }
     return {"description": description, "config": config}
 
 
+GREY = (0.1, 0.2, 0.3)
+COLOUR = (0.05, 0.2, 0.3)
 PRESETS = {
     "digits": _preset(
         "16×16 grey digits of scikit-learn.",
         (16, 16, 1),
-        (16, 128),
+        (32, 128),
+        (0.1, 0.3),
         feature_dim=64,
     ),
-    "mnist": _preset("32×32 grey.", (32, 32, 1), (16, 128, 256)),
-    "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (16, 128, 256)),
-    "cifar10": _preset("32×32 colour.", (32, 32, 3), (48, 128, 256)),
+    "mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
+    "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
+    "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
     "photographs": _preset(
-        "32×32 colour patches of photographs.", (32, 32, 3), (48, 128, 256)
+        "32×32 colour patches of photographs.",
+        (32, 32, 3),
+        (96, 128, 128),
+        COLOUR,
     ),
-    "stl10": _preset("48×48 colour.", (48, 48, 3), (48, 128, 256, 512)),
-    "imagenet": _preset("64×64 colour.", (64, 64, 3), (48, 128, 256, 512)),
+    "stl10": _preset(
+        "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
+    ),
+    "imagenet": _preset(
+        "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
+    ),
     "celeb_a": _preset(
-        "128×128 colour faces.", (128, 128, 3), (48, 128, 256, 512, 1024)
+        "128×128 colour faces.",
+        (128, 128, 3),
+        (96, 128, 256, 512, 1024),
+        (*COLOUR, 0.3, 0.3),
     ),
     "lsun_bedroom": _preset(
-        "128×128 colour.", (128, 128, 3), (48, 128, 256, 512, 1024)
+        "128×128 colour.",
+        (128, 128, 3),
+        (96, 128, 256, 512, 1024),
+        (*COLOUR, 0.3, 0.3),
     ),
 }
 

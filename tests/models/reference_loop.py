@@ -23,7 +23,7 @@ def small_autoencoder(**overrides):
             "kernel_size": 3,
             "sparsity": 0.05,
             "iterations": 2,
-            "frozen_stages": 0,
+            "nonnegative": False,
             **overrides,
         },
     )

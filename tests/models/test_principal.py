@@ -20,7 +20,12 @@ def images():
 
 def make(images, offset=OFFSET, **changes):
     """An autoencoder that starts from the images; `λ = 0` by default."""
-    changes = {"filters": (16, 24), "sparsity": 0.0, "iterations": 1} | changes
+    changes = {
+        "filters": (16, 24),
+        "sparsity": 0.0,
+        "iterations": 1,
+        "nonnegative": False,
+    } | changes
     model = ClosedLoopAutoencoder.from_preset(
         "digits", feature_dim=32, **changes
     )

@@ -20,7 +20,11 @@ from keras_csc.models import presets
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-FLAG_FILES = sorted(command_line.FLAG_FILES.glob("*.flags"))
+FLAG_FILES = sorted(
+    path
+    for path in command_line.FLAG_FILES.glob("*.flags")
+    if path.stem != "recipe"  # which they share
+)
 
 
 @pytest.mark.parametrize(
@@ -236,15 +240,35 @@ def test_bare_flag_file_is_found(monkeypatch, tmp_path):
     resolved = command_line.resolve_flag_files(
         ["train.py", "--flagfile=digits.flags", "--flagfile", "mnist.flags"]
     )
-    assert pathlib.Path(resolved[1].partition("=")[2]).is_file()
-    assert pathlib.Path(resolved[3]).is_file()
+    assert resolved.index("--dataset=digits") < resolved.index(
+        "--dataset=mnist"
+    )
+    assert "flagfile" not in " ".join(resolved)
 
 
 def test_flag_file_of_the_user_comes_first(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits.flags").write_text("--steps=3\n")
     resolved = command_line.resolve_flag_files(["", "--flagfile=digits.flags"])
-    assert resolved[1] == "--flagfile=digits.flags"
+    assert resolved == ["", "--steps=3"]
+
+
+def test_flag_files_name_others(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.flags").write_text(
+        "# mine\n--flagfile=digits.flags\n--seed=3"
+    )
+    resolved = command_line.resolve_flag_files(["--flagfile=a.flags"])
+    assert "--preset=digits" in resolved and "--cooperation" in resolved
+    assert resolved[-1] == "--seed=3"
+
+
+def test_flag_files_in_a_circle_are_an_error(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.flags").write_text("--flagfile=b.flags")
+    (tmp_path / "b.flags").write_text("--flagfile=a.flags")
+    with pytest.raises(UsageError, match="a.flags names itself"):
+        command_line.resolve_flag_files(["--flagfile=a.flags"])
 
 
 def test_unknown_flag_file_is_an_error():
