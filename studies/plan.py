@@ -36,8 +36,9 @@ class Run(typing.NamedTuple):
     @property
     def key(self):
         """What tells the run from others, for the name of its folder."""
-        changes = "".join(flag.removeprefix("-") for flag in self.flags[1:])
-        text = f"{self.data}-{self.kind}{changes}-seed={self.seed}"
+        file, *changes = self.flags
+        file = file.removeprefix("--flagfile=").removesuffix(".flags")
+        text = f"{file}-{self.kind}{''.join(changes)}--seed={self.seed}"
         return "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
 
 
