@@ -109,6 +109,7 @@ CONTENDERS = {
         PUBLISHED_BATCH,
         (
             "--network=conv",
+            "--patch_images=0",
             "--encoder_learning_rate=1e-3",
             "--decoder_learning_rate=1e-3",
         ),
