@@ -8,6 +8,7 @@ import importlib
 
 import keras
 
+from keras_csc import constraints
 from keras_csc import layers
 from keras_csc import losses
 from keras_csc import ops

@@ -62,7 +62,7 @@ class GaussianEncoder(ConvEncoder):
     """
 
     def _head(self):
-        return self._coding_layer(
+        return self._convolution(
             2 * self.feature_dim, self.code_size, "head", padding="valid"
         )
 
@@ -113,10 +113,8 @@ def variational(preset, dtype=None, **overrides):
     """A `VariationalAutoencoder` of a preset's widths."""
     config = presets.config(preset, **{**overrides, "network": "conv"})
     _, decoder = presets.players(config, dtype=dtype)
-    del config["network"], config["tied"]
-    model = VariationalAutoencoder(
-        GaussianEncoder(**config, dtype=dtype), decoder, dtype=dtype
-    )
+    encoder = GaussianEncoder(**presets.encoder_arguments(config), dtype=dtype)
+    model = VariationalAutoencoder(encoder, decoder, dtype=dtype)
     model.build()
     return model
 

@@ -46,7 +46,7 @@ def methods(model):
             (None,),
         )
     }
-    if hasattr(model.encoder.coding_layers[0], "sparsity"):
+    if model.encoder.sparse:
         found["chosen sparsity"] = (model.denoise, SPARSITIES)
         found["first stage alone"] = (
             lambda images, sparsity: first_stage(model, images, sparsity),

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.export.signatures import is_sparse
 from keras_csc.models import presets
 
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
@@ -101,7 +100,7 @@ def model_card(model, name, version, signatures, sections):
 
 def _introduction(model):
     kind = "A convolutional autoencoder, the baseline of CSC-CTRL"
-    if is_sparse(model):
+    if model.encoder.sparse:
         kind = (
             "An autoencoder of images by convolutional sparse coding, with "
             "the architecture of CSC-CTRL"
@@ -115,7 +114,7 @@ def _introduction(model):
 
 def _architecture(model):
     config = presets.model_config(model)
-    if not is_sparse(model):
+    if not model.encoder.sparse:
         config = {
             key: value
             for key, value in config.items()

@@ -3,17 +3,11 @@
 import tensorflow as tf
 
 from keras_csc.data import images as pictures
-from keras_csc.models import ConvEncoder
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import in_range
 
 DEFAULT = "serving_default"
 FILES_AT_A_TIME = 2
-
-
-def is_sparse(model):
-    """Whether the model codes images sparsely; the baseline does not."""
-    return not isinstance(model.encoder, ConvEncoder)
 
 
 def signatures(model):
@@ -33,7 +27,7 @@ def signatures(model):
         an input of the same signature: tf2onnx can't tell them apart.
     """
     found = _float_signatures(model)
-    if is_sparse(model):
+    if model.encoder.sparse:
         found.update(_sparse_signatures(model))
     if model.encoder.image_shape[-1] in (1, 3):
         found.update(_bytes_signatures(model))

@@ -1,9 +1,8 @@
 import keras
 from keras import ops
 
-from keras_csc.layers.dictionary import TightFrame
+from keras_csc import constraints
 from keras_csc.layers.dictionary import add_dictionary
-from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import analysis_size
 from keras_csc.ops import lasso_objective
 from keras_csc.ops import power_iteration
@@ -76,10 +75,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         gradient: `"unrolled"` or `"implicit"`.
         tolerance: relative duality gap at which an image is done, for
             `"implicit"` only; `None` for all `iterations`.
-        unit_norm: bool, whether every atom is kept at norm 1.
-        tight_frame: bool, whether the atoms are also kept a tight frame of
-            the patches of the image; see `TightFrame`.
         kernel_initializer: initialiser of the dictionary.
+        kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
+            `"tight_frame"`, one of Keras, or `None`; see `constraints`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)`.
@@ -118,17 +116,15 @@ class ConvSparseCoding2D(keras.layers.Layer):
         step_rule="power_iteration",
         gradient="unrolled",
         tolerance=None,
-        unit_norm=True,
-        tight_frame=False,
         kernel_initializer="random_normal",
+        kernel_constraint="unit_atoms",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_integer(1, filters=filters, kernel_size=kernel_size)
         check_integer(1, strides=strides)
         check_at_least(0, sparsity=sparsity, ridge=ridge)
-        check_bool(nonnegative=nonnegative, unit_norm=unit_norm)
-        check_bool(tight_frame=tight_frame)
+        check_bool(nonnegative=nonnegative)
         check_choice(("same", "valid"), padding=padding)
         check_choice(("fista", "ista"), algorithm=algorithm)
         check_number("(0, 1]", step_fraction=step_fraction)
@@ -155,18 +151,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.step_rule = step_rule
         self.gradient = gradient
         self.tolerance = tolerance
-        self.unit_norm = unit_norm
-        self.tight_frame = tight_frame
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         channels = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
-        constraint = unit_norm_constraint() if self.unit_norm else None
-        if self.tight_frame:
-            constraint = TightFrame()
-        self.kernel = add_dictionary(self, channels, self.filters, constraint)
+        self.kernel = add_dictionary(self, channels, self.filters)
         if self.step_rule == "power_iteration":
             size = [n or self._default_size() for n in input_shape[1:3]]
             self.power_vector = self.add_weight(
@@ -320,9 +312,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "step_rule": self.step_rule,
             "gradient": self.gradient,
             "tolerance": self.tolerance,
-            "unit_norm": self.unit_norm,
-            "tight_frame": self.tight_frame,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
+            ),
+            "kernel_constraint": keras.constraints.serialize(
+                self.kernel_constraint
             ),
         }

@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
+from keras_csc import constraints
 from keras_csc.layers.dictionary import add_dictionary
-from keras_csc.layers.dictionary import unit_norm_constraint
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.validation import check_bool
@@ -24,10 +24,11 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         kernel_size: int, height and width of the atoms.
         strides: int.
         padding: `"same"` or `"valid"`.
-        unit_norm: bool, whether every atom is kept at norm 1.
         tied: bool. A tied layer has no dictionary of its own: every call is
             given the `kernel`.
         kernel_initializer: initialiser of the dictionary.
+        kernel_constraint: constraint of the dictionary; as of
+            `ConvSparseCoding2D`.
 
     Call arguments:
         codes: tensor `(batch, code_height, code_width, filters)`.
@@ -56,23 +57,23 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         kernel_size,
         strides=1,
         padding="same",
-        unit_norm=True,
         tied=False,
         kernel_initializer="random_normal",
+        kernel_constraint="unit_atoms",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_integer(1, channels=channels, kernel_size=kernel_size)
         check_integer(1, strides=strides)
-        check_bool(unit_norm=unit_norm, tied=tied)
+        check_bool(tied=tied)
         check_choice(("same", "valid"), padding=padding)
         self.channels = channels
         self.kernel_size = kernel_size
         self.strides = strides
         self.padding = padding
-        self.unit_norm = unit_norm
         self.tied = tied
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
@@ -80,10 +81,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
         self.kernel = None
         if not self.tied:
-            constraint = unit_norm_constraint() if self.unit_norm else None
-            self.kernel = add_dictionary(
-                self, self.channels, filters, constraint
-            )
+            self.kernel = add_dictionary(self, self.channels, filters)
 
     def call(self, codes, image_size=None, kernel=None):
         if self.tied == (kernel is None):
@@ -116,9 +114,11 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "padding": self.padding,
-            "unit_norm": self.unit_norm,
             "tied": self.tied,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
+            ),
+            "kernel_constraint": keras.constraints.serialize(
+                self.kernel_constraint
             ),
         }

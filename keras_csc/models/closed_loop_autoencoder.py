@@ -6,7 +6,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.distribution import replica_sum
-from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
@@ -223,9 +222,7 @@ class ClosedLoopAutoencoder(keras.Model):
                 "`class_features` of the game must be at most `feature_dim`, "
                 f"{self.encoder.feature_dim}. Received: {game.class_features}"
             )
-        if game.dictionary and not isinstance(
-            self.encoder.coding_layers[0], ConvSparseCoding2D
-        ):
+        if game.dictionary and not self.encoder.sparse:
             raise ValueError(
                 "`dictionary` of the game must be 0 for an encoder without "
                 f"sparse codes. Received: {game.dictionary}"

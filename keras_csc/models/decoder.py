@@ -4,9 +4,9 @@ from keras import ops
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.architecture import check_architecture
-from keras_csc.models.encoder import dcgan_gamma
-from keras_csc.models.encoder import final_size
+from keras_csc.models.conv_encoder import dcgan_gamma
 from keras_csc.models.inputs import as_features
+from keras_csc.models.staged_encoder import final_size
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_bool
 

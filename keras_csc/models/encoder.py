@@ -1,33 +1,18 @@
-import collections
-
 import keras
 from keras import ops
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
-from keras_csc.layers.shared_batch_normalization import batch_moments
-from keras_csc.models.architecture import check_architecture
 from keras_csc.models.inputs import as_images
+from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import shown
 
-EncoderOutput = collections.namedtuple(
-    "EncoderOutput", ["features", "codes", "moments"]
-)
-EncoderOutput.__doc__ = """Features, and what came before them.
-
-features: tensor `(batch, feature_dim)`, float32 rows of unit norm.
-codes: list of tensors, the sparse codes of every stage.
-moments: list of `(mean, variance)`, the batch statistics that normalised
-    every stage, or `None` in inference.
-"""
-
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class Encoder(keras.Model):
+class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D` of stride 2, whose output solves a
@@ -80,13 +65,7 @@ class Encoder(keras.Model):
         2022, appendix A.
     """
 
-    # Whether `activate` is not the identity.
-    rectifies = False
-
-    @property
-    def parts_per_code(self):
-        """Channels of the next stage's input for every atom."""
-        return 2 if self.split else 1
+    sparse = True
 
     def __init__(
         self,
@@ -106,22 +85,19 @@ class Encoder(keras.Model):
         frozen_stages=0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        super().__init__(
+            image_shape,
+            filters,
+            feature_dim,
+            kernel_size,
+            frozen_stages,
+            **kwargs,
+        )
         check_bool(tight_frame=tight_frame, isotropic=isotropic, split=split)
         if split and nonnegative:
             raise ValueError(
                 "`split` is for signed codes: `nonnegative` must be False."
             )
-        if frozen_stages not in range(len(filters) + 1):
-            raise ValueError(
-                "`frozen_stages` must be an integer from 0 to the number of "
-                f"stages, {len(filters)}. Received: {frozen_stages}"
-            )
-        self.image_shape = tuple(image_shape)
-        self.filters = tuple(filters)
-        self.feature_dim = feature_dim
-        self.kernel_size = kernel_size
         self.sparsity = sparsity
         self.ridge = ridge
         self.nonnegative = nonnegative
@@ -131,22 +107,41 @@ class Encoder(keras.Model):
         self.gradient = gradient
         self.tight_frame = tight_frame
         self.isotropic = isotropic
-        self.frozen_stages = frozen_stages
-        self.code_size = final_size(self.image_shape, len(self.filters))
-        sparsities = _of_every_stage(sparsity, len(self.filters))
-        self.coding_layers = [
-            self._stage(width, value, f"stage_{number}")
-            for number, (width, value) in enumerate(
-                zip(self.filters, sparsities), start=1
-            )
-        ]
-        for layer in self.coding_layers[:frozen_stages]:
-            layer.trainable = False
-        self.normalizations = [
-            self._normalization(f"normalization_{number}")
-            for number in range(1, len(self.filters) + 1)
-        ]
-        self.head = self._head()
+        stages = zip(self.filters, _of_every_stage(sparsity, len(self.filters)))
+        self._assemble(
+            [
+                self._coding_layer(
+                    width,
+                    kernel_size,
+                    f"stage_{number}",
+                    strides=2,
+                    sparsity=value,
+                    nonnegative=nonnegative,
+                )
+                for number, (width, value) in enumerate(stages, start=1)
+            ],
+            [
+                SharedBatchNormalization(
+                    isotropic=isotropic,
+                    scale=not isotropic,
+                    dtype=self.dtype_policy,
+                    name=f"normalization_{number}",
+                )
+                for number in range(1, len(self.filters) + 1)
+            ],
+            self._coding_layer(
+                feature_dim,
+                self.code_size,
+                "head",
+                padding="valid",
+                sparsity=0.0,
+            ),
+        )
+
+    @property
+    def parts_per_code(self):
+        """Channels of the next stage's input for every atom."""
+        return 2 if self.split else 1
 
     def _coding_layer(self, filters, kernel_size, name, **arguments):
         return ConvSparseCoding2D(
@@ -156,94 +151,13 @@ class Encoder(keras.Model):
             iterations=self.iterations,
             algorithm=self.algorithm,
             gradient=self.gradient,
-            tight_frame=self.tight_frame,
+            kernel_constraint=(
+                "tight_frame" if self.tight_frame else "unit_atoms"
+            ),
             dtype=self.dtype_policy,
             name=name,
             **arguments,
         )
-
-    def _stage(self, filters, sparsity, name):
-        return self._coding_layer(
-            filters,
-            self.kernel_size,
-            name,
-            strides=2,
-            sparsity=sparsity,
-            nonnegative=self.nonnegative,
-        )
-
-    def _normalization(self, name):
-        return SharedBatchNormalization(
-            isotropic=self.isotropic,
-            scale=not self.isotropic,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def _head(self):
-        return self._coding_layer(
-            self.feature_dim,
-            self.code_size,
-            "head",
-            padding="valid",
-            sparsity=0.0,
-        )
-
-    def build(self, input_shape):
-        shape = (None, *self.image_shape)
-        for layer, normalization in zip(
-            self.coding_layers, self.normalizations
-        ):
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-            shape = (*shape[:-1], self.parts_per_code * shape[-1])
-            normalization.build(shape)
-        self.head.build(shape)
-        self.built = True
-
-    def call(self, images, training=None):
-        output = self.stages(images, training=training)
-        if training:
-            self.update_statistics(output.moments)
-        return output.features
-
-    def stages(self, images, training=None, moments=None, sparsity=None):
-        """Encodes images and returns what every stage made of them.
-
-        Changes no state: in training, `update_statistics` is to be called
-        besides.
-
-        Args:
-            images: tensor `(batch, height, width, channels)` in [-1, 1].
-            training: bool, whether to normalise with statistics of the batch.
-            moments: statistics to normalise with instead, of another batch's
-                `EncoderOutput`.
-            sparsity: `λ` of the first stage for this call, a number or a
-                tensor `(batch,)`.
-
-        Returns:
-            `EncoderOutput`.
-        """
-        if not self.built:
-            self.build(None)
-        codes, used = [], []
-        signal = as_images(images, self.image_shape)
-        for number, normalization in enumerate(self.normalizations):
-            signal = self.code(number, signal, None if number else sparsity)
-            codes.append(signal)
-            signal = self.parts(signal)
-            if moments is None and training:
-                signal, statistics = normalization.normalize(signal)
-            else:
-                statistics = moments[number] if moments else None
-                signal = normalization(signal, moments=statistics)
-            used.append(statistics)
-            signal = self.activate(signal)
-        return EncoderOutput(self._features(signal), codes, used)
-
-    def _features(self, signal):
-        features = at_least_float32(self.head(signal, training=False))
-        return to_sphere(ops.reshape(features, (-1, self.feature_dim)))
 
     def code(self, number, signal, sparsity=None):
         """Codes of a stage for its input, before they are normalised."""
@@ -270,37 +184,14 @@ class Encoder(keras.Model):
         """Positive and negative parts of codes, if the encoder splits them."""
         return split_signs(codes) if self.parts_per_code == 2 else codes
 
-    def activate(self, signal):
-        """What the next stage is given, of normalised codes: these."""
-        return signal
-
-    def update_statistics(self, moments):
-        """Updates the moving statistics and the estimates of `λmax`.
-
-        Args:
-            moments: of an `EncoderOutput` in training.
-        """
-        for normalization, (mean, variance) in zip(
-            self.normalizations, moments
-        ):
-            normalization.update(mean, variance)
-        self.update_operator_norms()
-
     def update_operator_norms(self, iterations=1):
         """Runs power iterations for `λmax` of every layer."""
         for layer in (*self.coding_layers, self.head):
             layer.update_operator_norm(iterations)
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.feature_dim)
-
     def get_config(self):
         return {
             **super().get_config(),
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "feature_dim": self.feature_dim,
-            "kernel_size": self.kernel_size,
             "sparsity": self.sparsity,
             "ridge": self.ridge,
             "nonnegative": self.nonnegative,
@@ -310,101 +201,7 @@ class Encoder(keras.Model):
             "gradient": self.gradient,
             "tight_frame": self.tight_frame,
             "isotropic": self.isotropic,
-            "frozen_stages": self.frozen_stages,
         }
-
-
-@keras.saving.register_keras_serializable(package="keras_csc")
-class ConvEncoder(Encoder):
-    """The generic convolutional encoder of the same widths: the baseline.
-
-    Every stage is a convolution of stride 2, a batch normalisation, but for the
-    first, and a leaky ReLU of slope 0.2; the head is a convolution. The initial
-    values are the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
-    Takes the arguments of `Encoder`; those of the sparse coding program,
-    `split` and `isotropic` have no effect.
-
-    Reference:
-        Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
-    """
-
-    rectifies = True
-    parts_per_code = 1
-
-    def _coding_layer(self, filters, kernel_size, name, **arguments):
-        return keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=arguments.get("strides", 1),
-            padding=arguments.get("padding", "same"),
-            use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def _normalization(self, name):
-        if name == "normalization_1":
-            return Unnormalized(dtype=self.dtype_policy, name=name)
-        return SharedBatchNormalization(
-            gamma_initializer=dcgan_gamma(),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def code(self, number, signal, sparsity=None):
-        if sparsity is not None:
-            raise ValueError(
-                "A ConvEncoder has no sparse codes: `sparsity` must be None."
-            )
-        return self.coding_layers[number](signal)
-
-    def activate(self, signal):
-        return ops.leaky_relu(signal, 0.2)
-
-    def update_operator_norms(self, iterations=1):
-        """There are none."""
-        return None
-
-
-@keras.saving.register_keras_serializable(package="keras_csc")
-class Unnormalized(SharedBatchNormalization):
-    """Leaves its input as it is, and knows its moments."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**{**kwargs, "center": False, "scale": False})
-
-    def _affine(self, inputs, mean, variance):
-        return inputs
-
-    def _scaled(self, inputs, mean, variance):
-        return inputs
-
-    def normalize(self, inputs):
-        mean, variance = batch_moments(inputs)
-        return inputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
-
-
-def dcgan_gamma():
-    """Initial scale of the parents' normalisations, `N(1, 0.02)`."""
-    return keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
-
-
-def final_size(image_shape, stages):
-    """Height of the codes after so many stages of stride 2.
-
-    Raises:
-        ValueError: for an image whose sides are not equal, or not divisible
-            by `2 ** stages`.
-    """
-    height, width, _ = image_shape
-    if height != width or height % 2**stages or height < 2**stages:
-        raise ValueError(
-            f"`image_shape` must be square, with sides divisible by "
-            f"{2**stages} for {stages} stages of stride 2. "
-            f"Received: {tuple(image_shape)}"
-        )
-    return height // 2**stages
 
 
 def _of_every_stage(sparsity, stages):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from keras_csc.layers.dictionary import TightFrame
-from keras_csc.layers.dictionary import nearest_tight_frame
+from keras_csc.constraints import satisfied
 from keras_csc.models.inputs import as_array_of_images
 
 # Of a patch that says something, the deviation in units of the images'.
@@ -52,9 +51,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
         norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
         atoms = signs * patches / norms[:, None, None, None]
         atoms = atoms.transpose(1, 2, 3, 0)
-        if isinstance(layer.kernel.constraint, TightFrame):
-            atoms = layer.kernel.constraint(nearest_tight_frame(atoms))
-        layer.kernel.assign(atoms)
+        layer.kernel.assign(satisfied(layer.kernel.constraint, atoms))
     encoder.update_operator_norms(iterations=50)
 
 

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from keras_csc.models.architecture import weight_shapes
+from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
-from keras_csc.models.encoder import ConvEncoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.weights_file import OVERHEAD
 from keras_csc.models.weights_file import check_shapes
@@ -105,6 +105,18 @@ DEFAULTS = {
     "tied": False,
 }
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
+# What only an encoder that codes sparsely has.
+CODING_ARGUMENTS = (
+    "sparsity",
+    "ridge",
+    "nonnegative",
+    "split",
+    "iterations",
+    "algorithm",
+    "gradient",
+    "tight_frame",
+    "isotropic",
+)
 DECODER_ARGUMENTS = (
     "image_shape",
     "filters",
@@ -177,14 +189,15 @@ def _for_stages(sparsity, stages):
 
 
 def players(config, **kwargs):
-    """Makes the encoder and the decoder of a `config`."""
-    config = dict(config)
-    encoder_class, decoder_class = NETWORKS[config.pop("network")]
+    """Makes the encoder and the decoder of a `config`.
+
+    An encoder without sparse codes leaves out what is for those.
+    """
+    encoder_class, decoder_class = NETWORKS[config["network"]]
     for_decoder = {name: config[name] for name in DECODER_ARGUMENTS}
-    del config["tied"]
     try:
         return (
-            encoder_class(**config, **kwargs),
+            encoder_class(**encoder_arguments(config), **kwargs),
             decoder_class(**for_decoder, **kwargs),
         )
     except TypeError as error:
@@ -192,6 +205,14 @@ def players(config, **kwargs):
             f"An entry of the preset has a wrong type: {error}. "
             f"Received: {shown(config)}"
         ) from error
+
+
+def encoder_arguments(config):
+    """The entries of a `config` that are for its encoder."""
+    left_out = ["network", "tied"]
+    if not NETWORKS[config["network"]][0].sparse:
+        left_out += CODING_ARGUMENTS
+    return {k: v for k, v in config.items() if k not in left_out}
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
@@ -286,9 +307,10 @@ def _check_room(path, model):
 def model_config(model):
     """The `config` that makes a model's architecture again."""
     arguments = {
+        **DEFAULTS,
         **model.encoder.get_config(),
         "tied": model.decoder.tied,
-        "network": "conv" if isinstance(model.encoder, ConvEncoder) else "csc",
+        "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
 

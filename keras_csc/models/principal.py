@@ -92,7 +92,8 @@ def _initialize_stage(encoder, number, signal, offset, random):
     normalization = encoder.normalizations[number]
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
-    both_signs = encoder.nonnegative and atoms == 2 * numbers
+    both_signs = atoms == 2 * numbers and encoder.sparse
+    both_signs = both_signs and encoder.nonnegative
     if atoms <= numbers or both_signs:
         patches = _some_patches(signal, shape[0], random)
         components = _principal_components(patches)[:, :atoms]

@@ -5,6 +5,7 @@ import pytest
 import references
 import tensorflow as tf
 
+from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 
 ARGUMENTS = {
@@ -21,9 +22,8 @@ ARGUMENTS = {
     "step_rule": "spectral_bound",
     "gradient": "implicit",
     "tolerance": 1e-3,
-    "unit_norm": False,
-    "tight_frame": True,
     "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
+    "kernel_constraint": constraints.TightFrame(),
 }
 
 
@@ -273,9 +273,10 @@ def test_norm_follows_the_dictionary():
     np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("unit_norm", [True, False])
-def test_atoms_keep_their_norm_through_training(unit_norm):
-    layer = ConvSparseCoding2D(4, 3, unit_norm=unit_norm)
+@pytest.mark.parametrize("constraint", ["unit_atoms", None])
+def test_atoms_keep_their_norm_through_training(constraint):
+    unit_norm = constraint is not None
+    layer = ConvSparseCoding2D(4, 3, kernel_constraint=constraint)
     model = keras.Sequential([keras.Input((8, 7, 2)), layer])
     model.compile(keras.optimizers.SGD(1.0), "mse")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import references
 
+from keras_csc import constraints
 from keras_csc import ops
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
@@ -13,9 +14,9 @@ ARGUMENTS = {
     "kernel_size": 3,
     "strides": 2,
     "padding": "valid",
-    "unit_norm": False,
     "tied": True,
     "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
+    "kernel_constraint": constraints.TightFrame(),
 }
 
 
@@ -134,9 +135,10 @@ def test_a_dictionary_is_given_to_tied_layers_only():
         ConvSparseDecoding2D(2, 3)(codes(), kernel=kernel)
 
 
-@pytest.mark.parametrize("unit_norm", [True, False])
-def test_atoms_keep_their_norm_through_training(unit_norm):
-    layer = ConvSparseDecoding2D(2, 3, unit_norm=unit_norm)
+@pytest.mark.parametrize("constraint", ["unit_atoms", None])
+def test_atoms_keep_their_norm_through_training(constraint):
+    unit_norm = constraint is not None
+    layer = ConvSparseDecoding2D(2, 3, kernel_constraint=constraint)
     model = keras.Sequential([keras.Input((4, 5, 4)), layer])
     model.compile(keras.optimizers.SGD(1.0), "mse")
     targets = np.ones((3, 4, 5, 2), "float32")

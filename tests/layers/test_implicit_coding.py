@@ -279,7 +279,7 @@ def test_a_dictionary_of_zeros_has_finite_codes_and_gradients(
     layer = ConvSparseCoding2D(
         4,
         3,
-        unit_norm=False,
+        kernel_constraint=None,
         kernel_initializer="zeros",
         gradient=gradient,
         step_rule=step_rule,

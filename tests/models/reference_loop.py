@@ -5,9 +5,8 @@ import numpy as np
 import references
 
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models import ConvEncoder
 from keras_csc.models import presets
-from keras_csc.models.encoder import Unnormalized
+from keras_csc.models.conv_encoder import Unnormalized
 
 CLASSES = 3
 
@@ -71,7 +70,7 @@ class ReferenceLoop:
 
     def __init__(self, model):
         self.model = model
-        self.generic = isinstance(model.encoder, ConvEncoder)
+        self.generic = not model.encoder.sparse
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
         self.step_sizes = {
@@ -92,7 +91,7 @@ class ReferenceLoop:
             sparsity = 0.0 if self.generic else layer.sparsity
             signal = self._code(layer, signal, weights, sparsity, 2)
             codes.append(signal)
-            if encoder.split and not self.generic:
+            if encoder.parts_per_code == 2:
                 signal = np.concatenate(
                     [np.maximum(signal, 0), np.maximum(-signal, 0)], axis=-1
                 )

@@ -40,12 +40,12 @@ def inputs(network, batch=6, dtype="float32"):
     return features.astype(dtype)
 
 
-@pytest.mark.parametrize("network", ENCODERS)
-def test_encoders_configuration_holds_every_argument(network):
-    contracts.check_config(network, ["split"], **SMALL, **SOLVER)
+def test_encoders_configuration_holds_every_argument():
+    contracts.check_config(Encoder, ["split"], **SMALL, **SOLVER)
     split = {**SOLVER, "split": True}
     del split["nonnegative"]
-    contracts.check_config(network, ["nonnegative"], **SMALL, **split)
+    contracts.check_config(Encoder, ["nonnegative"], **SMALL, **split)
+    contracts.check_config(ConvEncoder, **SMALL, frozen_stages=1)
 
 
 def test_decoders_configuration_holds_every_argument():
@@ -105,7 +105,7 @@ def test_split_codes_are_those_of_a_dictionary_with_both_signs():
     encoder.update_operator_norms(100)
     codes = encoder.parts(layer(images))
     both = ConvSparseCoding2D(
-        6, 3, strides=2, nonnegative=True, unit_norm=False, **solved
+        6, 3, strides=2, nonnegative=True, kernel_constraint=None, **solved
     )
     both.build(images.shape)
     kernel = layer.kernel.numpy()

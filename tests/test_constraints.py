@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from keras_csc import constraints
+from keras_csc.constraints import TightFrame
 from keras_csc.layers import ConvSparseCoding2D
-from keras_csc.layers.dictionary import TightFrame
-from keras_csc.layers.dictionary import nearest_tight_frame
 
 SHAPES = [(4, 4, 3, 32), (4, 4, 3, 48), (4, 4, 3, 64), (2, 2, 1, 16)]
 
@@ -32,7 +32,7 @@ def check_tight(kernel, atol):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_nearest_tight_frame_is_the_polar_factor(shape):
     kernel = draw(shape)
-    frame = nearest_tight_frame(kernel)
+    frame = TightFrame().nearest(kernel)
     check_tight(frame, 1e-12)
     matrix = kernel.reshape(-1, shape[-1])
     scale = max(1, np.sqrt(shape[-1] / len(matrix)))
@@ -44,7 +44,7 @@ def test_nearest_tight_frame_is_the_polar_factor(shape):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_constraint_brings_a_moved_frame_back(shape):
-    frame = np.asarray(nearest_tight_frame(draw(shape)))
+    frame = np.asarray(TightFrame().nearest(draw(shape)))
     step = draw(shape, 1)
     step *= 0.05 * np.linalg.norm(frame) / np.linalg.norm(step)
     before = np.linalg.norm(step)
@@ -59,12 +59,12 @@ def test_constraint_brings_a_moved_frame_back(shape):
 
 
 def test_a_frame_is_left_where_it_is():
-    frame = np.asarray(nearest_tight_frame(draw((4, 4, 3, 32))))
+    frame = np.asarray(TightFrame().nearest(draw((4, 4, 3, 32))))
     np.testing.assert_allclose(TightFrame()(frame), frame, atol=1e-6)
 
 
 def test_layer_keeps_its_atoms_a_tight_frame_in_training():
-    layer = ConvSparseCoding2D(8, 3, tight_frame=True)
+    layer = ConvSparseCoding2D(8, 3, kernel_constraint="tight_frame")
     model = keras.Sequential([layer])
     model.build((None, 6, 6, 2))
     check_tight(layer.kernel.numpy(), 1e-5)
@@ -74,3 +74,21 @@ def test_layer_keeps_its_atoms_a_tight_frame_in_training():
     model.fit(images, np.ones((16, 6, 6, 8)), epochs=5, verbose=0)
     assert np.abs(layer.kernel.numpy() - before).max() > 0.02
     check_tight(layer.kernel.numpy(), 1e-3)
+
+
+def test_unit_atoms_have_norm_1():
+    kernel = np.asarray(constraints.UnitAtoms()(draw((3, 3, 2, 5))))
+    norms = np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    np.testing.assert_allclose(norms, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", constraints.NAMES)
+def test_names_stand_for_constraints(name):
+    found = constraints.get(name)
+    assert type(found) is constraints.NAMES[name]
+    copy = constraints.get(keras.constraints.serialize(found))
+    assert type(copy) is type(found)
+    assert constraints.get(found) is found
+    assert constraints.get(None) is None
+    with pytest.raises(ValueError, match="no_such"):
+        constraints.get("no_such")

@@ -1,0 +1,91 @@
+"""Constraints that keep atoms what a dictionary needs them to be.
+
+The kernel of a layer, `(k, k, channels, filters)`, has one atom per filter.
+"""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class UnitAtoms(keras.constraints.UnitNorm):
+    """Keeps every atom at norm 1."""
+
+    def __init__(self):
+        super().__init__(axis=[0, 1, 2])
+
+    def get_config(self):
+        return {}
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class TightFrame(keras.constraints.Constraint):
+    """Keeps the atoms a tight frame of the space of patches.
+
+    With the atoms as columns of `W`, `(k·k·channels, filters)`: as many atoms
+    as dimensions or fewer are orthonormal, `WᵀW = I`; more have
+    `W Wᵀ = (filters / (k·k·channels)) I` up to the normalisation of every atom
+    to norm 1, which comes last. No direction of a patch is then invisible to a
+    dictionary of as many atoms as dimensions or more, and `AAᵀ` stays well
+    conditioned.
+
+    Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` towards the nearest
+    tight frame, which a small step of training has not left far behind.
+
+    References:
+        Cissé et al., Parseval networks, ICML 2017, section 4.2; Ravishankar &
+        Bresler, Learning sparsifying transforms, IEEE TSP 2013.
+    """
+
+    def __call__(self, kernel):
+        matrix, scale = _scaled_matrix(kernel)
+        for _ in range(2):
+            gram = _small_gram(matrix)
+            if matrix.shape[0] < matrix.shape[1]:
+                matrix = 1.5 * matrix - 0.5 * ops.matmul(gram, matrix)
+            else:
+                matrix = 1.5 * matrix - 0.5 * ops.matmul(matrix, gram)
+        frame = ops.reshape(matrix * scale, kernel.shape)
+        return UnitAtoms()(frame)
+
+    def nearest(self, kernel):
+        """The tight frame nearest to any atoms: the polar factor, by an SVD."""
+        matrix, scale = _scaled_matrix(kernel)
+        left, _, right = ops.svd(matrix, full_matrices=False)
+        return ops.reshape(ops.matmul(left, right) * scale, kernel.shape)
+
+
+NAMES = {"unit_atoms": UnitAtoms, "tight_frame": TightFrame}
+
+
+def get(identifier):
+    """The constraint of a name of `NAMES`, or as `keras.constraints.get`.
+
+    Raises:
+        ValueError: for what is neither.
+    """
+    if isinstance(identifier, str) and identifier in NAMES:
+        return NAMES[identifier]()
+    return keras.constraints.get(identifier)
+
+
+def satisfied(constraint, kernel):
+    """A kernel that satisfies a constraint, near any kernel."""
+    if isinstance(constraint, TightFrame):
+        kernel = constraint.nearest(kernel)
+    return kernel if constraint is None else constraint(kernel)
+
+
+def _scaled_matrix(kernel):
+    """Atoms as columns, such that those of a tight frame are Parseval."""
+    filters = kernel.shape[-1]
+    matrix = ops.reshape(kernel, (-1, filters))
+    scale = max(filters / matrix.shape[0], 1.0) ** 0.5
+    return matrix / scale, scale
+
+
+def _small_gram(matrix):
+    transposed = ops.transpose(matrix)
+    if matrix.shape[0] < matrix.shape[1]:
+        return ops.matmul(matrix, transposed)
+    return ops.matmul(transposed, matrix)

@@ -1,0 +1,191 @@
+"""What encoders have in common: stages, and features on the sphere."""
+
+import collections
+
+import keras
+from keras import ops
+
+from keras_csc.models.architecture import check_architecture
+from keras_csc.models.inputs import as_images
+from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.sphere import to_sphere
+
+EncoderOutput = collections.namedtuple(
+    "EncoderOutput", ["features", "codes", "moments"]
+)
+EncoderOutput.__doc__ = """Features, and what came before them.
+
+features: tensor `(batch, feature_dim)`, float32 rows of unit norm.
+codes: list of tensors, the sparse codes of every stage.
+moments: list of `(mean, variance)`, the batch statistics that normalised
+    every stage, or `None` in inference.
+"""
+
+
+class StagedEncoder(keras.Model):
+    """Stages of stride 2, each normalised, and a head on the unit sphere.
+
+    A subclass makes the layers in its constructor and gives them to
+    `_assemble`.
+
+    Args:
+        image_shape: `(height, width, channels)`; height and width divisible
+            by `2 ** len(filters)`.
+        filters: ints, the number of channels of every stage.
+        feature_dim: int, `d`.
+        kernel_size: int, height and width of the kernels.
+        frozen_stages: int, how many stages, from the image upwards, keep the
+            kernel that they begin with: training does not change it.
+    """
+
+    # Whether the stages solve sparse coding programs.
+    sparse = False
+    # Whether `activate` is not the identity.
+    rectifies = False
+    # Channels of the next stage's input for every channel of a stage.
+    parts_per_code = 1
+
+    def __init__(
+        self,
+        image_shape=(32, 32, 3),
+        filters=(64, 128, 256),
+        feature_dim=128,
+        kernel_size=4,
+        frozen_stages=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        if frozen_stages not in range(len(filters) + 1):
+            raise ValueError(
+                "`frozen_stages` must be an integer from 0 to the number of "
+                f"stages, {len(filters)}. Received: {frozen_stages}"
+            )
+        self.image_shape = tuple(image_shape)
+        self.filters = tuple(filters)
+        self.feature_dim = feature_dim
+        self.kernel_size = kernel_size
+        self.frozen_stages = frozen_stages
+        self.code_size = final_size(self.image_shape, len(self.filters))
+
+    def _assemble(self, coding_layers, normalizations, head):
+        """Takes the layers of the stages, from the image up, and a head."""
+        for layer in coding_layers[: self.frozen_stages]:
+            layer.trainable = False
+        self.coding_layers = coding_layers
+        self.normalizations = normalizations
+        self.head = head
+
+    def build(self, input_shape):
+        shape = (None, *self.image_shape)
+        for layer, normalization in zip(
+            self.coding_layers, self.normalizations
+        ):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+            shape = (*shape[:-1], self.parts_per_code * shape[-1])
+            normalization.build(shape)
+        self.head.build(shape)
+        self.built = True
+
+    def call(self, images, training=None):
+        output = self.stages(images, training=training)
+        if training:
+            self.update_statistics(output.moments)
+        return output.features
+
+    def stages(self, images, training=None, moments=None, sparsity=None):
+        """Encodes images and returns what every stage made of them.
+
+        Changes no state: in training, `update_statistics` is to be called
+        besides.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            training: bool, whether to normalise with statistics of the batch.
+            moments: statistics to normalise with instead, of another batch's
+                `EncoderOutput`.
+            sparsity: `λ` of the first stage for this call, a number or a
+                tensor `(batch,)`.
+
+        Returns:
+            `EncoderOutput`.
+        """
+        if not self.built:
+            self.build(None)
+        codes, used = [], []
+        signal = as_images(images, self.image_shape)
+        for number, normalization in enumerate(self.normalizations):
+            signal = self.code(number, signal, None if number else sparsity)
+            codes.append(signal)
+            signal = self.parts(signal)
+            if moments is None and training:
+                signal, statistics = normalization.normalize(signal)
+            else:
+                statistics = moments[number] if moments else None
+                signal = normalization(signal, moments=statistics)
+            used.append(statistics)
+            signal = self.activate(signal)
+        return EncoderOutput(self._features(signal), codes, used)
+
+    def _features(self, signal):
+        features = at_least_float32(self.head(signal, training=False))
+        return to_sphere(ops.reshape(features, (-1, self.feature_dim)))
+
+    def code(self, number, signal, sparsity=None):
+        """What a stage makes of its input, before it is normalised."""
+        raise NotImplementedError
+
+    def parts(self, codes):
+        """What is normalised, of codes: these."""
+        return codes
+
+    def activate(self, signal):
+        """What the next stage is given, of normalised codes: these."""
+        return signal
+
+    def update_statistics(self, moments):
+        """Updates the moving statistics and the estimates of `λmax`.
+
+        Args:
+            moments: of an `EncoderOutput` in training.
+        """
+        for normalization, (mean, variance) in zip(
+            self.normalizations, moments
+        ):
+            normalization.update(mean, variance)
+        self.update_operator_norms()
+
+    def update_operator_norms(self, iterations=1):
+        """Runs power iterations for `λmax` of every layer that has one."""
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.feature_dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "filters": self.filters,
+            "feature_dim": self.feature_dim,
+            "kernel_size": self.kernel_size,
+            "frozen_stages": self.frozen_stages,
+        }
+
+
+def final_size(image_shape, stages):
+    """Height of the codes after so many stages of stride 2.
+
+    Raises:
+        ValueError: for an image whose sides are not equal, or not divisible
+            by `2 ** stages`.
+    """
+    height, width, _ = image_shape
+    if height != width or height % 2**stages or height < 2**stages:
+        raise ValueError(
+            f"`image_shape` must be square, with sides divisible by "
+            f"{2**stages} for {stages} stages of stride 2. "
+            f"Received: {tuple(image_shape)}"
+        )
+    return height // 2**stages
