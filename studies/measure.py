@@ -53,7 +53,6 @@ KEPT = (
     "subspace_angle",
     "class_part",
 )
-UNSEEN = ("digits", "fashion_mnist", "photographs", "imagenet2012", "cifar10")
 LIMIT = 5000
 SHOWN = 12
 NOISY = {"validation": 25, "test": 100}
@@ -165,19 +164,15 @@ def save_shown(model, options, path):
 def unseen(model, options, own):
     """PSNR of test images of other sets, in the model's size and colours."""
     figures = {}
-    for name in UNSEEN:
-        try:
-            source = data.open_dataset(
-                name,
-                "validation" if name == "photographs" else "test",
-                model.encoder.image_shape,
-                data_dir=options.data_dir,
-            )
-        except data.DataError:  # colours, of a grey model
-            continue
-        if name != own:
-            images, _ = data.load_arrays(source, LIMIT)
-            figures[name] = psnr(images, encoding.reconstruct(model, images))
+    for name in plan.UNSEEN[own]:
+        source = data.open_dataset(
+            name,
+            "test",
+            model.encoder.image_shape,
+            data_dir=options.data_dir,
+        )
+        images, _ = data.load_arrays(source, LIMIT)
+        figures[name] = psnr(images, encoding.reconstruct(model, images))
     return figures
 
 

@@ -89,6 +89,11 @@ CONV_PUBLISHED = "convolutional CTRL, as published"
 RECIPE_BATCH, PUBLISHED_BATCH = 256, 512
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
+# Other sets, of whose images every model of a set is asked: in its colours.
+UNSEEN = {
+    "fashion_mnist": ("digits",),
+    "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
+}
 
 # name: (kind, ending of the flag file, batch, flags)
 CONTENDERS = {

@@ -7,6 +7,8 @@ as all of its runs are; a run that became non-finite fails every rule.
 import statistics
 import typing
 
+import numpy as np
+
 from studies import plan
 
 SHOWN, NOT_SHOWN, MISSING = "shown", "not shown", "not run"
@@ -47,6 +49,11 @@ class Table:
         if None in values:
             return float("nan")
         return statistics.fmean(values)
+
+    def first(self, data, name, figure):
+        """A figure of the first seed; NaN if the run failed."""
+        found = self.values(data, name, figure)[0]
+        return float("nan") if found is None else found
 
     def error(self, data, name, figure):
         """Standard error of the mean over seeds; 0 of a single one."""
@@ -153,7 +160,7 @@ def _pixel_loss(table):
 def _structure(table):
     gains = {
         data: table.mean(data, plan.OURS, PART_KNN)
-        - max(table.mean(data, name, KNN) for name in (plan.PIXEL, plan.VAE))
+        - np.max([table.mean(data, n, KNN) for n in (plan.PIXEL, plan.VAE)])
         for data in plan.SETS
     }
     text = ", ".join(f"{TITLES[d]} {gain:+.3f}" for d, gain in gains.items())
@@ -165,16 +172,13 @@ def _structure(table):
 def _unseen(table):
     parts, holds = [], True
     for data in plan.SETS:
-        found = table.of(data, plan.OURS)
-        if not found or not table.of(data, plan.CONV):
-            raise KeyError(f"{plan.OURS} and {plan.CONV} on {data}")
-        for other in look_up(found[0], "unseen") or {}:
-            figure = f"unseen/{other}"
-            gain = found[0]["unseen"][other] - look_up(
-                table.of(data, plan.CONV)[0], figure
+        for other in plan.UNSEEN[data]:
+            ours, conv = (
+                table.first(data, name, f"unseen/{other}")
+                for name in (plan.OURS, plan.CONV)
             )
-            holds &= gain > 0.2
-            parts.append(f"{TITLES[data]} → {other} {gain:+.2f} dB")
+            holds &= ours - conv > 0.2
+            parts.append(f"{TITLES[data]} → {other} {ours - conv:+.2f} dB")
     return holds, f"CSC minus convolutional: {', '.join(parts)}."
 
 
@@ -197,7 +201,7 @@ def _batches(table):
 def _rates(table):
     names = [f"{factor:g} times the rates" for factor in (0.3, 1, 3)]
     values = [table.mean("fashion_mnist", name, "psnr") for name in names]
-    return max(values) - min(values) <= 1.0, (
+    return np.ptp(values) <= 1.0, (
         "PSNR at 0.3, 1 and 3 times the rates: "
         + ", ".join(f"{value:.2f}" for value in values)
         + " dB."
@@ -207,13 +211,11 @@ def _rates(table):
 def _noise(table):
     gains = {}
     for data in plan.SETS:
-        rows = table.of(data, plan.OURS)
-        if not rows:
-            raise KeyError(f"{plan.OURS} on {data}")
-        found = rows[0]["noise"]["0.1"]
-        gains[data] = (
-            found["chosen sparsity"]["psnr"] - found["reconstruction"]["psnr"]
+        chosen, usual = (
+            table.first(data, plan.OURS, f"noise/0.1/{method}/psnr")
+            for method in ("chosen sparsity", "reconstruction")
         )
+        gains[data] = chosen - usual
     text = ", ".join(f"{TITLES[d]} {gain:+.2f} dB" for d, gain in gains.items())
     return all(gain >= 0.5 for gain in gains.values()), (
         f"Gain by choosing λ at σ = 0.1: {text}."
