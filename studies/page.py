@@ -191,6 +191,9 @@ def _strips(path, side=32):
 
 def about(rows):
     """Where the figures come from."""
+    planned = len(plan.runs())
+    if not rows:
+        return f"None of the {planned} runs is there yet."
     commits = sorted({row["about"]["commit"] for row in rows})
     machines = sorted(
         {
@@ -201,7 +204,8 @@ def about(rows):
     )
     dates = sorted(row["about"]["date"][:10] for row in rows)
     return (
-        f"{len(rows)} runs of one core each, {dates[0]} to {dates[-1]}, on "
+        f"{len(rows)} of {planned} planned runs are there, of one core each, "
+        f"{dates[0]} to {dates[-1]}, on "
         f"{'; '.join(machines)}; commits {', '.join(commits)}. Flags, date "
         "and all figures of a run are in "
         "[studies/results.json](../../studies/results.json), made by `python "
@@ -256,9 +260,7 @@ def page(table, folder, path):
 
 
 def main():
-    rows = read_json(TABLE, list)
-    if not rows:
-        raise command_line.UsageError(f"{TABLE} has no rows.")
+    rows = read_json(TABLE, list) if TABLE.exists() else []
     text = page(verdicts.Table(rows), pathlib.Path(flags.FLAGS.runs), PAGE)
     with replacing(PAGE) as new:
         new.write_text(text)

@@ -1,8 +1,6 @@
 """Devices, seeds and strategies for all tests."""
 
 import os
-import pathlib
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -11,10 +9,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-TESTS = pathlib.Path(__file__).parent
-sys.path[:0] = [str(TESTS / folder) for folder in ("", "ops", "models")]
-
-from script_processes import Scripts  # noqa: E402
+from tests.helpers.script_processes import Scripts
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]

@@ -16,8 +16,7 @@ from benchmarks.hostile import trees
 from benchmarks.hostile.case import Case
 from benchmarks.hostile.case import refused
 
-HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def bad(tmp_path_factory):
         [
             sys.executable,
             ROOT / "benchmarks/hostile/run.py",
-            f"--cases={HERE / 'bad_cases.py'}",
+            f"--cases={ROOT / 'tests/helpers/bad_cases.py'}",
             f"--rows={folder / 'rows.json'}",
             "--bare",
         ],
@@ -73,7 +72,7 @@ def test_good_ends_are_exit_code_0(tmp_path):
         [
             sys.executable,
             ROOT / "benchmarks/hostile/run.py",
-            f"--cases={HERE / 'bad_cases.py'}",
+            f"--cases={ROOT / 'tests/helpers/bad_cases.py'}",
             "--only=ok,",
             "--bare",
         ],

@@ -1,13 +1,9 @@
-import pathlib
-import sys
 import types
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
 import pytest
-from exporting import tiny_model
 
 from keras_csc.export import export_saved_model
+from tests.helpers.exporting import tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 import tensorflow as tf
-from exporting import tiny_model
 
 from keras_csc.export.card import model_card
+from tests.helpers.exporting import tiny_model
 
 
 @pytest.fixture(scope="module")

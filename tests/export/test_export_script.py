@@ -6,9 +6,10 @@ from training.command_line import UsageError
 
 import pytest
 import tensorflow as tf
-from exporting import ROOT
-from exporting import run_python
-from exporting import tiny_model
+
+from tests.helpers.exporting import ROOT
+from tests.helpers.exporting import run_python
+from tests.helpers.exporting import tiny_model
 
 SCRIPT = ROOT / "training" / "export.py"
 

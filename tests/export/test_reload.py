@@ -2,11 +2,12 @@
 
 import io
 
-import c_library
 import numpy as np
 import pytest
-from exporting import run_python
 from PIL import Image
+
+from tests.helpers import c_library
+from tests.helpers.exporting import run_python
 
 LOADER = """
 import json, sys

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from exporting import run_python
-from exporting import tiny_model
 
 from keras_csc.export import export_saved_model
 from keras_csc.export import saved_model
 from keras_csc.export import verify_saved_model
 from keras_csc.export.signatures import signatures
+from tests.helpers.exporting import run_python
+from tests.helpers.exporting import tiny_model
 
 SIGNATURES = {
     "serving_default": (["image"], ["reconstruction"]),
@@ -26,7 +26,7 @@ SIGNATURES = {
 
 KILLED = """
 import os, signal, sys
-from exporting import tiny_model
+from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model, saved_model
 
 def dies(model, folder):

@@ -1,9 +1,10 @@
 """What a signature does not answer: wrong shapes and values, by name."""
 
-import c_library
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from tests.helpers import c_library
 
 FLOAT_SIGNATURES = ("serving_default", "encode", "codes", "denoise", "decode")
 INVALID_ARGUMENT = 3

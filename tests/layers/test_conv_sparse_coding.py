@@ -1,12 +1,12 @@
-import contracts
 import keras
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
+from tests.helpers import contracts
+from tests.helpers import references
 
 ARGUMENTS = {
     "filters": 5,

@@ -1,13 +1,13 @@
-import contracts
 import keras
 import numpy as np
 import pytest
-import references
 
 from keras_csc import constraints
 from keras_csc import ops
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
+from tests.helpers import contracts
+from tests.helpers import references
 
 ARGUMENTS = {
     "channels": 2,

@@ -1,10 +1,8 @@
 """`ConvSparseCoding2D` that solves its program, and its step sizes."""
 
-import contracts
 import keras
 import numpy as np
 import pytest
-import references
 import scipy.ndimage
 import sklearn.datasets
 import tensorflow as tf
@@ -12,6 +10,8 @@ import tensorflow as tf
 from keras_csc import ops
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
+from tests.helpers import contracts
+from tests.helpers import references
 
 
 def images(dtype="float64", batch=4):

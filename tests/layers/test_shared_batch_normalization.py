@@ -1,10 +1,10 @@
-import contracts
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_csc.layers import SharedBatchNormalization
+from tests.helpers import contracts
 
 ARGUMENTS = {
     "momentum": 0.75,

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
+from tests.helpers import references
 
 CLASSES, DIMENSION = 3, 4
 

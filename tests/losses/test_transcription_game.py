@@ -1,7 +1,5 @@
-import contracts
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -9,6 +7,8 @@ from hypothesis import strategies as st
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import EncoderOutput
+from tests.helpers import contracts
+from tests.helpers import references
 
 CLASSES = 5
 ARGUMENTS = {

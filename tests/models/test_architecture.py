@@ -3,11 +3,11 @@
 import collections
 
 import pytest
-from reference_loop import small_autoencoder
 
 from keras_csc.models import Encoder
 from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
+from tests.helpers.reference_loop import small_autoencoder
 
 VARIANTS = [
     {},

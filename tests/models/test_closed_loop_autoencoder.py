@@ -1,13 +1,8 @@
 import json
 
-import contracts
 import keras
 import numpy as np
 import pytest
-from reference_loop import all_weights
-from reference_loop import sgd
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -15,6 +10,11 @@ from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from tests.helpers import contracts
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import sgd
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 GAME = {
     "objective": "multi",

@@ -2,16 +2,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference_loop import CLASSES
-from reference_loop import ReferenceLoop
-from reference_loop import all_weights
-from reference_loop import clone
-from reference_loop import relative_difference
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
-from reference_loop import spread_weights
 
 from keras_csc.losses import TranscriptionGame
+from tests.helpers.reference_loop import CLASSES
+from tests.helpers.reference_loop import ReferenceLoop
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import clone
+from tests.helpers.reference_loop import relative_difference
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
+from tests.helpers.reference_loop import spread_weights
 
 CONSISTENT = {"encoder_consistency": 0.5, "decoder_consistency": 0.25}
 MULTI = {"objective": "multi", "num_classes": CLASSES + 1}

@@ -2,19 +2,19 @@
 
 import keras
 import numpy as np
-import parity
 import pytest
 import tensorflow as tf
-from reference_loop import CLASSES
-from reference_loop import all_weights
-from reference_loop import relative_difference
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
-from reference_loop import spread_weights
 
 from keras_csc.distribution import num_replicas
 from keras_csc.distribution import replica_sum
 from keras_csc.losses import TranscriptionGame
+from tests.helpers import parity
+from tests.helpers.reference_loop import CLASSES
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import relative_difference
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
+from tests.helpers.reference_loop import spread_weights
 
 STEPS = 2
 FULL = {

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference_loop import sgd
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import training_data
+from tests.helpers.reference_loop import sgd
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 WRONG_IMAGES = [
     (),

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference_loop import sgd
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
 
 from keras_csc.optimizers import DictionaryMuon
+from tests.helpers.reference_loop import sgd
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay
 

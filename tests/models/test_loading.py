@@ -11,9 +11,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from reference_loop import small_autoencoder
 
 from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers.reference_loop import small_autoencoder
 
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = [

@@ -2,12 +2,12 @@
 
 import keras
 import numpy as np
-from reference_loop import CLASSES
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
 
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.losses import TranscriptionGame
+from tests.helpers.reference_loop import CLASSES
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 
 def trained():

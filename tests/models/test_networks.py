@@ -1,14 +1,14 @@
-import contracts
 import keras
 import numpy as np
 import pytest
-from reference_loop import small_batch
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from tests.helpers import contracts
+from tests.helpers.reference_loop import small_batch
 
 SMALL = {
     "image_shape": (8, 8, 1),

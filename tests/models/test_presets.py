@@ -2,12 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from reference_loop import all_weights
-from reference_loop import small_autoencoder
-from reference_loop import small_batch
 
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 VARIANTS = {
     "csc": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},

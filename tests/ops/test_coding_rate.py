@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import references
 import scipy.stats
 import tensorflow as tf
 from hypothesis import given
@@ -8,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from tests.helpers import references
 
 SEEDS = st.integers(0, 10**6)
 

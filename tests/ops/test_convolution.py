@@ -3,7 +3,6 @@ import contextlib
 import keras
 import numpy as np
 import pytest
-import references
 import scipy.signal
 import tensorflow as tf
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_csc import ops
 from keras_csc.ops import fusion
+from tests.helpers import references
 
 CASES = [
     (k, s, padding)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from tests.helpers import references
 
 SPARSITIES = {
     "number": 0.3,

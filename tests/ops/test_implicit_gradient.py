@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 
 from keras_csc import ops
 from keras_csc.ops.implicit_gradient import conjugate_gradients
+from tests.helpers import references
 
 SPARSITIES = {
     "number": np.float64(0.2),

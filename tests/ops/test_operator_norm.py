@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-import references
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from tests.helpers import references
 
 CASES = [(3, 1, "same"), (4, 2, "same"), (3, 3, "same"), (3, 2, "valid")]
 

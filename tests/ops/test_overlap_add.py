@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 
 from keras_csc.ops.overlap_add import overlap_add
+from tests.helpers import references
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -1,13 +1,13 @@
 import keras
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 from sklearn.linear_model import ElasticNet
 from sklearn.linear_model import Lasso
 
 from keras_csc import ops
 from keras_csc.ops.fusion import fusion
+from tests.helpers import references
 
 SPARSITIES = {
     "number": np.float64(0.3),

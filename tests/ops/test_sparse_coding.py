@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import references
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -9,6 +8,7 @@ from sklearn.linear_model import ElasticNet
 from sklearn.linear_model import Lasso
 
 from keras_csc import ops
+from tests.helpers import references
 
 SPARSITIES = {
     "number": np.float64(0.3),

@@ -1,10 +1,10 @@
-import contracts
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_csc.optimizers import DictionaryMuon
+from tests.helpers import contracts
 
 SHAPES = [(4, 4, 1, 16), (4, 4, 3, 64), (3, 3, 8, 5)]
 

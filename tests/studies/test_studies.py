@@ -248,4 +248,4 @@ def test_page_has_every_row(tmp_path, row):
     line = next(each for each in text.splitlines() if f"| {title} |" in each)
     assert f"{row['psnr']:.2f} ± 0.00" in line
     assert text.count("**not run**") == len(verdicts.CLAIMS) - 1
-    assert "2 runs of one core" in text
+    assert f"2 of {len(plan.runs())} planned runs" in text

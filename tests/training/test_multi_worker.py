@@ -13,11 +13,11 @@ from training import train
 from training.command_line import UsageError
 
 import numpy as np
-import parity
 import pytest
-from reference_loop import relative_difference
 
 from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers import parity
+from tests.helpers.reference_loop import relative_difference
 
 ROOT = pathlib.Path(train.__file__).parents[1]
 FLAGS = [
@@ -42,7 +42,7 @@ WORKERS = [
 def processes(tmp_path_factory):
     """Folder of what `worker_processes.py` left."""
     folder = tmp_path_factory.mktemp("workers")
-    script = pathlib.Path(__file__).with_name("worker_processes.py")
+    script = ROOT / "tests" / "helpers" / "worker_processes.py"
     subprocess.run(
         [sys.executable, script, folder, *FLAGS],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

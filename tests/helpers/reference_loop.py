@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-import references
 
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.models.conv_encoder import Unnormalized
+from tests.helpers import references
 
 CLASSES = 3
 

@@ -15,17 +15,14 @@ import signal
 import sys
 import traceback
 
-TESTS = pathlib.Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "models"), str(TESTS / "ops")]
+from training import local_workers
+from training import train
 
-from training import local_workers  # noqa: E402
-from training import train  # noqa: E402
+import numpy as np
+import tensorflow as tf
 
-import numpy as np  # noqa: E402
-import parity  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from keras_csc import callbacks  # noqa: E402
+from keras_csc import callbacks
+from tests.helpers import parity
 
 SECONDS = 120
 

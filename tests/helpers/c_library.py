@@ -113,7 +113,8 @@ def run(path, calls):
     import numpy as np
     import pytest
     import tensorflow as tf
-    from exporting import run_python
+
+    from tests.helpers.exporting import run_python
 
     library = tf.sysconfig.get_lib()
     if not (pathlib.Path(library) / "libtensorflow_cc.so.2").exists():

@@ -13,7 +13,7 @@ import sys
 
 from benchmarks import forks
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 120  # that a script is given
 
 

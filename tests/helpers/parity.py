@@ -5,13 +5,13 @@ import functools
 import keras
 import numpy as np
 import tensorflow as tf
-from reference_loop import all_weights
-from reference_loop import small_autoencoder
-from reference_loop import spread_weights
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models.communication import reductions
 from keras_csc.optimizers import DictionaryMuon
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
 
 STEPS = 20
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}

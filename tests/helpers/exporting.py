@@ -10,8 +10,7 @@ import numpy as np
 
 from keras_csc.models import ClosedLoopAutoencoder
 
-HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def tiny_model(seed=0, **overrides):
@@ -32,7 +31,7 @@ def tiny_model(seed=0, **overrides):
 def run_python(arguments, environment=(), **kwargs):
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE))),
+        "PYTHONPATH": str(ROOT),
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **dict(environment),

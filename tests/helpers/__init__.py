@@ -1,0 +1,1 @@
+"""What tests share: independent statements, contracts and processes."""
