@@ -1,7 +1,8 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `layers` and `losses` run on every Keras backend; `optimizers` are
-written for all of them and tested on TensorFlow; the rest is for TensorFlow.
+`ops`, `constraints`, `layers` and `losses` run on every Keras backend;
+`optimizers` are written for all of them and tested on TensorFlow; the rest is
+for TensorFlow.
 """
 
 import importlib

@@ -29,6 +29,8 @@ from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import metrics
 from keras_csc.files import locked
+from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
 from keras_csc.visualization import save_png
 from studies import baselines
 from studies import noise
@@ -155,9 +157,11 @@ def instruments(options, workdir):
 def save_shown(model, options, path):
     """Draws some test images, and below each its regeneration."""
     images, _ = data.load_arrays(building.source(options, "test"), SHOWN)
-    made = np.clip(encoding.reconstruct(model, images), -1, 1)
-    rows = [np.concatenate(list(each), 1) for each in (to_float(images), made)]
-    picture = np.rint((np.concatenate(rows) + 1) * 127.5).astype("uint8")
+    made = encoding.reconstruct(model, images)
+    rows = [
+        np.concatenate(list(each), 1) for each in (from_pixels(images), made)
+    ]
+    picture = to_pixels(np.concatenate(rows))
     save_png(path, np.repeat(picture, 3 // picture.shape[-1], -1))
 
 
@@ -179,7 +183,7 @@ def unseen(model, options, own):
 def noisy(model, options):
     """PSNR of noisy images, with `λ` chosen on validation images."""
     clean = {
-        split: to_float(
+        split: from_pixels(
             data.load_arrays(building.source(options, split), count)[0]
         )
         for split, count in NOISY.items()
@@ -189,12 +193,8 @@ def noisy(model, options):
 
 def psnr(images, made):
     return float(
-        np.mean(metrics.peak_signal_to_noise_ratio(to_float(images), made))
+        np.mean(metrics.peak_signal_to_noise_ratio(from_pixels(images), made))
     )
-
-
-def to_float(images):
-    return images.astype("float32") / 127.5 - 1.0
 
 
 def main():

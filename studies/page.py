@@ -16,6 +16,7 @@ from absl import flags
 from PIL import Image
 
 from keras_csc.files import replacing
+from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_png
 from studies import plan
@@ -184,7 +185,7 @@ def pictures(folder, page):
 
 
 def _strips(path, side=32):
-    pixels = np.asarray(Image.open(path)).astype("float32") / 127.5 - 1
+    pixels = from_pixels(Image.open(path))
     tiles = pixels.reshape(2, side, -1, side, pixels.shape[-1])
     return tiles.transpose(0, 2, 1, 3, 4)
 

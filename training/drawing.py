@@ -5,6 +5,7 @@ from training import probing
 import numpy as np
 
 from keras_csc.callbacks.pictures import draw_atoms
+from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
@@ -27,7 +28,7 @@ def draw(
     """
     chosen, columns = shown(labels)
     picture = comparison_grid(
-        [(images[chosen] / 127.5 - 1.0), reconstructions[chosen]],
+        [from_pixels(images[chosen]), reconstructions[chosen]],
         ["image", "regenerated"],
         columns,
         scale=max(1, 48 // images.shape[1]),

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.pixels import from_pixels
 
 
 def encode(model, images, batch_size=250):
@@ -30,7 +31,7 @@ def float_batches(images, batch_size):
     """Float32 tensors in [-1, 1] of uint8 images."""
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
-        yield tf.constant(batch.astype("float32") / 127.5 - 1.0)
+        yield tf.constant(from_pixels(batch))
 
 
 def _by_batches(function, images, batch_size):

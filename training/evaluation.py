@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_csc import data
 from keras_csc import metrics
+from keras_csc.pixels import from_pixels
 
 SUMMARY = {
     "psnr": "PSNR",
@@ -186,7 +187,7 @@ def reconstruction_figures(model, images, batch_size=250):
             "cosine": metrics.cosine_similarity(features, again),
             "retrieval": metrics.retrieval_rate(features, again),
             "pixel_retrieval": metrics.pixel_retrieval_rate(
-                images / np.float32(127.5) - np.float32(1), reconstructions
+                from_pixels(images), reconstructions
             ),
             "zero_fraction": zeros.mean(axis=0).tolist(),
             "effective_rank": metrics.effective_rank(features),
@@ -221,10 +222,7 @@ def reference_figures(
         Dict of the figures, and of the number of `training_images`.
     """
     count = max(1, most // train_images[0].size)
-    train, test = (
-        each.astype("float32") / 127.5 - 1.0
-        for each in (train_images[:count], images)
-    )
+    train, test = (from_pixels(each) for each in (train_images[:count], images))
     return {
         **metrics.reference_psnr(
             train, test, components, train_labels[:count], labels

@@ -38,6 +38,7 @@ from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
+from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -242,7 +243,7 @@ def final_weights(options, source, model, batches=50):
 def float_images(source, limit):
     """The first images of a source, in [-1, 1]."""
     images, _ = data.load_arrays(source, limit)
-    return (images / 127.5 - 1.0).astype("float32")
+    return from_pixels(images)
 
 
 def save_model(model, workdir):

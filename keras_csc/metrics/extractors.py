@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.metrics.classifier import ImageClassifier
+from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_at_least
 
 INCEPTION_SIZE = 299
@@ -65,7 +66,7 @@ def as_floats(images):
     """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
     images = np.asarray(images)
     if images.dtype == "uint8":
-        return tf.constant(images.astype("float32") / 127.5 - 1.0)
+        return tf.constant(from_pixels(images))
     return tf.constant(images.astype("float32"))
 
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from keras_csc.pixels import to_pixels
+
 WHITE = 255
 
 
@@ -39,7 +41,7 @@ def image_tiles(images, scale):
             "`images` should be finite. Received: "
             f"{np.sum(~np.isfinite(images))} non-finite entries"
         )
-    pixels = np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype("uint8")
+    pixels = to_pixels(images)
     pixels = np.broadcast_to(pixels, pixels.shape[:-1] + (3,))
     return enlarge(pixels, scale)
 
