@@ -27,15 +27,10 @@ def test_every_preset_builds(name):
     side = size // 2 ** len(config["filters"])
     atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
     atoms += side**2 * widths[-1] * config["feature_dim"]
-    frozen = 16 * channels * config["filters"][0]
-    assert frozen == np.prod(model.encoder.coding_layers[0].kernel.shape)
-    for network, of_a_channel, missing in (
-        (model.encoder, 1, frozen),
-        (model.decoder, 2, 0),
-    ):
+    for network, of_a_channel in ((model.encoder, 1), (model.decoder, 2)):
         count = sum(np.prod(v.shape) for v in network.trainable_variables)
         expected = atoms + of_a_channel * sum(config["filters"])
-        assert count == expected - missing
+        assert count == expected
     assert model.encoder.compute_output_shape((None, size, size, channels)) == (
         None,
         config["feature_dim"],
@@ -43,8 +38,9 @@ def test_every_preset_builds(name):
     for layer in (*model.encoder.coding_layers, model.encoder.head):
         assert 1 - 1e-3 <= layer.operator_norm.numpy() < np.inf
     assert presets.PRESETS[name]["description"]
-    # A dictionary of principal components has no more atoms than numbers.
-    assert config["filters"][0] <= 16 * channels
+    # The first dictionary has room for all components in both signs.
+    assert config["nonnegative"]
+    assert config["filters"][0] == 2 * 16 * channels
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
@@ -120,7 +116,7 @@ def test_unknown_entries_are_refused():
 
 @pytest.mark.parametrize(
     "stages, expected",
-    [(1, (0.05,)), (2, (0.05, 0.5)), (4, (0.05, 0.5, 0.5, 0.5))],
+    [(1, (0.05,)), (2, (0.05, 0.2)), (4, (0.05, 0.2, 0.3, 0.3))],
 )
 def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
     filters = [4] * stages
@@ -128,7 +124,7 @@ def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
     assert config["sparsity"] == expected
     config = presets.config("cifar10", filters=filters, sparsity=0.1)
     assert config["sparsity"] == 0.1
-    assert presets.config("cifar10")["sparsity"] == (0.05, 0.5, 0.5)
+    assert presets.config("cifar10")["sparsity"] == (0.05, 0.2, 0.3)
 
 
 def test_folders_that_are_not_complete_are_refused(tmp_path):
