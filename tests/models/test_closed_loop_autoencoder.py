@@ -427,3 +427,9 @@ def test_small_images_are_evaluated_without_ssim():
     assert min(images.shape[1:3]) < 11
     scores = model.evaluate(images, verbose=0, return_dict=True)
     assert set(scores) == {"psnr", "cosine"}
+
+
+def test_a_network_without_dictionaries_has_none_to_train():
+    model = small_autoencoder(network="conv")
+    with pytest.raises(ValueError, match="`dictionary`.*0.5"):
+        model.compile(game=TranscriptionGame(dictionary=0.5))
