@@ -24,6 +24,7 @@ ARGUMENTS = {
     "memory": 0.5,
     "stages": 3.0,
     "stage_decay": 0.5,
+    "dictionary": 0.375,
     "cooperation": True,
     "shared_statistics": True,
 }
@@ -248,7 +249,9 @@ def test_losses_are_the_weighted_sums(objective, stages):
     game = TranscriptionGame(**arguments)
     real, other, labels = draw(dtype="float32")
     z, z_hat = (s.features.astype("float64") for s in (real, other))
-    encoder_loss, decoder_loss, terms = game.losses(real, other, labels)
+    encoder_loss, decoder_loss, terms = game.losses(
+        real, other, labels, residual=2.0
+    )
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25
     )
@@ -257,7 +260,10 @@ def test_losses_are_the_weighted_sums(objective, stages):
     class_rate = references.rate_reduction(part, labels, 0.25)
     np.testing.assert_allclose(
         encoder_loss,
-        -0.5 * objective_value + 0.125 * consistency - 0.25 * class_rate,
+        -0.5 * objective_value
+        + 0.125 * consistency
+        - 0.25 * class_rate
+        + 0.375 * 2.0,
         rtol=1e-5,
     )
     np.testing.assert_allclose(
