@@ -33,12 +33,14 @@ def contender(game, dtype, network, images):
             f"--dtype_policy={dtype}",
             f"--network={network}",
             "--update=simultaneous",
+            *(["--dictionary=0"] if network == "conv" else []),
         ]
     )
     model = building.model(options, num_classes=10)
     step = tf.function(model.train_step)
     config = presets.model_config(model)
-    return lambda: float(step((images,))["objective"]), {
+    labels = tf.range(BATCH) % 10
+    return lambda: float(step((images, labels))["objective"]), {
         "game": game,
         "filters": config["filters"],
         "dtype": dtype,

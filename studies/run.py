@@ -10,6 +10,7 @@ some hours. Writes studies/results.json; with --rates only studies/rates.json,
 how fast everyone is, by which the equal times of the others go.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def work(run, folder, data_dir, *more):
                 subprocess.run(
                     [
                         sys.executable,
-                        HERE / "measure.py",
+                        os.path.relpath(HERE / "measure.py"),
                         f"--run={run.key}",
                         f"--runs={folder}",
                         f"--data_dir={data_dir}",

@@ -38,8 +38,8 @@ def test_flags_exist():
         options.define(own)
         names.update(own)
     names |= {f"no{name}" for name in known}
-    # Of local_workers.py, scripts in benchmarks, and TensorBoard.
-    names |= {"workers", "list", "only", "logdir", "study"}
+    # Of local_workers.py and TensorBoard.
+    names |= {"workers", "logdir"}
     mentioned = set(re.findall(r"--([a-z_]+)", README))
     assert mentioned - names == set()
 

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import traceback
@@ -91,6 +92,8 @@ def row(case, outcome):
 
 
 def _short(text, most=300):
+    """A text in one line, without the temporary folder of the cases."""
+    text = re.sub(r"[^\s'\"]*/hostile-[^/\s]+/", "", text)
     return " ".join(text.split())[:most]
 
 

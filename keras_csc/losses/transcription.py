@@ -349,6 +349,11 @@ class TranscriptionGame:
             decoder_loss += self.stages * stages
             terms["stages"] = stages
         if self.dictionary:
+            if residual is None:
+                raise ValueError(
+                    "`residual` must be given with `dictionary`: what the "
+                    "first codes leave of the images."
+                )
             terms["residual"] = weight * residual
             encoder_loss += self.dictionary * terms["residual"]
         replicas = num_replicas()

@@ -373,3 +373,8 @@ def test_multi_without_labels_is_refused_by_name():
     game = TranscriptionGame("multi", CLASSES)
     with pytest.raises(ValueError, match="labels"):
         game.losses(real, other)
+
+
+def test_the_dictionary_needs_what_its_codes_leave():
+    with pytest.raises(ValueError, match="`residual` must be given"):
+        TranscriptionGame(dictionary=1.0).losses(*draw()[:2])
