@@ -24,8 +24,8 @@ benchmarks/results/agreement.json.
 
 import sys
 
-from training import command_line
-from training import options as run_options
+from keras_csc_cli import command_line
+from keras_csc_cli import train_options
 
 import numpy as np
 import tensorflow as tf
@@ -77,7 +77,7 @@ class Match:
     """
 
     def __init__(self, network, objective):
-        options = run_options.parse(
+        options = train_options.parse(
             [
                 *PUBLISHED_LAYERS,
                 f"--network={network}",

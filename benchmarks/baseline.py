@@ -8,9 +8,9 @@ convolution: what is compared is the time of one, as `multiply_adds` counts
 them. Writes benchmarks/results/baseline.json.
 """
 
-from training import building
-from training import command_line
-from training import options as run_options
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import train_options
 
 import tensorflow as tf
 
@@ -27,7 +27,7 @@ GAMES = {
 
 def contender(game, dtype, network, images):
     """A function of no argument, that takes a step, and its row."""
-    options = run_options.parse(
+    options = train_options.parse(
         [
             *GAMES[game],
             f"--dtype_policy={dtype}",

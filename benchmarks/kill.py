@@ -26,11 +26,11 @@ import sys
 import time
 import traceback
 
-from training import command_line
-from training import export
-from training import options as run_options
-from training import train
-from training import workdir as workdirs
+from keras_csc_cli import command_line
+from keras_csc_cli import export
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
 
 import tensorflow as tf
 from absl import flags
@@ -85,7 +85,7 @@ PLAN = (
 def work(command, folder):
     """Runs a command on a story's folder, as its script does."""
     if command == "train":
-        train.train(run_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
+        train.train(train_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
     elif command == "export":
         export.run(folder / "run", saved_models=folder / "saved_models")
     else:

@@ -7,8 +7,8 @@ import pathlib
 import statistics
 import time
 
-from training.workdir import identification
-from training.workdir import write_json
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import write_json
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 PUBLISHED_GAME = [

@@ -19,10 +19,9 @@ import re
 import subprocess
 import sys
 
-import training  # noqa: F401
-
 import tensorflow as tf
 
+import training  # noqa: F401
 from benchmarks import measuring
 from keras_csc import layers
 

@@ -1,6 +1,6 @@
 """Our networks and PyTorch's, with the same weights and step sizes."""
 
-from training import building
+from keras_csc_cli import building
 
 import keras
 import numpy as np

@@ -11,9 +11,9 @@ sums over the replicas, by rings. Nothing here was measured on a GPU.
 
 import math
 
-from training import building
-from training import command_line
-from training import options as run_options
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import train_options
 
 import tensorflow as tf
 from absl import flags
@@ -123,7 +123,7 @@ def row(gpus, operations, sizes, moved, assumed):
 
 def main():
     assumed = flags.FLAGS
-    options = run_options.values(assumed)
+    options = train_options.values(assumed)
     classes = 1000 if options.objective == "multi" else None
     model = building.model(options, classes)
     operations = floating_point_operations(model, assumed.images_per_gpu)
@@ -140,6 +140,6 @@ def main():
 
 
 if __name__ == "__main__":
-    run_options.define(flags.FLAGS)
+    train_options.define(flags.FLAGS)
     define(flags.FLAGS)
     command_line.run(main)

@@ -21,7 +21,7 @@ import tempfile
 import time
 from concurrent import futures
 
-from training import command_line
+from keras_csc_cli import command_line
 
 from absl import flags
 

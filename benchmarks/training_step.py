@@ -17,9 +17,9 @@ benchmarks/results/training_step.json.
 
 import os
 
-from training import building
-from training import command_line
-from training import options as run_options
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import train_options
 
 import tensorflow as tf
 from absl import flags
@@ -49,7 +49,7 @@ TOLERANCES = {
 # Of the step checked, exact in every precision.
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
 CONFIG = presets.config(
-    "cifar10", **building.architecture(run_options.parse(PUBLISHED_GAME))
+    "cifar10", **building.architecture(train_options.parse(PUBLISHED_GAME))
 )
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
@@ -123,7 +123,7 @@ def our_step(arguments):
     Returns:
         `(step, about)`; `about` is what the row says of it.
     """
-    options = run_options.parse(arguments)
+    options = train_options.parse(arguments)
     model = building.model(options, num_classes=10)
     step = tf.function(model.train_step)
     macs = Step(presets.model_config(model), BATCH)
@@ -143,7 +143,7 @@ def their_step(multi=False, **arguments):
     """A function of images and labels: PyTorch's step; see `our_step`."""
     objective = "multi" if multi else "binary"
     game = pairs.peer_game(
-        run_options.parse([*PUBLISHED_GAME, f"--objective={objective}"]),
+        train_options.parse([*PUBLISHED_GAME, f"--objective={objective}"]),
         lambda weights: torch.optim.Adam(
             weights, lr=1.5e-4, betas=(0.5, 0.999), fused=True
         ),
@@ -177,7 +177,7 @@ def check(images, dtype):
         ValueError: if one is above its tolerance.
     """
     model, game = pairs.players(
-        run_options.parse(
+        train_options.parse(
             [
                 *PUBLISHED_GAME,
                 "--notight_frame",

@@ -10,17 +10,17 @@ import json
 import pathlib
 import statistics
 
-from training import building
-from training import command_line
-from training import distributions
-from training import encoding
-from training import evaluation
-from training import options as run_options
-from training import train
-from training.workdir import Workdir
-from training.workdir import identification
-from training.workdir import read_json
-from training.workdir import write_json
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import distributions
+from keras_csc_cli import encoding
+from keras_csc_cli import evaluation
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.workdir import Workdir
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
 
 import numpy as np
 from absl import flags
@@ -121,7 +121,7 @@ def options_of(run, folder, data_dir):
         "--log_every=10",
         "--pictures_every=1000000",
     ]
-    return run_options.parse(arguments)
+    return train_options.parse(arguments)
 
 
 def maker(run):

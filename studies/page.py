@@ -8,8 +8,8 @@ Pictures beside it are drawn from the runs below --runs, where they are.
 import pathlib
 import statistics
 
-from training import command_line
-from training.workdir import read_json
+from keras_csc_cli import command_line
+from keras_csc_cli.workdir import read_json
 
 import numpy as np
 from absl import flags

@@ -15,9 +15,9 @@ import pathlib
 import subprocess
 import sys
 
-from training import command_line
-from training.workdir import read_json
-from training.workdir import write_json
+from keras_csc_cli import command_line
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
 
 from absl import flags
 

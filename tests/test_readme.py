@@ -3,9 +3,9 @@
 import pathlib
 import re
 
-from training import evaluate_options
-from training import export_options
-from training import options as run_options
+from keras_csc_cli import evaluate_options
+from keras_csc_cli import export_options
+from keras_csc_cli import train_options
 
 import pytest
 from absl import flags
@@ -31,7 +31,7 @@ def test_python_examples_run(tmp_path, monkeypatch):
 
 def test_flags_exist():
     known = flags.FlagValues()
-    run_options.define(known)
+    train_options.define(known)
     names = {*known, "flagfile", "help"}
     for options in (evaluate_options, export_options):
         own = flags.FlagValues()

@@ -182,12 +182,12 @@ def bmp(width, height, size=(16, 16)):
 
 def prepare(folder):
     """Trains and exports the run that `run` copies; in a process of its own."""
-    from training import export
-    from training import options
-    from training import train
+    from keras_csc_cli import export
+    from keras_csc_cli import train
+    from keras_csc_cli import train_options
 
     arguments = [*TINY.split(), f"--workdir={folder / 'run'}"]
-    train.train(options.parse(arguments))
+    train.train(train_options.parse(arguments))
     export.run(folder / "run", saved_models=folder / "saved_models")
 
 

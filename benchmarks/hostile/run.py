@@ -52,9 +52,9 @@ def _file(path):
 
 def prepare(folder):
     """Imports what the cases need, and makes the run that they copy."""
-    from training import evaluate  # noqa: F401
-    from training import export  # noqa: F401
-    from training import train  # noqa: F401
+    from keras_csc_cli import evaluate  # noqa: F401
+    from keras_csc_cli import export  # noqa: F401
+    from keras_csc_cli import train  # noqa: F401
 
     child = os.fork()
     if not child:
@@ -117,8 +117,8 @@ def show(case, outcome):
 
 def write(path, rows, counts):
     """Writes the table."""
-    from training.workdir import identification
-    from training.workdir import write_json
+    from keras_csc_cli.workdir import identification
+    from keras_csc_cli.workdir import write_json
 
     about = {**identification(), "verdicts": counts, "cases": rows}
     write_json(path, about)

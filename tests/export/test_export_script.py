@@ -1,8 +1,8 @@
 import json
 import shutil
 
-from training import export
-from training.command_line import UsageError
+from keras_csc_cli import export
+from keras_csc_cli.command_line import UsageError
 
 import pytest
 import tensorflow as tf

@@ -54,9 +54,9 @@ class Scripts:
 
 def serve():
     """Runs what standard input asks for, and prints the exit codes."""
-    from training import evaluate  # noqa: F401
-    from training import export  # noqa: F401
-    from training import train  # noqa: F401
+    from keras_csc_cli import evaluate  # noqa: F401
+    from keras_csc_cli import export  # noqa: F401
+    from keras_csc_cli import train  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()

@@ -15,8 +15,8 @@ import signal
 import sys
 import traceback
 
-from training import local_workers
-from training import train
+from keras_csc_cli import local_workers
+from keras_csc_cli import train
 
 import numpy as np
 import tensorflow as tf

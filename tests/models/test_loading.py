@@ -18,7 +18,7 @@ from tests.helpers.reference_loop import small_autoencoder
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCES = [
     path
-    for folder in ("keras_csc", "training", "benchmarks")
+    for folder in ("keras_csc", "keras_csc_cli", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
     if "hostile" not in path.parts  # whose cases are code
 ]

@@ -1,7 +1,7 @@
 """The studies against independent statements."""
 
-from training import building
-from training import options as run_options
+from keras_csc_cli import building
+from keras_csc_cli import train_options
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ IMAGES = IMAGES.astype("float32")
 
 
 def make(kind):
-    options = run_options.parse(FLAGS)
+    options = train_options.parse(FLAGS)
     return building.model(options, 10, baselines.MAKERS[kind])
 
 
@@ -119,7 +119,7 @@ def row(tmp_path_factory):
     run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
     folder = tmp_path_factory.mktemp("runs") / run.key
     patched = pytest.MonkeyPatch()
-    patched.setattr("training.classifier.STEPS", 2)
+    patched.setattr("keras_csc_cli.classifier.STEPS", 2)
     patched.setattr(noise, "LEVELS", (0.1,))
     patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
     try:

@@ -1,6 +1,6 @@
 """Pictures of an evaluation."""
 
-from training import probing
+from keras_csc_cli import probing
 
 import numpy as np
 

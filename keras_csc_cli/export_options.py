@@ -1,6 +1,15 @@
 """The flags of `export.py`, with their help texts."""
 
-from training import checked_flags as flags
+from keras_csc_cli import checked_flags as flags
+
+DESCRIPTION = """Exports a trained autoencoder as a SavedModel.
+
+    python training/export.py --workdir=runs/digits
+    keras-csc export --workdir=runs/digits
+
+Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
+what the run recorded. Every export is a new version.
+"""
 
 FLAG_FILES = None
 FIRST = ("workdir", "name", "saved_models")

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 
-from training import command_line
-from training import interruption
-from training import loop
-from training import options as run_options
-from training import train
-from training import workdir as workdirs
+from keras_csc_cli import command_line
+from keras_csc_cli import interruption
+from keras_csc_cli import loop
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
 
 import pytest
 import tensorflow as tf
@@ -47,7 +47,7 @@ def script(monkeypatch, capsys, tmp_path):
     It returns the exit code and the lines on standard error.
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    options = run_options.parse([*TINY, f"--workdir={tmp_path}/run"])
+    options = train_options.parse([*TINY, f"--workdir={tmp_path}/run"])
 
     def run():
         with pytest.raises(SystemExit) as exit_code:
@@ -180,7 +180,7 @@ def test_signal_after_the_last_step_is_obeyed(script, monkeypatch, tmp_path):
 
 DELETED = """
 import os, signal
-from training import interruption
+from keras_csc_cli import interruption
 
 class Deleted:
     def __del__(self):

@@ -1,8 +1,8 @@
 """Distances of sets of images, each under the name of the network behind it."""
 
-from training import classifier
-from training.command_line import UsageError
-from training.command_line import usage_errors
+from keras_csc_cli import classifier
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
 
 from keras_csc import metrics
 from keras_csc.data.progress import Progress

@@ -5,14 +5,14 @@ import json
 import resource
 import shutil
 
-from training import building
-from training import export
-from training import loop
-from training import options as run_options
-from training import sessions
-from training import strategies
-from training import train
-from training.command_line import UsageError
+from keras_csc_cli import building
+from keras_csc_cli import export
+from keras_csc_cli import loop
+from keras_csc_cli import sessions
+from keras_csc_cli import strategies
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ TINY = [
 
 
 def options(workdir, *arguments):
-    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -341,7 +341,7 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
 
 def test_keep_best_needs_steps(tmp_path):
     arguments = [a for a in TINY if not a.startswith("--checkpoint_every")]
-    wrong = run_options.parse(
+    wrong = train_options.parse(
         [*arguments, f"--workdir={tmp_path}", "--keep_best=ssim"]
     )
     with pytest.raises(UsageError, match="--checkpoint_every"):

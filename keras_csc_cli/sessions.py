@@ -2,8 +2,8 @@
 
 import time
 
-from training import workdir as workdirs
-from training.command_line import UsageError
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
 
 import keras
 

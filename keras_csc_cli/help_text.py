@@ -3,22 +3,22 @@
 import re
 import textwrap
 
-from training import checked_flags as flags
+from keras_csc_cli import checked_flags as flags
 
 WIDTH = 80
 INDENT = 6
 
 
-def help_text(description, options, flag_values, full=False):
+def help_text(options, flag_values, full=False):
     """Text of a script and its flags.
 
     Args:
-        description: the script's docstring.
-        options: module with the names of the `FIRST` flags, and `sections()`.
+        options: module with a `DESCRIPTION`, the names of the `FIRST` flags,
+            and `sections()`.
         flag_values: absl's flags, all of them.
         full: bool, whether to list the flags that are not the script's, too.
     """
-    lines = [description.strip(), "", "Flags to begin with"]
+    lines = [options.DESCRIPTION.strip(), "", "Flags to begin with"]
     if options.FLAG_FILES:
         lines += _flag("--flagfile=FILE", options.FLAG_FILES)
     shown = {"flagfile"}

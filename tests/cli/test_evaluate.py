@@ -3,16 +3,16 @@
 import json
 import types
 
-from training import building
-from training import classifier
-from training import command_line
-from training import distributions
-from training import drawing
-from training import evaluate
-from training import evaluation
-from training import options as run_options
-from training import workdir as workdirs
-from training.command_line import UsageError
+from keras_csc_cli import building
+from keras_csc_cli import classifier
+from keras_csc_cli import command_line
+from keras_csc_cli import distributions
+from keras_csc_cli import drawing
+from keras_csc_cli import evaluate
+from keras_csc_cli import evaluation
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ IMAGES = 120
 def run(tmp_path_factory):
     """The folder of a run whose model has its first weights."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    options = run_options.parse(
+    options = train_options.parse(
         [
             "--dataset=digits",
             "--preset=digits",
@@ -159,7 +159,7 @@ def test_figures_beside_others_are_scikit_learns(run, model):
 def test_same_class_is_a_classifiers_word(run, model):
     figures = evaluate.evaluate(run, {"metrics": ["classes"]})
     path = classifier.default_path(
-        run_options.parse(["--dataset=digits", "--preset=digits"]),
+        train_options.parse(["--dataset=digits", "--preset=digits"]),
         types.SimpleNamespace(path=run),
     )
     judge = metrics.classifier_extractor(path)
@@ -176,7 +176,7 @@ def test_same_class_is_a_classifiers_word(run, model):
 
 
 def test_few_images_are_passed_few_times(monkeypatch, tmp_path):
-    options = run_options.parse(["--dataset=digits", "--preset=digits"])
+    options = train_options.parse(["--dataset=digits", "--preset=digits"])
     monkeypatch.setattr(classifier, "EPOCHS", 1)
     monkeypatch.setattr(classifier, "STEPS", 2000)
     found = classifier.extractor(options, tmp_path / "a.keras")
@@ -196,8 +196,8 @@ def test_pictures_have_a_class_a_column():
 def test_training_refuses_metrics_that_it_can_not_measure(monkeypatch):
     options = ["--dataset=faces", "--preset=digits", "--steps=1"]
     with pytest.raises(UsageError, match="no 'inception'. It has stages, cla"):
-        building.check(run_options.parse([*options, "--metrics=inception"]))
-    options = run_options.parse(
+        building.check(train_options.parse([*options, "--metrics=inception"]))
+    options = train_options.parse(
         [*options, "--metrics=classes", "--batch_size=2"]
     )
     unlabelled = types.SimpleNamespace(num_classes=None, size=9)
@@ -351,7 +351,7 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
 def test_classifier_needs_labels(tmp_path, monkeypatch):
     unlabelled = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(building, "source", lambda *_: unlabelled)
-    options = run_options.parse(["--dataset=faces"])
+    options = train_options.parse(["--dataset=faces"])
     with pytest.raises(UsageError, match="need labels.*'faces' has none"):
         classifier.extractor(options, tmp_path / "a.keras")
 
@@ -394,9 +394,9 @@ def test_other_data_and_splits_have_files_of_their_own(
 
 def test_recorded_options_come_back_as_they_were():
     for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
-        options = run_options.parse([f"--flagfile={path}", "--nonnegative"])
+        options = train_options.parse([f"--flagfile={path}", "--nonnegative"])
         recorded = json.loads(json.dumps(vars(options)))
-        assert run_options.restored(recorded, "flags.json") == options
+        assert train_options.restored(recorded, "flags.json") == options
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import contextlib
 import pathlib
 
-from training import building
-from training.command_line import UsageError
-from training.workdir import identification
+from keras_csc_cli import building
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.workdir import identification
 
 import keras
 

@@ -1,6 +1,6 @@
 """What features and codes know of the classes, as figures."""
 
-from training import encoding
+from keras_csc_cli import encoding
 
 import numpy as np
 

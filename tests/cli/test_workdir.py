@@ -4,12 +4,12 @@ import json
 import os
 import pathlib
 
-from training import evaluate
-from training import export
-from training import options as run_options
-from training import train
-from training import workdir as workdirs
-from training.command_line import UsageError
+from keras_csc_cli import evaluate
+from keras_csc_cli import export
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
 
 import pytest
 
@@ -25,7 +25,7 @@ TINY = [
 
 
 def options(workdir, *arguments):
-    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
 
 
 def contents(folder):

@@ -3,10 +3,10 @@
 import os
 import sys
 
-from training import interruption
+from keras_csc_cli import interruption
 
 
-def begin(description, options):
+def begin(options):
     """Makes a process the script's, before anything is imported for it.
 
     From here on signals are obeyed. Flags are parsed: `--help` and mistakes
@@ -14,16 +14,15 @@ def begin(description, options):
     start-up messages that no log level silences.
 
     Args:
-        description: the script's docstring.
         options: name of the module that defines its flags.
     """
     _open_streams()
     interruption.install(starting=True)
     import importlib
 
-    from training import command_line
+    from keras_csc_cli import command_line
 
-    command_line.parse(description, importlib.import_module(options))
+    command_line.parse(importlib.import_module(options))
     _check_backend(command_line.fail)
     _import_tensorflow(command_line.fail)
 

@@ -9,11 +9,11 @@ import platform
 import re
 import stat
 import subprocess
-import sys
 import tempfile
 
-from training.command_line import UsageError
-from training.options import MAY_CHANGE
+from keras_csc_cli import command_line
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.train_options import MAY_CHANGE
 
 import keras
 import tensorflow as tf
@@ -210,7 +210,7 @@ def identification():
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(
             timespec="seconds"
         ),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_line.typed(),
         "commit": COMMIT,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,

@@ -6,11 +6,11 @@ import pathlib
 import subprocess
 import sys
 
-from training import local_workers
-from training import options
-from training import strategies
-from training import train
-from training.command_line import UsageError
+from keras_csc_cli import local_workers
+from keras_csc_cli import strategies
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_run_goes_on_exactly_and_only_the_chief_writes(processes, tmp_path):
     records = (processes / "run" / "log.jsonl").read_text().splitlines()
     assert json.loads(records[-1])["step"] == 6
 
-    train.train(options.parse([*FLAGS, f"--workdir={tmp_path}"]))
+    train.train(train_options.parse([*FLAGS, f"--workdir={tmp_path}"]))
     expected = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
     found = ClosedLoopAutoencoder.from_preset(processes / "run" / "model")
     for one, several in zip(expected.weights, found.weights):

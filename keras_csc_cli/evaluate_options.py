@@ -1,6 +1,18 @@
 """The flags of `evaluate.py`, with their help texts."""
 
-from training import checked_flags as flags
+from keras_csc_cli import checked_flags as flags
+
+DESCRIPTION = """Evaluates a trained run again.
+
+    python training/evaluate.py --workdir=runs/cifar10
+    keras-csc evaluate --workdir=runs/cifar10
+
+On the test split of the run's data set it writes WORKDIR/evaluation.json and
+pictures beside it. On other data (--dataset, --data_dir), another --split, or
+the last checkpoint (--checkpoint), also of a run that is not finished, it
+writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead. What
+takes minutes is computed when --metrics asks for it.
+"""
 
 FLAG_FILES = None
 FIRST = ("workdir", "dataset", "data_dir", "split", "checkpoint")

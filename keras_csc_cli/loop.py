@@ -3,8 +3,8 @@
 import signal
 import time
 
-from training import interruption
-from training.interruption import Interrupted
+from keras_csc_cli import interruption
+from keras_csc_cli.interruption import Interrupted
 
 import keras
 import tensorflow as tf

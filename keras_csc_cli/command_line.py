@@ -6,13 +6,19 @@ import pathlib
 import re
 import sys
 
-from training import interruption
-from training.interruption import Interrupted
+from keras_csc_cli import interruption
+from keras_csc_cli.interruption import Interrupted
 
 from absl import flags
 from absl import logging
 
-FLAG_FILES = pathlib.Path(__file__).parent / "flags"
+HERE = pathlib.Path(__file__).parent
+# In an installed package, and in the repository.
+FLAG_FILES = next(
+    folder
+    for folder in (HERE / "flags", HERE.parent / "training" / "flags")
+    if folder.is_dir()
+)
 BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
 
@@ -88,7 +94,14 @@ def readable(error):
 
 
 def program():
+    """What the process is called in its messages."""
     return os.path.basename(sys.argv[0])
+
+
+def typed():
+    """The process's command, as one would type it."""
+    script = [] if sys.argv[0].startswith("keras-csc ") else ["python"]
+    return " ".join([*script, *sys.argv])
 
 
 def _end_lines():
@@ -119,11 +132,10 @@ def _mute(*streams):
     os.close(null)
 
 
-def parse(description, options):
+def parse(options):
     """Parses the process's arguments, or prints the help that they ask for.
 
     Args:
-        description: the script's docstring.
         options: module whose `define` defines its flags.
     """
     options.define(flags.FLAGS)
@@ -132,15 +144,15 @@ def parse(description, options):
         if argument == "--":
             break
         if name in HELP or name == "--h":
-            _print_help(description, options, HELP.get(name, False))
+            _print_help(options, HELP.get(name, False))
     _parse(sys.argv)
 
 
-def _print_help(description, options, full):
-    from training.help_text import help_text
+def _print_help(options, full):
+    from keras_csc_cli.help_text import help_text
 
     try:
-        print(help_text(description, options, flags.FLAGS, full), flush=True)
+        print(help_text(options, flags.FLAGS, full), flush=True)
     except BrokenPipeError:
         _end_of_pipe()
     sys.exit(0)

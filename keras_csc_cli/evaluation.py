@@ -1,14 +1,14 @@
 """Evaluation of a trained autoencoder on the test split."""
 
-from training import building
-from training import distributions
-from training import drawing
-from training import encoding
-from training import interruption
-from training import probing
-from training.workdir import identification
-from training.workdir import read_json
-from training.workdir import write_json
+from keras_csc_cli import building
+from keras_csc_cli import distributions
+from keras_csc_cli import drawing
+from keras_csc_cli import encoding
+from keras_csc_cli import interruption
+from keras_csc_cli import probing
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
 
 import numpy as np
 import tensorflow as tf

@@ -3,13 +3,13 @@
 import json
 import pathlib
 
-from training import evaluate
-from training import loop
-from training import options as run_options
-from training import strategies
-from training import train
-from training.command_line import Interrupted
-from training.command_line import UsageError
+from keras_csc_cli import evaluate
+from keras_csc_cli import loop
+from keras_csc_cli import strategies
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import Interrupted
+from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ TINY = [
 
 
 def options(workdir, *arguments):
-    return run_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import math
 import os
 
-from training.command_line import UsageError
-from training.command_line import usage_errors
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
 
 import keras
 

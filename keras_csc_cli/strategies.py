@@ -6,8 +6,8 @@ import os
 import re
 import signal
 
-from training import interruption
-from training.command_line import UsageError
+from keras_csc_cli import interruption
+from keras_csc_cli.command_line import UsageError
 
 import tensorflow as tf
 

@@ -6,11 +6,11 @@ import re
 import subprocess
 import sys
 
-from training import building
-from training import command_line
-from training import help_text
-from training import options as run_options
-from training.command_line import UsageError
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import help_text
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
 
 import pytest
 import tensorflow as tf
@@ -47,7 +47,7 @@ def test_mistake_is_one_line_and_exit_code_2(
 
 def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
     defined = flags.FlagValues()
-    run_options.define(defined)
+    train_options.define(defined)
     monkeypatch.setattr(flags, "FLAGS", defined)
     for arguments, message in (
         (["--objective=ternary"], "ternary"),
@@ -62,9 +62,9 @@ def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
 NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]
 NUMERIC = [
     name
-    for name, flag in vars(run_options.parse([])).items()
+    for name, flag in vars(train_options.parse([])).items()
     if not isinstance(flag, bool)
-    and run_options.flag_of(name).flag_type() in ("int", "float", "numbers")
+    and train_options.flag_of(name).flag_type() in ("int", "float", "numbers")
 ]
 
 
@@ -73,7 +73,7 @@ def test_numbers_that_no_flag_can_have(name):
     for value in NUMBERS:
         for text in (value, f"1,{value}"):
             with pytest.raises(UsageError, match=f"--{name}={text}: it must"):
-                run_options.parse([f"--{name}={text}"])
+                train_options.parse([f"--{name}={text}"])
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_numbers_that_no_flag_can_have(name):
 )
 def test_values_are_refused_with_the_name_of_their_flag(argument, message):
     with pytest.raises(UsageError, match=message) as error:
-        run_options.parse([argument])
+        train_options.parse([argument])
     assert argument.partition("=")[0] in str(error.value)
 
 
 def test_networks_that_no_memory_is_for_are_refused_before_they_are_made():
-    wide = run_options.parse(
+    wide = train_options.parse(
         ["--dataset=digits", "--preset=digits", "--steps=1"]
         + ["--filters=16384,16384", "--kernel_size=16"]
     )
@@ -145,13 +145,13 @@ def test_help_needs_no_tensorflow(script):
 
 def test_help_lists_every_flag_in_groups():
     defined = flags.FlagValues()
-    run_options.define(defined)
-    text = help_text.help_text("About.", run_options, defined)
+    train_options.define(defined)
+    text = help_text.help_text(train_options, defined)
     for name in defined:
         assert re.search(rf"^  --(\[no\])?{name}\b", text, re.M)
     places = [
         text.index(f"\n{title}\n")
-        for title in ("Flags to begin with", *run_options.sections())
+        for title in ("Flags to begin with", *train_options.sections())
     ]
     assert places == sorted(places)
     assert text.index("--steps") < text.index("--epsilon")
@@ -200,9 +200,9 @@ def test_flag_file_that_is_none(tmp_path, content):
 
 
 def test_choices_are_those_of_the_package():
-    network = run_options.flag_of("network").parser.enum_values
+    network = train_options.flag_of("network").parser.enum_values
     assert list(network) == list(presets.NETWORKS)
-    assert run_options.PRESETS == presets.names()
+    assert train_options.PRESETS == presets.names()
 
 
 def test_errors_of_tensorflow_are_readable():
@@ -223,7 +223,7 @@ def test_evaluate_without_a_run(run_script, tmp_path):
 
 @pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
 def test_every_flag_file_is_complete(path):
-    options = run_options.parse([f"--flagfile={path}"])
+    options = train_options.parse([f"--flagfile={path}"])
     assert options.dataset and options.preset and options.steps
     assert options.preset in presets.PRESETS
     config = presets.config(options.preset)

@@ -1,11 +1,21 @@
 """The flags of the training scripts, with their help texts."""
 
-import pathlib
 import types
 
-from training import checked_flags as flags
-from training.command_line import UsageError
-from training.command_line import resolve_flag_files
+from keras_csc_cli import checked_flags as flags
+from keras_csc_cli.command_line import FLAG_FILES as FOLDER
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import resolve_flag_files
+
+DESCRIPTION = """Trains a CSC-CTRL autoencoder.
+
+    python training/train.py --flagfile=cifar10.flags --data_dir=DATA
+    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
+
+Writes to --workdir: checkpoints/, log.jsonl, tensorboard/, pictures/, and at
+the end model/ (a preset folder), run.json and evaluation.json. Run the same
+command again to go on from the last checkpoint.
+"""
 
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed.
@@ -48,7 +58,7 @@ FLAG_FILES = (
 )
 PRESETS = sorted(
     path.stem
-    for path in (pathlib.Path(__file__).parent / "flags").glob("*.flags")
+    for path in FOLDER.glob("*.flags")
     if not path.stem.endswith("_published") and path.stem != "recipe"
 )
 MOST_STEPS = 10**9

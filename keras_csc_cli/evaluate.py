@@ -1,0 +1,146 @@
+"""Evaluates a run, on its own data or on others."""
+
+import hashlib
+import pathlib
+import re
+
+from keras_csc_cli import building
+from keras_csc_cli import distributions
+from keras_csc_cli import evaluation
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
+
+from absl import flags
+
+from keras_csc.callbacks import CheckpointError
+from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.data import DataError
+from keras_csc.models import ClosedLoopAutoencoder
+
+USER_ERRORS = (CheckpointError, DataError, OSError)
+
+
+def evaluate(
+    path,
+    replaced,
+    checkpoint=False,
+    names=None,
+    inception_weights=None,
+    classifier=None,
+    split="test",
+):
+    """Evaluates the model of a run's folder.
+
+    Args:
+        path: the folder.
+        replaced: dict of options to replace: `data_dir`, `dataset`, ...
+        checkpoint: bool, whether to evaluate the last checkpoint.
+        names: some of `distributions.METRICS`; `None` for the run's.
+        inception_weights: path of weights of InceptionV3, or "imagenet".
+        classifier: path of the classifier, if not the default.
+        split: `"test"`, `"validation"` or `"train"`.
+
+    Returns:
+        Dict of the figures, and under `"file"` where they were written.
+    """
+    building.check_metrics(names or [], distributions.METRICS)
+    with workdirs.Workdir(path, create=False) as workdir:
+        recorded = train_options.restored(workdir.recorded(), workdir.flags)
+        options = train_options.replaced(recorded, replaced)
+        if checkpoint:
+            model = last_checkpoint(workdir, options)
+        else:
+            model = trained_model(workdir)
+        instruments = distributions.instruments(
+            options.metrics if names is None else names,
+            options,
+            workdir,
+            inception_weights,
+            classifier,
+        )
+        return evaluation.evaluate(
+            model,
+            options,
+            workdir,
+            split=split,
+            name=own_name(options, recorded, split, checkpoint),
+            **instruments,
+        )
+
+
+def own_name(options, recorded, split, checkpoint):
+    """What tells an evaluation from the run's own, for the name of its file.
+
+    Returns:
+        Text, empty for the trained model on the test split of the run's data.
+    """
+    parts = []
+    folder = data_folder(options)
+    if options.dataset != recorded.dataset or folder != data_folder(recorded):
+        parts.append(re.sub(r"[^\w.+-]", "_", options.dataset))
+    if parts and folder:
+        digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        parts[0] = re.sub(r"[^\w.+-]", "_", folder.name) + f"-{digest}"
+    if parts or split != "test":
+        parts.append(split)
+    if checkpoint:
+        parts.append(f"step-{options.step}")
+    return "-".join(parts)
+
+
+def data_folder(options):
+    """The folder that says which images they are, or `None`.
+
+    A TFDS set is named by its name, wherever it lies.
+    """
+    if options.dataset != "image_folder" or not options.data_dir:
+        return None
+    return pathlib.Path(options.data_dir).expanduser().resolve()
+
+
+def trained_model(workdir):
+    """The model that a finished run saved."""
+    if not workdir.model.is_dir():
+        raise UsageError(
+            f"{workdir.path} holds no trained model. Train it to its last "
+            "step with training/train.py, or pass --checkpoint."
+        )
+    with usage_errors():
+        return ClosedLoopAutoencoder.from_preset(workdir.model)
+
+
+def last_checkpoint(workdir, options):
+    """The model with the weights of a run's last checkpoint."""
+    source = building.source(options, "train")
+    model = building.model(options, source.num_classes)
+    step = TrainingCheckpoint(workdir.checkpoints).restore(model)
+    if not step:
+        raise UsageError(f"{workdir.path} has no checkpoint.")
+    options.step = step
+    return model
+
+
+def main():
+    values = flags.FLAGS
+    if values.workdir is None:
+        raise UsageError("--workdir is missing: the folder of a run.")
+    replaced = {
+        name: values[name].value
+        for name in ("dataset", "data_dir", "evaluation_limit")
+        if values[name].value is not None
+    }
+    result = evaluate(
+        values.workdir,
+        replaced,
+        values.checkpoint,
+        values.metrics,
+        values.inception_weights,
+        values.classifier,
+        values.split,
+    )
+    print(evaluation.summary(result))
+    for figures in result["distributions"]:
+        print(distributions.summary(figures))
+    print(evaluation.origin(result))

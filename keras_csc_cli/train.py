@@ -1,0 +1,264 @@
+"""Training, from the options to the evaluated model."""
+
+import contextlib
+import errno
+import os
+import sys
+
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import distributions
+from keras_csc_cli import evaluation
+from keras_csc_cli import interruption
+from keras_csc_cli import loop
+from keras_csc_cli import sessions
+from keras_csc_cli import strategies
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+from keras_csc import callbacks
+from keras_csc import data
+from keras_csc.files import remove
+from keras_csc.models import initialize_from
+from keras_csc.models import initialize_from_patches
+from keras_csc.models.communication import reduced_bytes
+from keras_csc.pixels import from_pixels
+from keras_csc.terminal import say
+
+USER_ERRORS = (
+    callbacks.CheckpointError,
+    callbacks.NonFiniteError,
+    data.DataError,
+    loop.InputError,
+    OSError,
+    strategies.WorkerLost,
+)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def train(options, make_model=building.model):
+    """Trains, saves and evaluates the run that `options` describe.
+
+    Args:
+        options: of the run.
+        make_model: function of the options and the number of classes.
+    """
+    building.check(options)
+    chief = strategies.worker_index(options.strategy) == 0
+    strategy = strategies.make(options.strategy)
+    try:
+        with (
+            strategies.lost_workers(options.strategy),
+            workdirs.Workdir(options.workdir, hold=chief) as workdir,
+        ):
+            train_in(workdir, options, strategy, chief, make_model)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise command_line.UsageError(
+            f"there is no room for {options.workdir}: {error.strerror}. What "
+            "was saved before stands. Make room, and run the same command "
+            "again to go on."
+        ) from error
+
+
+def train_in(workdir, options, strategy, chief, make_model):
+    """Does the work of `train` in an open `Workdir`, which the chief holds."""
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+    # === Data ===
+    source = building.source(options, "train")
+    building.check_batches(options, source, strategy.num_replicas_in_sync)
+
+    interruption.check()
+
+    # === Model, from the last checkpoint if there is one ===
+    with strategy.scope():
+        model = make_model(options, source.num_classes)
+    if chief:
+        workdir.claim(options)
+    strategies.mean(strategy, 0)
+    if not chief:
+        workdir.claim(options)
+    checkpoint = callbacks.TrainingCheckpoint(
+        workdir.checkpoints,
+        every_steps=options.checkpoint_every,
+        every_minutes=options.checkpoint_minutes,
+        write=chief,
+    )
+    first_step = checkpoint.restore(model)
+    strategies.check_same_step(strategy, first_step)
+    if chief and strategy.num_replicas_in_sync > 1:
+        say(communication(model, strategy.num_replicas_in_sync))
+    if first_step and chief:
+        say(f"Going on from step {first_step} of {options.steps}.")
+
+    if (options.principal_images or options.patch_images) and not first_step:
+        # The work is not done on a model that is mirrored, where it is slow.
+        alone = strategy.num_replicas_in_sync == 1
+        start = model if alone else make_model(options, source.num_classes)
+        start_from_images(options, source, start, chief)
+        if not alone:
+            strategies.copy_from_chief(strategy, start, model, chief)
+
+    interruption.check()
+
+    # === Training ===
+    if first_step < options.steps:
+        fit(options, workdir, source, strategy, model, checkpoint)
+
+    interruption.check()
+
+    # === Result, of which all that is left is the chief's to make ===
+    if chief:
+        finish(options, workdir, source, model, checkpoint)
+    strategies.mean(strategy, 0)
+
+
+def start_from_images(options, source, model, chief):
+    """Gives a model its first atoms."""
+    for count, start, text in (
+        (options.patch_images, initialize_from_patches, "patches"),
+        (options.principal_images, initialize_from, "principal components"),
+    ):
+        if count:
+            if chief:
+                say(f"Making atoms of the {text} of training images.")
+            with command_line.usage_errors():
+                start(model, float_images(source, count))
+
+
+def fit(options, workdir, source, strategy, model, checkpoint):
+    """Trains the model from its step on, and records how."""
+    source = data.cached(source, options.cache_mib * 2**20)
+    chief = checkpoint.write
+    try:
+        loop.train(
+            model,
+            strategies.batches(strategy, source, options, model.step),
+            options.steps,
+            options.log_every,
+            [
+                callbacks.StopOnNonFinite(),
+                *(logs(options, workdir, strategy) if chief else []),
+                *(best_keeper(options, source, checkpoint) if chief else []),
+                checkpoint,
+            ],
+            strategy,
+        )
+    except loop.InputError:
+        data.check_readable(source)
+        raise
+
+
+def logs(options, workdir, strategy):
+    """Callbacks that record and show how training goes."""
+    shown = float_images(building.source(options, "test"), limit=40)
+    replicas = strategy.num_replicas_in_sync
+    return [
+        sessions.SessionLog(workdir, options.batch_size, replicas),
+        callbacks.ScalarLog(workdir.path, shown, options.batch_size),
+        callbacks.PictureLog(workdir.path, shown, options.pictures_every),
+        callbacks.ProgressLine(options.steps, options.batch_size),
+    ]
+
+
+def finish(options, workdir, source, model, checkpoint):
+    """Saves the trained model and evaluates it."""
+    if options.keep_best:
+        options.step = callbacks.restore_best(checkpoint)["step"]
+        say(f"The best is of step {options.step}.")
+    with final_weights(options, source, model):
+        save_model(model, workdir)
+        interruption.check()
+        if options.evaluate:
+            say("Evaluating on the test split.")
+            instruments = distributions.instruments(
+                options.metrics, options, workdir
+            )
+            result = evaluation.evaluate(model, options, workdir, **instruments)
+            say(f"{evaluation.summary(result)}. {evaluation.origin(result)}")
+            for figures in result["distributions"]:
+                say(distributions.summary(figures))
+    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+
+
+def communication(model, replicas):
+    """One line about what a step sums over the replicas."""
+    parts = {name: n / 1e6 for name, n in reduced_bytes(model).items() if n}
+    text = ", ".join(
+        f"{name.replace('_', ' ')} {size:.3g}" for name, size in parts.items()
+    )
+    return (
+        f"{replicas} replicas: a step sums {sum(parts.values()):.3g} MB over "
+        f"them, whatever the batch size ({text})."
+    )
+
+
+def best_keeper(options, source, checkpoint):
+    """The callbacks that `--keep_best` asks for."""
+    if not options.keep_best:
+        return []
+    held_out = building.source(options, "validation")
+    return [
+        callbacks.KeepBest(
+            checkpoint,
+            options.keep_best,
+            float_images(held_out, limit=options.keep_best_images),
+            options.checkpoint_every,
+            options.steps,
+            lambda: final_weights(options, source, checkpoint.model),
+        )
+    ]
+
+
+@contextlib.contextmanager
+def final_weights(options, source, model, batches=50):
+    """Within the context, the model is as it is saved and evaluated.
+
+    Its weights are the moving averages, if there are any, with statistics of
+    some training batches.
+    """
+    with model.averaged_weights():
+        if options.ema_momentum is not None:
+            dataset = data.batches(
+                source, options.batch_size, seed=options.seed
+            )
+            model.estimate_statistics(
+                images for images, _ in dataset.take(batches)
+            )
+        yield
+
+
+def float_images(source, limit):
+    """The first images of a source, in [-1, 1]."""
+    images, _ = data.load_arrays(source, limit)
+    return from_pixels(images)
+
+
+def save_model(model, workdir):
+    """Writes `model/`, in place of an older one."""
+    new = workdir.path / ".model-new"
+    model.save_to_preset(new)
+    if os.path.lexists(workdir.model):
+        workdir.model.rename(workdir.old_model)
+    new.rename(workdir.model)
+    remove(workdir.old_model)
+
+
+def main():
+    options = train_options.values(flags.FLAGS)
+    if options.workdir is None:
+        name = command_line.flag_file_name(sys.argv)
+        if name is None:
+            raise command_line.UsageError(
+                "--workdir is missing. Give it, or a --flagfile to name it."
+            )
+        options.workdir = f"runs/{name}"
+    train(options)
