@@ -20,8 +20,8 @@ test: $(STAMP)
 
 # What a hostile user does, and how it ends.
 hostile: $(STAMP)
-	PYTHONPATH=. $(BIN)/python benchmarks/hostile/run.py \
-	  --results=benchmarks/results/hostile.json
+	PYTHONPATH=. $(BIN)/python tests/hostile/run.py \
+	  --results=tests/results/hostile.json
 
 # The layers on JAX and torch against the same on TensorFlow.
 test-backends: export PYTHONPATH := .:tests/backends

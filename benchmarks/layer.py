@@ -11,10 +11,11 @@ extrapolation, no masks, no gradient accumulation. The stages have 64, 64 and
 benchmarks/results/layer.json.
 """
 
+import keras_csc_cli  # noqa: F401
+
 import keras
 import tensorflow as tf
 
-import training  # noqa: F401
 from benchmarks import measuring
 from keras_csc import layers
 from keras_csc.ops.fusion import fusion

@@ -7,22 +7,21 @@ import sys
 
 import pytest
 
-from benchmarks.kill import MOMENTS
+from tests.helpers.kills import MOMENTS
 
 ROOT = pathlib.Path(__file__).parents[2]
-SCRIPT = ROOT / "benchmarks" / "kill.py"
 
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory):
     """Folders of a run that was not killed, and of one that was."""
     folder = tmp_path_factory.mktemp("kill")
-    arguments = ["--kills=10", "--lanes=2", "--noreport"]
+    script = [sys.executable, "-m", "tests.helpers.kills"]
     finished = subprocess.run(
-        [sys.executable, SCRIPT, f"--workdir={folder}", *arguments],
+        [*script, f"--workdir={folder}", "--kills=10"],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
     )
     assert finished.returncode == 0, finished.stderr
     return [folder / f"story-{number}" for number in range(2)]

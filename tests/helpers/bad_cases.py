@@ -1,9 +1,9 @@
 """Cases that end badly on purpose: one or more for every verdict."""
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import works
 
 SAY = "import sys; print('x: the number is wrong', file=sys.stderr); "
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from benchmarks import forks
+from tests.helpers import forks
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 120  # that a script is given

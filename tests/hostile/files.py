@@ -1,9 +1,9 @@
 """Image files: in folders, and given to the signatures that take bytes."""
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import works
 
 # Files that are images, by what makes their bytes; the model is grey, 16x16.
 GOOD = {

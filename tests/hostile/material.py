@@ -275,7 +275,7 @@ def serve(name, value, through=signature):
 
 def c_api(name, **inputs):
     """As `signature`, through TensorFlow's C API, as TensorFlow Serving."""
-    from benchmarks.hostile import c_library
+    from tests.hostile import c_library
 
     session = c_library.session(str(PREPARED["saved_model"]))
     output = session.run(name, inputs, _tensor_names(name))

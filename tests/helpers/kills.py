@@ -1,21 +1,22 @@
 """Kills training and export at random moments, and compares what is left.
 
-    python benchmarks/kill.py --kills=100
+    python -m tests.helpers.kills --kills=100
 
 Trains and exports a tiny model with `--deterministic`, once undisturbed, and
-then in stories of ten kills: a process that runs `training/train.py` or
-`training/export.py` is ended by SIGKILL at a random moment, and the same
-command is run again, until both have come to their ends. Every file of the last
-checkpoint, the weights of the trained model and those of the SavedModel must
-then be equal, byte by byte, to the undisturbed run's.
+then in stories of ten kills: a process that runs `train` or `export` is ended
+by SIGKILL at a random moment, and the same command is run again, until both
+have come to their ends. Every file of the last checkpoint, the weights of the
+trained model and those of the SavedModel must then be equal, byte by byte, to
+the undisturbed run's.
 
 TensorFlow is imported once, and every process is a fork from before its first
 operation: it has no state of another. Stories that are finished are not told
-again. Writes benchmarks/results/kill.json.
+again.
 """
 
 import collections
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -34,8 +35,6 @@ from keras_csc_cli import workdir as workdirs
 
 import tensorflow as tf
 from absl import flags
-
-from benchmarks import measuring
 
 STORY = 10
 STEPS = 90
@@ -288,39 +287,28 @@ def in_lanes(folder, count, seed, lanes):
 
 
 def summary(folder, count):
-    """Rows of the report: one for each kind of moment."""
+    """What came of the kills: of each kind of moment, and of the stories."""
     whole, *stories = [
         workdirs.read_json(folder / f"story-{number}" / "story.json")
         for number in range(count + 1)
     ]
-    rows = []
-    for name in MOMENTS:
-        kills = [
-            (kill, story["result"] == whole["result"])
-            for story in stories
-            for kill in story["kills"]
-            if kill["moment"] == name
-        ]
-        rows.append(
-            {
-                "moment": name,
-                "kills": len(kills),
-                "left_unfinished_files": sum(
-                    bool(kill["unfinished"]) for kill, _ in kills
-                ),
-                "end_equal_to_the_bit": sum(equal for _, equal in kills),
-            }
-        )
-    total = {key: sum(row[key] for row in rows) for key in list(rows[0])[1:]}
-    return [*rows, {"moment": "all", **total}], {
-        "stories": count,
-        "stories_equal_to_the_bit": sum(
-            story["result"] == whole["result"] for story in stories
-        ),
-        "stories_that_left_unfinished_files": sum(
-            bool(story["unfinished"]) for story in stories
-        ),
+    kills = [kill for story in stories for kill in story["kills"]]
+    equal = sum(story["result"] == whole["result"] for story in stories)
+    return {
+        "run": RUN,
         "compared": sorted(whole["result"]),
+        "stories": count,
+        "stories_equal_to_the_bit": equal,
+        "kills": {
+            name: {
+                "kills": sum(kill["moment"] == name for kill in kills),
+                "left_unfinished_files": sum(
+                    kill["moment"] == name and bool(kill["unfinished"])
+                    for kill in kills
+                ),
+            }
+            for name in MOMENTS
+        },
     }
 
 
@@ -328,12 +316,12 @@ def main():
     values = flags.FLAGS
     folder, stories = pathlib.Path(values.workdir), -(-values.kills // STORY)
     in_lanes(folder, stories, values.seed, values.lanes)
-    rows, about = summary(folder, stories)
-    if values.report:
-        about = {"seed": values.seed, "run": RUN, **about}
-        measuring.report("kill", rows, list(rows[0]), **about)
-    else:
-        measuring.print_table(rows, list(rows[0]))
+    found = summary(folder, stories)
+    print(json.dumps(found, indent=2))
+    if values.results:
+        found = {**workdirs.identification(), "seed": values.seed, **found}
+        workdirs.write_json(values.results, found)
+    sys.exit(found["stories_equal_to_the_bit"] != stories)
 
 
 if __name__ == "__main__":
@@ -341,5 +329,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("seed", 0, "Seed of the moments.")
     flags.DEFINE_integer("lanes", 2, "Stories that are told at a time.")
     flags.DEFINE_string("workdir", "runs/kill", "Folder of the stories.")
-    flags.DEFINE_bool("report", True, "Whether to write the results.")
+    flags.DEFINE_string("results", None, "File to write the results to, JSON.")
     command_line.run(main)

@@ -1,10 +1,10 @@
 """The Python API: constructors, calls, `compile`, `fit`, callbacks."""
 
-from benchmarks.hostile.case import IN_GRAPH
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
+from tests.hostile.case import IN_GRAPH
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import works
 
 VALUE = ("ValueError",)
 TYPED = ("ValueError", "TypeError")

@@ -1,8 +1,8 @@
 """Preset folders that are not what they were, or were made to do harm."""
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
+from tests.hostile.case import Case
+from tests.hostile.case import refused
+from tests.hostile.case import works
 
 WEIGHTS = "preset/model.weights.h5"
 CONFIG = "preset/config.json"

@@ -3,10 +3,10 @@
 Through `tf.saved_model.load`, and through the C API, as TensorFlow Serving.
 """
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import works
 
 GRAPH = ("InvalidArgumentError",)
 IMAGES = ("serving_default", "encode", "codes", "denoise")

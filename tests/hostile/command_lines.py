@@ -1,11 +1,11 @@
 """Flags, flag files, working directories, records, checkpoints, signals."""
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import stopped
-from benchmarks.hostile.case import works
-from benchmarks.hostile.material import TINY
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import stopped
+from tests.hostile.case import works
+from tests.hostile.material import TINY
 
 TRAIN = f"train.py {TINY} --workdir=run"
 SHELL = f"python $TRAINING/train.py {TINY} --workdir=run"

@@ -1,7 +1,7 @@
 """Tries what a hostile or unlucky user does, and judges how it ends.
 
-    python benchmarks/hostile/run.py
-    python benchmarks/hostile/run.py --only='image folder'
+    python tests/hostile/run.py
+    python tests/hostile/run.py --only='image folder'
 
 Every case is run in a folder of its own that also has files of the user's, in
 a process forked from one that has imported TensorFlow; what is to be judged
@@ -24,11 +24,11 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from benchmarks import forks
-from benchmarks import hostile
-from benchmarks.hostile import judging
-from benchmarks.hostile import material
-from benchmarks.hostile import processes
+from tests import hostile
+from tests.helpers import forks
+from tests.hostile import judging
+from tests.hostile import material
+from tests.hostile import processes
 
 COLUMNS = ("case", "end", "lines", "seconds", "mib", "verdict")
 

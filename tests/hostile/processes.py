@@ -12,10 +12,10 @@ import time
 import traceback
 import zlib
 
-from benchmarks import forks
-from benchmarks.hostile import material
-from benchmarks.hostile import trees
-from benchmarks.hostile.judging import Outcome
+from tests.helpers import forks
+from tests.hostile import material
+from tests.hostile import trees
+from tests.hostile.judging import Outcome
 
 TRAINING = pathlib.Path(__file__).parents[2] / "training"
 MORE_MIB = 8192  # of addresses, beyond those that the imports take

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from benchmarks import hostile
-from benchmarks.hostile import judging
-from benchmarks.hostile import material
-from benchmarks.hostile import run
-from benchmarks.hostile import trees
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import refused
+from tests import hostile
+from tests.hostile import judging
+from tests.hostile import material
+from tests.hostile import run
+from tests.hostile import trees
+from tests.hostile.case import Case
+from tests.hostile.case import refused
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def bad(tmp_path_factory):
     ended = subprocess.run(
         [
             sys.executable,
-            ROOT / "benchmarks/hostile/run.py",
+            ROOT / "tests/hostile/run.py",
             f"--cases={ROOT / 'tests/helpers/bad_cases.py'}",
             f"--rows={folder / 'rows.json'}",
             "--bare",
@@ -71,7 +71,7 @@ def test_good_ends_are_exit_code_0(tmp_path):
     ended = subprocess.run(
         [
             sys.executable,
-            ROOT / "benchmarks/hostile/run.py",
+            ROOT / "tests/hostile/run.py",
             f"--cases={ROOT / 'tests/helpers/bad_cases.py'}",
             "--only=ok,",
             "--bare",
@@ -118,4 +118,4 @@ def test_set_ups_and_snippets_are_without_mistakes(tmp_path, monkeypatch):
 
 
 def module_of(name):
-    return __import__(f"benchmarks.hostile.{name}", fromlist=["CASES"])
+    return __import__(f"tests.hostile.{name}", fromlist=["CASES"])

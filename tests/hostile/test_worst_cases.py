@@ -1,7 +1,7 @@
 """The worst of `make hostile`; all of it takes minutes.
 
 One process imports TensorFlow and forks every case. To see one of them:
-`python benchmarks/hostile/run.py --only='image folder: a FIFO'`.
+`python tests/hostile/run.py --only='image folder: a FIFO'`.
 """
 
 import json
@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from benchmarks.hostile import run
+from tests.hostile import run
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 WORST = [case.name for case in run.chosen_cases(None, "", worst=True)]
 
 
@@ -25,7 +25,7 @@ def rows(tmp_path_factory):
     ended = subprocess.run(
         [
             sys.executable,
-            ROOT / "benchmarks/hostile/run.py",
+            ROOT / "tests/hostile/run.py",
             "--worst",
             f"--rows={path}",
         ],

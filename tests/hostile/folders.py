@@ -1,10 +1,10 @@
 """Folders of images."""
 
-from benchmarks.hostile.case import Case
-from benchmarks.hostile.case import either
-from benchmarks.hostile.case import refused
-from benchmarks.hostile.case import works
-from benchmarks.hostile.material import PHOTOS
+from tests.hostile.case import Case
+from tests.hostile.case import either
+from tests.hostile.case import refused
+from tests.hostile.case import works
+from tests.hostile.material import PHOTOS
 
 DATA = ("DataError",)
 # Both splits of a folder; their files are all different, and of their class.

@@ -1,15 +1,15 @@
 """Sends signals at random moments of start-up, and looks how training ends.
 
-    python benchmarks/signals.py --signals=200
+    python -m tests.helpers.signals --signals=200
 
 Every signal, SIGINT or SIGTERM in turns, goes to a fresh process of
 `training/train.py`, between the moment at which it begins to listen (its first
 line; /proc says so) and some time after its first steps. It must end with the
 convention's exit code, 130 or 143, one line that names the signal, and no
-traceback. Writes benchmarks/results/signals.json.
+traceback. No test runs it: it takes half an hour.
 """
 
-import collections
+import json
 import os
 import pathlib
 import random
@@ -22,12 +22,11 @@ import time
 from concurrent import futures
 
 from keras_csc_cli import command_line
+from keras_csc_cli import workdir as workdirs
 
 from absl import flags
 
-from benchmarks import measuring
-
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 RUN = [
     "--dataset=digits",
     "--preset=digits",
@@ -40,7 +39,6 @@ RUN = [
 ]
 PHASES = ("importing", "preparing", "compiling", "training")
 PATIENCE = 120.0  # seconds that a process is given to end
-COLUMNS = ["phase", "signals", "ended_as_they_should", "longest_seconds"]
 
 
 def start(folder):
@@ -135,24 +133,21 @@ def send(number, longest, seed):
     return result
 
 
-def rows(results):
-    """A row of the report for every phase, and one for all."""
-    by_phase = collections.defaultdict(list)
-    for result in results:
-        by_phase[result["phase"]].append(result)
-    return [
-        {
-            "phase": name,
+def summary(results):
+    """Dict from the phases to what came of their signals."""
+    parts = {
+        name: [result for result in results if result["phase"] == name]
+        for name in PHASES
+    }
+    return {
+        name: {
             "signals": len(part),
             "ended_as_they_should": sum(each["good"] for each in part),
             "longest_seconds": max(each["seconds"] for each in part),
         }
-        for name, part in (
-            *((name, by_phase[name]) for name in PHASES),
-            ("all", results),
-        )
+        for name, part in {**parts, "all": results}.items()
         if part
-    ]
+    }
 
 
 def main():
@@ -170,12 +165,12 @@ def main():
                 range(values.signals),
             )
         )
-    if values.report:
-        measuring.report(
-            "signals", rows(results), COLUMNS, seed=values.seed, run=RUN
-        )
-    else:
-        measuring.print_table(rows(results), COLUMNS)
+    found = summary(results)
+    print(json.dumps(found, indent=2))
+    if values.results:
+        about = {"seed": values.seed, "run": RUN, "phases": found}
+        about = {**workdirs.identification(), **about}
+        workdirs.write_json(values.results, about)
     sys.exit(not all(result["good"] for result in results))
 
 
@@ -183,5 +178,5 @@ if __name__ == "__main__":
     flags.DEFINE_integer("signals", 200, "How many.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Seed of the moments.")
     flags.DEFINE_integer("lanes", 2, "Processes at a time.", lower_bound=1)
-    flags.DEFINE_bool("report", True, "Whether to write the results.")
+    flags.DEFINE_string("results", None, "File to write the results to, JSON.")
     command_line.run(main)
