@@ -45,18 +45,24 @@ def test_mistake_is_one_line_and_exit_code_2(
     assert result.stderr.startswith("train.py: ")
 
 
-def test_other_mistakes_on_the_command_line(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--objective=ternary", "ternary"),
+        ("more", "unexpected argument 'more'"),
+    ],
+)
+def test_other_mistakes_on_the_command_line(
+    capsys, monkeypatch, argument, message
+):
     defined = flags.FlagValues()
     train_options.define(defined)
     monkeypatch.setattr(flags, "FLAGS", defined)
-    for arguments, message in (
-        (["--objective=ternary"], "ternary"),
-        (["more"], "unexpected argument 'more'"),
-    ):
-        with pytest.raises(SystemExit) as exit_code:
-            command_line._parse(["train.py", *arguments])
-        assert exit_code.value.code == 2
-        assert message in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["train.py", argument])
+    with pytest.raises(SystemExit) as exit_code:
+        command_line.run(lambda: pytest.fail("it went on"))
+    assert exit_code.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]

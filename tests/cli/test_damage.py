@@ -16,6 +16,7 @@ from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_csc import callbacks
@@ -128,13 +129,23 @@ def test_what_stands_in_a_checkpoints_place_is_set_aside(workdir, kind):
 
 def spoil(folder, model):
     """Overwrites a checkpoint with one whose weights are not finite."""
-    checkpoint = callbacks.TrainingCheckpoint(folder.parent)
-    checkpoint.restore(model)
+    callbacks.TrainingCheckpoint(folder.parent).restore(model)
     kernel = model.decoder.decoding_layers[-1].kernel
     kernel.assign(np.full(kernel.shape, np.nan))
     shutil.rmtree(folder)
     folder.mkdir()
-    checkpoint._checkpoint().write(str(folder / "checkpoint"))
+    holders = {
+        "model": model,
+        "encoder_optimizer": model.encoder_optimizer,
+        "decoder_optimizer": model.decoder_optimizer,
+    }
+    tf.train.Checkpoint(
+        memory=[],
+        **{
+            name: [variable.value for variable in holder.variables]
+            for name, holder in holders.items()
+        },
+    ).write(str(folder / "checkpoint"))
 
 
 def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):
@@ -170,22 +181,14 @@ def infinite(model):
     kernel.assign(np.full(kernel.shape, np.inf))
 
 
-class Spoil(callbacks.StopOnNonFinite):
-    """Makes a weight infinite at the end of step 3."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.step == 3:
-            infinite(self.model)
-
-
 def long_interval(workdir):
     """Options of a run whose checkpoints are due long before its logs."""
     arguments = ["--steps=100", "--log_every=50", "--checkpoint_every=1"]
     return options(workdir, *arguments)
 
 
-def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(callbacks, "StopOnNonFinite", Spoil)
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, after_step):
+    after_step(3, infinite)
     with pytest.raises(
         callbacks.NonFiniteError, match="weight '.*kernel' is not .* step 3"
     ):
@@ -194,24 +197,12 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch):
     assert not (tmp_path / "model").exists()
 
 
-def test_term_that_is_not_finite_is_named(tmp_path, monkeypatch):
-    read, models, reads = loop._next, [], []
-
-    def keep(*arguments):
-        models.append(building.model(*arguments))
-        return models[-1]
-
-    def spoil(iterator):
-        reads.append(None)
-        if len(reads) == 3:
-            infinite(models[0])
-        return read(iterator)
-
-    monkeypatch.setattr(loop, "_next", spoil)
+def test_term_that_is_not_finite_is_named(tmp_path, after_step):
+    after_step(2, infinite, last=True)
     with pytest.raises(
         callbacks.NonFiniteError, match="The term '.*' is (nan|inf) at step 3"
     ):
-        train.train(long_interval(tmp_path), make_model=keep)
+        train.train(long_interval(tmp_path))
     assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
 
 
@@ -260,11 +251,12 @@ def test_damage_within_streamed_images_is_named(tmp_path):
 
 
 def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
-    def failing(iterator):
-        raise loop.InputError("A batch can't be read: the network is down")
+    def failing(*arguments):
+        raise tf.errors.UnavailableError(None, None, "the network is down")
+        yield
 
-    monkeypatch.setattr(loop, "_next", failing)
-    with pytest.raises(loop.InputError, match="network"):
+    monkeypatch.setattr(strategies, "batches", failing)
+    with pytest.raises(loop.InputError, match="read: the network is down"):
         train.train(options(tmp_path))
 
 

@@ -9,7 +9,6 @@ import sys
 
 from keras_csc_cli import command_line
 from keras_csc_cli import interruption
-from keras_csc_cli import loop
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -30,16 +29,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def handlers():
-    numbers = interruption.NUMBERS
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before):
-        signal.signal(number, handler)
-    interruption.received.clear()
-
-
 @pytest.fixture
 def script(monkeypatch, capsys, tmp_path):
     """Returns a function that does as the script, on `tmp_path / "run"`.
@@ -57,15 +46,12 @@ def script(monkeypatch, capsys, tmp_path):
     return run
 
 
-def interrupt(monkeypatch, module, name, number, call=1):
-    """Sends a signal to this process in one of the calls of a function."""
+def interrupt(monkeypatch, module, name, number):
+    """Sends a signal to this process in a call of a function."""
     function = getattr(module, name)
-    calls = []
 
     def interrupted(*arguments, **kwargs):
-        calls.append(name)
-        if len(calls) == call:
-            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
         return function(*arguments, **kwargs)
 
     monkeypatch.setattr(module, name, interrupted)
@@ -107,8 +93,8 @@ def test_under_nohup_a_run_goes_on():
     assert not interruption.received
 
 
-def test_signal_in_the_loop(script, monkeypatch, tmp_path):
-    interrupt(monkeypatch, loop, "_next", signal.SIGTERM, call=3)
+def test_signal_in_the_loop(script, after_step, tmp_path):
+    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
     code, lines = script()
     assert code == 143
     assert lines[-1] == (

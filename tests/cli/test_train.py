@@ -1,10 +1,12 @@
 """`training/train.py` from options to files, on the embedded digits."""
 
 import json
+import os
 import pathlib
+import signal
 
 from keras_csc_cli import evaluate
-from keras_csc_cli import loop
+from keras_csc_cli import interruption
 from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -130,20 +132,13 @@ def test_evaluate_script_repeats_the_figures(finished):
 
 
 def test_interrupted_run_goes_on_as_if_it_had_not_been(
-    finished, tmp_path, monkeypatch
+    finished, tmp_path, after_step
 ):
-    interval = loop._interval
-
-    def stop_at_three(step, iterator, listeners, model, end, received):
-        logs = interval(step, iterator, listeners, model, min(end, 3), received)
-        if model.step == 3:
-            received.append(15)
-        return logs
-
-    monkeypatch.setattr(loop, "_interval", stop_at_three)
+    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
+    interruption.install()
     with pytest.raises(Interrupted):
         train.train(options(tmp_path))
-    monkeypatch.setattr(loop, "_interval", interval)
+    interruption.install()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [
         "step-00000003"
     ]

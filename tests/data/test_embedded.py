@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -66,12 +68,14 @@ def test_photographs_cover_every_photograph():
         assert set(labels[:100]) == set(range(7))
 
 
-def test_photographs_of_different_splits_share_no_pixel(monkeypatch):
-    def positions(name, reduction):
-        column = np.broadcast_to(np.arange(240), (160, 240))
-        return np.stack([column] * 3, axis=-1).astype(np.uint8)
-
-    monkeypatch.setattr(embedded, "_load_photograph", positions)
+def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
+    """Of one whose pixels, at half its size, are the numbers of the columns."""
+    package = types.SimpleNamespace(__file__=str(tmp_path / "package.py"))
+    columns = np.broadcast_to(np.arange(480) // 2, (320, 480))
+    Image.fromarray(columns.astype(np.uint8)).save(tmp_path / "columns.png")
+    monkeypatch.setattr(
+        embedded, "PHOTOGRAPHS", {"columns": (package, "columns.png")}
+    )
     columns = {}
     for split in ("train", "validation", "test"):
         source = data.open_dataset("photographs", split, (32, 32, 3))

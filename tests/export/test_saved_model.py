@@ -1,4 +1,5 @@
 import concurrent.futures
+import pathlib
 import sys
 import types
 
@@ -25,15 +26,17 @@ SIGNATURES = {
 }
 
 KILLED = """
-import os, signal, sys
+import os, pathlib, signal, sys
+import keras
 from tests.helpers.exporting import tiny_model
-from keras_csc.export import export_saved_model, saved_model
+from keras_csc.export import export_saved_model
 
-def dies(model, folder):
-    (folder / "saved_model.pb").write_bytes(b"half")
-    os.kill(os.getpid(), signal.SIGKILL)
+class Archive(keras.export.ExportArchive):
+    def write_out(self, path, **kwargs):
+        (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
 
-saved_model._write_graph = dies
+keras.export.ExportArchive = Archive
 export_saved_model(tiny_model(), sys.argv[1])
 """
 
@@ -57,17 +60,30 @@ def random_images(batch=2, channels=1):
     return tf.constant(images, "float32")
 
 
+def archive(write):
+    """A class as Keras's, which traces nothing and writes as it is told."""
+
+    class Archive:
+        def add_endpoint(self, name, function, input_signature):
+            pass
+
+        def write_out(self, path, verbose):
+            write(pathlib.Path(path))
+
+    return Archive
+
+
 @pytest.fixture
 def stubbed(monkeypatch):
     """Exports in which only the folders are real."""
 
-    def write(model, folder):
-        (folder / "saved_model.pb").write_bytes(b"a graph")
+    def write(path):
+        (path / "saved_model.pb").write_bytes(b"a graph")
 
     def verify(path, model, tolerance):
         return types.SimpleNamespace(signatures={})
 
-    monkeypatch.setattr(saved_model, "_write_graph", write)
+    monkeypatch.setattr(keras.export, "ExportArchive", archive(write))
     monkeypatch.setattr(saved_model, "verify_saved_model", verify)
 
 
@@ -199,12 +215,12 @@ def test_other_models_are_refused(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_failure_leaves_no_version(tmp_path, model, monkeypatch, error):
-    def fail(model, folder):
-        (folder / "saved_model.pb").write_bytes(b"half")
+    def fail(path):
+        (path / "saved_model.pb").write_bytes(b"half")
         assert names(tmp_path) == {".incomplete", ".lock"}
         raise error
 
-    monkeypatch.setattr(saved_model, "_write_graph", fail)
+    monkeypatch.setattr(keras.export, "ExportArchive", archive(fail))
     with pytest.raises(type(error)):
         export_saved_model(model, tmp_path)
     assert names(tmp_path) == {".lock"}

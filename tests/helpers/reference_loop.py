@@ -242,6 +242,21 @@ def clone(model):
     return copy
 
 
+class Recorder(keras.optimizers.SGD):
+    """Keeps the gradients that it is given, and moves nothing."""
+
+    def apply(self, grads, trainable_variables=None):
+        self.given = tuple(np.asarray(gradient) for gradient in grads)
+
+
+def gradients_of(model, game, images, labels=None):
+    """What a simultaneous step gives the optimizers of both players."""
+    recorders = Recorder(), Recorder()
+    model.compile(*recorders, game)
+    model.train_step((images,) if labels is None else (images, labels))
+    return [recorder.given for recorder in recorders]
+
+
 def all_weights(model):
     return [
         *(v.numpy() for v in model.encoder.variables),

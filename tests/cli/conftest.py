@@ -1,0 +1,43 @@
+import signal
+
+from keras_csc_cli import interruption
+
+import pytest
+
+from keras_csc import callbacks
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Signals are handled after a test as they were before."""
+    numbers = interruption.NUMBERS
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+    interruption.received.clear()
+
+
+@pytest.fixture
+def after_step(monkeypatch):
+    """Returns a function that has an action done in training.
+
+    It is given a step, after which the action is called with the model: first
+    of all that is done after this step, or last.
+    """
+
+    def arrange(step, action, last=False):
+        name = "TrainingCheckpoint" if last else "StopOnNonFinite"
+        base = getattr(callbacks, name)
+
+        class Acting(base):
+            def on_train_batch_end(self, batch, logs=None):
+                if not last and self.model.step == step:
+                    action(self.model)
+                super().on_train_batch_end(batch, logs)
+                if last and self.model.step == step:
+                    action(self.model)
+
+        monkeypatch.setattr(callbacks, name, Acting)
+
+    return arrange
