@@ -233,6 +233,30 @@ def published():
     yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
     yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
     yield run("one pass for both players", "--update=simultaneous")
+    yield from authors()
+
+
+def authors():
+    """The parents' own settings on CIFAR-10, as many steps as 15 minutes hold.
+
+    They take 45,000: these runs tell how the game begins there.
+    """
+    settings = (
+        "--batch_size=1600",
+        "--encoder_steps=2",
+        "--encoder_learning_rate=1.5e-4",
+        "--decoder_learning_rate=1.5e-4",
+        "--architecture=filters=64,128,256,feature_dim=128",
+    )
+    conv = ("--architecture=network=conv", "--patch_images=0")
+    for title, steps, changes in (
+        ("sparse coding layers, at the authors' settings", 60, ()),
+        ("convolutions, at the authors' settings", 120, conv),
+    ):
+        flags = (flag_file("cifar10_published"), f"--steps={steps}")
+        yield Run(
+            title, "cifar10", "closed_loop", (*flags, *settings, *changes)
+        )
 
 
 QUESTIONS = {
