@@ -61,6 +61,23 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     return autoencoder
 
 
+def trained_model(folder):
+    """The model that a finished run saved in its folder.
+
+    Raises:
+        UsageError: if there is none, or it can't be read.
+    """
+    path = folder / "model"
+    if not path.is_dir():
+        raise UsageError(
+            f"{folder} has no trained model (model/). Train it to its last "
+            "step with training/train.py; a checkpoint of it can be evaluated "
+            "with training/evaluate.py --checkpoint."
+        )
+    with usage_errors():
+        return ClosedLoopAutoencoder.from_preset(path)
+
+
 def optimizer(options, learning_rate, updates=1):
     """An optimizer with the options' schedule, of `updates` a step."""
     return OPTIMIZERS[options.optimizer](

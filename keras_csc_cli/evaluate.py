@@ -11,7 +11,6 @@ from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.splits import Splits
 
 from absl import flags
@@ -19,7 +18,6 @@ from absl import flags
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
-from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (CheckpointError, DataError, OSError)
 
@@ -55,7 +53,7 @@ def evaluate(
         if checkpoint:
             model = last_checkpoint(workdir, options, splits.num_classes)
         else:
-            model = trained_model(workdir)
+            model = building.trained_model(workdir.path)
         tools = instruments.instruments(
             options.metrics if names is None else names,
             splits,
@@ -101,17 +99,6 @@ def data_folder(options):
     if options.dataset != "image_folder" or not options.data_dir:
         return None
     return pathlib.Path(options.data_dir).expanduser().resolve()
-
-
-def trained_model(workdir):
-    """The model that a finished run saved."""
-    if not workdir.model.is_dir():
-        raise UsageError(
-            f"{workdir.path} holds no trained model. Train it to its last "
-            "step with training/train.py, or pass --checkpoint."
-        )
-    with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(workdir.model)
 
 
 def last_checkpoint(workdir, options, num_classes):
