@@ -43,10 +43,7 @@ TOLERANCE = 1e-9
 BATCH = 48
 PUBLISHED_LAYERS = [
     *measuring.PUBLISHED_GAME,
-    "--filters=16,32,64",
-    "--feature_dim=64",
-    "--nonnegative",
-    "--notight_frame",
+    "--architecture=filters=16,32,64,feature_dim=64,nonnegative=true,tight_frame=false",
     "--dtype_policy=float64",
 ]
 QUANTITIES = (
@@ -80,8 +77,8 @@ class Match:
         options = train_options.parse(
             [
                 *PUBLISHED_LAYERS,
-                f"--network={network}",
-                f"--objective={objective}",
+                f"--architecture=network={network}",
+                f"--game=objective={objective}",
             ]
         )
         self.model, self.game = pairs.players(options)
@@ -122,7 +119,7 @@ class Match:
 
     def zeros(self):
         """Share of zeros in the codes of every stage."""
-        codes = self.model.encoder.stages(self.images, training=True).codes
+        codes = self.model.encoder.activations(self.images, training=True).codes
         return [float(np.mean(code.numpy() == 0)) for code in codes]
 
     def _restart(self):

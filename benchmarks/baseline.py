@@ -31,9 +31,9 @@ def contender(game, dtype, network, images):
         [
             *GAMES[game],
             f"--dtype_policy={dtype}",
-            f"--network={network}",
+            f"--architecture=network={network}",
             "--update=simultaneous",
-            *(["--dictionary=0"] if network == "conv" else []),
+            *(["--game=dictionary=0"] if network == "conv" else []),
         ]
     )
     model = building.model(options, num_classes=10)

@@ -14,11 +14,8 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 PUBLISHED_GAME = [
     "--dataset=cifar10",
     "--preset=cifar10",
-    "--filters=64,128,256",
-    "--sparsity=0.1",
-    "--iterations=2",
-    "--nononnegative",
-    "--noisotropic",
+    "--architecture=filters=64,128,256,sparsity=0.1,iterations=2",
+    "--architecture=nonnegative=false,isotropic=false",
     "--steps=1000",
 ]
 

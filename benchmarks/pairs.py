@@ -24,7 +24,7 @@ def peer_game(options, optimizer, **arguments):
         **arguments: of `peer_torch.Game`, besides.
     """
     torch.manual_seed(0)
-    config = presets.config(options.preset, **building.architecture(options))
+    config = presets.config(options.preset, **options.architecture)
     shape = config["image_shape"], config["filters"], config["feature_dim"]
     if config["network"] == "conv":
         encoder = networks.ConvEncoder(*shape)
@@ -34,7 +34,7 @@ def peer_game(options, optimizer, **arguments):
             *shape, config["sparsity"], config["nonnegative"]
         )
         decoder = networks.Decoder(*shape)
-    objective = getattr(peer_torch, options.objective)
+    objective = getattr(peer_torch, options.game.get("objective", "binary"))
     return peer_torch.Game(encoder, decoder, optimizer, objective, **arguments)
 
 

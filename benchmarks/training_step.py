@@ -49,7 +49,7 @@ TOLERANCES = {
 # Of the step checked, exact in every precision.
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
 CONFIG = presets.config(
-    "cifar10", **building.architecture(train_options.parse(PUBLISHED_GAME))
+    "cifar10", **train_options.parse(PUBLISHED_GAME).architecture
 )
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
@@ -98,20 +98,14 @@ OURS = {
     ],
     "ours bfloat16, CTRL-Multi": [
         *PUBLISHED_GAME,
-        "--objective=multi",
+        "--game=objective=multi",
         "--update=alternating",
         "--dtype_policy=mixed_bfloat16",
     ],
     "the earlier recipe": [
         RECIPE,
-        "--filters=48,64,128",
-        "--sparsity=0.05,0.5,0.5",
-        "--nononnegative",
-        "--iterations=1",
-        "--frozen_stages=1",
-        "--class_features=0",
-        "--memory=0",
-        "--dictionary=0",
+        "--architecture=filters=48,64,128,sparsity=0.05,0.5,0.5,nonnegative=false,iterations=1,frozen_stages=1",
+        "--game=class_features=0,memory=0,dictionary=0",
     ],
     "the recipe": [RECIPE],
 }
@@ -143,7 +137,7 @@ def their_step(multi=False, **arguments):
     """A function of images and labels: PyTorch's step; see `our_step`."""
     objective = "multi" if multi else "binary"
     game = pairs.peer_game(
-        train_options.parse([*PUBLISHED_GAME, f"--objective={objective}"]),
+        train_options.parse([*PUBLISHED_GAME, f"--game=objective={objective}"]),
         lambda weights: torch.optim.Adam(
             weights, lr=1.5e-4, betas=(0.5, 0.999), fused=True
         ),
@@ -180,8 +174,8 @@ def check(images, dtype):
         train_options.parse(
             [
                 *PUBLISHED_GAME,
-                "--notight_frame",
-                f"--sparsity={CHECKED_SPARSITY[dtype]}",
+                "--architecture=tight_frame=false",
+                f"--architecture=sparsity={CHECKED_SPARSITY[dtype]}",
                 f"--dtype_policy={dtype}",
             ]
         )
@@ -196,7 +190,7 @@ def check(images, dtype):
     with torch.no_grad():
         features = game.encode(pairs.images(images))
     differences["features"] = pairs.difference(
-        model.encoder.stages(images, training=True).features, features
+        model.encoder.activations(images, training=True).features, features
     )
     before = [pairs.weight(ours) for ours, _ in found]
     logs = model.train_on_batch(images, return_dict=True)

@@ -20,7 +20,7 @@ if keras.backend.backend() == "tensorflow":
     from keras_csc import models
 
 # Imported when they are first used: they need more than TensorFlow.
-_ON_DEMAND = ("callbacks", "data", "export", "visualization")
+_ON_DEMAND = ("callbacks", "data", "evaluation", "export", "visualization")
 
 
 def __getattr__(name):

@@ -74,40 +74,6 @@ class Number(flags.ArgumentParser):
         return self.kind.__name__
 
 
-class Numbers(flags.ArgumentParser):
-    """Parses numbers that commas separate; their words are the value.
-
-    Args:
-        number: `Number` that parses each.
-        most: int, how many there may be.
-    """
-
-    def __init__(self, number, most):
-        self.number = number
-        self.most = most
-
-    def parse(self, argument):
-        words = argument
-        if isinstance(argument, str):
-            words = [word.strip() for word in argument.split(",")]
-        if not 1 <= len(words) <= self.most:
-            raise ValueError(
-                f"it must be 1 to {self.most} numbers separated by commas."
-            )
-        for word in words:
-            try:
-                self.number.parse(word)
-            except ValueError as error:
-                text = str(error).removeprefix("it must be ")
-                raise ValueError(
-                    f"it must be numbers separated by commas, each {text}"
-                ) from None
-        return words
-
-    def flag_type(self):
-        return "numbers"
-
-
 class Text(flags.ArgumentParser):
     """Parses a text that is not empty."""
 
@@ -144,20 +110,11 @@ def DEFINE_float(
     _define(parser, name, default, help, **kwargs)
 
 
-def DEFINE_numbers(
-    name, default, help, kind, lower_bound, upper_bound, most, why="", **kwargs
-):
-    """Defines a flag of numbers that commas separate."""
-    parser = Numbers(Number(kind, lower_bound, upper_bound, why=why), most)
-    serializer = flags.ListSerializer(",")
-    _define(parser, name, default, help, serializer=serializer, **kwargs)
-
-
 def DEFINE_string(name, default, help, **kwargs):
     """Defines a flag of a text that is not empty."""
     _define(Text(), name, default, help, **kwargs)
 
 
-def _define(parser, name, default, help, serializer=None, **kwargs):
-    serializer = serializer or flags.ArgumentSerializer()
+def _define(parser, name, default, help, **kwargs):
+    serializer = flags.ArgumentSerializer()
     flags.DEFINE(parser, name, default, help, serializer=serializer, **kwargs)

@@ -3,14 +3,13 @@
 import contextlib
 import pathlib
 
-from keras_csc_cli import building
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import identification
 
 import keras
 
 from keras_csc import data
-from keras_csc import metrics
+from keras_csc import evaluation
 from keras_csc.data.progress import Progress
 from keras_csc.files import replacing
 
@@ -20,22 +19,15 @@ BATCH_SIZE = 128
 CACHE_BYTES = 4 * 2**30
 
 
-def default_path(options, workdir):
-    """Where a run's classifier is kept if no file is given."""
-    name = options.dataset.replace("/", "_").replace(":", "_")
-    shape = "x".join(map(str, building.image_shape(options)))
-    return workdir.path / "classifiers" / f"{name}_{shape}.keras"
-
-
-def extractor(options, path):
+def extractor(splits, path):
     """Features of the data set's classifier, trained now if it has no file.
 
-    It is trained with seed 0 on the training split of the options, without
-    augmentation, for `STEPS` batches or, of few images, `EPOCHS` passes over
-    them, and keeps its accuracy on the test split.
+    It is trained with seed 0 on the training split, without augmentation, for
+    `STEPS` batches or, of few images, `EPOCHS` passes over them, and keeps its
+    accuracy on the test split.
 
     Args:
-        options: of the run.
+        splits: `Splits` of the data.
         path: `.keras` file to read, or to write if it is not there.
 
     Returns:
@@ -46,20 +38,19 @@ def extractor(options, path):
             of another data set.
     """
     path = pathlib.Path(path)
-    train = building.source(options, "train")
-    building.check_classes(options, train)
+    splits.check_classes()
     expected = {
-        "dataset": options.dataset,
-        "training_images": train.size,
-        "num_classes": train.num_classes,
-        "image_shape": "x".join(map(str, train.image_shape)),
+        "dataset": splits.dataset,
+        "training_images": splits["train"].size,
+        "num_classes": splits.num_classes,
+        "image_shape": "x".join(map(str, splits.image_shape)),
     }
     if path.suffix != ".keras":
         raise UsageError(f"--classifier must end in .keras. Received: {path}")
     if not path.exists():
-        _train(options, path, train, expected)
+        _train(splits, path, expected)
     try:
-        found = metrics.classifier_extractor(path)
+        found = evaluation.classifier_extractor(path)
     except ValueError as error:
         raise UsageError(
             f"{error}. Remove it, or choose another with --classifier."
@@ -74,10 +65,13 @@ def extractor(options, path):
     return found
 
 
-def _train(options, path, train, record):
+def _train(splits, path, record):
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    classifier = metrics.ImageClassifier(train.image_shape, train.num_classes)
+    train = splits["train"]
+    classifier = evaluation.ImageClassifier(
+        train.image_shape, train.num_classes
+    )
     batch_size = min(BATCH_SIZE, train.size)
     steps = min(STEPS, EPOCHS * train.size // batch_size)
     progress = Progress("Training the classifier, batches", steps)
@@ -85,14 +79,14 @@ def _train(options, path, train, record):
     def report(batch, logs):
         progress.update(batch + 1)
 
-    metrics.fit_classifier(
+    evaluation.fit_classifier(
         classifier,
         data.batches(data.cached(train, CACHE_BYTES), batch_size),
         steps,
         [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
     )
-    test = data.evaluation_batches(building.source(options, "test"), 250)
-    accuracy = metrics.classifier_accuracy(classifier, test)
+    test = data.evaluation_batches(splits["test"], 250)
+    accuracy = evaluation.classifier_accuracy(classifier, test)
     classifier.record = {
         **record,
         "test_accuracy": round(accuracy, 4),

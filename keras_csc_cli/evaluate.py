@@ -5,19 +5,19 @@ import pathlib
 import re
 
 from keras_csc_cli import building
-from keras_csc_cli import distributions
-from keras_csc_cli import evaluation
+from keras_csc_cli import checks
+from keras_csc_cli import instruments
+from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.splits import Splits
 
 from absl import flags
 
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.data import DataError
-from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (CheckpointError, DataError, OSError)
 
@@ -37,7 +37,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
-        names: some of `distributions.METRICS`; `None` for the run's.
+        names: some of `instruments.METRICS`; `None` for the run's.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
         split: `"test"`, `"validation"` or `"train"`.
@@ -45,28 +45,29 @@ def evaluate(
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
-    building.check_metrics(names or [], distributions.METRICS)
+    checks.check_metrics(names or [], instruments.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = train_options.restored(workdir.recorded(), workdir.flags)
         options = train_options.replaced(recorded, replaced)
+        splits = Splits(options)
         if checkpoint:
-            model = last_checkpoint(workdir, options)
+            model = last_checkpoint(workdir, options, splits.num_classes)
         else:
-            model = trained_model(workdir)
-        instruments = distributions.instruments(
+            model = building.trained_model(workdir.path)
+        tools = instruments.instruments(
             options.metrics if names is None else names,
-            options,
-            workdir,
+            splits,
+            classifier or workdir.classifier(splits),
             inception_weights,
-            classifier,
         )
-        return evaluation.evaluate(
+        return results.evaluate(
             model,
             options,
             workdir,
+            splits,
+            tools,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
-            **instruments,
         )
 
 
@@ -100,21 +101,9 @@ def data_folder(options):
     return pathlib.Path(options.data_dir).expanduser().resolve()
 
 
-def trained_model(workdir):
-    """The model that a finished run saved."""
-    if not workdir.model.is_dir():
-        raise UsageError(
-            f"{workdir.path} holds no trained model. Train it to its last "
-            "step with training/train.py, or pass --checkpoint."
-        )
-    with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(workdir.model)
-
-
-def last_checkpoint(workdir, options):
+def last_checkpoint(workdir, options, num_classes):
     """The model with the weights of a run's last checkpoint."""
-    source = building.source(options, "train")
-    model = building.model(options, source.num_classes)
+    model = building.model(options, num_classes)
     step = TrainingCheckpoint(workdir.checkpoints).restore(model)
     if not step:
         raise UsageError(f"{workdir.path} has no checkpoint.")
@@ -140,7 +129,4 @@ def main():
         values.classifier,
         values.split,
     )
-    print(evaluation.summary(result))
-    for figures in result["distributions"]:
-        print(distributions.summary(figures))
-    print(evaluation.origin(result))
+    print(*results.lines(result), sep="\n")

@@ -78,7 +78,7 @@ def _define_metrics(flag_values):
         "metrics",
         None,
         "What else to measure, separated by commas; by default what the run "
-        "was trained with. stages: nearest subspace, kNN and a linear probe of "
+        "was trained with. codes: nearest subspace, kNN and a linear probe of "
         "every stage's codes. classes: the share of regenerated images that a "
         "small classifier, which is trained on the data set's labels the first "
         "time, puts in the image's class. classifier: Fréchet and kernel "

@@ -4,6 +4,7 @@ import pathlib
 
 from keras_csc_cli import command_line
 from keras_csc_cli import sessions
+from keras_csc_cli.building import trained_model
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import checked_path
 from keras_csc_cli.workdir import read_json
@@ -11,7 +12,6 @@ from keras_csc_cli.workdir import read_json
 from absl import flags
 
 from keras_csc.export import export_saved_model
-from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (OSError,)
 SECTIONS = {
@@ -41,8 +41,13 @@ def run(workdir, name=None, saved_models="saved_models"):
     if not str(saved_models).strip():
         raise UsageError("--saved_models is empty. Give a folder.")
     name = _checked_name(workdir.resolve().name if name is None else name)
+    if not workdir.is_dir():
+        raise UsageError(
+            f"the working directory {workdir} does not exist. Give the "
+            "folder of a run with --workdir."
+        )
     card = _card(workdir)
-    model = _load(workdir)
+    model = trained_model(workdir)
     folder = pathlib.Path(saved_models) / name
     try:
         with command_line.usage_errors():
@@ -90,22 +95,6 @@ def _card(workdir):
     if "training" in card and "evaluation" in card:
         card["evaluation"].pop("run", None)
     return card
-
-
-def _load(workdir):
-    if not workdir.is_dir():
-        raise UsageError(
-            f"the working directory {workdir} does not exist. Give the "
-            "folder of a run with --workdir."
-        )
-    folder = workdir / "model"
-    if not folder.is_dir():
-        raise UsageError(
-            f"{workdir} has no trained model (model/). Train it to its last "
-            "step with training/train.py."
-        )
-    with command_line.usage_errors():
-        return ClosedLoopAutoencoder.from_preset(str(folder))
 
 
 def main():

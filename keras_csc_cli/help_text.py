@@ -47,9 +47,25 @@ def _described(flag):
     text = " ".join((flag.help or "").split())
     text = re.sub("^<[^>]*>: ", "", text)  # absl's, of choices
     default = flag.default_unparsed
-    if default is not None and not flag.boolean and default != []:
+    if default and not flag.boolean:
         text += f" (default: {default})"
-    return _flag(_usage(flag), text)
+    lines = _flag(_usage(flag), text)
+    for name, (value, what) in getattr(flag.parser, "known", {}).items():
+        lines += _argument(name, value, what)
+    return lines
+
+
+def _argument(name, value, text):
+    """An argument that a flag may hold, with its default."""
+    words = value if isinstance(value, (list, tuple)) else [value]
+    default = ",".join(str(word).lower() for word in words)
+    return textwrap.wrap(
+        f"{name}={default}  {text}",
+        WIDTH,
+        initial_indent=" " * (INDENT + 2),
+        subsequent_indent=" " * (INDENT + 6),
+        break_on_hyphens=False,
+    )
 
 
 def _usage(flag):
@@ -59,7 +75,9 @@ def _usage(flag):
     if choices:
         return f"--{flag.name}={'|'.join(choices)}"
     kind = flag.flag_type()
-    value = {"int": "N", "float": "X", "numbers": "N,N"}.get(kind, "VALUE")
+    value = {"int": "N", "float": "X", "arguments": "NAME=VALUE,..."}.get(
+        kind, "VALUE"
+    )
     return f"--{flag.name}={value}"
 
 

@@ -154,21 +154,21 @@ def check_same_step(strategy, step):
         )
 
 
-def batches(strategy, source, options, first_step):
+def batches(strategy, source, first_step, **arguments):
     """Distributes the batches of a source over a strategy's replicas.
 
     The global batches do not depend on the number of replicas.
+
+    Args:
+        strategy: of `make`.
+        source: of `data.open_dataset`.
+        first_step: int, the number of the first batch.
+        **arguments: of `data.batches`.
     """
 
     def pipeline(context):
         dataset = data.batches(
-            source,
-            options.batch_size,
-            seed=options.seed,
-            first_step=first_step,
-            horizontal_flip=options.horizontal_flip,
-            random_shift=options.random_shift,
-            input_context=context,
+            source, first_step=first_step, input_context=context, **arguments
         )
         # Else workers ask one another at every step whether that was all.
         return dataset.apply(

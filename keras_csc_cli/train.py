@@ -6,15 +6,17 @@ import os
 import sys
 
 from keras_csc_cli import building
+from keras_csc_cli import checks
 from keras_csc_cli import command_line
-from keras_csc_cli import distributions
-from keras_csc_cli import evaluation
+from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
+from keras_csc_cli import results
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.splits import Splits
 
 import keras
 import tensorflow as tf
@@ -37,6 +39,7 @@ USER_ERRORS = (
     OSError,
     strategies.WorkerLost,
 )
+BEST_IMAGES = 500  # most that --keep_best measures
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,7 +50,7 @@ def train(options, make_model=building.model):
         options: of the run.
         make_model: function of the options and the number of classes.
     """
-    building.check(options)
+    checks.check(options)
     chief = strategies.worker_index(options.strategy) == 0
     strategy = strategies.make(options.strategy)
     try:
@@ -73,14 +76,13 @@ def train_in(workdir, options, strategy, chief, make_model):
         tf.config.experimental.enable_op_determinism()
 
     # === Data ===
-    source = building.source(options, "train")
-    building.check_batches(options, source, strategy.num_replicas_in_sync)
-
+    splits = Splits(options)
+    checks.check_batches(options, splits, strategy.num_replicas_in_sync)
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
-        model = make_model(options, source.num_classes)
+        model = make_model(options, splits.num_classes)
     if chief:
         workdir.claim(options)
     strategies.mean(strategy, 0)
@@ -98,34 +100,54 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
-
-    if (options.principal_images or options.patch_images) and not first_step:
+    counts = options.principal_images, options.patch_images
+    if any(counts) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
         alone = strategy.num_replicas_in_sync == 1
-        start = model if alone else make_model(options, source.num_classes)
-        start_from_images(options, source, start, chief)
+        start = model if alone else make_model(options, splits.num_classes)
+        start_from_images(start, splits["train"], *counts, chief)
         if not alone:
             strategies.copy_from_chief(strategy, start, model, chief)
-
     interruption.check()
 
     # === Training ===
     if first_step < options.steps:
-        fit(options, workdir, source, strategy, model, checkpoint)
-
+        source = data.cached(splits["train"], options.cache_mib * 2**20)
+        batches = strategies.batches(
+            strategy,
+            source,
+            model.step,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            horizontal_flip=options.horizontal_flip,
+            random_shift=options.random_shift,
+        )
+        recorders = watchers(options, workdir, splits, checkpoint, strategy)
+        try:
+            loop.train(
+                model,
+                batches,
+                options.steps,
+                options.log_every,
+                [callbacks.StopOnNonFinite(), *recorders, checkpoint],
+                strategy,
+            )
+        except loop.InputError:
+            data.check_readable(source)
+            raise
     interruption.check()
 
     # === Result, of which all that is left is the chief's to make ===
     if chief:
-        finish(options, workdir, source, model, checkpoint)
+        finish(options, workdir, splits, model, checkpoint)
     strategies.mean(strategy, 0)
 
 
-def start_from_images(options, source, model, chief):
-    """Gives a model its first atoms."""
+def start_from_images(model, source, principal, patches, chief):
+    """Gives a model its first atoms, of so many images."""
     for count, start, text in (
-        (options.patch_images, initialize_from_patches, "patches"),
-        (options.principal_images, initialize_from, "principal components"),
+        (patches, initialize_from_patches, "patches"),
+        (principal, initialize_from, "principal components"),
     ):
         if count:
             if chief:
@@ -134,58 +156,50 @@ def start_from_images(options, source, model, chief):
                 start(model, float_images(source, count))
 
 
-def fit(options, workdir, source, strategy, model, checkpoint):
-    """Trains the model from its step on, and records how."""
-    source = data.cached(source, options.cache_mib * 2**20)
-    chief = checkpoint.write
-    try:
-        loop.train(
-            model,
-            strategies.batches(strategy, source, options, model.step),
-            options.steps,
-            options.log_every,
-            [
-                callbacks.StopOnNonFinite(),
-                *(logs(options, workdir, strategy) if chief else []),
-                *(best_keeper(options, source, checkpoint) if chief else []),
-                checkpoint,
-            ],
-            strategy,
-        )
-    except loop.InputError:
-        data.check_readable(source)
-        raise
-
-
-def logs(options, workdir, strategy):
-    """Callbacks that record and show how training goes."""
-    shown = float_images(building.source(options, "test"), limit=40)
-    replicas = strategy.num_replicas_in_sync
-    return [
-        sessions.SessionLog(workdir, options.batch_size, replicas),
-        callbacks.ScalarLog(workdir.path, shown, options.batch_size),
+def watchers(options, workdir, splits, checkpoint, strategy):
+    """The chief's callbacks that record training, and keep its best model."""
+    if not checkpoint.write:
+        return []
+    shown = float_images(splits["test"], limit=40)
+    batch, replicas = options.batch_size, strategy.num_replicas_in_sync
+    found = [
+        sessions.SessionLog(workdir, batch, replicas),
+        callbacks.ScalarLog(workdir.path, shown, batch),
         callbacks.PictureLog(workdir.path, shown, options.pictures_every),
-        callbacks.ProgressLine(options.steps, options.batch_size),
+        callbacks.ProgressLine(options.steps, batch),
     ]
+    if options.keep_best:
+        found.append(
+            callbacks.KeepBest(
+                checkpoint,
+                options.keep_best,
+                float_images(splits["validation"], limit=BEST_IMAGES),
+                options.checkpoint_every,
+                options.steps,
+                lambda: final_weights(
+                    checkpoint.model, options, splits["train"]
+                ),
+            )
+        )
+    return found
 
 
-def finish(options, workdir, source, model, checkpoint):
+def finish(options, workdir, splits, model, checkpoint):
     """Saves the trained model and evaluates it."""
     if options.keep_best:
         options.step = callbacks.restore_best(checkpoint)["step"]
         say(f"The best is of step {options.step}.")
-    with final_weights(options, source, model):
+    with final_weights(model, options, splits["train"]):
         save_model(model, workdir)
         interruption.check()
         if options.evaluate:
             say("Evaluating on the test split.")
-            instruments = distributions.instruments(
-                options.metrics, options, workdir
+            tools = instruments.instruments(
+                options.metrics, splits, workdir.classifier(splits)
             )
-            result = evaluation.evaluate(model, options, workdir, **instruments)
-            say(f"{evaluation.summary(result)}. {evaluation.origin(result)}")
-            for figures in result["distributions"]:
-                say(distributions.summary(figures))
+            result = results.evaluate(model, options, workdir, splits, tools)
+            for line in results.lines(result):
+                say(line)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
@@ -201,25 +215,8 @@ def communication(model, replicas):
     )
 
 
-def best_keeper(options, source, checkpoint):
-    """The callbacks that `--keep_best` asks for."""
-    if not options.keep_best:
-        return []
-    held_out = building.source(options, "validation")
-    return [
-        callbacks.KeepBest(
-            checkpoint,
-            options.keep_best,
-            float_images(held_out, limit=options.keep_best_images),
-            options.checkpoint_every,
-            options.steps,
-            lambda: final_weights(options, source, checkpoint.model),
-        )
-    ]
-
-
 @contextlib.contextmanager
-def final_weights(options, source, model, batches=50):
+def final_weights(model, options, source, batches=50):
     """Within the context, the model is as it is saved and evaluated.
 
     Its weights are the moving averages, if there are any, with statistics of

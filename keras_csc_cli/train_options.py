@@ -3,6 +3,8 @@
 import types
 
 from keras_csc_cli import checked_flags as flags
+from keras_csc_cli.arguments import DEFINE_arguments
+from keras_csc_cli.arguments import of_class
 from keras_csc_cli.command_line import FLAG_FILES as FOLDER
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
@@ -37,9 +39,8 @@ MAY_CHANGE = frozenset(
     )
 )
 
-
-# What absl calls flags of several values.
-LISTS = ("numbers", "comma separated list of strings")
+# What absl calls a flag of several values.
+LIST = "comma separated list of strings"
 
 # What a newcomer needs, in the order in which `--help` shows it.
 FIRST = (
@@ -59,10 +60,9 @@ FLAG_FILES = (
 PRESETS = sorted(
     path.stem
     for path in FOLDER.glob("*.flags")
-    if not path.stem.endswith("_published") and path.stem != "recipe"
+    if not path.stem.endswith("published") and path.stem != "recipe"
 )
 MOST_STEPS = 10**9
-MOST_STAGES = 12
 
 
 def define(flag_values):
@@ -123,7 +123,7 @@ def restored(recorded, path):
         try:
             if isinstance(value, bool) != flag.boolean:
                 raise ValueError("it is no value of this flag")
-            if isinstance(value, list) != (flag.flag_type() in LISTS):
+            if isinstance(value, list) != (flag.flag_type() == LIST):
                 raise ValueError("it is no value of this flag")
             if isinstance(value, list):
                 value = ",".join(map(str, value))
@@ -236,15 +236,6 @@ def _define_run(flag_values):
         "highest. By default it is the last.",
         **kwargs,
     )
-    flags.DEFINE_integer(
-        "keep_best_images",
-        500,
-        "Most images that keep_best is measured on.",
-        lower_bound=1,
-        upper_bound=1_000_000,
-        why="they are kept in memory",
-        **kwargs,
-    )
     flags.DEFINE_bool(
         "evaluate",
         True,
@@ -255,7 +246,7 @@ def _define_run(flag_values):
         "metrics",
         [],
         "What else to evaluate, separated by commas: classes, classifier, "
-        "stages. They take minutes for large data; evaluate.py --help says "
+        "codes. They take minutes for large data; evaluate.py --help says "
         "what they are.",
         **kwargs,
     )
@@ -327,115 +318,15 @@ def _define_model(flag_values):
         "preset",
         None,
         f"Architecture: {', '.join(PRESETS)}, or a folder that "
-        "save_to_preset wrote, whose weights are the initial ones.",
+        "save_to_preset wrote, whose weights are the first ones.",
         **kwargs,
     )
-    text = "By default the preset's."
-    flags.DEFINE_enum(
-        "network",
-        None,
-        ["csc", "conv"],
-        f"Sparse coding layers, or the convolutional baseline. {text}",
-        **kwargs,
-    )
-    flags.DEFINE_numbers(
-        "filters",
-        None,
-        f"Atoms of every stage, as 64,128,256. {text}",
-        int,
-        1,
-        16_384,
-        MOST_STAGES,
-        why="two stages of more have a dictionary of over 16 GB",
-        **kwargs,
-    )
-    flags.DEFINE_integer(
-        "feature_dim",
-        None,
-        f"Number of features. {text}",
-        lower_bound=1,
-        upper_bound=16_384,
-        why="every step takes determinants of matrices of this size",
-        **kwargs,
-    )
-    flags.DEFINE_integer(
-        "kernel_size",
-        None,
-        f"Size of the atoms. {text}",
-        lower_bound=1,
-        upper_bound=64,
-        why="a larger one is not a local filter of the images of any preset",
-        **kwargs,
-    )
-    flags.DEFINE_numbers(
-        "sparsity",
-        None,
-        "Weight of the l1 norm of codes, one or one for every stage, as "
-        f"0.05,0.5,0.5. {text}",
-        float,
-        0.0,
-        1e6,
-        MOST_STAGES,
-        **kwargs,
-    )
-    flags.DEFINE_float(
-        "ridge",
-        None,
-        f"Weight of the l2 norm of codes. {text}",
-        lower_bound=0.0,
-        upper_bound=1e6,
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "nonnegative", None, f"Whether codes are >= 0. {text}", **kwargs
-    )
-    flags.DEFINE_bool(
-        "split",
-        None,
-        "Whether the next stage is given the positive and negative parts of "
-        f"codes as channels of their own. {text}",
-        **kwargs,
-    )
-    flags.DEFINE_integer(
-        "iterations",
-        None,
-        f"Solver steps of every layer. {text}",
-        lower_bound=1,
-        upper_bound=1000,
-        why="each is a part of the graph of every step, which takes long to "
-        "build, and of its memory",
-        **kwargs,
-    )
-    flags.DEFINE_enum(
-        "algorithm", None, ["fista", "ista"], f"Solver. {text}", **kwargs
-    )
-    flags.DEFINE_enum(
-        "gradient",
-        None,
-        ["unrolled", "implicit"],
-        "Gradient of the solver's steps, or, for many of them, of the "
-        f"solution. {text}",
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "tight_frame",
-        None,
-        f"Whether the encoder's atoms are kept a tight frame. {text}",
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "isotropic",
-        None,
-        "Whether the encoder divides all channels of a stage by one deviation, "
-        f"rather than each by its own. {text}",
-        **kwargs,
-    )
-    flags.DEFINE_integer(
-        "frozen_stages",
-        None,
-        "Stages of the encoder, from the image upwards, whose first atoms stay "
-        f"as they are. {text}",
-        lower_bound=0,
+    DEFINE_arguments(
+        "architecture",
+        architecture_arguments(),
+        "What of the preset's architecture to replace, as "
+        "filters=64,128,sparsity=0.1. Given again, it adds to what was given "
+        "before.",
         **kwargs,
     )
     flags.DEFINE_integer(
@@ -457,84 +348,32 @@ def _define_model(flag_values):
         lower_bound=0,
         **kwargs,
     )
-    flags.DEFINE_bool(
-        "tied",
-        None,
-        f"Whether the decoder uses the encoder's dictionaries. {text}",
-        **kwargs,
-    )
+
+
+def architecture_arguments():
+    """The arguments of `--architecture`."""
+    return {
+        "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
+        **of_class("models/encoder.py", "Encoder", ("image_shape",)),
+        "tied": of_class("models/decoder.py", "Decoder")["tied"],
+    }
 
 
 def _define_game(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_enum(
-        "objective",
-        "binary",
-        ["binary", "multi"],
-        "CTRL-Binary, or CTRL-Multi, which needs labels.",
-        **kwargs,
+    DEFINE_arguments(
+        "game",
+        game_arguments(),
+        "What encoder and decoder play for, as class_rate=10,memory=0.95; by "
+        "default CTRL-Binary as published. Given again, it adds to what was "
+        "given before.",
+        flag_values=flag_values,
     )
-    flags.DEFINE_float(
-        "epsilon",
-        0.5,
-        "Distortion of the coding rates.",
-        above=0.0,
-        upper_bound=1e6,
-        **kwargs,
-    )
-    for name, default, text in (
-        ("encoder_rate", 1.0, "of the rate reduction in the encoder"),
-        ("decoder_rate", 1.0, "of the rate reduction in the decoder"),
-        ("encoder_consistency", 0.0, "of the consistency in the encoder"),
-        ("decoder_consistency", 0.0, "of the consistency in the decoder"),
-        ("class_rate", 1.0, "of the classes' rate reduction in the encoder"),
-        ("stages", 0.0, "of the multi-stage loop in the decoder"),
-        (
-            "dictionary",
-            0.0,
-            "in the encoder of what the first codes leave of images, which "
-            "the first atoms alone descend",
-        ),
-    ):
-        flags.DEFINE_float(
-            name, default, f"Weight {text}.", lower_bound=0.0, **kwargs
-        )
-    flags.DEFINE_integer(
-        "class_features",
-        0,
-        "Features, of all, that carry the classes: the rate reduction of this "
-        "part is the encoder's alone. It needs labels.",
-        lower_bound=0,
-        **kwargs,
-    )
-    flags.DEFINE_float(
-        "memory",
-        0.0,
-        "Share of the second moments that is kept from step to step, so that "
-        "rates are of more images than a batch holds.",
-        lower_bound=0.0,
-        below=1.0,
-        **kwargs,
-    )
-    flags.DEFINE_float(
-        "stage_decay",
-        1.0,
-        "Weight of a stage in the multi-stage loop relative to the one below.",
-        lower_bound=0.0,
-        upper_bound=1e3,
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "cooperation",
-        False,
-        "Carries the decoder's gradient at the features into the encoder.",
-        **kwargs,
-    )
-    flags.DEFINE_bool(
-        "shared_statistics",
-        False,
-        "Normalises regenerated images with the statistics of the real ones.",
-        **kwargs,
+
+
+def game_arguments():
+    """The arguments of `--game`: those of `TranscriptionGame`."""
+    return of_class(
+        "losses/transcription.py", "TranscriptionGame", ("num_classes",)
     )
 
 

@@ -115,6 +115,12 @@ class Workdir:
                 "or choose another with --workdir."
             ) from error
 
+    def classifier(self, splits):
+        """Where the classifier of a run's data is kept, if nowhere else."""
+        name = splits.dataset.replace("/", "_").replace(":", "_")
+        shape = "x".join(map(str, splits.image_shape))
+        return self.path / "classifiers" / f"{name}_{shape}.keras"
+
     def is_run(self):
         """Whether the folder is that of a run.
 

@@ -71,13 +71,13 @@ class GaussianEncoder(ConvEncoder):
             at_least_float32(self.head(signal)), (-1, 2 * self.feature_dim)
         )
 
-    def stages(self, images, training=None, **kwargs):
+    def activations(self, images, training=None, **kwargs):
         mean, _, output = self.distribution(images, training)
         return EncoderOutput(mean, output.codes, output.moments)
 
     def distribution(self, images, training=None):
         """Returns means, log-variances and the stages' `EncoderOutput`."""
-        output = super().stages(images, training=training)
+        output = super().activations(images, training=training)
         mean, log_variance = ops.split(output.features, 2, axis=-1)
         return mean, log_variance, output
 

@@ -12,11 +12,11 @@ import statistics
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
-from keras_csc_cli import distributions
-from keras_csc_cli import encoding
-from keras_csc_cli import evaluation
+from keras_csc_cli import instruments
+from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli import train_options
+from keras_csc_cli.splits import Splits
 from keras_csc_cli.workdir import Workdir
 from keras_csc_cli.workdir import identification
 from keras_csc_cli.workdir import read_json
@@ -28,6 +28,7 @@ from absl import flags
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import metrics
+from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
@@ -85,12 +86,12 @@ def measure(run, folder, data_dir):
         train.train(options, make)
     except callbacks.NonFiniteError as error:
         return {**row, "failed": str(error), "about": identification()}
-    classes = building.source(options, "train").num_classes
-    model = make(options, classes)
+    splits = Splits(options)
+    model = make(options, splits.num_classes)
     with Workdir(folder, create=False) as workdir:
         model.load_weights(workdir.model / "model.weights.h5")
-        figures = evaluation.evaluate(
-            model, options, workdir, **instruments(options, workdir)
+        figures = results.evaluate(
+            model, options, workdir, splits, tools(splits, folder.parent)
         )
         sessions = read_json(workdir.run)["sessions"]
         row.update({name: figures[name] for name in KEPT})
@@ -101,11 +102,11 @@ def measure(run, folder, data_dir):
         row["steps"] = options.steps
         row["batch_size"] = options.batch_size
         row["about"] = identification()
-        save_shown(model, options, folder / "shown.png")
+        save_shown(model, splits, folder / "shown.png")
     if "unseen" in run.more:
         row["unseen"] = unseen(model, options, run.data)
     if "noise" in run.more:
-        row["noise"] = noisy(model, options)
+        row["noise"] = noisy(model, splits)
     return row
 
 
@@ -141,23 +142,18 @@ def images_per_second(run, folder, data_dir):
     }
 
 
-def instruments(options, workdir):
-    """Of `evaluation.evaluate`, with one classifier for all runs of a set."""
-    path = workdir.path.parent / "classifiers" / f"{options.dataset}.keras"
+def tools(splits, folder):
+    """Of `results.evaluate`, with one classifier for all runs of a set."""
+    path = folder / "classifiers" / f"{splits.dataset}.keras"
     path.parent.mkdir(exist_ok=True)
     with locked(path.with_suffix(".lock")):
-        return distributions.instruments(
-            ["classes", "classifier"],
-            options,
-            workdir,
-            classifier_path=path,
-        )
+        return instruments.instruments(["classes", "classifier"], splits, path)
 
 
-def save_shown(model, options, path):
+def save_shown(model, splits, path):
     """Draws some test images, and below each its regeneration."""
-    images, _ = data.load_arrays(building.source(options, "test"), SHOWN)
-    made = encoding.reconstruct(model, images)
+    images, _ = data.load_arrays(splits["test"], SHOWN)
+    made = passes.reconstruct(model, images)
     rows = [
         np.concatenate(list(each), 1) for each in (from_pixels(images), made)
     ]
@@ -176,16 +172,14 @@ def unseen(model, options, own):
             data_dir=options.data_dir,
         )
         images, _ = data.load_arrays(source, LIMIT)
-        figures[name] = psnr(images, encoding.reconstruct(model, images))
+        figures[name] = psnr(images, passes.reconstruct(model, images))
     return figures
 
 
-def noisy(model, options):
+def noisy(model, splits):
     """PSNR of noisy images, with `λ` chosen on validation images."""
     clean = {
-        split: from_pixels(
-            data.load_arrays(building.source(options, split), count)[0]
-        )
+        split: from_pixels(data.load_arrays(splits[split], count)[0])
         for split, count in NOISY.items()
     }
     return noise.denoising(noise.methods(model), clean)

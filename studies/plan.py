@@ -98,19 +98,19 @@ UNSEEN = {
 # name: (kind, ending of the flag file, batch, flags)
 CONTENDERS = {
     OURS: ("closed_loop", "", RECIPE_BATCH, ()),
-    UNLABELLED: ("closed_loop", "", RECIPE_BATCH, ("--class_features=0",)),
+    UNLABELLED: ("closed_loop", "", RECIPE_BATCH, ("--game=class_features=0",)),
     CONV: (
         "closed_loop",
         "",
         RECIPE_BATCH,
-        ("--network=conv", "--dictionary=0"),
+        ("--architecture=network=conv", "--game=dictionary=0"),
     ),
-    PIXEL: ("pixel", "", RECIPE_BATCH, ("--class_features=0",)),
+    PIXEL: ("pixel", "", RECIPE_BATCH, ("--game=class_features=0",)),
     VAE: (
         "vae",
         "",
         RECIPE_BATCH,
-        ("--class_features=0", "--principal_images=0", "--dictionary=0"),
+        ("--game=class_features=0,dictionary=0", "--principal_images=0"),
     ),
     PUBLISHED: ("closed_loop", "_published", PUBLISHED_BATCH, ()),
     CONV_PUBLISHED: (
@@ -118,7 +118,7 @@ CONTENDERS = {
         "_published",
         PUBLISHED_BATCH,
         (
-            "--network=conv",
+            "--architecture=network=conv",
             "--patch_images=0",
             "--encoder_learning_rate=1e-3",
             "--decoder_learning_rate=1e-3",
@@ -157,20 +157,22 @@ def one_out():
     for data in SETS[::-1]:
         yield contender(OURS, data, 0, ("unseen", "noise"))
         for title, changes in {
-            "without the rate of the classes": ["--class_rate=0"],
-            "without the published rates": ["--encoder_rate=0"],
-            "without memory": ["--memory=0"],
-            "without cooperation": ["--nocooperation"],
-            "without the multi-stage term": ["--stages=0"],
-            "without consistency": ["--decoder_consistency=0"],
-            "without shared statistics": ["--noshared_statistics"],
-            "without the dictionary's own error": ["--dictionary=0"],
-            "one step of the solver": ["--iterations=1"],
-            "four steps of the solver": ["--iterations=4"],
-            "codes of both signs": ["--nononnegative"],
-            "codes of both signs, split": ["--nononnegative", "--split"],
-            "without tight frames": ["--notight_frame"],
-            "first dictionary kept": ["--frozen_stages=1"],
+            "without the rate of the classes": ["--game=class_rate=0"],
+            "without the published rates": ["--game=encoder_rate=0"],
+            "without memory": ["--game=memory=0"],
+            "without cooperation": ["--game=cooperation=false"],
+            "without the multi-stage term": ["--game=multistage=0"],
+            "without consistency": ["--game=decoder_consistency=0"],
+            "without shared statistics": ["--game=shared_statistics=false"],
+            "without the dictionary's own error": ["--game=dictionary=0"],
+            "one step of the solver": ["--architecture=iterations=1"],
+            "four steps of the solver": ["--architecture=iterations=4"],
+            "codes of both signs": ["--architecture=nonnegative=false"],
+            "codes of both signs, split": [
+                "--architecture=nonnegative=false,split=true"
+            ],
+            "without tight frames": ["--architecture=tight_frame=false"],
+            "first dictionary kept": ["--architecture=frozen_stages=1"],
             "random first atoms": ["--principal_images=0"],
         }.items():
             yield changed(title, data, *changes)
@@ -183,7 +185,11 @@ def batches():
     for batch in (16, 64, 256, 1024):
         for memory in (True, False):
             decay = 1 - 0.05 * batch / RECIPE_BATCH  # as many images
-            flag = f"--memory={max(0.0, decay):.5g}" if memory else "--memory=0"
+            flag = (
+                f"--game=memory={max(0.0, decay):.5g}"
+                if memory
+                else "--game=memory=0"
+            )
             run = changed(
                 f"{batch}, {'with' if memory else 'without'} memory",
                 data,
@@ -215,18 +221,42 @@ def published():
 
     title = "as in the flag file"
     yield from (run(title, seed=seed) for seed in SEEDS)
-    consistency = ("--encoder_consistency=1", "--decoder_consistency=1")
+    consistency = ("--game=encoder_consistency=1,decoder_consistency=1",)
     yield run("with sample-wise consistency", *consistency)
-    yield run("CTRL-Binary", "--objective=binary")
+    yield run("CTRL-Binary", "--game=objective=binary")
     yield run(
-        "CTRL-Binary with consistency", "--objective=binary", *consistency
+        "CTRL-Binary with consistency", "--game=objective=binary", *consistency
     )
-    yield run("codes of both signs", "--nononnegative")
+    yield run("codes of both signs", "--architecture=nonnegative=false")
     yield run("batches of 64", "--batch_size=64", "--steps=3200")
     yield run("random first atoms", "--patch_images=0")
     yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
     yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
     yield run("one pass for both players", "--update=simultaneous")
+    yield from authors()
+
+
+def authors():
+    """The parents' own settings on CIFAR-10, as many steps as 15 minutes hold.
+
+    They take 45,000: these runs tell how the game begins there.
+    """
+    settings = (
+        "--batch_size=1600",
+        "--encoder_steps=2",
+        "--encoder_learning_rate=1.5e-4",
+        "--decoder_learning_rate=1.5e-4",
+        "--architecture=filters=64,128,256,feature_dim=128",
+    )
+    conv = ("--architecture=network=conv", "--patch_images=0")
+    for title, steps, changes in (
+        ("sparse coding layers, at the authors' settings", 60, ()),
+        ("convolutions, at the authors' settings", 120, conv),
+    ):
+        flags = (flag_file("cifar10_published"), f"--steps={steps}")
+        yield Run(
+            title, "cifar10", "closed_loop", (*flags, *settings, *changes)
+        )
 
 
 QUESTIONS = {

@@ -10,7 +10,7 @@ TERMS = {
     "shown_psnr": "PSNR {:.1f} dB",
     "objective": "objective {:.3g}",
     "consistency": "consistency {:.3g}",
-    "stages": "stages {:.3g}",
+    "multistage": "multistage {:.3g}",
     "input_wait": "waiting for input {:.1%}",
 }
 

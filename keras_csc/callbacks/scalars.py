@@ -108,7 +108,7 @@ def _forget_later(path, step):
 def layer_scalars(model, images):
     """Share of zero codes and `λmax` of every coding layer of a model."""
     scalars = {}
-    codes = model.encoder.stages(images).codes
+    codes = model.encoder.activations(images).codes
     for layer, code in zip(model.encoder.coding_layers, codes):
         scalars[f"zero_fraction/{layer.name}"] = _number(zero_fraction(code))
     for layer in (*model.encoder.coding_layers, model.encoder.head):

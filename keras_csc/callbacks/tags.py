@@ -11,7 +11,7 @@ TAGS = {
                 "finite; for Keras's callbacks"),
     "consistency": Tag("game", "Mean square distance of features of images "
                        "and of their regenerations"),
-    "stages": Tag("game", "S, distance of codes of images and of their "
+    "multistage": Tag("game", "S, distance of codes of images and of their "
                   "regenerations, over all stages"),
     "residual": Tag("game", "E, mean square of what the first codes leave of "
                     "the images"),

@@ -73,7 +73,7 @@ def _sparse_signatures(model):
         return {"denoised": _float(model.denoise(images, sparsity))}
 
     def codes(image):
-        stages = model.encoder.stages(_checked(image, model)).codes
+        stages = model.encoder.activations(_checked(image, model)).codes
         return {
             f"codes_{number}": _float(stage)
             for number, stage in enumerate(stages, start=1)

@@ -1,10 +1,10 @@
 import keras
 from keras import ops
 
-from keras_csc.distribution import num_replicas
-from keras_csc.distribution import replica_sum
 from keras_csc.layers.fused_normalization import batch_normalization
 from keras_csc.layers.fused_normalization import scaled_normalization
+from keras_csc.replicas import num_replicas
+from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_number
 

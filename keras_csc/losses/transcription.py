@@ -1,9 +1,6 @@
 import keras
 from keras import ops
 
-from keras_csc.distribution import num_replicas
-from keras_csc.distribution import replica_sum
-from keras_csc.distribution import shard_weight
 from keras_csc.ops import class_moments
 from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
@@ -11,6 +8,9 @@ from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.sphere import to_sphere
+from keras_csc.replicas import num_replicas
+from keras_csc.replicas import replica_sum
+from keras_csc.replicas import shard_weight
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
@@ -29,7 +29,7 @@ TERM_NAMES = (
     *MULTI_TERMS,
     "class_rate_reduction",
     "consistency",
-    "stages",
+    "multistage",
     "residual",
 )
 
@@ -52,7 +52,7 @@ class TranscriptionGame:
         encoder descends  -encoder_rate · T + encoder_consistency · C
                           - class_rate · ΔR(P | y) + dictionary · E
         decoder descends   decoder_rate · T + decoder_consistency · C
-                           + stages · S
+                           + multistage · S
 
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
     - `P`: the first `class_features` features of every image, scaled to norm
@@ -89,8 +89,8 @@ class TranscriptionGame:
         class_features: int, how many features are in `P`; 0 for none.
         class_rate: float, weight of `ΔR(P | y)` in the encoder.
         memory: float in `[0, 1)`, `m`; 0 for none.
-        stages: float, weight of `S` in the decoder.
-        stage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
+        multistage: float, weight of `S` in the decoder.
+        multistage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
         dictionary: float, weight of `E` in the encoder.
         cooperation: bool.
@@ -115,8 +115,8 @@ class TranscriptionGame:
         class_features=0,
         class_rate=1.0,
         memory=0.0,
-        stages=0.0,
-        stage_decay=1.0,
+        multistage=0.0,
+        multistage_decay=1.0,
         dictionary=0.0,
         cooperation=False,
         shared_statistics=False,
@@ -125,13 +125,15 @@ class TranscriptionGame:
         if num_classes is not None:
             check_integer(1, num_classes=num_classes)
         check_integer(0, class_features=class_features)
-        check_number("(0, inf)", epsilon=epsilon, stage_decay=stage_decay)
+        check_number(
+            "(0, inf)", epsilon=epsilon, multistage_decay=multistage_decay
+        )
         check_number("[0, 1)", memory=memory)
         check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
-        check_at_least(0, class_rate=class_rate, stages=stages)
+        check_at_least(0, class_rate=class_rate, multistage=multistage)
         check_at_least(0, dictionary=dictionary)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
@@ -148,8 +150,8 @@ class TranscriptionGame:
         self.class_features = class_features
         self.class_rate = class_rate
         self.memory = memory
-        self.stages = stages
-        self.stage_decay = stage_decay
+        self.multistage = multistage
+        self.multistage_decay = multistage_decay
         self.dictionary = dictionary
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
@@ -163,8 +165,8 @@ class TranscriptionGame:
     def term_names(self):
         """Names of the scalars that `losses` returns."""
         left_out = () if self.objective == "multi" else MULTI_TERMS
-        if not self.stages:
-            left_out = (*left_out, "stages")
+        if not self.multistage:
+            left_out = (*left_out, "multistage")
         if not self.class_features:
             left_out = (*left_out, "class_rate_reduction")
         if not self.dictionary:
@@ -177,7 +179,7 @@ class TranscriptionGame:
 
         -1 for the game as published: what one descends the other ascends.
         """
-        own = self.stages or self.class_features or self.dictionary
+        own = self.multistage or self.class_features or self.dictionary
         if own or not self.decoder_rate:
             return None
         factor = -self.encoder_rate / self.decoder_rate
@@ -286,7 +288,7 @@ class TranscriptionGame:
         difference = ops.square(features - reconstructed)
         return ops.mean(ops.sum(difference, -1))
 
-    def stage_distance(self, real, regenerated):
+    def multistage_distance(self, real, regenerated):
         """`S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`.
 
         Args:
@@ -304,7 +306,9 @@ class TranscriptionGame:
                 real.codes, regenerated.codes, real.moments
             )
         ]
-        weights = [self.stage_decay**stage for stage in range(len(distances))]
+        weights = [
+            self.multistage_decay**stage for stage in range(len(distances))
+        ]
         weighted = [w * d for w, d in zip(weights, distances)]
         return sum(weighted) / sum(weights)
 
@@ -344,10 +348,10 @@ class TranscriptionGame:
         terms["consistency"] = consistency
         if self.class_features:
             encoder_loss -= self.class_rate * terms["class_rate_reduction"]
-        if self.stages:
-            stages = weight * self.stage_distance(real, regenerated)
-            decoder_loss += self.stages * stages
-            terms["stages"] = stages
+        if self.multistage:
+            multistage = weight * self.multistage_distance(real, regenerated)
+            decoder_loss += self.multistage * multistage
+            terms["multistage"] = multistage
         if self.dictionary:
             if residual is None:
                 raise ValueError(
@@ -371,8 +375,8 @@ class TranscriptionGame:
             "class_features": self.class_features,
             "class_rate": self.class_rate,
             "memory": self.memory,
-            "stages": self.stages,
-            "stage_decay": self.stage_decay,
+            "multistage": self.multistage,
+            "multistage_decay": self.multistage_decay,
             "dictionary": self.dictionary,
             "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,

@@ -1,22 +1,15 @@
 """Measures of images, codes and features, and the probes built on them."""
 
-from keras_csc.metrics.classifier import ImageClassifier
-from keras_csc.metrics.classifier import classifier_accuracy
-from keras_csc.metrics.classifier import fit_classifier
-from keras_csc.metrics.classifier import same_class_rate
-from keras_csc.metrics.distributions import FeatureStatistics
-from keras_csc.metrics.distributions import frechet_distance
-from keras_csc.metrics.distributions import inception_score
-from keras_csc.metrics.distributions import kernel_distance
-from keras_csc.metrics.distributions import precision_recall
-from keras_csc.metrics.extractors import FeatureExtractor
-from keras_csc.metrics.extractors import classifier_extractor
-from keras_csc.metrics.extractors import inception_extractor
-from keras_csc.metrics.extractors import inception_weights
 from keras_csc.metrics.features import cosine_similarity
 from keras_csc.metrics.features import effective_rank
 from keras_csc.metrics.features import pixel_retrieval_rate
 from keras_csc.metrics.features import retrieval_rate
+from keras_csc.metrics.generative import FeatureStatistics
+from keras_csc.metrics.generative import frechet_distance
+from keras_csc.metrics.generative import inception_score
+from keras_csc.metrics.generative import kernel_distance
+from keras_csc.metrics.generative import precision_recall
+from keras_csc.metrics.generative import same_class_rate
 from keras_csc.metrics.probes import knn_accuracy
 from keras_csc.metrics.probes import linear_probe_accuracy
 from keras_csc.metrics.probes import nearest_subspace_accuracy
@@ -33,21 +26,14 @@ from keras_csc.metrics.subspaces import class_effective_ranks
 from keras_csc.metrics.subspaces import subspace_angles
 
 __all__ = [
-    "FeatureExtractor",
     "FeatureStatistics",
-    "ImageClassifier",
     "PeakSignalToNoiseRatio",
     "StructuralSimilarity",
     "class_effective_ranks",
-    "classifier_accuracy",
-    "classifier_extractor",
     "cosine_similarity",
     "effective_rank",
-    "fit_classifier",
     "frechet_distance",
-    "inception_extractor",
     "inception_score",
-    "inception_weights",
     "kernel_distance",
     "knn_accuracy",
     "linear_probe_accuracy",

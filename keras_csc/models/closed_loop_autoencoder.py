@@ -5,7 +5,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_csc.distribution import replica_sum
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.transcription import TERM_NAMES
@@ -18,6 +17,7 @@ from keras_csc.models import training_data
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import optimizers_of
 from keras_csc.ops.fusion import fusion
+from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
@@ -163,7 +163,7 @@ class ClosedLoopAutoencoder(keras.Model):
         """
         images = self._images(images)
         sparsity = inputs.sparsities(sparsity, images)
-        features = self.encoder.stages(images, sparsity=sparsity).features
+        features = self.encoder.activations(images, sparsity=sparsity).features
         return self._decode(features)
 
     def tied_kernels(self):
@@ -335,13 +335,13 @@ class ClosedLoopAutoencoder(keras.Model):
         """
         game = self.game
         with tf.GradientTape(persistent=True) as tape:
-            real = self.encoder.stages(images, training=True)
+            real = self.encoder.activations(images, training=True)
             features = tf.stop_gradient(real.features)
             tape.watch(features)
             regenerated = self.decode(features, training=True)
             seen = tf.stop_gradient(regenerated)
             tape.watch(seen)
-            again = self.encoder.stages(
+            again = self.encoder.activations(
                 seen,
                 training=True,
                 moments=real.moments if game.shared_statistics else None,

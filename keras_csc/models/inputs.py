@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.distribution import num_replicas
+from keras_csc.replicas import num_replicas
 from keras_csc.validation import check_at_least
 from keras_csc.validation import shown
 

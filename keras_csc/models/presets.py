@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
+from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.models.weights_file import OVERHEAD
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
@@ -85,46 +87,20 @@ PRESETS = {
     ),
 }
 
-# What an entry is where neither a preset nor a folder says it: as `Encoder`'s.
+
+def _arguments(model_class):
+    """The arguments that a class has defaults for, and these."""
+    parameters = inspect.signature(model_class.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+# What an entry is where neither a preset nor a folder says it.
 DEFAULTS = {
-    "image_shape": (32, 32, 3),
     "network": "csc",
-    "filters": (64, 128, 256),
-    "feature_dim": 128,
-    "kernel_size": 4,
-    "sparsity": 0.1,
-    "ridge": 0.0,
-    "nonnegative": False,
-    "split": False,
-    "iterations": 2,
-    "algorithm": "fista",
-    "gradient": "unrolled",
-    "tight_frame": True,
-    "isotropic": True,
-    "frozen_stages": 0,
-    "tied": False,
+    **_arguments(Encoder),
+    "tied": _arguments(Decoder)["tied"],
 }
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
-# What only an encoder that codes sparsely has.
-CODING_ARGUMENTS = (
-    "sparsity",
-    "ridge",
-    "nonnegative",
-    "split",
-    "iterations",
-    "algorithm",
-    "gradient",
-    "tight_frame",
-    "isotropic",
-)
-DECODER_ARGUMENTS = (
-    "image_shape",
-    "filters",
-    "feature_dim",
-    "kernel_size",
-    "split",
-    "tied",
-)
 
 
 def names():
@@ -194,11 +170,10 @@ def players(config, **kwargs):
     An encoder without sparse codes leaves out what is for those.
     """
     encoder_class, decoder_class = NETWORKS[config["network"]]
-    for_decoder = {name: config[name] for name in DECODER_ARGUMENTS}
     try:
         return (
             encoder_class(**encoder_arguments(config), **kwargs),
-            decoder_class(**for_decoder, **kwargs),
+            decoder_class(**_part(config, Decoder), **kwargs),
         )
     except TypeError as error:
         raise ValueError(
@@ -209,10 +184,13 @@ def players(config, **kwargs):
 
 def encoder_arguments(config):
     """The entries of a `config` that are for its encoder."""
-    left_out = ["network", "tied"]
-    if not NETWORKS[config["network"]][0].sparse:
-        left_out += CODING_ARGUMENTS
-    return {k: v for k, v in config.items() if k not in left_out}
+    sparse = NETWORKS[config["network"]][0].sparse
+    return _part(config, Encoder if sparse else StagedEncoder)
+
+
+def _part(config, model_class):
+    """The entries of a `config` that are arguments of a class."""
+    return {name: config[name] for name in _arguments(model_class)}
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):

@@ -89,12 +89,12 @@ class StagedEncoder(keras.Model):
         self.built = True
 
     def call(self, images, training=None):
-        output = self.stages(images, training=training)
+        output = self.activations(images, training=training)
         if training:
             self.update_statistics(output.moments)
         return output.features
 
-    def stages(self, images, training=None, moments=None, sparsity=None):
+    def activations(self, images, training=None, moments=None, sparsity=None):
         """Encodes images and returns what every stage made of them.
 
         Changes no state: in training, `update_statistics` is to be called

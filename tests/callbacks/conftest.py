@@ -17,7 +17,7 @@ def fit():
         model = ClosedLoopAutoencoder.from_preset(
             "digits", filters=(4,), feature_dim=8
         )
-        model.compile(game=TranscriptionGame(stages=1))
+        model.compile(game=TranscriptionGame(multistage=1))
         rng = np.random.default_rng(0)
         images = rng.uniform(-1, 1, (8, 16, 16, 1)).astype("float32")
         callbacks = make_callbacks(images)

@@ -13,6 +13,7 @@ from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.splits import Splits
 
 import numpy as np
 import pytest
@@ -22,12 +23,12 @@ from PIL import Image
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.callbacks.best import best_facts
+from keras_csc.evaluation.reconstruction import reconstruction_figures
 
 TINY = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4",
-    "--feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=16",
     "--steps=4",
     "--log_every=4",
@@ -319,11 +320,9 @@ def test_facts_of_another_kind_are_refused(tmp_path, text):
 
 
 def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
-    source = building.source(options(finished), "validation")
+    source = Splits(options(finished))["validation"]
     callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
-    *_, figures = train.evaluation.reconstruction_figures(
-        model, data.load_arrays(source)[0]
-    )
+    *_, figures = reconstruction_figures(model, data.load_arrays(source)[0])
     images = train.float_images(source, None)
     for metric in ("psnr", "ssim", "cosine"):
         keeper = callbacks.KeepBest(None, metric, images, 2, 6)

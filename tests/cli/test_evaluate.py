@@ -4,15 +4,15 @@ import json
 import types
 
 from keras_csc_cli import building
+from keras_csc_cli import checks
 from keras_csc_cli import classifier
 from keras_csc_cli import command_line
-from keras_csc_cli import distributions
-from keras_csc_cli import drawing
 from keras_csc_cli import evaluate
-from keras_csc_cli import evaluation
+from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.splits import Splits
 
 import keras
 import numpy as np
@@ -27,7 +27,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.preprocessing import normalize
 
 from keras_csc import data
+from keras_csc import evaluation
 from keras_csc import metrics
+from keras_csc.evaluation import drawing
+from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.models import ClosedLoopAutoencoder
 
 IMAGES = 120
@@ -41,9 +44,7 @@ def run(tmp_path_factory):
         [
             "--dataset=digits",
             "--preset=digits",
-            "--filters=4,8",
-            "--feature_dim=16",
-            "--sparsity=0.05",
+            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
             "--steps=1",
             f"--evaluation_limit={IMAGES}",
         ]
@@ -91,14 +92,14 @@ def test_default_figures_agree_with_the_model(run, model):
     assert figures["subspace_components"] == min(8, *np.bincount(labels))
     assert 0.2 < figures["linear_probe_accuracy"] <= 1
     assert figures["ms_ssim"] is None and figures["ms_ssim_scales"] == 1
-    assert figures["distributions"] == [] and "stages" not in figures
+    assert figures["distributions"] == [] and "codes" not in figures
 
 
 def test_ms_ssim_of_images_with_room_for_scales():
     preset = {"filters": [4, 4, 4], "feature_dim": 8, "sparsity": 0.05}
     model = ClosedLoopAutoencoder.from_preset("cifar10", **preset)
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
-    _, made, again, figures = evaluation.reconstruction_figures(model, images)
+    _, made, again, figures = reconstruction_figures(model, images)
     floats = (images / 127.5 - 1.0).astype("float32")
     expected = metrics.multiscale_structural_similarity(floats, made)
     assert figures["ms_ssim"] == pytest.approx(np.mean(expected), abs=1e-5)
@@ -109,7 +110,7 @@ def test_ms_ssim_of_images_with_room_for_scales():
 
 def test_figures_beside_others_are_scikit_learns(run, model):
     """The part for the classes, centred neighbours, regenerated features."""
-    figures = evaluate.evaluate(run, {"class_features": 6})
+    figures = evaluate.evaluate(run, {"game": {"class_features": 6}})
     (train, train_labels), (images, labels) = (
         [part[:IMAGES] for part in arrays(split)] for split in ("train", "test")
     )
@@ -150,7 +151,7 @@ def test_figures_beside_others_are_scikit_learns(run, model):
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
     assert (run / "pictures" / "class_part_similarity.png").exists()
-    text = evaluation.summary(figures)
+    text = results.summary(figures)
     assert f"(PCA {figures['psnr_of']['pca']:.2f} dB)" in text
     assert f"(class part {found['centered_knn_accuracy']:.3f})" in text
     assert "same class" not in text
@@ -158,11 +159,8 @@ def test_figures_beside_others_are_scikit_learns(run, model):
 
 def test_same_class_is_a_classifiers_word(run, model):
     figures = evaluate.evaluate(run, {"metrics": ["classes"]})
-    path = classifier.default_path(
-        train_options.parse(["--dataset=digits", "--preset=digits"]),
-        types.SimpleNamespace(path=run),
-    )
-    judge = metrics.classifier_extractor(path)
+    path = run / "classifiers" / "digits_16x16x1.keras"
+    judge = evaluation.classifier_extractor(path)
     images, labels = (part[:IMAGES] for part in arrays("test"))
     made = model.predict(images / 127.5 - 1.0, verbose=0)
     for name, each in (("same_class", made), ("same_class_of_images", images)):
@@ -172,14 +170,14 @@ def test_same_class_is_a_classifiers_word(run, model):
     assert figures["distributions"] == []
     assert judge.about["steps"] == 20
     same = f"same class {figures['same_class']:.3f} (of the images 0."
-    assert same in evaluation.summary(figures)
+    assert same in results.summary(figures)
 
 
 def test_few_images_are_passed_few_times(monkeypatch, tmp_path):
     options = train_options.parse(["--dataset=digits", "--preset=digits"])
     monkeypatch.setattr(classifier, "EPOCHS", 1)
     monkeypatch.setattr(classifier, "STEPS", 2000)
-    found = classifier.extractor(options, tmp_path / "a.keras")
+    found = classifier.extractor(Splits(options), tmp_path / "a.keras")
     assert found.about["steps"] == 1330 // 128
 
 
@@ -195,23 +193,29 @@ def test_pictures_have_a_class_a_column():
 
 def test_training_refuses_metrics_that_it_can_not_measure(monkeypatch):
     options = ["--dataset=faces", "--preset=digits", "--steps=1"]
-    with pytest.raises(UsageError, match="no 'inception'. It has stages, cla"):
-        building.check(train_options.parse([*options, "--metrics=inception"]))
+    with pytest.raises(UsageError, match="no 'inception'. It has codes, cla"):
+        checks.check(train_options.parse([*options, "--metrics=inception"]))
     options = train_options.parse(
         [*options, "--metrics=classes", "--batch_size=2"]
     )
-    unlabelled = types.SimpleNamespace(num_classes=None, size=9)
+    opened(monkeypatch, num_classes=None, size=9)
     with pytest.raises(UsageError, match="need labels.*'faces' has none"):
-        building.check_batches(options, unlabelled, 1)
+        checks.check_batches(options, Splits(options), 1)
 
 
-def test_probes_of_stages_are_scikit_learns(run, model):
-    stages = evaluate.evaluate(run, {}, names=["stages"])["stages"]
-    assert stages["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
+def opened(monkeypatch, **attributes):
+    """Every data set has these attributes."""
+    source = types.SimpleNamespace(**attributes)
+    monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
+
+
+def test_probes_of_codes_are_scikit_learns(run, model):
+    probes = evaluate.evaluate(run, {}, names=["codes"])["codes"]
+    assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
     parts = []
     for split in ("train", "test"):
         images, labels = (part[:IMAGES] for part in arrays(split))
-        codes = model.encoder.stages(
+        codes = model.encoder.activations(
             tf.constant(images / 127.5 - 1.0, tf.float32)
         ).codes[1]
         parts.append((np.asarray(metrics.pooled_codes(codes)), labels))
@@ -220,13 +224,13 @@ def test_probes_of_stages_are_scikit_learns(run, model):
     probe = LogisticRegression(max_iter=1000)
     probe.fit(scaler.transform(train), train_labels)
     expected = probe.score(scaler.transform(test), labels)
-    accuracy = stages["linear_probe_accuracy"]
+    accuracy = probes["linear_probe_accuracy"]
     assert accuracy[1] == pytest.approx(expected, abs=2 / IMAGES)
     assert min(accuracy) > 0.3
     neighbors = KNeighborsClassifier(n_neighbors=5).fit(train, train_labels)
     expected = neighbors.score(test, labels)
-    assert stages["knn_accuracy"][1] == pytest.approx(expected, abs=2 / IMAGES)
-    assert len(stages["nearest_subspace_accuracy"]) == 2
+    assert probes["knn_accuracy"][1] == pytest.approx(expected, abs=2 / IMAGES)
+    assert len(probes["nearest_subspace_accuracy"]) == 2
 
 
 def test_classifier_is_trained_once_and_names_its_distance(
@@ -236,7 +240,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
         "distributions"
     ]
     path = run / "classifiers" / "digits_16x16x1.keras"
-    extractor = metrics.classifier_extractor(path)
+    extractor = evaluation.classifier_extractor(path)
     assert figures["network"]["name"] == extractor.name
     assert "classifier of digits, test accuracy 0." in extractor.name
     images = arrays("test")[0][:IMAGES]
@@ -249,7 +253,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
     assert figures["frechet_distance"] == pytest.approx(expected, rel=1e-3)
     assert figures["classifier_score"]["splits"] == 10
     assert "inception_score" not in figures
-    text = distributions.summary(figures)
+    text = results.comparison_line(figures)
     assert text.startswith(f"Fréchet distance ({extractor.name}) ")
     assert "FID" not in text and "Inception" not in text
 
@@ -271,14 +275,14 @@ def test_steps_of_ctrl(run, model, monkeypatch):
     """Training images; the score with another input than the distance."""
 
     def inception(path, ctrl_input=False):
-        return metrics.FeatureExtractor(
+        return evaluation.FeatureExtractor(
             lambda x: pixels(2 * x - 1 if ctrl_input else x),
             f"pixels of {path}{', input 2x - 1' * ctrl_input}",
             "inception_score",
             {},
         )
 
-    monkeypatch.setattr(metrics, "inception_extractor", inception)
+    monkeypatch.setattr(evaluation, "inception_extractor", inception)
     plain, ctrl = evaluate.evaluate(
         run, {}, names=["inception", "ctrl"], inception_weights="w.h5"
     )["distributions"]
@@ -295,13 +299,13 @@ def test_steps_of_ctrl(run, model, monkeypatch):
     assert ctrl["split"] == "train" and plain["split"] == "test"
     assert ctrl["network"]["name"] == "pixels of w.h5, input 2x - 1"
     assert "precision" in plain and "precision" not in ctrl
-    assert "120 train images" in distributions.summary(ctrl)
+    assert "120 train images" in results.comparison_line(ctrl)
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"names": ["fid"]}, "--metrics has no 'fid'. It has stages, class"),
+        ({"names": ["fid"]}, "--metrics has no 'fid'. It has codes, class"),
         ({"names": ["inception"]}, "--inception_weights is missing"),
         (
             {"names": ["ctrl"], "inception_weights": "/nowhere.h5"},
@@ -328,7 +332,7 @@ def test_failed_download_is_named(run, monkeypatch):
     def fail():
         raise Exception("URL fetch failure on https://example.org: None")
 
-    monkeypatch.setattr(metrics, "inception_weights", fail)
+    monkeypatch.setattr(evaluation, "inception_weights", fail)
     with pytest.raises(UsageError, match="could not download.*PATH"):
         evaluate.evaluate(
             run, {}, names=["inception"], inception_weights="imagenet"
@@ -337,7 +341,7 @@ def test_failed_download_is_named(run, monkeypatch):
 
 def test_classifier_of_other_data_is_refused(run, tmp_path):
     path = tmp_path / "other.keras"
-    metrics.ImageClassifier(
+    evaluation.ImageClassifier(
         (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
     ).save(path)
     arguments = {"names": ["classifier"], "classifier": path}
@@ -349,11 +353,10 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
 
 
 def test_classifier_needs_labels(tmp_path, monkeypatch):
-    unlabelled = types.SimpleNamespace(num_classes=None)
-    monkeypatch.setattr(building, "source", lambda *_: unlabelled)
-    options = train_options.parse(["--dataset=faces"])
+    opened(monkeypatch, num_classes=None)
+    options = train_options.parse(["--dataset=faces", "--preset=digits"])
     with pytest.raises(UsageError, match="need labels.*'faces' has none"):
-        classifier.extractor(options, tmp_path / "a.keras")
+        classifier.extractor(Splits(options), tmp_path / "a.keras")
 
 
 def test_other_data_and_splits_have_files_of_their_own(
@@ -370,31 +373,33 @@ def test_other_data_and_splits_have_files_of_their_own(
             for number in range(count):
                 image = Image.fromarray(rng.integers(0, 256, (16, 16), "uint8"))
                 image.save(folder / split / "all" / f"{number}.png")
-    results = [
+    evaluations = [
         evaluate.evaluate(
             run, {"dataset": "image_folder", "data_dir": str(folder)}
         )
         for folder in folders
     ]
-    results.append(evaluate.evaluate(run, {}, split="validation"))
-    results.append(evaluate.evaluate(run, {"data_dir": str(folders[0])}))
-    files = [result["file"] for result in results]
+    evaluations.append(evaluate.evaluate(run, {}, split="validation"))
+    evaluations.append(evaluate.evaluate(run, {"data_dir": str(folders[0])}))
+    files = [result["file"] for result in evaluations]
     assert len(set(files)) == 4
     assert files[2] == str(run / "evaluation-validation.json")
     assert files[3] == str(run / "evaluation.json")  # of digits as ever
-    for result in results[:2]:
+    for result in evaluations[:2]:
         assert f"{run}/evaluation-other-" in result["file"]
         assert "20 of the 20 images of the split test of /" in (
-            evaluation.origin(result)
+            results.origin(result)
         )
-    assert results[2]["images"] == 70
+    assert evaluations[2]["images"] == 70
     assert (run / "pictures" / "evaluation.png").read_bytes() == picture
-    assert json.loads(before)["psnr"] == results[3]["psnr"]
+    assert json.loads(before)["psnr"] == evaluations[3]["psnr"]
 
 
 def test_recorded_options_come_back_as_they_were():
     for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
-        options = train_options.parse([f"--flagfile={path}", "--nonnegative"])
+        options = train_options.parse(
+            [f"--flagfile={path}", "--architecture=nonnegative=true"]
+        )
         recorded = json.loads(json.dumps(vars(options)))
         assert train_options.restored(recorded, "flags.json") == options
 
@@ -402,11 +407,12 @@ def test_recorded_options_come_back_as_they_were():
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("filters", 5),
-        ("filters", ["a"]),
+        ("architecture", {"filters": ["a"]}),
+        ("architecture", {"sparsity": ["nan"]}),
+        ("architecture", 5),
+        ("game", {"memory": True}),
         ("steps", "many"),
         ("steps", True),
-        ("sparsity", ["nan"]),
         ("horizontal_flip", 1),
         ("dataset", ["digits"]),
         ("evaluation_limit", 0),

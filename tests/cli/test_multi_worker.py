@@ -23,13 +23,12 @@ ROOT = pathlib.Path(train.__file__).parents[1]
 FLAGS = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4,8",
-    "--feature_dim=16",
+    "--architecture=filters=4,8,feature_dim=16",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
     "--checkpoint_every=3",
-    "--decoder_consistency=5",
+    "--game=decoder_consistency=5",
     "--evaluation_limit=60",
     "--noevaluate",
 ]

@@ -21,8 +21,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4",
-    "--feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=16",
     "--steps=4",
     "--log_every=2",

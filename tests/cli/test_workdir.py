@@ -16,8 +16,7 @@ import pytest
 TINY = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4",
-    "--feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=16",
     "--steps=2",
     "--evaluation_limit=40",

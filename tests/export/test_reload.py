@@ -57,7 +57,7 @@ def expected_outputs(model, batch):
     image = random_images(batch)
     sparsity = np.linspace(0.0, 0.3, batch, dtype="float32")
     features = model.encode(image).numpy()
-    codes = model.encoder.stages(image).codes
+    codes = model.encoder.activations(image).codes
     image_input = {"image": image}
     return {
         "serving_default": (

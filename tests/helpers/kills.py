@@ -41,8 +41,7 @@ STEPS = 90
 RUN = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4",
-    "--feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=16",
     f"--steps={STEPS}",
     "--log_every=5",

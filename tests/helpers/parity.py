@@ -24,7 +24,7 @@ GAMES = {
     "consistency": {
         "encoder_consistency": 0.5,
         "decoder_consistency": 0.25,
-        "stages": 2.0,
+        "multistage": 2.0,
         "cooperation": True,
         "shared_statistics": True,
     },

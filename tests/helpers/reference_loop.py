@@ -195,17 +195,19 @@ class ReferenceLoop:
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
         again, codes_again, _ = self.encode(regenerated, moments=shared)
-        stages = np.average(
+        multistage = np.average(
             [
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
                 for h, h_hat in zip(codes, codes_again)
             ],
-            weights=[game.stage_decay**number for number in range(len(codes))],
+            weights=[
+                game.multistage_decay**number for number in range(len(codes))
+            ],
         )
         return (
             game.decoder_rate * objective(features, again, labels, game)
             + game.decoder_consistency * consistency(features, again)
-            + game.stages * stages
+            + game.multistage * multistage
         )
 
 

@@ -30,8 +30,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 RUN = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4",
-    "--feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=16",
     "--steps=100000",
     "--log_every=5",

@@ -358,8 +358,8 @@ GAME = (
     "decoder_rate",
     "encoder_consistency",
     "decoder_consistency",
-    "stages",
-    "stage_decay",
+    "multistage",
+    "multistage_decay",
     "dictionary",
 )
 CODING = "keras_csc.layers.ConvSparseCoding2D(**{{**dict(filters=4, " \

@@ -16,16 +16,16 @@ TRAINED = "pathlib.Path('run/model/model.weights.h5').is_file()"
 
 # What no number may be, besides NaN and infinity.
 FLOATS = {
-    "sparsity": "-1",
-    "ridge": "-1",
-    "epsilon": "0",
-    "encoder_rate": "-1",
-    "decoder_rate": "-1",
-    "encoder_consistency": "-1",
-    "decoder_consistency": "-1",
-    "stages": "-1",
-    "stage_decay": "-1",
-    "dictionary": "-1",
+    "architecture=sparsity": "-1",
+    "architecture=ridge": "-1",
+    "game=epsilon": "0",
+    "game=encoder_rate": "-1",
+    "game=decoder_rate": "-1",
+    "game=encoder_consistency": "-1",
+    "game=decoder_consistency": "-1",
+    "game=multistage": "-1",
+    "game=multistage_decay": "-1",
+    "game=dictionary": "-1",
     "encoder_learning_rate": "-0.1",
     "decoder_learning_rate": "-0.1",
     "beta_1": "1",
@@ -37,29 +37,28 @@ FLOATS = {
 INTEGERS = {
     "steps": "0",
     "batch_size": "0",
-    "filters": "0",
-    "feature_dim": "0",
-    "kernel_size": "0",
-    "iterations": "0",
-    "frozen_stages": "-1",
+    "architecture=filters": "0",
+    "architecture=feature_dim": "0",
+    "architecture=kernel_size": "0",
+    "architecture=iterations": "0",
+    "architecture=frozen_stages": "-1",
     "principal_images": "-1",
     "seed": "-1",
     "log_every": "0",
     "pictures_every": "0",
     "checkpoint_every": "0",
-    "keep_best_images": "0",
     "evaluation_limit": "0",
     "cache_mib": "-1",
     "encoder_steps": "0",
     "warmup_steps": "-1",
 }
 WORST_NUMBERS = (
-    "--sparsity=nan",
+    "--architecture=sparsity=nan",
     "--encoder_learning_rate=-0.1",
     "--ema_momentum=1.0",
     "--seed=-1",
-    f"--iterations={HUGE}",
-    f"--feature_dim={HUGE}",
+    f"--architecture=iterations={HUGE}",
+    f"--architecture=feature_dim={HUGE}",
 )
 
 
@@ -67,7 +66,7 @@ def number(name, value):
     flag = f"--{name}={value}"
     return Case(
         f"number: {flag}",
-        refused(name),
+        refused(name.rpartition("=")[2]),
         command=f"{TRAIN} {flag}",
         worst=flag in WORST_NUMBERS,
     )
@@ -84,18 +83,32 @@ NUMBERS = [
         for name, wrong in INTEGERS.items()
         for value in (wrong,)
     ),
-    *(number("sparsity", value) for value in ("-inf", "much", "1e400")),
-    *(number("ridge", value) for value in ("-inf", "much")),
-    *(number("iterations", value) for value in ("nan", "1.5", "much")),
+    *(
+        number("architecture=sparsity", value)
+        for value in ("-inf", "much", "1e400")
+    ),
+    *(number("architecture=ridge", value) for value in ("-inf", "much")),
+    *(
+        number("architecture=iterations", value)
+        for value in ("nan", "1.5", "much")
+    ),
     *(
         number(name, HUGE)
-        for name in ("batch_size", "filters", "feature_dim", "kernel_size")
+        for name in (
+            "batch_size",
+            "architecture=filters",
+            "architecture=feature_dim",
+            "architecture=kernel_size",
+        )
     ),
-    *(number("iterations", value) for value in (HUGE, "1" + "0" * 30)),
-    number("sparsity", "0.1,nan"),
-    number("filters", ""),
-    number("filters", "4,,4"),
-    number("sparsity", ""),
+    *(
+        number("architecture=iterations", value)
+        for value in (HUGE, "1" + "0" * 30)
+    ),
+    number("architecture=sparsity", "0.1,nan"),
+    number("architecture=filters", ""),
+    number("architecture=filters", "4,,4"),
+    number("architecture=sparsity", ""),
     Case(
         "number: encoder_steps, a billion",
         refused("encoder_steps"),
@@ -144,8 +157,12 @@ FLAGS = [
     flag("without its value", refused("workdir"), f"{TINY} --workdir"),
     flag("a word", refused("more"), f"{TINY} --workdir=run more"),
     flag("twice", works(TRAINED), f"{TINY} --workdir=run --seed=1 --seed=2"),
-    flag("an enum's", refused("ternary"), f"{TINY} --objective=ternary"),
-    flag("a bool's", refused("tied"), f"{TINY} --tied=maybe --workdir=run"),
+    flag("an enum's", refused("ternary"), f"{TINY} --game=objective=ternary"),
+    flag(
+        "a bool's",
+        refused("tied"),
+        f"{TINY} --architecture=tied=maybe --workdir=run",
+    ),
     flag(
         "unknown data set",
         refused("nope"),

@@ -330,7 +330,7 @@ TRAININGS = [
         "multi without labels",
         "images('photos', 60)",
         refused("labels"),
-        "--objective=multi",
+        "--game=objective=multi",
     ),
 ]
 
@@ -339,8 +339,9 @@ def tfds(name, setup, expected):
     return Case(
         f"TFDS: {name}",
         expected,
-        "train.py --dataset=cifar10 --preset=cifar10 --filters=4 "
-        "--feature_dim=8 --batch_size=8 --steps=2 --noevaluate "
+        "train.py --dataset=cifar10 --preset=cifar10 "
+        "--architecture=filters=4,feature_dim=8 "
+        "--batch_size=8 --steps=2 --noevaluate "
         "--workdir=run --data_dir=tfds",
         setup=setup,
     )

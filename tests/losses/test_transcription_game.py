@@ -22,8 +22,8 @@ ARGUMENTS = {
     "class_features": 3,
     "class_rate": 0.25,
     "memory": 0.5,
-    "stages": 3.0,
-    "stage_decay": 0.5,
+    "multistage": 3.0,
+    "multistage_decay": 0.5,
     "dictionary": 0.375,
     "cooperation": True,
     "shared_statistics": True,
@@ -53,7 +53,7 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
     return *sides, labels
 
 
-def stage_distance(real, other, decay=1.0):
+def multistage_distance(real, other, decay=1.0):
     return np.average(
         [
             np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
@@ -81,8 +81,8 @@ def test_configuration_holds_every_argument():
         {"class_rate": -1.0},
         {"memory": -0.1},
         {"memory": 1.0},
-        {"stages": -1.0},
-        {"stage_decay": 0.0},
+        {"multistage": -1.0},
+        {"multistage_decay": 0.0},
         {"dictionary": -1.0},
     ],
     ids=str,
@@ -192,39 +192,45 @@ def test_consistency_is_the_mean_squared_distance():
 
 def test_stage_distance_is_relative_to_the_variance():
     real, other, _ = draw(dtype="float32")
-    game = TranscriptionGame(stages=1.0)
-    result = game.stage_distance(real, other)
-    np.testing.assert_allclose(result, stage_distance(real, other), rtol=1e-5)
+    game = TranscriptionGame(multistage=1.0)
+    result = game.multistage_distance(real, other)
+    np.testing.assert_allclose(
+        result, multistage_distance(real, other), rtol=1e-5
+    )
     scaled = [
         output(side.features, [100 * h for h in side.codes])
         for side in (real, other)
     ]
-    np.testing.assert_allclose(game.stage_distance(*scaled), result, rtol=1e-5)
-    assert float(game.stage_distance(real, real)) == 0
+    np.testing.assert_allclose(
+        game.multistage_distance(*scaled), result, rtol=1e-5
+    )
+    assert float(game.multistage_distance(real, real)) == 0
 
 
 def test_dead_stage_gives_finite_distances():
     real, other, _ = draw(dtype="float32")
     dead = output(real.features, [0.0 * h for h in real.codes])
-    game = TranscriptionGame(stages=1.0)
-    assert float(game.stage_distance(dead, dead)) == 0
-    assert np.isfinite(float(game.stage_distance(dead, other)))
+    game = TranscriptionGame(multistage=1.0)
+    assert float(game.multistage_distance(dead, dead)) == 0
+    assert np.isfinite(float(game.multistage_distance(dead, other)))
 
 
 def test_stage_distance_keeps_the_precision_of_the_codes():
     real, other, _ = draw()
-    result = TranscriptionGame(stages=1.0).stage_distance(real, other)
-    np.testing.assert_allclose(result, stage_distance(real, other), rtol=1e-12)
+    result = TranscriptionGame(multistage=1.0).multistage_distance(real, other)
+    np.testing.assert_allclose(
+        result, multistage_distance(real, other), rtol=1e-12
+    )
 
 
 def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
     real, other, _ = draw(dtype="float32")
-    game = TranscriptionGame(stages=1.0)
+    game = TranscriptionGame(multistage=1.0)
     codes = [tf.constant(h) for h in real.codes]
     others = [tf.constant(h) for h in other.codes]
     with tf.GradientTape() as tape:
         tape.watch([codes, others])
-        value = game.stage_distance(
+        value = game.multistage_distance(
             real._replace(codes=codes), other._replace(codes=others)
         )
     gradients = tape.gradient(
@@ -238,13 +244,13 @@ def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
 
 
 @pytest.mark.parametrize("objective", ["binary", "multi"])
-@pytest.mark.parametrize("stages", [0.0, 3.0])
-def test_losses_are_the_weighted_sums(objective, stages):
+@pytest.mark.parametrize("multistage", [0.0, 3.0])
+def test_losses_are_the_weighted_sums(objective, multistage):
     arguments = {
         **ARGUMENTS,
         "objective": objective,
         "num_classes": CLASSES,
-        "stages": stages,
+        "multistage": multistage,
     }
     game = TranscriptionGame(**arguments)
     real, other, labels = draw(dtype="float32")
@@ -270,11 +276,11 @@ def test_losses_are_the_weighted_sums(objective, stages):
         decoder_loss,
         2 * objective_value
         + 0.75 * consistency
-        + stages * stage_distance(real, other, decay=0.5),
+        + multistage * multistage_distance(real, other, decay=0.5),
         rtol=1e-5,
     )
     assert sorted(terms) == sorted(game.term_names)
-    assert ("stages" in terms) == bool(stages)
+    assert ("multistage" in terms) == bool(multistage)
     np.testing.assert_allclose(terms["consistency"], consistency, rtol=1e-5)
 
 
@@ -294,7 +300,7 @@ def test_the_default_game_is_the_published_one():
         ({"encoder_rate": 0.5}, -0.5),
         ({"decoder_rate": 0.0}, None),
         ({"decoder_consistency": 5.0}, None),
-        ({"stages": 1.0}, None),
+        ({"multistage": 1.0}, None),
         ({"dictionary": 1.0}, None),
         ({"encoder_rate": 0.0}, 0),
     ],
@@ -314,7 +320,7 @@ def test_term_names_are_unique_and_in_order():
         "reconstructed_rate",
         "consistency",
     ]
-    names = TranscriptionGame("multi", 3, stages=1.0).term_names
+    names = TranscriptionGame("multi", 3, multistage=1.0).term_names
     assert len(names) == len(set(names)) == 8
 
 

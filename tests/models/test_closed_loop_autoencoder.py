@@ -21,7 +21,7 @@ GAME = {
     "num_classes": 3,
     "encoder_consistency": 0.5,
     "decoder_consistency": 0.25,
-    "stages": 2.0,
+    "multistage": 2.0,
     "cooperation": True,
     "shared_statistics": True,
 }
@@ -283,7 +283,9 @@ def test_denoising_changes_the_sparsity_of_the_first_stage():
         model.denoise(images, 0.05), model.reconstruct(images), atol=1e-6
     )
     strong = model.denoise(images, np.full(len(images), 0.5, "float32"))
-    expected = model.decode(model.encoder.stages(images, sparsity=0.5).features)
+    expected = model.decode(
+        model.encoder.activations(images, sparsity=0.5).features
+    )
     np.testing.assert_allclose(strong, expected, atol=1e-6)
     assert np.max(np.abs(strong - model.reconstruct(images))) > 1e-3
 

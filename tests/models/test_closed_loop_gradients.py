@@ -21,8 +21,8 @@ FULL = {
     **CONSISTENT,
     "encoder_rate": 0.25,
     "decoder_rate": 0.75,
-    "stages": 2.0,
-    "stage_decay": 0.5,
+    "multistage": 2.0,
+    "multistage_decay": 0.5,
     "cooperation": True,
     "shared_statistics": True,
 }
@@ -31,7 +31,7 @@ GAMES = {
     "multi": MULTI,
     "weights": {"encoder_rate": 0.5, "decoder_rate": 2.0, "epsilon": 0.2},
     "consistency": CONSISTENT,
-    "stages": {"stages": 2.0},
+    "multistage": {"multistage": 2.0},
     "cooperation": {"cooperation": True},
     "shared statistics": {"shared_statistics": True},
     "class part": {
@@ -86,7 +86,7 @@ def test_the_networks_are_those_of_the_reference(network):
     reference = ReferenceLoop(model)
     images, _ = small_batch(dtype="float64")
     features, codes, moments = reference.encode(images)
-    output = model.encoder.stages(images, training=True)
+    output = model.encoder.activations(images, training=True)
     np.testing.assert_allclose(output.features, features, atol=1e-6)
     for ours, expected in zip(output.codes, codes):
         np.testing.assert_allclose(ours, expected, atol=1e-6)
@@ -182,9 +182,9 @@ def log_det_objective(z, z_hat, labels=None):
 def encoder_turn(model, images, labels=None):
     """The parents' encoder step: `X̂` detached, ascend `T`."""
     with tf.GradientTape() as tape:
-        real = model.encoder.stages(images, training=True)
+        real = model.encoder.activations(images, training=True)
         regenerated = model.decode(real.features, training=True)
-        again = model.encoder.stages(
+        again = model.encoder.activations(
             tf.stop_gradient(regenerated), training=True
         )
         loss = -log_det_objective(real.features, again.features, labels)
@@ -196,9 +196,9 @@ def encoder_turn(model, images, labels=None):
 def decoder_turn(model, images, labels=None):
     """The parents' decoder step: all of it again, descend `T`."""
     with tf.GradientTape() as tape:
-        real = model.encoder.stages(images, training=True)
+        real = model.encoder.activations(images, training=True)
         regenerated = model.decode(real.features, training=True)
-        again = model.encoder.stages(regenerated, training=True)
+        again = model.encoder.activations(regenerated, training=True)
         loss = log_det_objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, model.decoder.trainable_variables)
     model.encoder.update_statistics(real.moments)
@@ -291,12 +291,12 @@ def test_reported_terms_are_those_of_the_game():
     logs = model.train_step((images, labels))
     expected = {
         "consistency": np.mean(np.sum((features - again) ** 2, 1)),
-        "stages": np.average(
+        "multistage": np.average(
             [
                 np.mean((b - a) ** 2) / np.mean(np.var(a, axis=(0, 1, 2)))
                 for a, b in zip(codes, codes_again)
             ],
-            weights=[1, FULL["stage_decay"]],
+            weights=[1, FULL["multistage_decay"]],
         ),
         "encoder_gradient_norm": norm(for_encoder),
         "decoder_gradient_norm": norm(for_decoder),

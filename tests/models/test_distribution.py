@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.distribution import num_replicas
-from keras_csc.distribution import replica_sum
 from keras_csc.losses import TranscriptionGame
+from keras_csc.replicas import num_replicas
+from keras_csc.replicas import replica_sum
 from tests.helpers import parity
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
@@ -22,8 +22,8 @@ FULL = {
     "num_classes": CLASSES,
     "encoder_consistency": 0.5,
     "decoder_consistency": 0.25,
-    "stages": 2.0,
-    "stage_decay": 0.5,
+    "multistage": 2.0,
+    "multistage_decay": 0.5,
     "dictionary": 0.5,
     "cooperation": True,
     "shared_statistics": True,

@@ -48,7 +48,7 @@ def test_images_of_wrong_shapes_are_refused(model, shape):
         model.encode,
         model.reconstruct,
         model.encoder,
-        model.encoder.stages,
+        model.encoder.activations,
         lambda images: model.denoise(images, 0.1),
         lambda images: model.train_step((images,)),
         lambda images: model.test_step((images,)),

@@ -183,7 +183,7 @@ def test_images_are_in_range(network, training):
 def test_codes_of_all_stages_are_sparse_and_nonnegative_if_so_made():
     encoder = Encoder(**SMALL, sparsity=0.5, nonnegative=True)
     encoder.build((None, 8, 8, 1))
-    output = encoder.stages(inputs(Encoder), training=True)
+    output = encoder.activations(inputs(Encoder), training=True)
     assert [h.shape[1:] for h in output.codes] == [(4, 4, 3), (2, 2, 4)]
     for codes in output.codes:
         assert np.min(codes) == 0 and 0.2 < np.mean(codes.numpy() == 0) < 1
@@ -194,7 +194,7 @@ def test_every_stage_can_have_its_own_sparsity():
     images = inputs(Encoder)
     encoder = Encoder(**SMALL, sparsity=[0.05, 0.25], isotropic=False)
     encoder.build((None, 8, 8, 1))
-    codes = encoder.stages(images).codes
+    codes = encoder.activations(images).codes
     signal = images
     for number, sparsity in enumerate([0.05, 0.25]):
         layer = encoder.coding_layers[number]
@@ -214,7 +214,7 @@ def test_stages_change_no_state(network):
     encoder(images)
     before = encoder.get_weights()
     for training in (False, True):
-        encoder.stages(images, training=training)
+        encoder.activations(images, training=training)
     for weight, after in zip(before, encoder.get_weights()):
         np.testing.assert_array_equal(weight, after)
 
@@ -225,7 +225,7 @@ def test_training_moves_the_statistics_towards_those_of_the_batch(network):
     images = inputs(network)
     for _ in range(60):
         encoder(images, training=True)
-    output = encoder.stages(images, training=True)
+    output = encoder.activations(images, training=True)
     for layer, (mean, variance) in zip(encoder.normalizations, output.moments):
         np.testing.assert_allclose(layer.moving_mean, mean, atol=1e-2)
         np.testing.assert_allclose(layer.moving_variance, variance, atol=1e-2)
@@ -239,12 +239,12 @@ def test_given_moments_replace_those_of_the_batch():
     encoder = Encoder(**SMALL)
     encoder.build((None, 8, 8, 1))
     images = inputs(Encoder)
-    real = encoder.stages(images, training=True)
-    same = encoder.stages(images, training=True, moments=real.moments)
+    real = encoder.activations(images, training=True)
+    same = encoder.activations(images, training=True, moments=real.moments)
     np.testing.assert_allclose(same.features, real.features, atol=1e-5)
     brighter = np.clip(images * 0.5 + 0.5, -1, 1)
-    own = encoder.stages(brighter, training=True)
-    shared = encoder.stages(brighter, training=True, moments=real.moments)
+    own = encoder.activations(brighter, training=True)
+    shared = encoder.activations(brighter, training=True, moments=real.moments)
     assert np.max(np.abs(own.features - shared.features)) > 1e-2
     np.testing.assert_array_equal(own.codes[0], shared.codes[0])
 
@@ -252,11 +252,11 @@ def test_given_moments_replace_those_of_the_batch():
 def test_sparsity_of_a_call_is_that_of_the_first_stage():
     encoder = Encoder(**SMALL, sparsity=0.05)
     images = inputs(Encoder)
-    own = encoder.stages(images)
-    same = encoder.stages(images, sparsity=0.05)
+    own = encoder.activations(images)
+    same = encoder.activations(images, sparsity=0.05)
     np.testing.assert_array_equal(own.features, same.features)
     weights = np.array([0.05, 0.5] * 3, "float32")
-    each = encoder.stages(images, sparsity=weights)
+    each = encoder.activations(images, sparsity=weights)
     zeros = np.mean(each.codes[0].numpy() == 0, axis=(1, 2, 3))
     assert np.all(zeros[1::2] > zeros[::2])
     np.testing.assert_allclose(each.features[::2], own.features[::2], atol=1e-6)
@@ -266,7 +266,7 @@ def test_a_generic_encoder_has_no_sparsity_to_change():
     encoder = ConvEncoder(**SMALL)
     encoder.build((None, 8, 8, 1))
     with pytest.raises(ValueError, match="`sparsity`"):
-        encoder.stages(inputs(ConvEncoder), sparsity=0.1)
+        encoder.activations(inputs(ConvEncoder), sparsity=0.1)
 
 
 def test_numbers_of_weights():

@@ -60,7 +60,7 @@ def test_moving_averages_are_the_moments_of_the_images(images, changes):
 
 
 def normalized(encoder, images, number):
-    codes = encoder.stages(images).codes[number]
+    codes = encoder.activations(images).codes[number]
     return encoder.normalizations[number](codes).numpy()
 
 
@@ -80,7 +80,7 @@ def test_stage_keeps_as_much_variance_as_principal_components(encoder, images):
 
 
 def test_normalisation_changes_no_proportions(encoder, images):
-    codes = encoder.stages(images).codes[0].numpy()
+    codes = encoder.activations(images).codes[0].numpy()
     output = normalized(encoder, images, 0)
     centred = codes - codes.mean((0, 1, 2))
     factor = np.sum(output * centred) / np.sum(centred**2)

@@ -1,6 +1,7 @@
 """The studies against independent statements."""
 
 from keras_csc_cli import building
+from keras_csc_cli import checks
 from keras_csc_cli import train_options
 
 import numpy as np
@@ -17,8 +18,7 @@ from studies import verdicts
 FLAGS = [
     "--dataset=digits",
     "--preset=digits",
-    "--filters=4,8",
-    "--feature_dim=6",
+    "--architecture=filters=4,8,feature_dim=6",
     "--steps=8",
     "--batch_size=16",
     "--optimizer=adam",
@@ -96,7 +96,7 @@ def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
         assert options.seed == run.seed
         assert options.workdir == str(tmp_path / "run")
         assert len(run.key) < 200 and "/" not in run.key
-        building.check(options)
+        checks.check(options)
 
 
 def test_contenders_have_the_same_time():
@@ -115,7 +115,7 @@ def test_contenders_have_the_same_time():
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    flags = (*FLAGS, "--class_features=4", "--steps=2")
+    flags = (*FLAGS, "--game=class_features=4", "--steps=2")
     run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
     folder = tmp_path_factory.mktemp("runs") / run.key
     patched = pytest.MonkeyPatch()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from keras_csc.metrics import extractors
-from keras_csc.metrics import inception_extractor
+from keras_csc.evaluation import extractors
+from keras_csc.evaluation import inception_extractor
 
 
 @pytest.fixture(scope="module")

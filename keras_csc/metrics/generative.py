@@ -10,6 +10,7 @@ import numpy as np
 from scipy import linalg
 from scipy.special import rel_entr
 
+from keras_csc.metrics.checks import as_labelled
 from keras_csc.metrics.checks import as_matrices
 from keras_csc.metrics.checks import as_matrix
 from keras_csc.validation import check_at_least
@@ -289,3 +290,35 @@ def _check_rows(least, **arguments):
                 f"`{name}` should have at least {least} rows. "
                 f"Received: shape={rows.shape}"
             )
+
+
+def same_class_rate(probabilities, labels):
+    """Share of images that a classifier puts in the class of their label.
+
+    `mean_i [argmax_k p_k(x̂_i) = y_i]`, over the labelled images. For
+    regenerated images `x̂_i` and the labels of the images they were made of, it
+    says whether they are still of the class ("GAN-test"). It is no better than
+    the classifier, whose accuracy on the images themselves belongs beside it.
+
+    Args:
+        probabilities: Array of shape `(n, classes)`; logits do as well.
+        labels: Integers of shape `(n,)`, below `classes`; -1 for unlabelled.
+
+    Returns:
+        A float in `[0, 1]`.
+
+    Raises:
+        ValueError: If shapes do not match, no row is labelled, probabilities
+            are not finite or a label has no probability.
+
+    Reference:
+        - [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)
+    """
+    probabilities, labels = as_labelled(probabilities, labels)
+    if not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
+        raise ValueError(
+            "`labels` should be -1, or be at least 0 and less than the number "
+            f"of classes, {probabilities.shape[1]}. Received: labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+    return float(np.mean(np.argmax(probabilities, axis=1) == labels))

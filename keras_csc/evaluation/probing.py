@@ -1,10 +1,9 @@
 """What features and codes know of the classes, as figures."""
 
-from keras_csc_cli import encoding
-
 import numpy as np
 
 from keras_csc import metrics
+from keras_csc.evaluation import passes
 from keras_csc.losses.transcription import class_part
 
 FIGURES = (
@@ -55,7 +54,7 @@ def part_figures(size, train_features, train_labels, features, labels, again):
     """`feature_accuracies` of the part of the features for the classes.
 
     Args:
-        size: int, `--class_features`; 0 for none.
+        size: int, `class_features` of the game; 0 for none.
         train_features: array `(n, d)`; this and the others as in
             `probe_figures`.
 
@@ -149,7 +148,7 @@ def has_classes(*sets):
     return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
 
 
-def stage_figures(model, train_images, train_labels, images, labels):
+def code_figures(model, train_images, train_labels, images, labels):
     """Accuracies of simple classifiers of the codes of every stage.
 
     Of positive and negative parts of the codes, each averaged over quadrants;
@@ -158,7 +157,7 @@ def stage_figures(model, train_images, train_labels, images, labels):
     if not has_classes(train_labels, labels):
         return None
     train_codes, codes = (
-        encoding.pooled_stages(model, each) for each in (train_images, images)
+        passes.pooled_codes(model, each) for each in (train_images, images)
     )
     found = [
         accuracies(train, train_labels, test, labels)

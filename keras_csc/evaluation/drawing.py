@@ -1,10 +1,9 @@
 """Pictures of an evaluation."""
 
-from keras_csc_cli import probing
-
 import numpy as np
 
 from keras_csc.callbacks.pictures import draw_atoms
+from keras_csc.evaluation import probing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_figure

@@ -17,11 +17,11 @@ def reconstruct(model, images, batch_size=250):
     return _by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
 
 
-def pooled_stages(model, images, batch_size=250):
+def pooled_codes(model, images, batch_size=250):
     """`metrics.pooled_codes` of every stage, a list of arrays `(n, d)`."""
 
     def pool(images):
-        codes = model.encoder.stages(images).codes
+        codes = model.encoder.activations(images).codes
         return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
 
     return _by_batches(pool, images, batch_size)

@@ -6,10 +6,10 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from keras_csc import data
-from keras_csc.metrics import ImageClassifier
-from keras_csc.metrics import classifier_accuracy
-from keras_csc.metrics import classifier_extractor
-from keras_csc.metrics import fit_classifier
+from keras_csc.evaluation import ImageClassifier
+from keras_csc.evaluation import classifier_accuracy
+from keras_csc.evaluation import classifier_extractor
+from keras_csc.evaluation import fit_classifier
 from keras_csc.metrics import same_class_rate
 
 SHAPE = (16, 16, 1)

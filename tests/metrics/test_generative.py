@@ -127,7 +127,7 @@ def brute_force_mmd(x, y):
 
 
 def test_kernel_distance_agrees_with_its_double_sums(monkeypatch):
-    monkeypatch.setattr("keras_csc.metrics.distributions.CHUNK", 7)
+    monkeypatch.setattr("keras_csc.metrics.generative.CHUNK", 7)
     features, others = normal(20, 5), normal(13, 5, 1, shift=0.3)
     expected = brute_force_mmd(features, others)
     assert kernel_distance(features, others) == pytest.approx(expected)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.metrics.classifier import ImageClassifier
+from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_at_least
 

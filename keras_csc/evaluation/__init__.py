@@ -1,0 +1,27 @@
+"""What is measured of a trained autoencoder, and the networks that measure."""
+
+from keras_csc.evaluation.classifier import ImageClassifier
+from keras_csc.evaluation.classifier import classifier_accuracy
+from keras_csc.evaluation.classifier import fit_classifier
+from keras_csc.evaluation.comparison import compare
+from keras_csc.evaluation.drawing import draw
+from keras_csc.evaluation.evaluating import Evaluation
+from keras_csc.evaluation.evaluating import evaluate
+from keras_csc.evaluation.extractors import FeatureExtractor
+from keras_csc.evaluation.extractors import classifier_extractor
+from keras_csc.evaluation.extractors import inception_extractor
+from keras_csc.evaluation.extractors import inception_weights
+
+__all__ = [
+    "Evaluation",
+    "FeatureExtractor",
+    "ImageClassifier",
+    "classifier_accuracy",
+    "classifier_extractor",
+    "compare",
+    "draw",
+    "evaluate",
+    "fit_classifier",
+    "inception_extractor",
+    "inception_weights",
+]

@@ -1,0 +1,108 @@
+"""Distances of sets of images, each under the name of the network behind it."""
+
+from keras_csc import metrics
+from keras_csc.data.progress import Progress
+from keras_csc.evaluation import passes
+
+
+def comparison_figures(networks, model, images, reconstructions, train_images):
+    """Compares images and reconstructions with every network.
+
+    Args:
+        networks: dict of `FeatureExtractor`, by name; of `ctrl`, of two: of
+            the distance and of the score.
+        model: `ClosedLoopAutoencoder`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+        train_images: uint8 array, for `ctrl`.
+
+    Returns:
+        List of the dicts of `compare` and `ctrl_protocol`.
+    """
+    figures = []
+    for name, network in networks.items():
+        if name == "ctrl":
+            made = passes.reconstruct(model, train_images)
+            figures.append(ctrl_protocol(network, train_images, made))
+        else:
+            figures.append(compare(network, images, reconstructions))
+    return figures
+
+
+def compare(extractor, images, reconstructions, split="test"):
+    """Every distance between images and reconstructions, from one pass.
+
+    Args:
+        extractor: `FeatureExtractor`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+        split: str, where the images are from.
+
+    Returns:
+        Dict of the figures, with the network that they belong to.
+    """
+    real, real_probabilities = _describe(extractor, images, "images")
+    made, probabilities = _describe(
+        extractor, reconstructions, "reconstructions"
+    )
+    precision, recall = metrics.precision_recall(real, made)
+    return {
+        "network": extractor.about,
+        "split": split,
+        "images": len(images),
+        "frechet_distance": _frechet_distance(real, made),
+        "kernel_distance": metrics.kernel_distance(real, made),
+        "precision": precision,
+        "recall": recall,
+        extractor.score: _score(probabilities),
+        f"{extractor.score}_of_images": _score(real_probabilities),
+    }
+
+
+def ctrl_protocol(extractors, images, reconstructions):
+    """The distance and score that CTRL's released code computes, as far as go.
+
+    Reconstructions of training images; the distance with `2x - 1` as the
+    network's input, the score with the right input and 10 splits. Not as
+    there: the networks (torchvision's and TF-FID's there), the autoencoder in
+    inference mode (with batch statistics there), and the number of images.
+
+    Args:
+        extractors: of the distance and of the score.
+        images: uint8 array of training images.
+        reconstructions: floats of the same shape, in [-1, 1].
+
+    Returns:
+        Dict of the figures, with the networks that they belong to.
+    """
+    shifted, inception = extractors
+    real, _ = _describe(shifted, images, "images")
+    made, _ = _describe(shifted, reconstructions, "reconstructions")
+    _, probabilities = _describe(inception, reconstructions, "reconstructions")
+    return {
+        "network": shifted.about,
+        "score_network": inception.about,
+        "split": "train",
+        "protocol": "CTRL's, with other networks, in inference mode",
+        "images": len(images),
+        "frechet_distance": _frechet_distance(real, made),
+        inception.score: _score(probabilities),
+    }
+
+
+def _frechet_distance(real, made):
+    return metrics.frechet_distance(
+        metrics.FeatureStatistics().update(real),
+        metrics.FeatureStatistics().update(made),
+    )
+
+
+def _score(probabilities):
+    splits = min(10, len(probabilities))
+    mean, deviation = metrics.inception_score(probabilities, splits)
+    return {"mean": mean, "deviation": deviation, "splits": splits}
+
+
+def _describe(extractor, images, what):
+    progress = Progress(f"{extractor.name}: {what}", len(images))
+    return extractor(images, progress=progress.update)

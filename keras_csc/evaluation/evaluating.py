@@ -1,0 +1,83 @@
+"""Everything that is measured of a trained autoencoder, in one go."""
+
+import collections
+
+from keras_csc.evaluation import passes
+from keras_csc.evaluation import probing
+from keras_csc.evaluation.comparison import comparison_figures
+from keras_csc.evaluation.reconstruction import class_figures
+from keras_csc.evaluation.reconstruction import reconstruction_figures
+from keras_csc.evaluation.reconstruction import reference_figures
+
+Evaluation = collections.namedtuple(
+    "Evaluation", ["figures", "features", "reconstructions"]
+)
+Evaluation.__doc__ = """What `evaluate` found.
+
+figures: dict of numbers, lists and dicts, as JSON can hold them.
+features: array `(n, d)` of the images.
+reconstructions: float32 array `(n, height, width, channels)` in [-1, 1].
+"""
+
+
+def evaluate(
+    model,
+    images,
+    labels,
+    train_images,
+    train_labels,
+    class_features=0,
+    codes=False,
+    networks=None,
+    judge=None,
+    between=lambda: None,
+):
+    """Measures an autoencoder on images that it was not trained on.
+
+    Everything is in inference mode; the probes are fitted on features of
+    training images.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        images: uint8 array `(n, height, width, channels)`.
+        labels: ints `(n,)`, -1 for unlabelled.
+        train_images: uint8 array `(m, height, width, channels)`.
+        train_labels: ints `(m,)`, -1 for unlabelled.
+        class_features: int, how many of the features carry the classes; 0 for
+            none.
+        codes: bool, whether to probe the codes of every stage, too.
+        networks: dict of `FeatureExtractor` to compare images and
+            reconstructions with; see `comparison_figures`.
+        judge: `FeatureExtractor` of a classifier that says of which class the
+            reconstructions are, or `None`.
+        between: function that is called between the measurements, and may
+            raise to end them.
+
+    Returns:
+        `Evaluation`. Its figures are those of `reconstruction_figures`,
+        `class_figures` and `probe_figures`; `psnr_of`, of
+        `reference_figures`; `class_part`, of `part_figures`; `distributions`,
+        of `comparison_figures`; and with `codes` `codes`, of `code_figures`.
+    """
+    features, reconstructions, again, figures = reconstruction_figures(
+        model, images
+    )
+    figures["psnr_of"] = reference_figures(
+        train_images, train_labels, images, labels, features.shape[1]
+    )
+    figures.update(class_figures(judge, images, reconstructions, labels))
+    between()
+    train_features = passes.encode(model, train_images)
+    probed = train_features, train_labels, features, labels, again
+    figures.update(probing.probe_figures(*probed))
+    figures["class_part"] = probing.part_figures(class_features, *probed)
+    if codes:
+        figures["codes"] = probing.code_figures(
+            model, train_images, train_labels, images, labels
+        )
+    between()
+    figures["distributions"] = comparison_figures(
+        networks or {}, model, images, reconstructions, train_images
+    )
+    between()
+    return Evaluation(figures, features, reconstructions)

@@ -1,0 +1,134 @@
+"""How good regenerated images are, beside what simple references reach."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+from keras_csc.evaluation import passes
+from keras_csc.pixels import from_pixels
+
+
+def reconstruction_figures(model, images, batch_size=250):
+    """Quality and consistency of reconstructions.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        images: uint8 array `(n, height, width, channels)`.
+        batch_size: int.
+
+    Returns:
+        `(features, reconstructions, again, figures)`: `(n, d)`, float32
+        images, their features `(n, d)`, and a dict with `psnr` (dB), `ssim`
+        and `ms_ssim` (`None` for images without room for its window or for two
+        scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
+        `zero_fraction` (a list, by
+        stage) and `effective_rank`.
+    """
+    qualities = _qualities(images.shape[1:3])
+
+    @tf.function(reduce_retracing=True)
+    def measure(images):
+        output = model.encoder.activations(images)
+        reconstructions = model.decode(output.features)
+        again = model.encode(reconstructions)
+        zeros = tf.stack(
+            [
+                tf.reduce_mean(tf.cast(code == 0, tf.float32), axis=(1, 2, 3))
+                for code in output.codes
+            ],
+            axis=1,
+        )
+        quality = tf.stack(
+            [metric(images, reconstructions) for metric in qualities.values()],
+            axis=1,
+        )
+        return output.features, reconstructions, again, quality, zeros
+
+    parts = [
+        [np.asarray(part) for part in measure(batch)]
+        for batch in passes.float_batches(images, batch_size)
+    ]
+    features, reconstructions, again, quality, zeros = map(
+        np.concatenate, zip(*parts)
+    )
+    means = dict(zip(qualities, quality.mean(axis=0).tolist()))
+    return (
+        features,
+        reconstructions,
+        again,
+        {
+            **{name: means.get(name) for name in ("psnr", "ssim", "ms_ssim")},
+            "ms_ssim_scales": metrics.scales_that_fit(*images.shape[1:3]),
+            "cosine": metrics.cosine_similarity(features, again),
+            "retrieval": metrics.retrieval_rate(features, again),
+            "pixel_retrieval": metrics.pixel_retrieval_rate(
+                from_pixels(images), reconstructions
+            ),
+            "zero_fraction": zeros.mean(axis=0).tolist(),
+            "effective_rank": metrics.effective_rank(features),
+        },
+    )
+
+
+def _qualities(sides):
+    scales = metrics.scales_that_fit(*sides)
+    functions = {"psnr": metrics.peak_signal_to_noise_ratio}
+    if scales >= 1:
+        functions["ssim"] = metrics.structural_similarity
+    if scales >= 2:
+        functions["ms_ssim"] = metrics.multiscale_structural_similarity
+    return functions
+
+
+def reference_figures(
+    train_images, train_labels, images, labels, components, most=2**26
+):
+    """`metrics.reference_psnr` of uint8 images.
+
+    Args:
+        train_images: uint8 array `(n, height, width, channels)`.
+        train_labels: ints `(n,)`, -1 for unlabelled.
+        images: uint8 array `(m, height, width, channels)`.
+        labels: ints `(m,)`.
+        components: int, the number of features.
+        most: int, numbers of training images that there is memory for.
+
+    Returns:
+        Dict of the figures, and of the number of `training_images`.
+    """
+    count = max(1, most // train_images[0].size)
+    train, test = (from_pixels(each) for each in (train_images[:count], images))
+    return {
+        **metrics.reference_psnr(
+            train, test, components, train_labels[:count], labels
+        ),
+        "training_images": len(train),
+    }
+
+
+def class_figures(judge, images, reconstructions, labels):
+    """What share of images and reconstructions a classifier recognises.
+
+    Args:
+        judge: `FeatureExtractor` of the data set's classifier, or `None`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+        labels: ints `(n,)`, -1 for unlabelled.
+
+    Returns:
+        Dict with `same_class`, of the reconstructions, `same_class_of_images`
+        and `classifier`, its name with its own test accuracy; `None` each
+        without a judge.
+    """
+    if judge is None:
+        names = "same_class", "same_class_of_images", "classifier"
+        return dict.fromkeys(names)
+    made, real = (
+        metrics.same_class_rate(judge(each)[1], labels)
+        for each in (reconstructions, images)
+    )
+    return {
+        "same_class": made,
+        "same_class_of_images": real,
+        "classifier": judge.name,
+    }

@@ -1,0 +1,164 @@
+"""Checks of the options of a run, before any long work."""
+
+import math
+import os
+
+from keras_csc_cli.building import game
+from keras_csc_cli.building import image_shape
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
+
+from keras_csc.models import presets
+from keras_csc.models.architecture import weight_shapes
+
+BYTES_OF_WEIGHT = 16  # with its gradient and two moments
+METRICS = ("codes", "classes", "classifier")  # of train.py
+MOST_CLASSES = 2**20  # where their number is not known yet
+
+
+def check(options):
+    """Checks what no part can check alone.
+
+    Raises:
+        UsageError: for options that are missing or do not go together.
+    """
+    for name in ("dataset", "preset", "steps"):
+        if getattr(options, name) is None:
+            raise UsageError(
+                f"--{name} is missing. Give it, or a --flagfile that does."
+            )
+    for name in ("principal_images", "patch_images"):
+        if getattr(options, name) and presets.is_folder(options.preset):
+            raise UsageError(
+                f"--{name} would replace weights of --preset="
+                f"{options.preset}. Leave one of them out."
+            )
+    side = min(image_shape(options.preset)[:2])
+    if options.random_shift >= side:
+        raise UsageError(
+            f"--random_shift={options.random_shift} must be below the sides "
+            f"of the images, {side}."
+        )
+    if options.encoder_steps > 1 and options.update == "simultaneous":
+        raise UsageError("--encoder_steps goes with --update=alternating.")
+    if options.keep_best and not options.checkpoint_every:
+        raise UsageError(
+            "--keep_best measures every --checkpoint_every steps. Give both."
+        )
+    check_metrics(options.metrics)
+    with usage_errors():
+        config = presets.config(options.preset, **options.architecture)
+        presets.players(config)
+    check_size(config)
+    check_game(options.game, config)
+
+
+def check_size(config):
+    """Checks that networks have no more weights than memory is for.
+
+    Raises:
+        UsageError: if they have.
+    """
+    weights = sum(math.prod(shape) for shape in weight_shapes(config))
+    most = memory() // BYTES_OF_WEIGHT
+    if weights > most:
+        raise UsageError(
+            f"the networks would have {weights:,} weights, each of which takes "
+            f"{BYTES_OF_WEIGHT} bytes in training, and this machine has memory "
+            f"for {most:,}. Choose smaller filters, feature_dim or "
+            "kernel_size with --architecture."
+        )
+
+
+def memory():
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_metrics(names, known=METRICS):
+    """Checks the names that `--metrics` is given.
+
+    Raises:
+        UsageError: for one that is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--metrics has no {name!r}. It has {', '.join(known)}."
+            )
+
+
+def check_game(arguments, config):
+    """Checks what a game asks of the networks.
+
+    Args:
+        arguments: dict of `--game`.
+        config: of the preset.
+
+    Raises:
+        UsageError: if they have not got it.
+    """
+    played = game(arguments, MOST_CLASSES)
+    if played.dictionary and config["network"] == "conv":
+        raise UsageError(
+            "--game=dictionary=... needs sparse codes, which "
+            "--architecture=network=conv has not. Give --game=dictionary=0."
+        )
+    if played.class_features > config["feature_dim"]:
+        raise UsageError(
+            f"--game=class_features={played.class_features} are a part of the "
+            f"features, which are {config['feature_dim']}."
+        )
+
+
+def check_batches(options, splits, replicas):
+    """Checks that the batch suits the devices, the data and the objective.
+
+    Raises:
+        UsageError: if it does not.
+    """
+    batch, size = options.batch_size, splits["train"].size
+    if batch % replicas:
+        raise UsageError(
+            f"--batch_size={batch} is not divisible by the {replicas} "
+            f"replicas of --strategy={options.strategy}."
+        )
+    if batch > size:
+        raise UsageError(
+            f"--batch_size={batch} is above the {size} training images "
+            f"of {options.dataset!r}."
+        )
+    config = presets.config(options.preset, **options.architecture)
+    features = config["feature_dim"]
+    if 0 < min(options.principal_images, size) < features:
+        raise UsageError(
+            f"--principal_images={options.principal_images} must be at least "
+            f"the number of features, {features}, of {size} training images."
+        )
+    if {"classes", "classifier"} & set(options.metrics):
+        splits.check_classes()
+    check_labels(options.game, splits, batch)
+
+
+def check_labels(arguments, splits, batch):
+    """Checks that a game has the labels it is played with.
+
+    Raises:
+        UsageError: if it has not.
+    """
+    played = game(arguments, MOST_CLASSES)
+    classes = splits.num_classes
+    if not played.needs_labels:
+        return
+    if not classes:
+        raise UsageError(
+            "--game=objective=multi and --game=class_features=... need labels, "
+            f"and {splits.dataset!r} has none. Give "
+            "--game=objective=binary,class_features=0."
+        )
+    if batch < classes and not played.memory:
+        raise UsageError(
+            f"--batch_size={batch} is below the number of classes, {classes}: "
+            "a game with labels needs several images of most classes in a "
+            "batch, or a memory, as --game=memory=0.99."
+        )

@@ -1,0 +1,157 @@
+"""The files and the lines that an evaluation leaves behind."""
+
+from keras_csc_cli import interruption
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
+
+from keras_csc import data
+from keras_csc import evaluation
+
+SUMMARY = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "cosine": "cosine",
+    "retrieval": "retrieval",
+    "pixel_retrieval": "in pixels",
+    "same_class": "same class",
+    "nearest_subspace_accuracy": "nearest subspace",
+    "centered_knn_accuracy": "centred 5-NN",
+    "linear_probe_accuracy": "linear probe",
+}
+
+
+def evaluate(
+    model, options, workdir, splits, instruments, split="test", name=""
+):
+    """Evaluates a model, and writes the figures and pictures of it.
+
+    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png` and,
+    with labels, `feature_similarity.png` and `class_part_similarity.png`; or,
+    with a name, `evaluation-NAME.json` and the pictures in
+    `pictures/evaluation-NAME/`.
+
+    Args:
+        model: `ClosedLoopAutoencoder` with the weights to evaluate.
+        options: of the run.
+        workdir: `Workdir` of the run.
+        splits: `Splits` of the data.
+        instruments: dict of arguments of `evaluation.evaluate`, as
+            `instruments.instruments` makes them.
+        split: the images to evaluate on: "test", "validation" or "train".
+        name: str, what tells this evaluation from the run's own.
+
+    Returns:
+        Dict of the figures, as in the file, and of its path.
+    """
+    images, labels = data.load_arrays(splits[split], options.evaluation_limit)
+    train = data.load_arrays(splits["train"], options.evaluation_limit)
+    class_features = options.game.get("class_features", 0)
+    interruption.check()
+    found = evaluation.evaluate(
+        model,
+        images,
+        labels,
+        *train,
+        class_features=class_features,
+        between=interruption.check,
+        **instruments,
+    )
+    result = {
+        **found.figures,
+        "split": split,
+        "images": len(images),
+        "images_of_split": splits[split].size,
+        "probe_training_images": len(train[0]),
+        "dataset": options.dataset,
+        "data_dir": options.data_dir,
+        "step": getattr(options, "step", options.steps),
+        "seed": options.seed,
+        "run": read_json(workdir.run) if workdir.run.exists() else None,
+        "evaluated": identification(),
+    }
+    path, pictures = workdir.evaluation, workdir.path / "pictures"
+    if name:
+        path = path.with_name(f"evaluation-{name}.json")
+        pictures = pictures / f"evaluation-{name}"
+    write_json(path, result)
+    evaluation.draw(
+        model,
+        images,
+        found.reconstructions,
+        found.features,
+        labels,
+        class_features,
+        pictures,
+    )
+    return {**result, "file": str(path)}
+
+
+def lines(result):
+    """What is said of an evaluation, a list of lines."""
+    compared = [comparison_line(each) for each in result["distributions"]]
+    return [summary(result), *compared, origin(result)]
+
+
+def origin(result):
+    """One line of the images of an evaluation, and of where it is written."""
+    where = result["dataset"]
+    if result["data_dir"] and where == "image_folder":
+        where = result["data_dir"]
+    return (
+        f"{result['images']} of the {result['images_of_split']} images of the "
+        f"split {result['split']} of {where}. Written to {result['file']}."
+    )
+
+
+def summary(result):
+    """One line of the main figures of an evaluation."""
+    part = result["class_part"] or {}
+    beside = {
+        "psnr": {"PCA": result["psnr_of"]["pca"]},
+        "same_class": {"of the images": result["same_class_of_images"]},
+        "nearest_subspace_accuracy": {
+            "class part": part.get("nearest_subspace_accuracy"),
+            "regenerated": result["reconstructed_nearest_subspace_accuracy"],
+        },
+        "centered_knn_accuracy": {
+            "class part": part.get("centered_knn_accuracy")
+        },
+        "linear_probe_accuracy": {
+            "class part": part.get("linear_probe_accuracy")
+        },
+    }
+    parts = []
+    for name, title in SUMMARY.items():
+        if result[name] is not None:
+            form = "{:.2f} dB" if name == "psnr" else "{:.3f}"
+            more = ", ".join(
+                f"{what} {form.format(value)}"
+                for what, value in beside.get(name, {}).items()
+                if value is not None
+            )
+            text = f"{title} {form.format(result[name])}"
+            parts.append(f"{text} ({more})" if more else text)
+    return ", ".join(parts)
+
+
+def comparison_line(figures):
+    """One line of `compare` or `ctrl_protocol`, with the network's name."""
+    parts = [
+        f"Fréchet distance ({figures['network']['name']}) "
+        f"{figures['frechet_distance']:.4g}"
+    ]
+    for name in ("kernel_distance", "precision", "recall"):
+        if name in figures:
+            parts.append(f"{name.replace('_', ' ')} {figures[name]:.4g}")
+    for name in ("classifier_score", "inception_score"):
+        if name in figures:
+            score = figures[name]
+            text = f"{name.replace('_', ' ')} {score['mean']:.3g} ± "
+            text += f"{score['deviation']:.2g}"
+            of_images = figures.get(f"{name}_of_images")
+            if of_images:
+                text += f" (of the images themselves {of_images['mean']:.3g})"
+            parts.append(text)
+    where = f"{figures['images']} {figures['split']} images"
+    return f"{', '.join(parts)}; {where} and their reconstructions"

@@ -1,0 +1,53 @@
+"""The splits of a run's data."""
+
+from keras_csc_cli.building import image_shape
+from keras_csc_cli.command_line import UsageError
+
+from keras_csc import data
+
+
+class Splits:
+    """The splits of a run's data set, each opened when it is first asked for.
+
+    Opening lists the data and looks at them, which takes long for large
+    folders: what was opened is kept.
+
+    Args:
+        options: of the run.
+    """
+
+    def __init__(self, options):
+        self.dataset = options.dataset
+        self.image_shape = image_shape(options.preset)
+        self._how = {
+            "data_dir": options.data_dir,
+            "validation_fraction": options.validation_fraction,
+            "download": options.download,
+            "random_crop": options.random_crop,
+        }
+        self._opened = {}
+
+    def __getitem__(self, split):
+        if split not in self._opened:
+            self._opened[split] = data.open_dataset(
+                self.dataset, split, self.image_shape, **self._how
+            )
+        return self._opened[split]
+
+    @property
+    def num_classes(self):
+        """Number of classes, or `None` without labels."""
+        return self["train"].num_classes
+
+    def check_classes(self):
+        """Checks that the data have the labels that a classifier learns.
+
+        Raises:
+            UsageError: if they have not.
+        """
+        if not self.num_classes or self.num_classes < 2:
+            raise UsageError(
+                "--metrics=classes and --metrics=classifier need labels of two "
+                f"classes or more, and {self.dataset!r} has "
+                f"{self.num_classes or 'none'}."
+            )
