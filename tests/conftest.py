@@ -1,6 +1,7 @@
 """Devices, seeds and strategies for all tests."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -13,6 +14,7 @@ from tests.helpers.script_processes import Scripts
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
+TESTS = pathlib.Path(__file__).parent
 LOGICAL_CPUS = 2
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -22,6 +24,18 @@ hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None
 )
 hypothesis.settings.load_profile("repeatable")
+
+
+# Those whose files take longest: nobody is to wait for the last one.
+FIRST = ("cli", "hostile", "export", "studies", "models")
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        folder = item.path.relative_to(TESTS).parts[0]
+        return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -106,6 +106,7 @@ class KeepBest(keras.callbacks.Callback):
             function = METRICS[self.metric]
             self._function = tf.function(
                 lambda images: function(self.model, images),
+                autograph=False,
                 reduce_retracing=True,
             )
         with self.weights():

@@ -10,6 +10,7 @@ from keras_csc.data import images
 from keras_csc.data.errors import DataError
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import split_examples
+from keras_csc.data.sources import traced
 
 DIGITS_TEST_SIZE = 397
 PHOTOGRAPHS = {
@@ -53,7 +54,7 @@ def open_digits(split, image_shape, validation_fraction):
 
 def _fit_all(pixels, image_shape):
     dataset = tf.data.Dataset.from_tensor_slices(pixels)
-    dataset = dataset.map(lambda image: images.fit(image, image_shape))
+    dataset = dataset.map(traced(lambda image: images.fit(image, image_shape)))
     return dataset.batch(len(pixels)).get_single_element().numpy()
 
 

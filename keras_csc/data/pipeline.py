@@ -11,6 +11,7 @@ from keras_csc.data.sources import FLIP
 from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import stateless_seed
+from keras_csc.data.sources import traced
 
 LOADING_BATCH = 256
 READ_ERRORS = (
@@ -217,14 +218,15 @@ def _training_keys(source, batch_size, seed, first_step):
         return source.keys(seed, epoch, skip).take(used - skip)
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    return epochs.flat_map(keys_of)
+    return epochs.flat_map(traced(keys_of))
 
 
 def _slice_batches(keys, batch_size, part):
     def slice_part(*batch):
         return tuple(values[part] for values in batch)
 
-    return keys.batch(batch_size, drop_remainder=True).map(slice_part).unbatch()
+    batches = keys.batch(batch_size, drop_remainder=True)
+    return batches.map(traced(slice_part)).unbatch()
 
 
 def _draw_flips(seed, step, batch_size):
@@ -277,7 +279,9 @@ def _natural_batches(source, batch_size, limit):
 
 def _finish(dataset, function):
     dataset = dataset.map(
-        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        traced(function),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
     )
     # The default policy would give each worker other files and other orders.
     options = tf.data.Options()

@@ -3,6 +3,9 @@ import tensorflow as tf
 from keras_csc.data.errors import DataError
 
 ORDER, CROP, FLIP, SHIFT = range(4)
+# For the functions of datasets, which branch on no tensor. AutoGraph would
+# take seconds to find that out.
+traced = tf.autograph.experimental.do_not_convert
 
 
 def stateless_seed(seed, purpose, number):
@@ -88,7 +91,12 @@ class Source:
             return tf.data.Dataset.zip((keys,))
         first = tf.cast(epoch, tf.int64) * self.size + tf.cast(skip, tf.int64)
         return keys.enumerate(first).map(
-            lambda position, key: (key, stateless_seed(seed, CROP, position))
+            traced(
+                lambda position, key: (
+                    key,
+                    stateless_seed(seed, CROP, position),
+                )
+            )
         )
 
     def ordered_keys(self, seed, epoch, skip):
@@ -101,7 +109,9 @@ class Source:
     def read_batches(self, keys, batch_size, drop_remainder=False):
         """Reads the examples of a dataset of keys, in batches."""
         examples = keys.map(
-            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            traced(self.read),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
@@ -117,7 +127,9 @@ class Source:
             Finite `tf.data.Dataset`; unlabelled examples have the label -1.
         """
         return self.keys(seed, epoch, skip).map(
-            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            traced(self.read),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
 
     def locate(self, index):
@@ -163,5 +175,7 @@ class ArraySource(IndexedSource):
     def read_batches(self, keys, batch_size, drop_remainder=False):
         batches = keys.batch(batch_size, drop_remainder=drop_remainder)
         return batches.map(
-            self.read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            traced(self.read),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )

@@ -6,6 +6,7 @@ from keras_csc.data.errors import DataError
 from keras_csc.data.sources import ORDER
 from keras_csc.data.sources import Source
 from keras_csc.data.sources import stateless_seed
+from keras_csc.data.sources import traced
 
 SHUFFLE_BUFFER = 10_000
 CYCLE = 16
@@ -66,7 +67,7 @@ class TFDSSource(Source):
         takes = tf.constant([f.take for f in self.instructions], tf.int64)
         if seed is None:
             slices = tf.data.Dataset.from_tensor_slices((files, skips, takes))
-            return slices.flat_map(_records).skip(skip)
+            return slices.flat_map(traced(_records)).skip(skip)
         seeds = stateless_seed(seed, ORDER, epoch)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(self.instructions)), seed=seeds
@@ -75,7 +76,7 @@ class TFDSSource(Source):
             tuple(tf.gather(part, order) for part in (files, skips, takes))
         )
         records = slices.interleave(
-            _records,
+            traced(_records),
             cycle_length=min(CYCLE, len(self.instructions)),
             block_length=CYCLE,
             num_parallel_calls=tf.data.AUTOTUNE,

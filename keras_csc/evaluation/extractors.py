@@ -47,7 +47,9 @@ class FeatureExtractor:
         self.name = name
         self.score = score
         self.about = {"name": name, **about}
-        self._describe = tf.function(describe, reduce_retracing=True)
+        self._describe = tf.function(
+            describe, autograph=False, reduce_retracing=True
+        )
 
     def __call__(self, images, batch_size=100, progress=None):
         check_at_least(1, batch_size=batch_size)

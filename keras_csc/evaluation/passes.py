@@ -35,7 +35,7 @@ def float_batches(images, batch_size):
 
 
 def _by_batches(function, images, batch_size):
-    run = tf.function(function, reduce_retracing=True)
+    run = tf.function(function, autograph=False, reduce_retracing=True)
     parts = [
         [np.asarray(output) for output in run(batch)]
         for batch in float_batches(images, batch_size)

@@ -26,7 +26,7 @@ def reconstruction_figures(model, images, batch_size=250):
     """
     qualities = _qualities(images.shape[1:3])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def measure(images):
         output = model.encoder.activations(images)
         reconstructions = model.decode(output.features)

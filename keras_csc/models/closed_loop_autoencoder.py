@@ -405,7 +405,7 @@ class ClosedLoopAutoencoder(keras.Model):
                 dozens of them, for the moving averages to forget.
         """
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def update(images):
             features = self.encoder(images, training=True)
             self._decode(features, training=True)

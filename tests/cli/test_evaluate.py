@@ -260,7 +260,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
     def fail(*arguments):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(metrics, "fit_classifier", fail)
+    monkeypatch.setattr(evaluation, "fit_classifier", fail)
     again = evaluate.evaluate(run, {}, names=["classifier"])
     assert again["distributions"] == [figures]
 

@@ -18,6 +18,7 @@ import pytest
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import parity
 from tests.helpers.reference_loop import relative_difference
+from tests.helpers.waiting import Working
 
 ROOT = pathlib.Path(train.__file__).parents[1]
 FLAGS = [
@@ -37,65 +38,71 @@ WORKERS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def processes(tmp_path_factory):
-    """Folder of what `worker_processes.py` left."""
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """Returns a function of the name of a file, which waits for it.
+
+    One process, `worker_processes.py`, has all workers, one group after the
+    other: a test waits for what its own leave.
+    """
     folder = tmp_path_factory.mktemp("workers")
     script = ROOT / "tests" / "helpers" / "worker_processes.py"
-    subprocess.run(
-        [sys.executable, script, folder, *FLAGS],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=300,
-        check=True,
-        stderr=subprocess.PIPE,
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    working = Working(
+        [sys.executable, script, folder, *FLAGS], folder, env=environment
     )
-    return folder
+
+    def wait(name):
+        path = folder / name
+        return working.wait(lambda: path if path.exists() else None)
+
+    yield wait
+    working.close()
 
 
-def code(processes, name):
-    return int((processes / f"{name}.code").read_text())
+def code(left, name):
+    return int(left(f"{name}.code").read_text())
 
 
-def errors(processes, name):
-    return (processes / f"{name}.err").read_text()
+def errors(left, name):
+    return left(f"{name}.err").read_text()
 
 
 @pytest.mark.parametrize("count, name", WORKERS)
-def test_workers_train_as_one_process(processes, count, name):
+def test_workers_train_as_one_process(left, count, name):
     case, dtype = parity.cases("workers", count)[name]
     expected, metrics, *_ = parity.reference(case, dtype)
     tolerance = parity.TOLERANCE[dtype]
     for index in range(count):
-        path = processes / f"{name}-{count}-{index}"
-        with np.load(f"{path}.npz") as arrays:
+        path = left(f"{name}-{count}-{index}.json")
+        with np.load(path.with_suffix(".npz")) as arrays:
             weights = list(arrays.values())
         assert relative_difference(weights, expected) < tolerance
-        found, counted, stated = json.loads(
-            pathlib.Path(f"{path}.json").read_text()
-        )
+        found, counted, stated = json.loads(path.read_text())
         assert found == pytest.approx(metrics, rel=parity.METRIC_TOLERANCE)
         assert counted == stated
 
 
-def test_all_stop_when_one_is_told_to(processes):
+def test_all_stop_when_one_is_told_to(left):
     """SIGTERM to worker 1 in step 2: both stop after the next one."""
-    assert code(processes, "stopped-0") == 143
-    assert code(processes, "stopped-1") == 143
+    assert code(left, "stopped-0") == 143
+    assert code(left, "stopped-1") == 143
     for worker in ("stopped-0", "stopped-1"):
-        assert "SIGTERM: stopped at step 3" in errors(processes, worker)
+        assert "SIGTERM: stopped at step 3" in errors(left, worker)
 
 
-def test_a_worker_that_is_gone_is_named(processes):
-    assert code(processes, "killed-1") == -9
-    assert code(processes, "killed-0") == strategies.WorkerLost.exit_code
-    message = errors(processes, "killed-0")
+def test_a_worker_that_is_gone_is_named(left):
+    assert code(left, "killed-1") == -9
+    assert code(left, "killed-0") == strategies.WorkerLost.exit_code
+    message = errors(left, "killed-0")
     assert "Going on from step 3" in message
     assert "train.py: another worker has ended" in message
     assert "Traceback" not in message
 
 
-def test_run_goes_on_exactly_and_only_the_chief_writes(processes, tmp_path):
+def test_run_goes_on_exactly_and_only_the_chief_writes(left, tmp_path):
     """One command finishes what was stopped, then killed; as one process."""
+    run = left("killed-1.code").with_name("run")
     script = pathlib.Path(local_workers.__file__)
     result = subprocess.run(
         [
@@ -104,7 +111,7 @@ def test_run_goes_on_exactly_and_only_the_chief_writes(processes, tmp_path):
             "--workers=2",
             "--",
             *FLAGS,
-            f"--workdir={processes}/run",
+            f"--workdir={run}",
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=120,
@@ -114,12 +121,12 @@ def test_run_goes_on_exactly_and_only_the_chief_writes(processes, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "worker 1:" not in result.stderr
     assert "Going on from step 3" in result.stderr
-    records = (processes / "run" / "log.jsonl").read_text().splitlines()
+    records = (run / "log.jsonl").read_text().splitlines()
     assert json.loads(records[-1])["step"] == 6
 
     train.train(train_options.parse([*FLAGS, f"--workdir={tmp_path}"]))
     expected = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
-    found = ClosedLoopAutoencoder.from_preset(processes / "run" / "model")
+    found = ClosedLoopAutoencoder.from_preset(run / "model")
     for one, several in zip(expected.weights, found.weights):
         np.testing.assert_allclose(
             several.numpy(), one.numpy(), rtol=1e-4, atol=1e-5

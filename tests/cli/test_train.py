@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 from keras_csc_cli import evaluate
@@ -150,12 +151,12 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
 
-def test_no_readable_checkpoint_is_an_error(tmp_path):
-    train.train(options(tmp_path, "--noevaluate"))
-    for index in tmp_path.glob("checkpoints/*/*.index"):
+def test_no_readable_checkpoint_is_an_error(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    for index in copy.glob("checkpoints/*/*.index"):
         index.write_bytes(b"")
     with pytest.raises(callbacks.CheckpointError, match="None of the 1"):
-        train.train(options(tmp_path))
+        train.train(options(copy))
 
 
 def test_other_hyper_parameters_are_refused_by_name(finished):
@@ -183,9 +184,9 @@ def test_non_finite_objective_stops_the_run(tmp_path):
 
 
 def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
-    train.train(options(tmp_path, "--noevaluate"))
-    live = evaluate.evaluate(tmp_path, {}, checkpoint=True)
-    averaged = evaluate.evaluate(tmp_path, {})
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    live = evaluate.evaluate(copy, {}, checkpoint=True)
+    averaged = read(finished / "evaluation.json")
     assert live["step"] == averaged["step"] == 6
     assert live["psnr"] != averaged["psnr"]
 

@@ -20,6 +20,7 @@ TINY = [
     "--batch_size=16",
     "--steps=2",
     "--evaluation_limit=40",
+    "--noevaluate",
 ]
 
 

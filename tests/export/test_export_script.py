@@ -7,11 +7,7 @@ from keras_csc_cli.command_line import UsageError
 import pytest
 import tensorflow as tf
 
-from tests.helpers.exporting import ROOT
-from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
-
-SCRIPT = ROOT / "training" / "export.py"
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +33,10 @@ def workdir(finished_run, tmp_path):
     return shutil.copytree(finished_run, tmp_path / "digits-1")
 
 
-def test_script_exports_a_run(finished_run, tmp_path):
-    finished = run_python([SCRIPT, f"--workdir={finished_run}/"], cwd=tmp_path)
+def test_script_exports_a_run(finished_run, tmp_path, run_script):
+    finished = run_script(
+        "export.py", f"--workdir={finished_run}/", cwd=tmp_path
+    )
     assert finished.returncode == 0, finished.stderr
     path = tmp_path / "saved_models" / "digits-1" / "1"
     assert f"Exported model: {path}" in finished.stdout
@@ -68,7 +66,7 @@ def test_mistakes_end_the_script_with_code_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path):
+def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path, stubbed):
     (workdir / "evaluation.json").unlink()
     path = export.run(workdir, "other", tmp_path / "models")
     assert path == tmp_path / "models" / "other" / "1"

@@ -1,7 +1,5 @@
 import concurrent.futures
-import pathlib
 import sys
-import types
 
 import keras
 import numpy as np
@@ -12,7 +10,6 @@ from keras_csc.export import export_saved_model
 from keras_csc.export import saved_model
 from keras_csc.export import verify_saved_model
 from keras_csc.export.signatures import signatures
-from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
 
 SIGNATURES = {
@@ -29,14 +26,15 @@ KILLED = """
 import os, pathlib, signal, sys
 import keras
 from tests.helpers.exporting import tiny_model
-from keras_csc.export import export_saved_model
+from keras_csc.export import export_saved_model, saved_model
 
-class Archive(keras.export.ExportArchive):
-    def write_out(self, path, **kwargs):
+class Archive:
+    def write_out(self, path, verbose):
         (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
 keras.export.ExportArchive = Archive
+saved_model.signatures = lambda model: {}
 export_saved_model(tiny_model(), sys.argv[1])
 """
 
@@ -58,33 +56,6 @@ def random_images(batch=2, channels=1):
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (batch, 16, 16, channels))
     return tf.constant(images, "float32")
-
-
-def archive(write):
-    """A class as Keras's, which traces nothing and writes as it is told."""
-
-    class Archive:
-        def add_endpoint(self, name, function, input_signature):
-            pass
-
-        def write_out(self, path, verbose):
-            write(pathlib.Path(path))
-
-    return Archive
-
-
-@pytest.fixture
-def stubbed(monkeypatch):
-    """Exports in which only the folders are real."""
-
-    def write(path):
-        (path / "saved_model.pb").write_bytes(b"a graph")
-
-    def verify(path, model, tolerance):
-        return types.SimpleNamespace(signatures={})
-
-    monkeypatch.setattr(keras.export, "ExportArchive", archive(write))
-    monkeypatch.setattr(saved_model, "verify_saved_model", verify)
 
 
 @pytest.fixture(scope="module")
@@ -140,32 +111,23 @@ def test_convolutional_baseline_of_three_channels(tmp_path):
     np.testing.assert_allclose(received["features"], expected, atol=1e-5)
 
 
-def test_tied_decoder(tmp_path):
-    model = tiny_model(tied=True)
-    path = export_saved_model(model, tmp_path / "tiny")
-    images = random_images()
-    loaded = tf.saved_model.load(path)
-    received = loaded.signatures["serving_default"](image=images)
-    expected = model.reconstruct(images)
-    np.testing.assert_allclose(received["reconstruction"], expected, atol=1e-5)
-
-
 def test_files_are_not_read_for_two_channels():
     found = signatures(tiny_model(image_shape=(16, 16, 2)))
     assert not [name for name in found if name.endswith("_bytes")]
 
 
-def test_model_made_under_a_strategy(tmp_path, mirrored):
+def test_tied_model_made_under_a_strategy(tmp_path, mirrored):
     with mirrored(2).scope():
-        model = tiny_model()
+        model = tiny_model(tied=True)
         with pytest.raises(ValueError, match="outside of `strategy.scope"):
             export_saved_model(model, tmp_path / "tiny")
     path = export_saved_model(model, tmp_path / "tiny")
     images = random_images()
-    received = tf.saved_model.load(path).signatures["encode"](image=images)
-    np.testing.assert_allclose(
-        received["features"], model.encode(images), atol=1e-5
-    )
+    signatures = tf.saved_model.load(path).signatures
+    received = signatures["encode"](image=images)["features"]
+    np.testing.assert_allclose(received, model.encode(images), atol=1e-5)
+    received = signatures["serving_default"](image=images)["reconstruction"]
+    np.testing.assert_allclose(received, model.reconstruct(images), atol=1e-5)
 
 
 def test_versions_follow_the_highest(tmp_path, model, stubbed):
@@ -214,24 +176,28 @@ def test_other_models_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_failure_leaves_no_version(tmp_path, model, monkeypatch, error):
+def test_failure_leaves_no_version(tmp_path, model, archive, error):
     def fail(path):
         (path / "saved_model.pb").write_bytes(b"half")
         assert names(tmp_path) == {".incomplete", ".lock"}
         raise error
 
-    monkeypatch.setattr(keras.export, "ExportArchive", archive(fail))
+    archive(fail)
     with pytest.raises(type(error)):
         export_saved_model(model, tmp_path)
     assert names(tmp_path) == {".lock"}
 
 
-def test_a_killed_export_leaves_no_version(tmp_path, model, stubbed):
-    finished = run_python(["-c", KILLED, tmp_path])
+def test_a_killed_export_leaves_no_version(
+    tmp_path, model, stubbed, run_script
+):
+    (tmp_path / "killed.py").write_text(KILLED)
+    folder = tmp_path / "tiny"
+    finished = run_script(tmp_path / "killed.py", folder)
     assert finished.returncode == -9, finished.stderr
-    assert names(tmp_path) == {".incomplete", ".lock"}
-    path = export_saved_model(model, tmp_path)
-    assert names(tmp_path) == {"1", ".lock"}
+    assert names(folder) == {".incomplete", ".lock"}
+    path = export_saved_model(model, folder)
+    assert names(folder) == {"1", ".lock"}
     assert (path / "saved_model.pb").read_bytes() == b"a graph"
 
 

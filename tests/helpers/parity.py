@@ -20,7 +20,14 @@ BATCH = 8
 CLASSES = 3
 GAMES = {
     "binary": {},
-    "multi": {"objective": "multi", "num_classes": CLASSES},
+    "multi": {
+        "objective": "multi",
+        "num_classes": CLASSES,
+        "class_features": 3,
+        "class_rate": 0.5,
+        "memory": 0.75,
+        "dictionary": 2.0,
+    },
     "consistency": {
         "encoder_consistency": 0.5,
         "decoder_consistency": 0.25,
@@ -28,20 +35,12 @@ GAMES = {
         "cooperation": True,
         "shared_statistics": True,
     },
-    "memory": {
-        "num_classes": CLASSES,
-        "class_features": 3,
-        "class_rate": 0.5,
-        "memory": 0.75,
-        "dictionary": 2.0,
-    },
 }
 # Of the encoder.
 OPTIMIZERS = {
     "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "consistency": lambda: DictionaryMuon(0.05),
-    "memory": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
 }
 UPDATES = {
     "simultaneous": {},
@@ -66,9 +65,6 @@ CASES = {
     ("consistency", "simultaneous", "unrolled"): {
         "float32": {"devices": (2,), "workers": ()},
         "float64": {"devices": (), "workers": (4,)},
-    },
-    ("memory", "alternating", "unrolled"): {
-        "float64": {"devices": (2,), "workers": (2,)},
     },
 }
 

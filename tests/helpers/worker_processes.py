@@ -39,7 +39,9 @@ def run(folder, name, count, work):
         children.append(child)
     for index, child in enumerate(children):
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        (folder / f"{name}-{index}.code").write_text(str(code))
+        path = folder / f"{name}-{index}.partial"
+        path.write_text(str(code))
+        path.rename(path.with_suffix(".code"))
 
 
 def run_one(path, work, index):
@@ -66,7 +68,8 @@ def train_parity(folder, count):
             weights, *rest = parity.train(case, dtype, strategy)
             path = folder / f"{name}-{count}-{index}"
             np.savez(f"{path}.npz", *weights)
-            pathlib.Path(f"{path}.json").write_text(json.dumps(rest))
+            pathlib.Path(f"{path}.partial").write_text(json.dumps(rest))
+            os.rename(f"{path}.partial", f"{path}.json")
         strategy.reduce("SUM", tf.constant(1.0), axis=None)
 
     return work

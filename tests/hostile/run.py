@@ -104,8 +104,11 @@ def _end(outcome):
 
 
 def show(case, outcome):
-    """Prints a case's row."""
+    """Prints a case's row, and adds it to the file of `--rows`."""
     values = row(case, outcome)
+    if flags.FLAGS.rows:
+        with open(flags.FLAGS.rows, "a") as file:
+            file.write(json.dumps(values) + "\n")
     name, end = _short(values["case"], 60), str(values["end"])
     cells = (
         f"{name:60} {end:>22} {values['lines']:3} {values['seconds']:5.1f} "
@@ -144,8 +147,6 @@ def main(argv):
     counts = {v: counts[v] for v in judging.VERDICTS if counts[v]}
     print(f"{len(rows)} cases: ", end="")
     print(", ".join(f"{count} {name}" for name, count in counts.items()))
-    if values.rows:
-        pathlib.Path(values.rows).write_text(json.dumps(rows))
     if values.results:
         write(values.results, rows, counts)
     return int(set(counts) != {judging.FINE})
@@ -158,6 +159,6 @@ if __name__ == "__main__":
     flags.DEFINE_bool("bare", False, "The cases need no TensorFlow.")
     flags.DEFINE_integer("lanes", 2, "Cases at a time.")
     flags.DEFINE_bool("list", False, "Prints the names of the cases.")
-    flags.DEFINE_string("rows", None, "File to write the rows to, JSON.")
+    flags.DEFINE_string("rows", None, "File to add the rows to, as they come.")
     flags.DEFINE_string("results", None, "File to write the table to, JSON.")
     app.run(main)

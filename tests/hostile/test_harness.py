@@ -36,7 +36,8 @@ def bad(tmp_path_factory):
         text=True,
     )
     assert (folder / "rows.json").exists(), ended.stderr
-    rows = json.loads((folder / "rows.json").read_text())
+    lines = (folder / "rows.json").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     return ended, rows
 
 

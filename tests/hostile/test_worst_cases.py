@@ -7,11 +7,11 @@ One process imports TensorFlow and forks every case. To see one of them:
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
+from tests.helpers.waiting import Working
 from tests.hostile import run
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -19,22 +19,30 @@ WORST = [case.name for case in run.chosen_cases(None, "", worst=True)]
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    """Dict from the names of the cases to their rows."""
-    path = tmp_path_factory.mktemp("hostile") / "rows.json"
-    ended = subprocess.run(
+def row_of(tmp_path_factory):
+    """Returns a function of a case's name, which waits for its row."""
+    folder = tmp_path_factory.mktemp("hostile")
+    path = folder / "rows"
+    working = Working(
         [
             sys.executable,
             ROOT / "tests/hostile/run.py",
             "--worst",
             f"--rows={path}",
         ],
+        folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
     )
-    assert path.exists(), ended.stderr
-    return {row["case"]: row for row in json.loads(path.read_text())}
+
+    def find(name):
+        text = path.read_text() if path.exists() else ""
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            row = json.loads(line)
+            if row["case"] == name:
+                return row
+
+    yield lambda name: working.wait(lambda: find(name))
+    working.close()
 
 
 def test_the_worst_are_some_forty():
@@ -42,6 +50,6 @@ def test_the_worst_are_some_forty():
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_case_ends_well(rows, name):
-    row = rows[name]
+def test_case_ends_well(row_of, name):
+    row = row_of(name)
     assert row["verdict"] == "ok", row["reason"]

@@ -1,0 +1,45 @@
+"""A process that tests wait for, each for the part that it is about."""
+
+import subprocess
+import time
+
+SECONDS = 120  # that a part is given
+
+
+class Working:
+    """A process that works; to be closed.
+
+    Args:
+        command: list of str.
+        folder: `pathlib.Path`, for what it prints.
+        **kwargs: of `subprocess.Popen`.
+    """
+
+    def __init__(self, command, folder, **kwargs):
+        self.log = folder / "working.log"
+        with open(self.log, "wb") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                stdout=log,
+                stderr=log,
+                **kwargs,
+            )
+
+    def wait(self, find):
+        """What `find()` returns, once it is not `None`.
+
+        Raises:
+            AssertionError: if the process has ended before, or takes too long.
+        """
+        began = time.monotonic()
+        while True:
+            ended = self._process.poll() is not None
+            found = find()
+            if found is not None:
+                return found
+            late = time.monotonic() - began > SECONDS
+            assert not (ended or late), self.log.read_text()[-5000:]
+            time.sleep(0.05)
+
+    def close(self):
+        self._process.wait(SECONDS)

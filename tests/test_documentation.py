@@ -1,0 +1,272 @@
+"""What the README, the other pages and the docstrings say is so."""
+
+import doctest
+import functools
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import re
+import shlex
+
+from keras_csc_cli import command_line
+from keras_csc_cli import console
+from keras_csc_cli import evaluate_options
+from keras_csc_cli import export_options
+from keras_csc_cli import train_options
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from matplotlib import pyplot as plt
+
+import keras_csc
+from keras_csc.visualization import save_figure
+from keras_csc.visualization import save_png
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Instead of what takes long, or what a reader is to have.
+SMALLER = {
+    "load_arrays(digits)": "load_arrays(digits, 128)",
+    "epochs=5": "epochs=1",
+    "steps=2000": "steps=2",
+    'from_preset("digits")': 'from_preset("digits", filters=(4, 4))',
+}
+OPTIONS = {
+    "train": train_options,
+    "evaluate": evaluate_options,
+    "export": export_options,
+}
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def smaller(code):
+    for given, instead in SMALLER.items():
+        code = code.replace(given, instead)
+    return code
+
+
+# === Python ===
+
+
+def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks(README, "python"):
+        exec(smaller(block), namespace)
+    assert namespace["features"].shape == (10, 64)
+    assert namespace["value"].shape == (10,)
+    assert namespace["approximation"].shape == (10, 16, 16, 1)
+    assert (tmp_path / "digits_preset" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES[1:] if blocks(path.read_text(), "python")],
+    ids=lambda path: path.stem,
+)
+def test_python_examples_of_other_pages_run(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks(path.read_text(), "python"):
+        exec(smaller(block), namespace)
+
+
+def documented():
+    """Docstrings with examples, by the names of what they describe."""
+    found = {}
+    for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
+        module = importlib.import_module(module.name)
+        for each in (module, *vars(module).values()):
+            text = vars(each).get("__doc__") if hasattr(each, "__dict__") else 0
+            mine = getattr(each, "__module__", None) == module.__name__
+            if mine and text and re.search("^ *(>>>|```python)", text, re.M):
+                found[f"{module.__name__}.{each.__name__}"] = each
+    return found
+
+
+DOCUMENTED = documented()
+
+
+def images(*shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, shape).astype("float32")
+
+
+def given(name):
+    """What the example of a docstring takes for granted."""
+    rng = np.random.default_rng(0)
+    layer = keras_csc.layers.ConvSparseCoding2D(4, 3, strides=2)
+    layer.build((None, 16, 16, 1))
+    names = {
+        "images": images(8, 16, 16, 1),
+        "features": rng.normal(size=(8, 6)),
+        "labels": np.arange(8) % 2,
+        "autoencoder": lambda x: 0.5 * x,
+        "network": lambda x: np.reshape(x, (len(x), -1))[:, :5],
+        "batches": [images(8, 16, 16, 1, seed=seed) for seed in range(2)],
+        "encoder": keras.Sequential([keras.Input((16, 16, 1)), layer]),
+        "layer": layer,
+        "steps": np.arange(5),
+        "losses": np.arange(5.0),
+    }
+    names.update({f"x{tail}": names["images"] for tail in ("", "_csc", "_vae")})
+    shapes = ((4, 4, 3, 4), (4, 4, 4, 5), (4, 4, 5, 6))
+    for number, shape in enumerate(shapes, start=1):
+        names[f"w{number}"] = rng.normal(size=shape)
+    if name.endswith("ImageClassifier"):
+        names["images"] = images(8, 32, 32, 3)
+        pair = names["images"], np.arange(8) % 10
+        names["batches"] = tf.data.Dataset.from_tensors(pair).repeat()
+    if name.endswith("export_saved_model"):
+        overrides = {"filters": (4,), "feature_dim": 8, "network": "conv"}
+        names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
+            "digits", **overrides
+        )
+    if name.endswith("solve_sparse_code"):
+        names["kernel"] = keras_csc.ops.project_to_sphere(
+            rng.normal(size=(3, 3, 1, 4)).astype("float32")
+        )
+        names["step_size"] = 0.05
+    return names
+
+
+class Checker(doctest.OutputChecker):
+    """An example that shows no output may have one."""
+
+    def check_output(self, want, got, optionflags):
+        return not want or super().check_output(want, got, optionflags)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    described = DOCUMENTED[name]
+    names = {
+        **vars(inspect.getmodule(described)),
+        **vars(keras_csc.visualization),
+        **vars(keras_csc.evaluation),
+        **{"keras_csc": keras_csc, "np": np, "tf": tf, "plt": plt},
+        **{"save_png": save_png, "save_figure": save_figure},
+        **given(name),
+    }
+    text = smaller(inspect.cleandoc(described.__doc__))
+    for block in blocks(text, "python"):
+        exec(block, names)
+    runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS)
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
+    printed = []
+    assert not runner.run(test, out=printed.append).failed, "".join(printed)
+
+
+# === Commands ===
+
+
+def commands():
+    """Commands of ours in the blocks for a shell and between backticks."""
+    ours = re.compile(r"(?:python training/(\w+)\.py|keras-csc (\w+)) (.*)")
+    for path in PAGES:
+        text = path.read_text()
+        lines = "\n".join(blocks(text, "shell") + blocks(text, "bash"))
+        lines = lines.replace("\\\n", " ").splitlines()
+        lines += [" ".join(x.split()) for x in re.findall(r"`([^`]+)`", text)]
+        for line in lines:
+            if found := ours.fullmatch(line.partition("  #")[0].strip()):
+                script, command, arguments = found.groups()
+                yield script or command, shlex.split(arguments)
+
+
+COMMANDS = sorted({(name, *arguments) for name, arguments in commands()})
+
+
+def test_commands_are_found():
+    assert {command[0] for command in COMMANDS} >= {
+        "train",
+        "evaluate",
+        "export",
+        "local_workers",
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_commands_have_flags_that_parse(command):
+    name, *arguments = command
+    assert name in console.COMMANDS
+    if name == "local_workers":
+        workers, dashes, *arguments = arguments
+        assert re.fullmatch(r"--workers=\d+", workers) and dashes == "--"
+        name = "train"
+    if name == "train":
+        train_options.parse(arguments)
+        return
+    known = flags.FlagValues()
+    OPTIONS[name].define(known)
+    arguments = [a for a in arguments if a != "--help"]
+    assert known([name, *arguments]) == [name]
+
+
+@functools.cache
+def flag_names():
+    """Names of the flags of our scripts, benchmarks and harnesses."""
+    names = {"flagfile", "help"}
+    for options in OPTIONS.values():
+        known = flags.FlagValues()
+        options.define(known)
+        names.update(known)
+        names.update(f"no{name}" for name in known)
+    defined = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"-*(\w+)"')
+    for folder in ("benchmarks", "studies", "tests", "keras_csc_cli"):
+        for source in (ROOT / folder).rglob("*.py"):
+            names.update(defined.findall(source.read_text()))
+    return names
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_flags_exist(path):
+    mentioned = set(re.findall(r"(?<![\w-])--([a-z_]+)", path.read_text()))
+    assert mentioned - {"logdir"} <= flag_names()  # TensorBoard's
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_flag_files_exist(path):
+    text = path.read_text()
+    for name in set(re.findall(r"--flagfile=`?([\w./]+\.flags)", text)):
+        assert (command_line.FLAG_FILES / pathlib.Path(name).name).is_file()
+
+
+def test_make_targets_exist():
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    for path in PAGES:
+        found = re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.M)
+        assert set(found) <= set(targets), path
+
+
+# === Places ===
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for link in set(re.findall(r"\]\(([^):#\s]+)[^)]*\)", text)):
+        if not link.startswith(("http", "mailto")):
+            assert (path.parent / link).exists(), link
+
+
+def test_tests_that_a_page_names_exist():
+    for path in PAGES:
+        for name in re.findall(r"`(tests/[\w/]+\.py)`", path.read_text()):
+            assert (ROOT / name).is_file(), name
+
+
+def test_map_names_every_folder():
+    described = README[README.index("## Map") : README.index("## Limits")]
+    for folder in (ROOT / "keras_csc").iterdir():
+        if (folder / "__init__.py").is_file():
+            assert f"{folder.name}/" in described
