@@ -176,9 +176,9 @@ class Encoder(StagedEncoder):
         made = self.coding_layers[0].synthesize(
             ops.stop_gradient(codes), self.image_shape[:2]
         )
-        images = as_images(images, self.image_shape)
-        difference = at_least_float32(images) - at_least_float32(made)
-        return ops.mean(ops.square(difference))
+        made = at_least_float32(made)
+        images = ops.cast(as_images(images, self.image_shape), made.dtype)
+        return ops.mean(ops.square(images - made))
 
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""

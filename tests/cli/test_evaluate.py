@@ -1,6 +1,8 @@
 """`training/evaluate.py` on an untrained run: each figure under its name."""
 
+import functools
 import json
+import shutil
 import types
 
 from keras_csc_cli import building
@@ -58,6 +60,9 @@ def run(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch):
+    """Classifiers are small, and trained for few steps."""
+    small = functools.partial(evaluation.ImageClassifier, filters=(8, 16))
+    monkeypatch.setattr(evaluation, "ImageClassifier", small)
     monkeypatch.setattr(classifier, "STEPS", 20)
 
 
@@ -70,10 +75,16 @@ def arrays(split):
     return data.load_arrays(data.open_dataset("digits", split, (16, 16, 1)))
 
 
-def test_default_figures_agree_with_the_model(run, model):
+@pytest.fixture(scope="module")
+def default_figures(run):
+    """Figures of an evaluation without arguments, and what it wrote."""
     figures = evaluate.evaluate(run, {})
-    assert figures.pop("file") == str(run / "evaluation.json")
-    assert figures == json.loads((run / "evaluation.json").read_text())
+    return figures, json.loads((run / "evaluation.json").read_text())
+
+
+def test_default_figures_agree_with_the_model(run, model, default_figures):
+    figures, written = default_figures
+    assert figures == {**written, "file": str(run / "evaluation.json")}
     images, labels = (part[:IMAGES] for part in arrays("test"))
     images = images / 127.5 - 1.0
     made = model.predict(images, verbose=0)
@@ -321,7 +332,8 @@ def test_steps_of_ctrl(run, model, monkeypatch):
         ),
     ],
 )
-def test_mistakes_are_named(run, arguments, message):
+def test_mistakes_are_named(run, tmp_path, arguments, message):
+    run = shutil.copytree(run, tmp_path / "run")
     (run / "evaluation.json").unlink(missing_ok=True)
     with pytest.raises(UsageError, match=message):
         evaluate.evaluate(run, {}, **arguments)
@@ -360,9 +372,8 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
 
 
 def test_other_data_and_splits_have_files_of_their_own(
-    run, tmp_path_factory, capsys
+    run, default_figures, tmp_path_factory
 ):
-    evaluate.evaluate(run, {})
     before = (run / "evaluation.json").read_bytes()
     picture = (run / "pictures" / "evaluation.png").read_bytes()
     folders = [tmp_path_factory.mktemp(name) / "other" for name in "ab"]

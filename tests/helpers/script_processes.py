@@ -14,7 +14,7 @@ import sys
 from tests.helpers import forks
 
 ROOT = pathlib.Path(__file__).parents[2]
-SECONDS = 120  # that a script is given
+SECONDS = 300  # that a script is given
 
 
 class Scripts:

@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-SECONDS = 120  # that a part is given
+SECONDS = 600  # that a part is given, on a machine that others use
 
 
 class Working:

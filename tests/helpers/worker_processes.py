@@ -24,7 +24,7 @@ import tensorflow as tf
 from keras_csc import callbacks
 from tests.helpers import parity
 
-SECONDS = 120
+SECONDS = 300
 
 
 def run(folder, name, count, work):
