@@ -16,7 +16,8 @@ demo: $(STAMP)
 	$(BIN)/python training/export.py --workdir=runs/digits
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
+	  --no-loadscope-reorder
 
 # What a hostile user does, and how it ends.
 hostile: $(STAMP)

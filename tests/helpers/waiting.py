@@ -3,6 +3,8 @@
 import subprocess
 import time
 
+from tests.helpers import forks
+
 SECONDS = 600  # that a part is given, on a machine that others use
 
 
@@ -22,6 +24,7 @@ class Working:
                 [str(part) for part in command],
                 stdout=log,
                 stderr=log,
+                preexec_fn=forks.die_with_parent,
                 **kwargs,
             )
 
