@@ -17,7 +17,7 @@ import tensorflow as tf
 import training  # noqa: F401
 from benchmarks import measuring
 from keras_csc import layers
-from keras_csc.ops.fusion import fusion
+from keras_csc.ops.tensorflow import fusion
 
 BATCH = 256
 # (height = width, channels, filters) of the stages; kernels of 4, stride 2.
