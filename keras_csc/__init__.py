@@ -19,6 +19,8 @@ if keras.backend.backend() == "tensorflow":
     from keras_csc import metrics
     from keras_csc import models
 
+__version__ = "0.1.0"
+
 # Imported when they are first used: they need more than TensorFlow.
 _ON_DEMAND = ("callbacks", "data", "export", "visualization")
 

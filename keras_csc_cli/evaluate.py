@@ -105,7 +105,7 @@ def trained_model(workdir):
     if not workdir.model.is_dir():
         raise UsageError(
             f"{workdir.path} holds no trained model. Train it to its last "
-            "step with training/train.py, or pass --checkpoint."
+            "step first, or pass --checkpoint."
         )
     with usage_errors():
         return ClosedLoopAutoencoder.from_preset(workdir.model)

@@ -74,7 +74,7 @@ def _evaluation(path):
     if not isinstance(figures.get("psnr"), (int, float)):
         raise UsageError(
             f"{path} is not that of an evaluation: it has no psnr. Remove it, "
-            "or write it again with training/evaluate.py."
+            "or evaluate the run again."
         )
     return figures
 
@@ -102,7 +102,7 @@ def _load(workdir):
     if not folder.is_dir():
         raise UsageError(
             f"{workdir} has no trained model (model/). Train it to its last "
-            "step with training/train.py."
+            "step first."
         )
     with command_line.usage_errors():
         return ClosedLoopAutoencoder.from_preset(str(folder))
