@@ -12,8 +12,9 @@ import keras_csc
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = ("keras_csc", "keras_csc_cli")
-# Imported by `tf.summary`, which does not ask for it.
-NOT_IMPORTED = {"tensorboard"}
+# Imported by `tf.summary` and, to prepare a data set, by TFDS: neither asks for
+# them.
+NOT_IMPORTED = {"importlib-resources", "tensorboard"}
 # Imported where they are installed: extras.
 OPTIONAL = {"tensorflow_serving": "tensorflow-serving-api"}
 
@@ -33,13 +34,17 @@ def imported():
 
 
 def declared(requirements):
-    return {re.match(r"[\w-]+", text)[0].lower() for text in requirements}
+    return {normalized(re.match(r"[\w-]+", text)[0]) for text in requirements}
+
+
+def normalized(name):
+    return name.lower().replace("_", "-")
 
 
 def distributions(modules):
     """Names of the installed distributions that provide the modules."""
     providers = metadata.packages_distributions()
-    return {providers[name][0].lower().replace("_", "-") for name in modules}
+    return {normalized(providers[name][0]) for name in modules}
 
 
 def test_dependencies_are_what_is_imported():
@@ -55,7 +60,7 @@ def test_optional_imports_are_extras():
 
 def test_requirements_pin_every_dependency():
     text = (ROOT / "requirements.txt").read_text()
-    pinned = {line.partition("==")[0] for line in text.splitlines()}
+    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
     needed = declared(PROJECT["dependencies"])
     for extra in ("lint", "test"):
         needed |= declared(PROJECT["optional-dependencies"][extra])
