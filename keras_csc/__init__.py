@@ -1,8 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `constraints`, `layers` and `losses` run on every Keras backend;
-`optimizers` are written for all of them and tested on TensorFlow; the rest is
-for TensorFlow.
+`ops`, `constraints`, `layers`, `losses` and `optimizers` also run on JAX and
+PyTorch; the rest is for TensorFlow.
 """
 
 import importlib
