@@ -19,9 +19,10 @@ import re
 import subprocess
 import sys
 
+import keras_csc_cli  # noqa: F401
+
 import tensorflow as tf
 
-import training  # noqa: F401
 from benchmarks import measuring
 from keras_csc import layers
 
