@@ -7,8 +7,8 @@ many of both again and the filter gradient of `2T - 1` pairs of an image and
 codes. The bare convolutions are these operations, each fed with the result of
 the one before it, and nothing else: no proximal map, no residual, no
 extrapolation, no masks, no gradient accumulation. The stages have 64, 64 and
-128 atoms on 32x32 colour images; the rows of "all stages" are sums. Writes
-benchmarks/results/layer.json.
+128 atoms on 32x32 colour images, as in cifar10_published.flags; the rows of
+"all stages" are sums. Writes benchmarks/results/layer.json.
 """
 
 import keras_csc_cli  # noqa: F401
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from benchmarks import measuring
 from keras_csc import layers
-from keras_csc.ops.fusion import fusion
+from keras_csc.ops.tensorflow import fusion
 
 BATCH = 256
 # (height = width, channels, filters) of the stages; kernels of 4, stride 2.

@@ -55,7 +55,7 @@ from sporco.pgm import cbpdn as pgm
 
 from benchmarks import measuring
 from keras_csc import ops
-from keras_csc.ops.fusion import fusion
+from keras_csc.ops.tensorflow import fusion
 
 THREADS, ATOM_SIZE, BLUR = 2, 8, 4.0
 PHOTOGRAPHS = ("camera", "astronaut")

@@ -1,8 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `constraints`, `layers` and `losses` run on every Keras backend;
-`optimizers` are written for all of them and tested on TensorFlow; the rest is
-for TensorFlow.
+`ops`, `constraints`, `layers`, `losses` and `optimizers` also run on JAX and
+PyTorch; the rest is for TensorFlow.
 """
 
 import importlib
@@ -18,6 +17,8 @@ from keras_csc import optimizers
 if keras.backend.backend() == "tensorflow":
     from keras_csc import metrics
     from keras_csc import models
+
+__version__ = "0.1.0"
 
 # Imported when they are first used: they need more than TensorFlow.
 _ON_DEMAND = ("callbacks", "data", "evaluation", "export", "visualization")

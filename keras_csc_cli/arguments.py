@@ -117,8 +117,6 @@ def _value(value, default):
     words = value if isinstance(value, (list, tuple)) else [value]
     if isinstance(default, (list, tuple)):
         return [_one(word, default[0]) for word in words]
-    if len(words) == 1 and words is not value:
-        return _one(value, default)
     found = [_one(word, default) for word in words]
     if len(found) == 1:
         return found[0]

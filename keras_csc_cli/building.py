@@ -71,8 +71,8 @@ def trained_model(folder):
     if not path.is_dir():
         raise UsageError(
             f"{folder} has no trained model (model/). Train it to its last "
-            "step with training/train.py; a checkpoint of it can be evaluated "
-            "with training/evaluate.py --checkpoint."
+            "step first. A checkpoint can be evaluated with --checkpoint, not "
+            "exported."
         )
     with usage_errors():
         return ClosedLoopAutoencoder.from_preset(path)

@@ -178,7 +178,7 @@ def _parse(argv):
 def resolve_flag_files(argv, within=()):
     """Puts the flags of flag files in the place of `--flagfile=NAME`.
 
-    Bare names are also found in `training/flags/`; flag files may name others.
+    Bare names are also found in `FLAG_FILES`; flag files may name others.
 
     Args:
         argv: list of arguments.
@@ -225,8 +225,8 @@ def _flag_file(name):
             return path.resolve()
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
     raise UsageError(
-        f"there is no flag file {name!r}, here or in training/flags/, which "
-        f"has {known}."
+        f"there is no flag file {name!r}, neither here nor among those that "
+        f"come with keras_csc: {known}."
     )
 
 

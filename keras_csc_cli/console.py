@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from importlib import metadata
 
 from keras_csc_cli import interruption
 from keras_csc_cli import starting
@@ -53,8 +54,11 @@ def usage():
 
 
 def version():
-    """Version of the installed package."""
-    return importlib.import_module("importlib.metadata").version("keras-csc")
+    """Version of the package: the installed one is known without Keras."""
+    try:
+        return metadata.version("keras-csc")
+    except metadata.PackageNotFoundError:
+        return importlib.import_module("keras_csc").__version__
 
 
 def _unknown(name):

@@ -79,7 +79,7 @@ def _evaluation(path):
     if not isinstance(figures.get("psnr"), (int, float)):
         raise UsageError(
             f"{path} is not that of an evaluation: it has no psnr. Remove it, "
-            "or write it again with training/evaluate.py."
+            "or evaluate the run again."
         )
     return figures
 

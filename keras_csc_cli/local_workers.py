@@ -1,6 +1,7 @@
 """Trains with several worker processes on this machine, on its CPU.
 
     python training/local_workers.py --workers=2 -- --flagfile=digits.flags
+    keras-csc local_workers --workers=2 -- --flagfile=digits.flags
 
 Runs `train --strategy=multi_worker` with the flags after `--` in
 so many processes, each with its own TF_CONFIG: a rehearsal of a run on several
@@ -127,7 +128,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("flags", nargs="*", help="flags of train.py, after --")
+    parser.add_argument("flags", nargs="*", help="flags of train, after --")
     options = parser.parse_args()
     if not 1 <= options.workers <= MOST_WORKERS:
         parser.error(

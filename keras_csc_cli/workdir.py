@@ -18,6 +18,7 @@ from keras_csc_cli.train_options import MAY_CHANGE
 import keras
 import tensorflow as tf
 
+import keras_csc
 from keras_csc.files import locked
 from keras_csc.files import remove
 from keras_csc.files import replacing
@@ -88,7 +89,7 @@ class Workdir:
         if not create and not self.is_run():
             raise UsageError(
                 f"{self.path} is not the folder of a run: it has no "
-                "flags.json. Give the folder that training/train.py wrote."
+                "flags.json. Give the folder of a training."
             )
         if hold:
             self._take(create)
@@ -217,6 +218,7 @@ def identification():
             timespec="seconds"
         ),
         "command": command_line.typed(),
+        "keras_csc": keras_csc.__version__,
         "commit": COMMIT,
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
@@ -232,23 +234,34 @@ def identification():
     }
 
 
-def _commit():
-    root = pathlib.Path(__file__).parent
+def commit(root=pathlib.Path(__file__).resolve().parents[1]):
+    """Commit of the repository `root`, `None` if it is not that of this file.
+
+    A package that is installed somewhere below a repository of the user's has
+    no commit, but a version.
+    """
+    name = "/".join(pathlib.Path(__file__).parts[-2:])
     try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        tracked = _git(root, "ls-files", "--full-name", "--", name)
+        if tracked != name:
+            return None
+        return _git(root, "describe", "--always", "--dirty", "--abbrev=12")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit.stdout.strip()
+
+
+def _git(folder, *arguments):
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
 
 
 # When this process began: what is committed meanwhile is not what it runs.
-COMMIT = _commit()
+COMMIT = commit()
 
 
 def _cores():

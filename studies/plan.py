@@ -212,6 +212,23 @@ def rates():
         )
 
 
+def trade_off():
+    """Weights that give one and take of the other."""
+    data = "cifar10"
+    yield contender(OURS, data, 0, ("unseen", "noise"))
+    for title, change in {
+        "class_rate 1, not 10": "--game=class_rate=1",
+        "class_rate 3": "--game=class_rate=3",
+        "class_rate 30": "--game=class_rate=30",
+        "16 class_features, not 32": "--game=class_features=16",
+        "64 class_features": "--game=class_features=64",
+        "multistage 30, not 300": "--game=multistage=30",
+        "multistage 3000": "--game=multistage=3000",
+        "first λ 0.02, not 0.05": "--architecture=sparsity=0.02,0.2,0.3",
+    }.items():
+        yield changed(title, data, change)
+
+
 def published():
     """The published game on digits, and one of its settings changed."""
     flags = (flag_file("digits_published"),)
@@ -275,6 +292,11 @@ QUESTIONS = {
         one_out,
         "What does the work",
         "What becomes of the recipe with one thing changed?",
+    ),
+    "trade_off": (
+        trade_off,
+        "Images against classes",
+        "What do the weights of the terms give to one, and take of the other?",
     ),
     "batches": (
         batches,

@@ -1,8 +1,7 @@
 import keras
 from keras import ops
 
-from keras_csc.layers.fused_normalization import batch_normalization
-from keras_csc.layers.fused_normalization import scaled_normalization
+from keras_csc.ops.dispatch import forms
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool
@@ -112,9 +111,8 @@ class SharedBatchNormalization(keras.layers.Layer):
             the last, and over all replicas, of shape `(channels,)`. No
             gradient flows through the moments themselves.
         """
-        fused = _can_fuse(inputs) and num_replicas() == 1
-        if fused and not self.isotropic:
-            outputs, mean, variance = batch_normalization(
+        if _can_fuse(inputs) and not self.isotropic:
+            outputs, mean, variance = forms().batch_normalization(
                 inputs, *self._factors(), self.epsilon
             )
         else:
@@ -124,11 +122,11 @@ class SharedBatchNormalization(keras.layers.Layer):
 
     def _scaled(self, inputs, mean, variance):
         """Normalises with constant moments."""
-        if not _can_fuse(inputs) or num_replicas() > 1:
+        if not _can_fuse(inputs):
             return self._affine(inputs, mean, variance)
         gamma, beta = self._factors()
         variance = self._divisor(mean, variance)
-        return scaled_normalization(
+        return forms().scaled_normalization(
             inputs, gamma, beta, mean, variance, self.epsilon
         )
 
@@ -195,8 +193,4 @@ def batch_moments(inputs):
 
 
 def _can_fuse(inputs):
-    return (
-        keras.backend.backend() == "tensorflow"
-        and len(inputs.shape) == 4
-        and keras.backend.standardize_dtype(inputs.dtype) != "float64"
-    )
+    return num_replicas() == 1 and forms().fuses_normalization(inputs)

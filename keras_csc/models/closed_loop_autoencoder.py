@@ -16,7 +16,7 @@ from keras_csc.models import presets
 from keras_csc.models import training_data
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import optimizers_of
-from keras_csc.ops.fusion import fusion
+from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer

@@ -1,6 +1,7 @@
 """Pure functions of tensors: the mathematics of the suite.
 
-Written with `keras.ops`, so that they run on every Keras backend.
+Written with `keras.ops`, so that they run on every Keras backend. Some have
+faster forms on TensorFlow, in `ops.tensorflow`.
 """
 
 from keras_csc.ops.coding_rate import class_moments
@@ -10,15 +11,16 @@ from keras_csc.ops.coding_rate import rate_distance
 from keras_csc.ops.coding_rate import rate_reduction
 from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import analysis_size
 from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.convolution import synthesis_size
-from keras_csc.ops.objective import duality_gap
-from keras_csc.ops.objective import lasso_objective
 from keras_csc.ops.operator_norm import operator_norm
 from keras_csc.ops.operator_norm import power_iteration
 from keras_csc.ops.operator_norm import spectral_bound
+from keras_csc.ops.program import SparseCodingProgram
+from keras_csc.ops.program import duality_gap
+from keras_csc.ops.program import lasso_objective
 from keras_csc.ops.proximal import soft_threshold
 from keras_csc.ops.proximal_gradient import IterationStatistics
+from keras_csc.ops.sizes import analysis_size
+from keras_csc.ops.sizes import synthesis_size
 from keras_csc.ops.sparse_coding import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code

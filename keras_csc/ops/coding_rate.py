@@ -5,9 +5,9 @@ over parts of a batch: a batch that is spread over devices has the coding rate
 of its summed moments.
 """
 
-import keras
 from keras import ops
 
+from keras_csc.ops.dispatch import forms
 from keras_csc.ops.precision import at_least_float32
 
 
@@ -107,7 +107,7 @@ def moment_coding_rate(moment, count, epsilon=0.5):
     count = ops.maximum(ops.cast(count, moment.dtype), 1.0)
     scale = dimension / (count * epsilon)
     identity = ops.eye(dimension, dtype=moment.dtype)
-    factor = _cholesky(identity + scale[..., None, None] * moment)
+    factor = forms().cholesky(identity + scale[..., None, None] * moment)
     return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), -1)
 
 
@@ -189,12 +189,3 @@ def moment_rate_distance(moment, other, count, epsilon=0.5):
         epsilon,
     )
     return rates[0] - 0.5 * rates[1] - 0.5 * rates[2]
-
-
-def _cholesky(matrix):
-    """Cholesky factor, NaN where there is none: it is the caller's to see."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.linalg.cholesky(matrix)
-    return ops.cholesky(matrix)

@@ -4,15 +4,12 @@ import keras
 from keras import ops
 
 from keras_csc.ops.broadcasting import unbroadcast
-from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.filter_gradient import filter_gradient
-from keras_csc.ops.objective import AXES
+from keras_csc.ops.convolution import filter_gradient
+from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.program import AXES
 
 
-def implicit_gradient(
-    codes, images, kernel, sparsity, ridge, strides, padding, iterations
-):
+def implicit_gradient(codes, program, iterations):
     """Gives codes the gradient that the solution of the program has.
 
     On the support of a solution, `Aᵀ(x - A z) - λ sign(z) - μ z = 0`, and
@@ -24,12 +21,8 @@ def implicit_gradient(
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`, a solution;
             no gradient flows through how it was found.
-        images: tensor `(batch, height, width, channels)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        sparsity: tensor `λ` that broadcasts to the codes.
-        ridge: tensor `μ` that broadcasts to the codes.
-        strides: int.
-        padding: `"same"` or `"valid"`.
+        program: `SparseCodingProgram`; gradients flow to its images, kernel,
+            sparsity and ridge, as far as they are tensors.
         iterations: int, the most steps of conjugate gradients.
 
     Returns:
@@ -42,50 +35,53 @@ def implicit_gradient(
 
     @ops.custom_gradient
     def solution(codes, images, kernel, sparsity, ridge):
+        inputs = program._replace(
+            images=images, kernel=kernel, sparsity=sparsity, ridge=ridge
+        )
+
         def gradient(*args, upstream=None):
             # Torch gives the upstream gradient by name, the others last.
             upstream = args[-1] if upstream is None else upstream
-            gradients = _gradients(
-                upstream,
-                (codes, images, kernel, sparsity, ridge),
-                (strides, padding),
-                iterations,
-            )
+            gradients = _gradients(upstream, codes, inputs, iterations)
             return (ops.zeros_like(codes), *gradients)
 
         return ops.copy(codes), gradient
 
-    return solution(ops.stop_gradient(codes), images, kernel, sparsity, ridge)
+    ridge = as_dtype_of(program.ridge, codes)
+    return solution(
+        ops.stop_gradient(codes),
+        program.images,
+        program.kernel,
+        program.sparsity,
+        ridge,
+    )
 
 
-def _gradients(upstream, inputs, geometry, iterations):
-    codes, images, kernel, sparsity, ridge = inputs
-    size = images.shape[1:3]
-    if None in size:
-        size = ops.shape(images)[1:3]
+def _gradients(upstream, codes, program, iterations):
+    """Gradients of the images, the kernel, the sparsity and the ridge."""
     support = ops.not_equal(codes, 0)
 
     def restrict(values):
         return ops.where(support, values, ops.zeros_like(values))
 
     def curvature(values):
-        image = synthesis(values, kernel, size, *geometry)
-        return restrict(analysis(image, kernel, *geometry)) + ridge * values
+        image = program.synthesis(values)
+        return restrict(program.analysis(image)) + program.ridge * values
 
     adjoint = conjugate_gradients(curvature, restrict(upstream), iterations)
-    image = synthesis(adjoint, kernel, size, *geometry)
-    residual = images - synthesis(codes, kernel, size, *geometry)
+    image = program.synthesis(adjoint)
     by_kernel = filter_gradient(
-        ops.concatenate([residual, -image], 0),
+        ops.concatenate([program.residual(codes), -image], 0),
         ops.concatenate([adjoint, codes], 0),
-        kernel.shape,
-        *geometry,
+        program.kernel.shape,
+        program.strides,
+        program.padding,
     )
     return (
         image,
         by_kernel,
-        unbroadcast(-ops.sign(codes) * adjoint, sparsity),
-        unbroadcast(-codes * adjoint, ridge),
+        unbroadcast(-ops.sign(codes) * adjoint, program.sparsity),
+        unbroadcast(-codes * adjoint, program.ridge),
     )
 
 

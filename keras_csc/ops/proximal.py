@@ -23,3 +23,28 @@ def soft_threshold(values, threshold, nonnegative=False):
     if nonnegative:
         return ops.relu(values - threshold)
     return values - ops.clip(values, -threshold, threshold)
+
+
+def proximal_map(values, threshold, shrinkage=None, nonnegative=False):
+    """Proximal map of `η (λ‖z‖₁ + (μ/2)‖z‖₂²)`, optionally with `z ≥ 0`.
+
+    It is `soft_threshold(c v, t)` with the shrinkage `c = 1/(1 + ημ)` and the
+    threshold `t = ηλ/(1 + ημ)`.
+
+    Args:
+        values: float tensor `v`.
+        threshold: number or tensor `t` that broadcasts to `values`, `≥ 0`.
+        shrinkage: number or tensor `c` that broadcasts to `values`; `None`
+            for 1.
+        nonnegative: bool.
+
+    Returns:
+        Tensor of the shape of `values`.
+
+    Reference:
+        Parikh & Boyd, Proximal algorithms, Foundations and Trends in
+        Optimization 2014, section 2.2.
+    """
+    if shrinkage is not None:
+        values = values * shrinkage
+    return soft_threshold(values, threshold, nonnegative)

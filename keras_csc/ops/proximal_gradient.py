@@ -1,17 +1,12 @@
 """Proximal gradient iterations that go on until they have converged."""
 
 import collections
-import functools
 
-import keras
 from keras import ops
 
-from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.objective import AXES
-from keras_csc.ops.objective import program_gap
-from keras_csc.ops.objective import program_value
-from keras_csc.ops.proximal import soft_threshold
+from keras_csc.ops.dispatch import forms
+from keras_csc.ops.program import AXES
+from keras_csc.ops.proximal import proximal_map
 
 IterationStatistics = collections.namedtuple(
     "IterationStatistics",
@@ -74,14 +69,8 @@ class ProximalGradient:
 
     def __init__(
         self,
-        images,
-        kernel,
-        sparsity,
+        program,
         step_size,
-        ridge=0.0,
-        nonnegative=False,
-        strides=1,
-        padding="same",
         iterations=1000,
         tolerance=None,
         algorithm="fista",
@@ -89,14 +78,8 @@ class ProximalGradient:
         line_search=False,
         record=False,
     ):
-        self.images = images
-        self.kernel = kernel
-        self.sparsity = sparsity
+        self.program = program
         self.step_size = step_size
-        self.ridge = ridge
-        self.nonnegative = nonnegative
-        self.geometry = (strides, padding)
-        self.synthesis = fastest_synthesis(kernel, strides, padding)
         self.iterations = iterations
         self.tolerance = tolerance
         self.extrapolates = algorithm == "fista"
@@ -126,12 +109,12 @@ class ProximalGradient:
 
     def _start(self, codes):
         if codes is None:
-            residual = self.images
-            slope = self._slope(residual)
+            residual = self.program.images
+            slope = self.program.analysis(residual)
             codes = ops.zeros_like(slope)
         else:
             residual = self._residual(codes)
-            slope = self._slope(residual)
+            slope = self.program.analysis(residual)
         one = ops.ones_like(codes[:, :1, :1, :1])
         active = one[:, 0, 0, 0] > 0
         if self.tolerance is not None:
@@ -155,76 +138,76 @@ class ProximalGradient:
     def _advance(self, state, history):
         trial = self._proximal_step(state)
         trial_residual = self._residual(trial)
-        uphill, length = elementwise(row_sums)(trial, state.codes, state.point)
-        moved = state.active
-        if self.line_search:
-            short = self._is_short(state, trial_residual, length)
-            moved = ops.logical_and(moved, short)
+        uphill, length = forms().fusable(row_sums)(
+            trial, state.codes, state.point
+        )
+        moved = self._moved(state, trial_residual, length)
         here = moved[:, None, None, None]
         momentum, t, step_size = self._momentum(state, uphill)
-
-        def all_moved():
-            point = elementwise(extrapolation)(trial, state.codes, momentum)
-            return trial, point
-
-        def some_moved():
-            codes, point = all_moved()
-            return (
-                ops.where(here, codes, state.codes),
-                ops.where(here, point, state.point),
-            )
-
-        codes, point = ops.cond(ops.all(moved), all_moved, some_moved)
+        codes, point = self._extrapolated(state, trial, moved, momentum)
         residual = ops.where(here, trial_residual, state.residual)
         point_residual = ops.where(
             here,
             extrapolation(residual, state.residual, momentum),
             state.point_residual,
         )
-        history = self._recorded(history, state, codes, residual)
-        index = state.index + 1
         shorter = ops.maximum(DECAY * state.step_size, self.step_size)
-        state = State(
-            index,
+        following = State(
+            state.index + 1,
             codes,
             residual,
             point,
             point_residual,
-            self._slope(point_residual),
+            self.program.analysis(point_residual),
             ops.where(here, t, state.t),
             ops.where(here, step_size, shorter),
-            self._remaining(index, state.active, codes, residual),
+            self._remaining(state, codes, residual),
         )
-        return state, history
+        return following, self._recorded(history, state, codes, residual)
 
     def _proximal_step(self, state):
-        shrinkage = 1 / (1 + state.step_size * self.ridge)
-        return elementwise(proximal_step)(
+        return forms().fusable(proximal_step)(
             state.point,
             state.slope,
             state.step_size,
-            shrinkage,
-            state.step_size * self.sparsity * shrinkage,
-            self.nonnegative,
+            *self.program.proximal_factors(state.step_size),
+            self.program.nonnegative,
         )
 
-    def _is_short(self, state, residual, length):
-        """Whether `η ‖A(z - y)‖² ≤ ‖z - y‖²`, or `η` is the given one."""
+    def _moved(self, state, residual, length):
+        """Which examples move: all that are active and whose step is short.
+
+        That is `η ‖A(z - y)‖² ≤ ‖z - y‖²`, or `η` is the given one.
+        """
+        if not self.line_search:
+            return state.active
         change = ops.square(residual - state.point_residual)
         step_size = state.step_size[:, 0, 0, 0]
-        return ops.logical_or(
+        short = ops.logical_or(
             step_size * ops.sum(change, AXES) <= ops.sum(length, 1),
             step_size <= self.step_size,
         )
+        return ops.logical_and(state.active, short)
+
+    def _extrapolated(self, state, trial, moved, momentum):
+        """The next codes and point: of those that do not move, the old."""
+
+        def all_moved():
+            point = forms().fusable(extrapolation)(trial, state.codes, momentum)
+            return trial, point
+
+        def some_moved():
+            codes, point = all_moved()
+            here = moved[:, None, None, None]
+            return (
+                ops.where(here, codes, state.codes),
+                ops.where(here, point, state.point),
+            )
+
+        return ops.cond(ops.all(moved), all_moved, some_moved)
 
     def _residual(self, codes):
-        size = self.images.shape[1:3]
-        if None in size:
-            size = ops.shape(self.images)[1:3]
-        return self.images - self.synthesis(codes, self.kernel, size)
-
-    def _slope(self, residual):
-        return analysis(residual, self.kernel, *self.geometry)
+        return self.program.residual(codes, forms().large_synthesis)
 
     def _momentum(self, state, uphill):
         """Factor of `z - z'`, next `t`, next step, all `(batch, 1, 1, 1)`."""
@@ -240,41 +223,34 @@ class ProximalGradient:
             t = ops.where(turned, 1, t)
         return momentum, t, step_size
 
-    def _remaining(self, index, active, codes, residual):
+    def _remaining(self, state, codes, residual):
         """Which examples go on: all, but after every `PERIOD` iterations."""
         if self.tolerance is None:
-            return active
+            return state.active
 
         def unsolved():
-            still = self._open(codes, residual, self._slope(residual))
-            return ops.logical_and(active, still)
+            still = self._open(codes, residual, self.program.analysis(residual))
+            return ops.logical_and(state.active, still)
 
-        return ops.cond(index % PERIOD == 0, unsolved, lambda: active)
-
-    def _gap(self, codes, residual, slope):
-        return program_gap(
-            codes,
-            residual,
-            slope,
-            self.sparsity,
-            self.ridge,
-            self.nonnegative,
-        )
+        due = (state.index + 1) % PERIOD == 0
+        return ops.cond(due, unsolved, lambda: state.active)
 
     def _open(self, codes, residual, slope):
         """Whether the relative duality gap of examples is above tolerance."""
-        value = program_value(codes, residual, self.sparsity, self.ridge)
-        return self._gap(codes, residual, slope) > self.tolerance * value
+        value = self.program.value(codes, residual)
+        gap = self.program.gap(codes, residual, slope)
+        return gap > self.tolerance * value
 
     def _recorded(self, history, state, codes, residual):
         if not self.record:
             return history
         step = ops.square(codes - state.codes)
+        slope = self.program.analysis(residual)
         values = IterationStatistics(
-            program_value(codes, residual, self.sparsity, self.ridge),
+            self.program.value(codes, residual),
             0.5 * ops.sum(ops.square(residual), AXES),
             ops.sum(ops.abs(codes), AXES),
-            self._gap(codes, residual, self._slope(residual)),
+            self.program.gap(codes, residual, slope),
             ops.sqrt(ops.sum(step, AXES)),
         )
         rows = ops.arange(self.iterations, dtype="int32")[:, None]
@@ -285,22 +261,14 @@ class ProximalGradient:
         )
 
 
-def fastest_synthesis(kernel, strides, padding):
-    """`synthesis` of that geometry, for large images."""
-    if keras.backend.backend() == "tensorflow" and strides == 1:
-        from keras_csc.ops import overlap_add
-
-        if kernel.shape[2] <= overlap_add.MOST_CHANNELS:
-            return functools.partial(overlap_add.overlap_add, padding=padding)
-    return functools.partial(synthesis, strides=strides, padding=padding)
-
-
-def proximal_step(point, slope, step_size, shrinkage, threshold, nonnegative):
-    values = (point + step_size * slope) * shrinkage
-    return soft_threshold(values, threshold, nonnegative)
+def proximal_step(point, slope, step_size, threshold, shrinkage, nonnegative):
+    """`prox(y + η Aᵀ(x - A y))`; see `proximal_map`."""
+    values = point + step_size * slope
+    return proximal_map(values, threshold, shrinkage, nonnegative)
 
 
 def extrapolation(codes, previous, momentum):
+    """`z + m (z - z')`."""
     return codes + momentum * (codes - previous)
 
 
@@ -314,13 +282,3 @@ def row_sums(codes, previous, point):
         -ops.sum(step * (codes - previous), (2, 3)),
         ops.sum(ops.square(step), (2, 3)),
     )
-
-
-@functools.cache
-def elementwise(function):
-    """The function, which TensorFlow may compile to one pass over memory."""
-    if keras.backend.backend() != "tensorflow":
-        return function
-    from keras_csc.ops.fusion import fusable
-
-    return fusable(function)

@@ -1,14 +1,12 @@
 """Sparse codes of images: solvers of the convex program."""
 
-import keras
 from keras import ops
 
-from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.proximal import soft_threshold
+from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import ProximalGradient
 
 
@@ -53,29 +51,18 @@ def sparse_code(
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
-    step_size = ops.stop_gradient(as_dtype_of(step_size, images))
-    sparsity = as_dtype_of(sparsity, images)
-    threshold, shrinkage = step_size * sparsity, None
-    if not (isinstance(ridge, (int, float)) and ridge == 0):
-        if not isinstance(ridge, (int, float)):
-            ridge = as_dtype_of(ridge, images)
-        shrinkage = 1.0 / (1.0 + step_size * ridge)
-        threshold = threshold * shrinkage
-    momenta = extrapolations(iterations, algorithm)
-    solver = _unrolled
-    if keras.backend.backend() == "tensorflow":
-        from keras_csc.ops.tensorflow_solver import unrolled as solver
-    return solver(
+    program = SparseCodingProgram(
         images,
         kernel,
-        step_size,
-        threshold,
-        shrinkage,
-        momenta,
-        strides=strides,
-        padding=padding,
-        nonnegative=nonnegative,
+        as_dtype_of(sparsity, images),
+        _number_or_tensor(ridge, images),
+        nonnegative,
+        strides,
+        padding,
     )
+    step_size = ops.stop_gradient(as_dtype_of(step_size, images))
+    momenta = extrapolations(iterations, algorithm)
+    return forms().unrolled(program, step_size, momenta)
 
 
 def solve_sparse_code(
@@ -159,21 +146,22 @@ def solve_sparse_code(
     plots a curve for every example, which ends where it was solved.
     """
     dtype = images.dtype
-    inputs = [at_least_float32(images), at_least_float32(kernel)]
-    inputs += [as_dtype_of(value, inputs[0]) for value in (sparsity, ridge)]
-    fixed = [ops.stop_gradient(tensor) for tensor in inputs]
-    if isinstance(ridge, (int, float)):
-        fixed[-1] = ridge
-    if initial_codes is not None:
-        initial_codes = as_dtype_of(initial_codes, inputs[0])
-        initial_codes = ops.stop_gradient(initial_codes)
-    codes, record = ProximalGradient(
-        *fixed[:3],
-        ops.stop_gradient(as_dtype_of(step_size, inputs[0])),
-        fixed[3],
+    images = at_least_float32(images)
+    program = SparseCodingProgram(
+        images,
+        at_least_float32(kernel),
+        as_dtype_of(sparsity, images),
+        _number_or_tensor(ridge, images),
         nonnegative,
         strides,
         padding,
+    )
+    if initial_codes is not None:
+        initial_codes = as_dtype_of(initial_codes, images)
+        initial_codes = ops.stop_gradient(initial_codes)
+    codes, record = ProximalGradient(
+        _without_gradient(program),
+        ops.stop_gradient(as_dtype_of(step_size, images)),
         iterations,
         tolerance,
         algorithm,
@@ -181,7 +169,7 @@ def solve_sparse_code(
         line_search,
         statistics,
     ).run(initial_codes)
-    codes = implicit_gradient(codes, *inputs, strides, padding, iterations)
+    codes = implicit_gradient(codes, program, iterations)
     codes = ops.cast(codes, dtype)
     return (codes, record) if statistics else codes
 
@@ -198,34 +186,19 @@ def extrapolations(iterations, algorithm):
     return factors
 
 
-def _unrolled(
-    images,
-    kernel,
-    step_size,
-    threshold,
-    shrinkage,
-    momenta,
-    strides,
-    padding,
-    nonnegative,
-):
-    # The step size is folded into the kernel, the smaller array.
-    step_kernel = kernel * step_size
+def _number_or_tensor(ridge, images):
+    """The ridge: a number is kept, since a 0 saves work."""
+    if isinstance(ridge, (int, float)):
+        return ridge
+    return as_dtype_of(ridge, images)
 
-    def proximal(values):
-        if shrinkage is not None:
-            values = values * shrinkage
-        return soft_threshold(values, threshold, nonnegative)
 
-    codes = proximal(analysis(images, step_kernel, strides, padding))
-    previous = codes
-    for momentum in momenta:
-        point = codes + momentum * (codes - previous)
-        residual = images - synthesis(
-            point, kernel, images.shape[1:3], strides, padding
-        )
-        previous = codes
-        codes = proximal(
-            point + analysis(residual, step_kernel, strides, padding)
-        )
-    return codes
+def _without_gradient(program):
+    """The program, with constants for its tensors."""
+    if not isinstance(program.ridge, (int, float)):
+        program = program._replace(ridge=ops.stop_gradient(program.ridge))
+    return program._replace(
+        images=ops.stop_gradient(program.images),
+        kernel=ops.stop_gradient(program.kernel),
+        sparsity=ops.stop_gradient(program.sparsity),
+    )

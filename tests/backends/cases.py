@@ -207,8 +207,25 @@ def optimizers():
         yield f"muon {len(shape)} {shape[-1]}", moved, tuple(gradients)
 
 
+def constraints():
+    for constraint in (
+        keras_csc.constraints.UnitAtoms(),
+        keras_csc.constraints.TightFrame(),
+    ):
+        for filters in (4, 48):
+            name = f"{type(constraint).__name__} {filters}"
+            yield name, constraint, (2 * dictionary(4, 2, filters),)
+
+
 def cases():
-    for group in (operators, solvers, layers, rates, optimizers):
+    for group in (
+        operators,
+        solvers,
+        layers,
+        rates,
+        optimizers,
+        constraints,
+    ):
         yield from group()
 
 

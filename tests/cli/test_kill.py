@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """Returns a function of a number, of that story's folder.
+def left(tmp_path_factory):
+    """Returns a function of the path of a file, which waits for it.
 
     Story 0 is of a run that is not killed, the others are of ten kills. One
     process tells them, one after the other: a test waits for its own.
@@ -26,13 +26,18 @@ def told(tmp_path_factory):
     script = [sys.executable, "-m", "tests.helpers.kills"]
     working = Working([*script, *arguments], folder, cwd=ROOT)
 
-    def story(number):
-        path = folder / f"story-{number}"
-        told = path / "story.json"
-        return working.wait(lambda: path if told.exists() else None)
+    def wait(name):
+        path = folder / name
+        return working.wait(lambda: path if path.exists() else None)
 
-    yield story
+    yield wait
     working.close()
+
+
+@pytest.fixture
+def told(left):
+    """Returns a function of a number, of that story's folder."""
+    return lambda number: left(f"story-{number}/story.json").parent
 
 
 @pytest.fixture
@@ -53,7 +58,11 @@ def checkpoint(story):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_run_that_is_not_killed(told):
+def test_run_that_is_not_killed_is_trained(left):
+    assert left("story-0/run/model").is_dir()
+
+
+def test_run_that_is_not_killed_is_exported(told):
     assert kills(told(0)) == []
 
 

@@ -1,6 +1,3 @@
-import contextlib
-
-import keras
 import numpy as np
 import pytest
 import scipy.signal
@@ -10,7 +7,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
-from keras_csc.ops import fusion
 from tests.helpers import references
 
 CASES = [
@@ -81,40 +77,6 @@ def test_operators_are_adjoint(
     assert abs(left - right) <= 1e-12 * scale
 
 
-@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_synthesis_of_other_backends_is_the_same(
-    monkeypatch, kernel_size, strides, padding
-):
-    rng = np.random.default_rng(1)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
-    for image_size in SIZES:
-        kernel, images = draw(rng, kernel_size, image_size)
-        codes = references.analyze(images, kernel, strides, padding)
-        expected = references.synthesize(
-            codes, kernel, image_size, strides, padding
-        )
-        result = ops.synthesis(codes, kernel, image_size, strides, padding)
-        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_synthesis_in_training_is_the_same(kernel_size, strides, padding):
-    rng = np.random.default_rng(2)
-    for image_size in SIZES:
-        kernel, images = draw(rng, kernel_size, image_size)
-        codes = references.analyze(images, kernel, strides, padding)
-        results = []
-        for context in (contextlib.nullcontext, fusion.fusion):
-            inputs = [tf.constant(codes), tf.constant(kernel)]
-            with context(), tf.GradientTape() as tape:
-                tape.watch(inputs)
-                result = ops.synthesis(*inputs, image_size, strides, padding)
-                loss = tf.reduce_sum(result * images)
-            results.append((result, *tape.gradient(loss, inputs)))
-        for plain, trained in zip(*results):
-            np.testing.assert_allclose(trained, plain, rtol=0, atol=1e-11)
-
-
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_analysis_is_scipys_correlation(padding):
     rng = np.random.default_rng(2)
@@ -130,28 +92,6 @@ def test_analysis_is_scipys_correlation(padding):
         np.testing.assert_allclose(result[0, :, :, f], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5])
-@pytest.mark.parametrize("strides", [1, 2, 3])
-def test_default_sizes_are_extreme_among_those_of_the_same_codes(
-    kernel_size, strides
-):
-    for size in range(1, 7):
-        images = range(kernel_size, 40)
-        found = {
-            padding: [
-                n
-                for n in images
-                if ops.analysis_size(n, kernel_size, strides, padding) == size
-            ]
-            for padding in ("same", "valid")
-        }
-        if found["same"]:
-            default = ops.synthesis_size(size, kernel_size, strides, "same")
-            assert default == max(found["same"])
-        default = ops.synthesis_size(size, kernel_size, strides, "valid")
-        assert default == min(found["valid"])
-
-
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("strides", [1, 2, 3])
 def test_synthesis_has_its_default_size(strides, padding):
@@ -160,11 +100,6 @@ def test_synthesis_has_its_default_size(strides, padding):
     images = ops.synthesis(codes, kernel, strides=strides, padding=padding)
     expected = [ops.synthesis_size(n, 3, strides, padding) for n in (4, 5)]
     assert list(images.shape[1:3]) == expected
-
-
-def test_an_unknown_size_stays_unknown():
-    assert ops.analysis_size(None, 3, 2, "same") is None
-    assert ops.synthesis_size(None, 3, 2, "valid") is None
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -6,7 +6,7 @@ from sklearn.linear_model import ElasticNet
 from sklearn.linear_model import Lasso
 
 from keras_csc import ops
-from keras_csc.ops.fusion import fusion
+from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 
 SPARSITIES = {

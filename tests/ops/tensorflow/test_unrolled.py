@@ -5,14 +5,15 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops import fusion
+from keras_csc.ops.tensorflow import choose
+from keras_csc.ops.tensorflow import fusion
 
 SHAPE, KERNEL = (4, 8, 8, 2), (3, 3, 2, 6)
 
 
 @pytest.fixture
 def fuse_all(monkeypatch):
-    monkeypatch.setattr(fusion, "LEAST_SIZE", 0)
+    monkeypatch.setattr(choose, "LEAST_SIZE", 0)
 
 
 def solver(algorithm="fista", **arguments):
@@ -48,7 +49,7 @@ def solver(algorithm="fista", **arguments):
 )
 def test_fused_codes_and_gradients_are_the_same(fuse_all, arguments):
     plain = solver(**arguments)()
-    with fusion.fusion():
+    with fusion():
         fused = solver(**arguments)()
     for value, expected in zip(fused, plain):
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12)
@@ -65,11 +66,11 @@ def compiled_functions():
 
 def test_large_tensors_are_fused_within_the_context_only(fuse_all):
     assert not compiled_functions()
-    with fusion.fusion():
+    with fusion():
         assert compiled_functions()
     assert not compiled_functions()
 
 
 def test_small_tensors_are_not_fused():
-    with fusion.fusion():
+    with fusion():
         assert not compiled_functions()

@@ -2,16 +2,11 @@
 
 import tensorflow as tf
 
-# With more channels, the transposed convolution is at least as fast.
-MOST_CHANNELS = 4
-
 
 def overlap_add(codes, kernel, size, padding):
     """`synthesis` with stride 1, for images of few channels.
 
-    oneDNN vectorises transposed convolutions over the channels of the image,
-    which leaves most of the vector idle where there are one or three. Here all
-    patches `W_f z_f[i, j]` are made by one matrix product, patch positions
+    All patches `W_f z_f[i, j]` are made by one matrix product, patch positions
     last, so that adding them up reads whole images.
 
     Args:

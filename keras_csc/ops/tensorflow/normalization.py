@@ -1,5 +1,7 @@
 """Batch normalisation in one pass, by TensorFlow's fused operation."""
 
+import tensorflow as tf
+
 
 def batch_normalization(inputs, gamma, beta, epsilon):
     """Normalises with the statistics of the batch.
@@ -13,8 +15,6 @@ def batch_normalization(inputs, gamma, beta, epsilon):
     Returns:
         `(outputs, mean, variance)`. No gradient flows through the moments.
     """
-    import tensorflow as tf
-
     nothing = tf.zeros(0)
     outputs, mean, variance = _fused(
         inputs, gamma, beta, nothing, nothing, epsilon, is_training=True
@@ -25,15 +25,26 @@ def batch_normalization(inputs, gamma, beta, epsilon):
 
 
 def scaled_normalization(inputs, gamma, beta, mean, variance, epsilon):
-    """Normalises with a given mean and variance."""
+    """Normalises with a given mean and variance.
+
+    Args:
+        inputs: tensor `(batch, height, width, channels)`.
+        gamma: float32 tensor `(channels,)`.
+        beta: float32 tensor `(channels,)`.
+        mean: float32 tensor `(channels,)`.
+        variance: float32 tensor `(channels,)`.
+        epsilon: float.
+
+    Returns:
+        Tensor of the shape of `inputs`. Gradients flow to `inputs`, `gamma`
+        and `beta`.
+    """
     return _fused(
         inputs, gamma, beta, mean, variance, epsilon, is_training=False
     )[0]
 
 
 def _fused(inputs, gamma, beta, mean, variance, epsilon, is_training):
-    import tensorflow as tf
-
     return tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=gamma,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.ops.overlap_add import overlap_add
+from keras_csc.ops.tensorflow.overlap_add import overlap_add
 from tests.helpers import references
 
 

@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops.proximal import proximal_map
 from tests.helpers import references
 
 SPARSITIES = {
@@ -164,3 +165,37 @@ def test_weights_of_zero_give_a_finite_gap():
     gap = ops.duality_gap(images, codes, kernel, weights)
     value = ops.lasso_objective(images, codes, kernel, weights)
     np.testing.assert_allclose(gap, value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.7])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_proximal_map_minimises_its_objective(ridge, nonnegative):
+    program = ops.SparseCodingProgram(None, None, 0.4, ridge, nonnegative)
+    step_size, values = 0.6, np.linspace(-2, 2, 41)
+    candidates = np.linspace(0 if nonnegative else -3, 3, 6001)
+    penalty = 0.4 * np.abs(candidates) + ridge / 2 * candidates**2
+    cost = step_size * penalty + 0.5 * (candidates - values[:, None]) ** 2
+    factors = program.proximal_factors(step_size)
+    assert (factors[1] is None) == (ridge == 0)
+    result = proximal_map(values, *factors, nonnegative)
+    best = candidates[np.argmin(cost, axis=1)]
+    np.testing.assert_allclose(result, best, rtol=0, atol=1.1e-3)
+
+
+@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
+def test_residual_and_operators_are_those_of_the_program(strides, padding):
+    images, kernel, codes = problem(4, strides, padding)
+    program = ops.SparseCodingProgram(
+        images, kernel, 0.3, strides=strides, padding=padding
+    )
+    expected = images - references.synthesize(
+        codes, kernel, images.shape[1:3], strides, padding
+    )
+    residual = program.residual(codes)
+    np.testing.assert_allclose(residual, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        program.analysis(residual),
+        references.analyze(expected, kernel, strides, padding),
+        rtol=0,
+        atol=1e-12,
+    )

@@ -1,0 +1,142 @@
+"""The operations written with `keras.ops` alone, for every backend.
+
+`ops.tensorflow` has functions of the same names; `dispatch.forms` says which.
+"""
+
+import math
+
+from keras import ops
+
+from keras_csc.ops.proximal import proximal_map
+from keras_csc.ops.sizes import analysis_size
+from keras_csc.ops.sizes import is_one_patch
+from keras_csc.ops.sizes import padding_before
+
+
+def analysis(images, kernel, strides, padding):
+    """`convolution.analysis`, by a convolution or a matrix product."""
+    if is_one_patch(images.shape[1:3], kernel.shape[:2], padding):
+        filters = kernel.shape[-1]
+        matrix = ops.reshape(kernel, (-1, filters))
+        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
+        return ops.reshape(codes, (-1, 1, 1, filters))
+    return ops.conv(
+        images,
+        kernel,
+        strides=strides,
+        padding=padding,
+        data_format="channels_last",
+    )
+
+
+def synthesis(codes, kernel, image_size, strides, padding):
+    """`convolution.synthesis`, cropped from a "valid" one or a product."""
+    if is_one_patch(image_size, kernel.shape[:2], padding):
+        filters = kernel.shape[-1]
+        matrix = ops.transpose(ops.reshape(kernel, (-1, filters)))
+        images = ops.matmul(ops.reshape(codes, (-1, filters)), matrix)
+        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    images = ops.conv_transpose(
+        codes,
+        kernel,
+        strides=strides,
+        padding="valid",
+        data_format="channels_last",
+    )
+    for axis, (size, k) in enumerate(
+        zip(image_size, kernel.shape[:2]), start=1
+    ):
+        images = _fit(images, axis, size, k, strides, padding)
+    return images
+
+
+large_synthesis = synthesis
+
+
+def filter_gradient(images, codes, kernel_shape, strides, padding):
+    """`convolution.filter_gradient`, as a convolution of images by codes.
+
+    The examples are its channels, the channels its examples, and the strides
+    a dilation of the codes.
+    """
+    if is_one_patch(images.shape[1:3], kernel_shape[:2], padding):
+        images = ops.reshape(images, (-1, math.prod(kernel_shape[:3])))
+        codes = ops.reshape(codes, (-1, kernel_shape[-1]))
+        products = ops.matmul(ops.transpose(images), codes)
+        return ops.reshape(products, kernel_shape)
+    for axis, (n, k) in enumerate(
+        zip(images.shape[1:3], kernel_shape[:2]), start=1
+    ):
+        images = _windowed(images, axis, n, k, strides, padding)
+    products = ops.conv(
+        ops.transpose(images, (3, 1, 2, 0)),
+        ops.transpose(codes, (1, 2, 0, 3)),
+        padding="valid",
+        data_format="channels_last",
+        dilation_rate=strides,
+    )
+    return ops.transpose(products, (1, 2, 0, 3))
+
+
+def unrolled(program, step_size, momenta):
+    """Runs iterations from 0; their gradient is the backend's own.
+
+    Args:
+        program: `SparseCodingProgram`.
+        step_size: scalar tensor `η`; no gradient flows to it.
+        momenta: list of floats, the extrapolation before every iteration but
+            the first.
+
+    Returns:
+        Codes `(batch, code_height, code_width, filters)`.
+    """
+    factors = program.proximal_factors(step_size)
+    # The step size is folded into the kernel, the smaller array.
+    stepped = program._replace(kernel=program.kernel * step_size)
+
+    def proximal(values):
+        return proximal_map(values, *factors, program.nonnegative)
+
+    codes = proximal(stepped.analysis(program.images))
+    previous = codes
+    for momentum in momenta:
+        point = codes + momentum * (codes - previous)
+        residual = program.residual(point)
+        previous = codes
+        codes = proximal(point + stepped.analysis(residual))
+    return codes
+
+
+def fusable(function):
+    """Marks an element-wise function that TensorFlow may compile."""
+    return function
+
+
+def fuses_normalization(inputs):
+    """Whether there is a batch normalisation in one operation: there is not."""
+    return False
+
+
+cholesky = ops.cholesky
+
+
+def _fit(images, axis, size, kernel_size, strides, padding):
+    """Crops or pads one axis of a "valid" synthesis to the image's size."""
+    before = padding_before(size, kernel_size, strides, padding)
+    missing = before + size - images.shape[axis]
+    if missing > 0:
+        widths = [[0, 0]] * axis + [[0, missing]] + [[0, 0]] * (3 - axis)
+        images = ops.pad(images, widths)
+    index = (slice(None),) * axis + (slice(before, before + size),)
+    return images[index]
+
+
+def _windowed(images, axis, size, kernel_size, strides, padding):
+    """Pads or crops an axis to what the windows of the atoms cover."""
+    steps = analysis_size(size, kernel_size, strides, padding)
+    covered = (steps - 1) * strides + kernel_size
+    before = padding_before(size, kernel_size, strides, padding)
+    after = max(covered - size - before, 0)
+    widths = [(0, 0)] * axis + [(before, after)] + [(0, 0)] * (3 - axis)
+    images = ops.pad(images, widths)
+    return images[(slice(None),) * axis + (slice(0, covered),)]

@@ -1,0 +1,113 @@
+"""Which path is taken: the operations of the graphs."""
+
+import contextlib
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_csc.ops.tensorflow import choose
+from keras_csc.ops.tensorflow import fusion
+
+TRANSPOSED, GRADIENT = "Conv2DBackpropInput", "Conv2DBackpropFilter"
+SUBPIXEL, CONVOLUTION, PRODUCT = "DepthToSpace", "Conv2D", "MatMul"
+FORMS = {TRANSPOSED, GRADIENT, SUBPIXEL, CONVOLUTION, PRODUCT}
+
+
+def operations(function, *shapes, dtype="float32"):
+    """Kinds of convolutions and products in the graph of a function."""
+    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
+    graph = tf.function(function).get_concrete_function(*specs).graph
+    return {operation.type for operation in graph.get_operations()} & FORMS
+
+
+def synthesis(channels, strides=2, codes=(1, 8, 8, 6), size=(16, 16)):
+    return operations(
+        lambda z, w: choose.synthesis(z, w, size, strides, "same"),
+        codes,
+        (4, 4, channels, 6),
+    )
+
+
+def test_images_of_few_channels_are_subpixel_within_fusion_only():
+    for channels in (1, 3, 4):
+        assert synthesis(channels) == {TRANSPOSED}
+        with fusion():
+            assert synthesis(channels) == {SUBPIXEL, CONVOLUTION}
+        assert synthesis(channels) == {TRANSPOSED}
+
+
+def test_other_synthesis_is_a_transposed_convolution_in_fusion_too(monkeypatch):
+    with fusion():
+        assert synthesis(5) == {TRANSPOSED}
+        assert synthesis(3, strides=1, size=(8, 8)) == {TRANSPOSED}
+        assert synthesis(3, codes=(1, None, 8, 6)) == {TRANSPOSED}
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [1])
+        assert synthesis(3) == {TRANSPOSED}
+
+
+@pytest.mark.parametrize("context", [contextlib.nullcontext, fusion])
+def test_images_of_one_atoms_size_are_products(context):
+    atoms, images, codes = (4, 4, 3, 6), (2, 4, 4, 3), (2, 1, 1, 6)
+    with context():
+        for function, shapes in (
+            (lambda x, w: choose.analysis(x, w, 1, "valid"), (images, atoms)),
+            (
+                lambda z, w: choose.synthesis(z, w, (4, 4), 1, "valid"),
+                (codes, atoms),
+            ),
+            (
+                lambda x, z: choose.filter_gradient(x, z, atoms, 1, "valid"),
+                (images, codes),
+            ),
+        ):
+            assert operations(function, *shapes) == {PRODUCT}
+
+
+@pytest.mark.parametrize(
+    "channels, strides, expected",
+    [(1, 1, PRODUCT), (4, 1, PRODUCT), (5, 1, TRANSPOSED), (1, 2, TRANSPOSED)],
+)
+def test_large_images_of_few_channels_are_overlap_added(
+    channels, strides, expected
+):
+    size = (8 * strides, 8 * strides)
+    found = operations(
+        lambda z, w: choose.large_synthesis(z, w, size, strides, "same"),
+        (1, 8, 8, 6),
+        (4, 4, channels, 6),
+    )
+    assert found == {expected}
+
+
+@pytest.mark.parametrize(
+    "size, dtype, expected",
+    [
+        (4, "float32", GRADIENT),
+        (4, "bfloat16", CONVOLUTION),
+        (6, "bfloat16", GRADIENT),
+        (None, "bfloat16", GRADIENT),
+    ],
+)
+def test_gradients_by_few_half_precision_codes_are_convolutions(
+    size, dtype, expected
+):
+    image_size = None if size is None else 2 * size
+    found = operations(
+        lambda x, z: choose.filter_gradient(x, z, (4, 4, 3, 6), 2, "same"),
+        (2, image_size, image_size, 3),
+        (2, size, size, 6),
+        dtype=dtype,
+    )
+    assert found == {expected}
+
+
+def test_a_function_is_made_fusable_once():
+    assert choose.fusable(abs) is choose.fusable(abs)
+
+
+def test_images_of_float32_have_a_fused_normalization():
+    assert choose.fuses_normalization(tf.zeros((2, 3, 3, 4)))
+    assert choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "bfloat16"))
+    assert not choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "float64"))
+    assert not choose.fuses_normalization(keras.ops.zeros((2, 4)))

@@ -1,0 +1,62 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc import ops
+from keras_csc.ops.tensorflow import fusion
+from keras_csc.ops.tensorflow.subpixel import subpixel_synthesis
+from tests.helpers import references
+
+CASES = [
+    (k, s, padding)
+    for k in (1, 2, 3, 4, 5, 7, 9)
+    for s in range(2, 5)
+    for padding in ("same", "valid")
+]
+SIZES = [(9, 10), (11, 12)]
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_it_is_the_synthesis(kernel_size, strides, padding):
+    rng = np.random.default_rng(0)
+    for image_size, channels in itertools.product(SIZES, (1, 3)):
+        kernel = rng.normal(size=(kernel_size, kernel_size, channels, 5))
+        images = np.zeros((2, *image_size, channels))
+        codes = references.analyze(images, kernel, strides, padding)
+        codes = rng.normal(size=codes.shape)
+        result = subpixel_synthesis(
+            tf.constant(codes),
+            tf.constant(kernel),
+            image_size,
+            strides,
+            padding,
+        )
+        expected = references.synthesize(
+            codes, kernel, image_size, strides, padding
+        )
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_its_gradient_is_that_of_the_synthesis(kernel_size, strides, padding):
+    rng = np.random.default_rng(2)
+    for image_size in SIZES:
+        kernel = rng.normal(size=(kernel_size, kernel_size, 2, 3))
+        images = rng.normal(size=(2, *image_size, 2))
+        codes = references.analyze(images, kernel, strides, padding)
+        inputs = [tf.constant(codes), tf.constant(kernel)]
+
+        def run():
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                result = ops.synthesis(*inputs, image_size, strides, padding)
+                loss = tf.reduce_sum(result * images)
+            return (result, *tape.gradient(loss, inputs))
+
+        plain = run()
+        with fusion():
+            trained = run()
+        for value, expected in zip(trained, plain):
+            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)

@@ -1,0 +1,93 @@
+"""The portable forms are those of TensorFlow, which other tests check."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc import ops
+from keras_csc.ops import dispatch
+from keras_csc.ops import portable
+from keras_csc.ops import tensorflow
+from tests.helpers import references
+
+CASES = [
+    (k, s, padding)
+    for k in (1, 2, 3, 4, 5, 7, 9)
+    for s in range(1, 5)
+    for padding in ("same", "valid")
+]
+SIZES = [(9, 10), (11, 12)]
+
+
+@pytest.fixture
+def another(monkeypatch):
+    """The portable forms, run by TensorFlow."""
+    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
+
+
+def draw(seed, kernel_size, image_size, channels=2, filters=3):
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
+    return kernel, rng.normal(size=(2, *image_size, channels))
+
+
+def test_tensorflow_has_all_the_forms():
+    assert dispatch.forms() is tensorflow
+    names = {
+        name
+        for name, value in vars(portable).items()
+        if getattr(value, "__module__", None) == portable.__name__
+        and not name.startswith("_")
+    }
+    assert {"synthesis", "unrolled", "fusable"} < names
+    assert names < set(vars(tensorflow))
+
+
+def test_other_backends_have_the_portable_forms(another):
+    assert dispatch.forms() is portable
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_synthesis_is_the_same(another, kernel_size, strides, padding):
+    for image_size in SIZES:
+        kernel, images = draw(1, kernel_size, image_size)
+        codes = references.analyze(images, kernel, strides, padding)
+        expected = references.synthesize(
+            codes, kernel, image_size, strides, padding
+        )
+        result = ops.synthesis(codes, kernel, image_size, strides, padding)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_filter_gradient_is_the_same(kernel_size, strides, padding):
+    for image_size in SIZES:
+        kernel, images = draw(2, kernel_size, image_size)
+        codes = references.analyze(images, kernel, strides, padding)
+        arguments = (images, codes, kernel.shape, strides, padding)
+        np.testing.assert_allclose(
+            portable.filter_gradient(*arguments),
+            tensorflow.filter_gradient(*arguments),
+            rtol=0,
+            atol=1e-10,
+        )
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+@pytest.mark.parametrize("algorithm", ["fista", "ista"])
+def test_unrolled_gradient_is_the_same(monkeypatch, algorithm, ridge):
+    tensors = [tf.constant(value) for value in draw(3, 3, (8, 7))[::-1]]
+    tensors.append(tf.constant(0.3, tf.float64))
+    results = []
+    for name in ("tensorflow", "another"):
+        monkeypatch.setattr(keras.backend, "backend", lambda name=name: name)
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            codes = ops.sparse_code(
+                *tensors, 0.02, ridge, iterations=5, algorithm=algorithm
+            )
+            loss = tf.reduce_sum(tf.sin(3 * codes))
+        results.append((codes, *tape.gradient(loss, tensors)))
+    for value, expected in zip(*results):
+        np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)

@@ -1,0 +1,40 @@
+import pytest
+import tensorflow as tf
+
+from keras_csc import ops
+from keras_csc.ops import sizes
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_default_sizes_are_extreme_among_those_of_the_same_codes(
+    kernel_size, strides
+):
+    for size in range(1, 7):
+        images = range(kernel_size, 40)
+        found = {
+            padding: [
+                n
+                for n in images
+                if ops.analysis_size(n, kernel_size, strides, padding) == size
+            ]
+            for padding in ("same", "valid")
+        }
+        if found["same"]:
+            default = ops.synthesis_size(size, kernel_size, strides, "same")
+            assert default == max(found["same"])
+        default = ops.synthesis_size(size, kernel_size, strides, "valid")
+        assert default == min(found["valid"])
+
+
+def test_an_unknown_size_stays_unknown():
+    assert ops.analysis_size(None, 3, 2, "same") is None
+    assert ops.synthesis_size(None, 3, 2, "valid") is None
+
+
+def test_only_known_sizes_of_one_atom_are_one_patch():
+    assert sizes.is_one_patch((4, 5), (4, 5), "valid")
+    assert not sizes.is_one_patch((4, 5), (4, 5), "same")
+    assert not sizes.is_one_patch((4, 5), (5, 4), "valid")
+    assert not sizes.is_one_patch((None, 5), (4, 5), "valid")
+    assert not sizes.is_one_patch((tf.constant(4), 5), (4, 5), "valid")

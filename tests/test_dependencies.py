@@ -1,0 +1,78 @@
+"""What the packages import is what they declare, and nothing else."""
+
+import ast
+import pathlib
+import re
+import sys
+import tomllib
+from importlib import metadata
+
+import keras_csc
+
+ROOT = pathlib.Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = ("keras_csc", "keras_csc_cli")
+# Imported by `tf.summary` and, to prepare a data set, by TFDS: neither asks for
+# them.
+NOT_IMPORTED = {"importlib-resources", "tensorboard"}
+# Imported where they are installed: extras.
+OPTIONAL = {"tensorflow_serving": "tensorflow-serving-api"}
+
+
+def imported():
+    """Top-level names of the modules that our packages import."""
+    names = set()
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    names.update(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    names.add(node.module)
+    tops = {name.partition(".")[0] for name in names}
+    return tops - set(OURS) - sys.stdlib_module_names
+
+
+def declared(requirements):
+    return {normalized(re.match(r"[\w-]+", text)[0]) for text in requirements}
+
+
+def normalized(name):
+    return name.lower().replace("_", "-")
+
+
+def distributions(modules):
+    """Names of the installed distributions that provide the modules."""
+    providers = metadata.packages_distributions()
+    return {normalized(providers[name][0]) for name in modules}
+
+
+def test_dependencies_are_what_is_imported():
+    found = distributions(imported() - set(OPTIONAL))
+    assert declared(PROJECT["dependencies"]) == found | NOT_IMPORTED
+
+
+def test_optional_imports_are_extras():
+    extras = PROJECT["optional-dependencies"]
+    assert imported() & set(OPTIONAL) == set(OPTIONAL)
+    assert declared(extras["serving"]) == set(OPTIONAL.values())
+
+
+def test_requirements_pin_every_dependency():
+    text = (ROOT / "requirements.txt").read_text()
+    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
+    needed = declared(PROJECT["dependencies"])
+    for extra in ("lint", "test"):
+        needed |= declared(PROJECT["optional-dependencies"][extra])
+    assert needed <= pinned
+
+
+def test_keras_has_a_bound_above_while_private_names_are_used():
+    (keras,) = [d for d in PROJECT["dependencies"] if d.startswith("keras>")]
+    assert ",<" in keras
+
+
+def test_version_is_the_same_everywhere():
+    version = keras_csc.__version__
+    assert f'\nversion: "{version}"\n' in (ROOT / "CITATION.cff").read_text()
+    assert "version" in PROJECT["dynamic"]

@@ -1,0 +1,113 @@
+"""The wheel works away from the repository."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import keras_csc
+
+ROOT = pathlib.Path(__file__).parents[1]
+FLAGS = ROOT / "training" / "flags"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Path of the wheel, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build"]
+        + ["--target=wheel", f"--directory={folder}"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(wheel, tmp_path_factory):
+    """Runs Python with what the wheel holds, elsewhere and as a stranger."""
+    site = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    home = tmp_path_factory.mktemp("home")
+    # Those of the environment, but for the repository, if it is one of them.
+    others = [path for path in sys.path if "-packages" in path]
+
+    def run(*arguments):
+        paths = os.pathsep.join([str(site), *others])
+        return subprocess.run(
+            [sys.executable, "-S", *arguments],
+            cwd=home,
+            env={"PATH": os.environ["PATH"], "HOME": str(home)}
+            | {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_wheel_holds_the_packages_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    info = f"keras_csc-{keras_csc.__version__}.dist-info"
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"keras_csc", "keras_csc_cli", info}
+    expected = {
+        str(path.relative_to(ROOT))
+        for package in ("keras_csc", "keras_csc_cli")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
+    assert {name for name in names if not name.startswith(info)} == expected
+    assert f"{info}/licenses/LICENSE" in names
+
+
+def test_wheel_declares_the_console_command(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (points,) = [n for n in archive.namelist() if "entry_points" in n]
+        text = archive.read(points).decode()
+    assert "keras-csc = keras_csc_cli.console:main" in text
+
+
+def test_help_of_the_wheel(run):
+    finished = run("-m", "keras_csc_cli", "--help")
+    assert finished.returncode == 0, finished.stderr
+    assert "keras-csc COMMAND" in finished.stdout
+    finished = run("-m", "keras_csc_cli", "--version")
+    assert finished.stdout.strip() == keras_csc.__version__
+    finished = run("-m", "keras_csc_cli", "train", "--help")
+    assert finished.returncode == 0, finished.stderr
+    assert "--flagfile=FILE" in finished.stdout
+
+
+PARSES = """
+import pathlib
+from keras_csc_cli import command_line, train_options
+for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
+    train_options.parse([f"--flagfile={path.name}"])
+    print(path)
+"""
+
+
+def test_flag_files_of_the_wheel(run):
+    finished = run("-c", PARSES)
+    assert finished.returncode == 0, finished.stderr
+    paths = [pathlib.Path(line) for line in finished.stdout.splitlines()]
+    assert {p.name for p in paths} == {p.name for p in FLAGS.glob("*.flags")}
+    assert all(p.parent.parts[-2:] == ("keras_csc_cli", "flags") for p in paths)
+    assert not any(path.is_relative_to(ROOT) for path in paths)
+
+
+def test_metadata_of_the_wheel(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("METADATA")]
+        text = archive.read(name).decode()
+    assert f"\nVersion: {keras_csc.__version__}\n" in text
+    assert "\nLicense-Expression: Apache-2.0\n" in text
