@@ -28,7 +28,10 @@ from keras_csc.visualization import save_png
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    + [ROOT / "saved_models" / "README.md"]
+)
 # Instead of what takes long, or what a reader is to have.
 SMALLER = {
     "load_arrays(digits)": "load_arrays(digits, 128)",
@@ -41,6 +44,10 @@ OPTIONS = {
     "evaluate": evaluate_options,
     "export": export_options,
 }
+
+
+def names(page):
+    return str(page.relative_to(ROOT))
 
 
 def blocks(text, language):
@@ -69,8 +76,12 @@ def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in PAGES[1:] if blocks(path.read_text(), "python")],
-    ids=lambda path: path.stem,
+    [
+        path
+        for path in PAGES
+        if path.stem != "README" and blocks(path.read_text(), "python")
+    ],
+    ids=names,
 )
 def test_python_examples_of_other_pages_run(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
@@ -228,13 +239,13 @@ def flag_names():
     return names
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=names)
 def test_flags_exist(path):
     mentioned = set(re.findall(r"(?<![\w-])--([a-z_]+)", path.read_text()))
     assert mentioned - {"logdir"} <= flag_names()  # TensorBoard's
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=names)
 def test_flag_files_exist(path):
     text = path.read_text()
     for name in set(re.findall(r"--flagfile=`?([\w./]+\.flags)", text)):
@@ -251,18 +262,29 @@ def test_make_targets_exist():
 # === Places ===
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=names)
 def test_links_lead_somewhere(path):
-    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
-    for link in set(re.findall(r"\]\(([^):#\s]+)[^)]*\)", text)):
-        if not link.startswith(("http", "mailto")):
-            assert (path.parent / link).exists(), link
+    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text())
+    missing = [
+        target
+        for target in targets
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert not missing
 
 
-def test_tests_that_a_page_names_exist():
-    for path in PAGES:
-        for name in re.findall(r"`(tests/[\w/]+\.py)`", path.read_text()):
-            assert (ROOT / name).is_file(), name
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path.stem != "CHANGELOG"], ids=names
+)
+def test_paths_exist(path):
+    """Files of the repository that pages name in code."""
+    pattern = r"`((?:tests|benchmarks|studies|training|keras_csc)/[\w/.]+)`"
+    paths = re.findall(pattern, path.read_text())
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
 
 
 def test_map_names_every_folder():

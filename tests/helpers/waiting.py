@@ -1,10 +1,12 @@
 """A process that tests wait for, each for the part that it is about."""
 
 import subprocess
+import sys
 import time
 
 from tests.helpers import forks
 
+LINUX = sys.platform == "linux"
 SECONDS = 600  # that a part is given, on a machine that others use
 
 
@@ -24,7 +26,7 @@ class Working:
                 [str(part) for part in command],
                 stdout=log,
                 stderr=log,
-                preexec_fn=forks.die_with_parent,
+                preexec_fn=forks.die_with_parent if LINUX else None,
                 **kwargs,
             )
 
