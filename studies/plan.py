@@ -5,12 +5,14 @@ same time, five minutes of one core: their steps are those minutes times the
 contender's rate, which `run.py --rates` measured into `rates.json`.
 """
 
+import hashlib
 import json
 import pathlib
 import typing
 
 MINUTES = 5
 RATE_STEPS = 30
+LONGEST_KEY = 180
 RATES_FILE = pathlib.Path(__file__).parent / "rates.json"
 
 
@@ -39,7 +41,11 @@ class Run(typing.NamedTuple):
         file, *changes = self.flags
         file = file.removeprefix("--flagfile=").removesuffix(".flags")
         text = f"{file}-{self.kind}{''.join(changes)}--seed={self.seed}"
-        return "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
+        name = "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
+        if len(name) > LONGEST_KEY:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            name = f"{name[:LONGEST_KEY]}-{digest}"
+        return name
 
 
 class Study(typing.NamedTuple):
