@@ -62,7 +62,7 @@ def interrupt(monkeypatch, module, name, number):
         (train.data, "cached", signal.SIGINT, 130),
         (train.data, "cached", signal.SIGTERM, 143),
         (train.data, "cached", signal.SIGHUP, 129),
-        (train.evaluation, "evaluate", signal.SIGINT, 130),
+        (train.results, "evaluate", signal.SIGINT, 130),
     ],
     ids=[
         "loading data, SIGINT",
