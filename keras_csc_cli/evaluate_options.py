@@ -31,9 +31,7 @@ def sections():
 
 def _define_what(flag_values):
     kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
-        "workdir", None, "Folder that training/train.py wrote.", **kwargs
-    )
+    flags.DEFINE_string("workdir", None, "Folder of the run.", **kwargs)
     flags.DEFINE_string(
         "dataset",
         None,

@@ -54,8 +54,8 @@ FIRST = (
     "keep_best",
 )
 FLAG_FILES = (
-    "A file of flags, one a line; flags after it override it. A bare name is "
-    "also looked up in training/flags/: digits.flags, cifar10.flags, ..."
+    "A file of flags, one a line; flags after it override it. A bare name may "
+    "also be one of ours: digits.flags, cifar10.flags, ..."
 )
 PRESETS = sorted(
     path.stem
