@@ -17,16 +17,16 @@ class ImageClassifier(keras.Model):
     Args:
         image_shape: `(height, width, channels)`, at least `2 ** len(filters)`
             pixels a side.
-        num_classes: Integer, at least 2.
-        filters: Integers, channels of every convolution. Defaults to
+        num_classes: int, at least 2.
+        filters: ints, channels of every convolution. Defaults to
             `(32, 64, 128)`.
-        record: Dict of strings and numbers that is kept with the weights: on
+        record: dict of strings and numbers that is kept with the weights: on
             what it was trained, its accuracy. Defaults to empty.
-        seed: Integer, of the weights. Defaults to 0.
+        seed: int, of the weights. Defaults to 0.
 
     Call arguments:
-        images: Tensor `(batch, height, width, channels)` in [-1, 1].
-        training: Boolean.
+        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        training: bool.
 
     Output shape: `(batch, num_classes)` logits.
 
@@ -98,7 +98,7 @@ class ImageClassifier(keras.Model):
         """Features and class probabilities of images, in one pass.
 
         Args:
-            images: Tensor `(batch, height, width, channels)` in [-1, 1].
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
 
         Returns:
             `(features, probabilities)` of shapes `(batch, filters[-1])` and
@@ -125,9 +125,9 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
 
     Args:
         classifier: `ImageClassifier`.
-        batches: Endless `tf.data.Dataset` of `(images, labels)`, images in
+        batches: endless `tf.data.Dataset` of `(images, labels)`, images in
             [-1, 1] and labels in `[0, num_classes)`.
-        steps: Integer, batches to train for.
+        steps: int, batches to train for.
         callbacks: Keras callbacks.
     """
     classifier.compile(
@@ -152,7 +152,7 @@ def classifier_accuracy(classifier, batches):
 
     Args:
         classifier: `ImageClassifier`.
-        batches: Finite `tf.data.Dataset` of `(images, labels)`.
+        batches: finite `tf.data.Dataset` of `(images, labels)`.
 
     Returns:
         A float in `[0, 1]`.

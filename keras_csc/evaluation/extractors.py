@@ -25,17 +25,17 @@ class FeatureExtractor:
     """Features and class probabilities of images, and whose they are.
 
     Args:
-        describe: Function from a tensor of images `(batch, height, width,
+        describe: function from a tensor of images `(batch, height, width,
             channels)` in [-1, 1] to `(features, probabilities)`.
-        name: String, to be named with every figure.
-        score: String, the name of the Inception score with this network.
-        about: Dict of what identifies the network and its input.
+        name: str, to be named with every figure.
+        score: str, the name of the Inception score with this network.
+        about: dict of what identifies the network and its input.
 
     Call arguments:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
-        batch_size: Integer. Defaults to 100.
-        progress: Function that is called with the number of images done, or
+        batch_size: int. Defaults to 100.
+        progress: function that is called with the number of images done, or
             `None`.
 
     Returns:
@@ -83,7 +83,7 @@ def classifier_extractor(path):
         and test accuracy.
 
     Raises:
-        ValueError: If the file does not hold an `ImageClassifier`.
+        ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
@@ -137,9 +137,9 @@ def inception_extractor(path, ctrl_input=False):
     with the file and its hash.
 
     Args:
-        path: File of weights of `keras.applications.InceptionV3`, with its
+        path: file of weights of `keras.applications.InceptionV3`, with its
             last layer; `inception_weights()` is Keras's.
-        ctrl_input: Boolean, whether the network sees `2x - 1` of images `x` in
+        ctrl_input: bool, whether the network sees `2x - 1` of images `x` in
             [-1, 1], so [-3, 1]. The released evaluation of CTRL does that to
             its Inception network; this repeats the step, with other weights.
 
@@ -147,7 +147,7 @@ def inception_extractor(path, ctrl_input=False):
         `FeatureExtractor`.
 
     Raises:
-        ValueError: If the weights are not of this network.
+        ValueError: if the weights are not of this network.
 
     References:
         - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)
@@ -175,9 +175,9 @@ def inception_input(images, ctrl_input=False):
     """What InceptionV3 is given of images; see `inception_extractor`.
 
     Args:
-        images: Float tensor `(batch, height, width, channels)` in [-1, 1], of
+        images: float tensor `(batch, height, width, channels)` in [-1, 1], of
             1 or 3 channels.
-        ctrl_input: Boolean.
+        ctrl_input: bool.
 
     Returns:
         A float32 tensor `(batch, 299, 299, 3)`.

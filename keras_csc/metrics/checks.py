@@ -7,11 +7,11 @@ def as_matrix(name, values):
     """Finite float64 matrix `(n, d)` with rows and columns.
 
     Args:
-        name: String, what to call `values` in an error.
-        values: Array or tensor.
+        name: str, what to call `values` in an error.
+        values: array or tensor.
 
     Raises:
-        ValueError: If `values` is not such a matrix.
+        ValueError: if `values` is not such a matrix.
     """
     values = np.asarray(values, dtype="float64")
     if values.ndim != 2 or 0 in values.shape:
@@ -27,7 +27,7 @@ def as_matrices(**arguments):
     """Two matrices, as of `as_matrix`, of as many columns.
 
     Raises:
-        ValueError: If they are not.
+        ValueError: if they are not.
     """
     (first, second), names = arguments.values(), list(arguments)
     first, second = as_matrix(names[0], first), as_matrix(names[1], second)
@@ -43,12 +43,12 @@ def as_labelled(features, labels, prefix=""):
     """The labelled rows of features, in float64, and their labels.
 
     Args:
-        features: Array of shape `(n, d)`.
-        labels: Integers of shape `(n,)`, -1 for unlabelled.
-        prefix: String, in front of the names in an error.
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
+        prefix: str, in front of the names in an error.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled or labelled
+        ValueError: if shapes do not match, no row is labelled or labelled
             features are not finite.
     """
     features = np.asarray(features, dtype="float64")

@@ -13,14 +13,14 @@ def cosine_similarity(features, reconstructed_features):
     `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)`. A zero row counts as 0.
 
     Args:
-        features: Array of shape `(n, d)`: `Z = f(X)`.
-        reconstructed_features: Array of shape `(n, d)`: `Ẑ = f(g(Z))`.
+        features: array of shape `(n, d)`: `Z = f(X)`.
+        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
 
     Returns:
         A float in `[-1, 1]`; 1 if all pairs point the same way.
 
     Raises:
-        ValueError: If the arrays are not matrices of one shape with rows.
+        ValueError: if the arrays are not matrices of one shape with rows.
     """
     features, reconstructed = _feature_pair(features, reconstructed_features)
     products = np.sum(features * reconstructed, axis=1)
@@ -39,14 +39,14 @@ def retrieval_rate(features, reconstructed_features):
     score 0.
 
     Args:
-        features: Array of shape `(n, d)`: `Z = f(X)`.
-        reconstructed_features: Array of shape `(n, d)`: `Ẑ = f(g(Z))`.
+        features: array of shape `(n, d)`: `Z = f(X)`.
+        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
 
     Raises:
-        ValueError: If the arrays are not matrices of one shape with rows.
+        ValueError: if the arrays are not matrices of one shape with rows.
     """
     return _own_is_nearest(*_feature_pair(features, reconstructed_features))
 
@@ -58,14 +58,14 @@ def pixel_retrieval_rate(images, reconstructions):
     distances of pixels: `retrieval_rate` without the encoder as judge.
 
     Args:
-        images: Floats of shape `(n, height, width, channels)`.
-        reconstructions: Floats of the same shape and range.
+        images: floats of shape `(n, height, width, channels)`.
+        reconstructions: floats of the same shape and range.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
 
     Raises:
-        ValueError: If the arrays differ in shape, hold no images or are not
+        ValueError: if the arrays differ in shape, hold no images or are not
             finite.
     """
     pair = []
@@ -97,13 +97,13 @@ def effective_rank(features):
     modelled as subspaces through the origin.
 
     Args:
-        features: Array of shape `(n, d)`.
+        features: array of shape `(n, d)`.
 
     Returns:
         A float in `[1, min(n, d)]`; `k` for `k` orthonormal rows.
 
     Raises:
-        ValueError: If `features` is not a matrix with rows, not finite or all
+        ValueError: if `features` is not a matrix with rows, not finite or all
             zero.
 
     Reference:

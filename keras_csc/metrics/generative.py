@@ -27,7 +27,7 @@ class FeatureStatistics:
     against the deviations.
 
     Attributes:
-        count: Integer, rows seen.
+        count: int, rows seen.
         mean: Float64 array of shape `(d,)`.
         covariance: Float64 array of shape `(d, d)`.
 
@@ -51,13 +51,13 @@ class FeatureStatistics:
         """Adds rows.
 
         Args:
-            features: Array of shape `(n, d)`.
+            features: array of shape `(n, d)`.
 
         Returns:
             The statistics themselves.
 
         Raises:
-            ValueError: If `features` is not a finite matrix with rows, or has
+            ValueError: if `features` is not a finite matrix with rows, or has
                 another `d` than those before.
         """
         features = as_matrix("features", features)
@@ -114,7 +114,7 @@ def frechet_distance(real, other):
         A float, at least 0.
 
     Raises:
-        ValueError: If the statistics have too few rows or differ in columns.
+        ValueError: if the statistics have too few rows or differ in columns.
 
     References:
         - [Dowson & Landau, 1982](
@@ -154,14 +154,14 @@ def kernel_distance(features, others):
     has `n` among `n²`, make the value smaller by `O(1/n)`.
 
     Args:
-        features: Array of shape `(n, d)`, at least 2 rows.
-        others: Array of shape `(m, d)`, at least 2 rows.
+        features: array of shape `(n, d)`, at least 2 rows.
+        others: array of shape `(m, d)`, at least 2 rows.
 
     Returns:
         A float.
 
     Raises:
-        ValueError: If the arrays are not finite matrices of as many columns
+        ValueError: if the arrays are not finite matrices of as many columns
             with two rows or more.
 
     References:
@@ -187,15 +187,15 @@ def inception_score(probabilities, splits=10):
     images is what to compare it with.
 
     Args:
-        probabilities: Array of shape `(n, classes)`, rows that sum to 1.
-        splits: Integer in `[1, n]`. Defaults to 10.
+        probabilities: array of shape `(n, classes)`, rows that sum to 1.
+        splits: int in `[1, n]`. Defaults to 10.
 
     Returns:
         `(mean, standard deviation)` over the parts, floats; the mean is in
         `[1, classes]`.
 
     Raises:
-        ValueError: If rows are not distributions or `splits` is out of range.
+        ValueError: if rows are not distributions or `splits` is out of range.
 
     Reference:
         - [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
@@ -229,15 +229,15 @@ def precision_recall(features, others, neighbours=3):
     share of `features` in the manifold of `others` (what is real is made).
 
     Args:
-        features: Array of shape `(n, d)`, of real images.
-        others: Array of shape `(m, d)`, of those to judge.
-        neighbours: Integer, less than `n` and `m`. Defaults to 3.
+        features: array of shape `(n, d)`, of real images.
+        others: array of shape `(m, d)`, of those to judge.
+        neighbours: int, less than `n` and `m`. Defaults to 3.
 
     Returns:
         `(precision, recall)`, floats in `[0, 1]`.
 
     Raises:
-        ValueError: If the arrays are not finite matrices of as many columns
+        ValueError: if the arrays are not finite matrices of as many columns
             with more than `neighbours` rows.
 
     Reference:
@@ -301,14 +301,14 @@ def same_class_rate(probabilities, labels):
     the classifier, whose accuracy on the images themselves belongs beside it.
 
     Args:
-        probabilities: Array of shape `(n, classes)`; logits do as well.
-        labels: Integers of shape `(n,)`, below `classes`; -1 for unlabelled.
+        probabilities: array of shape `(n, classes)`; logits do as well.
+        labels: ints of shape `(n,)`, below `classes`; -1 for unlabelled.
 
     Returns:
         A float in `[0, 1]`.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, probabilities
+        ValueError: if shapes do not match, no row is labelled, probabilities
             are not finite or a label has no probability.
 
     Reference:

@@ -34,20 +34,20 @@ def nearest_subspace_accuracy(
     features have rank; a class of few examples has a smaller subspace.
 
     Args:
-        train_features: Array of shape `(n, d)`.
-        train_labels: Integers of shape `(n,)`, -1 for unlabelled.
-        test_features: Array of shape `(m, d)`.
-        test_labels: Integers of shape `(m,)`, -1 for unlabelled.
-        components: Integer in `[1, d - 1]`, dimension of the subspaces.
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled.
+        test_features: array of shape `(m, d)`.
+        test_labels: ints of shape `(m,)`, -1 for unlabelled.
+        components: int in `[1, d - 1]`, dimension of the subspaces.
             Defaults to 10.
-        centered: Boolean, whether class means are removed. Defaults to
+        centered: bool, whether class means are removed. Defaults to
             `False`.
 
     Returns:
         A float in `[0, 1]`.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, features are
+        ValueError: if shapes do not match, no row is labelled, features are
             not finite, or `components` is out of range.
 
     Reference:
@@ -93,19 +93,19 @@ def knn_accuracy(
     training features: centred, and scaled to the sphere again.
 
     Args:
-        train_features: Array of shape `(n, d)`.
-        train_labels: Integers of shape `(n,)`, -1 for unlabelled.
-        test_features: Array of shape `(m, d)`.
-        test_labels: Integers of shape `(m,)`, -1 for unlabelled.
-        neighbors: Integer, at most the labelled training rows. Defaults to 5.
-        centered: Boolean, whether features are centred and scaled to norm one;
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled.
+        test_features: array of shape `(m, d)`.
+        test_labels: ints of shape `(m,)`, -1 for unlabelled.
+        neighbors: int, at most the labelled training rows. Defaults to 5.
+        centered: bool, whether features are centred and scaled to norm one;
             a feature that is the mean becomes zero. Defaults to `False`.
 
     Returns:
         A float in `[0, 1]`.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, features are
+        ValueError: if shapes do not match, no row is labelled, features are
             not finite, or there are fewer training rows than `neighbors`.
 
     Reference:
@@ -141,17 +141,17 @@ def linear_probe_accuracy(
     its default penalty `C = 1`, a tolerance of 1e-3 and at most 200 iterations.
 
     Args:
-        train_features: Array of shape `(n, d)`.
-        train_labels: Integers of shape `(n,)`, -1 for unlabelled; two classes
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled; two classes
             or more.
-        test_features: Array of shape `(m, d)`.
-        test_labels: Integers of shape `(m,)`, -1 for unlabelled.
+        test_features: array of shape `(m, d)`.
+        test_labels: ints of shape `(m,)`, -1 for unlabelled.
 
     Returns:
         A float in `[0, 1]`.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, features are
+        ValueError: if shapes do not match, no row is labelled, features are
             not finite, or there is only one training class.
     """
     from sklearn.linear_model import LogisticRegression
@@ -182,8 +182,8 @@ def pooled_codes(codes, grid=2):
     pooled apart, over quadrants, as Coates & Ng do.
 
     Args:
-        codes: Tensor of shape `(batch, height, width, filters)`.
-        grid: Integer, cells a side; smaller maps are not pooled. Defaults
+        codes: tensor of shape `(batch, height, width, filters)`.
+        grid: int, cells a side; smaller maps are not pooled. Defaults
             to 2.
 
     Returns:
@@ -191,7 +191,7 @@ def pooled_codes(codes, grid=2):
         `grid²`, of numbers `≥ 0`.
 
     Raises:
-        ValueError: If `codes` is not of rank 4 or `grid` not positive.
+        ValueError: if `codes` is not of rank 4 or `grid` not positive.
 
     Reference:
         - [Coates & Ng, 2011](

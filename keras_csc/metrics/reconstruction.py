@@ -21,14 +21,14 @@ def peak_signal_to_noise_ratio(images, reconstructions):
     holds NaN has PSNR NaN.
 
     Args:
-        images: Floats in `[-1, 1]`, shape `(batch, height, width, channels)`.
-        reconstructions: Floats of the same shape, clipped to `[-1, 1]`.
+        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`.
+        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
 
     Returns:
         A float32 tensor of shape `(batch,)`, at most 100.
 
     Raises:
-        ValueError: If the inputs are not floats, not of rank 4 or differ in
+        ValueError: if the inputs are not floats, not of rank 4 or differ in
             shape.
     """
     images, reconstructions = _image_pair(images, reconstructions)
@@ -46,15 +46,15 @@ def structural_similarity(images, reconstructions):
     `[0, 1]`; this gives the usual figure of 8-bit images.
 
     Args:
-        images: Floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
+        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
             height and width at least 11.
-        reconstructions: Floats of the same shape, clipped to `[-1, 1]`.
+        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
 
     Returns:
         A float32 tensor of shape `(batch,)` in `[-1, 1]`; 1 if identical.
 
     Raises:
-        ValueError: If the inputs are not floats, not of rank 4, differ in
+        ValueError: if the inputs are not floats, not of rank 4, differ in
             shape or are smaller than the window.
 
     Reference:
@@ -80,8 +80,8 @@ def scales_that_fit(height, width):
     """Scales of `multiscale_structural_similarity` for images of a size.
 
     Args:
-        height: Integer, pixels.
-        width: Integer, pixels.
+        height: int, pixels.
+        width: int, pixels.
 
     Returns:
         An integer of at most 5: halved so many times but one, rounding up, the
@@ -105,15 +105,15 @@ def multiscale_structural_similarity(images, reconstructions):
     sum to 1. Such figures compare images of one size only.
 
     Args:
-        images: Floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
+        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
             height and width known and at least 21, for two scales.
-        reconstructions: Floats of the same shape, clipped to `[-1, 1]`.
+        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
 
     Returns:
         A float32 tensor of shape `(batch,)` in `[0, 1]`; 1 if identical.
 
     Raises:
-        ValueError: If the inputs are not floats, not of rank 4, differ in
+        ValueError: if the inputs are not floats, not of rank 4, differ in
             shape or have no room for two scales.
 
     Reference:
@@ -143,8 +143,8 @@ class PeakSignalToNoiseRatio(keras.metrics.MeanMetricWrapper):
     """Mean over images of `peak_signal_to_noise_ratio`, in decibels.
 
     Args:
-        name: String. Defaults to `"psnr"`.
-        dtype: The dtype of the result. Defaults to the Keras float type.
+        name: str. Defaults to `"psnr"`.
+        dtype: the dtype of the result. Defaults to the Keras float type.
 
     Example:
 
@@ -166,8 +166,8 @@ class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
     """Mean over images of `structural_similarity`.
 
     Args:
-        name: String. Defaults to `"ssim"`.
-        dtype: The dtype of the result. Defaults to the Keras float type.
+        name: str. Defaults to `"ssim"`.
+        dtype: the dtype of the result. Defaults to the Keras float type.
 
     Example:
 

@@ -19,12 +19,12 @@ def reference_psnr(
       training images: the best linear autoencoder with as many numbers.
 
     Args:
-        train_images: Floats in `[-1, 1]`, shape `(n, height, width, channels)`.
-        images: Floats in `[-1, 1]`, shape `(m, height, width, channels)`.
-        components: Integer, at least 1, number of features to compare with.
+        train_images: floats in `[-1, 1]`, shape `(n, height, width, channels)`.
+        images: floats in `[-1, 1]`, shape `(m, height, width, channels)`.
+        components: int, at least 1, number of features to compare with.
             PCA has at most as many as training images and as pixels.
-        train_labels: Integers of shape `(n,)`, -1 for unlabelled, or `None`.
-        labels: Integers of shape `(m,)`, -1 for unlabelled, or `None`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled, or `None`.
+        labels: ints of shape `(m,)`, -1 for unlabelled, or `None`.
 
     Returns:
         Dict of the three, floats in decibels, and of `pca_components`. The
@@ -32,7 +32,7 @@ def reference_psnr(
         training images; `None` without any.
 
     Raises:
-        ValueError: If shapes do not match, images are not finite, or
+        ValueError: if shapes do not match, images are not finite, or
             `components` is not positive.
 
     Reference:

@@ -16,7 +16,7 @@ def zero_fraction(codes):
         A float32 scalar tensor in `[0, 1]`.
 
     Raises:
-        ValueError: If `codes` is known to hold no entries.
+        ValueError: if `codes` is known to hold no entries.
     """
     codes = tf.convert_to_tensor(codes)
     if 0 in codes.shape:

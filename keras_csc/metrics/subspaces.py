@@ -12,8 +12,8 @@ def principal_directions(examples, components, mean=0.0):
 
     Args:
         examples: Float64 array of shape `(n, d)`.
-        components: Integer, most directions to return.
-        mean: Array of shape `(d,)` to subtract from the rows. Defaults to 0.
+        components: int, most directions to return.
+        mean: array of shape `(d,)` to subtract from the rows. Defaults to 0.
 
     Returns:
         An array of shape `(k, d)` with orthonormal rows, where `k` is at most
@@ -38,9 +38,9 @@ def subspace_angles(features, labels, components=10):
     which are at angle 0.
 
     Args:
-        features: Array of shape `(n, d)`.
-        labels: Integers of shape `(n,)`, -1 for unlabelled.
-        components: Integer in `[1, d]`, dimension of the subspaces. Defaults
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
+        components: int in `[1, d]`, dimension of the subspaces. Defaults
             to 10.
 
     Returns:
@@ -49,7 +49,7 @@ def subspace_angles(features, labels, components=10):
         symmetric, and 0 from a class to itself.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, features are
+        ValueError: if shapes do not match, no row is labelled, features are
             not finite, `components` is out of range or a class spans fewer
             directions.
 
@@ -92,15 +92,15 @@ def class_effective_ranks(features, labels):
     classes' orthogonality allows.
 
     Args:
-        features: Array of shape `(n, d)`.
-        labels: Integers of shape `(n,)`, -1 for unlabelled.
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
 
     Returns:
         A float64 array of shape `(classes,)` of numbers in `[1, d]`, classes
         in the order of their labels.
 
     Raises:
-        ValueError: If shapes do not match, no row is labelled, features are
+        ValueError: if shapes do not match, no row is labelled, features are
             not finite, or all those of a class are zero.
 
     Reference:

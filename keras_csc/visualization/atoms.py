@@ -20,18 +20,18 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
     represented by its first ones.
 
     Args:
-        kernel: Array of shape `(k, k, channels, filters)`, 1 or 3 channels.
+        kernel: array of shape `(k, k, channels, filters)`, 1 or 3 channels.
             Use `pixel_atoms` for the deeper layers.
-        columns: Integer. Defaults to a near-square grid.
-        maximum: Integer, the number of atoms drawn at most. Defaults to 64.
-        scale: Integer, enlargement. Defaults to what makes an atom at least
+        columns: int. Defaults to a near-square grid.
+        maximum: int, the number of atoms drawn at most. Defaults to 64.
+        scale: int, enlargement. Defaults to what makes an atom at least
             48 pixels high.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If `kernel` has another shape or an argument is out of
+        ValueError: if `kernel` has another shape or an argument is out of
             range.
 
     Example:
@@ -69,16 +69,16 @@ def pixel_atoms(kernels, strides):
     last layer has no influence.
 
     Args:
-        kernels: List `[W_1, ..., W_l]` of arrays `(k, k, channels, filters)`
+        kernels: list `[W_1, ..., W_l]` of arrays `(k, k, channels, filters)`
             from the image upwards.
-        strides: List of as many positive integers.
+        strides: list of as many positive integers.
 
     Returns:
         A float32 array of shape `(K, K, image channels, filters of W_l)`, for
         `atom_grid`.
 
     Raises:
-        ValueError: If a kernel is not of rank 4, the lists differ in length,
+        ValueError: if a kernel is not of rank 4, the lists differ in length,
             or a layer has not as many channels as the one below has filters.
 
     Example:

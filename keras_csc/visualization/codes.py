@@ -20,18 +20,18 @@ def code_maps(codes, columns=None, maximum=16, scale=None):
     follows `sign(z) √(|z| / max|z|)`, which keeps small entries visible.
 
     Args:
-        codes: Floats of shape `(height, width, filters)`.
-        columns: Integer. Defaults to a near-square grid.
-        maximum: Integer, the number of maps. Filters are taken and sorted by
+        codes: floats of shape `(height, width, filters)`.
+        columns: int. Defaults to a near-square grid.
+        maximum: int, the number of maps. Filters are taken and sorted by
             `Σ|z|`, the most active first. Defaults to 16.
-        scale: Integer, enlargement. Defaults to what makes a map at least 64
+        scale: int, enlargement. Defaults to what makes a map at least 64
             pixels wide.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If `codes` has another rank, is not finite, or an argument
+        ValueError: if `codes` has another rank, is not finite, or an argument
             is out of range.
 
     Example:

@@ -20,15 +20,15 @@ def similarity_matrix(features, labels):
     is kept.
 
     Args:
-        features: Array of shape `(n, d)`; a zero row has similarity 0.
-        labels: Array of shape `(n,)`.
+        features: array of shape `(n, d)`; a zero row has similarity 0.
+        labels: array of shape `(n,)`.
 
     Returns:
         A tuple of the float32 array `(n, n)` in `[0, 1]` and the sorted
         labels `(n,)`.
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: if the shapes do not match.
 
     Reference:
         - [Yu et al., 2020, MCR²](https://arxiv.org/abs/2006.08558)
@@ -51,8 +51,8 @@ def class_similarity(features, labels):
     """Mean magnitudes of the cosines between features of pairs of classes.
 
     Args:
-        features: Array of shape `(n, d)`.
-        labels: Array of shape `(n,)`.
+        features: array of shape `(n, d)`.
+        labels: array of shape `(n,)`.
 
     Returns:
         A tuple of the float array `(classes, classes)` in `[0, 1]` and the
@@ -60,7 +60,7 @@ def class_similarity(features, labels):
         features; NaN if it has but one.
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: if the shapes do not match.
     """
     matrix, ordered = similarity_matrix(features, labels)
     classes, starts, counts = np.unique(
@@ -85,14 +85,14 @@ def similarity_figure(features, labels):
     every class. The title says the means within and between classes.
 
     Args:
-        features: Array of shape `(n, d)`; a few thousand rows show well.
-        labels: Array of shape `(n,)`.
+        features: array of shape `(n, d)`; a few thousand rows show well.
+        labels: array of shape `(n,)`.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: if the shapes do not match.
 
     Example:
 
@@ -153,16 +153,16 @@ def curve_figure(series, xlabel, ylabel):
     """Line chart of one or several curves.
 
     Args:
-        series: Dictionary from the name of a curve to `(x, y)`, two sequences
+        series: dictionary from the name of a curve to `(x, y)`, two sequences
             of the same length. A legend is drawn for two curves or more.
-        xlabel: String.
-        ylabel: String.
+        xlabel: str.
+        ylabel: str.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If `series` is empty or a curve has sequences of different
+        ValueError: if `series` is empty or a curve has sequences of different
             lengths.
 
     Example:

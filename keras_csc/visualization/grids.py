@@ -18,17 +18,17 @@ def image_grid(images, columns=None, padding=2, scale=1):
     """Images row by row on white.
 
     Args:
-        images: Floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        columns: Integer. Defaults to a near-square grid.
-        padding: Integer, pixels between images. Defaults to 2.
-        scale: Integer, every image pixel becomes a square of this side.
+        images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
+        columns: int. Defaults to a near-square grid.
+        padding: int, pixels between images. Defaults to 2.
+        scale: int, every image pixel becomes a square of this side.
             Defaults to 1.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If an argument is out of range, see the module `tiles`.
+        ValueError: if an argument is out of range, see the module `tiles`.
 
     Example:
 
@@ -41,16 +41,16 @@ def reconstruction_grid(images, reconstructions, columns=10, scale=1):
     """Rows of images with their reconstructions straight beneath.
 
     Args:
-        images: Floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        reconstructions: Floats of the same shape.
-        columns: Integer, pairs a row. Defaults to 10.
-        scale: Integer, enlargement. Defaults to 1.
+        images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
+        reconstructions: floats of the same shape.
+        columns: int, pairs a row. Defaults to 10.
+        scale: int, enlargement. Defaults to 1.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If shapes differ or an argument is out of range.
+        ValueError: if shapes differ or an argument is out of range.
 
     Example:
 
@@ -66,18 +66,18 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     group almost touch; groups of `columns` images follow at a larger distance.
 
     Args:
-        image_sets: List of float arrays in `[-1, 1]` of one shape
+        image_sets: list of float arrays in `[-1, 1]` of one shape
             `(n, h, w, 1 or 3)`: originals first, then the contenders.
-        labels: List of one short string a set, written at the left of its
+        labels: list of one short string a set, written at the left of its
             rows, or `None`.
-        columns: Integer, images a row. Defaults to 10.
-        scale: Integer, enlargement. Defaults to 1.
+        columns: int, images a row. Defaults to 10.
+        scale: int, enlargement. Defaults to 1.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If sets differ in shape, labels in number, or an argument
+        ValueError: if sets differ in shape, labels in number, or an argument
             is out of range.
 
     Example:

@@ -15,11 +15,11 @@ def save_png(path, array):
     If writing fails, an older file stays. Missing folders are made.
 
     Args:
-        path: String or path of the file.
+        path: str or path of the file.
         array: `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: If `array` has another dtype or shape.
+        ValueError: if `array` has another dtype or shape.
     """
     array = np.asarray(array)
     if array.dtype != "uint8" or array.ndim != 3 or array.shape[2] != 3:
@@ -37,12 +37,12 @@ def save_figure(path, figure):
     As `save_png`; at 150 dots an inch if the format has pixels.
 
     Args:
-        path: String or path of the file; its suffix names the format, such as
+        path: str or path of the file; its suffix names the format, such as
             `.png`, `.svg` or `.pdf`.
         figure: A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If matplotlib does not write the format.
+        ValueError: if matplotlib does not write the format.
     """
     suffix = pathlib.Path(path).suffix[1:]
     with _replacing(path) as temporary:

@@ -13,7 +13,7 @@ def image_tiles(images, scale):
     """Images as `uint8` RGB tiles, enlarged by whole pixels.
 
     Args:
-        images: Floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1
+        images: floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1
             is black, 1 is white.
         scale: Positive integer, screen pixels a side for one image pixel.
 
@@ -21,7 +21,7 @@ def image_tiles(images, scale):
         A `uint8` array of shape `(n, h * scale, w * scale, 3)`.
 
     Raises:
-        ValueError: If the shape is another, values are not finite or not
+        ValueError: if the shape is another, values are not finite or not
             floats, or `scale` is not positive.
     """
     images = np.asarray(images)
@@ -60,7 +60,7 @@ def arrange(tiles, columns, padding, background=WHITE):
 
     Args:
         tiles: `uint8` array of shape `(n, h, w, 3)`.
-        columns: Integer, or `None` for a near-square picture.
+        columns: int, or `None` for a near-square picture.
         padding: Pair of non-negative integers, pixels above and below, and
             left and right of every tile; also at the border.
         background: Grey level behind the tiles, 0-255. Defaults to white.
@@ -70,7 +70,7 @@ def arrange(tiles, columns, padding, background=WHITE):
         3)` for `padding=(p, q)`.
 
     Raises:
-        ValueError: If `columns` is not positive or `padding` is negative.
+        ValueError: if `columns` is not positive or `padding` is negative.
     """
     if columns is None:
         columns = math.ceil(math.sqrt(len(tiles)))
