@@ -30,7 +30,7 @@ def test_line_has_what_is_of_use_first(shown):
     assert len(lines) == 2
     assert re.fullmatch(
         r"step 6/6  0 s left  [\d,]+ images/s  PSNR -?\d+\.\d dB  "
-        r"objective \S+  consistency \S+  stages \S+",
+        r"objective \S+  consistency \S+  multistage \S+",
         lines[-1],
     )
 

@@ -19,7 +19,7 @@ SCALARS = {
     "game/objective",
     "game/loss",
     "game/consistency",
-    "game/stages",
+    "game/multistage",
     "game/encoder_gradient_norm",
     "game/decoder_gradient_norm",
     "game/encoder_learning_rate",

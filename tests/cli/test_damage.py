@@ -252,7 +252,7 @@ def test_damage_within_streamed_images_is_named(tmp_path):
 
 
 def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
-    def failing(*arguments):
+    def failing(*arguments, **options):
         raise tf.errors.UnavailableError(None, None, "the network is down")
         yield
 

@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import sys
 
-from keras_csc_cli import local_workers
 from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -103,7 +102,7 @@ def test_a_worker_that_is_gone_is_named(left):
 def test_run_goes_on_exactly_and_only_the_chief_writes(left, tmp_path):
     """One command finishes what was stopped, then killed; as one process."""
     run = left("killed-1.code").with_name("run")
-    script = pathlib.Path(local_workers.__file__)
+    script = ROOT / "training" / "local_workers.py"
     result = subprocess.run(
         [
             sys.executable,

@@ -10,11 +10,11 @@ error and exit code to `FOLDER/NAME-INDEX.{err,code}`.
 import json
 import os
 import pathlib
-import runpy
 import signal
 import sys
 import traceback
 
+from keras_csc_cli import console
 from keras_csc_cli import local_workers
 from keras_csc_cli import train
 
@@ -87,7 +87,7 @@ def run_script(arguments, number=None, step=None):
         Signalling.index = index
         train.callbacks.StopOnNonFinite = Signalling
         sys.argv[:] = ["train.py", *arguments, "--strategy=multi_worker"]
-        runpy.run_path(train.__file__, run_name="__main__")
+        console.run("train")
 
     return work
 
