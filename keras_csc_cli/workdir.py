@@ -234,18 +234,25 @@ def identification():
     }
 
 
+# What of a repository is run.
+CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
+
+
 def commit(root=pathlib.Path(__file__).resolve().parents[1]):
     """Commit of the repository `root`, `None` if it is not that of this file.
 
     A package that is installed somewhere below a repository of the user's has
-    no commit, but a version.
+    no commit, but a version. What is `-dirty` has other code or flag files than
+    the commit: tables of results are written while runs go on.
     """
     name = "/".join(pathlib.Path(__file__).parts[-2:])
     try:
         tracked = _git(root, "ls-files", "--full-name", "--", name)
         if tracked != name:
             return None
-        return _git(root, "describe", "--always", "--dirty", "--abbrev=12")
+        name = _git(root, "describe", "--always", "--abbrev=12")
+        changed = _git(root, "status", "--porcelain", "--", *CODE)
+        return f"{name}-dirty" if changed else name
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 from keras_csc_cli import evaluate
@@ -236,6 +237,21 @@ def test_commit_is_that_of_our_repository_alone(tmp_path, below, tracked):
     found = workdirs.commit(tmp_path / below)
     assert (found is not None) == (tracked and not below)
     assert "keras_csc" in workdirs.identification()
+
+
+def test_commit_is_dirty_by_changes_of_code_alone(tmp_path):
+    package = tmp_path / "keras_csc_cli"
+    package.mkdir()
+    for path in (package / "workdir.py", tmp_path / "results.json"):
+        path.write_text("")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--message=first")
+    (tmp_path / "results.json").write_text("[]")
+    clean = workdirs.commit(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (tmp_path / "mine.flags").write_text("--steps=3")
+    assert workdirs.commit(tmp_path) == f"{clean}-dirty"
 
 
 def test_no_commit_without_a_repository_or_git(tmp_path, monkeypatch):
