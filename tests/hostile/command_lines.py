@@ -157,7 +157,11 @@ FLAGS = [
     flag("without its value", refused("workdir"), f"{TINY} --workdir"),
     flag("a word", refused("more"), f"{TINY} --workdir=run more"),
     flag("twice", works(TRAINED), f"{TINY} --workdir=run --seed=1 --seed=2"),
-    flag("an enum's", refused("ternary"), f"{TINY} --game=objective=ternary"),
+    flag(
+        "an enum's",
+        refused("ternary"),
+        f"{TINY} --game=objective=ternary --workdir=run",
+    ),
     flag(
         "a bool's",
         refused("tied"),
