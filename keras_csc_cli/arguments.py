@@ -133,7 +133,7 @@ def _one(word, default):
             raise ValueError(f"must be a text; received {word!r:.40}")
         return word
     kind = float if isinstance(default, float) else int
-    title = "a number" if kind is float else "a whole number"
+    title = "a finite number" if kind is float else "a whole number"
     try:
         number = kind(word)
     except (OverflowError, TypeError, ValueError):

@@ -112,10 +112,18 @@ def restored(recorded, path):
         path: of the file, for the message.
 
     Raises:
-        UsageError: for a value that no flag can have.
+        UsageError: for a value that no flag can have, or an option that there
+            is not: to pass it over would be a wrong answer in silence.
     """
     flag_values = flags.FlagValues()
     define(flag_values)
+    unknown = sorted(set(recorded) - set(flag_values))
+    if unknown:
+        raise UsageError(
+            f"{path} is of another version of keras_csc: it has "
+            f"{', '.join(unknown)[:200]}, which this one does not know. Use "
+            "that version, or choose another folder with --workdir."
+        )
     for name in flag_values:
         value, flag = recorded.get(name), flag_values[name]
         if value is None:

@@ -97,7 +97,7 @@ def test_numbers_that_no_flag_can_have(name):
         ("--architecture=filter=4", "no 'filter'.*Did you mean filters?"),
         ("--architecture=4", "it must be name=value,name=value"),
         ("--architecture=split=maybe", "split must be true or false"),
-        ("--game=memory=nan", "memory must be a number"),
+        ("--game=memory=nan", "memory must be a finite number"),
         ("--game=objective=", "objective must be a text"),
         ("--game=cooperation=true,false", "cooperation must be one value"),
         ("--workdir=", "empty"),

@@ -435,3 +435,11 @@ def test_recorded_options_are_checked_as_flags_are(run, tmp_path, name, value):
     (tmp_path / "flags.json").write_text(json.dumps({**flags, name: value}))
     with pytest.raises(UsageError, match=f"flags.json is damaged.*{name} is"):
         evaluate.evaluate(tmp_path, {})
+
+
+def test_options_of_another_version_are_not_passed_over(run, tmp_path):
+    flags = json.loads((run / "flags.json").read_text())
+    flags["class_features"] = 32  # a flag once
+    (tmp_path / "flags.json").write_text(json.dumps(flags))
+    with pytest.raises(UsageError, match="another version.*class_features"):
+        evaluate.evaluate(tmp_path, {})
