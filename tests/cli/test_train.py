@@ -198,7 +198,7 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--preset=digit"], "Did you mean 'digits'"),
         (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
         (["--architecture=filters=a,b"], "filters must be a whole number"),
-        (["--architecture=sparsity=0.1,much"], "sparsity must be a finite number"),
+        (["--architecture=sparsity=0.1,much"], "sparsity must be a finite"),
         (
             ["--architecture=sparsity=0.1,0.2,0.3"],
             "one for each of the 2 stages",
