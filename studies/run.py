@@ -28,10 +28,15 @@ HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "results.json"
 
 
-def missing(runs, folder):
-    """The runs without a row, as far as they have none yet."""
+def missing(runs, folder, table=TABLE):
+    """The runs without a row, here or in the table, as each one's turn comes.
+
+    What the table holds may have been made on another machine.
+    """
     for number, run in enumerate(runs, start=1):
-        if not (folder / run.key / "row.json").exists():
+        rows = read_json(table, list) if table.exists() else []
+        made = any(row["key"] == run.key for row in rows)
+        if not (made or (folder / run.key / "row.json").exists()):
             yield f"{number}/{len(runs)}", run
 
 

@@ -185,11 +185,11 @@ def _unseen(table):
 def _batches(table):
     data = "fashion_mnist"
     usual, small, without = (
-        table.mean(data, name, PART_KNN)
+        table.first(data, name, PART_KNN)
         for name in (
-            "256, with memory",
-            "16, with memory",
-            "16, without memory",
+            plan.OURS,
+            "batches of 16, with memory",
+            "batches of 16, without memory",
         )
     )
     return small >= usual - 0.02 and without <= small - 0.02, (
@@ -199,8 +199,8 @@ def _batches(table):
 
 
 def _rates(table):
-    names = [f"{factor:g} times the rates" for factor in (0.3, 1, 3)]
-    values = [table.mean("fashion_mnist", name, "psnr") for name in names]
+    names = ("0.3 times the rates", plan.OURS, "3 times the rates")
+    values = [table.first("fashion_mnist", name, "psnr") for name in names]
     return np.ptp(values) <= 1.0, (
         "PSNR at 0.3, 1 and 3 times the rates: "
         + ", ".join(f"{value:.2f}" for value in values)

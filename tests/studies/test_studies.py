@@ -3,6 +3,7 @@
 from keras_csc_cli import building
 from keras_csc_cli import checks
 from keras_csc_cli import train_options
+from keras_csc_cli.workdir import write_json
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from studies import noise
 from studies import page
 from studies import plan
 from studies import verdicts
+from studies.run import missing
 
 FLAGS = [
     "--dataset=digits",
@@ -97,6 +99,16 @@ def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
         assert options.workdir == str(tmp_path / "run")
         assert len(run.key) < 200 and "/" not in run.key
         checks.check(options)
+
+
+def test_runs_of_the_table_are_not_made_again(tmp_path):
+    first, second, third = plan.runs()[:3]
+    table = tmp_path / "results.json"
+    write_json(table, [{"key": first.key}])
+    (tmp_path / second.key).mkdir()
+    write_json(tmp_path / second.key / "row.json", {})
+    left = missing([first, second, third], tmp_path, table)
+    assert list(left) == [("3/3", third)]
 
 
 def test_contenders_have_the_same_time():
@@ -212,8 +224,12 @@ def test_rate_reduction_is_judged_by_what_is_lost_without_it(without, verdict):
 def test_run_that_failed_shows_nothing():
     table = rows_of(
         {
-            ("fashion_mnist", f"{factor:g} times the rates"): [{"psnr": value}]
-            for factor, value in ((0.3, 25.0), (1, 25.1), (3, None))
+            ("fashion_mnist", name): [{"psnr": value}]
+            for name, value in (
+                ("0.3 times the rates", 25.0),
+                (plan.OURS, 25.1),
+                ("3 times the rates", None),
+            )
         }
     )
     found = verdicts.verdict(claim("stable"), table)
