@@ -24,6 +24,7 @@ class Splits:
             "validation_fraction": options.validation_fraction,
             "download": options.download,
             "random_crop": options.random_crop,
+            "resize": options.resize,
         }
         self._opened = {}
 

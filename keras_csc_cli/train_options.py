@@ -311,6 +311,13 @@ def _define_data(flag_values):
     flags.DEFINE_bool(
         "random_crop", False, "Crops at random places, not centres.", **kwargs
     )
+    flags.DEFINE_bool(
+        "resize",
+        True,
+        "Shrinks images to cover what the model takes. Without it an "
+        "image_folder is cut into crops of that size, as many as fit.",
+        **kwargs,
+    )
     flags.DEFINE_integer(
         "cache_mib",
         4096,

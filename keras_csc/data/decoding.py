@@ -13,7 +13,7 @@ RGB_MASKS = b"\0\0\xff\0\0\xff\0\0\xff\0\0\0"
 FORMATS = "JPEG, PNG, GIF, BMP or WebP"
 
 
-def decode(encoded, channels, name=lambda: "the file"):
+def decode(encoded, channels, name=lambda: "the file", most_pixels=MAX_PIXELS):
     """Decodes a JPEG, PNG, GIF (first frame), BMP or WebP file.
 
     Its size is read from its header before memory is taken for its pixels.
@@ -23,6 +23,7 @@ def decode(encoded, channels, name=lambda: "the file"):
         encoded: scalar string tensor, the bytes of the file.
         channels: 1 or 3, what is wanted.
         name: function of what a message calls the file, a string.
+        most_pixels: int, at most `MAX_PIXELS`.
 
     Returns:
         uint8 tensor (height, width, 1 or 3) in [0, 255]. Grey is asked of the
@@ -30,7 +31,7 @@ def decode(encoded, channels, name=lambda: "the file"):
 
     Raises:
         tf.errors.InvalidArgumentError: for a file of another kind, without an
-            end, of more than `MAX_PIXELS` pixels, or damaged.
+            end, of more than `most_pixels` pixels, or damaged.
     """
     head = tf.strings.substr(encoded, 0, HEAD)
     head = tf.strings.join([head, tf.constant(b"\0" * HEAD)])
@@ -40,11 +41,12 @@ def decode(encoded, channels, name=lambda: "the file"):
     height, width, problem, plain, encoded = tf.switch_case(
         kind, [lambda read=read: read(encoded, head) for read in branches]
     )
-    fits = (height > 0) & (width > 0) & (height * width <= MAX_PIXELS)
+    fits = (height > 0) & (width > 0) & (height * width <= most_pixels)
 
     def refuse():
-        unnamed = (problem == "") | (height * width > MAX_PIXELS)
-        reason = tf.where(unnamed, _size_problem(height, width), problem)
+        unnamed = (problem == "") | (height * width > most_pixels)
+        reason = _size_problem(height, width, most_pixels)
+        reason = tf.where(unnamed, reason, problem)
         message = tf.strings.join([name(), " ", reason, "."])
         return tf.raw_ops.Assert(condition=False, data=[message])
 
@@ -60,10 +62,10 @@ def decode(encoded, channels, name=lambda: "the file"):
     return image
 
 
-def _size_problem(height, width):
+def _size_problem(height, width, most_pixels):
     return tf.strings.format(
         f"has {{}}x{{}} pixels (width x height), and must have from 1 to "
-        f"{MAX_PIXELS:,} in all: make it smaller",
+        f"{most_pixels:,} in all: make it smaller",
         (width, height),
     )
 

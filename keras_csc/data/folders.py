@@ -1,12 +1,14 @@
 import copy
 import hashlib
 import os
+import typing
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
 from keras_csc.data import images
+from keras_csc.data.crops import CropSource
 from keras_csc.data.errors import DataError
 from keras_csc.data.errors import plain
 from keras_csc.data.headers import Header
@@ -30,6 +32,20 @@ _said = set()
 _whole = set()
 
 
+class Check(typing.NamedTuple):
+    """What was found of a file.
+
+    Args:
+        problem: why it can't be read, or `""`.
+        is_tiff: bool, whether Pillow is to read it.
+        size: `(height, width)`, or `None` where only decoding can tell.
+    """
+
+    problem: str
+    is_tiff: bool = False
+    size: tuple | None = None
+
+
 class FolderSource(IndexedSource):
     """Image files, read and decoded when they are needed.
 
@@ -37,7 +53,8 @@ class FolderSource(IndexedSource):
         split: "train", "validation" or "test".
         files: list of paths.
         labels: list of class indices, -1 for unlabelled.
-        image_shape: (height, width, channels) of the images.
+        image_shape: (height, width, channels) of the images; with `None` for
+            height and width they keep their size.
         class_names: list of the names of the classes, `None` if unlabelled.
         random_crop: whether images are cropped at random.
         by_pillow: list of bools, whether Pillow is to read a file.
@@ -77,6 +94,8 @@ class FolderSource(IndexedSource):
         def ask_pillow():
             pixels = tf.numpy_function(read_pixels, [path], tf.uint8)
             pixels.set_shape((None, None, 3))
+            if None in self.image_shape:
+                return images.in_channels(pixels, self.image_shape[-1])
             return images.fit(pixels, self.image_shape, crop_seed)
 
         image = (
@@ -90,7 +109,14 @@ class FolderSource(IndexedSource):
         return self.files[index].numpy().decode()
 
 
-def open_folder(split, image_shape, data_dir, validation_fraction, random_crop):
+def open_folder(
+    split,
+    image_shape,
+    data_dir,
+    validation_fraction,
+    random_crop,
+    resize=True,
+):
     """Opens a folder of images; see `open_dataset`.
 
     The natural order is by a hash of each file's relative path, so that any
@@ -110,20 +136,29 @@ def open_folder(split, image_shape, data_dir, validation_fraction, random_crop):
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     files = [os.path.join(root, path) for path, _ in listing]
     checks = _check_files(files, split)
-    _report([f"{f}: {p}" for f, (p, _) in zip(files, checks) if p], len(files))
-    kept = [i for i, (problem, _) in enumerate(checks) if not problem]
+    problems = [f"{f}: {c.problem}" for f, c in zip(files, checks) if c.problem]
+    _report(problems, len(files))
+    kept = [i for i, check in enumerate(checks) if not check.problem]
     source = FolderSource(
         split,
         [files[i] for i in kept],
         [listing[i][1] for i in kept],
-        image_shape,
+        image_shape if resize else (None, None, image_shape[-1]),
         names,
-        random_crop,
-        [checks[i][1] for i in kept],
+        random_crop and resize,
+        [checks[i].is_tiff for i in kept],
     )
     if image_shape[-1] == 1:
         images.check_channels(data_dir, _stored_channels(source), 1)
-    return source
+    if resize:
+        return source
+    sizes = [checks[i].size or _size(source, n) for n, i in enumerate(kept)]
+    return CropSource(source, sizes, image_shape, random_crop)
+
+
+def _size(source, number):
+    """`(height, width)` of an image whose header does not tell it."""
+    return tuple(source.read(number)[0].shape[:2])
 
 
 def _list_split(data_dir, split, validation_fraction):
@@ -249,7 +284,7 @@ def _hash_split(listing, split):
 
 
 def _check_files(files, split):
-    """Pairs of what is wrong with a file, or "", and whether it is a TIFF."""
+    """A `Check` of every file."""
     progress = Progress(f"checking {split} images", len(files))
     checks = []
     chunks = [files[i : i + CHUNK] for i in range(0, len(files), CHUNK)]
@@ -265,16 +300,16 @@ def _check(path):
     try:
         header = Header(path)
     except OSError as error:
-        return error.strerror or type(error).__name__, False
-    if header.problem or header.whole:
-        return header.problem or "", header.is_tiff
-    if header.identity not in _whole:
-        try:
-            _decode(path, header.is_tiff)
-        except (ValueError, tf.errors.InvalidArgumentError) as error:
-            return plain(error), header.is_tiff
-        _whole.add(header.identity)
-    return "", header.is_tiff
+        return Check(error.strerror or type(error).__name__)
+    found = Check(header.problem or "", header.is_tiff, header.size)
+    if header.problem or header.whole or header.identity in _whole:
+        return found
+    try:
+        _decode(path, header.is_tiff)
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        return found._replace(problem=plain(error))
+    _whole.add(header.identity)
+    return found
 
 
 def _decode(path, is_tiff):

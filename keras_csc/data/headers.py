@@ -25,10 +25,12 @@ class Header:
         whole: whether it looks whole; if not, only decoding can tell.
         is_tiff: whether Pillow is to read it.
         identity: int, of this content under this path.
+        size: `(height, width)`, or `None` where the header does not tell it.
     """
 
     def __init__(self, path):
         self.problem, self.whole, self.is_tiff = None, False, False
+        self.size = None
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(file)
@@ -45,6 +47,8 @@ class Header:
             self.problem = f"{self.length:,} bytes, more than {MAX_BYTES:,}"
             return
         width, height = self._size(path, file)
+        if width and height:
+            self.size = height, width
         if width * height > MAX_PIXELS:
             self.problem = (
                 f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: "

@@ -41,9 +41,23 @@ def _is_padded(growth):
 
 
 def read(encoded, image_shape, crop_seed=None, **kwargs):
-    """Reads an image file as `image_shape`; see `decode` and `fit`."""
+    """Reads an image file as `image_shape`; see `decode` and `fit`.
+
+    With `None` for height and width it keeps its size.
+    """
     image = decode(encoded, image_shape[-1], **kwargs)
+    if None in image_shape:
+        return in_channels(image, image_shape[-1])
     return fit(image, image_shape, crop_seed)
+
+
+def in_channels(image, channels):
+    """A grey image in 3 channels for a colour model, a colour one in grey."""
+    if image.shape[-1] == 1 and channels == 3:
+        image = tf.image.grayscale_to_rgb(image)
+    if channels == 1 and image.shape[-1] != 1:
+        image = _make_grey(image)
+    return tf.ensure_shape(image, (None, None, channels))
 
 
 def fit(image, image_shape, crop_seed=None):
@@ -95,7 +109,7 @@ def _cover(image, image_shape, crop_seed):
     size = tf.cast(tf.round(tf.cast(size, scale.dtype) * scale), tf.int32)
     size = tf.maximum(size, target)
     image = tf.image.resize(image, size, antialias=True)
-    image = _crop(image, target, draws)
+    image = crop(image, target, draws)
     return tf.saturate_cast(tf.round(image), tf.uint8)
 
 
@@ -112,12 +126,19 @@ def _shorten(image, target, draws):
     needed = tf.clip_by_value(needed, 1, size)
     return tf.cond(
         tf.reduce_any(size > MAX_COVER * needed),
-        lambda: _crop(image, needed, draws),
+        lambda: crop(image, needed, draws),
         lambda: image,
     )
 
 
-def _crop(image, size, draws):
+def crop(image, size, draws=None):
+    """A part of an image: its centre, or from where numbers say.
+
+    Args:
+        image: tensor (height, width, channels).
+        size: int tensor (2,), height and width of the part.
+        draws: float tensor (2,) in [0, 1), or `None` for the centre.
+    """
     room = tf.shape(image)[:2] - size
     if draws is None:
         offset = room // 2

@@ -19,6 +19,7 @@ def open_dataset(
     validation_fraction=0.05,
     download=False,
     random_crop=False,
+    resize=True,
 ):
     """Opens one split of a data set of images.
 
@@ -48,6 +49,9 @@ def open_dataset(
             there. Nothing else touches the network.
         random_crop: whether the "train" split crops images at random positions
             where their aspect leaves a choice. All else takes the centre.
+        resize: whether images are resized to cover `image_shape`. If not, an
+            `image_folder` is cut into crops of that size, as many as fit, at
+            random places with `random_crop`.
 
     Returns:
         A source, for `batches`, `evaluation_batches`, `load_arrays`, `cached`.
@@ -60,13 +64,23 @@ def open_dataset(
     _check_arguments(name, split, image_shape, data_dir, validation_fraction)
     image_shape = tuple(image_shape)
     random_crop = random_crop and split == "train"
+    if not resize and name != "image_folder":
+        raise DataError(
+            "resize=False is for image_folder, whose images are then cut into "
+            f"crops; received it for {name}."
+        )
     if name == "digits":
         return open_digits(split, image_shape, validation_fraction)
     if name == "photographs":
         return open_photographs(split, image_shape, validation_fraction)
     if name == "image_folder":
         return open_folder(
-            split, image_shape, data_dir, validation_fraction, random_crop
+            split,
+            image_shape,
+            data_dir,
+            validation_fraction,
+            random_crop,
+            resize,
         )
     return open_tfds(
         name,

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images as image_ops
+from keras_csc.data.crops import CropSource
 from keras_csc.data.errors import DataError
 from keras_csc.data.errors import plain
 from keras_csc.data.progress import Progress
@@ -159,7 +160,8 @@ def cached(source, limit_bytes):
     Returns:
         A source with the same examples and natural order in memory, or
         `source` itself if it crops at random, is already in memory, or takes
-        more than `limit_bytes`.
+        more than `limit_bytes`. Of crops the photographs are held, also for
+        random ones.
 
     Raises:
         DataError: if an example cannot be read; names the file.
@@ -168,6 +170,8 @@ def cached(source, limit_bytes):
         raise DataError(
             f"limit_bytes must be a number; received {limit_bytes!r}."
         )
+    if isinstance(source, CropSource):
+        return source.cached(limit_bytes)
     size = source.size * int(np.prod(source.image_shape))
     in_memory = isinstance(source, ArraySource)
     if in_memory or source.random_crop or size > limit_bytes:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.export.signatures import MOST_PIXELS
 from keras_csc.models import presets
 
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
@@ -15,7 +16,7 @@ PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
 MEANINGS = {
     "image": "in [-1, 1]: `pixels / 127.5 - 1`",
     "reconstruction": "the regenerated image, in [-1, 1]",
-    "features": "rows of norm 1",
+    "features": "vectors of norm 1",
     "sparsity": "the weight λ ≥ 0 of the first stage, for every image",
     "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
     "image_bytes": (
@@ -56,8 +57,14 @@ echo '{{"signature_name": "encode_bytes", "instances": [
 """
 
 LIMITS = """\
-- Images of the float signatures have exactly the size above; there is no
-  other check of their values.
+- Images of the float signatures have exactly the size above, pixels within
+  ±10.
+"""
+
+MAP_LIMITS = """\
+- Images may have any height and width of 8 and more; all of a request have the
+  same. They are coded in places of {stride}×{stride} pixels; `decode` makes
+  all pixels of all places.
 """
 
 BYTES_LIMITS = """\
@@ -68,6 +75,15 @@ BYTES_LIMITS = """\
   converted to {colour}. Transparency and the orientation in a JPEG's metadata
   are ignored.
 - A file of more than {pixels:,} pixels is refused before it is decoded.
+- A file that can't be read fails the whole request. The message names its row
+  (`image_bytes[3]`) where the file's header or its missing end tells it.
+"""
+
+
+MAP_BYTES_LIMITS = """\
+- Files keep their size, of 8×8 up to {map_pixels:,} pixels. `encode_bytes`
+  takes files of one size in a request. They are converted to {colour}.
+  Transparency and the orientation in a JPEG's metadata are ignored.
 - A file that can't be read fails the whole request. The message names its row
   (`image_bytes[3]`) where the file's header or its missing end tells it.
 """
@@ -196,7 +212,9 @@ def _specs(signature):
 
 
 def _shape(spec):
-    sizes = ["batch", *(str(size) for size in spec.shape[1:])]
+    free = iter(("height", "width"))
+    sizes = [next(free) if n is None else str(n) for n in spec.shape[1:]]
+    sizes = ["batch", *sizes]
     return f"({', '.join(sizes)})"
 
 
@@ -220,10 +238,15 @@ def _usage(model, name, version, reads_files):
         "channels": channels,
         "colour": "grey" if channels == 1 else "RGB",
         "pixels": MAX_PIXELS,
+        "map_pixels": MOST_PIXELS,
+        "stride": 2 ** len(model.encoder.filters),
     }
-    example, limits = EXAMPLE, LIMITS
+    limits, of_files = LIMITS, BYTES_LIMITS
+    if model.encoder.features == "map":
+        limits, of_files = MAP_LIMITS, MAP_BYTES_LIMITS
+    example = EXAMPLE
     if reads_files:
-        example, limits = example + BYTES_EXAMPLE, limits + BYTES_LIMITS
+        example, limits = example + BYTES_EXAMPLE, limits + of_files
     return [
         example.format(**values),
         "## Limits of the signatures",

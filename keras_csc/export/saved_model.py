@@ -111,7 +111,7 @@ def verify_saved_model(path, model, tolerance=None):
     for name, (function, specs) in signatures(model).items():
         if any(spec.dtype != tf.float32 for spec in specs):
             continue
-        inputs = _random_inputs(specs, batch=3)
+        inputs = _random_inputs(model, specs, batch=3)
         expected = function(**inputs)
         received = loaded.signatures[name](**inputs)
         for output, value in expected.items():
@@ -209,7 +209,7 @@ def _write_graph(model, folder):
 
 def _write_warmup(model, folder, name):
     requests = {
-        signature: _random_inputs(specs, batch=1)
+        signature: _random_inputs(model, specs, batch=1)
         for signature, (_, specs) in signatures(model).items()
         if signature in ("serving_default", "encode")
     }
@@ -220,12 +220,20 @@ def _write_warmup(model, folder, name):
         )
 
 
-def _random_inputs(specs, batch):
-    """Dict of float32 arrays in the value range of every input."""
+def _random_inputs(model, specs, batch):
+    """Dict of float32 arrays in the value range of every input.
+
+    Images for a model of maps are no multiple of a place.
+    """
     rng = np.random.default_rng(0)
     inputs = {}
     for spec in specs:
         shape = (batch, *spec.shape[1:])
+        if None in shape and spec.name == "image":
+            height, width, channels = model.encoder.image_shape
+            shape = (batch, height + 1, width - 1, channels)
+        elif None in shape:
+            shape = (batch, *model.decoder.map_shape)
         values = rng.uniform(-1.0, 1.0, shape).astype("float32")
         if spec.name == "features":
             values /= np.linalg.norm(values, axis=-1, keepdims=True)

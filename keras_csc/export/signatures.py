@@ -3,11 +3,14 @@
 import tensorflow as tf
 
 from keras_csc.data import images as pictures
+from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import in_range
 
 DEFAULT = "serving_default"
 FILES_AT_A_TIME = 2
+# Of a file for a model of maps, which takes some 600 bytes for each.
+MOST_PIXELS = 2**22
 
 
 def signatures(model):
@@ -35,15 +38,14 @@ def signatures(model):
 
 
 def _image_spec(model):
-    shape = (None, *model.encoder.image_shape)
+    shape = (None, *model.encoder.accepted_shape)
     return tf.TensorSpec(shape, tf.float32, name="image")
 
 
 def _float_signatures(model):
     image = _image_spec(model)
-    features = tf.TensorSpec(
-        (None, model.encoder.feature_dim), tf.float32, name="features"
-    )
+    shape = (None, *model.decoder.features_shape)
+    features = tf.TensorSpec(shape, tf.float32, name="features")
 
     def reconstruct(image):
         images = _checked(image, model)
@@ -54,7 +56,7 @@ def _float_signatures(model):
         return {"features": _float(model.encode(images))}
 
     def decode(features):
-        features = tf.ensure_shape(features, (None, model.encoder.feature_dim))
+        features = tf.ensure_shape(features, shape)
         return {"reconstruction": _float(model.decode(features))}
 
     return {
@@ -83,16 +85,28 @@ def _sparse_signatures(model):
 
 
 def _bytes_signatures(model):
-    """Signatures of files; names in `_bytes` are base64 in TF Serving."""
-    image_shape = model.encoder.image_shape
+    """Signatures of files; names in `_bytes` are base64 in TF Serving.
+
+    To a model of maps files come as they are: `reconstruct_bytes` takes files
+    of several sizes, `encode_bytes` of one.
+    """
+    shape = model.encoder.accepted_shape
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
 
     def reconstruct_bytes(image_bytes):
-        images = model.reconstruct(_read(image_bytes, image_shape))
-        return {"reconstruction_bytes": _to_png(_float(images))}
+        def reconstruct(image):
+            return _to_png(_float(model.reconstruct(image[None])))[0]
+
+        if None in shape:
+            spec = tf.TensorSpec((), tf.string)
+            files = _of_every_file(image_bytes, shape, reconstruct, spec)
+        else:
+            images = model.reconstruct(_read(image_bytes, shape))
+            files = _to_png(_float(images))
+        return {"reconstruction_bytes": files}
 
     def encode_bytes(image_bytes):
-        features = model.encode(_read(image_bytes, image_shape))
+        features = model.encode(_read(image_bytes, shape))
         return {"features": _float(features)}
 
     return {
@@ -106,7 +120,7 @@ def _checked(image, model):
 
     A server and the C library feed a graph without looking at shapes.
     """
-    image = tf.ensure_shape(image, (None, *model.encoder.image_shape))
+    image = tf.ensure_shape(image, (None, *model.encoder.accepted_shape))
     return in_range(image, MOST)
 
 
@@ -114,8 +128,25 @@ def _float(tensor):
     return tf.cast(tensor, tf.float32)
 
 
-def _read(encoded, image_shape):
-    """Images in [-1, 1] of a batch of files, prepared as for training.
+def _read(encoded, shape):
+    """Images in [-1, 1] of a batch of files, prepared as for training."""
+    if None in shape:
+        sizes = _of_every_file(
+            encoded, shape, tf.shape, tf.TensorSpec((3,), tf.int32)
+        )
+        check = tf.debugging.Assert(
+            tf.reduce_all(sizes == sizes[0]),
+            ["image_bytes must hold images of one size. Received:", sizes],
+        )
+        with tf.control_dependencies([check]):
+            encoded = tf.identity(encoded)
+    return _of_every_file(
+        encoded, shape, tf.identity, tf.TensorSpec(shape, tf.float32)
+    )
+
+
+def _of_every_file(encoded, shape, function, spec):
+    """What a function makes of the image in [-1, 1] of every file.
 
     Few are read at a time: each may take the memory of its pixels.
     """
@@ -128,19 +159,20 @@ def _read(encoded, image_shape):
 
     def read(row_and_file):
         row, file = row_and_file
-        return pictures.read(
+        image = pictures.read(
             file,
-            image_shape,
+            shape,
             name=lambda: tf.strings.format("image_bytes[{}]", row),
+            most_pixels=MOST_PIXELS if None in shape else MAX_PIXELS,
         )
+        return function(pictures.normalize(image))
 
-    images = tf.map_fn(
+    return tf.map_fn(
         read,
         (tf.range(count), encoded),
-        fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
+        fn_output_signature=spec,
         parallel_iterations=FILES_AT_A_TIME,
     )
-    return pictures.normalize(images)
 
 
 def _to_png(images):

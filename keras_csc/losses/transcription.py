@@ -201,9 +201,11 @@ class TranscriptionGame:
         """Second moments of the global batch, which all rates are made of.
 
         Args:
-            features: tensor `Z` `(n, d)`, this replica's rows.
-            reconstructed: tensor `Ẑ` `(n, d)`.
-            labels: int tensor `(n,)`, if the game `needs_labels`.
+            features: tensor `Z` `(n, d)`, this replica's rows; or maps `(n,
+                height, width, d)`, whose places are rows.
+            reconstructed: tensor `Ẑ` of the same shape.
+            labels: int tensor `(n,)`, if the game `needs_labels`; places have
+                the label of their image.
 
         Returns:
             Dict of tensors of `moment_shapes`, the same on every replica.
@@ -213,6 +215,8 @@ class TranscriptionGame:
                 "`labels` must be given with objective='multi' and with "
                 "`class_features`: train on batches of (images, labels)."
             )
+        features, labels = of_places(features, labels)
+        reconstructed, _ = of_places(reconstructed)
         if self.objective == "multi":
             real, counts = class_moments(features, labels, self.num_classes)
             other, _ = class_moments(reconstructed, labels, self.num_classes)
@@ -284,7 +288,7 @@ class TranscriptionGame:
         }
 
     def consistency(self, features, reconstructed):
-        """`mean_i ‖z_i - ẑ_i‖²` over this replica's rows."""
+        """`mean_i ‖z_i - ẑ_i‖²` over this replica's rows, or places."""
         difference = ops.square(features - reconstructed)
         return ops.mean(ops.sum(difference, -1))
 
@@ -385,6 +389,26 @@ class TranscriptionGame:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def of_places(features, labels=None):
+    """Rows of vectors, and the label of each, of maps or of rows.
+
+    Args:
+        features: tensor `(n, ..., d)`.
+        labels: int tensor `(n,)`, or `None`.
+
+    Returns:
+        `(rows, labels)`: `(m, d)` and `(m,)`, with all places of an image one
+        after another.
+    """
+    if len(features.shape) == 2:
+        return features, labels
+    rows = ops.reshape(features, (-1, features.shape[-1]))
+    if labels is not None:
+        places = ops.shape(rows)[0] // ops.shape(labels)[0]
+        labels = ops.repeat(labels, places)
+    return rows, labels
 
 
 def class_part(features, size):

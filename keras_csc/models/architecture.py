@@ -2,21 +2,63 @@
 
 import math
 
+from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
 
 MOST_FEATURES = 8192
 MOST_NUMBERS = 2**28
 MOST_STAGES = 16
+# Height and width of the smallest image of an encoder of maps.
+LEAST_SIZE = 8
 
 
-def check_architecture(image_shape, filters, feature_dim, kernel_size):
+def head_size(image_shape, filters, features):
+    """Height of the kernel of the head: that of the last codes, or 1.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        filters: ints, of the stages, each of stride 2.
+        features: `"vector"` or `"map"`.
+
+    Raises:
+        ValueError: for sides that are not divisible by `2 ** len(filters)`,
+            or, for one vector of an image, not equal.
+    """
+    height, width, _ = image_shape
+    stride = 2 ** len(filters)
+    square = "square, " if features == "vector" else ""
+    if height % stride or width % stride or (square and height != width):
+        raise ValueError(
+            f"`image_shape` must be {square}with sides divisible by {stride} "
+            f"for {len(filters)} stages of stride 2. "
+            f"Received: {tuple(image_shape)}"
+        )
+    return height // stride if features == "vector" else 1
+
+
+def map_size(size, stages):
+    """Height or width of the features of an image of that size."""
+    return None if size is None else -(-size // 2**stages)
+
+
+def accepted_shape(image_shape, features):
+    """Shape of the images that a model takes; `None` for any size."""
+    if features == "vector":
+        return image_shape
+    return (None, None, image_shape[-1])
+
+
+def check_architecture(
+    image_shape, filters, feature_dim, kernel_size, features
+):
     """Checks what the encoder and the decoder have in common.
 
     Raises:
         ValueError: for an argument that is not what it must be, or weights of
             more numbers than any such model was ever trained with.
     """
+    check_choice(("vector", "map"), features=features)
     check_integers(1, length=3, image_shape=image_shape)
     check_integers(1, filters=filters)
     check_integer(1, kernel_size=kernel_size)
@@ -27,7 +69,7 @@ def check_architecture(image_shape, filters, feature_dim, kernel_size):
         "for the game factors matrices of feature_dim × feature_dim",
         feature_dim=feature_dim,
     )
-    side = image_shape[0] >> len(filters)
+    side = head_size(image_shape, filters, features)
     widths = [image_shape[2], *filters]
     numbers = [
         math.prod(image_shape),
@@ -48,28 +90,31 @@ def weight_shapes(config):
 
     They follow from numbers alone: nothing is allocated.
     """
-    height, _, channels = config["image_shape"]
+    *size, channels = config["image_shape"]
     sparse = config["network"] == "csc"
     parts = 2 if config["split"] and sparse else 1
     kernel = (config["kernel_size"],) * 2
     shapes, signal = [], channels
     for number, width in enumerate(config["filters"]):
-        shapes += _coding(kernel, signal, width, height >> number, sparse)
+        shapes += _coding(kernel, signal, width, size, sparse)
+        size = [n // 2 for n in size]
         signal = parts * width
         # The moving averages, and what factors there are.
         factors = 1 if config["isotropic"] else 2
         if not sparse:
             factors = 2 if number else 0
         shapes += (2 + factors) * [(signal,)]
-    side = height >> len(config["filters"])
+    side = head_size(
+        config["image_shape"], config["filters"], config["features"]
+    )
     features = config["feature_dim"]
-    shapes += _coding((side, side), signal, features, side, sparse)
+    shapes += _coding((side, side), signal, features, size, sparse)
     return shapes + _decoder(config, side, kernel, parts)
 
 
-def _coding(kernel, channels, filters, side, sparse):
+def _coding(kernel, channels, filters, size, sparse):
     """Of a layer of an encoder: a sparse one keeps `λmax` and its image."""
-    norm = [(1, side, side, channels), ()] if sparse else []
+    norm = [(1, *size, channels), ()] if sparse else []
     return [(*kernel, channels, filters), *norm]
 
 

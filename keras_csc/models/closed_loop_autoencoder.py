@@ -46,6 +46,12 @@ class ClosedLoopAutoencoder(keras.Model):
     `val_ssim`, of images of 11×11 and more, or `val_cosine`) with
     `mode="max"`. Learning-rate callbacks change the rates of both players.
 
+    A model with `features="map"` has a feature vector at every place of an
+    image, and takes images of any height and width of 8 and more; all of a
+    batch have the same. Rates and consistency are then over places, and what
+    is said of images holds for places. `decode` makes all pixels of all
+    places, unless it is told the size of the image.
+
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
     first ones are looked at, of a `tf.data.Dataset` every batch. Elsewhere
@@ -83,11 +89,13 @@ class ClosedLoopAutoencoder(keras.Model):
                 "`encoder` and `decoder` must have the same `image_shape`. "
                 f"Received: {encoder.image_shape} and {decoder.image_shape}"
             )
-        if encoder.feature_dim != decoder.feature_dim:
-            raise ValueError(
-                "`encoder` and `decoder` must have the same `feature_dim`. "
-                f"Received: {encoder.feature_dim} and {decoder.feature_dim}"
-            )
+        for name in ("feature_dim", "features"):
+            one, other = getattr(encoder, name), getattr(decoder, name)
+            if one != other:
+                raise ValueError(
+                    f"`encoder` and `decoder` must have the same `{name}`. "
+                    f"Received: {one!r} and {other!r}"
+                )
         self.encoder = encoder
         self.decoder = decoder
         self.memory = None
@@ -110,7 +118,7 @@ class ClosedLoopAutoencoder(keras.Model):
         if not self.encoder.built:
             self.encoder.build((None, *self.encoder.image_shape))
         if not self.decoder.built:
-            self.decoder.build((None, self.encoder.feature_dim))
+            self.decoder.build((None, *self.decoder.features_shape))
         self.built = True
 
     def build_from_config(self, config):
@@ -120,35 +128,57 @@ class ClosedLoopAutoencoder(keras.Model):
         return self.reconstruct(images, training=training)
 
     def encode(self, images, training=None):
-        """Features `z = f(x)`, `(batch, feature_dim)` rows of unit norm."""
+        """Features `z = f(x)`: `(batch, feature_dim)` rows of unit norm.
+
+        Of a model of maps `(batch, map_height, map_width, feature_dim)`, with
+        `map_height = ⌈height / 2 ** len(filters)⌉`.
+        """
         return self.encoder(self._images(images), training=training)
 
-    def decode(self, features, training=None):
+    def decode(self, features, training=None, image_size=None):
         """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1].
 
+        Args:
+            features: tensor, as `encode` makes it.
+            training: bool.
+            image_size: `(height, width)` to crop images to; by default they
+                are whole, of a map `2 ** len(filters)` pixels in each
+                direction for every place.
+
         Raises:
-            ValueError: for features of another shape, or that are not finite.
+            ValueError: for features of another shape, or that are not finite,
+                or an `image_size` that has other features.
         """
         if not (training or isinstance(features, keras.KerasTensor)):
-            features = inputs.as_features(features, self.decoder.feature_dim)
+            features = inputs.as_features(features, self.decoder.features_shape)
             features = inputs.finite(features)
-        return self._decode(features, training)
+        images = self._decode(features, training)
+        if image_size is None:
+            return images
+        return inputs.cropped_to(
+            images, image_size, 2 ** len(self.decoder.filters)
+        )
 
-    def _decode(self, features, training=None):
-        return self.decoder(
+    def _decode(self, features, training=None, like=None):
+        """Images of features; cropped, if told so, to the size of others."""
+        images = self.decoder(
             features, training=training, kernels=self.tied_kernels()
         )
+        return images if like is None else inputs.cropped(images, like)
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""
-        images = inputs.as_images(images, self.encoder.image_shape)
+        images = inputs.as_images(images, self.encoder.accepted_shape)
         if tf.executing_eagerly() and isinstance(images, tf.Tensor):
             images = inputs.in_range(images, inputs.MOST)
         return images
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""
-        return self._decode(self.encode(images, training), training)
+        images = self._images(images)
+        return self._decode(
+            self.encoder(images, training=training), training, images
+        )
 
     def denoise(self, images, sparsity):
         """Reconstructs images with another sparsity `λ` of the first stage.
@@ -164,7 +194,7 @@ class ClosedLoopAutoencoder(keras.Model):
         images = self._images(images)
         sparsity = inputs.sparsities(sparsity, images)
         features = self.encoder.activations(images, sparsity=sparsity).features
-        return self._decode(features)
+        return self._decode(features, like=images)
 
     def tied_kernels(self):
         """Dictionaries for a tied decoder, else `None`."""
@@ -295,7 +325,7 @@ class ClosedLoopAutoencoder(keras.Model):
     @fusion()
     def train_step(self, data):
         images, labels = training_data.step(
-            data, self.encoder.image_shape, self.classes
+            data, self.encoder.accepted_shape, self.classes
         )
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels, True)
@@ -338,7 +368,7 @@ class ClosedLoopAutoencoder(keras.Model):
             real = self.encoder.activations(images, training=True)
             features = tf.stop_gradient(real.features)
             tape.watch(features)
-            regenerated = self.decode(features, training=True)
+            regenerated = self._decode(features, True, like=images)
             seen = tf.stop_gradient(regenerated)
             tape.watch(seen)
             again = self.encoder.activations(
@@ -383,9 +413,9 @@ class ClosedLoopAutoencoder(keras.Model):
         return encoder_gradients, decoder_gradients, terms
 
     def test_step(self, data):
-        images, _ = training_data.step(data, self.encoder.image_shape)
+        images, _ = training_data.step(data, self.encoder.accepted_shape)
         features = self.encoder(images)
-        reconstructions = self._decode(features)
+        reconstructions = self._decode(features, like=images)
         again = self.encoder(reconstructions)
         self.psnr.update_state(images, reconstructions)
         if self.ssim:
@@ -394,7 +424,7 @@ class ClosedLoopAutoencoder(keras.Model):
         return {m.name: m.result() for m in self.test_metrics}
 
     def predict_step(self, data):
-        images, _ = training_data.step(data, self.encoder.image_shape)
+        images, _ = training_data.step(data, self.encoder.accepted_shape)
         return self(images, training=False)
 
     def estimate_statistics(self, batches):

@@ -24,12 +24,13 @@ class ConvEncoder(StagedEncoder):
         kernel_size: int, height and width of the kernels.
         frozen_stages: int, how many stages keep the kernel that they begin
             with.
+        features: `"vector"` or `"map"`, as of `Encoder`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
         training: bool.
 
-    Output shape: `(batch, feature_dim)`, float32 rows of unit norm.
+    Output shape: as of `Encoder`.
 
     Reference:
         Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
@@ -77,7 +78,7 @@ class ConvEncoder(StagedEncoder):
 
     def _head(self):
         return self._convolution(
-            self.feature_dim, self.code_size, "head", padding="valid"
+            self.feature_dim, self.head_size, "head", padding="valid"
         )
 
     def code(self, number, signal, sparsity=None):

@@ -4,9 +4,9 @@ from keras import ops
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.architecture import check_architecture
+from keras_csc.models.architecture import head_size
 from keras_csc.models.conv_encoder import dcgan_gamma
 from keras_csc.models.inputs import as_features
-from keras_csc.models.staged_encoder import final_size
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_bool
 
@@ -31,14 +31,17 @@ class Decoder(keras.Model):
             difference is the code of the next layer.
         tied: bool. A tied decoder has no dictionaries of its own: every call
             is given the encoder's.
+        features: `"vector"` or `"map"`, as of the encoder.
 
     Call arguments:
-        features: tensor `(batch, feature_dim)`, rows of unit norm.
+        features: tensor `(batch, feature_dim)`, or `(batch, map_height,
+            map_width, feature_dim)`; vectors of unit norm.
         training: bool.
         kernels: list of dictionaries, from the image upwards, for a tied
             decoder: those of the encoder's stages and its head.
 
-    Output shape: `(batch, height, width, channels)`, float32 in [-1, 1].
+    Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]; of a
+        map `2 ** len(filters)` pixels in each direction for every place.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -53,10 +56,13 @@ class Decoder(keras.Model):
         kernel_size=4,
         split=False,
         tied=False,
+        features="vector",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        check_architecture(
+            image_shape, filters, feature_dim, kernel_size, features
+        )
         check_bool(split=split, tied=tied)
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
@@ -64,12 +70,13 @@ class Decoder(keras.Model):
         self.kernel_size = kernel_size
         self.split = split
         self.tied = tied
-        self.code_size = final_size(self.image_shape, len(self.filters))
+        self.features = features
+        self.head_size = head_size(self.image_shape, self.filters, features)
         parts = 2 if split else 1
         widths = (self.image_shape[-1], *(parts * n for n in self.filters))
         self.decoding_layers = [
             self._decoding_layer(
-                widths[-1], self.code_size, "head", padding="valid"
+                widths[-1], self.head_size, "head", padding="valid"
             )
         ] + [
             self._decoding_layer(
@@ -81,6 +88,19 @@ class Decoder(keras.Model):
             self._normalization(f"normalization_{number}")
             for number in range(len(self.filters), 0, -1)
         ]
+
+    @property
+    def map_shape(self):
+        """Shape of the features of an image, as a map of one place or more."""
+        size = [n // 2 ** len(self.filters) for n in self.image_shape[:2]]
+        size = (1, 1) if self.features == "vector" else size
+        return (*size, self.feature_dim)
+
+    @property
+    def features_shape(self):
+        """Shape of the features that it takes; `None` for any size."""
+        size = () if self.features == "vector" else (None, None)
+        return (*size, self.feature_dim)
 
     def _decoding_layer(self, channels, kernel_size, name, **arguments):
         return ConvSparseDecoding2D(
@@ -106,7 +126,7 @@ class Decoder(keras.Model):
         )
 
     def build(self, input_shape):
-        shape = (None, 1, 1, self.feature_dim)
+        shape = (None, *self.map_shape)
         for number, layer in enumerate(self.decoding_layers):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -117,8 +137,9 @@ class Decoder(keras.Model):
         self.built = True
 
     def call(self, features, training=None, kernels=None):
-        features = as_features(features, self.feature_dim)
-        signal = ops.reshape(features, (-1, 1, 1, self.feature_dim))
+        signal = as_features(features, self.features_shape)
+        if self.features == "vector":
+            signal = ops.reshape(signal, (-1, *self.map_shape))
         for number, normalization in enumerate(self.normalizations):
             signal = self.synthesize(number, signal, kernels)
             signal = normalization(signal, training=training)
@@ -140,7 +161,11 @@ class Decoder(keras.Model):
         return self.decoding_layers[number](signal, kernel=kernel)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], *self.image_shape)
+        if self.features == "vector":
+            return (input_shape[0], *self.image_shape)
+        stride = 2 ** len(self.filters)
+        sizes = [n and n * stride for n in input_shape[1:3]]
+        return (input_shape[0], *sizes, self.image_shape[-1])
 
     def get_config(self):
         return {
@@ -151,6 +176,7 @@ class Decoder(keras.Model):
             "kernel_size": self.kernel_size,
             "split": self.split,
             "tied": self.tied,
+            "features": self.features,
         }
 
 

@@ -4,6 +4,7 @@ from keras import ops
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.inputs import as_images
+from keras_csc.models.inputs import cropped
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
@@ -29,7 +30,8 @@ class Encoder(StagedEncoder):
 
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
-            by `2 ** len(filters)`.
+            by `2 ** len(filters)`. With `features="map"` that of the images
+            to train on.
         filters: ints, the number of atoms of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the atoms.
@@ -52,12 +54,19 @@ class Encoder(StagedEncoder):
             own deviation, and has a scale `γ`.
         frozen_stages: int, how many stages, from the image upwards, keep the
             dictionary that they begin with: training does not change it.
+        features: `"vector"`, one of an image, or `"map"`, one at every place
+            of the last codes, coded by a head of 1×1: the encoder is then
+            convolutional throughout, and takes images of any height and width
+            of 8 and more. Sides that are not divisible by `2 ** len(filters)`
+            are continued by reflection, below and to the right.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
         training: bool.
 
-    Output shape: `(batch, feature_dim)`, float32 rows of unit norm.
+    Output shape: `(batch, feature_dim)`, or `(batch, map_height, map_width,
+        feature_dim)` with `map_height = ⌈height / 2 ** len(filters)⌉`: float32
+        vectors of unit norm.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -83,6 +92,7 @@ class Encoder(StagedEncoder):
         tight_frame=True,
         isotropic=True,
         frozen_stages=0,
+        features="vector",
         **kwargs,
     ):
         super().__init__(
@@ -91,6 +101,7 @@ class Encoder(StagedEncoder):
             feature_dim,
             kernel_size,
             frozen_stages,
+            features,
             **kwargs,
         )
         check_bool(tight_frame=tight_frame, isotropic=isotropic, split=split)
@@ -131,7 +142,7 @@ class Encoder(StagedEncoder):
             ],
             self._coding_layer(
                 feature_dim,
-                self.code_size,
+                self.head_size,
                 "head",
                 padding="valid",
                 sparsity=0.0,
@@ -173,12 +184,10 @@ class Encoder(StagedEncoder):
             images: tensor `(batch, height, width, channels)` in [-1, 1].
             codes: tensor, the first of `EncoderOutput.codes`.
         """
-        made = self.coding_layers[0].synthesize(
-            ops.stop_gradient(codes), self.image_shape[:2]
-        )
-        made = at_least_float32(made)
-        images = ops.cast(as_images(images, self.image_shape), made.dtype)
-        return ops.mean(ops.square(images - made))
+        images = as_images(images, self.accepted_shape)
+        made = self.coding_layers[0].synthesize(ops.stop_gradient(codes))
+        made = at_least_float32(cropped(made, images))
+        return ops.mean(ops.square(ops.cast(images, made.dtype) - made))
 
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""

@@ -9,7 +9,9 @@ left out by the converters to other runtimes.
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
+from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
 from keras_csc.validation import check_at_least
 from keras_csc.validation import shown
@@ -24,7 +26,8 @@ def as_images(images, image_shape):
     Args:
         images: `(batch, height, width, channels)`, floats in [-1, 1], or
             uint8 in 0..255, which are scaled to that.
-        image_shape: `(height, width, channels)`.
+        image_shape: `(height, width, channels)`; `None` for any height and
+            width of 8 and more.
 
     Raises:
         ValueError: for another shape, no images, or another type.
@@ -32,6 +35,8 @@ def as_images(images, image_shape):
     if isinstance(images, keras.KerasTensor):
         return images
     images = as_shaped("images", images, image_shape)
+    if None in image_shape:
+        images = _large_enough(images)
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / (PIXELS / 2) - 1.0
     if not images.dtype.is_floating:
@@ -42,14 +47,84 @@ def as_images(images, image_shape):
     return images
 
 
+def _large_enough(images):
+    """The images, once height and width are known to be `LEAST_SIZE`."""
+    message = f"`images` must be of at least {LEAST_SIZE}×{LEAST_SIZE} pixels."
+    size = images.shape[1:3]
+    if None in size:
+        size = tf.shape(images)[1:3]
+        good = tf.reduce_all(size >= LEAST_SIZE)
+        return _asserted(images, good, [f"{message} Received:", size])
+    if min(size) < LEAST_SIZE:
+        raise ValueError(f"{message} Received: {tuple(images.shape)}")
+    return images
+
+
+def reflected(images, stride):
+    """Images continued by reflection to sides divisible by a stride.
+
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
+    of less than half a stride are continued again and again.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        stride: int.
+    """
+    sizes = images.shape[1:3]
+    if None not in sizes and not any(n % stride for n in sizes):
+        return images
+    for axis in (1, 2):
+        size = tf.shape(images)[axis]
+        places = tf.range(-(-size // stride) * stride) % (2 * size)
+        places = tf.minimum(places, 2 * size - 1 - places)
+        images = tf.gather(images, places, axis=axis)
+    return images
+
+
+def cropped(images, others):
+    """The upper left part of images that is as large as others."""
+    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
+        return images
+    size = ops.shape(others)
+    return images[:, : size[1], : size[2]]
+
+
+def cropped_to(images, image_size, stride):
+    """Decoded images of that size, which is to have as many places.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        stride: int, pixels of a place in each direction.
+
+    Raises:
+        ValueError: for a size with another number of places.
+    """
+    if len(image_size) != 2:
+        raise ValueError(
+            "`image_size` must be (height, width). "
+            f"Received: {shown(image_size)}"
+        )
+    made, size = ops.shape(images)[1:3], tuple(image_size)
+    fits = [(0 <= m - n) & (m - n < stride) for m, n in zip(made, size)]
+    message = (
+        "`image_size` must be the size of an image with these features: sides "
+        f"at most {stride - 1} below the (height, width)"
+    )
+    images = _asserted(
+        images, fits[0] & fits[1], [message, *made, "Received:", *size]
+    )
+    return images[:, : size[0], : size[1]]
+
+
 def as_array_of_images(images, image_shape):
     """An array of float images, finite and within ±`MOST`; see `as_images`."""
     return in_range(as_images(images, image_shape), MOST).numpy()
 
 
-def as_features(features, feature_dim):
-    """Float features `(batch, feature_dim)`; errors as of `as_images`."""
-    features = as_shaped("features", features, (feature_dim,))
+def as_features(features, shape):
+    """Float features `(batch, *shape)`; errors as of `as_images`."""
+    features = as_shaped("features", features, shape)
     if not features.dtype.is_floating:
         raise ValueError(
             f"`features` must be floats. Received: {features.dtype.name}"
@@ -219,4 +294,6 @@ def _plain(tensor):
 
 
 def _text(shape):
-    return f"(batch, {', '.join(map(str, shape))})"
+    free = iter(("height", "width"))
+    sizes = [next(free) if size is None else str(size) for size in shape]
+    return f"(batch, {', '.join(sizes)})"

@@ -62,10 +62,12 @@ PRESETS = {
     "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
     "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
     "photographs": _preset(
-        "32×32 colour patches of photographs.",
-        (32, 32, 3),
-        (96, 128, 128),
+        "Photographs of any size, colour; 16 features for 8×8 pixels.",
+        (64, 64, 3),
+        (96, 64, 128),
         COLOUR,
+        feature_dim=16,
+        features="map",
     ),
     "stl10": _preset(
         "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.3)

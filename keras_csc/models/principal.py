@@ -35,6 +35,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     with `u` the combination of channels whose mean over an image varies least
     and `side` the side of the last codes. The features then lie around a
     centre, on a part of the sphere that is the flatter the higher the offset.
+    Of a model of maps every place is an image of its own here, `side` is 1.
 
     The decoder gets the same dictionaries as the encoder. Its normalisations
     keep their `γ` and `β`, but for the last `γ`, which gives the sum of the
@@ -74,6 +75,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     signal = images
     for number in range(len(encoder.coding_layers)):
         signal = _initialize_stage(encoder, number, signal, offset, random)
+    if encoder.features == "map":
+        signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms(POWER_ITERATIONS)
     if not decoder.tied:
@@ -138,7 +141,9 @@ def _initialize_head(encoder, signal, offset, seed):
 
 
 def _initialize_moments(decoder, features, kernels):
-    signal = features[:, None, None]
+    signal = features
+    if decoder.features == "vector":
+        signal = signal[:, None, None]
     for number, normalization in enumerate(decoder.normalizations):
         signal = _batched(
             lambda part: decoder.synthesize(number, part, kernels), signal
@@ -180,6 +185,13 @@ def _some_patches(signal, size, random):
         chosen = random.permutation(patches.shape[1])[:PATCHES]
         parts.append(patches[:, chosen].reshape(-1, patches.shape[-1]))
     return np.concatenate(parts)
+
+
+def _some_places(signal, random):
+    """Some places of every image, each as an image of one place."""
+    places = signal.reshape(len(signal), -1, signal.shape[-1])
+    chosen = random.permutation(places.shape[1])[:PATCHES]
+    return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
 
 
 def _batched(function, signal):

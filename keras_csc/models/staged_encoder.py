@@ -5,8 +5,12 @@ import collections
 import keras
 from keras import ops
 
+from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
+from keras_csc.models.architecture import head_size
+from keras_csc.models.architecture import map_size
 from keras_csc.models.inputs import as_images
+from keras_csc.models.inputs import reflected
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.sphere import to_sphere
 
@@ -15,7 +19,8 @@ EncoderOutput = collections.namedtuple(
 )
 EncoderOutput.__doc__ = """Features, and what came before them.
 
-features: tensor `(batch, feature_dim)`, float32 rows of unit norm.
+features: tensor `(batch, feature_dim)` or, of an encoder of maps, `(batch,
+    map_height, map_width, feature_dim)`; float32 vectors of unit norm.
 codes: list of tensors, the sparse codes of every stage.
 moments: list of `(mean, variance)`, the batch statistics that normalised
     every stage, or `None` in inference.
@@ -30,12 +35,16 @@ class StagedEncoder(keras.Model):
 
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
-            by `2 ** len(filters)`.
+            by `2 ** len(filters)`. With `features="map"` that of the images
+            to train on.
         filters: ints, the number of channels of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the kernels.
         frozen_stages: int, how many stages, from the image upwards, keep the
             kernel that they begin with: training does not change it.
+        features: `"vector"`, one of an image, or `"map"`, one at every place
+            of the last codes: then images may have any height and width of 8
+            and more.
     """
 
     # Whether the stages solve sparse coding programs.
@@ -52,10 +61,13 @@ class StagedEncoder(keras.Model):
         feature_dim=128,
         kernel_size=4,
         frozen_stages=0,
+        features="vector",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_architecture(image_shape, filters, feature_dim, kernel_size)
+        check_architecture(
+            image_shape, filters, feature_dim, kernel_size, features
+        )
         if frozen_stages not in range(len(filters) + 1):
             raise ValueError(
                 "`frozen_stages` must be an integer from 0 to the number of "
@@ -66,7 +78,13 @@ class StagedEncoder(keras.Model):
         self.feature_dim = feature_dim
         self.kernel_size = kernel_size
         self.frozen_stages = frozen_stages
-        self.code_size = final_size(self.image_shape, len(self.filters))
+        self.features = features
+        self.head_size = head_size(self.image_shape, self.filters, features)
+
+    @property
+    def accepted_shape(self):
+        """Shape of the images that it takes; `None` for any size."""
+        return accepted_shape(self.image_shape, self.features)
 
     def _assemble(self, coding_layers, normalizations, head):
         """Takes the layers of the stages, from the image up, and a head."""
@@ -114,7 +132,9 @@ class StagedEncoder(keras.Model):
         if not self.built:
             self.build(None)
         codes, used = [], []
-        signal = as_images(images, self.image_shape)
+        signal = as_images(images, self.accepted_shape)
+        if self.features == "map":
+            signal = reflected(signal, 2 ** len(self.filters))
         for number, normalization in enumerate(self.normalizations):
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
@@ -130,7 +150,9 @@ class StagedEncoder(keras.Model):
 
     def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
-        return to_sphere(ops.reshape(features, (-1, self.feature_dim)))
+        if self.features == "vector":
+            features = ops.reshape(features, (-1, self.feature_dim))
+        return to_sphere(features)
 
     def code(self, number, signal, sparsity=None):
         """What a stage makes of its input, before it is normalised."""
@@ -161,7 +183,10 @@ class StagedEncoder(keras.Model):
         return None
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.feature_dim)
+        if self.features == "vector":
+            return (input_shape[0], self.feature_dim)
+        sizes = [map_size(n, len(self.filters)) for n in input_shape[1:3]]
+        return (input_shape[0], *sizes, self.feature_dim)
 
     def get_config(self):
         return {
@@ -171,21 +196,5 @@ class StagedEncoder(keras.Model):
             "feature_dim": self.feature_dim,
             "kernel_size": self.kernel_size,
             "frozen_stages": self.frozen_stages,
+            "features": self.features,
         }
-
-
-def final_size(image_shape, stages):
-    """Height of the codes after so many stages of stride 2.
-
-    Raises:
-        ValueError: for an image whose sides are not equal, or not divisible
-            by `2 ** stages`.
-    """
-    height, width, _ = image_shape
-    if height != width or height % 2**stages or height < 2**stages:
-        raise ValueError(
-            f"`image_shape` must be square, with sides divisible by "
-            f"{2**stages} for {stages} stages of stride 2. "
-            f"Received: {tuple(image_shape)}"
-        )
-    return height // 2**stages

@@ -60,7 +60,7 @@ def step(data, image_shape, classes=None):
 
     Args:
         data: images, or `(images, labels)`.
-        image_shape: `(height, width, channels)`.
+        image_shape: `(height, width, channels)`, as of `as_images`.
         classes: int, how many there are, if labels are needed.
     """
     images, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -123,7 +123,7 @@ def inspected(model, x, y, limit, classes=None):
         limit: largest absolute value of a pixel.
         classes: int, how many there are, if labels are needed.
     """
-    shape = model.encoder.image_shape
+    shape = model.encoder.accepted_shape
 
     @tf.autograph.experimental.do_not_convert
     def check(*data):

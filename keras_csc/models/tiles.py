@@ -1,0 +1,182 @@
+"""Photographs of any size, a tile at a time."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.models import inputs
+from keras_csc.validation import check_integer
+
+
+class Tiles:
+    """Encodes and decodes large images in tiles, with the memory of one.
+
+    A place of the features depends on the pixels of its receptive field, and a
+    pixel on the places of its own: tiles are computed with a border that wide,
+    which is left out of the result. So the result is that of the whole image,
+    but for rounding.
+
+    Args:
+        autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
+        size: int, height and width of a tile without its border, in pixels;
+            it is rounded up to whole places.
+        verbose: bool, whether to show a progress bar.
+
+    Raises:
+        ValueError: for a model of vectors, or a size below 1.
+
+    Example:
+
+    >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset(
+    ...     "photographs", features="map")
+    >>> tiles = Tiles(model, size=64)
+    >>> tiles.reconstruct(np.zeros((1, 100, 150, 3), "float32")).shape
+    (1, 100, 150, 3)
+    """
+
+    def __init__(self, autoencoder, size=512, verbose=False):
+        check_integer(1, size=size)
+        if autoencoder.encoder.features != "map":
+            raise ValueError(
+                "Tiles are for a model of maps: features='map'. Received one "
+                f"with features={autoencoder.encoder.features!r}"
+            )
+        self.autoencoder = autoencoder
+        self.stride = 2 ** len(autoencoder.encoder.filters)
+        self.size = size
+        self.verbose = verbose
+        self._encode = _compiled(autoencoder.encode)
+        self._decode = _compiled(autoencoder.decode)
+
+    def encode(self, images):
+        """Features of images; see `ClosedLoopAutoencoder.encode`.
+
+        Args:
+            images: array `(batch, height, width, channels)`, floats in [-1, 1]
+                or uint8 in 0..255.
+
+        Returns:
+            float32 array `(batch, map_height, map_width, feature_dim)`.
+        """
+        images = np.asarray(images)
+        shape = self.autoencoder.encoder.accepted_shape
+        inputs.as_images(images, shape)
+        height, width = (-(-n // self.stride) for n in images.shape[1:3])
+        dim = self.autoencoder.encoder.feature_dim
+        features = np.empty((len(images), height, width, dim), "float32")
+        border = encoder_border(self.autoencoder.encoder)
+        for part, wider in self._tiles(len(images), height, width, border):
+            seen = images[wider.of(self.stride)]
+            inner = self._encode(seen)
+            features[part.of()] = inner[part.within(wider)]
+        return features
+
+    def decode(self, features, image_size=None):
+        """Images of features; see `ClosedLoopAutoencoder.decode`.
+
+        Args:
+            features: array `(batch, map_height, map_width, feature_dim)`.
+            image_size: `(height, width)`, by default all pixels of all places.
+
+        Returns:
+            float32 array `(batch, height, width, channels)`.
+        """
+        decoder = self.autoencoder.decoder
+        features = np.asarray(features)
+        inputs.as_features(features, decoder.features_shape)
+        count, height, width, _ = features.shape
+        whole = (height * self.stride, width * self.stride)
+        channels = decoder.image_shape[-1]
+        images = np.empty((count, *whole, channels), "float32")
+        border = decoder_border(decoder)
+        for part, wider in self._tiles(count, height, width, border):
+            made = self._decode(features[wider.of()])
+            images[part.of(self.stride)] = made[part.within(wider, self.stride)]
+        if image_size is None:
+            return images
+        return inputs.cropped_to(images, image_size, self.stride)
+
+    def reconstruct(self, images):
+        """Images `g(f(x))`, float32 array of their shape."""
+        images = np.asarray(images)
+        return self.decode(self.encode(images), images.shape[1:3])
+
+    def _tiles(self, count, height, width, border):
+        """Pairs of a tile and the same with a border, in places."""
+        size = -(-self.size // self.stride)
+        border = -(-border // self.stride)
+        corners = [
+            (number, top, left)
+            for number in range(count)
+            for top in range(0, height, size)
+            for left in range(0, width, size)
+        ]
+        bar = keras.utils.Progbar(len(corners), verbose=int(self.verbose))
+        for done, (number, top, left) in enumerate(corners, start=1):
+            part = _Tile(
+                number,
+                (top, left),
+                (min(top + size, height), min(left + size, width)),
+            )
+            wider = _Tile(
+                number,
+                (max(top - border, 0), max(left - border, 0)),
+                (
+                    min(part.ends[0] + border, height),
+                    min(part.ends[1] + border, width),
+                ),
+            )
+            yield part, wider
+            bar.update(done)
+
+
+class _Tile:
+    """A rectangle of places of an image."""
+
+    def __init__(self, number, starts, ends):
+        self.number = number
+        self.starts = starts
+        self.ends = ends
+
+    def of(self, stride=1):
+        """Index of the tile in an array of so many pixels a place."""
+        return (slice(self.number, self.number + 1), *self._slices(stride))
+
+    def within(self, other, stride=1):
+        """Index of this tile in an array of another one, that holds it."""
+        return (slice(None), *self._slices(stride, other.starts))
+
+    def _slices(self, stride, origin=(0, 0)):
+        return [
+            slice((start - zero) * stride, (end - zero) * stride)
+            for start, end, zero in zip(self.starts, self.ends, origin)
+        ]
+
+
+def encoder_border(encoder):
+    """Pixels that features depend on, in each direction from their place.
+
+    A code of a stage depends on the input at most `r = k - 1 - ⌊(k - 2)/2⌋`
+    away through `Aᵀ`, and so does the input on codes through `A`: `T` steps of
+    the solver, which are `T` times `Aᵀ` and `T - 1` times `A`, reach
+    `(2 T - 1) r` pixels of the stage's input.
+    """
+    steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
+    return steps * decoder_border(encoder)
+
+
+def decoder_border(network):
+    """Pixels that a place reaches, in each direction, by one pass."""
+    size = network.kernel_size
+    reach = size - 1 - max(size - 2, 0) // 2
+    return reach * (2 ** len(network.filters) - 1)
+
+
+def _compiled(function):
+    """A function of one tensor, compiled for tiles of several sizes."""
+    compiled = tf.function(function, autograph=False, reduce_retracing=True)
+
+    def call(values):
+        return compiled(tf.constant(values)).numpy()
+
+    return call
