@@ -25,7 +25,8 @@ class CropSource(IndexedSource):
 
     def __init__(self, photographs, sizes, image_shape, random_crop):
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
-        grids = np.maximum(sizes // image_shape[:2], 1)
+        grids = sizes // image_shape[:2]
+        grids[np.any(grids == 0, axis=1)] = 1
         ends = np.cumsum(np.prod(grids, 1))
         super().__init__(
             photographs.name,

@@ -61,7 +61,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 
     Raises:
         ValueError: for too few images, images that the model is not for, or
-            that are not finite.
+            that are not finite, or more features of a place than channels.
     """
     check_at_least(0, offset=offset)
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
@@ -70,6 +70,12 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         raise ValueError(
             "Principal components of images need as many images as features, "
             f"{encoder.feature_dim}. Received: {len(images)} images"
+        )
+    channels = encoder.parts_per_code * encoder.filters[-1]
+    if encoder.features == "map" and encoder.feature_dim > channels:
+        raise ValueError(
+            "Principal components of places need as many channels of the last "
+            f"codes as features, {encoder.feature_dim}. Received: {channels}"
         )
     random = np.random.default_rng(seed)
     signal = images

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.models import inputs
+from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.validation import check_integer
 
 
@@ -45,8 +46,12 @@ class Tiles:
         self.stride = 2 ** len(autoencoder.encoder.filters)
         self.size = size
         self.verbose = verbose
-        self._encode = _compiled(autoencoder.encode)
-        self._decode = _compiled(autoencoder.decode)
+        self._encode = _compiled(
+            autoencoder.encode, autoencoder.encoder.accepted_shape
+        )
+        self._decode = _compiled(
+            autoencoder.decode, autoencoder.decoder.features_shape
+        )
 
     def encode(self, images):
         """Features of images; see `ClosedLoopAutoencoder.encode`.
@@ -104,7 +109,7 @@ class Tiles:
     def _tiles(self, count, height, width, border):
         """Pairs of a tile and the same with a border, in places."""
         size = -(-self.size // self.stride)
-        border = -(-border // self.stride)
+        border = -(-max(border, LEAST_SIZE) // self.stride)
         corners = [
             (number, top, left)
             for number in range(count)
@@ -172,11 +177,16 @@ def decoder_border(network):
     return reach * (2 ** len(network.filters) - 1)
 
 
-def _compiled(function):
-    """A function of one tensor, compiled for tiles of several sizes."""
-    compiled = tf.function(function, autograph=False, reduce_retracing=True)
+def _compiled(function, shape):
+    """A function of one array of a batch of 1, traced once for all sizes."""
+    traced = {}
 
     def call(values):
-        return compiled(tf.constant(values)).numpy()
+        if values.dtype not in traced:
+            spec = tf.TensorSpec((1, *shape), values.dtype)
+            traced[values.dtype] = tf.function(
+                function, input_signature=[spec], autograph=False
+            )
+        return traced[values.dtype](values).numpy()
 
     return call

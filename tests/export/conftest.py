@@ -14,11 +14,21 @@ from tests.helpers.exporting import tiny_model
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """A model and its SavedModel, which all processes of the tests share."""
-    model = tiny_model()
+    return _export(tmp_path_factory, "tiny", tiny_model())
+
+
+@pytest.fixture(scope="session")
+def exported_maps(tmp_path_factory):
+    """The same with features that keep their place, in colour."""
+    model = tiny_model(features="map", image_shape=(16, 16, 3))
+    return _export(tmp_path_factory, "maps", model)
+
+
+def _export(tmp_path_factory, name, model):
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent
-    folder = base / "saved_models" / "tiny"
+    folder = base / "saved_models" / name
     folder.parent.mkdir(exist_ok=True)
     card = {
         "training": {

@@ -36,6 +36,12 @@ GAMES = {
         "shared_statistics": True,
     },
 }
+# One game is of features that keep their place.
+NETWORKS = {
+    "binary": {"image_shape": (4, 4, 1)},
+    "multi": {"image_shape": (8, 8, 1), "features": "map"},
+    "consistency": {"image_shape": (4, 4, 1)},
+}
 # Of the encoder.
 OPTIMIZERS = {
     "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
@@ -89,8 +95,8 @@ def make(case, dtype):
     keras.utils.set_random_seed(0)
     model = small_autoencoder(
         dtype=dtype,
-        image_shape=(4, 4, 1),
         filters=(3,),
+        **NETWORKS[game],
         **GRADIENTS[gradient],
     )
     spread_weights(model)
@@ -103,10 +109,11 @@ def make(case, dtype):
     return model
 
 
-def global_batches(dtype):
+def global_batches(case, dtype):
     """Images and labels of every step."""
     rng = np.random.default_rng(0)
-    images = rng.uniform(-1, 1, (STEPS, BATCH, 4, 4, 1)).astype(dtype)
+    shape = (STEPS, BATCH, *NETWORKS[case[0]]["image_shape"])
+    images = rng.uniform(-1, 1, shape).astype(dtype)
     labels = rng.integers(CLASSES, size=(STEPS, BATCH)).astype("int32")
     return images, labels
 
@@ -121,7 +128,7 @@ def train(case, dtype, strategy):
     """
     with strategy.scope():
         model = make(case, dtype)
-    images, labels = global_batches(dtype)
+    images, labels = global_batches(case, dtype)
 
     def share(step):
         def part(array):

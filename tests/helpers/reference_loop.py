@@ -103,8 +103,9 @@ class ReferenceLoop:
             if self.generic:
                 signal = np.where(signal > 0, signal, 0.2 * signal)
         features = self._code(encoder.head, signal, weights, 0.0, 1)
-        features = features.reshape(len(images), -1)
-        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        if encoder.features == "vector":
+            features = features.reshape(len(images), -1)
+        norms = np.linalg.norm(features, axis=-1, keepdims=True)
         return features / norms, codes, used
 
     def _code(self, layer, signal, weights, sparsity, strides):
@@ -129,7 +130,9 @@ class ReferenceLoop:
     def decode(self, features, weights=None):
         weights = self.decoder_weights if weights is None else weights
         encoder, decoder = self.model.encoder, self.model.decoder
-        signal = features[:, None, None, :]
+        signal = features
+        if decoder.features == "vector":
+            signal = features[:, None, None, :]
         own = decoder.decoding_layers
         tied = [encoder.head, *reversed(encoder.coding_layers)]
         for number, layer in enumerate(own):
@@ -147,7 +150,8 @@ class ReferenceLoop:
                 kernel = weights[layer.kernel.path]
             size, strides, padding = 2 * signal.shape[1], 2, "same"
             if number == 0:
-                size, strides, padding = decoder.code_size, 1, "valid"
+                size, strides, padding = signal.shape[1], 1, "valid"
+                size += decoder.head_size - 1
             signal = references.synthesize(
                 signal, kernel, (size, size), strides, padding
             )
@@ -168,10 +172,11 @@ class ReferenceLoop:
             features, again, labels, game
         ) + game.encoder_consistency * consistency(features, again)
         if game.class_features:
-            part = features[:, : game.class_features]
+            rows, row_labels = of_places(features, labels)
+            part = rows[:, : game.class_features]
             part = part / np.linalg.norm(part, axis=1, keepdims=True)
             loss -= game.class_rate * references.rate_reduction(
-                part, labels, game.epsilon
+                part, row_labels, game.epsilon
             )
         if game.dictionary:  # the codes are constants
             layer = self.model.encoder.coding_layers[0]
@@ -223,14 +228,22 @@ def normalize(signal, layer, weights, mean, variance):
 
 
 def objective(features, again, labels, game):
+    features, labels = of_places(features, labels)
+    again, _ = of_places(again, labels)
     used = labels if game.objective == "multi" else None
     return references.transcription_objective(
         features, again, used, game.epsilon
     )
 
 
+def of_places(features, labels):
+    """All places as rows, and of each the label of its image."""
+    rows = features.reshape(-1, features.shape[-1])
+    return rows, np.repeat(labels, len(rows) // len(labels))
+
+
 def consistency(features, again):
-    return np.mean(np.sum((features - again) ** 2, axis=1))
+    return np.mean(np.sum((features - again) ** 2, axis=-1))
 
 
 def clone(model):

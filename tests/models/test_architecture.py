@@ -19,6 +19,8 @@ VARIANTS = [
     {"isotropic": False, "tight_frame": False},
     {"filters": (3, 4, 5), "image_shape": (16, 16, 3)},
     {"gradient": "implicit", "nonnegative": True},
+    {"features": "map", "image_shape": (8, 12, 1)},
+    {"features": "map", "network": "conv", "tight_frame": False},
 ]
 
 

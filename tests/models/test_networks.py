@@ -41,15 +41,21 @@ def inputs(network, batch=6, dtype="float32"):
 
 
 def test_encoders_configuration_holds_every_argument():
-    contracts.check_config(Encoder, ["split"], **SMALL, **SOLVER)
-    split = {**SOLVER, "split": True}
+    contracts.check_config(
+        Encoder, ["split"], **SMALL, **SOLVER, features="map"
+    )
+    split = {**SOLVER, "split": True, "features": "map"}
     del split["nonnegative"]
     contracts.check_config(Encoder, ["nonnegative"], **SMALL, **split)
-    contracts.check_config(ConvEncoder, **SMALL, frozen_stages=1)
+    contracts.check_config(
+        ConvEncoder, **SMALL, frozen_stages=1, features="map"
+    )
 
 
 def test_decoders_configuration_holds_every_argument():
-    contracts.check_config(Decoder, **SMALL, split=True, tied=True)
+    contracts.check_config(
+        Decoder, **SMALL, split=True, tied=True, features="map"
+    )
     parameters = {**SMALL, "tied": False}
     config = ConvDecoder(**parameters).get_config()
     assert {name: config[name] for name in parameters} == parameters

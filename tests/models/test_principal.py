@@ -25,10 +25,9 @@ def make(images, offset=OFFSET, **changes):
         "sparsity": 0.0,
         "iterations": 1,
         "nonnegative": False,
+        "feature_dim": 32,
     } | changes
-    model = ClosedLoopAutoencoder.from_preset(
-        "digits", feature_dim=32, **changes
-    )
+    model = ClosedLoopAutoencoder.from_preset("digits", **changes)
     initialize_from(model, images, offset)
     return model
 
@@ -47,7 +46,14 @@ def test_decoder_has_the_dictionaries_of_the_encoder(images, network):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"network": "conv"}, {"tied": True}], ids=str
+    "changes",
+    [
+        {},
+        {"network": "conv"},
+        {"tied": True},
+        {"features": "map", "feature_dim": 24},
+    ],
+    ids=str,
 )
 def test_moving_averages_are_the_moments_of_the_images(images, changes):
     """Inference regenerates as training does, from the start."""

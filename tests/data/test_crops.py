@@ -1,0 +1,132 @@
+"""Crops of photographs of many sizes, at their own resolution."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc import data
+
+SHAPE = (8, 6, 3)
+SIZES = [(8, 6), (17, 20), (30, 8), (5, 40)]
+
+
+@pytest.fixture
+def folder(make, tmp_path):
+    """Photographs, the last one smaller than a crop."""
+    for number, size in enumerate(SIZES):
+        path = tmp_path / "train" / "all" / f"{number}.png"
+        make.write_image(str(path), make.noise(*size, seed=number))
+    return tmp_path
+
+
+def open_crops(folder, **options):
+    return data.open_dataset(
+        "image_folder",
+        "train",
+        SHAPE,
+        str(folder),
+        0.0,
+        resize=False,
+        **options,
+    )
+
+
+def pixels_of(make, source, index):
+    number = int(source.locate(index).rpartition("/")[2].partition(".")[0])
+    return number, make.noise(*SIZES[number], seed=number)
+
+
+def place_of(crop, pixels):
+    """Where a crop is in an image."""
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, crop.shape)
+    found = np.argwhere(np.all(windows[:, :, 0] == crop, axis=(2, 3, 4)))
+    return [tuple(place) for place in found]
+
+
+def test_as_many_crops_as_fit_lie_beside_each_other(make, folder):
+    source = open_crops(folder)
+    assert source.size == 1 + 2 * 3 + 3 * 1 + 1
+    images, labels = data.load_arrays(source)
+    places = {number: [] for number in range(4)}
+    for index, image in enumerate(images):
+        number, pixels = pixels_of(make, source, index)
+        if number < 3:
+            places[number] += place_of(image, pixels)
+        else:
+            places[number] += [image.std() > 10]
+    assert places == {
+        0: [(0, 0)],
+        1: [(r, c) for r in (0, 8) for c in (1, 7, 13)],
+        2: [(r, 1) for r in (3, 11, 19)],
+        3: [True],
+    }
+    assert set(labels) == {0}
+
+
+def test_random_crops_are_from_anywhere_and_change(make, folder):
+    source = open_crops(folder, random_crop=True)
+    places = {number: set() for number in range(4)}
+    for epoch in range(60):
+        keys = source.keys(3, epoch, 0)
+        for key, crop_seed in keys:
+            image, _ = source.read(key, crop_seed)
+            number, pixels = pixels_of(make, source, int(key))
+            if number < 3:
+                places[number] |= set(place_of(image.numpy(), pixels))
+    assert places[0] == {(0, 0)}
+    assert {r for r, _ in places[1]} == set(range(10))
+    assert {c for _, c in places[1]} == set(range(15))
+    assert {c for _, c in places[2]} == set(range(3))
+
+
+@pytest.mark.parametrize("random_crop", [False, True])
+def test_photographs_in_memory_have_the_same_crops(folder, random_crop):
+    source = open_crops(folder, random_crop=random_crop)
+    held = data.cached(source, 10**6)
+    assert held is not source and held.size == source.size
+    assert held.locate(5) == source.locate(5)
+    for one, other in zip(
+        data.batches(source, 4, seed=1).take(6),
+        data.batches(held, 4, seed=1).take(6),
+    ):
+        for array, again in zip(one, other):
+            np.testing.assert_array_equal(array, again)
+    total = sum(3 * height * width for height, width in SIZES)
+    assert data.cached(source, total - 1) is source
+
+
+def test_grey_photographs_for_a_grey_model(make, tmp_path):
+    path = tmp_path / "train" / "all" / "0.png"
+    make.write_image(str(path), make.noise(16, 12, channels=1))
+    source = data.open_dataset(
+        "image_folder", "train", (8, 6, 1), str(tmp_path), 0.0, resize=False
+    )
+    images, _ = data.load_arrays(source)
+    assert images.shape == (4, 8, 6, 1)
+
+
+def test_size_that_no_header_tells_is_found_by_decoding(make, folder):
+    from PIL import Image
+
+    pixels = make.noise(20, 20, seed=9)
+    Image.fromarray(pixels).save(
+        folder / "train" / "all" / "9.webp", lossless=True
+    )
+    assert open_crops(folder).size == 11 + 2 * 3
+
+
+def test_only_folders_have_crops():
+    with pytest.raises(data.DataError, match="resize=False is for image_fold"):
+        data.open_dataset("digits", "train", (16, 16, 1), resize=False)
+
+
+def test_crops_that_are_read_late_are_named(folder):
+    source = open_crops(folder)
+    path = source.locate(3)
+    with open(path, "r+b") as file:
+        file.seek(60)
+        file.write(b"\0" * 20)
+    with pytest.raises(data.DataError, match=f"damaged at {path}"):
+        data.load_arrays(source)
+    with pytest.raises((data.DataError, tf.errors.InvalidArgumentError)):
+        data.cached(source, 10**6)
