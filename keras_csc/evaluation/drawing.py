@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_csc.callbacks.pictures import draw_atoms
+from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
@@ -20,7 +21,7 @@ def draw(
         model: `ClosedLoopAutoencoder`.
         images: uint8 array `(n, height, width, channels)`.
         reconstructions: floats of the same shape, in [-1, 1].
-        features: array `(n, d)` of the images.
+        features: array `(n, d)` of the images, or maps of it.
         labels: ints `(n,)`, -1 for unlabelled.
         class_features: int, how many features carry the classes; 0 for none.
         folder: `pathlib.Path` of the pictures.
@@ -54,7 +55,7 @@ def shown(labels, rows=4, columns=10):
 
 def draw_similarities(features, labels, class_features, folder):
     """Writes the similarities of features, and of the part for the classes."""
-    sets = {"feature_similarity": features[:2000]}
+    sets = {"feature_similarity": passes.rows(features[:2000])}
     if class_features:
         sets["class_part_similarity"] = probing.class_part_of(
             features[:2000], class_features

@@ -15,7 +15,7 @@ Evaluation = collections.namedtuple(
 Evaluation.__doc__ = """What `evaluate` found.
 
 figures: dict of numbers, lists and dicts, as JSON can hold them.
-features: array `(n, d)` of the images.
+features: array `(n, d)` of the images, or maps `(n, height, width, d)`.
 reconstructions: float32 array `(n, height, width, channels)` in [-1, 1].
 """
 
@@ -63,14 +63,20 @@ def evaluate(
         model, images
     )
     figures["psnr_of"] = reference_figures(
-        train_images, train_labels, images, labels, features.shape[1]
+        model, train_images, train_labels, images, labels
     )
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
     train_features = passes.encode(model, train_images)
-    probed = train_features, train_labels, features, labels, again
-    figures.update(probing.probe_figures(*probed))
-    figures["class_part"] = probing.part_figures(class_features, *probed)
+    rows, train_rows = passes.rows(features), passes.rows(train_features)
+    figures.update(
+        probing.probe_figures(
+            train_rows, train_labels, rows, labels, passes.rows(again)
+        )
+    )
+    figures["class_part"] = probing.part_figures(
+        class_features, train_features, train_labels, features, labels, again
+    )
     if codes:
         figures["codes"] = probing.code_figures(
             model, train_images, train_labels, images, labels

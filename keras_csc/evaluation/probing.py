@@ -55,8 +55,8 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
     Args:
         size: int, `class_features` of the game; 0 for none.
-        train_features: array `(n, d)`; this and the others as in
-            `probe_figures`.
+        train_features: array `(n, d)` or, of maps, `(n, height, width, d)`;
+            this and the others else as in `probe_figures`.
 
     Returns:
         Dict with the part's size as `features`, too; `None` without a part or
@@ -74,8 +74,10 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
 
 def class_part_of(features, size):
-    """The part of features that the game gives the classes, as an array."""
-    return np.asarray(class_part(features, size))
+    """The part of features that the game gives the classes, as rows."""
+    part = class_part(features.reshape(-1, features.shape[-1]), size)
+    part = np.asarray(part).reshape(*features.shape[:-1], size)
+    return passes.rows(part)
 
 
 def feature_accuracies(train_features, train_labels, features, labels, again):

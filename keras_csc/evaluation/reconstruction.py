@@ -17,8 +17,8 @@ def reconstruction_figures(model, images, batch_size=250):
         batch_size: int.
 
     Returns:
-        `(features, reconstructions, again, figures)`: `(n, d)`, float32
-        images, their features `(n, d)`, and a dict with `psnr` (dB), `ssim`
+        `(features, reconstructions, again, figures)`: as of `encode`, float32
+        images, their features, and a dict with `psnr` (dB), `ssim`
         and `ms_ssim` (`None` for images without room for its window or for two
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
         `zero_fraction` (a list, by
@@ -29,7 +29,9 @@ def reconstruction_figures(model, images, batch_size=250):
     @tf.function(autograph=False, reduce_retracing=True)
     def measure(images):
         output = model.encoder.activations(images)
-        reconstructions = model.decode(output.features)
+        reconstructions = model.decode(
+            output.features, image_size=images.shape[1:3]
+        )
         again = model.encode(reconstructions)
         zeros = tf.stack(
             [
@@ -52,6 +54,7 @@ def reconstruction_figures(model, images, batch_size=250):
         np.concatenate, zip(*parts)
     )
     means = dict(zip(qualities, quality.mean(axis=0).tolist()))
+    vectors = passes.rows(features), passes.rows(again)
     return (
         features,
         reconstructions,
@@ -59,13 +62,15 @@ def reconstruction_figures(model, images, batch_size=250):
         {
             **{name: means.get(name) for name in ("psnr", "ssim", "ms_ssim")},
             "ms_ssim_scales": metrics.scales_that_fit(*images.shape[1:3]),
-            "cosine": metrics.cosine_similarity(features, again),
-            "retrieval": metrics.retrieval_rate(features, again),
+            "cosine": metrics.cosine_similarity(*vectors),
+            "retrieval": metrics.retrieval_rate(*vectors),
             "pixel_retrieval": metrics.pixel_retrieval_rate(
                 from_pixels(images), reconstructions
             ),
             "zero_fraction": zeros.mean(axis=0).tolist(),
-            "effective_rank": metrics.effective_rank(features),
+            "effective_rank": metrics.effective_rank(
+                features.reshape(-1, features.shape[-1])
+            ),
         },
     )
 
@@ -81,26 +86,35 @@ def _qualities(sides):
 
 
 def reference_figures(
-    train_images, train_labels, images, labels, components, most=2**26
+    model, train_images, train_labels, images, labels, most=2**26
 ):
     """`metrics.reference_psnr` of uint8 images.
 
+    Principal components are as many as the model's features: of images or,
+    for a model of maps, of blocks as large as a place.
+
     Args:
+        model: `ClosedLoopAutoencoder`.
         train_images: uint8 array `(n, height, width, channels)`.
         train_labels: ints `(n,)`, -1 for unlabelled.
         images: uint8 array `(m, height, width, channels)`.
         labels: ints `(m,)`.
-        components: int, the number of features.
         most: int, numbers of training images that there is memory for.
 
     Returns:
         Dict of the figures, and of the number of `training_images`.
     """
     count = max(1, most // train_images[0].size)
+    place = 2 ** len(model.encoder.filters)
     train, test = (from_pixels(each) for each in (train_images[:count], images))
     return {
         **metrics.reference_psnr(
-            train, test, components, train_labels[:count], labels
+            train,
+            test,
+            model.encoder.feature_dim,
+            train_labels[:count],
+            labels,
+            block=place if model.encoder.features == "map" else None,
         ),
         "training_images": len(train),
     }

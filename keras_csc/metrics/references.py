@@ -7,7 +7,12 @@ from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
 
 
 def reference_psnr(
-    train_images, images, components, train_labels=None, labels=None
+    train_images,
+    images,
+    components,
+    train_labels=None,
+    labels=None,
+    block=None,
 ):
     """Mean PSNR of what knows less of an image than a good autoencoder.
 
@@ -16,7 +21,8 @@ def reference_psnr(
     - `class_mean_image`: the mean training image of the image's class. Sharp
       images of the right class, but of other examples of it, are about here.
     - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of the
-      training images: the best linear autoencoder with as many numbers.
+      training images: the best linear autoencoder with as many numbers. Or of
+      blocks of the images, each with so many numbers.
 
     Args:
         train_images: floats in `[-1, 1]`, shape `(n, height, width, channels)`.
@@ -25,6 +31,8 @@ def reference_psnr(
             PCA has at most as many as training images and as pixels.
         train_labels: ints of shape `(n,)`, -1 for unlabelled, or `None`.
         labels: ints of shape `(m,)`, -1 for unlabelled, or `None`.
+        block: int, height and width of the blocks for `pca`, which divides
+            those of the images; by default the images are whole.
 
     Returns:
         Dict of the three, floats in decibels, and of `pca_components`. The
@@ -45,7 +53,9 @@ def reference_psnr(
             f"`components` should be at least 1. Received: {components}"
         )
     mean = np.mean(train_images, axis=0, dtype="float64")
-    linear, components = _principal_images(train_images, images, components)
+    linear, components = _principal_images(
+        train_images, images, components, block
+    )
     return {
         "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
         "class_mean_image": _class_mean_psnr(
@@ -100,16 +110,40 @@ def _class_mean_psnr(train_images, images, train_labels, labels):
     return _psnr(images[known], made)
 
 
-def _principal_images(train_images, images, components):
+def _principal_images(train_images, images, components, block):
     """Images from so many principal components, and how many those are."""
     from sklearn.decomposition import PCA
 
-    train = train_images.reshape(len(train_images), -1)
-    flat = images.reshape(len(images), -1)
+    train, flat = (_blocks(each, block) for each in (train_images, images))
     components = min(components, *train.shape)
     pca = PCA(components, random_state=0).fit(train)
     made = pca.inverse_transform(pca.transform(flat))
-    return made.reshape(images.shape), components
+    return _assembled(made, images.shape, block), components
+
+
+def _blocks(images, block):
+    """Blocks of the images as rows; of whole ones, if `block` is `None`."""
+    count, height, width, channels = images.shape
+    if block is None:
+        return images.reshape(count, -1)
+    if height % block or width % block:
+        raise ValueError(
+            "`block` should divide height and width of the images. Received: "
+            f"block={block}, images of {height}×{width}"
+        )
+    shape = (count, height // block, block, width // block, block, channels)
+    blocks = images.reshape(shape).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(-1, block * block * channels)
+
+
+def _assembled(blocks, shape, block):
+    """Images of that shape from what `_blocks` makes of them."""
+    if block is None:
+        return blocks.reshape(shape)
+    count, height, width, channels = shape
+    rows, columns = height // block, width // block
+    images = blocks.reshape(count, rows, columns, block, block, channels)
+    return images.transpose(0, 1, 3, 2, 4, 5).reshape(shape)
 
 
 def _psnr(images, reconstructions):

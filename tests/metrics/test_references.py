@@ -84,3 +84,29 @@ def test_bad_arguments(sets):
         reference_psnr(train, images, 0)
     with pytest.raises(ValueError, match=r"`labels`.*\(300,\).*\(299,\)"):
         reference_psnr(train, images, 3, train_labels, labels[1:])
+
+
+def test_pca_of_blocks_codes_each_with_so_many_numbers(sets):
+    (train, _), (images, _) = sets
+    corners = [(top, left) for top in (0, 8) for left in (0, 8)]
+
+    def blocks(images):
+        return np.stack(
+            [
+                images[:, t : t + 8, u : u + 8].reshape(-1, 64)
+                for t, u in corners
+            ]
+        )
+
+    rows = blocks(train).reshape(-1, 64)
+    mean = rows.mean(axis=0)
+    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:5]
+    coded = (blocks(images) - mean) @ basis.T @ basis + mean
+    made = np.empty_like(images)
+    for (top, left), block in zip(corners, coded):
+        made[:, top : top + 8, left : left + 8] = block.reshape(-1, 8, 8, 1)
+    found = reference_psnr(train, images, 5, block=8)
+    assert found["pca"] == pytest.approx(psnr(images, made), abs=1e-3)
+    assert found["pca_components"] == 5
+    with pytest.raises(ValueError, match="`block` should divide"):
+        reference_psnr(train, images, 5, block=5)
