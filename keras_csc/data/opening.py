@@ -51,7 +51,7 @@ def open_dataset(
             where their aspect leaves a choice. All else takes the centre.
         resize: whether images are resized to cover `image_shape`. If not, an
             `image_folder` is cut into crops of that size, as many as fit, at
-            random places with `random_crop`.
+            random places with `random_crop`; `photographs` always are.
 
     Returns:
         A source, for `batches`, `evaluation_batches`, `load_arrays`, `cached`.
@@ -64,10 +64,10 @@ def open_dataset(
     _check_arguments(name, split, image_shape, data_dir, validation_fraction)
     image_shape = tuple(image_shape)
     random_crop = random_crop and split == "train"
-    if not resize and name != "image_folder":
+    if not resize and name not in ("image_folder", "photographs"):
         raise DataError(
             "resize=False is for image_folder, whose images are then cut into "
-            f"crops; received it for {name}."
+            f"crops, and for photographs; received it for {name}."
         )
     if name == "digits":
         return open_digits(split, image_shape, validation_fraction)

@@ -69,11 +69,35 @@ PRESETS = {
         feature_dim=16,
         features="map",
     ),
+    "photographs_32": _preset(
+        "Photographs of any size, colour; 32 features for 8×8 pixels.",
+        (64, 64, 3),
+        (96, 64, 128),
+        COLOUR,
+        feature_dim=32,
+        features="map",
+    ),
+    "photographs_fine": _preset(
+        "Photographs of any size, colour; 16 features for 4×4 pixels.",
+        (64, 64, 3),
+        (96, 64),
+        COLOUR[:2],
+        feature_dim=16,
+        features="map",
+    ),
     "stl10": _preset(
         "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
     ),
     "imagenet": _preset(
         "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
+    ),
+    "imagenet_maps": _preset(
+        "Photographs of any size, colour; 16 features for 8×8 pixels.",
+        (64, 64, 3),
+        (96, 64, 128),
+        COLOUR,
+        feature_dim=16,
+        features="map",
     ),
     "celeb_a": _preset(
         "128×128 colour faces.",
