@@ -100,19 +100,21 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
+    untrained = first_step < options.steps
+    if untrained:
+        source = data.cached(splits["train"], options.cache_mib * 2**20)
     counts = options.principal_images, options.patch_images
     if any(counts) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
         alone = strategy.num_replicas_in_sync == 1
         start = model if alone else make_model(options, splits.num_classes)
-        start_from_images(start, splits["train"], *counts, chief)
+        start_from_images(start, source, *counts, chief)
         if not alone:
             strategies.copy_from_chief(strategy, start, model, chief)
     interruption.check()
 
     # === Training ===
-    if first_step < options.steps:
-        source = data.cached(splits["train"], options.cache_mib * 2**20)
+    if untrained:
         batches = strategies.batches(
             strategy,
             source,
