@@ -63,7 +63,7 @@ class GaussianEncoder(ConvEncoder):
 
     def _head(self):
         return self._convolution(
-            2 * self.feature_dim, self.code_size, "head", padding="valid"
+            2 * self.feature_dim, self.head_size, "head", padding="valid"
         )
 
     def _features(self, signal):
