@@ -30,8 +30,10 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/backends/cases.py $(BACKENDS)/tensorflow.npz
 	for backend in jax torch; do \
 	  KERAS_BACKEND=$$backend TENSORFLOW_RESULTS=$(BACKENDS)/tensorflow.npz \
-	    $(BACKENDS)/bin/python -m pytest --noconftest tests/backends || exit 1; \
-	done
+	    $(BACKENDS)/bin/python -m pytest --noconftest tests/backends & \
+	  pids="$$pids $$!"; \
+	done; \
+	for pid in $$pids; do wait $$pid || exit 1; done
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

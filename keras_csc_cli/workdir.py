@@ -40,12 +40,12 @@ WRITTEN = (
     "tensorboard",
 )
 
-PICTURE = r"\.[\w.+-]+\.png\.\d+\.tmp"
+PICTURE = r"\.[\w.+-]+\.partial\.png"
 # Names, by folder, under which a run writes what it then renames. A killed
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
-    r"|\.model-new|\.\.model-new-\w{8}",
+    r"|\.model-new|\.\.model-new\.partial",
     "checkpoints": r"\.(step|best)-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,

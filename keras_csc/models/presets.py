@@ -6,12 +6,11 @@ import inspect
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
 import numpy as np
 
+from keras_csc.files import whole_folder
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
@@ -276,22 +275,13 @@ def save(model, folder):
             f"The folder {str(folder)!r} exists already. Remove it, or choose "
             "another name."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
-    )
-    try:
+    with whole_folder(folder) as temporary:
         _check_room(temporary / WEIGHTS_FILE, model)
         model.save_weights(temporary / WEIGHTS_FILE)
         entries = model_config(model)
         entries[DIGEST] = _sha256(temporary / WEIGHTS_FILE)
         text = json.dumps(entries, indent=2)
         (temporary / CONFIG_FILE).write_text(text + "\n")
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _check_room(path, model):

@@ -1,11 +1,11 @@
 """Writing pictures so that a reader never meets half a file."""
 
-import contextlib
-import os
 import pathlib
 
 import numpy as np
 from PIL import Image
+
+from keras_csc.files import replacing
 
 
 def save_png(path, array):
@@ -27,7 +27,7 @@ def save_png(path, array):
             "`array` should be uint8 of shape (height, width, 3). Received: "
             f"dtype={array.dtype}, shape={array.shape}"
         )
-    with _replacing(path) as temporary:
+    with _in_place(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG", optimize=True)
 
 
@@ -45,17 +45,12 @@ def save_figure(path, figure):
         ValueError: if matplotlib does not write the format.
     """
     suffix = pathlib.Path(path).suffix[1:]
-    with _replacing(path) as temporary:
+    with _in_place(path) as temporary:
         figure.savefig(temporary, format=suffix or "png", dpi=150)
 
 
-@contextlib.contextmanager
-def _replacing(path):
+def _in_place(path):
+    """`replacing`, once the folder is there."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return replacing(path)

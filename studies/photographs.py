@@ -1,0 +1,379 @@
+"""Whole photographs: quality against numbers a pixel, ours and others.
+
+    python studies/photographs.py --photographs=FOLDER [--steps=1000]
+
+FOLDER holds `train` and `validation` with photographs of any size. The networks
+train on crops of those in `train`; what is measured are the whole ones in
+`validation`, and those that scikit-image and scikit-learn ship, which nobody
+trained on. Run the same command again to go on; `--contenders=NUMBER,...` does some
+only. Writes studies/photographs.json; `--page` only docs/photographs.md and its
+picture, of one that scikit-image ships.
+"""
+
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+import typing
+
+from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.workdir import Workdir
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from PIL import Image
+from scipy.fft import dctn
+from scipy.fft import idctn
+from sklearn.decomposition import PCA
+
+from keras_csc import metrics
+from keras_csc.data.embedded import PHOTOGRAPHS
+from keras_csc.models import Tiles
+from keras_csc.pixels import from_pixels
+from studies import baselines
+
+HERE = pathlib.Path(__file__).parent
+TABLE = HERE / "photographs.json"
+FIGURES = ("psnr", "ssim", "ms_ssim")
+BLOCKS_OF_A_PHOTOGRAPH = 400
+PUBLISHED = (
+    "--game=encoder_rate=1,decoder_consistency=0,dictionary=0,multistage=0",
+    "--game=cooperation=false,shared_statistics=false,memory=0",
+    "--architecture=tight_frame=false,isotropic=false,sparsity=0.1",
+    "--optimizer=adam",
+    "--encoder_learning_rate=5e-4",
+    "--decoder_learning_rate=4e-3",
+    "--schedule=linear",
+    "--update=alternating",
+    "--principal_images=0",
+)
+
+
+class Contender(typing.NamedTuple):
+    """A network that trains.
+
+    Args:
+        name: what it is called in the table.
+        kind: key of `baselines.MAKERS`.
+        preset: of the architecture.
+        flags: tuple of flags of `training/train.py`.
+    """
+
+    name: str
+    kind: str
+    preset: str
+    flags: tuple = ()
+
+
+CONV = "--architecture=network=conv", "--game=dictionary=0"
+SMALL = tuple(
+    Contender(
+        f"CSC-CTRL, batches of {size}", "closed_loop", "photographs", (flag,)
+    )
+    for size, flag in ((4, "--batch_size=4"), (16, "--batch_size=16"))
+)
+CONTENDERS = (
+    *(
+        Contender("CSC-CTRL, the recipe", "closed_loop", preset)
+        for preset in ("photographs", "photographs_32", "photographs_fine")
+    ),
+    *(
+        Contender("CSC network, pixel loss", "pixel", preset)
+        for preset in ("photographs", "photographs_32", "photographs_fine")
+    ),
+    Contender(
+        "without the rate reduction",
+        "closed_loop",
+        "photographs",
+        ("--game=encoder_rate=0,decoder_rate=0",),
+    ),
+    Contender(
+        "convolutional CTRL, the recipe", "closed_loop", "photographs", CONV
+    ),
+    Contender("convolutional, pixel loss", "pixel", "photographs", CONV),
+    Contender(
+        "CSC-CTRL, as published", "closed_loop", "photographs", PUBLISHED
+    ),
+    *SMALL,
+)
+
+
+# === Photographs ===
+
+
+def read(path):
+    """Pixels of a photograph in colour."""
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def shipped():
+    """Photographs of our dependencies, `{name: pixels}`."""
+    return {
+        name: read(pathlib.Path(package.__file__).parent / file)
+        for name, (package, file) in PHOTOGRAPHS.items()
+    }
+
+
+def photographs(folder):
+    """Photographs of a folder, `{name: pixels}`."""
+    paths = sorted(pathlib.Path(folder).rglob("*"))
+    kinds = (".jpg", ".jpeg", ".png")
+    return {p.stem: read(p) for p in paths if p.suffix.lower() in kinds}
+
+
+def measured(function, sets):
+    """Means over photographs of what a function makes of them.
+
+    Args:
+        function: of pixels `(height, width, 3)`, returns floats in [-1, 1].
+        sets: dict of dicts of photographs.
+
+    Returns:
+        Dict from sets to dicts of `FIGURES`.
+    """
+    return {name: _means(function, each) for name, each in sets.items()}
+
+
+def _means(function, images):
+    metric = {
+        "psnr": metrics.peak_signal_to_noise_ratio,
+        "ssim": metrics.structural_similarity,
+        "ms_ssim": metrics.multiscale_structural_similarity,
+    }
+    rows = []
+    for pixels in images.values():
+        made = tf.constant(function(pixels)[None], tf.float32)
+        image = tf.constant(from_pixels(pixels)[None])
+        rows.append([float(metric[name](image, made)[0]) for name in FIGURES])
+    return dict(zip(FIGURES, np.mean(rows, axis=0).tolist()))
+
+
+# === Linear codes of blocks ===
+
+
+def blocks_of(image, size):
+    """Blocks as rows, of an image continued by reflection, and its padding."""
+    padding = [(0, -n % size) for n in image.shape[:2]]
+    image = np.pad(image, [*padding, (0, 0)], "symmetric")
+    height, width = (n // size for n in image.shape[:2])
+    blocks = image.reshape(height, size, width, size, -1)
+    blocks = blocks.transpose(0, 2, 1, 3, 4).reshape(height * width, -1)
+    return blocks, (height, width)
+
+
+def image_of(blocks, grid, size, shape):
+    """What `blocks_of` came from."""
+    image = blocks.reshape(*grid, size, size, -1).transpose(0, 2, 1, 3, 4)
+    image = image.reshape(grid[0] * size, grid[1] * size, -1)
+    return image[: shape[0], : shape[1]]
+
+
+def by_blocks(size, code):
+    """A function of pixels that codes every block, of rows in [-1, 1]."""
+
+    def reconstruct(pixels):
+        blocks, grid = blocks_of(from_pixels(pixels), size)
+        return image_of(code(blocks), grid, size, pixels.shape)
+
+    return reconstruct
+
+
+def principal_components(train, size, numbers):
+    """Blocks by their principal components."""
+    pca = PCA(numbers).fit(some_blocks(train, size))
+    return by_blocks(size, lambda x: pca.inverse_transform(pca.transform(x)))
+
+
+def cosine_transform(train, size, numbers):
+    """Blocks by DCT coefficients: those of largest variance, in Y, Cb, Cr."""
+    luma = np.array([0.299, 0.587, 0.114])
+    colours = np.stack([luma, ([0, 0, 1] - luma), ([1, 0, 0] - luma)])
+    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
+
+    def transform(blocks):
+        pixels = blocks.reshape(-1, size, size, 3) @ colours.T
+        return dctn(pixels, axes=(1, 2), norm="ortho").reshape(len(blocks), -1)
+
+    variances = transform(some_blocks(train, size)).var(axis=0)
+    kept = np.zeros_like(variances)
+    kept[np.argsort(variances)[-numbers:]] = 1
+
+    def code(blocks):
+        coefficients = (transform(blocks) * kept).reshape(-1, size, size, 3)
+        pixels = idctn(coefficients, axes=(1, 2), norm="ortho")
+        return pixels @ np.linalg.inv(colours.T)
+
+    return by_blocks(size, code)
+
+
+def some_blocks(images, size, seed=0):
+    """Some blocks of every photograph, as rows."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for pixels in images.values():
+        blocks, _ = blocks_of(from_pixels(pixels), size)
+        chosen = random.permutation(len(blocks))[:BLOCKS_OF_A_PHOTOGRAPH]
+        parts.append(blocks[chosen])
+    return np.concatenate(parts)
+
+
+LINEAR = {
+    "principal components of blocks": principal_components,
+    "DCT of blocks": cosine_transform,
+}
+GEOMETRIES = ((8, 16), (8, 32), (4, 16))
+
+
+# === Rows ===
+
+
+def options_of(contender, folder, values):
+    """The options of `training/train.py` for a contender."""
+    arguments = [
+        "--flagfile=photographs.flags",
+        "--dataset=image_folder",
+        f"--data_dir={values.photographs}",
+        f"--preset={contender.preset}",
+        f"--steps={values.steps}",
+        f"--workdir={folder}",
+        "--noevaluate",
+        "--validation_fraction=0",
+        *contender.flags,
+    ]
+    return train_options.parse(arguments)
+
+
+def row_of(contender, values, sets):
+    """Trains a contender, if it is not trained, and measures it."""
+    number = CONTENDERS.index(contender)
+    folder = pathlib.Path(values.runs) / f"{number:02}"
+    options = options_of(contender, folder, values)
+
+    def make(options, num_classes):
+        return building.model(
+            options, num_classes, baselines.MAKERS[contender.kind]
+        )
+
+    train.train(options, make)
+    model = make(options, None)
+    with Workdir(folder, create=False) as workdir:
+        model.load_weights(workdir.model / "model.weights.h5")
+        sessions = read_json(workdir.run)["sessions"]
+    tiles = Tiles(model, 512)
+
+    def reconstruct(pixels):
+        return np.asarray(tiles.reconstruct(pixels[None]))[0]
+
+    encoder = model.encoder
+    return {
+        "name": contender.name,
+        "block": 2 ** len(encoder.filters),
+        "numbers": encoder.feature_dim,
+        "flags": [f"--preset={contender.preset}", *contender.flags],
+        "steps": options.steps,
+        "batch_size": options.batch_size,
+        "seconds": sum(each["seconds"] for each in sessions),
+        **measured(reconstruct, sets),
+        "zero_fraction": zeros(model, sets),
+        "megapixels_per_second": speed(reconstruct),
+        "about": identification(),
+    }
+
+
+def zeros(model, sets):
+    """Share of zeros in the codes of every stage, over all photographs."""
+    found = []
+    for images in sets.values():
+        for pixels in images.values():
+            part = pixels[None, :512, :512]
+            codes = model.encoder.activations(part).codes
+            found.append([float(np.mean(np.asarray(c) == 0)) for c in codes])
+    return np.mean(found, axis=0).tolist()
+
+
+def speed(reconstruct, size=1024, times=3):
+    """Megapixels a second of a photograph, the median of some."""
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (size, size, 3), np.uint8
+    )
+    reconstruct(pixels)
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        reconstruct(pixels)
+        seconds.append(time.perf_counter() - start)
+    return size * size / 1e6 / float(np.median(seconds))
+
+
+def linear_rows(train, sets):
+    """The rows of linear codes, which take no training."""
+    for name, make in LINEAR.items():
+        for block, numbers in GEOMETRIES:
+            yield {
+                "name": name,
+                "block": block,
+                "numbers": numbers,
+                **measured(make(train, block, numbers), sets),
+                "about": identification(),
+            }
+
+
+def memory(folder, megapixels=12):
+    """Peak memory, in MB, of a process that regenerates so large an image."""
+    script = (
+        "import sys, numpy as np\n"
+        "from keras_csc.models import ClosedLoopAutoencoder, Tiles\n"
+        "model = ClosedLoopAutoencoder.from_preset(sys.argv[1])\n"
+        "side = int((float(sys.argv[2]) * 1e6) ** 0.5)\n"
+        "image = np.zeros((1, side, side, 3), 'uint8')\n"
+        "Tiles(model, 256).reconstruct(image)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(megapixels)],
+        check=True,
+    )
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def put(row):
+    """Adds a row to the table, in place of an older one of its kind."""
+    rows = read_json(TABLE, list) if TABLE.exists() else []
+
+    def key(row):
+        return row["name"], row["block"], row["numbers"]
+
+    rows = [each for each in rows if key(each) != key(row)]
+    write_json(TABLE, [*rows, row])
+
+
+def main():
+    values = flags.FLAGS
+    folder = pathlib.Path(values.photographs)
+    sets = {
+        "held_out": photographs(folder / "validation"),
+        "shipped": shipped(),
+    }
+    chosen = [int(number) for number in values.contenders or ()]
+    if values.contenders is None:
+        chosen = range(len(CONTENDERS))
+        for row in linear_rows(photographs(folder / "train"), sets):
+            put(row)
+    for number in chosen:
+        print(f"{number}: {CONTENDERS[number].name}", flush=True)
+        put(row_of(CONTENDERS[number], values, sets))
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("photographs", None, "Folder of photographs.")
+    flags.DEFINE_string("runs", "runs/photographs", "Folder of the runs.")
+    flags.DEFINE_integer("steps", 1000, "Steps of training.")
+    flags.DEFINE_list("contenders", None, "Numbers of those to run.")
+    command_line.run(main)
