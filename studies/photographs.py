@@ -5,15 +5,12 @@
 FOLDER holds `train` and `validation` with photographs of any size. The networks
 train on crops of those in `train`; what is measured are the whole ones in
 `validation`, and those that scikit-image and scikit-learn ship, which nobody
-trained on. Run the same command again to go on; `--contenders=NUMBER,...` does some
-only. Writes studies/photographs.json; `--page` only docs/photographs.md and its
-picture, of one that scikit-image ships.
+trained on. Run the same command again to go on; `--contenders=NUMBER,...` does
+some only. Writes studies/photographs.json and docs/photographs.md, and a
+picture of a photograph that scikit-image ships.
 """
 
 import pathlib
-import resource
-import subprocess
-import sys
 import time
 import typing
 
@@ -36,12 +33,16 @@ from sklearn.decomposition import PCA
 
 from keras_csc import metrics
 from keras_csc.data.embedded import PHOTOGRAPHS
+from keras_csc.files import replacing
 from keras_csc.models import Tiles
 from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
 from studies import baselines
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "photographs.json"
+PAGE = HERE.parent / "docs" / "photographs.md"
+PICTURE = HERE.parent / "docs" / "pictures" / "photograph.jpg"
 FIGURES = ("psnr", "ssim", "ms_ssim")
 BLOCKS_OF_A_PHOTOGRAPH = 400
 PUBLISHED = (
@@ -326,23 +327,6 @@ def linear_rows(train, sets):
             }
 
 
-def memory(folder, megapixels=12):
-    """Peak memory, in MB, of a process that regenerates so large an image."""
-    script = (
-        "import sys, numpy as np\n"
-        "from keras_csc.models import ClosedLoopAutoencoder, Tiles\n"
-        "model = ClosedLoopAutoencoder.from_preset(sys.argv[1])\n"
-        "side = int((float(sys.argv[2]) * 1e6) ** 0.5)\n"
-        "image = np.zeros((1, side, side, 3), 'uint8')\n"
-        "Tiles(model, 256).reconstruct(image)\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script, str(folder), str(megapixels)],
-        check=True,
-    )
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
 def put(row):
     """Adds a row to the table, in place of an older one of its kind."""
     rows = read_json(TABLE, list) if TABLE.exists() else []
@@ -352,6 +336,85 @@ def put(row):
 
     rows = [each for each in rows if key(each) != key(row)]
     write_json(TABLE, [*rows, row])
+
+
+# === Page ===
+
+INTRODUCTION = """\
+# Whole photographs
+
+Models with features that keep their place (`features="map"`) were trained on
+crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw:
+{held_out} of the same kind, held out, and {shipped} that scikit-image and
+scikit-learn ship. A row is one training of one seed. *Numbers a pixel*: of the
+features. *MP/s*: megapixels a second, of one image of 1,024×1,024 in tiles, on
+as many cores as the record says. Commands, versions and commits are in
+[studies/photographs.json](../studies/photographs.json), which
+`python studies/photographs.py` makes.
+
+![A photograph and its regeneration](pictures/photograph.jpg)
+
+*{picture}: left the photograph, right what the model of the first kind makes of
+it.*
+"""
+COLUMNS = (
+    ("", lambda row: row["name"]),
+    ("block", lambda row: "{0}×{0}, {1}".format(row["block"], row["numbers"])),
+    (
+        "numbers a pixel",
+        lambda row: f"{row['numbers'] / row['block'] ** 2:.3g}",
+    ),
+    ("PSNR, held out", lambda row: f"{row['held_out']['psnr']:.2f} dB"),
+    ("shipped", lambda row: f"{row['shipped']['psnr']:.2f} dB"),
+    ("SSIM", lambda row: f"{row['held_out']['ssim']:.3f}"),
+    ("MS-SSIM", lambda row: f"{row['held_out']['ms_ssim']:.4f}"),
+    (
+        "zeros",
+        lambda row: " ".join(f"{z:.2f}" for z in row.get("zero_fraction", [])),
+    ),
+    ("steps", lambda row: _plain(row.get("steps"), "{:,} of {:,}", row)),
+    (
+        "MP/s",
+        lambda row: _plain(row.get("megapixels_per_second"), "{:.2f}"),
+    ),
+)
+
+
+def _plain(value, form, row=None):
+    if value is None:
+        return ""
+    return form.format(value, *([row["batch_size"]] if row else []))
+
+
+def page(rows, facts):
+    """Text of docs/photographs.md.
+
+    Args:
+        rows: list of the rows of the table.
+        facts: dict of what the introduction names.
+    """
+    rows = sorted(rows, key=lambda row: (row["block"], row["numbers"]))
+    names = [name for name, _ in COLUMNS]
+    lines = ["| " + " | ".join(names) + " |", "|-" * len(names) + "|"]
+    lines += [
+        "| " + " | ".join(text(row) for _, text in COLUMNS) + " |"
+        for row in rows
+    ]
+    return INTRODUCTION.format(**facts) + "\n" + "\n".join(lines) + "\n"
+
+
+def draw(values, name="coffee"):
+    """Writes the picture of a photograph beside its regeneration."""
+    contender = CONTENDERS[0]
+    folder = pathlib.Path(values.runs) / "00" / "model"
+    if not folder.is_dir():
+        return
+    model = baselines.MAKERS[contender.kind](folder)
+    pixels = shipped()[name]
+    made = to_pixels(np.asarray(Tiles(model).reconstruct(pixels[None]))[0])
+    with replacing(PICTURE) as temporary:
+        picture = Image.fromarray(np.concatenate([pixels, made], axis=1))
+        picture.save(temporary, quality=90)
 
 
 def main():
@@ -369,6 +432,14 @@ def main():
     for number in chosen:
         print(f"{number}: {CONTENDERS[number].name}", flush=True)
         put(row_of(CONTENDERS[number], values, sets))
+    draw(values)
+    facts = {
+        "train": f"{len(photographs(folder / 'train'))} photographs",
+        "held_out": len(sets["held_out"]),
+        "shipped": len(sets["shipped"]),
+        "picture": "Coffee, of scikit-image",
+    }
+    PAGE.write_text(page(read_json(TABLE, list), facts), encoding="utf-8")
 
 
 if __name__ == "__main__":
