@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images
+from keras_csc.data.errors import READ_ERRORS
+from keras_csc.data.errors import damage
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
 
@@ -76,7 +78,11 @@ class CropSource(IndexedSource):
         return self.photographs.locate(number)
 
     def cached(self, limit_bytes):
-        """The same with its photographs in memory, if they fit there."""
+        """The same with its photographs in memory, if they fit there.
+
+        Raises:
+            DataError: if one can't be read, or has another size.
+        """
         channels = self.image_shape[-1]
         if int(np.prod(self.sizes, 1).sum()) * channels > limit_bytes:
             return self
@@ -101,10 +107,14 @@ class _Held(IndexedSource):
         pixels = np.empty(counts.sum(), np.uint8)
         ends, labels = np.cumsum(counts), []
         examples = source.epoch(None).prefetch(tf.data.AUTOTUNE)
-        for end, (image, label) in zip(ends, examples):
-            pixels[end - image.shape.num_elements() : end] = np.ravel(image)
-            labels.append(label)
-            progress.update(len(labels))
+        try:
+            for end, count, (image, label) in zip(ends, counts, examples):
+                pixels[end - count : end] = np.ravel(image)
+                labels.append(label)
+                progress.update(len(labels))
+        except (*READ_ERRORS, ValueError) as error:
+            where = source.locate(len(labels))
+            raise damage(source, where, error) from error
         with tf.device("CPU:0"):
             self.pixels = tf.constant(pixels)
             self.starts = tf.constant(ends - counts)

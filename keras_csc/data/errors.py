@@ -1,5 +1,13 @@
 import re
 
+import tensorflow as tf
+
+READ_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+)
+
 
 class DataError(ValueError):
     """A mistake in a data set's name, folder, files or shape.
@@ -17,3 +25,17 @@ def plain(error):
     line = (text.splitlines() or [""])[0]
     line = re.sub(r"\{\{[^}]*\}\}|\[Op:[^]]*\]", "", line)
     return line.strip().rstrip(".") or type(error).__name__
+
+
+def damage(source, where, error):
+    """The `DataError` of an example that can't be read.
+
+    Args:
+        source: what it is of.
+        where: text, where it is.
+        error: what was raised.
+    """
+    return DataError(
+        f"The {source.split} split of {source.name} is damaged at {where}: "
+        f"{plain(error)}; replace it."
+    )

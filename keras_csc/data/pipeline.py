@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
+from keras_csc.data.errors import READ_ERRORS
 from keras_csc.data.errors import DataError
-from keras_csc.data.errors import plain
+from keras_csc.data.errors import damage
 from keras_csc.data.progress import Progress
 from keras_csc.data.sources import FLIP
 from keras_csc.data.sources import SHIFT
@@ -15,11 +16,6 @@ from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
 
 LOADING_BATCH = 256
-READ_ERRORS = (
-    tf.errors.DataLossError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.NotFoundError,
-)
 
 
 def batches(
@@ -305,19 +301,17 @@ def _readable(source, dataset, size):
             progress.update(done)
             yield images, labels
     except READ_ERRORS as error:
-        raise DataError(_describe_damage(source, done, error)) from error
+        raise _damage(source, done, error) from error
 
 
-def _describe_damage(source, done, error):
+def _damage(source, done, error):
     index = done
     try:
         for key in source.keys(None, 0, done):
             source.read(*key)
             index += 1
     except READ_ERRORS:
-        where = source.locate(index)
-        return (
-            f"The {source.split} split of {source.name} is damaged at {where}: "
-            f"{plain(error)}; replace it."
-        )
-    return f"Reading {source.name} failed once at {source.locate(done)}."
+        return damage(source, source.locate(index), error)
+    return DataError(
+        f"Reading {source.name} failed once at {source.locate(done)}."
+    )

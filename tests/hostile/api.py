@@ -66,6 +66,36 @@ SHAPES = [
     ),
     *(
         python(
+            f"{method} of maps of images of shape {shape}",
+            call.replace("tiny()", "tiny(features='map')").format(
+                f"np.zeros({shape}, 'float32')"
+            ),
+            refused(r"height, width, 1|8×8 pixels|at least one|empty", VALUE),
+        )
+        for method, call in METHODS.items()
+        for shape in ("(2, 7, 20, 1)", "(2, 16, 16, 3)", "(9, 9)")
+    ),
+    *(
+        python(
+            f"decode of maps of shape {shape}",
+            f"tiny(features='map').decode(np.ones({shape}, 'float32'))",
+            refused(r"height, width, 8|at least one"),
+        )
+        for shape in ("(8,)", "(2, 8)", "(1, 2, 2, 4)", "(0, 2, 2, 8)")
+    ),
+    python(
+        "decode of maps to another size",
+        "tiny(features='map').decode(np.ones((1, 4, 4, 8), 'float32'), "
+        "image_size=(9, 9))",
+        refused("image_size"),
+    ),
+    python(
+        "tiles of a model of vectors",
+        "keras_csc.models.Tiles(tiny())",
+        refused("map"),
+    ),
+    *(
+        python(
             f"{name} of {shape}",
             f"keras_csc.layers.{name}(np.ones({shape}, 'float32'))",
             refused(r"shape|rank|ndim|4|dim"),

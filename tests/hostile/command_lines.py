@@ -194,6 +194,16 @@ FLAGS = [
         refused("channels"),
         f"{TINY} --dataset=photographs --workdir=run",
     ),
+    flag(
+        "crops of a set that is resized",
+        refused("resize"),
+        f"{TINY} --noresize --workdir=run",
+    ),
+    flag(
+        "an unknown kind of features",
+        refused("features"),
+        f"{TINY} --architecture=features=maps --workdir=run",
+    ),
     flag("evaluate without a run", refused("workdir"), "", "evaluate.py"),
     flag("export without a run", refused("workdir"), "", "export.py"),
     flag(

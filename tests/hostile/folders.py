@@ -314,6 +314,31 @@ TRAININGS = [
         works(SAID),
         "--random_crop",
     ),
+    *(
+        training(f"crops, {name}", BESIDE + setup, expected, "--noresize")
+        for name, setup, expected in (
+            ("as it should be", "", works(SAID)),
+            (
+                "of an image of extreme shape",
+                "write('photos/train/cat/x.png', png(300_000, 1))",
+                works(SAID),
+            ),
+            (
+                "of images larger and smaller than one, WebP and TIFF",
+                "cat = 'photos/train/cat/'; "
+                "image(cat + 'x.webp', size=(200, 90), kind='WEBP'); "
+                "image(cat + 'x.tiff', size=(70, 64), kind='TIFF')",
+                works(SAID),
+            ),
+            (
+                "of a damaged image",
+                "data = encoded(size=(300, 300)); "
+                "data = data[:5000] + bytes(500) + data[5500:]; "
+                "write('photos/train/cat/x.png', data)",
+                either("x.png|Trained"),
+            ),
+        )
+    ),
     training(
         "an image of 30,000 x 30,000 pixels",
         BESIDE + "write('photos/train/cat/x.png', png(30_000, 30_000, 9))",
