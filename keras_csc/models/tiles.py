@@ -24,7 +24,8 @@ class Tiles:
         verbose: bool, whether to show a progress bar.
 
     Raises:
-        ValueError: for a model of vectors, or a size below 1.
+        ValueError: for a model of vectors, or a size below 1; of its methods
+            for what the autoencoder's refuse.
 
     Example:
 
@@ -65,14 +66,15 @@ class Tiles:
         """
         images = np.asarray(images)
         shape = self.autoencoder.encoder.accepted_shape
-        inputs.as_images(images, shape)
+        # A corner of them: all as floats would be four times the memory.
+        inputs.as_images(images[:, :LEAST_SIZE, :LEAST_SIZE], shape)
         height, width = (-(-n // self.stride) for n in images.shape[1:3])
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
         border = encoder_border(self.autoencoder.encoder)
         for part, wider in self._tiles(len(images), height, width, border):
-            seen = images[wider.of(self.stride)]
-            inner = self._encode(seen)
+            seen = inputs.as_images(images[wider.of(self.stride)], shape)
+            inner = self._encode(inputs.in_range(seen, inputs.MOST))
             features[part.of()] = inner[part.within(wider)]
         return features
 
@@ -178,15 +180,14 @@ def decoder_border(network):
 
 
 def _compiled(function, shape):
-    """A function of one array of a batch of 1, traced once for all sizes."""
-    traced = {}
+    """A function of a float32 batch of 1, traced once for all sizes."""
+    compiled = tf.function(
+        function,
+        input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
+        autograph=False,
+    )
 
     def call(values):
-        if values.dtype not in traced:
-            spec = tf.TensorSpec((1, *shape), values.dtype)
-            traced[values.dtype] = tf.function(
-                function, input_signature=[spec], autograph=False
-            )
-        return traced[values.dtype](values).numpy()
+        return compiled(tf.cast(values, tf.float32)).numpy()
 
     return call
