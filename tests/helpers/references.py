@@ -51,7 +51,10 @@ def synthesize(codes, kernel, image_size, strides, padding):
 
 
 def largest_eigenvalue(kernel, image_size, strides, padding):
+    """That of `A Aᵀ` and of `Aᵀ A`, whichever is the smaller matrix."""
     matrix, _ = analysis_matrix(kernel, image_size, strides, padding)
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = matrix.T
     return np.linalg.eigvalsh(matrix @ matrix.T)[-1]
 
 
