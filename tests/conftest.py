@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pickle
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # NumPy's threads wait for each other by spinning, which takes the cores from
@@ -13,6 +14,8 @@ import keras
 import pytest
 import tensorflow as tf
 
+from keras_csc.files import locked
+from tests.helpers import parity
 from tests.helpers.script_processes import Scripts
 
 # `make test-backends` runs those, without this file.
@@ -66,6 +69,37 @@ def mirrored():
         return strategies[replicas]
 
     return strategy
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """A folder that all processes of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+    folder = base / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def on_one_device(shared_folder):
+    """Returns a function of a case of `parity` and a dtype.
+
+    It returns the weights and metrics of its training on one device, which
+    happens once: several devices and workers are compared with it.
+    """
+
+    def reference(case, dtype):
+        path = shared_folder / "-".join((*case, dtype))
+        with locked(path.with_suffix(".lock")):
+            if not path.exists():
+                alone = tf.distribute.get_strategy()
+                weights, metrics, *_ = parity.train(case, dtype, alone)
+                path.write_bytes(pickle.dumps((weights, metrics)))
+        return pickle.loads(path.read_bytes())
+
+    return reference
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import os
 import pathlib
 import types
 
@@ -12,23 +11,20 @@ from tests.helpers.exporting import tiny_model
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def exported(shared_folder):
     """A model and its SavedModel, which all processes of the tests share."""
-    return _export(tmp_path_factory, "tiny", tiny_model())
+    return _export(shared_folder, "tiny", tiny_model())
 
 
 @pytest.fixture(scope="session")
-def exported_maps(tmp_path_factory):
+def exported_maps(shared_folder):
     """The same with features that keep their place, in colour."""
     model = tiny_model(features="map", image_shape=(16, 16, 3))
-    return _export(tmp_path_factory, "maps", model)
+    return _export(shared_folder, "maps", model)
 
 
-def _export(tmp_path_factory, name, model):
-    base = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        base = base.parent
-    folder = base / "saved_models" / name
+def _export(shared_folder, name, model):
+    folder = shared_folder / "saved_models" / name
     folder.parent.mkdir(exist_ok=True)
     card = {
         "training": {

@@ -83,7 +83,7 @@ def test_only_the_version_and_the_lock_are_left(exported):
 
 
 def test_mixed_precision_has_float32_signatures(tmp_path):
-    model = tiny_model(dtype="mixed_bfloat16")
+    model = tiny_model(dtype="mixed_bfloat16", filters=(4,))
     path = export_saved_model(model, tmp_path / "tiny")
     for name, tensors in specs(path).items():
         for spec in (*tensors[0].values(), *tensors[1].values()):
@@ -98,7 +98,7 @@ def test_mixed_precision_has_float32_signatures(tmp_path):
 
 
 def test_convolutional_baseline_of_three_channels(tmp_path):
-    model = tiny_model(network="conv", image_shape=(16, 16, 3))
+    model = tiny_model(network="conv", image_shape=(16, 16, 3), filters=(4,))
     path = export_saved_model(model, tmp_path / "tiny")
     assert set(specs(path)) == set(SIGNATURES) - {"denoise", "codes"}
     loaded = tf.saved_model.load(path)
@@ -118,7 +118,7 @@ def test_files_are_not_read_for_two_channels():
 
 def test_tied_model_made_under_a_strategy(tmp_path, mirrored):
     with mirrored(2).scope():
-        model = tiny_model(tied=True)
+        model = tiny_model(tied=True, filters=(4,))
         with pytest.raises(ValueError, match="outside of `strategy.scope"):
             export_saved_model(model, tmp_path / "tiny")
     path = export_saved_model(model, tmp_path / "tiny")

@@ -94,7 +94,7 @@ def run_script(arguments, number=None, step=None):
 
 def main(folder, *arguments):
     folder = pathlib.Path(folder)
-    for count in (2, 4):
+    for count in (2, 3):
         run(folder, f"parity{count}", count, train_parity(folder, count))
     arguments += (f"--workdir={folder}/run",)
     term, kill = signal.SIGTERM, signal.SIGKILL

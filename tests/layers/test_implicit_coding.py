@@ -46,9 +46,10 @@ def loss_gradients(layer, inputs):
 def test_codes_solve_the_program(step_rule, algorithm):
     layer = implicit_layer(step_rule=step_rule, algorithm=algorithm)
     inputs = images()
-    codes = layer(inputs).numpy()
+    run = tf.function(layer)
+    codes = run(inputs).numpy()
     weights = np.array([0.1, 0.25, 0.5, 1.0])
-    each = layer(inputs, sparsity=weights).numpy()
+    each = run(inputs, sparsity=weights).numpy()
     per_example = weights.reshape(4, 1, 1, 1)
     for result, sparsity in ((codes, 0.25), (each, per_example)):
         gap = ops.duality_gap(inputs, result, layer.kernel, sparsity, 0.5)

@@ -59,10 +59,9 @@ def all_kernels(model):
     return [layer.kernel.numpy() for layer in layers]
 
 
-def train(model):
-    """Two steps, without the time that tracing them takes."""
-    for seed in range(2):
-        model.train_step(small_batch(seed))
+def train(model, seed=0):
+    """A step, two of the encoder's, without the time that tracing takes."""
+    model.train_step(small_batch(seed))
 
 
 def fit(model):
@@ -188,12 +187,12 @@ def test_a_model_comes_back_and_trains_on_bit_by_bit(overrides, tmp_path):
     check_equal(
         [model.predict(images, verbose=0)], [loaded.predict(images, verbose=0)]
     )
-    train(model)
-    train(loaded)
+    train(model, 1)
+    train(loaded, 1)
     check_equal(all_weights(model), all_weights(loaded))
     check_equal(optimizer_state(model), optimizer_state(loaded))
-    assert int(loaded.encoder_optimizer.iterations) == 8
-    assert int(loaded.decoder_optimizer.iterations) == 4
+    assert int(loaded.encoder_optimizer.iterations) == 4
+    assert int(loaded.decoder_optimizer.iterations) == 2
 
 
 def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
@@ -349,7 +348,7 @@ def test_fit_leaves_both_players_their_own_weights_when_averaging():
     models = []
     for optimizers in ((sgd_plain(), sgd_plain()), (averaging(), averaging())):
         keras.utils.set_random_seed(0)
-        model = small_autoencoder()
+        model = small_autoencoder(filters=(3,))
         model.compile(*optimizers)
         fit(model)
         models.append(model)
@@ -392,7 +391,7 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_ordinary_keras_callbacks_work(tmp_path):
-    model = small_autoencoder()
+    model = small_autoencoder(filters=(3,))
     model.compile(keras.optimizers.Adam(0.04), keras.optimizers.SGD(0.02))
     images, _ = small_batch(n=8)
     callbacks = keras.callbacks

@@ -1,5 +1,7 @@
 """Principal components as atoms, against NumPy's and what they promise."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -33,13 +35,19 @@ def make(images, offset=OFFSET, **changes):
 
 
 @pytest.fixture(scope="module")
-def encoder(images):
-    return make(images).encoder
+def made(images):
+    """Returns a function of changes: `make` of all images, once for each."""
+    return functools.cache(lambda **changes: make(images, **changes))
+
+
+@pytest.fixture(scope="module")
+def encoder(made):
+    return made(network="csc").encoder
 
 
 @pytest.mark.parametrize("network", ["csc", "conv"])
-def test_decoder_has_the_dictionaries_of_the_encoder(images, network):
-    model = make(images, network=network)
+def test_decoder_has_the_dictionaries_of_the_encoder(made, network):
+    model = made(network=network)
     coding_layers = [*model.encoder.coding_layers, model.encoder.head]
     for layer, other in zip(model.decoder.decoding_layers, coding_layers[::-1]):
         np.testing.assert_array_equal(layer.kernel, other.kernel)
@@ -48,16 +56,16 @@ def test_decoder_has_the_dictionaries_of_the_encoder(images, network):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        {"network": "csc"},
         {"network": "conv"},
         {"tied": True},
         {"features": "map", "feature_dim": 24},
     ],
     ids=str,
 )
-def test_moving_averages_are_the_moments_of_the_images(images, changes):
+def test_moving_averages_are_the_moments_of_the_images(images, made, changes):
     """Inference regenerates as training does, from the start."""
-    model = make(images, **changes)
+    model = made(**changes)
     features = model.encode(images)
     inference = model.decode(features)
     training = model.decode(features, training=True)
