@@ -18,10 +18,18 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("name", presets.names())
-def test_every_preset_builds(name):
-    model = ClosedLoopAutoencoder.from_preset(name)
-    config = presets.config(name)
+def alike():
+    """Names of presets, those of one architecture together."""
+    groups = {}
+    for name in presets.names():
+        groups.setdefault(str(presets.config(name)), []).append(name)
+    return list(groups.values())
+
+
+@pytest.mark.parametrize("names", alike(), ids=" ".join)
+def test_every_preset_builds(names):
+    model = ClosedLoopAutoencoder.from_preset(names[0])
+    config = presets.config(names[0])
     size, _, channels = config["image_shape"]
     widths = (channels, *config["filters"])
     side = size // 2 ** len(config["filters"])
@@ -40,7 +48,8 @@ def test_every_preset_builds(name):
     )
     for layer in (*model.encoder.coding_layers, model.encoder.head):
         assert 1 - 1e-3 <= layer.operator_norm.numpy() < np.inf
-    assert presets.PRESETS[name]["description"]
+    for name in names:
+        assert presets.PRESETS[name]["description"]
     # The first dictionary has room for all components in both signs.
     assert config["nonnegative"]
     assert config["filters"][0] == 2 * 16 * channels

@@ -41,10 +41,8 @@ def solver(algorithm="fista", **arguments):
     "arguments",
     [
         {},
-        {"algorithm": "ista"},
-        {"nonnegative": True},
-        {"ridge": 0.5},
-        {"strides": 2, "padding": "valid"},
+        {"algorithm": "ista", "nonnegative": True},
+        {"ridge": 0.5, "strides": 2, "padding": "valid"},
     ],
 )
 def test_fused_codes_and_gradients_are_the_same(fuse_all, arguments):
