@@ -1,5 +1,6 @@
 """Devices, seeds and strategies for all tests."""
 
+import gc
 import os
 import pathlib
 import pickle
@@ -42,6 +43,11 @@ def pytest_collection_modifyitems(items):
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    # What is imported stays: the collector need not go through it again.
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

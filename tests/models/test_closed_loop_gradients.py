@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -68,23 +70,31 @@ CASES = [
 ]
 
 
-def make(game, network="csc", dtype="float64", **compile_arguments):
+def build(network, dtype):
     model = small_autoencoder(
         dtype=dtype, **{"sparsity": 0.125, **NETWORKS[network]}
     )
     spread_weights(model)
+    return model
+
+
+built = functools.cache(build)  # for tests that train none of its weights
+
+
+def make(game, network="csc", dtype="float64", model_of=build, **arguments):
+    model = model_of(network, dtype)
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.optimizers.SGD(0.05),
         TranscriptionGame(**GAMES[game]),
-        **compile_arguments,
+        **arguments,
     )
     return model
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_networks_are_those_of_the_reference(network):
-    model = make("all", network)
+    model = make("all", network, model_of=built)
     reference = ReferenceLoop(model)
     images, _ = small_batch(dtype="float64")
     features, codes, moments = reference.encode(images)
@@ -141,7 +151,7 @@ def check_gradients(model, dtype, tolerance):
 
 @pytest.mark.parametrize("game, network", CASES)
 def test_both_players_gradients_are_those_of_finite_differences(game, network):
-    model = make(game, network, dtype="float32")
+    model = make(game, network, dtype="float32", model_of=built)
     check_gradients(model, "float32", 1e-4)
 
 
@@ -150,7 +160,7 @@ def test_both_players_gradients_are_those_of_finite_differences(game, network):
     [("binary", "csc"), ("all", "csc"), ("multi", "published")],
 )
 def test_gradients_keep_the_precision_of_a_float64_model(game, network):
-    check_gradients(make(game, network), "float64", 1e-7)
+    check_gradients(make(game, network, model_of=built), "float64", 1e-7)
 
 
 def log_det_rate(z):
@@ -209,7 +219,7 @@ def decoder_turn(model, images, labels=None):
 
 @pytest.mark.parametrize("network", [n for n in NETWORKS if n != "map"])
 def test_one_pass_gives_the_gradients_of_the_parents_two(network):
-    model = make("binary", network)
+    model = make("binary", network, model_of=built)
     images, _ = small_batch(dtype="float64")
     expected = encoder_turn(clone(model), images)
     expected_decoder = decoder_turn(clone(model), images)
