@@ -123,6 +123,17 @@ def fusable(function):
     return call
 
 
+def solving(function):
+    """Returns a function that solves, on the paths of `fusion`."""
+
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with fusion():
+            return function(*arguments, **options)
+
+    return call
+
+
 def fuses_normalization(inputs):
     """Whether the operations of `normalization` take these inputs.
 
