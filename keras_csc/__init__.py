@@ -1,7 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `constraints`, `layers`, `losses`, `optimizers` and `restoration` also run
-on JAX and PyTorch; the rest is for TensorFlow.
+`ops`, `constraints`, `layers`, `losses`, `optimizers` and `restoration` also
+run on JAX and PyTorch; the rest is for TensorFlow.
 """
 
 import importlib

@@ -116,8 +116,9 @@ class _Learning:
 
     def advance(self):
         """Uses every batch once; returns the mean objective of a window."""
-        before, self.codes = self.codes, np.zeros(
-            (len(self.windows), self.atoms.shape[1]), "float32"
+        before, self.codes = (
+            self.codes,
+            np.zeros((len(self.windows), self.atoms.shape[1]), "float32"),
         )
         order = np.random.default_rng([self.seed, 2, self.epoch])
         total = 0.0

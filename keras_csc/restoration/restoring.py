@@ -95,7 +95,9 @@ def dictionary_kernel(dictionary):
     """Kernel of a dictionary, behind a constant atom for every channel."""
     atoms = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float32")
     size, _, channels, _ = atoms.shape
-    flat = np.broadcast_to(np.eye(channels) / size, (size, size) + (channels,) * 2)
+    flat = np.broadcast_to(
+        np.eye(channels) / size, (size, size) + (channels,) * 2
+    )
     return np.concatenate([flat, atoms], -1).astype("float32")
 
 

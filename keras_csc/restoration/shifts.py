@@ -86,7 +86,9 @@ class ShiftedGrids(
     def windows(self, padded, shifts):
         """Windows of a padded image, `(shifts, *window_size, channels)`."""
         height, width = self.window_size
-        return np.stack([padded[i : i + height, j : j + width] for i, j in shifts])
+        return np.stack(
+            [padded[i : i + height, j : j + width] for i, j in shifts]
+        )
 
     def add(self, total, count, windows, shifts):
         """Adds windows to where they lie in a padded image, and counts."""
