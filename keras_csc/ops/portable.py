@@ -113,7 +113,7 @@ def fusable(function):
 
 
 def solving(function):
-    """Marks a function that solves, which TensorFlow has faster paths for."""
+    """Marks a function of long loops, which TensorFlow traces."""
     return function
 
 

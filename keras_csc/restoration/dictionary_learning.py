@@ -11,6 +11,7 @@ from keras_csc.files import replacing
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
+from keras_csc.ops.dispatch import forms
 from keras_csc.restoration import images as checked
 from keras_csc.restoration.dictionaries import dictionary_layer
 from keras_csc.validation import check_integer
@@ -146,11 +147,11 @@ class _Learning:
         images = ops.convert_to_tensor(windows)
         if start is not None:
             start = ops.convert_to_tensor(start[:, None, None])
-        codes = solve_sparse_code(
+        codes = forms().solving(solve_sparse_code)(
             images,
             kernel,
             self.sparsity,
-            1 / float(spectral_bound(kernel, kernel.shape[0])),
+            1 / spectral_bound(kernel, kernel.shape[0]),
             strides=kernel.shape[0],
             padding="valid",
             iterations=ITERATIONS,

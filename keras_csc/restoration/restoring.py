@@ -121,8 +121,8 @@ class _Restoration:
         self.kernel = ops.convert_to_tensor(kernel)
         bound = float(spectral_bound(self.kernel, self.strides))
         measured = float(self._measurement(None).squared_norm_bound())
-        self.step_size = 1 / bound
-        self.measured_step_size = 1 / (bound * measured)
+        self.step_size = ops.convert_to_tensor(1 / bound, "float32")
+        self.measured_step_size = self.step_size / measured
         self.mask = self.grids.pad(np.broadcast_to(mask, image.shape))
         padded = self.grids.pad(image) * self.mask
         self.low = self._smooth(padded)
