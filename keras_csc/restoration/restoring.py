@@ -158,7 +158,7 @@ class _Restoration:
     def _smooth(self, padded):
         mask = ops.convert_to_tensor(self.mask[None])
         images = ops.convert_to_tensor(padded[None])
-        low = smooth_part(
+        low = forms().solving(smooth_part)(
             images, self.settings.smoothness, self._measurement(mask)
         )
         return ops.convert_to_numpy(low)[0]
@@ -178,8 +178,10 @@ class _Restoration:
                 settings.pilot_sparsity * noise * self.weights,
                 self.step_size,
             )
-            sparsity = (settings.reweighting * noise**2 * self.weights) / (
-                ops.abs(start) + settings.offset * noise
+            most = settings.reweighting * noise**2 * self.weights
+            sparsity = ops.divide(
+                ops.convert_to_tensor(most),
+                ops.abs(start) + settings.offset * noise,
             )
         mask = self.grids.windows(self.mask, shifts)
         codes = self._codes(

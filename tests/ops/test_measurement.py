@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.signal import convolve2d
 
 import keras_csc
@@ -56,7 +57,7 @@ def test_the_adjoint_is_one(measurement):
 
 def test_the_norm_is_within_its_bound(measurement):
     vector = rng().normal(size=(2, 9, 11, 3))
-    for _ in range(200):
+    for _ in range(40):
         vector = vector / np.linalg.norm(vector)
         vector = np.asarray(measurement.adjoint(measurement.forward(vector)))
     bound = float(measurement.squared_norm_bound())
@@ -96,16 +97,21 @@ def solve(problem, **arguments):
     image, kernel, measurement, _ = problem
     bound = float(keras_csc.ops.spectral_bound(kernel, STRIDES))
     step = 1 / (bound * float(measurement.squared_norm_bound()))
-    return keras_csc.ops.solve_sparse_code(
-        image,
-        kernel,
-        0.05,
-        step,
-        strides=STRIDES,
-        padding="valid",
-        measurement=measurement,
-        **arguments,
-    )
+
+    @tf.function
+    def solved(image):
+        return keras_csc.ops.solve_sparse_code(
+            image,
+            kernel,
+            0.05,
+            step,
+            strides=STRIDES,
+            padding="valid",
+            measurement=measurement,
+            **arguments,
+        )
+
+    return solved(tf.convert_to_tensor(image))
 
 
 def soft(values, threshold):
@@ -116,19 +122,17 @@ def soft(values, threshold):
 def test_the_solution_is_that_of_plain_ista(problem, criterion):
     image, _, _, matrix = problem
     step, expected = 1 / np.linalg.norm(matrix, 2) ** 2, np.zeros(45)
-    for _ in range(20_000):
+    for _ in range(4000):
         slope = matrix.T @ (image.ravel() - matrix @ expected)
         expected = soft(expected + step * slope, step * 0.05)
-    codes = solve(
-        problem, tolerance=1e-9, iterations=20_000, criterion=criterion
-    )
+    codes = solve(problem, tolerance=1e-8, iterations=1000, criterion=criterion)
     residual = image.ravel() - matrix @ np.asarray(codes).ravel()
     plain = image.ravel() - matrix @ expected
     values = [
         0.5 * np.sum(r**2) + 0.05 * np.sum(np.abs(z))
         for r, z in ((residual, codes), (plain, expected))
     ]
-    np.testing.assert_allclose(*values, rtol=1e-8)
+    np.testing.assert_allclose(*values, rtol=1e-7)
 
 
 def test_the_step_size_is_a_bound(problem):
@@ -142,7 +146,7 @@ def test_the_objective_falls_and_the_gap_bounds_it(problem):
     _, record = solve(
         problem,
         tolerance=None,
-        iterations=3000,
+        iterations=500,
         algorithm="ista",
         statistics=True,
     )
@@ -178,8 +182,6 @@ def test_stationarity_is_the_distance_of_zero_from_the_subdifferential(
 
 def test_the_gradient_is_that_of_the_solution(problem):
     """Along one direction of the image, by finite differences."""
-    import tensorflow as tf
-
     image, kernel, measurement, matrix = problem
     direction = rng(7).normal(size=image.shape)
 
@@ -188,7 +190,7 @@ def test_the_gradient_is_that_of_the_solution(problem):
         codes = solve((moved, kernel, measurement, matrix), **options)
         return float(tf.reduce_sum(codes**2))
 
-    options = {"tolerance": 1e-13, "iterations": 20_000}
+    options = {"tolerance": 1e-13, "iterations": 2000}
     with tf.GradientTape() as tape:
         watched = tf.constant(image)
         tape.watch(watched)
