@@ -39,8 +39,10 @@ def main():
     parser.add_argument("--output", default=FOLDER, help="a folder")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--windows", type=int, default=40_000)
+    parser.add_argument("--channels", default="1,3")
     options = parser.parse_args()
-    for channels, name in SHIPPED.items():
+    for channels in map(int, options.channels.split(",")):
+        name = SHIPPED[channels]
         began = time.monotonic()
 
         def progress(epoch, epochs, objective):

@@ -514,10 +514,10 @@ def sporco_solver(program, dtype):
     return advance, codes
 
 
-def minimum(limit=100.0):
+def minimum(limit=40.0):
     """Rows with the minima of both, and the seconds to come near them."""
     program = masked_program()
-    best = value(our_codes(program, 4000, "float64")(), program)
+    best = value(our_codes(program, 1500, "float64")(), program)
     points = []
     advance, codes = sporco_solver(program, "float32")
     seconds, done = 0.0, 0
@@ -544,7 +544,7 @@ def minimum(limit=100.0):
 def our_seconds(program, goal):
     """Seconds of the fewest iterations, by steps of a fifth, that reach it."""
     iterations = 10
-    while iterations < 4000:
+    while iterations < 1500:
         solve = our_codes(program, iterations, "float32")
         if value(solve(), program) <= goal:
             began = time.perf_counter()
@@ -557,7 +557,7 @@ def our_seconds(program, goal):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", help="a folder, instead of ours")
-    parser.add_argument("--count", type=int, default=8, help="of a folder")
+    parser.add_argument("--count", type=int, default=8, help="most images")
     parser.add_argument("--tasks", default=",".join(METHODS))
     parser.add_argument("--channels", default="1,3")
     parser.add_argument("--choose", action="store_true")
@@ -572,7 +572,7 @@ def main():
         return
     for channels in map(int, options.channels.split(",")):
         name = "folder" if options.photographs else "shipped"
-        images = shipped(channels)
+        images = dict(list(shipped(channels).items())[: options.count])
         if options.photographs:
             images = of_folder(options.photographs, channels, options.count)
         for task in options.tasks.split(","):
