@@ -5,8 +5,8 @@ from keras_csc import restoration
 from keras_csc.restoration import dictionary_learning
 
 
-def planted(seed=0, channels=1):
-    """Images that are sums of few shifted atoms, and the atoms."""
+def planted(seed=0, channels=1, second=1.0):
+    """Images that are sums of two of six atoms, and the atoms."""
     rng = np.random.default_rng(seed)
     atoms = rng.normal(size=(4, 4, channels, 6))
     atoms -= atoms.mean((0, 1))
@@ -15,6 +15,7 @@ def planted(seed=0, channels=1):
     for _ in range(300):
         chosen = rng.choice(6, 2, replace=False)
         weights = rng.choice([-1, 1], 2) * rng.uniform(0.5, 1.5, 2)
+        weights[1] *= second
         images.append(0.5 + atoms[..., chosen] @ weights)
     return images, atoms
 
@@ -33,13 +34,14 @@ def learn(images, **arguments):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_planted_atoms_are_found(channels):
-    images, atoms = planted(channels=channels)
-    layer = learn(images, epochs=8)
+    """The first dictionary is windows, which are them and a fifth of others."""
+    images, atoms = planted(channels=channels, second=0.2)
+    layer = learn(images, filters=24)
     kernel = np.asarray(layer.kernel)
-    assert kernel.shape == (4, 4, channels, 6)
+    assert kernel.shape == (4, 4, channels, 24)
     np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
     cosines = np.abs(np.tensordot(atoms, kernel, ([0, 1, 2], [0, 1, 2])))
-    assert np.sort(cosines.max(1))[1:].min() > 0.98
+    assert cosines.max(1).min() > 0.98
 
 
 def test_the_objective_falls():
