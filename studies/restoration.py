@@ -392,7 +392,10 @@ def draw(task, channels, image, given, pictures):
     gap = np.ones((height, 4, *image.shape[2:]), "float32")
     row = [part for tile in tiles for part in (tile, gap)][:-1]
     path = PICTURES / f"restoration_{task}_{channels}.png"
-    save_png(np.concatenate(row, 1) * 2 - 1, path)
+    sheet = np.rint(np.concatenate(row, 1) * 255).astype("uint8")
+    if sheet.ndim == 2:
+        sheet = np.repeat(sheet[..., None], 3, -1)
+    save_png(path, sheet)
 
 
 def enlarged(image):

@@ -90,10 +90,19 @@ class ShiftedGrids(
             [padded[i : i + height, j : j + width] for i, j in shifts]
         )
 
-    def add(self, total, count, windows, shifts):
-        """Adds windows to where they lie in a padded image, and counts."""
+    def add(self, total, count, windows, weights, shifts):
+        """Adds windows to where they lie in a padded image, and weights.
+
+        Args:
+            total: padded image of what `weights · windows` are added to.
+            count: padded image of what the weights are added to.
+            windows: array `(shifts, *window_size, channels)`.
+            weights: array that broadcasts to it.
+            shifts: those of the windows.
+        """
         height, width = self.window_size
-        for (i, j), window in zip(shifts, windows):
+        weights = np.broadcast_to(weights, windows.shape)
+        for (i, j), window, weight in zip(shifts, windows, weights):
             here = np.s_[i : i + height, j : j + width]
-            total[here] += window
-            count[here] += 1
+            total[here] += weight * window
+            count[here] += weight

@@ -46,9 +46,9 @@ def test_windows_add_up_to_the_image(size, strides, step, reach):
     shifts = grids.shifts
     assert len(shifts) == len(set(shifts)) == (-(-strides // step)) ** 2
     total, count = np.zeros_like(padded), np.zeros_like(padded)
-    grids.add(total, count, grids.windows(padded, shifts), shifts)
-    np.testing.assert_array_equal(grids.crop(count), len(shifts))
-    np.testing.assert_allclose(grids.crop(total / len(shifts)), image)
+    grids.add(total, count, grids.windows(padded, shifts), 2.0, shifts)
+    np.testing.assert_array_equal(grids.crop(count), 2 * len(shifts))
+    np.testing.assert_allclose(grids.crop(total / (2 * len(shifts))), image)
 
 
 @pytest.mark.parametrize("size, strides", [(4, 4), (5, 3), (4, 2), (4, 1)])
