@@ -9,8 +9,9 @@ from keras_csc.restoration.restoring import restore
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# Chosen on photographs that dictionaries and results do not see, by
-# `studies/restoration.py --choose`.
+# Of few values that were tried on photographs which neither the dictionaries
+# nor the page of results have; those of the last two tasks are first guesses.
+# `studies/restoration.py --choose` compares others.
 DENOISE = Settings(1.8, 3, 1.0, 0.1, 0.3, 0.05, 5.0, 2, 40, 1e-3)
 INPAINT = Settings(2.0, 2, 5.0, 1.0, 1.0, 0.05, 0.5, 2, 100, 1e-3)
 DEBLUR = Settings(0.5, 2, 0.5, 0.5, 0.3, 0.05, 0.02, 4, 100, 1e-3)
