@@ -1,6 +1,8 @@
 """Learns the dictionaries that ship with `keras_csc.restoration`.
 
-    python studies/dictionaries.py --photographs=FOLDER
+    python studies/dictionaries.py --photographs=FOLDER --channels=1
+    python studies/dictionaries.py --photographs=FOLDER --channels=3 \\
+        --windows=16000 --epochs=2
 
 From all image files of a folder, in grey and in colour. What ships was learned
 from 300 photographs of ImageNet's training classes; the files hold atoms of
