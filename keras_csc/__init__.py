@@ -1,7 +1,7 @@
 """CSC-CTRL: image autoencoders of convolutional sparse coding layers.
 
-`ops`, `constraints`, `layers`, `losses` and `optimizers` also run on JAX and
-PyTorch; the rest is for TensorFlow.
+`ops`, `constraints`, `layers`, `losses`, `optimizers` and `restoration` also
+run on JAX and PyTorch; the rest is for TensorFlow.
 """
 
 import importlib
@@ -13,6 +13,7 @@ from keras_csc import layers
 from keras_csc import losses
 from keras_csc import ops
 from keras_csc import optimizers
+from keras_csc import restoration
 
 if keras.backend.backend() == "tensorflow":
     from keras_csc import metrics

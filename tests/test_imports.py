@@ -16,7 +16,7 @@ FLOORS = (
     ("ops",),
     ("constraints",),
     ("layers",),
-    ("losses", "optimizers"),
+    ("losses", "optimizers", "restoration"),
     ("metrics",),
     ("models",),
     ("data", "visualization"),
@@ -24,7 +24,9 @@ FLOORS = (
     ("evaluation",),
 )
 # What runs on every backend: without TensorFlow it can be imported.
-PORTABLE = ("constraints", "layers", "losses", "ops", "optimizers")
+PORTABLE = (
+    *("constraints", "layers", "losses", "ops", "optimizers", "restoration"),
+)
 TENSORFLOW_ROOM = "keras_csc.ops.tensorflow"
 
 

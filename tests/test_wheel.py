@@ -65,6 +65,8 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
         for path in (ROOT / package).rglob("*.py")
     }
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
+    dictionaries = (ROOT / "keras_csc" / "restoration").glob("*.npz")
+    expected |= {str(path.relative_to(ROOT)) for path in dictionaries}
     assert {name for name in names if not name.startswith(info)} == expected
     assert f"{info}/licenses/LICENSE" in names
 

@@ -12,6 +12,7 @@ from keras_csc.ops.coding_rate import rate_reduction
 from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.measurement import Measurement
 from keras_csc.ops.operator_norm import operator_norm
 from keras_csc.ops.operator_norm import power_iteration
 from keras_csc.ops.operator_norm import spectral_bound

@@ -65,13 +65,19 @@ def _gradients(upstream, codes, program, iterations):
         return ops.where(support, values, ops.zeros_like(values))
 
     def curvature(values):
-        image = program.synthesis(values)
+        image = program.prediction(values)
         return restrict(program.analysis(image)) + program.ridge * values
 
     adjoint = conjugate_gradients(curvature, restrict(upstream), iterations)
-    image = program.synthesis(adjoint)
+    image = program.prediction(adjoint)
     by_kernel = filter_gradient(
-        ops.concatenate([program.residual(codes), -image], 0),
+        ops.concatenate(
+            [
+                program.back_projection(program.residual(codes)),
+                program.back_projection(-image),
+            ],
+            0,
+        ),
         ops.concatenate([adjoint, codes], 0),
         program.kernel.shape,
         program.strides,

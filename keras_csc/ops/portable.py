@@ -112,6 +112,11 @@ def fusable(function):
     return function
 
 
+def solving(function):
+    """Marks a function of long loops, which TensorFlow traces."""
+    return function
+
+
 def fuses_normalization(inputs):
     """Whether there is a batch normalisation in one operation: there is not."""
     return False

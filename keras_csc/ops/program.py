@@ -24,13 +24,15 @@ class SparseCodingProgram(
             "nonnegative",
             "strides",
             "padding",
+            "measurement",
         ],
-        defaults=(0.0, False, 1, "same"),
+        defaults=(0.0, False, 1, "same", None),
     )
 ):
     """Minimise `P(z) = λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, for every example.
 
-    Optionally over `z ≥ 0`.
+    Optionally over `z ≥ 0`. With a `measurement` `B`, such as a mask and a
+    blur, `B A` takes the place of `A`: the images are what was measured.
 
     Fields:
         images: tensor `x` `(batch, height, width, channels)`.
@@ -40,14 +42,23 @@ class SparseCodingProgram(
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
+        measurement: a linear operator `B` on images, as `Measurement` is, or
+            `None` for the identity. It keeps the size of an image.
     """
 
     __slots__ = ()
 
-    def analysis(self, images):
-        """`Aᵀ` of images, `(batch, code_height, code_width, filters)`."""
+    def analysis(self, residual):
+        """`AᵀBᵀ` of what is of the kind of the program's images.
+
+        Returns:
+            Tensor `(batch, code_height, code_width, filters)`.
+        """
         return convolution.analysis(
-            images, self.kernel, self.strides, self.padding
+            self.back_projection(residual),
+            self.kernel,
+            self.strides,
+            self.padding,
         )
 
     def synthesis(self, codes, operator=convolution.synthesis):
@@ -60,9 +71,22 @@ class SparseCodingProgram(
         size = ops.shape(self.images)[1:3]
         return operator(codes, self.kernel, size, self.strides, self.padding)
 
+    def prediction(self, codes, operator=convolution.synthesis):
+        """`B A z`, by `operator` as in `synthesis`."""
+        images = self.synthesis(codes, operator)
+        if self.measurement is None:
+            return images
+        return self.measurement.forward(images)
+
+    def back_projection(self, residual):
+        """`Bᵀ` of a residual, an image."""
+        if self.measurement is None:
+            return residual
+        return self.measurement.adjoint(residual)
+
     def residual(self, codes, operator=convolution.synthesis):
-        """`x - A z`, by `operator` as in `synthesis`."""
-        return self.images - self.synthesis(codes, operator)
+        """`x - B A z`, by `operator` as in `synthesis`."""
+        return self.images - self.prediction(codes, operator)
 
     def proximal_factors(self, step_size):
         """Threshold `ηλ/(1 + ημ)` and shrinkage `1/(1 + ημ)` of a step `η`.
@@ -119,6 +143,29 @@ class SparseCodingProgram(
                 ops.sum(weighted + quadratic + conjugate - codes * slope, AXES),
             )
         return ops.maximum(gap, 0)
+
+    def stationarity(self, codes, slope):
+        """Distance of 0 from the subdifferential of `P`, `(batch,)`.
+
+        `‖Aᵀ(x - A z) - μ z - g‖₂`, with the nearest `g` of `λ ∂‖z‖₁`, which
+        is `λ sign(z)` where a code is not 0 and within `±λ`, or below `λ` for
+        non-negative codes, where it is. It is 0 at the solution and nowhere
+        else, and unlike the gap it does not mind a `λ` of 0.
+
+        Args:
+            codes: tensor `z`.
+            slope: tensor `Aᵀ(x - A z)`.
+        """
+        sparsity = as_dtype_of(self.sparsity, codes)
+        if self._has_ridge():
+            slope = slope - as_dtype_of(self.ridge, codes) * codes
+        excess = slope if self.nonnegative else ops.abs(slope)
+        distance = ops.where(
+            ops.equal(codes, 0),
+            ops.relu(excess - sparsity),
+            slope - sparsity * ops.sign(codes),
+        )
+        return ops.sqrt(ops.sum(ops.square(distance), AXES))
 
     def _has_ridge(self):
         is_number = isinstance(self.ridge, (int, float))

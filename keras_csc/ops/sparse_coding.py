@@ -81,6 +81,8 @@ def solve_sparse_code(
     line_search=False,
     initial_codes=None,
     statistics=False,
+    measurement=None,
+    criterion="duality_gap",
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
@@ -94,6 +96,9 @@ def solve_sparse_code(
     gradients: its memory does not grow with the iterations, and it is exact
     at the solution. No gradient flows to the step size and the initial codes.
     Half precision is solved in float32.
+
+    With a `measurement` `B`, the program is that of `½‖x - B A z‖₂²`: images
+    are what was measured, as with pixels missing or blurred.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -119,6 +124,12 @@ def solve_sparse_code(
         initial_codes: tensor of the shape of the codes, by default 0.
         statistics: bool, whether to return the statistics of the iterations,
             which takes one more analysis for each.
+        measurement: linear operator `B` as `Measurement` is, or `None`. The
+            step size is then at most `1/(λmax(AᵀA) ‖B‖²)`.
+        criterion: what is held against `tolerance`, `"duality_gap"`, or
+            `"stationarity"`: `SparseCodingProgram.stationarity` relative to
+            `‖AᵀBᵀx‖₂`, for programs with a `λ` of 0 or of many sizes, whose
+            gap is slow to close.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, or with
@@ -155,6 +166,7 @@ def solve_sparse_code(
         nonnegative,
         strides,
         padding,
+        measurement,
     )
     if initial_codes is not None:
         initial_codes = as_dtype_of(initial_codes, images)
@@ -168,6 +180,7 @@ def solve_sparse_code(
         restart,
         line_search,
         statistics,
+        criterion,
     ).run(initial_codes)
     codes = implicit_gradient(codes, program, iterations)
     codes = ops.cast(codes, dtype)

@@ -121,6 +121,47 @@ def solvers():
     yield "program", program, (*inputs, z)
 
 
+def restorations():
+    x, w = pictures(9, 8, 2), dictionary(4, 2, 4)
+    mask = rng(5).integers(0, 2, size=(2, 9, 8, 1)).astype("float32")
+    blur = np.full((3, 3), 1 / 9, "float32")
+    for criterion in ("duality_gap", "stationarity"):
+
+        def solved(x, w, criterion=criterion):
+            measurement = keras_csc.ops.Measurement(
+                ops.convert_to_tensor(mask), ops.convert_to_tensor(blur)
+            )
+            return keras_csc.ops.solve_sparse_code(
+                x,
+                w,
+                0.05,
+                0.15,
+                0.1,
+                strides=2,
+                tolerance=1e-6,
+                iterations=300,
+                measurement=measurement,
+                criterion=criterion,
+            )
+
+        yield f"measured {criterion}", solved, (x, w)
+    image = 0.5 + 0.1 * rng(6).normal(size=(14, 11)).astype("float32")
+    known = rng(7).integers(0, 2, size=(14, 11))
+    tasks = {
+        "denoise": (image, 0.1),
+        "inpaint": (image, known),
+        "deblur": (image, blur),
+        "enlarge": (image, 2),
+    }
+    for name, arguments in tasks.items():
+
+        def restored(unused, name=name, arguments=arguments):
+            function = getattr(keras_csc.restoration, name)
+            return 0 * unused[0, 0, 0, 0] + function(*arguments)
+
+        yield name, restored, (x,)
+
+
 def layers():
     coding = keras_csc.layers.ConvSparseCoding2D
     for name, layer in (
@@ -221,6 +262,7 @@ def cases():
     for group in (
         operators,
         solvers,
+        restorations,
         layers,
         rates,
         optimizers,

@@ -56,6 +56,7 @@ def serve():
     """Runs what standard input asks for, and prints the exit codes."""
     from keras_csc_cli import evaluate  # noqa: F401
     from keras_csc_cli import export  # noqa: F401
+    from keras_csc_cli import restore  # noqa: F401
     from keras_csc_cli import train  # noqa: F401
 
     for line in sys.stdin:

@@ -123,6 +123,22 @@ def fusable(function):
     return call
 
 
+@functools.cache
+def solving(function):
+    """Returns a function that is traced, on the paths of `fusion`.
+
+    Once for every shape of its tensors and every value of its other
+    arguments: numbers that differ from call to call are to be tensors.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with fusion():
+            return function(*arguments, **options)
+
+    return tf.function(call, autograph=False)
+
+
 def fuses_normalization(inputs):
     """Whether the operations of `normalization` take these inputs.
 

@@ -1,0 +1,129 @@
+"""Dictionaries as layers: those that ship, and files of others."""
+
+import functools
+import pathlib
+import zipfile
+
+import numpy as np
+from keras import ops
+
+from keras_csc.files import replacing
+from keras_csc.layers import ConvSparseCoding2D
+
+FOLDER = pathlib.Path(__file__).parent
+SHIPPED = {1: "grey.npz", 3: "colour.npz"}
+# Iterations of the layer; restoration has numbers of its own.
+ITERATIONS = 200
+
+
+def dictionary_layer(kernel, strides, sparsity):
+    """A layer of which a kernel is the dictionary.
+
+    Args:
+        kernel: array `(k, k, channels, filters)`, atoms of norm 1.
+        strides: int.
+        sparsity: float `λ` that it was learned with, for images in `[0, 1]`.
+
+    Returns:
+        `ConvSparseCoding2D`, built; its codes of images less their means are
+        solutions of the program.
+    """
+    size, _, channels, filters = kernel.shape
+    layer = ConvSparseCoding2D(
+        filters,
+        size,
+        strides=int(strides),
+        padding="valid",
+        sparsity=float(sparsity),
+        iterations=ITERATIONS,
+        step_rule="spectral_bound",
+        gradient="implicit",
+        tolerance=1e-3,
+    )
+    layer.build((None, None, None, channels))
+    atoms = np.asarray(kernel, "float32")
+    norms = np.sqrt(np.sum(np.square(atoms), (0, 1, 2)))
+    layer.kernel.assign(atoms / np.maximum(norms, 1e-12))
+    layer.update_operator_norm()
+    return layer
+
+
+def save_dictionary(dictionary, path):
+    """Writes the atoms of a dictionary to a file, in half precision.
+
+    Args:
+        dictionary: layer `ConvSparseCoding2D`.
+        path: of the `.npz` file, which is replaced if it is there.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float16")
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            kernel=kernel,
+            strides=dictionary.strides,
+            sparsity=dictionary.sparsity,
+        )
+
+
+def load_dictionary(path):
+    """Reads a dictionary that `save_dictionary` wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Layer `ConvSparseCoding2D`.
+
+    Raises:
+        OSError: if there is no such file, or it can't be read.
+        ValueError: if it holds no dictionary.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            kernel = np.asarray(file["kernel"], "float32")
+            strides, sparsity = int(file["strides"]), float(file["sparsity"])
+    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        kernel = np.zeros(0)
+    if not _is_dictionary(kernel):
+        raise ValueError(
+            f"{str(path)!r} holds no dictionary: give a file that "
+            "`keras_csc.restoration.save_dictionary` wrote."
+        )
+    return dictionary_layer(kernel, strides, sparsity)
+
+
+def default_dictionary(channels):
+    """The dictionary that ships, learned by `studies/dictionaries.py`.
+
+    Args:
+        channels: int, 1 (grey) or 3 (red, green and blue, jointly).
+
+    Returns:
+        Layer `ConvSparseCoding2D`, always the same one.
+
+    Raises:
+        ValueError: for another number of channels.
+    """
+    if channels not in SHIPPED:
+        raise ValueError(
+            "`channels` must be 1 or 3, for which dictionaries ship; learn one "
+            f"with `learn_dictionary` for others. Received: {channels}"
+        )
+    return _shipped(channels)
+
+
+@functools.cache
+def _shipped(channels):
+    return load_dictionary(FOLDER / SHIPPED[channels])
+
+
+def _is_dictionary(kernel):
+    return (
+        kernel.ndim == 4
+        and min(kernel.shape) > 0
+        and kernel.shape[0] == kernel.shape[1]
+        and bool(np.all(np.isfinite(kernel)))
+    )

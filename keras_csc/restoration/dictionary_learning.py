@@ -1,0 +1,255 @@
+"""Online learning of a dictionary from images."""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+from keras import ops
+
+from keras_csc.files import replacing
+from keras_csc.ops import SparseCodingProgram
+from keras_csc.ops import solve_sparse_code
+from keras_csc.ops import spectral_bound
+from keras_csc.ops.dispatch import forms
+from keras_csc.restoration import images as checked
+from keras_csc.restoration.dictionaries import dictionary_layer
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
+
+TOLERANCE, ITERATIONS = 3e-2, 100
+# Of a past batch's statistics, `(1 - 1/t)^FORGETTING` is left at step `t`.
+FORGETTING = 1.5
+
+
+def learn_dictionary(
+    images,
+    filters=128,
+    kernel_size=8,
+    sparsity=0.12,
+    epochs=10,
+    windows=50_000,
+    batch_size=2_000,
+    seed=0,
+    state=None,
+    progress=None,
+):
+    """Learns the atoms of a strided dictionary from images.
+
+    `min_{W, z} Σ_w ½‖x_w - A z_w‖² + λ‖z_w‖₁` with atoms of norm 1, over
+    windows `x_w` of the images of an atom's size, less their mean in every
+    channel. They are what the program on whole images falls apart into when
+    the strides are the atoms' size, for every shift of its grid. Batches are
+    coded by `ops.solve_sparse_code`, from the second epoch on from where they
+    were; then atoms take one round of block coordinate descent on the
+    quadratic surrogate of all batches so far, of which older ones weigh less.
+    An atom that no code uses becomes the window that is approximated worst.
+
+    Args:
+        images: list of arrays `(height, width)` or `(height, width,
+            channels)`, in `[0, 1]`, with 1 or 3 channels, all alike.
+        filters: int, number of atoms.
+        kernel_size: int, height and width of the atoms.
+        sparsity: float `λ > 0`, in the units of the images.
+        epochs: int, how often every window is used.
+        windows: int, how many there are, drawn at random.
+        batch_size: int, windows of a batch, at most `windows`.
+        seed: int, of what is drawn.
+        state: path of a file that is written after every epoch; where it
+            exists, learning goes on from it. `None` for none.
+        progress: function of the epoch, of all epochs, and of the mean
+            objective of a window in that epoch; or `None`.
+
+    Returns:
+        Layer `ConvSparseCoding2D` with strides of `kernel_size`.
+
+    Raises:
+        ValueError: for images or arguments that are not as above, for a state
+            that is of other ones, or no state.
+        OSError: if the state can't be read or written.
+
+    Reference:
+        Mairal, Bach, Ponce & Sapiro, Online learning for matrix factorization
+        and sparse coding, JMLR 2010, algorithms 1 and 2, section 3.4.
+    """
+    check_integer(1, filters=filters, kernel_size=kernel_size, epochs=epochs)
+    check_integer(1, batch_size=batch_size)
+    check_integer(batch_size, windows=windows)
+    check_integer(0, seed=seed)
+    check_number("(0, inf)", sparsity=sparsity)
+    images = _alike([checked.image(each, "images") for each in images])
+    drawn = _windows(images, kernel_size, windows, seed)
+    learning = _Learning(drawn, filters, sparsity, batch_size, seed)
+    learning.resume(state)
+    while learning.epoch < epochs:
+        objective = learning.advance()
+        if state is not None:
+            learning.save(state)
+        if progress is not None:
+            progress(learning.epoch, epochs, objective)
+    return dictionary_layer(learning.kernel(), kernel_size, sparsity)
+
+
+class _Learning:
+    """The state of learning: atoms, statistics of codes, and the epoch."""
+
+    def __init__(self, windows, filters, sparsity, batch_size, seed):
+        self.windows, self.sparsity, self.seed = windows, sparsity, seed
+        self.count = len(windows) // batch_size
+        self.batches = np.array_split(np.arange(len(windows)), self.count)
+        self.codes = None
+        self.epoch = self.steps = 0
+        self.vectors = windows.reshape(len(windows), -1)
+        chosen = np.random.default_rng([seed, 1]).permutation(len(windows))
+        norms = np.linalg.norm(self.vectors[chosen], axis=1)
+        # Windows that are flat are no atoms, if there are others.
+        chosen = chosen[np.argsort(norms <= sparsity, kind="stable")]
+        chosen = np.resize(chosen, filters)
+        self.atoms = _normalized(self.vectors[chosen].T)
+        self.moments = np.zeros((filters, filters))
+        self.products = np.zeros((self.vectors.shape[1], filters))
+        self.identity = _identity(windows, filters, sparsity, batch_size, seed)
+
+    def kernel(self):
+        """The atoms as a kernel `(k, k, channels, filters)`."""
+        shape = (*self.windows.shape[1:], self.atoms.shape[1])
+        return self.atoms.reshape(shape).astype("float32")
+
+    def advance(self):
+        """Uses every batch once; returns the mean objective of a window."""
+        before, self.codes = (
+            self.codes,
+            np.zeros((len(self.windows), self.atoms.shape[1]), "float32"),
+        )
+        order = np.random.default_rng([self.seed, 2, self.epoch])
+        total = 0.0
+        for number in order.permutation(self.count):
+            rows = self.batches[number]
+            start = None if before is None else before[rows]
+            total += self._step(rows, start)
+        self.epoch += 1
+        return total / len(self.windows)
+
+    def _step(self, rows, start):
+        codes, objective = self._coded(self.windows[rows], start)
+        self.codes[rows] = codes
+        self.steps += 1
+        kept = (1 - 1 / self.steps) ** FORGETTING
+        vectors, codes = self.vectors[rows], codes.astype("float64")
+        self.moments = kept * self.moments + codes.T @ codes
+        self.products = kept * self.products + vectors.T @ codes
+        self._descend(vectors, codes)
+        return objective
+
+    def _coded(self, windows, start):
+        """Codes `(windows, filters)`, and the sum of the objectives."""
+        kernel = ops.convert_to_tensor(self.kernel())
+        images = ops.convert_to_tensor(windows)
+        if start is not None:
+            start = ops.convert_to_tensor(start[:, None, None])
+        codes = forms().solving(solve_sparse_code)(
+            images,
+            kernel,
+            self.sparsity,
+            1 / spectral_bound(kernel, kernel.shape[0]),
+            strides=kernel.shape[0],
+            padding="valid",
+            iterations=ITERATIONS,
+            tolerance=TOLERANCE,
+            initial_codes=start,
+        )
+        program = SparseCodingProgram(
+            images, kernel, self.sparsity, 0.0, False, kernel.shape[0], "valid"
+        )
+        value = ops.sum(program.value(codes, program.residual(codes)))
+        return ops.convert_to_numpy(codes)[:, 0, 0], float(value)
+
+    def _descend(self, vectors, codes):
+        """One round over the atoms, each to the minimum of the surrogate."""
+        worst = np.sum(np.square(vectors - codes @ self.atoms.T), 1)
+        worst = iter(np.argsort(-worst))
+        for index in range(self.atoms.shape[1]):
+            weight = self.moments[index, index]
+            if weight > 0:
+                slope = self.products[:, index]
+                slope = slope - self.atoms @ self.moments[:, index]
+                atom = self.atoms[:, index] + slope / weight
+            else:
+                atom = vectors[next(worst, 0)]
+            if np.any(atom):
+                self.atoms[:, index] = atom / np.linalg.norm(atom)
+
+    def save(self, path):
+        """Writes all but the codes, which are found again."""
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(
+                file,
+                identity=self.identity,
+                epoch=self.epoch,
+                steps=self.steps,
+                atoms=self.atoms,
+                moments=self.moments,
+                products=self.products,
+            )
+
+    def resume(self, path):
+        """Goes on from a file of `save`, where there is one."""
+        if path is None or not pathlib.Path(path).exists():
+            return
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                entries = {name: file[name] for name in file.files}
+            same = str(entries["identity"]) == self.identity
+        except Exception as error:  # NumPy's are many, for damaged files.
+            raise ValueError(
+                f"`state` is no file of a dictionary's learning: {path}. "
+                "Remove it, or name another."
+            ) from error
+        if not same:
+            raise ValueError(
+                f"`state` is of other images or arguments: {path}. Remove it "
+                "to begin anew, or name another."
+            )
+        self.epoch, self.steps = int(entries["epoch"]), int(entries["steps"])
+        self.atoms, self.moments = entries["atoms"], entries["moments"]
+        self.products = entries["products"]
+
+
+def _alike(images):
+    """The images, if there are some and they have the same channels."""
+    if len({image.shape[-1] for image in images}) != 1:
+        raise ValueError(
+            "`images` must be one or more images, all grey or all in colour. "
+            f"Received: {len(images)} with {[i.shape for i in images][:4]}"
+        )
+    return images
+
+
+def _windows(images, size, count, seed):
+    """Windows `(count, size, size, channels)` less their means."""
+    smallest = min(min(image.shape[:2]) for image in images)
+    check_integer(
+        1, smallest, "the smallest side of the images", kernel_size=size
+    )
+    rng = np.random.default_rng([seed, 0])
+    found = np.empty((count, size, size, images[0].shape[-1]), "float32")
+    for number in range(count):
+        image = images[rng.integers(len(images))]
+        top, left = (rng.integers(n - size + 1) for n in image.shape[:2])
+        found[number] = image[top : top + size, left : left + size]
+    return found - found.mean((1, 2), keepdims=True)
+
+
+def _normalized(columns):
+    """Columns of norm 1; those of zeros become random."""
+    columns = np.asarray(columns, "float64")
+    norms = np.linalg.norm(columns, axis=0)
+    noise = np.random.default_rng(0).normal(size=columns.shape)
+    columns = np.where(norms > 1e-6, columns, noise)
+    return columns / np.linalg.norm(columns, axis=0)
+
+
+def _identity(windows, *arguments):
+    """A text that tells this learning from any other."""
+    digest = hashlib.sha256(windows.tobytes()).hexdigest()[:16]
+    return json.dumps([digest, *windows.shape, *arguments])

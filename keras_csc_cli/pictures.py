@@ -1,0 +1,133 @@
+"""Photographs as files: read to the last bit, written whole or not at all."""
+
+import collections
+import pathlib
+
+from keras_csc_cli.command_line import UsageError
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.files import replacing
+
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+QUALITY = 95
+ORIENTATION = 0x0112
+# From an EXIF orientation: quarter turns to the left, after a mirror.
+TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1)}
+TURNS |= {6: (False, 3), 7: (True, 3), 8: (False, 1)}
+
+Picture = collections.namedtuple(
+    "Picture", ["pixels", "alpha", "depth", "profile"]
+)
+Picture.__doc__ = """A photograph, upright.
+
+Fields:
+    pixels: float32 array `(height, width, 1 or 3)` in `[0, 1]`.
+    alpha: float32 array `(height, width, 1)`, or `None`.
+    depth: int, bits of a value, 8 or 16.
+    profile: bytes of its ICC profile, or `None`.
+"""
+
+
+def read(path):
+    """Reads an image file.
+
+    Raises:
+        UsageError: if it can't be read, or has too many pixels.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"{image.width}x{image.height} pixels, more than "
+                    f"{MAX_PIXELS:,} in all: make it smaller"
+                )
+            turn = image.getexif().get(ORIENTATION, 1)
+            profile = image.info.get("icc_profile")
+            values = _values(path, image)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's are many, for files that are damaged.
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} can't be read: {reason}.") from error
+    depth = 8 * values.dtype.itemsize
+    values = _upright(values, turn).astype("float32") / (2**depth - 1)
+    channels = {1: 1, 2: 1, 3: 3, 4: 3}[values.shape[-1]]
+    alpha = values[..., channels:] if channels < values.shape[-1] else None
+    return Picture(values[..., :channels], alpha, depth, profile)
+
+
+def write(picture, path):
+    """Writes a picture in the format that the path's ending says.
+
+    Sixteen bits are kept in PNG, and in grey TIFF; alpha in PNG, TIFF and
+    WebP.
+
+    Raises:
+        UsageError: if it can't be written.
+    """
+    path = pathlib.Path(path)
+    try:
+        with replacing(path) as temporary:
+            _write(picture, temporary, path.suffix.lower())
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written: {error.strerror or error}."
+        ) from error
+
+
+def _values(path, image):
+    """Integers `(height, width, channels)` of 8 or 16 bits."""
+    if image.format == "PNG" and _png_depth(path) == 16:
+        # Pillow keeps 8 of 16 bits of colours.
+        return tf.io.decode_png(
+            tf.io.read_file(str(path)), 0, tf.uint16
+        ).numpy()
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype("uint16")[..., None]
+    if image.mode in ("I", "F"):
+        raise ValueError("it has pixels of 32 bits")
+    clear = image.mode in ("LA", "La", "RGBA", "RGBa", "PA")
+    clear = clear or "transparency" in image.info
+    grey = image.mode in ("1", "L", "LA", "La")
+    mode = ("LA" if clear else "L") if grey else ("RGBA" if clear else "RGB")
+    values = np.asarray(image.convert(mode))
+    return values[..., None] if values.ndim == 2 else values
+
+
+def _png_depth(path):
+    with open(path, "rb") as file:
+        head = file.read(25)
+    return head[24] if len(head) == 25 else 8
+
+
+def _upright(values, orientation):
+    mirrored, turns = TURNS.get(orientation, (False, 0))
+    values = values[:, ::-1] if mirrored else values
+    return np.ascontiguousarray(np.rot90(values, turns))
+
+
+def _write(picture, path, suffix):
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and suffix in (".png", ".webp", ".tif", ".tiff"):
+        pixels = np.concatenate([pixels, alpha], -1)
+    grey = pixels.shape[-1] == 1
+    deep = picture.depth == 16
+    deep = deep and (suffix == ".png" or grey and suffix in (".tif", ".tiff"))
+    most = 65535 if deep else 255
+    values = np.rint(np.clip(pixels, 0, 1) * most)
+    values = values.astype("uint16" if deep else "uint8")
+    if deep and suffix == ".png":
+        encoded = tf.io.encode_png(values).numpy()
+        path.write_bytes(encoded)
+        return
+    image = Image.fromarray(values[..., 0] if grey else values)
+    options = (
+        {"quality": QUALITY} if suffix in (".jpg", ".jpeg", ".webp") else {}
+    )
+    if picture.profile and suffix != ".bmp":
+        options["icc_profile"] = picture.profile
+    image.save(path, **options)

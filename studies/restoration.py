@@ -1,0 +1,607 @@
+"""Restoration of photographs beside peers: PSNR, SSIM and seconds.
+
+    pip install -r requirements.txt -r requirements-benchmarks.txt
+    python studies/restoration.py
+    python studies/restoration.py --photographs=FOLDER
+    python studies/restoration.py --choose=denoise --photographs=FOLDER
+    python studies/restoration.py --minimum
+
+The first command restores parts of photographs that scikit-image ships, by
+ours and by peers, and draws them; the second those of a folder, whose middle
+256×256 pixels are taken. Both put their rows in studies/restoration.json. All
+methods see the same pixels, corrupted with the same seeds; images are in
+[0, 1] and what lies beyond is cut off. Weights of peers are those of
+`WEIGHTS`; `--choose` compares values of ours and theirs on a folder's
+photographs, which must be others than those that are reported.
+
+`--minimum` solves one masked program with SPORCO's ConvBPDNMask and with ours:
+how far apart are the minima, and how long does it take to come near?
+
+BM3D has threads of its own; others are held to `--threads`.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import time
+
+from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
+from keras_csc_cli.workdir import write_json
+
+import numpy as np
+import scipy.ndimage
+import skimage.data
+import skimage.restoration
+import tensorflow as tf
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from keras_csc import ops
+from keras_csc import restoration
+from keras_csc.ops.tensorflow import fusion
+from keras_csc.restoration import tasks
+from keras_csc.visualization import save_png
+
+HERE = pathlib.Path(__file__).parent
+RESULTS = HERE / "restoration.json"
+PICTURES = HERE.parent / "docs" / "pictures"
+SIZE = 256
+# Where parts of scikit-image's photographs begin, of 256×256 pixels.
+SHIPPED = {
+    "camera": (60, 120),
+    "astronaut": (0, 130),
+    "chelsea": (20, 100),
+    "coffee": (60, 160),
+}
+SIGMA = 25 / 255
+KNOWN = 0.5
+BLUR_DEVIATION, BLUR_NOISE = 1.6, 2 / 255
+FACTOR = 2
+# Of total variation, chosen by `--choose`.
+WEIGHTS = {"denoise": 0.08, "inpaint": 0.004, "deblur": 0.0006, "enlarge": 4e-4}
+GRIDS = {
+    "denoise": [0.06, 0.07, 0.08, 0.09, 0.1],
+    "inpaint": [0.001, 0.002, 0.004, 0.008, 0.016],
+    "deblur": [2e-4, 4e-4, 6e-4, 1e-3, 2e-3],
+    "enlarge": [1e-4, 2e-4, 4e-4, 8e-4, 2e-3],
+}
+
+
+# === What is restored ===
+
+
+def shipped(channels):
+    """Parts of scikit-image's photographs, by name."""
+    found = {}
+    for name, (top, left) in SHIPPED.items():
+        image = getattr(skimage.data, name)() / 255
+        image = image[top : top + SIZE, left : left + SIZE]
+        found[name] = in_channels(image, channels)
+    return found
+
+
+def of_folder(folder, channels, count):
+    """Middles of a folder's photographs that are large enough, by name."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).iterdir()):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB")) / 255
+        top, left = ((n - SIZE) // 2 for n in pixels.shape[:2])
+        if min(top, left) >= 0 and len(found) < count:
+            part = pixels[top : top + SIZE, left : left + SIZE]
+            found[path.stem] = in_channels(part, channels)
+    return found
+
+
+def in_channels(image, channels):
+    """Grey or colour, rounded to the 256 levels of a file."""
+    if channels == 1 and image.ndim == 3:
+        image = image @ [0.299, 0.587, 0.114]
+    if channels == 3 and image.ndim == 2:
+        image = np.repeat(image[..., None], 3, -1)
+    return np.rint(image * 255).astype("float32") / 255
+
+
+def gaussian(deviation):
+    reach = int(np.ceil(3 * deviation))
+    wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    kernel = np.outer(wave, wave)
+    return (kernel / kernel.sum()).astype("float32")
+
+
+def blurred(image, kernel):
+    """Of an image that goes on beyond its borders as in a mirror."""
+    planes = np.atleast_3d(image)
+    planes = [
+        scipy.ndimage.convolve(planes[..., c], kernel, mode="mirror")
+        for c in range(planes.shape[-1])
+    ]
+    return np.stack(planes, -1).reshape(image.shape)
+
+
+def corrupted(task, image, seed):
+    """What is given of an image: `(given, mask or None)`."""
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal(image.shape).astype("float32")
+    if task == "denoise":
+        return image + np.float32(SIGMA) * noise, None
+    if task == "inpaint":
+        mask = (rng.uniform(size=image.shape[:2]) < KNOWN).astype("float32")
+        return image * mask.reshape(mask.shape + (1,) * (image.ndim - 2)), mask
+    if task == "deblur":
+        given = blurred(image, gaussian(BLUR_DEVIATION))
+        return given + np.float32(BLUR_NOISE) * noise, None
+    middle = FACTOR // 2
+    small = blurred(image, tasks.anti_aliasing(FACTOR))
+    return small[middle::FACTOR, middle::FACTOR], None
+
+
+# === Methods ===
+
+
+def ours(task, given, mask, **settings):
+    arguments = {}
+    if settings:
+        default = getattr(tasks, task.upper())
+        arguments["settings"] = default._replace(**settings)
+    if task == "denoise":
+        return restoration.denoise(given, SIGMA, **arguments)
+    if task == "inpaint":
+        return restoration.inpaint(given, mask, **arguments)
+    if task == "deblur":
+        kernel = gaussian(BLUR_DEVIATION)
+        return restoration.deblur(given, kernel, BLUR_NOISE, **arguments)
+    return restoration.enlarge(given, FACTOR, **arguments)
+
+
+def total_variation(task, given, mask, weight=None):
+    """`argmin_x ½‖M(y - H x)‖² + w TV(x)`; scikit-image's to denoise."""
+    weight = WEIGHTS[task] if weight is None else weight
+    if task == "denoise":
+        axis = -1 if given.ndim == 3 else None
+        return skimage.restoration.denoise_tv_chambolle(
+            given, weight, channel_axis=axis
+        )
+    if task == "inpaint":
+        known = mask.reshape(mask.shape + (1,) * (given.ndim - 2))
+        found = primal_dual(given, known, None, weight)
+        return np.where(known > 0, given, found)
+    if task == "deblur":
+        return primal_dual(given, 1.0, gaussian(BLUR_DEVIATION), weight)
+    size = [n * FACTOR for n in given.shape[:2]]
+    spread = np.zeros((*size, *given.shape[2:]), "float32")
+    middle = FACTOR // 2
+    spread[middle::FACTOR, middle::FACTOR] = given
+    known = np.zeros_like(spread)
+    known[middle::FACTOR, middle::FACTOR] = 1
+    return primal_dual(spread, known, tasks.anti_aliasing(FACTOR), weight)
+
+
+def primal_dual(given, mask, kernel, weight, iterations=400):
+    """Total variation, alike in all channels, by Condat's algorithm.
+
+    L. Condat, A primal-dual splitting method for convex optimization, JOTA
+    2013, algorithm 3.1, with `τ (1/2 + 8 σ) ≤ 1`.
+    """
+    if kernel is None:
+        observe = adjoint = lambda image: image
+    else:
+        observe = functools.partial(blurred, kernel=kernel)
+        adjoint = observe  # symmetric kernel and mirrored borders
+    sigma, tau = 0.05, 1.0
+    image = given * mask if kernel is None else given.copy()
+    image = filled(image, mask)
+    dual = np.zeros((2, *image.shape), "float32")
+    for _ in range(iterations):
+        slope = adjoint(mask * (observe(image) - given))
+        following = image - tau * (slope - divergence(dual))
+        dual = dual + sigma * gradient(2 * following - image)
+        size = np.sqrt(np.sum(np.square(dual), 0, keepdims=True))
+        dual = dual / np.maximum(1, size / weight)
+        image = following
+    return image
+
+
+def filled(image, mask):
+    """Unknown pixels from the nearest known one, to begin with."""
+    if np.ndim(mask) == 0:
+        return image
+    known = np.broadcast_to(mask, image.shape) > 0
+    planes = known if known.ndim == 2 else known[..., 0]
+    places = scipy.ndimage.distance_transform_edt(
+        ~planes, return_distances=False, return_indices=True
+    )
+    return image[tuple(places)]
+
+
+def gradient(image):
+    rows, columns = np.zeros((2, *image.shape), image.dtype)
+    rows[:-1] = image[1:] - image[:-1]
+    columns[:, :-1] = image[:, 1:] - image[:, :-1]
+    return np.stack([rows, columns])
+
+
+def divergence(field):
+    rows, columns = field[0].copy(), field[1].copy()
+    rows[1:] -= field[0, :-1]
+    columns[:, 1:] -= field[1, :, :-1]
+    return rows + columns
+
+
+def non_local_means(task, given, mask):
+    return skimage.restoration.denoise_nl_means(
+        given,
+        patch_size=5,
+        patch_distance=8,
+        h=0.6 * SIGMA,
+        sigma=SIGMA,
+        channel_axis=-1 if given.ndim == 3 else None,
+    )
+
+
+def bm3d(task, given, mask):
+    import bm3d
+
+    if given.ndim == 3:
+        return bm3d.bm3d_rgb(given, SIGMA)
+    return bm3d.bm3d(given, SIGMA)
+
+
+def biharmonic(task, given, mask):
+    axis = -1 if given.ndim == 3 else None
+    return skimage.restoration.inpaint_biharmonic(
+        given, mask < 0.5, channel_axis=axis
+    )
+
+
+def bicubic(task, given, mask):
+    """Splines of order 3, at the places that `enlarge` samples."""
+    size = [n * FACTOR for n in given.shape[:2]]
+    places = [
+        (np.arange(n, dtype="float64") - FACTOR // 2) / FACTOR for n in size
+    ]
+    places = np.meshgrid(*places, indexing="ij")
+    planes = np.atleast_3d(given)
+    planes = [
+        scipy.ndimage.map_coordinates(
+            planes[..., c], places, order=3, mode="nearest"
+        )
+        for c in range(planes.shape[-1])
+    ]
+    return np.stack(planes, -1).reshape(*size, *given.shape[2:])
+
+
+def as_given(task, given, mask):
+    return given
+
+
+METHODS = {
+    "denoise": {
+        "given": as_given,
+        "ours": ours,
+        "total variation": total_variation,
+        "non-local means": non_local_means,
+        "BM3D": bm3d,
+    },
+    "inpaint": {
+        "ours": ours,
+        "total variation": total_variation,
+        "biharmonic": biharmonic,
+    },
+    "deblur": {
+        "given": as_given,
+        "ours": ours,
+        "total variation": total_variation,
+    },
+    "enlarge": {
+        "bicubic": bicubic,
+        "ours": ours,
+        "total variation": total_variation,
+    },
+}
+
+
+# === Measuring ===
+
+
+def psnr(found, image):
+    return float(-10 * np.log10(np.mean((found - image) ** 2)))
+
+
+def measured(method, task, image, seed):
+    """`(row, result)` of a method on an image."""
+    given, mask = corrupted(task, image, seed)
+    began = time.perf_counter()
+    found = np.clip(method(task, given, mask), 0, 1).astype("float32")
+    seconds = time.perf_counter() - began
+    axis = -1 if image.ndim == 3 else None
+    similarity = structural_similarity(
+        image,
+        found,
+        data_range=1.0,
+        channel_axis=axis,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    row = {
+        "psnr": psnr(found, image),
+        "ssim": float(similarity),
+        "seconds": seconds,
+    }
+    return row, found
+
+
+def compare(images, name, task, channels, methods):
+    """Rows of the means over images, and what the first image became."""
+    rows, pictures = [], {}
+    for title, method in methods.items():
+        found = [
+            measured(method, task, image, seed)
+            for seed, image in enumerate(images.values())
+        ]
+        pictures[title] = found[0][1]
+        row = {
+            key: float(np.mean([each[key] for each, _ in found]))
+            for key in ("psnr", "ssim", "seconds")
+        }
+        row = {
+            "images": name,
+            "count": len(images),
+            "task": task,
+            "channels": channels,
+            "method": title,
+            **row,
+        }
+        rows.append(row)
+        print(
+            f"{name:10} {task:8} {channels} {title:16} {row['psnr']:6.2f} dB "
+            f"{row['ssim']:.4f} {row['seconds']:7.2f} s",
+            flush=True,
+        )
+    return rows, pictures
+
+
+def merged(rows, keys=("images", "task", "channels", "method")):
+    """Rows that there are, with these in the place of the same ones."""
+    about = {**identification(), "bm3d": version("bm3d")}
+    kept = read_json(RESULTS, list) if RESULTS.exists() else []
+    fresh = {tuple(row[key] for key in keys) for row in rows}
+    kept = [
+        row for row in kept if tuple(row.get(key) for key in keys) not in fresh
+    ]
+    return kept + [{**row, **about} for row in rows]
+
+
+def version(name):
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def draw(task, channels, image, given, pictures):
+    """Side by side: the image, what was given, and what came of it."""
+    height = image.shape[0]
+    given = given if given.shape == image.shape else enlarged(given)
+    tiles = [image, np.clip(given, 0, 1), *pictures.values()]
+    gap = np.ones((height, 4, *image.shape[2:]), "float32")
+    row = [part for tile in tiles for part in (tile, gap)][:-1]
+    path = PICTURES / f"restoration_{task}_{channels}.png"
+    sheet = np.rint(np.concatenate(row, 1) * 255).astype("uint8")
+    if sheet.ndim == 2:
+        sheet = np.repeat(sheet[..., None], 3, -1)
+    save_png(path, sheet)
+
+
+def enlarged(image):
+    return image.repeat(FACTOR, 0).repeat(FACTOR, 1)
+
+
+# === Choosing ===
+
+
+def choose(task, images, candidates, method):
+    """Prints the PSNR of every value of a setting."""
+    for value in candidates:
+        found = [
+            measured(functools.partial(method, **value), task, image, seed)
+            for seed, image in enumerate(images.values())
+        ]
+        mean = np.mean([row["psnr"] for row, _ in found])
+        seconds = np.mean([row["seconds"] for row, _ in found])
+        print(f"{task} {value}: {mean:.3f} dB {seconds:.1f} s", flush=True)
+
+
+# === The minimum, beside SPORCO's ===
+
+
+def masked_program(size=128, atom_size=8, fraction=0.02):
+    """A masked photograph less its smooth part, and a dictionary's atoms."""
+    image = shipped(1)["camera"][:size, :size]
+    rng = np.random.default_rng(0)
+    mask = (rng.uniform(size=image.shape) < KNOWN).astype("float32")
+    smooth = restoration.smooth_part(
+        (image * mask)[None, ..., None],
+        0.5,
+        ops.Measurement(mask[None, ..., None]),
+    )
+    detail = mask * (image - np.asarray(smooth)[0, ..., 0])
+    kernel = np.asarray(restoration.default_dictionary(1).kernel)[..., :32]
+    # Codes whose atoms hang over the border, whose other pixels are unknown.
+    around = atom_size - 1
+    detail, mask = (np.pad(each, around) for each in (detail, mask))
+    slope = ops.analysis(detail[None, ..., None], kernel, 1, "valid")
+    return detail, mask, kernel, fraction * float(np.max(np.abs(slope)))
+
+
+def value(codes, program):
+    """The objective in float64, of codes `(height, width, filters)`."""
+    detail, mask, kernel, sparsity = program
+    problem = ops.SparseCodingProgram(
+        detail[None, ..., None].astype("float64"),
+        kernel.astype("float64"),
+        sparsity,
+        padding="valid",
+        measurement=ops.Measurement(mask[None, ..., None].astype("float64")),
+    )
+    codes = codes[None].astype("float64")
+    return float(problem.value(codes, problem.residual(codes))[0])
+
+
+def our_codes(program, iterations, dtype):
+    detail, mask, kernel, sparsity = program
+    images, known = (
+        tf.constant(each[None, ..., None], dtype) for each in (detail, mask)
+    )
+    kernel = tf.constant(kernel, dtype)
+    step_size = 1 / float(ops.spectral_bound(kernel))
+
+    @tf.function
+    def solve(images):
+        with fusion():
+            return ops.solve_sparse_code(
+                images,
+                kernel,
+                sparsity,
+                step_size,
+                padding="valid",
+                iterations=iterations,
+                tolerance=None,
+                line_search=True,
+                measurement=ops.Measurement(known),
+            )
+
+    compiled = solve.get_concrete_function(images)
+    return lambda: compiled(images)[0].numpy()
+
+
+def sporco_solver(program, dtype):
+    """SPORCO's solver of the same program, with its usual options.
+
+    It has periodic images: of the zeros around ours, which are not known
+    either, it is given those after the image.
+    """
+    from sporco.admm import cbpdn
+
+    detail, mask, kernel, sparsity = program
+    around = kernel.shape[0] - 1
+    inner = [each[around:, around:].astype(dtype) for each in (detail, mask)]
+    options = cbpdn.ConvBPDNMask.Options(
+        {
+            "FastSolve": True,
+            "RelStopTol": 0.0,
+            "AutoRho": {"Enabled": True},
+            "RelaxParam": 1.8,
+            "HighMemSolve": True,
+            "DataType": np.dtype(dtype),
+        }
+    )
+    solver = cbpdn.ConvBPDNMask(
+        kernel[:, :, 0].astype(dtype), inner[0], sparsity, inner[1], options
+    )
+
+    def codes():
+        found = np.asarray(solver.block_sep1(solver.Y))[:, :, 0, 0]
+        # A code at the end of a period is one before the image.
+        return np.roll(found, (around, around), (0, 1))
+
+    def advance(iterations):
+        solver.opt["MaxMainIter"] = iterations
+        solver.solve()
+
+    return advance, codes
+
+
+def minimum(limit=40.0):
+    """Rows with the minima of both, and the seconds to come near them."""
+    program = masked_program()
+    best = value(our_codes(program, 1500, "float64")(), program)
+    points = []
+    advance, codes = sporco_solver(program, "float32")
+    seconds, done = 0.0, 0
+    while seconds < limit:
+        count = max(1, done // 10)
+        began = time.perf_counter()
+        advance(count)
+        seconds += time.perf_counter() - began
+        done += count
+        points.append((seconds, value(codes(), program)))
+    lowest = min(best, min(reached for _, reached in points))
+    row = {"ours": best, "sporco": min(reached for _, reached in points)}
+    for level in (1e-3, 1e-4):
+        goal = (1 + level) * lowest
+        row[f"sporco_seconds_{level:g}"] = next(
+            (passed for passed, reached in points if reached <= goal), None
+        )
+        row[f"ours_seconds_{level:g}"] = our_seconds(program, goal)
+    row["relative_difference"] = row["sporco"] / row["ours"] - 1
+    print(json.dumps(row, indent=2))
+    return [{"task": "minimum", "images": "camera", **row}]
+
+
+def our_seconds(program, goal):
+    """Seconds of the fewest iterations, by steps of a fifth, that reach it."""
+    iterations = 10
+    while iterations < 1500:
+        solve = our_codes(program, iterations, "float32")
+        if value(solve(), program) <= goal:
+            began = time.perf_counter()
+            solve()
+            return time.perf_counter() - began
+        iterations += iterations // 5
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photographs", help="a folder, instead of ours")
+    parser.add_argument("--count", type=int, default=8, help="most images")
+    parser.add_argument("--tasks", default=",".join(METHODS))
+    parser.add_argument("--channels", default="1,3")
+    parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--setting", help="NAME=VALUE,VALUE of --choose")
+    parser.add_argument("--minimum", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    if options.minimum:
+        rows = merged(minimum(), ("task", "images"))
+        write_json(RESULTS, rows)
+        return
+    for channels in map(int, options.channels.split(",")):
+        name = "folder" if options.photographs else "shipped"
+        images = dict(list(shipped(channels).items())[: options.count])
+        if options.photographs:
+            images = of_folder(options.photographs, channels, options.count)
+        for task in options.tasks.split(","):
+            if options.choose:
+                choose_all(task, images, options.setting)
+                continue
+            rows, pictures = compare(
+                images, name, task, channels, METHODS[task]
+            )
+            write_json(RESULTS, merged(rows))
+            if not options.photographs:
+                image = next(iter(images.values()))
+                given, _ = corrupted(task, image, 0)
+                draw(task, channels, image, given, pictures)
+
+
+def choose_all(task, images, setting):
+    """Compares values of one of our settings, or of total variation's."""
+    if setting is None:
+        weights = [{"weight": weight} for weight in GRIDS[task]]
+        choose(task, images, weights, total_variation)
+        return
+    name, _, values = setting.partition("=")
+    candidates = [{name: json.loads(each)} for each in values.split(",")]
+    choose(task, images, candidates, ours)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+import types
+
+from keras_csc_cli import pictures
+from keras_csc_cli import restore
+from keras_csc_cli.command_line import UsageError
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+from PIL import Image
+
+from keras_csc.restoration import tasks
+
+HEIGHT, WIDTH = 24, 30
+
+
+def options(**given):
+    defaults = {
+        "task": "denoise",
+        "image": None,
+        "output": None,
+        "overwrite": False,
+        "dictionary": None,
+        "noise": None,
+        "mask": None,
+        "kernel": None,
+        "factor": 2,
+    }
+    given = {
+        name: str(value) if hasattr(value, "parts") else value
+        for name, value in given.items()
+    }
+    return types.SimpleNamespace(**{**defaults, **given})
+
+
+@pytest.fixture(autouse=True)
+def few_iterations(monkeypatch):
+    """What the images become does not matter here."""
+    for name in ("DENOISE", "INPAINT", "DEBLUR", "ENLARGE"):
+        settings = getattr(tasks, name)
+        few = settings._replace(rounds=1, step=8, iterations=2)
+        monkeypatch.setattr(tasks, name, few)
+
+
+def photograph(channels, bits=8):
+    image = skimage.data.astronaut()[:HEIGHT, :WIDTH]
+    values = image[..., :channels].astype(f"uint{bits}")
+    return values * 257 if bits == 16 else values
+
+
+@pytest.fixture
+def grey(tmp_path):
+    path = tmp_path / "grey.png"
+    Image.fromarray(photograph(1)[..., 0]).save(path)
+    return path
+
+
+# === Files ===
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_come_back(tmp_path, channels):
+    values = np.concatenate([photograph(3, 16), photograph(1, 16)], -1)
+    values = values[..., -channels:] + 1
+    path = tmp_path / "deep.png"
+    path.write_bytes(tf.io.encode_png(values).numpy())
+    picture = pictures.read(path)
+    assert picture.depth == 16
+    assert picture.pixels.shape == (HEIGHT, WIDTH, 1 if channels < 3 else 3)
+    assert (picture.alpha is None) == (channels in (1, 3))
+    pictures.write(picture, tmp_path / "again.png")
+    again = tf.io.decode_png(
+        (tmp_path / "again.png").read_bytes(), dtype=tf.uint16
+    )
+    np.testing.assert_array_equal(again, values)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".jpg"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_formats_are_written(tmp_path, ending, channels):
+    values = photograph(channels).astype("float32") / 255
+    path = tmp_path / f"image{ending}"
+    pictures.write(pictures.Picture(values, None, 8, None), path)
+    found = pictures.read(path).pixels
+    lossless = ending in (".png", ".tif", ".bmp")
+    assert np.mean(np.abs(np.mean(found - values, -1))) < (
+        1e-6 if lossless else 0.05
+    )
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_upright(tmp_path, orientation):
+    """As Pillow's own function turns them."""
+    from PIL import ImageOps
+
+    image = Image.fromarray(photograph(3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "turned.png"
+    image.save(path, exif=exif)
+    with Image.open(path) as read:
+        expected = np.asarray(ImageOps.exif_transpose(read))
+    found = pictures.read(path).pixels
+    np.testing.assert_allclose(found * 255, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK"])
+def test_other_modes_are_read(tmp_path, mode):
+    path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
+    Image.fromarray(photograph(3)).convert(mode).save(path)
+    picture = pictures.read(path)
+    grey = mode in ("1", "LA")
+    assert picture.pixels.shape == (HEIGHT, WIDTH, 1 if grey else 3)
+    assert (picture.alpha is not None) == mode.endswith("A")
+
+
+# === Tasks ===
+
+
+def test_every_task_writes_a_file(grey, tmp_path):
+    rng = np.random.default_rng(0)
+    mask = tmp_path / "mask.png"
+    values = 255 * rng.integers(0, 2, size=(HEIGHT, WIDTH))
+    Image.fromarray(values.astype("uint8")).save(mask)
+    given = {
+        "denoise": {"noise": 25.0},
+        "inpaint": {"mask": mask},
+        "deblur": {"kernel": "1.0"},
+        "enlarge": {"factor": 3},
+    }
+    for task, more in given.items():
+        output = tmp_path / "new" / f"{task}.png"
+        found = restore.run(
+            options(task=task, image=grey, output=output, **more)
+        )
+        assert found == [output]
+        factor = 3 if task == "enlarge" else 1
+        expected = (WIDTH * factor, HEIGHT * factor)
+        assert Image.open(output).size == expected
+    inpainted = np.asarray(Image.open(tmp_path / "new" / "inpaint.png"))
+    np.testing.assert_array_equal(
+        inpainted[values > 0], photograph(1)[..., 0][values > 0]
+    )
+
+
+def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, "uint8")
+    alpha[5:9, 7:12] = 0
+    values = np.concatenate([photograph(3), alpha], -1)
+    image, output = tmp_path / "image.png", tmp_path / "out.png"
+    Image.fromarray(values).save(image)
+    restore.run(options(task="inpaint", image=image, output=output))
+    found = Image.open(output)
+    assert found.mode == "RGB"
+    known = alpha[..., 0] > 0
+    np.testing.assert_array_equal(
+        np.asarray(found)[known], values[..., :3][known]
+    )
+
+
+def test_a_folder_goes_on_where_it_was(grey, tmp_path, capfd):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    (folder / "deeper").mkdir(parents=True)
+    grey.rename(folder / "one.png")
+    Image.fromarray(photograph(3)).save(folder / "deeper" / "two.jpg")
+    given = options(image=folder, output=output, noise=10.0)
+    assert len(restore.run(given)) == 2
+    before = (output / "one.png").stat().st_mtime_ns
+    (output / "deeper" / "two.jpg").unlink()
+    assert restore.run(given) == [output / "deeper" / "two.jpg"]
+    assert (output / "one.png").stat().st_mtime_ns == before
+    assert "1 of 2" in capfd.readouterr().err
+    (folder / "three.png").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="1 of 1 images were left out"):
+        restore.run(given)
+    assert "three.png can't be read" in capfd.readouterr().err
+
+
+def test_the_time_left_is_shown(grey, tmp_path, capfd):
+    restore.run(options(image=grey, output=tmp_path / "o.png", noise=5.0))
+    assert "100%  0 s left" in capfd.readouterr().err
+
+
+# === Mistakes ===
+
+
+def test_what_exists_is_not_replaced(grey, tmp_path):
+    output = tmp_path / "out.png"
+    output.write_bytes(b"mine")
+    given = {"image": grey, "output": output, "noise": 10.0}
+    with pytest.raises(UsageError, match="exists already"):
+        restore.run(options(**given))
+    assert output.read_bytes() == b"mine"
+    restore.run(options(**given, overwrite=True))
+    assert Image.open(output).size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"task": None}, "--task is missing"),
+        ({"output": None}, "--output is missing"),
+        ({"noise": None}, "needs --noise"),
+        ({"noise": 0.0}, "above 0"),
+        ({"image": "nowhere.png"}, "does not exist"),
+        ({"mask": "mask.png"}, "goes with --task=inpaint"),
+        ({"output": "out.xyz"}, "must end with one of"),
+        ({"dictionary": "none.npz"}, "No such file"),
+        ({"task": "inpaint"}, "no transparent pixels"),
+        ({"task": "inpaint", "mask": "small.png"}, "of the image's size"),
+        ({"task": "deblur", "kernel": "0"}, "above 0"),
+        ({"task": "deblur", "kernel": "none.png"}, "can't be read"),
+    ],
+)
+def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (3, 3)).save("small.png")
+    usual = {"image": grey, "output": "out.png", "noise": 10.0}
+    with pytest.raises((UsageError, OSError), match=message) as caught:
+        restore.run(options(**{**usual, **given}))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_the_script_ends_with_code_2(run_script, tmp_path, grey):
+    finished = run_script(
+        "restore.py",
+        "--task=denoise",
+        f"--image={grey}",
+        "--output=out.png",
+        cwd=tmp_path,
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[-1].startswith("restore.py: --task")
+    assert "Traceback" not in finished.stderr

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import scipy.fft
+import skimage.data
+
+from keras_csc.restoration.dictionaries import dictionary_layer
+
+
+def cosines(size, channels=1):
+    """The discrete cosine transform, but its constants, as a dictionary."""
+    wave = scipy.fft.dct(np.eye(size), axis=1, norm="ortho")
+    atoms = np.einsum("iu,jv->ijuv", wave, wave).reshape(size, size, 1, -1)
+    atoms = atoms[..., 1:]
+    kernel = np.zeros((size, size, channels, channels * atoms.shape[-1]))
+    for channel in range(channels):
+        count = atoms.shape[-1]
+        here = slice(channel * count, (channel + 1) * count)
+        kernel[:, :, channel, here] = atoms[:, :, 0]
+    return kernel.astype("float32")
+
+
+@pytest.fixture(scope="session")
+def grey():
+    """Cosines of 4×4 pixels as a layer."""
+    return dictionary_layer(cosines(4), 4, 0.1)
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A part of a photograph, 40×44, in [0, 1]."""
+    camera = skimage.data.camera()[160:240, 200:288] / 255
+    return camera.reshape(40, 2, 44, 2).mean((1, 3))
+
+
+@pytest.fixture(scope="session")
+def colours():
+    """A part of a photograph in colour, 32×36."""
+    astronaut = skimage.data.astronaut()[60:124, 190:262] / 255
+    return astronaut.reshape(32, 2, 36, 2, 3).mean((1, 3))

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+
+from keras_csc import restoration
+from keras_csc.restoration import dictionary_learning
+
+
+def planted(seed=0, channels=1, second=1.0):
+    """Images that are sums of two of six atoms, and the atoms."""
+    rng = np.random.default_rng(seed)
+    atoms = rng.normal(size=(4, 4, channels, 6))
+    atoms -= atoms.mean((0, 1))
+    atoms /= np.sqrt(np.sum(atoms**2, (0, 1, 2)))
+    images = []
+    for _ in range(300):
+        chosen = rng.choice(6, 2, replace=False)
+        weights = rng.choice([-1, 1], 2) * rng.uniform(0.5, 1.5, 2)
+        weights[1] *= second
+        images.append(0.5 + atoms[..., chosen] @ weights)
+    return images, atoms
+
+
+def learn(images, **arguments):
+    settings = {
+        "filters": 6,
+        "kernel_size": 4,
+        "sparsity": 0.05,
+        "epochs": 4,
+        "windows": 900,
+        "batch_size": 300,
+    }
+    return restoration.learn_dictionary(images, **{**settings, **arguments})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_planted_atoms_are_found(channels):
+    """The first dictionary is windows, which are them and a fifth of others."""
+    images, atoms = planted(channels=channels, second=0.2)
+    layer = learn(images, filters=24)
+    kernel = np.asarray(layer.kernel)
+    assert kernel.shape == (4, 4, channels, 24)
+    np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
+    cosines = np.abs(np.tensordot(atoms, kernel, ([0, 1, 2], [0, 1, 2])))
+    assert cosines.max(1).min() > 0.98
+
+
+def test_the_objective_falls():
+    reported = []
+    learn(planted()[0], progress=lambda *each: reported.append(each))
+    assert [each[:2] for each in reported] == [(n, 4) for n in range(1, 5)]
+    values = [each[2] for each in reported]
+    assert values[0] > values[1] > values[2] and values[3] < 0.7 * values[0]
+
+
+def test_a_round_over_the_atoms_descends():
+    """The surrogate falls with every round, as its minimisation must."""
+    images, _ = planted()
+    windows = np.asarray(images, "float32") - 0.5
+    learning = dictionary_learning._Learning(windows, 6, 0.05, 300, 0)
+    codes, _ = learning._coded(windows, None)
+    codes = codes.astype("float64")
+    vectors = learning.vectors.astype("float64")
+    learning.moments = codes.T @ codes
+    learning.products = vectors.T @ codes
+
+    def loss():
+        return np.sum((vectors - codes @ learning.atoms.T) ** 2)
+
+    before = loss()
+    learning._descend(vectors, codes)
+    assert loss() < before
+
+
+def test_learning_goes_on_where_it_was(tmp_path):
+    images, _ = planted()
+    path = tmp_path / "state.npz"
+    learn(images, epochs=2, state=path)
+    epochs = []
+    resumed = learn(
+        images, state=path, progress=lambda epoch, *_: epochs.append(epoch)
+    )
+    assert epochs == [3, 4]
+    through = learn(images)
+    np.testing.assert_allclose(resumed.kernel, through.kernel, atol=0.02)
+    with pytest.raises(ValueError, match="other images or arguments"):
+        learn(images, state=path, sparsity=0.1)
+    path.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="no file of a dictionary's learning"):
+        learn(images, state=path)
+
+
+def test_dictionaries_are_files(tmp_path, grey):
+    path = tmp_path / "grey.npz"
+    restoration.save_dictionary(grey, path)
+    loaded = restoration.load_dictionary(path)
+    np.testing.assert_allclose(loaded.kernel, grey.kernel, atol=1e-3)
+    assert (loaded.strides, loaded.sparsity) == (4, grey.sparsity)
+    assert [each.name for each in tmp_path.iterdir()] == ["grey.npz"]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="holds no dictionary"):
+        restoration.load_dictionary(path)
+    np.savez(path, kernel=np.zeros((2, 2)), strides=1, sparsity=1.0)
+    with pytest.raises(ValueError, match="holds no dictionary"):
+        restoration.load_dictionary(path)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dictionaries_ship(channels):
+    layer = restoration.default_dictionary(channels)
+    kernel = np.asarray(layer.kernel)
+    assert kernel.shape[2] == channels
+    np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
+    np.testing.assert_allclose(kernel.mean((0, 1)), 0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "images, arguments, message",
+    [
+        ([], {}, "one or more images"),
+        ([np.zeros((9, 9)), np.zeros((9, 9, 3))], {}, "all grey or all"),
+        ([np.zeros((9, 9), "uint8")], {}, "divide integers"),
+        ([np.full((9, 9), np.nan)], {}, "NaN"),
+        ([np.zeros((9, 9))], {"kernel_size": 10}, "at most 9"),
+        ([np.zeros((9, 9))], {"sparsity": 0}, "`sparsity`"),
+        ([np.zeros((9, 9))], {"batch_size": 1000}, "`windows`"),
+    ],
+)
+def test_mistakes_are_named(images, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        learn(images, **arguments)

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import skimage.transform
+from scipy.ndimage import correlate1d
+from scipy.signal import convolve2d
+
+from keras_csc import restoration
+from keras_csc.restoration import restoring
+from keras_csc.restoration import tasks
+from keras_csc.restoration.restoring import dictionary_kernel
+
+
+def psnr(found, image):
+    return -10 * np.log10(np.mean((np.asarray(found) - image) ** 2))
+
+
+def noisy(image, noise, seed=0):
+    noise = noise * np.random.default_rng(seed).standard_normal(image.shape)
+    return image + noise
+
+
+@pytest.fixture
+def few():
+    """Settings that take little time."""
+    return tasks.DENOISE._replace(rounds=2, iterations=10)
+
+
+def test_denoising(photograph, grey, few):
+    given = noisy(photograph, 0.1)
+    found = restoration.denoise(given, 0.1, grey, few)
+    assert found.shape == given.shape and found.dtype == np.float32
+    assert psnr(found, photograph) > psnr(given, photograph) + 5
+
+
+def test_denoising_in_colour(colours):
+    given = noisy(colours, 0.1)
+    done = []
+    found = restoration.denoise(
+        given,
+        0.1,
+        settings=tasks.DENOISE._replace(step=8, iterations=20),
+        progress=lambda *each: done.append(each),
+    )
+    assert psnr(found, colours) > psnr(given, colours) + 5
+    assert done[-1] == (len(done), len(done))
+
+
+def test_inpainting(photograph, grey):
+    mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
+    found = restoration.inpaint(photograph * mask, mask, dictionary=grey)
+    np.testing.assert_array_equal(
+        found[mask], photograph[mask].astype("float32")
+    )
+    mean = np.where(mask, photograph, photograph[mask].mean())
+    assert psnr(found, photograph) > psnr(mean, photograph) + 8
+
+
+def test_what_is_behind_the_mask_does_not_matter(photograph, grey, few):
+    mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
+    pair = [
+        restoration.inpaint(
+            np.where(mask, photograph, value), mask, 0.0, grey, few
+        )
+        for value in (0.0, 17.0)
+    ]
+    np.testing.assert_array_equal(*pair)
+
+
+def test_a_large_hole_is_filled(grey, few):
+    """Also where an atom sees no pixel at all: with what is around it."""
+    image, mask = np.full((30, 30), 0.7), np.ones((30, 30))
+    mask[8:22, 8:22] = 0
+    found = restoration.inpaint(image * mask, mask, 0.0, grey, few)
+    np.testing.assert_allclose(found, 0.7, atol=1e-3)
+
+
+def test_deblurring(photograph, grey):
+    kernel = np.ones((3, 4))
+    full = np.pad(kernel, [(0, 0), (1, 0)]) / 12
+    given = convolve2d(photograph, full, mode="valid")
+    inner = photograph[1:-1, 2:-2]
+    given = noisy(given, 0.5 / 255)
+    found = restoration.deblur(given, kernel, dictionary=grey)
+    assert psnr(found, inner) > psnr(given, inner) + 3
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_enlarging(photograph, grey, factor):
+    image = photograph[:36, :42]
+    kernel = tasks.anti_aliasing(factor)
+    wave = kernel.sum(0)
+    blurred = image
+    for axis in (0, 1):
+        blurred = correlate1d(blurred, wave, axis, mode="nearest")
+    middle = factor // 2
+    small = blurred[middle::factor, middle::factor]
+    found = restoration.enlarge(small, factor, dictionary=grey)
+    assert found.shape == image.shape
+    shift = (factor - 1) / 2 - middle
+    places = np.mgrid[:36, :42].astype("float64") + shift
+    places = (places - (factor - 1) / 2) / factor
+    spline = skimage.transform.warp(small, places, order=3, mode="edge")
+    assert psnr(found, image) > psnr(spline, image) + 0.3
+
+
+def test_one_shift_by_numpy(photograph, grey):
+    """Cosines are orthonormal: the solution is one soft threshold."""
+    noise, image = 0.05, photograph[:13, :17].astype("float64")
+    settings = tasks.DENOISE._replace(
+        rounds=1, step=4, smoothness=1e9, flat_weight=0.0, tolerance=1e-6
+    )
+    image = image - image.mean()  # the smooth part of so large an `α`
+    found = restoring.restore(
+        image[..., None], np.ones((1, 1, 1)), None, noise, grey, settings
+    )
+    kernel = dictionary_kernel(grey).astype("float64").reshape(16, 16)
+    # The first window begins three pixels before the image; patches that lie
+    # inside of the image see all of it.
+    for top in range(1, 9, 4):
+        for left in range(1, 13, 4):
+            here = np.s_[top : top + 4, left : left + 4]
+            codes = kernel.T @ image[here].ravel()
+            threshold = settings.sparsity * noise * np.r_[0, np.ones(15)]
+            codes -= np.clip(codes, -threshold, threshold)
+            np.testing.assert_allclose(
+                found[here].ravel(), kernel @ codes, atol=2e-5
+            )
+
+
+def test_records_are_of_every_program(photograph, grey, few):
+    records = []
+    settings = few._replace(step=4, tolerance=None)
+    restoration.denoise(photograph, 0.1, grey, settings, records=records)
+    assert len(records) == 2
+    for record in records:
+        values = np.asarray(record.objective)
+        assert values.shape == (10, 1)
+        assert np.all(values[-1] <= values[0])
+
+
+def test_windows_by_few_at_a_time(photograph, grey, few, monkeypatch):
+    """What memory is for changes nothing."""
+    given = noisy(photograph, 0.1)
+    settings = few._replace(tolerance=None)
+    at_once = restoration.denoise(given, 0.1, grey, settings)
+    monkeypatch.setattr(restoring, "MOST_CODES", 1)
+    one_by_one = restoration.denoise(given, 0.1, grey, settings)
+    np.testing.assert_allclose(at_once, one_by_one, atol=1e-5)
+
+
+IMAGE = np.full((12, 12), 0.5)
+
+
+@pytest.mark.parametrize(
+    "function, arguments, message",
+    [
+        ("denoise", (IMAGE, 0), "`noise`"),
+        ("denoise", (IMAGE, np.nan), "`noise`"),
+        ("denoise", (np.full((4, 4), np.nan), 0.1), "NaN or infinity"),
+        ("denoise", (IMAGE.astype("uint8"), 0.1), "divide integers"),
+        ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
+        ("denoise", (np.zeros((0, 4)), 0.1), "must have pixels"),
+        ("denoise", ("photograph.png", 0.1), "must be an array"),
+        ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be a layer"),
+        ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),
+        ("inpaint", (IMAGE, np.full((12, 12), 0.5)), "1 where pixels are"),
+        ("inpaint", (IMAGE, np.zeros((12, 12))), "no pixel is known"),
+        ("deblur", (IMAGE, np.zeros((3, 3))), "`kernel` must be"),
+        ("deblur", (IMAGE, [1, 2]), "`kernel` must be"),
+        ("deblur", (IMAGE, np.ones((3, 3)), -1), "`noise`"),
+        ("enlarge", (IMAGE, 1), "`factor`"),
+        ("enlarge", (IMAGE, 2.5), "`factor`"),
+    ],
+)
+def test_mistakes_are_named(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(restoration, function)(*arguments)
+
+
+def test_a_dictionary_of_other_channels(grey, colours):
+    with pytest.raises(ValueError, match="images of 3 channels"):
+        restoration.denoise(colours, 0.1, grey)

@@ -1,0 +1,6 @@
+"""Restores photographs by convolutional sparse coding: `--help` says how."""
+
+from keras_csc_cli import console
+
+if __name__ == "__main__":
+    console.run("restore")
