@@ -14,7 +14,7 @@ from keras_csc.validation import check_number
 # `studies/restoration.py --choose` compares others.
 DENOISE = Settings(1.8, 3, 1.0, 0.1, 0.3, 0.05, 5.0, 2, 40, 1e-3)
 INPAINT = Settings(2.0, 2, 5.0, 1.0, 1.0, 0.05, 0.5, 2, 100, 1e-3)
-DEBLUR = Settings(0.5, 2, 0.5, 0.5, 0.3, 0.05, 0.02, 4, 100, 1e-3)
+DEBLUR = Settings(0.15, 2, 0.1, 0.5, 0.3, 0.05, 0.2, 4, 100, 1e-3)
 ENLARGE = Settings(0.5, 2, 0.5, 0.5, 0.3, 0.05, 0.02, 4, 100, 1e-3)
 # Deviation of what no sparse code explains, where pixels have no noise.
 LEAST_NOISE = 1 / 255
