@@ -388,7 +388,8 @@ def draw(task, channels, image, given, pictures):
     """Side by side: the image, what was given, and what came of it."""
     height = image.shape[0]
     given = given if given.shape == image.shape else enlarged(given)
-    tiles = [image, np.clip(given, 0, 1), *pictures.values()]
+    made = [made for name, made in pictures.items() if name != "given"]
+    tiles = [image, np.clip(given, 0, 1), *made]
     gap = np.ones((height, 4, *image.shape[2:]), "float32")
     row = [part for tile in tiles for part in (tile, gap)][:-1]
     path = PICTURES / f"restoration_{task}_{channels}.png"
