@@ -82,7 +82,7 @@ def load_dictionary(path):
         ValueError: if it holds no dictionary.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(path) as file:
             kernel = np.asarray(file["kernel"], "float32")
             strides, sparsity = int(file["strides"]), float(file["sparsity"])
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):

@@ -197,7 +197,7 @@ class _Learning:
         if path is None or not pathlib.Path(path).exists():
             return
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(path) as file:
                 entries = {name: file[name] for name in file.files}
             same = str(entries["identity"]) == self.identity
         except Exception as error:  # NumPy's are many, for damaged files.
