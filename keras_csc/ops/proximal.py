@@ -22,7 +22,10 @@ def soft_threshold(values, threshold, nonnegative=False):
     """
     if nonnegative:
         return ops.relu(values - threshold)
-    return values - ops.clip(values, -threshold, threshold)
+    shrunk = values - ops.clip(values, -threshold, threshold)
+    # Compilers make one rounding of a product before and this difference, and
+    # leave 1e-10 where there is 0.
+    return ops.where(ops.abs(values) > threshold, shrunk, 0)
 
 
 def proximal_map(values, threshold, shrinkage=None, nonnegative=False):
