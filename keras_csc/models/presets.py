@@ -49,6 +49,7 @@ def _preset(description, image_shape, filters, sparsity, **config):
 
 GREY = (0.1, 0.2, 0.3)
 COLOUR = (0.05, 0.2, 0.3)
+PHOTOGRAPH = (0.02, 0.3, 0.5)
 PRESETS = {
     "digits": _preset(
         "16×16 grey digits of scikit-learn.",
@@ -64,7 +65,7 @@ PRESETS = {
         "Photographs of any size, colour; 16 features for 8×8 pixels.",
         (64, 64, 3),
         (96, 64, 128),
-        COLOUR,
+        PHOTOGRAPH,
         feature_dim=16,
         features="map",
     ),
@@ -72,7 +73,7 @@ PRESETS = {
         "Photographs of any size, colour; 32 features for 8×8 pixels.",
         (64, 64, 3),
         (96, 64, 128),
-        COLOUR,
+        PHOTOGRAPH,
         feature_dim=32,
         features="map",
     ),
@@ -80,7 +81,7 @@ PRESETS = {
         "Photographs of any size, colour; 16 features for 4×4 pixels.",
         (64, 64, 3),
         (96, 64),
-        COLOUR[:2],
+        PHOTOGRAPH[:2],
         feature_dim=16,
         features="map",
     ),
@@ -94,7 +95,7 @@ PRESETS = {
         "Photographs of any size, colour; 16 features for 8×8 pixels.",
         (64, 64, 3),
         (96, 64, 128),
-        COLOUR,
+        PHOTOGRAPH,
         feature_dim=16,
         features="map",
     ),
