@@ -64,24 +64,3 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def whole_folder(path):
-    """Gives an empty folder, and renames it to `path` at the end.
-
-    The folder of that name appears complete or not at all. What a killed
-    process leaves is one folder, `.NAME.partial`, which the next replaces. It
-    is for one writer at a time.
-
-    Args:
-        path: `pathlib.Path` of a folder that does not exist.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        remove(temporary)
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.rename(path)
-    finally:
-        remove(temporary)

@@ -45,7 +45,7 @@ PICTURE = r"\.[\w.+-]+\.partial\.png"
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
-    r"|\.model-new|\.\.model-new\.partial",
+    r"|\.model-new|\.\.model-new-\w{8}",
     "checkpoints": r"\.(step|best)-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,

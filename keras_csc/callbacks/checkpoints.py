@@ -9,7 +9,6 @@ import tensorflow as tf
 from keras_csc.callbacks.finite import check_state
 from keras_csc.callbacks.finite import non_finite_state
 from keras_csc.files import remove
-from keras_csc.files import whole_folder
 from keras_csc.terminal import say
 
 # What TensorFlow raises for files that are damaged, cut short or missing.
@@ -169,12 +168,16 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         Raises:
             CheckpointError: if it can't be written.
         """
+        temporary = path.with_name(f".{path.name}.partial")
         try:
-            with whole_folder(path) as temporary:
-                for name, text in (files or {}).items():
-                    (temporary / name).write_text(text)
-                self._checkpoint().write(str(temporary / "checkpoint"))
+            remove(temporary)
+            temporary.mkdir(parents=True)
+            for name, text in (files or {}).items():
+                (temporary / name).write_text(text)
+            self._checkpoint().write(str(temporary / "checkpoint"))
+            temporary.rename(path)
         except (OSError, tf.errors.OpError) as error:
+            remove(temporary)
             raise CheckpointError(
                 f"The checkpoint {path} can't be written: {_reason(error)}. "
                 "Make room or give write access, and run the same command "

@@ -6,11 +6,12 @@ import inspect
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 
 import keras
 import numpy as np
 
-from keras_csc.files import whole_folder
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
@@ -50,6 +51,22 @@ def _preset(description, image_shape, filters, sparsity, **config):
 GREY = (0.1, 0.2, 0.3)
 COLOUR = (0.05, 0.2, 0.3)
 PHOTOGRAPH = (0.02, 0.3, 0.5)
+
+
+def _of_photographs(feature_dim, stages):
+    """A preset of maps, with features for `2**stages` pixels a side."""
+    side = 2**stages
+    return _preset(
+        f"Photographs of any size, colour; {feature_dim} features for "
+        f"{side}×{side} pixels.",
+        (64, 64, 3),
+        (96, 64, 128)[:stages],
+        PHOTOGRAPH[:stages],
+        feature_dim=feature_dim,
+        features="map",
+    )
+
+
 PRESETS = {
     "digits": _preset(
         "16×16 grey digits of scikit-learn.",
@@ -61,44 +78,16 @@ PRESETS = {
     "mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
     "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
     "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
-    "photographs": _preset(
-        "Photographs of any size, colour; 16 features for 8×8 pixels.",
-        (64, 64, 3),
-        (96, 64, 128),
-        PHOTOGRAPH,
-        feature_dim=16,
-        features="map",
-    ),
-    "photographs_32": _preset(
-        "Photographs of any size, colour; 32 features for 8×8 pixels.",
-        (64, 64, 3),
-        (96, 64, 128),
-        PHOTOGRAPH,
-        feature_dim=32,
-        features="map",
-    ),
-    "photographs_fine": _preset(
-        "Photographs of any size, colour; 16 features for 4×4 pixels.",
-        (64, 64, 3),
-        (96, 64),
-        PHOTOGRAPH[:2],
-        feature_dim=16,
-        features="map",
-    ),
+    "photographs": _of_photographs(16, 3),
+    "photographs_32": _of_photographs(32, 3),
+    "photographs_fine": _of_photographs(16, 2),
     "stl10": _preset(
         "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
     ),
     "imagenet": _preset(
         "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
     ),
-    "imagenet_maps": _preset(
-        "Photographs of any size, colour; 16 features for 8×8 pixels.",
-        (64, 64, 3),
-        (96, 64, 128),
-        PHOTOGRAPH,
-        feature_dim=16,
-        features="map",
-    ),
+    "imagenet_maps": _of_photographs(16, 3),
     "celeb_a": _preset(
         "128×128 colour faces.",
         (128, 128, 3),
@@ -276,13 +265,22 @@ def save(model, folder):
             f"The folder {str(folder)!r} exists already. Remove it, or choose "
             "another name."
         )
-    with whole_folder(folder) as temporary:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+    )
+    try:
         _check_room(temporary / WEIGHTS_FILE, model)
         model.save_weights(temporary / WEIGHTS_FILE)
         entries = model_config(model)
         entries[DIGEST] = _sha256(temporary / WEIGHTS_FILE)
         text = json.dumps(entries, indent=2)
         (temporary / CONFIG_FILE).write_text(text + "\n")
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def _check_room(path, model):

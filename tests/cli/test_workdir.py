@@ -137,7 +137,7 @@ def run(tmp_path):
 LEFT = [
     ".run.partial.json",
     ".evaluation-digits-train.partial.json",
-    "..model-new.partial/model.weights.h5",
+    "..model-new-abcd1234/model.weights.h5",
     ".model-new/config.json",
     "checkpoints/.step-00000002.partial/checkpoint.index",
     "checkpoints/.best-00000002.partial/checkpoint.index",
