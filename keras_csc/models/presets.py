@@ -50,7 +50,7 @@ def _preset(description, image_shape, filters, sparsity, **config):
 
 GREY = (0.1, 0.2, 0.3)
 COLOUR = (0.05, 0.2, 0.3)
-PHOTOGRAPH = (0.02, 0.3, 0.5)
+PHOTOGRAPH = (0.02, 0.6, 1.0)
 
 
 def _of_photographs(feature_dim, stages):
