@@ -9,8 +9,8 @@ from keras_csc.restoration.dictionaries import default_dictionary
 from keras_csc.restoration.dictionaries import load_dictionary
 from keras_csc.restoration.dictionaries import save_dictionary
 from keras_csc.restoration.dictionary_learning import learn_dictionary
+from keras_csc.restoration.quadratic import smooth_part
 from keras_csc.restoration.restoring import Settings
-from keras_csc.restoration.smooth import smooth_part
 from keras_csc.restoration.tasks import deblur
 from keras_csc.restoration.tasks import denoise
 from keras_csc.restoration.tasks import enlarge

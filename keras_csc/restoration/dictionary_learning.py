@@ -169,11 +169,8 @@ class _Learning:
         worst = np.sum(np.square(vectors - codes @ self.atoms.T), 1)
         worst = iter(np.argsort(-worst))
         for index in range(self.atoms.shape[1]):
-            weight = self.moments[index, index]
-            if weight > 0:
-                slope = self.products[:, index]
-                slope = slope - self.atoms @ self.moments[:, index]
-                atom = self.atoms[:, index] + slope / weight
+            if self.moments[index, index] > 0:
+                atom = best_atom(self.atoms, self.moments, self.products, index)
             else:
                 atom = vectors[next(worst, 0)]
             if np.any(atom):
@@ -213,6 +210,22 @@ class _Learning:
         self.epoch, self.steps = int(entries["epoch"]), int(entries["steps"])
         self.atoms, self.moments = entries["atoms"], entries["moments"]
         self.products = entries["products"]
+
+
+def best_atom(atoms, moments, products, index):
+    """The column that lowers `‖X - D Z‖²` most, the others as they are.
+
+    Args:
+        atoms: array `D`, an atom a column.
+        moments: array `Z Zᵀ` of codes, an atom a row of `Z`.
+        products: array `X Zᵀ` of windows, a window a column of `X`.
+        index: int, which column; its atom is used.
+
+    Reference:
+        Mairal et al., JMLR 2010, equation (10), before it is scaled.
+    """
+    slope = products[:, index] - atoms @ moments[:, index]
+    return atoms[:, index] + slope / moments[index, index]
 
 
 def _alike(images):

@@ -8,14 +8,19 @@ from keras import ops
 
 from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
-from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
 from keras_csc.ops.dispatch import forms
+from keras_csc.restoration.adaptation import AdaptedAtoms
+from keras_csc.restoration.quadratic import ridge_regression
+from keras_csc.restoration.quadratic import smooth_part
 from keras_csc.restoration.shifts import ShiftedGrids
-from keras_csc.restoration.smooth import smooth_part
 
 # Codes of a batch of windows: the solver holds some ten tensors of that size.
 MOST_CODES = 2**23
+# Deviation of what no sparse code explains, where pixels have no noise.
+LEAST_NOISE = 1 / 255
+# Of `σ`, the least level of the splitting.
+LEAST_LEVEL = 1.5
 
 Settings = collections.namedtuple(
     "Settings",
@@ -30,7 +35,11 @@ Settings = collections.namedtuple(
         "step",
         "iterations",
         "tolerance",
+        "adaptation",
+        "levels",
+        "prior",
     ],
+    defaults=(None, (), None),
 )
 Settings.__doc__ = """How an image is restored. `σ` is the noise level.
 
@@ -48,10 +57,21 @@ Fields:
         strides. Half of it takes four times as long.
     iterations: int, the most that a program is given.
     tolerance: float, the relative stationarity at which it is solved.
+    adaptation: float, or `None` for a dictionary that stays as it is. Between
+        two rounds its atoms learn from the image; the dictionary that was
+        given counts as so many codes of 1 for each. For strides of an atom's
+        size.
+    levels: tuple of floats, noise levels `τ` of the splitting, in the units
+        of the image; those below `1.5 σ` are taken for that. Empty for none.
+    prior: `Settings`, of the rounds at every level.
 
-Reference:
+References:
     Candès, Wakin & Boyd, Enhancing sparsity by reweighted l1 minimization,
-    J. Fourier Analysis and Applications 2008, section 2.2.
+    J. Fourier Analysis and Applications 2008, section 2.2; Elad & Aharon,
+    Image denoising via sparse and redundant representations over learned
+    dictionaries, IEEE TIP 2006, section IV, for adaptation; Zoran & Weiss,
+    From learning models of natural image patches to whole image restoration,
+    ICCV 2011, section 3, for the splitting.
 """
 
 
@@ -68,11 +88,18 @@ def restore(
     transform-domain collaborative filtering, IEEE TIP 2007, eq. 10). `A` has
     the atoms of the dictionary and constant ones.
 
+    Atoms that see few pixels can't tell each other what they see. With
+    `levels` the image is then split: for every level `τ`, in turn, `v` is the
+    mean image that the same programs, without `M` and `H`, make of `x` at
+    the noise level `τ`, and `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
+
     Args:
         image: array `y` `(height, width, channels)`.
         mask: array `M` that broadcasts to it, in `[0, 1]`.
         blur: array `(2r + 1, 2t + 1)`, or `None`.
-        noise: float `σ > 0`, standard deviation, in the units of the image.
+        noise: float `σ ≥ 0`, standard deviation, in the units of the image.
+            Without noise the programs are those of `σ = 1/255`: images are
+            not sparse to the last digit.
         dictionary: layer `ConvSparseCoding2D`.
         settings: `Settings`.
         progress: function of the number of programs that are solved and of
@@ -82,6 +109,9 @@ def restore(
 
     Returns:
         float32 array of the shape of `image`.
+
+    Raises:
+        ValueError: for `adaptation` of atoms that overlap.
     """
     restoration = _Restoration(
         np.asarray(image, "float32"),
@@ -90,8 +120,10 @@ def restore(
         noise,
         dictionary,
         settings,
+        progress or (lambda done, total: None),
+        records,
     )
-    return restoration.run(progress or (lambda done, total: None), records)
+    return restoration.run()
 
 
 def dictionary_kernel(dictionary):
@@ -107,47 +139,126 @@ def dictionary_kernel(dictionary):
 class _Restoration:
     """What the rounds of one image share; see `restore`."""
 
-    def __init__(self, image, mask, blur, noise, dictionary, settings):
+    def __init__(
+        self,
+        image,
+        mask,
+        blur,
+        noise,
+        dictionary,
+        settings,
+        progress,
+        records,
+    ):
         self.settings, self.noise = settings, noise
+        self.least = max(noise, LEAST_NOISE)
+        self.progress, self.records = progress, records
         self.blur = None if blur is None else ops.convert_to_tensor(blur)
         self.strides = dictionary.strides
-        kernel = dictionary_kernel(dictionary)
+        self.atoms = AdaptedAtoms(dictionary_kernel(dictionary), self.strides)
+        if settings.adaptation is not None:
+            self.atoms.check()
         self.grids = ShiftedGrids(
             image.shape[:2],
-            kernel.shape[0],
+            self.atoms.size,
             self.strides,
-            min(settings.step, self.strides),
             (0, 0) if blur is None else tuple(n // 2 for n in blur.shape),
         )
-        self.weights = np.ones(kernel.shape[-1], "float32")
-        self.weights[: kernel.shape[2]] = settings.flat_weight
-        self.kernel = ops.convert_to_tensor(kernel)
-        bound = float(spectral_bound(self.kernel, self.strides))
-        measured = float(self._measurement(None).squared_norm_bound())
-        self.step_size = ops.convert_to_tensor(1 / bound, "float32")
-        self.measured_step_size = self.step_size / measured
         self.mask = self.grids.pad(np.broadcast_to(mask, image.shape))
-        padded = self.grids.pad(image) * self.mask
-        self.low = self._smooth(padded)
-        self.detail = padded - self._seen(self.low)
+        self.inside = self.grids.pad(np.ones((*image.shape[:2], 1)))
+        self.observed = self.grids.pad(image) * self.mask
+        self.low = self._smooth()
+        self.done, self.total = 0, self._programs(settings)
+        if settings.levels:
+            every = self._programs(settings.prior)
+            self.total += len(settings.levels) * every
 
-    def run(self, progress, records):
-        chunks = list(self._chunks())
-        total, estimate = len(chunks) * self.settings.rounds, None
-        for turn in range(self.settings.rounds):
-            summed = np.zeros_like(self.detail)
-            count = np.zeros_like(self.detail)
-            for number, shifts in enumerate(chunks):
-                windows = self._solved(shifts, estimate, records)
-                self.grids.add(summed, count, *windows, shifts)
-                progress(turn * len(chunks) + number + 1, total)
-            estimate = summed / np.where(count > 0, count, 1)
-        return self.grids.crop(self.low + estimate)
+    def _programs(self, settings):
+        """How many batches of programs there are in some rounds."""
+        return settings.rounds * len(list(self._chunks(settings.step)))
 
-    def _chunks(self):
+    def run(self):
+        settings = self.settings
+        detail = self.observed - self._seen(self.low)
+        image = self.low + self._rounds(detail, self.least, settings, True)
+        for level in settings.levels:
+            level = max(level, LEAST_LEVEL * self.least)
+            mean = self._rounds(image, level, settings.prior)
+            image = self._fitted(mean, (self.noise / level) ** 2)
+        return self.grids.crop(image)
+
+    def _rounds(self, observed, noise, settings, measured=False):
+        """The mean image of some rounds of programs.
+
+        Args:
+            observed: padded image.
+            noise: float, its noise level.
+            settings: `Settings`, of the rounds.
+            measured: bool, whether it is what was measured.
+        """
+        estimate = None
+        for turn in range(settings.rounds):
+            if turn and settings.adaptation is not None:
+                self.atoms.adapt(settings.adaptation)
+            estimate = self._mean(observed, noise, settings, measured, estimate)
+        return estimate
+
+    def _mean(self, observed, noise, settings, measured, estimate):
+        """The mean over the shifts of what their programs make."""
+        adapting = settings.adaptation is not None
+        summed, count = np.zeros_like(observed), np.zeros_like(observed)
+        weights = np.ones(self.atoms.kernel.shape[-1], "float32")
+        weights[: observed.shape[-1]] = settings.flat_weight
+        for shifts in self._chunks(settings.step):
+            windows = self.grids.windows(observed, shifts)
+            mask = self.grids.windows(self.mask, shifts)
+            sparsity, start = settings.sparsity * noise * weights, None
+            if estimate is not None:
+                pilot = self.grids.windows(estimate, shifts)
+                sparsity, start = self._reweighted(
+                    pilot, noise, weights, settings
+                )
+            codes = self._codes(
+                windows,
+                sparsity,
+                settings,
+                self._measurement(mask) if measured else None,
+                start,
+                self.records,
+            )
+            if adapting:
+                inside = self.grids.windows(self.inside, shifts)
+                self.atoms.see(windows, ops.convert_to_numpy(codes), inside)
+            images = self._synthesis(codes, self.atoms.kernel)
+            trust = 1 / (1 + self._synthesis(*self._used(codes)))
+            self.grids.add(summed, count, images, trust, shifts)
+            self.done += 1
+            self.progress(self.done, self.total)
+        return summed / np.where(count > 0, count, 1)
+
+    def _reweighted(self, pilot, noise, weights, settings):
+        """`λ` of every code by those of a pilot image, and these codes."""
+        codes = self._codes(
+            pilot, settings.pilot_sparsity * noise * weights, settings
+        )
+        most = settings.reweighting * noise**2 * weights
+        size = ops.abs(codes) + settings.offset * noise
+        return ops.divide(ops.convert_to_tensor(most), size), codes
+
+    def _fitted(self, mean, weight):
+        """`argmin_x ‖y - M H x‖² + w ‖x - v‖²`, by conjugate gradients."""
+        missed = self.observed - self._seen(mean)
+        change = forms().solving(ridge_regression)(
+            ops.convert_to_tensor(missed[None]),
+            ops.convert_to_tensor(weight, "float32"),
+            self._measurement(self.mask[None]),
+        )
+        return mean + ops.convert_to_numpy(change)[0]
+
+    def _chunks(self, step):
         """Lists of shifts whose programs are solved as one batch."""
-        shifts = self.grids.shifts
-        codes = math.prod(self.grids.code_size) * self.kernel.shape[-1]
+        shifts = self.grids.shifts(min(step, self.strides))
+        codes = math.prod(self.grids.code_size) * self.atoms.kernel.shape[-1]
         size = min(max(MOST_CODES // codes, 1), len(shifts))
         # All of one size: a backend that compiles does so once.
         while len(shifts) % size:
@@ -156,52 +267,25 @@ class _Restoration:
             yield shifts[start : start + size]
 
     def _measurement(self, mask):
-        return Measurement(mask, self.blur)
+        return Measurement(ops.convert_to_tensor(mask), self.blur)
 
-    def _smooth(self, padded):
-        mask = ops.convert_to_tensor(self.mask[None])
-        images = ops.convert_to_tensor(padded[None])
+    def _smooth(self):
         low = forms().solving(smooth_part)(
-            images, self.settings.smoothness, self._measurement(mask)
+            ops.convert_to_tensor(self.observed[None]),
+            self.settings.smoothness,
+            self._measurement(self.mask[None]),
         )
         return ops.convert_to_numpy(low)[0]
 
     def _seen(self, image):
-        measurement = self._measurement(ops.convert_to_tensor(self.mask[None]))
+        measurement = self._measurement(self.mask[None])
         seen = measurement.forward(ops.convert_to_tensor(image[None]))
         return ops.convert_to_numpy(seen)[0]
-
-    def _solved(self, shifts, estimate, records):
-        """`A z` of the windows of some shifts, and the weights of pixels."""
-        settings, noise = self.settings, self.noise
-        sparsity, start = settings.sparsity * noise * self.weights, None
-        if estimate is not None:
-            start = self._codes(
-                self.grids.windows(estimate, shifts),
-                settings.pilot_sparsity * noise * self.weights,
-                self.step_size,
-            )
-            most = settings.reweighting * noise**2 * self.weights
-            sparsity = ops.divide(
-                ops.convert_to_tensor(most),
-                ops.abs(start) + settings.offset * noise,
-            )
-        mask = self.grids.windows(self.mask, shifts)
-        codes = self._codes(
-            self.grids.windows(self.detail, shifts),
-            sparsity,
-            self.measured_step_size,
-            self._measurement(ops.convert_to_tensor(mask)),
-            start,
-            records,
-        )
-        images = self._synthesis(codes, self.kernel)
-        return images, 1 / (1 + self._synthesis(*self._used(codes)))
 
     def _used(self, codes):
         """How many codes are not 0, and an atom that spreads them."""
         used = ops.cast(ops.not_equal(codes, 0), codes.dtype)
-        box = ops.ones((*self.kernel.shape[:2], 1, 1), codes.dtype)
+        box = ops.ones((self.atoms.size,) * 2 + (1, 1), codes.dtype)
         return ops.sum(used, -1, keepdims=True), box
 
     def _synthesis(self, codes, kernel):
@@ -214,20 +298,23 @@ class _Restoration:
         self,
         images,
         sparsity,
-        step_size,
+        settings,
         measurement=None,
         start=None,
         records=None,
     ):
+        bound = self.atoms.bound
+        if measurement is not None:
+            bound = bound * measurement.squared_norm_bound()
         found = forms().solving(solve_sparse_code)(
             ops.convert_to_tensor(images),
-            self.kernel,
+            self.atoms.kernel,
             ops.convert_to_tensor(sparsity),
-            step_size,
+            1 / bound,
             strides=self.strides,
             padding="valid",
-            iterations=self.settings.iterations,
-            tolerance=self.settings.tolerance,
+            iterations=settings.iterations,
+            tolerance=settings.tolerance,
             criterion="stationarity",
             measurement=measurement,
             initial_codes=start,

@@ -7,14 +7,14 @@ import numpy as np
 
 class ShiftedGrids(
     collections.namedtuple(
-        "ShiftedGrids", ["image_size", "atom_size", "strides", "step", "reach"]
+        "ShiftedGrids", ["image_size", "atom_size", "strides", "reach"]
     )
 ):
     """Windows of a padded image, in each of which the grid lies differently.
 
     With strides `s`, the model `A z` knows places only up to multiples of `s`.
-    An estimate by every shift of the grid by 0, `step`, ... below `s` is as
-    good as the other; the mean of all is better than each.
+    An estimate by every shift of the grid by less than `s` is as good as the
+    other; the mean of all is better than each.
 
     The image is padded so that every pixel, and `reach` more on each side,
     which a blur carries into the image, is covered by as many atoms as any.
@@ -23,7 +23,6 @@ class ShiftedGrids(
         image_size: `(height, width)` of the image.
         atom_size: int `k`, height and width of the atoms.
         strides: int `s`, at most `k`.
-        step: int, between two shifts.
         reach: `(rows, columns)` beyond the image that are looked at.
 
     Reference:
@@ -62,10 +61,9 @@ class ShiftedGrids(
         """`(height, width)` of the padded image."""
         return [n + self.strides - 1 for n in self.window_size]
 
-    @property
-    def shifts(self):
-        """List of `(row, column)` where the windows begin."""
-        places = range(0, self.strides, self.step)
+    def shifts(self, step):
+        """List of `(row, column)` where windows begin, every `step` pixels."""
+        places = range(0, self.strides, step)
         return [(row, column) for row in places for column in places]
 
     def pad(self, image):

@@ -4,20 +4,75 @@ import numpy as np
 
 from keras_csc.restoration import images as checked
 from keras_csc.restoration.dictionaries import default_dictionary
+from keras_csc.restoration.restoring import LEAST_NOISE
 from keras_csc.restoration.restoring import Settings
 from keras_csc.restoration.restoring import restore
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
+
+def _levels(first, last, count):
+    """Noise levels of a splitting, of 255, from large to small."""
+    return tuple(np.geomspace(first, last, count) / 255)
+
+
 # Of few values that were tried on photographs which neither the dictionaries
-# nor the page of results have; those of the last two tasks are first guesses.
-# `studies/restoration.py --choose` compares others.
-DENOISE = Settings(1.8, 3, 1.0, 0.1, 0.3, 0.05, 5.0, 2, 40, 1e-3)
-INPAINT = Settings(2.0, 2, 5.0, 1.0, 1.0, 0.05, 0.5, 2, 100, 1e-3)
-DEBLUR = Settings(0.15, 2, 0.1, 0.5, 0.3, 0.05, 0.2, 4, 100, 1e-3)
-ENLARGE = Settings(0.5, 2, 0.5, 0.5, 0.3, 0.05, 0.02, 4, 100, 1e-3)
-# Deviation of what no sparse code explains, where pixels have no noise.
-LEAST_NOISE = 1 / 255
+# nor the page of results have. `studies/restoration.py --choose` compares
+# others.
+DENOISE = Settings(
+    sparsity=1.8,
+    rounds=4,
+    reweighting=1.0,
+    offset=0.1,
+    pilot_sparsity=0.3,
+    flat_weight=0.05,
+    smoothness=1e4,
+    step=2,
+    iterations=40,
+    tolerance=1e-3,
+    adaptation=5.0,
+)
+PRIOR = Settings(
+    sparsity=1.0,
+    rounds=2,
+    reweighting=0.5,
+    offset=0.1,
+    pilot_sparsity=0.3,
+    flat_weight=0.0,
+    smoothness=None,
+    step=2,
+    iterations=15,
+    tolerance=1e-3,
+)
+INPAINT = Settings(
+    sparsity=2.0,
+    rounds=1,
+    reweighting=5.0,
+    offset=1.0,
+    pilot_sparsity=1.0,
+    flat_weight=0.05,
+    smoothness=0.5,
+    step=2,
+    iterations=100,
+    tolerance=1e-3,
+    levels=_levels(20, 1, 8),
+    prior=PRIOR,
+)
+DEBLUR = INPAINT._replace(
+    sparsity=0.15,
+    reweighting=0.1,
+    offset=0.5,
+    pilot_sparsity=0.3,
+    smoothness=0.2,
+    step=4,
+    levels=_levels(20, 3, 6),
+)
+ENLARGE = DEBLUR._replace(
+    sparsity=0.5,
+    reweighting=0.5,
+    smoothness=0.02,
+    levels=_levels(20, 3, 5),
+)
 
 
 def denoise(
@@ -104,7 +159,7 @@ def inpaint(
         pixels * known,
         known,
         None,
-        max(noise, LEAST_NOISE),
+        noise,
         _dictionary(dictionary, pixels),
         settings or INPAINT,
         progress,
@@ -151,7 +206,7 @@ def deblur(
         pixels,
         np.ones((1, 1, 1)),
         blur,
-        max(noise, LEAST_NOISE),
+        noise,
         _dictionary(dictionary, pixels),
         settings or DEBLUR,
         progress,
@@ -201,7 +256,7 @@ def enlarge(
         spread,
         known,
         anti_aliasing(factor),
-        max(noise, LEAST_NOISE),
+        noise,
         _dictionary(dictionary, pixels),
         settings or ENLARGE,
         progress,

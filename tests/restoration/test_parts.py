@@ -4,9 +4,11 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from keras_csc.ops import Measurement
+from keras_csc.restoration.adaptation import AdaptedAtoms
+from keras_csc.restoration.quadratic import ridge_regression
+from keras_csc.restoration.quadratic import smooth_part
 from keras_csc.restoration.restoring import dictionary_kernel
 from keras_csc.restoration.shifts import ShiftedGrids
-from keras_csc.restoration.smooth import smooth_part
 
 
 def differences(size):
@@ -39,11 +41,11 @@ def test_the_smooth_part_solves_its_equations():
 )
 @pytest.mark.parametrize("reach", [(0, 0), (1, 2)])
 def test_windows_add_up_to_the_image(size, strides, step, reach):
-    grids = ShiftedGrids((6, 11), size, strides, step, reach)
+    grids = ShiftedGrids((6, 11), size, strides, reach)
     image = np.random.default_rng(0).normal(size=(6, 11, 2))
     padded = grids.pad(image)
     assert padded.shape[:2] == tuple(grids.padded_size)
-    shifts = grids.shifts
+    shifts = grids.shifts(step)
     assert len(shifts) == len(set(shifts)) == (-(-strides // step)) ** 2
     total, count = np.zeros_like(padded), np.zeros_like(padded)
     grids.add(total, count, grids.windows(padded, shifts), 2.0, shifts)
@@ -55,7 +57,7 @@ def test_windows_add_up_to_the_image(size, strides, step, reach):
 @pytest.mark.parametrize("reach", [(0, 0), (2, 1)])
 def test_every_pixel_lies_under_as_many_atoms(size, strides, reach):
     """As in the middle of a large image, also beyond the border by `reach`."""
-    grids = ShiftedGrids((6, 7), size, strides, 1, reach)
+    grids = ShiftedGrids((6, 7), size, strides, reach)
     covered = [
         np.array(
             [
@@ -84,3 +86,86 @@ def test_constant_atoms_come_first(grey):
     np.testing.assert_allclose(kernel[..., 0], 0.25)
     gram = np.tensordot(kernel, kernel, ([0, 1, 2], [0, 1, 2]))
     np.testing.assert_allclose(gram, np.eye(16), atol=1e-6)
+
+
+def test_ridge_regression_by_numpy():
+    """The normal equations, of a blur that is built column by column."""
+    rng = np.random.default_rng(0)
+    image, mask = rng.normal(size=(1, 5, 6, 1)), rng.uniform(size=(5, 6)) < 0.6
+    measurement = Measurement(
+        mask[None, ..., None].astype("float64"), rng.uniform(size=(3, 3))
+    )
+    columns = np.eye(30).reshape(30, 1, 5, 6, 1)
+    matrix = np.stack(
+        [np.asarray(measurement.forward(c)).ravel() for c in columns], 1
+    )
+    expected = np.linalg.solve(
+        matrix.T @ matrix + 0.3 * np.eye(30), matrix.T @ image.ravel()
+    )
+    found = ridge_regression(image, 0.3, measurement)
+    np.testing.assert_allclose(np.asarray(found).ravel(), expected, atol=1e-9)
+
+
+@pytest.fixture
+def seen():
+    """Atoms of 3×3 that have seen three windows, and what they saw."""
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 1, 5))
+    kernel[..., 0] = 1
+    kernel /= np.linalg.norm(kernel, axis=(0, 1), keepdims=True)
+    atoms = AdaptedAtoms(kernel.astype("float32"), 3)
+    windows, codes = (
+        rng.normal(size=(3, 6, 9, 1)),
+        rng.normal(size=(3, 2, 3, 5)),
+    )
+    inside = np.ones_like(windows)
+    inside[:, :, :2] = 0  # in the first of three columns of places
+    atoms.see(windows, codes, inside)
+    patches = [
+        windows[n, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3].ravel()
+        for n in range(3)
+        for i in range(2)
+        for j in (1, 2)
+    ]
+    return atoms, kernel, np.array(patches).T, codes[:, :, 1:].reshape(-1, 5).T
+
+
+def test_atoms_adapt_to_less_error(seen):
+    """No atom can be turned so that the objective falls further."""
+    atoms, kernel, patches, codes = seen
+    weight = 0.7
+    given = kernel.reshape(9, 5)
+
+    def objective(columns):
+        misfit = np.sum((patches - columns @ codes) ** 2)
+        return misfit + weight * np.sum((columns - given) ** 2)
+
+    before = objective(given)
+    atoms.adapt(weight)
+    first = np.asarray(atoms.kernel, "float64").reshape(9, 5)
+    assert objective(first) < before
+    for _ in range(40):
+        atoms.see(*_windows_of(patches, codes))
+        atoms.adapt(weight)
+    found = np.asarray(atoms.kernel, "float64").reshape(9, 5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, rtol=1e-6)
+    np.testing.assert_array_equal(found[:, 0], np.float32(given[:, 0]))
+    assert objective(found) <= objective(first)
+    rng = np.random.default_rng(1)
+    for index in range(1, 5):
+        for _ in range(20):
+            turned = found.copy()
+            turned[:, index] += 1e-3 * rng.normal(size=9)
+            turned[:, index] /= np.linalg.norm(turned[:, index])
+            assert objective(turned) > objective(found) - 1e-8
+
+
+def _windows_of(patches, codes):
+    """Patches as windows of one place each, their codes, and all inside."""
+    windows = patches.T.reshape(-1, 3, 3, 1)
+    return windows, codes.T[:, None, None], np.ones_like(windows)
+
+
+def test_overlapping_atoms_do_not_adapt():
+    with pytest.raises(ValueError, match="strides 2, atoms of 3×3"):
+        AdaptedAtoms(np.ones((3, 3, 1, 4), "float32"), 2).check()

@@ -7,6 +7,7 @@ from scipy.signal import convolve2d
 from keras_csc import restoration
 from keras_csc.restoration import restoring
 from keras_csc.restoration import tasks
+from keras_csc.restoration.dictionaries import dictionary_layer
 from keras_csc.restoration.restoring import dictionary_kernel
 
 
@@ -107,7 +108,12 @@ def test_one_shift_by_numpy(photograph, grey):
     """Cosines are orthonormal: the solution is one soft threshold."""
     noise, image = 0.05, photograph[:13, :17].astype("float64")
     settings = tasks.DENOISE._replace(
-        rounds=1, step=4, smoothness=1e9, flat_weight=0.0, tolerance=1e-6
+        rounds=1,
+        step=4,
+        smoothness=1e9,
+        flat_weight=0.0,
+        tolerance=1e-6,
+        adaptation=None,
     )
     image = image - image.mean()  # the smooth part of so large an `α`
     found = restoring.restore(
@@ -180,3 +186,67 @@ def test_mistakes_are_named(function, arguments, message):
 def test_a_dictionary_of_other_channels(grey, colours):
     with pytest.raises(ValueError, match="images of 3 channels"):
         restoration.denoise(colours, 0.1, grey)
+
+
+def test_a_level_by_numpy(photograph, grey):
+    """One soft threshold, and one division: cosines are orthonormal."""
+    image = photograph[:12, :16].astype("float64")
+    mask = np.random.default_rng(0).uniform(size=image.shape) < 0.7
+    settings = tasks.DENOISE._replace(
+        rounds=1, step=4, sparsity=0.0, flat_weight=0.0, adaptation=None
+    )
+    level, noise = 0.1, 0.02
+    with_level = settings._replace(
+        levels=(level,),
+        prior=settings._replace(sparsity=1.5, tolerance=1e-7),
+    )
+    arguments = (image * mask)[..., None], mask[..., None], None, noise, grey
+    before = restoring.restore(*arguments, settings)[..., 0]
+    after = restoring.restore(*arguments, with_level)[..., 0]
+    kernel = dictionary_kernel(grey).astype("float64").reshape(16, 16)
+    for top in range(1, 8, 4):
+        for left in range(1, 12, 4):
+            here = np.s_[top : top + 4, left : left + 4]
+            codes = kernel.T @ before[here].ravel()
+            threshold = 1.5 * level * np.r_[0, np.ones(15)]
+            codes -= np.clip(codes, -threshold, threshold)
+            mean = (kernel @ codes).reshape(4, 4)
+            weight = mask[here] / noise**2
+            expected = weight * image[here] + mean / level**2
+            expected /= weight + 1 / level**2
+            np.testing.assert_allclose(after[here], expected, atol=1e-4)
+
+
+def test_levels_below_the_noise_are_the_noise(photograph, grey, few):
+    mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
+    prior = few._replace(adaptation=None)
+    pair = [
+        restoration.inpaint(
+            photograph * mask,
+            mask,
+            0.1,
+            grey,
+            prior._replace(levels=(level,), prior=prior),
+        )
+        for level in (0.15, 1e-4)
+    ]
+    np.testing.assert_array_equal(*pair)
+
+
+def test_progress_counts_the_levels(photograph, grey, few):
+    done = []
+    restoration.inpaint(
+        photograph,
+        np.ones(photograph.shape),
+        0.0,
+        grey,
+        few._replace(adaptation=None, levels=(0.1, 0.05), prior=few),
+        progress=lambda *each: done.append(each),
+    )
+    assert done == [(n + 1, 6) for n in range(6)]
+
+
+def test_only_atoms_side_by_side_adapt(photograph, grey):
+    overlapping = dictionary_layer(np.asarray(grey.kernel), 2, 0.1)
+    with pytest.raises(ValueError, match="adaptation=None"):
+        restoration.denoise(photograph, 0.1, overlapping)

@@ -1,4 +1,4 @@
-"""The low frequencies of an image, which no atoms are spent on."""
+"""Quadratic programs of an image, by conjugate gradients."""
 
 from keras import ops
 
@@ -35,6 +35,28 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
     def curvature(values):
         seen = measurement.adjoint(measurement.forward(values))
         return seen + smoothness * _roughness(values)
+
+    return conjugate_gradients(
+        curvature, measurement.adjoint(images), iterations
+    )
+
+
+def ridge_regression(images, weight, measurement, iterations=ITERATIONS):
+    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate gradients.
+
+    Args:
+        images: tensor `y` `(batch, height, width, channels)`.
+        weight: float `w > 0`.
+        measurement: `ops.Measurement`.
+        iterations: int, the most steps of conjugate gradients.
+
+    Returns:
+        Tensor `x` of the shape of `images`.
+    """
+
+    def curvature(values):
+        seen = measurement.adjoint(measurement.forward(values))
+        return seen + weight * values
 
     return conjugate_gradients(
         curvature, measurement.adjoint(images), iterations
