@@ -12,7 +12,7 @@ from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
-from keras_csc.restoration import images as checked
+from keras_csc.restoration import checks as checked
 from keras_csc.restoration.dictionaries import dictionary_layer
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
@@ -138,7 +138,7 @@ class _Learning:
         vectors, codes = self.vectors[rows], codes.astype("float64")
         self.moments = kept * self.moments + codes.T @ codes
         self.products = kept * self.products + vectors.T @ codes
-        self._descend(vectors, codes)
+        descend(self.atoms, self.moments, self.products, vectors, codes)
         return objective
 
     def _coded(self, windows, start):
@@ -163,21 +163,6 @@ class _Learning:
         )
         value = ops.sum(program.value(codes, program.residual(codes)))
         return ops.convert_to_numpy(codes)[:, 0, 0], float(value)
-
-    def _descend(self, vectors, codes):
-        """One round over the atoms, each to the minimum of the surrogate."""
-        worst = np.sum(np.square(vectors - codes @ self.atoms.T), 1)
-        worst = iter(np.argsort(-worst))
-        for index in range(self.atoms.shape[1]):
-            weight = self.moments[index, index]
-            if weight > 0:
-                slope = self.products[:, index]
-                slope = slope - self.atoms @ self.moments[:, index]
-                atom = self.atoms[:, index] + slope / weight
-            else:
-                atom = vectors[next(worst, 0)]
-            if np.any(atom):
-                self.atoms[:, index] = atom / np.linalg.norm(atom)
 
     def save(self, path):
         """Writes all but the codes, which are found again."""
@@ -213,6 +198,33 @@ class _Learning:
         self.epoch, self.steps = int(entries["epoch"]), int(entries["steps"])
         self.atoms, self.moments = entries["atoms"], entries["moments"]
         self.products = entries["products"]
+
+
+def descend(atoms, moments, products, vectors, codes):
+    """One round over the atoms, each to the minimum of the surrogate.
+
+    `argmin_{‖w_k‖ = 1} ½ tr(Wᵀ W M) - tr(Wᵀ P)` with the others held fixed.
+    An atom that no code uses becomes the vector that is approximated worst.
+
+    Args:
+        atoms: array `W` `(numbers, filters)`, columns of norm 1; changed in
+            place.
+        moments: array `M = Σ z zᵀ` `(filters, filters)` of codes.
+        products: array `P = Σ x zᵀ` `(numbers, filters)`.
+        vectors: array `(n, numbers)`, those of the last batch.
+        codes: array `(n, filters)`, theirs.
+    """
+    worst = np.sum(np.square(vectors - codes @ atoms.T), 1)
+    worst = iter(np.argsort(-worst))
+    for index in range(atoms.shape[1]):
+        weight = moments[index, index]
+        if weight > 0:
+            slope = products[:, index] - atoms @ moments[:, index]
+            atom = atoms[:, index] + slope / weight
+        else:
+            atom = vectors[next(worst, 0)]
+        if np.any(atom):
+            atoms[:, index] = atom / np.linalg.norm(atom)
 
 
 def _alike(images):
