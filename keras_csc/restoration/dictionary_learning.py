@@ -138,7 +138,7 @@ class _Learning:
         vectors, codes = self.vectors[rows], codes.astype("float64")
         self.moments = kept * self.moments + codes.T @ codes
         self.products = kept * self.products + vectors.T @ codes
-        descend(self.atoms, self.moments, self.products, vectors, codes)
+        self._descend(vectors, codes)
         return objective
 
     def _coded(self, windows, start):
@@ -163,6 +163,18 @@ class _Learning:
         )
         value = ops.sum(program.value(codes, program.residual(codes)))
         return ops.convert_to_numpy(codes)[:, 0, 0], float(value)
+
+    def _descend(self, vectors, codes):
+        """One round over the atoms, each to the minimum of the surrogate."""
+        worst = np.sum(np.square(vectors - codes @ self.atoms.T), 1)
+        worst = iter(np.argsort(-worst))
+        for index in range(self.atoms.shape[1]):
+            if self.moments[index, index] > 0:
+                atom = best_atom(self.atoms, self.moments, self.products, index)
+            else:
+                atom = vectors[next(worst, 0)]
+            if np.any(atom):
+                self.atoms[:, index] = atom / np.linalg.norm(atom)
 
     def save(self, path):
         """Writes all but the codes, which are found again."""
@@ -200,31 +212,20 @@ class _Learning:
         self.products = entries["products"]
 
 
-def descend(atoms, moments, products, vectors, codes):
-    """One round over the atoms, each to the minimum of the surrogate.
-
-    `argmin_{‖w_k‖ = 1} ½ tr(Wᵀ W M) - tr(Wᵀ P)` with the others held fixed.
-    An atom that no code uses becomes the vector that is approximated worst.
+def best_atom(atoms, moments, products, index):
+    """The column that lowers `‖X - D Z‖²` most, the others as they are.
 
     Args:
-        atoms: array `W` `(numbers, filters)`, columns of norm 1; changed in
-            place.
-        moments: array `M = Σ z zᵀ` `(filters, filters)` of codes.
-        products: array `P = Σ x zᵀ` `(numbers, filters)`.
-        vectors: array `(n, numbers)`, those of the last batch.
-        codes: array `(n, filters)`, theirs.
+        atoms: array `D`, an atom a column.
+        moments: array `Z Zᵀ` of codes, an atom a row of `Z`.
+        products: array `X Zᵀ` of windows, a window a column of `X`.
+        index: int, which column; its atom is used.
+
+    Reference:
+        Mairal et al., JMLR 2010, equation (10), before it is scaled.
     """
-    worst = np.sum(np.square(vectors - codes @ atoms.T), 1)
-    worst = iter(np.argsort(-worst))
-    for index in range(atoms.shape[1]):
-        weight = moments[index, index]
-        if weight > 0:
-            slope = products[:, index] - atoms @ moments[:, index]
-            atom = atoms[:, index] + slope / weight
-        else:
-            atom = vectors[next(worst, 0)]
-        if np.any(atom):
-            atoms[:, index] = atom / np.linalg.norm(atom)
+    slope = products[:, index] - atoms @ moments[:, index]
+    return atoms[:, index] + slope / moments[index, index]
 
 
 def _alike(images):
