@@ -23,6 +23,7 @@ from keras_csc.models import presets
 from keras_csc.models.communication import reduced_bytes
 from keras_csc.models.communication import reductions
 
+CLASSES = 1000  # of ImageNet; a game without labels takes no notice
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 COLUMNS = (
     "gpus",
@@ -53,21 +54,25 @@ def define(flag_values):
         one(name, default, text, flag_values=flag_values)
 
 
-def floating_point_operations(model, images):
+def floating_point_operations(model, images, few=8):
     """Operations of a training step on so many images, in its convolutions
     and matrix products.
 
-    Counted in the graph of the step for 8 images, and scaled: what does not
-    grow with the images is small.
+    Counted in the graphs of steps for few images and twice as many: the rest,
+    such as what the optimizer takes, does not grow with the images.
     """
-    few = 8
-    shape = (few, *model.encoder.image_shape)
+    one, two = (_counted(model, count) for count in (few, 2 * few))
+    return one + (two - one) / few * (images - few)
+
+
+def _counted(model, images):
+    shape = (images, *model.encoder.image_shape)
     graph = (
         tf.function(model.train_step, autograph=False)
-        .get_concrete_function((tf.zeros(shape), tf.zeros(few, "int32")))
+        .get_concrete_function((tf.zeros(shape), tf.zeros(images, "int32")))
         .graph
     )
-    return sum(map(_operations, _needed(graph))) * images / few
+    return sum(map(_operations, _needed(graph)))
 
 
 def _needed(graph):
@@ -91,10 +96,10 @@ def _operations(operation):
         kernel, codes = inputs[1], inputs[2]
     elif operation.type == "Conv2DBackpropFilter":
         kernel, codes = operation.outputs[0].shape, inputs[2]
-    elif operation.type == "MatMul":
-        kernel, codes = inputs[1], operation.outputs[0].shape
-        inner = inputs[0].num_elements() // codes[0]
-        return 2 * codes.num_elements() * inner
+    elif operation.type in ("MatMul", "BatchMatMulV2"):
+        product = operation.outputs[0].shape
+        inner = inputs[0].num_elements() // math.prod(product[:-1])
+        return 2 * product.num_elements() * inner
     else:
         return 0
     return 2 * codes.num_elements() * math.prod(kernel[:3])
@@ -124,12 +129,13 @@ def row(gpus, operations, sizes, moved, assumed):
 def main():
     assumed = flags.FLAGS
     options = train_options.values(assumed)
-    classes = 1000 if options.objective == "multi" else None
-    model = building.model(options, classes)
+    model = building.model(options, CLASSES)
     operations = floating_point_operations(model, assumed.images_per_gpu)
     sizes, moved = sum(reductions(model).values(), []), reduced_bytes(model)
     print(f"{presets.model_config(model)}")
-    print(f"{operations / assumed.images_per_gpu / 1e9:.2f} GFLOP per image")
+    more = floating_point_operations(model, assumed.images_per_gpu + 1)
+    print(f"{(more - operations) / 1e9:.2f} GFLOP an image")
+    print(f"{operations / 1e9:.1f} GFLOP a step of {assumed.images_per_gpu}")
     for name, size in moved.items():
         print(f"{size / 1e6:8.3f} MB in {len(reductions(model)[name])} {name}")
     rows = [

@@ -121,15 +121,19 @@ def our_step(arguments):
     model = building.model(options, num_classes=10)
     step = tf.function(model.train_step)
     macs = Step(presets.model_config(model), BATCH)
+    if options.update == "simultaneous":
+        count = macs.simultaneous(opposed=model.game.opposition is not None)
+    else:
+        count = macs.alternating()
 
     def run(images, labels):
         return float(step((images, labels))["objective"])
 
     return run, {
-        "game": "recipe" if options.stages else options.objective,
+        "game": "recipe" if model.game.multistage else model.game.objective,
         "dtype": options.dtype_policy,
         "update": options.update,
-        "multiply_adds": getattr(macs, options.update)(),
+        "multiply_adds": count,
     }
 
 

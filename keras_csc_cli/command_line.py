@@ -9,6 +9,7 @@ import sys
 from keras_csc_cli import interruption
 from keras_csc_cli.interruption import Interrupted
 
+from absl import app
 from absl import flags
 from absl import logging
 
@@ -41,6 +42,7 @@ def run(main, user_errors=()):
     """
     interruption.install()
     if not flags.FLAGS.is_parsed():
+        app.define_help_flags()
         _parse(sys.argv)
     logging.set_verbosity(max(flags.FLAGS.verbosity, logging.WARNING))
     try:

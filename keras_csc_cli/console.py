@@ -1,11 +1,11 @@
 """The commands of the console, which are the scripts of `training/`, too."""
 
 import importlib
+import os
 import sys
 from importlib import metadata
 
 from keras_csc_cli import interruption
-from keras_csc_cli import starting
 
 COMMANDS = {
     "train": "Trains an autoencoder, or goes on training it.",
@@ -39,7 +39,7 @@ def run(name):
         importlib.import_module("keras_csc_cli.local_workers").main()
         return
     # Signals and flags first: TensorFlow takes seconds to import.
-    starting.begin(f"keras_csc_cli.{name}_options")
+    begin(f"keras_csc_cli.{name}_options")
     command = importlib.import_module(f"keras_csc_cli.{name}")
     command_line = importlib.import_module("keras_csc_cli.command_line")
     command_line.run(command.main, user_errors=command.USER_ERRORS)
@@ -69,3 +69,88 @@ def _unknown(name):
         file=sys.stderr,
     )
     return 2
+
+
+def begin(options):
+    """Makes a process the script's, before anything is imported for it.
+
+    From here on signals are obeyed. Flags are parsed: `--help` and mistakes
+    are answered without TensorFlow, which is then imported without the
+    start-up messages that no log level silences.
+
+    Args:
+        options: name of the module that defines its flags.
+    """
+    _open_streams()
+    interruption.install(starting=True)
+    from keras_csc_cli import command_line
+
+    command_line.parse(importlib.import_module(options))
+    _check_backend(command_line.fail)
+    _import_tensorflow(command_line.fail)
+
+
+def _open_streams():
+    """Opens what a parent has closed: else files would get these numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "r+" if number else "r"))
+
+
+def _check_backend(fail):
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        fail(
+            "training, evaluation and export need Keras's backend tensorflow, "
+            f"and the environment variable KERAS_BACKEND is {backend!r}. "
+            "Unset it."
+        )
+    os.environ["KERAS_BACKEND"] = backend
+
+
+def _import_tensorflow(fail):
+    import tempfile
+
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            reason = _import_keras()
+        except BaseException:
+            messages.seek(0)
+            os.write(kept, messages.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    if reason:
+        fail(reason)
+
+
+def _import_keras():
+    """Imports Keras, without what its own file of settings would change.
+
+    Returns:
+        What is wrong with that file, or `None`.
+    """
+    try:
+        import keras
+    except Exception as error:
+        home = os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras"))
+        return (
+            f"Keras can't be imported ({type(error).__name__}: {error}). "
+            f"Mend or remove its settings in {home}/keras.json."
+        )
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")

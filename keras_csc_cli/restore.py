@@ -15,6 +15,7 @@ from keras_csc import restoration
 from keras_csc.data.listing import LeftOut
 from keras_csc.data.listing import find_images
 from keras_csc.data.listing import printable
+from keras_csc.restoration.tasks import gaussian
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
 from keras_csc.terminal import say
@@ -203,9 +204,7 @@ def _kernel(text):
             "--kernel must be an image file, or a deviation above 0 and at "
             f"most 20 pixels. Received: {text}"
         )
-    reach = int(np.ceil(3 * deviation))
-    wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    return np.outer(wave, wave)
+    return gaussian(deviation)
 
 
 def _resized(alpha, factor):

@@ -144,13 +144,6 @@ def restored(recorded, path):
     return values(flag_values)
 
 
-def flag_of(name):
-    """The absl flag of that name."""
-    flag_values = flags.FlagValues()
-    define(flag_values)
-    return flag_values[name]
-
-
 def replaced(options, entries):
     """A copy of options with other values of some."""
     return types.SimpleNamespace(**{**vars(options), **entries})
@@ -457,7 +450,7 @@ def _define_optimization(flag_values):
         flags.DEFINE_float(
             name,
             default,
-            "Of Adam and LAMB.",
+            "Of Adam, also where Muon takes it, and of LAMB.",
             lower_bound=0.0,
             below=1.0,
             **kwargs,

@@ -27,7 +27,6 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
-from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.pixels import from_pixels
@@ -172,7 +171,8 @@ def unseen(model, options, own):
             data_dir=options.data_dir,
         )
         images, _ = data.load_arrays(source, LIMIT)
-        figures[name] = psnr(images, passes.reconstruct(model, images))
+        made = passes.reconstruct(model, images)
+        figures[name] = noise.psnr(from_pixels(images), made)
     return figures
 
 
@@ -183,12 +183,6 @@ def noisy(model, splits):
         for split, count in NOISY.items()
     }
     return noise.denoising(noise.methods(model), clean)
-
-
-def psnr(images, made):
-    return float(
-        np.mean(metrics.peak_signal_to_noise_ratio(from_pixels(images), made))
-    )
 
 
 def main():

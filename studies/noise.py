@@ -62,24 +62,23 @@ def denoising(methods, clean):
             split: add(images, level, seed)
             for seed, (split, images) in enumerate(clean.items())
         }
-        figures[str(level)] = {"noisy": _psnr(clean["test"], noisy["test"])}
+        figures[str(level)] = {"noisy": psnr(clean["test"], noisy["test"])}
         for name, (function, parameters) in methods.items():
             parameter = parameters[0]
             if len(parameters) > 1:
                 scores = [
-                    _psnr(clean["validation"], function(noisy["validation"], p))
+                    psnr(clean["validation"], function(noisy["validation"], p))
                     for p in parameters
                 ]
                 parameter = parameters[int(np.argmax(scores))]
             figures[str(level)][name] = {
-                "psnr": _psnr(
-                    clean["test"], function(noisy["test"], parameter)
-                ),
+                "psnr": psnr(clean["test"], function(noisy["test"], parameter)),
                 "parameter": parameter,
             }
     return figures
 
 
-def _psnr(images, others):
+def psnr(images, others):
+    """Mean PSNR of two arrays of images in [-1, 1], in decibels."""
     others = np.asarray(others, "float32")
     return float(np.mean(metrics.peak_signal_to_noise_ratio(images, others)))

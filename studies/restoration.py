@@ -3,7 +3,7 @@
     pip install -r requirements.txt -r requirements-benchmarks.txt
     python studies/restoration.py
     python studies/restoration.py --photographs=FOLDER
-    python studies/restoration.py --choose=denoise --photographs=FOLDER
+    python studies/restoration.py --choose --tasks=denoise --photographs=FOLDER
     python studies/restoration.py --minimum
 
 The first command restores parts of photographs that scikit-image ships, by
@@ -36,6 +36,7 @@ import skimage.data
 import skimage.restoration
 import tensorflow as tf
 from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
 from skimage.metrics import structural_similarity
 
 from keras_csc import ops
@@ -104,13 +105,6 @@ def in_channels(image, channels):
     return np.rint(image * 255).astype("float32") / 255
 
 
-def gaussian(deviation):
-    reach = int(np.ceil(3 * deviation))
-    wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    kernel = np.outer(wave, wave)
-    return (kernel / kernel.sum()).astype("float32")
-
-
 def blurred(image, kernel):
     """Of an image that goes on beyond its borders as in a mirror."""
     planes = np.atleast_3d(image)
@@ -131,7 +125,7 @@ def corrupted(task, image, seed):
         mask = (rng.uniform(size=image.shape[:2]) < KNOWN).astype("float32")
         return image * mask.reshape(mask.shape + (1,) * (image.ndim - 2)), mask
     if task == "deblur":
-        given = blurred(image, gaussian(BLUR_DEVIATION))
+        given = blurred(image, tasks.gaussian(BLUR_DEVIATION))
         return given + np.float32(BLUR_NOISE) * noise, None
     middle = FACTOR // 2
     small = blurred(image, tasks.anti_aliasing(FACTOR))
@@ -151,7 +145,7 @@ def ours(task, given, mask, **settings):
     if task == "inpaint":
         return restoration.inpaint(given, mask, **arguments)
     if task == "deblur":
-        kernel = gaussian(BLUR_DEVIATION)
+        kernel = tasks.gaussian(BLUR_DEVIATION)
         return restoration.deblur(given, kernel, BLUR_NOISE, **arguments)
     return restoration.enlarge(given, FACTOR, **arguments)
 
@@ -169,7 +163,7 @@ def total_variation(task, given, mask, weight=None):
         found = primal_dual(given, known, None, weight)
         return np.where(known > 0, given, found)
     if task == "deblur":
-        return primal_dual(given, 1.0, gaussian(BLUR_DEVIATION), weight)
+        return primal_dual(given, 1.0, tasks.gaussian(BLUR_DEVIATION), weight)
     size = [n * FACTOR for n in given.shape[:2]]
     spread = np.zeros((*size, *given.shape[2:]), "float32")
     middle = FACTOR // 2
@@ -306,10 +300,6 @@ METHODS = {
 # === Measuring ===
 
 
-def psnr(found, image):
-    return float(-10 * np.log10(np.mean((found - image) ** 2)))
-
-
 def measured(method, task, image, seed):
     """`(row, result)` of a method on an image."""
     given, mask = corrupted(task, image, seed)
@@ -327,7 +317,7 @@ def measured(method, task, image, seed):
         use_sample_covariance=False,
     )
     row = {
-        "psnr": psnr(found, image),
+        "psnr": float(peak_signal_noise_ratio(image, found, data_range=1.0)),
         "ssim": float(similarity),
         "seconds": seconds,
     }

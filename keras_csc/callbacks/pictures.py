@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.callbacks.events import EventWriter
-from keras_csc.callbacks.tags import picture_tag
+from keras_csc.callbacks.tensorboard import EventWriter
+from keras_csc.callbacks.tensorboard import picture_tag
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import reconstruction_grid

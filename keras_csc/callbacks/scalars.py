@@ -6,8 +6,8 @@ import time
 import keras
 import tensorflow as tf
 
-from keras_csc.callbacks.events import EventWriter
-from keras_csc.callbacks.tags import tag
+from keras_csc.callbacks.tensorboard import EventWriter
+from keras_csc.callbacks.tensorboard import tag
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.metrics import zero_fraction
@@ -27,7 +27,7 @@ class ScalarLog(keras.callbacks.Callback):
     of later steps is removed: a killed run will take them again.
 
     TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
-    `quality/` and `time/`; see `callbacks.tags`.
+    `quality/` and `time/`; see `callbacks.tensorboard`.
 
     Args:
         folder: where to write `log.jsonl` and `tensorboard/scalars/`.

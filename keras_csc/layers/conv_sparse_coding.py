@@ -89,6 +89,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
     Output shape: `(batch, code_height, code_width, filters)`, sizes as of a
     convolution.
 
+    Raises:
+        ValueError: for an argument that is not as above, a `tolerance` without
+            implicit gradients, or a `sparsity` of a call that is below 0.
+
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
         CPAL 2024; Dai et al., Revisiting sparse convolutional model for

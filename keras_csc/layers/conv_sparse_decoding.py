@@ -40,6 +40,10 @@ class ConvSparseDecoding2D(keras.layers.Layer):
     Input shape: `(batch, code_height, code_width, filters)`.
     Output shape: `(batch, height, width, channels)`.
 
+    Raises:
+        ValueError: for an argument that is not as above, or a call of a tied
+            layer without a `kernel`, or of another one with it.
+
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
         CPAL 2024.

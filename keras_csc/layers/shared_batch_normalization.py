@@ -40,6 +40,9 @@ class SharedBatchNormalization(keras.layers.Layer):
 
     Input shape: `(batch, ..., channels)`. Output shape: the same.
 
+    Raises:
+        ValueError: for an argument that is not as above.
+
     Reference:
         Ioffe & Szegedy, Batch normalization, ICML 2015; normalisation by the
         statistics of a reference batch: Salimans et al., Improved techniques

@@ -96,6 +96,10 @@ class TranscriptionGame:
         cooperation: bool.
         shared_statistics: bool.
 
+    Raises:
+        ValueError: for an argument that is not as above, a negative weight, or
+            a game that needs labels without `num_classes`.
+
     References:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
         rate reduction, Entropy 2022, eq. 11-21; Dai et al., Closed-loop

@@ -39,6 +39,30 @@ def as_matrices(**arguments):
     return first, second
 
 
+def as_image_sets(**arguments):
+    """Two finite float32 arrays `(n, height, width, channels)` of images.
+
+    Raises:
+        ValueError: if they are not, are empty, or of images of two shapes.
+    """
+    sets = []
+    for name, values in arguments.items():
+        values = np.asarray(values, dtype="float32")
+        if values.ndim != 4 or 0 in values.shape:
+            raise ValueError(
+                f"`{name}` should have shape (n, height, width, channels). "
+                f"Received: shape={values.shape}"
+            )
+        check_finite(name, values)
+        sets.append(values)
+    if sets[0].shape[1:] != sets[1].shape[1:]:
+        raise ValueError(
+            f"{' and '.join(f'`{name}`' for name in arguments)} should be of "
+            f"one shape. Received: {sets[0].shape[1:]} and {sets[1].shape[1:]}"
+        )
+    return sets
+
+
 def as_labelled(features, labels, prefix=""):
     """The labelled rows of features, in float64, and their labels.
 

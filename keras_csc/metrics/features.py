@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import entropy
 
+from keras_csc.metrics.checks import as_image_sets
 from keras_csc.metrics.checks import as_matrix
-from keras_csc.metrics.checks import check_finite
 
 
 def cosine_similarity(features, reconstructed_features):
@@ -68,20 +68,8 @@ def pixel_retrieval_rate(images, reconstructions):
         ValueError: if the arrays differ in shape, hold no images or are not
             finite.
     """
-    pair = []
-    for name, value in (
-        ("images", images),
-        ("reconstructions", reconstructions),
-    ):
-        value = np.asarray(value, dtype="float32")
-        if value.ndim != 4 or 0 in value.shape:
-            raise ValueError(
-                f"`{name}` should have shape (n, height, width, channels). "
-                f"Received: shape={value.shape}"
-            )
-        check_finite(name, value)
-        pair.append(value)
-    if pair[0].shape != pair[1].shape:
+    pair = as_image_sets(images=images, reconstructions=reconstructions)
+    if len(pair[0]) != len(pair[1]):
         raise ValueError(
             "`images` and `reconstructions` should have the same shape. "
             f"Received: {pair[0].shape} and {pair[1].shape}"

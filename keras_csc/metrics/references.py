@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_csc.metrics.checks import check_finite
+from keras_csc.metrics.checks import as_image_sets
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
 
 
@@ -47,7 +47,9 @@ def reference_psnr(
         - [Halko et al., 2011](https://arxiv.org/abs/0909.4061), the randomised
           decomposition that scikit-learn's `PCA` takes for many pixels
     """
-    train_images, images = _image_sets(train_images, images)
+    train_images, images = as_image_sets(
+        train_images=train_images, images=images
+    )
     if components < 1:
         raise ValueError(
             f"`components` should be at least 1. Received: {components}"
@@ -64,25 +66,6 @@ def reference_psnr(
         "pca": _psnr(images, linear),
         "pca_components": components,
     }
-
-
-def _image_sets(train_images, images):
-    sets = {"train_images": train_images, "images": images}
-    for name, values in sets.items():
-        sets[name] = values = np.asarray(values, dtype="float32")
-        if values.ndim != 4 or 0 in values.shape:
-            raise ValueError(
-                f"`{name}` should have shape (n, height, width, channels). "
-                f"Received: shape={values.shape}"
-            )
-        check_finite(name, values)
-    train_images, images = sets.values()
-    if train_images.shape[1:] != images.shape[1:]:
-        raise ValueError(
-            "`train_images` and `images` should be of one shape. Received: "
-            f"{train_images.shape[1:]} and {images.shape[1:]}"
-        )
-    return train_images, images
 
 
 def _class_mean_psnr(train_images, images, train_labels, labels):

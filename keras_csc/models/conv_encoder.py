@@ -32,6 +32,10 @@ class ConvEncoder(StagedEncoder):
 
     Output shape: as of `Encoder`.
 
+    Raises:
+        ValueError: for an argument that is not as above, or images of another
+            shape.
+
     Reference:
         Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
     """

@@ -43,6 +43,10 @@ class Decoder(keras.Model):
     Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]; of a
         map `2 ** len(filters)` pixels in each direction for every place.
 
+    Raises:
+        ValueError: for an argument that is not as above, or features of another
+            shape.
+
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
         CPAL 2024.
@@ -188,6 +192,9 @@ class ConvDecoder(Decoder):
     in DCGAN, with the parents' initial values: those of `ConvEncoder`. Takes
     the arguments of `Decoder`, except that it can't be tied and `split` has no
     effect.
+
+    Raises:
+        ValueError: as of `Decoder`, and for `tied`.
 
     Reference:
         Dai et al., CTRL, Entropy 2022, appendix A.

@@ -68,6 +68,10 @@ class Encoder(StagedEncoder):
         feature_dim)` with `map_height = ⌈height / 2 ** len(filters)⌉`: float32
         vectors of unit norm.
 
+    Raises:
+        ValueError: for an argument that is not as above, `split` with
+            `nonnegative`, or images of another shape.
+
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
         CPAL 2024; widths of the DCGAN encoder in Dai et al., CTRL, Entropy

@@ -45,6 +45,9 @@ class StagedEncoder(keras.Model):
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes: then images may have any height and width of 8
             and more.
+
+    Raises:
+        ValueError: for an argument that is not as above.
     """
 
     # Whether the stages solve sparse coding programs.

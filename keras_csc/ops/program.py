@@ -105,7 +105,7 @@ class SparseCodingProgram(
 
         Args:
             codes: tensor `z`.
-            residual: tensor `x - A z`.
+            residual: tensor `x - B A z`, of `residual`.
         """
         return (
             ops.sum(self.sparsity * ops.abs(codes), AXES)
@@ -118,8 +118,8 @@ class SparseCodingProgram(
 
         Args:
             codes: tensor `z`.
-            residual: tensor `x - A z`.
-            slope: tensor `Aᵀ(x - A z)`.
+            residual: tensor `x - B A z`, of `residual`.
+            slope: tensor `AᵀBᵀ(x - B A z)`, its `analysis`.
         """
         sparsity = as_dtype_of(self.sparsity, codes)
         size = slope if self.nonnegative else ops.abs(slope)

@@ -8,6 +8,9 @@ from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import ProximalGradient
+from keras_csc.validation import check_choice
+
+ALGORITHMS = ("fista", "ista")
 
 
 def sparse_code(
@@ -47,10 +50,14 @@ def sparse_code(
     Returns:
         Codes `(batch, code_height, code_width, filters)`.
 
+    Raises:
+        ValueError: for another `algorithm`.
+
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
+    check_choice(ALGORITHMS, algorithm=algorithm)
     program = SparseCodingProgram(
         images,
         kernel,
@@ -137,6 +144,9 @@ def solve_sparse_code(
         `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
+    Raises:
+        ValueError: for another `algorithm` or `criterion`.
+
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4; O'Donoghue & Candès,
@@ -156,6 +166,8 @@ def solve_sparse_code(
     ```
     plots a curve for every example, which ends where it was solved.
     """
+    check_choice(ALGORITHMS, algorithm=algorithm)
+    check_choice(("duality_gap", "stationarity"), criterion=criterion)
     dtype = images.dtype
     images = at_least_float32(images)
     program = SparseCodingProgram(

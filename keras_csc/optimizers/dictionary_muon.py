@@ -34,6 +34,9 @@ class DictionaryMuon(keras.optimizers.Muon):
         beta_1, beta_2: floats in `[0, 1)`, of Adam.
         **kwargs: of `keras.optimizers.Optimizer`.
 
+    Raises:
+        ValueError: for an argument that is not as above.
+
     References:
         Jordan et al., Muon: an optimizer for hidden layers in neural networks,
         2024; Bernstein & Newhouse, Old optimizer, new norm, 2024, section 3.

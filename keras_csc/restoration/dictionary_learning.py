@@ -12,7 +12,7 @@ from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
-from keras_csc.restoration import images as checked
+from keras_csc.restoration import checks as checked
 from keras_csc.restoration.dictionaries import dictionary_layer
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_csc.restoration import images as checked
+from keras_csc.restoration import checks as checked
 from keras_csc.restoration.dictionaries import default_dictionary
 from keras_csc.restoration.restoring import LEAST_NOISE
 from keras_csc.restoration.restoring import Settings
@@ -266,8 +266,19 @@ def enlarge(
 
 
 def anti_aliasing(factor):
-    """Gaussian kernel of a deviation of `0.4 factor` pixels, of sum 1."""
-    deviation = 0.4 * factor
+    """The `gaussian` of a deviation of `0.4 factor` pixels."""
+    return gaussian(0.4 * factor)
+
+
+def gaussian(deviation):
+    """Kernel of a Gaussian blur, of sum 1, cut off at three deviations.
+
+    Args:
+        deviation: float `> 0`, in pixels.
+
+    Returns:
+        float32 array of two odd sizes.
+    """
     reach = int(np.ceil(3 * deviation))
     wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     kernel = np.outer(wave, wave)

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_multiplexer
 
 from keras_csc import callbacks
-from keras_csc.callbacks import tags
-from keras_csc.callbacks.events import EventWriter
+from keras_csc.callbacks import tensorboard
+from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
 
@@ -92,18 +92,18 @@ def test_tags_are_grouped_and_described(reader):
 def test_log_has_the_plain_names(reader, folder):
     lines = (folder / "log.jsonl").read_text().splitlines()
     record = json.loads(lines[-1])
-    groups = tuple(f"{tag.group}/" for tag in tags.TAGS.values())
+    groups = tuple(f"{tag.group}/" for tag in tensorboard.TAGS.values())
     assert {name.partition("/")[2] for name in SCALARS} <= set(record)
     assert not [name for name in record if name.startswith(groups)]
 
 
 def test_terms_of_the_game_have_a_description_of_their_own():
     for name in (*TERM_NAMES, *GRADIENT_NORMS):
-        assert name in tags.TAGS
+        assert name in tensorboard.TAGS
 
 
 def test_a_term_that_is_not_known_is_the_games():
-    name, description = tags.tag("surprise")
+    name, description = tensorboard.tag("surprise")
     assert name == "game/surprise" and "surprise" in description
 
 

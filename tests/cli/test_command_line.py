@@ -67,12 +67,9 @@ def test_other_mistakes_on_the_command_line(
 
 
 NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]
-NUMERIC = [
-    name
-    for name, flag in vars(train_options.parse([])).items()
-    if not isinstance(flag, bool)
-    and train_options.flag_of(name).flag_type() in ("int", "float")
-]
+DEFINED = flags.FlagValues()
+train_options.define(DEFINED)
+NUMERIC = [n for n in DEFINED if DEFINED[n].flag_type() in ("int", "float")]
 
 
 @pytest.mark.parametrize("name", NUMERIC)

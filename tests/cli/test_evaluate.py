@@ -7,9 +7,9 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import checks
-from keras_csc_cli import classifier
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
+from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -63,7 +63,7 @@ def short_training(monkeypatch):
     """Classifiers are small, and trained for few steps."""
     small = functools.partial(evaluation.ImageClassifier, filters=(8, 16))
     monkeypatch.setattr(evaluation, "ImageClassifier", small)
-    monkeypatch.setattr(classifier, "STEPS", 20)
+    monkeypatch.setattr(instruments, "STEPS", 20)
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +186,9 @@ def test_same_class_is_a_classifiers_word(run, model):
 
 def test_few_images_are_passed_few_times(monkeypatch, tmp_path):
     options = train_options.parse(["--dataset=digits", "--preset=digits"])
-    monkeypatch.setattr(classifier, "EPOCHS", 1)
-    monkeypatch.setattr(classifier, "STEPS", 2000)
-    found = classifier.extractor(Splits(options), tmp_path / "a.keras")
+    monkeypatch.setattr(instruments, "EPOCHS", 1)
+    monkeypatch.setattr(instruments, "STEPS", 2000)
+    found = instruments.classifier(Splits(options), tmp_path / "a.keras")
     assert found.about["steps"] == 1330 // 128
 
 
@@ -368,7 +368,7 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
     opened(monkeypatch, num_classes=None)
     options = train_options.parse(["--dataset=faces", "--preset=digits"])
     with pytest.raises(UsageError, match="need labels.*'faces' has none"):
-        classifier.extractor(Splits(options), tmp_path / "a.keras")
+        instruments.classifier(Splits(options), tmp_path / "a.keras")
 
 
 def test_other_data_and_splits_have_files_of_their_own(

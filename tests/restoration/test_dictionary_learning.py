@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_csc import restoration
-from keras_csc.restoration import dictionary_learning
+from keras_csc.restoration.dictionary_learning import best_atom
 
 
 def planted(seed=0, channels=1, second=1.0):
@@ -52,23 +52,16 @@ def test_the_objective_falls():
     assert values[0] > values[1] > values[2] and values[3] < 0.7 * values[0]
 
 
-def test_a_round_over_the_atoms_descends():
-    """The surrogate falls with every round, as its minimisation must."""
-    images, _ = planted()
-    windows = np.asarray(images, "float32") - 0.5
-    learning = dictionary_learning._Learning(windows, 6, 0.05, 300, 0)
-    codes, _ = learning._coded(windows, None)
-    codes = codes.astype("float64")
-    vectors = learning.vectors.astype("float64")
-    learning.moments = codes.T @ codes
-    learning.products = vectors.T @ codes
-
-    def loss():
-        return np.sum((vectors - codes @ learning.atoms.T) ** 2)
-
-    before = loss()
-    learning._descend(vectors, codes)
-    assert loss() < before
+def test_an_atom_is_the_best_for_what_the_others_leave():
+    rng = np.random.default_rng(0)
+    vectors, codes = rng.normal(size=(50, 12)), rng.normal(size=(50, 6))
+    atoms = rng.normal(size=(12, 6))
+    for index in range(6):
+        others = np.delete(np.arange(6), index)
+        rest = vectors - codes[:, others] @ atoms[:, others].T
+        expected = np.linalg.lstsq(codes[:, [index]], rest)[0][0]
+        found = best_atom(atoms, codes.T @ codes, vectors.T @ codes, index)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_learning_goes_on_where_it_was(tmp_path):

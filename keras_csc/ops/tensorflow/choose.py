@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras_csc.ops import portable
 from keras_csc.ops.portable import analysis
 from keras_csc.ops.sizes import is_one_patch
-from keras_csc.ops.tensorflow.overlap_add import overlap_add
-from keras_csc.ops.tensorflow.subpixel import subpixel_synthesis
+from keras_csc.ops.tensorflow.synthesis import overlap_add
+from keras_csc.ops.tensorflow.synthesis import subpixel_synthesis
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from keras_csc import ops
 from keras_csc.ops.tensorflow import fusion
-from keras_csc.ops.tensorflow.subpixel import subpixel_synthesis
+from keras_csc.ops.tensorflow.synthesis import overlap_add
+from keras_csc.ops.tensorflow.synthesis import subpixel_synthesis
 from tests.helpers import references
 
 CASES = [
@@ -19,7 +20,7 @@ SIZES = [(9, 10), (11, 12)]
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_it_is_the_synthesis(kernel_size, strides, padding):
+def test_subpixel_synthesis_is_the_synthesis(kernel_size, strides, padding):
     rng = np.random.default_rng(0)
     for image_size, channels in itertools.product(SIZES, (1, 3)):
         kernel = rng.normal(size=(kernel_size, kernel_size, channels, 5))
@@ -40,7 +41,9 @@ def test_it_is_the_synthesis(kernel_size, strides, padding):
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_its_gradient_is_that_of_the_synthesis(kernel_size, strides, padding):
+def test_the_gradient_of_training_is_that_of_the_synthesis(
+    kernel_size, strides, padding
+):
     rng = np.random.default_rng(2)
     for image_size in SIZES:
         kernel = rng.normal(size=(kernel_size, kernel_size, 2, 3))
@@ -60,3 +63,29 @@ def test_its_gradient_is_that_of_the_synthesis(kernel_size, strides, padding):
             trained = run()
         for value, expected in zip(trained, plain):
             np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kernel_size", [1, 3, 4])
+def test_overlap_add_is_the_synthesis(kernel_size, channels, padding):
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(kernel_size, kernel_size, channels, 6))
+    size = (7, 9)
+    images = np.zeros((2, *size, channels))
+    codes = rng.normal(
+        size=references.analyze(images, kernel, 1, padding).shape
+    )
+    expected = references.synthesize(codes, kernel, size, 1, padding)
+    result = overlap_add(codes, tf.constant(kernel), size, padding)
+    np.testing.assert_allclose(result, expected, atol=1e-12)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 6), "float64")]
+    )
+    def of_unknown_size(codes):
+        return overlap_add(
+            codes, tf.constant(kernel), tf.constant(size), padding
+        )
+
+    np.testing.assert_allclose(of_unknown_size(codes), expected, atol=1e-12)
