@@ -6,7 +6,6 @@ says of its files is compared by `preset_folder`.
 """
 
 import contextlib
-import importlib
 import pathlib
 import re
 import tempfile
@@ -87,7 +86,7 @@ def download(uri, sizes, folder=None):
 
 
 def _fetch_from_hugging_face(uri, name, revision, file, most):
-    api = _hugging_face()
+    api, _ = _hugging_face()
     arguments = {"repo_id": name, "filename": file, "revision": revision}
     with _errors(uri, f"{file} could not be downloaded"):
         size = api.hf_hub_download(**arguments, dry_run=True).file_size
@@ -103,7 +102,7 @@ def _fetch_from_hugging_face(uri, name, revision, file, most):
 def _fetch_from_kaggle(uri, name, version, file, most):
     del most  # Of a file alone, the hub does not tell it before.
     handle = f"{name}/{version}" if version else name
-    kaggle = _library("kagglehub")
+    kaggle = _kaggle()
     with _errors(uri, f"{file} could not be downloaded"):
         return pathlib.Path(kaggle.model_download(handle, file))
 
@@ -135,8 +134,7 @@ def upload(uri, files, card):
 
 
 def _send_to_hugging_face(uri, name, files, card):
-    api = _hugging_face()
-    addition = _library("huggingface_hub").CommitOperationAdd
+    api, addition = _hugging_face()
     with _errors(uri, "the preset could not be uploaded"):
         api.create_repo(name, exist_ok=True)
         if card[0] not in files and not api.file_exists(name, card[0]):
@@ -149,7 +147,7 @@ def _send_to_hugging_face(uri, name, files, card):
 
 
 def _send_to_kaggle(uri, name, files, card):
-    kaggle = _library("kagglehub")
+    kaggle = _kaggle()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / card[0]).write_text(card[1])
@@ -165,17 +163,27 @@ def _send_to_kaggle(uri, name, files, card):
 
 
 def _hugging_face():
-    return _library("huggingface_hub").HfApi(
+    with _installed("huggingface_hub"):
+        import huggingface_hub
+    api = huggingface_hub.HfApi(
         library_name="keras_csc", library_version=__version__
     )
+    return api, huggingface_hub.CommitOperationAdd
 
 
-def _library(name):
+def _kaggle():
+    with _installed("kagglehub"):
+        import kagglehub
+    return kagglehub
+
+
+@contextlib.contextmanager
+def _installed(name):
     try:
-        return importlib.import_module(name)
+        yield
     except ImportError as error:
         raise ImportError(
-            f"Presets of hubs need {name}: pip install 'keras-csc[hub]'"
+            f"Presets of this hub need {name}: pip install 'keras-csc[hub]'"
         ) from error
 
 
