@@ -29,7 +29,7 @@ ADVICE = {
     401: "Check the name; for what is private, log in with the hub's library.",
     403: "Log in with the hub's library, and ask the owner for access.",
     404: "Check the name and the version.",
-    None: "Check the network.",
+    None: "Check the name and the network.",
 }
 HINT = "Try again later."
 

@@ -152,7 +152,9 @@ def test_what_was_downloaded_is_there_without_a_network(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert_same(model, load(URIS["hf"]))
     assert len(hugging_face.requests) == asked
-    with pytest.raises(OSError, match="'hf://me/other'.*network"):
+    with pytest.raises(
+        OSError, match="'hf://me/other'.*Check the name and the network"
+    ):
         load("hf://me/other")
 
 
@@ -238,10 +240,14 @@ def test_errors_of_the_hub_say_what_to_do(one, saved, status, advice):
 def test_no_network_is_said(one, saved):
     served, uri, _ = one
     served.close()
-    with pytest.raises(OSError, match=f"'{uri}'.*Check the network"):
+    with pytest.raises(
+        OSError, match=f"'{uri}'.*Check the name and the network"
+    ):
         upload_preset(uri, saved[1])
     if uri != URIS["hf"]:  # which tries again for half a minute
-        with pytest.raises(OSError, match=f"'{uri}'.*Check the network"):
+        with pytest.raises(
+            OSError, match=f"'{uri}'.*Check the name and the network"
+        ):
             load(uri)
 
 

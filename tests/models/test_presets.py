@@ -1,6 +1,8 @@
 import datetime
 import hashlib
 import json
+import pathlib
+import re
 import shutil
 
 import keras
@@ -14,6 +16,7 @@ from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 
+ROOT = pathlib.Path(__file__).parents[2]
 VARIANTS = {
     "csc": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},
     "nonnegative ista": {"nonnegative": True, "algorithm": "ista"},
@@ -58,6 +61,25 @@ def test_every_preset_builds(names):
     # The first dictionary has room for all components in both signs.
     assert config["nonnegative"]
     assert config["filters"][0] == 2 * 16 * channels
+
+
+def test_the_table_in_the_docs_is_that_of_the_presets():
+    page = (ROOT / "docs" / "presets.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    assert [name for name, _ in rows] == presets.names()
+    for name, row in rows:
+        config = presets.config(name)
+        images, filters, sparsity, features = row.split(" | ")
+        height, width, channels = config["image_shape"]
+        size = f"{height}×{width}, "
+        if config["features"] == "map":
+            size = "any size, "
+            side = 2 ** len(config["filters"])
+            assert features.endswith(f" for {side}×{side} pixels")
+        assert images == size + {1: "grey", 3: "colour"}[channels]
+        assert filters == ", ".join(map(str, config["filters"]))
+        assert sparsity == ", ".join(map(str, config["sparsity"]))
+        assert int(features.split()[0]) == config["feature_dim"]
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
