@@ -349,13 +349,16 @@ def test_the_hub_numbers_versions(uri, saved):
         upload_preset(uri, saved[1])
 
 
-def test_the_command_line_takes_a_uri(hugging_face, saved):
+def test_the_command_line_takes_a_uri(hugging_face, saved, monkeypatch):
     model, folder = saved
     hugging_face.new_version("me/small", contents(folder))
     arguments = ["--dataset=digits", "--preset=hf://me/small", "--steps=1"]
     options = train_options.parse(arguments)
     checks.check(options)
     assert_same(model, building.model(options, num_classes=10))
-    options = train_options.parse([*arguments, "--patch_images=100"])
+    replacing = train_options.parse([*arguments, "--patch_images=100"])
     with pytest.raises(UsageError, match="would replace weights"):
+        checks.check(replacing)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UsageError, match="pip install 'keras-csc"):
         checks.check(options)
