@@ -14,12 +14,11 @@ from keras_csc import losses
 from keras_csc import ops
 from keras_csc import optimizers
 from keras_csc import restoration
+from keras_csc.version import __version__
 
 if keras.backend.backend() == "tensorflow":
     from keras_csc import metrics
     from keras_csc import models
-
-__version__ = "0.1.0"
 
 # Imported when they are first used: they need more than TensorFlow.
 _ON_DEMAND = ("callbacks", "data", "evaluation", "export", "visualization")

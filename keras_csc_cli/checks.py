@@ -28,7 +28,7 @@ def check(options):
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
     for name in ("principal_images", "patch_images"):
-        if getattr(options, name) and presets.is_folder(options.preset):
+        if getattr(options, name) and presets.has_weights(options.preset):
             raise UsageError(
                 f"--{name} would replace weights of --preset="
                 f"{options.preset}. Leave one of them out."

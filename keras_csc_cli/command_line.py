@@ -72,10 +72,13 @@ def _guarded(main, errors):
 
 @contextlib.contextmanager
 def usage_errors():
-    """Within the context, a `ValueError` is a mistake of the user's."""
+    """Within the context, these are mistakes of the user's.
+
+    A `ValueError`, and the `ImportError` of an extra that is not installed.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 

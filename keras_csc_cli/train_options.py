@@ -326,7 +326,9 @@ def _define_model(flag_values):
         "preset",
         None,
         f"Architecture: {', '.join(PRESETS)}, or a folder that "
-        "save_to_preset wrote, whose weights are the first ones.",
+        "save_to_preset wrote, here or on a hub (hf://OWNER/NAME, "
+        "kaggle://OWNER/MODEL/keras/VARIANT), whose weights are the first "
+        "ones.",
         **kwargs,
     )
     DEFINE_arguments(

@@ -22,6 +22,7 @@ import keras_csc
 from keras_csc.files import locked
 from keras_csc.files import remove
 from keras_csc.files import replacing
+from keras_csc.models import preset_folder
 
 LOCK = ".lock"
 MOST_JSON = 64 * 2**20  # bytes
@@ -155,7 +156,7 @@ class Workdir:
                 f"{', '.join(found)}, which a run would replace. Choose "
                 "another with --workdir."
             )
-        others = _names(self.model) - {"config.json", "model.weights.h5"}
+        others = _names(self.model) - set(preset_folder.FILES)
         if others:
             raise UsageError(
                 f"{self.model} holds {', '.join(sorted(others))}, which a run "

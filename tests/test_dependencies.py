@@ -15,8 +15,12 @@ OURS = ("keras_csc", "keras_csc_cli")
 # Imported by `tf.summary` and, to prepare a data set, by TFDS: neither asks for
 # them.
 NOT_IMPORTED = {"importlib-resources", "tensorboard"}
-# Imported where they are installed: extras.
-OPTIONAL = {"tensorflow_serving": "tensorflow-serving-api"}
+# Imported where they are installed, by extra.
+EXTRAS = {
+    "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
+    "serving": {"tensorflow_serving": "tensorflow-serving-api"},
+}
+OPTIONAL = {module for extra in EXTRAS.values() for module in extra}
 
 
 def imported():
@@ -48,14 +52,15 @@ def distributions(modules):
 
 
 def test_dependencies_are_what_is_imported():
-    found = distributions(imported() - set(OPTIONAL))
+    found = distributions(imported() - OPTIONAL)
     assert declared(PROJECT["dependencies"]) == found | NOT_IMPORTED
 
 
 def test_optional_imports_are_extras():
-    extras = PROJECT["optional-dependencies"]
-    assert imported() & set(OPTIONAL) == set(OPTIONAL)
-    assert declared(extras["serving"]) == set(OPTIONAL.values())
+    assert OPTIONAL <= imported()
+    for extra, modules in EXTRAS.items():
+        extra = PROJECT["optional-dependencies"][extra]
+        assert declared(extra) == set(modules.values())
 
 
 def test_requirements_pin_every_dependency():

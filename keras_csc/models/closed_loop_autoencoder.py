@@ -492,6 +492,8 @@ class ClosedLoopAutoencoder(keras.Model):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
+        if "encoder" not in config:  # `config.json` of a preset
+            return cls(*presets.players({**presets.DEFAULTS, **config}))
         for player in ("encoder", "decoder"):
             config[player] = keras.saving.deserialize_keras_object(
                 config[player]
@@ -522,25 +524,46 @@ class ClosedLoopAutoencoder(keras.Model):
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **overrides):
-        """Makes an autoencoder from a preset's name or a folder.
+        """Makes an autoencoder from a preset.
+
+        Nothing that a folder or a hub holds is run as code. Files must have
+        the sizes that the architecture says, and the SHA-256 that
+        `metadata.json` says.
 
         Args:
             preset: name of a preset (`keras_csc.models.presets.names()`), for
-                a model without trained weights, or a folder that
-                `save_to_preset` wrote.
-            load_weights: bool, whether to load a folder's weights.
+                a model without trained weights; a folder that
+                `save_to_preset` wrote; or the URI of one on a hub,
+                `"hf://OWNER/NAME[@REVISION]"` or
+                `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
+            load_weights: bool, whether to load the weights of a folder or of
+                a hub.
             **overrides: arguments of the preset to replace: `image_shape`,
                 `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
                 `sparsity`, `iterations`, `tied`, ...
 
         Raises:
             ValueError: for an unknown preset or argument, or a folder that
-                is not complete.
+                is not complete, is damaged or holds something else.
+            OSError: if a hub can't be reached, has no such model, or refuses.
+            ImportError: of a hub, without `pip install 'keras-csc[hub]'`.
         """
         return presets.load(cls, preset, load_weights, **overrides)
 
     def save_to_preset(self, folder):
-        """Writes configuration and weights to a folder for `from_preset`."""
+        """Writes a folder for `from_preset`, laid out as those of KerasHub.
+
+        It appears complete or not at all: `config.json`, the architecture;
+        `model.weights.h5`; and `metadata.json` with the versions, the date,
+        the number of weights and the SHA-256 of the other two.
+
+        Args:
+            folder: path of a folder that does not exist yet.
+
+        Raises:
+            ValueError: if it exists.
+            OSError: if it can't be written.
+        """
         presets.save(self, folder)
 
 

@@ -1,9 +1,7 @@
 """Named architectures, and folders that hold a trained one."""
 
 import difflib
-import hashlib
 import inspect
-import json
 import os
 import pathlib
 import shutil
@@ -12,22 +10,23 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_csc.models import hub
+from keras_csc.models import preset_folder
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
+from keras_csc.models.preset_folder import CONFIG_FILE
+from keras_csc.models.preset_folder import LONGEST_JSON
+from keras_csc.models.preset_folder import METADATA_FILE
+from keras_csc.models.preset_folder import WEIGHTS_FILE
 from keras_csc.models.staged_encoder import StagedEncoder
-from keras_csc.models.weights_file import OVERHEAD
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
+from keras_csc.models.weights_file import largest
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.weights.h5"
-DIGEST = "weights_sha256"
-LONGEST_CONFIG = 2**20  # bytes
 
 
 def _preset(description, image_shape, filters, sparsity, **config):
@@ -123,16 +122,61 @@ def names():
     return sorted(PRESETS)
 
 
-def is_folder(preset):
-    """Whether `preset` names a folder rather than a preset."""
+def has_weights(preset):
+    """Whether `preset` names trained weights, not an architecture alone."""
+    return hub.is_uri(preset) or _is_folder(preset)
+
+
+def _is_folder(preset):
     return str(preset) not in PRESETS and pathlib.Path(preset).is_dir()
 
 
-def config(preset, **overrides):
-    """Architecture of a preset or of a preset folder, with overrides.
+def local_folder(preset):
+    """The folder of a preset on this machine.
+
+    A preset of a hub is downloaded into the cache of the hub's library, but
+    for its weights, whose size must be known before.
 
     Args:
-        preset: name of a preset, or a folder that `save` wrote.
+        preset: name of a preset, a folder that `save` wrote, or the URI of
+            one on a hub.
+
+    Returns:
+        `pathlib.Path`; `None` for a preset that is an architecture alone.
+
+    Raises:
+        ValueError: for an unknown preset, a URI that is none, or a folder with
+            unexpected files.
+        OSError: if it can't be downloaded.
+    """
+    if not isinstance(preset, (str, os.PathLike)):
+        raise ValueError(
+            "`preset` must be the name of a preset, a folder or the URI of a "
+            f"hub. Received: {shown(preset)}"
+        )
+    if hub.is_uri(preset):
+        sizes = {CONFIG_FILE: LONGEST_JSON, METADATA_FILE: LONGEST_JSON}
+        return hub.download(preset, sizes)
+    if _is_folder(preset):
+        folder = pathlib.Path(preset)
+        preset_folder.check_others(folder)
+        return folder
+    if preset in PRESETS:
+        return None
+    close = difflib.get_close_matches(str(preset), names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"Unknown preset {preset!r}: neither a folder, nor a URI such as "
+        f"hf://OWNER/NAME, nor one of {', '.join(names())}.{hint}"
+    )
+
+
+def config(preset, **overrides):
+    """Architecture of a preset, with overrides.
+
+    Args:
+        preset: name of a preset, a folder that `save` wrote, or the URI of
+            one on a hub.
         **overrides: entries to replace. `filters` of another number of stages
             take the preset's `sparsity` with them, the last one repeated.
 
@@ -141,23 +185,16 @@ def config(preset, **overrides):
 
     Raises:
         ValueError: for an unknown preset or entry.
+        OSError: if it can't be downloaded.
     """
-    if not isinstance(preset, (str, os.PathLike)):
-        raise ValueError(
-            "`preset` must be the name of a preset or a folder. "
-            f"Received: {shown(preset)}"
-        )
-    if is_folder(preset):
-        found = _folder_config(pathlib.Path(preset))
-    elif preset in PRESETS:
+    return _config(preset, local_folder(preset), overrides)
+
+
+def _config(preset, folder, overrides):
+    if folder is None:
         found = PRESETS[preset]["config"]
     else:
-        close = difflib.get_close_matches(str(preset), names(), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"Unknown preset {preset!r}: neither a folder nor one of "
-            f"{', '.join(names())}.{hint}"
-        )
+        found = preset_folder.architecture(folder)
     result = {**DEFAULTS, **found, **overrides}
     if "filters" in overrides and "sparsity" not in overrides:
         stages = len(result["filters"])
@@ -210,31 +247,22 @@ def _part(config, model_class):
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """Makes a `model_class(encoder, decoder)` from a preset; see there."""
-    found = config(preset, **overrides)
+    folder = local_folder(preset)
+    found = _config(preset, folder, overrides)
     encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
-    if not (load_weights and is_folder(preset)):
+    if folder is None or not load_weights:
         model.build()
         return model
-    folder = pathlib.Path(preset)
     shapes = weight_shapes(found)
+    if hub.is_uri(preset):
+        hub.download(preset, {WEIGHTS_FILE: largest(shapes)}, folder)
     check_size(folder / WEIGHTS_FILE, shapes)
-    _check_digest(folder)
+    preset_folder.check_digest(folder, WEIGHTS_FILE)
     check_shapes(folder / WEIGHTS_FILE, shapes)
     model.build()
     _load_weights(model, folder / WEIGHTS_FILE)
     return model
-
-
-def _check_digest(folder):
-    path = folder / WEIGHTS_FILE
-    digest = _folder_entries(folder).get(DIGEST)
-    if digest and digest != _sha256(path):
-        raise ValueError(
-            f"{str(path)!r} is damaged or was replaced: its SHA-256 is not "
-            f"that in {CONFIG_FILE}. Copy the folder again; to trust the file, "
-            f"remove {DIGEST!r} from {CONFIG_FILE}."
-        )
 
 
 def _load_weights(model, path):
@@ -254,7 +282,7 @@ def _load_weights(model, path):
 
 
 def save(model, folder):
-    """Writes `config.json` and `model.weights.h5`; see `save_to_preset`.
+    """Writes a folder; see `save_to_preset`.
 
     The folder appears complete or not at all: it is written under a temporary
     name beside it, and renamed.
@@ -270,31 +298,12 @@ def save(model, folder):
         tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
     )
     try:
-        _check_room(temporary / WEIGHTS_FILE, model)
-        model.save_weights(temporary / WEIGHTS_FILE)
-        entries = model_config(model)
-        entries[DIGEST] = _sha256(temporary / WEIGHTS_FILE)
-        text = json.dumps(entries, indent=2)
-        (temporary / CONFIG_FILE).write_text(text + "\n")
+        preset_folder.write(temporary, model, model_config(model))
         temporary.chmod(0o755)
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _check_room(path, model):
-    """Raises an `OSError` unless a file can hold a model's weights.
-
-    HDF5 crashes the process when a disk fills up.
-    """
-    size = sum(
-        keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
-        for weight in model.weights
-    )
-    with open(path, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size)
-    path.unlink()
 
 
 def model_config(model):
@@ -306,46 +315,3 @@ def model_config(model):
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _folder_config(folder):
-    found = _folder_entries(folder)
-    found.pop(DIGEST, None)
-    return found
-
-
-def _folder_entries(folder):
-    names = {path.name for path in folder.iterdir()}
-    names = {name for name in names if not name.startswith(".")}
-    unexpected = sorted(names - {CONFIG_FILE, WEIGHTS_FILE})
-    if unexpected and CONFIG_FILE in names:
-        raise ValueError(
-            f"The preset folder {str(folder)!r} holds unexpected files: "
-            f"{', '.join(unexpected)}. Expected: {CONFIG_FILE} and "
-            f"{WEIGHTS_FILE}. Remove the others."
-        )
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise ValueError(
-            f"The folder {str(folder)!r} is not a preset: it has no file "
-            f"{CONFIG_FILE}. Write one with `save_to_preset`."
-        )
-    if path.stat().st_size > LONGEST_CONFIG:
-        raise ValueError(
-            f"{str(path)!r} must have at most {LONGEST_CONFIG} bytes. "
-            f"Received: {path.stat().st_size}"
-        )
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{str(path)!r} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(
-            f"{str(path)!r} must hold a JSON object. Received: {shown(found)}"
-        )
-    return found

@@ -10,6 +10,13 @@ MOST_COPIES = 4
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
 
 
+def largest(shapes):
+    """The most bytes that a file of weights of some shapes may have."""
+    return MOST_COPIES * (
+        8 * sum(map(math.prod, shapes)) + OVERHEAD * len(shapes)
+    )
+
+
 def check_size(path, shapes):
     """Looks whether a file is about as large as weights of some shapes.
 
@@ -26,7 +33,7 @@ def check_size(path, shapes):
             "Write it with `save_to_preset`, or pass load_weights=False."
         )
     size, numbers = path.stat().st_size, sum(map(math.prod, shapes))
-    if size > MOST_COPIES * (8 * numbers + OVERHEAD * len(shapes)):
+    if size > largest(shapes):
         _refuse(path, f"{size} bytes are more than {numbers} numbers take.")
     if size < 2 * numbers:
         _refuse(path, f"{size} bytes can't hold {numbers} numbers.")

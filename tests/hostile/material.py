@@ -203,7 +203,16 @@ def run(path="run"):
 def preset(path="preset", **entries):
     """Copies the run's trained model, with entries of its JSON replaced."""
     shutil.copytree(PREPARED["run"] / "model", path)
-    edit(f"{path}/config.json", **entries)
+    rebuild(path, **entries)
+
+
+def rebuild(path, trusted=False, **entries):
+    """Replaces entries of a preset's architecture, and its digests by none."""
+    config = read(f"{path}/config.json")
+    config["config"].update(entries)
+    if entries or trusted:
+        edit(f"{path}/config.json", **config)
+        edit(f"{path}/metadata.json", sha256={})
 
 
 def load(path="preset", **overrides):

@@ -6,6 +6,7 @@ from tests.hostile.case import works
 
 WEIGHTS = "preset/model.weights.h5"
 CONFIG = "preset/config.json"
+METADATA = "preset/metadata.json"
 
 
 def preset(name, setup, says="preset", snippet="load()", **kwargs):
@@ -107,6 +108,25 @@ CASES = [
         f"preset(); write('{CONFIG}', '[' + ' ' * 100_000_000)",
         "config.json",
     ),
+    preset("config changed", f"preset(); flip('{CONFIG}')", "config.json"),
+    preset(
+        "config of another class",
+        f"preset(trusted=True); edit('{CONFIG}', registered_name='Lambda')",
+        "keras_csc>ClosedLoopAutoencoder",
+    ),
+    preset(
+        "no metadata", f"preset(); os.remove('{METADATA}')", "metadata.json"
+    ),
+    preset(
+        "metadata is deep",
+        f"preset(); write('{METADATA}', '[' * 100_000)",
+        "metadata.json",
+    ),
+    preset(
+        "metadata of other files",
+        f"preset(); edit('{METADATA}', sha256={{'config.json': 'x'}})",
+        "config.json",
+    ),
     preset("no weights", f"preset(); os.remove('{WEIGHTS}')", "weights.h5"),
     preset("weights are cut", f"preset(); cut('{WEIGHTS}')", "weights.h5"),
     preset("weights changed", f"preset(); flip('{WEIGHTS}')", "weights.h5"),
@@ -128,12 +148,12 @@ CASES = [
     ),
     preset(
         "weights are text, without a digest",
-        f"preset(weights_sha256=None); write('{WEIGHTS}', 'no HDF5')",
+        f"preset(trusted=True); write('{WEIGHTS}', 'no HDF5')",
         "weights",
     ),
     preset(
         "weights of NaN",
-        f"""preset(weights_sha256=None)
+        f"""preset(trusted=True)
 import h5py
 def spoil(name, item):
     if isinstance(item, h5py.Dataset) and item.dtype.kind == 'f':
@@ -144,7 +164,7 @@ with h5py.File('{WEIGHTS}', 'r+') as file:
     ),
     preset(
         "weights of a terabyte that is not there",
-        f"""preset(weights_sha256=None)
+        f"""preset(trusted=True)
 import h5py
 with h5py.File('{WEIGHTS}', 'w') as file:
     shape = (2**20, 2**18)
@@ -153,7 +173,7 @@ with h5py.File('{WEIGHTS}', 'w') as file:
     ),
     preset(
         "weights that lie in another file",
-        f"""preset(weights_sha256=None)
+        f"""preset(trusted=True)
 import h5py
 with h5py.File('{WEIGHTS}', 'w') as file:
     file['encoder'] = h5py.ExternalLink('/etc/passwd', '/')""",
@@ -168,6 +188,18 @@ with h5py.File('{WEIGHTS}', 'w') as file:
     preset("a misspelt name", "", "digits", "load('digit')"),
     preset("an empty name", "", "preset", "load('')"),
     preset("a number for a name", "", "preset", "load(3)"),
+    preset("a URI without a name", "", "OWNER/NAME", "load('hf://')"),
+    preset("a URI that leaves", "", "OWNER/NAME", "load('hf://../../etc')"),
+    preset(
+        "a revision that leaves", "", "OWNER/NAME", "load('hf://a/b@../../c')"
+    ),
+    preset(
+        "a URI that leaves, of Kaggle",
+        "",
+        "OWNER/MODEL",
+        "load('kaggle://../../keras/etc')",
+    ),
+    preset("a URI of elsewhere", "", "URI", "load('gs://a/b')"),
     preset("None for a name", "", "preset", "load(None)"),
     preset("NUL in a name", "", "preset", "load('a\\0b')"),
     preset("an unknown argument", "", "colour", "load('digits', colour=1)"),
@@ -193,7 +225,7 @@ with h5py.File('{WEIGHTS}', 'w') as file:
             seconds=30,
         )
         for name, setup in (
-            ("a huge image", "edit('run/model/config.json', "
+            ("a huge image", "rebuild('run/model', "
              "image_shape=[16384, 16384, 1])"),
             ("a FIFO", "os.remove('run/model/config.json'); "
              "fifo('run/model/config.json')"),

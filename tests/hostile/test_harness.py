@@ -101,7 +101,8 @@ def test_set_ups_and_snippets_are_without_mistakes(tmp_path, monkeypatch):
     for step in ("step-00000002", "step-00000004"):
         for file in ("checkpoint.index", "checkpoint.data-00000-of-00001"):
             material.write(finished / "checkpoints" / step / file, "x" * 9)
-    material.write(finished / "model" / "config.json", "{}")
+    material.write(finished / "model" / "config.json", '{"config": {}}')
+    material.write(finished / "model" / "metadata.json", "{}")
     material.write(finished / "model" / "model.weights.h5", "x" * 9)
     monkeypatch.setitem(material.PREPARED, "run", finished)
     for number, case in enumerate(run.chosen_cases(None, "", False)):

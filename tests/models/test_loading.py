@@ -86,12 +86,20 @@ def preset(saved, tmp_path):
     return shutil.copytree(saved, tmp_path / "small")
 
 
+def trust(preset, **digests):
+    """Replaces the digests in the metadata, by default by none."""
+    path = preset / "metadata.json"
+    metadata = {**json.loads(path.read_text()), "sha256": {}, **digests}
+    path.write_text(json.dumps(metadata))
+
+
 def edit(preset, **entries):
-    """Replaces entries of the configuration; `None` removes one."""
+    """Replaces entries of the architecture, and lets nobody know."""
     path = preset / "config.json"
-    config = {**json.loads(path.read_text()), **entries}
-    config = {key: v for key, v in config.items() if v is not None}
-    path.write_text(json.dumps(config))
+    found = json.loads(path.read_text())
+    found["config"].update(entries)
+    path.write_text(json.dumps(found))
+    trust(preset)
 
 
 def load(preset):
@@ -100,9 +108,17 @@ def load(preset):
 
 def test_unexpected_files_are_refused(preset):
     (preset / ".DS_Store").write_bytes(b"")
+    (preset / "README.md").write_bytes(b"")
     load(preset)
     (preset / "layers.py").write_text("")
     with pytest.raises(ValueError, match="unexpected files: layers.py"):
+        load(preset)
+
+
+def test_every_change_of_the_configuration_is_found(preset):
+    path = preset / "config.json"
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(ValueError, match="config.json.*was replaced"):
         load(preset)
 
 
@@ -118,8 +134,8 @@ def test_every_flipped_bit_of_the_weights_is_found(preset):
 
 
 def change_weights(preset, change):
-    """Changes the first kernel, and tells the configuration to trust it."""
-    edit(preset, weights_sha256=None)
+    """Changes the first kernel, and tells the metadata to trust it."""
+    trust(preset)
     with h5py.File(preset / "model.weights.h5", "r+") as file:
         found = []
 
@@ -188,7 +204,6 @@ def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
         ({"ridge": float("inf")}, "`ridge` must be"),
         ({"feature_dim": 10**400}, "`feature_dim` must be"),
         ({"iterations": 10**9}, "`iterations` must be at most"),
-        ({"weights_sha256": 5}, "damaged or was replaced"),
     ],
 )
 def test_configurations_of_wrong_types_are_refused(preset, entries, message):
@@ -198,14 +213,42 @@ def test_configurations_of_wrong_types_are_refused(preset, entries, message):
 
 
 @pytest.mark.parametrize(
+    "digests", [5, "no", [1], {"config.json": 5}, {"model.weights.h5": "0"}]
+)
+def test_digests_of_wrong_types_are_refused(preset, digests):
+    trust(preset, sha256=digests)
+    with pytest.raises(ValueError, match="damaged or was replaced"):
+        load(preset)
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"registered_name": "keras>Lambda"}, "keras_csc>Closed.*'keras>La"),
+        ({"registered_name": ["x"]}, "keras_csc>ClosedLoopAutoencoder"),
+        ({"config": None}, "with a `config`"),
+        ({"config": [1]}, "with a `config`"),
+    ],
+)
+def test_configurations_of_something_else_are_refused(preset, entries, message):
+    path = preset / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+    trust(preset)
+    with pytest.raises(ValueError, match=message):
+        load(preset)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+@pytest.mark.parametrize(
     "text", ["[1]", "null", "5", '"digits"', "true", "NaN"]
 )
-def test_configuration_that_is_no_object_is_refused(preset, text):
-    (preset / "config.json").write_text(text)
+def test_json_that_is_no_object_is_refused(preset, name, text):
+    (preset / name).write_text(text)
     with pytest.raises(ValueError, match="must hold a JSON object"):
         load(preset)
 
 
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
 @pytest.mark.parametrize(
     "content, message",
     [
@@ -217,13 +260,15 @@ def test_configuration_that_is_no_object_is_refused(preset, text):
     ],
     ids=["deep list", "deep object", "no text", "nothing", "long"],
 )
-def test_files_that_are_no_configuration_are_refused(preset, content, message):
-    (preset / "config.json").write_bytes(content)
+def test_files_that_are_no_json_are_refused(preset, name, content, message):
+    (preset / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load(preset)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "metadata.json", "model.weights.h5"]
+)
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "dangling link"])
 def test_only_regular_files_are_opened(preset, name, kind):
     path = preset / name

@@ -1,14 +1,22 @@
+import datetime
+import hashlib
 import json
+import pathlib
+import re
+import shutil
 
+import keras
 import numpy as np
 import pytest
 
+import keras_csc
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 
+ROOT = pathlib.Path(__file__).parents[2]
 VARIANTS = {
     "csc": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},
     "nonnegative ista": {"nonnegative": True, "algorithm": "ista"},
@@ -55,6 +63,25 @@ def test_every_preset_builds(names):
     assert config["filters"][0] == 2 * 16 * channels
 
 
+def test_the_table_in_the_docs_is_that_of_the_presets():
+    page = (ROOT / "docs" / "presets.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    assert [name for name, _ in rows] == presets.names()
+    for name, row in rows:
+        config = presets.config(name)
+        images, filters, sparsity, features = row.split(" | ")
+        height, width, channels = config["image_shape"]
+        size = f"{height}×{width}, "
+        if config["features"] == "map":
+            size = "any size, "
+            side = 2 ** len(config["filters"])
+            assert features.endswith(f" for {side}×{side} pixels")
+        assert images == size + {1: "grey", 3: "colour"}[channels]
+        assert filters == ", ".join(map(str, config["filters"]))
+        assert sparsity == ", ".join(map(str, config["sparsity"]))
+        assert int(features.split()[0]) == config["feature_dim"]
+
+
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
 def test_presets_reconstruct(name):
     model = ClosedLoopAutoencoder.from_preset(name)
@@ -72,6 +99,7 @@ def test_a_preset_folder_comes_back_bit_by_bit(variant, tmp_path):
     model.save_to_preset(folder)
     assert sorted(p.name for p in folder.iterdir()) == [
         "config.json",
+        "metadata.json",
         "model.weights.h5",
     ]
     assert [p.name for p in folder.parent.iterdir()] == ["preset"]
@@ -81,6 +109,56 @@ def test_a_preset_folder_comes_back_bit_by_bit(variant, tmp_path):
     np.testing.assert_array_equal(model(images), loaded(images))
     for name, value in VARIANTS[variant].items():
         assert presets.model_config(loaded)[name] == value
+
+
+def test_layout_is_that_of_keras_hub(tmp_path):
+    model = small_autoencoder(nonnegative=True)
+    model.save_to_preset(tmp_path / "preset")
+    config, metadata = (
+        json.loads((tmp_path / "preset" / name).read_text())
+        for name in ("config.json", "metadata.json")
+    )
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is ClosedLoopAutoencoder
+    assert presets.model_config(again) == presets.model_config(model)
+    assert config["registered_name"] == keras.saving.get_registered_name(
+        ClosedLoopAutoencoder
+    )
+    assert metadata.pop("parameter_count") == sum(
+        np.prod(weight.shape, dtype=int) for weight in model.weights
+    )
+    saved = metadata.pop("date_saved")
+    saved = datetime.datetime.strptime(saved + "+0000", "%Y-%m-%d@%H:%M:%S%z")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert now - datetime.timedelta(minutes=5) < saved <= now
+    names = ("config.json", "model.weights.h5")
+    assert metadata == {
+        "keras_version": keras.__version__,
+        "keras_csc_version": keras_csc.__version__,
+        "sha256": {
+            name: hashlib.sha256(
+                (tmp_path / "preset" / name).read_bytes()
+            ).hexdigest()
+            for name in names
+        },
+    }
+
+
+def test_folders_of_the_earlier_layout_load(tmp_path):
+    model = small_autoencoder()
+    folder = tmp_path / "preset"
+    model.save_to_preset(folder)
+    weights = (folder / "model.weights.h5").read_bytes()
+    digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    config = {**presets.model_config(model), **digest}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "metadata.json").unlink()
+    loaded = ClosedLoopAutoencoder.from_preset(folder)
+    for weight, other in zip(all_weights(model), all_weights(loaded)):
+        np.testing.assert_array_equal(weight, other)
+    (folder / "model.weights.h5").write_bytes(weights[:-1] + b"x")
+    with pytest.raises(ValueError, match="damaged or was replaced"):
+        ClosedLoopAutoencoder.from_preset(folder)
 
 
 def test_overrides_replace_entries():
@@ -147,8 +225,11 @@ def test_folders_that_are_not_complete_are_refused(tmp_path):
     (empty / "config.json").write_text("{")
     with pytest.raises(ValueError, match="not JSON"):
         ClosedLoopAutoencoder.from_preset(str(empty))
-    config = presets.model_config(small_autoencoder())
-    (empty / "config.json").write_text(json.dumps(config))
+    small_autoencoder().save_to_preset(tmp_path / "preset")
+    for name in ("config.json", "metadata.json"):
+        with pytest.raises(ValueError, match=f"{name}"):
+            ClosedLoopAutoencoder.from_preset(str(empty))
+        shutil.copy(tmp_path / "preset" / name, empty)
     with pytest.raises(ValueError, match="model.weights.h5"):
         ClosedLoopAutoencoder.from_preset(str(empty))
     (empty / "model.weights.h5").write_bytes(b"nothing")

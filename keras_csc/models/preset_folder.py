@@ -1,0 +1,168 @@
+"""Folders that hold an autoencoder: the layout of KerasHub's presets.
+
+`config.json` is a serialized Keras object, whose `config` is the architecture,
+the entries of `presets.config`. `metadata.json` says which versions saved it,
+when, how many weights there are, and the SHA-256 of the two other files.
+`model.weights.h5` holds the weights. A `README.md` may stand beside them.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+
+import keras
+
+from keras_csc.models.weights_file import OVERHEAD
+from keras_csc.validation import shown
+from keras_csc.version import __version__
+
+CONFIG_FILE = "config.json"
+METADATA_FILE = "metadata.json"
+WEIGHTS_FILE = "model.weights.h5"
+CARD_FILE = "README.md"
+FILES = (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE)
+DIGESTS = "sha256"
+LONGEST_JSON = 2**20  # bytes
+
+NAME = "registered_name"
+CLASS = {
+    "module": "keras_csc.models",
+    "class_name": "ClosedLoopAutoencoder",
+    NAME: "keras_csc>ClosedLoopAutoencoder",
+}
+# Without a name, `config.json` was the architecture and the digest of weights.
+OLD_DIGEST = "weights_sha256"
+
+
+def write(folder, model, architecture):
+    """Writes the three files into an empty folder.
+
+    Args:
+        folder: `pathlib.Path`.
+        model: `ClosedLoopAutoencoder`.
+        architecture: dict that `architecture` is to return.
+    """
+    _check_room(folder / WEIGHTS_FILE, model)
+    model.save_weights(folder / WEIGHTS_FILE)
+    _write_json(folder / CONFIG_FILE, {**CLASS, "config": architecture})
+    now = datetime.datetime.now(datetime.timezone.utc)
+    metadata = {
+        "keras_version": keras.__version__,
+        "keras_csc_version": __version__,
+        "parameter_count": model.count_params(),
+        "date_saved": now.strftime("%Y-%m-%d@%H:%M:%S"),
+        DIGESTS: {
+            name: _sha256(folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)
+        },
+    }
+    _write_json(folder / METADATA_FILE, metadata)
+
+
+def architecture(folder):
+    """The architecture in a folder.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Raises:
+        ValueError: if the folder is not a preset, or its configuration is
+            damaged or that of something else.
+    """
+    found = _read_json(folder / CONFIG_FILE)
+    if NAME not in found:
+        return {k: v for k, v in found.items() if k != OLD_DIGEST}
+    name, config = found[NAME], found.get("config")
+    if name != CLASS[NAME] or not isinstance(config, dict):
+        raise ValueError(
+            f"{str(folder / CONFIG_FILE)!r} must be of a {CLASS[NAME]} with a "
+            f"`config`. Received: {shown(name)} with {shown(config)}"
+        )
+    check_digest(folder, CONFIG_FILE)
+    return config
+
+
+def check_others(folder):
+    """Checks that a folder holds nothing but a preset.
+
+    Raises:
+        ValueError: if it does; hidden files are no matter.
+    """
+    names = {path.name for path in folder.iterdir()}
+    names = {name for name in names if not name.startswith(".")}
+    unexpected = sorted(names - {*FILES, CARD_FILE})
+    if unexpected and CONFIG_FILE in names:
+        raise ValueError(
+            f"The preset folder {str(folder)!r} holds unexpected files: "
+            f"{', '.join(unexpected)}. Expected: {', '.join(FILES)} and "
+            f"{CARD_FILE}. Remove the others."
+        )
+
+
+def check_digest(folder, name):
+    """Checks a file against its SHA-256 in `metadata.json`.
+
+    Raises:
+        ValueError: if it is another.
+    """
+    digests = _digests(folder)
+    digest = digests.get(name) if isinstance(digests, dict) else digests
+    if digest and digest != _sha256(folder / name):
+        raise ValueError(
+            f"{str(folder / name)!r} is damaged or was replaced: its SHA-256 "
+            f"is not that in {METADATA_FILE}. Copy the folder again, or remove "
+            "it from the hub's cache and download it again; to trust the "
+            f"files, remove {DIGESTS!r} from {METADATA_FILE}."
+        )
+
+
+def _digests(folder):
+    found = _read_json(folder / CONFIG_FILE)
+    if NAME not in found:
+        return {WEIGHTS_FILE: found.get(OLD_DIGEST)}
+    return _read_json(folder / METADATA_FILE).get(DIGESTS, {})
+
+
+def _check_room(path, model):
+    """Raises an `OSError` unless a file can hold a model's weights.
+
+    HDF5 crashes the process when a disk fills up.
+    """
+    size = sum(
+        keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
+        for weight in model.weights
+    )
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path, entries):
+    path.write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def _read_json(path):
+    if not path.is_file():
+        raise ValueError(
+            f"The folder {str(path.parent)!r} is not a preset: it has no file "
+            f"{path.name}. Write one with `save_to_preset`."
+        )
+    if path.stat().st_size > LONGEST_JSON:
+        raise ValueError(
+            f"{str(path)!r} must have at most {LONGEST_JSON} bytes. "
+            f"Received: {path.stat().st_size}"
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{str(path)!r} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{str(path)!r} must hold a JSON object. Received: {shown(found)}"
+        )
+    return found
