@@ -18,6 +18,7 @@ FLOORS = (
     ("layers",),
     ("losses", "optimizers", "restoration"),
     ("metrics",),
+    ("generation",),
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),

@@ -12,6 +12,8 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_csc.generation import FeatureDensity
+from keras_csc.generation.density import array_shapes
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
@@ -27,6 +29,7 @@ from keras_csc.validation import shown
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 DIGEST = "weights_sha256"
+DENSITY = "density"
 LONGEST_CONFIG = 2**20  # bytes
 
 
@@ -217,13 +220,29 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
         model.build()
         return model
     folder = pathlib.Path(preset)
-    shapes = weight_shapes(found)
+    density = _folder_entries(folder).get(DENSITY)
+    shapes = weight_shapes(found) + _density_shapes(density)
     check_size(folder / WEIGHTS_FILE, shapes)
     _check_digest(folder)
     check_shapes(folder / WEIGHTS_FILE, shapes)
     model.build()
+    if density is not None:
+        model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)
     return model
+
+
+def _density_shapes(config):
+    """Shapes of the arrays of a folder's density; none of `None`."""
+    if config is None:
+        return []
+    try:
+        return list(array_shapes(**config).values())
+    except TypeError as error:
+        raise ValueError(
+            f"The entry {DENSITY!r} of the preset must be that of a "
+            f"`FeatureDensity`. Received: {shown(config)}"
+        ) from error
 
 
 def _check_digest(folder):
@@ -273,6 +292,8 @@ def save(model, folder):
         _check_room(temporary / WEIGHTS_FILE, model)
         model.save_weights(temporary / WEIGHTS_FILE)
         entries = model_config(model)
+        if model.density is not None:
+            entries[DENSITY] = model.density.get_config()
         entries[DIGEST] = _sha256(temporary / WEIGHTS_FILE)
         text = json.dumps(entries, indent=2)
         (temporary / CONFIG_FILE).write_text(text + "\n")
@@ -288,9 +309,12 @@ def _check_room(path, model):
 
     HDF5 crashes the process when a disk fills up.
     """
+    weights = [*model.weights]
+    if model.density is not None:
+        weights += model.density.variables.values()
     size = sum(
         keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
-        for weight in model.weights
+        for weight in weights
     )
     with open(path, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)
@@ -315,8 +339,7 @@ def _sha256(path):
 
 def _folder_config(folder):
     found = _folder_entries(folder)
-    found.pop(DIGEST, None)
-    return found
+    return {k: v for k, v in found.items() if k not in (DIGEST, DENSITY)}
 
 
 def _folder_entries(folder):
