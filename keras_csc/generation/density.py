@@ -169,23 +169,22 @@ class FeatureDensity:
 
     @property
     def priors(self):
-        """Probabilities of the classes, a float64 array `(classes,)`."""
-        weights = keras.ops.convert_to_numpy(self.variables["weights"])
-        priors = weights.astype("float64").sum(1)
-        return priors / priors.sum()
+        """Probabilities of the classes, a float64 tensor `(classes,)`."""
+        return tf.reduce_sum(self._shares(), 1)
 
     @property
     def center(self):
-        """The mean of the density, a float32 array `(d,)`.
+        """The mean of the density, a float32 tensor `(d,)`.
 
         It is the mean of the features that the density was fitted to.
         """
-        weights, means = (
-            keras.ops.convert_to_numpy(self.variables[name]).astype("float64")
-            for name in ("weights", "means")
-        )
-        center = np.einsum("jk,jkd->d", weights, means) / weights.sum()
-        return center.astype("float32")
+        means = tf.cast(self.variables["means"].value, tf.float64)
+        center = tf.einsum("jk,jkd->d", self._shares(), means)
+        return tf.cast(center, tf.float32)
+
+    def _shares(self):
+        weights = tf.cast(self.variables["weights"].value, tf.float64)
+        return weights / tf.reduce_sum(weights)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
         """Features of norm 1, drawn at random.

@@ -1,8 +1,6 @@
 """Sampling, interpolation and embedding of a model, and what it keeps."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -226,10 +224,3 @@ def test_wrong_arguments(model, call, message):
     with pytest.raises(ValueError, match=message):
         call(model, images_and_labels(4)[0])
     assert model.density.classes == 3
-
-
-def test_probability_is_imported_when_it_is_needed():
-    code = "import sys, keras_csc, keras_csc.generation\n"
-    code += "sys.exit('tensorflow_probability' in sys.modules)"
-    finished = subprocess.run([sys.executable, "-c", code], timeout=60)
-    assert finished.returncode == 0
