@@ -43,6 +43,7 @@ def great_circle(first, second, steps):
     Reference:
         Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
     """
+    first, second = map(ops.convert_to_tensor, (first, second))
     cosine = ops.sum(first * second, -1, keepdims=True)
     tangent = _perpendicular(second, first)
     sine = ops.norm(tangent, axis=-1, keepdims=True)
