@@ -209,12 +209,12 @@ def test_maps_are_not_sampled(tmp_path):
     )
     checks.check(options)
     options.metrics = ["samples"]
-    with pytest.raises(UsageError, match="one with features=map"):
+    with pytest.raises(UsageError, match="has features=map"):
         checks.check(options)
     with workdirs.Workdir(tmp_path / "run") as workdir:
         workdir.claim(options)
         building.model(options, None).save_to_preset(workdir.model)
-    with pytest.raises(UsageError, match="one with features=map"):
+    with pytest.raises(UsageError, match="has features=map"):
         evaluate.evaluate(tmp_path / "run", {})
 
 
