@@ -12,7 +12,7 @@ PEERS_STAMP := $(PEERS)/.installed
 .PHONY: demo test hostile test-backends benchmarks lint format clean
 
 demo: $(STAMP)
-	$(BIN)/python training/train.py --flagfile=digits.flags
+	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
 	$(BIN)/python training/export.py --workdir=runs/digits
 
 test: $(STAMP)

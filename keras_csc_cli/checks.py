@@ -12,7 +12,7 @@ from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
 
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
-METRICS = ("codes", "classes", "classifier")  # of train.py
+METRICS = ("codes", "classes", "samples", "classifier")  # of train.py
 MOST_CLASSES = 2**20  # where their number is not known yet
 
 
@@ -49,6 +49,7 @@ def check(options):
     with usage_errors():
         config = presets.config(options.preset, **options.architecture)
         presets.players(config)
+    check_samples(options.metrics, config["features"])
     check_size(config)
     check_game(options.game, config)
 
@@ -86,6 +87,23 @@ def check_metrics(names, known=METRICS):
             raise UsageError(
                 f"--metrics has no {name!r}. It has {', '.join(known)}."
             )
+
+
+def check_samples(names, features):
+    """Checks that a model that is to be sampled can be.
+
+    Args:
+        names: of `--metrics`.
+        features: `"vector"` or `"map"`.
+
+    Raises:
+        UsageError: if it can't.
+    """
+    if "samples" in names and features != "vector":
+        raise UsageError(
+            "--metrics=samples is for models with one feature vector an "
+            f"image, and this one has features={features}. Leave samples out."
+        )
 
 
 def check_game(arguments, config):

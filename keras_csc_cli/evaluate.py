@@ -54,8 +54,10 @@ def evaluate(
             model = last_checkpoint(workdir, options, splits.num_classes)
         else:
             model = building.trained_model(workdir.path)
+        names = options.metrics if names is None else names
+        checks.check_samples(names, model.encoder.features)
         tools = instruments.instruments(
-            options.metrics if names is None else names,
+            names,
             splits,
             classifier or workdir.classifier(splits),
             inception_weights,

@@ -81,7 +81,10 @@ def _define_metrics(flag_values):
         "small classifier, which is trained on the data set's labels the first "
         "time, puts in the image's class. classifier: Fréchet and kernel "
         "distance, precision, recall and class score, from features of the "
-        "same classifier. inception: the same with Keras's InceptionV3, of "
+        "same classifier. samples: the same of images that are made at random "
+        "from the density of features, the share of them in the class that "
+        "was asked for, and how far the nearest training image is; with "
+        "pictures. inception: as classifier, with Keras's InceptionV3, of "
         "--inception_weights. ctrl: distance and score with the steps of "
         "CTRL's released code, also of --inception_weights.",
         **kwargs,

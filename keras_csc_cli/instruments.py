@@ -19,7 +19,7 @@ from keras_csc.data.progress import Progress
 from keras_csc.files import replacing
 
 NETWORKS = ("classifier", "inception", "ctrl")
-METRICS = ("codes", "classes", *NETWORKS)
+METRICS = ("codes", "classes", "samples", *NETWORKS)
 # Of the training of a classifier.
 STEPS = 2000
 EPOCHS = 10  # at most: few images are learned in less
@@ -37,22 +37,26 @@ def instruments(names, splits, classifier_path, inception_weights=None):
         inception_weights: path, "imagenet", or `None`.
 
     Returns:
-        Dict of the arguments `codes`, `networks` and `judge` of
-        `evaluation.evaluate`.
+        Dict of the arguments `codes`, `networks`, `judge` and `samples` of
+        `evaluation.evaluate`. Samples of data without classes have no judge.
 
     Raises:
         UsageError: if the weights are missing or do not fit.
     """
     networks = inception_networks(names, inception_weights)
     judge = None
-    if {"classifier", "classes"} & set(names):
+    judged = {"classifier", "classes"}
+    if splits.num_classes and splits.num_classes > 1:
+        judged.add("samples")
+    if judged & set(names):
         judge = classifier(splits, classifier_path)
     if "classifier" in names:
         networks["classifier"] = judge
     return {
         "codes": "codes" in names,
         "networks": networks,
-        "judge": judge if "classes" in names else None,
+        "judge": judge if {"classes", "samples"} & set(names) else None,
+        "samples": "samples" in names,
     }
 
 

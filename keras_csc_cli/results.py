@@ -27,7 +27,8 @@ def evaluate(
     """Evaluates a model, and writes the figures and pictures of it.
 
     Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png` and,
-    with labels, `feature_similarity.png` and `class_part_similarity.png`; or,
+    with labels, `feature_similarity.png` and `class_part_similarity.png`, with
+    samples `samples.png`, `samples_nearest.png` and `interpolation.png`; or,
     with a name, `evaluation-NAME.json` and the pictures in
     `pictures/evaluation-NAME/`.
 
@@ -48,6 +49,8 @@ def evaluate(
     train = data.load_arrays(splits["train"], options.evaluation_limit)
     class_features = options.game.get("class_features", 0)
     interruption.check()
+    if instruments["samples"] and model.density is None:
+        model.fit_density(*train)
     found = evaluation.evaluate(
         model,
         images,
@@ -84,13 +87,45 @@ def evaluate(
         class_features,
         pictures,
     )
+    if found.samples:
+        evaluation.draw_samples(model, found.samples, images, pictures)
     return {**result, "file": str(path)}
 
 
 def lines(result):
     """What is said of an evaluation, a list of lines."""
     compared = [comparison_line(each) for each in result["distributions"]]
+    if "samples" in result:
+        compared.append(samples_line(result["samples"]))
     return [summary(result), *compared, origin(result)]
+
+
+def samples_line(figures):
+    """One line of `sampling_figures`."""
+    parts = []
+    if figures["distribution"]:
+        distribution = figures["distribution"]
+        parts.append(f"network: {distribution['network']['name']}")
+        beside = distribution.get("of_training_images", {})
+        for name in ("frechet_distance", "kernel_distance"):
+            text = f"{name.replace('_', ' ')} {distribution[name]:.4g}"
+            if beside:
+                text += f" (of training images {beside[name]:.4g})"
+            parts.append(text.replace("frechet", "Fréchet"))
+        for name in ("precision", "recall"):
+            parts.append(f"{name} {distribution[name]:.3f}")
+    if figures["same_class"] is not None:
+        parts.append(
+            f"in the class asked for {figures['same_class']:.3f} (of the "
+            f"images {figures['same_class_of_images']:.3f})"
+        )
+    near = figures["nearest"]
+    parts.append(
+        f"nearest training image at {near['samples']:.3f} (of the images "
+        f"{near['images']:.3f}, of reconstructions "
+        f"{near['reconstructions']:.3f})"
+    )
+    return f"{figures['images']} samples: {', '.join(parts)}"
 
 
 def origin(result):

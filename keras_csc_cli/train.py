@@ -192,6 +192,8 @@ def finish(options, workdir, splits, model, checkpoint):
         options.step = callbacks.restore_best(checkpoint)["step"]
         say(f"The best is of step {options.step}.")
     with final_weights(model, options, splits["train"]):
+        fit_density(model, splits["train"], options.evaluation_limit)
+        interruption.check()
         save_model(model, workdir)
         interruption.check()
         if options.evaluate:
@@ -215,6 +217,18 @@ def communication(model, replicas):
         f"{replicas} replicas: a step sums {sum(parts.values()):.3g} MB over "
         f"them, whatever the batch size ({text})."
     )
+
+
+def fit_density(model, source, limit):
+    """Gives a model the density of its features of some training images."""
+    if model.encoder.features != "vector":
+        return
+    say("Fitting the density of the features of training images.")
+    try:
+        model.fit_density(*data.load_arrays(source, limit))
+    except ValueError as error:
+        model.density = None
+        say(f"The model is saved without a density: {error}")
 
 
 @contextlib.contextmanager

@@ -247,8 +247,8 @@ def _define_run(flag_values):
         "metrics",
         [],
         "What else to evaluate, separated by commas: classes, classifier, "
-        "codes. They take minutes for large data; evaluate.py --help says "
-        "what they are.",
+        "samples, codes. They take minutes for large data; evaluate.py --help "
+        "says what they are.",
         **kwargs,
     )
     flags.DEFINE_integer(

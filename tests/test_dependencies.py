@@ -12,9 +12,9 @@ import keras_csc
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = ("keras_csc", "keras_csc_cli")
-# Imported by `tf.summary` and, to prepare a data set, by TFDS: neither asks for
-# them.
-NOT_IMPORTED = {"importlib-resources", "tensorboard"}
+# Imported by `tf.summary`, TensorFlow Probability and, to prepare a data set,
+# by TFDS: none asks for them.
+NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 # Imported where they are installed, by extra.
 EXTRAS = {
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},

@@ -18,6 +18,7 @@ FLOORS = (
     ("layers",),
     ("losses", "optimizers", "restoration"),
     ("metrics",),
+    ("generation",),
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),
@@ -119,6 +120,19 @@ def test_portable_modules_can_be_imported_without_tensorflow():
         found = imported(MODULES[name], in_functions=False)
         assert "tensorflow" not in roots(found), name
         pending += (found & set(MODULES)) - seen
+
+
+def test_probability_is_imported_when_it_is_needed():
+    """It takes a second, and only a density needs it."""
+    importing = {
+        name
+        for name, tree in MODULES.items()
+        if "tensorflow_probability" in roots(imported(tree))
+    }
+    assert importing == {"keras_csc.generation.density"}
+    for name in importing:
+        at_once = roots(imported(MODULES[name], in_functions=False))
+        assert "tensorflow_probability" not in at_once
 
 
 def test_the_backend_is_asked_in_few_places():

@@ -15,6 +15,7 @@ SAVED = (
     keras.losses.Loss,
     keras.constraints.Constraint,
     keras.optimizers.Optimizer,
+    keras_csc.generation.FeatureDensity,
     keras_csc.losses.TranscriptionGame,
 )
 

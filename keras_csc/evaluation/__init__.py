@@ -11,6 +11,8 @@ from keras_csc.evaluation.extractors import FeatureExtractor
 from keras_csc.evaluation.extractors import classifier_extractor
 from keras_csc.evaluation.extractors import inception_extractor
 from keras_csc.evaluation.extractors import inception_weights
+from keras_csc.evaluation.sampling import draw_samples
+from keras_csc.evaluation.sampling import sampling_figures
 
 __all__ = [
     "Evaluation",
@@ -20,8 +22,10 @@ __all__ = [
     "classifier_extractor",
     "compare",
     "draw",
+    "draw_samples",
     "evaluate",
     "fit_classifier",
     "inception_extractor",
     "inception_weights",
+    "sampling_figures",
 ]

@@ -8,15 +8,17 @@ from keras_csc.evaluation.comparison import comparison_figures
 from keras_csc.evaluation.reconstruction import class_figures
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.evaluation.reconstruction import reference_figures
+from keras_csc.evaluation.sampling import sampling_figures
 
 Evaluation = collections.namedtuple(
-    "Evaluation", ["figures", "features", "reconstructions"]
+    "Evaluation", ["figures", "features", "reconstructions", "samples"]
 )
 Evaluation.__doc__ = """What `evaluate` found.
 
 figures: dict of numbers, lists and dicts, as JSON can hold them.
 features: array `(n, d)` of the images, or maps `(n, height, width, d)`.
 reconstructions: float32 array `(n, height, width, channels)` in [-1, 1].
+samples: `Samples` of `sampling_figures`, or `None`.
 """
 
 
@@ -30,6 +32,7 @@ def evaluate(
     codes=False,
     networks=None,
     judge=None,
+    samples=False,
     between=lambda: None,
 ):
     """Measures an autoencoder on images that it was not trained on.
@@ -50,6 +53,7 @@ def evaluate(
             reconstructions with; see `comparison_figures`.
         judge: `FeatureExtractor` of a classifier that says of which class the
             reconstructions are, or `None`.
+        samples: bool, whether to measure samples of the model's density.
         between: function that is called between the measurements, and may
             raise to end them.
 
@@ -57,7 +61,8 @@ def evaluate(
         `Evaluation`. Its figures are those of `reconstruction_figures`,
         `class_figures` and `probe_figures`; `psnr_of`, of
         `reference_figures`; `class_part`, of `part_figures`; `distributions`,
-        of `comparison_figures`; and with `codes` `codes`, of `code_figures`.
+        of `comparison_figures`; with `codes` `codes`, of `code_figures`; and
+        with `samples` `samples`, of `sampling_figures`.
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -86,4 +91,11 @@ def evaluate(
         networks or {}, model, images, reconstructions, train_images
     )
     between()
-    return Evaluation(figures, features, reconstructions)
+    found = None
+    if samples:
+        found = sampling_figures(
+            model, images, labels, reconstructions, train_images, judge
+        )
+        figures["samples"] = found.figures
+        between()
+    return Evaluation(figures, features, reconstructions, found)

@@ -31,6 +31,17 @@ def reconstruct(model, images, batch_size=250):
     return _by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
 
 
+def sample(model, labels, seed=0, batch_size=250):
+    """Images of the model's density, float32 in [-1, 1], one a label."""
+    features = model.density.sample(len(labels), labels, seed)
+    decode = tf.function(model.decode, autograph=False, reduce_retracing=True)
+    parts = [
+        np.asarray(decode(features[start : start + batch_size]), "float32")
+        for start in range(0, len(labels), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
 def pooled_codes(model, images, batch_size=250):
     """`metrics.pooled_codes` of every stage, a list of arrays `(n, d)`."""
 

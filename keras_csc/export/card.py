@@ -18,6 +18,10 @@ MEANINGS = {
     "reconstruction": "the regenerated image, in [-1, 1]",
     "features": "vectors of norm 1",
     "sparsity": "the weight λ ≥ 0 of the first stage, for every image",
+    "embedding": "features less their mean, of norm 1",
+    "label": "class of the image to make, -1 for any",
+    "seed": "number of at least 0, for every image or one for all",
+    "sample": "image made at random, in [-1, 1]; that of its label, seed, row",
     "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
     "image_bytes": (
         "JPEG, PNG, GIF (first frame), BMP (8, 24 or 32 bits a pixel) or, with "

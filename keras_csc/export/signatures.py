@@ -5,7 +5,9 @@ import tensorflow as tf
 from keras_csc.data import images as pictures
 from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.models.inputs import MOST
+from keras_csc.models.inputs import classes_of_density
 from keras_csc.models.inputs import in_range
+from keras_csc.models.inputs import one_or_one_of_each
 
 DEFAULT = "serving_default"
 FILES_AT_A_TIME = 2
@@ -17,8 +19,9 @@ def signatures(model):
     """Functions of an autoencoder to export.
 
     A `ConvEncoder` has neither sparse codes nor a sparsity to denoise with,
-    and only images of 1 or 3 channels are read from files: the
-    signatures for these are left out of other models.
+    only images of 1 or 3 channels are read from files, and only models that
+    have a density sample and embed: the signatures for these are left out of
+    other models.
 
     Args:
         model: built `ClosedLoopAutoencoder`.
@@ -32,6 +35,8 @@ def signatures(model):
     found = _float_signatures(model)
     if model.encoder.sparse:
         found.update(_sparse_signatures(model))
+    if model.density is not None:
+        found.update(_density_signatures(model))
     if model.encoder.image_shape[-1] in (1, 3):
         found.update(_bytes_signatures(model))
     return found
@@ -82,6 +87,30 @@ def _sparse_signatures(model):
         }
 
     return {"denoise": (denoise, [image, sparsity]), "codes": (codes, [image])}
+
+
+def _density_signatures(model):
+    """Signatures of the density: `embed`, and `sample`, which has no state.
+
+    A row of `sample` depends on its label, its seed and its number.
+    """
+    density = model.density
+    label = tf.TensorSpec((None,), tf.int32, name="label")
+    seed = tf.TensorSpec((None,), tf.int32, name="seed")
+
+    def embed(image):
+        return {"embedding": _float(model.embed(_checked(image, model)))}
+
+    def sample(label, seed):
+        label = classes_of_density(tf.ensure_shape(label, (None,)), density)
+        seed = one_or_one_of_each("seed", seed, "label", label)
+        features = density.draw(label, seed)
+        return {"sample": _float(model.decode(features))}
+
+    return {
+        "embed": (embed, [_image_spec(model)]),
+        "sample": (sample, [label, seed]),
+    }
 
 
 def _bytes_signatures(model):

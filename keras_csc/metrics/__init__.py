@@ -8,6 +8,7 @@ from keras_csc.metrics.generative import FeatureStatistics
 from keras_csc.metrics.generative import frechet_distance
 from keras_csc.metrics.generative import inception_score
 from keras_csc.metrics.generative import kernel_distance
+from keras_csc.metrics.generative import nearest_images
 from keras_csc.metrics.generative import precision_recall
 from keras_csc.metrics.generative import same_class_rate
 from keras_csc.metrics.probes import knn_accuracy
@@ -38,6 +39,7 @@ __all__ = [
     "knn_accuracy",
     "linear_probe_accuracy",
     "multiscale_structural_similarity",
+    "nearest_images",
     "nearest_subspace_accuracy",
     "peak_signal_to_noise_ratio",
     "pixel_retrieval_rate",

@@ -292,6 +292,48 @@ def _check_rows(least, **arguments):
             )
 
 
+def nearest_images(images, others):
+    """Distances of images to the nearest of others, and which that is.
+
+    `min_j ‖x_i - x_j‖ / √numbers`: the root of the mean squared difference of
+    pixels. Images that a model made are copies of training images where it is
+    0. Blurred images are nearer to all others than sharp ones: beside made
+    images belong those of a test set and their reconstructions.
+
+    Args:
+        images: floats of shape `(n, height, width, channels)`.
+        others: floats of shape `(m, height, width, channels)`.
+
+    Returns:
+        `(distances, indices)`: float and int arrays `(n,)`.
+
+    Raises:
+        ValueError: if they hold no images, or images of other shapes.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    images, others = (np.asarray(x, "float32") for x in (images, others))
+    shapes = images.shape, others.shape
+    if (
+        images.ndim != 4
+        or shapes[0][1:] != shapes[1][1:]
+        or 0 in sum(shapes, ())
+    ):
+        raise ValueError(
+            "`images` and `others` should have the shapes (n, height, width, "
+            f"channels) and (m, height, width, channels). Received: {shapes}"
+        )
+    rows, columns = (x.reshape(len(x), -1) for x in (images, others))
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(columns)
+    indices = search.kneighbors(rows, return_distance=False)[:, 0]
+    # The search's distances come from products: 0 would not be 0.
+    distances = [
+        np.sqrt(np.mean(np.square(row - columns[index], dtype="float64")))
+        for row, index in zip(rows, indices)
+    ]
+    return np.array(distances), indices
+
+
 def same_class_rate(probabilities, labels):
     """Share of images that a classifier puts in the class of their label.
 

@@ -14,6 +14,7 @@ from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import training_data
+from keras_csc.models.generating import Generating
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import optimizers_of
 from keras_csc.ops.tensorflow import fusion
@@ -26,7 +27,7 @@ GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(keras.Model):
+class ClosedLoopAutoencoder(Generating, keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
@@ -61,6 +62,8 @@ class ClosedLoopAutoencoder(keras.Model):
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
         decoder: `Decoder`, from features to images.
+        density: `FeatureDensity` of the features, or `None`; `fit_density`
+            makes one, which `sample` and `embed` need.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)`, floats in [-1, 1],
@@ -82,7 +85,7 @@ class ClosedLoopAutoencoder(keras.Model):
     >>> features = model.encode(images)
     """
 
-    def __init__(self, encoder, decoder, **kwargs):
+    def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
         if encoder.image_shape != decoder.image_shape:
             raise ValueError(
@@ -98,6 +101,7 @@ class ClosedLoopAutoencoder(keras.Model):
                 )
         self.encoder = encoder
         self.decoder = decoder
+        self.density = density
         self.memory = None
         self.term_metrics = [
             keras.metrics.Mean(name=name)
@@ -288,6 +292,7 @@ class ClosedLoopAutoencoder(keras.Model):
     def fit(self, *args, **kwargs):
         with training_data.value_errors():
             arguments = training_data.of_fit(self, *args, **kwargs)
+            self.density = None
             return training_data.some(super().fit(**arguments))
 
     @functools.wraps(keras.Model.evaluate)
@@ -472,12 +477,19 @@ class ClosedLoopAutoencoder(keras.Model):
                 variable.assign(value)
 
     def save_own_variables(self, store):
-        """Saves the memory of the game; layers and optimizers save theirs."""
+        """Saves the density, and the memory of the game.
+
+        Layers and optimizers save theirs.
+        """
+        if self.density is not None:
+            self.density.save_own_variables(store)
         if self.memory is not None:
             for name, variable in self.memory.variables.items():
                 store[name] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
+        if self.density is not None:
+            self.density.load_own_variables(store)
         if self.memory is not None:
             for name, variable in self.memory.variables.items():
                 variable.assign(store[name])
@@ -487,17 +499,16 @@ class ClosedLoopAutoencoder(keras.Model):
             "name": self.name,
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "density": keras.saving.serialize_keras_object(self.density),
         }
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
         if "encoder" not in config:  # `config.json` of a preset
-            return cls(*presets.players({**presets.DEFAULTS, **config}))
-        for player in ("encoder", "decoder"):
-            config[player] = keras.saving.deserialize_keras_object(
-                config[player]
-            )
+            return presets.from_config(cls, config)
+        for part in {"encoder", "decoder", "density"} & set(config):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
 
     def get_compile_config(self):

@@ -239,25 +239,55 @@ def sparsities(sparsity, images):
             f"`sparsity` must be numbers. Received: {sparsity.dtype.name}"
         )
     sparsity = tf.cast(sparsity, tf.float32)
-    size, count = tf.size(sparsity), tf.shape(images)[0]
-    message = (
-        "`sparsity` must be one number, or one for every image of the batch."
-    )
-    if sparsity.shape.rank not in (None, 0, 1):
-        raise ValueError(f"{message} Received: {tuple(sparsity.shape)}")
-    fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
-    data = [f"{message} Received:", size, "for", count, "images."]
-    sparsity = _asserted(sparsity, fits, data)
-    if not tf.executing_eagerly():
-        # Also the place where a rank is refused that is known at run time.
-        sparsity = tf.broadcast_to(
-            sparsity, count[None], "sparsity_of_every_image"
-        )
+    sparsity = one_or_one_of_each("sparsity", sparsity, "image", images)
     good = tf.math.is_finite(sparsity) & (sparsity >= 0)
     return _good_rows(
         sparsity,
         good,
         "`sparsity` must be finite and at least 0. It is not in:",
+    )
+
+
+def one_or_one_of_each(name, values, of_what, items):
+    """Numbers for the items of a batch: one for all, or one for each.
+
+    Args:
+        name: str, what they are called.
+        values: tensor, of one number or `(batch,)`.
+        of_what: str, what an item is called.
+        items: tensor of the batch.
+
+    Returns:
+        Tensor `(batch,)`.
+
+    Raises:
+        ValueError: for others.
+    """
+    size, count = tf.size(values), tf.shape(items)[0]
+    message = (
+        f"`{name}` must be one number, or one for every {of_what} of the batch."
+    )
+    if values.shape.rank not in (None, 0, 1):
+        raise ValueError(f"{message} Received: {tuple(values.shape)}")
+    fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
+    data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
+    values = _asserted(values, fits, data)
+    # Also the place where a rank is refused that is known at run time.
+    return tf.broadcast_to(values, count[None], f"{name}_of_every_{of_what}")
+
+
+def classes_of_density(labels, density):
+    """Labels `(batch,)`, once a density has the class of each, or it is -1."""
+    labels = as_shaped("label", labels, ())
+    known = density.priors > 0
+    inside = (labels >= 0) & (labels < density.classes)
+    place = tf.where(inside, labels, 0)
+    good = (inside & tf.gather(known, place)) | (labels == -1)
+    return _good_rows(
+        labels,
+        good,
+        "`label` must be -1, for any class, or a class of the density, of "
+        f"{density.classes}. It is not in:",
     )
 
 
@@ -296,4 +326,4 @@ def _plain(tensor):
 def _text(shape):
     free = iter(("height", "width"))
     sizes = [next(free) if size is None else str(size) for size in shape]
-    return f"(batch, {', '.join(sizes)})"
+    return f"(batch, {', '.join(sizes)})" if sizes else "(batch,)"

@@ -1,9 +1,10 @@
 """Folders that hold an autoencoder: the layout of KerasHub's presets.
 
 `config.json` is a serialized Keras object, whose `config` is the architecture,
-the entries of `presets.config`. `metadata.json` says which versions saved it,
-when, how many weights there are, and the SHA-256 of the two other files.
-`model.weights.h5` holds the weights. A `README.md` may stand beside them.
+the entries of `presets.config`, and that of the density of features, if the
+model has one. `metadata.json` says which versions saved it, when, how many
+weights there are, and the SHA-256 of the two other files. `model.weights.h5`
+holds the weights. A `README.md` may stand beside them.
 """
 
 import datetime
@@ -23,6 +24,7 @@ WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "README.md"
 FILES = (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE)
 DIGESTS = "sha256"
+DENSITY = "density"
 LONGEST_JSON = 2**20  # bytes
 
 NAME = "registered_name"
@@ -45,7 +47,10 @@ def write(folder, model, architecture):
     """
     _check_room(folder / WEIGHTS_FILE, model)
     model.save_weights(folder / WEIGHTS_FILE)
-    _write_json(folder / CONFIG_FILE, {**CLASS, "config": architecture})
+    config = dict(architecture)
+    if model.density is not None:
+        config[DENSITY] = model.density.get_config()
+    _write_json(folder / CONFIG_FILE, {**CLASS, "config": config})
     now = datetime.datetime.now(datetime.timezone.utc)
     metadata = {
         "keras_version": keras.__version__,
@@ -69,9 +74,23 @@ def architecture(folder):
         ValueError: if the folder is not a preset, or its configuration is
             damaged or that of something else.
     """
+    found = _config(folder)
+    return {k: v for k, v in found.items() if k not in (OLD_DIGEST, DENSITY)}
+
+
+def density(folder):
+    """The configuration of the density in a folder; `None` without one.
+
+    Raises:
+        ValueError: as `architecture`.
+    """
+    return _config(folder).get(DENSITY)
+
+
+def _config(folder):
     found = _read_json(folder / CONFIG_FILE)
     if NAME not in found:
-        return {k: v for k, v in found.items() if k != OLD_DIGEST}
+        return found
     name, config = found[NAME], found.get("config")
     if name != CLASS[NAME] or not isinstance(config, dict):
         raise ValueError(
@@ -128,9 +147,12 @@ def _check_room(path, model):
 
     HDF5 crashes the process when a disk fills up.
     """
+    weights = [*model.weights]
+    if model.density is not None:
+        weights += model.density.variables.values()
     size = sum(
         keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
-        for weight in model.weights
+        for weight in weights
     )
     with open(path, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)

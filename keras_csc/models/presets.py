@@ -10,6 +10,8 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_csc.generation import FeatureDensity
+from keras_csc.generation.density import array_shapes
 from keras_csc.models import hub
 from keras_csc.models import preset_folder
 from keras_csc.models.architecture import weight_shapes
@@ -245,6 +247,15 @@ def _part(config, model_class):
     return {name: config[name] for name in _arguments(model_class)}
 
 
+def from_config(model_class, config):
+    """Makes a model, without its weights, of what `config.json` holds."""
+    config = {**DEFAULTS, **config}
+    density = config.pop(preset_folder.DENSITY, None)
+    if density is not None:
+        density = FeatureDensity.from_config(density)
+    return model_class(*players(config), density=density)
+
+
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """Makes a `model_class(encoder, decoder)` from a preset; see there."""
     folder = local_folder(preset)
@@ -254,15 +265,31 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     if folder is None or not load_weights:
         model.build()
         return model
-    shapes = weight_shapes(found)
+    density = preset_folder.density(folder)
+    shapes = weight_shapes(found) + _density_shapes(density)
     if hub.is_uri(preset):
         hub.download(preset, {WEIGHTS_FILE: largest(shapes)}, folder)
     check_size(folder / WEIGHTS_FILE, shapes)
     preset_folder.check_digest(folder, WEIGHTS_FILE)
     check_shapes(folder / WEIGHTS_FILE, shapes)
     model.build()
+    if density is not None:
+        model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)
     return model
+
+
+def _density_shapes(config):
+    """Shapes of the arrays of a folder's density; none of `None`."""
+    if config is None:
+        return []
+    try:
+        return list(array_shapes(**config).values())
+    except TypeError as error:
+        raise ValueError(
+            f"{preset_folder.DENSITY!r} of a preset must be the configuration "
+            f"of a `FeatureDensity`. Received: {shown(config)}"
+        ) from error
 
 
 def _load_weights(model, path):

@@ -25,3 +25,4 @@ from keras_csc.ops.sizes import analysis_size
 from keras_csc.ops.sizes import synthesis_size
 from keras_csc.ops.sparse_coding import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code
+from keras_csc.ops.sphere import great_circle

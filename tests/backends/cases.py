@@ -53,6 +53,13 @@ def operators():
         return keras_csc.ops.power_iteration(w, v, 2, "same", 5)
 
     yield "power iteration", power, (dictionary(4, 2, 4), v)
+    ends = rng(3).normal(size=(2, 4, 5)).astype("float32")
+    ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
+
+    def circle(first, second):
+        return keras_csc.ops.great_circle(first, second, 4)
+
+    yield "great circle", circle, tuple(ends)
 
 
 def solvers():

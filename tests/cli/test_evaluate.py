@@ -33,6 +33,7 @@ from keras_csc import evaluation
 from keras_csc import metrics
 from keras_csc.evaluation import drawing
 from keras_csc.evaluation.reconstruction import reconstruction_figures
+from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
 
 IMAGES = 120
@@ -182,6 +183,39 @@ def test_same_class_is_a_classifiers_word(run, model):
     assert judge.about["steps"] == 20
     same = f"same class {figures['same_class']:.3f} (of the images 0."
     assert same in results.summary(figures)
+
+
+def test_samples_are_of_a_density_that_is_fitted_now(run, model, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
+    figures = evaluate.evaluate(run, {}, names=["samples"])
+    found = figures["samples"]
+    train, labels = (part[:IMAGES] for part in arrays("train"))
+    density = FeatureDensity.fit(model.encode(train), labels)
+    assert found["density"] == density.get_config()
+    assert found["images"] == IMAGES
+    assert 0 <= found["same_class"] <= 1
+    assert found["distribution"]["frechet_distance"] > 0
+    names = {path.name for path in (run / "pictures").iterdir()}
+    assert {"samples.png", "interpolation.png", "samples_nearest.png"} <= names
+    line = results.lines(figures)[1]
+    assert line.startswith(f"{IMAGES} samples: network: classifier of digits")
+    assert f"asked for {found['same_class']:.3f} (of the images 0." in line
+    assert f"image at {found['nearest']['samples']:.3f} (of the" in line
+
+
+def test_maps_are_not_sampled(tmp_path):
+    options = train_options.parse(
+        ["--dataset=photographs", "--preset=photographs", "--steps=1"]
+    )
+    checks.check(options)
+    options.metrics = ["samples"]
+    with pytest.raises(UsageError, match="has features=map"):
+        checks.check(options)
+    with workdirs.Workdir(tmp_path / "run") as workdir:
+        workdir.claim(options)
+        building.model(options, None).save_to_preset(workdir.model)
+    with pytest.raises(UsageError, match="has features=map"):
+        evaluate.evaluate(tmp_path / "run", {})
 
 
 def test_few_images_are_passed_few_times(monkeypatch, tmp_path):

@@ -95,6 +95,18 @@ def test_evaluation_agrees_with_the_saved_model(finished):
     assert evaluation["psnr"] == pytest.approx(psnr, abs=1e-3)
 
 
+def test_saved_model_has_the_density_of_training_images(finished):
+    model = ClosedLoopAutoencoder.from_preset(finished / "model")
+    source = data.open_dataset("digits", "train", (16, 16, 1))
+    images, labels = data.load_arrays(source, 60)
+    features = model.encode(images).numpy().astype("float64")
+    np.testing.assert_allclose(
+        model.density.center, features.mean(0), atol=1e-5
+    )
+    shares = np.bincount(labels, minlength=10) / 60
+    np.testing.assert_allclose(model.density.priors, shares, atol=1e-6)
+
+
 def test_log_has_the_terms_and_layers(finished):
     lines = (finished / "log.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]

@@ -2,6 +2,7 @@ import pathlib
 import types
 
 import keras
+import numpy as np
 import pytest
 
 from keras_csc.export import export_saved_model
@@ -14,6 +15,16 @@ from tests.helpers.exporting import tiny_model
 def exported(shared_folder):
     """A model and its SavedModel, which all processes of the tests share."""
     return _export(shared_folder, "tiny", tiny_model())
+
+
+@pytest.fixture(scope="session")
+def exported_density(shared_folder):
+    """The same with a density of its features, of classes 0, 1 and 3."""
+    model = tiny_model()
+    images = np.random.default_rng(0).uniform(-1, 1, (90, 16, 16, 1))
+    labels = np.array([0, 1, 3])[np.arange(90) % 3]
+    model.fit_density(images.astype("float32"), labels)
+    return _export(shared_folder, "density", model)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from keras_csc.metrics import FeatureStatistics
 from keras_csc.metrics import frechet_distance
 from keras_csc.metrics import inception_score
 from keras_csc.metrics import kernel_distance
+from keras_csc.metrics import nearest_images
 from keras_csc.metrics import precision_recall
 
 
@@ -218,3 +219,22 @@ def test_bad_probabilities():
         inception_score(np.full((10, 2), 0.5), splits=11)
     with pytest.raises(ValueError, match="`neighbours` must be .* at least 1"):
         precision_recall(normal(9, 2), normal(9, 2), neighbours=0)
+
+
+def test_nearest_images_are_scipys():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (7, 3, 4, 2)).astype("float32")
+    others = rng.uniform(-1, 1, (9, 3, 4, 2)).astype("float32")
+    others[5] = images[2]
+    distances, indices = nearest_images(images, others)
+    expected = cdist(images.reshape(7, -1), others.reshape(9, -1)) / 24**0.5
+    np.testing.assert_array_equal(indices, expected.argmin(1))
+    np.testing.assert_allclose(distances, expected.min(1), rtol=1e-6)
+    assert distances[2] == 0 and indices[2] == 5
+
+
+@pytest.mark.parametrize("shape", [(9, 3, 4, 1), (0, 3, 4, 2), (9, 24)])
+def test_nearest_images_of_other_shapes(shape):
+    images = np.zeros((7, 3, 4, 2))
+    with pytest.raises(ValueError, match="should have the shapes"):
+        nearest_images(images, np.zeros(shape))

@@ -1,0 +1,123 @@
+"""How good images are that the density of features makes."""
+
+import collections
+
+import numpy as np
+
+from keras_csc import metrics
+from keras_csc.evaluation import passes
+from keras_csc.evaluation.comparison import compare
+from keras_csc.evaluation.reconstruction import class_figures
+from keras_csc.pixels import from_pixels
+from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import image_grid
+from keras_csc.visualization import save_png
+
+COLUMNS = 10
+MOST_CLASSES = 20
+
+Samples = collections.namedtuple("Samples", ["figures", "images", "nearest"])
+Samples.__doc__ = """What `sampling_figures` found.
+
+figures: dict of numbers and dicts.
+images: float32 array `(n, height, width, channels)`, made at random.
+nearest: uint8 array of the same shape, the training image nearest to each.
+"""
+
+
+def sampling_figures(
+    model, images, labels, reconstructions, train_images, judge=None, seed=0
+):
+    """Measures as many samples as there are images, of the same classes.
+
+    Args:
+        model: `ClosedLoopAutoencoder` with a density.
+        images: uint8 array `(n, height, width, channels)`.
+        labels: ints `(n,)`, -1 for unlabelled. Where the density has not all
+            of their classes, samples are of any.
+        reconstructions: floats of the same shape as `images`, in [-1, 1].
+        train_images: uint8 array `(m, height, width, channels)`.
+        judge: `FeatureExtractor` of a classifier, or `None`.
+        seed: int, of the samples.
+
+    Returns:
+        `Samples`. Its figures are those of `class_figures`, with the classes
+        that were asked for; `nearest`, the mean distances of samples, images
+        and reconstructions to the nearest training image, of
+        `metrics.nearest_images`; and `distribution`, of `compare`, with that
+        `of_training_images`, as many as there are, in the place of samples.
+        What needs a judge is `None` without one.
+    """
+    classes = np.flatnonzero(model.density.priors)
+    if not np.all(np.isin(labels, [*classes, -1])):
+        labels = np.full(len(images), -1)
+    made = passes.sample(model, labels, seed)
+    floats, train = from_pixels(images), from_pixels(train_images)
+    distances, nearest = metrics.nearest_images(made, train)
+    asked = judge is not None and np.any(labels >= 0)
+    figures = {
+        "images": len(made),
+        "seed": seed,
+        "density": model.density.get_config(),
+        **class_figures(judge if asked else None, images, made, labels),
+        "nearest": {
+            "samples": float(np.mean(distances)),
+            **{
+                name: float(np.mean(metrics.nearest_images(each, train)[0]))
+                for name, each in (
+                    ("images", floats),
+                    ("reconstructions", reconstructions),
+                )
+            },
+        },
+        "distribution": None,
+    }
+    if judge is not None:
+        figures["distribution"] = _distribution(judge, images, made)
+    if judge is not None and len(train_images) >= len(images):
+        figures["distribution"]["of_training_images"] = _distribution(
+            judge, images, train_images[: len(images)]
+        )
+    return Samples(figures, made, train_images[nearest])
+
+
+def _distribution(judge, images, made):
+    found = compare(judge, images, made)
+    return {name: found[name] for name in found if name != "split"}
+
+
+def draw_samples(model, samples, images, folder, seed=0):
+    """Writes pictures of samples and of what lies between images.
+
+    `samples.png`: a row of every class, of the first 20; `interpolation.png`:
+    a row from one image to another; `samples_nearest.png`: samples above the
+    training images nearest to them.
+
+    Args:
+        model: `ClosedLoopAutoencoder` with a density.
+        samples: `Samples`.
+        images: uint8 array `(n, height, width, channels)`.
+        folder: `pathlib.Path` of the pictures.
+        seed: int, of the samples in rows.
+    """
+    scale = max(1, 48 // images.shape[1])
+    classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
+    if model.density.classes == 1:
+        classes = np.full(4, -1)
+    rows = passes.sample(model, np.repeat(classes, COLUMNS), seed)
+    pairs = from_pixels(images[: len(images) // 2 * 2][:16])
+    half = len(pairs) // 2
+    pictures = {"samples": image_grid(rows, COLUMNS, scale=scale)}
+    if half:
+        between = model.interpolate(pairs[:half], pairs[half:], COLUMNS)
+        between = np.reshape(between, (-1, *images.shape[1:]))
+        pictures["interpolation"] = image_grid(between, COLUMNS, scale=scale)
+    most = 4 * COLUMNS
+    pictures["samples_nearest"] = comparison_grid(
+        [samples.images[:most], from_pixels(samples.nearest[:most])],
+        ["sample", "nearest training image"],
+        COLUMNS,
+        scale,
+    )
+    for name, picture in pictures.items():
+        save_png(folder / f"{name}.png", picture)

@@ -1,0 +1,387 @@
+"""The density of features."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.generation.principal import mixture_moments
+from keras_csc.generation.principal import probabilistic_pca
+from keras_csc.metrics.checks import as_labelled
+from keras_csc.metrics.checks import as_matrix
+from keras_csc.ops.sphere import to_sphere
+from keras_csc.validation import LARGEST_INTEGER
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_integer
+from keras_csc.validation import shown
+
+MOST_NUMBERS = 2**28
+EXAMPLES_OF_DIRECTION = 4
+
+
+def array_shapes(feature_dim, classes=1, components=1, rank=1):
+    """Shapes of the arrays of a `FeatureDensity`, by their names.
+
+    Raises:
+        ValueError: for arguments that no density has.
+    """
+    check_integer(2, feature_dim=feature_dim)
+    check_integer(1, classes=classes, components=components)
+    check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
+    several = (classes, components)
+    if math.prod((*several, feature_dim, rank)) > MOST_NUMBERS:
+        raise ValueError(
+            "A density of `feature_dim` × `rank` numbers for each of "
+            f"`components` of `classes` has at most {MOST_NUMBERS}. Received: "
+            f"{feature_dim} × {rank} × {components} × {classes}"
+        )
+    return {
+        "weights": several,
+        "means": (*several, feature_dim),
+        "factors": (*several, feature_dim, rank),
+        "variances": several,
+    }
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class FeatureDensity:
+    """Mixture of Gaussians of features, of every class some.
+
+    `p(z) = Σ_j Σ_k w_jk N(z; μ_jk, W_jk W_jkᵀ + σ_jk² I)`
+
+    with `Σ_j Σ_k w_jk = 1`: the prior of the class `j` is `Σ_k w_jk`. The
+    columns of `W_jk` span the subspace of a class, around its mean, and `σ_jk`
+    is the noise around that: probabilistic principal components. Samples are
+    drawn of it and projected on the sphere, `z / ‖z‖`. `log_prob` is of `p`:
+    a density of all of the space, in nats, with respect to volume and before
+    that projection. It is neither a density on the sphere nor normalised
+    there.
+
+    `FeatureDensity.fit` makes one of features, and `sample` and `log_prob` are
+    TensorFlow Probability's. The arrays are variables that are not trained; an
+    autoencoder that has a density saves them with its weights.
+
+    Args:
+        feature_dim: int, at least 2, `d`.
+        classes: int; 1 without labels.
+        components: int, Gaussians of every class.
+        rank: int in `[1, d - 1]`, columns of `W`.
+
+    Attributes:
+        variables: dict of `weights` `(classes, components)`, `means` `(classes,
+            components, d)`, `factors` `(classes, components, d, rank)` and
+            `variances` `(classes, components)`, the `σ²`.
+
+    References:
+        Tipping & Bishop, Mixtures of probabilistic principal component
+        analysers, Neural Computation 1999; Ghosh et al., From variational to
+        deterministic autoencoders, ICLR 2020, on sampling features of a
+        trained autoencoder from a density that is fitted afterwards.
+
+    Example:
+
+    >>> density = FeatureDensity.fit(features, labels)
+    >>> made = density.sample(4, label=1, seed=0)  # (4, d), rows of norm 1
+    >>> scores = density.log_prob(made)  # (4,)
+    """
+
+    def __init__(self, feature_dim, classes=1, components=1, rank=1):
+        shapes = array_shapes(feature_dim, classes, components, rank)
+        self.feature_dim = feature_dim
+        self.classes = classes
+        self.components = components
+        self.rank = rank
+        self.variables = {
+            name: keras.Variable(
+                keras.initializers.Zeros(),
+                shape=shape,
+                dtype="float32",
+                trainable=False,
+                name=name,
+            )
+            for name, shape in shapes.items()
+        }
+        rows = tf.TensorSpec([None], tf.int32)
+        self._drawn = tf.function(
+            self.draw,
+            autograph=False,
+            input_signature=[rows, rows, tf.TensorSpec([], tf.float32)],
+        )
+
+    @classmethod
+    def fit(cls, features, labels=None, components=1, rank=None, seed=0):
+        """The density of some features.
+
+        With one component `w`, `μ`, `W` and `σ²` have the greatest likelihood
+        there is for their rank. With several, scikit-learn fits a mixture of
+        Gaussians without bounds on rank, and `probabilistic_pca` of its
+        covariances are the density's.
+
+        A Gaussian has at most a direction for every four of its examples:
+        more are likelier for these examples, and less likely for others.
+
+        Args:
+            features: array `(n, d)`, rows of norm 1.
+            labels: ints `(n,)`, -1 for unlabelled rows, which are left out
+                unless all are; `None` for one class, 0, of all.
+            components: int, Gaussians of every class. A class has at most one
+                for every two of its examples.
+            rank: int in `[1, d - 1]`, most directions of a Gaussian; `None`
+                for `d - 1`.
+            seed: int, of the mixtures.
+
+        Raises:
+            ValueError: for features and labels of other shapes or values.
+        """
+        check_integer(1, components=components)
+        features, labels = _checked(features, labels)
+        feature_dim = features.shape[1]
+        rank = feature_dim - 1 if rank is None else rank
+        check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
+        found = {}
+        for label in np.unique(labels):
+            rows = features[labels == label]
+            fewer = min(components, max(len(rows) // 2, 1))
+            found[label] = _gaussians(rows, fewer, rank, seed)
+        ranks = [w.shape[1] for each in found.values() for _, _, w, _ in each]
+        classes = int(labels.max()) + 1
+        density = cls(feature_dim, classes, components, max(1, *ranks))
+        density._assign(found, len(features))
+        return density
+
+    def _assign(self, found, count):
+        """Takes Gaussians `(examples, μ, W, σ²)` by class, of `count` rows."""
+        arrays = {
+            name: np.zeros(variable.shape)
+            for name, variable in self.variables.items()
+        }
+        arrays["variances"][:] = 1.0
+        for label, gaussians in found.items():
+            for number, (examples, mean, factor, noise) in enumerate(gaussians):
+                place = label, number
+                arrays["weights"][place] = examples / count
+                arrays["means"][place] = mean
+                arrays["factors"][place][:, : factor.shape[1]] = factor
+                arrays["variances"][place] = noise
+        for name, array in arrays.items():
+            self.variables[name].assign(array)
+
+    @property
+    def priors(self):
+        """Probabilities of the classes, a float64 tensor `(classes,)`."""
+        return tf.reduce_sum(self._shares(), 1)
+
+    @property
+    def center(self):
+        """The mean of the density, a float32 tensor `(d,)`.
+
+        It is the mean of the features that the density was fitted to.
+        """
+        means = tf.cast(self.variables["means"].value, tf.float64)
+        center = tf.einsum("jk,jkd->d", self._shares(), means)
+        return tf.cast(center, tf.float32)
+
+    def _shares(self):
+        weights = tf.cast(self.variables["weights"].value, tf.float64)
+        return weights / tf.reduce_sum(weights)
+
+    def sample(self, count, label=None, seed=None, temperature=1.0):
+        """Features of norm 1, drawn at random.
+
+        Args:
+            count: int, how many.
+            label: class of all, or ints `(count,)`; -1 or `None` for classes
+                as frequent as among the features of the fit.
+            seed: int in `[0, 2³¹)`; the same one gives the same features, and
+                the first of more. `None` for one of Keras's global seed.
+            temperature: float, `≥ 0`, what the standard deviations are
+                multiplied by. At 0 samples are the Gaussians' means.
+
+        Returns:
+            Tensor `(count, d)`.
+
+        Raises:
+            ValueError: for a class that the density has not, and other
+                arguments out of range.
+        """
+        check_integer(1, count=count)
+        check_at_least(0, temperature=temperature)
+        if seed is None:
+            seed = int(keras.random.randint((), 0, LARGEST_INTEGER))
+        check_integer(0, seed=seed)
+        labels = self._labels(-1 if label is None else label, count)
+        return self._drawn(
+            tf.constant(labels, tf.int32),
+            tf.fill([count], tf.constant(seed, tf.int32)),
+            tf.constant(temperature, tf.float32),
+        )
+
+    def _labels(self, label, count):
+        labels = np.asarray(label)
+        known = np.append(np.flatnonzero(self.priors), -1)
+        fits = labels.shape in ((), (count,)) and labels.dtype.kind in "iu"
+        if not (fits and np.all(np.isin(labels, known))):
+            raise ValueError(
+                "`label` must be a class of the density, "
+                f"{shown(known[:-1].tolist())}, or -1 for any; one, or {count} "
+                "of them. "
+                f"Received: {shown(label)}"
+            )
+        return np.broadcast_to(labels, (count,))
+
+    def draw(self, labels, seeds, temperature=1.0):
+        """`sample` as a graph: features for labels and seeds.
+
+        Row `i` depends on `i`, its label and its seed alone.
+
+        Args:
+            labels: int32 tensor `(n,)` of classes that there are, -1 for any.
+            seeds: int32 tensor `(n,)`.
+            temperature: float or scalar tensor.
+
+        Returns:
+            Float32 tensor `(n, d)`, rows of norm 1.
+        """
+        from tensorflow_probability import distributions
+
+        weights, means, factors, variances = map(
+            tf.convert_to_tensor, self.variables.values()
+        )
+        classes = distributions.Categorical(probs=tf.reduce_sum(weights, 1))
+
+        def row(label, number, seed):
+            of_class, of_feature = tf.unstack(
+                tf.random.split(tf.stack([seed, number]), 2)
+            )
+            label = tf.where(label < 0, classes.sample(seed=of_class), label)
+            return _mixture(
+                weights[label],
+                means[label],
+                temperature * factors[label],
+                temperature**2 * variances[label],
+            ).sample(seed=of_feature)
+
+        features = tf.map_fn(
+            lambda each: row(*each),
+            (labels, tf.range(tf.size(labels)), seeds),
+            fn_output_signature=tf.TensorSpec([self.feature_dim], tf.float32),
+        )
+        return to_sphere(features)
+
+    def log_prob(self, features):
+        """`log p(z)` in nats, computed in float64.
+
+        The lower it is, the stranger are the features. It takes the memory
+        of `n × classes × components × d` numbers.
+
+        Args:
+            features: tensor `(n, d)`.
+
+        Returns:
+            Float32 tensor `(n,)`.
+
+        Raises:
+            ValueError: for features of another shape.
+        """
+        features = tf.convert_to_tensor(features)
+        if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
+            raise ValueError(
+                f"`features` must have the shape (n, {self.feature_dim}). "
+                f"Received: {tuple(features.shape)}"
+            )
+        density = self.distribution().log_prob(tf.cast(features, tf.float64))
+        return tf.cast(density, tf.float32)
+
+    def distribution(self):
+        """`p` as a distribution of TensorFlow Probability, in float64."""
+        return _mixture(
+            *(
+                tf.cast(
+                    tf.reshape(variable.value, (-1, *variable.shape[2:])),
+                    tf.float64,
+                )
+                for variable in self.variables.values()
+            )
+        )
+
+    def save_own_variables(self, store):
+        for name, variable in self.variables.items():
+            store[name] = keras.ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        """Takes the arrays of a store.
+
+        Raises:
+            ValueError: for arrays that are missing, not finite, or not those
+                of a density.
+        """
+        try:
+            arrays = {name: np.asarray(store[name]) for name in self.variables}
+        except KeyError as error:
+            raise ValueError(f"The density has no array {error}.") from error
+        good = all(np.all(np.isfinite(array)) for array in arrays.values())
+        good = good and np.all(arrays["variances"] > 0)
+        weights = arrays["weights"]
+        if not good or np.min(weights) < 0 or not np.sum(weights) > 0:
+            raise ValueError(
+                "The arrays of the density must be finite, its weights at "
+                "least 0, and its variances above 0."
+            )
+        for name, array in arrays.items():
+            self.variables[name].assign(array)
+
+    def get_config(self):
+        return {
+            "feature_dim": self.feature_dim,
+            "classes": self.classes,
+            "components": self.components,
+            "rank": self.rank,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _checked(features, labels):
+    """Features and labels of a fit, in float64, without those unlabelled."""
+    features = as_matrix("features", features)
+    if features.shape[1] < 2:
+        raise ValueError(
+            "`features` must have at least 2 columns. "
+            f"Received: shape={features.shape}"
+        )
+    if labels is None or np.all(np.asarray(labels) == -1):
+        labels = np.zeros(len(features), int)
+    features, labels = as_labelled(features, labels)
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(
+            "`labels` must be integers of at least 0, or -1 for unlabelled. "
+            f"Received: {labels.dtype.name}, from {labels.min()}"
+        )
+    return features, labels
+
+
+def _gaussians(rows, components, rank, seed):
+    """List of `(examples, μ, W, σ²)` of a class."""
+    found = []
+    moments = mixture_moments(rows, components, seed)
+    for weight, mean, covariance in zip(*moments):
+        examples = weight * len(rows)
+        most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
+        found.append((examples, mean, *probabilistic_pca(covariance, most)))
+    return found
+
+
+def _mixture(weights, means, factors, variances):
+    from tensorflow_probability import distributions
+
+    gaussians = distributions.MultivariateNormalDiagPlusLowRankCovariance(
+        means,
+        variances[:, None] * tf.ones_like(means),
+        factors,
+    )
+    return distributions.MixtureSameFamily(
+        distributions.Categorical(probs=weights), gaussians
+    )

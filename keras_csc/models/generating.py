@@ -1,0 +1,212 @@
+"""What an autoencoder does with a density of its features."""
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_csc.generation import FeatureDensity
+from keras_csc.models import training_data
+from keras_csc.ops.sphere import great_circle
+from keras_csc.ops.sphere import to_sphere
+from keras_csc.validation import check_integer
+from keras_csc.validation import shown
+
+BATCH = 250
+
+
+class Generating:
+    """Sampling, interpolation and embedding, as methods of a model.
+
+    For a `keras.Model` with `encoder`, `encode` and `decode`.
+    """
+
+    _density = None
+
+    @property
+    def density(self):
+        """The `FeatureDensity` of the model's features, or `None`.
+
+        `fit_density` makes it, `save_to_preset` and `save` keep it, and `fit`
+        removes it: training moves the features.
+        """
+        return self._density
+
+    @density.setter
+    def density(self, density):
+        if density is not None:
+            self._check_vectors()
+            if not isinstance(density, FeatureDensity):
+                raise ValueError(
+                    "`density` must be a `FeatureDensity`. "
+                    f"Received: {shown(density)}"
+                )
+            if density.feature_dim != self.encoder.feature_dim:
+                raise ValueError(
+                    "`density` must be one of as many features as the model's, "
+                    f"{self.encoder.feature_dim}. "
+                    f"Received: {density.feature_dim}"
+                )
+        self._density = density
+
+    def fit_density(
+        self,
+        images,
+        labels=None,
+        components=1,
+        rank=None,
+        batch_size=BATCH,
+        seed=0,
+    ):
+        """Fits the density of the features of images, and keeps it.
+
+        It is what `sample` draws from, and its mean is the centre of `embed`.
+
+        Args:
+            images: array `(n, height, width, channels)`, as of `encode`, or
+                a `tf.data.Dataset` of batches of images or of `(images,
+                labels)`.
+            labels: ints `(n,)`, -1 for unlabelled, or `None`.
+            components, rank, seed: as of `FeatureDensity.fit`.
+            batch_size: int, images that are encoded at a time.
+
+        Returns:
+            The `FeatureDensity`.
+
+        Raises:
+            ValueError: for a model of maps, and other images or labels.
+        """
+        self._check_vectors()
+        check_integer(1, batch_size=batch_size)
+        encode = tf.function(
+            self.encode, autograph=False, reduce_retracing=True
+        )
+        features, found = [], []
+        for batch, of_batch in _batches(images, labels, batch_size):
+            features.append(np.asarray(encode(self._images(batch)), "float32"))
+            if of_batch is not None:
+                found.append(np.asarray(of_batch))
+        if not features:
+            raise ValueError(training_data.EMPTY)
+        self.density = FeatureDensity.fit(
+            np.concatenate(features),
+            np.concatenate(found) if found else None,
+            components,
+            rank,
+            seed,
+        )
+        return self.density
+
+    def sample(self, count, label=None, seed=None, temperature=1.0):
+        """Images `g(z)` of features `z` that are drawn from the density.
+
+        Args:
+            count, label, seed, temperature: as of `FeatureDensity.sample`.
+
+        Returns:
+            Tensor `(count, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for a model without a density, a class that the
+                density has not, and other arguments out of range.
+        """
+        density = self._known_density()
+        return self.decode(density.sample(count, label, seed, temperature))
+
+    def interpolate(self, first, second, steps=9):
+        """Images along great circles between the features of two.
+
+        `g(z(t))`, with `z(0) = f(x₀)` and `z(1) = f(x₁)`; see
+        `keras_csc.ops.great_circle`. The first and last image of a row are the
+        reconstructions of both. Of a model of maps every place has its own
+        circle.
+
+        Args:
+            first: tensor `(n, height, width, channels)`, as of `encode`.
+            second: tensor of the same shape.
+            steps: int, at least 2, images of a row.
+
+        Returns:
+            Tensor `(n, steps, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for images of other shapes.
+        """
+        check_integer(2, steps=steps)
+        first, second = self._images(first), self._images(second)
+        if first.shape != second.shape:
+            raise ValueError(
+                "`first` and `second` must have the same shape. "
+                f"Received: {tuple(first.shape)} and {tuple(second.shape)}"
+            )
+        ends = (ops.cast(self.encode(x), "float32") for x in (first, second))
+        features = great_circle(*ends, steps)
+        images = self.decode(
+            ops.reshape(features, (-1, *features.shape[2:])),
+            image_size=first.shape[1:3],
+        )
+        return ops.reshape(images, (-1, steps, *images.shape[1:]))
+
+    def embed(self, images):
+        """Centred features `(z - m) / ‖z - m‖`, for retrieval and probes.
+
+        What all features share hides from cosines how they differ. `m` is the
+        mean of the features that the density was fitted to.
+
+        Args:
+            images: tensor, as of `encode`.
+
+        Returns:
+            Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 of
+            features that are `m`.
+
+        Raises:
+            ValueError: for a model without a density.
+
+        Reference:
+            Wang et al., SimpleShot, 2019, on centred features of norm 1.
+        """
+        center = self._known_density().center
+        return to_sphere(ops.cast(self.encode(images), "float32") - center)
+
+    def _known_density(self):
+        self._check_vectors()
+        if self.density is None:
+            raise ValueError(
+                "The model has no density of its features. Fit one on "
+                "training images: model.fit_density(images, labels)."
+            )
+        return self.density
+
+    def _check_vectors(self):
+        if self.encoder.features != "vector":
+            raise ValueError(
+                "Only models with one feature vector an image have a density, "
+                "to sample and embed with. Received: a model with "
+                f"features={self.encoder.features!r}"
+            )
+
+
+def _batches(images, labels, batch_size):
+    """Yields batches of images, and of labels or `None`."""
+    if isinstance(images, tf.data.Dataset):
+        if images.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "The data set has no end. Give some of it: `images.take(40)`."
+            )
+        if labels is not None:
+            raise ValueError(
+                "Labels of a data set are in its batches, (images, labels). "
+                "Leave `labels` out."
+            )
+        for batch in images:
+            pair = batch if isinstance(batch, tuple) else (batch,)
+            yield pair[0], pair[1] if len(pair) > 1 else None
+        return
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(
+            "`labels` must be as many as `images`. "
+            f"Received: {len(labels)} and {len(images)}"
+        )
+    for start in range(0, len(images), batch_size):
+        some = slice(start, start + batch_size)
+        yield images[some], None if labels is None else labels[some]

@@ -1,0 +1,123 @@
+"""What is measured of images that a density makes, against its parts."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_csc import evaluation
+from keras_csc import metrics
+from keras_csc.generation import FeatureDensity
+from keras_csc.pixels import from_pixels
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+
+def images_and_labels(count=40, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, 8, 8, 1), np.uint8)
+    return images, np.arange(count, dtype=np.int32) % 3
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder()
+    spread_weights(model)
+    model.fit_density(*images_and_labels(90, 1))
+    return model
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """Says of an image how bright its quarters are, and a class by that."""
+
+    def describe(images):
+        features = keras.ops.average_pool(images, 4, 4)
+        features = keras.ops.reshape(features, (-1, 4))
+        return features, keras.ops.softmax(20 * features[:, :3])
+
+    return evaluation.FeatureExtractor(describe, "judge", "score", {})
+
+
+def measured(model, judge=None, labels=None):
+    images, own = images_and_labels()
+    made = model.predict(from_pixels(images), verbose=0)
+    return evaluation.sampling_figures(
+        model,
+        images,
+        own if labels is None else labels,
+        made,
+        images_and_labels(90, 1)[0],
+        judge,
+    )
+
+
+def test_figures_are_those_of_the_samples(model, judge):
+    found = measured(model, judge)
+    images, labels = images_and_labels()
+    train = images_and_labels(90, 1)[0]
+    made = model.sample(40, labels, seed=0)
+    np.testing.assert_allclose(found.images, made, atol=1e-6)
+    assert found.figures["same_class"] == pytest.approx(
+        metrics.same_class_rate(judge(np.array(made))[1], labels)
+    )
+    for each, name in ((made, "samples"), (from_pixels(images), "images")):
+        distances, indices = metrics.nearest_images(each, from_pixels(train))
+        expected = pytest.approx(np.mean(distances), abs=1e-5)
+        assert found.figures["nearest"][name] == expected
+        if name == "samples":
+            np.testing.assert_array_equal(found.nearest, train[indices])
+    statistics = [
+        metrics.FeatureStatistics().update(judge(each)[0])
+        for each in (images, np.array(made), train[:40])
+    ]
+    distribution = found.figures["distribution"]
+    for other, received in (
+        (statistics[1], distribution),
+        (statistics[2], distribution["of_training_images"]),
+    ):
+        expected = metrics.frechet_distance(statistics[0], other)
+        assert received["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+        assert received["network"]["name"] == "judge"
+
+
+def test_a_model_that_copies_is_found_out(model, monkeypatch):
+    train = from_pixels(images_and_labels(90, 1)[0])
+    monkeypatch.setattr(
+        evaluation.sampling.passes,
+        "sample",
+        lambda model, labels, seed: train[: len(labels)],
+    )
+    near = measured(model).figures["nearest"]
+    assert near["samples"] == 0
+    assert near["images"] > 0.1
+
+
+def test_labels_of_other_data_are_not_asked_for(model, judge):
+    found = measured(model, judge, images_and_labels()[1] + 1)
+    assert found.figures["same_class"] is None
+    np.testing.assert_allclose(
+        found.images, model.sample(40, seed=0), atol=1e-6
+    )
+
+
+def test_without_a_judge(model):
+    figures = measured(model).figures
+    assert figures["distribution"] is None and figures["same_class"] is None
+    assert figures["nearest"]["samples"] > 0
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_pictures(model, labelled, tmp_path):
+    images, labels = images_and_labels()
+    before = model.density
+    if not labelled:
+        model.density = FeatureDensity.fit(model.encode(images))
+    evaluation.draw_samples(model, measured(model), images, tmp_path)
+    model.density = before
+    sizes = {path.stem: Image.open(path).size[1] for path in tmp_path.iterdir()}
+    assert set(sizes) == {"samples", "interpolation", "samples_nearest"}
+    rows = 3 if labelled else 4
+    assert sizes["samples"] == rows * 48 + (rows + 1) * 2
+    assert sizes["interpolation"] == 8 * 48 + 9 * 2

@@ -1,0 +1,302 @@
+"""The density of features, against SciPy and scikit-learn in float64."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import chi2
+from scipy.stats import multivariate_normal
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from keras_csc.generation import FeatureDensity
+from keras_csc.generation import probabilistic_pca
+
+CLASSES = (0, 2, 3)
+DIMENSION = 6
+
+
+def features_and_labels(count=240, seed=0):
+    """Classes in caps of the sphere, of unequal sizes; there is no class 1."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(CLASSES, count, p=[0.5, 0.3, 0.2])
+    centers = rng.normal(size=(4, DIMENSION))
+    spread = rng.normal(size=(4, DIMENSION, DIMENSION)) / DIMENSION
+    noise = rng.normal(size=(count, DIMENSION))
+    features = centers[labels] + np.einsum("nd,nde->ne", noise, spread[labels])
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, labels
+
+
+def arrays_of(density):
+    return {
+        name: variable.numpy().astype("float64")
+        for name, variable in density.variables.items()
+    }
+
+
+def covariance_of(arrays, place):
+    factor = arrays["factors"][place]
+    noise = arrays["variances"][place] * np.eye(len(factor))
+    return factor @ factor.T + noise
+
+
+def reference_log_prob(density, features):
+    arrays = arrays_of(density)
+    terms = [
+        np.log(arrays["weights"][place])
+        + multivariate_normal(
+            arrays["means"][place], covariance_of(arrays, place)
+        ).logpdf(features)
+        for place in zip(*np.nonzero(arrays["weights"]))
+    ]
+    return logsumexp(terms, axis=0)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 5])
+def test_closed_form_is_scikit_learns(rank):
+    """`PCA` scales its covariance by n - 1, not n."""
+    rows, _ = features_and_labels()
+    count = len(rows)
+    pca = PCA(rank, svd_solver="full").fit(rows)
+    factor, noise = probabilistic_pca(np.cov(rows.T, bias=True), rank)
+    assert factor.shape == (DIMENSION, rank)
+    expected = pca.get_covariance() * (count - 1) / count
+    np.testing.assert_allclose(
+        factor @ factor.T + noise * np.eye(DIMENSION), expected, atol=1e-12
+    )
+
+
+def test_no_other_factor_is_likelier():
+    """The closed form is a maximum: small steps away from it lose."""
+    rows, _ = features_and_labels()
+    covariance = np.cov(rows.T, bias=True)
+    factor, noise = probabilistic_pca(covariance, 2)
+    rng = np.random.default_rng(1)
+
+    def likelihood(factor, noise):
+        model = factor @ factor.T + noise * np.eye(DIMENSION)
+        inverse = np.linalg.inv(model)
+        return -np.linalg.slogdet(model)[1] - np.trace(inverse @ covariance)
+
+    best = likelihood(factor, noise)
+    for _ in range(50):
+        step = 1e-2 * rng.normal(size=factor.shape)
+        assert likelihood(factor + step, noise) < best
+        assert likelihood(factor, noise * np.exp(0.1 * rng.normal())) < best
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"rank": 2}, {"components": 2}], ids=str
+)
+def test_log_prob_is_scipys(arguments):
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, **arguments)
+    others = features_and_labels(seed=1)[0]
+    expected = reference_log_prob(density, others)
+    assert np.std(expected) > 1
+    np.testing.assert_allclose(
+        density.log_prob(others), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_one_full_gaussian_of_a_class_is_its_moments():
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels)
+    arrays = arrays_of(density)
+    assert density.get_config() == {
+        "feature_dim": DIMENSION,
+        "classes": 4,
+        "components": 1,
+        "rank": 5,
+    }
+    for label in CLASSES:
+        rows = features[labels == label]
+        np.testing.assert_allclose(
+            arrays["means"][label, 0], rows.mean(0), atol=1e-6
+        )
+        np.testing.assert_allclose(
+            covariance_of(arrays, (label, 0)),
+            np.cov(rows.T, bias=True),
+            atol=1e-6,
+        )
+    shares = np.bincount(labels, minlength=4) / len(labels)
+    np.testing.assert_allclose(density.priors, shares, atol=1e-7)
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_center_is_the_mean_of_the_features(components):
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, components)
+    np.testing.assert_allclose(density.center, features.mean(0), atol=1e-6)
+
+
+def test_a_mixture_without_labels_is_scikit_learns():
+    features, _ = features_and_labels()
+    density = FeatureDensity.fit(features, components=3)
+    mixture = GaussianMixture(3, reg_covar=1e-8, random_state=0).fit(features)
+    received = density.log_prob(features)
+    np.testing.assert_allclose(
+        received, mixture.score_samples(features), rtol=1e-3, atol=1e-3
+    )
+    unlabelled = FeatureDensity.fit(features, np.full(240, -1), components=3)
+    np.testing.assert_array_equal(unlabelled.log_prob(features), received)
+
+
+def test_unlabelled_rows_are_left_out():
+    features, labels = features_and_labels()
+    some = np.where(np.arange(len(labels)) % 3, labels, -1)
+    density = FeatureDensity.fit(features, some)
+    expected = FeatureDensity.fit(features[some >= 0], some[some >= 0])
+    np.testing.assert_array_equal(
+        density.log_prob(features), expected.log_prob(features)
+    )
+    np.testing.assert_array_equal(density.center, expected.center)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_moments_of_samples(temperature):
+    """Before the projection they are a Gaussian: its direction remains.
+
+    With one Gaussian far from the origin the projection changes little that
+    the same projection of NumPy's samples would not show: both are compared.
+    """
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, rank=3)
+    count = 4000
+    made = density.sample(count, 2, 7, temperature).numpy()
+    np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
+    arrays = arrays_of(density)
+    mean, covariance = arrays["means"][2, 0], covariance_of(arrays, (2, 0))
+    expected = np.random.default_rng(0).multivariate_normal(
+        mean, temperature**2 * covariance, 50 * count
+    )
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    # Hotelling's T²; on the sphere there is a direction without variance.
+    difference = made.mean(0) - expected.mean(0)
+    inverse = np.linalg.pinv(np.cov(expected.T), 1e-6)
+    statistic = count * difference @ inverse @ difference
+    assert statistic < chi2.ppf(0.999, DIMENSION)
+    np.testing.assert_allclose(
+        np.cov(made.T), np.cov(expected.T), atol=0.1 * np.cov(made.T).max()
+    )
+
+
+def test_classes_are_as_frequent_as_in_the_fit():
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels)
+    made = density.sample(3000, seed=1, temperature=0.0).numpy()
+    means = arrays_of(density)["means"][:, 0]
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+    found = np.argmax(made @ means.T, axis=1)
+    np.testing.assert_allclose(np.max(made @ means.T, 1), 1, atol=1e-5)
+    counts = np.bincount(found, minlength=4)
+    priors = density.priors.numpy()
+    deviations = np.sqrt(3000 * priors * (1 - priors))
+    assert np.all(np.abs(counts - 3000 * priors) <= 4 * deviations)
+
+
+def test_seeds_and_rows():
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, components=2)
+    made = density.sample(6, [0, 2, 3, 0, 2, 3], seed=5).numpy()
+    assert len(np.unique(made, axis=0)) == 6
+    again = density.sample(6, [0, 2, 3, 0, 2, 3], seed=5)
+    np.testing.assert_array_equal(made, again)
+    np.testing.assert_array_equal(
+        made[:3], density.sample(3, [0, 2, 3], seed=5)
+    )
+    assert not np.any(made == density.sample(6, [0, 2, 3] * 2, seed=6))
+    keras.utils.set_random_seed(3)
+    first, other = density.sample(2).numpy(), density.sample(2).numpy()
+    assert not np.any(first == other)
+    keras.utils.set_random_seed(3)
+    np.testing.assert_array_equal(first, density.sample(2))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 9, 40])
+def test_few_examples_get_few_directions(count):
+    """Those that are not seen have the noise of all others."""
+    features, _ = features_and_labels(count)
+    density = FeatureDensity.fit(features, components=2)
+    factors = arrays_of(density)["factors"][0]
+    ranks = np.linalg.matrix_rank(factors, tol=1e-6)
+    examples = density.variables["weights"].numpy()[0] * count
+    assert np.all(ranks <= np.floor(examples / 4 + 1e-3))
+    assert np.all(np.isfinite(density.log_prob(features)))
+    assert np.all(np.isfinite(density.sample(3, seed=0)))
+
+
+def test_keras_serialises_it():
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, rank=2)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(density)
+    )
+    store = {}
+    density.save_own_variables(store)
+    again.load_own_variables(store)
+    np.testing.assert_array_equal(
+        again.log_prob(features), density.log_prob(features)
+    )
+    np.testing.assert_array_equal(
+        again.sample(3, seed=1), density.sample(3, seed=1)
+    )
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("variances", 0.0), ("variances", np.nan), ("weights", -1.0)],
+)
+def test_arrays_that_no_density_has_are_refused(name, value):
+    density = FeatureDensity.fit(*features_and_labels())
+    before, store = arrays_of(density), {}
+    density.save_own_variables(store)
+    store[name] = np.array(store[name])
+    store[name][0, 0] = value
+    with pytest.raises(ValueError, match="above 0"):
+        density.load_own_variables(store)
+    np.testing.assert_array_equal(arrays_of(density)[name], before[name])
+    with pytest.raises(ValueError, match="no array 'means'"):
+        density.load_own_variables({"weights": store["weights"]})
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda d: d.sample(0), "`count` must be an integer of at least 1"),
+        (lambda d: d.sample(2, 1), r"class of the density, \[0, 2, 3\]"),
+        (lambda d: d.sample(2, 4), r"class of the density, \[0, 2, 3\]"),
+        (lambda d: d.sample(2, [0, 2, 3]), "one, or 2 of them"),
+        (lambda d: d.sample(2, 0.5), "Received: 0.5"),
+        (lambda d: d.sample(2, seed=-1), "`seed` must be an integer"),
+        (lambda d: d.sample(2, seed=2**31), "`seed` must be at most"),
+        (lambda d: d.sample(2, temperature=-1), "`temperature`"),
+        (lambda d: d.log_prob(np.zeros((2, 5))), r"the shape \(n, 6\)"),
+    ],
+)
+def test_wrong_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(FeatureDensity.fit(*features_and_labels()))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"features": np.zeros(6)}, "non-empty matrix"),
+        ({"features": np.full((9, 6), np.nan)}, "finite"),
+        ({"features": np.ones((9, 1))}, "at least 2 columns"),
+        ({"labels": np.zeros(3, int)}, "should have shapes"),
+        ({"labels": np.full(240, -2)}, "`labels` must be integers"),
+        ({"labels": np.zeros(240)}, "`labels` must be integers"),
+        ({"labels": np.arange(240) + 2**40}, "`classes`"),
+        ({"rank": 6}, "`rank` must be at most 5"),
+        ({"rank": 0}, "`rank` must be an integer of at least 1"),
+        ({"components": 0}, "`components`"),
+    ],
+)
+def test_what_can_not_be_fitted(arguments, message):
+    features, labels = features_and_labels()
+    arguments = {"features": features, "labels": labels, **arguments}
+    with pytest.raises(ValueError, match=message):
+        FeatureDensity.fit(**arguments)

@@ -1,0 +1,228 @@
+"""Sampling, interpolation and embedding of a model, and what it keeps."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc.generation import FeatureDensity
+from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+
+def images_and_labels(count=60, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(-1, 1, (count, 8, 8, 1)).astype("float32")
+    return images, np.arange(count) % 3
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder()
+    spread_weights(model)
+    model.fit_density(*images_and_labels(), rank=2)
+    return model
+
+
+def test_density_is_that_of_the_features(model):
+    images, labels = images_and_labels()
+    expected = FeatureDensity.fit(model.encode(images), labels, rank=2)
+    features = model.encode(images_and_labels(seed=1)[0])
+    np.testing.assert_allclose(
+        model.density.log_prob(features),
+        expected.log_prob(features),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("kind", ["pairs", "images", "uint8"])
+def test_images_of_every_kind(model, kind):
+    images, labels = images_and_labels()
+    other = small_autoencoder()
+    other.set_weights(model.get_weights())
+    if kind == "pairs":
+        pair = tf.data.Dataset.from_tensor_slices((images, labels))
+        other.fit_density(pair.batch(17), rank=2)
+    elif kind == "images":
+        other.fit_density(tf.data.Dataset.from_tensors(images))
+        assert other.density.classes == 1
+    else:
+        pixels = np.rint((images + 1) * 127.5).astype("uint8")
+        other.fit_density(pixels, labels, rank=2, batch_size=13)
+    np.testing.assert_allclose(
+        other.density.center, model.density.center, atol=5e-3
+    )
+
+
+def test_samples_are_decoded_features(model):
+    made = model.sample(5, label=[0, 1, 2, 0, -1], seed=3)
+    features = model.density.sample(5, [0, 1, 2, 0, -1], seed=3)
+    np.testing.assert_array_equal(made, model.decode(features))
+    assert made.shape == (5, 8, 8, 1)
+    assert np.max(np.abs(made)) <= 1
+    assert np.std(made, axis=0).mean() > 0.01
+    colder = model.sample(5, label=0, seed=3, temperature=0.0)
+    np.testing.assert_allclose(colder, colder[:1] + np.zeros((5, 1, 1, 1)))
+
+
+def test_embedding_is_that_of_numpy(model):
+    images, _ = images_and_labels()
+    features = model.encode(images).numpy().astype("float64")
+    centered = features - features.mean(0)
+    centered /= np.linalg.norm(centered, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.embed(images), centered, atol=1e-4)
+
+
+def test_interpolation_is_of_constant_speed_between_reconstructions(model):
+    first, second = images_and_labels(8)[0], images_and_labels(8, 1)[0]
+    made = model.interpolate(first, second, steps=5)
+    assert made.shape == (8, 5, 8, 8, 1)
+    np.testing.assert_allclose(made[:, 0], model.reconstruct(first), atol=1e-5)
+    np.testing.assert_allclose(
+        made[:, -1], model.reconstruct(second), atol=1e-5
+    )
+    ends = [model.encode(x).numpy().astype("float64") for x in (first, second)]
+    angle = np.arccos(np.sum(ends[0] * ends[1], 1, keepdims=True))
+    middle = (ends[0] + ends[1]) / (2 * np.cos(angle / 2))
+    np.testing.assert_allclose(
+        made[:, 2], model.decode(middle.astype("float32")), atol=1e-4
+    )
+
+
+def test_interpolation_of_an_image_with_itself(model):
+    images, _ = images_and_labels(3)
+    made = model.interpolate(images, images, steps=3)
+    expected = model.reconstruct(images).numpy()[:, None]
+    np.testing.assert_allclose(made, expected + np.zeros_like(made), atol=1e-5)
+
+
+def test_a_preset_comes_back_to_the_bit(model, tmp_path):
+    model.save_to_preset(tmp_path / "preset")
+    again = ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
+    for name, variable in model.density.variables.items():
+        np.testing.assert_array_equal(
+            again.density.variables[name].numpy(), variable.numpy()
+        )
+    images, _ = images_and_labels()
+    np.testing.assert_array_equal(again.embed(images), model.embed(images))
+    np.testing.assert_array_equal(
+        again.sample(4, 1, seed=0), model.sample(4, 1, seed=0)
+    )
+    bare = ClosedLoopAutoencoder.from_preset(
+        tmp_path / "preset", load_weights=False
+    )
+    assert bare.density is None
+
+
+def test_a_keras_file_comes_back_to_the_bit(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        again.sample(4, seed=0), model.sample(4, seed=0)
+    )
+
+
+def test_presets_without_a_density_load(tmp_path):
+    small_autoencoder().save_to_preset(tmp_path / "preset")
+    config = json.loads((tmp_path / "preset" / "config.json").read_text())
+    assert "density" not in config["config"]
+    again = ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
+    assert again.density is None
+
+
+@pytest.mark.parametrize(
+    "density, message",
+    [
+        ([1, 2], "of a `FeatureDensity`"),
+        ({"feature_dim": 5, "shape": 3}, "of a `FeatureDensity`"),
+        ({"feature_dim": 5, "classes": "3"}, "`classes` must be an integer"),
+        ({"feature_dim": 5, "classes": 10**9}, "at most"),
+        ({"feature_dim": 5, "classes": 10**7}, "can't hold"),
+        ({"feature_dim": 5, "classes": 4, "rank": 2}, "more of the shapes"),
+        ({"feature_dim": 4, "classes": 3, "rank": 2}, "more of the shapes"),
+    ],
+)
+def test_a_density_that_is_not_in_the_file_is_refused(
+    model, tmp_path, density, message
+):
+    model.save_to_preset(tmp_path / "preset")
+    folder = tmp_path / "preset"
+    config = json.loads((folder / "config.json").read_text())
+    config["config"]["density"] = density
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "metadata.json").write_text("{}")
+    with pytest.raises(ValueError, match=message):
+        ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
+
+
+@pytest.mark.parametrize("method", ["sample", "embed"])
+def test_a_model_without_a_density_says_how_to_get_one(method):
+    with pytest.raises(ValueError, match=r"model.fit_density\(images, labels"):
+        getattr(small_autoencoder(), method)(3)
+
+
+def test_maps_have_no_density():
+    model = small_autoencoder(features="map")
+    spread_weights(model)
+    images, labels = images_and_labels(4)
+    for call in (
+        lambda: model.sample(3),
+        lambda: model.embed(images),
+        lambda: model.fit_density(images, labels),
+    ):
+        with pytest.raises(ValueError, match="one feature vector an image"):
+            call()
+    made = model.interpolate(images[:2], images[2:], steps=3)
+    np.testing.assert_allclose(
+        made[:, 0], model.reconstruct(images[:2]), atol=1e-5
+    )
+
+
+def test_training_removes_the_density():
+    model = small_autoencoder()
+    images, labels = images_and_labels(8)
+    model.fit_density(images, labels)
+    model.compile()
+    model.evaluate(images, verbose=0)
+    assert model.density is not None
+    model.fit(images, verbose=0)
+    assert model.density is None
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x: m.interpolate(x, x[:2]), "the same shape"),
+        (lambda m, x: m.interpolate(x, x, 1), "`steps`"),
+        (lambda m, x: m.interpolate(x[0], x[0]), r"\(batch, 8, 8, 1\)"),
+        (lambda m, x: m.sample(2, 7), "class of the density"),
+        (lambda m, x: m.fit_density(x, [0]), "as many as `images`"),
+        (lambda m, x: m.fit_density(128 + x), "beyond|Beyond"),
+        (lambda m, x: m.fit_density(x[:0]), "empty"),
+        (lambda m, x: m.fit_density(x, batch_size=0), "`batch_size`"),
+        (
+            lambda m, x: m.fit_density(
+                tf.data.Dataset.from_tensors(x).repeat()
+            ),
+            "no end",
+        ),
+        (
+            lambda m, x: m.fit_density(tf.data.Dataset.from_tensors(x), [0]),
+            "Leave `labels` out",
+        ),
+        (lambda m, x: setattr(m, "density", 3), "must be a `FeatureDensity`"),
+        (
+            lambda m, x: setattr(m, "density", FeatureDensity(4)),
+            "as many features",
+        ),
+    ],
+)
+def test_wrong_arguments(model, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(model, images_and_labels(4)[0])
+    assert model.density.classes == 3
