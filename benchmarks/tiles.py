@@ -37,7 +37,7 @@ TIMES = 3
 
 def case(preset, megapixels, tile):
     """Seconds and memory of one case, in this process."""
-    model = ClosedLoopAutoencoder.from_preset(preset)
+    model = ClosedLoopAutoencoder.from_preset(preset, load_weights=False)
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(megapixels * 1e6 / height)
     image = np.random.default_rng(0).integers(

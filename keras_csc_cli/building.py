@@ -40,12 +40,15 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     Args:
         options: of the run.
         num_classes: int, or `None` without labels.
-        make: what makes it of a preset, a dtype policy and entries of the
-            preset to replace.
+        make: what makes it of a preset, whether to load its weights, a dtype
+            policy and entries of the preset to replace.
     """
     with usage_errors():
         autoencoder = make(
-            options.preset, dtype=options.dtype_policy, **options.architecture
+            options.preset,
+            load_weights=presets.has_weights(options.preset),
+            dtype=options.dtype_policy,
+            **options.architecture,
         )
     autoencoder.compile(
         encoder_optimizer=optimizer(

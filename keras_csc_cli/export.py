@@ -1,6 +1,7 @@
 """Exports the trained model of a run."""
 
 import pathlib
+import re
 
 from keras_csc_cli import command_line
 from keras_csc_cli import sessions
@@ -11,9 +12,16 @@ from keras_csc_cli.workdir import read_json
 
 from absl import flags
 
+from keras_csc.export import export_preset
 from keras_csc.export import export_saved_model
+from keras_csc.export.preset import card_of
+from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (OSError,)
+FORMATS = {"saved_model": export_saved_model, "preset": export_preset}
+# Options whose values are folders and files.
+PATHS = ("workdir", "data_dir", "classifier", "inception_weights")
+PATH_FLAGS = re.compile(rf" --?(?:{'|'.join(PATHS)})[= ]\S+")
 SECTIONS = {
     "training": "run.json",
     "recipe": "flags.json",
@@ -21,43 +29,101 @@ SECTIONS = {
 }
 
 
-def run(workdir, name=None, saved_models="saved_models"):
-    """Exports the trained model of a run.
+def run(
+    workdir=None,
+    name=None,
+    saved_models="saved_models",
+    preset=None,
+    formats=("saved_model",),
+    presets="presets",
+):
+    """Exports the trained model of a run, or of a preset.
 
     Args:
-        workdir: folder of the run.
-        name: name of the model, by default that of `workdir`.
+        workdir: folder of the run; or `None` for a preset.
+        name: name of the model, by default that of `workdir` or `preset`.
         saved_models: folder to write `name/VERSION/` to.
+        preset: name, folder or URI of a trained model; or `None` for a run.
+        formats: some of `FORMATS`.
+        presets: folder to write `name/` to.
 
     Returns:
-        `pathlib.Path` of the version's folder.
+        List of the `pathlib.Path` of what was written, by `formats`.
 
     Raises:
-        UsageError: if the run has no model, or it can't be read or written.
+        UsageError: for other formats, or if there is no model, or it can't be
+            read or written.
     """
-    if workdir is None:
-        raise UsageError("--workdir is missing. Give the folder of a run.")
+    if (workdir is None) == (preset is None):
+        raise UsageError(
+            "--workdir is missing. Give the folder of a run, or a trained "
+            "--preset; one of the two."
+        )
+    if not formats or set(formats) - set(FORMATS):
+        raise UsageError(
+            f"--formats must be some of {', '.join(FORMATS)}. Received: "
+            f"{','.join(formats)!r}"
+        )
+    for flag, folder in (("saved_models", saved_models), ("presets", presets)):
+        if not str(folder).strip():
+            raise UsageError(f"--{flag} is empty. Give a folder.")
+    if preset is None:
+        workdir = _checked_run(workdir)
+        default, card = workdir.resolve().name, _card(workdir)
+    else:
+        default, card = str(preset).rstrip("/").rpartition("/")[2], None
+    name = _checked_name(default if name is None else name)
+    if preset is None:
+        model = trained_model(workdir)
+    else:
+        model, card = _of_preset(preset)
+    card = without_paths(card)
+    written = []
+    for each in formats:
+        root = saved_models if each == "saved_model" else presets
+        folder = pathlib.Path(root) / name
+        written.append(_written(FORMATS[each], model, folder, card, root))
+    return written
+
+
+def _written(export, model, folder, card, root):
+    try:
+        with command_line.usage_errors():
+            return export(model, folder, card=card)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} can't be written: {error.strerror}. Make room or give "
+            f"write access, or choose another folder than {root}."
+        ) from error
+
+
+def _checked_run(workdir):
     workdir = checked_path(workdir).absolute()
-    if not str(saved_models).strip():
-        raise UsageError("--saved_models is empty. Give a folder.")
-    name = _checked_name(workdir.resolve().name if name is None else name)
     if not workdir.is_dir():
         raise UsageError(
             f"the working directory {workdir} does not exist. Give the "
             "folder of a run with --workdir."
         )
-    card = _card(workdir)
-    model = trained_model(workdir)
-    folder = pathlib.Path(saved_models) / name
-    try:
-        with command_line.usage_errors():
-            return export_saved_model(model, folder, card=card)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written: {error.strerror}. "
-            "Make room or give write access, or choose another folder with "
-            "--saved_models."
-        ) from error
+    return workdir
+
+
+def _of_preset(preset):
+    """The model of a preset, and what its card says."""
+    with command_line.usage_errors():
+        return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
+
+
+def without_paths(facts):
+    """What a card says, without folders of the machine that it was made on."""
+    if isinstance(facts, dict):
+        return {
+            name: without_paths(value)
+            for name, value in facts.items()
+            if name not in PATHS
+        }
+    if isinstance(facts, (list, tuple)):
+        return [without_paths(value) for value in facts]
+    return PATH_FLAGS.sub("", facts) if isinstance(facts, str) else facts
 
 
 def _checked_name(name):
@@ -99,5 +165,14 @@ def _card(workdir):
 
 def main():
     options = flags.FLAGS
-    path = run(options.workdir, options.name, options.saved_models)
-    print(f"Exported model: {path}")
+    written = run(
+        options.workdir,
+        options.name,
+        options.saved_models,
+        options.preset,
+        options.formats,
+        options.presets,
+    )
+    for name, path in zip(options.formats, written):
+        kind = "model" if name == "saved_model" else name
+        print(f"Exported {kind}: {path}")

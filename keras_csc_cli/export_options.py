@@ -8,11 +8,13 @@ DESCRIPTION = """Exports a trained autoencoder as a SavedModel.
     keras-csc export --workdir=runs/digits
 
 Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
-what the run recorded. Every export is a new version.
+what the run recorded. Every export is a new version. --formats=preset writes
+presets/digits/, a folder for from_preset and for hubs; --preset takes such a
+folder, or the name of a trained model, in the place of a run.
 """
 
 FLAG_FILES = None
-FIRST = ("workdir", "name", "saved_models")
+FIRST = ("workdir", "preset", "name", "formats", "saved_models")
 
 
 def define(flag_values):
@@ -22,7 +24,25 @@ def define(flag_values):
         "workdir", None, "Folder of the run that train.py made.", **kwargs
     )
     flags.DEFINE_string(
+        "preset",
+        None,
+        "Name, folder or URI of a trained model, instead of --workdir.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
         "name", None, "Name of the model. By default the workdir's.", **kwargs
+    )
+    flags.DEFINE_list(
+        "formats",
+        "saved_model",
+        "What to write: saved_model, preset, or both.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "presets",
+        "presets",
+        "Folder of the exported presets: NAME/ is written to it.",
+        **kwargs,
     )
     flags.DEFINE_string(
         "saved_models",

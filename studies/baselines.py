@@ -109,8 +109,8 @@ class VariationalAutoencoder(LossAutoencoder):
         return 0.5 * numbers * ops.log(error) + ops.mean(divergence)
 
 
-def variational(preset, dtype=None, **overrides):
-    """A `VariationalAutoencoder` of a preset's widths."""
+def variational(preset, load_weights=False, dtype=None, **overrides):
+    """A `VariationalAutoencoder` of a preset's widths, to be trained."""
     config = presets.config(preset, **{**overrides, "network": "conv"})
     _, decoder = presets.players(config, dtype=dtype)
     encoder = GaussianEncoder(**presets.encoder_arguments(config), dtype=dtype)

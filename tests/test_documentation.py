@@ -38,7 +38,9 @@ SMALLER = {
     "load_arrays(digits)": "load_arrays(digits, 128)",
     "epochs=5": "epochs=1",
     "steps=2000": "steps=2",
-    'from_preset("digits")': 'from_preset("digits", filters=(4, 4))',
+    'from_preset("digits", load_weights=False)': (
+        'from_preset("digits", load_weights=False, filters=(4, 4))'
+    ),
 }
 OPTIONS = {
     "train": train_options,
@@ -141,7 +143,7 @@ def given(name):
     if name.endswith("export_saved_model"):
         overrides = {"filters": (4,), "feature_dim": 8, "network": "conv"}
         names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
-            "digits", **overrides
+            "digits", load_weights=False, **overrides
         )
     if name.endswith("solve_sparse_code"):
         names["kernel"] = keras_csc.ops.project_to_sphere(

@@ -51,6 +51,15 @@ docker run -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
 ```
 """
 
+PRESET_EXAMPLE = """\
+```python
+from keras_csc.models import ClosedLoopAutoencoder
+
+model = ClosedLoopAutoencoder.from_preset("{name}")  # or this folder
+regenerated = model(images)  # in [-1, 1]: pixels / 127.5 - 1
+```
+"""
+
 BYTES_EXAMPLE = """
 ```shell
 image() {{ base64 < "$1" | tr -d '\\n'; }}
@@ -106,16 +115,37 @@ def model_card(model, name, version, signatures, sections):
     Returns:
         The text.
     """
-    parts = [f"# {name}, version {version}", _introduction(model)]
+    parts = _described(model, f"{name}, version {version}", sections)
+    parts += ["## Signatures", _signature_table(signatures)]
+    parts += [_tensor_list(signatures), "## Use"]
+    parts += _usage(model, name, version, "encode_bytes" in signatures)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def preset_card(model, name, sections):
+    """Text of the card of a preset that others are to take, in Markdown.
+
+    Args:
+        model: the `ClosedLoopAutoencoder`.
+        name: of the preset.
+        sections: as of `model_card`.
+
+    Returns:
+        The text.
+    """
+    parts = _described(model, name, sections)
+    parts += ["## Use", PRESET_EXAMPLE.format(name=name)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _described(model, title, sections):
+    parts = [f"# {title}", _introduction(model)]
     parts += ["## Architecture", _table(_architecture(model))]
     for title, content in sections.items():
         title = title.replace("_", " ")
         parts.append(f"## {title[:1].upper()}{title[1:]}")
         parts.append(_content(content))
-    parts += ["## Signatures", _signature_table(signatures)]
-    parts += [_tensor_list(signatures), "## Use"]
-    parts += _usage(model, name, version, "encode_bytes" in signatures)
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return parts
 
 
 def _introduction(model):

@@ -79,7 +79,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     Example:
 
-    >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset("digits")
+    >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset(
+    ...     "digits", load_weights=False)
     >>> model.compile(game=keras_csc.losses.TranscriptionGame())
     >>> model.fit(images, batch_size=256)
     >>> features = model.encode(images)
@@ -542,13 +543,14 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         `metadata.json` says.
 
         Args:
-            preset: name of a preset (`keras_csc.models.presets.names()`), for
-                a model without trained weights; a folder that
+            preset: name of a trained model, `"csc_ctrl_digits"`, or of an
+                architecture, `"digits"`; see
+                `keras_csc.models.presets.names()`; a folder that
                 `save_to_preset` wrote; or the URI of one on a hub,
                 `"hf://OWNER/NAME[@REVISION]"` or
                 `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
-            load_weights: bool, whether to load the weights of a folder or of
-                a hub.
+            load_weights: bool, whether to load the weights. An architecture
+                has none to load.
             **overrides: arguments of the preset to replace: `image_shape`,
                 `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
                 `sparsity`, `iterations`, `tied`, ...
@@ -561,7 +563,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         """
         return presets.load(cls, preset, load_weights, **overrides)
 
-    def save_to_preset(self, folder):
+    def save_to_preset(self, folder, half=False):
         """Writes a folder for `from_preset`, laid out as those of KerasHub.
 
         It appears complete or not at all: `config.json`, the architecture;
@@ -570,12 +572,14 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
         Args:
             folder: path of a folder that does not exist yet.
+            half: bool, whether dictionaries are written in float16, of which
+                some 11 bits a number are left, for a file half as large.
 
         Raises:
-            ValueError: if it exists.
+            ValueError: if it exists, or numbers are beyond float16.
             OSError: if it can't be written.
         """
-        presets.save(self, folder)
+        presets.save(self, folder, half)
 
 
 def _finite_or_not(terms):

@@ -15,6 +15,7 @@ import os
 import keras
 
 from keras_csc.models.weights_file import OVERHEAD
+from keras_csc.models.weights_file import halve
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
@@ -37,22 +38,27 @@ CLASS = {
 OLD_DIGEST = "weights_sha256"
 
 
-def write(folder, model, architecture):
+def write(folder, model, architecture, half=False, about=None):
     """Writes the three files into an empty folder.
 
     Args:
         folder: `pathlib.Path`.
         model: `ClosedLoopAutoencoder`.
         architecture: dict that `architecture` is to return.
+        half: bool, whether arrays of two axes and more are in float16.
+        about: dict, more entries of `metadata.json`; or `None`.
     """
     _check_room(folder / WEIGHTS_FILE, model)
     model.save_weights(folder / WEIGHTS_FILE)
+    if half:
+        halve(folder / WEIGHTS_FILE)
     config = dict(architecture)
     if model.density is not None:
         config[DENSITY] = model.density.get_config()
     _write_json(folder / CONFIG_FILE, {**CLASS, "config": config})
     now = datetime.datetime.now(datetime.timezone.utc)
     metadata = {
+        **(about or {}),
         "keras_version": keras.__version__,
         "keras_csc_version": __version__,
         "parameter_count": model.count_params(),
@@ -62,6 +68,12 @@ def write(folder, model, architecture):
         },
     }
     _write_json(folder / METADATA_FILE, metadata)
+
+
+def metadata(folder):
+    """What `metadata.json` says; an empty dict where there is none."""
+    path = folder / METADATA_FILE
+    return _read_json(path) if path.exists() else {}
 
 
 def architecture(folder):

@@ -116,21 +116,31 @@ DEFAULTS = {
     **_arguments(Encoder),
     "tied": _arguments(Decoder)["tied"],
 }
+TRAINED = pathlib.Path(__file__).parent / "trained"
 NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
 
 
 def names():
-    """Names of the presets."""
-    return sorted(PRESETS)
+    """Names of the presets, of architectures and of trained models."""
+    return sorted([*PRESETS, *trained_names()])
+
+
+def trained_names():
+    """Names of the trained models that come with the package."""
+    return sorted(path.parent.name for path in TRAINED.glob(f"*/{CONFIG_FILE}"))
 
 
 def has_weights(preset):
     """Whether `preset` names trained weights, not an architecture alone."""
-    return hub.is_uri(preset) or _is_folder(preset)
+    return hub.is_uri(preset) or _folder(preset) is not None
 
 
-def _is_folder(preset):
-    return str(preset) not in PRESETS and pathlib.Path(preset).is_dir()
+def _folder(preset):
+    """The folder of trained weights on this machine, or `None`."""
+    if str(preset) in trained_names():
+        return TRAINED / preset
+    folder = pathlib.Path(preset)
+    return folder if str(preset) not in PRESETS and folder.is_dir() else None
 
 
 def local_folder(preset):
@@ -159,8 +169,8 @@ def local_folder(preset):
     if hub.is_uri(preset):
         sizes = {CONFIG_FILE: LONGEST_JSON, METADATA_FILE: LONGEST_JSON}
         return hub.download(preset, sizes)
-    if _is_folder(preset):
-        folder = pathlib.Path(preset)
+    folder = _folder(preset)
+    if folder is not None:
         preset_folder.check_others(folder)
         return folder
     if preset in PRESETS:
@@ -259,10 +269,12 @@ def from_config(model_class, config):
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """Makes a `model_class(encoder, decoder)` from a preset; see there."""
     folder = local_folder(preset)
+    if load_weights and folder is None:
+        raise ValueError(_without_weights(preset))
     found = _config(preset, folder, overrides)
     encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
-    if folder is None or not load_weights:
+    if not load_weights:
         model.build()
         return model
     density = preset_folder.density(folder)
@@ -277,6 +289,16 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
         model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)
     return model
+
+
+def _without_weights(preset):
+    return (
+        f"The preset {preset!r} is an architecture without trained weights. "
+        "Pass load_weights=False for first ones to train, or train it with "
+        f"`keras-csc train --flagfile={preset}.flags --workdir=FOLDER` and "
+        "load FOLDER/model, or choose a trained one: "
+        f"{', '.join(trained_names())}."
+    )
 
 
 def _density_shapes(config):
@@ -308,7 +330,7 @@ def _load_weights(model, path):
             )
 
 
-def save(model, folder):
+def save(model, folder, half=False, about=None, card=None):
     """Writes a folder; see `save_to_preset`.
 
     The folder appears complete or not at all: it is written under a temporary
@@ -325,7 +347,11 @@ def save(model, folder):
         tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
     )
     try:
-        preset_folder.write(temporary, model, model_config(model))
+        architecture = model_config(model)
+        preset_folder.write(temporary, model, architecture, half, about)
+        if card is not None:
+            path = temporary / preset_folder.CARD_FILE
+            path.write_text(card, encoding="utf-8")
         temporary.chmod(0o755)
         temporary.rename(folder)
     except BaseException:

@@ -30,7 +30,7 @@ class Tiles:
     Example:
 
     >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset(
-    ...     "photographs", features="map")
+    ...     "photographs", load_weights=False)
     >>> tiles = Tiles(model, size=64)
     >>> tiles.reconstruct(np.zeros((1, 100, 150, 3), "float32")).shape
     (1, 100, 150, 3)

@@ -4,6 +4,7 @@ import collections
 import math
 
 import h5py
+import numpy as np
 
 # Beside the weights a file may hold the state of two optimizers.
 MOST_COPIES = 4
@@ -101,3 +102,36 @@ def _stored(dataset):
 def _some(shapes, most=8):
     shown = [str(shape) for shape in list(shapes)[:most]]
     return ", ".join(shown + ["..."] * (len(shapes) > most))
+
+
+def halve(path):
+    """Rewrites arrays of two axes and more of a file of weights as float16.
+
+    Those are dictionaries, and some 11 bits of each number are left. Biases,
+    statistics and step sizes stay as they are.
+
+    Raises:
+        ValueError: for a number beyond those of float16, ±65,504.
+    """
+    halved = path.with_name(path.name + ".half")
+    with h5py.File(path) as source, h5py.File(halved, "w") as target:
+        target.attrs.update(source.attrs)
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                target.require_group(name).attrs.update(item.attrs)
+                return
+            values = item[()]
+            if values.ndim > 1 and values.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    values = values.astype("float16")
+                if not np.all(np.isfinite(values)):
+                    raise ValueError(
+                        f"{name} of {str(path)!r} must be within ±65504 to be "
+                        "saved in half precision."
+                    )
+            target[name] = values
+            target[name].attrs.update(item.attrs)
+
+        source.visititems(copy)
+    halved.rename(path)

@@ -109,7 +109,9 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
 
 def test_ms_ssim_of_images_with_room_for_scales():
     preset = {"filters": [4, 4, 4], "feature_dim": 8, "sparsity": 0.05}
-    model = ClosedLoopAutoencoder.from_preset("cifar10", **preset)
+    model = ClosedLoopAutoencoder.from_preset(
+        "cifar10", load_weights=False, **preset
+    )
     images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
     _, made, again, figures = reconstruction_figures(model, images)
     floats = (images / 127.5 - 1.0).astype("float32")

@@ -249,7 +249,7 @@ def test_training_starts_from_principal_components(tmp_path):
     train.train(options(tmp_path, "--principal_images=200", *arguments, *still))
     found = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
     expected = ClosedLoopAutoencoder.from_preset(
-        "digits", filters=(4, 8), feature_dim=16
+        "digits", load_weights=False, filters=(4, 8), feature_dim=16
     )
     pixels, _ = data.load_arrays(
         data.open_dataset(
@@ -268,10 +268,14 @@ def test_training_starts_from_principal_components(tmp_path):
 
 
 def test_start_of_one_device_is_copied_to_all(mirrored):
-    source = ClosedLoopAutoencoder.from_preset("digits", filters=(4, 8))
+    source = ClosedLoopAutoencoder.from_preset(
+        "digits", load_weights=False, filters=(4, 8)
+    )
     strategy = mirrored(2)
     with strategy.scope():
-        target = ClosedLoopAutoencoder.from_preset("digits", filters=(4, 8))
+        target = ClosedLoopAutoencoder.from_preset(
+            "digits", load_weights=False, filters=(4, 8)
+        )
     source.encoder.update_operator_norms(5)
     strategies.copy_from_chief(strategy, source, target, True)
     for one, several in zip(source.weights, target.weights):

@@ -4,9 +4,11 @@ import shutil
 from keras_csc_cli import export
 from keras_csc_cli.command_line import UsageError
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers.exporting import tiny_model
 
 
@@ -68,7 +70,7 @@ def test_mistakes_end_the_script_with_code_2(
 
 def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path, stubbed):
     (workdir / "evaluation.json").unlink()
-    path = export.run(workdir, "other", tmp_path / "models")
+    (path,) = export.run(workdir, "other", tmp_path / "models")
     assert path == tmp_path / "models" / "other" / "1"
     card = (path / "card.md").read_text(encoding="utf-8")
     assert "## Recipe" in card
@@ -117,3 +119,99 @@ def test_names_that_are_refused(workdir, name):
 def test_workdir_is_required():
     with pytest.raises(UsageError, match="--workdir is missing"):
         export.run(None)
+
+
+def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
+    (path,) = export.run(
+        finished_run, "mine", formats=["preset"], presets=tmp_path
+    )
+    assert path == tmp_path / "mine"
+    whole = ClosedLoopAutoencoder.from_preset(finished_run / "model")
+    half = ClosedLoopAutoencoder.from_preset(path)
+    for one, other in zip(whole.weights, half.weights):
+        found, expected = other.numpy(), one.numpy()
+        if expected.ndim > 1:
+            expected = expected.astype("float16").astype("float32")
+        np.testing.assert_array_equal(found, expected)
+    sizes = [
+        (folder / "model.weights.h5").stat().st_size
+        for folder in (finished_run / "model", path)
+    ]
+    numbers = sum(w.numpy().size for w in whole.weights if w.ndim > 1)
+    assert sizes[0] - sizes[1] > 1.9 * numbers
+    card = (path / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# mine\n")
+    assert "| psnr | 21.5 |" in card
+    assert 'from_preset("mine")' in card
+
+
+def test_a_saved_model_of_a_preset_says_what_its_card_did(
+    finished_run, tmp_path
+):
+    export.run(
+        finished_run, "mine", formats=["preset"], presets=tmp_path / "presets"
+    )
+    (path,) = export.run(
+        preset=f"{tmp_path}/presets/mine/", saved_models=tmp_path / "models"
+    )
+    assert path == tmp_path / "models" / "mine" / "1"
+    card = (path / "card.md").read_text(encoding="utf-8")
+    assert card.startswith("# mine, version 1\n")
+    assert "| psnr | 21.5 |" in card
+    assert "| sessions: 1: commit | abc123 |" in card
+
+
+def test_cards_are_without_paths():
+    card = {
+        "training": {
+            "sessions": [
+                {
+                    "command": "python train.py --flagfile=x.flags "
+                    "--data_dir=/home/me/data --workdir ../runs/x --steps=3",
+                    "seconds": 2.0,
+                }
+            ]
+        },
+        "recipe": {"data_dir": "/home/me/data", "workdir": "y", "steps": 3},
+    }
+    assert export.without_paths(card) == {
+        "training": {
+            "sessions": [
+                {
+                    "command": "python train.py --flagfile=x.flags --steps=3",
+                    "seconds": 2.0,
+                }
+            ]
+        },
+        "recipe": {"steps": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"formats": ["onnx"]}, "--formats must be some of"),
+        ({"formats": []}, "--formats must be some of"),
+        ({"preset": "csc_ctrl_digits"}, "one of the two"),
+        ({"workdir": None, "preset": "digits"}, "without trained weights"),
+        ({"workdir": None, "preset": "x"}, "Unknown preset"),
+        ({"presets": " "}, "--presets is empty"),
+    ],
+)
+def test_wrong_exports_are_named(finished_run, tmp_path, arguments, message):
+    arguments = {
+        "workdir": finished_run,
+        "saved_models": tmp_path / "models",
+        **arguments,
+    }
+    with pytest.raises(UsageError, match=message):
+        export.run(**arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_preset_stays(finished_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        export.run(finished_run, "mine", formats=["preset"], presets=tmp_path)
+    assert (tmp_path / "mine" / "precious").exists()

@@ -18,7 +18,9 @@ def tiny_model(seed=0, **overrides):
     keras.utils.set_random_seed(seed)
     arguments = {"filters": (4, 8), "feature_dim": 8, "sparsity": 0.05}
     arguments |= overrides
-    model = ClosedLoopAutoencoder.from_preset("digits", **arguments)
+    model = ClosedLoopAutoencoder.from_preset(
+        "digits", load_weights=False, **arguments
+    )
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if weight.name in ("gamma", "moving_variance"):

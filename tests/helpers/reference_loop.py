@@ -15,6 +15,7 @@ def small_autoencoder(**overrides):
     """Two stages on 8×8 images: every code path, few numbers."""
     return ClosedLoopAutoencoder.from_preset(
         "digits",
+        load_weights=False,
         **{
             "image_shape": (8, 8, 1),
             "filters": (3, 4),
@@ -250,6 +251,7 @@ def clone(model):
     """Another model of the same architecture and weights."""
     copy = ClosedLoopAutoencoder.from_preset(
         "digits",
+        load_weights=False,
         dtype=model.encoder.dtype_policy.name,
         **presets.model_config(model),
     )

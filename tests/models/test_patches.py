@@ -9,7 +9,11 @@ from keras_csc.models import initialize_from_patches
 
 def make(**changes):
     return ClosedLoopAutoencoder.from_preset(
-        "digits", filters=(16, 24), feature_dim=32, **changes
+        "digits",
+        load_weights=False,
+        filters=(16, 24),
+        feature_dim=32,
+        **changes,
     )
 
 

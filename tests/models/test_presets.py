@@ -29,14 +29,14 @@ VARIANTS = {
 def alike():
     """Names of presets, those of one architecture together."""
     groups = {}
-    for name in presets.names():
+    for name in presets.PRESETS:
         groups.setdefault(str(presets.config(name)), []).append(name)
     return list(groups.values())
 
 
 @pytest.mark.parametrize("names", alike(), ids=" ".join)
 def test_every_preset_builds(names):
-    model = ClosedLoopAutoencoder.from_preset(names[0])
+    model = ClosedLoopAutoencoder.from_preset(names[0], load_weights=False)
     config = presets.config(names[0])
     size, _, channels = config["image_shape"]
     widths = (channels, *config["filters"])
@@ -84,7 +84,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
 def test_presets_reconstruct(name):
-    model = ClosedLoopAutoencoder.from_preset(name)
+    model = ClosedLoopAutoencoder.from_preset(name, load_weights=False)
     shape = model.encoder.image_shape
     images = np.random.default_rng(0).uniform(-1, 1, (2, *shape))
     assert model(images.astype("float32")).shape == (2, *shape)
@@ -199,9 +199,13 @@ def test_unknown_names_are_refused_with_a_hint():
 
 def test_unknown_entries_are_refused():
     with pytest.raises(ValueError, match="filter_count"):
-        ClosedLoopAutoencoder.from_preset("digits", filter_count=3)
+        ClosedLoopAutoencoder.from_preset(
+            "digits", load_weights=False, filter_count=3
+        )
     with pytest.raises(ValueError, match="`network`"):
-        ClosedLoopAutoencoder.from_preset("digits", network="transformer")
+        ClosedLoopAutoencoder.from_preset(
+            "digits", load_weights=False, network="transformer"
+        )
 
 
 @pytest.mark.parametrize(
@@ -263,4 +267,20 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "save_weights", fail)
     with pytest.raises(OSError, match="disk full"):
         model.save_to_preset(tmp_path / "preset")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_random_in_silence():
+    with pytest.raises(ValueError, match="without trained weights") as error:
+        ClosedLoopAutoencoder.from_preset("fashion_mnist")
+    assert "--flagfile=fashion_mnist.flags" in str(error.value)
+    assert "load_weights=False" in str(error.value)
+
+
+def test_numbers_beyond_half_precision_are_refused(tmp_path):
+    model = small_autoencoder()
+    kernel = model.encoder.head.kernel
+    kernel.assign(7e4 * np.ones(kernel.shape))
+    with pytest.raises(ValueError, match="within ±65504"):
+        model.save_to_preset(tmp_path / "preset", half=True)
     assert not list(tmp_path.iterdir())

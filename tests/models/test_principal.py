@@ -29,7 +29,9 @@ def make(images, offset=OFFSET, **changes):
         "nonnegative": False,
         "feature_dim": 32,
     } | changes
-    model = ClosedLoopAutoencoder.from_preset("digits", **changes)
+    model = ClosedLoopAutoencoder.from_preset(
+        "digits", load_weights=False, **changes
+    )
     initialize_from(model, images, offset)
     return model
 
@@ -138,7 +140,11 @@ def test_images_are_a_linear_function_of_the_first_features(
     spectrum = np.linalg.eigvalsh(np.cov(pixels.T.astype("float64")))
     best = len(images) * spectrum[:-31].sum()
     random = ClosedLoopAutoencoder.from_preset(
-        "digits", feature_dim=32, network=network, nonnegative=False
+        "digits",
+        load_weights=False,
+        feature_dim=32,
+        network=network,
+        nonnegative=False,
     )
     assert best < error < factor * best
     assert error < 0.5 * residual(np.asarray(random.encode(images)), images)
