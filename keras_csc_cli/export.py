@@ -78,22 +78,22 @@ def run(
     else:
         model, card = _of_preset(preset)
     card = without_paths(card)
-    written = []
-    for each in formats:
-        root = saved_models if each == "saved_model" else presets
-        folder = pathlib.Path(root) / name
-        written.append(_written(FORMATS[each], model, folder, card, root))
-    return written
+    folders = {"saved_model": saved_models, "preset": presets}
+    return [
+        _written(each, model, pathlib.Path(folders[each]) / name, card)
+        for each in formats
+    ]
 
 
-def _written(export, model, folder, card, root):
+def _written(name, model, folder, card):
     try:
         with command_line.usage_errors():
-            return export(model, folder, card=card)
+            return FORMATS[name](model, folder, card=card)
     except OSError as error:
         raise UsageError(
-            f"{folder} can't be written: {error.strerror}. Make room or give "
-            f"write access, or choose another folder than {root}."
+            f"{folder} can't be written: {error.strerror}. "
+            "Make room or give write access, or choose another folder with "
+            f"--{name}s."
         ) from error
 
 

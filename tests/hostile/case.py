@@ -79,7 +79,7 @@ class Case:
     snippet: str = ""
     setup: str = ""
     environment: dict = dataclasses.field(default_factory=dict)
-    writes: tuple = ("run", "saved_models", "classifiers", "out")
+    writes: tuple = ("run", "saved_models", "presets", "classifiers", "out")
     seconds: float = 60.0
     cpu_seconds: float = 5.0
     worst: bool = False

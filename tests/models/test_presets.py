@@ -66,7 +66,8 @@ def test_every_preset_builds(names):
 def test_the_table_in_the_docs_is_that_of_the_presets():
     page = (ROOT / "docs" / "presets.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
-    assert [name for name, _ in rows] == presets.names()
+    rows = [row for row in rows if row[0] not in presets.trained_names()]
+    assert [name for name, _ in rows] == sorted(presets.PRESETS)
     for name, row in rows:
         config = presets.config(name)
         images, filters, sparsity, features = row.split(" | ")

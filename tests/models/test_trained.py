@@ -1,0 +1,93 @@
+"""The trained models that come with the package."""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import presets
+
+ROOT = pathlib.Path(__file__).parents[2]
+MOST_BYTES = 15e6
+NAMES = presets.trained_names()
+
+
+def card(name):
+    """What the card says, as data."""
+    text = (presets.TRAINED / name / "metadata.json").read_text()
+    return json.loads(text)["card"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name):
+    return ClosedLoopAutoencoder.from_preset(name)
+
+
+def images_for(model, count=4):
+    """Smooth images of the model's size, in [-1, 1]."""
+    *size, channels = model.encoder.image_shape
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(-1, 1, (count, 4, 4, channels))
+    return tf.image.resize(coarse, size, "bicubic").numpy().clip(-1, 1)
+
+
+def test_there_are_some_and_they_are_small():
+    files = [path for path in presets.TRAINED.rglob("*") if path.is_file()]
+    assert NAMES
+    assert sum(path.stat().st_size for path in files) < MOST_BYTES
+
+
+def test_model_is_trained(model):
+    """Codes are sparse, and images come back."""
+    images = images_for(model)
+    activations = model.encoder.activations(images)
+    for codes in activations.codes:
+        assert np.mean(np.asarray(codes) == 0) > 0.1
+    error = np.mean((np.asarray(model(images)) - images) ** 2)
+    assert error < 0.3 * np.mean((images - images.mean()) ** 2)
+
+
+def test_samples_are_offered_but_of_maps(model):
+    if model.encoder.features == "map":
+        assert model.density is None
+        return
+    made = np.asarray(model.sample(2, seed=0))
+    assert made.shape == (2, *model.encoder.image_shape)
+    assert np.std(made) > 0.1
+
+
+def test_saved_model_is_the_same(name, model):
+    (path,) = (ROOT / "saved_models" / name).glob("[0-9]*")
+    loaded = tf.saved_model.load(str(path))
+    images = images_for(model)
+    outputs = loaded.signatures["serving_default"](image=tf.constant(images))
+    np.testing.assert_allclose(
+        outputs["reconstruction"], model(images), atol=1e-6
+    )
+    found = loaded.signatures["encode"](image=tf.constant(images))["features"]
+    np.testing.assert_allclose(found, model.encode(images), atol=1e-6)
+
+
+def test_card_names_a_clean_commit_and_no_paths(name):
+    folder = presets.TRAINED / name
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith(f"# {name}\n")
+    for text in (readme, (folder / "metadata.json").read_text()):
+        assert not re.search(r"(^|[ \"=])(\.\.)?/\w+/", text)
+    for session in card(name)["training"]["sessions"]:
+        assert re.fullmatch("[0-9a-f]{12}", session["commit"])
+
+
+def test_the_table_in_the_docs_is_that_of_the_cards(name):
+    page = (ROOT / "docs" / "presets.md").read_text()
+    (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
+    assert f"{card(name)['evaluation']['psnr']:.1f} dB" in row
