@@ -20,7 +20,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 USER_ERRORS = (OSError,)
 FORMATS = {"saved_model": export_saved_model, "preset": export_preset}
 # Options whose values are folders and files.
-PATHS = ("workdir", "data_dir", "classifier", "inception_weights")
+PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
 PATH_FLAGS = re.compile(rf" --?(?:{'|'.join(PATHS)})[= ]\S+")
 SECTIONS = {
     "training": "run.json",
