@@ -16,6 +16,7 @@ from keras_csc import optimizers
 from keras_csc import restoration
 
 if keras.backend.backend() == "tensorflow":
+    from keras_csc import explanation
     from keras_csc import metrics
     from keras_csc import models
 

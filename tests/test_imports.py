@@ -18,6 +18,7 @@ FLOORS = (
     ("layers",),
     ("losses", "optimizers", "restoration"),
     ("metrics",),
+    ("explanation",),
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),
