@@ -26,10 +26,10 @@ def evaluate(
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
-    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png` and,
-    with labels, `feature_similarity.png` and `class_part_similarity.png`; or,
-    with a name, `evaluation-NAME.json` and the pictures in
-    `pictures/evaluation-NAME/`.
+    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png`,
+    with sparse codes `growing.png` and `strongest_atoms.png`, and with labels
+    `feature_similarity.png` and `class_part_similarity.png`; or, with a name,
+    `evaluation-NAME.json` and the pictures in `pictures/evaluation-NAME/`.
 
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.

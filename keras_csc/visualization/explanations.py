@@ -22,10 +22,10 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
 
     Above is the atom's number and its share of the energy. Then come the atom
     in pixels, as of `atom_grid`; its codes, as of `code_maps`, all on one
-    scale; and its contribution to the image, on the scale of images: zero is
-    mid-grey. Atoms that are not active are left out. Of a stage above the
-    first, atoms and contributions are linear pictures of what they mean to
-    the stages below; see `explanation.StageExplanation`.
+    scale; and its contribution to the image, too, with zero mid-grey and the
+    largest of all black or white. Inactive atoms are left out. Of a stage
+    above the first, atoms and contributions are linear pictures of what they
+    mean to the stages below; see `explanation.StageExplanation`.
 
     Args:
         explanation: `explanation.Explanation`.
@@ -56,14 +56,17 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
             f"{stage.codes.shape[-1]} atoms, with all codes 0"
         )
     chosen = stage.order[: min(maximum, active)]
-    parts = [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
+    parts = np.stack(
+        [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
+    )
+    parts = parts / (np.max(np.abs(parts)) or 1)
     rows = [
         fitted(image_tiles(tiles, 1), side)
-        for tiles in (atom_images(_pixel_atoms(stage, chosen)), np.stack(parts))
+        for tiles in (atom_images(_pixel_atoms(stage, chosen)), parts)
     ]
     rows.insert(1, fitted(code_tiles(stage.codes[..., chosen]), side))
     shares = stage.shares[chosen]
-    labels = [f"{a}: {share:.1%}" for a, share in zip(chosen, shares)]
+    labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
     columns, middles = stacked(rows, GAP)
     columns, above = captioned(columns, labels)
     grid = arrange(columns, len(chosen), (GAP, GAP))
