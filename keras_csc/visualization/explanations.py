@@ -48,7 +48,10 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
-    check_integer(1, maximum=maximum)
+    if maximum < 1:
+        raise ValueError(
+            f"`maximum` should be positive. Received: maximum={maximum}"
+        )
     active = np.count_nonzero(stage.energies)
     if not active:
         raise ValueError(
