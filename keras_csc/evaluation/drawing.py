@@ -19,8 +19,9 @@ def draw(
 ):
     """Writes `evaluation.png`, `atoms_*.png` and, with labels, similarities.
 
-    With sparse codes also `growing.png` and `strongest_atoms.png`, of the first
-    image and the stage next to it, if an atom is active.
+    With sparse codes also `growing.png` and `strongest_atoms.png`, of the stage
+    next to the image, if an atom is active. Of the images that are drawn it is
+    the one of most contrast.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -42,7 +43,9 @@ def draw(
     for name, picture in draw_atoms(model).items():
         save_png(folder / f"{name}.png", picture)
     if model.encoder.sparse:
-        draw_explanation(model.explain(images[0]), folder)
+        contrast = np.std(images[chosen], axis=(1, 2, 3))
+        image = images[chosen[np.argmax(contrast)]]
+        draw_explanation(model.explain(image), folder)
     if (labels >= 0).any():
         draw_similarities(features, labels, class_features, folder)
 
