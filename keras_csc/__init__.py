@@ -17,6 +17,7 @@ from keras_csc import restoration
 from keras_csc.version import __version__
 
 if keras.backend.backend() == "tensorflow":
+    from keras_csc import explanation
     from keras_csc import generation
     from keras_csc import metrics
     from keras_csc import models

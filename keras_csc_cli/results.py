@@ -26,10 +26,11 @@ def evaluate(
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
-    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png` and,
-    with labels, `feature_similarity.png` and `class_part_similarity.png`, with
-    samples `samples.png`, `samples_nearest.png` and `interpolation.png`; or,
-    with a name, `evaluation-NAME.json` and the pictures in
+    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png`, with
+    sparse codes `growing.png` and `strongest_atoms.png`, with labels
+    `feature_similarity.png` and `class_part_similarity.png`, and with samples
+    `samples.png`, `samples_nearest.png` and `interpolation.png`; or, with a
+    name, `evaluation-NAME.json` and the pictures in
     `pictures/evaluation-NAME/`.
 
     Args:

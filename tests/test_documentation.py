@@ -140,8 +140,10 @@ def given(name):
         names["images"] = images(8, 32, 32, 3)
         pair = names["images"], np.arange(8) % 10
         names["batches"] = tf.data.Dataset.from_tensors(pair).repeat()
-    if name.endswith("export_saved_model"):
-        overrides = {"filters": (4,), "feature_dim": 8, "network": "conv"}
+    if name.endswith(("export_saved_model", "_picture", "strongest_atoms")):
+        overrides = {"filters": (4,), "feature_dim": 8}
+        if name.endswith("export_saved_model"):
+            overrides["network"] = "conv"
         names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
             "digits", load_weights=False, **overrides
         )

@@ -18,7 +18,7 @@ FLOORS = (
     ("layers",),
     ("losses", "optimizers", "restoration"),
     ("metrics",),
-    ("generation",),
+    ("generation", "explanation"),
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),

@@ -9,6 +9,8 @@ import tensorflow as tf
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.callbacks.tensorboard import tag
 from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.metrics import code_density
+from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.metrics import zero_fraction
 
@@ -21,10 +23,11 @@ class ScalarLog(keras.callbacks.Callback):
     At the end of every epoch (logging interval): the logs of the epoch,
     images per second, the learning rates, the PSNR of the reconstructions of
     some images (`shown_psnr`), and of every coding layer the share of zero
-    codes on these images (`zero_fraction/LAYER`) and `λmax`
-    (`operator_norm/LAYER`). For the callbacks that come after it,
-    `shown_psnr` is added to the logs. When training begins, what the file says
-    of later steps is removed: a killed run will take them again.
+    codes on these images (`zero_fraction/LAYER`), of atoms that none of them
+    has (`dead_atoms/LAYER`) and `λmax` (`operator_norm/LAYER`). For the
+    callbacks that come after it, `shown_psnr` is added to the logs. When
+    training begins, what the file says of later steps is removed: a killed run
+    will take them again.
 
     TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
     `quality/` and `time/`; see `callbacks.tensorboard`.
@@ -106,11 +109,15 @@ def _forget_later(path, step):
 
 
 def layer_scalars(model, images):
-    """Share of zero codes and `λmax` of every coding layer of a model."""
+    """Shares of zeros and of dead atoms, and `λmax`, of every coding layer."""
     scalars = {}
     codes = model.encoder.activations(images).codes
     for layer, code in zip(model.encoder.coding_layers, codes):
         scalars[f"zero_fraction/{layer.name}"] = _number(zero_fraction(code))
+        if model.encoder.sparse:
+            dead = dead_atoms(code_density(keras.ops.cast(code, "float32")))
+            share = len(dead) / code.shape[-1]
+            scalars[f"dead_atoms/{layer.name}"] = share
     for layer in (*model.encoder.coding_layers, model.encoder.head):
         if isinstance(layer, ConvSparseCoding2D):
             name = f"operator_norm/{layer.name}"

@@ -37,6 +37,8 @@ TAGS = {
                           "features, class by class, in nats"),
     "zero_fraction": Tag("codes", "Share of zeros among the codes of some "
                          "images that are not trained on"),
+    "dead_atoms": Tag("codes", "Share of atoms that are active nowhere in some "
+                      "images that are not trained on"),
     "operator_norm": Tag("codes", "λmax, largest eigenvalue of the layer's "
                          "AᵀA, which bounds the solver's steps"),
     "shown_psnr": Tag("quality", "PSNR of the reconstructions of some images "

@@ -7,15 +7,21 @@ from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import growing_picture
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
+from keras_csc.visualization import strongest_atoms
 
 
 def draw(
     model, images, reconstructions, features, labels, class_features, folder
 ):
     """Writes `evaluation.png`, `atoms_*.png` and, with labels, similarities.
+
+    With sparse codes also `growing.png` and `strongest_atoms.png`, of the stage
+    next to the image, if an atom is active. Of the images that are drawn it is
+    the one of most contrast.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -36,8 +42,20 @@ def draw(
     save_png(folder / "evaluation.png", picture)
     for name, picture in draw_atoms(model).items():
         save_png(folder / f"{name}.png", picture)
+    if model.encoder.sparse:
+        contrast = np.std(images[chosen], axis=(1, 2, 3))
+        image = images[chosen[np.argmax(contrast)]]
+        draw_explanation(model.explain(image), folder)
     if (labels >= 0).any():
         draw_similarities(features, labels, class_features, folder)
+
+
+def draw_explanation(explanation, folder):
+    """Writes how an image grows from its atoms, and the strongest of them."""
+    if explanation.stages[0].zeros < 1:
+        for function in (growing_picture, strongest_atoms):
+            name = function.__name__.removesuffix("_picture")
+            save_png(folder / f"{name}.png", function(explanation, side=128))
 
 
 def shown(labels, rows=4, columns=10):

@@ -5,6 +5,7 @@ import collections
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.evaluation.comparison import comparison_figures
+from keras_csc.evaluation.dictionaries import dictionary_figures
 from keras_csc.evaluation.reconstruction import class_figures
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.evaluation.reconstruction import reference_figures
@@ -60,9 +61,10 @@ def evaluate(
     Returns:
         `Evaluation`. Its figures are those of `reconstruction_figures`,
         `class_figures` and `probe_figures`; `psnr_of`, of
-        `reference_figures`; `class_part`, of `part_figures`; `distributions`,
-        of `comparison_figures`; with `codes` `codes`, of `code_figures`; and
-        with `samples` `samples`, of `sampling_figures`.
+        `reference_figures`; `dictionaries`, of `dictionary_figures`;
+        `class_part`, of `part_figures`; `distributions`, of
+        `comparison_figures`; with `codes` `codes`, of `code_figures`; and with
+        `samples` `samples`, of `sampling_figures`.
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -71,6 +73,7 @@ def evaluate(
         model, train_images, train_labels, images, labels
     )
     figures.update(class_figures(judge, images, reconstructions, labels))
+    figures["dictionaries"] = dictionary_figures(model, images)
     between()
     train_features = passes.encode(model, train_images)
     rows, train_rows = passes.rows(features), passes.rows(train_features)

@@ -4,21 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.metrics.features import rows as rows
 from keras_csc.pixels import from_pixels
-
-
-def rows(features):
-    """Features of every image as one row of norm 1.
-
-    Of a map all places one after another, divided by the root of their number:
-    the product of two rows is the mean of the products of their places.
-
-    Args:
-        features: array `(n, d)` or `(n, height, width, d)`.
-    """
-    flat = features.reshape(len(features), -1)
-    places = flat.shape[1] // features.shape[-1]
-    return flat / places**0.5 if places > 1 else flat
 
 
 def encode(model, images, batch_size=250):

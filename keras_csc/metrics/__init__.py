@@ -1,5 +1,12 @@
 """Measures of images, codes and features, and the probes built on them."""
 
+from keras_csc.metrics.dictionaries import atom_energies
+from keras_csc.metrics.dictionaries import code_density
+from keras_csc.metrics.dictionaries import dead_atoms
+from keras_csc.metrics.dictionaries import dictionary_stability
+from keras_csc.metrics.dictionaries import match_atoms
+from keras_csc.metrics.dictionaries import mutual_coherence
+from keras_csc.metrics.dictionaries import rare_atoms
 from keras_csc.metrics.features import cosine_similarity
 from keras_csc.metrics.features import effective_rank
 from keras_csc.metrics.features import pixel_retrieval_rate
@@ -13,8 +20,10 @@ from keras_csc.metrics.generative import precision_recall
 from keras_csc.metrics.generative import same_class_rate
 from keras_csc.metrics.probes import knn_accuracy
 from keras_csc.metrics.probes import linear_probe_accuracy
+from keras_csc.metrics.probes import nearest_neighbors
 from keras_csc.metrics.probes import nearest_subspace_accuracy
 from keras_csc.metrics.probes import pooled_codes
+from keras_csc.metrics.probes import subspace_distances
 from keras_csc.metrics.reconstruction import PeakSignalToNoiseRatio
 from keras_csc.metrics.reconstruction import StructuralSimilarity
 from keras_csc.metrics.reconstruction import multiscale_structural_similarity
@@ -30,26 +39,35 @@ __all__ = [
     "FeatureStatistics",
     "PeakSignalToNoiseRatio",
     "StructuralSimilarity",
+    "atom_energies",
     "class_effective_ranks",
+    "code_density",
     "cosine_similarity",
+    "dead_atoms",
+    "dictionary_stability",
     "effective_rank",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
     "knn_accuracy",
     "linear_probe_accuracy",
+    "match_atoms",
     "multiscale_structural_similarity",
+    "mutual_coherence",
     "nearest_images",
+    "nearest_neighbors",
     "nearest_subspace_accuracy",
     "peak_signal_to_noise_ratio",
     "pixel_retrieval_rate",
     "pooled_codes",
     "precision_recall",
+    "rare_atoms",
     "reference_psnr",
     "retrieval_rate",
     "same_class_rate",
     "scales_that_fit",
     "structural_similarity",
     "subspace_angles",
+    "subspace_distances",
     "zero_fraction",
 ]

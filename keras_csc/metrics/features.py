@@ -7,6 +7,20 @@ from keras_csc.metrics.checks import as_image_sets
 from keras_csc.metrics.checks import as_matrix
 
 
+def rows(features):
+    """Features of every image as one row of norm 1.
+
+    Of a map all places one after another, divided by the root of their number:
+    the product of two rows is the mean of the products of their places.
+
+    Args:
+        features: array `(n, d)` or `(n, height, width, d)`.
+    """
+    flat = features.reshape(len(features), -1)
+    places = flat.shape[1] // features.shape[-1]
+    return flat / places**0.5 if places > 1 else flat
+
+
 def cosine_similarity(features, reconstructed_features):
     """Mean cosine between features and those of the reconstructions.
 

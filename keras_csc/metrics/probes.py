@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_csc.metrics.checks import as_labelled
+from keras_csc.metrics.checks import as_matrices
 from keras_csc.metrics.subspaces import principal_directions
 from keras_csc.validation import check_at_least
 
@@ -58,6 +59,40 @@ def nearest_subspace_accuracy(
     train, train_labels, test, test_labels = _labelled_sets(
         train_features, train_labels, test_features, test_labels
     )
+    distances, classes = subspace_distances(
+        train, train_labels, test, components, centered
+    )
+    predicted = classes[np.argmin(distances, axis=1)]
+    return float(np.mean(predicted == test_labels))
+
+
+def subspace_distances(
+    train_features, train_labels, features, components=10, centered=False
+):
+    """Distances of features from the subspace of every class.
+
+    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`, of which `nearest_subspace_accuracy` takes
+    the smallest; see there.
+
+    Args:
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled.
+        features: array of shape `(m, d)`.
+        components: int in `[1, d - 1]`, dimension of the subspaces.
+            Defaults to 10.
+        centered: bool, whether class means are removed. Defaults to
+            `False`.
+
+    Returns:
+        A tuple of the float64 array `(m, classes)` and the classes
+        `(classes,)`, in the order of their labels.
+
+    Raises:
+        ValueError: if shapes do not match, no row is labelled, features are
+            not finite, or `components` is out of range.
+    """
+    train, train_labels = as_labelled(train_features, train_labels, "train_")
+    train, features = as_matrices(train_features=train, features=features)
     if not 1 <= components < train.shape[1]:
         raise ValueError(
             "`components` should be at least 1 and less than the number of "
@@ -65,14 +100,46 @@ def nearest_subspace_accuracy(
             f"train_features.shape={train.shape}"
         )
     classes = np.unique(train_labels)
-    residuals = [
+    distances = [
         _subspace_residual(
-            train[train_labels == label], test, components, centered
+            train[train_labels == label], features, components, centered
         )
         for label in classes
     ]
-    predicted = classes[np.argmin(residuals, axis=0)]
-    return float(np.mean(predicted == test_labels))
+    return np.stack(distances, axis=1), classes
+
+
+def nearest_neighbors(train_features, features, neighbors=5, centered=False):
+    """The training features that are nearest to features.
+
+    Euclidean distance, as of `knn_accuracy`, which says what `centered` does.
+
+    Args:
+        train_features: array of shape `(n, d)`.
+        features: array of shape `(m, d)`.
+        neighbors: int, at most `n`. Defaults to 5.
+        centered: bool, whether features are centred and scaled to norm one.
+            Defaults to `False`.
+
+    Returns:
+        A tuple of rows of `train_features`, ints `(m, neighbors)`, nearest
+        first, and their distances, float64 of the same shape.
+
+    Raises:
+        ValueError: if shapes do not match, features are not finite, or there
+            are fewer training rows than `neighbors`.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    train, features = as_matrices(
+        train_features=train_features, features=features
+    )
+    _check_neighbors(neighbors, train)
+    if centered:
+        train, features = _centered(train, features)
+    search = NearestNeighbors(n_neighbors=neighbors).fit(train)
+    distances, rows = search.kneighbors(features)
+    return rows, distances
 
 
 def knn_accuracy(
@@ -117,15 +184,9 @@ def knn_accuracy(
     train, train_labels, test, test_labels = _labelled_sets(
         train_features, train_labels, test_features, test_labels
     )
-    if not 1 <= neighbors <= len(train):
-        raise ValueError(
-            "`neighbors` should be at least 1 and at most the number of "
-            f"labelled training rows. Received: neighbors={neighbors}, "
-            f"rows={len(train)}"
-        )
+    _check_neighbors(neighbors, train)
     if centered:
-        mean = np.mean(train, axis=0)
-        train, test = _on_sphere(train - mean), _on_sphere(test - mean)
+        train, test = _centered(train, test)
     classifier = KNeighborsClassifier(n_neighbors=neighbors)
     classifier.fit(train, train_labels)
     return float(classifier.score(test, test_labels))
@@ -218,6 +279,21 @@ def _subspace_residual(examples, features, components, centered):
     deviations = features - mean
     residual = deviations - deviations @ basis.T @ basis
     return np.linalg.norm(residual, axis=1)
+
+
+def _check_neighbors(neighbors, train):
+    if not 1 <= neighbors <= len(train):
+        raise ValueError(
+            "`neighbors` should be at least 1 and at most the number of "
+            f"labelled training rows. Received: neighbors={neighbors}, "
+            f"rows={len(train)}"
+        )
+
+
+def _centered(train, features):
+    """Both less the mean of the first, on the sphere again."""
+    mean = np.mean(train, axis=0)
+    return _on_sphere(train - mean), _on_sphere(features - mean)
 
 
 def _on_sphere(features):

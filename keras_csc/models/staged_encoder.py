@@ -15,7 +15,9 @@ from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.sphere import to_sphere
 
 EncoderOutput = collections.namedtuple(
-    "EncoderOutput", ["features", "codes", "moments"]
+    "EncoderOutput",
+    ["features", "codes", "moments", "inputs"],
+    defaults=(None,),
 )
 EncoderOutput.__doc__ = """Features, and what came before them.
 
@@ -24,6 +26,7 @@ features: tensor `(batch, feature_dim)` or, of an encoder of maps, `(batch,
 codes: list of tensors, the sparse codes of every stage.
 moments: list of `(mean, variance)`, the batch statistics that normalised
     every stage, or `None` in inference.
+inputs: list of tensors, what every stage was given to code.
 """
 
 
@@ -134,11 +137,12 @@ class StagedEncoder(keras.Model):
         """
         if not self.built:
             self.build(None)
-        codes, used = [], []
+        codes, used, inputs = [], [], []
         signal = as_images(images, self.accepted_shape)
         if self.features == "map":
             signal = reflected(signal, 2 ** len(self.filters))
         for number, normalization in enumerate(self.normalizations):
+            inputs.append(signal)
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
             signal = self.parts(signal)
@@ -149,7 +153,7 @@ class StagedEncoder(keras.Model):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self.activate(signal)
-        return EncoderOutput(self._features(signal), codes, used)
+        return EncoderOutput(self._features(signal), codes, used, inputs)
 
     def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))

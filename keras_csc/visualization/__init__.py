@@ -3,6 +3,8 @@
 from keras_csc.visualization.atoms import atom_grid
 from keras_csc.visualization.atoms import pixel_atoms
 from keras_csc.visualization.codes import code_maps
+from keras_csc.visualization.explanations import growing_picture
+from keras_csc.visualization.explanations import strongest_atoms
 from keras_csc.visualization.figures import class_similarity
 from keras_csc.visualization.figures import curve_figure
 from keras_csc.visualization.figures import similarity_figure
@@ -19,6 +21,7 @@ __all__ = [
     "code_maps",
     "comparison_grid",
     "curve_figure",
+    "growing_picture",
     "image_grid",
     "pixel_atoms",
     "reconstruction_grid",
@@ -26,4 +29,5 @@ __all__ = [
     "save_png",
     "similarity_figure",
     "similarity_matrix",
+    "strongest_atoms",
 ]

@@ -49,12 +49,17 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
         raise ValueError(
             f"`maximum` should be positive. Received: maximum={maximum}"
         )
-    atoms = np.moveaxis(kernel[..., :maximum], -1, 0)
-    peak = np.max(np.abs(atoms), axis=(1, 2, 3), keepdims=True)
-    atoms = atoms / np.where(peak > 0, peak, 1)
     if scale is None:
         scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
+    atoms = atom_images(kernel[..., :maximum])
     return arrange(image_tiles(atoms, scale), columns, (2, 2))
+
+
+def atom_images(kernel):
+    """Atoms `a / max|a|`, as images `(filters, k, k, channels)`."""
+    atoms = np.moveaxis(kernel, -1, 0)
+    peak = np.max(np.abs(atoms), axis=(1, 2, 3), keepdims=True)
+    return atoms / np.where(peak > 0, peak, 1)
 
 
 def pixel_atoms(kernels, strides):

@@ -38,8 +38,6 @@ def code_maps(codes, columns=None, maximum=16, scale=None):
 
     >>> save_png("codes.png", code_maps(layer(images)[0]))
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     codes = np.asarray(codes, dtype="float32")
     if codes.ndim != 3 or not codes.size or not np.all(np.isfinite(codes)):
         raise ValueError(
@@ -52,11 +50,25 @@ def code_maps(codes, columns=None, maximum=16, scale=None):
         )
     activity = np.sum(np.abs(codes), axis=(0, 1))
     order = np.argsort(-activity, kind="stable")[:maximum]
-    maps = np.moveaxis(codes[..., order], -1, 0)
-    maps = maps / (np.max(np.abs(maps)) or 1)
-    maps = np.sign(maps) * np.sqrt(np.abs(maps))
-    colors = LinearSegmentedColormap.from_list("codes", DIVERGING, N=257)
-    tiles = colors((maps + 1) / 2, bytes=True)[..., :3]
+    tiles = code_tiles(codes[..., order])
     if scale is None:
         scale = math.ceil(MAP_PIXELS / codes.shape[1])
     return arrange(enlarge(tiles, scale), columns, (2, 2), FRAME)
+
+
+def code_tiles(codes):
+    """Heat maps of codes, a place a pixel, in the colours of `code_maps`.
+
+    Args:
+        codes: floats of shape `(height, width, filters)`.
+
+    Returns:
+        A `uint8` array of shape `(filters, height, width, 3)`.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    maps = np.moveaxis(codes, -1, 0)
+    maps = maps / (np.max(np.abs(maps)) or 1)
+    maps = np.sign(maps) * np.sqrt(np.abs(maps))
+    colors = LinearSegmentedColormap.from_list("codes", DIVERGING, N=257)
+    return colors((maps + 1) / 2, bytes=True)[..., :3]

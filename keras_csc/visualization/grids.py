@@ -1,17 +1,14 @@
 """Grids of images, and of images with their reconstructions."""
 
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFont
 
+from keras_csc.visualization.labels import label_gutter
 from keras_csc.visualization.tiles import WHITE
 from keras_csc.visualization.tiles import arrange
 from keras_csc.visualization.tiles import image_tiles
 
 BORDER = 2
 GROUP_GAP = 10
-FONT_SIZE = 14
 
 
 def image_grid(images, columns=None, padding=2, scale=1):
@@ -107,7 +104,7 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
         for top in groups
         for index, label in enumerate(labels)
     ]
-    return np.concatenate([_label_gutter(rows, len(grid)), grid], axis=1)
+    return np.concatenate([label_gutter(rows, len(grid)), grid], axis=1)
 
 
 def _stack(tiles):
@@ -115,13 +112,3 @@ def _stack(tiles):
     gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
     tiles = np.pad(tiles, gap, constant_values=WHITE)
     return tiles.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
-
-
-def _label_gutter(rows, height):
-    font = ImageFont.load_default(FONT_SIZE)
-    width = max(int(font.getlength(label)) for _, label in rows) + 12
-    gutter = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(gutter)
-    for y, label in rows:
-        draw.text((width - 6, y), label, "black", font, anchor="rm")
-    return np.asarray(gutter)

@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+from PIL import Image
 
 from keras_csc.pixels import to_pixels
+from keras_csc.validation import check_integer
 
 WHITE = 255
 
@@ -53,6 +55,74 @@ def enlarge(tiles, scale):
             f"`scale` should be a positive integer. Received: scale={scale}"
         )
     return tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def fitted(tiles, side):
+    """Enlarges tiles by whole pixels, or averages them, to fit a square.
+
+    Args:
+        tiles: `uint8` array of shape `(n, h, w, 3)`.
+        side: int, of the square.
+
+    Returns:
+        A `uint8` array of tiles of at most `side` pixels each way.
+
+    Raises:
+        ValueError: if `side` is not positive.
+    """
+    check_integer(1, side=side)
+    longest = max(tiles.shape[1:3])
+    if longest <= side:
+        return enlarge(tiles, side // longest)
+    height, width = (
+        max(1, round(n * side / longest)) for n in tiles.shape[1:3]
+    )
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(tile).resize(
+                    (width, height), Image.Resampling.BOX
+                )
+            )
+            for tile in tiles
+        ]
+    )
+
+
+def widened(tiles, width):
+    """Tiles of that width, with white at both sides."""
+    more = width - tiles.shape[2]
+    return np.pad(
+        tiles,
+        ((0, 0), (0, 0), (more // 2, more - more // 2), (0, 0)),
+        constant_values=WHITE,
+    )
+
+
+def stacked(rows, gap):
+    """Joins the k-th tiles of every row, one beneath the other.
+
+    Args:
+        rows: list of `uint8` arrays `(n, h, w, 3)`, each of its own size.
+        gap: int, pixels between them.
+
+    Returns:
+        A tuple of the array of the `n` columns and a list of where the middle
+        of every row is, in pixels from above.
+    """
+    width = max(tiles.shape[2] for tiles in rows)
+    parts, middles, top = [], [], 0
+    for tiles in rows:
+        parts.append(
+            np.pad(
+                widened(tiles, width),
+                ((0, 0), (0, gap), (0, 0), (0, 0)),
+                constant_values=WHITE,
+            )
+        )
+        middles.append(top + tiles.shape[1] / 2)
+        top += tiles.shape[1] + gap
+    return np.concatenate(parts, axis=1)[:, : top - gap], middles
 
 
 def arrange(tiles, columns, padding, background=WHITE):

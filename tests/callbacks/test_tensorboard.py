@@ -27,6 +27,7 @@ SCALARS = {
     "rates/features_rate",
     "rates/reconstructed_rate",
     "codes/zero_fraction/stage_1",
+    "codes/dead_atoms/stage_1",
     "codes/operator_norm/stage_1",
     "codes/operator_norm/head",
     "quality/shown_psnr",

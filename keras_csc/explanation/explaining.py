@@ -1,0 +1,150 @@
+"""Takes an image apart by the programs that an encoder solves."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+from keras_csc import ops
+from keras_csc.explanation.results import Explanation
+from keras_csc.explanation.results import Nearest
+from keras_csc.explanation.results import StageExplanation
+from keras_csc.metrics.features import rows
+
+MOST_COMPONENTS = 10
+
+
+def explain(
+    encoder,
+    image,
+    train_features=None,
+    train_labels=None,
+    neighbors=5,
+    centered=True,
+    sparsity=None,
+):
+    """Explains an image by the codes of an encoder, see `Explanation`.
+
+    What is given up front is small beside the codes of all stages, which take
+    `4 · atoms / strides²` bytes a pixel of the stage's input: 48 MB of the
+    first stage for half a megapixel and 96 atoms. Contributions are computed
+    when they are asked for.
+
+    Args:
+        encoder: `Encoder`.
+        image: float tensor `(1, height, width, channels)` in [-1, 1].
+        train_features: array `(n, feature_dim)`, features of training images,
+            or of maps `(n, map_height, map_width, feature_dim)` of images of
+            this size.
+        train_labels: ints `(n,)`, -1 for unlabelled.
+        neighbors: int, how many neighbours to name.
+        centered: bool, whether neighbours are those of centred features;
+            what all features share hides how they differ.
+        sparsity: float, `λ` of the first stage instead of its own.
+
+    Returns:
+        `Explanation`.
+
+    Raises:
+        ValueError: for an encoder without sparse codes, or training features
+            or labels that do not fit.
+    """
+    if not encoder.sparse:
+        raise ValueError(
+            "Only an encoder with sparse codes can be explained, such as "
+            'network="csc". Received: a ' + type(encoder).__name__
+        )
+    if train_labels is not None and train_features is None:
+        raise ValueError("`train_labels` need `train_features`. Received: none")
+    output = encoder.activations(image, sparsity=sparsity)
+    features = output.features.numpy()
+    classes, near = None, None
+    if train_features is not None:
+        train = np.asarray(train_features)
+        _check_training(train, features)
+        pair = rows(train), rows(features)
+        near = metrics.nearest_neighbors(*pair, neighbors, centered)
+        near = Nearest(near[0][0], near[1][0])
+        if train_labels is not None:
+            classes = _nearest_classes(*pair, train_labels)
+    return Explanation(
+        _array(image)[0],
+        features[0],
+        _stages(encoder, output, image, sparsity),
+        classes,
+        near,
+    )
+
+
+def _check_training(train, features):
+    if train.shape[1:] != features.shape[1:] or not len(train):
+        raise ValueError(
+            "`train_features` should be like those of the image, of shape "
+            f"(n, {', '.join(map(str, features.shape[1:]))}). "
+            f"Received: {train.shape}"
+        )
+
+
+def _nearest_classes(train, features, labels):
+    components = min(MOST_COMPONENTS, train.shape[1] - 1)
+    distances, classes = metrics.subspace_distances(
+        train, labels, features, components
+    )
+    order = np.argsort(distances[0], kind="stable")
+    return Nearest(classes[order], distances[0][order])
+
+
+def _stages(encoder, output, image, sparsity):
+    stages = []
+    for number, layer in enumerate(encoder.coding_layers):
+        signal, codes = (
+            tf.cast(each[number], tf.float32)
+            for each in (output.inputs, output.codes)
+        )
+        strength = layer.sparsity
+        if number == 0 and sparsity is not None:
+            strength = sparsity
+        kernel = tf.cast(layer.kernel, tf.float32)
+        program = ops.SparseCodingProgram(
+            signal,
+            kernel,
+            strength,
+            layer.ridge,
+            layer.nonnegative,
+            layer.strides,
+            layer.padding,
+        )
+        residual = program.residual(codes)
+        slope = program.analysis(residual)
+        scale, shift = _affine(encoder, number, signal.shape[-1])
+        stages.append(
+            StageExplanation(
+                name=layer.name,
+                signal=signal[0].numpy(),
+                codes=codes[0].numpy(),
+                kernel=kernel.numpy(),
+                strides=layer.strides,
+                padding=layer.padding,
+                objective=float(program.value(codes, residual)[0]),
+                gap=float(program.gap(codes, residual, slope)[0]),
+                zeros=float(metrics.zero_fraction(codes)),
+                image_size=tuple(image.shape[1:3]),
+                below=stages[-1] if stages else None,
+                scale=scale,
+                shift=shift,
+            )
+        )
+    return tuple(stages)
+
+
+def _affine(encoder, number, channels):
+    """Scale and shift of the normalisation below a stage; 1 and 0 of none."""
+    probe = tf.constant([[[[0.0]]], [[[1.0]]]])
+    probe = tf.broadcast_to(probe, (2, 1, 1, channels))
+    if number:
+        probe = encoder.normalizations[number - 1](probe, training=False)
+    shift, top = _array(probe)[:, 0, 0]
+    return top - shift, shift
+
+
+def _array(tensor):
+    return tf.cast(tensor, tf.float32).numpy()

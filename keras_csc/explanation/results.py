@@ -1,0 +1,271 @@
+"""What an explanation holds: programs and their solutions, atom by atom."""
+
+import collections
+import dataclasses
+import functools
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import ops
+from keras_csc.validation import check_integers
+from keras_csc.validation import shown
+
+COUNTS = (1, 2, 5)
+
+Nearest = collections.namedtuple("Nearest", ["items", "distances"])
+Nearest.__doc__ = """What is nearest to the features of an image.
+
+items: array `(n,)`, nearest first: labels of classes, or rows of the training
+    features.
+distances: float64 array `(n,)`.
+"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StageExplanation:
+    """What one stage made of its input, atom by atom.
+
+    The stage codes its input `x` by few atoms, `x = A z + r`, and `A z` is the
+    sum of the contributions `c_j = A z_j` of its atoms, with `z_j` the codes of
+    atom `j` alone. All of these are exact, to float32.
+
+    The input of the first stage is the image (of maps continued by reflection
+    to whole places), that of a stage above the normalised codes of the one
+    below. Its contributions have a picture in pixels, too, through
+    the normalisations and the dictionaries of the encoder's stages below,
+    which are all affine: with `P` the linear map of `to_pixels`,
+
+    `image = offset + Σ_j P c_j + P r + P' r' + ...`,
+
+    where `r', ...` are what the stages below left over. This, too, is exact.
+    It says what the codes of the stage mean to those below. It is not what the
+    decoder draws, nor what the first stage would code: `P c_j` may stand for
+    codes that a stage below could not have, such as negative ones.
+
+    Fields, arrays of float32 where nothing else is said:
+        name: str, the layer's.
+        signal: `(height, width, channels)`, the input `x`.
+        codes: `(code_height, code_width, atoms)`, `z`.
+        kernel: `(k, k, channels, atoms)`, the dictionary.
+        strides, padding: int and str, of the layer.
+        objective: float, `λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, which the
+            stage's codes approach the minimum of.
+        gap: float, its duality gap: the objective is at most so far above its
+            minimum. See `ops.duality_gap`.
+        zeros: float, share of the codes that are 0.
+        image_size: `(height, width)` of the image.
+        below: `StageExplanation` of the stage below, `None` of the first.
+        scale, shift: `(channels,)`, of the normalisation of the codes below:
+            `x = scale · parts + shift`.
+    """
+
+    name: str
+    signal: np.ndarray = dataclasses.field(repr=False)
+    codes: np.ndarray = dataclasses.field(repr=False)
+    kernel: np.ndarray = dataclasses.field(repr=False)
+    strides: int
+    padding: str
+    objective: float
+    gap: float
+    zeros: float
+    image_size: tuple
+    below: typing.Optional["StageExplanation"] = dataclasses.field(repr=False)
+    scale: np.ndarray = dataclasses.field(repr=False)
+    shift: np.ndarray = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def energies(self):
+        """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
+        energies = _energies(self.signal.shape[:2], self.strides, self.padding)
+        return energies(self.codes, self.kernel).numpy()
+
+    @property
+    def shares(self):
+        """`‖c_j‖² / Σ_i ‖c_i‖²` of every atom, `(atoms,)`; all 0 without codes.
+
+        Shares of the sum of the energies: as atoms overlap, it is not the
+        energy of the sum.
+        """
+        total = self.energies.sum()
+        return self.energies / (total if total > 0 else 1)
+
+    @property
+    def order(self):
+        """Atoms by falling energy, ints `(atoms,)`; equal ones as they come."""
+        return np.argsort(-self.energies, kind="stable")
+
+    @functools.cached_property
+    def synthesis(self):
+        """`A z`, of the shape of the signal."""
+        return self.sum_of(range(self.codes.shape[-1]))
+
+    @property
+    def residual(self):
+        """`r = x - A z`, of the shape of the signal."""
+        return self.signal - self.synthesis
+
+    def contribution(self, atom):
+        """`c_j = A z_j` of an atom, of the shape of the signal.
+
+        Args:
+            atom: int, its number in the dictionary.
+
+        Raises:
+            ValueError: if there is no such atom.
+        """
+        return self.sum_of([atom])
+
+    def sum_of(self, atoms):
+        """Sum of the contributions of some atoms, of the shape of the signal.
+
+        Computed anew in every call, with the memory of one contribution.
+
+        Args:
+            atoms: ints, their numbers in the dictionary, none twice.
+
+        Raises:
+            ValueError: if there is no such atom.
+        """
+        atoms = [int(atom) if np.ndim(atom) == 0 else atom for atom in atoms]
+        check_integers(0, self.codes.shape[-1] - 1, atoms=atoms)
+        if len(set(atoms)) < len(atoms):
+            raise ValueError(
+                f"`atoms` should name every atom once. Received: {shown(atoms)}"
+            )
+        return self._synthesis(*map(tf.constant, self._part(atoms))).numpy()
+
+    def partial_sums(self, counts=None):
+        """Sums of the strongest atoms, one after another.
+
+        Args:
+            counts: ints, rising, how many atoms to sum; by default
+                `default_counts()`.
+
+        Yields:
+            `(count, sum)`, with the sum of the shape of the signal. That of
+            all atoms is `synthesis`, but for rounding.
+
+        Raises:
+            ValueError: for counts that do not rise, or more than there are
+                atoms.
+        """
+        counts = self.default_counts() if counts is None else list(counts)
+        check_integers(1, self.codes.shape[-1], counts=counts)
+        if any(b <= a for a, b in zip(counts, counts[1:])):
+            raise ValueError(f"`counts` should rise. Received: {shown(counts)}")
+        return self._partial_sums(counts)
+
+    def _partial_sums(self, counts):
+        total, order = 0, self.order
+        for start, end in zip([0, *counts], counts):
+            total = total + self.sum_of(order[start:end])
+            yield end, total
+
+    def default_counts(self):
+        """1, 2, 5, 10, 20, 50, ... up to all atoms."""
+        atoms, scale, counts = self.codes.shape[-1], 1, []
+        while scale < atoms:
+            counts += [n * scale for n in COUNTS if n * scale < atoms]
+            scale *= 10
+        return [*counts, atoms]
+
+    def to_pixels(self, signal):
+        """`P`: what is of the kind of the stage's input, in pixels.
+
+        Linear: through the inverse of the normalisation, without its shift,
+        and the dictionary of every stage below. Of the first stage it is the
+        part of the signal that is the image's.
+
+        Args:
+            signal: array of the shape of `signal`.
+
+        Returns:
+            Array `(*image_size, image channels)`.
+        """
+        if self.below is None:
+            height, width = self.image_size
+            return signal[:height, :width]
+        codes = signal / self.scale
+        atoms = self.below.codes.shape[-1]
+        if codes.shape[-1] == 2 * atoms:  # Parts of either sign.
+            codes = codes[..., :atoms] - codes[..., atoms:]
+        made = self.below._synthesis(
+            *map(tf.constant, (codes, self.below.kernel))
+        )
+        return self.below.to_pixels(made.numpy())
+
+    @functools.cached_property
+    def offset(self):
+        """The picture of no codes at all: `(*image_size, image channels)`.
+
+        That of the shifts of the normalisations below; 0 of the first stage.
+        """
+        if self.below is None:
+            return np.zeros_like(self.to_pixels(self.signal))
+        shifts = np.broadcast_to(-self.shift, self.signal.shape)
+        return self.below.offset + self.to_pixels(shifts)
+
+    def _part(self, atoms):
+        """Codes and kernel of some atoms."""
+        return self.codes[..., atoms], self.kernel[..., atoms]
+
+    def _synthesis(self, codes, kernel):
+        size = self.signal.shape[:2]
+        made = ops.synthesis(
+            codes[None], kernel, size, self.strides, self.padding
+        )
+        return made[0]
+
+
+# Traces for images of many sizes would pile up.
+@functools.lru_cache(maxsize=16)
+def _energies(image_size, strides, padding):
+    """A function of codes and a kernel: the energy of every contribution."""
+
+    def energy(atom):
+        codes, kernel = atom
+        made = ops.synthesis(
+            codes[None, ..., None],
+            kernel[..., None],
+            image_size,
+            strides,
+            padding,
+        )
+        return tf.reduce_sum(tf.square(made))
+
+    @tf.function(autograph=False)
+    def energies(codes, kernel):
+        return tf.map_fn(
+            energy,
+            (
+                tf.transpose(codes, (2, 0, 1)),
+                tf.transpose(kernel, (3, 0, 1, 2)),
+            ),
+            parallel_iterations=1,
+            fn_output_signature=codes.dtype,
+        )
+
+    return lambda *arrays: energies(*map(tf.constant, arrays))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """What an autoencoder's encoder sees in one image.
+
+    Fields:
+        image: float32 array `(height, width, channels)` in [-1, 1].
+        features: float32 array `(feature_dim,)`, or of a model of maps
+            `(map_height, map_width, feature_dim)`; of norm 1.
+        stages: tuple of `StageExplanation`, from the image upwards.
+        classes: `Nearest` classes by the distance of their subspaces, or
+            `None` without labelled training features.
+        neighbors: `Nearest` rows of the training features, or `None` without.
+    """
+
+    image: np.ndarray = dataclasses.field(repr=False)
+    features: np.ndarray = dataclasses.field(repr=False)
+    stages: tuple
+    classes: typing.Optional[Nearest]
+    neighbors: typing.Optional[Nearest]

@@ -1,0 +1,140 @@
+"""Pictures of an explanation: the strongest atoms, and how they add up."""
+
+import numpy as np
+
+from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.validation import check_integer
+from keras_csc.visualization.atoms import atom_images
+from keras_csc.visualization.atoms import pixel_atoms
+from keras_csc.visualization.codes import code_tiles
+from keras_csc.visualization.labels import captioned
+from keras_csc.visualization.labels import label_gutter
+from keras_csc.visualization.tiles import arrange
+from keras_csc.visualization.tiles import fitted
+from keras_csc.visualization.tiles import image_tiles
+from keras_csc.visualization.tiles import stacked
+
+GAP = 4
+
+
+def strongest_atoms(explanation, stage=1, maximum=8, side=96):
+    """The atoms that an image is made of, a column each, strongest first.
+
+    Above is the atom's number and its share of the energy. Then come the atom
+    in pixels, as of `atom_grid`; its codes, as of `code_maps`, all on one
+    scale; and its contribution to the image, too, with zero mid-grey and the
+    largest of all black or white. Inactive atoms are left out. Of a stage
+    above the first, atoms and contributions are linear pictures of what they
+    mean to the stages below; see `explanation.StageExplanation`.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage: int, from 1, next to the image. Defaults to 1.
+        maximum: int, how many atoms at most. Defaults to 8.
+        side: int, screen pixels of the longer side of a picture at most: small
+            ones are enlarged by whole pixels, large ones averaged. Defaults
+            to 96.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no such stage, an argument is not positive, or
+            no atom is active.
+
+    Example:
+
+    >>> found = model.explain(images[0])
+    >>> save_png("strongest.png", strongest_atoms(found))
+    """
+    stage = _stage(explanation, stage)
+    if maximum < 1:
+        raise ValueError(
+            f"`maximum` should be positive. Received: maximum={maximum}"
+        )
+    active = np.count_nonzero(stage.energies)
+    if not active:
+        raise ValueError(
+            "`stage` should have an active atom. Received: a stage of "
+            f"{stage.codes.shape[-1]} atoms, with all codes 0"
+        )
+    chosen = stage.order[: min(maximum, active)]
+    parts = np.stack(
+        [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
+    )
+    parts = parts / (np.max(np.abs(parts)) or 1)
+    rows = [
+        fitted(image_tiles(tiles, 1), side)
+        for tiles in (atom_images(_pixel_atoms(stage, chosen)), parts)
+    ]
+    rows.insert(1, fitted(code_tiles(stage.codes[..., chosen]), side))
+    shares = stage.shares[chosen]
+    labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
+    columns, middles = stacked(rows, GAP)
+    columns, above = captioned(columns, labels)
+    grid = arrange(columns, len(chosen), (GAP, GAP))
+    names = zip(("atom", "codes", "part"), middles)
+    gutter = label_gutter(
+        [(GAP + above + middle, name) for name, middle in names], len(grid)
+    )
+    return np.concatenate([gutter, grid], axis=1)
+
+
+def growing_picture(explanation, stage=1, counts=None, side=96):
+    """A row of pictures: an image grows from its atoms, the strongest first.
+
+    The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
+    from which the last sum differs by what the codes leave over. Above each is
+    the number of atoms and the PSNR. Zero is mid-grey. Of a stage above the
+    first they are linear pictures, on the `offset` of no codes.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage: int, from 1, next to the image. Defaults to 1.
+        counts: ints, rising, how many atoms to sum, by default those of
+            `StageExplanation.default_counts`.
+        side: int, as of `strongest_atoms`.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no such stage, or `counts` do not rise or are
+            more than there are atoms.
+
+    Example:
+
+    >>> found = model.explain(images[0])
+    >>> save_png("growing.png", growing_picture(found))
+    """
+    stage = _stage(explanation, stage)
+    image, atoms = explanation.image, stage.codes.shape[-1]
+    tiles, labels = [], []
+    for count, total in stage.partial_sums(counts):
+        made = stage.offset + stage.to_pixels(total)
+        psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
+        name = f"all {count}" if count == atoms else f"{count}"
+        labels.append(f"{name}\n{float(psnr):.1f} dB")
+        tiles.append(fitted(image_tiles(made[None], 1), side))
+    tiles.append(fitted(image_tiles(image[None], 1), side))
+    labels.append("image\n")
+    columns, _ = captioned(np.concatenate(tiles), labels)
+    return arrange(columns, len(columns), (GAP, GAP))
+
+
+def _stage(explanation, number):
+    check_integer(1, len(explanation.stages), stage=number)
+    return explanation.stages[number - 1]
+
+
+def _pixel_atoms(stage, chosen):
+    """Some atoms of a stage in pixels, `(K, K, channels, atoms)`."""
+    kernels, strides = [stage.kernel[..., chosen]], [stage.strides]
+    while stage.below is not None:
+        kernel = stage.below.kernel
+        if stage.signal.shape[-1] == 2 * kernel.shape[-1]:  # Split codes.
+            kernel = np.concatenate([kernel, -kernel], axis=-1)
+        kernels.insert(0, kernel)
+        strides.insert(0, stage.below.strides)
+        stage = stage.below
+    return pixel_atoms(kernels, strides)

@@ -1,0 +1,49 @@
+"""How images use the dictionaries, counted again without batches."""
+
+import numpy as np
+import pytest
+
+from keras_csc import metrics
+from keras_csc.evaluation.dictionaries import dictionary_figures
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_figures_are_those_of_all_codes_at_once(nonnegative):
+    model = small_autoencoder(nonnegative=nonnegative, sparsity=0.3)
+    spread_weights(model)
+    layers = model.encoder.coding_layers
+    kernel = layers[0].kernel.numpy()
+    kernel[..., 1] = 0.0  # An atom that is dead.
+    layers[0].kernel.assign(kernel)
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
+    figures = dictionary_figures(model, images, batch_size=3)
+    codes = model.encoder.activations(images).codes
+    assert figures["atoms"] == [3, 4] and figures["dead_atoms"][0] == 1 / 3
+    for number, (layer, code) in enumerate(zip(layers, codes)):
+        code = code.numpy().astype("float64")
+        active = code != 0
+        places, found = active.mean((0, 1, 2)), active.any((1, 2)).mean(0)
+        for name, expected in (("density", places), ("image_density", found)):
+            expected = np.sort(np.percentile(expected, [0, 25, 50, 75, 100]))
+            np.testing.assert_allclose(
+                figures[name][number], expected, atol=1e-6
+            )
+        rare = np.mean((places > 0) & (places <= 0.01))
+        assert figures["rare_atoms"][number] == rare
+        kernel = layer.kernel.numpy()
+        energy = np.sum(code**2, (0, 1, 2)) * np.sum(kernel**2, (0, 1, 2))
+        share = energy[energy > 0] / energy.sum()
+        effective = np.prod(share**-share)
+        assert figures["effective_atoms"][number] == pytest.approx(
+            effective, rel=1e-4
+        )
+        coherence = metrics.mutual_coherence(kernel, 2, nonnegative)
+        assert figures["coherence"][number] == coherence
+
+
+def test_no_figures_without_sparse_codes():
+    images = np.zeros((2, 8, 8, 1), "uint8")
+    model = small_autoencoder(network="conv")
+    assert dictionary_figures(model, images) is None

@@ -1,0 +1,360 @@
+"""Explanations against dense matrices and programs in float64."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+from sklearn.neighbors import NearestNeighbors
+
+from tests.helpers import references
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+MODELS = {
+    "vector": ({}, (8, 8, 1)),
+    "colour": ({"image_shape": (8, 8, 3), "nonnegative": True}, (8, 8, 3)),
+    "split": ({"split": True, "isotropic": False}, (8, 8, 1)),
+    "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
+    "split map": ({"features": "map", "split": True}, (9, 8, 1)),
+}
+
+
+def draw(*shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, shape).astype("float32")
+
+
+def make(**changes):
+    """A model whose statistics are those of noise."""
+    model = small_autoencoder(**changes)
+    spread_weights(model)
+    encoder = model.encoder
+    noise = draw(8, *encoder.image_shape, seed=1)
+    moments = encoder.activations(noise, training=True).moments
+    for each, (mean, variance) in zip(encoder.normalizations, moments):
+        each.moving_mean.assign(mean)
+        each.moving_variance.assign(variance)
+    return model
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request):
+    """A model, an image and its explanation."""
+    changes, shape = MODELS[request.param]
+    model, image = make(**changes), draw(*shape)
+    return model, image, model.explain(image)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make()
+
+
+def synthesize(stage, codes, kernel=None):
+    """`A` of codes in float64, by a dense matrix."""
+    kernel = stage.kernel if kernel is None else kernel
+    return references.synthesize(
+        codes[None].astype("float64"), kernel, stage.signal.shape[:2], 2, "same"
+    )[0]
+
+
+# === Atoms ===
+
+
+def test_codes_and_features_are_the_models(case):
+    model, image, found = case
+    output = model.encoder.activations(image[None])
+    assert len(found.stages) == len(output.codes) == 2
+    for stage, codes in zip(found.stages, output.codes):
+        np.testing.assert_array_equal(stage.codes, codes[0])
+        assert stage.zeros == pytest.approx(np.mean(stage.codes == 0))
+    np.testing.assert_array_equal(found.features, model.encode(image[None])[0])
+    np.testing.assert_array_equal(found.image, image)
+
+
+def test_contributions_are_those_of_dense_matrices(case):
+    for stage in case[2].stages:
+        energies = []
+        for atom in range(stage.codes.shape[-1]):
+            alone = np.zeros_like(stage.codes)
+            alone[..., atom] = stage.codes[..., atom]
+            expected = synthesize(stage, alone)
+            np.testing.assert_allclose(
+                stage.contribution(atom), expected, atol=1e-5
+            )
+            energies.append(np.sum(np.square(expected)))
+        np.testing.assert_allclose(stage.energies, energies, rtol=1e-5)
+        np.testing.assert_allclose(
+            stage.shares, energies / np.sum(energies), rtol=1e-5
+        )
+        assert np.all(np.diff(np.array(energies)[stage.order]) <= 1e-9)
+
+
+def test_contributions_sum_to_the_synthesis_and_with_the_rest_to_the_input(
+    case,
+):
+    for stage in case[2].stages:
+        total = sum(map(stage.contribution, range(stage.codes.shape[-1])))
+        whole = synthesize(stage, stage.codes)
+        np.testing.assert_allclose(total, whole, atol=1e-5)
+        np.testing.assert_allclose(stage.synthesis, whole, atol=1e-5)
+        np.testing.assert_allclose(
+            whole + stage.residual, stage.signal, atol=1e-5
+        )
+
+
+def test_partial_sums_are_of_the_strongest(case):
+    for stage in case[2].stages:
+        atoms = stage.codes.shape[-1]
+        sums = dict(stage.partial_sums())
+        assert list(sums) == [1, 2, atoms]
+        for count, made in sums.items():
+            chosen = np.where(
+                np.isin(range(atoms), stage.order[:count]), stage.codes, 0
+            )
+            np.testing.assert_allclose(
+                made, synthesize(stage, chosen), atol=1e-5
+            )
+
+
+def test_counts_grow_by_steps_that_the_eye_can_follow():
+    found = small_autoencoder(filters=(73, 20)).explain(draw(8, 8, 1))
+    first, second = found.stages
+    assert first.default_counts() == [1, 2, 5, 10, 20, 50, 73]
+    assert second.default_counts() == [1, 2, 5, 10, 20]
+
+
+# === Programs ===
+
+
+def test_objective_and_gap_are_those_of_the_program(case):
+    """The gap is the primal value less the dual one at a scaled residual."""
+    model, _, found = case
+    for layer, stage in zip(model.encoder.coding_layers, found.stages):
+        signal, codes = stage.signal[None].astype("float64"), stage.codes[None]
+        arguments = stage.kernel.astype("float64"), layer.sparsity
+        (value,) = references.program_value(
+            signal, codes, *arguments, 0.0, 2, "same"
+        )
+        assert stage.objective == pytest.approx(value, rel=1e-5)
+        residual = signal - synthesize(stage, stage.codes)
+        slope = references.analyze(residual, stage.kernel, 2, "same")
+        slope = slope if layer.nonnegative else np.abs(slope)
+        dual = residual * min(1, layer.sparsity / slope.max())
+        bound = 0.5 * np.sum(signal**2 - (signal - dual) ** 2)
+        assert stage.gap == pytest.approx(value - bound, rel=1e-3)
+        assert stage.gap > 0
+
+
+def test_more_steps_close_the_gap():
+    found = []
+    for iterations in (2, 40):
+        model = small_autoencoder(filters=(4,), iterations=iterations)
+        spread_weights(model)
+        found += model.explain(draw(8, 8, 1), sparsity=0.2).stages
+    few, more = found
+    assert more.gap < 0.05 * few.gap
+    assert few.objective - few.gap <= more.objective < few.objective
+
+
+def test_sparsity_is_that_of_the_first_stage(model):
+    image = draw(8, 8, 1)
+    found = model.explain(image, sparsity=0.4)
+    features = model.encoder.activations(image[None], sparsity=0.4).features
+    np.testing.assert_array_equal(found.features, features[0])
+    stage = found.stages[0]
+    (value,) = references.program_value(
+        *(each[None].astype("float64") for each in (stage.signal, stage.codes)),
+        *(stage.kernel, 0.4, 0.0, 2, "same"),
+    )
+    assert stage.objective == pytest.approx(value, rel=1e-5)
+    assert stage.zeros > model.explain(image).stages[0].zeros
+
+
+# === Pixels ===
+
+
+def pixels(model, stage, number, signal):
+    """What the encoder's stages below make of a stage's input, by hand."""
+    if number == 0:
+        return signal
+    normalization = model.encoder.normalizations[number - 1]
+    variance = normalization.moving_variance.numpy().astype("float64")
+    if normalization.isotropic:
+        variance = variance.mean()
+    gamma = normalization.gamma.numpy() if normalization.scale else 1.0
+    codes = signal * np.sqrt(variance + normalization.epsilon) / gamma
+    if model.encoder.split:
+        positive, negative = np.split(codes, 2, axis=-1)
+        codes = positive - negative
+    below = stage.below
+    return pixels(model, below, number - 1, synthesize(below, codes))
+
+
+def test_contributions_have_a_linear_picture_in_pixels(case):
+    model, image, found = case
+    height, width = image.shape[:2]
+    for number, stage in enumerate(found.stages):
+        part = stage.contribution(stage.order[0])
+        expected = pixels(model, stage, number, part.astype("float64"))
+        made = stage.to_pixels(part)
+        assert made.shape == image.shape
+        np.testing.assert_allclose(
+            made, expected[:height, :width], atol=1e-5 * np.abs(expected).max()
+        )
+
+
+def test_the_pictures_and_what_every_stage_leaves_make_the_image(case):
+    """Offset, contributions and residuals: exact, whatever was left over."""
+    _, image, found = case
+    for stage in found.stages:
+        atoms = range(stage.codes.shape[-1])
+        made = stage.offset + sum(
+            stage.to_pixels(stage.contribution(atom)) for atom in atoms
+        )
+        assert np.abs(made - image).max() > 0.01
+        below = stage
+        while below is not None:
+            made = made + below.to_pixels(below.residual)
+            below = below.below
+        np.testing.assert_allclose(made, image, atol=1e-5)
+
+
+def test_signals_above_are_normalised_parts_of_the_codes_below(case):
+    model, _, found = case
+    first, second = found.stages
+    parts = first.codes
+    if model.encoder.split:
+        parts = np.concatenate([parts, -parts], -1)
+        parts = np.maximum(parts, 0)
+    np.testing.assert_allclose(
+        second.scale * parts + second.shift, second.signal, atol=1e-5
+    )
+
+
+# === Features ===
+
+
+def training(rng, model, count=40):
+    features = rng.normal(size=(count, model.encoder.feature_dim)) + 0.5
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, np.arange(count) % 3 * 10
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_neighbors_are_scikit_learns(model, centered):
+    train, _ = training(np.random.default_rng(0), model)
+    found = model.explain(draw(8, 8, 1), train, neighbors=4, centered=centered)
+    own = found.features[None].astype("float64")
+    if centered:
+        mean = train.mean(0)
+        train, own = train - mean, own - mean
+        train /= np.linalg.norm(train, axis=1, keepdims=True)
+        own /= np.linalg.norm(own)
+    distances, rows = NearestNeighbors(n_neighbors=4).fit(train).kneighbors(own)
+    np.testing.assert_array_equal(found.neighbors.items, rows[0])
+    np.testing.assert_allclose(found.neighbors.distances, distances[0])
+    assert found.classes is None
+
+
+def test_classes_are_those_of_the_nearest_subspaces(model):
+    rng = np.random.default_rng(0)
+    train, labels = training(rng, model)
+    labels[:6] = -1
+    found = model.explain(draw(8, 8, 1), train, labels)
+    expected = {}
+    for label in (0, 10, 20):
+        svd = TruncatedSVD(4, algorithm="arpack").fit(train[labels == label])
+        basis = svd.components_
+        rest = found.features - found.features @ basis.T @ basis
+        expected[label] = np.linalg.norm(rest)
+    order = sorted(expected, key=expected.get)
+    assert list(found.classes.items) == order
+    np.testing.assert_allclose(
+        found.classes.distances, [expected[k] for k in order], rtol=1e-5
+    )
+
+
+def test_an_image_is_its_own_neighbor_in_maps():
+    model = make(features="map")
+    images = draw(6, 12, 8, 1)
+    train = model.encode(images)
+    found = model.explain(images[4], train, neighbors=1, centered=False)
+    assert found.neighbors.items.tolist() == [4]
+    np.testing.assert_allclose(found.neighbors.distances, 0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(n, 3, 2, 5\).*\(6, 5\)"):
+        model.explain(images[4], train[:, 0, 0])
+
+
+# === Inputs ===
+
+
+def test_pixels_of_bytes_are_scaled(model):
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 1), "uint8")
+    floats = image / np.float32(127.5) - 1
+    first, second = (model.explain(each) for each in (image, floats))
+    np.testing.assert_allclose(first.image, second.image, atol=1e-6)
+    np.testing.assert_allclose(first.features, second.features, atol=1e-5)
+
+
+def test_an_image_without_codes_has_no_shares(model):
+    stage = model.explain(draw(8, 8, 1), sparsity=100.0).stages[0]
+    assert stage.zeros == 1 and not stage.shares.any()
+    assert not stage.synthesis.any()
+
+
+def test_results_are_not_changed_by_training_on(model):
+    found = model.explain(draw(8, 8, 1)).stages[1]
+    before = found.to_pixels(found.synthesis)
+    kernel = model.encoder.coding_layers[0].kernel
+    value = kernel.numpy()
+    kernel.assign(2 * value)
+    np.testing.assert_array_equal(found.to_pixels(found.synthesis), before)
+    kernel.assign(value)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.objective = 0.0
+
+
+def test_encoder_without_codes_can_not_be_explained():
+    with pytest.raises(ValueError, match="sparse codes.*ConvEncoder"):
+        small_autoencoder(network="conv").explain(draw(8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((1, 8, 8, 1)), r"one image.*\(1, 8, 8, 1\)"),
+        (np.zeros((8, 8)), r"one image.*\(8, 8\)"),
+        (np.zeros((8, 9, 1)), r"\(batch, 8, 8, 1\)"),
+        (np.full((8, 8, 1), 255.0), "images / 127.5 - 1"),
+        (np.full((8, 8, 1), np.nan), "finite"),
+    ],
+)
+def test_bad_images(model, image, message):
+    with pytest.raises(ValueError, match=message):
+        model.explain(image)
+
+
+def test_bad_arguments(model):
+    image = draw(8, 8, 1)
+    train, labels = training(np.random.default_rng(0), model)
+    with pytest.raises(ValueError, match="need `train_features`"):
+        model.explain(image, train_labels=labels)
+    with pytest.raises(ValueError, match=r"\(n, 5\).*\(40, 4\)"):
+        model.explain(image, train[:, :4])
+    with pytest.raises(ValueError, match="`neighbors`.*41"):
+        model.explain(image, train, neighbors=41)
+    with pytest.raises(ValueError, match=r"labels.*\(40, 5\) and \(39,\)"):
+        model.explain(image, train, labels[1:])
+    with pytest.raises(ValueError, match="`sparsity`.*-1"):
+        model.explain(image, sparsity=-1)
+    stage = model.explain(image).stages[0]
+    with pytest.raises(ValueError, match="`atoms`.*at least 0.*3"):
+        stage.contribution(3)
+    with pytest.raises(ValueError, match="`atoms`.*once"):
+        stage.sum_of([1, 1])
+    with pytest.raises(ValueError, match="rise"):
+        stage.partial_sums([2, 1])
+    with pytest.raises(ValueError, match="`counts`.*4"):
+        stage.partial_sums([4])
