@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_csc.ops import Measurement
+from keras_csc.ops import analysis
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import synthesis
 from keras_csc.ops.dispatch import forms
@@ -294,6 +295,19 @@ class _Restoration:
         )
         return ops.convert_to_numpy(images)
 
+    def _constants(self, images):
+        """Codes of the constant atoms alone, where a solver begins.
+
+        Means of patches are large, and all that it would do for a while.
+        """
+        flat = images.shape[-1]
+        means = analysis(
+            images, self.atoms.kernel[..., :flat], self.strides, "valid"
+        )
+        means = means * (self.strides / self.atoms.size) ** 2
+        others = self.atoms.kernel.shape[-1] - flat
+        return ops.pad(means, [[0, 0]] * 3 + [[0, others]])
+
     def _codes(
         self,
         images,
@@ -303,11 +317,14 @@ class _Restoration:
         start=None,
         records=None,
     ):
+        images = ops.convert_to_tensor(images)
         bound = self.atoms.bound
         if measurement is not None:
             bound = bound * measurement.squared_norm_bound()
+        elif start is None:
+            start = self._constants(images)
         found = forms().solving(solve_sparse_code)(
-            ops.convert_to_tensor(images),
+            images,
             self.atoms.kernel,
             ops.convert_to_tensor(sparsity),
             1 / bound,
