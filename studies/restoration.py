@@ -14,8 +14,8 @@ methods see the same pixels, corrupted with the same seeds; images are in
 `WEIGHTS`; `--choose` compares values of ours and theirs on a folder's
 photographs, which must be others than those that are reported.
 
-`--minimum` solves one masked program with SPORCO's ConvBPDNMask and with ours:
-how far apart are the minima, and how long does it take to come near?
+`--minimum` solves one masked program with SPORCO's `pgm.cbpdn.ConvBPDNMask` and
+with ours: how far apart are the minima, and how long does it take to come near?
 
 BM3D has threads of its own; others are held to `--threads`.
 """
@@ -472,12 +472,12 @@ def our_codes(program, iterations, dtype):
 
 
 def sporco_solver(program, dtype):
-    """SPORCO's solver of the same program, with its usual options.
+    """SPORCO's solver of the same program, with a step size as good as ours.
 
     It has periodic images: of the zeros around ours, which are not known
     either, it is given those after the image.
     """
-    from sporco.admm import cbpdn
+    from sporco.pgm import cbpdn
 
     detail, mask, kernel, sparsity = program
     around = kernel.shape[0] - 1
@@ -486,9 +486,7 @@ def sporco_solver(program, dtype):
         {
             "FastSolve": True,
             "RelStopTol": 0.0,
-            "AutoRho": {"Enabled": True},
-            "RelaxParam": 1.8,
-            "HighMemSolve": True,
+            "L": float(ops.spectral_bound(tf.constant(kernel))),
             "DataType": np.dtype(dtype),
         }
     )
@@ -497,7 +495,7 @@ def sporco_solver(program, dtype):
     )
 
     def codes():
-        found = np.asarray(solver.block_sep1(solver.Y))[:, :, 0, 0]
+        found = np.asarray(solver.X)[:, :, 0, 0]
         # A code at the end of a period is one before the image.
         return np.roll(found, (around, around), (0, 1))
 
