@@ -67,6 +67,8 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
     dictionaries = (ROOT / "keras_csc" / "restoration").glob("*.npz")
     expected |= {str(path.relative_to(ROOT)) for path in dictionaries}
+    trained = (ROOT / "keras_csc" / "models" / "trained").glob("*/*")
+    expected |= {str(path.relative_to(ROOT)) for path in trained}
     assert {name for name in names if not name.startswith(info)} == expected
     assert f"{info}/licenses/LICENSE" in names
 
@@ -87,6 +89,16 @@ def test_help_of_the_wheel(run):
     finished = run("-m", "keras_csc_cli", "train", "--help")
     assert finished.returncode == 0, finished.stderr
     assert "--flagfile=FILE" in finished.stdout
+
+
+def test_wheel_has_trained_weights(run):
+    names = "import keras_csc.models.presets as p; print(p.trained_names())"
+    load = "from keras_csc.models import ClosedLoopAutoencoder as A; print("
+    load += "A.from_preset('csc_ctrl_digits').sample(2, seed=0).shape)"
+    finished = run("-c", f"{names}; {load}")
+    assert finished.returncode == 0, finished.stderr
+    assert "csc_ctrl_photographs" in finished.stdout
+    assert "(2, 16, 16, 1)" in finished.stdout
 
 
 PARSES = """
