@@ -57,10 +57,11 @@ FLAG_FILES = (
     "A file of flags, one a line; flags after it override it. A bare name may "
     "also be one of ours: digits.flags, cifar10.flags, ..."
 )
+SHARED = ("recipe", "published", "fine_tune")  # flag files of no data set
 PRESETS = sorted(
     path.stem
     for path in FOLDER.glob("*.flags")
-    if not path.stem.endswith("published") and path.stem != "recipe"
+    if path.stem not in SHARED and not path.stem.endswith("_published")
 )
 MOST_STEPS = 10**9
 
@@ -325,10 +326,10 @@ def _define_model(flag_values):
     flags.DEFINE_string(
         "preset",
         None,
-        f"Architecture: {', '.join(PRESETS)}, or a folder that "
-        "save_to_preset wrote, here or on a hub (hf://OWNER/NAME, "
-        "kaggle://OWNER/MODEL/keras/VARIANT), whose weights are the first "
-        "ones.",
+        f"Architecture: {', '.join(PRESETS)}. Or a trained model, whose "
+        "weights are the first ones: of ours (csc_ctrl_digits, ...), a folder "
+        "that save_to_preset wrote, or one on a hub (hf://OWNER/NAME, "
+        "kaggle://OWNER/MODEL/keras/VARIANT).",
         **kwargs,
     )
     DEFINE_arguments(

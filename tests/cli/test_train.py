@@ -220,7 +220,7 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
         (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
         (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
         (["--dataset=photographs"], "3 channels"),
-        (["--preset=/nowhere"], "neither a folder nor one of"),
+        (["--preset=/nowhere"], "Unknown preset"),
         (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--architecture=iterations=0"], "`iterations` .*at least 1"),
         (["--encoder_steps=2"], "--update=alternating"),

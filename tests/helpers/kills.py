@@ -229,7 +229,7 @@ def digests(folder):
     the SavedModel's tensors, which Keras writes in an arbitrary order.
     """
     found = {
-        str(path.relative_to(folder)): digest(path.read_bytes())
+        str(path.relative_to(folder)): digest(content(path))
         for pattern in (f"run/checkpoints/step-{STEPS:08d}/*", "run/model/*")
         for path in folder.glob(pattern)
     }
@@ -244,6 +244,14 @@ def digests(folder):
         if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
     )
     return found
+
+
+def content(path):
+    """What a file holds, but for the date in `metadata.json`."""
+    found = path.read_bytes()
+    if path.name != "metadata.json":
+        return found
+    return json.dumps({**json.loads(found), "date_saved": None}).encode()
 
 
 def digest(content):

@@ -216,8 +216,10 @@ def rebuild(path, trusted=False, **entries):
 
 
 def load(path="preset", **overrides):
+    """A model of a folder, or of an architecture without trained weights."""
     model = names()["keras_csc"].models.ClosedLoopAutoencoder
-    return model.from_preset(path, **overrides)
+    weights = path not in names()["keras_csc"].models.presets.PRESETS
+    return model.from_preset(path, load_weights=weights, **overrides)
 
 
 # === Models ===
