@@ -377,9 +377,11 @@ def denoiser(
     for number, width in reversed(list(enumerate(filters))):
         signal = layers.Concatenate(dtype=dtype)([signal, passed[number]])
         signal = block(layers.Conv2D(width, 1, dtype=dtype)(signal))
-        below = filters[number - 1] if number else image_shape[-1]
-        signal = layers.Conv2DTranspose(below, kernel_size, **how)(signal)
-    noise = layers.Activation("linear", dtype="float32")(signal)
+        if number:
+            below = filters[number - 1]
+            signal = layers.Conv2DTranspose(below, kernel_size, **how)(signal)
+    how["dtype"] = "float32"  # the image is a small difference at high noise
+    noise = layers.Conv2DTranspose(image_shape[-1], kernel_size, **how)(signal)
     return keras.Model([images, times, labels], noise, name="denoiser")
 
 

@@ -466,26 +466,28 @@ before, in seconds of the core. *CSC-CTRL* draws features from the density of
 {density:,} training images ([Images that never were](generation.md)), of every
 class or, trained without labels, of {components} Gaussians. The *VAE* decodes
 noise, as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of
-DDIM. {seeds}
+DDIM. A row is one training.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
 many samples: they compare with no others, and are not FID. *Asked class*: the
 share of samples that the classifier puts in the class that was asked for.
-*Nearest*: mean distance to the nearest training image, of {pixels}; samples
-nearer than test images are blurred, or copies. The first line of a table is
-what images of the data set have: training images for distances, precision and
-recall, and test images for the others. *Seconds*: of training, by the clock.
+*Nearest*: mean distance to the nearest training image, the root of the mean
+square of pixels in [-1, 1]; samples nearer than test images are blurred, or
+copies. The first line of a table is what images of the data set have: training
+images for distances, precision and recall, and test images for the others.
+*Seconds*: of training, by the clock, whatever else ran.
 *1,000 in*: seconds of the core to make 1,000 samples, tracing included.
 """
-PIXELS = "pixels in [-1, 1], the root of the mean square"
-COLUMNS = (
+FIGURES = (
     ("Fréchet", "{frechet_distance:.3f}"),
     ("kernel", "{kernel:.2f}"),
     ("precision", "{precision:.3f}"),
     ("recall", "{recall:.3f}"),
     ("asked class", "{asked}"),
     ("nearest", "{near:.3f}"),
+)
+WORK = (
     ("steps", "{steps:,} of {batch_size}"),
     ("seconds", "{seconds:,.0f}"),
     ("1,000 in", "{seconds_of_1000:.1f} s"),
@@ -499,14 +501,11 @@ def page(rows, pictures):
         rows: list of the rows of the table.
         pictures: folder of the pictures; only those that it has are shown.
     """
-    seeds = len({row["seed"] for row in rows})
     parts = [
         INTRODUCTION.format(
             density=DENSITY_IMAGES,
             components=COMPONENTS,
             diffusion=generators.DDIM_STEPS,
-            pixels=PIXELS,
-            seeds="A row is one training." if seeds == 1 else "",
         )
     ]
     for data_name in plan.SETS:
@@ -528,12 +527,14 @@ def section(title, rows, pictures):
     lines = [
         f"## {title}, {' and '.join(f'{m:g}' for m in minutes)} minutes",
         "",
-        "| | " + " | ".join(name for name, _ in COLUMNS) + " |",
-        "|-" * (len(COLUMNS) + 1) + "|",
+        "| | " + " | ".join(name for name, _ in FIGURES + WORK) + " |",
+        "|-" * (len(FIGURES + WORK) + 1) + "|",
     ]
     good = [row for row in rows if not row["failed"]]
     if good:
-        lines.append(_line("*images of the data set*", _of_images(good)))
+        lines.append(
+            _line("*images of the data set*", _of_images(good), FIGURES)
+        )
     lines += [_line(row["name"], row) for row in rows]
     for row in good:
         if not picture_of(row, pictures).exists():
@@ -559,9 +560,10 @@ def _of_images(rows):
     }
 
 
-def _line(name, row):
+def _line(name, row, columns=FIGURES + WORK):
+    """A line of a table; it may have the first columns only."""
     if row["failed"]:
-        cells = ["not finite"] + [""] * (len(COLUMNS) - 1)
+        cells = ["not finite"]
     else:
         asked = row["same_class"]
         facts = {
@@ -570,11 +572,8 @@ def _line(name, row):
             "near": row["nearest"]["samples"],
             "asked": "" if asked is None else f"{asked:.3f}",
         }
-        known = "steps" in row
-        cells = [
-            form.format(**facts) if known or number < 6 else ""
-            for number, (_, form) in enumerate(COLUMNS)
-        ]
+        cells = [form.format(**facts) for _, form in columns]
+    cells += [""] * (len(FIGURES + WORK) - len(cells))
     return "| " + " | ".join([name, *cells]) + " |"
 
 
