@@ -86,18 +86,15 @@ def measure(run, folder, data_dir):
     except callbacks.NonFiniteError as error:
         return {**row, "failed": str(error), "about": identification()}
     splits = Splits(options)
-    model = make(options, splits.num_classes)
+    model, row["seconds"] = trained(options, make, splits.num_classes)
     with Workdir(folder, create=False) as workdir:
-        model.load_weights(workdir.model / "model.weights.h5")
         figures = results.evaluate(
             model, options, workdir, splits, tools(splits, folder.parent)
         )
-        sessions = read_json(workdir.run)["sessions"]
         row.update({name: figures[name] for name in KEPT})
         row["frechet_distance"] = figures["distributions"][0][
             "frechet_distance"
         ]
-        row["seconds"] = sum(each["seconds"] for each in sessions)
         row["steps"] = options.steps
         row["batch_size"] = options.batch_size
         row["about"] = identification()
@@ -107,6 +104,21 @@ def measure(run, folder, data_dir):
     if "noise" in run.more:
         row["noise"] = noisy(model, splits)
     return row
+
+
+def trained(options, make, num_classes):
+    """The trained model of a run, and how many seconds it trained.
+
+    Args:
+        options: of the run.
+        make: what made the model, as of `train.train`.
+        num_classes: int, or `None` without labels.
+    """
+    model = make(options, num_classes)
+    with Workdir(options.workdir, create=False) as workdir:
+        model.load_weights(workdir.model / "model.weights.h5")
+        sessions = read_json(workdir.run)["sessions"]
+    return model, sum(each["seconds"] for each in sessions)
 
 
 def options_of(run, folder, data_dir):

@@ -195,7 +195,19 @@ def about(rows):
     planned = len(plan.runs())
     if not rows:
         return f"None of the {planned} runs is there yet."
-    commits = sorted({row["about"]["commit"] for row in rows})
+    return (
+        f"{len(rows)} of {planned} planned runs are there, {origin(rows)}. "
+        "Flags, date and all figures of a run are in "
+        "[studies/results.json](../../studies/results.json), made by `python "
+        "studies/run.py --data_dir=DATA`; this page by `python "
+        "studies/page.py`. Test splits, at most 5,000 images, in inference "
+        "mode."
+    )
+
+
+def origin(rows):
+    """When, on what machines and with what code the rows were made."""
+    commits = sorted({str(row["about"]["commit"]) for row in rows})
     machines = sorted(
         {
             f"{row['about']['processor']}, TensorFlow "
@@ -205,14 +217,8 @@ def about(rows):
     )
     dates = sorted(row["about"]["date"][:10] for row in rows)
     return (
-        f"{len(rows)} of {planned} planned runs are there, of one core each, "
-        f"{dates[0]} to {dates[-1]}, on "
-        f"{'; '.join(machines)}; commits {', '.join(commits)}. Flags, date "
-        "and all figures of a run are in "
-        "[studies/results.json](../../studies/results.json), made by `python "
-        "studies/run.py --data_dir=DATA`; this page by `python "
-        "studies/page.py`. Test splits, at most 5,000 images, in inference "
-        "mode."
+        f"of one core each, {dates[0]} to {dates[-1]}, on "
+        f"{'; '.join(machines)}; commits {', '.join(commits)}"
     )
 
 

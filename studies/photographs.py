@@ -18,7 +18,6 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.workdir import Workdir
 from keras_csc_cli.workdir import identification
 from keras_csc_cli.workdir import read_json
 from keras_csc_cli.workdir import write_json
@@ -38,6 +37,7 @@ from keras_csc.models import Tiles
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from studies import baselines
+from studies import measure
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "photographs.json"
@@ -264,10 +264,7 @@ def row_of(contender, values, sets):
         )
 
     train.train(options, make)
-    model = make(options, None)
-    with Workdir(folder, create=False) as workdir:
-        model.load_weights(workdir.model / "model.weights.h5")
-        sessions = read_json(workdir.run)["sessions"]
+    model, seconds = measure.trained(options, make, None)
     tiles = Tiles(model, 512)
 
     def reconstruct(pixels):
@@ -281,7 +278,7 @@ def row_of(contender, values, sets):
         "flags": [f"--preset={contender.preset}", *contender.flags],
         "steps": options.steps,
         "batch_size": options.batch_size,
-        "seconds": sum(each["seconds"] for each in sessions),
+        "seconds": seconds,
         **measured(reconstruct, sets),
         "zero_fraction": zeros(model, sets),
         "megapixels_per_second": speed(reconstruct),

@@ -79,7 +79,12 @@ def steps(name, data, batch):
     """
     name = OURS if name == UNLABELLED else name
     rate = rates_found()[f"{name} on {data}"]["images_per_second"]
-    return round(60 * MINUTES * rate / batch)
+    return steps_in(MINUTES, rate, batch)
+
+
+def steps_in(minutes, images_per_second, batch):
+    """Steps of so many minutes, at least one."""
+    return max(1, round(60 * minutes * images_per_second / batch))
 
 
 # === Contenders ===

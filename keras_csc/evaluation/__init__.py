@@ -12,6 +12,7 @@ from keras_csc.evaluation.extractors import classifier_extractor
 from keras_csc.evaluation.extractors import inception_extractor
 from keras_csc.evaluation.extractors import inception_weights
 from keras_csc.evaluation.sampling import draw_samples
+from keras_csc.evaluation.sampling import sample_figures
 from keras_csc.evaluation.sampling import sampling_figures
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "fit_classifier",
     "inception_extractor",
     "inception_weights",
+    "sample_figures",
     "sampling_figures",
 ]

@@ -21,10 +21,15 @@ def reconstruct(model, images, batch_size=250):
 def sample(model, labels, seed=0, batch_size=250):
     """Images of the model's density, float32 in [-1, 1], one a label."""
     features = model.density.sample(len(labels), labels, seed)
-    decode = tf.function(model.decode, autograph=False, reduce_retracing=True)
+    return decode(model, features, batch_size)
+
+
+def decode(model, features, batch_size=250):
+    """Images of features, float32 in [-1, 1], as `decode` of the model."""
+    run = tf.function(model.decode, autograph=False, reduce_retracing=True)
     parts = [
-        np.asarray(decode(features[start : start + batch_size]), "float32")
-        for start in range(0, len(labels), batch_size)
+        np.asarray(run(features[start : start + batch_size]), "float32")
+        for start in range(0, len(features), batch_size)
     ]
     return np.concatenate(parts)
 

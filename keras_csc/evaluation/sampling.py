@@ -52,22 +52,44 @@ def sampling_figures(
     if not np.all(np.isin(labels, [*classes, -1])):
         labels = np.full(len(images), -1)
     made = passes.sample(model, labels, seed)
+    found = sample_figures(
+        made,
+        images,
+        labels,
+        train_images,
+        judge,
+        reconstructions=reconstructions,
+    )
+    about = {"seed": seed, "density": model.density.get_config()}
+    return found._replace(figures={**about, **found.figures})
+
+
+def sample_figures(made, images, labels, train_images, judge=None, **others):
+    """Measures images that any model made at random.
+
+    Args:
+        made: float32 array `(n, height, width, channels)` in [-1, 1].
+        images: uint8 array of the same shape, of a test set.
+        labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
+        train_images: uint8 array `(m, height, width, channels)`.
+        judge: `FeatureExtractor` of a classifier, or `None`.
+        **others: float arrays of images, whose distances to the nearest
+            training image are also in `nearest`, by their names.
+
+    Returns:
+        `Samples`, with the figures that `sampling_figures` names.
+    """
     floats, train = from_pixels(images), from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)
     asked = judge is not None and np.any(labels >= 0)
     figures = {
         "images": len(made),
-        "seed": seed,
-        "density": model.density.get_config(),
         **class_figures(judge if asked else None, images, made, labels),
         "nearest": {
             "samples": float(np.mean(distances)),
             **{
                 name: float(np.mean(metrics.nearest_images(each, train)[0]))
-                for name, each in (
-                    ("images", floats),
-                    ("reconstructions", reconstructions),
-                )
+                for name, each in {"images": floats, **others}.items()
             },
         },
         "distribution": None,

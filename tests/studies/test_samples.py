@@ -1,0 +1,219 @@
+"""The generators that samples are compared with, and their equal time."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit
+
+from studies import generators
+from studies import plan
+from studies import samples
+
+RANDOM = np.random.default_rng(0)
+SHAPE = (8, 8, 1)
+STEPS = 50
+ALPHAS = generators.alphas(generators.betas(STEPS, last=0.3))
+
+
+def images(count=4):
+    return RANDOM.uniform(-1, 1, (count, *SHAPE)).astype("float32")
+
+
+# === Diffusion ===
+
+
+def test_forward_process_has_the_moments_of_its_chain():
+    """`x_t = √(1 - β_t) x_{t-1} + √β_t ε`, from a point, step by step."""
+    mean, variance = 1.0, 0.0
+    for step, beta in enumerate(generators.betas(STEPS, last=0.3), start=1):
+        mean = np.sqrt(1 - beta) * mean
+        variance = (1 - beta) * variance + beta
+        one, zero = np.ones((1, 1, 1, 1)), np.zeros((1, 1, 1, 1))
+        alpha = ALPHAS[step]
+        found = np.asarray(generators.diffuse(one, zero, alpha)).item()
+        assert found == pytest.approx(mean, rel=1e-6)
+        found = np.asarray(generators.diffuse(zero, one, alpha)).item()
+        assert found**2 == pytest.approx(variance, rel=1e-5)
+
+
+def test_published_schedule():
+    variances = generators.betas()
+    assert len(variances) == 1000
+    assert (variances[0], variances[-1]) == pytest.approx((1e-4, 0.02))
+    assert ALPHAS[0] == 1
+    expected = np.exp(np.sum(np.log1p(-variances)))
+    assert generators.alphas(variances)[-1] == pytest.approx(expected)
+
+
+def test_what_a_denoiser_is_trained_on():
+    """Its noisy images are those of its noise and times, in every batch."""
+    given, labels = images(256), np.arange(256, dtype="int32") % 3
+    batches = tf.data.Dataset.from_tensors((given, labels)).repeat(2)
+    found = list(generators.noised(batches, ALPHAS).as_numpy_iterator())
+    for (noisy, times, classes), noise in found:
+        assert times.min() >= 1 and times.max() <= STEPS
+        assert len(set(times)) > STEPS / 2
+        alpha = ALPHAS[times].reshape(-1, 1, 1, 1)
+        expected = np.sqrt(alpha) * given + np.sqrt(1 - alpha) * noise
+        np.testing.assert_allclose(noisy, expected, atol=1e-5)
+        np.testing.assert_array_equal(classes, labels)
+        assert np.mean(noise) == pytest.approx(0, abs=0.04)
+        assert np.std(noise) == pytest.approx(1, abs=0.03)
+    assert np.abs(found[0][1] - found[1][1]).max() > 1
+    again = next(generators.noised(batches, ALPHAS).as_numpy_iterator())
+    np.testing.assert_array_equal(again[1], found[0][1])
+
+
+@pytest.mark.parametrize("time, following", [(50, 20), (20, 1), (30, 0)])
+def test_ddim_step_with_the_noise_itself_stays_on_its_path(time, following):
+    image, noise = images(), RANDOM.standard_normal((4, *SHAPE))
+    at = [
+        np.sqrt(ALPHAS[t]) * image + np.sqrt(1 - ALPHAS[t]) * noise
+        for t in (time, following)
+    ]
+    found = generators.ddim_step(at[0], noise, ALPHAS[time], ALPHAS[following])
+    np.testing.assert_allclose(found, at[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 7, STEPS])
+def test_ddim_with_a_perfect_denoiser_recovers_the_image(steps):
+    image, asked = images(), []
+
+    def predict(noisy, time):
+        asked.append(time)
+        alpha = ALPHAS[time]
+        return (noisy - np.sqrt(alpha) * image) / np.sqrt(1 - alpha)
+
+    noise = RANDOM.standard_normal(image.shape)
+    found = generators.ddim(predict, noise, ALPHAS, steps)
+    np.testing.assert_allclose(found, image, atol=1e-4)
+    assert len(asked) == steps and asked[0] == STEPS
+    assert asked == sorted(set(asked), reverse=True) and asked[-1] >= 1
+
+
+def test_denoiser_learns_and_makes_images_of_its_classes():
+    model = generators.denoiser(SHAPE, (8,), 2)
+    generators.compile_denoiser(model, 60, learning_rate=0.01)
+    batches = tf.data.Dataset.from_tensors(
+        (np.full((16, *SHAPE), 0.5, "float32"), np.arange(16) % 2)
+    )
+    batches = generators.noised(batches.repeat(), ALPHAS)
+    losses = model.fit(batches, epochs=3, steps_per_epoch=20, verbose=0)
+    losses = losses.history["loss"]
+    assert losses[2] < losses[1] < losses[0]
+    made = [
+        generators.denoised_samples(model, labels, ALPHAS, 1, 3, 2)
+        for labels in ([0, 1, 0, 1], [0, 1, 1, 1])
+    ]
+    assert made[0].shape == (4, *SHAPE) and np.abs(made[0]).max() <= 1
+    same = np.all(made[0] == made[1], axis=(1, 2, 3))
+    np.testing.assert_array_equal(same, [True, True, False, True])
+
+
+# === DCGAN ===
+
+
+def test_losses_are_cross_entropies():
+    real, made = RANDOM.normal(0, 3, (2, 20))
+    expected = -np.mean(np.log(expit(real))) - np.mean(np.log1p(-expit(made)))
+    assert float(generators.discriminator_loss(real, made)) == pytest.approx(
+        expected
+    )
+    expected = -np.mean(np.log(expit(made)))
+    assert float(generators.generator_loss(made)) == pytest.approx(expected)
+
+
+def test_a_step_moves_both_players():
+    """Adam's first step is of its rate in every weight: one for each."""
+    model = generators.DCGAN(SHAPE, (8, 8), 4)
+    model.compile()
+    players = model.generator, model.discriminator
+    before = [player.get_weights() for player in players]
+    noise = np.ones((2, 4), "float32")
+    assert model.decode(noise).shape == (2, *SHAPE)
+    batches = tf.data.Dataset.from_tensors(images(16)).repeat()
+    logs = model.fit(batches, steps_per_epoch=1, verbose=0).history
+    assert set(logs) == {"generator_loss", "discriminator_loss"}
+    for player, weights in zip(players, before):
+        move = np.abs(player.get_weights()[0] - weights[0])
+        assert np.median(move) == pytest.approx(2e-4, rel=0.01)
+        assert move.max() <= 2.01e-4
+
+
+# === Equal time ===
+
+
+def test_rate_is_that_of_the_usual_step():
+    """The first steps, and one that something else held up, don't count."""
+    seconds = [0, 9, 10, 10.5, 11, 11.5, 12, 12.25, 12.5, 20, 20.25, 20.5]
+    ticks = iter(seconds)
+    times = samples.StepTimes(clock=lambda: next(ticks))
+    for number in range(len(seconds)):
+        times.on_train_batch_end(number)
+    assert times.images_per_second(32) == pytest.approx(32 / 0.25)
+
+
+@pytest.mark.parametrize("rate, batch", [(200, 256), (900, 128), (1, 512)])
+def test_steps_take_the_minutes_at_the_rate(rate, batch):
+    steps = plan.steps_in(10, rate, batch)
+    assert steps * batch / rate == pytest.approx(600, abs=batch / rate)
+    assert plan.steps_in(1e-6, rate, batch) == 1
+
+
+def row(name, data, **more):
+    figures = {
+        "frechet_distance": 1.25,
+        "kernel_distance": 0.5,
+        "precision": 0.9,
+        "recall": 0.6,
+    }
+    return {
+        "key": f"{data}-{name}",
+        "name": samples.CONTENDERS[name].title,
+        "data": data,
+        "conditional": samples.CONTENDERS[name].conditional,
+        "minutes": 30,
+        "steps": 1234,
+        "batch_size": 256,
+        "seconds": 1800.0,
+        "seconds_of_1000": 2.5,
+        "seed": 0,
+        "failed": None,
+        **figures,
+        "of_training_images": {**figures, "frechet_distance": 0.125},
+        "same_class": None,
+        "same_class_of_images": None,
+        "nearest": {"samples": 0.2, "images": 0.3},
+        "about": {
+            "commit": "abc",
+            "processor": "P",
+            "tensorflow": "1",
+            "keras": "2",
+            "date": "2026-01-01T00",
+        },
+        **more,
+    }
+
+
+def test_page_has_every_row_and_what_images_have(tmp_path):
+    rows = [
+        row("csc_ctrl", "cifar10", same_class=0.5, same_class_of_images=0.7),
+        row("vae", "cifar10"),
+        row("dcgan", "cifar10", failed="not finite"),
+    ]
+    samples.picture_of(rows[1], tmp_path).touch()
+    text = samples.page(rows, tmp_path)
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(lines) == 1 + 1 + len(rows)
+    assert "| 0.125 | 500.00 | 0.900 | 0.600 | 0.700 | 0.300 |" in lines[1]
+    assert "| 1.250 | 500.00 | 0.900 | 0.600 | 0.500 | 0.200 |" in lines[2]
+    assert "| VAE | 1.250 | 500.00 | 0.900 | 0.600 |  | 0.200 |" in lines[3]
+    assert "not finite" in lines[4]
+    assert text.count("![") == 1
+
+
+def test_pictures_are_small(tmp_path):
+    noise = RANDOM.integers(0, 256, (340, 340, 3), np.uint8)
+    path = tmp_path / "samples.jpg"
+    samples.save_jpeg(path, noise, 30_000)
+    assert 10_000 < path.stat().st_size <= 30_000
