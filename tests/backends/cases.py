@@ -167,7 +167,12 @@ def restorations():
             function = getattr(keras_csc.restoration, name)
             settings = getattr(tasks_of_restoration, name.upper())
             # Else backends stop one check of the solver earlier or later.
-            settings = settings._replace(tolerance=None, iterations=20)
+            fixed = {"tolerance": None, "iterations": 20}
+            settings = settings._replace(**fixed)
+            if settings.prior:
+                settings = settings._replace(
+                    prior=settings.prior._replace(**fixed)
+                )
             made = function(*arguments, settings=settings)
             return 0 * unused[0, 0, 0, 0] + ops.convert_to_tensor(made)
 
