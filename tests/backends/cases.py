@@ -167,8 +167,9 @@ def restorations():
             function = getattr(keras_csc.restoration, name)
             settings = getattr(tasks_of_restoration, name.upper())
             # Else backends stop one check of the solver earlier or later.
-            fixed = {"tolerance": None, "iterations": 20}
-            settings = settings._replace(**fixed)
+            fixed = {"tolerance": None, "iterations": 20, "rounds": 2}
+            levels = settings.levels[:2]
+            settings = settings._replace(**fixed, levels=levels)
             if settings.prior:
                 settings = settings._replace(
                     prior=settings.prior._replace(**fixed)
