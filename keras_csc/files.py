@@ -1,8 +1,9 @@
-"""Files that are ours: locks, temporary names, and removal by name."""
+"""Files that are ours: locks, temporary names, removal by name; digests."""
 
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
@@ -64,3 +65,9 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def digest(path, algorithm="sha256"):
+    """Hexadecimal hash of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

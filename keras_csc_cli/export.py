@@ -69,12 +69,12 @@ def run(
             raise UsageError(f"--{flag} is empty. Give a folder.")
     if preset is None:
         workdir = _checked_run(workdir)
-        default, card = workdir.resolve().name, _card(workdir)
+        default = workdir.resolve().name
     else:
-        default, card = str(preset).rstrip("/").rpartition("/")[2], None
+        default = str(preset).rstrip("/").rpartition("/")[2]
     name = _checked_name(default if name is None else name)
     if preset is None:
-        model = trained_model(workdir)
+        card, model = _card(workdir), trained_model(workdir)
     else:
         model, card = _of_preset(preset)
     card = without_paths(card)

@@ -1,6 +1,5 @@
 """The networks whose features measure images, and the names they give."""
 
-import hashlib
 import os
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.evaluation.classifier import ImageClassifier
+from keras_csc.files import digest
 from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_at_least
 
@@ -211,9 +211,3 @@ def inception_identity(path, ctrl_input=False):
             "resize": "bilinear to 299x299, half-pixel centres, antialiased",
         },
     }
-
-
-def digest(path, algorithm="sha256"):
-    """Hexadecimal hash of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -8,12 +8,12 @@ holds the weights. A `README.md` may stand beside them.
 """
 
 import datetime
-import hashlib
 import json
 import os
 
 import keras
 
+from keras_csc.files import digest
 from keras_csc.models.weights_file import OVERHEAD
 from keras_csc.models.weights_file import halve
 from keras_csc.validation import shown
@@ -64,7 +64,7 @@ def write(folder, model, architecture, half=False, about=None):
         "parameter_count": model.count_params(),
         "date_saved": now.strftime("%Y-%m-%d@%H:%M:%S"),
         DIGESTS: {
-            name: _sha256(folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)
+            name: digest(folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)
         },
     }
     _write_json(folder / METADATA_FILE, metadata)
@@ -137,8 +137,8 @@ def check_digest(folder, name):
         ValueError: if it is another.
     """
     digests = _digests(folder)
-    digest = digests.get(name) if isinstance(digests, dict) else digests
-    if digest and digest != _sha256(folder / name):
+    expected = digests.get(name) if isinstance(digests, dict) else digests
+    if expected and expected != digest(folder / name):
         raise ValueError(
             f"{str(folder / name)!r} is damaged or was replaced: its SHA-256 "
             f"is not that in {METADATA_FILE}. Copy the folder again, or remove "
@@ -169,11 +169,6 @@ def _check_room(path, model):
     with open(path, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)
     path.unlink()
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path, entries):

@@ -112,8 +112,10 @@ def restore(
         float32 array of the shape of `image`.
 
     Raises:
-        ValueError: for `adaptation` of atoms that overlap.
+        ValueError: for `adaptation` of atoms that overlap, or to what a mask
+            or a blur hides, and for `levels` without a `prior`.
     """
+    _check(settings, mask, blur)
     restoration = _Restoration(
         np.asarray(image, "float32"),
         np.asarray(mask, "float32"),
@@ -125,6 +127,23 @@ def restore(
         records,
     )
     return restoration.run()
+
+
+def _check(settings, mask, blur):
+    """Raises a `ValueError` for settings that do not fit the measurement."""
+    hidden = blur is not None or np.any(np.asarray(mask) != 1)
+    if settings.adaptation is not None and hidden:
+        raise ValueError(
+            "`adaptation` is for images without a mask and a blur: atoms would "
+            "learn these. Pass `settings` with adaptation=None."
+        )
+    if not settings.levels:
+        return
+    if settings.prior is None or settings.prior.adaptation is not None:
+        raise ValueError(
+            "`levels` go with a `prior`, `Settings` with adaptation=None. "
+            f"Received: {settings.prior}"
+        )
 
 
 def dictionary_kernel(dictionary):

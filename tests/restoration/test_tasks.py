@@ -58,6 +58,7 @@ def test_inpainting(photograph, grey):
 
 def test_what_is_behind_the_mask_does_not_matter(photograph, grey, few):
     mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
+    few = few._replace(adaptation=None)
     pair = [
         restoration.inpaint(
             np.where(mask, photograph, value), mask, 0.0, grey, few
@@ -71,6 +72,7 @@ def test_a_large_hole_is_filled(grey, few):
     """Also where an atom sees no pixel at all: with what is around it."""
     image, mask = np.full((30, 30), 0.7), np.ones((30, 30))
     mask[8:22, 8:22] = 0
+    few = few._replace(adaptation=None)
     found = restoration.inpaint(image * mask, mask, 0.0, grey, few)
     np.testing.assert_allclose(found, 0.7, atol=1e-3)
 
@@ -240,10 +242,34 @@ def test_progress_counts_the_levels(photograph, grey, few):
         np.ones(photograph.shape),
         0.0,
         grey,
-        few._replace(adaptation=None, levels=(0.1, 0.05), prior=few),
+        few._replace(
+            adaptation=None,
+            levels=(0.1, 0.05),
+            prior=few._replace(adaptation=None),
+        ),
         progress=lambda *each: done.append(each),
     )
     assert done == [(n + 1, 6) for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({}, "without a mask and a blur"),
+        ({"adaptation": None, "levels": (0.1,)}, "go with a `prior`"),
+        (
+            {"adaptation": None, "levels": (0.1,), "prior": tasks.DENOISE},
+            "go with a `prior`",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(
+    photograph, grey, changes, message
+):
+    mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
+    settings = tasks.DENOISE._replace(**changes)
+    with pytest.raises(ValueError, match=message):
+        restoration.inpaint(photograph * mask, mask, 0.0, grey, settings)
 
 
 def test_only_atoms_side_by_side_adapt(photograph, grey):
