@@ -4,9 +4,11 @@
         --dataset=cifar10 --data_dir=DATA --strange=digits
 
 prints, as JSON, the mean `log p` of test features by the most directions of a
-Gaussian, and for every other data set the area under the ROC curve (AUROC) by
-which its test images are told from those of the data set: by `log p`, by the
-error of reconstruction, and by that of as many principal components of pixels.
+Gaussian; accuracies of five nearest neighbours, of the features and of as many
+principal components of pixels; and for every other data set the area under the
+ROC curve (AUROC) by which its test images are told from those of the data set:
+by `log p`, by the error of reconstruction, and by that of the components. A
+grey model sees colour images in grey (luma of Rec. ITU-R BT.601).
 """
 
 import argparse
@@ -18,7 +20,9 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 from keras_csc import data
+from keras_csc.data.images import GREY
 from keras_csc.generation import FeatureDensity
+from keras_csc.metrics import knn_accuracy
 from keras_csc.pixels import from_pixels
 
 TRAINING_IMAGES = 10_000
@@ -48,6 +52,33 @@ def by_rank(features, labels, test_features, ranks=RANKS, **how):
             "unlabelled": float(np.mean(of_all.log_prob(test_features))),
         }
     return found
+
+
+def neighbours(features, labels, images):
+    """Accuracies of five nearest neighbours, on test images.
+
+    Args:
+        features: pair of float arrays `(n, d)`, of training and test images.
+        labels: pair of int arrays `(n,)`.
+        images: pair of float arrays `(n, height, width, channels)`.
+
+    Returns:
+        Dict of `raw` and `centered` features, and of `pca`, the `d` principal
+        components of pixels, centred and of norm one like the features.
+    """
+    train, test = (each.reshape(len(each), -1) for each in images)
+    pca = PCA(features[0].shape[1]).fit(train)
+    components = pca.transform(train), pca.transform(test)
+
+    def accuracy(pair, centered):
+        (train, test), (known, asked) = pair, labels
+        return float(knn_accuracy(train, known, test, asked, centered=centered))
+
+    return {
+        "raw": accuracy(features, centered=False),
+        "centered": accuracy(features, centered=True),
+        "pca": accuracy(components, centered=True),
+    }
 
 
 def strangeness(model, train_images, labels, images, others):
@@ -119,18 +150,23 @@ def main():
 
     def images(name, split, limit):
         source = data.open_dataset(
-            name, split, shape, data_dir=options.data_dir, resize=True
+            name, split, (*shape[:2], 3), data_dir=options.data_dir, resize=True
         )
         pixels, labels = data.load_arrays(source, limit)
-        return from_pixels(pixels), labels
+        if shape[2] == 1:
+            pixels = np.rint(pixels @ np.array([GREY]).T)
+        return from_pixels(pixels.astype(np.float32)), labels
 
     train, labels = images(options.dataset, "train", TRAINING_IMAGES)
-    test, _ = images(options.dataset, "test", IMAGES)
+    test, test_labels = images(options.dataset, "test", IMAGES)
     features = [model["encode"](each) for each in (train, test)]
     found = {
         "training_images": len(train),
         "test_images": len(test),
         "by_rank": by_rank(features[0], labels, features[1]),
+        "neighbours": neighbours(
+            features, (labels, test_labels), (train, test)
+        ),
         "auroc": {},
     }
     for name in options.strange:
