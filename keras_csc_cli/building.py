@@ -50,6 +50,8 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
             dtype=options.dtype_policy,
             **options.architecture,
         )
+    if options.freeze_normalizations:
+        autoencoder.freeze_normalizations()
     autoencoder.compile(
         encoder_optimizer=optimizer(
             options, options.encoder_learning_rate, options.encoder_steps

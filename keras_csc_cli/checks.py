@@ -27,12 +27,7 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
-    for name in ("principal_images", "patch_images"):
-        if getattr(options, name) and presets.has_weights(options.preset):
-            raise UsageError(
-                f"--{name} would replace weights of --preset="
-                f"{options.preset}. Leave one of them out."
-            )
+    check_start(options)
     side = min(image_shape(options.preset)[:2])
     if options.random_shift >= side:
         raise UsageError(
@@ -52,6 +47,28 @@ def check(options):
     check_samples(options.metrics, config["features"])
     check_size(config)
     check_game(options.game, config)
+
+
+def check_start(options):
+    """Checks what is asked of the first weights.
+
+    Raises:
+        UsageError: for trained ones that would be replaced, and untrained
+            ones that would be kept.
+    """
+    trained = presets.has_weights(options.preset)
+    for name in ("principal_images", "patch_images"):
+        if getattr(options, name) and trained:
+            raise UsageError(
+                f"--{name} would replace weights of --preset="
+                f"{options.preset}. Leave one of them out."
+            )
+    if options.freeze_normalizations and not trained:
+        raise UsageError(
+            "--freeze_normalizations keeps what trained weights know, and "
+            f"--preset={options.preset} has none. Leave it out, or name a "
+            "trained preset or the model/ of a run."
+        )
 
 
 def check_size(config):

@@ -359,6 +359,14 @@ def _define_model(flag_values):
         lower_bound=0,
         **kwargs,
     )
+    flags.DEFINE_bool(
+        "freeze_normalizations",
+        False,
+        "Keeps the statistics, scales and offsets of all normalisations, in "
+        "fine-tuning: those of few or other images would undo what the "
+        "weights of --preset know.",
+        **kwargs,
+    )
 
 
 def architecture_arguments():

@@ -14,10 +14,11 @@ class SharedBatchNormalization(keras.layers.Layer):
 
     `y = γ · (x - m) / √(v + ε) + β` over the last axis. In training, `m` and
     `v` are the mean and variance of the batch, over all replicas, and update
-    moving averages; in inference they are the moving averages. A call with
-    `moments` uses those instead and updates nothing: so can regenerated
-    images be normalised with the statistics of the real ones, and a wrong
-    scale or offset of them remain visible in their features.
+    moving averages; in inference they are the moving averages. So they are,
+    as of Keras's layer, in training with `trainable = False`, and stay what
+    they are. A call with `moments` uses those instead and updates nothing: so
+    can regenerated images be normalised with the statistics of the real ones,
+    and a wrong scale or offset of them remain visible in their features.
 
     `isotropic` divides all channels by one deviation, the root of the mean of
     their variances. Of a shift and one scale, distances between images keep
@@ -97,11 +98,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         if moments is not None:
             return self._scaled(inputs, *moments)
         if not training:
-            return self._scaled(
-                inputs,
-                ops.convert_to_tensor(self.moving_mean),
-                ops.convert_to_tensor(self.moving_variance),
-            )
+            return self._scaled(inputs, *self._moving())
         outputs, moments = self.normalize(inputs)
         self.update(*moments)
         return outputs
@@ -112,8 +109,12 @@ class SharedBatchNormalization(keras.layers.Layer):
         Returns:
             `(outputs, (mean, variance))`; the moments are over all axes but
             the last, and over all replicas, of shape `(channels,)`. No
-            gradient flows through the moments themselves.
+            gradient flows through the moments themselves. Those of a layer
+            with `trainable = False` are its moving averages.
         """
+        if not self.trainable:
+            moments = self._moving()
+            return self._scaled(inputs, *moments), moments
         if _can_fuse(inputs) and not self.isotropic:
             outputs, mean, variance = forms().batch_normalization(
                 inputs, *self._factors(), self.epsilon
@@ -122,6 +123,12 @@ class SharedBatchNormalization(keras.layers.Layer):
             mean, variance = batch_moments(inputs)
             outputs = self._affine(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
+
+    def _moving(self):
+        return (
+            ops.convert_to_tensor(self.moving_mean),
+            ops.convert_to_tensor(self.moving_variance),
+        )
 
     def _scaled(self, inputs, mean, variance):
         """Normalises with constant moments."""
@@ -155,7 +162,12 @@ class SharedBatchNormalization(keras.layers.Layer):
         return ops.convert_to_tensor(gamma), ops.convert_to_tensor(beta)
 
     def update(self, mean, variance):
-        """Moves the moving averages towards a batch's `moments`."""
+        """Moves the moving averages towards a batch's `moments`.
+
+        Those of a layer with `trainable = False` stay.
+        """
+        if not self.trainable:
+            return
         for moving, value in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),

@@ -490,6 +490,19 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
         return self(images, training=False)
 
+    def freeze_normalizations(self):
+        """Keeps the statistics of all normalisations, in training, too.
+
+        With their scales and offsets, as Keras's `trainable = False` of a
+        batch normalisation does; to be called before `compile`. It is for
+        fine-tuning: statistics of other images change the scale of all codes,
+        and both players have to learn it anew; those of few images or small
+        batches are noise.
+        """
+        for player in (self.encoder, self.decoder):
+            for normalization in player.normalizations:
+                normalization.trainable = False
+
     def estimate_statistics(self, batches):
         """Moves the statistics of the normalisations to those of batches.
 

@@ -51,7 +51,7 @@ def reductions(model):
         * [
             size
             for player in (encoder, decoder)
-            for layer in player.normalizations
+            for layer in _live(player)
             for size in _sizes(layer.non_trainable_variables)
         ],
         "operator_norms": passes
@@ -74,7 +74,12 @@ def reduced_bytes(model):
 
 
 def _statistics(player):
-    return [2 * n.moving_mean.shape[0] + 1 for n in player.normalizations]
+    return [2 * n.moving_mean.shape[0] + 1 for n in _live(player)]
+
+
+def _live(player):
+    """The normalisations whose statistics are those of the batch."""
+    return [each for each in player.normalizations if each.trainable]
 
 
 def _sizes(variables):

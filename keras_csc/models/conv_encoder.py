@@ -110,6 +110,8 @@ class Unnormalized(SharedBatchNormalization):
         return inputs
 
     def normalize(self, inputs):
+        if not self.trainable:
+            return super().normalize(inputs)
         mean, variance = batch_moments(inputs)
         return inputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 

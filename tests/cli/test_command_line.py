@@ -117,6 +117,13 @@ def test_networks_that_no_memory_is_for_are_refused(monkeypatch):
         checks.check(train_options.parse(run))
 
 
+def test_normalizations_that_know_nothing_are_not_frozen():
+    run = ["--dataset=digits", "--steps=1", "--freeze_normalizations"]
+    checks.check(train_options.parse([*run, "--preset=csc_ctrl_digits"]))
+    with pytest.raises(UsageError, match="--preset=digits has none"):
+        checks.check(train_options.parse([*run, "--preset=digits"]))
+
+
 def python(*arguments, **environment):
     """Runs a script in a process of its own, as a shell does."""
     return subprocess.run(

@@ -214,6 +214,27 @@ def test_own_moments_are_those_of_training():
     np.testing.assert_allclose(given, trained, atol=1e-5)
 
 
+@pytest.mark.parametrize("isotropic", [False, True])
+def test_frozen_layer_is_that_of_inference_in_training(isotropic):
+    layer = SharedBatchNormalization(isotropic=isotropic)
+    layer(batch(), training=True)
+    expected = layer(batch(1)).numpy()
+    before = [variable.numpy() for variable in layer.weights]
+    layer.trainable = False
+    np.testing.assert_array_equal(layer(batch(1), training=True), expected)
+    outputs, moments = layer.normalize(batch(1))
+    np.testing.assert_array_equal(outputs, expected)
+    layer.update(*layer_moments(batch(2)))
+    for variable, value in zip(layer.weights, before):
+        np.testing.assert_array_equal(variable, value)
+    np.testing.assert_array_equal(moments[0], layer.moving_mean)
+    np.testing.assert_array_equal(moments[1], layer.moving_variance)
+
+
+def layer_moments(inputs):
+    return inputs.mean((0, 1, 2)), inputs.var((0, 1, 2))
+
+
 def test_a_constant_channel_is_mapped_to_the_offset():
     layer = SharedBatchNormalization()
     inputs = np.full((4, 3, 3, 2), 7.3, "float32")

@@ -10,6 +10,7 @@ from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from keras_csc.models.communication import reductions
 from tests.helpers import contracts
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import sgd
@@ -129,6 +130,29 @@ def test_training_leaves_only_frozen_stages_as_they_are(changes, frozen):
     ):
         check_equal(layer.get_weights(), other.get_weights())
     check_equal(model.decoder.get_weights(), free.decoder.get_weights())
+
+
+@pytest.mark.parametrize("network", ["csc", "conv"])
+def test_frozen_normalizations_stay_and_the_others_train(network):
+    model = small_autoencoder(network=network)
+    model.freeze_normalizations()
+    model.compile(sgd(), sgd(), TranscriptionGame(**GAME))
+    frozen = [
+        variable.path
+        for player in (model.encoder, model.decoder)
+        for layer in player.normalizations
+        for variable in layer.variables
+    ]
+    before = {each.path: each.numpy() for each in model.weights}
+    model.train_on_batch(*small_batch())
+    stayed = [
+        each.path
+        for each in (*model.encoder.weights, *model.decoder.weights)
+        if np.array_equal(each, before[each.path])
+    ]
+    assert stayed == frozen
+    assert not reductions(model)["batch_statistics"]
+    assert not reductions(model)["moving_averages"]
 
 
 def test_images_alone_or_with_labels_play_the_same_binary_game():

@@ -359,6 +359,9 @@ def test_the_command_line_takes_a_uri(hugging_face, saved, monkeypatch):
     replacing = train_options.parse([*arguments, "--patch_images=100"])
     with pytest.raises(UsageError, match="would replace weights"):
         checks.check(replacing)
+    frozen = train_options.parse([*arguments, "--freeze_normalizations"])
+    checks.check(frozen)
+    assert not building.model(frozen, 10).encoder.normalizations[0].trainable
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UsageError, match="pip install 'keras-csc"):
         checks.check(options)
