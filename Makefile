@@ -9,7 +9,10 @@ BACKENDS_STAMP := $(BACKENDS)/.installed
 PEERS := .venv-benchmarks
 PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test hostile test-backends benchmarks lint format clean
+DOCS := .venv-docs
+DOCS_STAMP := $(DOCS)/.installed
+
+.PHONY: demo test hostile test-backends benchmarks docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
@@ -41,6 +44,11 @@ benchmarks: $(PEERS_STAMP)
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 
+# The documentation, with its notebooks, in docs/_build/html. A warning fails.
+docs: $(DOCS_STAMP)
+	PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" \
+	  $(DOCS)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,5 +76,11 @@ $(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
 	$(PEERS)/bin/python -m pip install --quiet -r requirements.txt -r requirements-benchmarks.txt
 	touch $@
 
+$(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --upgrade pip
+	$(DOCS)/bin/python -m pip install --quiet -r requirements.txt -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(BACKENDS) $(PEERS) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BACKENDS) $(PEERS) $(DOCS) docs/_build docs/api/generated .pytest_cache .ruff_cache .hypothesis

@@ -30,8 +30,8 @@ from keras_csc.visualization import save_png
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    + [ROOT / "saved_models" / "README.md"]
+    [*ROOT.glob("*.md"), ROOT / "saved_models" / "README.md"]
+    + [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!_]*/*.md")]
 )
 # Instead of what takes long, or what a reader is to have.
 SMALLER = {
@@ -287,6 +287,30 @@ def test_paths_exist(path):
     pattern = r"`((?:tests|benchmarks|studies|training|keras_csc)/[\w/.]+)`"
     paths = re.findall(pattern, path.read_text())
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_the_reference_has_every_public_room():
+    reference = (ROOT / "docs" / "api" / "index.md").read_text()
+    rooms = [
+        module.name
+        for module in pkgutil.iter_modules(keras_csc.__path__, "keras_csc.")
+        if module.ispkg
+    ]
+    for room in (*rooms, "keras_csc.constraints"):
+        assert f"   {room}\n" in reference
+
+
+def test_every_page_is_in_a_table_of_contents():
+    tables = "".join(
+        block
+        for path in (ROOT / "docs").rglob("*.md")
+        for block in re.findall(r"```{toctree}(.*?)```", path.read_text(), re.S)
+    )
+    for path in PAGES:
+        if path.is_relative_to(ROOT / "docs") and path.stem != "index":
+            assert f"\n{path.stem}\n" in tables or (
+                str(path.relative_to(ROOT / "docs").with_suffix("")) in tables
+            )
 
 
 def test_the_readme_is_short():

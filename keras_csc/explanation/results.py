@@ -17,9 +17,10 @@ COUNTS = (1, 2, 5)
 Nearest = collections.namedtuple("Nearest", ["items", "distances"])
 Nearest.__doc__ = """What is nearest to the features of an image.
 
-items: array `(n,)`, nearest first: labels of classes, or rows of the training
-    features.
-distances: float64 array `(n,)`.
+Fields:
+    items: array `(n,)`, nearest first: labels of classes, or rows of the
+        training features.
+    distances: float64 array `(n,)`.
 """
 
 
@@ -44,7 +45,9 @@ class StageExplanation:
     decoder draws, nor what the first stage would code: `P c_j` may stand for
     codes that a stage below could not have, such as negative ones.
 
-    Fields, arrays of float32 where nothing else is said:
+    Arrays are of float32 where nothing else is said.
+
+    Fields:
         name: str, the layer's.
         signal: `(height, width, channels)`, the input `x`.
         codes: `(code_height, code_width, atoms)`, `z`.

@@ -21,12 +21,14 @@ EncoderOutput = collections.namedtuple(
 )
 EncoderOutput.__doc__ = """Features, and what came before them.
 
-features: tensor `(batch, feature_dim)` or, of an encoder of maps, `(batch,
-    map_height, map_width, feature_dim)`; float32 vectors of unit norm.
-codes: list of tensors, the sparse codes of every stage.
-moments: list of `(mean, variance)`, the batch statistics that normalised
-    every stage, or `None` in inference.
-inputs: list of tensors, what every stage was given to code.
+Fields:
+    features: tensor `(batch, feature_dim)` or, of an encoder of maps,
+        `(batch, map_height, map_width, feature_dim)`; float32 vectors of unit
+        norm.
+    codes: list of tensors, the sparse codes of every stage.
+    moments: list of `(mean, variance)`, the batch statistics that normalised
+        every stage, or `None` in inference.
+    inputs: list of tensors, what every stage was given to code.
 """
 
 
