@@ -5,6 +5,7 @@ paths. Docstrings, which are Markdown as those of Keras are, become
 reStructuredText.
 """
 
+import inspect
 import pathlib
 import re
 
@@ -33,7 +34,7 @@ def without_outer_links(app, name, source):
 
 def as_rst(app, what, name, obj, options, lines):
     """Markdown's fences and links of a docstring, in reStructuredText."""
-    made, indent = [], None
+    made, indent, inline = [], None, False
     for line in lines:
         fence, section = FENCE.match(line), SECTION.match(line)
         if fence and indent is None:
@@ -45,15 +46,28 @@ def as_rst(app, what, name, obj, options, lines):
             made.append("")
         elif section:
             made += [f"{section.group(1)}:", f"    {section.group(2)}"]
+        elif inline and line.strip():
+            made.append(f"    {line.strip()}")
         else:
             shift = "" if indent is None else "    "
             made.append(shift + line if line.strip() else "")
+        inline = bool(section or (inline and line.strip()))
     text = WEB_LINK.sub(r"`\1 <\2>`__", "\n".join(made))
     lines[:] = text.split("\n")
+
+
+def of_constructor(app, what, name, obj, options, signature, returns):
+    """The arguments of a class's constructor, which Keras hides."""
+    if what != "class" or obj.__init__ is object.__init__:
+        return None
+    arguments = inspect.signature(obj.__init__)
+    own = list(arguments.parameters.values())[1:]
+    return str(arguments.replace(parameters=own)), returns
 
 
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("source-read", without_outer_links)
     app.connect("autodoc-process-docstring", as_rst, priority=100)
+    app.connect("autodoc-process-signature", of_constructor)
     return {"parallel_read_safe": True}
