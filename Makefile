@@ -9,11 +9,27 @@ BACKENDS_STAMP := $(BACKENDS)/.installed
 PEERS := .venv-benchmarks
 PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test hostile test-backends benchmarks lint format clean
+SERVING := .venv-serving
+SERVING_STAMP := $(SERVING)/.installed
+SERVED := saved_models/csc_ctrl_digits
+ANSWERS := runs/served
+PORT ?= 8501
+
+.PHONY: demo serving test hostile test-backends benchmarks lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
 	$(BIN)/python training/export.py --workdir=runs/digits
+
+# A server of a model is started, asked for a picture and its features, stopped.
+serving: export TF_CPP_MIN_LOG_LEVEL := 2
+serving: $(SERVING_STAMP)
+	$(SERVING)/bin/python serving/server.py $(SERVED) --port=$(PORT) & \
+	trap "kill $$!" EXIT; \
+	ask="$(SERVING)/bin/python serving/client.py"; \
+	to="--port=$(PORT) --model=$(notdir $(SERVED)) --retries=9 --overwrite"; \
+	$$ask sample --label=3 --output=$(ANSWERS) $$to && \
+	$$ask encode $(ANSWERS)/0.png $$to
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
@@ -62,6 +78,12 @@ $(BACKENDS_STAMP): requirements-backends.txt
 	$(BACKENDS)/bin/python -m pip install --quiet -r requirements-backends.txt
 	touch $@
 
+$(SERVING_STAMP): requirements-serving.txt
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/python -m pip install --quiet --upgrade pip
+	$(SERVING)/bin/python -m pip install --quiet -r requirements-serving.txt
+	touch $@
+
 $(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
@@ -69,4 +91,4 @@ $(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BACKENDS) $(PEERS) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BACKENDS) $(PEERS) $(SERVING) .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -113,3 +114,15 @@ def test_only_one_service_starts_alone():
         None,
         ["batched"],
     ]
+
+
+def test_the_health_check_finds_the_model_and_no_other(servers):
+    health = COMPOSE["services"]["serving"]["healthcheck"]["test"]
+    assert health[0] == "CMD" and health[-1] == servers.servable.name
+    port = servers.ports["rest"]
+    command = [
+        part.replace("$$", "$").replace("8501", str(port)) for part in health[1:]
+    ]
+    assert subprocess.run(command, timeout=30).returncode == 0
+    command[-1] = "other"
+    assert subprocess.run(command, timeout=30).returncode != 0
