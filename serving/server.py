@@ -30,7 +30,9 @@ BATCHING = {
     "allowed_batch_sizes": [1, 8, 32],
     "max_enqueued_batches": 64,
 }
-THREADS = 64  # Requests at a time; others wait.
+# Requests at a time, without and with batching: it takes many for a batch, and
+# more threads than that only wait for each other.
+THREADS = {False: 8, True: 64}
 
 
 class Served(kserve.Model):
@@ -163,7 +165,7 @@ def main():
         http_port=options.port,
         enable_grpc=False,
         enable_latency_logging=False,
-        max_asyncio_workers=THREADS,
+        max_asyncio_workers=THREADS[options.batching],
     )
     for name in ("kserve.trace", "uvicorn.access"):  # Lines of every request.
         logging.getLogger(name).setLevel("WARNING")

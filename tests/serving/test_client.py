@@ -324,13 +324,6 @@ def test_a_server_that_is_away_is_named(files, capsys, unused_port):
         assert str(unused_port) in error and error.count("\n") == 1
 
 
-@pytest.fixture
-def unused_port(servers):
-    with model_servers.rest_server(servers.servable) as port:
-        pass
-    return port
-
-
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
 @pytest.mark.parametrize(
     "answer",

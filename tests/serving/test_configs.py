@@ -1,5 +1,6 @@
 """What stands around the models in TensorFlow Serving has no typing error."""
 
+import ast
 import pathlib
 import re
 import subprocess
@@ -79,6 +80,16 @@ def test_batches_have_the_sizes_of_the_warm_up(batching):
     assert batching.batch_timeout_micros.value >= 0
 
 
+def test_the_small_server_puts_requests_together_alike(batching):
+    source = (SERVING / "server.py").read_text()
+    given = ast.literal_eval(
+        re.search(r"BATCHING = (\{.*?\})", source, re.S)[1]
+    )
+    for name, value in given.items():
+        configured = getattr(batching, name)
+        assert value == getattr(configured, "value", configured)
+
+
 def test_the_monitoring_is_on():
     config = parsed("monitoring.config", MESSAGES["MonitoringConfig"]())
     assert config.prometheus_config.enable
@@ -121,7 +132,8 @@ def test_the_health_check_finds_the_model_and_no_other(servers):
     assert health[0] == "CMD" and health[-1] == servers.servable.name
     port = servers.ports["rest"]
     command = [
-        part.replace("$$", "$").replace("8501", str(port)) for part in health[1:]
+        part.replace("$$", "$").replace("8501", str(port))
+        for part in health[1:]
     ]
     assert subprocess.run(command, timeout=30).returncode == 0
     command[-1] = "other"
