@@ -528,11 +528,14 @@ def ask(server, options, inputs):
 
 def _checked(answer, output, options, start, stop):
     """The outputs that were asked for, of rows that the server could read."""
-    if "valid" in answer:
-        bad = [start + n for n, good in enumerate(answer["valid"]) if not good]
-        if bad:
-            files = ", ".join(str(options.files[row]) for row in bad)
-            raise Mistake(f"The server can't read {files}.")
+    for row, valid in enumerate(answer.get("valid", [])):
+        if not valid:
+            problem = [*answer.get("problem", []), *[""] * (row + 1)][row]
+            if isinstance(problem, bytes):
+                problem = problem.decode(errors="replace")
+            raise Mistake(
+                f"The server can't read {options.files[start + row]}: {problem}"
+            )
     found = {
         name: values
         for name, values in answer.items()

@@ -33,6 +33,7 @@ BATCHING = {
 # Requests at a time, without and with batching: it takes many for a batch, and
 # more threads than that only wait for each other.
 THREADS = {False: 8, True: 64}
+OF_PLACE = ("sample",)  # A row depends on its place in the batch.
 
 
 class Served(kserve.Model):
@@ -50,7 +51,11 @@ class Served(kserve.Model):
         self._alone = dict(self._loaded.signatures)
         self._batched = {}
         if batching:
-            self._batched = {n: _batched(f) for n, f in self._alone.items()}
+            self._batched = {
+                name: _batched(function)
+                for name, function in self._alone.items()
+                if name not in OF_PLACE
+            }
         self.ready = True
 
     async def predict(self, payload, headers=None, response_headers=None):
@@ -70,7 +75,7 @@ class Served(kserve.Model):
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidInput(f"The request is wrong: {error}") from error
         outputs = self._call(name, inputs)
-        listed = {key: _listed(outputs[key]) for key in outputs}
+        listed = {key: _listed(key, outputs[key]) for key in outputs}
         if by_rows:
             return {"predictions": _rows(listed)}
         (only,) = listed.values() if len(listed) == 1 else [listed]
@@ -130,10 +135,12 @@ def _tensor(values, spec):
     return tensor
 
 
-def _listed(tensor):
+def _listed(name, tensor):
     values = tensor.numpy().tolist()
-    if tensor.dtype == tf.string:
+    if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(each).decode()} for each in values]
+    if tensor.dtype == tf.string:
+        return [each.decode() for each in values]
     return values
 
 

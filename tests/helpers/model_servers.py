@@ -218,10 +218,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if fault is not None:
                 return fault
         inputs = _inputs(values, rows is not None, definition)
-        outputs = {
-            name: _listed(value, name.endswith("_bytes"))
-            for name, value in self.servable.predict(definition, inputs).items()
-        }
+        outputs = self.servable.predict(definition, inputs)
+        outputs = {name: _listed(name, outputs[name]) for name in outputs}
         if len(outputs) == 1:
             (outputs,) = outputs.values()
         elif rows is not None:
@@ -265,7 +263,9 @@ def _inputs(values, by_rows, definition):
     return arrays
 
 
-def _listed(value, binary):
-    if binary:
+def _listed(name, value):
+    if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(each).decode()} for each in value]
+    if value.dtype == object:
+        return [each.decode() for each in value]
     return value.tolist()

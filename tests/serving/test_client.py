@@ -217,7 +217,7 @@ def test_mistakes_are_named(run, server, files, tmp_path):
         (["encode", tmp_path / "nowhere.png"], "nowhere.png"),
         (["encode", tmp_path], str(tmp_path)),
         (["encode", "--pixels", text], "text.png can't be read"),
-        (["encode", text], "image_bytes"),
+        (["encode", text], "JPEG"),
         (["encode", "--pixels", deep], "8 bits"),
         (["encode", "--pixels", small], "16, 16, 1"),
         (["encode", "--pixels", files[0], small], "(8, 8, 1)"),
@@ -353,11 +353,12 @@ def test_garbage_is_a_failure(run, server, files, answer):
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
 def test_a_file_that_the_server_marks_is_named(run, server, files):
-    answer = {"features": [[0.5], [0]], "valid": [True, False]}
+    outcome = {"valid": [True, False], "problem": ["", "is damaged"]}
+    answer = {"features": [[0.5], [0]], **outcome}
     answer = json.dumps({"outputs": answer}).encode()
     server.servable.faults.append(lambda: answer)
     code, text = run("encode", *files[:2])
-    assert code == 2 and text.endswith("digit1.png.\n")
+    assert code == 2 and text.endswith("digit1.png: is damaged\n")
 
 
 # === Alone ===

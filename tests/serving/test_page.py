@@ -26,7 +26,7 @@ def commands():
             yield found[1]
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", list(commands()))
 def test_commands_of_the_client_parse(command):
     assert client.parse(shlex.split(command)).command in client.COMMANDS
 
