@@ -24,12 +24,14 @@ demo: $(STAMP)
 # A server of a model is started, asked for a picture and its features, stopped.
 serving: export TF_CPP_MIN_LOG_LEVEL := 2
 serving: $(SERVING_STAMP)
-	$(SERVING)/bin/python serving/server.py $(SERVED) --port=$(PORT) & \
+	mkdir -p $(ANSWERS)
+	@$(SERVING)/bin/python serving/server.py $(SERVED) --port=$(PORT) \
+	  > $(ANSWERS)/server.log 2>&1 & \
 	trap "kill $$!" EXIT; \
 	ask="$(SERVING)/bin/python serving/client.py"; \
 	to="--port=$(PORT) --model=$(notdir $(SERVED)) --retries=9 --overwrite"; \
 	$$ask sample --label=3 --output=$(ANSWERS) $$to && \
-	$$ask encode $(ANSWERS)/0.png $$to
+	$$ask encode $(ANSWERS)/0.png $$to || { tail $(ANSWERS)/server.log; exit 1; }
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
