@@ -23,9 +23,11 @@ import os
 import pathlib
 import random
 import re
+import struct
 import sys
 import tempfile
 import time
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -59,6 +61,17 @@ OF_FILES = {
 }
 MAKES_ARRAYS = {"encode": ".npy", "codes": ".npz", "embed": ".npy"}
 MOST_SEEDS = 2**31
+# What Pillow and NumPy raise for a damaged file.
+DAMAGED = (
+    EOFError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 class Mistake(Exception):
@@ -100,10 +113,8 @@ def read_image(path, size=None, colour=None):
             if size:
                 image = ImageOps.fit(image, size[::-1], Image.BILINEAR)
             pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, MemoryError) as error:
+    except DAMAGED as error:
         raise Mistake(f"{path} can't be read as a picture: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise Mistake(f"{path} is too large a picture: {error}") from error
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -156,7 +167,7 @@ def sends_files(options):
 def _read_features(path):
     try:
         features = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise Mistake(f"{path} can't be read as an array: {error}") from error
     good = isinstance(features, np.ndarray) and features.dtype.kind in "fiu"
     if not good or features.ndim not in (2, 4) or not len(features):
@@ -260,6 +271,8 @@ class Rest:
             return response.status, response.reason, _all_of(response, end)
         except TimeoutError as error:
             raise _late(self._timeout) from error
+        except UnicodeError as error:
+            raise Mistake(f"{place} is no place: {error}") from error
         except OSError as error:
             raise Unavailable(f"No server at {place}: {error}") from error
         except http.client.HTTPException as error:
@@ -820,6 +833,8 @@ def main(arguments=None):
         line = " ".join(str(error).split())
         print(f"{options.command}: {line}", file=sys.stderr)
         return 2 if isinstance(error, Mistake) else 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -1,5 +1,6 @@
 """The client asks, gets what the model computes, and fails in plain words."""
 
+import contextlib
 import inspect
 import json
 import subprocess
@@ -246,6 +247,20 @@ def test_mistakes_are_named(run, server, files, tmp_path):
         assert "Traceback" not in text
         assert text.startswith("usage") or text.count("\n") == 1
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_damaged_files_are_mistakes(files, tmp_path):
+    features = tmp_path / "features.npz"
+    np.savez(features, np.zeros((2, 64)))
+    damaged = tmp_path / "damaged"
+    for path in (files[0], features):
+        content = path.read_bytes()
+        for end in range(0, len(content), 7):
+            damaged.write_bytes(content[:end])
+            with pytest.raises(client.Mistake, match="damaged"):
+                client.inputs_of(client.parse(["decode", str(damaged)]))
+            with contextlib.suppress(client.Mistake):
+                assert client.read_image(damaged).shape == (16, 16, 1)
 
 
 def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
