@@ -12,11 +12,29 @@ PEERS_STAMP := $(PEERS)/.installed
 DOCS := .venv-docs
 DOCS_STAMP := $(DOCS)/.installed
 
-.PHONY: demo test hostile test-backends benchmarks docs lint format clean
+SERVING := .venv-serving
+SERVING_STAMP := $(SERVING)/.installed
+SERVED := saved_models/csc_ctrl_digits
+ANSWERS := runs/served
+PORT ?= 8501
+
+.PHONY: demo serving test hostile test-backends benchmarks docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
 	$(BIN)/python training/export.py --workdir=runs/digits
+
+# A server of a model is started, asked for a picture and its features, stopped.
+serving: export TF_CPP_MIN_LOG_LEVEL := 2
+serving: $(SERVING_STAMP)
+	mkdir -p $(ANSWERS)
+	@$(SERVING)/bin/python serving/server.py $(SERVED) --port=$(PORT) \
+	  > $(ANSWERS)/server.log 2>&1 & \
+	trap "kill $$!" EXIT; \
+	ask="$(SERVING)/bin/python serving/client.py"; \
+	to="--port=$(PORT) --model=$(notdir $(SERVED)) --retries=9 --overwrite"; \
+	$$ask sample --label=3 --output=$(ANSWERS) $$to && \
+	$$ask encode $(ANSWERS)/0.png $$to || { tail $(ANSWERS)/server.log; exit 1; }
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
@@ -70,6 +88,12 @@ $(BACKENDS_STAMP): requirements-backends.txt
 	$(BACKENDS)/bin/python -m pip install --quiet -r requirements-backends.txt
 	touch $@
 
+$(SERVING_STAMP): requirements-serving.txt
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/python -m pip install --quiet --upgrade pip
+	$(SERVING)/bin/python -m pip install --quiet -r requirements-serving.txt
+	touch $@
+
 $(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
@@ -83,4 +107,5 @@ $(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BACKENDS) $(PEERS) $(DOCS) docs/_build docs/api/generated .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BACKENDS) $(PEERS) $(SERVING) $(DOCS) docs/_build
+	rm -rf docs/api/generated .pytest_cache .ruff_cache .hypothesis

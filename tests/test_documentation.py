@@ -30,8 +30,8 @@ from keras_csc.visualization import save_png
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted(
-    [*ROOT.glob("*.md"), ROOT / "saved_models" / "README.md"]
-    + [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!_]*/*.md")]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!_]*/*.md")]
+    + [ROOT / folder / "README.md" for folder in ("saved_models", "serving")]
 )
 # Instead of what takes long, or what a reader is to have.
 SMALLER = {
@@ -229,6 +229,11 @@ def test_commands_have_flags_that_parse(command):
     assert known([name, *arguments]) == [name]
 
 
+FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
+# TensorBoard's, and Docker's.
+THEIRS = {"logdir", "wait"}
+
+
 @functools.cache
 def flag_names():
     """Names of the flags of our scripts, benchmarks and harnesses."""
@@ -239,7 +244,7 @@ def flag_names():
         names.update(known)
         names.update(f"no{name}" for name in known)
     defined = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"-*(\w+)"')
-    for folder in ("benchmarks", "studies", "tests", "keras_csc_cli"):
+    for folder in FOLDERS:
         for source in (ROOT / folder).rglob("*.py"):
             names.update(defined.findall(source.read_text()))
     return names
@@ -248,7 +253,7 @@ def flag_names():
 @pytest.mark.parametrize("path", PAGES, ids=names)
 def test_flags_exist(path):
     mentioned = set(re.findall(r"(?<![\w-])--([a-z_]+)", path.read_text()))
-    assert mentioned - {"logdir"} <= flag_names()  # TensorBoard's
+    assert mentioned - THEIRS <= flag_names()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=names)

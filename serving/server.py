@@ -1,0 +1,183 @@
+"""Serves a SavedModel by REST, in the form of TensorFlow Serving, with KServe.
+
+    python serving/server.py saved_models/csc_ctrl_digits
+
+A reference: small enough to read, and what `make serving` and
+`benchmarks/serving.py` ask where there is no TensorFlow Serving. The newest
+version of the model is served. Every input is checked before the model gets it.
+
+With `--batching` requests are put together as `batching.config` says, by the
+scheduler that TensorFlow Serving has; those of a batch that fails are computed
+once more, each alone, so that a bad one fails no other. KServe listens on all
+addresses of the machine.
+"""
+
+import argparse
+import asyncio
+import base64
+import logging
+import pathlib
+
+import kserve
+import numpy as np
+import tensorflow as tf
+from kserve.errors import InvalidInput
+
+BATCHING = {
+    "num_batch_threads": 2,
+    "max_batch_size": 32,
+    "batch_timeout_micros": 1000,
+    "allowed_batch_sizes": [1, 8, 32],
+    "max_enqueued_batches": 64,
+}
+# Requests at a time, without and with batching: it takes many for a batch, and
+# more threads than that only wait for each other.
+THREADS = {False: 8, True: 64}
+OF_PLACE = ("sample",)  # A row depends on its place in the batch.
+
+
+class Served(kserve.Model):
+    """The newest version of a model.
+
+    Args:
+        folder: `pathlib.Path` of its versions.
+        batching: bool, whether to put requests together.
+    """
+
+    def __init__(self, folder, batching=False):
+        super().__init__(folder.name)
+        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+        self._loaded = tf.saved_model.load(folder / str(max(versions)))
+        self._alone = dict(self._loaded.signatures)
+        self._batched = {}
+        if batching:
+            self._batched = {
+                name: _batched(function)
+                for name, function in self._alone.items()
+                if name not in OF_PLACE
+            }
+        self.ready = True
+
+    async def predict(self, payload, headers=None, response_headers=None):
+        return await asyncio.to_thread(self._predict, payload)
+
+    def _predict(self, payload):
+        try:
+            name = payload.get("signature_name", "serving_default")
+            alone = self._alone[name]
+            _, specs = alone.structured_input_signature
+            by_rows = "instances" in payload
+            values = payload["instances" if by_rows else "inputs"]
+            columns = _columns(values, specs, by_rows)
+            inputs = {key: _tensor(columns[key], specs[key]) for key in specs}
+        except KeyError as error:
+            raise InvalidInput(f"There is no {error} here.") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidInput(f"The request is wrong: {error}") from error
+        outputs = self._call(name, inputs)
+        listed = {key: _listed(key, outputs[key]) for key in outputs}
+        if by_rows:
+            return {"predictions": _rows(listed)}
+        (only,) = listed.values() if len(listed) == 1 else [listed]
+        return {"outputs": only}
+
+    def _call(self, name, inputs):
+        for functions in (self._batched, self._alone):
+            try:
+                if name in functions:
+                    return functions[name](**inputs)
+            except tf.errors.UnavailableError as error:
+                raise kserve.errors.ModelNotReady(self.name) from error
+            except tf.errors.InvalidArgumentError as error:
+                failed = InvalidInput(error.message)
+        raise failed
+
+
+def _batched(function):
+    """A signature, of requests that are put together."""
+    _, specs = function.structured_input_signature
+    names, outputs = list(specs), list(function.structured_outputs)
+
+    @tf.nondifferentiable_batch_function(**BATCHING)
+    def together(*columns):
+        made = function(**dict(zip(names, columns, strict=True)))
+        return [made[name] for name in outputs]
+
+    def call(**inputs):
+        made = together(*(inputs[name] for name in names))
+        return dict(zip(outputs, made, strict=True))
+
+    return tf.function(call).get_concrete_function(**specs)
+
+
+def _columns(values, specs, by_rows):
+    """Dict of JSON values by input, of rows or columns."""
+    first = values[0] if by_rows else values
+    if not isinstance(first, dict) or "b64" in first:
+        (name,) = specs  # Only a sole input may go without its name.
+        return {name: values}
+    if by_rows:
+        return {name: [row[name] for row in values] for name in specs}
+    return values
+
+
+def _tensor(values, spec):
+    if spec.dtype == tf.string:
+        files = [base64.b64decode(v["b64"], validate=True) for v in values]
+        tensor = tf.constant(files, tf.string)
+    else:
+        tensor = tf.constant(np.array(values, spec.dtype.as_numpy_dtype))
+    if not spec.shape.is_compatible_with(tensor.shape):
+        raise ValueError(
+            f"{spec.name} must be of shape {spec.shape}. "
+            f"Received: {tensor.shape}"
+        )
+    return tensor
+
+
+def _listed(name, tensor):
+    values = tensor.numpy().tolist()
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(each).decode()} for each in values]
+    if tensor.dtype == tf.string:
+        return [each.decode() for each in values]
+    return values
+
+
+def _rows(listed):
+    if len(listed) == 1:
+        (rows,) = listed.values()
+        return rows
+    return [
+        dict(zip(listed, row, strict=True))
+        for row in zip(*listed.values(), strict=True)
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=pathlib.Path, help="of versions")
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--batching", action="store_true")
+    options = parser.parse_args()
+    if not any(options.folder.glob("[0-9]*/saved_model.pb")):
+        parser.error(
+            f"{options.folder} must be a folder of versions of a SavedModel, "
+            "such as saved_models/csc_ctrl_digits."
+        )
+    server = kserve.ModelServer(
+        http_port=options.port,
+        enable_grpc=False,
+        enable_latency_logging=False,
+        max_asyncio_workers=THREADS[options.batching],
+    )
+    for name in ("kserve.trace", "uvicorn.access"):  # Lines of every request.
+        logging.getLogger(name).setLevel("WARNING")
+    server.start([Served(options.folder.resolve(), options.batching)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+"""The client asks, gets what the model computes, and fails in plain words."""
+
+import contextlib
+import inspect
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_csc import pixels
+from serving import client
+from tests.helpers import model_servers
+
+
+@pytest.fixture
+def run(server, capsys):
+    """Returns a function of arguments of the client, for a server.
+
+    It returns the exit code, and what was printed.
+    """
+
+    def run(*arguments):
+        try:
+            code = client.main(
+                [
+                    *map(str, arguments),
+                    f"--protocol={server.protocol}",
+                    f"--port={server.port}",
+                ]
+            )
+        except SystemExit as error:
+            code = error.code
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def computed(servers):
+    """Returns a function of a signature and inputs: what the model makes."""
+
+    def computed(signature, **inputs):
+        served = servers.servable
+        definition = served.definition(served.name, 1, None, signature)
+        return served.predict(definition, inputs)
+
+    return computed
+
+
+def seen(folder):
+    """Pixels of the pictures of a folder, by their names without `.png`."""
+    assert {path.suffix for path in folder.iterdir()} <= {".png"}
+    return {
+        path.stem: np.asarray(Image.open(path)) for path in folder.iterdir()
+    }
+
+
+def drawn(images):
+    return list(pixels.to_pixels(images)[..., 0])
+
+
+# === Signatures ===
+
+
+@pytest.mark.parametrize("flags", [[], ["--pixels"]], ids=["files", "pixels"])
+def test_features_are_those_of_the_model(
+    run, computed, files, digits, tmp_path, flags
+):
+    code, text = run("encode", *files, "--output", tmp_path / "f.npy", *flags)
+    assert code == 0 and "(3, 64)" in text
+    image = pixels.from_pixels(digits)
+    expected = computed("encode", image=image)["features"]
+    np.testing.assert_allclose(np.load(tmp_path / "f.npy"), expected, atol=1e-6)
+
+
+def test_embeddings_are_printed(run, computed, files, digits):
+    code, text = run("embed", files[0])
+    image = pixels.from_pixels(digits[:1])
+    expected = computed("embed", image=image)["embedding"]
+    assert code == 0
+    np.testing.assert_allclose(
+        json.loads(text)["embedding"], expected, atol=1e-6
+    )
+
+
+def test_codes_are_of_every_stage(run, computed, files, digits, tmp_path):
+    code, _ = run("codes", *files, "--output", tmp_path / "c.npz")
+    assert code == 0
+    expected = computed("codes", image=pixels.from_pixels(digits))
+    with np.load(tmp_path / "c.npz") as written:
+        assert set(written) == set(expected) == {"codes_1", "codes_2"}
+        for name, value in expected.items():
+            np.testing.assert_allclose(written[name], value, atol=1e-6)
+
+
+@pytest.mark.parametrize("flags", [[], ["--pixels"]], ids=["files", "pixels"])
+def test_pictures_are_regenerated(
+    run, computed, files, digits, tmp_path, flags
+):
+    code, _ = run("reconstruct", *files, "--output", tmp_path / "new", *flags)
+    assert code == 0
+    written = seen(tmp_path / "new")
+    image = pixels.from_pixels(digits)
+    expected = computed("serving_default", image=image)["reconstruction"]
+    assert sorted(written) == [path.stem for path in files]
+    for path, picture in zip(files, drawn(expected), strict=True):
+        assert np.abs(written[path.stem].astype(int) - picture).max() <= 1
+
+
+def test_pictures_are_denoised(run, computed, files, digits, tmp_path):
+    arguments = ["--sparsity=0.3", "--output", tmp_path / "new"]
+    code, _ = run("denoise", *files, *arguments)
+    assert code == 0
+    expected = computed(
+        "denoise",
+        image=pixels.from_pixels(digits),
+        sparsity=np.full(3, 0.3, "float32"),
+    )["denoised"]
+    written = seen(tmp_path / "new")
+    for path, picture in zip(files, drawn(expected), strict=True):
+        assert np.array_equal(written[path.stem], picture)
+
+
+def test_features_are_decoded(run, computed, files, tmp_path):
+    features = tmp_path / "features.npy"
+    assert run("encode", *files, "--output", features)[0] == 0
+    assert run("decode", features, "--output", tmp_path / "new")[0] == 0
+    expected = computed("decode", features=np.load(features))
+    written = seen(tmp_path / "new")
+    for row, picture in enumerate(drawn(expected["reconstruction"])):
+        assert np.array_equal(written[str(row)], picture)
+
+
+def test_samples_have_their_label_and_a_seed_each(run, computed, tmp_path):
+    arguments = ["--label=3", "--seed=5", "--count=2", "--output", tmp_path]
+    code, text = run("sample", *arguments)
+    assert code == 0 and text.endswith("5.png, 6.png\n")
+    expected = computed(
+        "sample",
+        label=np.array([3, 3], "int32"),
+        seed=np.array([5, 6], "int32"),
+    )["sample"]
+    written = seen(tmp_path)
+    for seed, picture in zip("56", drawn(expected), strict=True):
+        assert np.array_equal(written[seed], picture)
+
+
+def test_a_request_has_at_most_so_many_rows(
+    run, server, computed, files, digits, tmp_path
+):
+    before = server.servable.requests
+    output = tmp_path / "f.npy"
+    assert run("encode", *files, "--batch_size=2", "--output", output)[0] == 0
+    assert server.servable.requests - before == 2
+    image = pixels.from_pixels(digits)
+    expected = computed("encode", image=image)["features"]
+    np.testing.assert_allclose(np.load(output), expected, atol=1e-6)
+
+
+def test_other_pictures_are_brought_into_shape(run, tmp_path):
+    large = np.random.default_rng(0).integers(0, 256, (20, 30, 3), "uint8")
+    Image.fromarray(large).save(tmp_path / "large.png")
+    code, text = run("embed", tmp_path / "large.png")
+    assert code == 2 and "16" in text
+    shape = ["--size=16x16", "--colour=grey"]
+    code, _ = run("embed", tmp_path / "large.png", *shape)
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    "version", ["--model_version=1", "--version_label=canary"]
+)
+def test_a_version_can_be_asked_for(run, files, version):
+    assert run("encode", files[0], version)[0] == 0
+
+
+def test_tensors_may_come_as_bytes(servers, computed, files, digits, tmp_path):
+    output = tmp_path / "f.npy"
+    arguments = ["encode", "--protocol=grpc", "--pixels", "--output"]
+    server = model_servers.grpc_server(servers.servable, as_content=True)
+    with server as port:
+        arguments += [str(output), f"--port={port}", *map(str, files)]
+        assert client.main(arguments) == 0
+    image = pixels.from_pixels(digits)
+    expected = computed("encode", image=image)["features"]
+    np.testing.assert_allclose(np.load(output), expected, atol=1e-6)
+
+
+def test_pixels_and_images_are_those_of_the_package():
+    values = np.arange(256)
+    images = np.linspace(-1.2, 1.2, 1001)
+    ours = client.from_pixels(values)
+    assert np.array_equal(ours, pixels.from_pixels(values))
+    ours = client.to_pixels(images)
+    assert np.array_equal(ours, pixels.to_pixels(images))
+
+
+# === Mistakes of the user ===
+
+
+def test_mistakes_are_named(run, server, files, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    bad = tmp_path / "bad.npy"
+    np.save(bad, np.array([[np.nan]]))
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.zeros((16, 16), "uint16")).save(deep)
+    small = tmp_path / "small.png"
+    Image.new("L", (8, 8)).save(small)
+    output = ["--output", tmp_path / "out"]
+    mistakes = [
+        (["encode", tmp_path / "nowhere.png"], "nowhere.png"),
+        (["encode", tmp_path], str(tmp_path)),
+        (["encode", "--pixels", text], "text.png can't be read"),
+        (["encode", text], "JPEG"),
+        (["encode", "--pixels", deep], "8 bits"),
+        (["encode", "--pixels", small], "16, 16, 1"),
+        (["encode", "--pixels", files[0], small], "(8, 8, 1)"),
+        (["encode", files[0], "--output", tmp_path / "f.txt"], ".npy"),
+        (["encode", files[0], "--model=other"], "other"),
+        (["encode", files[0], "--model=../x"], "letters"),
+        (["encode", files[0], "--model_version=7"], "not found"),
+        (["encode", files[0], "--version_label=beta"], "not found"),
+        (["encode", files[0], "--timeout=nan"], "nan"),
+        (["codes", files[0], "--output", tmp_path / "f.npy"], ".npz"),
+        (["reconstruct", files[0]], "--output"),
+        (["reconstruct", files[0], files[0], *output], "digit0.png"),
+        (["reconstruct", files[0], "--output", files[1]], "digit1.png"),
+        (["denoise", files[0], "--sparsity=-1", *output], "-1"),
+        (["denoise", files[0], *output], "--sparsity"),
+        (["decode", bad, *output], "finite"),
+        (["decode", text, *output], "array"),
+        (["sample", "--label=77", *output], "label"),
+        (["sample", "--count=0", *output], "--count"),
+        (["sample", "--seed=2147483647", "--count=2", *output], "2^31"),
+        (["paint"], "paint"),
+    ]
+    for arguments, words in mistakes:
+        code, text = run(*arguments, "--retries=0")
+        assert code == 2 and words in text, (arguments, text)
+        assert "Traceback" not in text
+        assert text.startswith("usage") or text.count("\n") == 1
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_damaged_files_are_mistakes(files, tmp_path):
+    features = tmp_path / "features.npz"
+    np.savez(features, np.zeros((2, 64)))
+    damaged = tmp_path / "damaged"
+    for path in (files[0], features):
+        content = path.read_bytes()
+        for end in range(0, len(content), 7):
+            damaged.write_bytes(content[:end])
+            with pytest.raises(client.Mistake, match="damaged"):
+                client.inputs_of(client.parse(["decode", str(damaged)]))
+            with contextlib.suppress(client.Mistake):
+                assert client.read_image(damaged).shape == (16, 16, 1)
+
+
+def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
+    target = tmp_path / "new" / "digit0.png"
+    target.parent.mkdir()
+    target.write_text("mine")
+    before = server.servable.requests
+    arguments = ["reconstruct", files[0], "--output", target.parent]
+    code, text = run(*arguments)
+    assert code == 2 and str(target) in text
+    assert target.read_text() == "mine"
+    assert server.servable.requests == before
+    assert run(*arguments, "--overwrite")[0] == 0
+    assert Image.open(target).size == (16, 16)
+    assert list(target.parent.iterdir()) == [target]
+
+
+# === Failures of the server ===
+
+
+def unavailable():
+    raise tf.errors.UnavailableError(None, None, "The queue is full")
+
+
+def broken():
+    raise tf.errors.InternalError(None, None, "It broke")
+
+
+def test_an_unavailable_server_is_asked_again(run, server, files):
+    server.servable.faults.extend([unavailable] * 2)
+    before = server.servable.requests
+    assert run("encode", files[0], "--retries=2")[0] == 0
+    assert server.servable.requests - before == 3
+
+
+def test_it_is_asked_so_many_times(run, server, files):
+    server.servable.faults.extend([unavailable] * 2)
+    code, text = run("encode", files[0], "--retries=1")
+    assert code == 1 and "The queue is full" in text
+
+
+def test_waits_double():
+    waits = []
+
+    def fail():
+        raise client.Unavailable
+
+    with pytest.raises(client.Unavailable):
+        client.retried(fail, 3, first_wait=1, sleep=waits.append)
+    for wait, most in zip(waits, (1, 2, 4), strict=True):
+        assert most / 2 <= wait <= most
+
+
+def test_a_failure_is_not_asked_again(run, server, files):
+    server.servable.faults.append(broken)
+    before = server.servable.requests
+    code, text = run("encode", files[0])
+    assert code == 1 and "It broke" in text
+    assert server.servable.requests - before == 1
+
+
+def test_a_slow_answer_is_late(run, server, files):
+    server.servable.faults.append(lambda: time.sleep(1))
+    began = time.monotonic()
+    code, text = run("encode", files[0], "--timeout=0.2")
+    assert code == 1 and "0.2 seconds" in text
+    assert time.monotonic() - began < 0.9
+
+
+def test_a_server_that_is_away_is_named(files, capsys, unused_port):
+    for protocol in ("rest", "grpc"):
+        arguments = ["encode", str(files[0]), "--retries=0"]
+        arguments += [f"--protocol={protocol}", f"--port={unused_port}"]
+        assert client.main(arguments) == 1
+        error = capsys.readouterr().err
+        assert str(unused_port) in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("server", ["rest"], indirect=True)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>",
+        b"",
+        b"[" * 100_000,
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"outputs": 1}',
+        b'{"outputs": [[1, 2], [3]]}',
+        b'{"outputs": [[NaN]]}',
+        b'{"outputs": [["a"]]}',
+        b'{"outputs": []}',
+        b'{"outputs": [{"b64": "AAAA"}]}',
+        b'{"outputs": [{"b64": 5}]}',
+        b'{"outputs": {"other": [[1]]}}',
+        b'{"outputs": [[1], [2]]}',
+    ],
+)
+def test_garbage_is_a_failure(run, server, files, answer):
+    server.servable.faults.append(lambda: answer)
+    code, text = run("encode", files[0])
+    assert code == 1 and text.startswith("encode: The server")
+
+
+@pytest.mark.parametrize("server", ["rest"], indirect=True)
+def test_a_file_that_the_server_marks_is_named(run, server, files):
+    outcome = {"valid": [True, False], "problem": ["", "is damaged"]}
+    answer = {"features": [[0.5], [0]], **outcome}
+    answer = json.dumps({"outputs": answer}).encode()
+    server.servable.faults.append(lambda: answer)
+    code, text = run("encode", *files[:2])
+    assert code == 2 and text.endswith("digit1.png: is damaged\n")
+
+
+# === Alone ===
+
+
+def test_neither_tensorflow_nor_this_package_is_needed(
+    servers, files, tmp_path
+):
+    source = inspect.getsource(client)
+    code = (
+        "import runpy, sys\n"
+        "for name in ('tensorflow', 'keras', 'keras_csc', 'tensorflow_serving'"
+        "):\n    sys.modules[name] = None\n"
+        "runpy.run_path('client.py', run_name='__main__')\n"
+    )
+    (tmp_path / "client.py").write_text(source)
+    for protocol, port in servers.ports.items():
+        arguments = ["encode", files[0], f"--protocol={protocol}"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, f"--port={port}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)["features"][0]) == 64

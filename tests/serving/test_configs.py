@@ -1,0 +1,140 @@
+"""What stands around the models in TensorFlow Serving has no typing error."""
+
+import ast
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.client import message_classes
+
+ROOT = pathlib.Path(__file__).parents[2]
+SERVING = ROOT / "serving"
+COMPOSE = yaml.safe_load((SERVING / "compose.yaml").read_text())
+# Of tensorflow/serving's session_bundle_config.proto and
+# monitoring_config.proto, which `tensorflow-serving-api` leaves out.
+MESSAGES = message_classes(
+    "configs",
+    {
+        "Int64Value": {"value": (1, "int64")},
+        "StringValue": {"value": (1, "string")},
+        "BatchingParameters": {
+            "max_batch_size": (1, "Int64Value"),
+            "batch_timeout_micros": (2, "Int64Value"),
+            "max_enqueued_batches": (3, "Int64Value"),
+            "num_batch_threads": (4, "Int64Value"),
+            "thread_pool_name": (5, "StringValue"),
+            "allowed_batch_sizes": (6, "[int64]"),
+            "pad_variable_length_inputs": (7, "bool"),
+        },
+        "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+        "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+    },
+)
+
+
+def parsed(name, message):
+    text_format.Parse((SERVING / name).read_text(), message)
+    return message
+
+
+@pytest.fixture
+def models():
+    config = model_server_config_pb2.ModelServerConfig()
+    return parsed("models.config", config).model_config_list.config
+
+
+@pytest.fixture
+def batching():
+    return parsed("batching.config", MESSAGES["BatchingParameters"]())
+
+
+def test_every_model_that_is_kept_is_served(models):
+    readme = (ROOT / "saved_models" / "README.md").read_text()
+    kept = re.findall(r"\]\((\w+)/\d+/card\.md\)", readme)
+    assert sorted(model.name for model in models) == sorted(kept)
+
+
+def test_versions_exist_and_labels_are_of_served_ones(models):
+    for model in models:
+        assert model.base_path == f"/models/{model.name}"
+        assert model.model_platform == "tensorflow"
+        versions = model.model_version_policy.specific.versions
+        for version in versions:
+            folder = ROOT / "saved_models" / model.name / str(version)
+            assert (folder / "saved_model.pb").is_file()
+        assert set(model.version_labels) == {"stable", "canary"}
+        assert set(model.version_labels.values()) <= set(versions)
+
+
+def test_batches_have_the_sizes_of_the_warm_up(batching):
+    sizes = list(batching.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes)) == [1, 8, 32]
+    assert sizes[-1] == batching.max_batch_size.value
+    for name in ("num_batch_threads", "max_enqueued_batches"):
+        assert getattr(batching, name).value >= 1
+    assert batching.batch_timeout_micros.value >= 0
+
+
+def test_the_small_server_puts_requests_together_alike(batching):
+    source = (SERVING / "server.py").read_text()
+    given = ast.literal_eval(
+        re.search(r"BATCHING = (\{.*?\})", source, re.S)[1]
+    )
+    for name, value in given.items():
+        configured = getattr(batching, name)
+        assert value == getattr(configured, "value", configured)
+
+
+def test_the_monitoring_is_on():
+    config = parsed("monitoring.config", MESSAGES["MonitoringConfig"]())
+    assert config.prometheus_config.enable
+    assert config.prometheus_config.path.startswith("/monitoring/")
+
+
+@pytest.mark.parametrize("wrong", ["max_batch_sise { value: 1 }", "x"])
+def test_a_typing_error_would_fail(wrong):
+    with pytest.raises(text_format.ParseError):
+        text_format.Parse(wrong, MESSAGES["BatchingParameters"]())
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_the_image_is_pinned_and_its_files_exist(name):
+    service = COMPOSE["services"][name]
+    version = re.fullmatch(
+        r"tensorflow/serving:(\d+)\.(\d+)\.\d+", service["image"]
+    )
+    assert tuple(map(int, version.groups())) >= (2, 20)
+    assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
+    places = dict(volume.split(":")[1::-1] for volume in service["volumes"])
+    for option in service["command"]:
+        option, value = re.fullmatch(r"--(\w+)=(\S+)", option).groups()
+        if option.endswith("_file"):
+            folder, file = value.rsplit("/", 1)
+            assert (SERVING / places[folder] / file).is_file()
+    assert (SERVING / places["/models"]).resolve() == ROOT / "saved_models"
+
+
+def test_only_one_service_starts_alone():
+    services = COMPOSE["services"].values()
+    assert [service.get("profiles") for service in services] == [
+        None,
+        ["batched"],
+    ]
+
+
+def test_the_health_check_finds_the_model_and_no_other(servers):
+    health = COMPOSE["services"]["serving"]["healthcheck"]["test"]
+    assert health[0] == "CMD" and health[-1] == servers.servable.name
+    port = servers.ports["rest"]
+    command = [
+        part.replace("$$", "$").replace("8501", str(port))
+        for part in health[1:]
+    ]
+    assert subprocess.run(command, timeout=30).returncode == 0
+    command[-1] = "other"
+    assert subprocess.run(command, timeout=30).returncode != 0
