@@ -113,9 +113,8 @@ def _use(use):
     dead = int(np.sum(density == 0))
     rare = int(np.sum((density > 0) & (density <= RARE)))
     text = (
-        f"{count(dead, 'atom')} never active, {rare} at up to "
-        f"{percent(RARE)} of the places; the median atom at "
-        f"{percent(np.median(density))}."
+        f"{dead} of {len(density)} are never active, {rare} at up to 1% of "
+        f"the places, the median atom at {percent(np.median(density))}."
     )
     ordered = np.sort(density)[::-1]
     return figure(
@@ -126,7 +125,7 @@ def _use(use):
             element("span", percent(ordered[-1])),
             class_="ends",
         ),
-        caption=f"How often atoms are active, one bar each. {text}",
+        caption=f"How often atoms are active, a bar each: {text}",
     )
 
 
@@ -203,7 +202,13 @@ def _classes(found, use, atom, most=3):
         return None
     shares = use.class_shares[:, atom]
     order = np.argsort(-shares, kind="stable")[:most]
-    text = ", ".join(
-        f"{found.name(found.classes[n])} {percent(shares[n])}" for n in order
+    names = [found.name(found.classes[n]) for n in order]
+    return element(
+        "p",
+        [
+            element("span", element("b", name), f" {percent(shares[n])}")
+            for name, n in zip(names, order)
+        ],
+        class_="classes",
+        title=", ".join(names),
     )
-    return paragraph(text, class_="classes", title=text)

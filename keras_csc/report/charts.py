@@ -107,18 +107,19 @@ def _scale(values, log):
     """A function from values to heights, and values to mark."""
     low, high = float(values.min()), float(values.max())
     if log:
-        powers = range(math.floor(math.log10(low)),
-                       math.ceil(math.log10(high)) + 1)
-        marks = [10.0**power for power in powers]
-        marks = marks[:: -(-len(marks) // 5)]
-        low, high = low * 0.9, high * 1.1
-        marks = [mark for mark in marks if low <= mark <= high]
+        powers = np.arange(
+            math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1
+        )
+        marks = 10.0 ** powers[:: -(-len(powers) // 6)]
+        low, high = 10.0 ** powers[0], 10.0 ** powers[-1]
     else:
         if high - low <= 1e-12 * max(abs(high), 1):
             low, high = low - 0.5, high + 0.5
         step = _round_step((high - low) / 3)
-        marks = step * np.arange(math.ceil(low / step),
-                                 math.floor(high / step) + 1)
+        marks = step * np.arange(
+            math.floor(low / step), math.ceil(high / step) + 1
+        )
+        low, high = marks[0], marks[-1]
     turn = np.log10 if log else np.asarray
 
     def to_y(value):

@@ -114,7 +114,7 @@ def _cell(value):
         "td",
         text,
         style=f"--share:{100 * value:.0f}%",
-        class_="strong" if value > 0.6 else None,
+        class_="full" if value > 0.88 else "half" if value > 0.6 else None,
     )
 
 
@@ -132,7 +132,11 @@ def _pairs(means, names):
     first, second = np.triu_indices(len(names), 1)
     order = np.argsort(-others[first, second], kind="stable")[:ROWS]
     top = [
-        [names[first[n]], names[second[n]], f"{others[first[n], second[n]]:.2f}"]
+        [
+            names[first[n]],
+            names[second[n]],
+            f"{others[first[n], second[n]]:.2f}",
+        ]
         for n in order
     ]
     nearest = np.argmax(others, axis=1)
@@ -172,10 +176,11 @@ def subspaces(subject):
         "subspaces",
         "What varies within a class" if angles else "What varies",
         paragraph(
-            "The middle image is drawn from the mean of the features. Beside "
-            f"it are the images {DEVIATIONS} standard deviations from it along "
-            f"the {DIRECTIONS} directions in which the features vary most: "
-            "the decoder draws them, none was in the data."
+            "The first image is drawn from the mean of the features. The pairs "
+            f"beside it are {DEVIATIONS} standard deviations away from it, "
+            f"backwards and forwards along the {DIRECTIONS} directions in "
+            "which the features vary most. The decoder draws them; none was in "
+            "the data."
         ),
         element("div", rows, class_="walks"),
     )
@@ -193,45 +198,32 @@ def _groups(found):
 
 
 def _walk(rows):
-    """Features from one end of a direction over the mean to the other."""
+    """The mean of features, and both ends of the directions they vary in."""
     mean = rows.mean(0)
     directions = principal_directions(
         rows.astype("float64"), min(DIRECTIONS, len(rows) - 1), mean
     )
-    steps = [
-        DEVIATIONS * np.std((rows - mean) @ direction) * direction
-        for direction in directions
-    ]
-    walk = [mean - step for step in steps[::-1]]
-    walk += [mean, *(mean + step for step in steps)]
+    walk = [mean]
+    for direction in directions:
+        step = DEVIATIONS * np.std((rows - mean) @ direction) * direction
+        walk += [mean - step, mean + step]
     return np.asarray(to_sphere(np.asarray(walk, "float32")))
 
 
 def _row(name, note, images):
     width = screen_width(images.shape[2], 64)
-    middle = len(images) // 2
+    places = ["mean"]
+    for direction in range(1, 1 + len(images) // 2):
+        places += [f"{direction} −", f"{direction} +"]
     pictures = [
-        figure(
-            picture(image, _place(name, number - middle), width),
-            caption="mean"
-            if number == middle
-            else f"{'+' if number > middle else '−'}{abs(number - middle)}",
-            class_="mean" if number == middle else None,
-        )
-        for number, image in enumerate(images)
+        figure(picture(image, f"{name}, {place}", width), caption=place)
+        for image, place in zip(images, places)
     ]
     return element(
         "div",
         element("h3", name, element("small", note)),
-        element("div", pictures, class_="row small"),
+        element("div", pictures, class_="seven"),
     )
-
-
-def _place(name, number):
-    if not number:
-        return f"Mean of {name}"
-    way = "forwards" if number > 0 else "backwards"
-    return f"{name}, {way} along direction {abs(number)}"
 
 
 def _nearest_classes(vectors, labels):

@@ -5,6 +5,7 @@ attribute escaped: a class that is called `<script>` is a class.
 """
 
 import base64
+import collections.abc
 import io
 from xml.etree import ElementTree
 
@@ -19,7 +20,7 @@ def element(tag, *content, **attributes):
 
     Args:
         tag: str.
-        *content: elements, texts and numbers, lists of them, or `None`, which
+        *content: elements, texts and numbers, or several of them; `None`
             is left out.
         **attributes: by name, `class_` for `class` and `data_key` for
             `data-key`; `None` is left out, and `True` has no value.
@@ -40,12 +41,17 @@ def _fill(parent, content):
     for each in content:
         if isinstance(each, ElementTree.Element):
             parent.append(each)
-        elif isinstance(each, (list, tuple)):
+        elif _is_several(each):
             _fill(parent, each)
         elif each is not None and len(parent):
             parent[-1].tail = (parent[-1].tail or "") + str(each)
         elif each is not None:
             parent.text = (parent.text or "") + str(each)
+
+
+def _is_several(content):
+    is_iterable = isinstance(content, collections.abc.Iterable)
+    return is_iterable and not isinstance(content, str)
 
 
 def document(root):
@@ -164,7 +170,7 @@ def percent(share):
     number = 100 * share
     if 0 < number < 0.1:
         return "under 0.1%"
-    digits = 0 if number >= 10 or number == 0 else 1
+    digits = 0 if number >= 9.95 or number == 0 else 1
     return f"{number:.{digits}f}%"
 
 

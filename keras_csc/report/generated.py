@@ -12,9 +12,9 @@ from keras_csc.report.elements import section
 from keras_csc.report.images import examples
 from keras_csc.report.images import screen_width
 
-COLUMNS = 8
+COLUMNS = 7
 MOST_CLASSES = 10
-STEPS = 8
+STEPS = 5
 WIDTH = 64
 
 
@@ -56,7 +56,7 @@ def _row(name, images):
         "div",
         element("h3", name) if name else None,
         element("div", [picture(each, alt, width) for each in images],
-                class_="row small"),
+                class_="seven"),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def interpolation(subject):
             ),
             figure(picture(end, "To this image", width), caption="to"),
         ]  # fmt: skip
-        rows.append(element("div", pictures, class_="row small"))
+        rows.append(element("div", pictures, class_="seven"))
     return section(
         "interpolation",
         "Between two images",
@@ -89,7 +89,7 @@ def interpolation(subject):
             "Features lie on a sphere. Along the shortest way between those of "
             "two images the decoder draws what lies between."
         ),
-        rows,
+        element("div", rows, class_="walks"),
     )
 
 

@@ -13,7 +13,7 @@ from keras_csc.report.elements import picture
 from keras_csc.report.elements import section
 from keras_csc.visualization.atoms import atom_images
 
-SHOWN = 6  # of the best, the worst, ...
+SHOWN = 8  # of the best, the worst, ...
 EXAMPLES = 3
 MAPS = 6  # of a stage
 ATOMS = 8
@@ -196,14 +196,18 @@ def codes(subject):
             element(
                 "div",
                 figure(
-                    picture(image, f"Image {number}",
-                            screen_width(image.shape[1])),
+                    picture(
+                        image, f"Image {number}", screen_width(image.shape[1])
+                    ),
                     caption=element("strong", title),
                 ),
                 element(
                     "div",
-                    [_maps(n, stage[row])
-                     for n, stage in enumerate(stages, start=1)],
+                    [
+                        _maps(n, stage[row])
+                        for n, stage in enumerate(stages, start=1)
+                    ],
+                    class_="maps",
                 ),
                 class_="coded",
             )  # fmt: skip

@@ -106,9 +106,7 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
             range(0, len(uses), 4), _places(model.encoder, images.shape[1:3])
         )
     ]
-    return Look(
-        images, labels, class_names, features, made, psnr, stages
-    )
+    return Look(images, labels, class_names, features, made, psnr, stages)
 
 
 def _pass(model, images):
@@ -122,8 +120,9 @@ def _pass(model, images):
     ]
     for codes, layer in zip(output.codes, model.encoder.coding_layers):
         codes = tf.abs(tf.cast(codes, tf.float32))
-        flat = tf.reshape(codes, (-1, codes.shape[1] * codes.shape[2],
-                                  codes.shape[3]))
+        flat = tf.reshape(
+            codes, (-1, codes.shape[1] * codes.shape[2], codes.shape[3])
+        )
         norms = tf.reduce_sum(
             tf.square(tf.cast(layer.kernel, tf.float32)), (0, 1, 2)
         )
@@ -157,8 +156,7 @@ def _places(encoder, image_size):
         kernel, strides = layer.kernel.shape[0], layer.strides
         strides = strides if isinstance(strides, int) else strides[0]
         before = tuple(
-            offset
-            + step * padding_before(side, kernel, strides, layer.padding)
+            offset + step * padding_before(side, kernel, strides, layer.padding)
             for offset, side in zip(before, sides)
         )
         size += (kernel - 1) * step
@@ -191,8 +189,10 @@ def _class_shares(energies, labels):
     if len(classes) < 2:
         return None
     means = np.stack(
-        [energies[labels == label].mean(0, dtype="float64")
-         for label in classes]
+        [
+            energies[labels == label].mean(0, dtype="float64")
+            for label in classes
+        ]
     )
     total = means.sum(0)
     return means / np.where(total > 0, total, 1)

@@ -54,7 +54,9 @@ def how_it_was_made(subject):
         ["page made by", f"keras_csc {__version__}, Keras "
          f"{keras.__version__}"],
     ]  # fmt: skip
-    known = {part: subject.card[part] for part in PARTS if subject.card.get(part)}
+    known = {
+        part: subject.card[part] for part in PARTS if subject.card.get(part)
+    }
     return section(
         "about",
         "How it was made",
@@ -153,9 +155,9 @@ def _tile(value, name, note=None):
     return element(
         "div",
         element("dt", name),
-        element("dd", element("strong", value),
-                element("span", note) if note else None),
-    )  # fmt: skip
+        element("dd", value, class_="value"),
+        element("dd", note, class_="note") if note else None,
+    )
 
 
 def _main_figures(figures, subject):

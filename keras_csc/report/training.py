@@ -7,13 +7,7 @@ from keras_csc.report.elements import figure
 from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import section
 
-TITLES = {
-    "quality": "Quality",
-    "game": "The game",
-    "rates": "Coding rates",
-    "codes": "Codes",
-    "time": "Time",
-}
+GROUPS = ("quality", "rates", "game", "codes", "time")
 # Lines that are of one chart, by its title.
 TOGETHER = {
     "learning_rate": "Learning rates",
@@ -35,9 +29,12 @@ def curves(log):
     """Section: what a run logged, over its steps; `None` without a log."""
     if not log:
         return None
-    groups = {name: {} for name in TITLES}
+    groups = {name: {} for name in GROUPS}
     names = dict.fromkeys(
-        name for record in log for name in record if name not in ("step", "time")
+        name
+        for record in log
+        for name in record
+        if name not in ("step", "time")
     )
     for name in names:
         steps, values = zip(
@@ -54,17 +51,16 @@ def curves(log):
             f"What the run logged in {log[-1]['step']:,} steps. Two decades and "
             "more are on a logarithmic scale."
         ),
-        [
-            element(
-                "div",
-                element("h3", TITLES[group]),
-                element("div", [_chart(*each) for each in charted.items()],
-                        class_="charts"),
-            )
-            for group, charted in groups.items()
-            if charted
-        ],
-    )  # fmt: skip
+        element(
+            "div",
+            [
+                _chart(*each)
+                for charted in groups.values()
+                for each in charted.items()
+            ],
+            class_="charts",
+        ),
+    )
 
 
 def _title(name):
