@@ -9,11 +9,12 @@ BACKENDS_STAMP := $(BACKENDS)/.installed
 PEERS := .venv-benchmarks
 PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test hostile test-backends benchmarks lint format clean
+.PHONY: demo test hostile test-backends test-browser benchmarks lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
 	$(BIN)/python training/export.py --workdir=runs/digits
+	$(BIN)/python training/report.py --workdir=runs/digits
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
@@ -34,6 +35,11 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	  pids="$$pids $$!"; \
 	done; \
 	for pid in $$pids; do wait $$pid || exit 1; done
+
+# Pages in Debian's Chromium.
+test-browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
+	$(BIN)/python -m pytest tests/*/test_browser.py
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

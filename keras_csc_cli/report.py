@@ -81,9 +81,9 @@ def run(
 
 
 def _of_preset(preset, output, replaced, split, images):
-    model, card = export.of_preset(preset)
     name = str(preset).rstrip("/").rpartition("/")[2]
     path = _checked(output or f"{name}-{NAME}")
+    model, card = export.of_preset(preset)
     options = _options(preset, card, replaced)
     try:
         shown = _images(options, split, images)

@@ -48,7 +48,7 @@ def curves(log):
         "training",
         "Training",
         paragraph(
-            f"What the run logged in {log[-1]['step']:,} steps. Two decades and "
+            f"What the run logged in {steps[-1]:,} steps. Two decades and "
             "more are on a logarithmic scale."
         ),
         element(
