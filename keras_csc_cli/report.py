@@ -21,7 +21,7 @@ from keras_csc.data.errors import READ_ERRORS
 
 USER_ERRORS = (DataError, OSError)
 NAME = "report.html"
-HINT = "Give some with --dataset and --data_dir."
+HINT = "Give images with --dataset and --data_dir."
 
 
 def run(

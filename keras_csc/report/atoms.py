@@ -21,7 +21,7 @@ SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 # Pixels that all patches and all atoms of a page may have: what a page may
 # weigh.
-MOST_PIXELS = 1_200_000
+MOST_PIXELS = 2_000_000
 ORDERS = {
     "strength": "strongest first",
     "density": "most often active first",
@@ -90,7 +90,8 @@ def _stage(subject, number, kernel, side, patches):
         _card(subject, number, atom, looks[atom], rank, side, patches)
         for rank, atom in enumerate(order)
     ]
-    first, rest = cards[:FIRST], cards[FIRST:]
+    shown = len(cards) if use is None else FIRST
+    first, rest = cards[:shown], cards[shown:]
     return element(
         "div",
         element("h3", f"Stage {number + 1}: {count(atoms, kind)} of "

@@ -62,7 +62,9 @@ def document(root):
 
 
 def picture(pixels, alt, width=None, **attributes):
-    """An image element that holds its pixels, which stay squares.
+    """An image element that holds its pixels.
+
+    They stay squares where its width is a whole number of them.
 
     Args:
         pixels: array `(height, width, channels)`, floats in [-1, 1] or uint8;
@@ -76,6 +78,8 @@ def picture(pixels, alt, width=None, **attributes):
         pixels = to_pixels(pixels)
     height, own = pixels.shape[:2]
     width = width or own
+    if width % own:
+        attributes = {"class_": "smooth", **attributes}
     return element(
         "img",
         src=data_uri(pixels),

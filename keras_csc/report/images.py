@@ -17,13 +17,17 @@ SHOWN = 8  # of the best, the worst, ...
 EXAMPLES = 3
 MAPS = 6  # of a stage
 ATOMS = 8
+MOST_WIDTH = 112
 BINS = 32
 RED, BLUE = (214, 64, 48), (38, 110, 196)
 
 
 def screen_width(pixels, least=88):
-    """Width on the screen: a whole number of times as many pixels."""
-    return pixels * max(1, -(-least // pixels))
+    """Width on the screen: a whole number of times as many pixels.
+
+    But not above 112, of which eight have room beside each other.
+    """
+    return min(pixels * max(1, -(-least // pixels)), MOST_WIDTH)
 
 
 def reconstructions(subject):
@@ -228,7 +232,7 @@ def _maps(number, codes):
     height, width, atoms = codes.shape
     activity = np.abs(codes).sum((0, 1))
     order = np.argsort(-activity, kind="stable")[:MAPS]
-    active = np.mean(np.any(codes != 0, axis=(0, 1)))
+    active = int(np.sum(np.any(codes != 0, axis=(0, 1))))
     maps = [
         figure(
             picture(tile, f"Codes of atom {atom} of stage {number}",
@@ -241,8 +245,8 @@ def _maps(number, codes):
         "div",
         paragraph(
             element("strong", f"Stage {number}"),
-            f" {height}×{width} places, {percent(active)} of {atoms} atoms "
-            f"active, {percent(np.mean(codes == 0))} of the codes 0",
+            f" {height}×{width} places, {active} of {atoms} atoms active, "
+            f"{percent(np.mean(codes == 0))} zeros",
             class_="muted",
         ),
         element("div", maps, class_="row small"),

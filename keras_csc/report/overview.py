@@ -50,7 +50,7 @@ def how_it_was_made(subject):
     facts = [
         ["weights of the encoder", _weights(subject.encoder)],
         ["weights of the decoder", _weights(subject.model.decoder)],
-        ["images of this page", subject.about],
+        ["images of this page", subject.about if subject.found else "none"],
         ["page made by", f"keras_csc {__version__}, Keras "
          f"{keras.__version__}"],
     ]  # fmt: skip
