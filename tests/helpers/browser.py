@@ -7,7 +7,7 @@ import pathlib
 CHROMIUM = pathlib.Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
-def is_there():
+def available():
     """Whether Playwright and Chromium are installed."""
     try:
         import playwright  # noqa: F401

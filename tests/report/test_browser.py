@@ -5,7 +5,7 @@ import pytest
 from tests.helpers import browser
 
 pytestmark = pytest.mark.skipif(
-    not browser.is_there(), reason="Playwright or Chromium is not installed"
+    not browser.available(), reason="Playwright or Chromium is not installed"
 )
 
 FOCUSED = """() => {
