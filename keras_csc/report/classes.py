@@ -19,6 +19,7 @@ from keras_csc.report.elements import shades
 from keras_csc.report.elements import table
 from keras_csc.report.images import screen_width
 from keras_csc.visualization import class_similarity
+from keras_csc.visualization.figures import within_and_between
 
 IN_TABLE = 20  # classes whose matrix is a table of numbers
 ROWS = 20  # of a list of pairs
@@ -61,11 +62,7 @@ def classes(subject):
 
 def _similarity(found, means, labels):
     names = [found.name(label) for label in labels]
-    own = np.eye(len(names), dtype=bool)
-    text = (
-        f"Within classes {np.nanmean(means[own]):.2f}, "
-        f"between classes {np.nanmean(means[~own]):.2f}."
-    )
+    text = f"Means: {within_and_between(means)}."
     if len(names) <= IN_TABLE:
         return figure(_numbers(means, names), caption=text)
     order = _similar_together(means)

@@ -221,8 +221,9 @@ def codes(subject):
         "Codes",
         paragraph(
             f"Of every stage the maps of the {MAPS} atoms that are most active "
-            "in the image. Where an atom stands is red, where it is taken away "
-            "blue; the deeper the stage, the fewer the places."
+            "in the image, each with the number of its atom. Where an atom "
+            "stands is red, where it is taken away blue; the deeper the stage, "
+            "the fewer the places."
         ),
         parts,
     )
@@ -237,7 +238,7 @@ def _maps(number, codes):
         figure(
             picture(tile, f"Codes of atom {atom} of stage {number}",
                     screen_width(width, 64), class_="codes"),
-            caption=f"atom {atom}",
+            caption=atom,
         )
         for atom, tile in zip(order, code_tiles(codes[..., order]))
     ]  # fmt: skip

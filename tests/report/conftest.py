@@ -8,7 +8,7 @@ from keras_csc import report
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
-NAMES = ["<script>alerted = 1</script>", 'a & "b"', "Ünï"]
+NAMES = ["<script>alerted = 1</script>", 'a & "b"' + "x" * 120, "Ünï"]
 LOG = [
     {
         "step": step,
