@@ -8,7 +8,6 @@ from keras_csc_cli import export
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.splits import Splits
 
 from absl import flags
@@ -87,10 +86,11 @@ def _of_preset(preset, output, replaced, split, images):
     options = _options(preset, card, replaced)
     try:
         shown = _images(options, split, images)
-    except DataError as error:
+    except DataError:
         if replaced:
             raise
-        shown = {"about": f"{error} {HINT}"}
+        known = options.dataset or "of its training"
+        shown = {"about": f"The data set {known} was not at hand. {HINT}"}
     card = export.without_paths(card)
     return report.write_report(path, model, name, card=card, **shown)
 
@@ -171,5 +171,4 @@ def main():
     values = flags.FLAGS
     names = "workdir", "preset", "output", "dataset", "data_dir", "split"
     options = {name: values[name].value for name in (*names, "images")}
-    with usage_errors():
-        print(f"Report: {run(**options)}")
+    print(f"Report: {run(**options)}")

@@ -94,18 +94,22 @@ def _stage(subject, number, kernel, side, patches):
     first, rest = cards[:shown], cards[shown:]
     return element(
         "div",
-        element("h3", f"Stage {number + 1}: {count(atoms, kind)} of "
-                f"{size}×{size} pixels"),
+        element(
+            "h3",
+            f"Stage {number + 1}: {count(atoms, kind)} of {size}×{size} pixels",
+        ),
         _use(use) if use is not None and subject.encoder.sparse else None,
         _order(number) if use is not None else None,
         element("ul", first, class_="cards"),
-        folded(f"The other {count(len(rest), kind)} of stage {number + 1}",
-               element("ul", rest, class_="cards"))
+        folded(
+            f"The other {count(len(rest), kind)} of stage {number + 1}",
+            element("ul", rest, class_="cards"),
+        )
         if rest
         else None,
         class_="stage",
         data_stage=number + 1,
-    )  # fmt: skip
+    )
 
 
 def _use(use):
@@ -184,8 +188,9 @@ def _strip(found, stage, atom, name, side, count):
     gap = ((0, 0), (0, 0), (0, 1), (0, 0))
     strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
     numbers = found.stages[stage].strongest[atom][: len(tiles)]
-    names = [found.name(found.labels[n]) for n in numbers
-             if found.labels[n] >= 0]  # fmt: skip
+    names = [
+        found.name(found.labels[n]) for n in numbers if found.labels[n] >= 0
+    ]
     alt = f"{name}: strongest patches"
     if names:
         alt += f", of {', '.join(names)}"

@@ -139,11 +139,13 @@ def _round_step(step):
 def _grid_line(y, text):
     return element(
         "g",
-        element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=_number(y),
-                y2=_number(y)),
-        element("text", text, x=LEFT - 6, y=_number(y + 3.5),
-                text_anchor="end"),
-    )  # fmt: skip
+        element(
+            "line", x1=LEFT, x2=WIDTH - RIGHT, y1=_number(y), y2=_number(y)
+        ),
+        element(
+            "text", text, x=LEFT - 6, y=_number(y + 3.5), text_anchor="end"
+        ),
+    )
 
 
 def _path(x, y):

@@ -42,11 +42,14 @@ def classes(subject):
             found.features[known], subject.class_features
         )
     matrices = [
-        element("div", element("h3", title),
-                _similarity(found, *class_similarity(rows, labels)),
-                class_="matrix")
+        element(
+            "div",
+            element("h3", title),
+            _similarity(found, *class_similarity(rows, labels)),
+            class_="matrix",
+        )
         for title, rows in sets.items()
-    ]  # fmt: skip
+    ]
     return section(
         "classes",
         "Classes",
@@ -91,16 +94,27 @@ def _numbers(means, names):
         [element("th", element("span", name), scope="col") for name in names],
     )
     body = [
-        element("tr", element("th", name, scope="row"),
-                [_cell(value) for value in row])
+        element(
+            "tr",
+            element("th", name, scope="row"),
+            [_cell(value) for value in row],
+        )
         for name, row in zip(names, means)
-    ]  # fmt: skip
+    ]
     made = element(
-        "table", element("thead", head), element("tbody", body),
+        "table",
+        element("thead", head),
+        element("tbody", body),
         class_="heat",
-    )  # fmt: skip
-    return element("div", made, class_="wide", tabindex=0, role="region",
-                   aria_label="Similarities of classes")  # fmt: skip
+    )
+    return element(
+        "div",
+        made,
+        class_="wide",
+        tabindex=0,
+        role="region",
+        aria_label="Similarities of classes",
+    )
 
 
 def _cell(value):

@@ -55,9 +55,12 @@ def _row(name, images):
     return element(
         "div",
         element("h3", name) if name else None,
-        element("div", [picture(each, alt, width) for each in images],
-                class_="seven"),
-    )  # fmt: skip
+        element(
+            "div",
+            [picture(each, alt, width) for each in images],
+            class_="seven",
+        ),
+    )
 
 
 def interpolation(subject):
@@ -75,12 +78,14 @@ def interpolation(subject):
         pictures = [
             figure(picture(start, "From this image", width), caption="from"),
             *(
-                figure(picture(each, f"Step {number} of {STEPS}", width),
-                       caption=number)
+                figure(
+                    picture(each, f"Step {number} of {STEPS}", width),
+                    caption=number,
+                )
                 for number, each in enumerate(way, start=1)
             ),
             figure(picture(end, "To this image", width), caption="to"),
-        ]  # fmt: skip
+        ]
         rows.append(element("div", pictures, class_="seven"))
     return section(
         "interpolation",

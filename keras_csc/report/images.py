@@ -155,9 +155,11 @@ def _sums(explanation):
         name = f"all {count}" if count == atoms else name
         yield figure(
             picture(made, f"Sum of {name}", width),
-            caption=[element("strong", name),
-                     element("span", f"{psnr:.1f} dB")],
-        )  # fmt: skip
+            caption=[
+                element("strong", name),
+                element("span", f"{psnr:.1f} dB"),
+            ],
+        )
     yield figure(
         picture(image, "The image itself", width),
         caption=element("strong", "image"),
@@ -177,10 +179,12 @@ def _strongest(stage):
             picture(look, f"Atom {atom}", width),
             picture(codes, f"Codes of atom {atom}", width, class_="codes"),
             picture(part, f"Contribution of atom {atom}", width),
-            caption=[element("strong", f"atom {atom}"),
-                     element("span", percent(stage.shares[atom]))],
+            caption=[
+                element("strong", f"atom {atom}"),
+                element("span", percent(stage.shares[atom])),
+            ],
             class_="pair",
-        )  # fmt: skip
+        )
 
 
 # === Codes ===
@@ -214,7 +218,7 @@ def codes(subject):
                     class_="maps",
                 ),
                 class_="coded",
-            )  # fmt: skip
+            )
         )
     return section(
         "codes",
@@ -236,12 +240,16 @@ def _maps(number, codes):
     active = int(np.sum(np.any(codes != 0, axis=(0, 1))))
     maps = [
         figure(
-            picture(tile, f"Codes of atom {atom} of stage {number}",
-                    screen_width(width, 64), class_="codes"),
+            picture(
+                tile,
+                f"Codes of atom {atom} of stage {number}",
+                screen_width(width, 64),
+                class_="codes",
+            ),
             caption=atom,
         )
         for atom, tile in zip(order, code_tiles(codes[..., order]))
-    ]  # fmt: skip
+    ]
     return element(
         "div",
         paragraph(

@@ -92,9 +92,23 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
 
     Returns:
         `Look`.
+
+    Raises:
+        ValueError: for images and labels that are not such arrays, or images
+            that the model does not take.
     """
-    if labels is None:
-        labels = np.full(len(images), -1)
+    images = np.asarray(images)
+    if images.dtype != "uint8" or images.ndim != 4 or not len(images):
+        raise ValueError(
+            "`images` should be uint8 of shape (n, height, width, channels). "
+            f"Received: dtype={images.dtype}, shape={images.shape}"
+        )
+    labels = np.full(len(images), -1) if labels is None else np.asarray(labels)
+    if labels.shape != (len(images),) or labels.dtype.kind != "i":
+        raise ValueError(
+            "`labels` should be an integer for every image. Received: "
+            f"dtype={labels.dtype}, shape={labels.shape}"
+        )
     if class_names is None:
         class_names = [str(label) for label in range(max(labels) + 1)]
     features, made, psnr, *uses = passes.by_batches(

@@ -25,10 +25,11 @@ def header(subject):
         "header",
         paragraph("Report of a model", class_="eyebrow"),
         element("h1", subject.name),
-        paragraph(f"An autoencoder of {subject.noun} images {kind}.",
-                  class_="lead"),
+        paragraph(
+            f"An autoencoder of {subject.noun} images {kind}.", class_="lead"
+        ),
         class_="hero",
-    )  # fmt: skip
+    )
 
 
 def what_it_is(subject):
@@ -51,9 +52,8 @@ def how_it_was_made(subject):
         ["weights of the encoder", _weights(subject.encoder)],
         ["weights of the decoder", _weights(subject.model.decoder)],
         ["images of this page", subject.about if subject.found else "none"],
-        ["page made by", f"keras_csc {__version__}, Keras "
-         f"{keras.__version__}"],
-    ]  # fmt: skip
+        ["page made by", f"keras_csc {__version__}, Keras {keras.__version__}"],
+    ]
     known = {
         part: subject.card[part] for part in PARTS if subject.card.get(part)
     }
@@ -61,12 +61,15 @@ def how_it_was_made(subject):
         "about",
         "How it was made",
         table(facts),
-        folded("The recipe, and the runs of its training",
-               table(list(_flat(known))))
+        folded(
+            "The recipe, and the runs of its training",
+            table(list(_flat(known))),
+        )
         if known
-        else paragraph("The model has no record of its training.",
-                       class_="muted"),
-    )  # fmt: skip
+        else paragraph(
+            "The model has no record of its training.", class_="muted"
+        ),
+    )
 
 
 def _path(subject):

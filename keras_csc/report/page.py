@@ -99,10 +99,11 @@ def page(subject):
     """Text of the page of a `Subject`."""
     sections = [each for each in _sections(subject) if each is not None]
     links = [
-        element("li", element("a", LINKS[each.get("id")],
-                              href=f"#{each.get('id')}"))
+        element(
+            "li", element("a", LINKS[each.get("id")], href=f"#{each.get('id')}")
+        )
         for each in sections
-    ]  # fmt: skip
+    ]
     body = element(
         "body",
         element("a", "To the content", href="#content", class_="skip"),
@@ -152,12 +153,14 @@ def _head(subject):
     return element(
         "head",
         element("meta", charset="utf-8"),
-        [element("meta", name=name, content=text)
-         for name, text in metas.items()],
+        [
+            element("meta", name=name, content=text)
+            for name, text in metas.items()
+        ],
         element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("title", f"{subject.name}: report"),
         element("style", _text("page.css")),
-    )  # fmt: skip
+    )
 
 
 @functools.cache

@@ -38,9 +38,12 @@ def curves(log):
     )
     for name in names:
         steps, values = zip(
-            *((record["step"], record[name])
-              for record in log if name in record)
-        )  # fmt: skip
+            *(
+                (record["step"], record[name])
+                for record in log
+                if name in record
+            )
+        )
         group = tag(name)[0].partition("/")[0]
         title, line = _title(name)
         groups[group].setdefault(title, {})[line] = steps, values

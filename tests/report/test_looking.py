@@ -14,8 +14,12 @@ def case(request):
     """A model, images, labels, what a page shows, and the codes."""
     changes = {}
     if request.param == "split map":
-        changes = {"features": "map", "split": True, "nonnegative": False,
-                   "image_shape": (8, 8, 3)}  # fmt: skip
+        changes = {
+            "features": "map",
+            "split": True,
+            "nonnegative": False,
+            "image_shape": (8, 8, 3),
+        }
     model = make(**changes)
     images = draw(20, model.encoder.image_shape[-1])
     labels = np.arange(20) % 4 - 1
@@ -106,6 +110,16 @@ def test_large_patches_are_means_of_squares(case):
     assert small.shape[1] == (size + 1) // 2
     expected = whole[:, :2, :2].astype(float).mean((1, 2))
     np.testing.assert_allclose(small[:, 0, 0], expected, atol=0.5)
+
+
+def test_other_images_and_labels_are_errors(case):
+    model, images, labels = case[:3]
+    for wrong in (images / 127.5, images[0], images[:0]):
+        with pytest.raises(ValueError, match="`images` should be uint8"):
+            report.look(model, wrong)
+    for wrong in (labels[1:], labels.astype(float)):
+        with pytest.raises(ValueError, match="`labels` should be"):
+            report.look(model, images, wrong)
 
 
 def test_silent_atoms_have_no_patches():
