@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_csc.pixels import to_pixels
 from keras_csc.report import charts
 from keras_csc.report import looking
 from keras_csc.report.elements import count
@@ -33,20 +34,20 @@ ORDERS = {
 def atoms(subject):
     """Section: what every atom looks like, how often and where it stands."""
     kind = "atoms" if subject.encoder.sparse else "filters"
-    shapes = [kernel.shape for kernel in encoder_atoms(subject.encoder)]
-    side, patches = _sizes(shapes)
+    kernels = encoder_atoms(subject.encoder)
+    side, patches = _sizes([kernel.shape for kernel in kernels])
     return section(
         "atoms",
         kind.capitalize(),
         paragraph(
             f"All {kind} of all stages, each scaled so that zero is mid-grey. "
-            f"Those of a deeper stage are drawn as what they stand for in the "
+            "Those of a deeper stage are drawn as what they stand for in the "
             "image, through the stages below."
         ),
         _legend(subject) if subject.found else None,
         [
             _stage(subject, number, kernel, side, patches)
-            for number, kernel in enumerate(encoder_atoms(subject.encoder))
+            for number, kernel in enumerate(kernels)
         ],
     )
 
@@ -83,9 +84,7 @@ def _stage(subject, number, kernel, side, patches):
     order = np.arange(atoms)
     if use is not None:
         order = np.argsort(-use.shares, kind="stable")
-    looks = looking.smaller(
-        np.rint((atom_images(kernel) + 1) * 127.5).astype("uint8"), side
-    )
+    looks = looking.smaller(to_pixels(atom_images(kernel)), side)
     cards = [
         _card(subject, number, atom, looks[atom], rank, side, patches)
         for rank, atom in enumerate(order)
