@@ -18,11 +18,13 @@ SERVED := saved_models/csc_ctrl_digits
 ANSWERS := runs/served
 PORT ?= 8501
 
-.PHONY: demo serving test hostile test-backends benchmarks docs lint format clean
+.PHONY: demo serving test hostile test-backends test-browser benchmarks docs \
+  lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
 	$(BIN)/python training/export.py --workdir=runs/digits
+	$(BIN)/python training/report.py --workdir=runs/digits
 
 # A server of a model is started, asked for a picture and its features, stopped.
 serving: export TF_CPP_MIN_LOG_LEVEL := 2
@@ -55,6 +57,11 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	  pids="$$pids $$!"; \
 	done; \
 	for pid in $$pids; do wait $$pid || exit 1; done
+
+# Pages in Debian's Chromium.
+test-browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
+	$(BIN)/python -m pytest tests/*/test_browser.py
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

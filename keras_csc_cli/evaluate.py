@@ -30,6 +30,7 @@ def evaluate(
     inception_weights=None,
     classifier=None,
     split="test",
+    projector=False,
 ):
     """Evaluates the model of a run's folder.
 
@@ -41,6 +42,8 @@ def evaluate(
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
         split: `"test"`, `"validation"` or `"train"`.
+        projector: bool, whether to write the features for TensorBoard's
+            projector.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -70,6 +73,7 @@ def evaluate(
             tools,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
+            projector=projector,
         )
 
 
@@ -130,5 +134,6 @@ def main():
         values.inception_weights,
         values.classifier,
         values.split,
+        values.projector,
     )
     print(*results.lines(result), sep="\n")

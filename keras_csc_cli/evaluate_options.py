@@ -59,6 +59,13 @@ def _define_what(flag_values):
         "Evaluates the last checkpoint, not the trained model.",
         **kwargs,
     )
+    flags.DEFINE_bool(
+        "projector",
+        False,
+        "Writes the features, with thumbnails and labels, to "
+        "tensorboard/projector/ of WORKDIR, for TensorBoard's projector.",
+        **kwargs,
+    )
     flags.DEFINE_integer(
         "evaluation_limit",
         None,

@@ -74,9 +74,9 @@ def run(
         default = str(preset).rstrip("/").rpartition("/")[2]
     name = _checked_name(default if name is None else name)
     if preset is None:
-        card, model = _card(workdir), trained_model(workdir)
+        card, model = card_of_run(workdir), trained_model(workdir)
     else:
-        model, card = _of_preset(preset)
+        model, card = of_preset(preset)
     card = without_paths(card)
     folders = {"saved_model": saved_models, "preset": presets}
     return [
@@ -107,7 +107,7 @@ def _checked_run(workdir):
     return workdir
 
 
-def _of_preset(preset):
+def of_preset(preset):
     """The model of a preset, and what its card says."""
     with command_line.usage_errors():
         return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
@@ -150,7 +150,7 @@ def _evaluation(path):
     return figures
 
 
-def _card(workdir):
+def card_of_run(workdir):
     paths = {title: workdir / name for title, name in SECTIONS.items()}
     read = {"training": _training, "evaluation": _evaluation}
     card = {

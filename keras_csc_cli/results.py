@@ -22,7 +22,14 @@ SUMMARY = {
 
 
 def evaluate(
-    model, options, workdir, splits, instruments, split="test", name=""
+    model,
+    options,
+    workdir,
+    splits,
+    instruments,
+    split="test",
+    name="",
+    projector=False,
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
@@ -42,6 +49,8 @@ def evaluate(
             `instruments.instruments` makes them.
         split: the images to evaluate on: "test", "validation" or "train".
         name: str, what tells this evaluation from the run's own.
+        projector: bool, whether to write the features for TensorBoard's
+            projector, to `tensorboard/projector/` or `projector-NAME/`.
 
     Returns:
         Dict of the figures, as in the file, and of its path.
@@ -90,6 +99,16 @@ def evaluate(
     )
     if found.samples:
         evaluation.draw_samples(model, found.samples, images, pictures)
+    if projector:
+        folder = "-".join(filter(None, ("projector", name)))
+        evaluation.write_projector(
+            workdir.path / "tensorboard" / folder,
+            found.features,
+            images,
+            found.reconstructions,
+            labels,
+            splits[split].class_names,
+        )
     return {**result, "file": str(path)}
 
 

@@ -37,6 +37,7 @@ WRITTEN = (
     "log.jsonl",
     "model",
     "pictures",
+    "report.html",
     "run.json",
     "tensorboard",
 )
@@ -46,7 +47,7 @@ PICTURE = r"\.[\w.+-]+\.partial\.png"
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
-    r"|\.model-new|\.\.model-new-\w{8}",
+    r"|\.report\.partial\.html|\.model-new|\.\.model-new-\w{8}",
     "checkpoints": r"\.(step|best)-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,

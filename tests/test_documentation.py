@@ -13,6 +13,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli import console
 from keras_csc_cli import evaluate_options
 from keras_csc_cli import export_options
+from keras_csc_cli import report_options
 from keras_csc_cli import restore_options
 from keras_csc_cli import train_options
 
@@ -46,6 +47,7 @@ OPTIONS = {
     "train": train_options,
     "evaluate": evaluate_options,
     "export": export_options,
+    "report": report_options,
     "restore": restore_options,
 }
 

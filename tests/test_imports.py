@@ -23,6 +23,7 @@ FLOORS = (
     ("data", "visualization"),
     ("callbacks", "export"),
     ("evaluation",),
+    ("report",),
 )
 # What runs on every backend: without TensorFlow it can be imported.
 PORTABLE = (

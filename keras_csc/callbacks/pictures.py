@@ -1,15 +1,14 @@
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.callbacks.tensorboard import picture_tag
 from keras_csc.visualization import atom_grid
-from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import reconstruction_grid
 from keras_csc.visualization import save_png
+from keras_csc.visualization.atoms import encoder_atoms
 
 
 class PictureLog(keras.callbacks.Callback):
@@ -69,12 +68,7 @@ def draw_atoms(model):
     Returns:
         Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
     """
-    below, pictures = [], {}
-    for number, layer in enumerate(model.encoder.coding_layers, start=1):
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
-        atoms = pixel_atoms([*below, kernel], [2] * number)
-        pictures[f"atoms_{number}"] = atom_grid(atoms)
-        if model.encoder.parts_per_code == 2:
-            kernel = np.concatenate([kernel, -kernel], axis=-1)
-        below.append(kernel)
-    return pictures
+    return {
+        f"atoms_{number}": atom_grid(atoms)
+        for number, atoms in enumerate(encoder_atoms(model.encoder), start=1)
+    }

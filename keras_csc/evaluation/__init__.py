@@ -11,6 +11,7 @@ from keras_csc.evaluation.extractors import FeatureExtractor
 from keras_csc.evaluation.extractors import classifier_extractor
 from keras_csc.evaluation.extractors import inception_extractor
 from keras_csc.evaluation.extractors import inception_weights
+from keras_csc.evaluation.projector import write_projector
 from keras_csc.evaluation.sampling import draw_samples
 from keras_csc.evaluation.sampling import sample_figures
 from keras_csc.evaluation.sampling import sampling_figures
@@ -30,4 +31,5 @@ __all__ = [
     "inception_weights",
     "sample_figures",
     "sampling_figures",
+    "write_projector",
 ]

@@ -10,12 +10,12 @@ from keras_csc.pixels import from_pixels
 
 def encode(model, images, batch_size=250):
     """Features of uint8 images, as `ClosedLoopAutoencoder.encode` has them."""
-    return _by_batches(lambda x: [model.encode(x)], images, batch_size)[0]
+    return by_batches(lambda x: [model.encode(x)], images, batch_size)[0]
 
 
 def reconstruct(model, images, batch_size=250):
     """Reconstructions, floats in [-1, 1], of uint8 images."""
-    return _by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
+    return by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
 
 
 def sample(model, labels, seed=0, batch_size=250):
@@ -41,7 +41,7 @@ def pooled_codes(model, images, batch_size=250):
         codes = model.encoder.activations(images).codes
         return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
 
-    return _by_batches(pool, images, batch_size)
+    return by_batches(pool, images, batch_size)
 
 
 def float_batches(images, batch_size):
@@ -51,7 +51,7 @@ def float_batches(images, batch_size):
         yield tf.constant(from_pixels(batch))
 
 
-def _by_batches(function, images, batch_size):
+def by_batches(function, images, batch_size):
     run = tf.function(function, autograph=False, reduce_retracing=True)
     parts = [
         [np.asarray(output) for output in run(batch)]

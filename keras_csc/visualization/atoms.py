@@ -108,6 +108,25 @@ def pixel_atoms(kernels, strides):
     return np.moveaxis(np.asarray(atoms), 0, -1)
 
 
+def encoder_atoms(encoder):
+    """The atoms of every stage of an encoder in pixels, as of `pixel_atoms`.
+
+    Args:
+        encoder: of a `ClosedLoopAutoencoder`.
+
+    Returns:
+        List of float32 arrays `(K, K, image channels, filters)`.
+    """
+    below, found = [], []
+    for number, layer in enumerate(encoder.coding_layers, start=1):
+        kernel = np.asarray(layer.kernel, dtype="float32")
+        found.append(pixel_atoms([*below, kernel], [2] * number))
+        if encoder.parts_per_code == 2:
+            kernel = np.concatenate([kernel, -kernel], axis=-1)
+        below.append(kernel)
+    return found
+
+
 def _check_chain(kernels, strides):
     shapes = [kernel.shape for kernel in kernels]
     if not kernels or len(kernels) != len(strides):

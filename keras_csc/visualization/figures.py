@@ -118,7 +118,7 @@ def similarity_figure(features, labels):
         matrix, centers = means, np.arange(len(classes))
     picture = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     _mark_classes(axes, centers, classes)
-    axes.set_title(_within_and_between(means), fontsize=9, color=INK)
+    axes.set_title(within_and_between(means), fontsize=9, color=INK)
     bar = figure.colorbar(picture, ax=axes, shrink=0.85, pad=0.02)
     bar.set_label("|cosine|" if of_rows else "mean |cosine|", color=INK)
     bar.outline.set_visible(False)
@@ -138,7 +138,7 @@ def _mark_classes(axes, centers, classes):
     axes.set_xlabel("class", color=INK)
 
 
-def _within_and_between(means):
+def within_and_between(means):
     """The two means over classes, as a line."""
     own = np.eye(len(means), dtype=bool)
     parts = [

@@ -79,8 +79,17 @@ def arrays(split):
 @pytest.fixture(scope="module")
 def default_figures(run):
     """Figures of an evaluation without arguments, and what it wrote."""
-    figures = evaluate.evaluate(run, {})
+    figures = evaluate.evaluate(run, {}, projector=True)
     return figures, json.loads((run / "evaluation.json").read_text())
+
+
+def test_features_are_written_for_the_projector(run, default_figures):
+    folder = run / "tensorboard" / "projector"
+    features = np.loadtxt(folder / "features.tsv")
+    images = arrays("test")[0][:IMAGES] / 127.5 - 1.0
+    model = ClosedLoopAutoencoder.from_preset(run / "model")
+    np.testing.assert_allclose(features, model.encode(images), atol=1e-5)
+    assert (folder / "projector_config.pbtxt").is_file()
 
 
 def test_default_figures_agree_with_the_model(run, model, default_figures):

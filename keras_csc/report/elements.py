@@ -1,0 +1,183 @@
+"""Elements of a page: what is given as text stays text.
+
+Elements are those of `xml.etree.ElementTree`, which writes every text and
+attribute escaped: a class that is called `<script>` is a class.
+"""
+
+import base64
+import collections.abc
+import io
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from keras_csc.pixels import to_pixels
+
+
+def element(tag, *content, **attributes):
+    """An element of HTML or SVG.
+
+    Args:
+        tag: str.
+        *content: elements, texts and numbers, or several of them; `None`
+            is left out.
+        **attributes: by name, `class_` for `class` and `data_key` for
+            `data-key`; `None` is left out, and `True` has no value.
+
+    Returns:
+        An `xml.etree.ElementTree.Element`.
+    """
+    made = ElementTree.Element(tag)
+    for name, value in attributes.items():
+        if value is not None:
+            name = name.rstrip("_").replace("_", "-")
+            made.set(name, "" if value is True else str(value))
+    _fill(made, content)
+    return made
+
+
+def _fill(parent, content):
+    for each in content:
+        if isinstance(each, ElementTree.Element):
+            parent.append(each)
+        elif _is_several(each):
+            _fill(parent, each)
+        elif each is not None and len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + str(each)
+        elif each is not None:
+            parent.text = (parent.text or "") + str(each)
+
+
+def _is_several(content):
+    is_iterable = isinstance(content, collections.abc.Iterable)
+    return is_iterable and not isinstance(content, str)
+
+
+def document(root):
+    """Text of a page."""
+    return "<!doctype html>\n" + ElementTree.tostring(
+        root, encoding="unicode", method="html"
+    )
+
+
+def picture(pixels, alt, width=None, **attributes):
+    """An image element that holds its pixels.
+
+    They stay squares where its width is a whole number of them.
+
+    Args:
+        pixels: array `(height, width, channels)`, floats in [-1, 1] or uint8;
+            1 or 3 channels, and one more of uint8 for opacity.
+        alt: str, what is to be seen.
+        width: number, of the image on the screen, in pixels; by default its
+            own.
+        **attributes: as of `element`.
+    """
+    if np.issubdtype(pixels.dtype, np.floating):
+        pixels = to_pixels(pixels)
+    height, own = pixels.shape[:2]
+    width = width or own
+    if width % own:
+        attributes = {"class_": "smooth", **attributes}
+    return element(
+        "img",
+        src=data_uri(pixels),
+        alt=alt,
+        width=round(width),
+        height=round(width * height / own),
+        **attributes,
+    )
+
+
+def data_uri(pixels):
+    """A PNG of uint8 pixels as an address."""
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    return _encoded(Image.fromarray(pixels))
+
+
+def shades(values, color, levels=16):
+    """Address of a PNG of numbers in [0, 1], which are the opacity.
+
+    Whatever is behind it is what 0 looks like. Of few levels, for its size.
+
+    Args:
+        values: array `(height, width)`; NaN is 0.
+        color: tuple of the red, green and blue of 1, ints.
+    """
+    steps = np.rint(np.nan_to_num(values) * (levels - 1)).astype("uint8")
+    image = Image.fromarray(steps, mode="P")
+    image.putpalette(color * levels)
+    opacity = bytes(np.rint(np.linspace(0, 255, levels)).astype("uint8"))
+    return _encoded(image, transparency=opacity, bits=4)
+
+
+def _encoded(image, **options):
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True, **options)
+    text = base64.b64encode(file.getvalue()).decode()
+    return f"data:image/png;base64,{text}"
+
+
+def figure(*content, caption=None, **attributes):
+    """A figure with its caption below."""
+    if caption is not None:
+        content = (*content, element("figcaption", caption))
+    return element("figure", *content, **attributes)
+
+
+def table(rows, head=None, **attributes):
+    """A table whose first column names its rows.
+
+    Args:
+        rows: list of lists of contents.
+        head: list of contents above, or `None`.
+    """
+    parts = []
+    if head is not None:
+        cells = [element("th", each, scope="col") for each in head]
+        parts.append(element("thead", element("tr", cells)))
+    body = [
+        element(
+            "tr",
+            element("th", first, scope="row"),
+            [element("td", each) for each in rest],
+        )
+        for first, *rest in rows
+    ]
+    parts.append(element("tbody", body))
+    return element("div", element("table", parts, **attributes), class_="wide")
+
+
+def folded(summary, *content):
+    """Content that a reader unfolds."""
+    return element("details", element("summary", summary), *content)
+
+
+def section(key, title, *content):
+    """A section with its heading, which links of the page lead to."""
+    return element(
+        "section",
+        element("h2", title, id=f"{key}-title"),
+        *content,
+        id=key,
+        aria_labelledby=f"{key}-title",
+    )
+
+
+def paragraph(*content, **attributes):
+    return element("p", *content, **attributes)
+
+
+def percent(share):
+    """A share as text: `12%`, `0.4%`, `under 0.1%`, `0%`."""
+    number = 100 * share
+    if 0 < number < 0.1:
+        return "under 0.1%"
+    digits = 0 if number >= 9.95 or number == 0 else 1
+    return f"{number:.{digits}f}%"
+
+
+def count(number, noun, plural=None):
+    """`1 atom`, `1,024 atoms`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,270 @@
+"""What a model does with images, as far as a page shows it."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+from keras_csc.evaluation import passes
+from keras_csc.metrics.features import rows
+from keras_csc.ops.sizes import padding_before
+from keras_csc.pixels import from_pixels
+
+STRONGEST = 6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AtomUse:
+    """How the images use the atoms of one stage.
+
+    Fields, of `n` images and `a` atoms:
+        density: float64 `(a,)`, share of the places at which it is active.
+        image_density: float64 `(a,)`, share of the images with such a place.
+        shares: float64 `(a,)`, of the energy of all atoms, as
+            `metrics.atom_energies` has it; all 0 without codes.
+        strongest: ints `(a, k)`, the images with its largest codes, the
+            strongest first; -1 where it is not active.
+        corners: ints `(a, k, 2)`, row and column of the upper left pixel of
+            what it stands for there, which may lie outside of the image.
+        size: int, pixels a side of what it stands for.
+        class_shares: float64 `(classes, a)`, share of an atom's energy that
+            images of a class would have were all classes as frequent; `None`
+            without labels.
+    """
+
+    density: np.ndarray
+    image_density: np.ndarray
+    shares: np.ndarray
+    strongest: np.ndarray
+    corners: np.ndarray
+    size: int
+    class_shares: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Look:
+    """Images, and what a model makes of them.
+
+    Fields:
+        images: uint8 array `(n, height, width, channels)`.
+        labels: ints `(n,)`, -1 for unlabelled.
+        class_names: list of str, by label.
+        features: array `(n, d)`, or maps `(n, height, width, d)`.
+        reconstructions: float32 array like the images, in [-1, 1].
+        psnr: float32 array `(n,)`, in dB.
+        stages: list of `AtomUse`, from the image upwards.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: list
+    features: np.ndarray
+    reconstructions: np.ndarray
+    psnr: np.ndarray
+    stages: list
+
+    def name(self, label):
+        """Name of a class, by its label."""
+        known = 0 <= label < len(self.class_names)
+        return self.class_names[label] if known else str(label)
+
+    @property
+    def classes(self):
+        """Labels that there are, rising."""
+        return np.unique(self.labels[self.labels >= 0])
+
+    @property
+    def vectors(self):
+        """Features of every image as a row of norm 1, `(n, D)`."""
+        return rows(self.features)
+
+
+def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
+    """Passes images through a model, and keeps what a page shows.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        images: uint8 array `(n, height, width, channels)`.
+        labels: ints `(n,)`, -1 for unlabelled, or `None`.
+        class_names: list of str, by label; by default the labels.
+        strongest: int, images to keep for an atom.
+
+    Returns:
+        `Look`.
+
+    Raises:
+        ValueError: for images and labels that are not such arrays, or images
+            that the model does not take.
+    """
+    images = np.asarray(images)
+    if images.dtype != "uint8" or images.ndim != 4 or not len(images):
+        raise ValueError(
+            "`images` should be uint8 of shape (n, height, width, channels). "
+            f"Received: dtype={images.dtype}, shape={images.shape}"
+        )
+    labels = np.full(len(images), -1) if labels is None else np.asarray(labels)
+    if labels.shape != (len(images),) or labels.dtype.kind != "i":
+        raise ValueError(
+            "`labels` should be an integer for every image. Received: "
+            f"dtype={labels.dtype}, shape={labels.shape}"
+        )
+    if class_names is None:
+        class_names = [str(label) for label in range(max(labels) + 1)]
+    features, made, psnr, *uses = passes.by_batches(
+        lambda batch: _pass(model, batch), images, 250
+    )
+    stages = [
+        _use(uses[start : start + 4], labels, place, strongest)
+        for start, place in zip(
+            range(0, len(uses), 4), _places(model.encoder, images.shape[1:3])
+        )
+    ]
+    return Look(images, labels, class_names, features, made, psnr, stages)
+
+
+def _pass(model, images):
+    """Features, reconstructions, PSNR, and four arrays of every stage."""
+    output = model.encoder.activations(images)
+    made = model.decode(output.features, image_size=images.shape[1:3])
+    found = [
+        output.features,
+        made,
+        metrics.peak_signal_to_noise_ratio(images, made),
+    ]
+    for codes, layer in zip(output.codes, model.encoder.coding_layers):
+        codes = tf.abs(tf.cast(codes, tf.float32))
+        flat = tf.reshape(
+            codes, (-1, codes.shape[1] * codes.shape[2], codes.shape[3])
+        )
+        norms = tf.reduce_sum(
+            tf.square(tf.cast(layer.kernel, tf.float32)), (0, 1, 2)
+        )
+        found += [
+            tf.reduce_mean(tf.cast(flat > 0, tf.float32), 1),
+            tf.reduce_sum(tf.square(flat), 1) * norms,
+            tf.reduce_max(flat, 1),
+            tf.argmax(flat, 1),
+        ]
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where in an image the codes of a stage are.
+
+    Code `i` stands for the `size` pixels from `step · i - before` on.
+    """
+
+    size: int
+    step: int
+    before: tuple
+    columns: int
+
+
+def _places(encoder, image_size):
+    stride = 2 ** len(encoder.filters)
+    sides = [-(-side // stride) * stride for side in image_size]
+    size, step, before = 1, 1, (0, 0)
+    for layer in encoder.coding_layers:
+        kernel, strides = layer.kernel.shape[0], layer.strides
+        strides = strides if isinstance(strides, int) else strides[0]
+        before = tuple(
+            offset + step * padding_before(side, kernel, strides, layer.padding)
+            for offset, side in zip(before, sides)
+        )
+        size += (kernel - 1) * step
+        step *= strides
+        sides = [-(-side // strides) for side in sides]
+        yield _Place(size, step, before, sides[1])
+
+
+def _use(arrays, labels, place, count):
+    density, energies, peaks, places = arrays
+    order = np.argsort(-peaks, axis=0, kind="stable")[:count]
+    best = np.take_along_axis(places, order, 0).T
+    corners = np.stack(np.divmod(best, place.columns), -1)
+    corners = corners * place.step - place.before
+    active = np.take_along_axis(peaks, order, 0).T > 0
+    total = energies.sum(dtype="float64")
+    return AtomUse(
+        density.mean(0, dtype="float64"),
+        (peaks > 0).mean(0),
+        energies.sum(0, dtype="float64") / (total if total > 0 else 1),
+        np.where(active, order.T, -1),
+        corners,
+        place.size,
+        _class_shares(energies, labels),
+    )
+
+
+def _class_shares(energies, labels):
+    classes = np.unique(labels[labels >= 0])
+    if len(classes) < 2:
+        return None
+    means = np.stack(
+        [
+            energies[labels == label].mean(0, dtype="float64")
+            for label in classes
+        ]
+    )
+    total = means.sum(0)
+    return means / np.where(total > 0, total, 1)
+
+
+def patches(found, stage, atom, side=24):
+    """The strongest patches of an atom.
+
+    Args:
+        found: `Look`.
+        stage: int, from 0.
+        atom: int.
+        side: int, pixels that a patch has at most: larger ones are averaged.
+
+    Returns:
+        A uint8 array `(n, size, size, channels + 1)`; the last channel is the
+        opacity, 0 outside of the image.
+    """
+    use = found.stages[stage]
+    made = []
+    for number, (top, left) in zip(use.strongest[atom], use.corners[atom]):
+        if number >= 0:
+            made.append(_patch(found.images[number], top, left, use.size))
+    if not made:
+        channels = found.images.shape[-1] + 1
+        return np.zeros((0, use.size, use.size, channels), "uint8")
+    return smaller(np.stack(made), side)
+
+
+def _patch(image, top, left, size):
+    """A square of an image, with an opacity of 0 outside of it."""
+    rows, columns = top + np.arange(size), left + np.arange(size)
+    inside = np.outer(
+        (rows >= 0) & (rows < image.shape[0]),
+        (columns >= 0) & (columns < image.shape[1]),
+    )
+    pixels = image.take(rows, 0, mode="clip").take(columns, 1, mode="clip")
+    opacity = np.where(inside, 255, 0)[..., None]
+    return np.concatenate([pixels, opacity], -1).astype("uint8")
+
+
+def smaller(tiles, side):
+    """Square tiles of at most `side` pixels, by the means of squares.
+
+    Args:
+        tiles: uint8 array `(n, size, size, channels)`.
+        side: int.
+    """
+    factor = -(-tiles.shape[1] // side)
+    if factor == 1:
+        return tiles
+    more = -tiles.shape[1] % factor
+    tiles = np.pad(tiles, ((0, 0), (0, more), (0, more), (0, 0)), "edge")
+    count = tiles.shape[1] // factor
+    shape = len(tiles), count, factor, count, factor, tiles.shape[-1]
+    return np.rint(tiles.reshape(shape).mean((2, 4))).astype("uint8")
+
+
+def floats(found, numbers):
+    """Some of the images, in [-1, 1]."""
+    return from_pixels(found.images[numbers])

@@ -1,0 +1,63 @@
+"""What a page is about."""
+
+import dataclasses
+import functools
+import typing
+
+from keras_csc.report.looking import Look
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """A model, and what is known of it.
+
+    Fields:
+        name: str.
+        model: `ClosedLoopAutoencoder`.
+        found: `Look`, or `None` without images.
+        card: dict with what there is of `training`, `recipe` and
+            `evaluation`, dicts as of `run.json`, `flags.json` and
+            `evaluation.json`.
+        log: list of dicts with a `step` and numbers, as of `log.jsonl`.
+        about: str, which images these are, or how to get some.
+    """
+
+    name: str
+    model: typing.Any
+    found: Look | None
+    card: dict
+    log: list
+    about: str
+
+    @property
+    def encoder(self):
+        return self.model.encoder
+
+    @property
+    def maps(self):
+        """Whether there is a feature vector at every place."""
+        return self.encoder.features == "map"
+
+    @property
+    def figures(self):
+        """What an evaluation has measured, or an empty dict."""
+        return _dict(self.card.get("evaluation"))
+
+    @property
+    def class_features(self):
+        """How many features the training gave to the classes."""
+        game = _dict(_dict(self.card.get("recipe")).get("game"))
+        size = game.get("class_features")
+        fits = isinstance(size, int) and 0 < size <= self.encoder.feature_dim
+        return size if fits else 0
+
+    @functools.cached_property
+    def noun(self):
+        """`16×16 grey`, of its images."""
+        height, width, channels = self.encoder.image_shape
+        colour = "grey" if channels == 1 else "colour"
+        return colour if self.maps else f"{height}×{width} {colour}"
+
+
+def _dict(value):
+    return value if isinstance(value, dict) else {}

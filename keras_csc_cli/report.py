@@ -1,0 +1,174 @@
+"""Makes a page of a run's model, or of a preset."""
+
+import json
+import pathlib
+
+from keras_csc_cli import building
+from keras_csc_cli import export
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.splits import Splits
+
+from absl import flags
+
+from keras_csc import data
+from keras_csc import report
+from keras_csc.callbacks.scalars import LOG_FILE
+from keras_csc.data import DataError
+from keras_csc.data.errors import READ_ERRORS
+
+USER_ERRORS = (DataError, OSError)
+NAME = "report.html"
+HINT = "Give images with --dataset and --data_dir."
+
+
+def run(
+    workdir=None,
+    preset=None,
+    output=None,
+    dataset=None,
+    data_dir=None,
+    split="test",
+    images=1000,
+):
+    """Writes the page of a run or of a preset.
+
+    Args:
+        workdir: folder of the run; or `None` for a preset.
+        preset: name, folder or URI of a trained model; or `None` for a run.
+        output: path of the file; `WORKDIR/report.html` or
+            `NAME-report.html` by default.
+        dataset: name of a data set, by default that of the training.
+        data_dir: its folder, by default that of the training.
+        split: `"test"`, `"validation"` or `"train"`.
+        images: int, most images to show the model with.
+
+    Returns:
+        `pathlib.Path` of the page.
+
+    Raises:
+        UsageError: for anything but one of a run and a preset, if there is no
+            model, or `output` is another file.
+        DataError: if images are asked for that are not there. Without
+            `dataset` and `data_dir`, the page of a preset has none then.
+    """
+    if (workdir is None) == (preset is None):
+        raise UsageError(
+            "--workdir is missing. Give the folder of a run, or a trained "
+            "--preset; one of the two."
+        )
+    replaced = {"dataset": dataset, "data_dir": data_dir}
+    replaced = {name: v for name, v in replaced.items() if v is not None}
+    if preset is not None:
+        return _of_preset(preset, output, replaced, split, images)
+    hold = output is None
+    with workdirs.Workdir(workdir, create=False, hold=hold) as folder:
+        path = _checked(output or folder.path / NAME)
+        options = train_options.replaced(
+            train_options.restored(folder.recorded(), folder.flags), replaced
+        )
+        model = building.trained_model(folder.path)
+        return report.write_report(
+            path,
+            model,
+            folder.path.resolve().name,
+            card=export.without_paths(export.card_of_run(folder.path)),
+            log=_log(folder.path / LOG_FILE),
+            **_images(options, split, images),
+        )
+
+
+def _of_preset(preset, output, replaced, split, images):
+    name = str(preset).rstrip("/").rpartition("/")[2]
+    path = _checked(output or f"{name}-{NAME}")
+    model, card = export.of_preset(preset)
+    options = _options(preset, card, replaced)
+    try:
+        shown = _images(options, split, images)
+    except DataError:
+        if replaced:
+            raise
+        known = options.dataset or "of its training"
+        shown = {"about": f"The data set {known} was not at hand. {HINT}"}
+    card = export.without_paths(card)
+    return report.write_report(path, model, name, card=card, **shown)
+
+
+def _options(preset, card, replaced):
+    """Options of the data that a preset was trained on, as far as known."""
+    recipe = card.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    options = train_options.parse([f"--preset={preset}"])
+    if isinstance(recipe.get("dataset"), str):
+        options.dataset = recipe["dataset"]
+    options.resize = recipe.get("resize") is not False
+    return train_options.replaced(options, replaced)
+
+
+def _images(options, split, count):
+    """Images to show, as arguments of `write_report`."""
+    if not options.dataset:
+        raise DataError("No data set is known for it.")
+    source = Splits(options)[split]
+    shown, labels = _some(source, count)
+    return {
+        "images": shown,
+        "labels": labels,
+        "class_names": source.class_names,
+        "about": f"{len(shown):,} of the {source.size:,} images of the split "
+        f"{split} of {options.dataset}.",
+    }
+
+
+def _some(source, count):
+    """Some examples of a source, chosen by a fixed seed."""
+    if source.size <= count:
+        return data.load_arrays(source)
+    examples = source.epoch(seed=0).take(count).batch(count)
+    try:
+        return next(examples.as_numpy_iterator())
+    except READ_ERRORS:
+        data.check_readable(source)
+        raise
+
+
+def _log(path):
+    """Records of a run's log; lines that are no records are left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            records.append(
+                {
+                    name: value
+                    for name, value in record.items()
+                    if isinstance(value, (int, float))
+                }
+            )
+    return records
+
+
+def _checked(output):
+    """The path to write, which holds nothing but another report."""
+    path = pathlib.Path(output)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--output must end in .html. Received: {path}")
+    if path.exists() and not (path.is_file() and report.is_report(path)):
+        raise UsageError(
+            f"{path} exists, and is not a report that would be replaced. "
+            "Choose another --output."
+        )
+    return path
+
+
+def main():
+    values = flags.FLAGS
+    names = "workdir", "preset", "output", "dataset", "data_dir", "split"
+    options = {name: values[name].value for name in (*names, "images")}
+    print(f"Report: {run(**options)}")

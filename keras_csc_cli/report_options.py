@@ -1,0 +1,72 @@
+"""The flags of `report.py`, with their help texts."""
+
+from keras_csc_cli import checked_flags as flags
+
+DESCRIPTION = """Makes one HTML page of what a model is and does.
+
+    python training/report.py --workdir=runs/digits
+    keras-csc report --preset=csc_ctrl_digits
+
+The page is a file to send or to print: it needs no server and no network. Of a
+run it is WORKDIR/report.html, of a preset NAME-report.html in the current
+folder. It shows images of the data set of the training; where these are not at
+hand, as of most presets, --dataset and --data_dir say where to find some, and
+without them the page has the atoms and what else needs no images.
+"""
+
+FLAG_FILES = None
+FIRST = ("workdir", "preset", "output", "dataset", "data_dir", "split")
+
+
+def define(flag_values):
+    """Defines every flag of `report.py` on `flag_values`."""
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string("workdir", None, "Folder of a run.", **kwargs)
+    flags.DEFINE_string(
+        "preset",
+        None,
+        "Name, folder or URI of a trained model, instead of --workdir.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "output",
+        None,
+        "File to write, .html. What is there is replaced if it is a report.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "Another data set than that of the training: a TFDS name, or "
+        "image_folder, digits, photographs.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of the data, if not as in training: of prepared TFDS data "
+        "sets, or the image folder.",
+        **kwargs,
+    )
+    flags.DEFINE_enum(
+        "split",
+        "test",
+        ["test", "validation", "train"],
+        "Part of the data set.",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "images",
+        1000,
+        "Most images that are passed through the model, drawn at random from "
+        "the split.",
+        lower_bound=1,
+        upper_bound=100_000,
+        why="all are held in memory",
+        **kwargs,
+    )
+
+
+def sections():
+    """Functions that define flags, by what these are about."""
+    return {"Report": define}

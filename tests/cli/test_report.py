@@ -1,0 +1,90 @@
+"""`training/report.py` on a run and on presets, and what it refuses."""
+
+import json
+
+from keras_csc_cli import building
+from keras_csc_cli import report
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.command_line import UsageError
+
+import keras
+import pytest
+
+from keras_csc.data import DataError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run whose model has its first weights."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    options = train_options.parse(
+        [
+            "--dataset=digits",
+            "--preset=digits",
+            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
+            "--steps=1",
+            "--data_dir=/secret/folder",
+        ]
+    )
+    with workdirs.Workdir(path) as workdir:
+        workdir.claim(options)
+        keras.utils.set_random_seed(0)
+        building.model(options, 10).save_to_preset(workdir.model)
+    records = [{"step": 5, "shown_psnr": 12.0}, {"step": 9, "shown_psnr": 13.0}]
+    lines = [*map(json.dumps, records), "no JSON", "[1]"]
+    (path / "log.jsonl").write_text("\n".join(lines))
+    return path
+
+
+def test_the_page_of_a_run_lies_in_its_folder(run):
+    path = report.run(run, images=40)
+    assert path == run / "report.html"
+    text = path.read_text()
+    assert "40 of the 397 images of the split test of digits" in text
+    assert "from 12 to 13" in text
+    assert "/secret" not in text
+    assert report.run(run, images=1, split="train") == path
+    assert "1 of the 1,330 images" in path.read_text()
+
+
+def test_the_page_of_a_preset_without_data_says_how_to_get_some(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = report.run(preset=str(run / "model"))
+    assert str(path) == "model-report.html"
+    assert "--data_dir" in path.read_text()
+    report.run(preset=str(run / "model"), dataset="digits", images=5)
+    assert "5 of the 397 images" in path.read_text()
+
+
+def test_a_trained_preset_knows_its_data(tmp_path):
+    path = report.run(
+        preset="csc_ctrl_digits", output=tmp_path / "page.html", images=20
+    )
+    text = path.read_text()
+    assert "20 of the 397 images of the split test of digits" in text
+    assert "34.4 dB" in text  # of its card
+
+
+def test_mistakes_are_told_before_any_work(run, tmp_path):
+    for arguments in ({}, {"workdir": run, "preset": "csc_ctrl_digits"}):
+        with pytest.raises(UsageError, match="one of the two"):
+            report.run(**arguments)
+    with pytest.raises(UsageError, match="must end in .html"):
+        report.run(run, output=tmp_path / "page.txt")
+    mine = tmp_path / "mine.html"
+    mine.write_text("my own")
+    with pytest.raises(UsageError, match="is not a report"):
+        report.run(run, output=mine)
+    assert mine.read_text() == "my own"
+    with pytest.raises(UsageError, match="Unknown preset|nope"):
+        report.run(preset="nope")
+    with pytest.raises(DataError):
+        report.run(
+            preset=str(run / "model"),
+            output=tmp_path / "page.html",
+            dataset="image_folder",
+            data_dir=str(tmp_path / "none"),
+        )

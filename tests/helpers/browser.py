@@ -1,0 +1,54 @@
+"""Pages in a real browser: Debian's Chromium, driven by Playwright."""
+
+import contextlib
+import os
+import pathlib
+
+CHROMIUM = pathlib.Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+
+
+def available():
+    """Whether Playwright and Chromium are installed."""
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return False
+    return CHROMIUM.is_file()
+
+
+@contextlib.contextmanager
+def browser_page(width, height, dark=False):
+    """Opens a browser with one empty page.
+
+    Args:
+        width, height: ints, of the window, in pixels.
+        dark: bool, whether the user prefers dark pages.
+
+    Yields:
+        A Playwright page. Its `errors` are a list of what was written to the
+        console as an error and of the scripts' exceptions, `requests` one of
+        the addresses that it asked for.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
+        try:
+            page = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if dark else "light",
+            )
+            page.errors, page.requests = [], []
+            page.on("pageerror", lambda error: page.errors.append(str(error)))
+            page.on("console", lambda each: _keep_error(page, each))
+            page.on("request", lambda each: page.requests.append(each.url))
+            yield page
+        finally:
+            browser.close()
+
+
+def _keep_error(page, message):
+    if message.type == "error":
+        page.errors.append(message.text)

@@ -1,0 +1,130 @@
+"""What a page shows of codes, against loops and linear operators."""
+
+import numpy as np
+import pytest
+
+from keras_csc import ops
+from keras_csc import report
+from tests.report.conftest import draw
+from tests.report.conftest import make
+
+
+@pytest.fixture(scope="module", params=["vector", "split map"])
+def case(request):
+    """A model, images, labels, what a page shows, and the codes."""
+    changes = {}
+    if request.param == "split map":
+        changes = {
+            "features": "map",
+            "split": True,
+            "nonnegative": False,
+            "image_shape": (8, 8, 3),
+        }
+    model = make(**changes)
+    images = draw(20, model.encoder.image_shape[-1])
+    labels = np.arange(20) % 4 - 1
+    codes = model.encoder.activations(images / 127.5 - 1.0).codes
+    found = report.look(model, images, labels)
+    return model, images, labels, found, [np.asarray(each) for each in codes]
+
+
+def test_densities_and_energies_are_those_of_the_codes(case):
+    model, _, _, found, codes = case
+    layers = model.encoder.coding_layers
+    for use, code, layer in zip(found.stages, codes, layers, strict=True):
+        active = code != 0
+        np.testing.assert_allclose(use.density, active.mean((0, 1, 2)))
+        np.testing.assert_allclose(
+            use.image_density, active.any((1, 2)).mean(0)
+        )
+        norms = np.sum(np.asarray(layer.kernel) ** 2, axis=(0, 1, 2))
+        energies = np.sum(code**2, axis=(0, 1, 2)) * norms
+        np.testing.assert_allclose(
+            use.shares, energies / energies.sum(), rtol=1e-4
+        )
+
+
+def test_classes_share_energy_as_if_all_were_as_frequent(case):
+    _, _, labels, found, codes = case
+    for use, code in zip(found.stages, codes):
+        for atom in range(code.shape[-1]):
+            means = [
+                np.mean(np.sum(code[labels == k, :, :, atom] ** 2, (1, 2)))
+                for k in range(3)
+            ]
+            np.testing.assert_allclose(
+                use.class_shares[:, atom],
+                np.array(means) / max(np.sum(means), 1e-30),
+                atol=1e-5,
+            )
+
+
+def test_the_strongest_are_the_largest_codes_of_each_image(case):
+    found, codes = case[3:]
+    for use, code in zip(found.stages, codes):
+        peaks = np.abs(code).max((1, 2))
+        for atom, numbers in enumerate(use.strongest):
+            numbers = numbers[numbers >= 0]
+            expected = np.sort(peaks[:, atom])[::-1][: len(numbers)]
+            np.testing.assert_allclose(peaks[numbers, atom], expected)
+
+
+def support(model, stage, place):
+    """Pixels that a code of a stage reaches, `(height, width)` of bools."""
+    layers = model.encoder.coding_layers[: stage + 1]
+    sides = [8 // 2**number for number in range(stage + 2)]
+    reached = np.zeros((1, sides[-1], sides[-1], 1), "float32")
+    reached[(0, *place, 0)] = 1
+    for layer, side in zip(layers[::-1], sides[-2::-1]):
+        kernel = np.ones((layer.kernel.shape[0],) * 2 + (1, 1), "float32")
+        reached = np.asarray(
+            ops.synthesis(reached, kernel, (side, side), 2, "same")
+        )
+    return reached[0, ..., 0] > 0
+
+
+def test_patches_are_the_pixels_that_a_code_reaches(case):
+    model, images, _, found, codes = case
+    for stage, (use, code) in enumerate(zip(found.stages, codes)):
+        for atom in range(code.shape[-1]):
+            number = use.strongest[atom, 0]
+            if number < 0:
+                continue
+            size = np.abs(code[number, ..., atom])
+            place = np.unravel_index(np.argmax(size), size.shape)
+            reached = support(model, stage, place)
+            patch = report.patches(found, stage, atom)[0]
+            assert patch.shape[:2] == (use.size, use.size)
+            inside = patch[..., -1] == 255
+            assert inside.sum() == reached.sum()
+            np.testing.assert_array_equal(
+                patch[inside][:, :-1], images[number][reached]
+            )
+
+
+def test_large_patches_are_means_of_squares(case):
+    found = case[3]
+    whole = report.patches(found, 1, 0)
+    size = whole.shape[1]
+    small = report.patches(found, 1, 0, side=(size + 1) // 2)
+    assert small.shape[1] == (size + 1) // 2
+    expected = whole[:, :2, :2].astype(float).mean((1, 2))
+    np.testing.assert_allclose(small[:, 0, 0], expected, atol=0.5)
+
+
+def test_other_images_and_labels_are_errors(case):
+    model, images, labels = case[:3]
+    for wrong in (images / 127.5, images[0], images[:0]):
+        with pytest.raises(ValueError, match="`images` should be uint8"):
+            report.look(model, wrong)
+    for wrong in (labels[1:], labels.astype(float)):
+        with pytest.raises(ValueError, match="`labels` should be"):
+            report.look(model, images, wrong)
+
+
+def test_silent_atoms_have_no_patches():
+    model = make(sparsity=1e6)
+    found = report.look(model, draw(3))
+    for stage, use in enumerate(found.stages):
+        assert np.all(use.strongest == -1) and not use.shares.any()
+        assert len(report.patches(found, stage, 0)) == 0

@@ -1,0 +1,261 @@
+"""What the page of a model holds, and what it must not."""
+
+import base64
+import hashlib
+import html.parser
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_csc import report
+from keras_csc.visualization import class_similarity
+from tests.report.conftest import NAMES
+from tests.report.conftest import draw
+from tests.report.conftest import make
+
+
+class Page(html.parser.HTMLParser):
+    """Elements of a page: `(tag, attributes, text)`, in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.open = [], []
+        self.source = path.read_text()
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+        if tag not in ("meta", "img"):
+            self.open.append(self.elements[-1])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        for each in self.open:
+            each[2] += data
+
+    def all(self, tag, class_=None):
+        return [
+            each
+            for each in self.elements
+            if each[0] == tag
+            and (class_ is None or class_ in each[1].get("class", "").split())
+        ]
+
+    def ids(self):
+        return [e[1]["id"] for e in self.elements if "id" in e[1]]
+
+    def section(self, key):
+        (found,) = [e for e in self.elements if e[1].get("id") == key]
+        return found[2]
+
+
+def pixels(image):
+    """Pixels of an image element."""
+    kind, _, data = image[1]["src"].partition(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+@pytest.fixture(scope="module")
+def page(labelled):
+    return Page(labelled[3])
+
+
+# === The page ===
+
+
+def test_all_parts_are_there_and_linked(page):
+    ids = page.ids()
+    assert len(ids) == len(set(ids))
+    links = [each[1]["href"][1:] for each in page.all("a")]
+    assert set(links) <= set(ids)
+    expected = (
+        "model reconstructions growing codes atoms classes subspaces samples "
+        "interpolation training about"
+    )
+    assert links[1:] == expected.split()
+    assert len(page.all("h1")) == len(page.all("main")) == 1
+    assert len(page.all("h2")) == len(page.all("section"))
+
+
+def test_texts_are_texts(page):
+    """What comes from outside is never markup."""
+    assert not page.all("i") and not page.all("u")
+    assert page.all("h1")[0][2] == "name <i>"
+    assert NAMES[0] in page.section("samples")
+    assert "train <b>" in page.section("about")
+    (script,) = page.all("script")
+    assert "alerted" not in script[2]
+    (policy,) = [
+        each[1]["content"]
+        for each in page.all("meta")
+        if each[1].get("http-equiv") == "Content-Security-Policy"
+    ]
+    digest = hashlib.sha256(script[2].encode()).digest()
+    assert "default-src 'none'" in policy
+    assert f"'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert not re.search("https?://", page.source)
+
+
+def test_images_say_what_they_are(page):
+    images = page.all("img")
+    assert len(images) > 50
+    for image in images:
+        assert image[1]["alt"].strip()
+        height, width = pixels(image).shape[:2]
+        ratio = int(image[1]["height"]) / int(image[1]["width"])
+        assert ratio == pytest.approx(height / width, rel=0.05)
+    for drawing in page.all("svg"):
+        assert drawing[1]["role"] == "img" and drawing[1]["aria-label"]
+
+
+def test_figures_are_those_of_the_card(page):
+    values = [each[2] for each in page.all("dd", "value")]
+    assert values == ["12.2 dB", "50%, 75%", "50.0%"]
+    assert "20.0 dB" in page.section("model")
+
+
+# === Images ===
+
+
+def test_the_best_come_first_and_the_worst_last(labelled, page):
+    model, images, *_ = labelled
+    images = images / 127.5 - 1.0
+    made = np.clip(model.predict(images, verbose=0), -1, 1)
+    errors = np.mean((images - made) ** 2, axis=(1, 2, 3))
+    expected = 10 * np.log10(4 / np.sort(errors))
+    shown = re.findall(r"([\d.]+) dB", page.section("reconstructions"))
+    # Three named as examples, eight a group, three of the bars.
+    best, middle, worst = (
+        np.array(shown[start : start + 8], float) for start in (3, 11, 19)
+    )
+    np.testing.assert_allclose(best, expected[:8], atol=0.06)
+    np.testing.assert_allclose(worst, expected[::-1][:8], atol=0.06)
+    assert middle.min() <= np.median(expected) <= middle.max() + 0.06
+
+
+def test_pairs_are_an_image_and_its_regeneration(labelled, page):
+    model, images, *_ = labelled
+    start = next(
+        n
+        for n, image in enumerate(page.all("img"))
+        if image[1]["alt"].startswith("Image ")
+    )
+    image, made = page.all("img")[start : start + 2]
+    number = int(re.match(r"Image (\d+)", image[1]["alt"])[1])
+    np.testing.assert_array_equal(pixels(image), images[number, ..., 0])
+    expected = model.predict(images[number : number + 1] / 127.5 - 1, verbose=0)
+    expected = (np.clip(expected[0, ..., 0], -1, 1) + 1) * 127.5
+    np.testing.assert_allclose(pixels(made), expected, atol=1)
+
+
+# === Atoms ===
+
+
+def test_every_atom_has_a_card(labelled, page):
+    cards = page.all("li", "card")
+    assert [int(card[1]["data-strength"]) for card in cards] == [
+        *range(3),
+        *range(4),
+    ]
+    found = report.look(*labelled[:3], NAMES)
+    numbers = [int(card[1]["data-number"]) for card in cards]
+    for stage, part in zip(found.stages, (numbers[:3], numbers[3:])):
+        shares = stage.shares[part]
+        assert np.all(np.diff(shares) <= 0)
+        density = [stage.density[number] for number in part]
+        texts = [float(card[1]["data-density"]) for card in cards]
+        start = 0 if len(part) == 3 else 3
+        np.testing.assert_allclose(
+            texts[start : start + len(part)], density, atol=1e-5
+        )
+
+
+# === Other models ===
+
+
+def test_maps_without_labels_have_what_they_can(of_maps):
+    page = Page(of_maps[2])
+    ids = page.ids()
+    assert {"reconstructions", "growing", "codes", "interpolation"} <= set(ids)
+    assert not {"classes", "subspaces", "samples", "training"} & set(ids)
+    assert "any size" in page.section("model")
+
+
+def test_a_model_without_images_says_so(tmp_path, labelled):
+    model = labelled[0]
+    path = report.write_report(
+        tmp_path / "page.html", model, "bare", about="Give --data_dir."
+    )
+    page = Page(path)
+    assert "Give --data_dir." in page.section("reconstructions")
+    assert len(page.all("li", "card")) == 7
+    assert {"samples", "interpolation"} <= set(page.ids())
+    assert not {"growing", "classes", "training"} & set(page.ids())
+
+
+def test_convolutions_have_no_sums_of_atoms(tmp_path):
+    model = make(network="conv")
+    path = report.write_report(tmp_path / "page.html", model, "conv", draw(5))
+    page = Page(path)
+    assert "growing" not in page.ids() and "codes" in page.ids()
+    assert "filters" in page.section("atoms")
+
+
+def test_a_thousand_classes_can_be_read(tmp_path):
+    model, images = make(), draw(2000)
+    labels = np.repeat(np.arange(1000), 2)
+    names = [f"kind {label:03}" for label in labels[::2]]
+    path = report.write_report(
+        tmp_path / "page.html", model, "many", images, labels, names
+    )
+    assert path.stat().st_size < 5_000_000
+    page = Page(path)
+    (matrix,) = page.all("img", "large")
+    assert pixels(matrix).shape == (1000, 1000)
+    means, _ = class_similarity(np.asarray(model.encode(images)), labels)
+    np.fill_diagonal(means, -1)
+    text = page.section("classes")
+    rows = re.findall(r"kind (\d{3})kind (\d{3})(\d\.\d\d)", text)
+    first, second = np.unravel_index(np.argmax(means), means.shape)
+    assert float(rows[0][2]) == pytest.approx(means[first, second], abs=0.01)
+    every = rows[-1000:]
+    assert [int(name) for name, *_ in every] == list(range(1000))
+    for name, near, value in every[::100]:
+        assert float(value) == pytest.approx(means[int(name)].max(), abs=0.01)
+        assert means[int(name), int(near)] == pytest.approx(
+            means[int(name)].max(), abs=1e-5
+        )
+
+
+# === Curves ===
+
+
+def test_curves_are_those_of_the_log(page):
+    charts = [each[1]["aria-label"] for each in page.all("svg", "chart")]
+    assert any("objective from 0.1 to 0.004" in text for text in charts)
+    lines = [each[1]["d"] for each in page.all("path", "line")]
+    assert len(lines) == 5
+    # A value that is no number is a gap; higher values are drawn higher.
+    (psnr,) = [line for line in lines if line.count("M") == 2]
+    heights = [float(y) for y in re.findall(r" ([\d.]+)", psnr)]
+    assert len(heights) == 4 and heights == sorted(heights, reverse=True)
+
+
+# === Files ===
+
+
+def test_a_report_is_replaced_at_once(tmp_path, of_maps):
+    path = tmp_path / "new" / "page.html"
+    for _ in range(2):
+        report.write_report(path, of_maps[0], "twice")
+    assert list(path.parent.iterdir()) == [path]
+    assert report.is_report(path)
+    other = tmp_path / "other.html"
+    other.write_text("<html></html>")
+    assert not report.is_report(other)
