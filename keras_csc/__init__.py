@@ -23,7 +23,10 @@ if keras.backend.backend() == "tensorflow":
     from keras_csc import models
 
 # Imported when they are first used: they need more than TensorFlow.
-_ON_DEMAND = ("callbacks", "data", "evaluation", "export", "visualization")
+_ON_DEMAND = (
+    *("callbacks", "data", "evaluation", "explorer", "export"),
+    "visualization",
+)
 
 
 def __getattr__(name):

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "Trains an autoencoder, or goes on training it.",
     "evaluate": "Evaluates a trained one again.",
     "export": "Exports a trained one as a SavedModel.",
+    "explore": "Opens a page to look inside a trained one.",
     "restore": "Restores photographs: noise, missing pixels, blur, small size.",
     "local_workers": "Trains with several processes on this machine.",
 }

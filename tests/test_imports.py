@@ -22,7 +22,7 @@ FLOORS = (
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),
-    ("evaluation",),
+    ("evaluation", "explorer"),
 )
 # What runs on every backend: without TensorFlow it can be imported.
 PORTABLE = (
