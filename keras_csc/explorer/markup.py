@@ -12,13 +12,15 @@ import numpy as np
 from PIL import Image
 
 from keras_csc.visualization.codes import code_tiles
+from keras_csc.visualization.explanations import atom_pictures
 from keras_csc.visualization.explanations import atom_tiles
 from keras_csc.visualization.explanations import growing
 from keras_csc.visualization.tiles import fitted
 from keras_csc.visualization.tiles import image_tiles
 
 # Screen pixels that small pictures, and those in rows, take.
-LARGE, SMALL, THUMB = 224, 112, 96
+LARGE, MEDIUM, SMALL, THUMB = 224, 160, 112, 96
+TOGGLE = 40
 ATOMS = 12
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 5, 20)
@@ -118,13 +120,14 @@ def _stage_card(stage):
     while below is not None:
         number, below = number + 1, below.below
     height, width, atoms = codes.shape
-    activity = code_tiles(np.sum(np.abs(codes), -1, keepdims=True))
+    # Squared, as the colours follow the root: these are in proportion.
+    activity = code_tiles(np.sum(np.abs(codes), -1, keepdims=True) ** 2)
     used = int(np.count_nonzero(np.any(codes != 0, (0, 1))))
     lines = [
         f"{height}×{width} places, {atoms} atoms",
         f"{stage.zeros:.0%} of the codes are 0",
         f"{used} of {atoms} atoms are used",
-        f"objective {stage.objective:,.4g}, at most {stage.gap:,.3g} too high",
+        f"objective {stage.objective:,.4g}, gap {stage.gap:,.3g}",
     ]
     said = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     title = f"Stage {number}"
@@ -160,21 +163,21 @@ def change_panel(look, changed):
         "coefficients that are not 0": f"{active:,} of {codes.size:,}",
         "zeros": f"{changed.stage.zeros:.1%}",
         "objective": f"{changed.stage.objective:,.4g}",
-        "at most above its minimum": f"{changed.stage.gap:,.3g}",
+        "duality gap": f"{changed.stage.gap:,.3g}",
     }
     pictures = [
-        figure(look.image, "Image", _size(look.image), LARGE),
+        figure(look.image, "Image", _size(look.image), MEDIUM),
         figure(
             changed.sum,
             "Sum of the atoms",
             f"{changed.sum_psnr:.1f} dB",
-            LARGE,
+            MEDIUM,
         ),
         figure(
             changed.decoded,
             "Decoded",
             f"{changed.decoded_psnr:.1f} dB ({gain:+.1f})",
-            LARGE,
+            MEDIUM,
         ),
     ]
     return row(pictures) + facts_list(facts)
@@ -195,15 +198,15 @@ def restored_panel(restored):
     given, made = restored.damaged_psnr, restored.psnr
     known = given is not None
     pictures = [
-        figure(restored.detail, "Detail", _size(restored.detail), LARGE),
-        figure(restored.damaged, "Damaged", f"{given:.1f} dB", LARGE)
+        figure(restored.detail, "Detail", _size(restored.detail), MEDIUM),
+        figure(restored.damaged, "Damaged", f"{given:.1f} dB", MEDIUM)
         if known
         else "",
         figure(
             restored.restored,
             "Restored",
             f"{made:.1f} dB" if known else "",
-            LARGE,
+            MEDIUM,
         ),
     ]
     return row(pictures)
@@ -278,11 +281,49 @@ def facts_list(facts):
     return f'<dl class="kx-facts">{entries}</dl>'
 
 
-def thumbnail(image, side=THUMB):
-    """`uint8` pixels of an image for a gallery."""
-    if max(image.shape[:2]) <= side:
-        return image_tiles(image[None], side // max(image.shape[:2]))[0]
-    return fitted(image_tiles(image[None], 1), 2 * side)[0]
+def picker(examples, chosen=None):
+    """Buttons of images, with `data-key` the number of each.
+
+    Args:
+        examples: list of `Example`.
+        chosen: int, of the one that is pressed, or `None`.
+    """
+    buttons = []
+    for number, (label, image) in enumerate(examples):
+        pixels = image_tiles(image[None], 1)
+        if max(image.shape[:2]) > THUMB:
+            pixels = fitted(pixels, 2 * THUMB)
+        tag = image_tag(pixels[0], "")
+        buttons.append(_button(number, tag, label, number == chosen))
+    return f'<div class="kx-picker">{"".join(buttons)}</div>'
+
+
+def atom_toggles(stage, image):
+    """Buttons of a stage's strongest atoms, with `data-key` their numbers."""
+    atoms = strongest(stage, image)
+    if not atoms:
+        return note("No atom of this stage is active.")
+    shares = stage.shares
+    tiles = atom_pictures(stage, atoms, TOGGLE)
+    buttons = [
+        _button(atom, image_tag(tile, "", TOGGLE), f"{atom}", True, share)
+        for atom, tile, share in zip(atoms, tiles, shares[atoms])
+    ]
+    return (
+        '<p class="kx-label">Strongest atoms: press one to switch it off</p>'
+        f'<div class="kx-picker kx-toggles">{"".join(buttons)}</div>'
+    )
+
+
+def _button(key, picture, label, pressed, share=None):
+    state = "true" if pressed else "false"
+    more = "" if share is None else f" <small>{share:.0%}</small>"
+    name = f"atom {label}" if share is not None else label
+    return (
+        f'<button type="button" data-key="{key}" aria-pressed="{state}" '
+        f'aria-label="{html.escape(name)}">{picture}'
+        f"<span>{html.escape(label)}{more}</span></button>"
+    )
 
 
 def _size(image):
@@ -317,6 +358,7 @@ STYLE = """
 .kx-stage ul { list-style: none; margin: 4px 0 0; padding: 0;
   font-size: 0.8125rem; line-height: 1.5;
   color: var(--body-text-color-subdued); }
+.kx-stage li { margin: 0; padding: 0; }
 .kx-atom header { display: flex; gap: 10px; align-items: center;
   font-size: 0.875rem; margin-bottom: 10px;
   font-variant-numeric: tabular-nums; }
@@ -335,6 +377,23 @@ STYLE = """
 .kx-facts dd { margin: 0; font-weight: 600;
   font-variant-numeric: tabular-nums; }
 .kx-note { color: var(--body-text-color-subdued); max-width: 60ch; }
-.kx-gallery .caption-label { font-size: 0.75rem; }
-.kx-gallery img { image-rendering: pixelated; }
+.kx-label { margin: 0 0 8px; font-size: var(--block-label-text-size);
+  color: var(--block-info-text-color); }
+.kx-picker { display: grid; gap: 8px;
+  grid-template-columns: repeat(auto-fill, minmax(64px, 1fr)); }
+.kx-picker button { padding: 4px; border-radius: 8px; cursor: pointer;
+  min-width: 0; text-align: center; background: none;
+  border: 2px solid transparent; }
+.kx-picker button:hover { background: var(--background-fill-secondary); }
+.kx-picker button[aria-pressed="true"] { border-color: var(--color-accent); }
+.kx-picker button:focus-visible { outline: 2px solid var(--color-accent);
+  outline-offset: 2px; }
+.kx-picker img { display: block; width: 100%; aspect-ratio: 1;
+  object-fit: cover; border-radius: 4px; image-rendering: pixelated; }
+.kx-picker span { display: block; overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap; font-size: 0.75rem; margin-top: 3px;
+  color: var(--body-text-color); }
+.kx-toggles { grid-template-columns: repeat(auto-fill, minmax(56px, 1fr)); }
+.kx-toggles button[aria-pressed="false"] { opacity: 0.3; }
+.kx-toggles small { color: var(--body-text-color-subdued); }
 """

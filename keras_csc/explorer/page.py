@@ -26,11 +26,31 @@ FONTS = (
 MONOSPACED = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 10
 STEP_OF_PERCENT = 0.5
-FRAMES = 9
-DRAWN = 12
+FRAMES = 7
+DRAWN = 14
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8
 SECONDS_KEPT = 3600
+# One of several buttons is pressed, or each on its own.
+PICK = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-key]");
+  if (!button) return;
+  for (const other of element.querySelectorAll("button[data-key]"))
+    other.setAttribute("aria-pressed", other === button);
+  trigger("select", { key: Number(button.dataset.key) });
+});
+"""
+TOGGLE = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-key]");
+  if (!button) return;
+  const off = button.getAttribute("aria-pressed") === "true";
+  button.setAttribute("aria-pressed", !off);
+  const all = [...element.querySelectorAll('button[aria-pressed="false"]')];
+  trigger("input", { keys: all.map((each) => Number(each.dataset.key)) });
+});
+"""
 TASKS = {
     "Add noise, and remove it": "add noise",
     "Remove the noise that it has": "has noise",
@@ -91,15 +111,23 @@ def serve(blocks, port=None, browser=False, wait=True):
         run_history=False,
         pwa=False,
         state_session_capacity=SESSIONS,
-        theme=gr.themes.Base(
-            primary_hue="indigo",
-            neutral_hue="slate",
-            font=FONTS,
-            font_mono=MONOSPACED,
-        ),
+        theme=_theme(),
         css=markup.STYLE,
     )
     return url
+
+
+def _theme():
+    """Fonts of the system, and grey words that are dark enough to read."""
+    return gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=FONTS,
+        font_mono=MONOSPACED,
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+    )
 
 
 def warm_up(model, examples):
@@ -175,28 +203,38 @@ class _Page:
     # --- choice ---
 
     def _choice(self):
-        self.gallery = _gallery(self.examples, "Choose an image")
+        self.picker = gr.HTML(
+            markup.picker(self.examples, 0),
+            js_on_load=PICK,
+            elem_id="kx-choose",
+        )
         self.upload = gr.UploadButton(
             "Upload an image", file_types=IMAGE_FILES, variant="primary"
         )
-        self.said = gr.HTML(
-            markup.note(f"{self.examples[0].label}"), elem_id="kx-said"
-        )
+        self.said = gr.HTML(elem_id="kx-said")
 
-    def _choose(self, event: gr.SelectData):
-        example = self.examples[event.index]
-        return look(self.model, example.image), markup.note(example.label)
+    def _choose(self, event: gr.EventData):
+        return look(self.model, self.examples[event.key].image), ""
 
     def _read(self, path):
         image, said = read_upload(path, self.model.encoder)
-        return look(self.model, image), markup.note(f"Your image: {said}.")
+        return (
+            look(self.model, image),
+            markup.note(f"Your image: {said}."),
+            markup.picker(self.examples),
+        )
 
     def _refresh_on_choice(self):
         """What depends on the image, after one is chosen."""
         both = [self.seen, self.said]
         chosen = [
-            _event(self.gallery.select, self._choose, None, both),
-            _event(self.upload.upload, self._read, [self.upload], both),
+            _event(self.picker.select, self._choose, None, both),
+            _event(
+                self.upload.upload,
+                self._read,
+                [self.upload],
+                [*both, self.picker],
+            ),
         ]
         for event in chosen:
             for function, inputs, outputs in self.refreshed:
@@ -231,18 +269,19 @@ class _Page:
                 again = gr.Button("As it was", size="sm")
             with gr.Column(scale=3, min_width=300):
                 panel = gr.HTML(elem_id="kx-change")
-        inputs, fresh = [self.seen, number], (self._settings, controls)
+        inputs = [self.seen, number]
+        fresh = self._settings, [*controls, self.toggles]
         apply = self._applied, [self.seen, number, *controls], [panel]
         for trigger in (number.input, again.click, self.blocks.load):
             event = _event(trigger, fresh[0], inputs, fresh[1])
             _event(event.success, *apply)
+        live = {"trigger_mode": "always_last", "show_progress": "minimal"}
         for control in controls:
-            _event(
-                control.input,
-                *apply,
-                trigger_mode="always_last",
-                show_progress="minimal",
-            )
+            if not isinstance(control, gr.State):
+                _event(control.input, *apply, **live)
+        off = [each for each in controls if isinstance(each, gr.State)]
+        event = _event(self.toggles.input, _switched_off, None, off, **live)
+        _event(event.success, *apply, **live)
         self.refreshed += [(fresh[0], inputs, fresh[1]), apply]
 
     def _controls(self):
@@ -255,7 +294,8 @@ class _Page:
             step=STEP_OF_PERCENT,
             label="Coefficients kept, % of those that are not 0",
         )
-        on = gr.CheckboxGroup(label="Strongest atoms, and their shares")
+        self.toggles = gr.HTML(js_on_load=TOGGLE, elem_id="kx-toggles")
+        off = gr.State(())
         with gr.Group(), gr.Row():
             boosted = gr.Dropdown(label="Boost atom", min_width=110)
             factor = gr.Slider(
@@ -266,15 +306,13 @@ class _Page:
                 gr.Dropdown(label=label, min_width=110)
                 for label in ("Swap atom", "with atom")
             ]
-        return [sparsity, steps, kept, on, boosted, factor, *swapped]
+        return [sparsity, steps, kept, off, boosted, factor, *swapped]
 
     def _settings(self, seen, number):
         """The controls as the model codes an image, in their order."""
         layer = self.model.encoder.coding_layers[number - 1]
         stage = seen.explanation.stages[number - 1]
         atoms = markup.strongest(stage, seen.image)
-        shares = stage.shares
-        names = [(f"{a} ({shares[a]:.0%})", a) for a in atoms]
         own = layer.sparsity
         most = MOST_STEPS
         if markup.is_photograph(seen.image):
@@ -290,35 +328,17 @@ class _Page:
                 maximum=max(most, layer.iterations), value=layer.iterations
             ),
             100,
-            gr.CheckboxGroup(choices=names, value=atoms),
+            (),
             gr.Dropdown(choices=choices, value=-1),
             1,
             gr.Dropdown(choices=choices, value=-1),
             gr.Dropdown(choices=choices, value=-1),
+            markup.atom_toggles(stage, seen.image),
         ]
 
     def _applied(self, seen, number, *values):
-        return markup.change_panel(
-            seen, change(self.model, seen, self._changes(seen, number, *values))
-        )
-
-    def _changes(
-        self, seen, number, sparsity, steps, kept, on, boosted, factor, *swapped
-    ):
-        stage = seen.explanation.stages[number - 1]
-        shown = markup.strongest(stage, seen.image)
-        swap = None
-        if min(swapped) >= 0 and swapped[0] != swapped[1]:
-            swap = tuple(swapped)
-        return Changes(
-            number,
-            sparsity,
-            steps,
-            kept / 100,
-            tuple(atom for atom in shown if atom not in on),
-            {} if boosted < 0 else {boosted: factor},
-            swap,
-        )
+        changes = _changes(number, *values)
+        return markup.change_panel(seen, change(self.model, seen, changes))
 
     # --- sample ---
 
@@ -333,16 +353,13 @@ class _Page:
         gr.HTML(
             markup.heading(
                 "Walk between two images",
-                "from the chosen image along a great circle of features",
+                "from the image that is chosen to the one that you press here",
             )
         )
-        with gr.Row():
-            with gr.Column(scale=2, min_width=240):
-                ends = _gallery(self.examples, "Walk to")
-            with gr.Column(scale=5, min_width=300):
-                panel = gr.HTML(
-                    markup.note("Choose where to walk to."), elem_id="kx-walk"
-                )
+        ends = gr.HTML(
+            markup.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
+        )
+        panel = gr.HTML(elem_id="kx-walk")
         _event(ends.select, self._walked, [self.seen], [panel])
 
     def _draw(self):
@@ -377,15 +394,15 @@ class _Page:
             "drawn from the density of the features, and decoded",
         )
 
-    def _walked(self, seen, event: gr.SelectData):
-        end = self.examples[event.index].image
+    def _walked(self, seen, event: gr.EventData):
+        end = self.examples[event.key].image
         made = self.model.interpolate(seen.image[None], end[None], FRAMES)
         shares = np.linspace(0, 1, FRAMES)
         return markup.images_panel(
             made.numpy()[0],
             [f"{share:.0%}" for share in shares],
             "On the way",
-            "the ends are the regenerations of both images",
+            "along a great circle of the features",
         )
 
     # --- restore ---
@@ -455,19 +472,32 @@ def _restored(seen, task, noise, holes, share, seed, progress=gr.Progress()):
     return markup.restored_panel(found)
 
 
-def _gallery(examples, label):
-    return gr.Gallery(
-        [(markup.thumbnail(image), name) for name, image in examples],
-        label=label,
-        columns=4,
-        object_fit="contain",
-        height="auto",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        format="png",
-        elem_classes="kx-gallery",
+def _changes(
+    number,
+    sparsity,
+    steps,
+    kept,
+    off,
+    boosted,
+    factor,
+    *swapped,
+):
+    swap = None
+    if min(swapped) >= 0 and swapped[0] != swapped[1]:
+        swap = tuple(swapped)
+    return Changes(
+        number,
+        sparsity,
+        steps,
+        kept / 100,
+        tuple(off),
+        {} if boosted < 0 else {boosted: factor},
+        swap,
     )
+
+
+def _switched_off(event: gr.EventData):
+    return tuple(event.keys)
 
 
 def _title(model, name):

@@ -88,12 +88,17 @@ def atom_tiles(stage, chosen, side):
         [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
     )
     parts = parts / (np.max(np.abs(parts)) or 1)
-    atoms = atom_images(_pixel_atoms(stage, chosen))
     return [
-        fitted(image_tiles(atoms, 1), side),
+        atom_pictures(stage, chosen, side),
         fitted(code_tiles(stage.codes[..., chosen]), side),
         fitted(image_tiles(parts, 1), side),
     ]
+
+
+def atom_pictures(stage, chosen, side):
+    """The first of `atom_tiles`."""
+    atoms = atom_images(_pixel_atoms(stage, chosen))
+    return fitted(image_tiles(atoms, 1), side)
 
 
 def growing_picture(explanation, stage=1, counts=None, side=96):

@@ -41,9 +41,11 @@ def browser_page(width, height, dark=False):
             page.errors, page.requests = [], []
             page.on(
                 "console",
-                lambda message: page.errors.append(message.text)
-                if message.type == "error"
-                else None,
+                lambda message: (
+                    page.errors.append(message.text)
+                    if message.type == "error"
+                    else None
+                ),
             )
             page.on("pageerror", lambda error: page.errors.append(str(error)))
             page.on("request", lambda r: page.requests.append(r.url))
