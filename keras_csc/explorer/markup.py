@@ -19,7 +19,7 @@ from keras_csc.visualization.tiles import fitted
 from keras_csc.visualization.tiles import image_tiles
 
 # Screen pixels that small pictures, and those in rows, take.
-LARGE, MEDIUM, SMALL, THUMB = 224, 160, 112, 96
+LARGE, MEDIUM, SMALL, THUMB = 224, 160, 96, 96
 TOGGLE = 40
 ATOMS = 12
 # Of a photograph pictures of atoms take long: there are fewer of them.
@@ -124,10 +124,11 @@ def _stage_card(stage):
     activity = code_tiles(np.sum(np.abs(codes), -1, keepdims=True) ** 2)
     used = int(np.count_nonzero(np.any(codes != 0, (0, 1))))
     lines = [
-        f"{height}×{width} places, {atoms} atoms",
+        f"{height}×{width} places",
+        f"{used} of {atoms} atoms used",
         f"{stage.zeros:.0%} of the codes are 0",
-        f"{used} of {atoms} atoms are used",
-        f"objective {stage.objective:,.4g}, gap {stage.gap:,.3g}",
+        f"objective {_number(stage.objective)}",
+        f"duality gap {_number(stage.gap)}",
     ]
     said = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     title = f"Stage {number}"
@@ -162,8 +163,8 @@ def change_panel(look, changed):
     facts = {
         "coefficients that are not 0": f"{active:,} of {codes.size:,}",
         "zeros": f"{changed.stage.zeros:.1%}",
-        "objective": f"{changed.stage.objective:,.4g}",
-        "duality gap": f"{changed.stage.gap:,.3g}",
+        "objective": f"{_number(changed.stage.objective)}",
+        "duality gap": f"{_number(changed.stage.gap)}",
     }
     pictures = [
         figure(look.image, "Image", _size(look.image), MEDIUM),
@@ -176,11 +177,18 @@ def change_panel(look, changed):
         figure(
             changed.decoded,
             "Decoded",
-            f"{changed.decoded_psnr:.1f} dB ({gain:+.1f})",
+            f"{changed.decoded_psnr:.1f} dB{_gain(gain)}",
             MEDIUM,
         ),
     ]
-    return row(pictures) + facts_list(facts)
+    return row(pictures, "kx-compact") + facts_list(facts)
+
+
+def _gain(value):
+    """What the PSNR has risen by; nothing where it has not changed."""
+    if abs(value) < 0.05:
+        return ""
+    return f" ({'+' if value > 0 else '−'}{abs(value):.1f})"
 
 
 def images_panel(images, titles, title, subtitle):
@@ -209,7 +217,7 @@ def restored_panel(restored):
             MEDIUM,
         ),
     ]
-    return row(pictures)
+    return row(pictures, "kx-compact")
 
 
 def figure(image, title, detail, side, small=False):
@@ -326,12 +334,18 @@ def _button(key, picture, label, pressed, share=None):
     )
 
 
+def _number(value):
+    """Three digits or more, none of them an exponent's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _size(image):
     return f"{image.shape[1]}×{image.shape[0]} pixels"
 
 
 STYLE = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container .html-container { padding: 0 !important; }
 .kx-title h1 { font-size: 1.5rem; margin: 0; letter-spacing: -0.01em; }
 .kx-title p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
 .kx-row { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; }
@@ -341,17 +355,19 @@ STYLE = """
   background: var(--background-fill-secondary); }
 .kx-large { flex: 1 1 260px; min-width: 0; }
 .kx-large img { width: 100%; image-rendering: auto; }
+.kx-compact { gap: 12px; }
+.kx-compact .kx-large { flex: 0 1 calc(50% - 6px); min-width: 200px; }
 .kx-row figcaption { font-size: 0.875rem; line-height: 1.35;
   margin-top: 6px; color: var(--body-text-color); }
 .kx-row figcaption b { display: block; font-weight: 600; }
 .kx-row figcaption span { color: var(--body-text-color-subdued);
   font-variant-numeric: tabular-nums; }
 .kx-scroll, .kx-wrap { gap: 12px; }
-.kx-heading { font-size: 1rem; font-weight: 600; margin: 24px 0 10px; }
+.kx-heading { font-size: 1rem; font-weight: 600; margin: 20px 0 10px; }
 .kx-heading small { font-weight: 400; font-size: 0.875rem; margin-left: 4px;
   color: var(--body-text-color-subdued); }
 .kx-cards { display: grid; gap: 12px;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 236px), 1fr)); }
 .kx-card { border: 1px solid var(--border-color-primary); border-radius: 8px;
   padding: 12px; min-width: 0; background: var(--background-fill-primary); }
 .kx-stage { display: flex; gap: 12px; align-items: flex-start; }
@@ -381,7 +397,8 @@ STYLE = """
   color: var(--block-info-text-color); }
 .kx-picker { display: grid; gap: 8px;
   grid-template-columns: repeat(auto-fill, minmax(64px, 1fr)); }
-.kx-picker button { padding: 4px; border-radius: 8px; cursor: pointer;
+.kx-picker button { margin: 0 !important; padding: 4px; font-weight: 400;
+  border-radius: 8px; cursor: pointer;
   min-width: 0; text-align: center; background: none;
   border: 2px solid transparent; }
 .kx-picker button:hover { background: var(--background-fill-secondary); }
