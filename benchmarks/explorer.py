@@ -23,10 +23,12 @@ from keras_csc.explorer import examples_of
 from keras_csc.explorer import look
 from keras_csc.explorer import markup
 from keras_csc.explorer import restore_detail
+from keras_csc.explorer.warmup import DRAWN
+from keras_csc.explorer.warmup import FRAMES
+from keras_csc.explorer.warmup import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 
 TIMES = 5
-FRAMES, DRAWN = 7, 14
 HALF_A_MEGAPIXEL = (627, 836)
 MODELS = ("csc_ctrl_digits", "csc_ctrl_fashion_mnist", "csc_ctrl_photographs")
 
@@ -86,10 +88,12 @@ def look_again(seen):
 def measure():
     for name in MODELS:
         model = ClosedLoopAutoencoder.from_preset(name)
-        image = examples_of(model, count=3)[-1].image
+        examples = examples_of(model, count=3)
+        image = examples[-1].image
         if model.encoder.features == "map":
-            image = np.resize(image, (*HALF_A_MEGAPIXEL, 3))
-        look(model, image[:64, :64])
+            height, width = HALF_A_MEGAPIXEL
+            image = np.tile(image, (2, 2, 1))[:height, :width]
+        warm_up(model, examples)
         for answer, function in answers(model, image).items():
             seconds = []
             for _ in range(TIMES + 1):

@@ -1,5 +1,6 @@
 """Opens a page to look inside a trained model."""
 
+import importlib.util
 import os
 import pathlib
 
@@ -13,6 +14,7 @@ from absl import flags
 
 from keras_csc import data
 from keras_csc.explorer import examples_of
+from keras_csc.explorer.warmup import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.terminal import say
 
@@ -33,7 +35,10 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
         UsageError: if Gradio is missing, or the model or the data can't be
             read.
     """
-    page = _page()
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError(
+            "the explorer needs Gradio: pip install 'keras-csc[explore]'."
+        )
     model, name, recorded = opened(preset)
     if dataset is None and recorded is not None:
         dataset, data_dir = recorded.dataset, data_dir or recorded.data_dir
@@ -43,8 +48,9 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
         source = data.open_dataset(dataset, "test", shape, data_dir)
     with usage_errors():
         examples = examples_of(model, source)
+    page = _page()
     say("Warming up ...")
-    page.warm_up(model, examples)
+    warm_up(model, examples)
     blocks = page.build(model, name, examples)
     url = page.serve(blocks, port, browser, wait=False)
     print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
@@ -52,16 +58,10 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
 
 
 def _page():
-    """The module that builds the page, which needs Gradio."""
+    """The module that builds the page, and imports Gradio."""
     # Gradio is not to tell anyone that it is used.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    try:
-        import gradio  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            "the explorer needs Gradio: pip install 'keras-csc[explore]'."
-        ) from error
     from keras_csc.explorer import page
 
     return page

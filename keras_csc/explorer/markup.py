@@ -192,11 +192,11 @@ def _gain(value):
 
 
 def images_panel(images, titles, title, subtitle):
-    """Images in a row that wraps, with a title each."""
+    """Images in a row that wraps, with a title each; an empty one is none."""
     side = SMALL if max(images[0].shape[:2]) <= SMALL else LARGE
     figures = [
-        figure(image, each, "", side, small=True)
-        for image, each in zip(images, titles)
+        figure(image, each, "", side, True, f"{title}: {number}")
+        for number, (image, each) in enumerate(zip(images, titles), start=1)
     ]
     return heading(title, subtitle) + row(figures, "kx-wrap")
 
@@ -220,7 +220,7 @@ def restored_panel(restored):
     return row(pictures, "kx-compact")
 
 
-def figure(image, title, detail, side, small=False):
+def figure(image, title, detail, side, small=False, alt=""):
     """A picture of an image in [-1, 1] with its title and a detail.
 
     Args:
@@ -228,18 +228,24 @@ def figure(image, title, detail, side, small=False):
         title, detail: str.
         side: int, screen pixels of its longer side if it is small.
         small: bool, whether a large one is averaged to that, too.
+        alt: str, of a picture without a title.
     """
     pixels = image_tiles(image[None], 1)
     large = max(image.shape[:2]) > side
     if small and large:
         pixels = fitted(pixels, 2 * side)
-    alt = f"{title}, {detail}" if detail else title
+    alt = ", ".join(filter(None, (title, detail))) or alt
     wide = large and not small
+    words = ""
+    if title:
+        words = (
+            f"<figcaption><b>{html.escape(title)}</b> "
+            f"<span>{html.escape(detail)}</span></figcaption>"
+        )
     return (
         f'<figure class="{"kx-large" if wide else "kx-small"}">'
         f"{image_tag(pixels[0], alt, None if wide else side)}"
-        f"<figcaption><b>{html.escape(title)}</b> "
-        f"<span>{html.escape(detail)}</span></figcaption></figure>"
+        f"{words}</figure>"
     )
 
 
@@ -314,7 +320,7 @@ def atom_toggles(stage, image):
     shares = stage.shares
     tiles = atom_pictures(stage, atoms, TOGGLE)
     buttons = [
-        _button(atom, image_tag(tile, "", TOGGLE), f"{atom}", True, share)
+        _button(atom, image_tag(tile, ""), f"{atom}", True, share)
         for atom, tile, share in zip(atoms, tiles, shares[atoms])
     ]
     return (
@@ -344,7 +350,8 @@ def _size(image):
 
 
 STYLE = """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container { width: 100% !important; max-width: 1240px !important;
+  margin: 0 auto !important; }
 .gradio-container .html-container { padding: 0 !important; }
 .kx-title h1 { font-size: 1.5rem; margin: 0; letter-spacing: -0.01em; }
 .kx-title p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
@@ -357,6 +364,8 @@ STYLE = """
 .kx-large img { width: 100%; image-rendering: auto; }
 .kx-compact { gap: 12px; }
 .kx-compact .kx-large { flex: 0 1 calc(50% - 6px); min-width: 200px; }
+.kx-compact .kx-small { max-width: calc(33.33% - 8px); }
+@media (max-width: 720px) { .kx-first { order: -1; } }
 .kx-row figcaption { font-size: 0.875rem; line-height: 1.35;
   margin-top: 6px; color: var(--body-text-color); }
 .kx-row figcaption b { display: block; font-weight: 600; }
@@ -408,7 +417,7 @@ STYLE = """
 .kx-picker img { display: block; width: 100%; aspect-ratio: 1;
   object-fit: cover; border-radius: 4px; image-rendering: pixelated; }
 .kx-picker span { display: block; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; font-size: 0.75rem; margin-top: 3px;
+  white-space: nowrap; font-size: 0.7rem; margin-top: 3px;
   color: var(--body-text-color); }
 .kx-toggles { grid-template-columns: repeat(auto-fill, minmax(56px, 1fr)); }
 .kx-toggles button[aria-pressed="false"] { opacity: 0.3; }

@@ -17,6 +17,8 @@ from keras_csc.explorer.changing import change
 from keras_csc.explorer.looking import look
 from keras_csc.explorer.reading import MOST_BYTES
 from keras_csc.explorer.reading import read_upload
+from keras_csc.explorer.warmup import DRAWN
+from keras_csc.explorer.warmup import FRAMES
 
 HOST = "127.0.0.1"
 FONTS = (
@@ -26,8 +28,6 @@ FONTS = (
 MONOSPACED = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 10
 STEP_OF_PERCENT = 0.5
-FRAMES = 7
-DRAWN = 14
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8
 SECONDS_KEPT = 3600
@@ -128,19 +128,6 @@ def _theme():
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
     )
-
-
-def warm_up(model, examples):
-    """Runs what the page will: the first time takes longest."""
-    seen = look(model, examples[0].image)
-    if seen.explanation is not None:
-        for number in range(1, len(seen.explanation.stages) + 1):
-            markup.stage_panel(seen, number)
-            change(model, seen, Changes(number, steps=3))
-    if model.encoder.features == "vector":
-        model.interpolate(seen.image[None], seen.image[None], FRAMES)
-    if model.density is not None:
-        model.sample(DRAWN, seed=0)
 
 
 def _shown(function):
@@ -267,7 +254,7 @@ class _Page:
                 number = self._stages("Codes of stage")
                 controls = self._controls()
                 again = gr.Button("As it was", size="sm")
-            with gr.Column(scale=3, min_width=300):
+            with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
                 panel = gr.HTML(elem_id="kx-change")
         inputs = [self.seen, number]
         fresh = self._settings, [*controls, self.toggles]
@@ -439,7 +426,7 @@ class _Page:
                         "photograph, and better: it takes minutes."
                     )
                 )
-            with gr.Column(scale=3, min_width=300):
+            with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
                 panel = gr.HTML(
                     markup.note("Nothing is restored yet."),
                     elem_id="kx-restore",
