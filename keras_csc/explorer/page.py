@@ -104,6 +104,7 @@ def serve(blocks, port=None, browser=False, wait=True):
         show_error=True,
         prevent_thread_lock=not wait,
         max_file_size=MOST_BYTES,
+        app_kwargs={"openapi_url": None},
         footer_links=[],
         enable_monitoring=False,
         mcp_server=False,
@@ -234,24 +235,24 @@ class _Page:
         self.refreshed.append((markup.look_panel, [self.seen], [panel]))
         if self.first.explanation is None:
             return
-        number = self._stages("Atoms of stage")
+        number = self._stages("Atoms of stage", "kx-stage-look")
         atoms = gr.HTML(markup.stage_panel(self.first, 1), elem_id="kx-atoms")
         inputs = [self.seen, number]
         _event(number.input, markup.stage_panel, inputs, [atoms])
         self.refreshed.append((markup.stage_panel, inputs, [atoms]))
 
-    def _stages(self, label):
+    def _stages(self, label, name):
         count = len(self.first.explanation.stages)
         names = [("1, next to the image", 1)]
         names += [(str(number), number) for number in range(2, count + 1)]
-        return gr.Radio(names, value=1, label=label)
+        return gr.Radio(names, value=1, label=label, elem_id=name)
 
     # --- change ---
 
     def _change(self):
         with gr.Row():
             with gr.Column(scale=2, min_width=260):
-                number = self._stages("Codes of stage")
+                number = self._stages("Codes of stage", "kx-stage-change")
                 controls = self._controls()
                 again = gr.Button("As it was", size="sm")
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
