@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import threading
 
 from keras_csc_cli import building
 from keras_csc_cli import train_options
@@ -54,7 +55,10 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
     blocks = page.build(model, name, examples)
     url = page.serve(blocks, port, browser, wait=False)
     print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
-    blocks.block_thread()
+    try:
+        threading.Event().wait()
+    finally:
+        blocks.close(verbose=False)
 
 
 def _page():

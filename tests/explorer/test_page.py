@@ -87,6 +87,12 @@ def wait_for(page, panel, text):
     page.locator(panel).get_by_text(text).first.wait_for()
 
 
+def expect_text(locator, text):
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_text(text, timeout=SECONDS)
+
+
 def slide(page, label, value):
     """Moves a slider by its name."""
     page.get_by_label(f"range slider for {label}").fill(str(value))
@@ -103,12 +109,11 @@ def test_another_image_is_looked_at(digits, quiet):
     seen = look(model, examples[5].image)
     wait_for(quiet, "#kx-look", f"{seen.psnr:.1f} dB, from 64 numbers")
     strongest = int(seen.explanation.stages[0].order[0])
-    assert quiet.locator("#kx-atoms .kx-atom b").first.inner_text() == (
-        f"Atom {strongest}"
-    )
+    atom = quiet.locator("#kx-atoms .kx-atom b").first
+    expect_text(atom, f"Atom {strongest}")
     quiet.locator("#kx-stage-look").get_by_label("2", exact=True).check()
     strongest = int(seen.explanation.stages[1].order[0])
-    wait_for(quiet, "#kx-atoms", re.compile(f"^Atom {strongest}$"))
+    expect_text(atom, f"Atom {strongest}")
 
 
 def test_an_image_is_uploaded(digits, quiet, tmp_path):
