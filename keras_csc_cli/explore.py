@@ -53,7 +53,7 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
     say("Warming up ...")
     warm_up(model, examples)
     blocks = page.build(model, name, examples)
-    url = page.serve(blocks, port, browser, wait=False)
+    url = page.serve(blocks, port, browser)
     print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
     try:
         threading.Event().wait()

@@ -80,17 +80,16 @@ def build(model, name, examples):
     return _Page(model, name, examples).blocks
 
 
-def serve(blocks, port=None, browser=False, wait=True):
-    """Serves a page to this machine alone.
+def serve(blocks, port=None, browser=False):
+    """Begins to serve a page to this machine alone.
 
     Args:
         blocks: of `build`.
         port: int, or `None` for the first free one from 7860 on.
         browser: bool, whether to open it.
-        wait: bool, whether to return only when the server ends.
 
     Returns:
-        URL of the page, a str.
+        URL of the page, a str. `blocks.close()` ends it.
 
     Raises:
         OSError: if the port is taken.
@@ -102,7 +101,7 @@ def serve(blocks, port=None, browser=False, wait=True):
         share=False,
         quiet=True,
         show_error=True,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
         max_file_size=MOST_BYTES,
         app_kwargs={"openapi_url": None},
         footer_links=[],
@@ -167,7 +166,7 @@ class _Page:
             analytics_enabled=False,
             delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
         ) as self.blocks:
-            self.seen = gr.State(self.first, time_to_live=SECONDS_KEPT)
+            self.seen = gr.State(self.first)
             gr.HTML(_title(model, name), elem_classes="kx-title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=240):

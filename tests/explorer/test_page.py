@@ -34,7 +34,7 @@ def digits():
     model = ClosedLoopAutoencoder.from_preset("csc_ctrl_digits")
     examples = examples_of(model)
     blocks = pages.build(model, "digits <b>", examples)
-    yield model, examples, pages.serve(blocks, wait=False)
+    yield model, examples, pages.serve(blocks)
     blocks.close()
 
 
@@ -48,7 +48,7 @@ def photographs():
         Example("two", image[40:88, 60:108]),
     ]
     blocks = pages.build(model, "photographs", examples)
-    yield pages.serve(blocks, wait=False)
+    yield pages.serve(blocks)
     blocks.close()
 
 
