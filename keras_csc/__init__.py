@@ -27,6 +27,7 @@ _ON_DEMAND = (
     "callbacks",
     "data",
     "evaluation",
+    "explorer",
     "export",
     "report",
     "visualization",

@@ -144,6 +144,7 @@ def parse(options):
         options: module whose `define` defines its flags.
     """
     options.define(flags.FLAGS)
+    sys.argv[1:] = named(options, sys.argv[1:])
     for argument in sys.argv[1:]:
         name = argument.replace("--", "-", 1).replace("-", "--", 1)
         if argument == "--":
@@ -151,6 +152,19 @@ def parse(options):
         if name in HELP or name == "--h":
             _print_help(options, HELP.get(name, False))
     _parse(sys.argv)
+
+
+def named(options, arguments):
+    """The arguments, of which a first one without a name is given one.
+
+    Args:
+        options: module of a command; `UNNAMED` is the name, if it has one.
+        arguments: list of str.
+    """
+    name = getattr(options, "UNNAMED", None)
+    if name is None or not arguments or arguments[0].startswith("-"):
+        return arguments
+    return [f"--{name}={arguments[0]}", *arguments[1:]]
 
 
 def _print_help(options, full):

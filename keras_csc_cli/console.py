@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "Evaluates a trained one again.",
     "export": "Exports a trained one as a SavedModel.",
     "report": "Makes an HTML page of what a trained one is and does.",
+    "explore": "Opens a page to look inside a trained one.",
     "restore": "Restores photographs: noise, missing pixels, blur, small size.",
     "local_workers": "Trains with several processes on this machine.",
 }

@@ -17,6 +17,7 @@ OURS = ("keras_csc", "keras_csc_cli")
 NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 # Imported where they are installed, by extra.
 EXTRAS = {
+    "explore": {"gradio": "gradio"},
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
     "serving": {"tensorflow_serving": "tensorflow-serving-api"},
 }
@@ -70,6 +71,12 @@ def test_requirements_pin_every_dependency():
     for extra in ("lint", "test"):
         needed |= declared(PROJECT["optional-dependencies"][extra])
     assert needed <= pinned
+
+
+def test_requirements_of_the_explorer_pin_its_extra():
+    text = (ROOT / "requirements-explore.txt").read_text()
+    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
+    assert declared(PROJECT["optional-dependencies"]["explore"]) <= pinned
 
 
 def test_keras_has_a_bound_above_while_private_names_are_used():

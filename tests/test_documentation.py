@@ -3,6 +3,7 @@
 import doctest
 import functools
 import importlib
+import importlib.util
 import inspect
 import pathlib
 import pkgutil
@@ -12,6 +13,7 @@ import shlex
 from keras_csc_cli import command_line
 from keras_csc_cli import console
 from keras_csc_cli import evaluate_options
+from keras_csc_cli import explore_options
 from keras_csc_cli import export_options
 from keras_csc_cli import report_options
 from keras_csc_cli import restore_options
@@ -43,9 +45,12 @@ SMALLER = {
         'from_preset("digits", load_weights=False, filters=(4, 4))'
     ),
 }
+# Modules that need what an extra installs.
+EXTRA = {"keras_csc.explorer.page"}
 OPTIONS = {
     "train": train_options,
     "evaluate": evaluate_options,
+    "explore": explore_options,
     "export": export_options,
     "report": report_options,
     "restore": restore_options,
@@ -100,6 +105,8 @@ def documented():
     """Docstrings with examples, by the names of what they describe."""
     found = {}
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
+        if module.name in EXTRA and not importlib.util.find_spec("gradio"):
+            continue
         module = importlib.import_module(module.name)
         for each in (module, *vars(module).values()):
             text = vars(each).get("__doc__") if hasattr(each, "__dict__") else 0
@@ -228,6 +235,7 @@ def test_commands_have_flags_that_parse(command):
     known = flags.FlagValues()
     OPTIONS[name].define(known)
     arguments = [a for a in arguments if a != "--help"]
+    arguments = command_line.named(OPTIONS[name], arguments)
     assert known([name, *arguments]) == [name]
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("data", "visualization"),
     ("callbacks", "export"),
     ("evaluation",),
-    ("report",),
+    ("explorer", "report"),
 )
 # What runs on every backend: without TensorFlow it can be imported.
 PORTABLE = (

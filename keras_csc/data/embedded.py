@@ -74,7 +74,7 @@ def open_photographs(split, image_shape, validation_fraction):
     stride = max(1, side // (8 if split == "train" else 4))
     patches, labels = [], []
     for label, name in enumerate(PHOTOGRAPHS):
-        photograph = _load_photograph(name, 2 if side <= 64 else 1)
+        photograph = load_photograph(name, 2 if side <= 64 else 1)
         columns = _columns(
             split, photograph.shape[1], image_shape[1], validation_fraction
         )
@@ -88,7 +88,16 @@ def open_photographs(split, image_shape, validation_fraction):
     )
 
 
-def _load_photograph(name, reduction):
+def load_photograph(name, reduction=1):
+    """One of `PHOTOGRAPHS`, at a fraction of its size.
+
+    Args:
+        name: str.
+        reduction: int, what height and width are divided by.
+
+    Returns:
+        uint8 array (height, width, 3).
+    """
     package, file = PHOTOGRAPHS[name]
     path = os.path.join(os.path.dirname(package.__file__), file)
     image = tf.io.decode_image(tf.io.read_file(path), 3)

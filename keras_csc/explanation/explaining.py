@@ -103,30 +103,16 @@ def _stages(encoder, output, image, sparsity):
         strength = layer.sparsity
         if number == 0 and sparsity is not None:
             strength = sparsity
-        kernel = tf.cast(layer.kernel, tf.float32)
-        program = ops.SparseCodingProgram(
-            signal,
-            kernel,
-            strength,
-            layer.ridge,
-            layer.nonnegative,
-            layer.strides,
-            layer.padding,
-        )
-        residual = program.residual(codes)
-        slope = program.analysis(residual)
         scale, shift = _affine(encoder, number, signal.shape[-1])
         stages.append(
             StageExplanation(
                 name=layer.name,
                 signal=signal[0].numpy(),
                 codes=codes[0].numpy(),
-                kernel=kernel.numpy(),
+                kernel=_array(layer.kernel),
                 strides=layer.strides,
                 padding=layer.padding,
-                objective=float(program.value(codes, residual)[0]),
-                gap=float(program.gap(codes, residual, slope)[0]),
-                zeros=float(metrics.zero_fraction(codes)),
+                **measures(layer, signal, codes, strength),
                 image_size=tuple(image.shape[1:3]),
                 below=stages[-1] if stages else None,
                 scale=scale,
@@ -134,6 +120,37 @@ def _stages(encoder, output, image, sparsity):
             )
         )
     return tuple(stages)
+
+
+def measures(layer, signal, codes, sparsity):
+    """How far codes solve the program of a layer.
+
+    Args:
+        layer: `ConvSparseCoding2D`.
+        signal: float32 tensor `(1, height, width, channels)`, its input.
+        codes: float32 tensor `(1, code_height, code_width, atoms)`.
+        sparsity: float `λ`.
+
+    Returns:
+        Dict of the floats `objective`, `gap` and `zeros`; see
+        `StageExplanation`.
+    """
+    program = ops.SparseCodingProgram(
+        signal,
+        tf.cast(layer.kernel, tf.float32),
+        sparsity,
+        layer.ridge,
+        layer.nonnegative,
+        layer.strides,
+        layer.padding,
+    )
+    residual = program.residual(codes)
+    slope = program.analysis(residual)
+    return {
+        "objective": float(program.value(codes, residual)[0]),
+        "gap": float(program.gap(codes, residual, slope)[0]),
+        "zeros": float(metrics.zero_fraction(codes)),
+    }
 
 
 def _affine(encoder, number, channels):

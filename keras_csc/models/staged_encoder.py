@@ -157,6 +157,23 @@ class StagedEncoder(keras.Model):
             signal = self.activate(signal)
         return EncoderOutput(self._features(signal), codes, used, inputs)
 
+    def features_of(self, number, codes):
+        """Features of a stage's codes, which the stages above code in turn.
+
+        In inference; of the codes of `activations` they are its features.
+
+        Args:
+            number: int, of the stage, from 0.
+            codes: tensor, of the shape of `EncoderOutput.codes[number]`.
+        """
+        stages = len(self.coding_layers)
+        for below in range(number, stages):
+            signal = self.normalizations[below](self.parts(codes))
+            signal = self.activate(signal)
+            if below + 1 < stages:
+                codes = self.code(below + 1, signal)
+        return self._features(signal)
+
     def _features(self, signal):
         features = at_least_float32(self.head(signal, training=False))
         if self.features == "vector":

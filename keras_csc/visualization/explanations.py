@@ -59,15 +59,7 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
             f"{stage.codes.shape[-1]} atoms, with all codes 0"
         )
     chosen = stage.order[: min(maximum, active)]
-    parts = np.stack(
-        [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
-    )
-    parts = parts / (np.max(np.abs(parts)) or 1)
-    rows = [
-        fitted(image_tiles(tiles, 1), side)
-        for tiles in (atom_images(_pixel_atoms(stage, chosen)), parts)
-    ]
-    rows.insert(1, fitted(code_tiles(stage.codes[..., chosen]), side))
+    rows = atom_tiles(stage, chosen, side)
     shares = stage.shares[chosen]
     labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
     columns, middles = stacked(rows, GAP)
@@ -78,6 +70,35 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
         [(GAP + above + middle, name) for name, middle in names], len(grid)
     )
     return np.concatenate([gutter, grid], axis=1)
+
+
+def atom_tiles(stage, chosen, side):
+    """Some atoms of a stage, their codes and their contributions, as tiles.
+
+    Args:
+        stage: `explanation.StageExplanation`.
+        chosen: ints, the atoms.
+        side: int, as of `strongest_atoms`.
+
+    Returns:
+        List of three `uint8` arrays `(atoms, height, width, 3)`; see
+        `strongest_atoms`.
+    """
+    parts = np.stack(
+        [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
+    )
+    parts = parts / (np.max(np.abs(parts)) or 1)
+    return [
+        atom_pictures(stage, chosen, side),
+        fitted(code_tiles(stage.codes[..., chosen]), side),
+        fitted(image_tiles(parts, 1), side),
+    ]
+
+
+def atom_pictures(stage, chosen, side):
+    """The first of `atom_tiles`."""
+    atoms = atom_images(_pixel_atoms(stage, chosen))
+    return fitted(image_tiles(atoms, 1), side)
 
 
 def growing_picture(explanation, stage=1, counts=None, side=96):
@@ -110,16 +131,31 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
     stage = _stage(explanation, stage)
     image, atoms = explanation.image, stage.codes.shape[-1]
     tiles, labels = [], []
-    for count, total in stage.partial_sums(counts):
-        made = stage.offset + stage.to_pixels(total)
-        psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
+    for count, made, psnr in growing(image, stage, counts):
         name = f"all {count}" if count == atoms else f"{count}"
-        labels.append(f"{name}\n{float(psnr):.1f} dB")
+        labels.append(f"{name}\n{psnr:.1f} dB")
         tiles.append(fitted(image_tiles(made[None], 1), side))
     tiles.append(fitted(image_tiles(image[None], 1), side))
     labels.append("image\n")
     columns, _ = captioned(np.concatenate(tiles), labels)
     return arrange(columns, len(columns), (GAP, GAP))
+
+
+def growing(image, stage, counts=None):
+    """The sums of the strongest atoms in pixels, and how near they come.
+
+    Args:
+        image: float array `(height, width, channels)` in [-1, 1].
+        stage: `explanation.StageExplanation`, of a stage that coded it.
+        counts: as of `growing_picture`.
+
+    Yields:
+        `(count, sum, PSNR)`: the sum an array like the image, a float in dB.
+    """
+    for count, total in stage.partial_sums(counts):
+        made = stage.offset + stage.to_pixels(total)
+        psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
+        yield count, made, float(psnr)
 
 
 def _stage(explanation, number):

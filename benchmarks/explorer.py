@@ -1,0 +1,121 @@
+"""Time that the explorer's page waits for its answers.
+
+    python benchmarks/explorer.py
+
+The functions that the handlers of `keras_csc.explorer.page` call, with the
+HTML that they answer with: an image is looked at, the atoms of every stage are
+shown, codes are changed, images drawn, walks made and details restored. `first`
+is the time of the first call after `warm_up`, `seconds` the median of five
+more. What the browser takes is not part of it. Writes
+benchmarks/results/explorer.json.
+"""
+
+import time
+
+import keras_csc_cli  # noqa: F401
+
+import numpy as np
+
+from benchmarks import measuring
+from keras_csc.explorer import Changes
+from keras_csc.explorer import change
+from keras_csc.explorer import examples_of
+from keras_csc.explorer import look
+from keras_csc.explorer import markup
+from keras_csc.explorer import restore_detail
+from keras_csc.explorer.warmup import DRAWN
+from keras_csc.explorer.warmup import FRAMES
+from keras_csc.explorer.warmup import warm_up
+from keras_csc.models import ClosedLoopAutoencoder
+
+TIMES = 5
+HALF_A_MEGAPIXEL = (627, 836)
+MODELS = ("csc_ctrl_digits", "csc_ctrl_fashion_mnist", "csc_ctrl_photographs")
+
+
+def answers(model, image):
+    """Functions of no argument, by what they answer."""
+    seen = look(model, image)
+    stages = seen.explanation.stages
+    atom = int(stages[0].order[0])
+    layer = model.encoder.coding_layers[0]
+
+    def changed(**changes):
+        return markup.change_panel(
+            seen, change(model, seen, Changes(**changes))
+        )
+
+    found = {"look": lambda: markup.look_panel(look(model, image))}
+    for number in range(1, len(stages) + 1):
+        found[f"atoms of stage {number}"] = lambda number=number: (
+            markup.stage_panel(look_again(seen), number)
+        )
+        found[f"an atom of stage {number} off"] = lambda number=number: changed(
+            stage=number, off=(0,)
+        )
+    found |= {
+        "another λ": lambda: changed(sparsity=2 * layer.sparsity),
+        "10 steps": lambda: changed(steps=10),
+        "a tenth kept": lambda: changed(kept=0.1),
+        "two atoms swapped": lambda: changed(swap=(atom, (atom + 1) % 8)),
+    }
+    if model.density is not None:
+        found["sample"] = lambda: markup.images_panel(
+            model.sample(DRAWN, seed=0).numpy(), [""] * DRAWN, "", ""
+        )
+        found["walk"] = lambda: markup.images_panel(
+            model.interpolate(image[None], image[None], FRAMES).numpy()[0],
+            [""] * FRAMES,
+            "",
+            "",
+        )
+    if model.encoder.features == "map":
+        for task in ("add noise", "holes"):
+            found[f"restore: {task}"] = lambda task=task: markup.restored_panel(
+                restore_detail(image, task)
+            )
+    return found
+
+
+def look_again(seen):
+    """The look, whose explanation remembers no energies."""
+    for stage in seen.explanation.stages:
+        vars(stage).pop("energies", None)
+        vars(stage).pop("synthesis", None)
+    return seen
+
+
+def measure():
+    for name in MODELS:
+        model = ClosedLoopAutoencoder.from_preset(name)
+        examples = examples_of(model, count=3)
+        image = examples[-1].image
+        if model.encoder.features == "map":
+            height, width = HALF_A_MEGAPIXEL
+            image = np.tile(image, (2, 2, 1))[:height, :width]
+        warm_up(model, examples)
+        for answer, function in answers(model, image).items():
+            seconds = []
+            for _ in range(TIMES + 1):
+                began = time.perf_counter()
+                function()
+                seconds.append(time.perf_counter() - began)
+            yield {
+                "preset": name,
+                "image": "×".join(map(str, image.shape)),
+                "answer": answer,
+                "first": seconds[0],
+                "seconds": float(np.median(seconds[1:])),
+            }
+
+
+def main():
+    measuring.report(
+        "explorer",
+        list(measure()),
+        ["preset", "image", "answer", "first", "seconds"],
+    )
+
+
+if __name__ == "__main__":
+    main()

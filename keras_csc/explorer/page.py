@@ -1,0 +1,501 @@
+"""The explorer's page, of Gradio, which the extra `explore` installs.
+
+It wires controls to the functions of this package; what these do is tested
+without it.
+"""
+
+import functools
+import html
+
+import gradio as gr
+import numpy as np
+
+from keras_csc.explorer import damage
+from keras_csc.explorer import markup
+from keras_csc.explorer.changing import Changes
+from keras_csc.explorer.changing import change
+from keras_csc.explorer.looking import look
+from keras_csc.explorer.reading import MOST_BYTES
+from keras_csc.explorer.reading import read_upload
+from keras_csc.explorer.warmup import DRAWN
+from keras_csc.explorer.warmup import FRAMES
+
+HOST = "127.0.0.1"
+FONTS = (
+    *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
+    *("Arial", "sans-serif"),
+)
+MONOSPACED = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
+MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 10
+STEP_OF_PERCENT = 0.5
+IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
+SESSIONS = 8
+SECONDS_KEPT = 3600
+# One of several buttons is pressed, or each on its own.
+PICK = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-key]");
+  if (!button) return;
+  for (const other of element.querySelectorAll("button[data-key]"))
+    other.setAttribute("aria-pressed", other === button);
+  trigger("select", { key: Number(button.dataset.key) });
+});
+"""
+TOGGLE = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-key]");
+  if (!button) return;
+  const off = button.getAttribute("aria-pressed") === "true";
+  button.setAttribute("aria-pressed", !off);
+  const all = [...element.querySelectorAll('button[aria-pressed="false"]')];
+  trigger("input", { keys: all.map((each) => Number(each.dataset.key)) });
+});
+"""
+TASKS = {
+    "Add noise, and remove it": "add noise",
+    "Remove the noise that it has": "has noise",
+    "Make holes, and fill them in": "holes",
+}
+NO_DENSITY = (
+    "There is nothing to sample: this model has no density of its features. "
+    "model.fit_density(images) makes one."
+)
+NO_VECTORS = (
+    "There is nothing to sample: this model has a feature vector at every "
+    "place of an image, and no density of whole images."
+)
+
+
+def build(model, name, examples):
+    """The page of a model.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        name: str, what the model is called.
+        examples: list of `Example`, one or more.
+
+    Returns:
+        `gradio.Blocks`, for `serve`.
+    """
+    return _Page(model, name, examples).blocks
+
+
+def serve(blocks, port=None, browser=False):
+    """Begins to serve a page to this machine alone.
+
+    Args:
+        blocks: of `build`.
+        port: int, or `None` for the first free one from 7860 on.
+        browser: bool, whether to open it.
+
+    Returns:
+        URL of the page, a str. `blocks.close()` ends it.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+    _, url, _ = blocks.queue(api_open=False).launch(
+        server_name=HOST,
+        server_port=port,
+        inbrowser=browser,
+        share=False,
+        quiet=True,
+        show_error=True,
+        prevent_thread_lock=True,
+        max_file_size=MOST_BYTES,
+        app_kwargs={"openapi_url": None},
+        footer_links=[],
+        enable_monitoring=False,
+        mcp_server=False,
+        ssr_mode=False,
+        run_history=False,
+        pwa=False,
+        state_session_capacity=SESSIONS,
+        theme=_theme(),
+        css=markup.STYLE,
+    )
+    return url
+
+
+def _theme():
+    """Fonts of the system, and grey words that are dark enough to read."""
+    return gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=FONTS,
+        font_mono=MONOSPACED,
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+    )
+
+
+def _shown(function):
+    """A handler whose mistakes are shown in the page."""
+
+    @functools.wraps(function)
+    def handler(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return handler
+
+
+def _event(trigger, function, inputs, outputs, **how):
+    """A handler of an event: one at a time, and not part of an API."""
+    how = {
+        "api_visibility": "private",
+        "concurrency_id": "model",
+        "concurrency_limit": 1,
+        **how,
+    }
+    return trigger(_shown(function), inputs, outputs, **how)
+
+
+class _Page:
+    """What the parts of a page share."""
+
+    def __init__(self, model, name, examples):
+        self.model, self.examples = model, examples
+        self.first = look(model, examples[0].image)
+        self.refreshed = []
+        with gr.Blocks(
+            title=f"{name}: keras_csc explorer",
+            analytics_enabled=False,
+            delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
+        ) as self.blocks:
+            self.seen = gr.State(self.first)
+            gr.HTML(_title(model, name), elem_classes="kx-title")
+            with gr.Row():
+                with gr.Column(scale=1, min_width=240):
+                    self._choice()
+                with gr.Column(scale=4, min_width=320), gr.Tabs():
+                    self._tabs()
+            self._refresh_on_choice()
+
+    def _tabs(self):
+        with gr.Tab("Look"):
+            self._look()
+        if self.first.explanation is not None:
+            with gr.Tab("Change"):
+                self._change()
+        with gr.Tab("Sample"):
+            self._sample()
+        if self.model.encoder.features == "map":
+            with gr.Tab("Restore"):
+                self._restore()
+
+    # --- choice ---
+
+    def _choice(self):
+        self.picker = gr.HTML(
+            markup.picker(self.examples, 0),
+            js_on_load=PICK,
+            elem_id="kx-choose",
+        )
+        self.upload = gr.UploadButton(
+            "Upload an image", file_types=IMAGE_FILES, variant="primary"
+        )
+        self.said = gr.HTML(elem_id="kx-said")
+
+    def _choose(self, event: gr.EventData):
+        return look(self.model, self.examples[event.key].image), ""
+
+    def _read(self, path):
+        image, said = read_upload(path, self.model.encoder)
+        return (
+            look(self.model, image),
+            markup.note(f"Your image: {said}."),
+            markup.picker(self.examples),
+        )
+
+    def _refresh_on_choice(self):
+        """What depends on the image, after one is chosen."""
+        both = [self.seen, self.said]
+        chosen = [
+            _event(self.picker.select, self._choose, None, both),
+            _event(
+                self.upload.upload,
+                self._read,
+                [self.upload],
+                [*both, self.picker],
+            ),
+        ]
+        for event in chosen:
+            for function, inputs, outputs in self.refreshed:
+                event = _event(event.success, function, inputs, outputs)
+
+    # --- look ---
+
+    def _look(self):
+        panel = gr.HTML(markup.look_panel(self.first), elem_id="kx-look")
+        self.refreshed.append((markup.look_panel, [self.seen], [panel]))
+        if self.first.explanation is None:
+            return
+        number = self._stages("Atoms of stage", "kx-stage-look")
+        atoms = gr.HTML(markup.stage_panel(self.first, 1), elem_id="kx-atoms")
+        inputs = [self.seen, number]
+        _event(number.input, markup.stage_panel, inputs, [atoms])
+        self.refreshed.append((markup.stage_panel, inputs, [atoms]))
+
+    def _stages(self, label, name):
+        count = len(self.first.explanation.stages)
+        names = [("1, next to the image", 1)]
+        names += [(str(number), number) for number in range(2, count + 1)]
+        return gr.Radio(names, value=1, label=label, elem_id=name)
+
+    # --- change ---
+
+    def _change(self):
+        with gr.Row():
+            with gr.Column(scale=2, min_width=260):
+                number = self._stages("Codes of stage", "kx-stage-change")
+                controls = self._controls()
+                again = gr.Button("As it was", size="sm")
+            with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
+                panel = gr.HTML(elem_id="kx-change")
+        inputs = [self.seen, number]
+        fresh = self._settings, [*controls, self.toggles]
+        apply = self._applied, [self.seen, number, *controls], [panel]
+        for trigger in (number.input, again.click, self.blocks.load):
+            event = _event(trigger, fresh[0], inputs, fresh[1])
+            _event(event.success, *apply)
+        live = {"trigger_mode": "always_last", "show_progress": "minimal"}
+        for control in controls:
+            if not isinstance(control, gr.State):
+                _event(control.input, *apply, **live)
+        off = [each for each in controls if isinstance(each, gr.State)]
+        event = _event(self.toggles.input, _switched_off, None, off, **live)
+        _event(event.success, *apply, **live)
+        self.refreshed += [(fresh[0], inputs, fresh[1]), apply]
+
+    def _controls(self):
+        sparsity = gr.Slider(0, 1, label="λ, the price of a coefficient")
+        steps = gr.Slider(1, MOST_STEPS, step=1, label="Solver steps")
+        kept = gr.Slider(
+            0,
+            100,
+            value=100,
+            step=STEP_OF_PERCENT,
+            label="Coefficients kept, % of those that are not 0",
+        )
+        self.toggles = gr.HTML(js_on_load=TOGGLE, elem_id="kx-toggles")
+        off = gr.State(())
+        with gr.Group(), gr.Row():
+            boosted = gr.Dropdown(label="Boost atom", min_width=110)
+            factor = gr.Slider(
+                0, 4, value=1, step=0.1, label="times", min_width=130
+            )
+        with gr.Group(), gr.Row():
+            swapped = [
+                gr.Dropdown(label=label, min_width=110)
+                for label in ("Swap atom", "with atom")
+            ]
+        return [sparsity, steps, kept, off, boosted, factor, *swapped]
+
+    def _settings(self, seen, number):
+        """The controls as the model codes an image, in their order."""
+        layer = self.model.encoder.coding_layers[number - 1]
+        stage = seen.explanation.stages[number - 1]
+        atoms = markup.strongest(stage, seen.image)
+        own = layer.sparsity
+        most = MOST_STEPS
+        if markup.is_photograph(seen.image):
+            most = STEPS_OF_PHOTOGRAPH
+        choices = [("none", -1), *((str(a), a) for a in atoms)]
+        return [
+            gr.Slider(
+                maximum=5 * own or 1.0,
+                value=own,
+                step=own / 50 or 0.01,
+            ),
+            gr.Slider(
+                maximum=max(most, layer.iterations), value=layer.iterations
+            ),
+            100,
+            (),
+            gr.Dropdown(choices=choices, value=-1),
+            1,
+            gr.Dropdown(choices=choices, value=-1),
+            gr.Dropdown(choices=choices, value=-1),
+            markup.atom_toggles(stage, seen.image),
+        ]
+
+    def _applied(self, seen, number, *values):
+        changes = _changes(number, *values)
+        return markup.change_panel(seen, change(self.model, seen, changes))
+
+    # --- sample ---
+
+    def _sample(self):
+        if self.model.encoder.features != "vector":
+            gr.HTML(markup.note(NO_VECTORS))
+            return
+        if self.model.density is None:
+            gr.HTML(markup.note(NO_DENSITY))
+        else:
+            self._draw()
+        gr.HTML(
+            markup.heading(
+                "Walk between two images",
+                "from the image that is chosen to the one that you press here",
+            )
+        )
+        ends = gr.HTML(
+            markup.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
+        )
+        panel = gr.HTML(elem_id="kx-walk")
+        _event(ends.select, self._walked, [self.seen], [panel])
+
+    def _draw(self):
+        known = np.flatnonzero(self.model.density.priors)
+        classes = [("any", -1), *((str(label), int(label)) for label in known)]
+        with gr.Row():
+            label = gr.Dropdown(classes, value=-1, label="Class", min_width=120)
+            temperature = gr.Slider(
+                0, 2, value=1, step=0.05, label="Temperature", min_width=200
+            )
+            seed = gr.Slider(
+                0, 999, value=0, step=1, label="Seed", min_width=200
+            )
+        controls = [label, temperature, seed]
+        panel = gr.HTML(self._drawn(-1, 1.0, 0), elem_id="kx-sample")
+        for control in controls:
+            _event(
+                control.input,
+                self._drawn,
+                controls,
+                [panel],
+                trigger_mode="always_last",
+                show_progress="hidden",
+            )
+
+    def _drawn(self, label, temperature, seed):
+        made = self.model.sample(DRAWN, label, int(seed), float(temperature))
+        return markup.images_panel(
+            made.numpy(),
+            [""] * DRAWN,
+            "Images that never were",
+            "drawn from the density of the features, and decoded",
+        )
+
+    def _walked(self, seen, event: gr.EventData):
+        end = self.examples[event.key].image
+        made = self.model.interpolate(seen.image[None], end[None], FRAMES)
+        shares = np.linspace(0, 1, FRAMES)
+        return markup.images_panel(
+            made.numpy()[0],
+            [f"{share:.0%}" for share in shares],
+            "On the way",
+            "along a great circle of the features",
+        )
+
+    # --- restore ---
+
+    def _restore(self):
+        with gr.Row():
+            with gr.Column(scale=2, min_width=260):
+                task = gr.Radio(
+                    list(TASKS.items()), value="add noise", label="What to do"
+                )
+                noise = gr.Slider(
+                    5, 75, value=25, step=1, label="Noise, of 255 levels"
+                )
+                holes = gr.Radio(
+                    list(damage.HOLES),
+                    value="scratches",
+                    label="Holes",
+                    visible=False,
+                )
+                share = gr.Slider(
+                    5,
+                    80,
+                    value=25,
+                    step=5,
+                    label="Missing, %",
+                    visible=False,
+                )
+                seed = gr.Slider(0, 99, value=0, step=1, label="Seed")
+                start = gr.Button("Restore", variant="primary")
+                gr.HTML(
+                    markup.note(
+                        f"The middle {damage.SIDE}×{damage.SIDE} pixels, "
+                        "within seconds. keras-csc restore does all of a "
+                        "photograph, and better: it takes minutes."
+                    )
+                )
+            with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
+                panel = gr.HTML(
+                    markup.note("Nothing is restored yet."),
+                    elem_id="kx-restore",
+                )
+        _event(task.input, _visible, [task], [noise, holes, share])
+        inputs = [self.seen, task, noise, holes, share, seed]
+        _event(start.click, _restored, inputs, [panel])
+
+
+def _visible(task):
+    """Which of the controls of a task are shown."""
+    holes = task == "holes"
+    return [
+        gr.Slider(visible=not holes),
+        gr.Radio(visible=holes),
+        gr.Slider(visible=holes),
+    ]
+
+
+def _restored(seen, task, noise, holes, share, seed, progress=gr.Progress()):
+    found = damage.restore_detail(
+        seen.image,
+        task,
+        noise,
+        holes,
+        share / 100,
+        int(seed),
+        lambda done, total: progress((done, total), desc="Restoring"),
+    )
+    return markup.restored_panel(found)
+
+
+def _changes(
+    number,
+    sparsity,
+    steps,
+    kept,
+    off,
+    boosted,
+    factor,
+    *swapped,
+):
+    swap = None
+    if min(swapped) >= 0 and swapped[0] != swapped[1]:
+        swap = tuple(swapped)
+    return Changes(
+        number,
+        sparsity,
+        steps,
+        kept / 100,
+        tuple(off),
+        {} if boosted < 0 else {boosted: factor},
+        swap,
+    )
+
+
+def _switched_off(event: gr.EventData):
+    return tuple(event.keys)
+
+
+def _title(model, name):
+    encoder = model.encoder
+    atoms = ", ".join(map(str, encoder.filters))
+    where = "an image"
+    if encoder.features == "map":
+        side = 2 ** len(encoder.filters)
+        where = f"{side}×{side} pixels"
+    return (
+        f"<h1>{html.escape(name)}</h1><p>A CSC-CTRL autoencoder with stages "
+        f"of {atoms} atoms, and {encoder.feature_dim} features for {where}."
+        "</p>"
+    )

@@ -1,0 +1,99 @@
+"""Opens a page to look inside a trained model."""
+
+import importlib.util
+import os
+import pathlib
+import threading
+
+from keras_csc_cli import building
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.workdir import Workdir
+
+from absl import flags
+
+from keras_csc import data
+from keras_csc.explorer import examples_of
+from keras_csc.explorer.warmup import warm_up
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.terminal import say
+
+USER_ERRORS = (OSError, data.DataError)
+
+
+def run(preset, dataset=None, data_dir=None, port=None, browser=True):
+    """Serves the page of a model until the process is stopped.
+
+    Args:
+        preset: name, folder or URI of a trained model, or folder of a run.
+        dataset: name of the data set to choose images from, or `None`.
+        data_dir: its folder.
+        port: int, or `None` for a free one.
+        browser: bool, whether to open the page.
+
+    Raises:
+        UsageError: if Gradio is missing, or the model or the data can't be
+            read.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError(
+            "the explorer needs Gradio: pip install 'keras-csc[explore]'."
+        )
+    model, name, recorded = opened(preset)
+    if dataset is None and recorded is not None:
+        dataset, data_dir = recorded.dataset, data_dir or recorded.data_dir
+    source = None
+    if dataset is not None:
+        shape = model.encoder.image_shape
+        source = data.open_dataset(dataset, "test", shape, data_dir)
+    with usage_errors():
+        examples = examples_of(model, source)
+    page = _page()
+    say("Warming up ...")
+    warm_up(model, examples)
+    blocks = page.build(model, name, examples)
+    url = page.serve(blocks, port, browser)
+    print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
+    try:
+        threading.Event().wait()
+    finally:
+        blocks.close(verbose=False)
+
+
+def _page():
+    """The module that builds the page, and imports Gradio."""
+    # Gradio is not to tell anyone that it is used.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from keras_csc.explorer import page
+
+    return page
+
+
+def opened(preset):
+    """The model of a preset or a run.
+
+    Returns:
+        `(model, name, options)`, with the options of the run, or `None`.
+    """
+    folder = pathlib.Path(preset)
+    if not (folder / "flags.json").is_file():
+        with usage_errors():
+            model = ClosedLoopAutoencoder.from_preset(preset)
+        return model, str(preset).rstrip("/").rpartition("/")[2], None
+    workdir = Workdir(preset, create=False, hold=False)
+    options = train_options.restored(workdir.recorded(), workdir.flags)
+    model = building.trained_model(workdir.path)
+    return model, workdir.path.resolve().name, options
+
+
+def main():
+    options = flags.FLAGS
+    run(
+        options.preset,
+        options.dataset,
+        options.data_dir,
+        options.port,
+        options.browser,
+    )

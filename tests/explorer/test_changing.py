@@ -1,0 +1,200 @@
+"""Changed codes against dense matrices, fresh solves and the model itself."""
+
+import numpy as np
+import pytest
+
+from keras_csc.explorer import Changes
+from keras_csc.explorer import change
+from keras_csc.explorer import keep_largest
+from keras_csc.explorer import look
+from keras_csc.models import ConvEncoder
+from tests.helpers import references
+
+MODELS = {
+    "vector": ({"nonnegative": True}, (8, 8, 1)),
+    "split": ({"split": True, "isotropic": False}, (8, 8, 1)),
+    "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
+    "implicit": ({"gradient": "implicit", "iterations": 4}, (8, 8, 1)),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request, make, draw):
+    """A model and what it makes of an image."""
+    changes, shape = MODELS[request.param]
+    model = make(**changes)
+    return model, look(model, draw(*shape))
+
+
+def test_a_look_is_what_the_model_makes(case):
+    model, seen = case
+    (made,) = model.reconstruct(seen.image[None]).numpy()
+    np.testing.assert_allclose(seen.regenerated, made, atol=1e-5)
+    error = np.mean((np.float64(seen.image) - made) ** 2)
+    assert seen.psnr == pytest.approx(10 * np.log10(4 / error), abs=1e-3)
+    (features,) = model.encode(seen.image[None]).numpy()
+    np.testing.assert_array_equal(seen.features, features)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_change_is_the_regeneration(case, number):
+    model, seen = case
+    found = change(model, seen, Changes(number))
+    stage = seen.explanation.stages[number - 1]
+    np.testing.assert_allclose(found.decoded, seen.regenerated, atol=1e-5)
+    assert found.decoded_psnr == pytest.approx(seen.psnr, abs=1e-3)
+    assert found.stage.objective == pytest.approx(stage.objective, rel=1e-5)
+    whole = stage.offset + stage.to_pixels(stage.synthesis)
+    np.testing.assert_allclose(found.sum, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_atom_that_is_off_is_less_its_contribution(case, number):
+    model, seen = case
+    stage = seen.explanation.stages[number - 1]
+    atoms = tuple(int(atom) for atom in stage.order[:2])
+    found = change(model, seen, Changes(number, off=atoms))
+    gone = sum(map(stage.contribution, atoms))
+    np.testing.assert_allclose(
+        found.stage.synthesis, stage.synthesis - gone, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found.sum,
+        stage.offset + stage.to_pixels(stage.synthesis - gone),
+        atol=1e-4,
+    )
+    assert not np.any(found.stage.codes[..., list(atoms)])
+
+
+def test_a_boosted_atom_is_so_many_times_its_contribution(case):
+    model, seen = case
+    stage = seen.explanation.stages[0]
+    atom = int(stage.order[0])
+    found = change(model, seen, Changes(boost={atom: 2.5}))
+    np.testing.assert_allclose(
+        found.stage.synthesis,
+        stage.synthesis + 1.5 * stage.contribution(atom),
+        atol=1e-5,
+    )
+
+
+def test_swapped_atoms_have_each_others_codes(case):
+    """By a dense matrix, of the codes with two maps exchanged."""
+    model, seen = case
+    stage = seen.explanation.stages[0]
+    codes = stage.codes.copy()
+    codes[..., [0, 2]] = codes[..., [2, 0]]
+    found = change(model, seen, Changes(swap=(0, 2)))
+    expected = references.synthesize(
+        codes[None].astype("float64"),
+        stage.kernel,
+        stage.signal.shape[:2],
+        2,
+        "same",
+    )[0]
+    np.testing.assert_allclose(found.stage.synthesis, expected, atol=1e-5)
+    again = change(model, seen, Changes(swap=(2, 0)))
+    np.testing.assert_array_equal(again.stage.codes, found.stage.codes)
+
+
+def test_another_sparsity_is_a_fresh_solve(case):
+    model, seen = case
+    found = change(model, seen, Changes(sparsity=0.2))
+    fresh = model.explain(seen.image, sparsity=0.2)
+    np.testing.assert_allclose(
+        found.stage.codes, fresh.stages[0].codes, atol=1e-6
+    )
+    assert found.stage.objective == pytest.approx(
+        fresh.stages[0].objective, rel=1e-5
+    )
+    assert found.stage.gap == pytest.approx(fresh.stages[0].gap, rel=1e-4)
+    (made,) = model.denoise(seen.image[None], 0.2).numpy()
+    np.testing.assert_allclose(found.decoded, made, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_other_steps_are_those_of_a_model_that_takes_them(make, draw, steps):
+    image = draw(8, 8, 1)
+    model, other = make(), make(iterations=steps)
+    # Power iterations begin at random.
+    first, second = (x.encoder.coding_layers[0] for x in (model, other))
+    second.operator_norm.assign(first.operator_norm)
+    found = change(model, look(model, image), Changes(steps=steps))
+    fresh = other.explain(image)
+    np.testing.assert_allclose(
+        found.stage.codes, fresh.stages[0].codes, atol=1e-6
+    )
+
+
+def test_more_steps_close_the_gap(make, draw):
+    model = make()
+    seen = look(model, draw(8, 8, 1))
+    gaps = [
+        change(model, seen, Changes(steps=steps)).stage.gap
+        for steps in (2, 10, 50)
+    ]
+    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_kept_coefficients_are_the_largest(case, share):
+    model, seen = case
+    codes = seen.explanation.stages[0].codes
+    found = change(model, seen, Changes(kept=share)).stage.codes
+    active = np.count_nonzero(codes)
+    count = round(share * active)
+    sizes = np.sort(np.abs(codes), axis=None)[::-1]
+    expected = np.where(np.abs(codes) >= sizes[count - 1], codes, 0)
+    np.testing.assert_array_equal(found, expected if count else 0 * codes)
+
+
+def test_equal_coefficients_are_kept_to_the_number():
+    codes = np.float32([[1, -1, 0], [1, 2, 1]])
+    for count in range(7):
+        kept = keep_largest(codes, count)
+        assert np.count_nonzero(kept) == min(count, 5)
+        assert count == 0 or kept[1, 1] == 2
+        assert np.all((kept == 0) | (kept == codes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": 3},
+        {"stage": 0},
+        {"sparsity": -0.1},
+        {"sparsity": np.nan},
+        {"steps": 0},
+        {"kept": 1.5},
+        {"off": (3,)},
+        {"boost": {0: -1.0}},
+        {"boost": {-1: 1.0}},
+        {"swap": (1, 1)},
+    ],
+)
+def test_wrong_changes_are_refused(make, draw, changes):
+    model = make()
+    with pytest.raises(ValueError, match="Received|at most"):
+        change(model, look(model, draw(8, 8, 1)), Changes(**changes))
+
+
+def test_an_encoder_without_codes_has_no_explanation(make, draw):
+    model = make(network="conv")
+    seen = look(model, draw(8, 8, 1))
+    assert isinstance(model.encoder, ConvEncoder)
+    assert seen.explanation is None
+    (made,) = model.reconstruct(seen.image[None]).numpy()
+    np.testing.assert_allclose(seen.regenerated, made, atol=1e-6)
+    with pytest.raises(ValueError, match="Only sparse codes"):
+        change(model, seen, Changes())
+
+
+def test_features_go_on_from_the_codes_of_any_stage(make, draw):
+    """Also of an encoder that has no sparse codes."""
+    for network in ("csc", "conv"):
+        encoder = make(network=network).encoder
+        output = encoder.activations(draw(2, 8, 8, 1))
+        for number, codes in enumerate(output.codes):
+            np.testing.assert_allclose(
+                encoder.features_of(number, codes), output.features, atol=1e-6
+            )

@@ -1,0 +1,306 @@
+"""The page in Chromium: every tab and control, and nobody else is asked."""
+
+import pathlib
+import re
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_csc.explorer import Changes
+from keras_csc.explorer import Example
+from keras_csc.explorer import change
+from keras_csc.explorer import examples_of
+from keras_csc.explorer import look
+from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers import browser
+
+pytest.importorskip("gradio")
+if not browser.available():
+    pytest.skip("no Chromium or Playwright", allow_module_level=True)
+
+from keras_csc.explorer import page as pages
+
+SECONDS = 20_000  # in milliseconds, what an answer is waited for
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The digits' model, its examples and the URL of its page."""
+    model = ClosedLoopAutoencoder.from_preset("csc_ctrl_digits")
+    examples = examples_of(model)
+    blocks = pages.build(model, "digits <b>", examples)
+    yield model, examples, pages.serve(blocks)
+    blocks.close()
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """URL of a page of a model of maps, with small photographs."""
+    model = ClosedLoopAutoencoder.from_preset("csc_ctrl_photographs")
+    image = examples_of(model, count=1)[0].image
+    examples = [
+        Example("one", image[100:140, 200:248]),
+        Example("two", image[40:88, 60:108]),
+    ]
+    blocks = pages.build(model, "photographs", examples)
+    yield pages.serve(blocks)
+    blocks.close()
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """A window of 1280 pixels that all tests of a page share."""
+    with browser.browser_page(1280, 900) as page:
+        page.set_default_timeout(SECONDS)
+        yield page
+
+
+@pytest.fixture
+def quiet(tab):
+    """The window, whose console must have told nothing."""
+    # What a page was still asking for is no error of the next one.
+    tab.goto("about:blank")
+    tab.errors.clear()
+    tab.requests.clear()
+    yield tab
+    assert not tab.errors
+    assert tab.requests
+    for url in tab.requests:
+        parts = urllib.parse.urlsplit(url)
+        assert parts.scheme in ("data", "blob") or (
+            parts.hostname == "127.0.0.1"
+        ), url
+
+
+def opened(page, url, name="Look"):
+    page.goto(url)
+    page.wait_for_selector("#kx-look img")
+    page.get_by_role("tab", name=name).click()
+
+
+def wait_for(page, panel, text):
+    page.locator(panel).get_by_text(text).first.wait_for()
+
+
+def expect_text(locator, text):
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_text(text, timeout=SECONDS)
+
+
+def slide(page, label, value):
+    """Moves a slider by its name."""
+    page.get_by_label(f"range slider for {label}").fill(str(value))
+
+
+# === Look ===
+
+
+def test_another_image_is_looked_at(digits, quiet):
+    model, examples, url = digits
+    opened(quiet, url)
+    assert quiet.locator("h1").inner_text() == "digits <b>"
+    quiet.locator("#kx-choose button").nth(5).click()
+    seen = look(model, examples[5].image)
+    wait_for(quiet, "#kx-look", f"{seen.psnr:.1f} dB, from 64 numbers")
+    strongest = int(seen.explanation.stages[0].order[0])
+    atom = quiet.locator("#kx-atoms .kx-atom b").first
+    expect_text(atom, f"Atom {strongest}")
+    quiet.locator("#kx-stage-look").get_by_label("2", exact=True).check()
+    strongest = int(seen.explanation.stages[1].order[0])
+    expect_text(atom, f"Atom {strongest}")
+
+
+def test_an_image_is_uploaded(digits, quiet, tmp_path):
+    model, examples, url = digits
+    path = tmp_path / "mine.png"
+    pixels = np.rint((examples[3].image + 1) * 127.5).astype("uint8")
+    Image.fromarray(pixels[..., 0]).resize((64, 64), 0).save(path)
+    opened(quiet, url)
+    with quiet.expect_file_chooser() as chooser:
+        quiet.get_by_role("button", name="Upload an image").click()
+    chooser.value.set_files(path)
+    wait_for(quiet, "#kx-said", "resized and cut from 64×64 to 16×16 pixels")
+    seen = look(model, examples[3].image)
+    shown = quiet.locator("#kx-look figcaption span").nth(1).inner_text()
+    assert abs(float(shown.split()[0]) - seen.psnr) < 0.2
+    assert not quiet.locator('#kx-choose [aria-pressed="true"]').count()
+
+
+def test_a_file_that_is_none_is_told_of(digits, quiet, tmp_path):
+    path = tmp_path / "mine.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    opened(quiet, digits[2])
+    with quiet.expect_file_chooser() as chooser:
+        quiet.get_by_role("button", name="Upload an image").click()
+    chooser.value.set_files(path)
+    quiet.get_by_text("The file is a PNG file without its end").wait_for()
+    assert quiet.locator("#kx-look img").count() >= 2
+
+
+# === Change ===
+
+
+def test_every_control_changes_the_decoded_image(digits, quiet):
+    model, examples, url = digits
+    seen = look(model, examples[0].image)
+    first, second, third = map(int, seen.explanation.stages[0].order[:3])
+
+    def expect(**changes):
+        found = change(model, seen, Changes(**changes))
+        wait_for(quiet, "#kx-change", f"{found.stage.zeros:.1%}")
+        wait_for(quiet, "#kx-change", re.compile(f"^{found.sum_psnr:.1f} dB"))
+        wait_for(
+            quiet, "#kx-change", re.compile(f"^{found.decoded_psnr:.1f} dB")
+        )
+
+    opened(quiet, url, "Change")
+    expect()
+    slide(quiet, "λ, the price of a coefficient", 0.3)
+    expect(sparsity=0.3)
+    slide(quiet, "Solver steps", 20)
+    expect(sparsity=0.3, steps=20)
+    slide(quiet, "Coefficients kept, % of those that are not 0", 20)
+    expect(sparsity=0.3, steps=20, kept=0.2)
+    quiet.get_by_role("button", name="As it was").click()
+    expect()
+    quiet.locator(f'#kx-toggles [data-key="{second}"]').click()
+    expect(off=(second,))
+    quiet.locator(f'#kx-toggles [data-key="{second}"]').press("Enter")
+    expect()
+    pick(quiet, "Boost atom", first)
+    slide(quiet, "times", 2)
+    expect(boost={first: 2.0})
+    pick(quiet, "Swap atom", first)
+    pick(quiet, "with atom", third)
+    expect(boost={first: 2.0}, swap=(first, third))
+    quiet.locator("#kx-stage-change").get_by_label("2", exact=True).check()
+    expect(stage=2)
+
+
+def pick(page, label, atom):
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=str(atom), exact=True).click()
+
+
+# === Sample ===
+
+
+def test_samples_follow_their_class_and_seed(digits, quiet):
+    opened(quiet, digits[2], "Sample")
+    images = quiet.locator("#kx-sample img")
+
+    def changed(act):
+        before = images.first.get_attribute("src")
+        act()
+        quiet.wait_for_function(
+            "before => document.querySelector('#kx-sample img').src != before",
+            arg=before,
+        )
+
+    changed(lambda: pick(quiet, "Class", 8))
+    changed(lambda: slide(quiet, "Seed", 7))
+    changed(lambda: slide(quiet, "Temperature", 0.2))
+    assert images.count() == pages.DRAWN
+
+
+def test_a_walk_ends_at_the_other_image(digits, quiet):
+    model, examples, url = digits
+    opened(quiet, url, "Sample")
+    quiet.locator("#kx-ends button").nth(4).click()
+    wait_for(quiet, "#kx-walk", "100%")
+    assert quiet.locator("#kx-walk img").count() == pages.FRAMES
+
+
+# === Photographs ===
+
+
+def test_of_maps_nothing_is_sampled_and_a_sentence_says_why(photographs, quiet):
+    opened(quiet, photographs, "Sample")
+    quiet.get_by_text("There is nothing to sample").wait_for()
+
+
+def test_a_photograph_is_restored(photographs, quiet):
+    opened(quiet, photographs, "Restore")
+    restore = quiet.get_by_role("button", name="Restore", exact=True)
+    slide(quiet, "Noise, of 255 levels", 40)
+    restore.click()
+    wait_for(quiet, "#kx-restore", "Restored")
+    quiet.get_by_label("Make holes, and fill them in").check()
+    quiet.get_by_label("pixels", exact=True).check()
+    slide(quiet, "Missing, %", 40)
+    before = quiet.locator("#kx-restore img").nth(1).get_attribute("src")
+    restore.click()
+    quiet.wait_for_function(
+        "before => document.querySelectorAll('#kx-restore img')[1]"
+        " && document.querySelectorAll('#kx-restore img')[1].src != before",
+        arg=before,
+    )
+
+
+def test_an_image_of_maps_is_changed(photographs, quiet):
+    opened(quiet, photographs, "Change")
+    wait_for(quiet, "#kx-change", "duality gap")
+    before = quiet.locator("#kx-change dd").first.inner_text()
+    slide(quiet, "Coefficients kept, % of those that are not 0", 10)
+    quiet.wait_for_function(
+        "before => document.querySelector('#kx-change dd').innerText != before",
+        arg=before,
+    )
+
+
+# === All of it ===
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_telephone_need_not_scroll_sideways(digits, quiet, scheme):
+    quiet.set_viewport_size({"width": 390, "height": 800})
+    quiet.emulate_media(color_scheme=scheme)
+    for name in ("Look", "Change", "Sample"):
+        opened(quiet, digits[2], name)
+        quiet.wait_for_timeout(300)
+        wide = quiet.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, name
+    quiet.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_nobody_else_can_open_it(digits):
+    port = urllib.parse.urlsplit(digits[2]).port
+    with socket.create_connection(("127.0.0.1", port), 5):
+        pass
+    others = {
+        each[4][0] for each in socket.getaddrinfo(socket.gethostname(), port)
+    }
+    for address in others - {"127.0.0.1", "127.0.1.1", "::1"}:
+        with pytest.raises(OSError):
+            socket.create_connection((address, port), 2).close()
+
+
+def test_there_is_no_api_and_no_file_of_ours(digits):
+    def read(path):
+        with urllib.request.urlopen(digits[2].rstrip("/") + path) as answer:
+            return answer.read().decode()
+
+    assert '"named_endpoints":{}' in read("/gradio_api/info").replace(" ", "")
+    assert "googleapis" not in read("/") + read("/theme.css")
+    here = pathlib.Path(__file__)
+    for path in ("/docs", "/openapi.json", f"/gradio_api/file={here}"):
+        with pytest.raises(urllib.error.HTTPError, match="40[34]"):
+            read(path)
+
+
+def test_long_uploads_are_refused(digits):
+    body = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png"
+    body += b"\r\n\r\n" + bytes(pages.MOST_BYTES + 1) + b"\r\n--x--\r\n"
+    request = urllib.request.Request(
+        digits[2].rstrip("/") + "/gradio_api/upload",
+        body,
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(request)

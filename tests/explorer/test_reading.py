@@ -1,0 +1,141 @@
+"""Uploads: sizes, kinds, orientation, and what is refused."""
+
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL import ImageOps
+
+from keras_csc.explorer import read_upload
+from keras_csc.explorer import reading
+
+
+def encoder(features="map", channels=3, side=16):
+    return types.SimpleNamespace(
+        features=features, image_shape=(side, side, channels)
+    )
+
+
+def wave(height=24, width=40):
+    rows, columns = np.mgrid[:height, :width]
+    image = np.stack([rows * 5, columns * 6, 255 - rows * 5], -1)
+    return image.astype(np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "image.png"
+
+
+def test_pixels_come_back_between_minus_one_and_one(path):
+    Image.fromarray(wave()).save(path)
+    image, note = read_upload(path, encoder())
+    np.testing.assert_allclose((image + 1) * 127.5, wave(), atol=1e-4)
+    assert image.dtype == "float32" and note == "40×24 pixels"
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp", ".bmp", ".gif"])
+def test_kinds_are_read(path, ending):
+    path = path.with_suffix(ending)
+    Image.fromarray(wave()).save(path)
+    image, _ = read_upload(path, encoder())
+    assert np.mean(np.abs((image + 1) * 127.5 - wave())) < 10
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_channels_are_the_models(path, channels, mode):
+    Image.fromarray(wave()).convert(mode).save(path)
+    image, _ = read_upload(path, encoder(channels=channels))
+    assert image.shape == (24, 40, channels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_upright(path, orientation, channels):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(wave())
+    image = image.convert("L") if channels == 1 else image
+    image.save(path, exif=exif)
+    with Image.open(path) as read:
+        expected = np.asarray(ImageOps.exif_transpose(read))
+    found, _ = read_upload(path, encoder(channels=channels))
+    np.testing.assert_allclose(
+        (found + 1) * 127.5, expected.reshape(found.shape), atol=1e-3
+    )
+
+
+def test_a_model_of_vectors_is_given_its_size(path):
+    Image.fromarray(wave()).save(path)
+    image, note = read_upload(path, encoder("vector", 1))
+    assert image.shape == (16, 16, 1)
+    assert note == "resized and cut from 40×24 to 16×16 pixels"
+
+
+def test_a_large_photograph_is_shrunk(path, monkeypatch):
+    monkeypatch.setattr(reading, "WORKING_PIXELS", 240)
+    Image.fromarray(wave()).save(path)
+    image, note = read_upload(path, encoder())
+    assert image.shape == (12, 20, 3)
+    blocks = wave().reshape(12, 2, 20, 2, 3).mean((1, 3))
+    inner = np.s_[2:-2, 2:-2]
+    np.testing.assert_allclose(
+        (image[inner] + 1) * 127.5, blocks[inner], atol=2
+    )
+    assert note == "shrunk from 40×24 to 20×12 pixels"
+
+
+def test_a_long_one_keeps_what_a_model_needs(path, monkeypatch):
+    monkeypatch.setattr(reading, "WORKING_PIXELS", 400)
+    Image.fromarray(wave(9, 800)).save(path)
+    image, _ = read_upload(path, encoder())
+    assert image.shape[0] == 8
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "is empty"),
+        (b"<svg onload='alert(1)'/>", "is no JPEG, PNG, GIF, BMP or WebP file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "without its end"),
+        (b"\xff\xd8\xff" + bytes(50), "without its end"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_upload(path, encoder())
+    assert "\n" not in str(caught.value) and "node" not in str(caught.value)
+
+
+def test_a_damaged_file_is_refused(path):
+    Image.fromarray(wave()).save(path)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match="^The file is damaged"):
+        read_upload(path, encoder())
+
+
+def test_bombs_are_refused_before_they_are_decoded(path):
+    """A file of a few bytes a million pixels."""
+    side = 6000
+    Image.new("1", (side, side)).save(path)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ValueError, match="6000x6000 pixels"):
+        read_upload(path, encoder())
+
+
+def test_long_files_are_refused_before_they_are_read(path):
+    with open(path, "wb") as file:
+        file.truncate(reading.MOST_BYTES + 1)
+    with pytest.raises(ValueError, match="20,971,521 bytes, more than"):
+        read_upload(path, encoder())
+
+
+def test_tiny_photographs_are_refused(path):
+    Image.fromarray(wave(7, 9)).save(path)
+    with pytest.raises(ValueError, match="9×7 pixels, and must have at least"):
+        read_upload(path, encoder())
