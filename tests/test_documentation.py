@@ -80,9 +80,8 @@ def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
     for block in blocks(README, "python"):
         exec(smaller(block), namespace)
     assert namespace["features"].shape == (10, 64)
-    assert namespace["value"].shape == (10,)
-    assert namespace["approximation"].shape == (10, 16, 16, 1)
-    assert (tmp_path / "digits_preset" / "config.json").is_file()
+    assert namespace["threes"].shape == (8, 16, 16, 1)
+    assert namespace["part"].shape == (16, 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +284,8 @@ def test_make_targets_exist():
 
 @pytest.mark.parametrize("path", PAGES, ids=names)
 def test_links_lead_somewhere(path):
-    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text())
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    targets = re.findall(r"\]\(([^)#\s]+)", prose)
     missing = [
         target
         for target in targets
@@ -329,11 +329,11 @@ def test_every_page_is_in_a_table_of_contents():
 
 
 def test_the_readme_is_short():
-    assert len(README.splitlines()) <= 200
+    assert len(README.splitlines()) <= 150
 
 
 def test_map_names_every_folder():
-    described = README[README.index("## Map") : README.index("## Limits")]
+    described = (ROOT / "docs" / "architecture.md").read_text()
     for folder in (ROOT / "keras_csc").iterdir():
         if (folder / "__init__.py").is_file():
             assert f"{folder.name}/" in described
