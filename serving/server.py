@@ -89,8 +89,8 @@ class Served(kserve.Model):
             except tf.errors.UnavailableError as error:
                 raise kserve.errors.ModelNotReady(self.name) from error
             except tf.errors.InvalidArgumentError as error:
-                failed = InvalidInput(error.message)
-        raise failed
+                message = error.message
+        raise InvalidInput(message)
 
 
 def _batched(function):
