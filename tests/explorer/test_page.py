@@ -185,6 +185,9 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
 
 def pick(page, label, atom):
     page.get_by_label(label, exact=True).click()
+    # The list of the one before may be fading.
+    options = "document.querySelectorAll('[role=option][data-index=\"0\"]')"
+    page.wait_for_function(f"() => {options}.length == 1")
     page.get_by_role("option", name=str(atom), exact=True).click()
 
 
