@@ -207,6 +207,18 @@ def test_convolutions_have_no_sums_of_atoms(tmp_path):
     assert "filters" in page.section("atoms")
 
 
+def test_a_model_that_codes_nothing_has_a_page(tmp_path):
+    model = make(sparsity=1e6)
+    for layer in model.encoder.normalizations:
+        layer.beta.assign(0 * layer.beta)
+    path = report.write_report(
+        tmp_path / "page.html", model, "silent", draw(4), [0, 0, 1, 1]
+    )
+    page = Page(path)
+    assert "growing" not in page.ids()
+    assert "never active" in page.section("atoms")
+
+
 def test_a_thousand_classes_can_be_read(tmp_path):
     model, images = make(), draw(2000)
     labels = np.repeat(np.arange(1000), 2)
