@@ -177,8 +177,10 @@ def subspaces(subject):
     rows = []
     for (label, numbers), images in zip(groups, np.split(made, ends)):
         name = found.name(label) if label >= 0 else "all images"
-        rank = metrics.effective_rank(vectors[numbers])
-        note = f"spreads over {rank:.1f} directions"
+        note = "has no features but 0"
+        if np.any(vectors[numbers]):
+            rank = metrics.effective_rank(vectors[numbers])
+            note = f"spreads over {rank:.1f} directions"
         if label in angles:
             other, angle = angles[label]
             note += f"; nearest: {found.name(other)}, at {angle:.0f}°"

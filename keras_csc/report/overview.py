@@ -179,7 +179,7 @@ def _main_figures(figures, subject):
         "1 is the same image",
     )
     zeros = figures.get("zero_fraction")
-    if isinstance(zeros, list) and subject.encoder.sparse:
+    if _are_numbers(zeros) and subject.encoder.sparse:
         yield ", ".join(map(percent, zeros)), "of the codes are 0", "by stage"
     part = figures.text("class_part", "nearest_subspace_accuracy", "{:.1%}")
     yield (
@@ -202,6 +202,12 @@ def _main_figures(figures, subject):
         figures.text("samples", "same_class", "{:.1%}"),
         "of the samples are of the class asked for",
         "to the same classifier",
+    )
+
+
+def _are_numbers(values):
+    return isinstance(values, list) and all(
+        isinstance(value, (int, float)) for value in values
     )
 
 

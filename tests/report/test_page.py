@@ -12,6 +12,7 @@ from PIL import Image
 
 from keras_csc import report
 from keras_csc.visualization import class_similarity
+from tests.helpers.reference_loop import small_autoencoder
 from tests.report.conftest import NAMES
 from tests.report.conftest import draw
 from tests.report.conftest import make
@@ -205,6 +206,16 @@ def test_convolutions_have_no_sums_of_atoms(tmp_path):
     page = Page(path)
     assert "growing" not in page.ids() and "codes" in page.ids()
     assert "filters" in page.section("atoms")
+
+
+def test_a_model_that_codes_nothing_has_a_page(tmp_path):
+    model = small_autoencoder(nonnegative=True, sparsity=1e6)
+    path = report.write_report(
+        tmp_path / "page.html", model, "silent", draw(4), [0, 0, 1, 1]
+    )
+    page = Page(path)
+    assert "growing" not in page.ids()
+    assert "never active" in page.section("atoms")
 
 
 def test_a_thousand_classes_can_be_read(tmp_path):
