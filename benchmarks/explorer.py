@@ -55,7 +55,7 @@ def answers(model, image):
         )
     found |= {
         "another λ": lambda: changed(sparsity=2 * layer.sparsity),
-        "10 steps": lambda: changed(steps=10),
+        "5 steps": lambda: changed(steps=5),
         "a tenth kept": lambda: changed(kept=0.1),
         "two atoms swapped": lambda: changed(swap=(atom, (atom + 1) % 8)),
     }

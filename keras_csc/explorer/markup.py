@@ -23,7 +23,7 @@ LARGE, MEDIUM, SMALL, THUMB = 224, 160, 96, 96
 TOGGLE = 40
 ATOMS = 12
 # Of a photograph pictures of atoms take long: there are fewer of them.
-ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 5, 20)
+ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
 
 

@@ -26,7 +26,7 @@ FONTS = (
     *("Arial", "sans-serif"),
 )
 MONOSPACED = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
-MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 10
+MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5
 STEP_OF_PERCENT = 0.5
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8

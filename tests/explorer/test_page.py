@@ -264,8 +264,9 @@ def test_an_image_of_maps_is_changed(photographs, quiet):
 def test_a_telephone_need_not_scroll_sideways(digits, quiet, scheme):
     quiet.set_viewport_size({"width": 390, "height": 800})
     quiet.emulate_media(color_scheme=scheme)
+    opened(quiet, digits[2])
     for name in ("Look", "Change", "Sample"):
-        opened(quiet, digits[2], name)
+        quiet.get_by_role("tab", name=name).click()
         quiet.wait_for_timeout(300)
         wide = quiet.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, name
