@@ -29,7 +29,9 @@ Restored = collections.namedtuple(
 )
 Restored.__doc__ = """A detail of a photograph before and after.
 
-Fields, arrays `(height, width, channels)` in [-1, 1]:
+Arrays `(height, width, channels)` in [-1, 1].
+
+Fields:
     detail: the middle of the photograph, at most `SIDE` pixels a side.
     damaged: what is restored.
     restored: what is made of it.

@@ -9,7 +9,9 @@ Look = collections.namedtuple(
 )
 Look.__doc__ = """What a model makes of an image.
 
-Fields, arrays of float32:
+Arrays of float32.
+
+Fields:
     image: `(height, width, channels)` in [-1, 1].
     features: `(feature_dim,)`, or of maps `(map_height, map_width,
         feature_dim)`.

@@ -18,7 +18,9 @@ STRONGEST = 6
 class AtomUse:
     """How the images use the atoms of one stage.
 
-    Fields, of `n` images and `a` atoms:
+    Of `n` images and `a` atoms.
+
+    Fields:
         density: float64 `(a,)`, share of the places at which it is active.
         image_density: float64 `(a,)`, share of the images with such a place.
         shares: float64 `(a,)`, of the energy of all atoms, as
