@@ -15,6 +15,7 @@ from absl import flags
 from keras_csc.export import export_preset
 from keras_csc.export import export_saved_model
 from keras_csc.export.preset import card_of
+from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (OSError,)
@@ -36,6 +37,7 @@ def run(
     preset=None,
     formats=("saved_model",),
     presets="presets",
+    batch_sizes=BATCH_SIZES,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -46,6 +48,7 @@ def run(
         preset: name, folder or URI of a trained model; or `None` for a run.
         formats: some of `FORMATS`.
         presets: folder to write `name/` to.
+        batch_sizes: as of `export_saved_model`, integers or their texts.
 
     Returns:
         List of the `pathlib.Path` of what was written, by `formats`.
@@ -73,6 +76,7 @@ def run(
     else:
         default = str(preset).rstrip("/").rpartition("/")[2]
     name = _checked_name(default if name is None else name)
+    options = {"saved_model": {"batch_sizes": _integers(batch_sizes)}}
     if preset is None:
         card, model = _card(workdir), trained_model(workdir)
     else:
@@ -80,15 +84,31 @@ def run(
     card = without_paths(card)
     folders = {"saved_model": saved_models, "preset": presets}
     return [
-        _written(each, model, pathlib.Path(folders[each]) / name, card)
+        _written(
+            each,
+            model,
+            pathlib.Path(folders[each]) / name,
+            card=card,
+            **options.get(each, {}),
+        )
         for each in formats
     ]
 
 
-def _written(name, model, folder, card):
+def _integers(texts):
+    try:
+        return tuple(int(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(
+            "--batch_sizes must be whole numbers, separated by commas. "
+            f"Received: {','.join(map(str, texts))!r}"
+        ) from error
+
+
+def _written(name, model, folder, **options):
     try:
         with command_line.usage_errors():
-            return FORMATS[name](model, folder, card=card)
+            return FORMATS[name](model, folder, **options)
     except OSError as error:
         raise UsageError(
             f"{folder} can't be written: {error.strerror}. "
@@ -172,6 +192,7 @@ def main():
         options.preset,
         options.formats,
         options.presets,
+        options.batch_sizes,
     )
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

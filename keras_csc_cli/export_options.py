@@ -50,6 +50,13 @@ def define(flag_values):
         "Folder of the exported models: NAME/VERSION/ is written to it.",
         **kwargs,
     )
+    flags.DEFINE_list(
+        "batch_sizes",
+        "1,8,32",
+        "Sizes of the batches that a server makes, separated by commas: there "
+        "are warm-up requests of all. Nothing for no such requests.",
+        **kwargs,
+    )
 
 
 def sections():

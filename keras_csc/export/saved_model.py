@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from keras_csc.export.card import model_card
 from keras_csc.export.signatures import signatures
+from keras_csc.export.warmup import BATCH_SIZES
+from keras_csc.export.warmup import check_batch_sizes
 from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
 from keras_csc.models import ClosedLoopAutoencoder
@@ -31,7 +33,12 @@ VERSION_PARTS = {
 
 
 def export_saved_model(
-    model, folder, version=None, card=None, warmup=True, tolerance=None
+    model,
+    folder,
+    version=None,
+    card=None,
+    batch_sizes=BATCH_SIZES,
+    tolerance=None,
 ):
     """Writes an autoencoder as `folder/VERSION/`, a SavedModel to serve.
 
@@ -50,7 +57,8 @@ def export_saved_model(
         card: dict from section titles to what the card is to say there, a
             text, a list of texts, or a dict of facts. The card says nothing
             of data, training or quality but this.
-        warmup: bool, whether to write warm-up requests.
+        batch_sizes: sizes of the batches of warm-up requests, those that a
+            server makes; none for no such requests.
         tolerance: as of `verify_saved_model`.
 
     Returns:
@@ -58,8 +66,9 @@ def export_saved_model(
 
     Raises:
         ValueError: for another kind of model, a version that exists or is not
-            a positive int, a folder that is itself a SavedModel, or a
-            SavedModel that does not compute what the model does.
+            a positive int, a folder that is itself a SavedModel, sizes of
+            batches that are no positive ints, or a SavedModel that does not
+            compute what the model does.
         OSError: if the folder can't be written.
 
     Example:
@@ -72,6 +81,7 @@ def export_saved_model(
     _check(model, folder, version)
     if not model.built:
         model.build()
+    check_batch_sizes(model, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
         version = _free_version(folder, version)
@@ -81,8 +91,8 @@ def export_saved_model(
             model, folder.name, version, loaded.signatures, card or {}
         )
         (temporary / CARD_FILE).write_text(text, encoding="utf-8")
-        if warmup:
-            _write_warmup(model, temporary, folder.name)
+        if batch_sizes:
+            _write_warmup(model, temporary, folder.name, batch_sizes)
         return temporary.rename(folder / str(version))
 
 
@@ -207,13 +217,8 @@ def _write_graph(model, folder):
         raise OSError(errno.EIO, reason, str(folder)) from error
 
 
-def _write_warmup(model, folder, name):
-    requests = {
-        signature: _random_inputs(model, specs, batch=1)
-        for signature, (_, specs) in signatures(model).items()
-        if signature in ("serving_default", "encode")
-    }
-    if not write_warmup(folder, name, requests):
+def _write_warmup(model, folder, name, batch_sizes):
+    if not write_warmup(model, folder, name, batch_sizes):
         print(
             "No warm-up requests for TensorFlow Serving: they need the "
             "package tensorflow-serving-api."

@@ -196,6 +196,8 @@ def test_cards_are_without_paths():
         ({"workdir": None, "preset": "digits"}, "without trained weights"),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"presets": " "}, "--presets is empty"),
+        ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),
+        ({"batch_sizes": ["0"]}, "`batch_sizes` must be one or more"),
     ],
 )
 def test_wrong_exports_are_named(finished_run, tmp_path, arguments, message):

@@ -234,29 +234,56 @@ def test_warmup_is_skipped_without_its_package(
     path = export_saved_model(model, tmp_path)
     assert "tensorflow-serving-api" in capsys.readouterr().out
     assert names(path) == {"saved_model.pb", "card.md"}
-    export_saved_model(model, tmp_path, warmup=False)
+    export_saved_model(model, tmp_path, batch_sizes=())
     assert not capsys.readouterr().out
 
 
-def test_warmup_requests_can_be_replayed(tmp_path, model):
+def replayed(path, name):
+    """Answers to the warm-up requests of a SavedModel.
+
+    Yields (signature, size of the batch, dict of outputs).
+    """
     prediction_log = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2"
     )
-    path = export_saved_model(model, tmp_path / "tiny")
-    loaded = tf.saved_model.load(path)
+    signatures = tf.saved_model.load(path).signatures
     records = tf.data.TFRecordDataset(
         str(path / "assets.extra" / "tf_serving_warmup_requests")
     )
-    replayed = []
     for record in records.as_numpy_iterator():
+        assert len(record) < 2000
         log = prediction_log.PredictionLog.FromString(record)
         request = log.predict_log.request
+        assert request.model_spec.name == name
+        # As TensorFlow Serving reads them, in C++.
         inputs = {
-            name: tf.constant(tf.make_ndarray(value))
+            name: tf.io.parse_tensor(value.SerializeToString(), value.dtype)
             for name, value in request.inputs.items()
         }
-        spec = request.model_spec
-        outputs = loaded.signatures[spec.signature_name](**inputs)
-        assert all(value.shape[0] == 1 for value in outputs.values())
-        replayed.append((spec.name, spec.signature_name))
-    assert replayed == [("tiny", "serving_default"), ("tiny", "encode")]
+        signature = request.model_spec.signature_name
+        (size,) = {value.shape[0] for value in inputs.values()}
+        yield signature, size, signatures[signature](**inputs)
+
+
+@pytest.mark.parametrize("kind", ["density", "maps"])
+def test_warmup_is_of_all_signatures_at_all_sizes(kind, request):
+    path = request.getfixturevalue(f"exported_{kind}").path
+    found = []
+    for signature, size, outputs in replayed(path, kind):
+        for value in outputs.values():
+            assert value.shape[0] == size
+            if value.dtype != tf.string:
+                assert np.all(np.isfinite(value))
+        found.append((signature, size))
+    assert len(found) == len(set(found))
+    names = set(tf.saved_model.load(path).signatures)
+    assert set(found) == {(name, n) for name in names for n in (1, 8, 32)}
+
+
+def test_sizes_of_warmup_batches(tmp_path, model, stubbed):
+    with pytest.raises(ValueError, match="`batch_sizes` must be one or more"):
+        export_saved_model(model, tmp_path / "tiny", batch_sizes=(0, 8))
+    with pytest.raises(ValueError, match="at most 142: there are 7"):
+        many = range(1, 1001)
+        export_saved_model(model, tmp_path / "a", batch_sizes=tuple(many))
+    assert names(tmp_path) == set()
