@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.export.signatures import MOST_PIXELS
+from keras_csc.export.files import MOST_PIXELS
 from keras_csc.models import presets
 
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")

@@ -12,14 +12,19 @@ from keras_csc.export import verify_saved_model
 from keras_csc.export.signatures import signatures
 from tests.helpers.exporting import tiny_model
 
+OUTCOME = ["problem", "valid"]
+TYPES = {"valid": tf.bool, "problem": tf.string}
 SIGNATURES = {
     "serving_default": (["image"], ["reconstruction"]),
     "encode": (["image"], ["features"]),
     "decode": (["features"], ["reconstruction"]),
     "denoise": (["image", "sparsity"], ["denoised"]),
     "codes": (["image"], ["codes_1", "codes_2"]),
-    "encode_bytes": (["image_bytes"], ["features"]),
-    "reconstruct_bytes": (["image_bytes"], ["reconstruction_bytes"]),
+    "encode_bytes": (["image_bytes"], ["features", *OUTCOME]),
+    "reconstruct_bytes": (
+        ["image_bytes"],
+        ["problem", "reconstruction_bytes", "valid"],
+    ),
 }
 
 KILLED = """
@@ -74,7 +79,8 @@ def test_signatures_and_their_names(exported):
         for name, spec in {**inputs, **outputs}.items():
             assert spec.shape[0] is None
             is_bytes = name.endswith("_bytes")
-            assert spec.dtype == (tf.string if is_bytes else tf.float32)
+            expected = tf.string if is_bytes else tf.float32
+            assert spec.dtype == TYPES.get(name, expected)
 
 
 def test_only_the_version_and_the_lock_are_left(exported):
@@ -87,7 +93,7 @@ def test_mixed_precision_has_float32_signatures(tmp_path):
     path = export_saved_model(model, tmp_path / "tiny")
     for name, tensors in specs(path).items():
         for spec in (*tensors[0].values(), *tensors[1].values()):
-            assert spec.dtype in (tf.float32, tf.string), name
+            assert spec.dtype in (tf.float32, tf.string, tf.bool), name
     images = random_images()
     loaded = tf.saved_model.load(path)
     received = loaded.signatures["codes"](image=images)["codes_1"]
