@@ -190,7 +190,7 @@ def test_cards_are_without_paths():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"formats": ["onnx"]}, "--formats must be some of"),
+        ({"formats": ["caffe"]}, "--formats must be some of"),
         ({"formats": []}, "--formats must be some of"),
         ({"preset": "csc_ctrl_digits"}, "one of the two"),
         ({"workdir": None, "preset": "digits"}, "without trained weights"),

@@ -1,4 +1,5 @@
 import concurrent.futures
+import pathlib
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from keras_csc.export import export_saved_model
 from keras_csc.export import saved_model
 from keras_csc.export import verify_saved_model
 from keras_csc.export.signatures import signatures
+from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
 
 OUTCOME = ["problem", "valid"]
@@ -34,13 +36,23 @@ from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model, saved_model
 
 class Archive:
-    def write_out(self, path, verbose):
+    def write_out(self, path, options, verbose):
         (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
 keras.export.ExportArchive = Archive
 saved_model.signatures = lambda model: {}
 export_saved_model(tiny_model(), sys.argv[1])
+"""
+
+
+EXPORT = """
+import sys
+from tests.helpers.exporting import tiny_model
+from keras_csc.export import export_saved_model
+
+model = tiny_model(filters=(4,))
+export_saved_model(model, sys.argv[1], strip_gradients=len(sys.argv) > 2)
 """
 
 
@@ -205,6 +217,29 @@ def test_a_killed_export_leaves_no_version(
     path = export_saved_model(model, folder)
     assert names(folder) == {"1", ".lock"}
     assert (path / "saved_model.pb").read_bytes() == b"a graph"
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_exports_are_the_same_bytes(tmp_path):
+    for seed, rest in (("1", ()), ("2", ()), ("3", ("strip",))):
+        folder = tmp_path / seed / "tiny"
+        finished = run_python(
+            ["-c", EXPORT, folder, *rest],
+            environment={"PYTHONHASHSEED": seed},
+        )
+        assert finished.returncode == 0, finished.stderr[-3000:]
+    one, other, stripped = (contents(tmp_path / seed) for seed in "123")
+    assert len(one) >= 5
+    assert {name for name in one if one[name] != other.get(name)} == set()
+    graph = pathlib.Path("tiny/1/saved_model.pb")
+    assert len(stripped[graph]) < 0.95 * len(one[graph])
 
 
 def test_a_different_saved_model_is_noticed(exported):
