@@ -208,7 +208,8 @@ def _write_graph(model, folder, strip_gradients):
         traced = archive.add_endpoint(name, function, input_signature=specs)
         variables = traced.get_concrete_function().variables
         used.update(id(variable) for variable in variables)
-    weights = [weight for weight in model.weights if id(weight.value) in used]
+    weights = [weight.value for weight in model.weights]
+    weights = [variable for variable in weights if id(variable) in used]
     if weights:
         archive.add_variable_collection("weights", weights)
     options = tf.saved_model.SaveOptions(
