@@ -9,7 +9,7 @@ BACKENDS_STAMP := $(BACKENDS)/.installed
 PEERS := .venv-benchmarks
 PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test hostile test-backends benchmarks lint format clean
+.PHONY: demo test hostile test-backends test-runtimes benchmarks lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
@@ -34,6 +34,11 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	  pids="$$pids $$!"; \
 	done; \
 	for pid in $$pids; do wait $$pid || exit 1; done
+
+# Exported models in LiteRT, ONNX Runtime and OpenVINO.
+test-runtimes: $(STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
+	$(BIN)/python -m pytest tests/export/test_runtimes.py
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
