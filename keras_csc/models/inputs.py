@@ -75,7 +75,9 @@ def reflected(images, stride):
         return images
     for axis in (1, 2):
         size = tf.shape(images)[axis]
-        places = tf.range(-(-size // stride) * stride) % (2 * size)
+        # In ONNX -(-size // stride) would be rounded down.
+        padded = (size + stride - 1) // stride * stride
+        places = tf.range(padded) % (2 * size)
         places = tf.minimum(places, 2 * size - 1 - places)
         images = tf.gather(images, places, axis=axis)
     return images
