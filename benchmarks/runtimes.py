@@ -129,7 +129,8 @@ def measure(name, folder):
             {
                 runtime: lambda call=call: call(image)
                 for runtime, call in functions.items()
-            }
+            },
+            repetitions=9,
         )
         for runtime, row in rows.items():
             row[f"ms_{batch}"] = 1000 * times[runtime]

@@ -198,20 +198,18 @@ def _write_graph(model, folder, strip_gradients):
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
-    weights in the functions, in an order that differs from process to process:
-    those of the model are listed first. `track(model)` would trace the decoder
-    on its own, which a tied one does not allow.
+    weights in the functions, which list them in another order in every process:
+    they are sorted. `track(model)` would trace the decoder on its own, which a
+    tied one does not allow.
     """
     archive = keras.export.ExportArchive()
-    used = set()
+    places = {id(w.value): place for place, w in enumerate(model.weights)}
     for name, (function, specs) in signatures(model).items():
         traced = archive.add_endpoint(name, function, input_signature=specs)
-        variables = traced.get_concrete_function().variables
-        used.update(id(variable) for variable in variables)
-    weights = [weight.value for weight in model.weights]
-    weights = [variable for variable in weights if id(variable) in used]
-    if weights:
-        archive.add_variable_collection("weights", weights)
+        graph = traced.get_concrete_function().graph
+        graph.variables = sorted(
+            graph.variables, key=lambda v: places.get(id(v), len(places))
+        )
     options = tf.saved_model.SaveOptions(
         experimental_custom_gradients=not strip_gradients
     )

@@ -272,11 +272,12 @@ def one_or_one_of_each(name, values, of_what, items):
     if values.shape.rank not in (None, 0, 1):
         raise ValueError(f"{message} Received: {tuple(values.shape)}")
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
-    fits = tf.logical_and(fits, tf.rank(values) < 2)
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
-    values = _asserted(tf.reshape(values, [-1]), fits, data)
-    # OpenVINO takes the shape of `tf.broadcast_to` for another.
-    return tf.gather(values, tf.minimum(tf.range(count), size - 1))
+    values = _asserted(values, fits, data)
+    # Also the place where a rank is refused that is known at run time.
+    values = tf.broadcast_to(values, count[None], f"{name}_of_every_{of_what}")
+    # OpenVINO takes the shape of that for another.
+    return tf.gather(values, tf.range(count))
 
 
 def classes_of_density(labels, density):

@@ -73,7 +73,8 @@ def test_signatures_have_names_shapes_and_ranges(card):
     ]
     assert found["`reconstruct_bytes`"] == [
         "`image_bytes` (batch) string",
-        "`reconstruction_bytes` (batch) string",
+        "`problem` (batch) string<br>`reconstruction_bytes` (batch) string"
+        "<br>`valid` (batch) bool",
     ]
     assert "- `image`: in [-1, 1]: `pixels / 127.5 - 1`.\n" in card
 
