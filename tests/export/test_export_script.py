@@ -211,6 +211,16 @@ def test_wrong_exports_are_named(finished_run, tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_other_runtimes_have_folders(finished_run, tmp_path):
+    for module in ("tf2onnx", "onnxruntime"):
+        pytest.importorskip(module)
+    (path,) = export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
+    assert path == tmp_path / "digits-1" / "onnx"
+    assert (path / "encode.onnx").is_file()
+    with pytest.raises(UsageError, match="exists already"):
+        export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
+
+
 def test_an_existing_preset_stays(finished_run, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").touch()
