@@ -205,10 +205,10 @@ def _write_graph(model, folder, strip_gradients):
     archive = keras.export.ExportArchive()
     places = {id(w.value): place for place, w in enumerate(model.weights)}
     for name, (function, specs) in signatures(model).items():
-        traced = archive.add_endpoint(name, function, input_signature=specs)
-        graph = traced.get_concrete_function().graph
-        graph.variables = sorted(
-            graph.variables, key=lambda v: places.get(id(v), len(places))
+        added = archive.add_endpoint(name, function, input_signature=specs)
+        traced = added.get_concrete_function()
+        traced.set_variables(
+            sorted(traced.variables, key=lambda v: places.get(id(v), -1))
         )
     options = tf.saved_model.SaveOptions(
         experimental_custom_gradients=not strip_gradients
