@@ -30,7 +30,7 @@ from keras_csc.export import load_runtime
 from keras_csc.export.runtimes import PACKAGES
 from keras_csc.models import ClosedLoopAutoencoder
 
-MODELS = ("csc_ctrl_digits", "csc_ctrl_fashion_mnist")
+MODELS = ("csc_ctrl_digits",)
 BATCHES = (1, 32, 256)
 COLD_STARTS = 3
 SIGNATURE = "serving_default"
