@@ -18,7 +18,7 @@ SERVED := saved_models/csc_ctrl_digits
 ANSWERS := runs/served
 PORT ?= 8501
 
-.PHONY: demo serving test hostile test-backends test-browser benchmarks docs \
+.PHONY: demo serving test hostile test-backends test-browser test-runtimes benchmarks docs \
   lint format clean
 
 demo: $(STAMP)
@@ -62,6 +62,11 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 test-browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
 	$(BIN)/python -m pytest tests/*/test_browser.py
+
+# Exported models in LiteRT, ONNX Runtime and OpenVINO.
+test-runtimes: $(STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
+	$(BIN)/python -m pytest tests/export/test_runtimes.py
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

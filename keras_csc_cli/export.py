@@ -13,12 +13,19 @@ from keras_csc_cli.workdir import read_json
 from absl import flags
 
 from keras_csc.export import export_preset
+from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.export.preset import card_of
+from keras_csc.export.runtimes import PACKAGES
+from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.models import ClosedLoopAutoencoder
 
 USER_ERRORS = (OSError,)
-FORMATS = {"saved_model": export_saved_model, "preset": export_preset}
+FOLDERS = {
+    "saved_model": "saved_models",
+    "preset": "presets",
+    **dict.fromkeys(PACKAGES, "runtimes"),
+}
 # Options whose values are folders and files.
 PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
 PATH_FLAGS = re.compile(rf" --?(?:{'|'.join(PATHS)})[= ]\S+")
@@ -36,6 +43,9 @@ def run(
     preset=None,
     formats=("saved_model",),
     presets="presets",
+    batch_sizes=BATCH_SIZES,
+    strip_gradients=False,
+    runtimes="runtimes",
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -44,8 +54,11 @@ def run(
         name: name of the model, by default that of `workdir` or `preset`.
         saved_models: folder to write `name/VERSION/` to.
         preset: name, folder or URI of a trained model; or `None` for a run.
-        formats: some of `FORMATS`.
+        formats: some of `FOLDERS`.
         presets: folder to write `name/` to.
+        batch_sizes: as of `export_saved_model`, integers or their texts.
+        strip_gradients: as of `export_saved_model`.
+        runtimes: folder to write `name/FORMAT/` to, for other runtimes.
 
     Returns:
         List of the `pathlib.Path` of what was written, by `formats`.
@@ -59,41 +72,70 @@ def run(
             "--workdir is missing. Give the folder of a run, or a trained "
             "--preset; one of the two."
         )
-    if not formats or set(formats) - set(FORMATS):
-        raise UsageError(
-            f"--formats must be some of {', '.join(FORMATS)}. Received: "
-            f"{','.join(formats)!r}"
-        )
-    for flag, folder in (("saved_models", saved_models), ("presets", presets)):
-        if not str(folder).strip():
-            raise UsageError(f"--{flag} is empty. Give a folder.")
+    folders = {
+        "saved_models": saved_models,
+        "presets": presets,
+        "runtimes": runtimes,
+    }
+    _check_formats(formats, folders)
     if preset is None:
         workdir = _checked_run(workdir)
         default = workdir.resolve().name
     else:
         default = str(preset).rstrip("/").rpartition("/")[2]
     name = _checked_name(default if name is None else name)
+    served = {
+        "batch_sizes": _integers(batch_sizes),
+        "strip_gradients": strip_gradients,
+    }
     if preset is None:
         card, model = card_of_run(workdir), trained_model(workdir)
     else:
         model, card = of_preset(preset)
     card = without_paths(card)
-    folders = {"saved_model": saved_models, "preset": presets}
-    return [
-        _written(each, model, pathlib.Path(folders[each]) / name, card)
-        for each in formats
-    ]
+
+    def write(form):
+        path = pathlib.Path(folders[FOLDERS[form]]) / name
+        if form == "saved_model":
+            return export_saved_model(model, path, card=card, **served)
+        if form == "preset":
+            return export_preset(model, path, card=card)
+        return export_runtime(model, path / form, form)
+
+    return [_written(form, write, folders) for form in formats]
 
 
-def _written(name, model, folder, card):
+def _check_formats(formats, folders):
+    if not formats or set(formats) - set(FOLDERS):
+        raise UsageError(
+            f"--formats must be some of {', '.join(FOLDERS)}. Received: "
+            f"{','.join(formats)!r}"
+        )
+    for flag, folder in folders.items():
+        if not str(folder).strip():
+            raise UsageError(f"--{flag} is empty. Give a folder.")
+
+
+def _integers(texts):
+    try:
+        return tuple(int(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(
+            "--batch_sizes must be whole numbers, separated by commas. "
+            f"Received: {','.join(map(str, texts))!r}"
+        ) from error
+
+
+def _written(form, write, folders):
     try:
         with command_line.usage_errors():
-            return FORMATS[name](model, folder, card=card)
+            return write(form)
     except OSError as error:
+        flag = FOLDERS[form]
         raise UsageError(
-            f"{folder} can't be written: {error.strerror}. "
+            f"{folders[flag]} can't be written: {error.strerror}. "
             "Make room or give write access, or choose another folder with "
-            f"--{name}s."
+            f"--{flag}."
         ) from error
 
 
@@ -172,6 +214,9 @@ def main():
         options.preset,
         options.formats,
         options.presets,
+        options.batch_sizes,
+        options.strip_gradients,
+        options.runtimes,
     )
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

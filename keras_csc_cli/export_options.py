@@ -11,6 +11,7 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version. --formats=preset writes
 presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
+--formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 """
 
 FLAG_FILES = None
@@ -35,7 +36,9 @@ def define(flag_values):
     flags.DEFINE_list(
         "formats",
         "saved_model",
-        "What to write: saved_model, preset, or both.",
+        "What to write, separated by commas: saved_model, preset, litert, "
+        "onnx, openvino. The last three need "
+        "pip install 'keras-csc[runtimes]'.",
         **kwargs,
     )
     flags.DEFINE_string(
@@ -48,6 +51,25 @@ def define(flag_values):
         "saved_models",
         "saved_models",
         "Folder of the exported models: NAME/VERSION/ is written to it.",
+        **kwargs,
+    )
+    flags.DEFINE_string(
+        "runtimes",
+        "runtimes",
+        "Folder of models for other runtimes: NAME/FORMAT/ is written to it.",
+        **kwargs,
+    )
+    flags.DEFINE_bool(
+        "strip_gradients",
+        False,
+        "Leave the gradients out of the SavedModel, a fifth of its graph.",
+        **kwargs,
+    )
+    flags.DEFINE_list(
+        "batch_sizes",
+        "1,8,32",
+        "Sizes of the batches that a server makes, separated by commas: there "
+        "are warm-up requests of all. Nothing for no such requests.",
         **kwargs,
     )
 

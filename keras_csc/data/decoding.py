@@ -1,5 +1,7 @@
 """Decoding of image files within a graph, no larger than it may be."""
 
+import typing
+
 import tensorflow as tf
 
 MAX_PIXELS = 2**26
@@ -33,39 +35,76 @@ def decode(encoded, channels, name=lambda: "the file", most_pixels=MAX_PIXELS):
         tf.errors.InvalidArgumentError: for a file of another kind, without an
             end, of more than `most_pixels` pixels, or damaged.
     """
+    problem, file = inspect(encoded, most_pixels)
+
+    def refuse():
+        message = tf.strings.join([name(), " ", problem, "."])
+        return tf.raw_ops.Assert(condition=False, data=[message])
+
+    check = tf.cond(problem == "", tf.no_op, refuse)
+    with tf.control_dependencies([] if check is None else [check]):
+        encoded = tf.identity(file.encoded)
+    return pixels(file._replace(encoded=encoded), channels)
+
+
+class Inspected(typing.NamedTuple):
+    """What the header of a file says, as scalar tensors.
+
+    `plain` files are those of which the decoder makes grey images.
+    """
+
+    encoded: tf.Tensor
+    head: tf.Tensor
+    kind: tf.Tensor
+    plain: tf.Tensor
+
+
+def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
+    """Looks at a file's header and end, and decodes nothing.
+
+    Args:
+        encoded: scalar string tensor.
+        most_pixels: int, at most `MAX_PIXELS`.
+        least_side: int, the least height and width.
+
+    Returns:
+        Scalar string tensor, what is wrong ("is empty"), or "" for a file that
+        decodes unless it is damaged within; and its `Inspected`.
+    """
     head = tf.strings.substr(encoded, 0, HEAD)
     head = tf.strings.join([head, tf.constant(b"\0" * HEAD)])
     kinds = [tf.strings.substr(head, 0, len(m)) == m for m in MAGIC]
     kind = tf.argmax(tf.cast([*kinds, True], tf.int32), output_type=tf.int32)
     branches = [_jpeg, _png, _gif, _bmp, _webp, _unknown]
-    height, width, problem, plain, encoded = tf.switch_case(
+    height, width, problem, plain, trimmed = tf.switch_case(
         kind, [lambda read=read: read(encoded, head) for read in branches]
     )
-    fits = (height > 0) & (width > 0) & (height * width <= most_pixels)
+    too_many = height * width > most_pixels
+    fits = (tf.minimum(height, width) >= least_side) & ~too_many
+    size_problem = _size_problem(height, width, most_pixels, least_side)
+    unnamed = ((problem == "") & ~fits) | too_many
+    problem = tf.where(unnamed, size_problem, problem)
+    return problem, Inspected(trimmed, head, kind, plain)
 
-    def refuse():
-        unnamed = (problem == "") | (height * width > most_pixels)
-        reason = _size_problem(height, width, most_pixels)
-        reason = tf.where(unnamed, reason, problem)
-        message = tf.strings.join([name(), " ", reason, "."])
-        return tf.raw_ops.Assert(condition=False, data=[message])
 
-    check = tf.cond(fits & (problem == ""), tf.no_op, refuse)
-    with tf.control_dependencies([] if check is None else [check]):
-        encoded = tf.identity(encoded)
+def pixels(file, channels):
+    """Pixels of an `Inspected` file without a problem; see `decode`."""
     image = tf.cond(
-        plain,
-        lambda: tf.io.decode_image(encoded, channels, expand_animations=False),
-        lambda: _in_colour(encoded, head, kind),
+        file.plain,
+        lambda: tf.io.decode_image(
+            file.encoded, channels, expand_animations=False
+        ),
+        lambda: _in_colour(*file[:3]),
     )
     image.set_shape((None, None, 3 if channels == 3 else None))
     return image
 
 
-def _size_problem(height, width, most_pixels):
+def _size_problem(height, width, most_pixels, least_side):
+    least = "1" if least_side == 1 else f"{least_side}x{least_side}"
     return tf.strings.format(
-        f"has {{}}x{{}} pixels (width x height), and must have from 1 to "
-        f"{most_pixels:,} in all: make it smaller",
+        f"has {{}}x{{}} pixels (width x height), and must have from {least} to "
+        f"{most_pixels:,} in all: resize it",
         (width, height),
     )
 

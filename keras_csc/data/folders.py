@@ -94,9 +94,7 @@ class FolderSource(IndexedSource):
         def ask_pillow():
             pixels = tf.numpy_function(read_pixels, [path], tf.uint8)
             pixels.set_shape((None, None, 3))
-            if None in self.image_shape:
-                return images.in_channels(pixels, self.image_shape[-1])
-            return images.fit(pixels, self.image_shape, crop_seed)
+            return images.shaped(pixels, self.image_shape, crop_seed)
 
         image = (
             tf.cond(tf.gather(self.by_pillow, key), ask_pillow, decode)

@@ -41,11 +41,16 @@ def _is_padded(growth):
 
 
 def read(encoded, image_shape, crop_seed=None, **kwargs):
-    """Reads an image file as `image_shape`; see `decode` and `fit`.
+    """Reads an image file as `image_shape`; see `decode` and `shaped`."""
+    image = decode(encoded, image_shape[-1], **kwargs)
+    return shaped(image, image_shape, crop_seed)
+
+
+def shaped(image, image_shape, crop_seed=None):
+    """An image as `image_shape`; see `fit`.
 
     With `None` for height and width it keeps its size.
     """
-    image = decode(encoded, image_shape[-1], **kwargs)
     if None in image_shape:
         return in_channels(image, image_shape[-1])
     return fit(image, image_shape, crop_seed)

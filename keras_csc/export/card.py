@@ -1,16 +1,18 @@
 """The card of an exported model: what it is, and how to use it."""
 
 import collections.abc
-import datetime
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.export.signatures import MOST_PIXELS
+from keras_csc.export.files import MOST_PIXELS
+from keras_csc.export.requests import requests
 from keras_csc.models import presets
 
+# tests/export/test_operations.py exports with operations of this one only.
+OLDEST = "2.18"
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
 
 MEANINGS = {
@@ -24,10 +26,13 @@ MEANINGS = {
     "sample": "image made at random, in [-1, 1]; that of its label, seed, row",
     "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
     "image_bytes": (
-        "JPEG, PNG, GIF (first frame), BMP (8, 24 or 32 bits a pixel) or, with "
-        "TensorFlow 2.21, WebP (still) files; base64 in TF Serving"
+        "JPEG (also CMYK), PNG (also of 16 bits), GIF (first frame), BMP (8, "
+        "24 or 32 bits a pixel) or, with TensorFlow 2.21, WebP (still) files; "
+        "base64 in TF Serving"
     ),
     "reconstruction_bytes": "PNG files; base64 in TF Serving",
+    "valid": "whether the file could be read; if not, its output is 0 or empty",
+    "problem": "what is wrong with a file that is not valid, else empty",
 }
 
 EXAMPLE = """\
@@ -43,11 +48,12 @@ outputs = model.signatures["serving_default"](image=images)
 reconstruction = outputs["reconstruction"]
 ```
 
-With TensorFlow Serving:
+With TensorFlow Serving (or a server with its API) of TensorFlow
+{oldest} or later:
 
 ```shell
-docker run -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
-  -e MODEL_NAME={name} tensorflow/serving
+docker run -p 8500:8500 -p 8501:8501 \\
+  -v "$PWD/{name}:/models/{name}" -e MODEL_NAME={name} tensorflow/serving
 ```
 """
 
@@ -60,18 +66,19 @@ regenerated = model(images)  # in [-1, 1]: pixels / 127.5 - 1
 ```
 """
 
-BYTES_EXAMPLE = """
-```shell
-image() {{ base64 < "$1" | tr -d '\\n'; }}
-echo '{{"signature_name": "encode_bytes", "instances": [
-  {{"image_bytes": {{"b64": "'"$(image picture.png)"'"}}}}]}}' |
-  curl --data @- http://localhost:8501/v1/models/{name}:predict
-```
-"""
-
 LIMITS = """\
 - Images of the float signatures have exactly the size above, pixels within
   ±10.
+"""
+
+BATCHED_LIMITS = """\
+- Where a server batches requests, an image or features with wrong numbers fail
+  all requests of their batch.
+"""
+
+DENOISE_LIMITS = """\
+- Where a server batches requests, `denoise` needs a `sparsity` for every image,
+  or is refused; else one is enough for all images of a request.
 """
 
 MAP_LIMITS = """\
@@ -88,17 +95,17 @@ BYTES_LIMITS = """\
   converted to {colour}. Transparency and the orientation in a JPEG's metadata
   are ignored.
 - A file of more than {pixels:,} pixels is refused before it is decoded.
-- A file that can't be read fails the whole request. The message names its row
-  (`image_bytes[3]`) where the file's header or its missing end tells it.
+- A file that can't be read fails no other: see `valid` and `problem`.
 """
-
 
 MAP_BYTES_LIMITS = """\
 - Files keep their size, of 8×8 up to {map_pixels:,} pixels. `encode_bytes`
   takes files of one size in a request. They are converted to {colour}.
   Transparency and the orientation in a JPEG's metadata are ignored.
-- A file that can't be read fails the whole request. The message names its row
-  (`image_bytes[3]`) where the file's header or its missing end tells it.
+- A file that can't be read fails no other: see `valid` and `problem`.
+- Serve this model without batching, or with clients that all send images of
+  one size: TensorFlow Serving can't put others into one batch, and fails all
+  requests of it.
 """
 
 
@@ -118,7 +125,7 @@ def model_card(model, name, version, signatures, sections):
     parts = _described(model, f"{name}, version {version}", sections)
     parts += ["## Signatures", _signature_table(signatures)]
     parts += [_tensor_list(signatures), "## Use"]
-    parts += _usage(model, name, version, "encode_bytes" in signatures)
+    parts += _usage(model, name, version, signatures)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -155,10 +162,9 @@ def _introduction(model):
             "An autoencoder of images by convolutional sparse coding, with "
             "the architecture of CSC-CTRL"
         )
-    today = datetime.datetime.now(datetime.timezone.utc).date()
     return (
-        f"{kind}. Exported by keras_csc on {today} with TensorFlow "
-        f"{tf.__version__} and Keras {keras.__version__}."
+        f"{kind}. Exported by keras_csc with TensorFlow {tf.__version__} and "
+        f"Keras {keras.__version__}."
     )
 
 
@@ -262,7 +268,7 @@ def _tensor_list(signatures):
     return "\n".join(lines)
 
 
-def _usage(model, name, version, reads_files):
+def _usage(model, name, version, signatures):
     height, width, channels = model.encoder.image_shape
     values = {
         "name": name,
@@ -274,15 +280,19 @@ def _usage(model, name, version, reads_files):
         "pixels": MAX_PIXELS,
         "map_pixels": MOST_PIXELS,
         "stride": 2 ** len(model.encoder.filters),
+        "oldest": OLDEST,
     }
     limits, of_files = LIMITS, BYTES_LIMITS
     if model.encoder.features == "map":
         limits, of_files = MAP_LIMITS, MAP_BYTES_LIMITS
-    example = EXAMPLE
-    if reads_files:
-        example, limits = example + BYTES_EXAMPLE, limits + of_files
+    if "encode_bytes" in signatures:
+        limits = limits + of_files
+    limits += BATCHED_LIMITS
+    if "denoise" in signatures:
+        limits += DENOISE_LIMITS
     return [
-        example.format(**values),
+        EXAMPLE.format(**values),
+        requests(signatures, **values),
         "## Limits of the signatures",
         limits.format(**values),
     ]

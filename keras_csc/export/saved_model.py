@@ -5,13 +5,18 @@ import errno
 import os
 import pathlib
 import shutil
+import uuid
 
 import keras
-import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 
 from keras_csc.export.card import model_card
+from keras_csc.export.comparison import compare
+from keras_csc.export.comparison import float_signatures
 from keras_csc.export.signatures import signatures
+from keras_csc.export.warmup import BATCH_SIZES
+from keras_csc.export.warmup import check_batch_sizes
 from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
 from keras_csc.models import ClosedLoopAutoencoder
@@ -31,7 +36,13 @@ VERSION_PARTS = {
 
 
 def export_saved_model(
-    model, folder, version=None, card=None, warmup=True, tolerance=None
+    model,
+    folder,
+    version=None,
+    card=None,
+    batch_sizes=BATCH_SIZES,
+    strip_gradients=False,
+    tolerance=None,
 ):
     """Writes an autoencoder as `folder/VERSION/`, a SavedModel to serve.
 
@@ -41,7 +52,8 @@ def export_saved_model(
     installed, warm-up requests for TensorFlow Serving. The version is written
     under another name, loaded, compared with the model, and renamed: a server
     that watches the folder never sees a part of it. Exports to the same folder
-    wait for each other.
+    wait for each other. Two processes that export the same model and nothing
+    before write the same bytes.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -50,7 +62,11 @@ def export_saved_model(
         card: dict from section titles to what the card is to say there, a
             text, a list of texts, or a dict of facts. The card says nothing
             of data, training or quality but this.
-        warmup: bool, whether to write warm-up requests.
+        batch_sizes: sizes of the batches of warm-up requests, those that a
+            server makes; none for no such requests.
+        strip_gradients: bool, whether to leave out the functions of gradients,
+            about a fifth of the graph. No gradients go through the loaded
+            model then.
         tolerance: as of `verify_saved_model`.
 
     Returns:
@@ -58,8 +74,9 @@ def export_saved_model(
 
     Raises:
         ValueError: for another kind of model, a version that exists or is not
-            a positive int, a folder that is itself a SavedModel, or a
-            SavedModel that does not compute what the model does.
+            a positive int, a folder that is itself a SavedModel, sizes of
+            batches that are no positive ints, or a SavedModel that does not
+            compute what the model does.
         OSError: if the folder can't be written.
 
     Example:
@@ -72,17 +89,18 @@ def export_saved_model(
     _check(model, folder, version)
     if not model.built:
         model.build()
+    check_batch_sizes(model, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
         version = _free_version(folder, version)
-        _write_graph(model, temporary)
+        _write_graph(model, temporary, strip_gradients)
         loaded = verify_saved_model(temporary, model, tolerance)
         text = model_card(
             model, folder.name, version, loaded.signatures, card or {}
         )
         (temporary / CARD_FILE).write_text(text, encoding="utf-8")
-        if warmup:
-            _write_warmup(model, temporary, folder.name)
+        if batch_sizes:
+            _write_warmup(model, temporary, folder.name, batch_sizes)
         return temporary.rename(folder / str(version))
 
 
@@ -94,9 +112,7 @@ def verify_saved_model(path, model, tolerance=None):
     Args:
         path: folder of the SavedModel.
         model: `ClosedLoopAutoencoder`.
-        tolerance: float, the largest difference of an output that is taken
-            for rounding. By default `1e-4`, or `0.02` for a model that
-            does not compute in float32 or float64.
+        tolerance: as of `comparison.compare`.
 
     Returns:
         The loaded SavedModel.
@@ -104,25 +120,13 @@ def verify_saved_model(path, model, tolerance=None):
     Raises:
         ValueError: if they differ, or an output is not finite.
     """
-    if tolerance is None:
-        exact = model.encoder.compute_dtype in ("float32", "float64")
-        tolerance = 1e-4 if exact else 0.02
     loaded = tf.saved_model.load(str(path))
-    for name, (function, specs) in signatures(model).items():
-        if any(spec.dtype == tf.string for spec in specs):
-            continue
-        inputs = _random_inputs(model, specs, batch=3)
-        expected = function(**inputs)
-        received = loaded.signatures[name](**inputs)
-        for output, value in expected.items():
-            difference = np.max(np.abs(received[output] - value))
-            if not difference <= tolerance:
-                raise ValueError(
-                    f"`{output}` of the signature {name!r} of {str(path)!r} "
-                    "must be finite and what the model computes, up to "
-                    f"{tolerance}. The largest difference is {difference}. "
-                    "Check the model's weights, or pass another `tolerance`."
-                )
+
+    def call(name, inputs):
+        return loaded.signatures[name](**inputs)
+
+    found = float_signatures(signatures(model))
+    compare(found, call, model, str(path), tolerance)
     return loaded
 
 
@@ -189,60 +193,49 @@ def _check_own(folder):
         )
 
 
-def _write_graph(model, folder):
+def _write_graph(model, folder, strip_gradients):
     """Writes the SavedModel with Keras's own archive.
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
-    weights in the functions; `track(model)` would trace the decoder on its
-    own, which a tied one does not allow.
+    weights in the functions, which list them in another order in every process:
+    they are sorted. `track(model)` would trace the decoder on its own, which a
+    tied one does not allow.
     """
     archive = keras.export.ExportArchive()
+    places = {id(w.value): place for place, w in enumerate(model.weights)}
     for name, (function, specs) in signatures(model).items():
-        archive.add_endpoint(name, function, input_signature=specs)
+        added = archive.add_endpoint(name, function, input_signature=specs)
+        traced = added.get_concrete_function()
+        traced.set_variables(
+            sorted(traced.variables, key=lambda v: places.get(id(v), -1))
+        )
+    options = tf.saved_model.SaveOptions(
+        experimental_custom_gradients=not strip_gradients
+    )
     try:
-        archive.write_out(str(folder), verbose=False)
+        archive.write_out(str(folder), options, verbose=False)
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0]
         raise OSError(errno.EIO, reason, str(folder)) from error
+    _name_by_content(folder)
 
 
-def _write_warmup(model, folder, name):
-    requests = {
-        signature: _random_inputs(model, specs, batch=1)
-        for signature, (_, specs) in signatures(model).items()
-        if signature in ("serving_default", "encode")
-    }
-    if not write_warmup(folder, name, requests):
+def _name_by_content(folder):
+    """Replaces the random identifier of a SavedModel by one of its content."""
+    path = folder / "fingerprint.pb"
+    if not path.exists():
+        return
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    fingerprint.ClearField("uuid")
+    content = fingerprint.SerializeToString(deterministic=True).hex()
+    fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, content))
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
+
+
+def _write_warmup(model, folder, name, batch_sizes):
+    if not write_warmup(model, folder, name, batch_sizes):
         print(
             "No warm-up requests for TensorFlow Serving: they need the "
             "package tensorflow-serving-api."
         )
-
-
-def _random_inputs(model, specs, batch):
-    """Dict of tensors in the value range of every input.
-
-    Images for a model of maps are no multiple of a place.
-    """
-    rng = np.random.default_rng(0)
-    inputs = {}
-    for spec in specs:
-        shape = (batch, *spec.shape[1:])
-        if spec.dtype == tf.int32:
-            inputs[spec.name] = tf.fill(
-                shape, -1 if spec.name == "label" else 7
-            )
-            continue
-        if None in shape and spec.name == "image":
-            height, width, channels = model.encoder.image_shape
-            shape = (batch, height + 1, width - 1, channels)
-        elif None in shape:
-            shape = (batch, *model.decoder.map_shape)
-        values = rng.uniform(-1.0, 1.0, shape).astype("float32")
-        if spec.name == "features":
-            values /= np.linalg.norm(values, axis=-1, keepdims=True)
-        elif spec.name == "sparsity":
-            values = 0.1 * np.abs(values)
-        inputs[spec.name] = tf.constant(values)
-    return inputs

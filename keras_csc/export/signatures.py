@@ -2,17 +2,14 @@
 
 import tensorflow as tf
 
-from keras_csc.data import images as pictures
-from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.export import files
+from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import classes_of_density
 from keras_csc.models.inputs import in_range
 from keras_csc.models.inputs import one_or_one_of_each
 
 DEFAULT = "serving_default"
-FILES_AT_A_TIME = 2
-# Of a file for a model of maps, which takes some 600 bytes for each.
-MOST_PIXELS = 2**22
 
 
 def signatures(model):
@@ -116,32 +113,86 @@ def _density_signatures(model):
 def _bytes_signatures(model):
     """Signatures of files; names in `_bytes` are base64 in TF Serving.
 
-    To a model of maps files come as they are: `reconstruct_bytes` takes files
-    of several sizes, `encode_bytes` of one.
+    Every file has an outcome of its own: `valid`, and the `problem` of one that
+    is not, whose output is zeros or no bytes. To a model of maps files come as
+    they are: `reconstruct_bytes` takes files of several sizes, `encode_bytes`
+    of one.
     """
     shape = model.encoder.accepted_shape
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    if None in shape:
+        encode, reconstruct = _of_any_size(model)
+    else:
+        encode, reconstruct = _of_one_size(model)
+    return {
+        "reconstruct_bytes": (reconstruct, [image_bytes]),
+        "encode_bytes": (encode, [image_bytes]),
+    }
 
-    def reconstruct_bytes(image_bytes):
-        def reconstruct(image):
-            return _to_png(_float(model.reconstruct(image[None])))[0]
 
-        if None in shape:
-            spec = tf.TensorSpec((), tf.string)
-            files = _of_every_file(image_bytes, shape, reconstruct, spec)
-        else:
-            images = model.reconstruct(_read(image_bytes, shape))
-            files = _to_png(_float(images))
-        return {"reconstruction_bytes": files}
+def _of_one_size(model):
+    """`encode_bytes`, `reconstruct_bytes` of a model of one size."""
+    empty = tf.zeros(model.encoder.image_shape)
 
     def encode_bytes(image_bytes):
-        features = model.encode(_read(image_bytes, shape))
-        return {"features": _float(features)}
+        images, outcome = files.read(image_bytes, empty)
+        features = _float(model.encode(images))
+        features = tf.where(outcome["valid"][:, None], features, 0.0)
+        return {"features": features, **outcome}
 
-    return {
-        "reconstruct_bytes": (reconstruct_bytes, [image_bytes]),
-        "encode_bytes": (encode_bytes, [image_bytes]),
-    }
+    def reconstruct_bytes(image_bytes):
+        images, outcome = files.read(image_bytes, empty)
+        made = _to_png(_float(model.reconstruct(images)))
+        made = tf.where(outcome["valid"], made, "")
+        return {"reconstruction_bytes": made, **outcome}
+
+    return encode_bytes, reconstruct_bytes
+
+
+def _of_any_size(model):
+    """The same of a model of maps.
+
+    Files are decoded twice, to know the sizes first, so that no more than
+    one decoded image is held.
+    """
+    channels = model.encoder.image_shape[-1]
+
+    def encode_bytes(image_bytes):
+        sizes, outcome = files.sizes(image_bytes, channels)
+        valid = outcome["valid"]
+        good = tf.boolean_mask(sizes, valid)
+        same = tf.reduce_all(good == good[:1])
+        check = tf.raw_ops.Assert(
+            condition=same,
+            data=["image_bytes must hold images of one size. Received:", good],
+        )
+        with tf.control_dependencies([check]):
+            size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
+        empty = tf.zeros(tf.concat([size, [channels]], 0))
+        empty = tf.ensure_shape(empty, model.encoder.accepted_shape)
+        images, outcome = files.read(image_bytes, empty)
+        features = _float(model.encode(images))
+        features = tf.where(valid[:, None, None, None], features, 0.0)
+        return {"features": features, **outcome}
+
+    def reconstruct_bytes(image_bytes):
+        _, outcome = files.sizes(image_bytes, channels)
+
+        def reconstruct(file):
+            image = files.image(file, (None, None, channels))
+            return _to_png(_float(model.reconstruct(image[None])))[0]
+
+        made = tf.map_fn(
+            lambda each: tf.cond(
+                each[0], lambda: reconstruct(each[1]), lambda: ""
+            ),
+            (outcome["valid"], image_bytes),
+            fn_output_signature=tf.TensorSpec((), tf.string),
+            parallel_iterations=1,
+        )
+        return {"reconstruction_bytes": made, **outcome}
+
+    return encode_bytes, reconstruct_bytes
 
 
 def _checked(image, model):
@@ -155,53 +206,6 @@ def _checked(image, model):
 
 def _float(tensor):
     return tf.cast(tensor, tf.float32)
-
-
-def _read(encoded, shape):
-    """Images in [-1, 1] of a batch of files, prepared as for training."""
-    if None in shape:
-        sizes = _of_every_file(
-            encoded, shape, tf.shape, tf.TensorSpec((3,), tf.int32)
-        )
-        check = tf.debugging.Assert(
-            tf.reduce_all(sizes == sizes[0]),
-            ["image_bytes must hold images of one size. Received:", sizes],
-        )
-        with tf.control_dependencies([check]):
-            encoded = tf.identity(encoded)
-    return _of_every_file(
-        encoded, shape, tf.identity, tf.TensorSpec(shape, tf.float32)
-    )
-
-
-def _of_every_file(encoded, shape, function, spec):
-    """What a function makes of the image in [-1, 1] of every file.
-
-    Few are read at a time: each may take the memory of its pixels.
-    """
-    count = tf.size(encoded)
-    check = tf.debugging.Assert(
-        count > 0, ["image_bytes is empty, and must hold one file or more."]
-    )
-    with tf.control_dependencies([check]):
-        encoded = tf.identity(encoded)
-
-    def read(row_and_file):
-        row, file = row_and_file
-        image = pictures.read(
-            file,
-            shape,
-            name=lambda: tf.strings.format("image_bytes[{}]", row),
-            most_pixels=MOST_PIXELS if None in shape else MAX_PIXELS,
-        )
-        return function(pictures.normalize(image))
-
-    return tf.map_fn(
-        read,
-        (tf.range(count), encoded),
-        fn_output_signature=spec,
-        parallel_iterations=FILES_AT_A_TIME,
-    )
 
 
 def _to_png(images):

@@ -1,17 +1,45 @@
 """Requests that TensorFlow Serving replays before it serves a version."""
 
+import numpy as np
 import tensorflow as tf
 
+from keras_csc.export.signatures import signatures
+from keras_csc.validation import check_integers
+
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+# The `allowed_batch_sizes` of serving/batching.config.
+BATCH_SIZES = (1, 8, 32)
+MOST_RECORDS = 1000  # TensorFlow Serving refuses a version that has more.
+VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
+FILE_GREY = 99
 
 
-def write_warmup(folder, model_name, requests):
+def check_batch_sizes(model, batch_sizes):
+    """Raises `ValueError` unless requests of these sizes can be written."""
+    if not batch_sizes:
+        return
+    check_integers(1, batch_sizes=batch_sizes)
+    count = len(signatures(model))
+    if count * len(batch_sizes) > MOST_RECORDS:
+        raise ValueError(
+            f"`batch_sizes` must be at most {MOST_RECORDS // count}: there are "
+            f"{count} signatures, and may be {MOST_RECORDS} warm-up requests. "
+            f"Received: {len(batch_sizes)} sizes."
+        )
+
+
+def write_warmup(model, folder, model_name, batch_sizes=BATCH_SIZES):
     """Writes warm-up requests into a SavedModel's folder.
 
+    There is one for every signature and size of a batch, as TensorFlow Serving
+    computes a batch of another size slowly once. Every item of a request is
+    the same, and is written once: a record has some hundred bytes.
+
     Args:
+        model: the `ClosedLoopAutoencoder` that was exported.
         folder: `pathlib.Path` of the SavedModel.
         model_name: name under which it is to be served.
-        requests: dict from names of signatures to dicts of input tensors.
+        batch_sizes: sizes of the batches.
 
     Returns:
         Whether they were written: it takes the optional package
@@ -24,12 +52,33 @@ def write_warmup(folder, model_name, requests):
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in requests.items():
-            log = prediction_log_pb2.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name = model_name
-            request.model_spec.signature_name = signature
-            for name, value in inputs.items():
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-            writer.write(log.SerializeToString())
+        for signature, (_, specs) in signatures(model).items():
+            for size in batch_sizes:
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = model_name
+                request.model_spec.signature_name = signature
+                for spec in specs:
+                    value = _repeated(model, spec, size)
+                    request.inputs[spec.name].CopyFrom(value)
+                writer.write(log.SerializeToString(deterministic=True))
     return True
+
+
+def _repeated(model, spec, size):
+    """A `TensorProto` whose numbers, or files, are all the same one.
+
+    It holds that once, with the shape: readers of such messages repeat it.
+    """
+    shapes = {"image": model.encoder.image_shape}
+    value = VALUES.get(spec.name)
+    if spec.name == "features":
+        vector = model.encoder.features == "vector"
+        decoder = model.decoder
+        shape = decoder.features_shape if vector else decoder.map_shape
+        shapes["features"], value = shape, shape[-1] ** -0.5
+    elif spec.name == "image_bytes":
+        pixels = np.full(model.encoder.image_shape, FILE_GREY, "uint8")
+        value = tf.io.encode_png(pixels).numpy()
+    shape = (size, *shapes.get(spec.name, ()))
+    return tf.make_tensor_proto(value, spec.dtype, shape)

@@ -75,7 +75,9 @@ def reflected(images, stride):
         return images
     for axis in (1, 2):
         size = tf.shape(images)[axis]
-        places = tf.range(-(-size // stride) * stride) % (2 * size)
+        # In ONNX -(-size // stride) would be rounded down.
+        padded = (size + stride - 1) // stride * stride
+        places = tf.range(padded) % (2 * size)
         places = tf.minimum(places, 2 * size - 1 - places)
         images = tf.gather(images, places, axis=axis)
     return images
@@ -273,7 +275,9 @@ def one_or_one_of_each(name, values, of_what, items):
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
     values = _asserted(values, fits, data)
     # Also the place where a rank is refused that is known at run time.
-    return tf.broadcast_to(values, count[None], f"{name}_of_every_{of_what}")
+    values = tf.broadcast_to(values, count[None], f"{name}_of_every_{of_what}")
+    # OpenVINO takes the shape of that for another.
+    return tf.gather(values, tf.range(count))
 
 
 def classes_of_density(labels, density):

@@ -70,6 +70,16 @@ def test_kinds_are_read_as_pillow_does(read, kind, channels):
     assert np.abs(received - expected).max() <= limit
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("stored", [1, 3])
+def test_16_bits_are_made_8(read, stored, channels):
+    image = np.asarray(wave().convert("L" if stored == 1 else "RGB"))
+    image = image.reshape(*SIZE, stored)
+    deep = tf.io.encode_png(image * np.uint16(257))
+    expected = read[channels](tf.io.encode_png(image))
+    np.testing.assert_array_equal(read[channels](deep), expected)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_cut_files_are_refused(read, kind):
     image, form, options = KINDS[kind]

@@ -1,8 +1,10 @@
 import base64
+import io
 import json
 import re
 import subprocess
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -71,7 +73,8 @@ def test_signatures_have_names_shapes_and_ranges(card):
     ]
     assert found["`reconstruct_bytes`"] == [
         "`image_bytes` (batch) string",
-        "`reconstruction_bytes` (batch) string",
+        "`problem` (batch) string<br>`reconstruction_bytes` (batch) string"
+        "<br>`valid` (batch) bool",
     ]
     assert "- `image`: in [-1, 1]: `pixels / 127.5 - 1`.\n" in card
 
@@ -86,25 +89,112 @@ def test_baseline_has_no_sparse_coding_program():
 
 def test_python_example_runs(card, exported, monkeypatch):
     monkeypatch.chdir(exported.folder.parent)
-    (example,) = blocks(card, "python")
     found = {}
-    exec(example, found)
+    exec(blocks(card, "python")[0], found)
     assert found["reconstruction"].shape == (1, 16, 16, 1)
     assert found["features"].shape == (1, 8)
 
 
-def test_request_of_the_shell_example(card, exported, tmp_path):
+def served(name, signatures, request):
+    """What TensorFlow Serving's REST API answers; its rules for JSON."""
+    function = signatures[name]
+    inputs = {
+        key: tf.constant(
+            [base64.b64decode(item["b64"]) for item in values]
+            if key.endswith("_bytes")
+            else values,
+            function.structured_input_signature[1][key].dtype,
+        )
+        for key, values in request.items()
+    }
+    outputs = {
+        key: [{"b64": base64.b64encode(item).decode()} for item in value]
+        if key.endswith("_bytes")
+        else [item.decode() for item in value]
+        if value.dtype == object
+        else value.tolist()
+        for key, value in (
+            (key, value.numpy()) for key, value in function(**inputs).items()
+        )
+    }
+    return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+
+def test_there_is_a_request_for_every_signature(
+    exported_density, monkeypatch, tmp_path
+):
+    card = (exported_density.path / "card.md").read_text(encoding="utf-8")
+    signatures = tf.saved_model.load(exported_density.path).signatures
     picture = tf.io.encode_png(tf.zeros((16, 16, 1), tf.uint8)).numpy()
     (tmp_path / "picture.png").write_bytes(picture)
-    example = blocks(card, "shell")[1]
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def urlopen(request, timeout):
+        assert request.full_url.endswith("/v1/models/density:predict")
+        assert request.get_header("Content-type") == "application/json"
+        body = json.loads(request.data)
+        name = body["signature_name"]
+        asked.append(name)
+        answer = {"outputs": served(name, signatures, body["inputs"])}
+        return io.BytesIO(json.dumps(answer).encode())
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    found = {}
+    exec(blocks(card, "python")[1], found)
+    assert set(asked) == set(signatures)
+    assert np.shape(found["reconstruction"]) == (1, 16, 16, 1)
+    assert np.shape(found["codes"]["codes_1"])[0] == 1
+    assert tf.io.decode_png(found["png"]).shape == (16, 16, 1)
+    assert np.linalg.norm(found["features"][0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_grpc_request(card, exported, monkeypatch):
+    service = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_service_pb2_grpc"
+    )
+    predict = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    signatures = tf.saved_model.load(exported.path).signatures
+
+    class Stub:
+        def __init__(self, channel):
+            pass
+
+        def Predict(self, request, timeout):
+            assert request.model_spec.name == "tiny"
+            inputs = {
+                key: tf.constant(tf.make_ndarray(value))
+                for key, value in request.inputs.items()
+            }
+            answer = predict.PredictResponse()
+            name = request.model_spec.signature_name
+            for key, value in signatures[name](**inputs).items():
+                answer.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+            return answer
+
+    monkeypatch.setattr(service, "PredictionServiceStub", Stub)
+    found = {"image": np.zeros((1, 16, 16, 1)).tolist()}
+    exec(blocks(card, "python")[2], found)
+    assert found["features"].shape == (1, 8)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_requests_of_the_shell_examples(card, exported, tmp_path, number):
+    picture = tf.io.encode_png(tf.zeros((16, 16, 1), tf.uint8)).numpy()
+    (tmp_path / "picture.png").write_bytes(picture)
+    example = blocks(card, "shell")[number]
     finished = subprocess.run(
-        ["bash", "-c", "curl() { cat; }\n" + example],
+        ["bash", "-c", 'curl() { echo "$2" >&2; cat; }\n' + example],
         cwd=tmp_path,
         capture_output=True,
         check=True,
     )
+    assert finished.stderr == b"Content-Type: application/json\n"
     request = json.loads(finished.stdout)
+    (instance,) = request["instances"]
+    if number == 1:
+        assert np.shape(instance["image"]) == (16, 16, 1)
+        return
     loaded = tf.saved_model.load(exported.path)
     assert request["signature_name"] in loaded.signatures
-    (instance,) = request["instances"]
     assert base64.b64decode(instance["image_bytes"]["b64"]) == picture

@@ -190,12 +190,14 @@ def test_cards_are_without_paths():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"formats": ["onnx"]}, "--formats must be some of"),
+        ({"formats": ["caffe"]}, "--formats must be some of"),
         ({"formats": []}, "--formats must be some of"),
         ({"preset": "csc_ctrl_digits"}, "one of the two"),
         ({"workdir": None, "preset": "digits"}, "without trained weights"),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"presets": " "}, "--presets is empty"),
+        ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),
+        ({"batch_sizes": ["0"]}, "`batch_sizes` must be one or more"),
     ],
 )
 def test_wrong_exports_are_named(finished_run, tmp_path, arguments, message):
@@ -207,6 +209,16 @@ def test_wrong_exports_are_named(finished_run, tmp_path, arguments, message):
     with pytest.raises(UsageError, match=message):
         export.run(**arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_other_runtimes_have_folders(finished_run, tmp_path):
+    for module in ("tf2onnx", "onnxruntime"):
+        pytest.importorskip(module)
+    (path,) = export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
+    assert path == tmp_path / "digits-1" / "onnx"
+    assert (path / "encode.onnx").is_file()
+    with pytest.raises(UsageError, match="exists already"):
+        export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
 
 
 def test_an_existing_preset_stays(finished_run, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_csc.export import signatures
+from keras_csc.export import files
+from keras_csc.export.signatures import signatures
 from keras_csc.models import ClosedLoopAutoencoder
 
 
@@ -56,11 +57,11 @@ def test_signatures_compute_what_the_model_does(exported_maps, loaded, size):
 
 
 def test_files_keep_their_sizes(exported_maps, loaded):
-    files = [picture(9, 30), picture(16, 8, channels=1, seed=1)]
+    pictures = [picture(9, 30), picture(16, 8, channels=1, seed=1)]
     made = loaded.signatures["reconstruct_bytes"](
-        image_bytes=tf.constant([content for content, _ in files])
+        image_bytes=tf.constant([content for content, _ in pictures])
     )["reconstruction_bytes"].numpy()
-    for png, (_, pixels) in zip(made, files):
+    for png, (_, pixels) in zip(made, pictures):
         received = np.asarray(Image.open(io.BytesIO(png)), "float32")
         images = np.broadcast_to(pixels, (*pixels.shape[:2], 3))[None]
         expected = (exported_maps.model.reconstruct(images)[0] + 1) * 127.5
@@ -68,25 +69,38 @@ def test_files_keep_their_sizes(exported_maps, loaded):
 
 
 def test_files_of_one_size_are_encoded(exported_maps, loaded):
-    files = [picture(9, 30, seed=seed) for seed in range(2)]
+    pictures = [picture(9, 30, seed=seed) for seed in range(2)]
     encode = loaded.signatures["encode_bytes"]
-    found = encode(image_bytes=tf.constant([content for content, _ in files]))
-    expected = exported_maps.model.encode(np.stack([p for _, p in files]))
+    contents = tf.constant([content for content, _ in pictures])
+    found = encode(image_bytes=contents)
+    expected = exported_maps.model.encode(np.stack([p for _, p in pictures]))
     np.testing.assert_allclose(found["features"], expected, atol=1e-5)
-    two = tf.constant([files[0][0], picture(10, 30)[0]])
+    three = [pictures[0][0], b"", picture(7, 9)[0]]
+    some = encode(image_bytes=tf.constant(three))
+    assert some["valid"].numpy().tolist() == [True, False, False]
+    np.testing.assert_allclose(some["features"][0], expected[0], atol=1e-5)
+    assert not np.any(some["features"][1:])
+    none = encode(image_bytes=tf.constant([b""]))["features"]
+    assert none.shape == (1, 2, 2, 8) and not np.any(none)
+    two = tf.constant([pictures[0][0], picture(10, 30)[0]])
     with pytest.raises(tf.errors.InvalidArgumentError, match="of one size"):
         encode(image_bytes=two)
 
 
-def test_files_of_other_sizes_are_refused(exported_maps, loaded, monkeypatch):
-    reconstruct = loaded.signatures["reconstruct_bytes"]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="8×8 pixels"):
-        reconstruct(image_bytes=tf.constant([picture(7, 9)[0]]))
-    monkeypatch.setattr(signatures, "MOST_PIXELS", 100)
-    found = signatures.signatures(exported_maps.model)
-    function, _ = found["reconstruct_bytes"]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="to 100 in all"):
-        function(tf.constant([picture(9, 30)[0]]))
+def test_files_of_other_sizes_are_named(exported_maps, loaded, monkeypatch):
+    content = [picture(7, 9)[0], picture(9, 8)[0], b""]
+    found = loaded.signatures["reconstruct_bytes"](
+        image_bytes=tf.constant(content)
+    )
+    assert found["valid"].numpy().tolist() == [False, True, False]
+    message = b"has 9x7 pixels (width x height), and must have from 8x8 to 4,19"
+    assert found["problem"].numpy()[0].startswith(message)
+    made = found["reconstruction_bytes"].numpy()
+    assert made[0] == made[2] == b"" != made[1]
+    monkeypatch.setattr(files, "MOST_PIXELS", 100)
+    function, _ = signatures(exported_maps.model)["reconstruct_bytes"]
+    found = function(tf.constant([picture(9, 30)[0]]))
+    assert b"to 100 in all" in found["problem"].numpy()[0]
 
 
 def test_card_says_what_sizes_there_are(exported_maps):

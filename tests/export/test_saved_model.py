@@ -10,16 +10,22 @@ from keras_csc.export import export_saved_model
 from keras_csc.export import saved_model
 from keras_csc.export import verify_saved_model
 from keras_csc.export.signatures import signatures
+from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
 
+OUTCOME = ["problem", "valid"]
+TYPES = {"valid": tf.bool, "problem": tf.string}
 SIGNATURES = {
     "serving_default": (["image"], ["reconstruction"]),
     "encode": (["image"], ["features"]),
     "decode": (["features"], ["reconstruction"]),
     "denoise": (["image", "sparsity"], ["denoised"]),
     "codes": (["image"], ["codes_1", "codes_2"]),
-    "encode_bytes": (["image_bytes"], ["features"]),
-    "reconstruct_bytes": (["image_bytes"], ["reconstruction_bytes"]),
+    "encode_bytes": (["image_bytes"], ["features", *OUTCOME]),
+    "reconstruct_bytes": (
+        ["image_bytes"],
+        ["problem", "reconstruction_bytes", "valid"],
+    ),
 }
 
 KILLED = """
@@ -29,13 +35,22 @@ from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model, saved_model
 
 class Archive:
-    def write_out(self, path, verbose):
+    def write_out(self, path, options, verbose):
         (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
 keras.export.ExportArchive = Archive
 saved_model.signatures = lambda model: {}
 export_saved_model(tiny_model(), sys.argv[1])
+"""
+
+
+EXPORT = """
+import sys
+from tests.helpers.exporting import tiny_model
+from keras_csc.export import export_saved_model
+
+export_saved_model(tiny_model(filters=(4, 4), network="conv"), sys.argv[1])
 """
 
 
@@ -74,7 +89,8 @@ def test_signatures_and_their_names(exported):
         for name, spec in {**inputs, **outputs}.items():
             assert spec.shape[0] is None
             is_bytes = name.endswith("_bytes")
-            assert spec.dtype == (tf.string if is_bytes else tf.float32)
+            expected = tf.string if is_bytes else tf.float32
+            assert spec.dtype == TYPES.get(name, expected)
 
 
 def test_only_the_version_and_the_lock_are_left(exported):
@@ -87,7 +103,7 @@ def test_mixed_precision_has_float32_signatures(tmp_path):
     path = export_saved_model(model, tmp_path / "tiny")
     for name, tensors in specs(path).items():
         for spec in (*tensors[0].values(), *tensors[1].values()):
-            assert spec.dtype in (tf.float32, tf.string), name
+            assert spec.dtype in (tf.float32, tf.string, tf.bool), name
     images = random_images()
     loaded = tf.saved_model.load(path)
     received = loaded.signatures["codes"](image=images)["codes_1"]
@@ -201,6 +217,39 @@ def test_a_killed_export_leaves_no_version(
     assert (path / "saved_model.pb").read_bytes() == b"a graph"
 
 
+def contents(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_exports_are_the_same_bytes(tmp_path):
+    """Of processes: where their objects are orders the sets of each."""
+    folders = [tmp_path / seed / "tiny" for seed in "12"]
+    for folder in folders:
+        finished = run_python(
+            ["-c", EXPORT, folder],
+            environment={"PYTHONHASHSEED": folder.parent.name},
+        )
+        assert finished.returncode == 0, finished.stderr[-3000:]
+    one, other = map(contents, folders)
+    assert len(one) >= 5 and set(one) == set(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_gradients_can_be_left_out(exported, model, tmp_path):
+    path = export_saved_model(model, tmp_path / "tiny", strip_gradients=True)
+    size = (path / "saved_model.pb").stat().st_size
+    assert size < 0.95 * (exported.path / "saved_model.pb").stat().st_size
+    images = random_images()
+    features = tf.saved_model.load(path).signatures["encode"](image=images)
+    np.testing.assert_allclose(
+        features["features"], model.encode(images), atol=1e-5
+    )
+
+
 def test_a_different_saved_model_is_noticed(exported):
     verify_saved_model(exported.path, exported.model)
     with pytest.raises(ValueError, match="largest difference"):
@@ -234,29 +283,56 @@ def test_warmup_is_skipped_without_its_package(
     path = export_saved_model(model, tmp_path)
     assert "tensorflow-serving-api" in capsys.readouterr().out
     assert names(path) == {"saved_model.pb", "card.md"}
-    export_saved_model(model, tmp_path, warmup=False)
+    export_saved_model(model, tmp_path, batch_sizes=())
     assert not capsys.readouterr().out
 
 
-def test_warmup_requests_can_be_replayed(tmp_path, model):
+def replayed(path, name):
+    """Answers to the warm-up requests of a SavedModel.
+
+    Yields (signature, size of the batch, dict of outputs).
+    """
     prediction_log = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2"
     )
-    path = export_saved_model(model, tmp_path / "tiny")
-    loaded = tf.saved_model.load(path)
+    signatures = tf.saved_model.load(path).signatures
     records = tf.data.TFRecordDataset(
         str(path / "assets.extra" / "tf_serving_warmup_requests")
     )
-    replayed = []
     for record in records.as_numpy_iterator():
+        assert len(record) < 2000
         log = prediction_log.PredictionLog.FromString(record)
         request = log.predict_log.request
+        assert request.model_spec.name == name
+        # As TensorFlow Serving reads them, in C++.
         inputs = {
-            name: tf.constant(tf.make_ndarray(value))
+            name: tf.io.parse_tensor(value.SerializeToString(), value.dtype)
             for name, value in request.inputs.items()
         }
-        spec = request.model_spec
-        outputs = loaded.signatures[spec.signature_name](**inputs)
-        assert all(value.shape[0] == 1 for value in outputs.values())
-        replayed.append((spec.name, spec.signature_name))
-    assert replayed == [("tiny", "serving_default"), ("tiny", "encode")]
+        signature = request.model_spec.signature_name
+        (size,) = {value.shape[0] for value in inputs.values()}
+        yield signature, size, signatures[signature](**inputs)
+
+
+@pytest.mark.parametrize("kind", ["density", "maps"])
+def test_warmup_is_of_all_signatures_at_all_sizes(kind, request):
+    path = request.getfixturevalue(f"exported_{kind}").path
+    found = []
+    for signature, size, outputs in replayed(path, kind):
+        for value in outputs.values():
+            assert value.shape[0] == size
+            if value.dtype != tf.string:
+                assert np.all(np.isfinite(value))
+        found.append((signature, size))
+    assert len(found) == len(set(found))
+    names = set(tf.saved_model.load(path).signatures)
+    assert set(found) == {(name, n) for name in names for n in (1, 8, 32)}
+
+
+def test_sizes_of_warmup_batches(tmp_path, model, stubbed):
+    with pytest.raises(ValueError, match="`batch_sizes` must be one or more"):
+        export_saved_model(model, tmp_path / "tiny", batch_sizes=(0, 8))
+    with pytest.raises(ValueError, match="at most 142: there are 7"):
+        many = range(1, 1001)
+        export_saved_model(model, tmp_path / "a", batch_sizes=tuple(many))
+    assert names(tmp_path) == set()

@@ -248,12 +248,18 @@ def saved_model():
 def signature(name, **inputs):
     """The output of a signature, the only one or the first.
 
-    An answer of another number of rows than the first input is wrong.
+    An answer of another number of rows than the first input is wrong. The
+    problem of a file is raised.
     """
     tf = names()["tf"]
     function = saved_model().signatures[name]
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    outputs = function(**tensors)
+    outputs = dict(function(**tensors))
+    outputs.pop("valid", None)
+    for problem in outputs.pop("problem", tf.constant([""])).numpy():
+        if problem:
+            message = f"image file: {problem.decode()}"
+            raise tf.errors.InvalidArgumentError(None, None, message)
     output = outputs[sorted(outputs)[0]].numpy()
     return same_rows(output, next(iter(inputs.values())))
 

@@ -159,12 +159,8 @@ def _proximal(update, point, threshold, *shrinkage, nonnegative):
         values = values * factor
     if nonnegative:
         return tf.nn.relu(values - threshold)
-    if threshold.shape.rank == 0:
-        clipped = tf.raw_ops.ClipByValue(
-            t=values, clip_value_min=-threshold, clip_value_max=threshold
-        )
-    else:
-        clipped = tf.clip_by_value(values, -threshold, threshold)
+    # LiteRT has no `ClipByValue`.
+    clipped = tf.maximum(tf.minimum(values, threshold), -threshold)
     return values - clipped
 
 

@@ -1,0 +1,112 @@
+"""Image files of a batch, each with an outcome of its own."""
+
+import tensorflow as tf
+
+from keras_csc.data import images as pictures
+from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.decoding import inspect
+from keras_csc.data.decoding import pixels
+from keras_csc.models.architecture import LEAST_SIZE
+
+# Of a file for a model of maps, which takes some 600 bytes for each.
+MOST_PIXELS = 2**22
+FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
+DAMAGED = "can't be decoded: it is damaged"
+
+
+def read(encoded, empty):
+    """Images in [-1, 1] of a batch of files, prepared as for training.
+
+    Args:
+        encoded: string tensor `(batch,)`, of at least one file.
+        empty: what a file is that is none, a float tensor of the images'
+            shape.
+
+    Returns:
+        Tensor `(batch, height, width, channels)`, and a dict: `valid`, bools
+        `(batch,)`, and `problem`, what is wrong with a file, "" if nothing is.
+    """
+    shape = tuple(empty.shape)
+    return _outcomes(
+        encoded,
+        shape,
+        lambda image: tf.ensure_shape(pictures.normalize(image), shape),
+        empty,
+    )
+
+
+def sizes(encoded, channels):
+    """Heights and widths of a batch of files of any size; see `read`.
+
+    The files are decoded: those that are `valid` can be read.
+    """
+    return _outcomes(
+        encoded,
+        (None, None, channels),
+        lambda image: tf.shape(image)[:2],
+        tf.zeros([2], tf.int32),
+    )
+
+
+def image(file, shape):
+    """The image in [-1, 1] of a file that is known to be valid."""
+    _, inspected = inspect(file)
+    image = pictures.shaped(pixels(inspected, shape[-1]), shape)
+    return pictures.normalize(image)
+
+
+def _outcomes(encoded, shape, function, empty):
+    """What a function makes of every image, or `empty`; and the outcomes.
+
+    A decoder fails within the graph. What is left out by `ignore_errors` is
+    found by its row; at the place 0 there is what stands for that.
+    """
+    count = tf.size(encoded, tf.int64)
+    check = tf.debugging.Assert(
+        count > 0, ["image_bytes is empty, and must hold one file or more."]
+    )
+    with tf.control_dependencies([check]):
+        encoded = tf.identity(encoded)
+    of_maps = None in shape
+
+    def made(row, file):
+        problem, inspected = inspect(
+            file,
+            MOST_PIXELS if of_maps else MAX_PIXELS,
+            LEAST_SIZE if of_maps else 1,
+        )
+        value = tf.cond(
+            problem == "",
+            lambda: function(
+                pictures.shaped(pixels(inspected, shape[-1]), shape)
+            ),
+            lambda: empty,
+        )
+        return row, value, problem
+
+    rows = tf.range(1, count + 1)
+    found = tf.data.Dataset.from_tensor_slices((rows, encoded))
+    found = found.map(made, num_parallel_calls=FILES_AT_A_TIME)
+    first = tf.constant(0, tf.int64), empty, tf.constant(DAMAGED)
+    found = tf.data.Dataset.from_tensors(first).concatenate(
+        found.ignore_errors()
+    )
+    found = found.batch(count + 1).with_options(_plain_options())
+    rows, values, problems = found.get_single_element()
+    places = tf.scatter_nd(
+        rows[:, None], tf.range(tf.size(rows)), count[None] + 1
+    )[1:]
+    problems = tf.gather(problems, places)
+    return tf.gather(values, places), {
+        "valid": problems == "",
+        "problem": problems,
+    }
+
+
+def _plain_options():
+    """Of a pipeline that is made anew for every batch: no tuning."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.experimental_optimization.apply_default_optimizations = False
+    return options

@@ -1,0 +1,206 @@
+"""Models for other runtimes than TensorFlow: LiteRT, ONNX and OpenVINO."""
+
+import contextlib
+import importlib
+import pathlib
+import shutil
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export.comparison import RANDOM
+from keras_csc.export.comparison import compare
+from keras_csc.export.comparison import float_signatures
+from keras_csc.export.signatures import signatures
+from keras_csc.validation import check_choice
+
+# What a runtime and its converter are in Python.
+PACKAGES = {
+    "litert": {"ai_edge_litert": "ai-edge-litert"},
+    "onnx": {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
+    "openvino": {"openvino": "openvino"},
+}
+LITERT_FILE = "model.tflite"
+OPSET = 18
+
+
+def export_runtime(model, folder, runtime, tolerance=1e-4):
+    """Writes the float signatures of an autoencoder for another runtime.
+
+    They are those of `keras_csc.export.signatures` but for the files', and for
+    `sample`, whose random numbers these runtimes do not have. For LiteRT they
+    are one file, `model.tflite`, of built-in operations; for ONNX and OpenVINO
+    there is `SIGNATURE.onnx`, or `SIGNATURE.xml` and `.bin`, for each. They are
+    written under another name, run by the runtime, compared with the model,
+    and renamed. Checks of values are left out: NaN is not refused.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        folder: path of a folder that does not exist.
+        runtime: `"litert"`, `"onnx"` or `"openvino"`.
+        tolerance: as of `verify_saved_model`.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: for another runtime, one that is not installed, a folder
+            that exists, a model that does not compute in float32, or that the
+            runtime computes otherwise.
+        OSError: if the folder can't be written.
+    """
+    _check(model, runtime)
+    folder = pathlib.Path(folder).absolute()
+    if folder.exists():
+        raise ValueError(
+            f"The folder {str(folder)!r} exists already. Remove it, or choose "
+            "another name."
+        )
+    if not model.built:
+        model.build()
+    found = float_signatures(signatures(model))
+    found.pop(RANDOM, None)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(folder) as temporary:
+        WRITERS[runtime](found, temporary)
+        call = load_runtime(temporary, runtime)
+        what = f"{folder} for {runtime}"
+        compare(found, call, model, what, tolerance)
+        temporary.rename(folder)
+    return folder
+
+
+def load_runtime(folder, runtime):
+    """Loads what `export_runtime` wrote.
+
+    Args:
+        folder: path.
+        runtime: as of `export_runtime`.
+
+    Returns:
+        Function of the name of a signature and a dict of arrays, its inputs.
+        It returns a dict of arrays, its outputs.
+    """
+    return LOADERS[runtime](pathlib.Path(folder))
+
+
+def _check(model, runtime):
+    check_choice(tuple(PACKAGES), runtime=runtime)
+    for module, package in PACKAGES[runtime].items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f"An export for {runtime} needs the package {package}: "
+                "pip install 'keras-csc[runtimes]'"
+            ) from error
+    if model.encoder.compute_dtype != "float32":
+        raise ValueError(
+            "A model for other runtimes must compute in float32. Received: "
+            f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
+        )
+
+
+@contextlib.contextmanager
+def _temporary(folder):
+    prefix = f".{folder.name}-"
+    path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_litert(found, folder):
+    """One file of all signatures, of LiteRT's built-in operations."""
+    with tempfile.TemporaryDirectory() as saved:
+        archive = keras.export.ExportArchive()
+        for name, (function, specs) in found.items():
+            archive.add_endpoint(name, function, input_signature=specs)
+        archive.write_out(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            saved, signature_keys=list(found)
+        )
+        (folder / LITERT_FILE).write_bytes(converter.convert())
+
+
+def _write_onnx(found, folder):
+    import tf2onnx
+
+    for name, (function, specs) in found.items():
+        tf2onnx.convert.from_function(
+            tf.function(function, specs, autograph=False),
+            specs,
+            opset=OPSET,
+            output_path=str(folder / f"{name}.onnx"),
+        )
+
+
+def _write_openvino(found, folder):
+    import openvino
+
+    for name, (function, specs) in found.items():
+        traced = tf.function(function, specs, autograph=False)
+        converted = openvino.convert_model(traced.get_concrete_function())
+        path = folder / f"{name}.xml"
+        openvino.save_model(converted, path, compress_to_fp16=False)
+
+
+def _load_litert(folder):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / LITERT_FILE))
+
+    def call(name, inputs):
+        return interpreter.get_signature_runner(name)(**_arrays(inputs))
+
+    return call
+
+
+def _load_onnx(folder):
+    import onnxruntime
+
+    def load(path):
+        session = onnxruntime.InferenceSession(str(path))
+        names = [output.name for output in session.get_outputs()]
+        return lambda inputs: dict(zip(names, session.run(None, inputs)))
+
+    loaded = {path.stem: load(path) for path in folder.glob("*.onnx")}
+    return lambda name, inputs: loaded[name](_arrays(inputs))
+
+
+def _load_openvino(folder):
+    """On some processors OpenVINO would compute in bfloat16, unless told."""
+    import openvino
+
+    core = openvino.Core()
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    loaded = {
+        path.stem: core.compile_model(path, "CPU", options)
+        for path in folder.glob("*.xml")
+    }
+
+    def call(name, inputs):
+        outputs = loaded[name](_arrays(inputs)).to_dict()
+        return {key.get_any_name(): value for key, value in outputs.items()}
+
+    return call
+
+
+def _arrays(inputs):
+    return {name: np.asarray(value) for name, value in inputs.items()}
+
+
+WRITERS = {
+    "litert": _write_litert,
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+}
+LOADERS = {
+    "litert": _load_litert,
+    "onnx": _load_onnx,
+    "openvino": _load_openvino,
+}

@@ -1,0 +1,138 @@
+"""Models in LiteRT, ONNX Runtime and OpenVINO, without TensorFlow."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from keras_csc.export import export_runtime
+from tests.helpers.exporting import run_python
+from tests.helpers.exporting import tiny_model
+
+MODULES = {
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnxruntime", "tf2onnx"),
+    "openvino": ("openvino",),
+}
+LOADER = """
+import importlib.util, pathlib, sys
+for name in ("tensorflow", "keras", "keras_csc"):
+    sys.modules[name] = None
+import numpy as np
+
+runtime, folder, inputs, outputs = sys.argv[1:]
+folder = pathlib.Path(folder)
+if runtime == "litert":
+    from ai_edge_litert.interpreter import Interpreter
+    model = Interpreter(str(folder / "model.tflite"))
+    def call(name, given):
+        return model.get_signature_runner(name)(**given)
+elif runtime == "onnx":
+    import onnxruntime
+    def call(name, given):
+        model = onnxruntime.InferenceSession(folder / f"{name}.onnx")
+        names = [output.name for output in model.get_outputs()]
+        return dict(zip(names, model.run(None, given)))
+else:
+    import openvino
+    def call(name, given):
+        model = openvino.Core().compile_model(
+            folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+        return {k.get_any_name(): v for k, v in model(given).to_dict().items()}
+
+calls, found = {}, {}
+for key, value in np.load(inputs).items():
+    case, signature, name = key.split("/")
+    calls.setdefault((case, signature), {})[name] = value
+for (case, signature), given in calls.items():
+    for name, value in call(signature, given).items():
+        found[f"{case}/{signature}/{name}"] = value
+np.savez(outputs, **found)
+"""
+
+
+def expected(model, images):
+    """Dict from signatures to inputs and outputs, of the model itself."""
+    images = images.astype("float32")
+    sparsity = np.linspace(0, 0.3, len(images), dtype="float32")
+    features = model.encode(images).numpy()
+    codes = model.encoder.activations(images).codes
+    given = {"image": images}
+    found = {
+        "serving_default": (given, {"reconstruction": model(images)}),
+        "encode": (given, {"features": features}),
+        "decode": (
+            {"features": features},
+            {"reconstruction": model.decode(features)},
+        ),
+        "denoise": (
+            {**given, "sparsity": sparsity},
+            {"denoised": model.denoise(images, sparsity)},
+        ),
+        "codes": (given, {f"codes_{i}": c for i, c in enumerate(codes, 1)}),
+    }
+    if model.density is not None:
+        found["embed"] = (given, {"embedding": model.embed(images)})
+    return found
+
+
+def shapes(kind):
+    if kind == "maps":
+        return [(2, 16, 16, 3), (1, 21, 14, 3)]
+    return [(1, 16, 16, 1), (5, 16, 16, 1)]
+
+
+@pytest.fixture(scope="session", params=MODULES)
+def runtime(request):
+    for module in MODULES[request.param]:
+        pytest.importorskip(module)
+    return request.param
+
+
+@pytest.mark.parametrize("kind", ["density", "maps"])
+def test_it_computes_what_the_model_does(kind, runtime, request, tmp_path):
+    model = request.getfixturevalue(f"exported_{kind}").model
+    folder = export_runtime(model, tmp_path / runtime, runtime)
+    cases = {
+        str(number): expected(
+            model, np.random.default_rng(number).uniform(-1, 1, shape)
+        )
+        for number, shape in enumerate(shapes(kind))
+    }
+    given = {
+        f"{case}/{signature}/{name}": value
+        for case, signatures in cases.items()
+        for signature, (inputs, _) in signatures.items()
+        for name, value in inputs.items()
+    }
+    np.savez(tmp_path / "inputs.npz", **given)
+    files = [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
+    finished = run_python(["-c", LOADER, runtime, folder, *files])
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = dict(np.load(files[1]))
+    for case, signatures in cases.items():
+        for signature, (_, outputs) in signatures.items():
+            for name, value in outputs.items():
+                received = found.pop(f"{case}/{signature}/{name}")
+                assert np.std(value) > 0.01
+                np.testing.assert_allclose(received, value, rtol=0, atol=1e-5)
+    assert not found
+
+
+def test_what_is_refused(runtime, tmp_path):
+    model = tiny_model(filters=(4,), dtype="mixed_bfloat16")
+    with pytest.raises(ValueError, match="must compute in float32"):
+        export_runtime(model, tmp_path / "x", runtime)
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ValueError, match="exists already"):
+        export_runtime(tiny_model(filters=(4,)), tmp_path / "x", runtime)
+
+
+def test_a_runtime_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ValueError, match=r"needs the package openvino: pip"):
+        export_runtime(tiny_model(filters=(4,)), tmp_path / "x", "openvino")
+    with pytest.raises(ValueError, match="`runtime` must be one of"):
+        export_runtime(tiny_model(filters=(4,)), tmp_path / "x", "caffe")
+    assert not list(tmp_path.iterdir())
