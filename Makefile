@@ -18,8 +18,8 @@ SERVED := saved_models/csc_ctrl_digits
 ANSWERS := runs/served
 PORT ?= 8501
 
-.PHONY: demo serving test hostile test-backends test-browser test-runtimes benchmarks docs \
-  lint format clean
+.PHONY: demo serving test hostile test-backends test-browser test-runtimes \
+  benchmarks docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
