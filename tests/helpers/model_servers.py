@@ -149,9 +149,10 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         proto = tf.make_tensor_proto(value)
         if self._as_content or value.dtype == object:
             return proto
-        proto.tensor_content = b""
-        field = {"float32": proto.float_val, "bool": proto.bool_val}
-        field[value.dtype.name].extend(value.ravel().tolist())
+        name = {"float32": "float_val", "bool": "bool_val"}[value.dtype.name]
+        for each in ("tensor_content", name):
+            proto.ClearField(each)
+        getattr(proto, name).extend(value.ravel().tolist())
         return proto
 
 
