@@ -274,10 +274,12 @@ def one_or_one_of_each(name, values, of_what, items):
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
     values = _asserted(values, fits, data)
-    # Also the place where a rank is refused that is known at run time.
-    values = tf.broadcast_to(values, count[None], f"{name}_of_every_{of_what}")
+    if values.shape.rank == 0:
+        values = values[None]
+    # A rank that is known at run time. `broadcast_to` would say it, too, but
     # OpenVINO takes the shape of that for another.
-    return tf.gather(values, tf.range(count))
+    values = tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
+    return tf.gather(values, tf.minimum(tf.range(count), size - 1))
 
 
 def classes_of_density(labels, density):
