@@ -38,8 +38,8 @@ SIGNATURE = "serving_default"
 LOAD = {
     "tensorflow": """
 import tensorflow as tf
-call = tf.saved_model.load(path).signatures["serving_default"]
-call(image=tf.constant(image))
+model = tf.saved_model.load(path)
+model.signatures["serving_default"](image=tf.constant(image))
 """,
     "litert": """
 from ai_edge_litert.interpreter import Interpreter
@@ -67,7 +67,7 @@ path = sys.argv[1]
 image = np.zeros((1, *map(int, sys.argv[2:])), "float32")
 {load}
 status = pathlib.Path("/proc/self/status").read_text()
-print(int(re.search("VmHWM: *(\\\\d+)", status)[1]) / 1024)
+print(int(re.search("VmHWM:[^0-9]*([0-9]+)", status)[1]) / 1024)
 """
 
 
