@@ -41,10 +41,10 @@ def dictionary_figures(model, images, batch_size=250):
     uses = [np.zeros((3, kernel.shape[-1])) for kernel in kernels]
     for batch in passes.float_batches(images, batch_size):
         for use, *pair in zip(uses, codes_of(batch), kernels):
-            use += _use(*pair) * len(batch) / len(images)
+            use += _use(*pair) * len(batch)
     parts = [
         {
-            **_figures(*use),
+            **_figures(*(use / len(images))),
             "coherence": metrics.mutual_coherence(
                 kernel, layer.strides, layer.nonnegative
             ),

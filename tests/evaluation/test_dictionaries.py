@@ -47,3 +47,12 @@ def test_no_figures_without_sparse_codes():
     images = np.zeros((2, 8, 8, 1), "uint8")
     model = small_autoencoder(network="conv")
     assert dictionary_figures(model, images) is None
+
+
+def test_an_atom_that_is_always_active_is_so_over_many_batches():
+    """Shares of 40 batches, summed, would be above 1 by rounding."""
+    model = small_autoencoder(nonnegative=False, sparsity=0.0)
+    spread_weights(model)
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), "uint8")
+    figures = dictionary_figures(model, images, batch_size=1)
+    assert figures["image_density"][0] == [1.0] * 5
