@@ -14,6 +14,7 @@ import tempfile
 from keras_csc_cli import command_line
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import MAY_CHANGE
+from keras_csc_cli.train_options import parse
 
 import keras
 import tensorflow as tf
@@ -186,6 +187,9 @@ class Workdir:
     def claim(self, options):
         """Records a run's options, or checks that they are the same.
 
+        Those that there were not yet when they were written had their
+        defaults.
+
         Raises:
             UsageError: if the folder was made with other options.
         """
@@ -199,11 +203,11 @@ class Workdir:
                 )
             write_json(self.flags, options)
             return
-        before = self.recorded()
+        before = {**vars(parse([])), **self.recorded()}
         differences = [
-            f"{name} was {before.get(name)}, is {value}"
+            f"{name} was {before[name]}, is {value}"
             for name, value in options.items()
-            if name not in MAY_CHANGE and before.get(name) != value
+            if name not in MAY_CHANGE and before[name] != value
         ]
         if differences:
             raise UsageError(

@@ -258,3 +258,15 @@ def test_no_commit_without_a_repository_or_git(tmp_path, monkeypatch):
     assert workdirs.commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert workdirs.commit() is None
+
+
+def test_an_option_that_there_was_not_had_its_default(tmp_path):
+    given = options(tmp_path)
+    with workdirs.Workdir(tmp_path) as workdir:
+        workdir.claim(given)
+        recorded = vars(given).copy()
+        del recorded["horizontal_flip"]
+        workdir.flags.write_text(json.dumps(recorded))
+        workdir.claim(given)
+        with pytest.raises(UsageError, match="horizontal_flip was False, is"):
+            workdir.claim(options(tmp_path, "--horizontal_flip"))
