@@ -61,7 +61,7 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 # Pages in Debian's Chromium.
 test-browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
-	$(BIN)/python -m pytest tests/*/test_browser.py
+	$(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
 test-runtimes: $(STAMP)

@@ -80,7 +80,7 @@ def test_requirements_pin_every_dependency():
 
 
 def test_requirements_of_the_explorer_pin_its_extra():
-    text = (ROOT / "requirements-explore.txt").read_text()
+    text = (ROOT / "requirements-browser.txt").read_text()
     pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
     assert declared(PROJECT["optional-dependencies"]["explore"]) <= pinned
 
