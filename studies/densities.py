@@ -1,6 +1,6 @@
 """Densities of features: how many directions help, and what they find strange.
 
-    python -m studies.densities --saved_model=saved_models/cifar10/1 \\
+    python -m studies.densities --saved_model=saved_models/csc_ctrl_cifar10/1 \\
         --dataset=cifar10 --data_dir=DATA --strange=digits
 
 prints, as JSON, the mean `log p` of test features by the most directions of a

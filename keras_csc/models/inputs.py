@@ -274,12 +274,11 @@ def one_or_one_of_each(name, values, of_what, items):
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
     values = _asserted(values, fits, data)
-    if values.shape.rank == 0:
-        values = values[None]
-    # A rank that is known at run time. `broadcast_to` would say it, too, but
-    # OpenVINO takes the shape of that for another.
-    values = tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
-    return tf.gather(values, tf.minimum(tf.range(count), size - 1))
+    # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
+    # know. The rank that is refused is one that is known at run time.
+    first = items[(slice(None), *(items.shape.rank - 1) * (0,))]
+    values = values + tf.zeros_like(first, values.dtype)
+    return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
 
 
 def classes_of_density(labels, density):

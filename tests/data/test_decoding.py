@@ -76,8 +76,10 @@ def test_16_bits_are_made_8(read, stored, channels):
     image = np.asarray(wave().convert("L" if stored == 1 else "RGB"))
     image = image.reshape(*SIZE, stored)
     deep = tf.io.encode_png(image * np.uint16(257))
-    expected = read[channels](tf.io.encode_png(image))
-    np.testing.assert_array_equal(read[channels](deep), expected)
+    expected = read[channels](tf.io.encode_png(image)).numpy().astype(int)
+    # Grey of colour is rounded once more.
+    rounding = int(stored == 3 and channels == 1)
+    np.testing.assert_allclose(read[channels](deep), expected, atol=rounding)
 
 
 @pytest.mark.parametrize("kind", KINDS)
