@@ -18,6 +18,7 @@ from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.splits import Splits
 from keras_csc_cli.workdir import identification
+from keras_csc_cli.workdir import read_json
 from keras_csc_cli.workdir import write_json
 
 import numpy as np
@@ -29,7 +30,6 @@ from keras_csc.evaluation import passes
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
 from studies import baselines
-from studies import measure
 from studies import noise
 
 PRESET = "csc_ctrl_cifar10"
@@ -78,10 +78,11 @@ def row(start, values):
     for seed in range(values.seeds):
         options = options_of(start, seed, values)
         train.train(options, make)
-        splits = Splits(options)
-        model, time = measure.trained(options, make, splits.num_classes)
-        found.append(psnr(model, splits))
-        seconds.append(time)
+        folder = pathlib.Path(options.workdir)
+        model = ClosedLoopAutoencoder.from_preset(folder / "model")
+        found.append(psnr(model, Splits(options)))
+        sessions = read_json(folder / "run.json")["sessions"]
+        seconds.append(sum(each["seconds"] for each in sessions))
     return {
         "name": start,
         "flags": list(STARTS[start]),
