@@ -1,12 +1,13 @@
 """Finds the images of a folder that are most like a query.
 
-    python examples/retrieval.py QUERY.png FOLDER [--preset=NAME] [--count=8]
+    python examples/retrieval.py QUERY.png FOLDER [--output=NEW.png]
 
 FOLDER is as `keras_csc.data.open_dataset("image_folder", ...)` wants it. Prints
 the cosines, and writes `retrieval.png`: the query, and what was found.
 """
 
 import argparse
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -34,6 +35,10 @@ def main(arguments=None):
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--output", default="retrieval.png")
     options = parser.parse_args(arguments)
+    if os.path.exists(options.output):
+        parser.error(f"{options.output} is there already: name another file")
+    if not os.path.isfile(options.query):
+        parser.error(f"{options.query} is no file: name an image")
     model = keras_csc.models.ClosedLoopAutoencoder.from_preset(options.preset)
     shape = model.encoder.image_shape
     query = read(tf.io.read_file(options.query), shape)[None]

@@ -29,14 +29,14 @@ def sections():
     return {"What is evaluated": _define_what, "Metrics": _define_metrics}
 
 
-def _define_what(flag_values):
+def define_data(flag_values):
+    """Defines the flags of which images a trained model is asked."""
     kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string("workdir", None, "Folder of the run.", **kwargs)
     flags.DEFINE_string(
         "dataset",
         None,
-        "Another data set than the run's: a TFDS name, or image_folder, "
-        "digits, photographs.",
+        "Another data set than that of the training: a TFDS name, or "
+        "image_folder, digits, photographs.",
         **kwargs,
     )
     flags.DEFINE_string(
@@ -53,6 +53,12 @@ def _define_what(flag_values):
         "Part of the data set.",
         **kwargs,
     )
+
+
+def _define_what(flag_values):
+    kwargs = {"flag_values": flag_values}
+    flags.DEFINE_string("workdir", None, "Folder of the run.", **kwargs)
+    define_data(flag_values)
     flags.DEFINE_bool(
         "checkpoint",
         False,

@@ -1,6 +1,7 @@
 """The flags of `report.py`, with their help texts."""
 
 from keras_csc_cli import checked_flags as flags
+from keras_csc_cli.evaluate_options import define_data
 
 DESCRIPTION = """Makes one HTML page of what a model is and does.
 
@@ -34,27 +35,7 @@ def define(flag_values):
         "File to write, .html. What is there is replaced if it is a report.",
         **kwargs,
     )
-    flags.DEFINE_string(
-        "dataset",
-        None,
-        "Another data set than that of the training: a TFDS name, or "
-        "image_folder, digits, photographs.",
-        **kwargs,
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder of the data, if not as in training: of prepared TFDS data "
-        "sets, or the image folder.",
-        **kwargs,
-    )
-    flags.DEFINE_enum(
-        "split",
-        "test",
-        ["test", "validation", "train"],
-        "Part of the data set.",
-        **kwargs,
-    )
+    define_data(flag_values)
     flags.DEFINE_integer(
         "images",
         1000,

@@ -9,10 +9,8 @@ Writes studies/fine_tuning.json: PSNR of at most 2,000 validation images, which
 nobody trained on, with those of the weights as they were.
 """
 
-import functools
 import pathlib
 
-from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -29,7 +27,6 @@ from keras_csc import data
 from keras_csc.evaluation import passes
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
-from studies import baselines
 from studies import noise
 
 PRESET = "csc_ctrl_cifar10"
@@ -46,7 +43,6 @@ STARTS = {
         "--batch_size=64",
     ),
 }
-make = functools.partial(building.model, make=baselines.MAKERS["closed_loop"])
 
 
 def options_of(start, seed, values):
@@ -77,7 +73,7 @@ def row(start, values):
     found, seconds = [], []
     for seed in range(values.seeds):
         options = options_of(start, seed, values)
-        train.train(options, make)
+        train.train(options)
         folder = pathlib.Path(options.workdir)
         model = ClosedLoopAutoencoder.from_preset(folder / "model")
         found.append(psnr(model, Splits(options)))

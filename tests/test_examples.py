@@ -48,14 +48,15 @@ def test_an_image_is_found_in_its_folder(tmp_path, monkeypatch):
     for number, image in enumerate(images):
         pixels = to_pixels(image).repeat(3, -1)
         save_png(folder / f"{number:02}.png", pixels)
-    cosines = example("retrieval").main(
-        [
-            str(folder / "03.png"),
-            str(folder.parent),
-            "--preset=csc_ctrl_digits",
-            "--count=3",
-        ]
-    )
+    query = str(folder / "03.png")
+    more = [str(folder.parent), "--preset=csc_ctrl_digits", "--count=3"]
+    main = example("retrieval").main
+    cosines = main([query, *more])
     assert cosines[0] == pytest.approx(1, abs=1e-5)
     assert np.all(np.diff(cosines) <= 0) and cosines[1] < 0.999
     assert (tmp_path / "retrieval.png").is_file()
+    for wrong in ([query, *more], ["none.png", *more, "--output=new.png"]):
+        with pytest.raises(SystemExit) as error:
+            main(wrong)
+        assert error.value.code == 2
+    assert not (tmp_path / "new.png").exists()
