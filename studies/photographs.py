@@ -33,7 +33,9 @@ from sklearn.decomposition import PCA
 from keras_csc import metrics
 from keras_csc.data.embedded import PHOTOGRAPHS
 from keras_csc.files import replacing
+from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import Tiles
+from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from studies import baselines
@@ -44,7 +46,9 @@ TABLE = HERE / "photographs.json"
 PAGE = HERE.parent / "docs" / "photographs.md"
 PICTURE = HERE.parent / "docs" / "pictures" / "photograph.jpg"
 FIGURES = ("psnr", "ssim", "ms_ssim")
+SHIPPED = "csc_ctrl_photographs"
 BLOCKS_OF_A_PHOTOGRAPH = 400
+BATCH, MEMORY = 64, 0.9  # of the flag file
 PUBLISHED = (
     "--game=encoder_rate=1,decoder_consistency=0,dictionary=0,multistage=0",
     "--game=cooperation=false,shared_statistics=false,memory=0",
@@ -66,20 +70,38 @@ class Contender(typing.NamedTuple):
         kind: key of `baselines.MAKERS`.
         preset: of the architecture.
         flags: tuple of flags of `training/train.py`.
+        batch_size: int, of as many images in all, and as long a memory.
     """
 
     name: str
     kind: str
     preset: str
     flags: tuple = ()
+    batch_size: int = BATCH
+
+    @property
+    def all_flags(self):
+        """Flags of what it is, without the number of steps."""
+        if self.batch_size == BATCH:
+            return f"--preset={self.preset}", *self.flags
+        memory = 1 - (1 - MEMORY) * self.batch_size / BATCH
+        return (
+            f"--preset={self.preset}",
+            f"--batch_size={self.batch_size}",
+            f"--game=memory={memory:.5g}",
+            *self.flags,
+        )
 
 
 CONV = "--architecture=network=conv", "--game=dictionary=0"
 SMALL = tuple(
     Contender(
-        f"CSC-CTRL, batches of {size}", "closed_loop", "photographs", (flag,)
+        f"CSC-CTRL, batches of {size}",
+        "closed_loop",
+        "photographs",
+        batch_size=size,
     )
-    for size, flag in ((4, "--batch_size=4"), (16, "--batch_size=16"))
+    for size in (4, 16)
 )
 CONTENDERS = (
     *(
@@ -242,12 +264,11 @@ def options_of(contender, folder, values):
         "--flagfile=photographs.flags",
         "--dataset=image_folder",
         f"--data_dir={values.photographs}",
-        f"--preset={contender.preset}",
-        f"--steps={values.steps}",
+        f"--steps={values.steps * BATCH // contender.batch_size}",
         f"--workdir={folder}",
         "--noevaluate",
         "--validation_fraction=0",
-        *contender.flags,
+        *contender.all_flags,
     ]
     return train_options.parse(arguments)
 
@@ -265,6 +286,32 @@ def row_of(contender, values, sets):
 
     train.train(options, make)
     model, seconds = measure.trained(options, make, None)
+    return {
+        "name": contender.name,
+        "flags": list(contender.all_flags),
+        "steps": options.steps,
+        "batch_size": options.batch_size,
+        "seconds": seconds,
+        **measured_model(model, sets),
+    }
+
+
+def row_of_shipped(sets):
+    """The row of the model that ships, which trained for longer."""
+    about = read_json(presets.local_folder(SHIPPED) / "metadata.json")
+    training = about["card"]["training"]
+    recipe = about["card"]["recipe"]
+    return {
+        "name": f"`{SHIPPED}`, as it ships",
+        "steps": recipe["steps"],
+        "batch_size": recipe["batch_size"],
+        "seconds": training["seconds"],
+        **measured_model(ClosedLoopAutoencoder.from_preset(SHIPPED), sets),
+    }
+
+
+def measured_model(model, sets):
+    """What a row says of a trained model."""
     tiles = Tiles(model, 512)
 
     def reconstruct(pixels):
@@ -272,13 +319,8 @@ def row_of(contender, values, sets):
 
     encoder = model.encoder
     return {
-        "name": contender.name,
         "block": 2 ** len(encoder.filters),
         "numbers": encoder.feature_dim,
-        "flags": [f"--preset={contender.preset}", *contender.flags],
-        "steps": options.steps,
-        "batch_size": options.batch_size,
-        "seconds": seconds,
         **measured(reconstruct, sets),
         "zero_fraction": zeros(model, sets),
         "megapixels_per_second": speed(reconstruct),
@@ -426,6 +468,7 @@ def main():
         chosen = range(len(CONTENDERS))
         for row in linear_rows(photographs(folder / "train"), sets):
             put(row)
+        put(row_of_shipped(sets))
     for number in chosen:
         print(f"{number}: {CONTENDERS[number].name}", flush=True)
         put(row_of(CONTENDERS[number], values, sets))
@@ -442,6 +485,6 @@ def main():
 if __name__ == "__main__":
     flags.DEFINE_string("photographs", None, "Folder of photographs.")
     flags.DEFINE_string("runs", "runs/photographs", "Folder of the runs.")
-    flags.DEFINE_integer("steps", 1000, "Steps of training.")
+    flags.DEFINE_integer("steps", 1000, "Steps of training, of 64 crops.")
     flags.DEFINE_list("contenders", None, "Numbers of those to run.")
     command_line.run(main)
