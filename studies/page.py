@@ -13,11 +13,13 @@ from keras_csc_cli.workdir import read_json
 
 import numpy as np
 from absl import flags
+from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_csc.files import replacing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from studies import plan
 from studies import verdicts
@@ -99,8 +101,8 @@ def table_of(title, columns, names, table, data):
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def study_of(name, table):
-    """The part of the page about a study; empty without rows."""
+def study_of(name, table, path):
+    """The part of the page at `path` about a study; empty without rows."""
     study = plan.study(name)
     columns = OF_STUDY.get(name, USUAL)
     by_data = {}
@@ -113,7 +115,8 @@ def study_of(name, table):
     tables = [each for each in tables if each]
     if not tables:
         return ""
-    return "\n\n".join([f"## {study.title}", study.question, *tables])
+    picture = [trade_off(table, path)] if name == "trade_off" else []
+    return "\n\n".join([f"## {study.title}", study.question, *picture, *tables])
 
 
 def unseen_of(table):
@@ -190,6 +193,47 @@ def _strips(path, side=32):
     return tiles.transpose(0, 2, 1, 3, 4)
 
 
+# === Images against classes, as a picture ===
+
+BESIDE = (plan.UNLABELLED, plan.CONV, plan.PIXEL, plan.VAE)
+
+
+def trade_off(table, path, data="cifar10"):
+    """Draws PSNR against accuracy of runs on a set.
+
+    Returns:
+        A line of the page; empty without rows.
+    """
+    runs = [run.name for run in plan.study("trade_off").runs]
+    points = {}
+    for name in dict.fromkeys([*runs, *BESIDE]):
+        if table.of(data, name):
+            points[name] = [
+                table.mean(data, name, figure)
+                for figure in (verdicts.KNN, "psnr")
+            ]
+    if not points:
+        return ""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, (x, y)) in enumerate(points.items(), start=1):
+        color = "#c0392b" if name in BESIDE else "#1f5fa8"
+        label = f"{number}  {name}"
+        axes.plot(x, y, "o", color=color, markersize=5, label=label)
+        axes.annotate(
+            str(number), (x, y), (4, 4), textcoords="offset points", fontsize=9
+        )
+    axes.set_xlabel("5-NN of centred features")
+    axes.set_ylabel("PSNR, dB")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
+    save_figure(path.parent / "pictures" / "trade_off.png", figure)
+    return (
+        f"![{verdicts.TITLES[data]}: PSNR against accuracy]"
+        "(pictures/trade_off.png)"
+    )
+
+
 def about(rows):
     """Where the figures come from."""
     planned = len(plan.runs())
@@ -259,7 +303,7 @@ def page(table, folder, path):
         "players that learned equally fast.",
         pictures(folder, path),
         judged(table),
-        *(study_of(name, table) for name in plan.STUDIES),
+        *(study_of(name, table, path) for name in plan.STUDIES),
         unseen_of(table),
         "## Reading the tables",
         LEGEND,
