@@ -262,6 +262,8 @@ def published():
 
     title = "as in the flag file"
     yield from (run(title, seed=seed) for seed in SEEDS)
+    longer = "1,500 steps, not 400", "--steps=1500"
+    yield from (run(*longer, seed=seed) for seed in SEEDS)
     consistency = ("--game=encoder_consistency=1,decoder_consistency=1",)
     yield run("with sample-wise consistency", *consistency)
     yield run("CTRL-Binary", "--game=objective=binary")
