@@ -36,6 +36,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # types in prose are no references
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE / "_build" / ".jupyter_cache")
 nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
@@ -68,6 +69,13 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme_options = {
     "logo": {"text": f"keras_csc {release}"},
+    # Versions stand beside each other; the list is that of the latest.
+    "switcher": {
+        "json_url": "../latest/_static/switcher.json",
+        "version_match": os.environ.get("DOCS_VERSION", "latest"),
+    },
+    "check_switcher": False,  # it looks for the list in this folder
+    "navbar_end": ["version-switcher", "theme-switcher"],
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
