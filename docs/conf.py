@@ -36,7 +36,6 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # types in prose are no references
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / ".jupyter_cache")
 nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
@@ -83,5 +82,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {"how_to": [], "method": []}  # they are alone in their parts
 html_copy_source = False
 html_show_sourcelink = False
