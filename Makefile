@@ -11,6 +11,7 @@ PEERS_STAMP := $(PEERS)/.installed
 
 DOCS := .venv-docs
 DOCS_STAMP := $(DOCS)/.installed
+DOCS_VERSION ?= latest
 
 SERVING := .venv-serving
 SERVING_STAMP := $(SERVING)/.installed
@@ -74,10 +75,12 @@ benchmarks: $(PEERS_STAMP)
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 
-# The documentation, with its notebooks, in docs/_build/html. A warning fails.
+# The documentation, with its notebooks, in docs/_build/latest; that of a release
+# beside it, for the list of versions. A warning fails.
+docs: export DOCS_VERSION := $(DOCS_VERSION)
 docs: $(DOCS_STAMP)
-	PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" \
-	  $(DOCS)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+	PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx -W \
+	  --keep-going -q docs docs/_build/$(DOCS_VERSION)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

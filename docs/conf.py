@@ -68,6 +68,13 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme_options = {
     "logo": {"text": f"keras_csc {release}"},
+    # Versions stand beside each other; the list is that of the latest.
+    "switcher": {
+        "json_url": "../latest/_static/switcher.json",
+        "version_match": os.environ.get("DOCS_VERSION", "latest"),
+    },
+    "check_switcher": False,  # it looks for the list in this folder
+    "navbar_end": ["version-switcher", "theme-switcher"],
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
@@ -75,5 +82,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {"how_to": [], "method": []}  # they are alone in their parts
 html_copy_source = False
 html_show_sourcelink = False

@@ -46,6 +46,7 @@ def run(
     batch_sizes=BATCH_SIZES,
     strip_gradients=False,
     runtimes="runtimes",
+    licence=None,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -59,6 +60,8 @@ def run(
         batch_sizes: as of `export_saved_model`, integers or their texts.
         strip_gradients: as of `export_saved_model`.
         runtimes: folder to write `name/FORMAT/` to, for other runtimes.
+        licence: text of the card's section of that name; `None` for that of
+            the preset.
 
     Returns:
         List of the `pathlib.Path` of what was written, by `formats`.
@@ -93,6 +96,8 @@ def run(
     else:
         model, card = of_preset(preset)
     card = without_paths(card)
+    if licence is not None:
+        card = {**card, "licence": licence}
 
     def write(form):
         path = pathlib.Path(folders[FOLDERS[form]]) / name
@@ -217,6 +222,7 @@ def main():
         options.batch_sizes,
         options.strip_gradients,
         options.runtimes,
+        options.licence,
     )
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

@@ -59,6 +59,13 @@ def define(flag_values):
         "Folder of models for other runtimes: NAME/FORMAT/ is written to it.",
         **kwargs,
     )
+    flags.DEFINE_string(
+        "licence",
+        None,
+        "What the card says of licences: of the images that the model was "
+        "trained on, and of its weights. By default what --preset says.",
+        **kwargs,
+    )
     flags.DEFINE_bool(
         "strip_gradients",
         False,

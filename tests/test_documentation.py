@@ -5,6 +5,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import json
 import pathlib
 import pkgutil
 import re
@@ -294,6 +295,20 @@ def test_links_lead_somewhere(path):
     assert not missing
 
 
+def anchors(path):
+    """What the headings of a page are called in links, as GitHub does."""
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    titles = re.findall("^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=names)
+def test_anchors_of_links_are_headings(path):
+    links = re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", path.read_text())
+    for target, anchor in links:
+        assert anchor in anchors(path.parent / target if target else path)
+
+
 @pytest.mark.parametrize(
     "path", [path for path in PAGES if path.stem != "CHANGELOG"], ids=names
 )
@@ -326,6 +341,15 @@ def test_every_page_is_in_a_table_of_contents():
             assert f"\n{path.stem}\n" in tables or (
                 str(path.relative_to(ROOT / "docs").with_suffix("")) in tables
             )
+
+
+def test_the_list_of_versions_has_this_one():
+    path = ROOT / "docs" / "_static" / "switcher.json"
+    versions = {
+        each["version"]: each["url"] for each in json.loads(path.read_text())
+    }
+    assert {"latest", keras_csc.__version__} <= set(versions)
+    assert all(url == f"/{version}/" for version, url in versions.items())
 
 
 def test_the_readme_is_short():

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,8 @@ import keras_csc
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLAGS = ROOT / "training" / "flags"
+# Stands for an address that only the place of a release knows.
+REPOSITORY = "https://repository.invalid"
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +133,26 @@ def test_metadata_of_the_wheel(wheel):
         text = archive.read(name).decode()
     assert f"\nVersion: {keras_csc.__version__}\n" in text
     assert "\nLicense-Expression: Apache-2.0\n" in text
+
+
+def test_links_of_the_description_are_absolute(wheel):
+    """And lead to the same files as those of the README, at the release."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("METADATA")]
+        text = archive.read(name).decode().partition("\n\n")[2]
+    readme = (ROOT / "README.md").read_text()
+    link = re.compile(r"(!?)\[[^\]]*\]\(([^)]+)\)")
+    assert link.sub("", text) == link.sub("", readme)
+    pairs = zip(link.findall(readme), link.findall(text), strict=True)
+    of_release = f"v{keras_csc.__version__}"
+    for (picture, target), (_, absolute) in pairs:
+        if "://" not in target:
+            kind = "raw" if picture else "blob"
+            target = f"{REPOSITORY}/{kind}/{of_release}/{target}"
+        assert absolute == target
+    assert text.count(REPOSITORY) > 20
+
+
+def test_a_release_puts_the_address_of_its_repository():
+    workflow = ROOT / ".github" / "workflows" / "release.yml"
+    assert f"s|{REPOSITORY}|$GITHUB_SERVER_URL" in workflow.read_text()

@@ -61,7 +61,8 @@ PRESET_EXAMPLE = """\
 ```python
 from keras_csc.models import ClosedLoopAutoencoder
 
-model = ClosedLoopAutoencoder.from_preset("{name}")  # or this folder
+# Or the path of this folder.
+model = ClosedLoopAutoencoder.from_preset("{name}")
 regenerated = model(images)  # in [-1, 1]: pixels / 127.5 - 1
 ```
 """

@@ -149,7 +149,11 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     finished_run, tmp_path
 ):
     export.run(
-        finished_run, "mine", formats=["preset"], presets=tmp_path / "presets"
+        finished_run,
+        "mine",
+        formats=["preset"],
+        presets=tmp_path / "presets",
+        licence="Images: CC0. Weights: mine.",
     )
     (path,) = export.run(
         preset=f"{tmp_path}/presets/mine/", saved_models=tmp_path / "models"
@@ -159,6 +163,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     assert card.startswith("# mine, version 1\n")
     assert "| psnr | 21.5 |" in card
     assert "| sessions: 1: commit | abc123 |" in card
+    assert "\n## Licence\n\nImages: CC0. Weights: mine.\n\n" in card
 
 
 def test_cards_are_without_paths():

@@ -10,6 +10,8 @@ import skimage.data
 import tensorflow as tf
 
 from keras_csc import data
+from keras_csc.export.card import model_card
+from keras_csc.export.card import preset_card
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
@@ -94,6 +96,32 @@ def test_saved_model_is_the_same(name, model):
     )
     found = loaded.signatures["encode"](image=tf.constant(images))["features"]
     np.testing.assert_allclose(found, model.encode(images), atol=1e-6)
+    text = model_card(
+        model, name, int(path.name), loaded.signatures, card(name)
+    )
+    written = (path / "card.md").read_text(encoding="utf-8")
+    assert without_versions(written) == without_versions(text)
+
+
+def without_versions(text):
+    return re.sub(r"(TensorFlow|Keras) [\d.]+\d", r"\1", text)
+
+
+def test_card_is_what_an_export_writes(name, model):
+    written = (presets.TRAINED / name / "README.md").read_text(encoding="utf-8")
+    text = preset_card(model, name, card(name))
+    assert without_versions(written) == without_versions(text)
+
+
+def test_card_says_the_licences(name):
+    """Of the data, as in the docs, and of the weights."""
+    said = card(name)["licence"]
+    assert said.endswith(
+        "The weights are under the Apache License 2.0, as keras_csc is."
+    )
+    page = " ".join((ROOT / "docs" / "licences.md").read_text().split())
+    of_data, _, _ = said.partition(" The weights are")
+    assert of_data in page
 
 
 def test_card_names_a_clean_commit_and_no_paths(name):
