@@ -100,9 +100,7 @@ def weight_shapes(config):
         size = [n // 2 for n in size]
         signal = parts * width
         # The moving averages, and what factors there are.
-        factors = 1 if config["isotropic"] else 2
-        if not sparse:
-            factors = 2 if number else 0
+        factors = _factors(config, number) if sparse else 2 * (number > 0)
         shapes += (2 + factors) * [(signal,)]
     side = head_size(
         config["image_shape"], config["filters"], config["features"]
@@ -110,6 +108,12 @@ def weight_shapes(config):
     features = config["feature_dim"]
     shapes += _coding((side, side), signal, features, size, sparse)
     return shapes + _decoder(config, side, kernel, parts)
+
+
+def _factors(config, number):
+    """How many of offset and scale the codes of a sparse stage have."""
+    last = number == len(config["filters"]) - 1
+    return (config["normalization_offset"] or last) + (not config["isotropic"])
 
 
 def _coding(kernel, channels, filters, size, sparse):

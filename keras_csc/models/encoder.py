@@ -52,6 +52,10 @@ class Encoder(StagedEncoder):
             details that the decoder does badly.
         isotropic: bool; if not, every channel of codes is normalised by its
             own deviation, and has a scale `γ`.
+        normalization_offset: bool, whether the normalisations between stages
+            have an offset `β`, as usual. Training can move non-negative codes
+            away from their threshold by it, until they are hardly sparse and
+            nearly linear; without it every stage sees signals of mean 0.
         frozen_stages: int, how many stages, from the image upwards, keep the
             dictionary that they begin with: training does not change it.
         features: `"vector"`, one of an image, or `"map"`, one at every place
@@ -95,6 +99,7 @@ class Encoder(StagedEncoder):
         gradient="unrolled",
         tight_frame=True,
         isotropic=True,
+        normalization_offset=True,
         frozen_stages=0,
         features="vector",
         **kwargs,
@@ -108,7 +113,12 @@ class Encoder(StagedEncoder):
             features,
             **kwargs,
         )
-        check_bool(tight_frame=tight_frame, isotropic=isotropic, split=split)
+        check_bool(
+            tight_frame=tight_frame,
+            isotropic=isotropic,
+            normalization_offset=normalization_offset,
+            split=split,
+        )
         if split and nonnegative:
             raise ValueError(
                 "`split` is for signed codes: `nonnegative` must be False."
@@ -122,6 +132,8 @@ class Encoder(StagedEncoder):
         self.gradient = gradient
         self.tight_frame = tight_frame
         self.isotropic = isotropic
+        self.normalization_offset = normalization_offset
+        last = len(self.filters)
         stages = zip(self.filters, _of_every_stage(sparsity, len(self.filters)))
         self._assemble(
             [
@@ -138,11 +150,12 @@ class Encoder(StagedEncoder):
             [
                 SharedBatchNormalization(
                     isotropic=isotropic,
+                    center=normalization_offset or number == last,
                     scale=not isotropic,
                     dtype=self.dtype_policy,
                     name=f"normalization_{number}",
                 )
-                for number in range(1, len(self.filters) + 1)
+                for number in range(1, last + 1)
             ],
             self._coding_layer(
                 feature_dim,
@@ -214,6 +227,7 @@ class Encoder(StagedEncoder):
             "gradient": self.gradient,
             "tight_frame": self.tight_frame,
             "isotropic": self.isotropic,
+            "normalization_offset": self.normalization_offset,
         }
 
 

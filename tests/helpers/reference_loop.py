@@ -225,7 +225,7 @@ def normalize(signal, layer, weights, mean, variance):
     normal = (signal - mean) / np.sqrt(variance + layer.epsilon)
     if layer.scale:
         normal = normal * weights[layer.gamma.path]
-    return normal + weights[layer.beta.path]
+    return normal + weights[layer.beta.path] if layer.center else normal
 
 
 def objective(features, again, labels, game):

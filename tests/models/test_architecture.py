@@ -17,6 +17,9 @@ VARIANTS = [
     {"split": True, "tied": True, "isotropic": False},
     {"tied": True},
     {"isotropic": False, "tight_frame": False},
+    {"normalization_offset": False, "isotropic": False},
+    {"normalization_offset": False, "filters": (3, 4, 5)}
+    | {"image_shape": (16, 16, 3)},
     {"filters": (3, 4, 5), "image_shape": (16, 16, 3)},
     {"gradient": "implicit", "nonnegative": True},
     {"features": "map", "image_shape": (8, 12, 1)},
@@ -77,6 +80,7 @@ def test_what_no_machine_could_hold_is_refused(changes, message):
         {"nonnegative": "no"},
         {"tight_frame": 1},
         {"isotropic": None},
+        {"normalization_offset": 1},
         {"algorithm": ["fista"]},
     ],
     ids=str,

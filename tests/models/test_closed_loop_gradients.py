@@ -54,6 +54,7 @@ NETWORKS = {
         "sparsity": 0.1,
     },
     "ista": {"algorithm": "ista", "iterations": 3},
+    "no offset": {"nonnegative": True, "normalization_offset": False},
     "tied": {"tied": True},
     "split": {"split": True},
     "conv": {"network": "conv"},

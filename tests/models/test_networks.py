@@ -25,6 +25,7 @@ SOLVER = {
     "gradient": "implicit",
     "tight_frame": False,
     "isotropic": False,
+    "normalization_offset": False,
     "frozen_stages": 1,
 }
 ENCODERS = [Encoder, ConvEncoder]
@@ -194,6 +195,19 @@ def test_codes_of_all_stages_are_sparse_and_nonnegative_if_so_made():
     for codes in output.codes:
         assert np.min(codes) == 0 and 0.2 < np.mean(codes.numpy() == 0) < 1
     assert np.min(output.features) < 0
+
+
+def test_stages_without_an_offset_see_signals_of_mean_0():
+    """Whatever training does; the features keep theirs."""
+    encoder = Encoder(**SMALL, nonnegative=True, normalization_offset=False)
+    encoder.build((None, 8, 8, 1))
+    for weight in encoder.trainable_weights:
+        weight.assign(weight + 0.3)
+    codes = encoder.activations(inputs(Encoder), training=True).codes[0]
+    first, last = encoder.normalizations
+    signal, _ = first.normalize(codes)
+    np.testing.assert_allclose(np.mean(signal, (0, 1, 2)), 0, atol=1e-5)
+    assert first.beta is None and last.beta is not None
 
 
 def test_every_stage_can_have_its_own_sparsity():
