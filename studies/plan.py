@@ -183,6 +183,9 @@ CHANGES = {
     "four steps of the solver": "--architecture=iterations=4",
     "codes of both signs": "--architecture=nonnegative=false",
     "codes of both signs, split": "--architecture=nonnegative=false,split=true",
+    "without offsets of normalisation": (
+        "--architecture=normalization_offset=false"
+    ),
     "without tight frames": "--architecture=tight_frame=false",
     "first dictionary kept": "--architecture=frozen_stages=1",
     "random first atoms": "--principal_images=0",
@@ -200,6 +203,12 @@ def one_out():
         for title in titles:
             yield changed(title, data, CHANGES[title])
         yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV][-1])
+    yield changed(
+        "without labels and offsets of normalisation",
+        "cifar10",
+        *CONTENDERS[UNLABELLED][-1],
+        CHANGES["without offsets of normalisation"],
+    )
 
 
 def batches():
