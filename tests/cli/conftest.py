@@ -3,8 +3,11 @@ import signal
 from keras_csc_cli import interruption
 
 import pytest
+import tensorflow as tf
 
 from keras_csc import callbacks
+from keras_csc.export import saved_model
+from tests.helpers.exporting import one_signature
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +19,20 @@ def handlers():
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
     interruption.received.clear()
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """Steps are not traced, which takes longer than the few that are taken."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def short_export(monkeypatch):
+    """An export has one signature: to trace all of them takes seconds."""
+    monkeypatch.setattr(saved_model, "signatures", one_signature)
 
 
 @pytest.fixture
