@@ -94,6 +94,16 @@ def seeded():
         keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="module")
+def eager():
+    """Functions are not traced: that takes longer than their few calls."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def mirrored():
     """Returns the process's one strategy over so many logical CPUs.

@@ -200,18 +200,16 @@ def _write_graph(model, folder, strip_gradients):
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
     weights in the functions, which list them in another order in every process:
     they are sorted. `track(model)` would trace the decoder on its own, which a
-    tied one does not allow. With specs the archive would trace every function
-    twice: it is given traced ones.
+    tied one does not allow.
     """
     archive = keras.export.ExportArchive()
     places = {id(w.value): place for place, w in enumerate(model.weights)}
     for name, (function, specs) in signatures(model).items():
-        function = tf.function(function, specs, autograph=False)
-        traced = function.get_concrete_function()
+        added = archive.add_endpoint(name, function, input_signature=specs)
+        traced = added.get_concrete_function()
         traced.set_variables(
             sorted(traced.variables, key=lambda v: places.get(id(v), -1))
         )
-        archive.add_endpoint(name, function)
     options = tf.saved_model.SaveOptions(
         experimental_custom_gradients=not strip_gradients
     )

@@ -3,7 +3,6 @@ import signal
 from keras_csc_cli import interruption
 
 import pytest
-import tensorflow as tf
 
 from keras_csc import callbacks
 from keras_csc.export import saved_model
@@ -19,14 +18,6 @@ def handlers():
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
     interruption.received.clear()
-
-
-@pytest.fixture(scope="module")
-def eager():
-    """Steps are not traced, which takes longer than the few that are taken."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 IMAGES = 120
 
 

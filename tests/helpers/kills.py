@@ -5,9 +5,9 @@
 Trains and exports a tiny model with `--deterministic` and one signature, once
 undisturbed, and then in stories of some kills: a process that runs `train` or
 `export` is ended by SIGKILL at a random moment, and the same command is run
-again, until both have come to their ends. Every file of the last checkpoint, the weights of the
-trained model and those of the SavedModel must then be equal, byte by byte, to
-the undisturbed run's.
+again, until both have come to their ends. Every file of the last checkpoint,
+the weights of the trained model and those of the SavedModel must then be equal,
+byte by byte, to the undisturbed run's.
 
 TensorFlow is imported once, and every process is a fork from before its first
 operation: it has no state of another. Stories that are finished are not told

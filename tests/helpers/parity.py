@@ -62,7 +62,7 @@ GRADIENTS = {
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
     ("binary", "alternating", "implicit"): {
-        "float64": {"devices": (2,), "workers": (3,)},
+        "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
     },
     ("multi", "simultaneous", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
