@@ -1,6 +1,5 @@
 """Devices, seeds and strategies for all tests."""
 
-import gc
 import os
 import pathlib
 import pickle
@@ -14,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
+from tests.helpers import forks
 from tests.helpers.script_processes import Scripts
 
 # `make test-backends` runs those, without this file.
@@ -43,7 +43,10 @@ def pytest_sessionstart(session):
 
 
 # Those whose files take longest: nobody is to wait for the last one.
-FIRST = ("cli", "hostile", "export", "studies", "models")
+FIRST = (
+    *("cli", "hostile", "export", "models", "data", "layers"),
+    *("test_documentation.py", "test_examples.py", "ops", "studies"),
+)
 
 
 def pytest_addoption(parser):
@@ -68,10 +71,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    # What is imported stays: the collector need not go through it again. And
-    # tracing makes many objects, of which few are garbage.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    forks.settle()
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ from PIL import Image
 
 from keras_csc.restoration import tasks
 
-pytestmark = pytest.mark.usefixtures("eager")
-
 HEIGHT, WIDTH = 24, 30
 
 

@@ -37,6 +37,7 @@ import tensorflow as tf
 from absl import flags
 
 from keras_csc.export import saved_model
+from tests.helpers import forks
 from tests.helpers.exporting import one_signature
 
 STEPS = 60
@@ -329,6 +330,7 @@ def summary(folder, count):
 
 def main():
     values = flags.FLAGS
+    forks.settle()
     folder = pathlib.Path(values.workdir)
     count = values.stories or values.rounds * len(STORIES)
     in_lanes(folder, count, values.seed, values.lanes)

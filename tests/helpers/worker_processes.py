@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import callbacks
+from tests.helpers import forks
 from tests.helpers import parity
 
 SECONDS = 300
@@ -95,6 +96,7 @@ def run_script(arguments, number=None, step=None):
 
 
 def main(folder, kinds, *arguments):
+    forks.settle()
     folder = pathlib.Path(folder)
     for kind in kinds.split(","):
         for count in parity.COUNTS:
