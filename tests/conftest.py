@@ -36,6 +36,8 @@ def pytest_sessionstart(session):
         return
     import tensorflow as tf
 
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # A core for each.
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,
