@@ -69,6 +69,14 @@ def short_training(monkeypatch):
     monkeypatch.setattr(instruments, "STEPS", 20)
 
 
+@pytest.fixture
+def traced():
+    """Functions are traced again: of many operations, for many samples."""
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
+
+
 @pytest.fixture(scope="module")
 def model(run):
     return ClosedLoopAutoencoder.from_preset(run / "model")
@@ -198,7 +206,9 @@ def test_same_class_is_a_classifiers_word(run, model):
     assert same in results.summary(figures)
 
 
-def test_samples_are_of_a_density_that_is_fitted_now(run, model, tmp_path):
+def test_samples_are_of_a_density_that_is_fitted_now(
+    run, model, tmp_path, traced
+):
     run = shutil.copytree(run, tmp_path / "run")
     figures = evaluate.evaluate(run, {}, names=["samples"])
     found = figures["samples"]
