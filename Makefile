@@ -42,7 +42,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
 	  --no-loadscope-reorder $(PYTEST_FLAGS)
 
-# The same, and more of what is slow by its nature: kills, workers, exports.
+# The same, and one more of each kind that is slow by its nature.
 test-thorough: PYTEST_FLAGS := --thorough
 test-thorough: test
 
