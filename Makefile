@@ -19,8 +19,8 @@ SERVED := saved_models/csc_ctrl_digits
 ANSWERS := runs/served
 PORT ?= 8501
 
-.PHONY: demo serving test hostile test-backends test-browser test-runtimes \
-  benchmarks docs lint format clean
+.PHONY: demo serving test test-thorough hostile test-backends test-browser \
+  test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
@@ -41,7 +41,11 @@ serving: $(SERVING_STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
-	  --no-loadscope-reorder
+	  --no-loadscope-reorder $(PYTEST_FLAGS)
+
+# The same, and one more of each kind that is slow by its nature.
+test-thorough: PYTEST_FLAGS := --thorough
+test-thorough: test
 
 # What a hostile user does, and how it ends.
 hostile: $(STAMP)

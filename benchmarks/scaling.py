@@ -9,6 +9,7 @@ Nothing overlaps: a step is its computation and then, one after the other, its
 sums over the replicas, by rings. Nothing here was measured on a GPU.
 """
 
+import functools
 import math
 
 from keras_csc_cli import building
@@ -65,6 +66,7 @@ def floating_point_operations(model, images, few=8):
     return one + (two - one) / few * (images - few)
 
 
+@functools.cache
 def _counted(model, images):
     shape = (images, *model.encoder.image_shape)
     graph = (

@@ -1,9 +1,9 @@
 """Devices, seeds and strategies for all tests."""
 
-import gc
 import os
 import pathlib
 import pickle
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # NumPy's threads wait for each other by spinning, which takes the cores from
@@ -11,48 +11,99 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
-import keras
 import pytest
-import tensorflow as tf
 
-from keras_csc.files import locked
-from tests.helpers import parity
+from tests.helpers import forks
 from tests.helpers.script_processes import Scripts
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
 TESTS = pathlib.Path(__file__).parent
 LOGICAL_CPUS = 2
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,
-)
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None
 )
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_sessionstart(session):
+    """Makes devices, in the processes that run tests.
+
+    The others need no TensorFlow, whose import takes seconds: those of xdist
+    that only share out the tests.
+    """
+    if session.config.getoption("numprocesses", None):
+        return
+    import tensorflow as tf
+
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # A core for each.
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,
+    )
+
+
 # Those whose files take longest: nobody is to wait for the last one.
-FIRST = ("cli", "hostile", "export", "studies", "models")
+FIRST = (
+    *("cli", "hostile", "export", "models", "data", "layers"),
+    *("test_documentation.py", "test_examples.py", "ops", "studies"),
+)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run the tests that are marked `thorough`, too",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
     def place(item):
         folder = item.path.relative_to(TESTS).parts[0]
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+    if not config.getoption("thorough"):
+        skip = pytest.mark.skip(reason="`make test-thorough` runs it")
+        for item in items:
+            if item.get_closest_marker("thorough"):
+                item.add_marker(skip)
 
 
 def pytest_collection_finish():
-    # What is imported stays: the collector need not go through it again.
-    gc.freeze()
+    forks.settle()
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig):
+    """Whether tests that are marked `thorough` are run."""
+    return pytestconfig.getoption("thorough")
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    """Seeds every generator that is drawn from.
+
+    Nothing draws from TensorFlow's own. To seed it throws its kernels and
+    optimised graphs away, which takes longer than most tests.
+    """
+    import keras
+    import tensorflow as tf
+
+    with mock.patch.object(tf.random, "set_seed"):
+        keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """Functions are not traced: that takes longer than their few calls."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +115,8 @@ def mirrored():
     number of devices, aborts ("joining a group with size 4, but that group
     has size 2").
     """
+    import tensorflow as tf
+
     strategies = {}
 
     def strategy(replicas):
@@ -95,6 +148,10 @@ def on_one_device(shared_folder):
     It returns the weights and metrics of its training on one device, which
     happens once: several devices and workers are compared with it.
     """
+    import tensorflow as tf
+
+    from keras_csc.files import locked
+    from tests.helpers import parity
 
     def reference(case, dtype):
         path = shared_folder / "-".join((*case, dtype))

@@ -59,6 +59,8 @@ class Inspected(typing.NamedTuple):
     plain: tf.Tensor
 
 
+# Traced once, and not for every pipeline and signature that reads files.
+@tf.function(autograph=False)
 def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
     """Looks at a file's header and end, and decodes nothing.
 

@@ -5,6 +5,8 @@ from keras_csc_cli import interruption
 import pytest
 
 from keras_csc import callbacks
+from keras_csc.export import saved_model
+from tests.helpers.exporting import one_signature
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +18,12 @@ def handlers():
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
     interruption.received.clear()
+
+
+@pytest.fixture
+def short_export(monkeypatch):
+    """An export has one signature: to trace all of them takes seconds."""
+    monkeypatch.setattr(saved_model, "signatures", one_signature)
 
 
 @pytest.fixture

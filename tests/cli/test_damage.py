@@ -25,6 +25,8 @@ from keras_csc import data
 from keras_csc.callbacks.best import best_facts
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TINY = [
     "--dataset=digits",
     "--preset=digits",
@@ -225,7 +227,7 @@ def test_trained_model_on_a_full_disk(workdir, model):
     assert (workdir / "model" / "model.weights.h5").read_bytes() == before
 
 
-def test_export_on_a_full_disk(workdir):
+def test_export_on_a_full_disk(workdir, short_export):
     (workdir / "saved_models" / "tiny" / "1").mkdir(parents=True)
     error = pytest.raises(UsageError, match="can't be written: .*Make room")
     with error, full_disk():

@@ -36,6 +36,8 @@ from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 IMAGES = 120
 
 
@@ -65,6 +67,14 @@ def short_training(monkeypatch):
     small = functools.partial(evaluation.ImageClassifier, filters=(8, 16))
     monkeypatch.setattr(evaluation, "ImageClassifier", small)
     monkeypatch.setattr(instruments, "STEPS", 20)
+
+
+@pytest.fixture
+def traced():
+    """Functions are traced again: of many operations, for many samples."""
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +206,9 @@ def test_same_class_is_a_classifiers_word(run, model):
     assert same in results.summary(figures)
 
 
-def test_samples_are_of_a_density_that_is_fitted_now(run, model, tmp_path):
+def test_samples_are_of_a_density_that_is_fitted_now(
+    run, model, tmp_path, traced
+):
     run = shutil.copytree(run, tmp_path / "run")
     figures = evaluate.evaluate(run, {}, names=["samples"])
     found = figures["samples"]

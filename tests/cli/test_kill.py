@@ -1,4 +1,4 @@
-"""Training and export are killed ten times, and nothing is lost."""
+"""Training and export are killed at every moment, and nothing is lost."""
 
 import json
 import pathlib
@@ -15,14 +15,20 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory):
+def count(thorough):
+    """The number of stories of kills; the last one has no other moments."""
+    return len(STORIES) if thorough else len(STORIES) - 1
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory, count):
     """Returns a function of the path of a file, which waits for it.
 
-    Story 0 is of a run that is not killed, the others are of ten kills. One
+    Story 0 is of a run that is not killed, the others are of kills. One
     process tells them, one after the other: a test waits for its own.
     """
     folder = tmp_path_factory.mktemp("kill")
-    arguments = [f"--workdir={folder}", "--rounds=1", "--lanes=1"]
+    arguments = [f"--workdir={folder}", f"--stories={count}", "--lanes=1"]
     script = [sys.executable, "-m", "tests.helpers.kills"]
     working = Working([*script, *arguments], folder, cwd=ROOT)
 
@@ -41,8 +47,8 @@ def told(left):
 
 
 @pytest.fixture
-def stories(told):
-    return [told(number) for number in range(len(STORIES) + 1)]
+def stories(told, count):
+    return [told(number) for number in range(count + 1)]
 
 
 def kills(story):
@@ -66,7 +72,13 @@ def test_run_that_is_not_killed_is_exported(told):
     assert kills(told(0)) == []
 
 
-@pytest.mark.parametrize("number", range(1, len(STORIES) + 1))
+@pytest.mark.parametrize(
+    "number",
+    [
+        *range(1, len(STORIES)),
+        pytest.param(len(STORIES), marks=pytest.mark.thorough),
+    ],
+)
 def test_kills_end_in_the_same_bits(told, number):
     story, whole = told(number), told(0)
     assert len(kills(story)) == len(STORIES[number - 1])

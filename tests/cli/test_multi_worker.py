@@ -32,13 +32,17 @@ FLAGS = [
     "--evaluation_limit=60",
     "--noevaluate",
 ]
+MARKS = {"workers": (), "thorough": pytest.mark.thorough}
 WORKERS = [
-    (count, name) for count in (2, 3) for name in parity.cases("workers", count)
+    pytest.param(kind, count, name, marks=marks)
+    for kind, marks in MARKS.items()
+    for count in parity.COUNTS
+    for name in parity.cases(kind, count)
 ]
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory):
+def left(tmp_path_factory, thorough):
     """Returns a function of the name of a file, which waits for it.
 
     One process, `worker_processes.py`, has all workers, one group after the
@@ -47,8 +51,9 @@ def left(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     script = ROOT / "tests" / "helpers" / "worker_processes.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    kinds = ",".join(MARKS) if thorough else "workers"
     working = Working(
-        [sys.executable, script, folder, *FLAGS], folder, env=environment
+        [sys.executable, script, folder, kinds, *FLAGS], folder, env=environment
     )
 
     def wait(name):
@@ -67,9 +72,39 @@ def errors(left, name):
     return left(f"{name}.err").read_text()
 
 
-@pytest.mark.parametrize("count, name", WORKERS)
-def test_workers_train_as_one_process(left, on_one_device, count, name):
-    case, dtype = parity.cases("workers", count)[name]
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The model that one process trains."""
+    workdir = tmp_path_factory.mktemp("alone")
+    train.train(train_options.parse([*FLAGS, f"--workdir={workdir}"]))
+    return ClosedLoopAutoencoder.from_preset(workdir / "model")
+
+
+def check_finished(run, alone):
+    records = (run / "log.jsonl").read_text().splitlines()
+    assert json.loads(records[-1])["step"] == 6
+    found = ClosedLoopAutoencoder.from_preset(run / "model")
+    for one, several in zip(alone.weights, found.weights):
+        np.testing.assert_allclose(
+            several.numpy(), one.numpy(), rtol=1e-4, atol=1e-5
+        )
+
+
+def local_workers(*arguments):
+    """Runs the script for two workers."""
+    script = ROOT / "training" / "local_workers.py"
+    return subprocess.run(
+        [sys.executable, script, "--workers=2", "--", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("kind, count, name", WORKERS)
+def test_workers_train_as_one_process(left, on_one_device, kind, count, name):
+    case, dtype = parity.cases(kind, count)[name]
     expected, metrics = on_one_device(case, dtype)
     tolerance = parity.TOLERANCE[dtype]
     for index in range(count):
@@ -99,37 +134,28 @@ def test_a_worker_that_is_gone_is_named(left):
     assert "Traceback" not in message
 
 
-def test_run_goes_on_exactly_and_only_the_chief_writes(left, tmp_path):
-    """One command finishes what was stopped, then killed; as one process."""
-    run = left("killed-1.code").with_name("run")
-    script = ROOT / "training" / "local_workers.py"
-    result = subprocess.run(
-        [
-            sys.executable,
-            script,
-            "--workers=2",
-            "--",
-            *FLAGS,
-            f"--workdir={run}",
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=120,
-        capture_output=True,
-        text=True,
-    )
+def test_run_goes_on_exactly_and_only_the_chief_writes(left, alone):
+    """What was stopped, then killed, is finished; as one process does it."""
+    assert code(left, "finished-0") == code(left, "finished-1") == 0
+    assert "Going on from step 3" in errors(left, "finished-0")
+    assert not errors(left, "finished-1")
+    check_finished(left("finished-0.code").with_name("run"), alone)
+
+
+@pytest.mark.thorough
+def test_one_command_trains_with_all_workers(alone, tmp_path):
+    result = local_workers(*FLAGS, f"--workdir={tmp_path}")
     assert result.returncode == 0, result.stderr
     assert "worker 1:" not in result.stderr
-    assert "Going on from step 3" in result.stderr
-    records = (run / "log.jsonl").read_text().splitlines()
-    assert json.loads(records[-1])["step"] == 6
+    check_finished(tmp_path, alone)
 
-    train.train(train_options.parse([*FLAGS, f"--workdir={tmp_path}"]))
-    expected = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
-    found = ClosedLoopAutoencoder.from_preset(run / "model")
-    for one, several in zip(expected.weights, found.weights):
-        np.testing.assert_allclose(
-            several.numpy(), one.numpy(), rtol=1e-4, atol=1e-5
-        )
+
+def test_a_mistake_is_that_of_every_worker():
+    result = local_workers("--step=3")
+    assert result.returncode == 2
+    lines = sorted(result.stderr.splitlines())
+    assert len(lines) == 2
+    assert "'step'" in lines[0] and lines[1] == f"worker 1: {lines[0]}"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).parents[2]
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TINY = [
     "--dataset=digits",
     "--preset=digits",

@@ -15,6 +15,8 @@ from keras_csc_cli.command_line import UsageError
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TINY = [
     "--dataset=digits",
     "--preset=digits",
@@ -103,7 +105,7 @@ def test_names_that_are_no_folder_of_this_machine(
     assert not contents(tmp_path)
 
 
-def test_folder_with_hidden_files_can_become_a_runs(project):
+def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
     (project / "pictures" / ".hidden").unlink()
     (project / "pictures").rmdir()
     (project / ".model-old" / "mine").unlink()

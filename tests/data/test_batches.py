@@ -67,7 +67,9 @@ def assert_same(found, expected):
         tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
 
-@pytest.mark.parametrize("first_step", [4, 9])
+@pytest.mark.parametrize(
+    "first_step", [pytest.param(4, marks=pytest.mark.thorough), 9]
+)
 def test_resumed_batches_equal_uninterrupted_ones(source, whole, first_step):
     resumed = data.batches(source, first_step=first_step, **OPTIONS)
     assert_same(take(resumed, 12 - first_step), whole[first_step:])
@@ -159,7 +161,7 @@ def test_shifts_that_no_image_has_are_refused(arrays, shift):
     ("source", "pipelines", "replicas"),
     [
         ("arrays", 1, 2),
-        ("arrays", 1, 4),
+        pytest.param("arrays", 1, 4, marks=pytest.mark.thorough),
         ("arrays", 4, 4),
         ("tfds", 2, 4),
         ("folder", 2, 4),

@@ -25,6 +25,13 @@ def case(request, make, draw):
     return model, look(model, draw(*shape))
 
 
+@pytest.fixture(scope="module")
+def plain(make, draw):
+    """The same of the plainest model."""
+    model = make()
+    return model, look(model, draw(8, 8, 1))
+
+
 def test_a_look_is_what_the_model_makes(case):
     model, seen = case
     (made,) = model.reconstruct(seen.image[None]).numpy()
@@ -125,9 +132,8 @@ def test_other_steps_are_those_of_a_model_that_takes_them(make, draw, steps):
     )
 
 
-def test_more_steps_close_the_gap(make, draw):
-    model = make()
-    seen = look(model, draw(8, 8, 1))
+def test_more_steps_close_the_gap(plain):
+    model, seen = plain
     gaps = [
         change(model, seen, Changes(steps=steps)).stage.gap
         for steps in (2, 10, 50)
@@ -171,10 +177,10 @@ def test_equal_coefficients_are_kept_to_the_number():
         {"swap": (1, 1)},
     ],
 )
-def test_wrong_changes_are_refused(make, draw, changes):
-    model = make()
+def test_wrong_changes_are_refused(plain, changes):
+    model, seen = plain
     with pytest.raises(ValueError, match="Received|at most"):
-        change(model, look(model, draw(8, 8, 1)), Changes(**changes))
+        change(model, seen, Changes(**changes))
 
 
 def test_an_encoder_without_codes_has_no_explanation(make, draw):

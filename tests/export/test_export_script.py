@@ -146,7 +146,7 @@ def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
 
 
 def test_a_saved_model_of_a_preset_says_what_its_card_did(
-    finished_run, tmp_path
+    finished_run, tmp_path, stubbed
 ):
     export.run(
         finished_run,

@@ -59,23 +59,26 @@ GRADIENTS = {
 # The numbers of logical devices, and of worker processes, that a case is
 # trained on. Every game, update and gradient is in one of them: tracing a step
 # takes seconds, and the more the larger the game is; twice that if it
-# alternates.
+# alternates. Those of `thorough` are of workers, too.
 CASES = {
     ("binary", "alternating", "implicit"): {
-        "float64": {"devices": (2,), "workers": (3,)},
+        "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
     },
     ("multi", "simultaneous", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("consistency", "simultaneous", "unrolled"): {
-        "float32": {"devices": (2,), "workers": ()},
-        "float64": {"devices": (), "workers": (2,)},
+        "float32": {"devices": (2,)},
+        "float64": {"thorough": (2,)},
     },
 }
 
 
+COUNTS = (2, 3)  # of devices and workers
+
+
 def cases(kind, count):
-    """Cases of so many devices or workers.
+    """Cases of so many `"devices"` or `"workers"`, or `"thorough"` ones.
 
     Returns:
         Dict from names to `(case, dtype)`.
@@ -84,7 +87,7 @@ def cases(kind, count):
         f"{'-'.join(case)}-{dtype}": (case, dtype)
         for case, dtypes in CASES.items()
         for dtype, counts in dtypes.items()
-        if count in counts[kind]
+        if count in counts.get(kind, ())
     }
 
 

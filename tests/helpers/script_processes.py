@@ -59,6 +59,7 @@ def serve():
     from keras_csc_cli import restore  # noqa: F401
     from keras_csc_cli import train  # noqa: F401
 
+    forks.settle()
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -1,6 +1,8 @@
 """Worker processes for `test_multi_worker.py`.
 
-    python worker_processes.py FOLDER FLAGS_OF_TRAIN...
+    python worker_processes.py FOLDER KINDS FLAGS_OF_TRAIN...
+
+KINDS are those of `parity.cases`, with commas between them.
 
 All are forked from this process, which has imported TensorFlow and not used
 it: imports take longer than what the workers do. Each writes its standard
@@ -22,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import callbacks
+from tests.helpers import forks
 from tests.helpers import parity
 
 SECONDS = 300
@@ -59,12 +62,12 @@ def run_one(path, work, index):
     os._exit(0)
 
 
-def train_parity(folder, count):
-    """Work that trains all cases of so many workers."""
+def train_parity(folder, kind, count):
+    """Work that trains all cases of a kind for so many workers."""
 
     def work(index):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        for name, (case, dtype) in parity.cases("workers", count).items():
+        for name, (case, dtype) in parity.cases(kind, count).items():
             weights, *rest = parity.train(case, dtype, strategy)
             path = folder / f"{name}-{count}-{index}"
             np.savez(f"{path}.npz", *weights)
@@ -92,14 +95,19 @@ def run_script(arguments, number=None, step=None):
     return work
 
 
-def main(folder, *arguments):
+def main(folder, kinds, *arguments):
+    forks.settle()
     folder = pathlib.Path(folder)
-    for count in (2, 3):
-        run(folder, f"parity{count}", count, train_parity(folder, count))
+    for kind in kinds.split(","):
+        for count in parity.COUNTS:
+            if parity.cases(kind, count):
+                work = train_parity(folder, kind, count)
+                run(folder, f"{kind}{count}", count, work)
     arguments += (f"--workdir={folder}/run",)
     term, kill = signal.SIGTERM, signal.SIGKILL
     run(folder, "stopped", 2, run_script(arguments, term, 2))
     run(folder, "killed", 2, run_script(arguments, kill, 5))
+    run(folder, "finished", 2, run_script(arguments))
 
 
 if __name__ == "__main__":

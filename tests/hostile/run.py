@@ -56,6 +56,7 @@ def prepare(folder):
     from keras_csc_cli import export  # noqa: F401
     from keras_csc_cli import train  # noqa: F401
 
+    forks.settle()
     child = os.fork()
     if not child:
         try:

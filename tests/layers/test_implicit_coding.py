@@ -189,7 +189,9 @@ def test_spectral_bound_is_stored_and_follows_the_dictionary():
         )
 
 
-@pytest.mark.parametrize("smoothness", [0, 1, 3])
+@pytest.mark.parametrize(
+    "smoothness", [0, pytest.param(1, marks=pytest.mark.thorough), 3]
+)
 @pytest.mark.parametrize("kernel_size, strides", [(3, 1), (5, 1), (4, 2)])
 def test_step_of_the_power_iteration_never_lets_ista_diverge(
     smoothness, kernel_size, strides

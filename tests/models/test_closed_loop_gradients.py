@@ -258,7 +258,11 @@ def test_a_simultaneous_step_applies_both_gradients_at_once(network):
 
 @pytest.mark.parametrize(
     "game, network, encoder_steps",
-    [("binary", "csc", 1), ("binary", "csc", 3), ("multi", "published", 1)],
+    [
+        pytest.param("binary", "csc", 1, marks=pytest.mark.thorough),
+        ("binary", "csc", 3),
+        ("multi", "published", 1),
+    ],
 )
 def test_alternating_steps_are_those_of_a_plain_loop(
     game, network, encoder_steps

@@ -31,10 +31,17 @@ def alike():
     groups = {}
     for name in presets.PRESETS:
         groups.setdefault(str(presets.config(name)), []).append(name)
-    return list(groups.values())
+    return [
+        pytest.param(names, id=" ".join(names), marks=MARKS.get(names[0], ()))
+        for names in groups.values()
+    ]
 
 
-@pytest.mark.parametrize("names", alike(), ids=" ".join)
+# Of 128×128 pixels: power iterations take seconds.
+MARKS = {"celeb_a": pytest.mark.thorough}
+
+
+@pytest.mark.parametrize("names", alike())
 def test_every_preset_builds(names):
     model = ClosedLoopAutoencoder.from_preset(names[0], load_weights=False)
     config = presets.config(names[0])

@@ -134,9 +134,12 @@ def row(tmp_path_factory):
     patched.setattr("keras_csc_cli.instruments.STEPS", 2)
     patched.setattr(noise, "LEVELS", (0.1,))
     patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
+    # Tracing takes longer than two steps.
+    tf.config.run_functions_eagerly(True)
     try:
-        yield measure.measure(run, folder, None)
+        return measure.measure(run, folder, None)
     finally:
+        tf.config.run_functions_eagerly(False)
         patched.undo()
 
 
