@@ -5,7 +5,7 @@
 The functions that the handlers of `keras_csc.explorer.page` call, with the
 HTML that they answer with: an image is looked at, the atoms of every stage are
 shown, codes are changed, images drawn, walks made and details restored. `first`
-is the time of the first call after `warm_up`, `seconds` the median of five
+is the time of the first call after `warm_up`, `seconds` the median of three
 more, `processor_seconds` the median of the processor's, which other work on
 the machine does not lengthen. What the browser takes is not part of it. Writes
 benchmarks/results/explorer.json.
@@ -29,7 +29,7 @@ from keras_csc.explorer.warmup import FRAMES
 from keras_csc.explorer.warmup import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 
-TIMES = 5
+TIMES = 3
 HALF_A_MEGAPIXEL = (627, 836)
 COLUMNS = [
     *("preset", "image", "answer"),

@@ -83,7 +83,7 @@ class StageExplanation:
     def energies(self):
         """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
         energies = _energies(self.signal.shape[:2], self.strides, self.padding)
-        return energies(self.codes, self.kernel).numpy()
+        return energies(self.codes, _rotated(self.kernel)).numpy()
 
     @property
     def shares(self):
@@ -238,6 +238,21 @@ class StageExplanation:
                 codes[None], kernel, size, self.strides, self.padding
             )
         return made[0]
+
+
+def _rotated(kernel):
+    """A dictionary whose contributions have the same energies.
+
+    These do not depend on a rotation of the channels, of which an atom of
+    `k × k` pixels spans `k²` dimensions at most: the others are left out.
+    """
+    height, width, channels, atoms = kernel.shape
+    size = height * width
+    if channels <= size:
+        return kernel
+    columns = np.transpose(kernel.reshape(size, channels, atoms))
+    rest = np.linalg.qr(columns, mode="r")
+    return np.transpose(rest).reshape(height, width, size, atoms)
 
 
 # Traces for images of many sizes would pile up.

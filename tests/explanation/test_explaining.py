@@ -16,6 +16,7 @@ MODELS = {
     "colour": ({"image_shape": (8, 8, 3), "nonnegative": True}, (8, 8, 3)),
     "split": ({"split": True, "isotropic": False}, (8, 8, 1)),
     "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
+    "small atoms": ({"kernel_size": 2, "split": True}, (8, 8, 1)),
     "split map": ({"features": "map", "split": True}, (9, 8, 1)),
 }
 
