@@ -1,6 +1,7 @@
 """What an explanation holds: programs and their solutions, atom by atom."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import typing
@@ -14,6 +15,8 @@ from keras_csc.validation import check_integers
 from keras_csc.validation import shown
 
 COUNTS = (1, 2, 5)
+# Below, what is faster for photographs takes longer.
+MANY_CODES = 2**22
 
 Nearest = collections.namedtuple("Nearest", ["items", "distances"])
 Nearest.__doc__ = """What is nearest to the features of an image.
@@ -233,7 +236,8 @@ class StageExplanation:
 
     def _synthesis(self, codes, kernel):
         size = self.signal.shape[:2]
-        with fusion():
+        large = codes.shape.num_elements() >= MANY_CODES
+        with fusion() if large else contextlib.nullcontext():
             made = ops.synthesis(
                 codes[None], kernel, size, self.strides, self.padding
             )
@@ -262,14 +266,13 @@ def _energies(image_size, strides, padding):
 
     def energy(atom):
         codes, kernel = atom
-        with fusion():
-            made = ops.synthesis(
-                codes[None, ..., None],
-                kernel[..., None],
-                image_size,
-                strides,
-                padding,
-            )
+        made = ops.synthesis(
+            codes[None, ..., None],
+            kernel[..., None],
+            image_size,
+            strides,
+            padding,
+        )
         return tf.reduce_sum(tf.square(made))
 
     @tf.function(autograph=False)

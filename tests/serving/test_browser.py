@@ -109,6 +109,7 @@ def picture(path, height, width, seed=0, mode="RGB"):
 
 
 def choose(page, path):
+    page.locator("#file:enabled").wait_for()
     page.get_by_label("Picture", exact=True).set_input_files(path)
 
 
