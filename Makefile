@@ -19,7 +19,11 @@ SERVED := saved_models/csc_ctrl_digits
 ANSWERS := runs/served
 PORT ?= 8501
 
-.PHONY: demo serving test test-thorough hostile test-backends test-browser \
+PAGE := serving/browser
+PAGE_STAMP := $(PAGE)/node_modules/.installed
+MODEL ?= csc_ctrl_cifar10
+
+.PHONY: demo serving browser test test-thorough hostile test-backends test-browser \
   test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
@@ -38,6 +42,15 @@ serving: $(SERVING_STAMP)
 	to="--port=$(PORT) --model=$(notdir $(SERVED)) --retries=9 --overwrite"; \
 	$$ask sample --label=3 --output=$(ANSWERS) $$to && \
 	$$ask encode $(ANSWERS)/0.png $$to || { tail $(ANSWERS)/server.log; exit 1; }
+
+# A page that runs a model in the browser, in serving/browser/site.
+browser: $(STAMP) $(PAGE_STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
+	test -d runtimes/$(MODEL)/onnx || \
+	  $(BIN)/python training/export.py --preset=$(MODEL) --formats=onnx
+	npm run build --silent --prefix $(PAGE)
+	cp runtimes/$(MODEL)/onnx/encode.onnx runtimes/$(MODEL)/onnx/decode.onnx \
+	  $(PAGE)/site/model
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
@@ -64,9 +77,10 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 	for pid in $$pids; do wait $$pid || exit 1; done
 
 # Pages in Debian's Chromium.
-test-browser: $(STAMP)
-	$(BIN)/python -m pip install --quiet -r requirements-browser.txt
-	$(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py
+test-browser: $(STAMP) $(PAGE_STAMP)
+	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -r requirements-runtimes.txt
+	$(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py \
+	  tests/serving/test_browser.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
 test-runtimes: $(STAMP)
@@ -113,6 +127,10 @@ $(SERVING_STAMP): requirements-serving.txt
 	$(SERVING)/bin/python -m pip install --quiet -r requirements-serving.txt
 	touch $@
 
+$(PAGE_STAMP): $(PAGE)/package-lock.json
+	npm ci --silent --ignore-scripts --prefix $(PAGE)
+	touch $@
+
 $(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
@@ -127,4 +145,4 @@ $(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) $(BACKENDS) $(PEERS) $(SERVING) $(DOCS) docs/_build
-	rm -rf docs/api/generated .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(PAGE)/node_modules $(PAGE)/site docs/api/generated .pytest_cache .ruff_cache .hypothesis

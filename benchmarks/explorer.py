@@ -5,8 +5,9 @@
 The functions that the handlers of `keras_csc.explorer.page` call, with the
 HTML that they answer with: an image is looked at, the atoms of every stage are
 shown, codes are changed, images drawn, walks made and details restored. `first`
-is the time of the first call after `warm_up`, `seconds` the median of five
-more. What the browser takes is not part of it. Writes
+is the time of the first call after `warm_up`, `seconds` the median of three
+more, `processor_seconds` the median of the processor's, which other work on
+the machine does not lengthen. What the browser takes is not part of it. Writes
 benchmarks/results/explorer.json.
 """
 
@@ -28,8 +29,12 @@ from keras_csc.explorer.warmup import FRAMES
 from keras_csc.explorer.warmup import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 
-TIMES = 5
+TIMES = 3
 HALF_A_MEGAPIXEL = (627, 836)
+COLUMNS = [
+    *("preset", "image", "answer"),
+    *("first", "seconds", "processor_seconds"),
+]
 MODELS = ("csc_ctrl_digits", "csc_ctrl_fashion_mnist", "csc_ctrl_photographs")
 
 
@@ -78,10 +83,11 @@ def answers(model, image):
 
 
 def look_again(seen):
-    """The look, whose explanation remembers no energies."""
+    """The look, whose explanation remembers nothing."""
     for stage in seen.explanation.stages:
         vars(stage).pop("energies", None)
         vars(stage).pop("synthesis", None)
+        vars(stage).pop("offset", None)
     return seen
 
 
@@ -95,17 +101,19 @@ def measure():
             image = np.tile(image, (2, 2, 1))[:height, :width]
         warm_up(model, examples)
         for answer, function in answers(model, image).items():
-            seconds = []
+            times = []
             for _ in range(TIMES + 1):
-                began = time.perf_counter()
+                began = time.perf_counter(), time.process_time()
                 function()
-                seconds.append(time.perf_counter() - began)
+                ended = time.perf_counter(), time.process_time()
+                times.append(np.subtract(ended, began))
             yield {
                 "preset": name,
                 "image": "×".join(map(str, image.shape)),
                 "answer": answer,
-                "first": seconds[0],
-                "seconds": float(np.median(seconds[1:])),
+                "first": float(times[0][0]),
+                "seconds": float(np.median(times[1:], axis=0)[0]),
+                "processor_seconds": float(np.median(times[1:], axis=0)[1]),
             }
 
 
@@ -113,7 +121,7 @@ def main():
     measuring.report(
         "explorer",
         list(measure()),
-        ["preset", "image", "answer", "first", "seconds"],
+        COLUMNS,
     )
 
 

@@ -85,24 +85,36 @@ def change(model, look, changes):
         count = round(changes.kept * np.count_nonzero(codes))
         codes = keep_largest(codes, count)
     codes = _atoms_changed(codes, changes)
+    if codes is stage.codes:
+        return _unchanged(look, stage)
     strength = changes.sparsity
+    offset = stage.offset
+    batch = tf.constant(codes[None])
     stage = dataclasses.replace(
         stage,
         codes=codes,
         **measures(
             layer,
             tf.constant(stage.signal[None]),
-            tf.constant(codes[None]),
+            batch,
             layer.sparsity if strength is None else strength,
         ),
     )
-    total = stage.offset + stage.to_pixels(stage.synthesis)
+    total = offset + stage.picture_of(range(codes.shape[-1]))
     features = model.encoder.features_of(
-        number, tf.cast(codes[None], model.encoder.compute_dtype)
+        number, tf.cast(batch, model.encoder.compute_dtype)
     )
     made = decoded(model, features.numpy()[0], look.image)
     return Changed(
         stage, total, psnr(look.image, total), made, psnr(look.image, made)
+    )
+
+
+def _unchanged(look, stage):
+    """What is known of codes that are the model's own."""
+    total = stage.offset + stage.to_pixels(stage.synthesis)
+    return Changed(
+        stage, total, psnr(look.image, total), look.regenerated, look.psnr
     )
 
 
@@ -185,7 +197,8 @@ def _atoms_changed(codes, changes):
     for atom, factor in changes.boost.items():
         factors[atom] = factor
     factors[list(changes.off)] = 0
-    codes = codes * factors
+    if np.any(factors != 1):
+        codes = codes * factors
     if changes.swap is not None:
         order = np.arange(codes.shape[-1])
         order[list(changes.swap)] = changes.swap[::-1]

@@ -171,7 +171,7 @@ def _strongest(stage):
     chosen = stage.order[: min(ATOMS, active)]
     atoms = atom_images(stage.kernel[..., chosen])
     maps = code_tiles(stage.codes[..., chosen])
-    parts = np.stack([stage.to_pixels(stage.contribution(n)) for n in chosen])
+    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
     parts = parts / (np.max(np.abs(parts)) or 1)
     width = screen_width(parts.shape[2], 80)
     for atom, look, codes, part in zip(chosen, atoms, maps, parts):

@@ -84,9 +84,7 @@ def atom_tiles(stage, chosen, side):
         List of three `uint8` arrays `(atoms, height, width, 3)`; see
         `strongest_atoms`.
     """
-    parts = np.stack(
-        [stage.to_pixels(stage.contribution(atom)) for atom in chosen]
-    )
+    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
     parts = parts / (np.max(np.abs(parts)) or 1)
     return [
         atom_pictures(stage, chosen, side),

@@ -16,6 +16,7 @@ MODELS = {
     "colour": ({"image_shape": (8, 8, 3), "nonnegative": True}, (8, 8, 3)),
     "split": ({"split": True, "isotropic": False}, (8, 8, 1)),
     "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
+    "small atoms": ({"kernel_size": 2, "split": True}, (8, 8, 1)),
     "split map": ({"features": "map", "split": True}, (9, 8, 1)),
 }
 
@@ -200,9 +201,12 @@ def test_contributions_have_a_linear_picture_in_pixels(case):
         expected = pixels(model, stage, number, part.astype("float64"))
         made = stage.to_pixels(part)
         assert made.shape == image.shape
-        np.testing.assert_allclose(
-            made, expected[:height, :width], atol=1e-5 * np.abs(expected).max()
-        )
+        for picture in (made, stage.picture_of(stage.order[:1])):
+            np.testing.assert_allclose(
+                picture,
+                expected[:height, :width],
+                atol=1e-5 * np.abs(expected).max(),
+            )
 
 
 def test_the_pictures_and_what_every_stage_leaves_make_the_image(case):

@@ -42,10 +42,12 @@ def test_a_look_is_what_the_model_makes(case):
     np.testing.assert_array_equal(seen.features, features)
 
 
+@pytest.mark.parametrize("factor", [1, 1 + 1e-7], ids=["no", "hardly any"])
 @pytest.mark.parametrize("number", [1, 2])
-def test_no_change_is_the_regeneration(case, number):
+def test_no_change_is_the_regeneration(case, number, factor):
     model, seen = case
-    found = change(model, seen, Changes(number))
+    own = model.encoder.coding_layers[number - 1].sparsity
+    found = change(model, seen, Changes(number, sparsity=factor * own))
     stage = seen.explanation.stages[number - 1]
     np.testing.assert_allclose(found.decoded, seen.regenerated, atol=1e-5)
     assert found.decoded_psnr == pytest.approx(seen.psnr, abs=1e-3)
