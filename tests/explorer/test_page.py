@@ -93,6 +93,12 @@ def expect_text(locator, text):
     expect(locator).to_have_text(text, timeout=SECONDS)
 
 
+def expect_other_text(locator, text):
+    from playwright.sync_api import expect
+
+    expect(locator).not_to_have_text(text, timeout=SECONDS)
+
+
 def slide(page, label, value):
     """Moves a slider by its name."""
     page.get_by_label(f"range slider for {label}").fill(str(value))
@@ -122,13 +128,15 @@ def test_an_image_is_uploaded(digits, quiet, tmp_path):
     pixels = np.rint((examples[3].image + 1) * 127.5).astype("uint8")
     Image.fromarray(pixels[..., 0]).resize((64, 64), 0).save(path)
     opened(quiet, url)
+    figure = quiet.locator("#kx-look figcaption span").nth(1)
+    before = figure.inner_text()
     with quiet.expect_file_chooser() as chooser:
         quiet.get_by_role("button", name="Upload an image").click()
     chooser.value.set_files(path)
     wait_for(quiet, "#kx-said", "resized and cut from 64×64 to 16×16 pixels")
+    expect_other_text(figure, before)
     seen = look(model, examples[3].image)
-    shown = quiet.locator("#kx-look figcaption span").nth(1).inner_text()
-    assert abs(float(shown.split()[0]) - seen.psnr) < 0.2
+    assert abs(float(figure.inner_text().split()[0]) - seen.psnr) < 0.2
     assert not quiet.locator('#kx-choose [aria-pressed="true"]').count()
 
 
