@@ -397,7 +397,9 @@ as many cores as the record says. Commands, versions and commits are in
 it.*
 
 Linear codes need no training. The networks would go on to learn: the one that
-ships did.{missing}
+ships did. *As published* is the game of the `*_published.flags` for as many
+steps in batches of 64, with maps and without labels: its authors play it for
+45,000 with vectors, and this says nothing of that.{missing}
 """
 COLUMNS = (
     ("", lambda row: row["name"]),

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import urllib.parse
 
 CHROMIUM = pathlib.Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
@@ -47,6 +48,26 @@ def browser_page(width, height, dark=False):
             yield page
         finally:
             browser.close()
+
+
+def quiet(page):
+    """Yields an empty page of `browser_page`, for one test.
+
+    Raises:
+        AssertionError: if what was opened in it then wrote an error to the
+            console, or asked another host.
+    """
+    # What a page was still asking for is no error of the next one.
+    page.goto("about:blank")
+    page.errors.clear()
+    page.requests.clear()
+    yield page
+    assert not page.errors
+    assert page.requests
+    for url in page.requests:
+        parts = urllib.parse.urlsplit(url)
+        own = parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1"
+        assert own, url
 
 
 def _keep_error(page, message):

@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import subprocess
 import threading
-import urllib.parse
 
 import numpy as np
 import pytest
@@ -88,16 +87,8 @@ def tab():
 
 @pytest.fixture
 def quiet(tab):
-    """The window, whose console told nothing and who asked nobody else."""
-    tab.goto("about:blank")
-    tab.errors.clear()
-    tab.requests.clear()
-    yield tab
-    assert not tab.errors
-    for url in tab.requests:
-        parts = urllib.parse.urlsplit(url)
-        own = parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1"
-        assert own, url
+    """The window, which must say nothing wrong and ask nobody else."""
+    yield from browser.quiet(tab)
 
 
 def picture(path, height, width, seed=0, mode="RGB"):
