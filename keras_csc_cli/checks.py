@@ -139,10 +139,16 @@ def check_game(arguments, config):
             "--game=dictionary=... needs sparse codes, which "
             "--architecture=network=conv has not. Give --game=dictionary=0."
         )
-    if played.class_features > config["feature_dim"]:
+    parts = played.class_features, played.view_features
+    if sum(parts) > config["feature_dim"]:
         raise UsageError(
-            f"--game=class_features={played.class_features} are a part of the "
-            f"features, which are {config['feature_dim']}."
+            "--game=class_features={},view_features={} ".format(*parts)
+            + f"are parts of the features, which are {config['feature_dim']}."
+        )
+    if played.view_features and config["features"] == "map":
+        raise UsageError(
+            "--game=view_features=... goes with one feature vector an image, "
+            "and this preset has maps. Give --game=view_features=0."
         )
 
 

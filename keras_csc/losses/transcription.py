@@ -22,12 +22,14 @@ MULTI_TERMS = (
     "reconstructed_rate_reduction",
     "class_distance",
 )
+VIEW_TERMS = ("view_coding_rate", "view_distance")
 TERM_NAMES = (
     "objective",
     "features_rate",
     "reconstructed_rate",
     *MULTI_TERMS,
     "class_rate_reduction",
+    *VIEW_TERMS,
     "consistency",
     "multistage",
     "residual",
@@ -51,6 +53,7 @@ class TranscriptionGame:
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
                           - class_rate · ΔR(P | y) + dictionary · E
+                          - view_rate · R(Q) + view_consistency · D
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + multistage · S
 
@@ -58,6 +61,11 @@ class TranscriptionGame:
     - `P`: the first `class_features` features of every image, scaled to norm
       1. They carry the classes; the decoder takes no part in that, and the
       other features are free for what makes images.
+    - `Q`: the `view_features` features after them, scaled to norm 1, of every
+      image and of a random view of it, `q_i` and `q'_i`; see `random_views`.
+      `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
+      image alike: they tell what images show, without labels. The decoder
+      takes no part in that either.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, that is of the
@@ -88,6 +96,9 @@ class TranscriptionGame:
         decoder_consistency: float, weight of `C` in the decoder.
         class_features: int, how many features are in `P`; 0 for none.
         class_rate: float, weight of `ΔR(P | y)` in the encoder.
+        view_features: int, how many features are in `Q`; 0 for none.
+        view_rate: float, weight of `R(Q)` in the encoder.
+        view_consistency: float, weight of `D` in the encoder.
         memory: float in `[0, 1)`, `m`; 0 for none.
         multistage: float, weight of `S` in the decoder.
         multistage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
@@ -104,7 +115,9 @@ class TranscriptionGame:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
         rate reduction, Entropy 2022, eq. 11-21; Dai et al., Closed-loop
         transcription via convolutional sparse coding, CPAL 2024; Cai et al.,
-        Data-driven tight frame construction and image denoising, ACHA 2014.
+        Data-driven tight frame construction and image denoising, ACHA 2014;
+        Tong et al., Unsupervised learning of structured representations via
+        closed-loop transcription, CPAL 2024 (views).
     """
 
     def __init__(
@@ -118,6 +131,9 @@ class TranscriptionGame:
         decoder_consistency=0.0,
         class_features=0,
         class_rate=1.0,
+        view_features=0,
+        view_rate=1.0,
+        view_consistency=25.0,
         memory=0.0,
         multistage=0.0,
         multistage_decay=1.0,
@@ -128,7 +144,9 @@ class TranscriptionGame:
         check_choice(("binary", "multi"), objective=objective)
         if num_classes is not None:
             check_integer(1, num_classes=num_classes)
-        check_integer(0, class_features=class_features)
+        check_integer(
+            0, class_features=class_features, view_features=view_features
+        )
         check_number(
             "(0, inf)", epsilon=epsilon, multistage_decay=multistage_decay
         )
@@ -138,7 +156,8 @@ class TranscriptionGame:
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, class_rate=class_rate, multistage=multistage)
-        check_at_least(0, dictionary=dictionary)
+        check_at_least(0, view_rate=view_rate, dictionary=dictionary)
+        check_at_least(0, view_consistency=view_consistency)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
                 "`num_classes` must be given with objective='multi' and with "
@@ -153,6 +172,9 @@ class TranscriptionGame:
         self.decoder_consistency = decoder_consistency
         self.class_features = class_features
         self.class_rate = class_rate
+        self.view_features = view_features
+        self.view_rate = view_rate
+        self.view_consistency = view_consistency
         self.memory = memory
         self.multistage = multistage
         self.multistage_decay = multistage_decay
@@ -173,6 +195,8 @@ class TranscriptionGame:
             left_out = (*left_out, "multistage")
         if not self.class_features:
             left_out = (*left_out, "class_rate_reduction")
+        if not self.view_features:
+            left_out = (*left_out, *VIEW_TERMS)
         if not self.dictionary:
             left_out = (*left_out, "residual")
         return [name for name in TERM_NAMES if name not in left_out]
@@ -183,8 +207,8 @@ class TranscriptionGame:
 
         -1 for the game as published: what one descends the other ascends.
         """
-        own = self.multistage or self.class_features or self.dictionary
-        if own or not self.decoder_rate:
+        parts = self.class_features or self.view_features
+        if parts or self.multistage or self.dictionary or not self.decoder_rate:
             return None
         factor = -self.encoder_rate / self.decoder_rate
         same = self.encoder_consistency == factor * self.decoder_consistency
@@ -199,9 +223,12 @@ class TranscriptionGame:
             size = self.class_features
             shapes["class_part"] = (self.num_classes, size, size)
             shapes["class_counts"] = (self.num_classes,)
+        if self.view_features:
+            shapes["view_part"] = (self.view_features, self.view_features)
+            shapes["view_count"] = ()
         return shapes
 
-    def moments(self, features, reconstructed, labels=None):
+    def moments(self, features, reconstructed, labels=None, views=None):
         """Second moments of the global batch, which all rates are made of.
 
         Args:
@@ -210,6 +237,8 @@ class TranscriptionGame:
             reconstructed: tensor `Ẑ` of the same shape.
             labels: int tensor `(n,)`, if the game `needs_labels`; places have
                 the label of their image.
+            views: tensor `(n, d)`, features of a view of every image, for
+                `view_features`.
 
         Returns:
             Dict of tensors of `moment_shapes`, the same on every replica.
@@ -234,9 +263,30 @@ class TranscriptionGame:
                 labels,
                 self.num_classes,
             )
+        if self.view_features:
+            if views is None:
+                raise ValueError(
+                    "`views` must be given with `view_features`: features of "
+                    "a random view of every image."
+                )
+            rows = ops.concatenate(
+                [self.view_part(features), self.view_part(views)]
+            )
+            moments["view_part"] = second_moment(rows)
+            moments["view_count"] = ops.cast(
+                ops.shape(rows)[0], moments["view_part"].dtype
+            )
         return replica_sum(moments)
 
-    def rates(self, features, reconstructed, labels=None, remember=None):
+    def view_part(self, features):
+        """Those `view_features` of every row, scaled to norm 1."""
+        return class_part(
+            features[:, self.class_features :], self.view_features
+        )
+
+    def rates(
+        self, features, reconstructed, labels=None, remember=None, views=None
+    ):
         """The rate reduction `T` and its parts.
 
         Args:
@@ -244,14 +294,16 @@ class TranscriptionGame:
             reconstructed: as in `moments`.
             labels: as in `moments`.
             remember: as in `losses`.
+            views: as in `moments`.
 
         Returns:
             Dict of scalars in nats, the same on every replica: `objective`
             (`T`), `features_rate` (`R(Z)`), `reconstructed_rate` (`R(Ẑ)`); for
             `"multi"`, the three summands of `T`; with `class_features`,
-            `class_rate_reduction` (`ΔR(P | y)`).
+            `class_rate_reduction` (`ΔR(P | y)`); with `view_features`,
+            `view_coding_rate` (`R(Q)`).
         """
-        moments = self.moments(features, reconstructed, labels)
+        moments = self.moments(features, reconstructed, labels, views)
         if remember is not None:
             moments = remember(moments)
         real, other = moments["real"], moments["regenerated"]
@@ -260,6 +312,10 @@ class TranscriptionGame:
         if self.class_features:
             terms["class_rate_reduction"] = moment_rate_reduction(
                 moments["class_part"], moments["class_counts"], self.epsilon
+            )
+        if self.view_features:
+            terms["view_coding_rate"] = moment_coding_rate(
+                moments["view_part"], moments["view_count"], self.epsilon
             )
         return terms
 
@@ -321,7 +377,13 @@ class TranscriptionGame:
         return sum(weighted) / sum(weights)
 
     def losses(
-        self, real, regenerated, labels=None, remember=None, residual=None
+        self,
+        real,
+        regenerated,
+        labels=None,
+        remember=None,
+        residual=None,
+        views=None,
     ):
         """What this replica's encoder and decoder descend.
 
@@ -335,6 +397,7 @@ class TranscriptionGame:
             remember: function of the batch's `moments`, returns those of the
                 memory with it; see `MomentMemory`.
             residual: scalar, `E` of this replica's images, for `dictionary`.
+            views: as in `moments`.
 
         Returns:
             `(encoder_loss, decoder_loss, terms)`; `terms` is a dict of the
@@ -342,7 +405,7 @@ class TranscriptionGame:
             the global batch.
         """
         z, z_hat = real.features, regenerated.features
-        terms = self.rates(z, z_hat, labels, remember)
+        terms = self.rates(z, z_hat, labels, remember, views)
         weight = shard_weight(ops.shape(z)[0], z.dtype)
         consistency = weight * self.consistency(z, z_hat)
         encoder_loss = (
@@ -356,6 +419,14 @@ class TranscriptionGame:
         terms["consistency"] = consistency
         if self.class_features:
             encoder_loss -= self.class_rate * terms["class_rate_reduction"]
+        if self.view_features:
+            terms["view_distance"] = weight * self.consistency(
+                self.view_part(z), self.view_part(views)
+            )
+            encoder_loss += (
+                self.view_consistency * terms["view_distance"]
+                - self.view_rate * terms["view_coding_rate"]
+            )
         if self.multistage:
             multistage = weight * self.multistage_distance(real, regenerated)
             decoder_loss += self.multistage * multistage
@@ -382,6 +453,9 @@ class TranscriptionGame:
             "decoder_consistency": self.decoder_consistency,
             "class_features": self.class_features,
             "class_rate": self.class_rate,
+            "view_features": self.view_features,
+            "view_rate": self.view_rate,
+            "view_consistency": self.view_consistency,
             "memory": self.memory,
             "multistage": self.multistage,
             "multistage_decay": self.multistage_decay,

@@ -18,6 +18,7 @@ from keras_csc.models import training_data
 from keras_csc.models.generating import Generating
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import optimizers_of
+from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_at_least
@@ -294,7 +295,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         Raises:
             ValueError: for other arguments, such as Keras's `optimizer`, `loss`
                 and `metrics`, optimizers whose numbers make no sense, or a
-                game of more `class_features` than there are features.
+                game of more `class_features` and `view_features` than there
+                are features.
         """
         check_choice(("simultaneous", "alternating"), update=update)
         check_integer(1, encoder_steps=encoder_steps)
@@ -309,10 +311,17 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             raise ValueError(
                 f"`game` must be a `TranscriptionGame`. Received: {shown(game)}"
             )
-        if game.class_features > self.encoder.feature_dim:
+        parts = game.class_features, game.view_features
+        if sum(parts) > self.encoder.feature_dim:
             raise ValueError(
-                "`class_features` of the game must be at most `feature_dim`, "
-                f"{self.encoder.feature_dim}. Received: {game.class_features}"
+                "`class_features` and `view_features` of the game must be at "
+                f"most `feature_dim`, {self.encoder.feature_dim}, in all. "
+                f"Received: {parts[0]} and {parts[1]}"
+            )
+        if game.view_features and self.encoder.features == "map":
+            raise ValueError(
+                "`view_features` of the game must be 0 for features='map', "
+                f"whose places differ in a view. Received: {parts[1]}"
             )
         if game.dictionary and not self.encoder.sparse:
             raise ValueError(
@@ -442,6 +451,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             residual = None
             if game.dictionary:
                 residual = self.encoder.residual(images, real.codes[0])
+            views = None
+            if game.view_features:
+                views = self.encoder.activations(
+                    random_views(images, self.decoder_optimizer.iterations),
+                    training=True,
+                    moments=real.moments if game.shared_statistics else None,
+                ).features
             encoder_loss, decoder_loss, terms = game.losses(
                 real._replace(features=features),
                 again,
@@ -449,6 +465,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 self.memory
                 and functools.partial(self.memory, training=remember),
                 residual,
+                views,
             )
         self.encoder.update_statistics(real.moments)
         variables = self.encoder.trainable_variables

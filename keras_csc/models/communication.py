@@ -21,7 +21,8 @@ def reductions(model):
         - `gradients`: those of both players, for every update;
         - `gradient_norms`: the gradients once more, to measure their norms;
         - `second_moments`: `ZᵀZ`, `ẐᵀẐ` and counts, of every class in
-          CTRL-Multi, those of the class part, and the number of images;
+          CTRL-Multi, those of the class part and of views, and the number of
+          images;
         - `batch_statistics`: sums, sums of squares and counts of the
           normalisations;
         - `moving_averages`: of the normalisations;
@@ -34,9 +35,9 @@ def reductions(model):
     # both players, in one go if they are opposed; the others one each.
     backwards = 2 if game.opposition is None else 1
     measured = 0 if game.shared_statistics else 1 + backwards
-    statistics = (2 + measured) * _statistics(encoder) + 2 * _statistics(
-        decoder
-    )
+    seen = 2 if game.view_features and not game.shared_statistics else 0
+    statistics = (2 + measured + seen) * _statistics(encoder)
+    statistics += 2 * _statistics(decoder)
     shapes = game.moment_shapes(encoder.feature_dim).values()
     moments = sum(math.prod(shape) for shape in shapes)
     players = [

@@ -32,6 +32,9 @@ GAMES = {
         "multistage": 2.0,
         "cooperation": True,
         "shared_statistics": True,
+        "view_features": 3,
+        "view_rate": 0.5,
+        "view_consistency": 0.25,
     },
 }
 # One game is of features that keep their place.

@@ -2,10 +2,12 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.models.conv_encoder import Unnormalized
+from keras_csc.models.views import random_views
 from tests.helpers import references
 
 CLASSES = 3
@@ -179,6 +181,15 @@ class ReferenceLoop:
             loss -= game.class_rate * references.rate_reduction(
                 part, row_labels, game.epsilon
             )
+        if game.view_features:
+            views = random_views(tf.constant(images), 0).numpy()
+            parts = [
+                view_part(z, game)
+                for z in (features, self.encode(views, weights, shared)[0])
+            ]
+            rate = references.coding_rate(np.concatenate(parts), game.epsilon)
+            loss += game.view_consistency * consistency(*parts)
+            loss -= game.view_rate * rate
         if game.dictionary:  # the codes are constants
             layer = self.model.encoder.coding_layers[0]
             kernel, size = weights[layer.kernel.path], images.shape[1:3]
@@ -241,6 +252,12 @@ def of_places(features, labels):
     """All places as rows, and of each the label of its image."""
     rows = features.reshape(-1, features.shape[-1])
     return rows, np.repeat(labels, len(rows) // len(labels))
+
+
+def view_part(features, game):
+    """The part of the features that is for views, of norm 1."""
+    part = features[:, game.class_features :][:, : game.view_features]
+    return part / np.linalg.norm(part, axis=1, keepdims=True)
 
 
 def consistency(features, again):

@@ -21,6 +21,9 @@ ARGUMENTS = {
     "decoder_consistency": 0.75,
     "class_features": 3,
     "class_rate": 0.25,
+    "view_features": 2,
+    "view_rate": 0.125,
+    "view_consistency": 1.5,
     "memory": 0.5,
     "multistage": 3.0,
     "multistage_decay": 0.5,
@@ -79,6 +82,9 @@ def test_configuration_holds_every_argument():
         {"decoder_consistency": -1.0},
         {"class_features": -1},
         {"class_rate": -1.0},
+        {"view_features": -1},
+        {"view_rate": -1.0},
+        {"view_consistency": -1.0},
         {"memory": -0.1},
         {"memory": 1.0},
         {"multistage": -1.0},
@@ -162,6 +168,37 @@ def test_class_rate_is_of_a_normalised_part(seed, size):
         encoder_loss, plain[0] - 0.75 * expected, rtol=1e-9, atol=1e-9
     )
     np.testing.assert_allclose(decoder_loss, plain[1])
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.integers(1, 4))
+def test_views_are_of_the_features_after_those_of_the_classes(seed, size):
+    real, other, labels = draw(seed)
+    views = draw(seed + 1)[0].features
+    arguments = {"num_classes": CLASSES, "class_features": 2}
+    game = TranscriptionGame(
+        **arguments, view_features=size, view_rate=0.75, view_consistency=2.0
+    )
+    encoder_loss, decoder_loss, terms = game.losses(
+        real, other, labels, views=views
+    )
+    parts = [z[:, 2 : 2 + size] for z in (real.features, views)]
+    parts = [z / np.linalg.norm(z, axis=1, keepdims=True) for z in parts]
+    rate = references.coding_rate(np.concatenate(parts))
+    distance = np.mean(np.sum((parts[0] - parts[1]) ** 2, axis=1))
+    np.testing.assert_allclose(terms["view_coding_rate"], rate, rtol=1e-9)
+    np.testing.assert_allclose(terms["view_distance"], distance, rtol=1e-9)
+    plain = TranscriptionGame(**arguments).losses(real, other, labels)
+    np.testing.assert_allclose(
+        encoder_loss, plain[0] - 0.75 * rate + 2 * distance, rtol=1e-9
+    )
+    np.testing.assert_allclose(decoder_loss, plain[1])
+
+
+def test_views_must_be_given_where_they_are_needed():
+    real, other, _ = draw()
+    with pytest.raises(ValueError, match="views"):
+        TranscriptionGame(view_features=2).losses(real, other)
 
 
 @pytest.mark.parametrize("arguments", [{"objective": "multi"}, {}], ids=str)
@@ -255,8 +292,9 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     game = TranscriptionGame(**arguments)
     real, other, labels = draw(dtype="float32")
     z, z_hat = (s.features.astype("float64") for s in (real, other))
+    views = z[::-1]
     encoder_loss, decoder_loss, terms = game.losses(
-        real, other, labels, residual=2.0
+        real, other, labels, residual=2.0, views=views.astype("float32")
     )
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25
@@ -264,11 +302,19 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
     part = z[:, :3] / np.linalg.norm(z[:, :3], axis=1, keepdims=True)
     class_rate = references.rate_reduction(part, labels, 0.25)
+    parts = [
+        q[:, 3:5] / np.linalg.norm(q[:, 3:5], axis=1, keepdims=True)
+        for q in (z, views)
+    ]
+    view_rate = references.coding_rate(np.concatenate(parts), 0.25)
+    view_distance = np.mean(np.sum((parts[0] - parts[1]) ** 2, -1))
     np.testing.assert_allclose(
         encoder_loss,
         -0.5 * objective_value
         + 0.125 * consistency
         - 0.25 * class_rate
+        - 0.125 * view_rate
+        + 1.5 * view_distance
         + 0.375 * 2.0,
         rtol=1e-5,
     )

@@ -41,6 +41,13 @@ GAMES = {
         "class_features": 3,
         "class_rate": 0.75,
     },
+    "views": {
+        "num_classes": CLASSES,
+        "class_features": 2,
+        "view_features": 3,
+        "view_rate": 0.75,
+        "view_consistency": 2.0,
+    },
     "dictionary": {"dictionary": 2.0},
     "all": FULL,
 }

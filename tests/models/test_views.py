@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_csc.models.views import random_views
+
+
+def draw(n=64, size=16, channels=3, dtype="float32"):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (n, size, size, channels))
+    return tf.constant(images.astype(dtype))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_views_are_images_of_the_same_kind(channels):
+    images = draw(channels=channels)
+    views = random_views(images, 0)
+    assert views.shape == images.shape
+    assert views.dtype == images.dtype
+    assert np.min(views) >= -1
+    assert np.max(views) <= 1
+
+
+def test_views_are_others_at_every_step_and_the_same_when_it_is_repeated():
+    images = draw()
+    first, again, other = (random_views(images, step) for step in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    changed = np.mean(np.abs(first - other), axis=(1, 2, 3))
+    assert np.min(changed) > 0.01
+
+
+def test_every_image_has_a_view_of_its_own():
+    images = tf.repeat(draw(1), 64, axis=0)
+    views = random_views(images, 0).numpy().reshape(64, -1)
+    assert len(np.unique(views, axis=0)) == 64
+
+
+def test_one_of_five_is_grey_and_one_of_two_mirrored():
+    # A ramp of red from left to right, which a mirrored crop turns around.
+    ramp = np.linspace(-0.5, 0.5, 32)[None, :, None] * [1.0, 0.5, 0.0]
+    images = np.broadcast_to(ramp, (4000, 32, 32, 3)).astype("float32")
+    views = random_views(tf.constant(images), 0).numpy()
+    spread = np.ptp(views, axis=-1).max((1, 2))
+    assert 0.17 < np.mean(spread < 1e-4) < 0.23
+    slope = views[:, :, -1].mean((1, 2)) - views[:, :, 0].mean((1, 2))
+    assert 0.46 < np.mean(slope < 0) < 0.54
+
+
+def test_crops_have_a_quarter_of_the_area_and_more():
+    # The slopes of ramps, to the right and down, tell a crop's sides, of which
+    # jitter changes both in the same way.
+    ramp = np.broadcast_to(np.linspace(-0.3, 0.3, 32), (2000, 32, 32))
+    width, height = (
+        random_views(tf.constant(images[..., None], tf.float32), 0).numpy()
+        for images in (ramp, ramp.transpose(0, 2, 1))
+    )
+    width = np.abs(np.ptp(width[:, 16, :, 0], axis=1)) / 0.6
+    height = np.abs(np.ptp(height[:, :, 16, 0], axis=1)) / 0.6
+    assert np.min(width / height) > 0.74
+    assert np.max(width / height) < 1.35
+    area = width * height  # in units of the contrast squared
+    assert np.min(area) > 0.6**2 * 0.24
+    assert np.max(area) < 1.4**2 * 1.01
+    assert np.mean(area < 0.5) > 0.2
+
+
+def test_replicas_make_the_views_that_one_device_makes(mirrored):
+    images = draw(6)
+    strategy = mirrored(2)
+    shards = strategy.experimental_distribute_values_from_function(
+        lambda context: images[3 * context.replica_id_in_sync_group :][:3]
+    )
+    views = strategy.run(lambda part: random_views(part, 7), (shards,))
+    views = tf.concat(strategy.experimental_local_results(views), 0)
+    np.testing.assert_allclose(views, random_views(images, 7), atol=1e-6)
