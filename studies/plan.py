@@ -209,6 +209,13 @@ def one_out():
         *CONTENDERS[UNLABELLED][-1],
         CHANGES["without offsets of normalisation"],
     )
+    yield changed(
+        "without labels and offsets, with views",
+        "cifar10",
+        *CONTENDERS[UNLABELLED][-1],
+        CHANGES["without offsets of normalisation"],
+        "--game=view_features=64,view_rate=5,view_consistency=50",
+    )
 
 
 def batches():

@@ -51,7 +51,7 @@ def _preset(description, image_shape, filters, sparsity, **config):
 
 GREY = (0.1, 0.2, 0.3)
 COLOUR = (0.05, 0.2, 0.3)
-PHOTOGRAPH = (0.02, 0.6, 1.0)
+PHOTOGRAPH = (0.02, 0.8, 1.0)
 
 
 def _of_photographs(feature_dim, stages):
@@ -65,6 +65,7 @@ def _of_photographs(feature_dim, stages):
         PHOTOGRAPH[:stages],
         feature_dim=feature_dim,
         features="map",
+        normalization_offset=False,
     )
 
 
@@ -79,6 +80,13 @@ PRESETS = {
     "mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
     "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
     "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
+    "cifar10_unlabelled": _preset(
+        "32×32 colour, for a game without labels.",
+        (32, 32, 3),
+        (96, 128, 128),
+        (0.05, 0.2, 0.4),
+        normalization_offset=False,
+    ),
     "photographs": _of_photographs(16, 3),
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),

@@ -52,10 +52,14 @@ def test_every_preset_builds(names):
     side = 1 if places else side
     atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
     atoms += side**2 * widths[-1] * config["feature_dim"]
-    for network, of_a_channel in ((model.encoder, 1), (model.decoder, 2)):
+    filters = config["filters"]
+    offsets = filters if config["normalization_offset"] else filters[-1:]
+    for network, others in (
+        (model.encoder, sum(offsets)),
+        (model.decoder, 2 * sum(filters)),
+    ):
         count = sum(np.prod(v.shape) for v in network.trainable_variables)
-        expected = atoms + of_a_channel * sum(config["filters"])
-        assert count == expected
+        assert count == atoms + others
     assert model.encoder.compute_output_shape((None, size, size, channels)) == (
         None,
         *places,
