@@ -84,7 +84,7 @@ PRESETS = {
         "32×32 colour, for a game without labels.",
         (32, 32, 3),
         (96, 128, 128),
-        (0.05, 0.2, 0.4),
+        (0.02, 0.2, 0.4),
         normalization_offset=False,
     ),
     "photographs": _of_photographs(16, 3),
