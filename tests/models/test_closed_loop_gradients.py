@@ -28,6 +28,7 @@ FULL = {
     "cooperation": True,
     "shared_statistics": True,
 }
+VIEWS = {"view_features": 3, "view_rate": 0.75, "view_consistency": 2.0}
 GAMES = {
     "binary": {},
     "multi": MULTI,
@@ -41,13 +42,8 @@ GAMES = {
         "class_features": 3,
         "class_rate": 0.75,
     },
-    "views": {
-        "num_classes": CLASSES,
-        "class_features": 2,
-        "view_features": 3,
-        "view_rate": 0.75,
-        "view_consistency": 2.0,
-    },
+    "views": {"num_classes": CLASSES, "class_features": 2, **VIEWS},
+    "views, shared": {"shared_statistics": True, **VIEWS},
     "dictionary": {"dictionary": 2.0},
     "all": FULL,
 }
