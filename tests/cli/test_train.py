@@ -230,6 +230,14 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
             "needs sparse codes",
         ),
         (["--principal_images=15"], "number of features, 16"),
+        (
+            ["--game=class_features=9,view_features=8"],
+            "class_features=9,view_features=8 are parts of .* which are 16",
+        ),
+        (
+            ["--game=view_features=8", "--architecture=features=map"],
+            "one feature vector an image",
+        ),
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):

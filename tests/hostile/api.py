@@ -391,6 +391,8 @@ GAME = (
     "multistage",
     "multistage_decay",
     "dictionary",
+    "view_rate",
+    "view_consistency",
 )
 CODING = "keras_csc.layers.ConvSparseCoding2D(**{{**dict(filters=4, " \
     "kernel_size=4, strides=2), '{name}': {value}}})"  # fmt: skip

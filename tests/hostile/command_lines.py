@@ -26,6 +26,8 @@ FLOATS = {
     "game=multistage": "-1",
     "game=multistage_decay": "-1",
     "game=dictionary": "-1",
+    "game=view_rate": "-1",
+    "game=view_consistency": "-1",
     "encoder_learning_rate": "-0.1",
     "decoder_learning_rate": "-0.1",
     "beta_1": "1",

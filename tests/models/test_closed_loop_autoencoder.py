@@ -266,6 +266,13 @@ def test_bad_compile_arguments_are_named():
     game = TranscriptionGame(num_classes=3, class_features=1000)
     with pytest.raises(ValueError, match="`class_features`.*1000"):
         model.compile(game=game)
+    game = TranscriptionGame(view_features=1000)
+    with pytest.raises(ValueError, match="`view_features`.*1000"):
+        model.compile(game=game)
+    with pytest.raises(ValueError, match="`view_features`.*'map'"):
+        small_autoencoder(features="map").compile(
+            game=TranscriptionGame(view_features=2)
+        )
 
 
 def test_players_that_do_not_fit_are_refused():
