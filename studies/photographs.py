@@ -397,8 +397,8 @@ crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw
 scikit-learn ship. A row is one training of one seed. *Numbers a pixel*: of the
 features. *MP/s*: megapixels a second, of one image of 1,024×1,024 in tiles, on
 as many cores as the record says; that of the recipe and of the model that ships
-was measured beside other work, which halves it. Commands, versions and commits are
-in [studies/photographs.json](../studies/photographs.json), which
+was measured beside other work, which halves it. Commands, versions and
+commits are in [studies/photographs.json](../studies/photographs.json), which
 `python studies/photographs.py` makes.
 
 ![A photograph and its regeneration](pictures/photograph.jpg)
