@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from keras_csc.data.images import GREY
+from keras_csc.pixels import GREY
 
 SMALLEST_AREA = 0.25
 MOST_ELONGATED = 4 / 3
