@@ -2,8 +2,6 @@
 
 import numpy as np
 
-GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as of ITU-R BT.601
-
 
 def from_pixels(pixels):
     """float32 images in [-1, 1] of pixels in 0..255."""

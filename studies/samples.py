@@ -466,7 +466,9 @@ before, in seconds of the core. *CSC-CTRL* draws features from the density of
 {density:,} training images ([Images that never were](generation.md)), of every
 class or, trained without labels, of {components} Gaussians. The *VAE* decodes
 noise, as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of
-DDIM. A row is one training.
+DDIM. A row is one training. That is far less than their authors take, and says
+nothing of what they end at: after some hundred steps diffusion has hardly
+begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
@@ -495,7 +497,7 @@ WORK = (
 
 
 def page(rows, pictures):
-    """Text of docs/samples.md.
+    """Text of docs/samples.md, which names those that were not run.
 
     Args:
         rows: list of the rows of the table.
@@ -512,6 +514,14 @@ def page(rows, pictures):
         own = [row for row in rows if row["data"] == data_name]
         if own:
             parts.append(section(verdicts.TITLES[data_name], own, pictures))
+            found = {row["name"] for row in own}
+            missing = [
+                contender.title
+                for contender in CONTENDERS.values()
+                if contender.title not in found
+            ]
+            if missing:
+                parts.append(f"Not run here: {'; '.join(missing)}.\n")
     parts.append(
         f"{len(rows)} trainings, {results_page.origin(rows)}. Flags, versions "
         "and all figures are in [studies/samples.json](../studies/samples.json)"

@@ -2,10 +2,10 @@ import tensorflow as tf
 
 from keras_csc.data.decoding import decode
 from keras_csc.data.errors import DataError
-from keras_csc.pixels import GREY
 
 MAX_PADDING = 4
 MAX_COVER = 8
+GREY = (0.299, 0.587, 0.114)
 
 
 def normalize(images):

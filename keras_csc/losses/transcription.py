@@ -62,7 +62,7 @@ class TranscriptionGame:
       1. They carry the classes; the decoder takes no part in that, and the
       other features are free for what makes images.
     - `Q`: the `view_features` features after them, scaled to norm 1, of every
-      image and of a random view of it, `q_i` and `q'_i`; see `random_views`.
+      image and of a random view of it, `q_i` and `q'_i`; see `models.views`.
       `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
       image alike: they tell what images show, without labels. The decoder
       takes no part in that either.

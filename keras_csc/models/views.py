@@ -4,8 +4,6 @@ import math
 
 import tensorflow as tf
 
-from keras_csc.pixels import GREY
-
 SMALLEST_AREA = 0.25
 MOST_ELONGATED = 4 / 3
 JITTER_PROBABILITY = 0.8
@@ -102,10 +100,7 @@ def _jittered(images, draw):
 
 
 def _grey(images):
-    weights = tf.constant(GREY, images.dtype)
-    return tf.reduce_sum(weights * images, -1, keepdims=True) * tf.ones_like(
-        images
-    )
+    return tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(images))
 
 
 def _clip(images):
