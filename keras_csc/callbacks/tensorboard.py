@@ -35,6 +35,10 @@ TAGS = {
                                 "that carries the classes, in nats"),
     "class_distance": Tag("rates", "Σ_j ΔR(Z_j, Ẑ_j), between both sets of "
                           "features, class by class, in nats"),
+    "view_coding_rate": Tag("rates", "R(Q), coding rate of the part of the "
+                            "features that is alike for views, in nats"),
+    "view_distance": Tag("game", "D, mean square distance of that part between "
+                         "images and their random views"),
     "zero_fraction": Tag("codes", "Share of zeros among the codes of some "
                          "images that are not trained on"),
     "dead_atoms": Tag("codes", "Share of atoms that are active nowhere in some "
