@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy.special import expit
 
 from studies import generators
+from studies import measure
 from studies import plan
 from studies import samples
 
@@ -195,6 +196,15 @@ def row(name, data, **more):
         },
         **more,
     }
+
+
+@pytest.mark.parametrize("name", samples.CONTENDERS)
+def test_every_contender_has_flags_that_parse(name, tmp_path):
+    run = samples.run_of(name, "cifar10", 7)
+    options = measure.options_of(run, tmp_path, tmp_path)
+    assert (options.dataset, options.steps) == ("cifar10", 7)
+    published = bool(options.patch_images)
+    assert published == (name == "csc_ctrl_published")
 
 
 def test_page_has_every_row_and_what_images_have(tmp_path):
