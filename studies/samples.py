@@ -473,11 +473,11 @@ The contenders of a set train for equal time on one core, with networks of the
 same widths: as many steps as so many minutes hold at the rate that each has
 before, in seconds of the core. *CSC-CTRL* draws features from the density of
 {density:,} training images ([Images that never were](generation.md)), of every
-class or, trained without labels, of {components} Gaussians; *as published* it has
-the rates alone, and 32 numbers an image, not 128. The *VAE* decodes noise, as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of
-DDIM. A row is one training. That is far less than their authors take, and says
-nothing of what they end at: after some hundred steps diffusion has hardly
-begun.
+class or, trained without labels, of {components} Gaussians; *as published* it
+has the rates alone, and 32 numbers an image, not 128. The *VAE* decodes noise,
+as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of DDIM. A
+row is one training. That is far less than their authors take, and says nothing
+of what they end at: after some hundred steps diffusion has hardly begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
