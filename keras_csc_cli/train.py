@@ -192,7 +192,12 @@ def finish(options, workdir, splits, model, checkpoint):
         options.step = callbacks.restore_best(checkpoint)["step"]
         say(f"The best is of step {options.step}.")
     with final_weights(model, options, splits["train"]):
-        fit_density(model, splits["train"], options.evaluation_limit)
+        fit_density(
+            model,
+            splits["train"],
+            options.evaluation_limit,
+            options.density_components,
+        )
         interruption.check()
         save_model(model, workdir)
         interruption.check()
@@ -219,13 +224,13 @@ def communication(model, replicas):
     )
 
 
-def fit_density(model, source, limit):
+def fit_density(model, source, limit, components):
     """Gives a model the density of its features of some training images."""
     if model.encoder.features != "vector":
         return
     say("Fitting the density of the features of training images.")
     try:
-        model.fit_density(*data.load_arrays(source, limit))
+        model.fit_density(*data.load_arrays(source, limit), components)
     except ValueError as error:
         model.density = None
         say(f"The model is saved without a density: {error}")

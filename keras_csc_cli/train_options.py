@@ -27,6 +27,7 @@ MAY_CHANGE = frozenset(
         "checkpoint_every",
         "checkpoint_minutes",
         "data_dir",
+        "density_components",
         "download",
         "evaluate",
         "evaluation_limit",
@@ -259,6 +260,17 @@ def _define_run(flag_values):
         lower_bound=1,
         upper_bound=1_000_000,
         why="each is compared with each",
+        **kwargs,
+    )
+    flags.DEFINE_integer(
+        "density_components",
+        1,
+        "Gaussians of every class, or of all images without labels, in the "
+        "density that samples are drawn from: it is fitted to the features of "
+        "--evaluation_limit training images and saved with the model.",
+        lower_bound=1,
+        upper_bound=1000,
+        why="each has a covariance of all features",
         **kwargs,
     )
 

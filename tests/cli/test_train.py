@@ -107,6 +107,23 @@ def test_saved_model_has_the_density_of_training_images(finished):
     np.testing.assert_allclose(model.density.priors, shares, atol=1e-6)
 
 
+def test_a_finished_run_gets_another_density(finished, tmp_path):
+    """By its own command with other `--density_components`, and no step."""
+    workdir = shutil.copytree(finished, tmp_path / "digits")
+    train.train(options(workdir, "--density_components=2", "--noevaluate"))
+    before, after = (
+        ClosedLoopAutoencoder.from_preset(each / "model")
+        for each in (finished, workdir)
+    )
+    assert before.density.get_config()["components"] == 1
+    assert after.density.get_config()["components"] == 2
+    for old, new in zip(before.encoder.weights, after.encoder.weights):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_allclose(
+        before.density.center, after.density.center, atol=1e-5
+    )
+
+
 def test_log_has_the_terms_and_layers(finished):
     lines = (finished / "log.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]

@@ -50,6 +50,7 @@ INTEGERS = {
     "pictures_every": "0",
     "checkpoint_every": "0",
     "evaluation_limit": "0",
+    "density_components": "0",
     "cache_mib": "-1",
     "encoder_steps": "0",
     "warmup_steps": "-1",
