@@ -5,7 +5,7 @@
 FOLDER holds `train` and `validation` with photographs of any size. The networks
 train on crops of those in `train`; what is measured are the whole ones in
 `validation`, and those that scikit-image and scikit-learn ship, which nobody
-trained on. Run the same command again to go on; `--contenders=NUMBER,...` does
+trained on. Run the same command again to go on; `--contenders=NAME,...` does
 some only. Writes studies/photographs.json and docs/photographs.md, and a
 picture of a photograph that scikit-image ships.
 """
@@ -396,10 +396,9 @@ crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw
 {held_out} of the same kind, held out, and {shipped} that scikit-image and
 scikit-learn ship. A row is one training of one seed. *Numbers a pixel*: of the
 features. *MP/s*: megapixels a second, of one image of 1,024×1,024 in tiles, on
-as many cores as the record says; that of the recipe and of the model that ships
-was measured beside other work, which halves it. Commands, versions and
-commits are in [studies/photographs.json](../studies/photographs.json), which
-`python studies/photographs.py` makes.
+as many cores as the record says. Commands, versions and commits are in
+[studies/photographs.json](../studies/photographs.json), which `python
+studies/photographs.py` makes.
 
 ![A photograph and its regeneration](pictures/photograph.jpg)
 
@@ -527,15 +526,19 @@ def main():
         "held_out": photographs(folder / "validation"),
         "shipped": shipped(),
     }
-    chosen = [int(number) for number in values.contenders or ()]
-    if values.contenders is None:
-        chosen = range(len(CONTENDERS))
-        for row in linear_rows(photographs(folder / "train"), sets):
-            put(row)
-        put(row_of_shipped(sets))
-    for number in chosen:
-        print(f"{number}: {CONTENDERS[number].name}", flush=True)
-        put(row_of(CONTENDERS[number], values, sets))
+    chosen = values.contenders
+    if chosen is None:
+        chosen = ["linear", "shipped", *map(str, range(len(CONTENDERS)))]
+    for name in chosen:
+        if name == "linear":
+            for row in linear_rows(photographs(folder / "train"), sets):
+                put(row)
+        elif name == "shipped":
+            put(row_of_shipped(sets))
+        else:
+            contender = CONTENDERS[int(name)]
+            print(f"{name}: {contender.name}", flush=True)
+            put(row_of(contender, values, sets))
     write_page(values, sets)
 
 
@@ -565,5 +568,10 @@ if __name__ == "__main__":
     flags.DEFINE_string("photographs", None, "Folder of photographs.")
     flags.DEFINE_string("runs", "runs/photographs", "Folder of the runs.")
     flags.DEFINE_integer("steps", 1000, "Steps of training, of 64 crops.")
-    flags.DEFINE_list("contenders", None, "Numbers of those to run.")
+    flags.DEFINE_list(
+        "contenders",
+        None,
+        "Whose rows to make: numbers, linear for the linear codes, shipped for "
+        "the model that ships. All by default.",
+    )
     command_line.run(main)
