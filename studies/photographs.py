@@ -98,6 +98,7 @@ class Contender(typing.NamedTuple):
 OFFSETS = ("--architecture=normalization_offset=true,sparsity=0.02,0.6,1.0",)
 OFFSETS_FINE = ("--architecture=normalization_offset=true,sparsity=0.02,0.6",)
 CONV = "--architecture=network=conv", "--game=dictionary=0"
+SMALL_BATCHES = 4, 16
 SMALL = tuple(
     Contender(
         f"CSC-CTRL, batches of {size}",
@@ -106,7 +107,7 @@ SMALL = tuple(
         OFFSETS,
         size,
     )
-    for size in (4, 16)
+    for size in SMALL_BATCHES
 )
 GEOMETRY_FLAGS = {
     "photographs": OFFSETS,
@@ -396,7 +397,8 @@ crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw
 {held_out} of the same kind, held out, and {shipped} that scikit-image and
 scikit-learn ship. A row is one training of one seed. *Numbers a pixel*: of the
 features. *MP/s*: megapixels a second, of one image of 1,024×1,024 in tiles, on
-as many cores as the record says. Commands, versions and commits are in
+as many cores as the record says; the model that ships computes in float32, the
+others in bfloat16. Commands, versions and commits are in
 [studies/photographs.json](../studies/photographs.json), which `python
 studies/photographs.py` makes.
 
@@ -452,6 +454,15 @@ AIMS = (
             -0.3,
         )
         for name in ("CSC-CTRL, the recipe", "CSC-CTRL, with offsets")
+    ),
+    *(
+        (
+            f"CSC-CTRL, as many crops in batches of {size}, not 64",
+            f"CSC-CTRL, batches of {size}",
+            "CSC-CTRL, with offsets",
+            None,
+        )
+        for size in SMALL_BATCHES
     ),
     (
         "CSC-CTRL, with offsets, against itself without the rate reduction",
