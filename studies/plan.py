@@ -220,23 +220,23 @@ def one_out():
 
 def batches():
     """As many images in all; the learning rates are the flag file's."""
-    data = "fashion_mnist"
-    images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
-    yield contender(OURS, data, 0, ("unseen", "noise"))
-    yield changed("without memory", data, CHANGES["without memory"])
-    for batch in (16, 64, 1024):
-        decay = max(0.0, 1 - 0.05 * batch / RECIPE_BATCH)  # as many images
-        for title, memory in (
-            ("with memory", f"{decay:.5g}"),
-            ("without memory", "0"),
-        ):
-            yield changed(
-                f"batches of {batch}, {title}",
-                data,
-                f"--batch_size={batch}",
-                f"--steps={images // batch}",
-                f"--game=memory={memory}",
-            )
+    for data, sizes in (("fashion_mnist", (16, 64, 1024)), ("cifar10", (64,))):
+        images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
+        yield contender(OURS, data, 0, ("unseen", "noise"))
+        yield changed("without memory", data, CHANGES["without memory"])
+        for batch in sizes:
+            decay = max(0.0, 1 - 0.05 * batch / RECIPE_BATCH)  # as many images
+            for title, memory in (
+                ("with memory", f"{decay:.5g}"),
+                ("without memory", "0"),
+            ):
+                yield changed(
+                    f"batches of {batch}, {title}",
+                    data,
+                    f"--batch_size={batch}",
+                    f"--steps={images // batch}",
+                    f"--game=memory={memory}",
+                )
 
 
 def rates():
