@@ -214,7 +214,7 @@ def one_out():
         "cifar10",
         *CONTENDERS[UNLABELLED][-1],
         CHANGES["without offsets of normalisation"],
-        "--game=view_features=32,view_rate=5,view_consistency=75",
+        "--game=view_features=32,view_rate=2.5,view_consistency=37.5",
     )
 
 
