@@ -532,14 +532,19 @@ def draw(name="coffee"):
 
 def main():
     values = flags.FLAGS
+    known = ["linear", "shipped", *map(str, range(len(CONTENDERS)))]
+    chosen = known if values.contenders is None else values.contenders
+    unknown = set(chosen) - set(known)
+    if unknown:
+        raise command_line.UsageError(
+            f"--contenders must be some of {', '.join(known)}. "
+            f"Received: {', '.join(sorted(unknown))}"
+        )
     folder = pathlib.Path(values.photographs)
     sets = {
         "held_out": photographs(folder / "validation"),
         "shipped": shipped(),
     }
-    chosen = values.contenders
-    if chosen is None:
-        chosen = ["linear", "shipped", *map(str, range(len(CONTENDERS)))]
     for name in chosen:
         if name == "linear":
             for row in linear_rows(photographs(folder / "train"), sets):

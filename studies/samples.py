@@ -324,25 +324,22 @@ def sampler(name, run, options, given):
         return generators.denoised_samples(model, labels, ALPHAS, seed)
 
     if run.kind == "closed_loop":
-        components = COMPONENTS
-        if CONTENDERS[name].conditional:
-            components = options.density_components
-        facts |= fit_density(
-            model, given, CONTENDERS[name].conditional, components
-        )
+        facts |= fit_density(model, given, CONTENDERS[name].conditional)
     kinds = {"closed_loop": of_density, "diffusion": of_denoiser}
     return kinds.get(run.kind, of_prior), facts
 
 
-def fit_density(model, given, conditional, components):
+def fit_density(model, given, conditional):
     """Gives a model its density, and says how long that took."""
     images, labels = (
         each[:DENSITY_IMAGES]
         for each in (given.train_images, given.train_labels)
     )
     began = time.monotonic()
-    labels = labels if conditional else None
-    model.fit_density(images, labels, components)
+    if conditional:
+        model.fit_density(images, labels)
+    else:
+        model.fit_density(images, components=COMPONENTS)
     return {
         "density": model.density.get_config(),
         "density_seconds": time.monotonic() - began,
@@ -475,13 +472,14 @@ INTRODUCTION = """\
 The contenders of a set train for equal time on one core, with networks of the
 same widths: as many steps as so many minutes hold at the rate that each has
 before, in seconds of the core. *CSC-CTRL* draws features from the density of
-{density:,} training images ([Images that never were](generation.md)), with as
-many Gaussians of every class as the flag file says or, trained without labels,
-{components} of all; *as published* it has the rates alone, and 32 numbers an
-image, not 128. The *VAE* decodes noise, as the *DCGAN* does; *denoising
-diffusion* takes {diffusion} steps of DDIM. A row is one training. That is far
-less than their authors take, and says nothing of what they end at: after some
-hundred steps diffusion has hardly begun.
+{density:,} training images ([Images that never were](generation.md)), one
+Gaussian of every class ([more are
+better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
+labels, {components} of all; *as published* it has the rates alone, and 32
+numbers an image, not 128. The *VAE* decodes noise, as the *DCGAN* does;
+*denoising diffusion* takes {diffusion} steps of DDIM. A row is one training.
+That is far less than their authors take, and says nothing of what they end at:
+after some hundred steps diffusion has hardly begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
