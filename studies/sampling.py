@@ -73,20 +73,25 @@ def main():
     parser.add_argument("--data_dir")
     parser.add_argument("--classifier", required=True)
     options = parser.parse_args()
-    model = ClosedLoopAutoencoder.from_preset(options.preset)
-    train, validation = (
-        data.load_arrays(
-            data.open_dataset(
-                options.dataset,
-                split,
-                model.encoder.image_shape,
-                data_dir=options.data_dir,
-            ),
-            TRAINING_IMAGES,
+    try:
+        judge = evaluation.classifier_extractor(options.classifier)
+        model = ClosedLoopAutoencoder.from_preset(options.preset)
+        train, validation = (
+            data.load_arrays(
+                data.open_dataset(
+                    options.dataset,
+                    split,
+                    model.encoder.image_shape,
+                    data_dir=options.data_dir,
+                ),
+                TRAINING_IMAGES,
+            )
+            for split in ("train", "validation")
         )
-        for split in ("train", "validation")
-    )
-    judge = evaluation.classifier_extractor(options.classifier)
+    except (data.DataError, OSError, ValueError) as error:
+        parser.error(str(error))
+    if model.encoder.features != "vector":
+        parser.error("--preset: models of maps have no density.")
     lines = table(model, train, validation, judge, COMPONENTS, TEMPERATURES)
     for each in lines:
         print(each, flush=True)
