@@ -97,7 +97,7 @@ VAE = "convolutional VAE"
 PUBLISHED = "CSC-CTRL, as published"
 CONV_PUBLISHED = "convolutional CTRL, as published"
 
-RECIPE_BATCH, PUBLISHED_BATCH = 256, 512
+RECIPE_BATCH, PUBLISHED_BATCH = 64, 512
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
 # Other sets, of whose images every model of a set is asked: in its colours.
@@ -220,12 +220,15 @@ def one_out():
 
 def batches():
     """As many images in all; the learning rates are the flag file's."""
-    for data, sizes in (("fashion_mnist", (16, 64, 1024)), ("cifar10", (64,))):
+    for data, sizes in (
+        ("fashion_mnist", (16, 256, 1024)),
+        ("cifar10", (256,)),
+    ):
         images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
         yield contender(OURS, data, 0, ("unseen", "noise"))
         yield changed("without memory", data, CHANGES["without memory"])
         for batch in sizes:
-            decay = max(0.0, 1 - 0.05 * batch / RECIPE_BATCH)  # as many images
+            decay = 1 - 0.05 * batch / 256  # as many images
             for title, memory in (
                 ("with memory", f"{decay:.5g}"),
                 ("without memory", "0"),
@@ -264,7 +267,7 @@ def trade_off():
         "64 class_features": "--game=class_features=64",
         "multistage 30, not 300": "--game=multistage=30",
         "multistage 3000": "--game=multistage=3000",
-        "first λ 0.02, not 0.05": "--architecture=sparsity=0.02,0.2,0.3",
+        "first λ 0.05, not 0.02": "--architecture=sparsity=0.05,0.2,0.4",
     }.items():
         yield changed(title, data, change)
 

@@ -187,7 +187,7 @@ def _batches(table):
     usual, small, without = (
         table.first(data, name, PART_KNN)
         for name in (
-            plan.OURS,
+            "batches of 256, with memory",
             "batches of 16, with memory",
             "batches of 16, without memory",
         )

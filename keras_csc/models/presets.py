@@ -50,7 +50,7 @@ def _preset(description, image_shape, filters, sparsity, **config):
 
 
 GREY = (0.1, 0.2, 0.3)
-COLOUR = (0.05, 0.2, 0.3)
+COLOUR = (0.02, 0.2, 0.4)
 PHOTOGRAPH = (0.02, 0.8, 1.0)
 
 
@@ -84,30 +84,30 @@ PRESETS = {
         "32×32 colour, for a game without labels.",
         (32, 32, 3),
         (96, 128, 128),
-        (0.02, 0.2, 0.4),
+        COLOUR,
         normalization_offset=False,
     ),
     "photographs": _of_photographs(16, 3),
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
     "stl10": _preset(
-        "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
+        "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)
     ),
     "imagenet": _preset(
-        "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.3)
+        "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)
     ),
     "imagenet_maps": _of_photographs(16, 3),
     "celeb_a": _preset(
         "128×128 colour faces.",
         (128, 128, 3),
         (96, 128, 256, 512, 1024),
-        (*COLOUR, 0.3, 0.3),
+        (*COLOUR, 0.4, 0.4),
     ),
     "lsun_bedroom": _preset(
         "128×128 colour.",
         (128, 128, 3),
         (96, 128, 256, 512, 1024),
-        (*COLOUR, 0.3, 0.3),
+        (*COLOUR, 0.4, 0.4),
     ),
 }
 

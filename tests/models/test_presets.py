@@ -222,7 +222,7 @@ def test_unknown_entries_are_refused():
 
 @pytest.mark.parametrize(
     "stages, expected",
-    [(1, (0.05,)), (2, (0.05, 0.2)), (4, (0.05, 0.2, 0.3, 0.3))],
+    [(1, (0.02,)), (2, (0.02, 0.2)), (4, (0.02, 0.2, 0.4, 0.4))],
 )
 def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
     filters = [4] * stages
@@ -230,7 +230,7 @@ def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
     assert config["sparsity"] == expected
     config = presets.config("cifar10", filters=filters, sparsity=0.1)
     assert config["sparsity"] == 0.1
-    assert presets.config("cifar10")["sparsity"] == (0.05, 0.2, 0.3)
+    assert presets.config("cifar10")["sparsity"] == (0.02, 0.2, 0.4)
 
 
 def test_folders_that_are_not_complete_are_refused(tmp_path):
