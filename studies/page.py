@@ -71,6 +71,17 @@ features; it compares with no others. A figure after ± is the standard
 deviation over seeds; where there is none, there is one seed."""
 
 
+def former(rows):
+    """Those of flag files or rates that have changed since."""
+    keys = {run.key for run in plan.runs()}
+    return [row for row in rows if row["key"] not in keys]
+
+
+def marked(name, rows):
+    """The name of a run, with an asterisk if one of its rows is `former`."""
+    return rf"{name}\*" if former(rows) else name
+
+
 def cell(rows, figure):
     """A figure of a run's seeds as text."""
     path, form = FIGURES[figure]
@@ -97,7 +108,7 @@ def table_of(title, columns, names, table, data):
         rows = table.of(data, name)
         if rows:
             cells = [cell(rows, figure) for figure in columns]
-            lines.append("| " + " | ".join([name, *cells]) + " |")
+            lines.append("| " + " | ".join([marked(name, rows), *cells]) + " |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
@@ -144,7 +155,9 @@ def unseen_of(table):
                 if "chosen sparsity" in found:
                     text += f", {found['chosen sparsity']['psnr']:.2f}"
                 cells.append(text)
-            lines.append("| " + " | ".join([name, *cells]) + " |")
+            lines.append(
+                "| " + " | ".join([marked(name, [row]), *cells]) + " |"
+            )
     if not lines:
         return ""
     return "\n".join(
@@ -161,7 +174,7 @@ def unseen_of(table):
 
 
 def pictures(folder, page):
-    """Draws images and what every contender makes of them.
+    """Draws images and what every contender makes of them, once all have run.
 
     Returns:
         Lines of the page.
@@ -177,7 +190,7 @@ def pictures(folder, page):
                 sets += [made] if sets else [images, made]
                 labels += [name] if labels else ["image", name]
         target = page.parent / "pictures" / f"{data}.png"
-        if sets:
+        if len(labels) == 1 + len(plan.CONTENDERS):
             save_png(target, comparison_grid(sets, labels, columns=12))
         if target.exists():
             lines.append(
@@ -249,6 +262,18 @@ def about(rows):
     )
 
 
+def warning(rows):
+    """What the asterisks mean; empty where there is none."""
+    count = len(former(rows))
+    if not count:
+        return ""
+    return (
+        f"**{count} of the {len(rows)} rows, those with an asterisk, are of "
+        "flag files that have changed since**; so are the verdicts that rest "
+        "on them. [The recipe](../recipe.md) says what changed."
+    )
+
+
 def origin(rows):
     """When, on what machines and with what code the rows were made."""
     commits = sorted({str(row["about"]["commit"]) for row in rows})
@@ -301,6 +326,7 @@ def page(table, folder, path):
         "game, by codes of both signs, batches that held too few images of "
         "every class, a decoder that began at a fifth of its scale, and "
         "players that learned equally fast.",
+        warning(table.rows),
         pictures(folder, path),
         judged(table),
         *(study_of(name, table, path) for name in plan.STUDIES),

@@ -369,6 +369,11 @@ def runs(names=None):
     return list({run.key: run for runs in made for run in runs}.values())
 
 
+def place(row):
+    """Where a row stands in the tables, whatever flags made it."""
+    return row["data"], row["name"], row["seed"]
+
+
 def rate_runs():
     """Short runs that tell how fast every contender is."""
     return {

@@ -62,19 +62,25 @@ def work(run, folder, data_dir, *more):
 
 
 def collect(folder, table=TABLE):
-    """Writes the table: the rows of the plan, those that there are."""
+    """Writes the table: the rows of the plan, those that there are.
+
+    Where flag files or rates have changed since, the former row of a run stays,
+    with its own key, until the run is made again.
+    """
     with locked(table.with_suffix(".lock")):
-        rows = {}
-        if table.exists():
-            rows = {row["key"]: row for row in read_json(table, list)}
-        found = {}
+        rows = read_json(table, list) if table.exists() else []
+        by_key = {row["key"]: row for row in rows}
+        former = {plan.place(row): row for row in rows}
+        found = []
         for run in plan.runs():
             path = folder / run.key / "row.json"
             if path.exists():
-                found[run.key] = {"key": run.key, **read_json(path)}
-            elif run.key in rows:
-                found[run.key] = rows[run.key]
-        write_json(table, list(found.values()))
+                found.append({"key": run.key, **read_json(path)})
+                continue
+            row = by_key.get(run.key) or former.get(plan.place(run._asdict()))
+            if row:
+                found.append(row)
+        write_json(table, found)
 
 
 def measure_rates(folder, data_dir):

@@ -3,6 +3,7 @@
 from keras_csc_cli import building
 from keras_csc_cli import checks
 from keras_csc_cli import train_options
+from keras_csc_cli.workdir import read_json
 from keras_csc_cli.workdir import write_json
 
 import numpy as np
@@ -15,6 +16,7 @@ from studies import noise
 from studies import page
 from studies import plan
 from studies import verdicts
+from studies.run import collect
 from studies.run import missing
 
 FLAGS = [
@@ -244,18 +246,46 @@ def test_claims_of_runs_that_are_missing_are_not_judged():
         assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
 
 
+ABOUT = {
+    "commit": "abc",
+    "processor": "P",
+    "tensorflow": "1",
+    "keras": "2",
+    "date": "2026-01-01T00",
+}
+
+
 def test_page_has_every_row(tmp_path, row):
     title = "as in the flag file"
-    about = {
-        "commit": "abc",
-        "processor": "P",
-        "tensorflow": "1",
-        "keras": "2",
-        "date": "2026-01-01T00",
-    }
-    rows = [{**row, "name": title, "seed": n, "about": about} for n in (0, 1)]
+    rows = [
+        {**row, "key": run.key, "name": title, "seed": run.seed, "about": ABOUT}
+        for run in plan.study("published").runs[:2]
+    ]
     text = page.page(verdicts.Table(rows), tmp_path, tmp_path / "README.md")
     line = next(each for each in text.splitlines() if f"| {title} |" in each)
     assert f"{row['psnr']:.2f} ± 0.00" in line
     assert text.count("**not run**") == len(verdicts.CLAIMS) - 1
     assert f"2 of {len(plan.runs())} planned runs" in text
+    assert "asterisk" not in text
+
+
+def test_former_rows_stay_and_are_marked(tmp_path, row):
+    first, second = plan.study("published").runs[:2]
+    own = {**row, "name": first.name, "data": first.data, "about": ABOUT}
+    table = tmp_path / "results.json"
+    write_json(
+        table,
+        [
+            {**own, "key": "before", "seed": first.seed},
+            {**own, "key": "of no plan", "seed": 77},
+        ],
+    )
+    (tmp_path / second.key).mkdir()
+    row_file = tmp_path / second.key / "row.json"
+    write_json(row_file, {**own, "seed": second.seed})
+    collect(tmp_path, table)
+    kept = read_json(table, list)
+    assert [each["key"] for each in kept] == ["before", second.key]
+    text = page.page(verdicts.Table(kept), tmp_path, tmp_path / "README.md")
+    assert rf"| {first.name}\* |" in text
+    assert "1 of the 2 rows, those with an asterisk" in text
