@@ -9,16 +9,17 @@ where the images fit into memory, `shuffle`, `batch`, and the same changes of
 images. Writes benchmarks/results/pipeline.json.
 """
 
-import argparse
 import functools
 import statistics
 import time
 
+from keras_csc_cli import command_line
 from keras_csc_cli import train_options
 from keras_csc_cli.splits import Splits
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import flags
 
 from benchmarks import measuring
 from keras_csc import data
@@ -30,6 +31,11 @@ ROWS = {
 BUFFER = 10_000  # of TFDS's shuffling
 EPOCH = 60_000  # images after which those in memory are there
 BATCHES, CALLS = 10, 9
+
+
+def in_memory(options):
+    """Whether images do not change before they are shifted and flipped."""
+    return not options.random_crop
 
 
 def ours(options):
@@ -54,7 +60,7 @@ def theirs(options, shape):
         download=False,
     )
     change = functools.partial(changed, options=options, shape=shape)
-    if options.dataset == "cifar10":
+    if in_memory(options):
         dataset = dataset.cache()
     return (
         dataset.repeat()
@@ -110,7 +116,8 @@ def measure(data_dir):
         )
         batches = ours(options)
         shape = batches.element_spec[0].shape[1:]
-        skipped = EPOCH // options.batch_size if "CIFAR" in name else BATCHES
+        images = EPOCH if in_memory(options) else BUFFER
+        skipped = images // options.batch_size
         own, tfds_rate = (
             images_per_second(dataset, options.batch_size, skipped)
             for dataset in (batches, theirs(options, shape))
@@ -125,12 +132,9 @@ def measure(data_dir):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data_dir", required=True)
-    arguments = parser.parse_args()
     measuring.report(
         "pipeline",
-        list(measure(arguments.data_dir)),
+        list(measure(flags.FLAGS.data_dir)),
         [
             "input",
             "ours_images_per_second",
@@ -142,4 +146,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
+    flags.mark_flag_as_required("data_dir")
+    command_line.run(main, user_errors=(data.DataError, OSError))

@@ -480,9 +480,10 @@ numbers an image, not 128. The *VAE* decodes noise, as the *DCGAN* does;
 *denoising diffusion* takes {diffusion} steps of DDIM. A row is one training.
 That is far less than their authors take, and says nothing of what they end at:
 after some hundred steps diffusion has hardly begun, and the published game is
-still on its way to first images. When it gets there differs from run to run:
+still on its way to first images (when it gets there differs from run to run:
 with 313 steps of Fashion-MNIST [one
-did](results/README.md#against-others-at-equal-time).
+did](results/README.md#against-others-at-equal-time)). A row is of the flag
+file at its commit: where ours has batches of 256, the file of today has 64.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
