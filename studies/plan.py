@@ -1,8 +1,9 @@
 """What the studies run: flags of `training/train.py`, and what is changed.
 
-Every run starts from a flag file that ships. Runs of the same data have the
-same time, five minutes of one core: their steps are those minutes times the
-contender's rate, which `run.py --rates` measured into `rates.json`.
+Every run starts from a flag file that ships; those of the recipe have the
+learning rate of a short training. Runs of the same data have the same time,
+five minutes of one core: their steps are those minutes times the contender's
+rate, which `run.py --rates` measured into `rates.json`.
 """
 
 import hashlib
@@ -98,6 +99,12 @@ PUBLISHED = "CSC-CTRL, as published"
 CONV_PUBLISHED = "convolutional CTRL, as published"
 
 RECIPE_BATCH, PUBLISHED_BATCH = 64, 512
+RATE = 0.03
+# A training as short as these wants a higher rate than the flag files have.
+RECIPE_FLAGS = (
+    f"--encoder_learning_rate={RATE}",
+    f"--decoder_learning_rate={RATE}",
+)
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
 # Other sets, of whose images every model of a set is asked: in its colours.
@@ -142,7 +149,8 @@ def contender(name, data, seed=0, more=(), count=None):
     """A contender's run of `MINUTES`, or of `count` steps."""
     kind, ending, batch, changes = CONTENDERS[name]
     count = count or steps(name, data, batch)
-    flags = (flag_file(data + ending), f"--steps={count}", *changes)
+    usual = () if ending else RECIPE_FLAGS
+    flags = (flag_file(data + ending), f"--steps={count}", *usual, *changes)
     return Run(name, data, kind, flags, seed, more)
 
 
@@ -219,7 +227,7 @@ def one_out():
 
 
 def batches():
-    """As many images in all; the learning rates are the flag file's."""
+    """As many images in all, at the same learning rates."""
     for data, sizes in (
         ("fashion_mnist", (16, 256, 1024)),
         ("cifar10", (256,)),
@@ -246,7 +254,7 @@ def rates():
     data = "fashion_mnist"
     yield contender(OURS, data, 0, ("unseen", "noise"))
     for factor in (0.3, 3, 10):
-        rate = f"{0.03 * factor:g}"
+        rate = f"{RATE * factor:g}"
         yield changed(
             f"{factor:g} times the rates",
             data,
