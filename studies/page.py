@@ -269,8 +269,9 @@ def warning(rows):
         return ""
     return (
         f"**{count} of the {len(rows)} rows, those with an asterisk, are of "
-        "flag files that have changed since**; so are the verdicts that rest "
-        "on them. [The recipe](../recipe.md) says what changed."
+        "flag files or equal times that have changed since**; so are the "
+        "verdicts that rest on them. [The recipe](../recipe.md) says what "
+        "changed."
     )
 
 
