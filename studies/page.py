@@ -71,15 +71,9 @@ features; it compares with no others. A figure after ± is the standard
 deviation over seeds; where there is none, there is one seed."""
 
 
-def former(rows):
-    """Those of flag files or rates that have changed since."""
-    keys = {run.key for run in plan.runs()}
-    return [row for row in rows if row["key"] not in keys]
-
-
 def marked(name, rows):
-    """The name of a run, with an asterisk if one of its rows is `former`."""
-    return rf"{name}\*" if former(rows) else name
+    """A name or verdict, with an asterisk if one of its rows is former."""
+    return rf"{name}\*" if plan.former(rows) else name
 
 
 def cell(rows, figure):
@@ -264,14 +258,13 @@ def about(rows):
 
 def warning(rows):
     """What the asterisks mean; empty where there is none."""
-    count = len(former(rows))
+    count = len(plan.former(rows))
     if not count:
         return ""
     return (
         f"**{count} of the {len(rows)} rows, those with an asterisk, are of "
-        "flag files or equal times that have changed since**; so are the "
-        "verdicts that rest on them. [The recipe](../recipe.md) says what "
-        "changed."
+        "flag files or equal times that have changed since**; so are, in part, "
+        "the verdicts with one. [The recipe](../recipe.md) says what changed."
     )
 
 
@@ -296,8 +289,10 @@ def judged(table):
     """The claims and their verdicts."""
     lines = ["| claim | verdict | figures |", "|-|-|-|"]
     for claim in verdicts.CLAIMS:
-        word, sentence = verdicts.verdict(claim, table)
-        lines.append(f"| {claim.text} | **{word}** | {sentence} |")
+        asked = verdicts.Table(table.rows)
+        word, sentence = verdicts.verdict(claim, asked)
+        word = marked(f"**{word}**", asked.asked)
+        lines.append(f"| {claim.text} | {word} | {sentence} |")
     rules = [f"- {claim.text} {claim.rule}" for claim in verdicts.CLAIMS]
     return "\n".join(
         [

@@ -413,6 +413,26 @@ def place(row):
     return row["data"], row["name"], row["seed"]
 
 
+def former(rows):
+    """Those of flag files or rates that have changed since."""
+    keys = {run.key for run in runs()}
+    return [row for row in rows if row["key"] not in keys]
+
+
+def without_mixed(rows):
+    """Rows without the former ones of runs that also have rows of today.
+
+    A mean over seeds is of the same flags then.
+    """
+    old = [row["key"] for row in former(rows)]
+    today = {place(row)[:2] for row in rows if row["key"] not in old}
+    return [
+        row
+        for row in rows
+        if row["key"] not in old or place(row)[:2] not in today
+    ]
+
+
 def rate_runs():
     """Short runs that tell how fast every contender is."""
     return {

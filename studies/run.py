@@ -64,8 +64,8 @@ def work(run, folder, data_dir, *more):
 def collect(folder, table=TABLE):
     """Writes the table: the rows of the plan, those that there are.
 
-    Where flag files or rates have changed since, the former row of a run stays,
-    with its own key, until the run is made again.
+    Where flag files or rates have changed since, the former rows of a run stay,
+    with their own keys, until one of its seeds is made again.
     """
     with locked(table.with_suffix(".lock")):
         rows = read_json(table, list) if table.exists() else []
@@ -80,7 +80,7 @@ def collect(folder, table=TABLE):
             row = by_key.get(run.key) or former.get(plan.place(run._asdict()))
             if row:
                 found.append(row)
-        write_json(table, found)
+        write_json(table, plan.without_mixed(found))
 
 
 def measure_rates(folder, data_dir):

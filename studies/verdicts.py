@@ -19,18 +19,24 @@ class Table:
 
     Args:
         rows: list of dicts.
+
+    Attributes:
+        asked: list of the rows that were asked for.
     """
 
     def __init__(self, rows):
         self.rows = rows
+        self.asked = []
 
     def of(self, data, name):
         """Rows of a run, one for each seed."""
-        return [
+        found = [
             row
             for row in self.rows
             if (row["data"], row["name"]) == (data, name)
         ]
+        self.asked += found
+        return found
 
     def values(self, data, name, figure):
         """A figure of a run's seeds; names joined by `/` look into dicts.

@@ -270,22 +270,27 @@ def test_page_has_every_row(tmp_path, row):
 
 
 def test_former_rows_stay_and_are_marked(tmp_path, row):
-    first, second = plan.study("published").runs[:2]
-    own = {**row, "name": first.name, "data": first.data, "about": ABOUT}
+    """But not beside rows of today of the same run, with which means are."""
+    runs = plan.study("published").runs
+    first, second = runs[:2]
+    assert first.name == second.name
+    other = next(run for run in runs if run.name != first.name)
+    own = {**row, "data": first.data, "about": ABOUT}
     table = tmp_path / "results.json"
     write_json(
         table,
         [
-            {**own, "key": "before", "seed": first.seed},
-            {**own, "key": "of no plan", "seed": 77},
+            {**own, "key": "mixed", "name": first.name, "seed": first.seed},
+            {**own, "key": "before", "name": other.name, "seed": other.seed},
+            {**own, "key": "of no plan", "name": other.name, "seed": 77},
         ],
     )
     (tmp_path / second.key).mkdir()
     row_file = tmp_path / second.key / "row.json"
-    write_json(row_file, {**own, "seed": second.seed})
+    write_json(row_file, {**own, "name": second.name, "seed": second.seed})
     collect(tmp_path, table)
     kept = read_json(table, list)
-    assert [each["key"] for each in kept] == ["before", second.key]
+    assert [each["key"] for each in kept] == [second.key, "before"]
     text = page.page(verdicts.Table(kept), tmp_path, tmp_path / "README.md")
-    assert rf"| {first.name}\* |" in text
+    assert rf"| {other.name}\* |" in text
     assert "1 of the 2 rows, those with an asterisk" in text
