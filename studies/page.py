@@ -319,9 +319,10 @@ def page(table, folder, path):
         "that length. An earlier page in this place said "
         "that the published game does not bring images back and that the rate "
         "reduction has no effect. Both were wrong: our settings stopped the "
-        "game, by codes of both signs, batches that held too few images of "
-        "every class, a decoder that began at a fifth of its scale, and "
-        "players that learned equally fast.",
+        "game, by batches that held too few images of every class, a decoder "
+        "that began at a fifth of its scale, random first atoms, and players "
+        "that learned equally fast. Codes of both signs, which this page "
+        "blamed, too, are no obstacle, but hardly sparse.",
         warning(table.rows),
         pictures(folder, path),
         judged(table),
