@@ -263,8 +263,9 @@ def warning(rows):
         return ""
     return (
         f"**{count} of the {len(rows)} rows, those with an asterisk, are of "
-        "flag files or equal times that have changed since**; so are, in part, "
-        "the verdicts with one. [The recipe](../recipe.md) says what changed."
+        "flag files or equal times that have changed since**; so are the "
+        "pictures of regenerations and, in part, the verdicts with one. [The "
+        "recipe](../recipe.md) says what changed."
     )
 
 

@@ -51,7 +51,7 @@ def work(run, folder, data_dir, *more):
                         sys.executable,
                         os.path.relpath(HERE / "measure.py"),
                         f"--run={run.key}",
-                        f"--runs={folder}",
+                        f"--runs={os.path.relpath(folder)}",
                         f"--data_dir={data_dir}",
                         *more,
                     ],
