@@ -98,7 +98,7 @@ VAE = "convolutional VAE"
 PUBLISHED = "CSC-CTRL, as published"
 CONV_PUBLISHED = "convolutional CTRL, as published"
 
-RECIPE_BATCH, PUBLISHED_BATCH = 64, 512
+RECIPE_BATCH, PUBLISHED_BATCH = 64, 1024
 RATE = 0.03
 # A training as short as these wants a higher rate than the flag files have.
 RECIPE_FLAGS = (
@@ -137,7 +137,8 @@ CONTENDERS = {
         PUBLISHED_BATCH,
         (
             "--architecture=network=conv",
-            "--patch_images=0",
+            "--game=shared_statistics=false",
+            "--principal_images=0",
             "--encoder_learning_rate=1e-3",
             "--decoder_learning_rate=1e-3",
         ),
@@ -294,9 +295,13 @@ def published():
     yield from (run(title, seed=seed) for seed in SEEDS)
     longer = "1,500 steps, not 400", "--steps=1500"
     yield from (run(*longer, seed=seed) for seed in SEEDS)
+    frames = "tight frames, shared statistics, 64 features", *TIGHT_FRAMES
+    yield from (run(*frames, seed=seed) for seed in SEEDS)
     consistency = "--game=encoder_consistency=1,decoder_consistency=1"
     binary = "--game=objective=binary"
     for data in ("digits", "fashion_mnist"):
+        if data == "fashion_mnist":
+            yield run(title, data=data)
         yield run("with sample-wise consistency", consistency, data=data)
         yield run("CTRL-Binary", binary, data=data)
         yield run(
@@ -308,33 +313,49 @@ def published():
     yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
     yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
     yield run("one pass for both players", "--update=simultaneous")
-    yield run("as in the flag file", data="fashion_mnist")
-    yield from without_stipple(run, consistency)
+    for name, *changes in (
+        ("1,000 steps, not 200", "--steps=1000"),
+        ("without shared statistics", "--game=shared_statistics=false"),
+        ("patches for atoms, of norm 1, λ 0.1", *PATCHES),
+        (
+            "32 features, in batches of 512",
+            "--architecture=feature_dim=32",
+            "--batch_size=512",
+            "--steps=400",
+        ),
+        ("two steps only", "--steps=2"),
+    ):
+        yield run(name, *changes, data="fashion_mnist")
+    shorter = "200 steps, not 1,000", "--steps=200"
+    yield run(*shorter, data="cifar10")
+    yield run(
+        f"{shorter[0]}, with consistency",
+        *shorter[1:],
+        consistency,
+        data="cifar10",
+    )
+    yield run(
+        "with consistency of weight 5",
+        "--game=encoder_consistency=5,decoder_consistency=5",
+        data="cifar10",
+    )
     yield from authors()
 
 
-def without_stipple(run, consistency):
-    """What rids the published game's images of noise at single pixels.
-
-    A first dictionary that sees all of a patch, and regenerations that are
-    normalised as the images are.
-    """
-    changes = (
-        consistency,
-        "--game=shared_statistics=true",
-        "--architecture=tight_frame=true,isotropic=true,sparsity=0.02",
-        "--patch_images=0",
-        "--principal_images=4096",
-    )
-    longer = (
-        "--steps=2000",
-        "--encoder_learning_rate=2.5e-4",
-        "--decoder_learning_rate=4e-3",
-    )
-    title = "with consistency, tight frames and shared statistics"
-    data = "fashion_mnist"
-    yield run(title, *changes, data=data)
-    yield run(f"{title}, 2,000 steps", *changes, *longer, data=data)
+# What the flag file of Fashion-MNIST has and that of the digits has not, and
+# the other way round.
+TIGHT_FRAMES = (
+    "--architecture=feature_dim=64,sparsity=0.02",
+    "--architecture=tight_frame=true,isotropic=true",
+    "--game=shared_statistics=true",
+    "--patch_images=0",
+    "--principal_images=1330",
+)
+PATCHES = (
+    "--architecture=sparsity=0.1,tight_frame=false,isotropic=false",
+    "--patch_images=2000",
+    "--principal_images=0",
+)
 
 
 def authors():
@@ -343,6 +364,9 @@ def authors():
     They take 45,000: these runs tell how the game begins there.
     """
     settings = (
+        *PATCHES,
+        "--game=shared_statistics=false",
+        "--nohorizontal_flip",
         "--batch_size=1600",
         "--encoder_steps=2",
         "--encoder_learning_rate=1.5e-4",
