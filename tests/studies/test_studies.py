@@ -226,6 +226,22 @@ def test_rate_reduction_is_judged_by_what_is_lost_without_it(without, verdict):
     assert found[0] == verdict
 
 
+@pytest.mark.parametrize(
+    "same, nearest, verdict",
+    [
+        (0.78, 0.82, verdicts.SHOWN),
+        (0.77, 0.9, verdicts.NOT_SHOWN),
+        (0.9, 0.81, verdicts.NOT_SHOWN),
+    ],
+)
+def test_published_game_is_judged_by_both_figures(same, nearest, verdict):
+    name = "as in the flag file"
+    row = {"same_class": same, verdicts.NEAREST: nearest}
+    table = rows_of({("fashion_mnist", name): [row]})
+    assert verdicts.verdict(claim("clothes"), table)[0] == verdict
+    assert verdicts.verdict(claim("digits"), table)[0] == verdicts.MISSING
+
+
 def test_run_that_failed_shows_nothing():
     table = rows_of(
         {
