@@ -7,7 +7,7 @@ many of both again and the filter gradient of `2T - 1` pairs of an image and
 codes. The bare convolutions are these operations, each fed with the result of
 the one before it, and nothing else: no proximal map, no residual, no
 extrapolation, no masks, no gradient accumulation. The stages have 64, 64 and
-128 atoms on 32x32 colour images, as in cifar10_published.flags; the rows of
+128 atoms on 32x32 colour images, about those of CIFAR-10; the rows of
 "all stages" are sums. Writes benchmarks/results/layer.json.
 """
 

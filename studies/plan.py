@@ -98,7 +98,7 @@ VAE = "convolutional VAE"
 PUBLISHED = "CSC-CTRL, as published"
 CONV_PUBLISHED = "convolutional CTRL, as published"
 
-RECIPE_BATCH, PUBLISHED_BATCH = 64, 1024
+RECIPE_BATCH, PUBLISHED_BATCH, CONV_PUBLISHED_BATCH = 64, 1024, 512
 RATE = 0.03
 # A training as short as these wants a higher rate than the flag files have.
 RECIPE_FLAGS = (
@@ -113,6 +113,13 @@ UNSEEN = {
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
 }
 
+PARENTS_CONV = (
+    "--architecture=network=conv",
+    "--game=shared_statistics=false",
+    "--principal_images=0",
+    "--encoder_learning_rate=1e-3",
+    "--decoder_learning_rate=1e-3",
+)
 # name: (kind, ending of the flag file, batch, flags)
 CONTENDERS = {
     OURS: ("closed_loop", "", RECIPE_BATCH, ()),
@@ -134,13 +141,11 @@ CONTENDERS = {
     CONV_PUBLISHED: (
         "closed_loop",
         "_published",
-        PUBLISHED_BATCH,
+        CONV_PUBLISHED_BATCH,
         (
-            "--architecture=network=conv",
-            "--game=shared_statistics=false",
-            "--principal_images=0",
-            "--encoder_learning_rate=1e-3",
-            "--decoder_learning_rate=1e-3",
+            f"--batch_size={CONV_PUBLISHED_BATCH}",
+            "--architecture=feature_dim=32",
+            *PARENTS_CONV,
         ),
     ),
 }
@@ -326,6 +331,14 @@ def published():
         ("two steps only", "--steps=2"),
     ):
         yield run(name, *changes, data="fashion_mnist")
+    for data, steps in (("fashion_mnist", 273), ("cifar10", 167)):
+        # Five minutes of it.
+        yield run(
+            "convolutions, 128 features",
+            f"--steps={steps}",
+            *PARENTS_CONV,
+            data=data,
+        )
     usual = "--steps=200"
     yield run(title, usual, data="cifar10")
     yield run(
