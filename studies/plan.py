@@ -319,7 +319,7 @@ def published():
     yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
     yield run("one pass for both players", "--update=simultaneous")
     for name, *changes in (
-        ("1,000 steps, not 200", "--steps=1000"),
+        ("600 steps, not 200", "--steps=600"),
         ("without shared statistics", "--game=shared_statistics=false"),
         ("patches for atoms, of norm 1, λ 0.1", *PATCHES),
         (
