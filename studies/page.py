@@ -258,13 +258,15 @@ def about(rows):
 
 def warning(rows):
     """What the asterisks mean; empty where there is none."""
-    count = len(plan.former(rows))
-    if not count:
+    former = plan.former(rows)
+    if not former:
         return ""
+    pictured = any(row["name"] in plan.CONTENDERS for row in former)
+    pictures = " the pictures of regenerations and," if pictured else ","
     return (
-        f"**{count} of the {len(rows)} rows, those with an asterisk, are of "
-        "flag files or equal times that have changed since**; so are the "
-        "pictures of regenerations and, in part, the verdicts with one. [The "
+        f"**{len(former)} of the {len(rows)} rows, those with an asterisk, are "
+        "of flag files or equal times that have changed since**; so "
+        f"are{pictures} in part, the verdicts with one. [The "
         "recipe](../recipe.md) says what changed."
     )
 
