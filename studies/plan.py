@@ -305,8 +305,7 @@ def published():
     consistency = "--game=encoder_consistency=1,decoder_consistency=1"
     binary = "--game=objective=binary"
     for data in ("digits", "fashion_mnist"):
-        if data == "fashion_mnist":
-            yield run(title, data=data)
+        yield run(title, data=data)
         yield run("with sample-wise consistency", consistency, data=data)
         yield run("CTRL-Binary", binary, data=data)
         yield run(
@@ -331,11 +330,10 @@ def published():
         ("two steps only", "--steps=2"),
     ):
         yield run(name, *changes, data="fashion_mnist")
-    for data, steps in (("fashion_mnist", 273), ("cifar10", 167)):
-        # Five minutes of it.
+    for data in SETS:
         yield run(
             "convolutions, 128 features",
-            f"--steps={steps}",
+            f"--steps={steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)}",
             *PARENTS_CONV,
             data=data,
         )

@@ -480,10 +480,9 @@ numbers an image, not 128. The *VAE* decodes noise, as the *DCGAN* does;
 *denoising diffusion* takes {diffusion} steps of DDIM. A row is one training.
 That is far less than their authors take, and says nothing of what they end at:
 after some hundred steps diffusion has hardly begun. A row is of the flag file
-at its commit: where ours has batches of 256, the file of today has 64, and the
-published game's 32 numbers in batches of 512, which made no images of
-regenerations in that time, have become [128 in batches of
-1,024](method.md#as-published), which do.
+at its commit: where ours has batches of 256, the file of today has 64, and
+where the published game has 32 numbers in batches of 512, it has [128 in
+batches of 1,024, and tight frames](method.md#as-published).
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
