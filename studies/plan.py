@@ -11,6 +11,8 @@ import json
 import pathlib
 import typing
 
+from keras_csc_cli import command_line
+
 MINUTES = 5
 RATE_STEPS = 30
 LONGEST_KEY = 180
@@ -38,15 +40,30 @@ class Run(typing.NamedTuple):
 
     @property
     def key(self):
-        """What tells the run from others, for the name of its folder."""
+        """What tells the run from others, for the name of its folder.
+
+        A run of a flag file that says something else is another run.
+        """
         file, *changes = self.flags
         file = file.removeprefix("--flagfile=").removesuffix(".flags")
         text = f"{file}-{self.kind}{''.join(changes)}--seed={self.seed}"
         name = "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
-        if len(name) > LONGEST_KEY:
-            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-            name = f"{name[:LONGEST_KEY]}-{digest}"
-        return name
+        digest = hashlib.sha256("\n".join([name, *settings(self)]).encode())
+        return f"{name[:LONGEST_KEY]}-{digest.hexdigest()[:8]}"
+
+
+# Of these flags all values count, of others the last one.
+ADDING = ("--architecture", "--game")
+
+
+def settings(run):
+    """The flags of a run and of its flag files, without those overruled."""
+    found = {}
+    for flag in command_line.resolve_flag_files(run.flags):
+        name = flag.partition("=")[0]
+        before = found.get(name, []) if name in ADDING else []
+        found[name] = [*before, flag]
+    return [flag for name in sorted(found) for flag in found[name]]
 
 
 class Study(typing.NamedTuple):

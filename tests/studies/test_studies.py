@@ -1,7 +1,10 @@
 """The studies against independent statements."""
 
+import shutil
+
 from keras_csc_cli import building
 from keras_csc_cli import checks
+from keras_csc_cli import command_line
 from keras_csc_cli import train_options
 from keras_csc_cli.workdir import read_json
 from keras_csc_cli.workdir import write_json
@@ -283,6 +286,27 @@ def test_page_has_every_row(tmp_path, row):
     assert text.count("**not run**") == len(verdicts.CLAIMS) - 1
     assert f"2 of {len(plan.runs())} planned runs" in text
     assert "asterisk" not in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ("--optimizer=adam", False),
+        ("--game=memory=0.5", False),
+        ("# A remark.", True),
+        ("--steps=7", True),  # which the run overrules
+    ],
+)
+def test_a_run_of_another_flag_file_is_another_run(
+    tmp_path, monkeypatch, changed, same
+):
+    key = plan.contender(plan.OURS, "cifar10").key
+    flag_files = shutil.copytree(command_line.FLAG_FILES, tmp_path / "flags")
+    with open(flag_files / "recipe.flags", "a") as file:
+        file.write(f"{changed}\n")
+    monkeypatch.setattr(command_line, "FLAG_FILES", flag_files)
+    after = plan.contender(plan.OURS, "cifar10").key
+    assert (after == key) == same
 
 
 def test_former_rows_stay_and_are_marked(tmp_path, row):
