@@ -306,8 +306,11 @@ def judged(table):
             "",
             *lines,
             "",
-            "The rules, which were fixed before the figures were there "
-            "([studies/verdicts.py](../../studies/verdicts.py)):",
+            "The rules ([studies/verdicts.py](../../studies/verdicts.py)) were "
+            "fixed before the test figures were there; the thresholds of "
+            "clothes after figures of validation images, by which the game's "
+            "settings were chosen. Where there are several seeds, means are "
+            "judged.",
             "",
             *rules,
         ]
@@ -318,14 +321,15 @@ def page(table, folder, path):
     """The page as text."""
     parts = [
         "# What the method does, measured",
-        f"All contenders of a set train for {plan.MINUTES} minutes of one "
-        "core, with 128 numbers an image and, but for the published games, "
-        "networks of the same widths. The published game of convolutions has "
-        "32 numbers, which do better on Fashion-MNIST; that of sparse coding "
-        "layers has two things of ours, tight frames from principal components "
-        "and shared statistics, which its authors and the convolutions have "
-        "not. Five minutes are 73 to 546 steps of them, of the 45,000 that "
-        "their authors take, and say nothing of them at that length. An "
+        f"All contenders of a set take as many steps as {plan.MINUTES} minutes "
+        "of a slow core hold, and have 128 numbers an image; networks have, but "
+        "for the published games, the same widths. The published game of "
+        "convolutions has 32 numbers, which do better on Fashion-MNIST; that of "
+        "sparse coding layers has two things of ours, tight frames from "
+        "principal components and shared statistics, which its authors and the "
+        "convolutions have not. Five minutes are 73 to 546 steps of them, of "
+        "the 45,000 that their authors take, and say nothing of them at that "
+        "length. An "
         "earlier page in this place said that the published game does not "
         "bring images back and that the rate reduction has no effect. Both "
         "were wrong: our settings stopped the game, by batches that held too "

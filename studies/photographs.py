@@ -411,9 +411,9 @@ stages had offsets of normalisation and a second `λ` of 0.6, not 0.8, which lef
 fewer zeros above the first stage
 ([why](method.md#how-the-networks-are-kept-in-shape)). Linear codes need no
 training. The networks would go on to learn: the one that ships did. *As
-published* is the game of the `*_published.flags` for as many
-steps in batches of 64, with maps and without labels: its authors play it for
-45,000 with vectors, and this says nothing of that.{missing}
+published* has the objective and the layers of the published game, but random
+first atoms and batches of 64 crops, which [stop it](method.md#as-published): it
+is no verdict on the game of its authors.{missing}
 """
 COLUMNS = (
     ("", lambda row: row["name"]),

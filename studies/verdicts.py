@@ -1,6 +1,6 @@
 """The claims, and the rules by which they are judged.
 
-The rules were written before the figures were there. A claim is judged as soon
+The rules were written before the test figures were there. A claim is judged as soon
 as all of its runs are; a run that became non-finite fails every rule.
 """
 
@@ -63,10 +63,16 @@ class Table:
         return float("nan") if found is None else found
 
     def error(self, data, name, figure):
-        """Standard error of the mean over seeds; 0 of a single one."""
+        """Standard error of the mean over seeds; NaN if a run failed.
+
+        Raises:
+            KeyError: for a single seed.
+        """
         values = self.values(data, name, figure)
-        if len(values) < 2 or None in values:
-            return 0.0
+        if len(values) < 2:
+            raise KeyError(f"a second seed of {name} on {data}")
+        if None in values:
+            return float("nan")
         return statistics.stdev(values) / len(values) ** 0.5
 
 
