@@ -34,22 +34,32 @@ def game(arguments, num_classes):
         return TranscriptionGame(num_classes=num_classes, **arguments)
 
 
+def network(options, make=ClosedLoopAutoencoder.from_preset):
+    """The autoencoder of the options, not compiled.
+
+    Args:
+        options: of the run.
+        make: what makes it of a preset, whether to load its weights, a dtype
+            policy and entries of the preset to replace.
+    """
+    with usage_errors():
+        return make(
+            options.preset,
+            load_weights=presets.has_weights(options.preset),
+            dtype=options.dtype_policy,
+            **options.architecture,
+        )
+
+
 def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     """The compiled autoencoder of the options.
 
     Args:
         options: of the run.
         num_classes: int, or `None` without labels.
-        make: what makes it of a preset, whether to load its weights, a dtype
-            policy and entries of the preset to replace.
+        make: as of `network`.
     """
-    with usage_errors():
-        autoencoder = make(
-            options.preset,
-            load_weights=presets.has_weights(options.preset),
-            dtype=options.dtype_policy,
-            **options.architecture,
-        )
+    autoencoder = network(options, make)
     if options.freeze_normalizations:
         autoencoder.freeze_normalizations()
     autoencoder.compile(

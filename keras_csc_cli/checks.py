@@ -12,6 +12,7 @@ from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
 
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
+LEAST_COMPARED = 4  # one more than the neighbours of precision and recall
 METRICS = ("codes", "classes", "samples", "classifier")  # of train.py
 MOST_CLASSES = 2**20  # where their number is not known yet
 
@@ -103,6 +104,31 @@ def check_metrics(names, known=METRICS):
         if name not in known:
             raise UsageError(
                 f"--metrics has no {name!r}. It has {', '.join(known)}."
+            )
+
+
+def check_compared(names, splits, limit, split="test"):
+    """Checks that there are images enough for what compares sets of them.
+
+    Args:
+        names: of `--metrics`.
+        splits: `Splits` of the data.
+        limit: of `--evaluation_limit`.
+        split: str, the images that are evaluated.
+
+    Raises:
+        UsageError: if there are not.
+    """
+    if not {"classifier", "inception", "ctrl", "samples"} & set(names):
+        return
+    for name in ("train", split):
+        count = min(splits[name].size, limit)
+        if count < LEAST_COMPARED:
+            raise UsageError(
+                "--metrics=classifier, inception, ctrl and samples compare at "
+                f"least {LEAST_COMPARED} images, and of the split {name} of "
+                f"{splits.dataset!r} there are {count}. Leave them out, or "
+                "raise --evaluation_limit."
             )
 
 

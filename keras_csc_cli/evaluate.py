@@ -54,11 +54,12 @@ def evaluate(
         options = train_options.replaced(recorded, replaced)
         splits = Splits(options)
         if checkpoint:
-            model = last_checkpoint(workdir, options, splits.num_classes)
+            model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
         names = options.metrics if names is None else names
         checks.check_samples(names, model.encoder.features)
+        checks.check_compared(names, splits, options.evaluation_limit, split)
         tools = instruments.instruments(
             names,
             splits,
@@ -107,10 +108,10 @@ def data_folder(options):
     return pathlib.Path(options.data_dir).expanduser().resolve()
 
 
-def last_checkpoint(workdir, options, num_classes):
+def last_checkpoint(workdir, options):
     """The model with the weights of a run's last checkpoint."""
-    model = building.model(options, num_classes)
-    step = TrainingCheckpoint(workdir.checkpoints).restore(model)
+    model = building.network(options)
+    step = TrainingCheckpoint(workdir.checkpoints).restore_weights(model)
     if not step:
         raise UsageError(f"{workdir.path} has no checkpoint.")
     options.step = step

@@ -91,6 +91,10 @@ def _jobs_of_folder(options, source, target):
         )
     left_out = LeftOut(str(source))
     names = find_images(str(source), left_out)
+    # What was written into the folder itself is not restored again.
+    own = target.resolve()
+    if own != source.resolve():
+        names = [n for n in names if own not in (source / n).resolve().parents]
     if str(left_out):
         say(str(left_out))
     if not names:
@@ -120,9 +124,17 @@ def _mask_of(options, path, name):
     mask = pathlib.Path(options.mask)
     if not mask.is_dir():
         return mask
-    found = sorted(mask.glob(pathlib.Path(name or path.name).stem + ".*"))
+    place = mask / (name or path.name)
+    found = sorted(
+        other for other in place.parent.glob("*") if other.stem == place.stem
+    )
     if not found:
-        raise UsageError(f"--mask={mask} has no mask for {path}.")
+        raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
+    if len(found) > 1:
+        raise UsageError(
+            f"--mask={mask} has several masks for {path}: "
+            f"{', '.join(each.name for each in found)}. Leave one."
+        )
     return found[0]
 
 

@@ -26,6 +26,34 @@ def recorded(path):
     return sessions
 
 
+def check_images(path, images):
+    """Checks that a run goes on with the images that it began with.
+
+    Args:
+        path: of `run.json`; without it, or of earlier versions, nothing is
+            known.
+        images: dict, `identity()` of the training images.
+
+    Raises:
+        UsageError: if they are others.
+    """
+    for session in recorded(path) if path.exists() else []:
+        before = session.get("training_images", images)
+        if before != images:
+            raise UsageError(
+                "the training images are not those that this run began with: "
+                f"{_named(before)} then, {_named(images)} now. Give the same "
+                "--data_dir, or choose another --workdir."
+            )
+
+
+def _named(images):
+    text = f"{images['images']:,} images"
+    if images["classes"]:
+        text += f" of {images['classes']:,} classes"
+    return f"{text} (digest of names {images['digest']})"
+
+
 class SessionLog(keras.callbacks.Callback):
     """Records a session of training, as far as it has come.
 
@@ -35,13 +63,15 @@ class SessionLog(keras.callbacks.Callback):
 
     Args:
         workdir: `Workdir` of the run.
+        images: dict, `identity()` of the training images.
         batch_size: int, images in a step.
         replicas: int, number of devices that share a step.
     """
 
-    def __init__(self, workdir, batch_size, replicas=1):
+    def __init__(self, workdir, images, batch_size, replicas=1):
         super().__init__()
         self.path = workdir.run
+        self.images = images
         self.batch_size = batch_size
         self.replicas = replicas
 
@@ -57,6 +87,7 @@ class SessionLog(keras.callbacks.Callback):
         steps = self.model.step - self._first_step
         session = {
             **self._about,
+            "training_images": self.images,
             "replicas": self.replicas,
             "steps": steps,
             "seconds": seconds,

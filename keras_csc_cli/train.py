@@ -78,6 +78,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     # === Data ===
     splits = Splits(options)
     checks.check_batches(options, splits, strategy.num_replicas_in_sync)
+    if options.evaluate:
+        checks.check_compared(options.metrics, splits, options.evaluation_limit)
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===
@@ -99,6 +101,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     if chief and strategy.num_replicas_in_sync > 1:
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
+        sessions.check_images(workdir.run, splits["train"].identity())
         say(f"Going on from step {first_step} of {options.steps}.")
     untrained = first_step < options.steps
     if untrained:
@@ -165,7 +168,9 @@ def watchers(options, workdir, splits, checkpoint, strategy):
     shown = float_images(splits["test"], limit=40)
     batch, replicas = options.batch_size, strategy.num_replicas_in_sync
     found = [
-        sessions.SessionLog(workdir, batch, replicas),
+        sessions.SessionLog(
+            workdir, splits["train"].identity(), batch, replicas
+        ),
         callbacks.ScalarLog(workdir.path, shown, batch),
         callbacks.PictureLog(workdir.path, shown, options.pictures_every),
         callbacks.ProgressLine(options.steps, batch),

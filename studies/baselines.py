@@ -13,6 +13,7 @@ from keras_csc.models import ConvEncoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensorflow import fusion
 
 
 class LossAutoencoder(ClosedLoopAutoencoder):
@@ -26,6 +27,7 @@ class LossAutoencoder(ClosedLoopAutoencoder):
     def train_metrics(self):
         return [self.loss_metric]
 
+    @fusion()  # as the game's
     def train_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:

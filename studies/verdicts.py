@@ -1,7 +1,7 @@
 """The claims, and the rules by which they are judged.
 
-The rules were written before the test figures were there. A claim is judged as soon
-as all of its runs are; a run that became non-finite fails every rule.
+The rules were written before the test figures were there. A claim is judged as
+soon as all of its runs are; a run that became non-finite fails every rule.
 """
 
 import functools

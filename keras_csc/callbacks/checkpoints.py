@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_csc.callbacks.finite import check_state
+from keras_csc.callbacks.finite import non_finite
 from keras_csc.callbacks.finite import non_finite_state
 from keras_csc.files import remove
 from keras_csc.terminal import say
@@ -51,20 +52,13 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._passed_over = []
 
     def _checkpoint(self):
-        # Lists of variables: TensorFlow does not see those of layers that a
-        # Keras model holds in a list.
         model = self.model
         memory = model.memory.variables.values() if model.memory else ()
-        return tf.train.Checkpoint(
-            **{
-                name: [variable.value for variable in variables]
-                for name, variables in (
-                    ("model", model.weights),
-                    ("memory", memory),
-                    ("encoder_optimizer", model.encoder_optimizer.variables),
-                    ("decoder_optimizer", model.decoder_optimizer.variables),
-                )
-            }
+        return _checkpoint_of(
+            model=model.weights,
+            memory=memory,
+            encoder_optimizer=model.encoder_optimizer.variables,
+            decoder_optimizer=model.decoder_optimizer.variables,
         )
 
     def steps(self):
@@ -93,10 +87,35 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """
         if model is not None:
             self.set_model(model)
+        return self._newest(
+            self.read, " Remove that folder to start again from step 0."
+        )
+
+    def restore_weights(self, model):
+        """Restores the weights alone of the newest that can be read.
+
+        Args:
+            model: `ClosedLoopAutoencoder`, which need not be compiled.
+
+        Returns:
+            Its step; 0 if there is no checkpoint.
+
+        Raises:
+            CheckpointError: as `restore`.
+        """
+
+        def read(path):
+            _read(path, _checkpoint_of(model=model.weights), parts=True)
+            _check_finite(path, non_finite(model.weights))
+
+        return self._newest(read)
+
+    def _newest(self, read, hint=""):
+        """Step of the newest checkpoint that `read` reads; 0 without any."""
         steps = self.steps()
         for step in reversed(steps):
             try:
-                self.read(self.path(step))
+                read(self.path(step))
             except CheckpointError as error:
                 say(f"{error} It is passed over.")
                 self._passed_over.append(self.path(step))
@@ -105,7 +124,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if steps:
             raise CheckpointError(
                 f"None of the {len(steps)} checkpoints in {self.folder} can "
-                "be read. Remove that folder to start again from step 0."
+                f"be read.{hint}"
             )
         return 0
 
@@ -116,19 +135,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             CheckpointError: if it can't be read, is not finite, or is of
                 another step than its name says.
         """
-        try:
-            status = self._checkpoint().read(str(path / "checkpoint"))
-            status.assert_consumed()
-        except READ_ERRORS as error:
-            raise CheckpointError(
-                f"The checkpoint {path} can't be read: {_reason(error)}."
-            ) from error
-        name = non_finite_state(self.model)
-        if name:
-            raise CheckpointError(
-                f"The checkpoint {path} holds a weight that is not finite: "
-                f"{name}."
-            )
+        _read(path, self._checkpoint())
+        _check_finite(path, non_finite_state(self.model))
         if self.model.step != step_of(path):
             raise CheckpointError(
                 f"The checkpoint {path} is of step {self.model.step}, not of "
@@ -198,6 +206,38 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
+
+
+def _checkpoint_of(**variables):
+    # Lists of variables: TensorFlow does not see those of layers that a
+    # Keras model holds in a list.
+    return tf.train.Checkpoint(
+        **{
+            name: [variable.value for variable in listed]
+            for name, listed in variables.items()
+        }
+    )
+
+
+def _read(path, checkpoint, parts=False):
+    """Reads a checkpoint, of which `parts` may be all that is asked for."""
+    try:
+        status = checkpoint.read(str(path / "checkpoint"))
+        if parts:
+            status.assert_existing_objects_matched().expect_partial()
+        else:
+            status.assert_consumed()
+    except READ_ERRORS as error:
+        raise CheckpointError(
+            f"The checkpoint {path} can't be read: {_reason(error)}."
+        ) from error
+
+
+def _check_finite(path, name):
+    if name:
+        raise CheckpointError(
+            f"The checkpoint {path} holds a weight that is not finite: {name}."
+        )
 
 
 def _reason(error):

@@ -44,6 +44,9 @@ class CropSource(IndexedSource):
             self.grids = tf.constant(grids)
             self.ends = tf.constant(ends)
 
+    def file_names(self):
+        return self.photographs.file_names()
+
     def read(self, key, crop_seed=None):
         number = self._photograph(key)
         image, label = self.photographs.read(number)

@@ -106,6 +106,11 @@ class FolderSource(IndexedSource):
     def locate(self, index):
         return self.files[index].numpy().decode()
 
+    def file_names(self):
+        files = [os.fsdecode(path) for path in self.files.numpy()]
+        folder = os.path.dirname(os.path.commonprefix(files))
+        return [os.path.relpath(path, folder) for path in files]
+
 
 def open_folder(
     split,

@@ -1,3 +1,5 @@
+import hashlib
+
 import tensorflow as tf
 
 from keras_csc.data.errors import DataError
@@ -77,6 +79,23 @@ class Source:
         self.class_names = class_names
         self.num_classes = None if class_names is None else len(class_names)
         self.random_crop = random_crop
+
+    def identity(self):
+        """What tells the examples from others: a dict for JSON.
+
+        The digest is of the names of the classes and, of image folders, of the
+        files' names below the folder, in natural order.
+        """
+        names = "\0".join([*(self.class_names or ()), "", *self.file_names()])
+        return {
+            "images": self.size,
+            "classes": self.num_classes,
+            "digest": hashlib.sha256(names.encode()).hexdigest()[:16],
+        }
+
+    def file_names(self):
+        """Names of the examples' files below their folder, if they have any."""
+        return []
 
     def keys(self, seed, epoch, skip):
         """Dataset of the keys of an epoch, in order, as tuples.

@@ -6,6 +6,7 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.losses.transcription import class_part
 
+NEIGHBORS = 5
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
@@ -95,12 +96,11 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
     return {
         **found,
         "nearest_subspace_components": components,
-        "centered_knn_accuracy": metrics.knn_accuracy(
+        "centered_knn_accuracy": _knn_accuracy(
             *train, features, labels, centered=True
         ),
-        "reconstructed_nearest_subspace_accuracy": components
-        and metrics.nearest_subspace_accuracy(
-            *train, again, labels, components=components
+        "reconstructed_nearest_subspace_accuracy": _nearest_subspace_accuracy(
+            *train, again, labels, components
         ),
     }
 
@@ -108,21 +108,45 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
 def accuracies(train_features, train_labels, features, labels):
     """Accuracies of simple classifiers of features.
 
-    That of nearest subspaces is `None` for a single feature.
+    That of nearest subspaces is `None` for a single feature, that of
+    neighbours if there are too few labelled training rows.
     """
     parts = (train_features, train_labels, features, labels)
-    components = subspace_components(features)
     return {
-        "nearest_subspace_accuracy": components
-        and metrics.nearest_subspace_accuracy(*parts, components=components),
-        "knn_accuracy": metrics.knn_accuracy(*parts),
+        "nearest_subspace_accuracy": _nearest_subspace_accuracy(
+            *parts, subspace_components(features)
+        ),
+        "knn_accuracy": _knn_accuracy(*parts),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
     }
 
 
 def subspace_components(features):
-    """Dimension of the classes' subspaces: 10, or all directions but one."""
-    return min(10, features.shape[1] - 1)
+    """Dimension of the classes' subspaces: 10, or all directions but one.
+
+    `None` for a single feature.
+    """
+    return min(10, features.shape[1] - 1) or None
+
+
+def _nearest_subspace_accuracy(*parts_and_components):
+    *parts, components = parts_and_components
+    if components is None:
+        return None
+    return metrics.nearest_subspace_accuracy(*parts, components=components)
+
+
+def _knn_accuracy(train_features, train_labels, features, labels, **kwargs):
+    if np.count_nonzero(train_labels >= 0) < NEIGHBORS:
+        return None
+    return metrics.knn_accuracy(
+        train_features,
+        train_labels,
+        features,
+        labels,
+        neighbors=NEIGHBORS,
+        **kwargs,
+    )
 
 
 def angle_figures(features, labels):

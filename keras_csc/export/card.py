@@ -23,7 +23,8 @@ MEANINGS = {
     "embedding": "features less their mean, of norm 1",
     "label": "class of the image to make, -1 for any",
     "seed": "number of at least 0, for every image or one for all",
-    "sample": "image made at random, in [-1, 1]; that of its label, seed, row",
+    "sample": "image made at random, in [-1, 1]; that of its label and seed, "
+    "and of its row where one seed is for all",
     "denoised": "the image regenerated from its codes at that λ, in [-1, 1]",
     "image_bytes": (
         "JPEG (also CMYK), PNG (also of 16 bits), GIF (first frame), BMP (8, "

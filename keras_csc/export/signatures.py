@@ -89,7 +89,8 @@ def _sparse_signatures(model):
 def _density_signatures(model):
     """Signatures of the density: `embed`, and `sample`, which has no state.
 
-    A row of `sample` depends on its label, its seed and its number.
+    A row of `sample` depends on its label and its seed, whatever else a server
+    puts into the batch; on its number, too, where one seed is for all.
     """
     density = model.density
     label = tf.TensorSpec((None,), tf.int32, name="label")
@@ -100,7 +101,7 @@ def _density_signatures(model):
 
     def sample(label, seed):
         label = classes_of_density(tf.ensure_shape(label, (None,)), density)
-        seed = one_or_one_of_each("seed", seed, "label", label)
+        one_or_one_of_each("seed", seed, "label", label)
         features = density.draw(label, seed)
         return {"sample": _float(model.decode(features))}
 

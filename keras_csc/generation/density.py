@@ -213,7 +213,7 @@ class FeatureDensity:
         labels = self._labels(-1 if label is None else label, count)
         return self._drawn(
             tf.constant(labels, tf.int32),
-            tf.fill([count], tf.constant(seed, tf.int32)),
+            tf.constant([seed], tf.int32),
             tf.constant(temperature, tf.float32),
         )
 
@@ -233,11 +233,11 @@ class FeatureDensity:
     def draw(self, labels, seeds, temperature=1.0):
         """`sample` as a graph: features for labels and seeds.
 
-        Row `i` depends on `i`, its label and its seed alone.
-
         Args:
             labels: int32 tensor `(n,)` of classes that there are, -1 for any.
-            seeds: int32 tensor `(n,)`.
+            seeds: int32 tensor: `(1,)` for all, of which row `i` depends on
+                the seed, its label and `i`; or `(n,)`, of which a row depends
+                on its seed and its label alone, and is the first of that seed.
             temperature: float or scalar tensor.
 
         Returns:
@@ -249,6 +249,9 @@ class FeatureDensity:
             tf.convert_to_tensor, self.variables.values()
         )
         classes = distributions.Categorical(probs=tf.reduce_sum(weights, 1))
+        one_for_all = tf.cast(tf.equal(tf.size(seeds), 1), tf.int32)
+        numbers = one_for_all * tf.range(tf.size(labels))
+        seeds = seeds + tf.zeros_like(labels)
 
         def row(label, number, seed):
             of_class, of_feature = tf.unstack(
@@ -264,7 +267,7 @@ class FeatureDensity:
 
         features = tf.map_fn(
             lambda each: row(*each),
-            (labels, tf.range(tf.size(labels)), seeds),
+            (labels, numbers, seeds),
             fn_output_signature=tf.TensorSpec([self.feature_dim], tf.float32),
         )
         return to_sphere(features)

@@ -9,7 +9,8 @@ class MomentMemory:
 
     `M ← m · M + B` of the moments `B` of a batch, and of its counts. The
     batches before are constants; the gradient of the batch's own part is
-    scaled by `1/(1 - m)`, so that it has the size of the gradient of all.
+    scaled by `1/(1 - m)`, so that it has the size of the gradient of all, once
+    the memory is full: after `t` steps it is `1/(1 - mᵗ)` times as large.
 
     Rates of `M` are those of about `1/(1 - m)` batches, seen by the encoders
     of the steps before. `B` is that of the global batch, so that the memory is

@@ -579,8 +579,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         if self.density is not None:
             self.density.load_own_variables(store)
         if self.memory is not None:
-            for name, variable in self.memory.variables.items():
-                variable.assign(store[name])
+            # A file without it is of a model that was not in training.
+            for name in self.memory.variables.keys() & set(store.keys()):
+                self.memory.variables[name].assign(store[name])
 
     def get_config(self):
         return {

@@ -49,7 +49,10 @@ def write(folder, model, architecture, half=False, about=None):
         about: dict, more entries of `metadata.json`; or `None`.
     """
     _check_room(folder / WEIGHTS_FILE, model)
-    model.save_weights(folder / WEIGHTS_FILE)
+    # Without what training keeps: optimizers, and the game's memory.
+    alone = type(model)(model.encoder, model.decoder, density=model.density)
+    alone.build()
+    alone.save_weights(folder / WEIGHTS_FILE)
     if half:
         halve(folder / WEIGHTS_FILE)
     config = dict(architecture)

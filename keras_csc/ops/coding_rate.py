@@ -10,6 +10,9 @@ from keras import ops
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.precision import at_least_float32
 
+# Of a fading memory a class that does not come again has ever less.
+LEAST_COUNT = 1e-6
+
 
 def second_moment(features):
     """Returns `ZᵀZ`, shape `(d, d)`, in at least float32.
@@ -26,7 +29,8 @@ def class_moments(features, labels, num_classes):
 
     Args:
         features: tensor `Z` `(n, d)`.
-        labels: int tensor `(n,)`, in `[0, num_classes)`.
+        labels: int tensor `(n,)`. Rows whose label is not in `[0,
+            num_classes)`, as -1, are of no class.
         num_classes: int.
 
     Returns:
@@ -34,16 +38,21 @@ def class_moments(features, labels, num_classes):
         exactly 0 for a class that is absent.
     """
     features = at_least_float32(features)
-    blocks, owners = _class_blocks(labels, num_classes)
+    labels = ops.cast(labels, "int32")
+    known = ops.logical_and(labels >= 0, labels < num_classes)
+    # Others are of one more class, which is left out of the sums.
+    labels = ops.where(known, labels, num_classes)
+    blocks, owners = _class_blocks(labels, num_classes + 1)
     ones = ops.ones_like(features[:, :1])
     # Row 0 is what the places of a block hold that no example fills.
     rows = ops.pad(ops.concatenate([features, ones], -1), ((1, 0), (0, 0)))
     rows = ops.take(rows, blocks, axis=0)
     examples, filled = rows[..., :-1], rows[..., -1]
     products = ops.matmul(ops.transpose(examples, (0, 2, 1)), examples)
+    count = num_classes + 1
     return (
-        ops.segment_sum(products, owners, num_segments=num_classes),
-        ops.segment_sum(ops.sum(filled, -1), owners, num_segments=num_classes),
+        ops.segment_sum(products, owners, num_segments=count)[:-1],
+        ops.segment_sum(ops.sum(filled, -1), owners, num_segments=count)[:-1],
     )
 
 
@@ -55,7 +64,7 @@ def _class_blocks(labels, num_classes, size=32):
     be `n`.
 
     Args:
-        labels: int tensor `(n,)`.
+        labels: int32 tensor `(n,)`, in `[0, num_classes)`.
         num_classes: int.
         size: int, examples in a block.
 
@@ -63,7 +72,6 @@ def _class_blocks(labels, num_classes, size=32):
         `(blocks, owners)`: int tensors `(b, size)`, numbers of examples from 1,
         or 0 for nobody, and `(b,)`, the class of every block.
     """
-    labels = ops.cast(labels, "int32")
     count = ops.shape(labels)[0]
     order = ops.cast(ops.argsort(labels), "int32")
     labels = ops.take(labels, order)
@@ -90,7 +98,8 @@ def moment_coding_rate(moment, count, epsilon=0.5):
 
     Args:
         moment: tensor `(..., d, d)`.
-        count: number or tensor `(...)`. Where it is 0, the rate is exactly 0.
+        count: number or tensor `(...)`, at least 0, not necessarily whole.
+            Where it is 0, the rate is exactly 0.
         epsilon: distortion, `> 0`; stands for `ε²` of the paper, as in the
             parents' code.
 
@@ -104,7 +113,7 @@ def moment_coding_rate(moment, count, epsilon=0.5):
     """
     moment = at_least_float32(moment)
     dimension = moment.shape[-1]
-    count = ops.maximum(ops.cast(count, moment.dtype), 1.0)
+    count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
     identity = ops.eye(dimension, dtype=moment.dtype)
     factor = forms().cholesky(identity + scale[..., None, None] * moment)
@@ -131,7 +140,8 @@ def rate_reduction(features, labels, num_classes, epsilon=0.5):
 
     Args:
         features: tensor `Z` `(n, d)`.
-        labels: int tensor `(n,)`, in `[0, num_classes)`.
+        labels: int tensor `(n,)`, as of `class_moments`: rows of no class are
+            left out.
         num_classes: int.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
@@ -151,7 +161,7 @@ def moment_rate_reduction(moments, counts, epsilon=0.5):
     total = ops.sum(counts, -1)
     whole = moment_coding_rate(ops.sum(moments, 0), total, epsilon)
     parts = moment_coding_rate(moments, counts, epsilon)
-    return whole - ops.sum(counts / total * parts, -1)
+    return whole - ops.sum(counts / ops.maximum(total, LEAST_COUNT) * parts, -1)
 
 
 def rate_distance(features, others, epsilon=0.5):

@@ -145,6 +145,37 @@ def test_every_task_writes_a_file(grey, tmp_path):
     )
 
 
+def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):
+    """In the same subfolder, with the same stem, and one only."""
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    known = {"cats/1": 3, "dogs/1": 9, "dogs/a[1]": 15}
+    for name, row in known.items():
+        values = photograph(1)[..., 0].copy()
+        mask = np.zeros((HEIGHT, WIDTH), "uint8")
+        mask[row] = 255
+        for folder, content in ((images, values), (masks, mask)):
+            path = folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(path)
+    given = {"task": "inpaint", "image": images, "mask": masks}
+    restore.run(options(**given, output=tmp_path / "out"))
+    for name, row in known.items():
+        made = np.asarray(Image.open(tmp_path / "out" / f"{name}.png"))
+        same = np.all(made == photograph(1)[..., 0], axis=1)
+        assert same[row] and not np.all(same)
+    Image.new("L", (WIDTH, HEIGHT)).save(masks / "cats" / "1.gif")
+    with pytest.raises(UsageError, match="several masks.*1.gif, 1.png"):
+        restore.run(options(**given, output=tmp_path / "other"))
+
+
+def test_what_was_restored_into_the_folder_is_no_image_of_it(grey):
+    folder = grey.parent
+    given = {"noise": 25.0, "image": folder, "output": folder / "out"}
+    assert restore.run(options(**given)) == [folder / "out" / "grey.png"]
+    assert restore.run(options(**given)) == []
+    assert not (folder / "out" / "out").exists()
+
+
 def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
     alpha = np.full((HEIGHT, WIDTH, 1), 255, "uint8")
     alpha[5:9, 7:12] = 0

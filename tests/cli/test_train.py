@@ -16,6 +16,7 @@ from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_csc import callbacks
 from keras_csc import data
@@ -218,6 +219,59 @@ def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
     averaged = read(finished / "evaluation.json")
     assert live["step"] == averaged["step"] == 6
     assert live["psnr"] != averaged["psnr"]
+
+
+def write_images(folder, count):
+    """Random images of two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = rng.integers(0, 256, (16, 16), "uint8")
+        Image.fromarray(values).save(path)
+    return folder
+
+
+def test_a_run_goes_on_with_its_own_images_only(tmp_path):
+    """Wherever they lie now."""
+    folder = write_images(tmp_path / "images", 60)
+    given = ["--dataset=image_folder", "--steps=2", "--noevaluate"]
+    work = tmp_path / "run"
+    train.train(options(work, *given, f"--data_dir={folder}"))
+    moved = folder.rename(tmp_path / "moved")
+    train.train(options(work, *given, f"--data_dir={moved}"))
+    write_images(moved, 62)
+    with pytest.raises(UsageError, match="are not those.*Give the same"):
+        train.train(options(work, *given, f"--data_dir={moved}"))
+
+
+def test_an_evaluation_of_too_few_images_for_neighbours(tmp_path):
+    """Of two classes, but fewer images than 5-NN takes."""
+    few = "--evaluation_limit=4"
+    train.train(options(tmp_path / "run", few, "--steps=2"))
+    found = read(tmp_path / "run" / "evaluation.json")
+    assert found["knn_accuracy"] is found["centered_knn_accuracy"] is None
+    assert np.isfinite(found["nearest_subspace_accuracy"])
+    with pytest.raises(UsageError, match="at least 4 images.*there are 3"):
+        train.train(
+            options(
+                tmp_path / "other",
+                "--evaluation_limit=3",
+                "--metrics=classifier",
+            )
+        )
+
+
+def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
+    """The game's memory of this run is of ten classes."""
+    memory = "--game=class_features=4,memory=0.5"
+    train.train(options(tmp_path / "run", memory, "--noevaluate"))
+    write_images(tmp_path / "images", 36)
+    others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
+    found = evaluate.evaluate(
+        tmp_path / "run", others, checkpoint=True, names=[]
+    )
+    assert found["step"] == 6 and np.isfinite(found["psnr"])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def weighted_rate(parts, momentum, epsilon=0.5):
     count = sum(w * len(z) for w, z in zip(weights, parts))
     if not count:
         return 0.0
-    moment = rows.T @ rows * rows.shape[1] / (max(count, 1.0) * epsilon)
+    moment = rows.T @ rows * rows.shape[1] / (count * epsilon)
     return 0.5 * np.linalg.slogdet(np.eye(len(moment)) + moment)[1]
 
 

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops.coding_rate import moment_rate_distance
 from tests.helpers import references
 
 SEEDS = st.integers(0, 10**6)
@@ -183,3 +184,35 @@ def test_half_precision_features_have_float32_rates(dtype):
     assert rate.dtype == "float32"
     exact = tf.cast(features, "float64").numpy()
     np.testing.assert_allclose(rate, references.coding_rate(exact), rtol=1e-5)
+
+
+def test_rows_of_no_class_are_left_out():
+    """Labels of -1, and those beyond the last class; and of nothing else."""
+    rng = np.random.default_rng(0)
+    features = references.sphere_features(rng, 64, 4)
+    labels = np.repeat([-1, 0, 1, 7], [20, 30, 10, 4])
+    known = (labels >= 0) & (labels < 2)
+    moments, counts = ops.class_moments(features, labels, 2)
+    np.testing.assert_array_equal(counts, [30, 10])
+    for label in (0, 1):
+        rows = features[labels == label]
+        np.testing.assert_allclose(moments[label], rows.T @ rows, rtol=1e-12)
+    np.testing.assert_allclose(
+        ops.rate_reduction(features, labels, 2),
+        references.rate_reduction(features[known], labels[known]),
+        rtol=1e-12,
+    )
+    assert ops.rate_reduction(features, np.full(64, -1), 2) == 0
+
+
+@pytest.mark.parametrize("count", [0.02, 0.6, 3.4])
+def test_counts_need_not_be_whole(count):
+    """Those of a fading memory are not."""
+    features = np.random.default_rng(0).normal(size=(3, 4))
+    count = np.float64(count)
+    moment = features.T @ features * count / 3
+    expected = references.coding_rate(features)
+    rate = ops.moment_coding_rate(moment, count)
+    np.testing.assert_allclose(rate, expected, rtol=1e-12)
+    distance = moment_rate_distance(moment, moment, count)
+    np.testing.assert_allclose(distance, 0, atol=1e-12)
