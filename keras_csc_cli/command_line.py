@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 from keras_csc_cli import interruption
@@ -105,8 +106,11 @@ def program():
 
 def typed():
     """The process's command, as one would type it."""
-    script = [] if sys.argv[0].startswith("keras-csc ") else ["python"]
-    return " ".join([*script, *sys.argv])
+    first, *arguments = sys.argv
+    script = (
+        first.split() if first.startswith("keras-csc ") else ["python", first]
+    )
+    return shlex.join([*script, *arguments])
 
 
 def _end_lines():

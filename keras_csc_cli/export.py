@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shlex
 
 from keras_csc_cli import command_line
 from keras_csc_cli import sessions
@@ -28,7 +29,7 @@ FOLDERS = {
 }
 # Options whose values are folders and files.
 PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
-PATH_FLAGS = re.compile(rf" --?(?:{'|'.join(PATHS)})[= ]\S+")
+PATH_FLAG = re.compile(rf"--?(?:{'|'.join(PATHS)})(=.*)?")
 SECTIONS = {
     "training": "run.json",
     "recipe": "flags.json",
@@ -161,16 +162,42 @@ def of_preset(preset):
 
 
 def without_paths(facts):
-    """What a card says, without folders of the machine that it was made on."""
+    """What a card says, without folders of the machine that it was made on.
+
+    Options whose values are folders are left out; of other absolute paths the
+    last part is kept.
+    """
     if isinstance(facts, dict):
         return {
-            name: without_paths(value)
+            name: _command(value) if name == "command" else without_paths(value)
             for name, value in facts.items()
             if name not in PATHS
         }
     if isinstance(facts, (list, tuple)):
         return [without_paths(value) for value in facts]
-    return PATH_FLAGS.sub("", facts) if isinstance(facts, str) else facts
+    return _last_part(facts) if isinstance(facts, str) else facts
+
+
+def _last_part(text):
+    return pathlib.PurePath(text).name if text.startswith("/") else text
+
+
+def _command(text):
+    """A command without the folders of the machine."""
+    try:
+        words = iter(shlex.split(text))
+    except ValueError:  # of an unbalanced quote
+        words = iter(text.split())
+    kept = []
+    for word in words:
+        found = PATH_FLAG.fullmatch(word)
+        if found:
+            if found[1] is None:
+                next(words, None)
+            continue
+        name, equals, value = word.partition("=")
+        kept.append(_last_part(name) + equals + _last_part(value))
+    return shlex.join(kept)
 
 
 def _checked_name(name):

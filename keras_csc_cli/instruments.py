@@ -120,6 +120,8 @@ def classifier(splits, path):
         "num_classes": splits.num_classes,
         "image_shape": "x".join(map(str, splits.image_shape)),
     }
+    if splits.dataset == "image_folder":
+        expected["names"] = splits["train"].identity()["digest"]
     if path.suffix != ".keras":
         raise UsageError(f"--classifier must end in .keras. Received: {path}")
     if not path.exists():

@@ -2,6 +2,8 @@
 
 import collections
 import pathlib
+import struct
+import zlib
 
 from keras_csc_cli.command_line import UsageError
 
@@ -14,6 +16,7 @@ from keras_csc.files import replacing
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 QUALITY = 95
+PNG_HEADER = 33  # bytes: the signature and the first chunk
 ORIENTATION = 0x0112
 # From an EXIF orientation: quarter turns to the left, after a mirror.
 TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1)}
@@ -122,7 +125,7 @@ def _write(picture, path, suffix):
     values = values.astype("uint16" if deep else "uint8")
     if deep and suffix == ".png":
         encoded = tf.io.encode_png(values).numpy()
-        path.write_bytes(encoded)
+        path.write_bytes(_with_profile(encoded, picture.profile))
         return
     image = Image.fromarray(values[..., 0] if grey else values)
     options = (
@@ -131,3 +134,13 @@ def _write(picture, path, suffix):
     if picture.profile and suffix != ".bmp":
         options["icc_profile"] = picture.profile
     image.save(path, **options)
+
+
+def _with_profile(png, profile):
+    """A PNG file with an ICC profile, right after its header."""
+    if not profile:
+        return png
+    chunk = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    size, check = len(chunk) - 4, zlib.crc32(chunk)
+    chunk = struct.pack(">I", size) + chunk + struct.pack(">I", check)
+    return png[:PNG_HEADER] + chunk + png[PNG_HEADER:]

@@ -123,6 +123,8 @@ class Workdir:
         """Where the classifier of a run's data is kept, if nowhere else."""
         name = splits.dataset.replace("/", "_").replace(":", "_")
         shape = "x".join(map(str, splits.image_shape))
+        if splits.dataset == "image_folder":  # which may be any
+            name += f"_{splits['train'].identity()['digest']}"
         return self.path / "classifiers" / f"{name}_{shape}.keras"
 
     def is_run(self):

@@ -112,6 +112,8 @@ def _batched(function):
 
 def _columns(values, specs, by_rows):
     """Dict of JSON values by input, of rows or columns."""
+    if by_rows and not values:
+        raise ValueError("`instances` is empty.")
     first = values[0] if by_rows else values
     if not isinstance(first, dict) or "b64" in first:
         (name,) = specs  # Only a sole input may go without its name.

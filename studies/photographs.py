@@ -157,9 +157,14 @@ def shipped():
 
 def photographs(folder):
     """Photographs of a folder, `{name: pixels}`."""
-    paths = sorted(pathlib.Path(folder).rglob("*"))
+    folder = pathlib.Path(folder)
+    paths = sorted(folder.rglob("*"))
     kinds = (".jpg", ".jpeg", ".png")
-    return {p.stem: read(p) for p in paths if p.suffix.lower() in kinds}
+    return {
+        str(path.relative_to(folder)): read(path)
+        for path in paths
+        if path.suffix.lower() in kinds
+    }
 
 
 def measured(function, sets):
@@ -539,6 +544,10 @@ def main():
         raise command_line.UsageError(
             f"--contenders must be some of {', '.join(known)}. "
             f"Received: {', '.join(sorted(unknown))}"
+        )
+    if values.photographs is None:
+        raise command_line.UsageError(
+            "--photographs is missing: a folder with train and validation."
         )
     folder = pathlib.Path(values.photographs)
     sets = {

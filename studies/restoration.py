@@ -557,6 +557,12 @@ def main():
     parser.add_argument("--minimum", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    unknown = set(options.tasks.split(",")) - set(METHODS)
+    if unknown:
+        parser.error(
+            f"--tasks must be some of {', '.join(METHODS)}. Received: "
+            f"{', '.join(sorted(unknown))}"
+        )
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     if options.minimum:
         rows = merged(minimum(), ("task", "images"))

@@ -92,6 +92,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     Raises:
         ValueError: for an argument that is not as above, a `tolerance` without
             implicit gradients, or a `sparsity` of a call that is below 0.
+            Tensors, and NumPy's numbers, of which Keras makes them, are not
+            looked at.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,

@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 from PIL import Image
+from PIL import ImageCms
 
 from keras_csc.restoration import tasks
 
@@ -74,6 +75,17 @@ def test_sixteen_bits_come_back(tmp_path, channels):
         (tmp_path / "again.png").read_bytes(), dtype=tf.uint16
     )
     np.testing.assert_array_equal(again, values)
+
+
+def test_sixteen_bits_keep_the_colour_profile(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = pictures.Picture(photograph(3) / 255.0, None, 16, profile)
+    path = tmp_path / "deep.png"
+    pictures.write(picture, path)
+    assert Image.open(path).info["icc_profile"] == profile
+    again = pictures.read(path)
+    assert again.depth == 16 and again.profile == profile
+    np.testing.assert_allclose(again.pixels, picture.pixels, atol=1e-5)
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".jpg"])

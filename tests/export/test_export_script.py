@@ -171,24 +171,32 @@ def test_cards_are_without_paths():
         "training": {
             "sessions": [
                 {
-                    "command": "python train.py --flagfile=x.flags "
-                    "--data_dir=/home/me/data --workdir ../runs/x --steps=3",
+                    "command": "python /home/me/train.py "
+                    "--flagfile='/home/me/my files/x.flags' "
+                    "--data_dir='/home/me/my data' --workdir ../runs/x "
+                    "--preset=/home/me/model --steps=3",
                     "seconds": 2.0,
                 }
             ]
         },
-        "recipe": {"data_dir": "/home/me/data", "workdir": "y", "steps": 3},
+        "recipe": {
+            "data_dir": "/home/me/data",
+            "workdir": "y",
+            "preset": "/home/me/model",
+            "steps": 3,
+        },
     }
     assert export.without_paths(card) == {
         "training": {
             "sessions": [
                 {
-                    "command": "python train.py --flagfile=x.flags --steps=3",
+                    "command": "python train.py --flagfile=x.flags "
+                    "--preset=model --steps=3",
                     "seconds": 2.0,
                 }
             ]
         },
-        "recipe": {"steps": 3},
+        "recipe": {"preset": "model", "steps": 3},
     }
 
 

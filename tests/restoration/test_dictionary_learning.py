@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -89,9 +91,16 @@ def test_dictionaries_are_files(tmp_path, grey):
     np.testing.assert_allclose(loaded.kernel, grey.kernel, atol=1e-3)
     assert (loaded.strides, loaded.sparsity) == (4, grey.sparsity)
     assert [each.name for each in tmp_path.iterdir()] == ["grey.npz"]
-    path.write_bytes(path.read_bytes()[:100])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
     with pytest.raises(ValueError, match="holds no dictionary"):
         restoration.load_dictionary(path)
+    for place in range(30, 300, 10):  # headers, and what is compressed
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError):
+            restoration.load_dictionary(path)
     np.savez(path, kernel=np.zeros((2, 2)), strides=1, sparsity=1.0)
     with pytest.raises(ValueError, match="holds no dictionary"):
         restoration.load_dictionary(path)
