@@ -141,14 +141,12 @@ def test_samples_have_their_label_and_a_seed_each(run, computed, tmp_path):
     arguments = ["--label=3", "--seed=5", "--count=2", "--output", tmp_path]
     code, text = run("sample", *arguments)
     assert code == 0 and text.endswith("5.png, 6.png\n")
-    expected = computed(
-        "sample",
-        label=np.array([3, 3], "int32"),
-        seed=np.array([5, 6], "int32"),
-    )["sample"]
     written = seen(tmp_path)
-    for seed, picture in zip("56", drawn(expected), strict=True):
-        assert np.array_equal(written[seed], picture)
+    for seed in (5, 6):  # whatever other rows the request had
+        label = np.array([3], "int32")
+        made = computed("sample", label=label, seed=np.array([seed], "int32"))
+        (picture,) = drawn(made["sample"])
+        assert np.array_equal(written[str(seed)], picture)
 
 
 def test_a_request_has_at_most_so_many_rows(
