@@ -1,5 +1,8 @@
 """The memory of a game comes back with a model."""
 
+import warnings
+
+import h5py
 import keras
 import numpy as np
 
@@ -46,3 +49,21 @@ def test_checkpoints_hold_the_memory(tmp_path):
     model.train_step(small_batch(1))
     assert TrainingCheckpoint(tmp_path).restore(model) == 1
     check_equal(memories(model), expected)
+
+
+def test_presets_hold_neither_it_nor_optimizers(tmp_path):
+    """And their weights go into a model with a memory of its own, too."""
+    model = trained()
+    model.save_to_preset(tmp_path / "preset")
+    weights = tmp_path / "preset" / "model.weights.h5"
+    with h5py.File(weights) as file:
+        assert set(file) <= {"encoder", "decoder", "vars"}
+        assert not file["vars"].keys()
+    other = trained()
+    expected = memories(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optimizers stay as they are.
+        other.load_weights(weights)
+    check_equal(memories(other), expected)
+    for one, same in zip(other.weights, model.weights):
+        np.testing.assert_array_equal(one, same)

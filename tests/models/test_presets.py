@@ -273,10 +273,10 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
 def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     model = small_autoencoder()
 
-    def fail(path):
+    def fail(self, path):
         raise OSError("disk full")
 
-    monkeypatch.setattr(model, "save_weights", fail)
+    monkeypatch.setattr(type(model), "save_weights", fail)
     with pytest.raises(OSError, match="disk full"):
         model.save_to_preset(tmp_path / "preset")
     assert not list(tmp_path.iterdir())
