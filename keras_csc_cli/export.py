@@ -169,7 +169,9 @@ def without_paths(facts):
     """
     if isinstance(facts, dict):
         return {
-            name: _command(value) if name == "command" else without_paths(value)
+            name: _command(value)
+            if name == "command" and isinstance(value, str)
+            else without_paths(value)
             for name, value in facts.items()
             if name not in PATHS
         }

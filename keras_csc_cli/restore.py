@@ -12,6 +12,7 @@ from absl import flags
 from PIL import Image
 
 from keras_csc import restoration
+from keras_csc.data.listing import EXTENSIONS
 from keras_csc.data.listing import LeftOut
 from keras_csc.data.listing import find_images
 from keras_csc.data.listing import printable
@@ -93,7 +94,7 @@ def _jobs_of_folder(options, source, target):
     names = find_images(str(source), left_out)
     # What was written into the folder itself is not restored again.
     own = target.resolve()
-    if own != source.resolve():
+    if source.resolve() in own.parents:
         names = [n for n in names if own not in (source / n).resolve().parents]
     if str(left_out):
         say(str(left_out))
@@ -125,8 +126,14 @@ def _mask_of(options, path, name):
     if not mask.is_dir():
         return mask
     place = mask / (name or path.name)
+    if place.is_file():
+        return place
     found = sorted(
-        other for other in place.parent.glob("*") if other.stem == place.stem
+        other
+        for other in place.parent.glob("*")
+        if other.stem == place.stem
+        and other.suffix.lower() in EXTENSIONS
+        and other.is_file()
     )
     if not found:
         raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")

@@ -68,8 +68,8 @@ def _define_measured(flag_values):
         None,
         "For inpaint: image file of the size of the image, black where pixels "
         "are missing and white where they are known; or a folder of them, with "
-        "the names of the images. By default pixels are missing where the "
-        "image is transparent.",
+        "the names of the images, and in subfolders as they are. By default "
+        "pixels are missing where the image is transparent.",
         **kwargs,
     )
     flags.DEFINE_string(

@@ -7,6 +7,9 @@ from keras_csc_cli.command_line import UsageError
 
 import keras
 
+# What `identity()` of a source of data has.
+IDENTITY = {"images", "classes", "digest"}
+
 
 def recorded(path):
     """The sessions that a `run.json` holds.
@@ -15,15 +18,23 @@ def recorded(path):
         UsageError: if it is not such a file.
     """
     sessions = workdirs.read_json(path).get("sessions")
-    if not isinstance(sessions, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("seconds"), (int, float))
-        for each in sessions
-    ):
+    if not isinstance(sessions, list) or not all(map(_is_session, sessions)):
         raise UsageError(
             f"{path} is damaged: it must hold a list of sessions, each with "
             "its seconds. Remove it."
         )
     return sessions
+
+
+def _is_session(found):
+    if not isinstance(found, dict):
+        return False
+    images = found.get("training_images", dict.fromkeys(IDENTITY))
+    return (
+        isinstance(found.get("seconds"), (int, float))
+        and isinstance(images, dict)
+        and set(images) == IDENTITY
+    )
 
 
 def check_images(path, images):
@@ -48,9 +59,9 @@ def check_images(path, images):
 
 
 def _named(images):
-    text = f"{images['images']:,} images"
+    text = f"{images['images']} images"
     if images["classes"]:
-        text += f" of {images['classes']:,} classes"
+        text += f" of {images['classes']} classes"
     return f"{text} (digest of names {images['digest']})"
 
 

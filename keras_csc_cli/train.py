@@ -96,12 +96,13 @@ def train_in(workdir, options, strategy, chief, make_model):
         every_minutes=options.checkpoint_minutes,
         write=chief,
     )
+    if chief and checkpoint.steps():
+        sessions.check_images(workdir.run, splits["train"].identity())
     first_step = checkpoint.restore(model)
     strategies.check_same_step(strategy, first_step)
     if chief and strategy.num_replicas_in_sync > 1:
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
-        sessions.check_images(workdir.run, splits["train"].identity())
         say(f"Going on from step {first_step} of {options.steps}.")
     untrained = first_step < options.steps
     if untrained:

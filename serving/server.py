@@ -33,7 +33,6 @@ BATCHING = {
 # Requests at a time, without and with batching: it takes many for a batch, and
 # more threads than that only wait for each other.
 THREADS = {False: 8, True: 64}
-OF_PLACE = ("sample",)  # A row depends on its place in the batch.
 
 
 class Served(kserve.Model):
@@ -54,7 +53,6 @@ class Served(kserve.Model):
             self._batched = {
                 name: _batched(function)
                 for name, function in self._alone.items()
-                if name not in OF_PLACE
             }
         self.ready = True
 

@@ -9,6 +9,7 @@ import functools
 import json
 import pathlib
 import statistics
+import warnings
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
@@ -116,7 +117,10 @@ def trained(options, make, num_classes):
     """
     model = make(options, num_classes)
     with Workdir(options.workdir, create=False) as workdir:
-        model.load_weights(workdir.model / "model.weights.h5")
+        with warnings.catch_warnings():
+            # Optimizers, which a trained model has not, stay as they are.
+            warnings.filterwarnings("ignore", "Skipping variable loading")
+            model.load_weights(workdir.model / "model.weights.h5")
         sessions = read_json(workdir.run)["sessions"]
     return model, sum(each["seconds"] for each in sessions)
 

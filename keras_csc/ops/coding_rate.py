@@ -41,7 +41,7 @@ def class_moments(features, labels, num_classes):
     labels = ops.cast(labels, "int32")
     known = ops.logical_and(labels >= 0, labels < num_classes)
     # Others are of one more class, which is left out of the sums.
-    labels = ops.where(known, labels, num_classes)
+    labels = ops.cast(ops.where(known, labels, num_classes), "int32")
     blocks, owners = _class_blocks(labels, num_classes + 1)
     ones = ops.ones_like(features[:, :1])
     # Row 0 is what the places of a block hold that no example fills.

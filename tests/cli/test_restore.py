@@ -175,8 +175,10 @@ def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):
         made = np.asarray(Image.open(tmp_path / "out" / f"{name}.png"))
         same = np.all(made == photograph(1)[..., 0], axis=1)
         assert same[row] and not np.all(same)
+    (masks / "cats" / "1.txt").write_text("no mask")
+    (masks / "cats" / "1.png").rename(masks / "cats" / "1.bmp")
     Image.new("L", (WIDTH, HEIGHT)).save(masks / "cats" / "1.gif")
-    with pytest.raises(UsageError, match="several masks.*1.gif, 1.png"):
+    with pytest.raises(UsageError, match="several masks.*1.bmp, 1.gif"):
         restore.run(options(**given, output=tmp_path / "other"))
 
 
@@ -186,6 +188,10 @@ def test_what_was_restored_into_the_folder_is_no_image_of_it(grey):
     assert restore.run(options(**given)) == [folder / "out" / "grey.png"]
     assert restore.run(options(**given)) == []
     assert not (folder / "out" / "out").exists()
+    above = options(noise=25.0, image=folder / "out", output=folder / "in")
+    assert restore.run(above) == [folder / "in" / "grey.png"]
+    inside = options(noise=25.0, image=folder / "out", output=folder)
+    assert restore.run(inside) == []  # grey.png is there
 
 
 def test_transparent_pixels_are_missing_without_a_mask(tmp_path):

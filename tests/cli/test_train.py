@@ -235,13 +235,18 @@ def write_images(folder, count):
 def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     """Wherever they lie now."""
     folder = write_images(tmp_path / "images", 60)
-    given = ["--dataset=image_folder", "--steps=2", "--noevaluate"]
+    given = [
+        "--dataset=image_folder",
+        "--steps=2",
+        "--noevaluate",
+        "--game=class_features=4,memory=0.5",
+    ]
     work = tmp_path / "run"
     train.train(options(work, *given, f"--data_dir={folder}"))
     moved = folder.rename(tmp_path / "moved")
     train.train(options(work, *given, f"--data_dir={moved}"))
-    write_images(moved, 62)
-    with pytest.raises(UsageError, match="are not those.*Give the same"):
+    shutil.copytree(moved / "b", moved / "c")
+    with pytest.raises(UsageError, match="are not those.*of 3 classes"):
         train.train(options(work, *given, f"--data_dir={moved}"))
 
 

@@ -356,10 +356,15 @@ def test_files_of_another_size_are_not_read(preset, nothing_is_built, size):
         load(preset)
 
 
-def test_a_compiled_model_is_saved_and_loaded(tmp_path):
+@pytest.mark.parametrize("with_optimizers", [False, True])
+def test_a_compiled_model_is_saved_and_loaded(tmp_path, with_optimizers):
     model = small_autoencoder()
     model.compile("adam", "adam")
     model.save_to_preset(tmp_path / "compiled")
+    if with_optimizers:  # as presets were once
+        weights = tmp_path / "compiled" / "model.weights.h5"
+        model.save_weights(weights)
+        trust(tmp_path / "compiled")
     loaded = load(tmp_path / "compiled")
     for weight, other in zip(model.weights, loaded.weights):
         np.testing.assert_array_equal(weight, other)

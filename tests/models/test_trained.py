@@ -99,6 +99,13 @@ def test_saved_model_is_the_same(name, model):
     )
     found = loaded.signatures["encode"](image=tf.constant(images))["features"]
     np.testing.assert_allclose(found, model.encode(images), atol=1e-6)
+    if model.density is not None:
+        seeds = tf.constant([3, 3, 9])
+        sample = loaded.signatures["sample"]
+        made = sample(label=-tf.ones_like(seeds), seed=seeds)
+        for row, seed in zip(made["sample"], seeds.numpy()):
+            alone = model.sample(1, seed=int(seed))[0]
+            np.testing.assert_allclose(row, alone, atol=1e-5)
     text = model_card(
         model, name, int(path.name), loaded.signatures, card(name)
     )

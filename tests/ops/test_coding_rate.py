@@ -192,7 +192,7 @@ def test_rows_of_no_class_are_left_out():
     features = references.sphere_features(rng, 64, 4)
     labels = np.repeat([-1, 0, 1, 7], [20, 30, 10, 4])
     known = (labels >= 0) & (labels < 2)
-    moments, counts = ops.class_moments(features, labels, 2)
+    moments, counts = ops.class_moments(features, labels, np.int64(2))
     np.testing.assert_array_equal(counts, [30, 10])
     for label in (0, 1):
         rows = features[labels == label]
