@@ -82,7 +82,8 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 # Pages in Debian's Chromium.
 test-browser: $(STAMP) $(PAGE_STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -r requirements-runtimes.txt
-	$(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py \
+	REQUIRE_BROWSER=1 \
+	  $(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py \
 	  tests/serving/test_browser.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.

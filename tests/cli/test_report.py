@@ -79,7 +79,7 @@ def test_mistakes_are_told_before_any_work(run, tmp_path):
     with pytest.raises(UsageError, match="is not a report"):
         report.run(run, output=mine)
     assert mine.read_text() == "my own"
-    with pytest.raises(UsageError, match="Unknown preset|nope"):
+    with pytest.raises(UsageError, match="Unknown preset"):
         report.run(preset="nope")
     with pytest.raises(DataError):
         report.run(

@@ -11,6 +11,8 @@ import tensorflow as tf
 from PIL import Image
 from PIL import ImageCms
 
+from keras_csc import restoration
+from keras_csc.restoration import dictionaries
 from keras_csc.restoration import tasks
 
 HEIGHT, WIDTH = 24, 30
@@ -96,9 +98,7 @@ def test_formats_are_written(tmp_path, ending, channels):
     pictures.write(pictures.Picture(values, None, 8, None), path)
     found = pictures.read(path).pixels
     lossless = ending in (".png", ".tif", ".bmp")
-    assert np.mean(np.abs(np.mean(found - values, -1))) < (
-        1e-6 if lossless else 0.05
-    )
+    assert np.mean(np.abs(found - values)) < (1e-6 if lossless else 0.05)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
@@ -155,6 +155,54 @@ def test_every_task_writes_a_file(grey, tmp_path):
     np.testing.assert_array_equal(
         inpainted[values > 0], photograph(1)[..., 0][values > 0]
     )
+
+
+@pytest.mark.parametrize(
+    "task, given",
+    [
+        ("denoise", {"noise": 25.0}),
+        ("deblur", {"kernel": "1.5", "noise": 5.0}),
+        ("enlarge", {"factor": 3}),
+    ],
+)
+def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
+    """In units of [0, 1], and a dictionary of one's own."""
+    values = np.concatenate([photograph(3), photograph(3)[..., :1]], -1)
+    Image.fromarray(values).save(tmp_path / "in.png")
+    mine = restoration.default_dictionary(3)
+    kernel = np.asarray(mine.kernel)[..., :8]
+    mine = dictionaries.dictionary_layer(kernel, mine.strides, mine.sparsity)
+    restoration.save_dictionary(mine, tmp_path / "mine.npz")
+    asked = {}
+
+    def remember(pixels, *positional, **named):
+        asked.update(pixels=pixels, positional=positional, **named)
+        factor = given.get("factor", 1)
+        return np.repeat(np.repeat(pixels, factor, 0), factor, 1)
+
+    monkeypatch.setattr(restoration, task, remember)
+    restore.run(
+        options(
+            task=task,
+            image=tmp_path / "in.png",
+            output=tmp_path / "out.png",
+            dictionary=tmp_path / "mine.npz",
+            **given,
+        )
+    )
+    np.testing.assert_allclose(asked["pixels"], photograph(3) / 255, atol=1e-6)
+    np.testing.assert_allclose(asked["dictionary"].kernel, kernel, atol=1e-3)
+    if "noise" in given:
+        assert asked["noise"] == pytest.approx(given["noise"] / 255)
+    if task == "deblur":
+        (blur,) = asked["positional"]
+        x, y = np.meshgrid(*2 * [np.arange(-5, 6)])
+        expected = np.exp(-(x**2 + y**2) / (2 * 1.5**2))
+        np.testing.assert_allclose(blur, expected / expected.sum(), rtol=1e-5)
+    if task == "enlarge":
+        assert asked["positional"] == (3,)
+        alpha = np.asarray(Image.open(tmp_path / "out.png"))[1::3, 1::3, 3]
+        assert np.mean(np.abs(alpha - values[..., 3].astype(float))) < 3
 
 
 def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):

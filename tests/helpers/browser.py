@@ -1,20 +1,28 @@
 """Pages in a real browser: Debian's Chromium, driven by Playwright."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
+import shutil
 import urllib.parse
 
-CHROMIUM = pathlib.Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM = pathlib.Path(
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or "/none"
+)
 
 
 def available():
-    """Whether Playwright and Chromium are installed."""
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
-        return False
-    return CHROMIUM.is_file()
+    """Whether Playwright and Chromium are installed.
+
+    Raises:
+        RuntimeError: if they are not and `REQUIRE_BROWSER` is set, as `make
+            test-browser` does: no test is skipped there in silence.
+    """
+    found = importlib.util.find_spec("playwright") and CHROMIUM.is_file()
+    if not found and os.environ.get("REQUIRE_BROWSER"):
+        raise RuntimeError(f"Playwright or Chromium ({CHROMIUM}) is missing.")
+    return bool(found)
 
 
 @contextlib.contextmanager

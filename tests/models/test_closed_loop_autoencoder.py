@@ -331,6 +331,22 @@ def trainable(model):
     ]
 
 
+def test_estimated_statistics_are_those_of_the_batches():
+    """Of a batch that comes ever again, inference does as training."""
+    model = small_autoencoder()
+    images, _ = small_batch()
+    before = np.asarray(model.encode(images)), np.asarray(model(images))
+    model.estimate_statistics([images] * 200)
+    features = np.asarray(model.encode(images))
+    made = np.asarray(model(images))
+    trained = np.asarray(model.encode(images, training=True))
+    again = np.asarray(model.decode(features, training=True))
+    np.testing.assert_allclose(features, trained, atol=1e-4)
+    np.testing.assert_allclose(made, again, atol=1e-4)
+    for one, other in zip(before, (features, made)):
+        assert np.max(np.abs(one - other)) > 0.01
+
+
 def test_averaged_weights_are_the_moving_averages_within_the_context():
     model = small_autoencoder()
     model.compile(averaging(), averaging(0.9))

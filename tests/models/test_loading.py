@@ -188,11 +188,11 @@ def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
 @pytest.mark.parametrize(
     "entries, message",
     [
-        ({"filters": "many"}, "."),
-        ({"filters": [3, "4"]}, "."),
-        ({"image_shape": 16}, "."),
-        ({"iterations": "two"}, "."),
-        ({"network": ["csc"]}, "."),
+        ({"filters": "many"}, "`filters` must be"),
+        ({"filters": [3, "4"]}, "`filters` must be"),
+        ({"image_shape": 16}, "`image_shape` must be"),
+        ({"iterations": "two"}, "`iterations` must be"),
+        ({"network": ["csc"]}, "`network` must be one of"),
         ({"code": "import os"}, "Unknown entries"),
         ({"sparsity": float("nan")}, "`sparsity` must be"),
         ({"sparsity": {"0": 1}}, "`sparsity` must be"),

@@ -1,0 +1,146 @@
+"""What options become: optimizers, their rates, and batches."""
+
+import math
+import types
+
+from keras_csc_cli import building
+from keras_csc_cli import strategies
+from keras_csc_cli import train
+from keras_csc_cli import train_options
+from keras_csc_cli.splits import Splits
+
+import keras
+import numpy as np
+import pytest
+
+from keras_csc import data
+from keras_csc import optimizers
+from keras_csc.callbacks import TrainingCheckpoint
+
+DIGITS = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--architecture=filters=4,8,feature_dim=16",
+    "--steps=100",
+    "--batch_size=32",
+    "--encoder_learning_rate=0.4",
+    "--beta_1=0.6",
+]
+
+
+def rate(optimizer, update):
+    optimizer.iterations.assign(update)
+    return float(optimizer.learning_rate)
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["--schedule=constant"], lambda part: 0.4),
+        (["--schedule=linear"], lambda part: 0.4 * (1 - part)),
+        (
+            ["--schedule=cosine"],
+            lambda part: 0.2 * (1 + math.cos(math.pi * part)),
+        ),
+        (
+            ["--schedule=cosine", "--warmup_steps=20"],
+            lambda part: (
+                0.4 * part / 0.2
+                if part <= 0.2
+                else 0.2 * (1 + math.cos(math.pi * (part - 0.2) / 0.8))
+            ),
+        ),
+    ],
+)
+def test_rates_over_a_training(flags, expected, updates):
+    """Of a player with several updates a step, over as many more."""
+    options = train_options.parse([*DIGITS, *flags])
+    optimizer = building.optimizer(options, 0.4, updates)
+    for part in (0, 0.1, 0.2, 0.5, 0.8, 1):
+        update = round(part * options.steps * updates)
+        assert rate(optimizer, update) == pytest.approx(expected(part), 1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("adam", keras.optimizers.Adam),
+        ("lamb", keras.optimizers.Lamb),
+        ("muon", optimizers.DictionaryMuon),
+    ],
+)
+def test_optimizers_have_the_options(name, kind):
+    flags = [f"--optimizer={name}", "--beta_2=0.7", "--ema_momentum=0.8"]
+    made = building.optimizer(train_options.parse([*DIGITS, *flags]), 0.4)
+    assert type(made) is kind
+    config = made.get_config()
+    found = {v for k, v in config.items() if "beta_1" in k or "momentum" == k}
+    assert 0.6 in found
+    assert made.use_ema and made.ema_momentum == 0.8
+
+
+def test_images_of_a_training_are_changed_as_the_flags_say(
+    tmp_path, monkeypatch
+):
+    """And the first atoms are made of as many images as they say."""
+    asked = {}
+
+    def spy(module, name):
+        function = getattr(module, name)
+
+        def remember(*args, **kwargs):
+            asked[name] = (args, kwargs)
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, remember)
+
+    spy(strategies, "batches")
+    spy(train, "initialize_from_patches")
+    flags = [
+        *("--steps=1", "--noevaluate", "--seed=7", f"--workdir={tmp_path}/run"),
+        *("--horizontal_flip", "--random_shift=2", "--patch_images=200"),
+        *("--pictures_every=3", "--log_every=1"),
+    ]
+    train.train(train_options.parse([*DIGITS, *flags]))
+    _, kwargs = asked["batches"]
+    assert kwargs == {
+        "batch_size": 32,
+        "seed": 7,
+        "horizontal_flip": True,
+        "random_shift": 2,
+    }
+    (_, images), _ = asked["initialize_from_patches"]
+    assert len(np.asarray(images)) == 200
+
+
+@pytest.mark.parametrize("flags", [[], ["--random_crop", "--noresize"]])
+def test_a_split_is_opened_as_the_flags_say(monkeypatch, flags):
+    asked = []
+
+    def opened(name, split, shape, **how):
+        asked.append((name, split, shape, how))
+        return types.SimpleNamespace(size=5)
+
+    monkeypatch.setattr(data, "open_dataset", opened)
+    options = train_options.parse([*DIGITS, *flags])
+    assert Splits(options)["validation"].size == 5
+    ((name, split, shape, how),) = asked
+    assert (name, split, shape) == ("digits", "validation", (16, 16, 1))
+    assert how["random_crop"] is bool(flags)
+    assert how["resize"] is not bool(flags)
+
+
+def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    by_minutes = TrainingCheckpoint(tmp_path, every_minutes=2.0)
+    by_steps = TrainingCheckpoint(tmp_path, every_steps=5)
+    for each in (by_minutes, by_steps):
+        each.set_model(types.SimpleNamespace(step=7))
+    now += 119
+    assert not by_minutes.is_due()
+    now += 1
+    assert by_minutes.is_due() and not by_steps.is_due()
+    by_steps.model.step = 10
+    assert by_steps.is_due()
