@@ -1,8 +1,9 @@
-"""Devices, seeds and strategies for all tests."""
+"""Devices, seeds, strategies and a port for all tests."""
 
 import os
 import pathlib
 import pickle
+import socket
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -171,3 +172,9 @@ def run_script(tmp_path_factory):
     scripts = Scripts(tmp_path_factory.mktemp("scripts"))
     yield scripts.run
     scripts.close()
+
+
+@pytest.fixture
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]

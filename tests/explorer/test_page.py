@@ -1,8 +1,13 @@
 """The page in Chromium: every tab and control, and nobody else is asked."""
 
+import base64
+import io
 import pathlib
 import re
+import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,6 +22,7 @@ from keras_csc.explorer import change
 from keras_csc.explorer import examples_of
 from keras_csc.explorer import look
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.pixels import to_pixels
 from tests.helpers import browser
 
 pytest.importorskip("gradio")
@@ -214,7 +220,15 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
     opened(quiet, url, "Sample")
     quiet.locator("#kx-ends button").nth(4).click()
     wait_for(quiet, "#kx-walk", "100%")
-    assert quiet.locator("#kx-walk img").count() == pages.FRAMES
+    frames = quiet.locator("#kx-walk img").evaluate_all(
+        "all => all.map(each => each.src)"
+    )
+    assert len(frames) == pages.FRAMES
+    for frame, example in ((frames[0], examples[0]), (frames[-1], examples[4])):
+        data = base64.b64decode(frame.partition("base64,")[2])
+        shown = np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
+        made = to_pixels(np.asarray(model.reconstruct(example.image[None]))[0])
+        np.testing.assert_allclose(shown, made[..., 0], atol=1)
 
 
 # === Photographs ===
@@ -302,3 +316,25 @@ def test_long_uploads_are_refused(digits):
     )
     with pytest.raises(urllib.error.HTTPError, match="413"):
         urllib.request.urlopen(request)
+
+
+# === The command ===
+
+
+def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
+    arguments = ["csc_ctrl_digits", f"--port={unused_port}", "--nobrowser"]
+    process = subprocess.Popen(
+        [sys.executable, "training/explore.py", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = process.stdout.readline()
+        url = f"http://127.0.0.1:{unused_port}/"
+        assert said.startswith(f"Explorer of csc_ctrl_digits: {url}")
+        with urllib.request.urlopen(url) as answer:
+            assert "csc_ctrl_digits" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()

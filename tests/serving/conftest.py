@@ -1,6 +1,5 @@
 import contextlib
 import pathlib
-import socket
 import types
 
 import numpy as np
@@ -38,12 +37,6 @@ def server(request, servers):
         port=servers.ports[request.param],
         servable=servers.servable,
     )
-
-
-@pytest.fixture
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 @pytest.fixture
