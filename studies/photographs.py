@@ -40,6 +40,7 @@ from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from studies import baselines
 from studies import measure
+from studies import plan
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "photographs.json"
@@ -539,12 +540,7 @@ def main():
     values = flags.FLAGS
     known = ["linear", "shipped", *map(str, range(len(CONTENDERS)))]
     chosen = known if values.contenders is None else values.contenders
-    unknown = set(chosen) - set(known)
-    if unknown:
-        raise command_line.UsageError(
-            f"--contenders must be some of {', '.join(known)}. "
-            f"Received: {', '.join(sorted(unknown))}"
-        )
+    plan.check_some("contenders", chosen, known)
     if values.photographs is None:
         raise command_line.UsageError(
             "--photographs is missing: a folder with train and validation."

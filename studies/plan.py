@@ -80,6 +80,16 @@ class Study(typing.NamedTuple):
     runs: list
 
 
+def check_some(flag, given, known):
+    """Raises a `UsageError` for what is not among those known."""
+    unknown = sorted(set(given or ()) - set(known))
+    if unknown:
+        raise command_line.UsageError(
+            f"--{flag} must be some of {', '.join(known)}. "
+            f"Received: {', '.join(unknown)}"
+        )
+
+
 def flag_file(name):
     return f"--flagfile={name}.flags"
 

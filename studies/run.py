@@ -95,12 +95,7 @@ def measure_rates(folder, data_dir):
 
 def main():
     values = flags.FLAGS
-    unknown = set(values.studies or ()) - set(plan.STUDIES)
-    if unknown:
-        raise command_line.UsageError(
-            f"--studies must be some of {', '.join(plan.STUDIES)}. "
-            f"Received: {', '.join(sorted(unknown))}"
-        )
+    plan.check_some("studies", values.studies, plan.STUDIES)
     if values.data_dir is None:
         raise command_line.UsageError(
             "--data_dir is missing: the folder of TFDS's data sets."

@@ -608,12 +608,7 @@ def check(values):
         UsageError: for one that is missing or out of range.
     """
     for flag, known in (("sets", plan.SETS), ("contenders", CONTENDERS)):
-        unknown = set(values[flag].value) - set(known)
-        if unknown:
-            raise command_line.UsageError(
-                f"--{flag} must be some of {', '.join(known)}. "
-                f"Received: {', '.join(sorted(unknown))}"
-            )
+        plan.check_some(flag, values[flag].value, known)
     cores = len(os.sched_getaffinity(0))
     if cores > 1:
         raise command_line.UsageError(

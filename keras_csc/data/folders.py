@@ -107,7 +107,7 @@ class FolderSource(IndexedSource):
         return self.files[index].numpy().decode()
 
     def file_names(self):
-        files = [os.fsdecode(path) for path in self.files.numpy()]
+        files = [path.decode() for path in self.files.numpy()]
         folder = os.path.dirname(os.path.commonprefix(files))
         return [os.path.relpath(path, folder) for path in files]
 

@@ -100,7 +100,7 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
             *train, features, labels, centered=True
         ),
         "reconstructed_nearest_subspace_accuracy": _nearest_subspace_accuracy(
-            *train, again, labels, components
+            components, *train, again, labels
         ),
     }
 
@@ -114,7 +114,7 @@ def accuracies(train_features, train_labels, features, labels):
     parts = (train_features, train_labels, features, labels)
     return {
         "nearest_subspace_accuracy": _nearest_subspace_accuracy(
-            *parts, subspace_components(features)
+            subspace_components(features), *parts
         ),
         "knn_accuracy": _knn_accuracy(*parts),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
@@ -129,8 +129,7 @@ def subspace_components(features):
     return min(10, features.shape[1] - 1) or None
 
 
-def _nearest_subspace_accuracy(*parts_and_components):
-    *parts, components = parts_and_components
+def _nearest_subspace_accuracy(components, *parts):
     if components is None:
         return None
     return metrics.nearest_subspace_accuracy(*parts, components=components)
