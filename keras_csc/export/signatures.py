@@ -5,9 +5,9 @@ import tensorflow as tf
 from keras_csc.export import files
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
+from keras_csc.models.inputs import checked_count
 from keras_csc.models.inputs import classes_of_density
 from keras_csc.models.inputs import in_range
-from keras_csc.models.inputs import one_or_one_of_each
 
 DEFAULT = "serving_default"
 
@@ -101,7 +101,7 @@ def _density_signatures(model):
 
     def sample(label, seed):
         label = classes_of_density(tf.ensure_shape(label, (None,)), density)
-        one_or_one_of_each("seed", seed, "label", label)
+        seed = checked_count("seed", seed, "label", label)
         features = density.draw(label, seed)
         return {"sample": _float(model.decode(features))}
 

@@ -265,6 +265,16 @@ def one_or_one_of_each(name, values, of_what, items):
     Raises:
         ValueError: for others.
     """
+    values = checked_count(name, values, of_what, items)
+    # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
+    # know. The rank that is refused is one that is known at run time.
+    first = items[(slice(None), *(items.shape.rank - 1) * (0,))]
+    values = values + tf.zeros_like(first, values.dtype)
+    return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
+
+
+def checked_count(name, values, of_what, items):
+    """The values of `one_or_one_of_each` as they are, once they are as many."""
     size, count = tf.size(values), tf.shape(items)[0]
     message = (
         f"`{name}` must be one number, or one for every {of_what} of the batch."
@@ -273,12 +283,7 @@ def one_or_one_of_each(name, values, of_what, items):
         raise ValueError(f"{message} Received: {tuple(values.shape)}")
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
-    values = _asserted(values, fits, data)
-    # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
-    # know. The rank that is refused is one that is known at run time.
-    first = items[(slice(None), *(items.shape.rank - 1) * (0,))]
-    values = values + tf.zeros_like(first, values.dtype)
-    return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
+    return _asserted(values, fits, data)
 
 
 def classes_of_density(labels, density):
