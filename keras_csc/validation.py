@@ -56,6 +56,9 @@ def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
         length: int, how many there must be; by default at least one.
         **arguments: values by name.
     """
+    limits = f"at least {minimum}"
+    if maximum != LARGEST_INTEGER:
+        limits = f"{minimum} to {maximum}"
     for name, value in arguments.items():
         fits = isinstance(value, (list, tuple)) and all(
             _is_integer(entry) and minimum <= entry <= maximum
@@ -63,8 +66,8 @@ def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
         )
         if not fits or len(value) != (length or max(len(value), 1)):
             raise ValueError(
-                f"`{name}` must be {length or 'one or more'} integers of at "
-                f"least {minimum}. Received: {shown(value)}"
+                f"`{name}` must be {length or 'one or more'} integers of "
+                f"{limits}. Received: {shown(value)}"
             )
 
 

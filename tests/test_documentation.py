@@ -30,6 +30,7 @@ from matplotlib import pyplot as plt
 import keras_csc
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
+from tests.helpers.markdown import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -60,10 +61,6 @@ OPTIONS = {
 
 def names(page):
     return str(page.relative_to(ROOT))
-
-
-def blocks(text, language):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def smaller(code):

@@ -19,7 +19,7 @@ from keras_csc.optimizers import DictionaryMuon
         ("_should_use_adamw", ["self", "variable"]),
         (
             "_muon_update_step",
-            ["self", "gradient", "variable", "lr", "momentum"],
+            ["self", "gradient", "variable", "lr", "m"],
         ),
         ("zeropower_via_newtonschulz5", ["self", "x", "steps"]),
     ],
@@ -27,7 +27,9 @@ from keras_csc.optimizers import DictionaryMuon
 def test_what_dictionary_muon_replaces_is_there(name, parameters):
     theirs = inspect.signature(getattr(keras.optimizers.Muon, name))
     ours = inspect.signature(getattr(DictionaryMuon, name))
-    assert len(theirs.parameters) == len(ours.parameters) == len(parameters)
+    assert list(theirs.parameters) == parameters
+    # Keras gives them by place, and ours have longer names.
+    assert len(ours.parameters) == len(parameters)
 
 
 def test_muon_calls_what_dictionary_muon_replaces():

@@ -332,6 +332,30 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
         assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
 
 
+def test_the_best_is_of_the_weights_that_a_run_ends_with(model):
+    """Such as their moving average, not those that are trained."""
+    images = np.linspace(-1, 1, 256, dtype="float32").reshape(1, 16, 16, 1)
+    kept = model.get_weights()
+    final = [0.5 * weight for weight in kept]
+
+    @contextlib.contextmanager
+    def weights():
+        model.set_weights(final)
+        yield
+        model.set_weights(kept)
+
+    def measured(*arguments):
+        keeper = callbacks.KeepBest(None, "psnr", images, 2, 6, *arguments)
+        keeper.set_model(model)
+        return keeper.measure()
+
+    as_trained = measured()
+    found = measured(weights)
+    assert measured() == as_trained
+    with weights():
+        assert found == measured() != as_trained
+
+
 def test_keep_best_needs_steps(tmp_path):
     arguments = [a for a in TINY if not a.startswith("--checkpoint_every")]
     wrong = train_options.parse(

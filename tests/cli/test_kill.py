@@ -32,11 +32,7 @@ def left(tmp_path_factory, count):
     script = [sys.executable, "-m", "tests.helpers.kills"]
     working = Working([*script, *arguments], folder, cwd=ROOT)
 
-    def wait(name):
-        path = folder / name
-        return working.wait(lambda: path if path.exists() else None)
-
-    yield wait
+    yield working.left
     working.close()
 
 

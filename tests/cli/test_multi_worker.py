@@ -56,11 +56,7 @@ def left(tmp_path_factory, thorough):
         [sys.executable, script, folder, kinds, *FLAGS], folder, env=environment
     )
 
-    def wait(name):
-        path = folder / name
-        return working.wait(lambda: path if path.exists() else None)
-
-    yield wait
+    yield working.left
     working.close()
 
 

@@ -354,7 +354,7 @@ def test_bad_arguments(model):
     with pytest.raises(ValueError, match="`sparsity`.*-1"):
         model.explain(image, sparsity=-1)
     stage = model.explain(image).stages[0]
-    with pytest.raises(ValueError, match="`atoms`.*at least 0.*3"):
+    with pytest.raises(ValueError, match="`atoms`.* of 0 to .*3"):
         stage.contribution(3)
     with pytest.raises(ValueError, match="`atoms`.*once"):
         stage.sum_of([1, 1])

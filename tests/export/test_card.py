@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_csc.export.card import model_card
 from tests.helpers.exporting import tiny_model
+from tests.helpers.markdown import blocks
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,6 @@ def rows(text):
         if line.startswith("| ")
     ]
     return {row[0]: row[1:] for row in cells if len(row) > 1}
-
-
-def blocks(text, language):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_title_and_architecture(card):

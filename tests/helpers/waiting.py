@@ -15,11 +15,12 @@ class Working:
 
     Args:
         command: list of str.
-        folder: `pathlib.Path`, for what it prints.
+        folder: `pathlib.Path`, for what it prints and leaves.
         **kwargs: of `subprocess.Popen`.
     """
 
     def __init__(self, command, folder, **kwargs):
+        self.folder = folder
         self.log = folder / "working.log"
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
@@ -45,6 +46,11 @@ class Working:
             late = time.monotonic() - began > SECONDS
             assert not (ended or late), self.log.read_text()[-5000:]
             time.sleep(0.05)
+
+    def left(self, name):
+        """The path of a file in its folder, once there is one."""
+        path = self.folder / name
+        return self.wait(lambda: path if path.exists() else None)
 
     def close(self):
         self._process.wait(SECONDS)
