@@ -10,8 +10,8 @@ DESCRIPTION = """Opens a page on this machine to look inside a trained model.
 The model is the name of a trained one, a folder that save_to_preset wrote, the
 folder of a run, or the URI of a hub. The page has an image's atoms and codes,
 what becomes of it when these change, samples, and restored photographs. It
-needs `pip install 'keras-csc[explore]'`, no network and no GPU, and nobody else
-can open it. Ctrl-C ends it.
+needs `pip install 'keras-csc[explore]'`, no network and no GPU, and only users
+of this machine can open it. Ctrl-C ends it.
 """
 
 FLAG_FILES = None

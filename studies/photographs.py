@@ -401,10 +401,12 @@ INTRODUCTION = """\
 Models with features that keep their place (`features="map"`) were trained on
 crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw:
 {held_out} of the same kind, held out, and {shipped} that scikit-image and
-scikit-learn ship. A row is one training of one seed. *Numbers a pixel*: of the
-features. *MP/s*: megapixels a second, of one image of 1,024×1,024 in tiles, on
-as many cores as the record says; the model that ships computes in float32, the
-others in bfloat16. Commands, versions and commits are in
+scikit-learn ship. A row is one training of one seed. *Block*:
+8×8, 16 is 16 numbers for 8×8 pixels; *numbers a pixel* is their ratio.
+*Shipped*: PSNR of the 7. *Zeros*: of the codes of every stage. *Steps*: how
+many, of how many crops. *MP/s*: megapixels a second, of one image of
+1,024×1,024 in tiles, on as many cores as the record says; the model that ships
+computes in float32, the others in bfloat16. Commands, versions and commits are in
 [studies/photographs.json](../studies/photographs.json), which `python
 studies/photographs.py` makes.
 
