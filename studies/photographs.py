@@ -406,8 +406,8 @@ scikit-learn ship. A row is one training of one seed. *Block*:
 *Shipped*: PSNR of the 7. *Zeros*: of the codes of every stage. *Steps*: how
 many, of how many crops. *MP/s*: megapixels a second, of one image of
 1,024×1,024 in tiles, on as many cores as the record says; the model that ships
-computes in float32, the others in bfloat16. Commands, versions and commits are in
-[studies/photographs.json](../studies/photographs.json), which `python
+computes in float32, the others in bfloat16. Commands, versions and commits are
+in [studies/photographs.json](../studies/photographs.json), which `python
 studies/photographs.py` makes.
 
 ![A photograph and its regeneration](pictures/photograph.jpg)
