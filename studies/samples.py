@@ -475,14 +475,11 @@ before, in seconds of the core. *CSC-CTRL* draws features from the density of
 {density:,} training images ([Images that never were](generation.md)), one
 Gaussian of every class ([more are
 better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
-labels, {components} of all; *as published* it has the rates alone, and 32
-numbers an image, not 128. The *VAE* decodes noise, as the *DCGAN* does;
-*denoising diffusion* takes {diffusion} steps of DDIM. A row is one training.
-That is far less than their authors take, and says nothing of what they end at:
-after some hundred steps diffusion has hardly begun. A row is of the flag file
-at its commit: where ours has batches of 256, the file of today has 64, and
-where the published game has 32 numbers in batches of 512, it has [128 in
-batches of 1,024, and tight frames](method.md#as-published).
+labels, {components} of all; *as published* it has the rates alone, and [tight
+frames and shared statistics](method.md#as-published). The *VAE* decodes noise,
+as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of DDIM. A
+row is one training. That is far less than their authors take, and says nothing
+of what they end at: after some hundred steps diffusion has hardly begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
