@@ -6,6 +6,9 @@ The kernel of a layer, `(k, k, channels, filters)`, has one atom per filter.
 import keras
 from keras import ops
 
+from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.precision import at_least_float32
+
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class UnitAtoms(keras.constraints.UnitNorm):
@@ -50,9 +53,10 @@ class TightFrame(keras.constraints.Constraint):
 
     def nearest(self, kernel):
         """The tight frame nearest to any atoms: the polar factor, by an SVD."""
-        matrix, scale = _scaled_matrix(kernel)
+        matrix, scale = _scaled_matrix(at_least_float32(kernel))
         left, _, right = ops.svd(matrix, full_matrices=False)
-        return ops.reshape(ops.matmul(left, right) * scale, kernel.shape)
+        frame = ops.reshape(ops.matmul(left, right) * scale, kernel.shape)
+        return as_dtype_of(frame, kernel)
 
 
 NAMES = {"unit_atoms": UnitAtoms, "tight_frame": TightFrame}

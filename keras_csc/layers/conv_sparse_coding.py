@@ -11,6 +11,7 @@ from keras_csc.ops import sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
 from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
@@ -167,23 +168,50 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.kernel = add_dictionary(self, channels, self.filters)
         if self.step_rule == "power_iteration":
             size = [n or self._default_size() for n in input_shape[1:3]]
-            self.power_vector = self.add_weight(
-                (1, *size, channels),
-                keras.initializers.RandomNormal(seed=0),
-                name="power_vector",
-                trainable=False,
-                autocast=False,
-                aggregation="mean",
+            shape = (1, *size, channels)
+            self.power_vector = self._add_state(
+                "power_vector",
+                shape,
+                lambda dtype: self._first_power_iterations(shape, dtype)[1],
             )
-        self.operator_norm = self.add_weight(
+        self.operator_norm = self._add_state(
+            "operator_norm",
             (),
-            "ones",
-            name="operator_norm",
+            lambda dtype: (
+                self._spectral_bound(dtype)
+                if self.step_rule == "spectral_bound"
+                else self._first_power_iterations(shape, dtype)[0]
+            ),
+        )
+
+    def _add_state(self, name, shape, initial):
+        """Adds what follows from the dictionary: `initial(dtype)` of it."""
+        return self.add_weight(
+            shape,
+            lambda shape, dtype=None: initial(dtype),
+            name=name,
             trainable=False,
             autocast=False,
             aggregation="mean",
         )
-        self.update_operator_norm(iterations=20)
+
+    def _first_power_iterations(self, shape, dtype):
+        """`(λmax, vector)` of the first dictionary, by 20 iterations."""
+        vector = keras.initializers.RandomNormal(seed=0)(shape, dtype=dtype)
+        return self._power_iterations(vector, 20)
+
+    def _power_iterations(self, vector, iterations):
+        return power_iteration(
+            ops.cast(self.kernel, vector.dtype),
+            vector / ops.sqrt(ops.sum(ops.square(vector))),
+            self.strides,
+            self.padding,
+            iterations,
+        )
+
+    def _spectral_bound(self, dtype):
+        kernel = at_least_float32(self.kernel)
+        return ops.cast(spectral_bound(kernel, self.strides), dtype)
 
     def _default_size(self):
         """Height of the power iteration's image where none is known."""
@@ -196,16 +224,11 @@ class ConvSparseCoding2D(keras.layers.Layer):
             iterations: int, how many power iterations to run.
         """
         if self.step_rule == "spectral_bound":
-            kernel = ops.cast(self.kernel, self.operator_norm.dtype)
-            self.operator_norm.assign(spectral_bound(kernel, self.strides))
+            bound = self._spectral_bound(self.operator_norm.dtype)
+            self.operator_norm.assign(bound)
             return
-        vector = ops.convert_to_tensor(self.power_vector)
-        eigenvalue, vector = power_iteration(
-            ops.cast(self.kernel, vector.dtype),
-            vector / ops.sqrt(ops.sum(ops.square(vector))),
-            self.strides,
-            self.padding,
-            iterations,
+        eigenvalue, vector = self._power_iterations(
+            ops.convert_to_tensor(self.power_vector), iterations
         )
         self.operator_norm.assign(eigenvalue)
         self.power_vector.assign(vector)

@@ -1,7 +1,5 @@
 """The weight that coding and decoding layers share: a dictionary of atoms."""
 
-from keras import ops
-
 from keras_csc.constraints import satisfied
 
 
@@ -9,15 +7,19 @@ def add_dictionary(layer, channels, filters):
     """Adds the kernel `(k, k, channels, filters)`, one atom per filter.
 
     Uses the layer's `kernel_size`, `kernel_initializer` and
-    `kernel_constraint`, which the initial value satisfies.
+    `kernel_constraint`, which the initial value satisfies. That is the work of
+    an initialiser: of a layer that is built within a `tf.function`, or by a
+    symbolic call, what `build` assigns is lost.
     """
+
+    def initial(shape, dtype=None):
+        atoms = layer.kernel_initializer(shape, dtype=dtype)
+        return satisfied(layer.kernel_constraint, atoms)
+
     size = layer.kernel_size
-    kernel = layer.add_weight(
+    return layer.add_weight(
         (size, size, channels, filters),
-        layer.kernel_initializer,
+        initial,
         name="kernel",
         constraint=layer.kernel_constraint,
     )
-    value = ops.convert_to_tensor(kernel)
-    kernel.assign(satisfied(layer.kernel_constraint, value))
-    return kernel

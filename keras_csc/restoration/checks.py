@@ -90,7 +90,8 @@ def blur(value):
             "`kernel` must be an array (height, width) of numbers of at least "
             f"0, not all 0. Received: {_described(value)}"
         )
-    widths = [(1 - size % 2, 0) for size in kernel.shape]
+    # The middle, the second of two, becomes the one middle of an odd size.
+    widths = [(0, 1 - size % 2) for size in kernel.shape]
     return np.pad(kernel, widths) / kernel.sum()
 
 

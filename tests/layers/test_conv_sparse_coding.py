@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.layers import ConvSparseDecoding2D
 from tests.helpers import contracts
 from tests.helpers import references
 
@@ -103,6 +104,47 @@ def test_dtype_policies():
         ),
         images(),
     )
+
+
+class Lazy(keras.Model):
+    """Has no `build`: Keras builds its layers as they are called."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = parts
+
+    def call(self, images, training=None):
+        for part in self.parts:
+            images = part(images)
+        return images
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda model, images: model(images),
+        lambda model, images: model.predict(images, verbose=0),
+        lambda model, images: model.evaluate(images, images, verbose=0),
+        lambda model, images: tf.function(model)(images),
+        lambda model, images: model(keras.Input(images.shape[1:])),
+    ],
+    ids=["call", "predict", "evaluate", "function", "symbolic"],
+)
+@pytest.mark.parametrize("step_rule", ["power_iteration", "spectral_bound"])
+def test_a_layer_that_is_built_by_its_call(build, step_rule):
+    """Also in a graph, where what `build` assigns is lost."""
+    arguments = {"strides": 2, "kernel_constraint": "tight_frame"}
+    coding = ConvSparseCoding2D(6, 3, step_rule=step_rule, **arguments)
+    decoding = ConvSparseDecoding2D(2, 3, **arguments)
+    model = Lazy(coding, decoding)
+    model.compile(loss="mse")
+    build(model, images((8, 8)))
+    for layer in (coding, decoding):
+        atoms = np.reshape(layer.kernel, (18, 6))
+        np.testing.assert_allclose(atoms.T @ atoms, np.eye(6), atol=1e-5)
+    found = float(coding.operator_norm)
+    coding.update_operator_norm(20)
+    assert found == pytest.approx(float(coding.operator_norm), rel=0.05)
 
 
 def test_save_and_load(tmp_path):

@@ -5,6 +5,7 @@ from scipy.ndimage import correlate1d
 from scipy.signal import convolve2d
 
 from keras_csc import restoration
+from keras_csc.restoration import checks
 from keras_csc.restoration import restoring
 from keras_csc.restoration import tasks
 from keras_csc.restoration.dictionaries import dictionary_layer
@@ -79,12 +80,21 @@ def test_a_large_hole_is_filled(grey, few):
 
 def test_deblurring(photograph, grey):
     kernel = np.ones((3, 4))
-    full = np.pad(kernel, [(0, 0), (1, 0)]) / 12
+    full = np.pad(kernel, [(0, 0), (0, 1)]) / 12
     given = convolve2d(photograph, full, mode="valid")
     inner = photograph[1:-1, 2:-2]
     given = noisy(given, 0.5 / 255)
     found = restoration.deblur(given, kernel, dictionary=grey)
     assert psnr(found, inner) > psnr(given, inner) + 3
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_middle_of_an_even_blur_is_the_second_of_two(axis):
+    """It is where a point was: no blur at all, and nothing is moved."""
+    kernel = np.expand_dims([0.0, 1.0], 1 - axis)
+    np.testing.assert_array_equal(
+        checks.blur(kernel), np.expand_dims([0, 1, 0], 1 - axis)
+    )
 
 
 @pytest.mark.parametrize("factor", [2, 3])
