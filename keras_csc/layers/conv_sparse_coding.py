@@ -10,7 +10,6 @@ from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
-from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
@@ -302,13 +301,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
             sparsity: as in `call`.
 
         Returns:
-            Tensor `(batch,)`.
+            Tensor `(batch,)`, at least float32.
         """
         return lasso_objective(
             images,
             codes,
-            ops.cast(self.kernel, codes.dtype),
-            as_dtype_of(self._sparsity(sparsity), codes),
+            ops.convert_to_tensor(self.kernel),
+            self._sparsity(sparsity),
             self.ridge,
             self.strides,
             self.padding,

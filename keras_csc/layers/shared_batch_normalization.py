@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_csc.ops.dispatch import forms
+from keras_csc.ops.precision import at_least_float32
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool
@@ -47,7 +48,7 @@ class SharedBatchNormalization(keras.layers.Layer):
     Reference:
         Ioffe & Szegedy, Batch normalization, ICML 2015; normalisation by the
         statistics of a reference batch: Salimans et al., Improved techniques
-        for training GANs, NeurIPS 2016, section 3.4.
+        for training GANs, NeurIPS 2016, section 3.5.
     """
 
     def __init__(
@@ -120,14 +121,14 @@ class SharedBatchNormalization(keras.layers.Layer):
                 inputs, *self._factors(), self.epsilon
             )
         else:
-            mean, variance = batch_moments(inputs)
+            mean, variance = batch_moments(inputs, self._moving()[0])
             outputs = self._affine(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
     def _moving(self):
         return (
-            ops.convert_to_tensor(self.moving_mean),
-            ops.convert_to_tensor(self.moving_variance),
+            at_least_float32(self.moving_mean),
+            at_least_float32(self.moving_variance),
         )
 
     def _scaled(self, inputs, mean, variance):
@@ -156,10 +157,10 @@ class SharedBatchNormalization(keras.layers.Layer):
 
     def _factors(self):
         """`(γ, β)`, with 1 and 0 for what there is not."""
-        like = ops.convert_to_tensor(self.moving_mean)
+        like = at_least_float32(self.moving_mean)
         gamma = self.gamma if self.scale else ops.ones_like(like)
         beta = self.beta if self.center else ops.zeros_like(like)
-        return ops.convert_to_tensor(gamma), ops.convert_to_tensor(beta)
+        return at_least_float32(gamma), at_least_float32(beta)
 
     def update(self, mean, variance):
         """Moves the moving averages towards a batch's `moments`.
@@ -192,19 +193,25 @@ class SharedBatchNormalization(keras.layers.Layer):
         }
 
 
-def batch_moments(inputs):
-    """Mean and variance of every channel, over all replicas."""
-    dtype = keras.backend.result_type(inputs.dtype, "float32")
-    inputs = ops.reshape(ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
+def batch_moments(inputs, near):
+    """Mean and variance of every channel, over all replicas.
+
+    Sums are of differences from a mean: float32 can't tell a small deviation
+    about a large mean from none. That is the batch's, or of several replicas,
+    for which it would be one collective more, `near`, a constant.
+    """
+    inputs = at_least_float32(inputs)
+    inputs = ops.reshape(inputs, (-1, inputs.shape[-1]))
+    count = ops.cast(ops.shape(inputs)[0], inputs.dtype)
+    if num_replicas() == 1:
+        near = ops.stop_gradient(ops.mean(inputs, 0))
+    inputs = inputs - ops.cast(near, inputs.dtype)
     count, total, squares = replica_sum(
-        (
-            ops.cast(ops.shape(inputs)[0], dtype),
-            ops.sum(inputs, 0),
-            ops.sum(ops.square(inputs), 0),
-        )
+        (count, ops.sum(inputs, 0), ops.sum(ops.square(inputs), 0))
     )
-    mean = total / count
-    return mean, ops.maximum(squares / count - ops.square(mean), 0.0)
+    rest = total / count
+    mean = near + rest
+    return mean, ops.maximum(squares / count - ops.square(rest), 0.0)
 
 
 def _can_fuse(inputs):

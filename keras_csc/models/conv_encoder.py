@@ -112,7 +112,7 @@ class Unnormalized(SharedBatchNormalization):
     def normalize(self, inputs):
         if not self.trainable:
             return super().normalize(inputs)
-        mean, variance = batch_moments(inputs)
+        mean, variance = batch_moments(inputs, self._moving()[0])
         return inputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
 

@@ -111,11 +111,15 @@ def moment_coding_rate(moment, count, epsilon=0.5):
         Yu et al., Learning diverse and discriminative representations via the
         principle of maximal coding rate reduction, NeurIPS 2020, section 2.
     """
+    return _log_determinant(moment, count, moment.shape[-1], epsilon)
+
+
+def _log_determinant(moment, count, dimension, epsilon):
+    """`½ logdet(I + d/(n ε) M)` of products `M` of features or of examples."""
     moment = at_least_float32(moment)
-    dimension = moment.shape[-1]
     count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
-    identity = ops.eye(dimension, dtype=moment.dtype)
+    identity = ops.eye(moment.shape[-1], dtype=moment.dtype)
     factor = forms().cholesky(identity + scale[..., None, None] * moment)
     return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), -1)
 
@@ -128,11 +132,18 @@ def coding_rate(features, epsilon=0.5):
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor, at least 0.
+        Scalar tensor, at least 0. Fewer rows than columns are taken by their
+        `n × n` products, which have the same determinant; more by `ZᵀZ`,
+        which float32 can't factor, so that the rate is NaN, where it is
+        singular and `d/(n ε) λmax(ZᵀZ)` is above about `1e7`.
     """
-    return moment_coding_rate(
-        second_moment(features), ops.shape(features)[0], epsilon
-    )
+    features = at_least_float32(features)
+    count, dimension = features.shape
+    if count is None or count >= dimension:
+        moment = second_moment(features)
+    else:
+        moment = second_moment(ops.transpose(features))
+    return _log_determinant(moment, ops.shape(features)[0], dimension, epsilon)
 
 
 def rate_reduction(features, labels, num_classes, epsilon=0.5):

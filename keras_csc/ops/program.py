@@ -2,10 +2,12 @@
 
 import collections
 
+import keras
 from keras import ops
 
 from keras_csc.ops import convolution
 from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.precision import at_least_float32
 
 AXES = (1, 2, 3)
 # What a ridge of 0 is replaced by as a divisor: it changes the objective by
@@ -187,10 +189,10 @@ def lasso_objective(
         padding: `"same"` or `"valid"`.
 
     Returns:
-        Tensor `(batch,)`.
+        Tensor `(batch,)`, at least float32, as it is computed.
     """
-    program = SparseCodingProgram(
-        images, kernel, sparsity, ridge, strides=strides, padding=padding
+    program, codes = _precise(
+        codes, images, kernel, sparsity, ridge, False, strides, padding
     )
     return program.value(codes, program.residual(codes))
 
@@ -230,16 +232,30 @@ def duality_gap(
         padding: `"same"` or `"valid"`.
 
     Returns:
-        Tensor `(batch,)`, in the units of the objective: at least
-        `P(z) - min P`, and 0 at the solution.
+        Tensor `(batch,)`, at least float32, in the units of the objective: at
+        least `P(z) - min P`, and 0 at the solution.
 
     Reference:
         Fercoq, Gramfort & Salmon, Mind the duality gap: safer rules for the
         Lasso, ICML 2015, section 2; Boyd & Vandenberghe, Convex optimization,
         sections 3.3 and 5.2.
     """
-    program = SparseCodingProgram(
-        images, kernel, sparsity, ridge, nonnegative, strides, padding
+    program, codes = _precise(
+        codes, images, kernel, sparsity, ridge, nonnegative, strides, padding
     )
     residual = program.residual(codes)
     return program.gap(codes, residual, program.analysis(residual))
+
+
+def _precise(codes, images, kernel, sparsity, ridge, *others):
+    """A program and codes in one dtype, at least float32."""
+    codes, images, kernel = map(at_least_float32, (codes, images, kernel))
+    dtype = keras.backend.result_type(codes.dtype, images.dtype, kernel.dtype)
+    codes, images, kernel = (
+        ops.cast(each, dtype) for each in (codes, images, kernel)
+    )
+    if not isinstance(ridge, (int, float)):
+        ridge = as_dtype_of(ridge, codes)
+    sparsity = as_dtype_of(sparsity, codes)
+    program = SparseCodingProgram(images, kernel, sparsity, ridge, *others)
+    return program, codes

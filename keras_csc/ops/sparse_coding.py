@@ -6,6 +6,7 @@ from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import ProximalGradient
 from keras_csc.validation import check_choice
@@ -128,7 +129,8 @@ def solve_sparse_code(
             grow by 5 % an iteration, and are halved, but not below
             `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
             leaves the codes as they were.
-        initial_codes: tensor of the shape of the codes, by default 0.
+        initial_codes: tensor of the shape of the codes, by default 0. If
+            `nonnegative`, their positive part is what it begins with.
         statistics: bool, whether to return the statistics of the iterations,
             which takes one more analysis for each.
         measurement: linear operator `B` as `Measurement` is, or `None`. The
@@ -139,7 +141,8 @@ def solve_sparse_code(
             gap is slow to close.
 
     Returns:
-        Codes `(batch, code_height, code_width, filters)`, or with
+        Codes `(batch, code_height, code_width, filters)`, NaN of an image
+        that is not finite, or with
         `statistics` `(codes, IterationStatistics)`: a namedtuple of tensors
         `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
         `duality_gap` and `step`, NaN for iterations that were not needed.
@@ -183,6 +186,8 @@ def solve_sparse_code(
     if initial_codes is not None:
         initial_codes = as_dtype_of(initial_codes, images)
         initial_codes = ops.stop_gradient(initial_codes)
+        if nonnegative:
+            initial_codes = ops.relu(initial_codes)
     codes, record = ProximalGradient(
         _without_gradient(program),
         ops.stop_gradient(as_dtype_of(step_size, images)),
@@ -195,6 +200,9 @@ def solve_sparse_code(
         criterion,
     ).run(initial_codes)
     codes = implicit_gradient(codes, program, iterations)
+    # No gap of an image that is not finite is above anything: it would be done.
+    total = ops.sum(images, AXES, keepdims=True)
+    codes = ops.where(ops.isfinite(total), codes, float("nan"))
     codes = ops.cast(codes, dtype)
     return (codes, record) if statistics else codes
 

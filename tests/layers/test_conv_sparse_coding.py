@@ -106,6 +106,36 @@ def test_dtype_policies():
     )
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16", "float64"])
+def test_objective_in_every_precision(policy):
+    """Of images as they are given, and at least in float32."""
+    layer = ConvSparseCoding2D(4, 3, dtype=policy)
+    codes = layer(images())
+    found = layer.objective(tf.constant(images()), codes)
+    assert found.dtype in ("float32", "float64")
+    expected = references.program_value(
+        images(dtype="float64"),
+        tf.cast(codes, "float64").numpy(),
+        tf.cast(layer.kernel.value, "float64").numpy(),
+        *(0.1, 0, 1, "same"),
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("constraint", ["unit_atoms", "tight_frame"])
+@pytest.mark.parametrize("step_rule", ["power_iteration", "spectral_bound"])
+def test_pure_half_precision(constraint, step_rule):
+    layer = ConvSparseCoding2D(
+        4,
+        3,
+        dtype="bfloat16",
+        kernel_constraint=constraint,
+        step_rule=step_rule,
+    )
+    codes = layer(images(), training=True)
+    assert codes.dtype == "bfloat16" and np.any(codes)
+
+
 class Lazy(keras.Model):
     """Has no `build`: Keras builds its layers as they are called."""
 

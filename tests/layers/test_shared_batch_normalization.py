@@ -260,3 +260,49 @@ def test_statistics_are_those_of_the_global_batch(mirrored):
     np.testing.assert_allclose(
         layer.moving_variance.numpy(), alone.moving_variance, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("isotropic", [False, True])
+@pytest.mark.parametrize("shape", [(64, 6, 7, 3), (2000, 3)])
+def test_a_small_deviation_about_a_large_mean(shape, isotropic):
+    layer = SharedBatchNormalization(epsilon=1e-9, isotropic=isotropic)
+    rng = np.random.default_rng(0)
+    inputs = (1000 + 0.1 * rng.normal(size=shape)).astype("float32")
+    outputs = layer(inputs, training=True).numpy()
+    np.testing.assert_allclose(np.std(outputs), 1, atol=0.02)
+    np.testing.assert_allclose(np.mean(outputs), 0, atol=0.02)
+
+
+def test_replicas_are_summed_about_the_moving_mean(mirrored):
+    """As exact as of one device, once the mean is near that of the batch."""
+    strategy = mirrored(2)
+    rng = np.random.default_rng(0)
+    inputs = (1000 + 0.1 * rng.normal(size=(200, 3))).astype("float32")
+    with strategy.scope():
+        layer = SharedBatchNormalization(epsilon=1e-9)
+        layer.build((None, 3))
+        layer.moving_mean.assign([999.9, 1000.0, 1000.1])
+    shards = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(
+            inputs[100 * context.replica_id_in_sync_group :][:100]
+        )
+    )
+    _, (mean, variance) = strategy.run(layer.normalize, (shards,))
+    exact = inputs.astype("float64")
+    for found, expected in ((mean, exact.mean(0)), (variance, exact.var(0))):
+        found = strategy.experimental_local_results(found)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("isotropic", [False, True])
+def test_pure_half_precision(dtype, isotropic):
+    layer = SharedBatchNormalization(dtype=dtype, isotropic=isotropic)
+    exact = SharedBatchNormalization(isotropic=isotropic)
+    for training in (True, False):
+        found = layer(batch(), training=training)
+        assert found.dtype == dtype
+        expected = exact(batch(), training=training)
+        np.testing.assert_allclose(
+            tf.cast(found, "float32"), expected, 0.05, 0.05
+        )

@@ -199,3 +199,14 @@ def test_residual_and_operators_are_those_of_the_program(strides, padding):
         rtol=0,
         atol=1e-12,
     )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["lasso_objective", "duality_gap"])
+def test_half_precision_is_measured_in_float32(name, dtype):
+    images, kernel, codes = (tf.cast(v, dtype) for v in problem(3))
+    found = getattr(ops, name)(images, codes, kernel, 0.3, 0.1)
+    assert found.dtype == "float32"
+    exact = (tf.cast(v, "float64").numpy() for v in (images, codes, kernel))
+    expected = getattr(ops, name)(*exact, 0.3, 0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

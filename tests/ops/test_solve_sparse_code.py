@@ -386,3 +386,30 @@ def test_half_precision_is_solved_in_float32():
     images, kernel = (tf.cast(v, "float32") for v in (images, kernel))
     expected = solve(images, kernel, 0.2, step_size, **arguments)
     np.testing.assert_array_equal(codes, tf.cast(expected, "bfloat16"))
+
+
+@pytest.mark.parametrize("criterion", ["duality_gap", "stationarity"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_that_is_not_finite_has_no_codes(criterion, value):
+    images, kernel, step_size = problem()
+    arguments = {"tolerance": 1e-6, "criterion": criterion}
+    expected = solve(images, kernel, 0.3, step_size, **arguments)
+    images[1, 2, 3, 0] = value
+    codes = solve(images, kernel, 0.3, step_size, **arguments)
+    assert np.all(np.isnan(codes[1]))
+    np.testing.assert_allclose(codes[0], expected[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("criterion", ["duality_gap", "stationarity"])
+def test_a_warm_start_below_zero_is_none_of_codes_that_are_not(criterion):
+    images, kernel, step_size = problem()
+    arguments = {"iterations": 2000, "tolerance": 1e-10}
+    signed = solve(images, kernel, 0.3, step_size, **arguments)
+    assert np.min(signed) < -0.5
+    arguments |= {"nonnegative": True, "criterion": criterion}
+    expected = solve(images, kernel, 0.3, step_size, **arguments)
+    codes = solve(
+        images, kernel, 0.3, step_size, initial_codes=signed, **arguments
+    )
+    assert np.min(codes) == 0
+    np.testing.assert_allclose(codes, expected, atol=1e-5)
