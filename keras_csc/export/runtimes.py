@@ -59,7 +59,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
             "another name."
         )
     if not model.built:
-        model.build()
+        model.build((None, *model.encoder.accepted_shape))
     found = float_signatures(signatures(model))
     found.pop(RANDOM, None)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def export_saved_model(
     folder = pathlib.Path(folder).absolute()
     _check(model, folder, version)
     if not model.built:
-        model.build()
+        model.build((None, *model.encoder.accepted_shape))
     check_batch_sizes(model, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:

@@ -17,6 +17,8 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
+# Of a side of images whose `λmax` is nearly that of larger ones, in atoms.
+LEAST_ATOMS = {"same": 2, "valid": 3}
 MOST_ITERATIONS = {
     "unrolled": (
         1000,
@@ -45,12 +47,16 @@ class ConvSparseCoding2D(keras.layers.Layer):
     `λmax` is stored with the weights, so that in inference the layer is a
     pure function of its input. By default it is tracked by a power iteration,
     one warm-started iteration for every call in training, for images of the
-    size that the layer was built with. That is a lower bound of `λmax`, which
+    size that the layer was built with, or of some atoms a side where that is
+    `None`. That is a lower bound of `λmax`, which
     `step_fraction` makes up for: ISTA converges up to `η = 2/λmax`, that is
     as long as the estimate is above `step_fraction/2` times `λmax`. The tests
     find it above 0.7 times `λmax` of the built size for atoms that move by a
     tenth of their norm between two iterations, and above 0.6 times while a
-    dictionary is trained fast, by Adam at a rate of 0.02.
+    dictionary is trained fast, by Adam at a rate of 0.02. FISTA diverges in
+    the end above `η = 4/(3 λmax)`, with an estimate below 0.675 times `λmax`:
+    a few steps do not mind, but for more than some ten, while a dictionary
+    changes fast, `step_rule="spectral_bound"` is the safe one.
 
     With `gradient="implicit"` the layer solves the program, by up to
     `iterations` steps with adaptive restart, and differentiates the
@@ -91,7 +97,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     Raises:
         ValueError: for an argument that is not as above, a `tolerance` without
-            implicit gradients, or a `sparsity` of a call that is below 0.
+            implicit gradients, a `sparsity` of a call that is below 0, or
+            images larger than those of less than two atoms a side, or three
+            with `"valid"`, that the layer was built with.
             Tensors, and NumPy's numbers, of which Keras makes them, are not
             looked at.
 
@@ -162,11 +170,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
+        self.compute_output_shape(input_shape)
         channels = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
         self.kernel = add_dictionary(self, channels, self.filters)
         if self.step_rule == "power_iteration":
             size = [n or self._default_size() for n in input_shape[1:3]]
+            self._built_size = tuple(size)
             shape = (1, *size, channels)
             self.power_vector = self._add_state(
                 "power_vector",
@@ -214,7 +224,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     def _default_size(self):
         """Height of the power iteration's image where none is known."""
-        return 8 * self.strides + self.kernel_size
+        return max(8 * self.strides + self.kernel_size, 4 * self.kernel_size)
 
     def update_operator_norm(self, iterations=1):
         """Stores `λmax(AᵀA)` of the dictionary, as `step_rule` says.
@@ -243,6 +253,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         return self.step_fraction / ops.where(norm > 0, norm, 1)
 
     def call(self, images, sparsity=None, training=None):
+        self._check_size(images.shape[1:3])
         if training:
             self.update_operator_norm()
         arguments = {
@@ -264,6 +275,25 @@ class ConvSparseCoding2D(keras.layers.Layer):
             self.step_size,
             **arguments,
         )
+
+    def _check_size(self, image_size):
+        """Raises `ValueError` for images whose `λmax` is not at all known.
+
+        That of images of two atoms a side, or three if none goes beyond the
+        border, is at least 0.7 times that of all images.
+        """
+        if self.step_rule != "power_iteration":
+            return
+        least = LEAST_ATOMS[self.padding] * self.kernel_size
+        for size, built in zip(image_size, self._built_size):
+            if size and size > built and built < least:
+                raise ValueError(
+                    f"{self.name} knows the step size for images of "
+                    f"{self._built_size} pixels, with which it was "
+                    f"built, and that of images of {tuple(image_size)} is "
+                    "another. Build it with sizes of None, or with step_rule="
+                    '"spectral_bound", which holds for every size.'
+                )
 
     def _sparsity(self, sparsity):
         if sparsity is None:
@@ -318,6 +348,12 @@ class ConvSparseCoding2D(keras.layers.Layer):
             analysis_size(n, self.kernel_size, self.strides, self.padding)
             for n in input_shape[1:3]
         ]
+        if any(n is not None and n < 1 for n in sizes):
+            raise ValueError(
+                f"Images must be of at least {self.kernel_size}×"
+                f'{self.kernel_size} pixels with padding="valid". '
+                f"Received: {tuple(input_shape)}"
+            )
         return (input_shape[0], *sizes, self.filters)
 
     def compute_output_spec(self, images, sparsity=None, training=None):

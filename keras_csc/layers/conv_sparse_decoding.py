@@ -42,7 +42,8 @@ class ConvSparseDecoding2D(keras.layers.Layer):
 
     Raises:
         ValueError: for an argument that is not as above, or a call of a tied
-            layer without a `kernel`, or of another one with it.
+            layer without a `kernel`, or with one of another shape, or of
+            another layer with it, or an `image_size` that has other codes.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -95,6 +96,12 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             )
         if kernel is None:
             kernel = ops.convert_to_tensor(self.kernel)
+        shape = self.kernel_size, self.kernel_size, self.channels
+        if (*shape, codes.shape[-1]) != tuple(kernel.shape):
+            raise ValueError(
+                f"`kernel` must have the shape {(*shape, codes.shape[-1])}. "
+                f"Received: {tuple(kernel.shape)}"
+            )
         kernel = ops.cast(kernel, codes.dtype)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
 

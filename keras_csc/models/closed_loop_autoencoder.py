@@ -130,10 +130,18 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.built = True
 
     def build_from_config(self, config):
-        self.build()
+        self.build((None, *self.encoder.accepted_shape))
 
     def call(self, images, training=None):
         return self.reconstruct(images, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def compute_output_spec(self, images, training=None):
+        features = self.encoder.compute_output_spec(images)
+        dtype = self.decoder.compute_output_spec(features).dtype
+        return keras.KerasTensor(images.shape, dtype)
 
     def encode(self, images, training=None):
         """Features `z = f(x)`: `(batch, feature_dim)` rows of unit norm.
@@ -329,7 +337,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 f"sparse codes. Received: {game.dictionary}"
             )
         if not self.built:
-            self.build()
+            self.build((None, *self.encoder.accepted_shape))
         self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
             encoder_optimizer, decoder_optimizer
         )

@@ -6,8 +6,13 @@ from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
 from keras_csc.models.conv_encoder import dcgan_gamma
+from keras_csc.models.freezing import freeze
+from keras_csc.models.freezing import frozen_layers
+from keras_csc.models.freezing import without_frozen_layers
 from keras_csc.models.inputs import as_features
+from keras_csc.models.inputs import check_shape
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.validation import check_bool
 
 
@@ -164,6 +169,11 @@ class Decoder(keras.Model):
         kernel = kernels[-1 - number] if kernels else None
         return self.decoding_layers[number](signal, kernel=kernel)
 
+    def compute_output_spec(self, features, training=None, kernels=None):
+        check_shape("features", features.shape, self.features_shape)
+        shape = self.compute_output_shape(features.shape)
+        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+
     def compute_output_shape(self, input_shape):
         if self.features == "vector":
             return (input_shape[0], *self.image_shape)
@@ -181,7 +191,13 @@ class Decoder(keras.Model):
             "split": self.split,
             "tied": self.tied,
             "features": self.features,
+            **frozen_layers(self),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        config, names = without_frozen_layers(config)
+        return freeze(super().from_config(config), names)
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")

@@ -142,15 +142,8 @@ def as_shaped(name, values, shape):
             "Train on batches of images, or of (images, labels)."
         )
     values = tf.convert_to_tensor(values)
+    check_shape(name, values.shape, shape)
     expected = tf.TensorShape((None, *shape))
-    if not values.shape.is_compatible_with(expected):
-        hint = ""
-        if expected[1:].is_compatible_with(values.shape):
-            hint = f" One alone needs an axis for the batch: {name}[None]."
-        raise ValueError(
-            f"`{name}` must have the shape {_text(shape)}. "
-            f"Received: {tuple(values.shape)}.{hint}"
-        )
     if not values.shape[1:].is_fully_defined():
         values = tf.ensure_shape(values, expected)
     if values.shape[0] == 0:
@@ -158,6 +151,21 @@ def as_shaped(name, values, shape):
     if values.shape[0]:
         return values
     return _asserted(values, tf.shape(values)[0] > 0, [_empty(name)])
+
+
+def check_shape(name, received, shape):
+    """Raises `ValueError` for a shape other than `(batch, *shape)`."""
+    received = tf.TensorShape(received)
+    expected = tf.TensorShape((None, *shape))
+    if received.is_compatible_with(expected):
+        return
+    hint = ""
+    if expected[1:].is_compatible_with(received):
+        hint = f" One alone needs an axis for the batch: {name}[None]."
+    raise ValueError(
+        f"`{name}` must have the shape {_text(shape)}. "
+        f"Received: {tuple(received)}.{hint}"
+    )
 
 
 def _empty(name):

@@ -29,7 +29,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
 
     Raises:
         ValueError: for images that the model is not for, that are not finite
-            or without contrast, or a tied decoder.
+            or without contrast, or smaller than an atom, or a tied decoder.
 
     Reference:
         Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
@@ -57,6 +57,11 @@ def initialize_from_patches(autoencoder, images, seed=0):
 
 def _random_patches(images, size, count, random):
     """So many patches `(count, size, size, channels)` with some contrast."""
+    if min(images.shape[1:3]) < size:
+        raise ValueError(
+            f"Patches of {size}×{size} pixels need images as large. "
+            f"Received: {images.shape}"
+        )
     least = LEAST_CONTRAST * images.std()
     found = []
     for _ in range(100 * count):

@@ -61,7 +61,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 
     Raises:
         ValueError: for too few images, images that the model is not for, or
-            that are not finite, or more features of a place than channels.
+            that are not finite or without contrast, one feature, or more than
+            the last codes have numbers.
     """
     check_at_least(0, offset=offset)
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
@@ -71,11 +72,15 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             "Principal components of images need as many images as features, "
             f"{encoder.feature_dim}. Received: {len(images)} images"
         )
+    if not np.std(images) > 0:
+        raise ValueError("Principal components need images with contrast.")
     channels = encoder.parts_per_code * encoder.filters[-1]
-    if encoder.features == "map" and encoder.feature_dim > channels:
+    if not 2 <= encoder.feature_dim <= channels * encoder.head_size**2:
         raise ValueError(
-            "Principal components of places need as many channels of the last "
-            f"codes as features, {encoder.feature_dim}. Received: {channels}"
+            "Principal components need two features at least, and at most as "
+            f"the last codes have numbers, {channels} channels of "
+            f"{encoder.head_size}×{encoder.head_size}. "
+            f"Received: feature_dim={encoder.feature_dim}"
         )
     random = np.random.default_rng(seed)
     signal = images

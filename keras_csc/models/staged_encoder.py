@@ -9,9 +9,14 @@ from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
 from keras_csc.models.architecture import map_size
+from keras_csc.models.freezing import freeze
+from keras_csc.models.freezing import frozen_layers
+from keras_csc.models.freezing import without_frozen_layers
 from keras_csc.models.inputs import as_images
+from keras_csc.models.inputs import check_shape
 from keras_csc.models.inputs import reflected
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.sphere import to_sphere
 
 EncoderOutput = collections.namedtuple(
@@ -208,6 +213,11 @@ class StagedEncoder(keras.Model):
         """Runs power iterations for `λmax` of every layer that has one."""
         return None
 
+    def compute_output_spec(self, images, training=None):
+        check_shape("images", images.shape, self.accepted_shape)
+        shape = self.compute_output_shape(images.shape)
+        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+
     def compute_output_shape(self, input_shape):
         if self.features == "vector":
             return (input_shape[0], self.feature_dim)
@@ -223,4 +233,10 @@ class StagedEncoder(keras.Model):
             "kernel_size": self.kernel_size,
             "frozen_stages": self.frozen_stages,
             "features": self.features,
+            **frozen_layers(self),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        config, names = without_frozen_layers(config)
+        return freeze(super().from_config(config), names)

@@ -6,6 +6,7 @@ The third function is the derivative of both with respect to the dictionary.
 from keras import ops
 
 from keras_csc.ops.dispatch import forms
+from keras_csc.ops.sizes import analysis_size
 from keras_csc.ops.sizes import synthesis_size
 
 
@@ -45,6 +46,9 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
 
     Returns:
         Tensor `(batch, height, width, channels)`.
+
+    Raises:
+        ValueError: for an `image_size` that has codes of another size.
     """
     if image_size is None:
         shape = ops.shape(codes)
@@ -52,7 +56,26 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
             synthesis_size(n, k, strides, padding)
             for n, k in zip(shape[1:3], kernel.shape[:2])
         ]
+    check_code_size(codes, kernel, image_size, strides, padding)
     return forms().synthesis(codes, kernel, image_size, strides, padding)
+
+
+def check_code_size(codes, kernel, image_size, strides, padding):
+    """Raises `ValueError` if codes are not of the size of an image's.
+
+    Only sizes are looked at that are known as numbers.
+    """
+    sizes = [
+        analysis_size(n, k, strides, padding) if isinstance(n, int) else None
+        for n, k in zip(image_size, kernel.shape[:2])
+    ]
+    pairs = zip(codes.shape[1:3], sizes)
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        raise ValueError(
+            f"Codes of an image of {tuple(image_size)} pixels, with strides of "
+            f"{strides} and padding {padding!r}, must have height and width "
+            f"{tuple(sizes)}. Received: codes of shape {tuple(codes.shape)}"
+        )
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):

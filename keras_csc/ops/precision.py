@@ -7,8 +7,13 @@ from keras import ops
 def at_least_float32(tensor):
     """Casts half-precision tensors to float32, and leaves others."""
     tensor = ops.convert_to_tensor(tensor)
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return ops.cast(tensor, keras.backend.result_type(dtype, "float32"))
+    return ops.cast(tensor, at_least_float32_of(tensor.dtype))
+
+
+def at_least_float32_of(dtype):
+    """Name of the type that `at_least_float32` makes of another."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return keras.backend.result_type(dtype, "float32")
 
 
 def as_dtype_of(value, tensor):

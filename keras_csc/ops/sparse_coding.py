@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.precision import as_dtype_of
@@ -148,7 +149,8 @@ def solve_sparse_code(
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
     Raises:
-        ValueError: for another `algorithm` or `criterion`.
+        ValueError: for another `algorithm` or `criterion`, or initial codes
+            of another size.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -184,6 +186,9 @@ def solve_sparse_code(
         measurement,
     )
     if initial_codes is not None:
+        check_code_size(
+            initial_codes, kernel, images.shape[1:3], strides, padding
+        )
         initial_codes = as_dtype_of(initial_codes, images)
         initial_codes = ops.stop_gradient(initial_codes)
         if nonnegative:

@@ -6,6 +6,12 @@ from keras import ops
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_number
 
+# Of Keras's Muon, and without effect here, or fixed.
+OF_MUON_ALONE = {
+    *("adam_weight_decay", "epsilon", "exclude_embeddings", "exclude_layers"),
+    *("muon_a", "muon_b", "muon_c", "nesterov", "ns_steps", "rms_rate"),
+}
+
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class DictionaryMuon(keras.optimizers.Muon):
@@ -36,6 +42,7 @@ class DictionaryMuon(keras.optimizers.Muon):
 
     Raises:
         ValueError: for an argument that is not as above.
+        TypeError: for one that only Keras's `Muon` has.
 
     References:
         Jordan et al., Muon: an optimizer for hidden layers in neural networks,
@@ -51,6 +58,9 @@ class DictionaryMuon(keras.optimizers.Muon):
         beta_2=0.999,
         **kwargs,
     ):
+        unknown = OF_MUON_ALONE & set(kwargs)
+        if unknown:
+            raise TypeError(f"DictionaryMuon takes no {sorted(unknown)}.")
         if isinstance(learning_rate, (int, float)):
             check_at_least(0, learning_rate=learning_rate)
         check_at_least(0, adam_lr_ratio=adam_lr_ratio)

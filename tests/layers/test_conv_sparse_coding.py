@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 
+import keras_csc
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
@@ -400,3 +402,49 @@ def test_gradients_are_those_of_finite_differences(
             np.testing.assert_allclose(
                 np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-6
             )
+
+
+def test_images_larger_than_the_small_ones_of_building_are_refused():
+    """`λmax` of patches says little of that of images: codes would be NaN."""
+    arguments = {"kernel_size": 8, "padding": "valid", "iterations": 100}
+    large = images((40, 40), dtype="float64")
+    layer = ConvSparseCoding2D(4, dtype="float64", **arguments)
+    layer(large[:, :8, :8])
+    with pytest.raises(ValueError, match="images of .8, 8. pixels.*spectral"):
+        layer(large)
+    for built, more in (
+        ((None, None, None, 2), {}),
+        ((None, 24, 24, 2), {}),
+        ((None, 8, 8, 2), {"step_rule": "spectral_bound"}),
+    ):
+        layer = ConvSparseCoding2D(4, dtype="float64", **arguments, **more)
+        layer.build(built)
+        largest = references.largest_eigenvalue(
+            layer.kernel.numpy(), (40, 40), 1, "valid"
+        )
+        assert layer.operator_norm > 0.675 * largest
+        assert np.all(np.isfinite(layer(large)))
+
+
+def test_images_smaller_than_an_atom_are_refused():
+    layer = ConvSparseCoding2D(4, 5, padding="valid")
+    for function in (layer.compute_output_shape, layer.build):
+        with pytest.raises(ValueError, match="at least 5×5 pixels"):
+            function((None, 8, 4, 1))
+
+
+@pytest.mark.parametrize("smoothness", [0, 4])
+@pytest.mark.parametrize("padding, atoms", [("same", 2), ("valid", 3)])
+@pytest.mark.parametrize("kernel_size, strides", [(3, 1), (4, 2), (8, 1)])
+def test_images_of_some_atoms_have_nearly_the_largest_eigenvalue(
+    kernel_size, strides, padding, atoms, smoothness
+):
+    """So that FISTA converges on larger images, too: see `LEAST_ATOMS`."""
+    kernel = np.random.default_rng(0).normal(size=(kernel_size,) * 2 + (2, 6))
+    if smoothness:
+        sigma = (smoothness, smoothness, 0, 0)
+        kernel = scipy.ndimage.gaussian_filter(kernel, sigma)
+    size = 2 * (atoms * kernel_size,)
+    found = references.largest_eigenvalue(kernel, size, strides, padding)
+    bound = float(keras_csc.ops.spectral_bound(kernel, strides))
+    assert 0.7 < found / bound <= 1

@@ -145,3 +145,11 @@ def test_atoms_keep_their_norm_through_training(constraint):
     model.fit(codes(), targets, epochs=2, verbose=0)
     norms = np.sqrt(np.sum(layer.kernel.numpy() ** 2, axis=(0, 1, 2)))
     assert np.allclose(norms, 1, atol=1e-5) == unit_norm
+
+
+def test_a_kernel_of_another_shape_is_refused():
+    layer = ConvSparseDecoding2D(3, 4, tied=True)
+    codes = np.zeros((1, 8, 8, 5), "float32")
+    for shape in ((4, 4, 2, 5), (4, 4, 3, 6), (3, 4, 3, 5)):
+        with pytest.raises(ValueError, match=r"shape \(4, 4, 3, 5\)"):
+            layer(codes, kernel=np.zeros(shape, "float32"))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
@@ -21,6 +22,48 @@ def compiled(*optimizers, **arguments):
 
 def weighted(images, weights):
     return tf.data.Dataset.from_tensors((images, np.zeros(4, int), weights))
+
+
+def test_frozen_layers_are_frozen_once_loaded(tmp_path):
+    model, (images, labels) = small_autoencoder(), small_batch(n=4)
+    model.freeze_normalizations()
+    model.encoder.head.trainable = False
+    model.compile(sgd(), sgd(), run_eagerly=True)
+    model.fit(images, labels, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    shapes = [v.shape for v in model.trainable_variables]
+    assert [v.shape for v in loaded.trainable_variables] == shapes
+    assert len(shapes) < len(small_autoencoder().trainable_variables)
+    assert loaded.step == model.step == 1
+
+
+@pytest.mark.parametrize("name", ["csc_ctrl_digits", "csc_ctrl_photographs"])
+def test_keras_exports_a_model_that_was_called(tmp_path, name):
+    model = ClosedLoopAutoencoder.from_preset(name)
+    shape = model.encoder.image_shape
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *shape))
+    expected = model(images.astype("float32"))
+    model.export(tmp_path, verbose=False)
+    loaded = tf.saved_model.load(tmp_path)
+    found = loaded.serve(images.astype("float32"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "float64"])
+def test_symbolic_calls_know_shapes_and_types(policy):
+    model = small_autoencoder(dtype=policy)
+    images = keras.Input(model.encoder.image_shape)
+    kind = "float64" if policy == "float64" else "float32"
+    features = model.encoder(images)
+    for tensor in (features, model.decoder(features), model(images)):
+        assert tensor.dtype == kind
+    assert model(images).shape == images.shape
+    assert model.compute_output_shape(images.shape) == images.shape
+    wrong = keras.Input((9, 9, 1))
+    for function in (model.encoder, model.decoder, model):
+        with pytest.raises(ValueError, match=r"must have the shape \(batch"):
+            function(wrong)
 
 
 @pytest.mark.parametrize("validation", [False, True])

@@ -78,8 +78,9 @@ def test_flat_patches_are_left_out():
         ({}, draw()[0], "an axis for the batch"),
         ({}, draw()[:0], "empty"),
         ({}, np.where(draw() > 0.999, np.nan, draw()), "finite"),
+        ({"kernel_size": 17}, draw(), "17×17 pixels need"),
     ],
-    ids=["tied", "flat", "size", "rank", "empty", "NaN"],
+    ids=["tied", "flat", "size", "rank", "empty", "NaN", "atoms"],
 )
 def test_what_has_no_patches_is_refused(changes, images, word):
     with pytest.raises(ValueError, match=word):

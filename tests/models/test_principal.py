@@ -171,6 +171,17 @@ def test_bad_images_are_an_error(images):
         make(images[:, :8])
 
 
+def test_images_without_contrast_are_an_error(images):
+    with pytest.raises(ValueError, match="images with contrast"):
+        make(np.full_like(images, 0.5))
+
+
+@pytest.mark.parametrize("feature_dim", [1, 4 * 4 * 2 + 1])
+def test_numbers_of_features_that_there_are_not(images, feature_dim):
+    with pytest.raises(ValueError, match=f"2 channels of 4×4.*{feature_dim}"):
+        make(images, filters=(16, 2), feature_dim=feature_dim)
+
+
 def test_nonnegative_codes_get_every_component_in_both_signs(images):
     model = make(images, filters=(32, 24), nonnegative=True)
     kernel = model.encoder.coding_layers[0].kernel.numpy().reshape(16, 32)

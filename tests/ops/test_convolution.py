@@ -145,3 +145,25 @@ def test_operators_keep_the_compute_dtype():
     codes = ops.analysis(images, kernel)
     assert codes.dtype == "bfloat16"
     assert ops.synthesis(codes, kernel).dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "size, strides, padding",
+    [((20, 20), 1, "same"), ((16, 15), 2, "same"), ((17, 17), 2, "valid")],
+)
+def test_images_that_have_other_codes_are_refused(size, strides, padding):
+    codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
+    with pytest.raises(ValueError, match="must have height and width"):
+        ops.synthesis(codes, kernel, size, strides, padding)
+    images = np.zeros((1, *size, 2))
+    with pytest.raises(ValueError, match="must have height and width"):
+        ops.lasso_objective(
+            images, codes, kernel, 0.1, strides=strides, padding=padding
+        )
+    with pytest.raises(ValueError, match="must have height and width"):
+        ops.solve_sparse_code(
+            *(images, kernel, 0.1, 0.1),
+            strides=strides,
+            padding=padding,
+            initial_codes=codes,
+        )

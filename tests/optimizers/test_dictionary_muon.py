@@ -42,6 +42,12 @@ def test_configuration_holds_every_argument():
     assert names <= set(config)
 
 
+@pytest.mark.parametrize("name", ["ns_steps", "nesterov", "epsilon"])
+def test_what_has_no_effect_is_refused(name):
+    with pytest.raises(TypeError, match=name):
+        DictionaryMuon(**{name: 0.5})
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_first_step_of_a_dictionary_is_nearly_the_polar_factor(shape):
     gradient = draw(shape)

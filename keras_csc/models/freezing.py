@@ -1,0 +1,28 @@
+"""Which layers of a player are not trained, kept with its configuration.
+
+Keras keeps that of a model, and not of its layers: a model that is loaded would
+train them again, and Keras leave out the state of its optimizers, which have
+other variables.
+"""
+
+FROZEN = "frozen_layers"
+
+
+def frozen_layers(player):
+    """Names of the layers with `trainable = False`, as a part of a config."""
+    names = [layer.name for layer in player.layers if not layer.trainable]
+    return {FROZEN: names}
+
+
+def without_frozen_layers(config):
+    """A config as a constructor takes it, and the names that it held."""
+    config = dict(config)
+    return config, config.pop(FROZEN, ())
+
+
+def freeze(player, names):
+    """Does not train layers of such names, and returns the player."""
+    for layer in player.layers:
+        if layer.name in names:
+            layer.trainable = False
+    return player
