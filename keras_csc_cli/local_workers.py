@@ -101,8 +101,10 @@ def wait(processes):
     last = float("inf")
     while running:
         time.sleep(0.1)
-        failed += [p.returncode for p in running if p.poll()]
-        running = [p for p in running if p.returncode is None]
+        # Asked once: a signal handler may learn in between that one has ended.
+        codes = [process.poll() for process in running]
+        failed += [code for code in codes if code]
+        running = [p for p, code in zip(running, codes) if code is None]
         if failed:
             last = min(last, time.monotonic() + PATIENCE)
         if time.monotonic() > last:

@@ -57,10 +57,14 @@ def make(name):
 
 @contextlib.contextmanager
 def _interruptible():
-    """Within the context, signals end a wait that is not Python's."""
+    """Within the context, signals end a wait that is not Python's.
+
+    But not one that is ignored, as SIGHUP under `nohup`.
+    """
     handlers = {
         number: signal.signal(number, signal.SIG_DFL)
         for number in interruption.NUMBERS
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

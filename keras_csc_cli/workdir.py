@@ -267,7 +267,8 @@ def commit(root=pathlib.Path(__file__).resolve().parents[1]):
 
 def _git(folder, *arguments):
     return subprocess.run(
-        ["git", *arguments],
+        # Without a lock on the index, which a commit would run into.
+        ["git", "--no-optional-locks", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

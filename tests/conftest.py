@@ -83,8 +83,18 @@ def thorough(pytestconfig):
     return pytestconfig.getoption("thorough")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def seeded_module():
+    """Also of what a module's fixtures make before its first test."""
+    seed()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
+    seed()
+
+
+def seed():
     """Seeds every generator that is drawn from.
 
     Nothing draws from TensorFlow's own. To seed it throws its kernels and

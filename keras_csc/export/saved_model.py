@@ -198,12 +198,16 @@ def _write_graph(model, folder, strip_gradients):
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
-    weights in the functions, which list them in another order in every process:
-    they are sorted. `track(model)` would trace the decoder on its own, which a
+    variables in the functions, which list them in another order in every
+    process: they are sorted, also those of the density, which are none of the
+    model's weights. `track(model)` would trace the decoder on its own, which a
     tied one does not allow.
     """
     archive = keras.export.ExportArchive()
-    places = {id(w.value): place for place, w in enumerate(model.weights)}
+    variables = [weight.value for weight in model.weights]
+    if model.density is not None:
+        variables += model.density.variables.values()
+    places = {id(each): place for place, each in enumerate(variables)}
     for name, (function, specs) in signatures(model).items():
         added = archive.add_endpoint(name, function, input_signature=specs)
         traced = added.get_concrete_function()

@@ -335,6 +335,6 @@ def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
         with urllib.request.urlopen(url) as answer:
             assert "csc_ctrl_digits" in answer.read().decode()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(120) == 130
     finally:
         process.kill()

@@ -47,10 +47,14 @@ export_saved_model(tiny_model(), sys.argv[1])
 
 EXPORT = """
 import sys
+import numpy as np
 from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model
 
-export_saved_model(tiny_model(filters=(4, 4), network="conv"), sys.argv[1])
+model = tiny_model(filters=(4, 4), network="conv")
+images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
+model.fit_density(images.astype("float32"), np.arange(40) % 2)
+export_saved_model(model, sys.argv[1])
 """
 
 

@@ -48,5 +48,5 @@ def run_python(arguments, environment=(), **kwargs):
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env=environment,
-        **{"text": True, "capture_output": True, "timeout": 120, **kwargs},
+        **{"text": True, "capture_output": True, "timeout": 600, **kwargs},
     )
