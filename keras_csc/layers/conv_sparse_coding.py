@@ -17,7 +17,9 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# Of a side of images whose `λmax` is nearly that of larger ones, in atoms.
+# Of a side of images whose `λmax` is nearly that of larger ones, in atoms; and
+# how many iterations may take steps that are too long without harm.
+FEW_ITERATIONS = 4
 LEAST_ATOMS = {"same": 2, "valid": 3}
 MOST_ITERATIONS = {
     "unrolled": (
@@ -98,8 +100,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
     Raises:
         ValueError: for an argument that is not as above, a `tolerance` without
             implicit gradients, a `sparsity` of a call that is below 0, or
-            images larger than those of less than two atoms a side, or three
-            with `"valid"`, that the layer was built with.
+            images larger than those that the layer was built with, if it
+            takes more than 4 iterations and those were of less than two atoms
+            a side, or three with `"valid"`.
             Tensors, and NumPy's numbers, of which Keras makes them, are not
             looked at.
 
@@ -282,7 +285,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         That of images of two atoms a side, or three if none goes beyond the
         border, is at least 0.7 times that of all images.
         """
-        if self.step_rule != "power_iteration":
+        few = self.iterations <= FEW_ITERATIONS
+        if few or self.step_rule != "power_iteration":
             return
         least = LEAST_ATOMS[self.padding] * self.kernel_size
         for size, built in zip(image_size, self._built_size):
