@@ -72,12 +72,12 @@ hostile: $(STAMP)
 test-backends: export PYTHONPATH := .:tests/backends
 test-backends: $(STAMP) $(BACKENDS_STAMP)
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/backends/cases.py $(BACKENDS)/tensorflow.npz
-	for backend in jax torch; do \
+	pids=; for backend in jax torch; do \
 	  KERAS_BACKEND=$$backend TENSORFLOW_RESULTS=$(BACKENDS)/tensorflow.npz \
 	    $(BACKENDS)/bin/python -m pytest --noconftest tests/backends & \
 	  pids="$$pids $$!"; \
 	done; \
-	for pid in $$pids; do wait $$pid || exit 1; done
+	failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 # Pages in Debian's Chromium.
 test-browser: $(STAMP) $(PAGE_STAMP)

@@ -4,8 +4,11 @@ import os
 import sys
 
 import cases
+import keras
 import numpy as np
 import pytest
+
+import keras_csc
 
 REFERENCE = os.environ["TENSORFLOW_RESULTS"]
 
@@ -19,6 +22,17 @@ def expected():
 def test_the_package_needs_no_tensorflow():
     assert "keras_csc" in sys.modules
     assert "tensorflow" not in sys.modules
+
+
+def test_a_layer_that_predict_builds_is_one_that_was_built():
+    layer = keras_csc.layers.ConvSparseCoding2D(4, 3)
+    keras.Sequential([layer]).predict(cases.pictures(8, 8, 2), verbose=0)
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    norms = np.sqrt(np.sum(kernel**2, (0, 1, 2)))
+    np.testing.assert_allclose(norms, 1, rtol=1e-5)
+    found = float(layer.operator_norm)
+    layer.update_operator_norm(20)
+    assert found == pytest.approx(float(layer.operator_norm), rel=0.05)
 
 
 @pytest.mark.parametrize("case", list(cases.cases()), ids=lambda case: case[0])
