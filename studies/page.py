@@ -60,19 +60,19 @@ USUAL = [
     "seconds",
 ]
 INTRODUCTION = f"""\
-Every method trains for as many steps as a slow core makes in {plan.MINUTES}
-minutes, and has 128 numbers an image and networks of the same widths. The
-published games are exceptions. Their widths are other ones. That of
+Against others every method trains for as many steps as a slow core makes in
+{plan.MINUTES} minutes. Each has 128 numbers an image and networks of the same
+widths. The published games are exceptions. Their widths are other ones. That of
 convolutions has 32 numbers, which do better on Fashion-MNIST. That of sparse
 coding layers has two things of ours, tight frames from principal components
-and shared statistics. They make 73 to 546 steps here and their authors 45,000:
-the figures say nothing of them at that length.
+and shared statistics. They make 73 to 546 steps there, 1,500 at most elsewhere,
+and their authors 45,000: the figures say nothing of them at that length.
 
-With 32 features, and patches as first atoms, the published game hardly makes
-clothes. With 128 and tight frames it makes them, with a stipple that the
-picture shows, and that 600 steps do not quite remove. An earlier page in this
-place was wrong about the game, and [the method](../method.md#as-published) says
-why."""
+With patches as first atoms the published game makes no clothes, and with 32
+features few. With 128 features and tight frames it makes them, with a stipple
+that the picture shows, and that 600 steps do not quite remove. An earlier page
+in this place was wrong about the game, and [the
+method](../method.md#as-published) says why."""
 LEGEND = """\
 *Retrieval*: the share of test images whose regeneration has, of all test
 images, theirs as the nearest features. *Same class*: the share of
@@ -85,8 +85,8 @@ features; it compares with no others. A figure after ± is the standard
 deviation over seeds; where there is none, there is one seed. *Seconds*: of
 training, by the clock, on machines of which some are twice as fast as others.
 *Steps* are as many as a slow one makes in the equal time; those of the
-published games were counted with 32 features, and with 128 they took
-longer."""
+published game of sparse coding layers were counted with 32 features, and with
+128 they took longer."""
 
 
 def marked(name, rows):

@@ -17,9 +17,8 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# Of a side of images whose `λmax` is nearly that of larger ones, in atoms; and
-# how many iterations may take steps that are too long without harm.
-FEW_ITERATIONS = 4
+# How many atoms long the sides of an image are whose `λmax` is nearly that of
+# larger ones.
 LEAST_ATOMS = {"same": 2, "valid": 3}
 MOST_ITERATIONS = {
     "unrolled": (
@@ -100,9 +99,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     Raises:
         ValueError: for an argument that is not as above, a `tolerance` without
             implicit gradients, a `sparsity` of a call that is below 0, or
-            images larger than those that the layer was built with, if it
-            takes more than 4 iterations and those were of less than two atoms
-            a side, or three with `"valid"`.
+            images larger than those that the layer was built with, if those
+            were of less than two atoms a side, or three with `"valid"`.
             Tensors, and NumPy's numbers, of which Keras makes them, are not
             looked at.
 
@@ -184,7 +182,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             self.power_vector = self._add_state(
                 "power_vector",
                 shape,
-                lambda dtype: self._first_power_iterations(shape, dtype)[1],
+                lambda dtype: self._first_power_iterations(shape, dtype),
             )
         self.operator_norm = self._add_state(
             "operator_norm",
@@ -192,7 +190,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             lambda dtype: (
                 self._spectral_bound(dtype)
                 if self.step_rule == "spectral_bound"
-                else self._first_power_iterations(shape, dtype)[0]
+                else self._power_iterations(1)[0]
             ),
         )
 
@@ -208,11 +206,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
         )
 
     def _first_power_iterations(self, shape, dtype):
-        """`(λmax, vector)` of the first dictionary, by 20 iterations."""
+        """A vector for the first dictionary, by 20 iterations."""
         vector = keras.initializers.RandomNormal(seed=0)(shape, dtype=dtype)
-        return self._power_iterations(vector, 20)
+        return self._power_iterations(20, vector)[1]
 
-    def _power_iterations(self, vector, iterations):
+    def _power_iterations(self, iterations, vector=None):
+        """`(λmax, vector)`, by default from the vector that there is."""
+        if vector is None:
+            vector = ops.convert_to_tensor(self.power_vector)
         return power_iteration(
             ops.cast(self.kernel, vector.dtype),
             vector / ops.sqrt(ops.sum(ops.square(vector))),
@@ -239,9 +240,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             bound = self._spectral_bound(self.operator_norm.dtype)
             self.operator_norm.assign(bound)
             return
-        eigenvalue, vector = self._power_iterations(
-            ops.convert_to_tensor(self.power_vector), iterations
-        )
+        eigenvalue, vector = self._power_iterations(iterations)
         self.operator_norm.assign(eigenvalue)
         self.power_vector.assign(vector)
 
@@ -283,10 +282,11 @@ class ConvSparseCoding2D(keras.layers.Layer):
         """Raises `ValueError` for images whose `λmax` is not at all known.
 
         That of images of two atoms a side, or three if none goes beyond the
-        border, is at least 0.7 times that of all images.
+        border, is at least 0.7 times that of all images. That of atoms that do
+        not overlap is the same for all.
         """
-        few = self.iterations <= FEW_ITERATIONS
-        if few or self.step_rule != "power_iteration":
+        apart = self.kernel_size <= self.strides
+        if apart or self.step_rule != "power_iteration":
             return
         least = LEAST_ATOMS[self.padding] * self.kernel_size
         for size, built in zip(image_size, self._built_size):
@@ -353,9 +353,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
             for n in input_shape[1:3]
         ]
         if any(n is not None and n < 1 for n in sizes):
+            least = self.kernel_size if self.padding == "valid" else 1
             raise ValueError(
-                f"Images must be of at least {self.kernel_size}×"
-                f'{self.kernel_size} pixels with padding="valid". '
+                f"Images must be of at least {least}×{least} pixels. "
                 f"Received: {tuple(input_shape)}"
             )
         return (input_shape[0], *sizes, self.filters)

@@ -96,14 +96,19 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             )
         if kernel is None:
             kernel = ops.convert_to_tensor(self.kernel)
-        shape = self.kernel_size, self.kernel_size, self.channels
-        if (*shape, codes.shape[-1]) != tuple(kernel.shape):
-            raise ValueError(
-                f"`kernel` must have the shape {(*shape, codes.shape[-1])}. "
-                f"Received: {tuple(kernel.shape)}"
-            )
+        else:
+            self._check_kernel(kernel.shape, codes.shape[-1])
         kernel = ops.cast(kernel, codes.dtype)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
+
+    def _check_kernel(self, shape, filters):
+        filters = filters or shape[-1]
+        expected = 2 * (self.kernel_size,) + (self.channels, filters)
+        if tuple(shape) != expected:
+            raise ValueError(
+                f"`kernel` must have the shape {expected}. "
+                f"Received: {tuple(shape)}"
+            )
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -2,6 +2,7 @@
 
 import math
 
+from keras_csc.layers.conv_sparse_coding import LEAST_ATOMS
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -40,6 +41,11 @@ def head_size(image_shape, filters, features):
 def map_size(size, stages):
     """Height or width of the features of an image of that size."""
     return None if size is None else -(-size // 2**stages)
+
+
+def least_size(kernel_size):
+    """Height of an image that knows the step size of a stage of maps."""
+    return LEAST_ATOMS["same"] * kernel_size
 
 
 def accepted_shape(image_shape, features):
@@ -96,7 +102,10 @@ def weight_shapes(config):
     kernel = (config["kernel_size"],) * 2
     shapes, signal = [], channels
     for number, width in enumerate(config["filters"]):
-        shapes += _coding(kernel, signal, width, size, sparse)
+        built = size
+        if config["features"] == "map":
+            built = [max(n, least_size(config["kernel_size"])) for n in size]
+        shapes += _coding(kernel, signal, width, built, sparse)
         size = [n // 2 for n in size]
         signal = parts * width
         # The moving averages, and what factors there are.

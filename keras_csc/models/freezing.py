@@ -17,12 +17,15 @@ def frozen_layers(player):
 def without_frozen_layers(config):
     """A config as a constructor takes it, and the names that it held."""
     config = dict(config)
-    return config, config.pop(FROZEN, ())
+    return config, config.pop(FROZEN, None)
 
 
 def freeze(player, names):
-    """Does not train layers of such names, and returns the player."""
-    for layer in player.layers:
-        if layer.name in names:
-            layer.trainable = False
+    """Trains the layers but those of such names, and returns the player.
+
+    With `None` for the names it is left as its constructor made it.
+    """
+    if names is not None:
+        for layer in player.layers:
+            layer.trainable = layer.name not in names
     return player

@@ -8,6 +8,7 @@ from keras import ops
 from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
+from keras_csc.models.architecture import least_size
 from keras_csc.models.architecture import map_size
 from keras_csc.models.freezing import freeze
 from keras_csc.models.freezing import frozen_layers
@@ -112,12 +113,19 @@ class StagedEncoder(keras.Model):
         for layer, normalization in zip(
             self.coding_layers, self.normalizations
         ):
-            layer.build(shape)
+            layer.build(self._shape_of_building(shape))
             shape = layer.compute_output_shape(shape)
             shape = (*shape[:-1], self.parts_per_code * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
+
+    def _shape_of_building(self, shape):
+        """Of a stage of maps, of which `λmax` is to be that of large ones."""
+        if self.features == "vector":
+            return shape
+        least = least_size(self.kernel_size)
+        return (shape[0], *(max(n, least) for n in shape[1:3]), shape[3])
 
     def call(self, images, training=None):
         output = self.activations(images, training=training)

@@ -132,10 +132,11 @@ def coding_rate(features, epsilon=0.5):
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor, at least 0. Fewer rows than columns are taken by their
-        `n × n` products, which have the same determinant; more by `ZᵀZ`,
-        which float32 can't factor, so that the rate is NaN, where it is
-        singular and `d/(n ε) λmax(ZᵀZ)` is above about `1e7`.
+        Scalar tensor, at least 0. Fewer rows than columns, where their number
+        is known before a graph runs, are taken by their `n × n` products, which
+        have the same determinant; others by `ZᵀZ`, which float32 can't factor,
+        so that the rate is NaN, where it is singular and `d/(n ε) λmax(ZᵀZ)`
+        is above about `1e7`.
     """
     features = at_least_float32(features)
     count, dimension = features.shape

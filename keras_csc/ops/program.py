@@ -8,6 +8,7 @@ from keras import ops
 from keras_csc.ops import convolution
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.precision import number_or_dtype_of
 
 AXES = (1, 2, 3)
 # What a ridge of 0 is replaced by as a divisor: it changes the objective by
@@ -174,6 +175,20 @@ class SparseCodingProgram(
         return not (is_number and self.ridge == 0)
 
 
+def precise_program(images, kernel, sparsity, ridge, *others):
+    """A `SparseCodingProgram` in one dtype, at least float32."""
+    images, kernel = at_least_float32(images), at_least_float32(kernel)
+    dtype = keras.backend.result_type(images.dtype, kernel.dtype)
+    images, kernel = ops.cast(images, dtype), ops.cast(kernel, dtype)
+    return SparseCodingProgram(
+        images,
+        kernel,
+        as_dtype_of(sparsity, images),
+        number_or_dtype_of(ridge, images),
+        *others,
+    )
+
+
 def lasso_objective(
     images, codes, kernel, sparsity, ridge=0.0, strides=1, padding="same"
 ):
@@ -191,9 +206,10 @@ def lasso_objective(
     Returns:
         Tensor `(batch,)`, at least float32, as it is computed.
     """
-    program, codes = _precise(
-        codes, images, kernel, sparsity, ridge, False, strides, padding
+    program = precise_program(
+        images, kernel, sparsity, ridge, False, strides, padding
     )
+    codes = as_dtype_of(codes, program.images)
     return program.value(codes, program.residual(codes))
 
 
@@ -240,22 +256,9 @@ def duality_gap(
         Lasso, ICML 2015, section 2; Boyd & Vandenberghe, Convex optimization,
         sections 3.3 and 5.2.
     """
-    program, codes = _precise(
-        codes, images, kernel, sparsity, ridge, nonnegative, strides, padding
+    program = precise_program(
+        images, kernel, sparsity, ridge, nonnegative, strides, padding
     )
+    codes = as_dtype_of(codes, program.images)
     residual = program.residual(codes)
     return program.gap(codes, residual, program.analysis(residual))
-
-
-def _precise(codes, images, kernel, sparsity, ridge, *others):
-    """A program and codes in one dtype, at least float32."""
-    codes, images, kernel = map(at_least_float32, (codes, images, kernel))
-    dtype = keras.backend.result_type(codes.dtype, images.dtype, kernel.dtype)
-    codes, images, kernel = (
-        ops.cast(each, dtype) for each in (codes, images, kernel)
-    )
-    if not isinstance(ridge, (int, float)):
-        ridge = as_dtype_of(ridge, codes)
-    sparsity = as_dtype_of(sparsity, codes)
-    program = SparseCodingProgram(images, kernel, sparsity, ridge, *others)
-    return program, codes

@@ -6,9 +6,10 @@ from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.precision import number_or_dtype_of
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
+from keras_csc.ops.program import precise_program
 from keras_csc.ops.proximal_gradient import ProximalGradient
 from keras_csc.validation import check_choice
 
@@ -64,7 +65,7 @@ def sparse_code(
         images,
         kernel,
         as_dtype_of(sparsity, images),
-        _number_or_tensor(ridge, images),
+        number_or_dtype_of(ridge, images),
         nonnegative,
         strides,
         padding,
@@ -174,17 +175,17 @@ def solve_sparse_code(
     check_choice(ALGORITHMS, algorithm=algorithm)
     check_choice(("duality_gap", "stationarity"), criterion=criterion)
     dtype = images.dtype
-    images = at_least_float32(images)
-    program = SparseCodingProgram(
+    program = precise_program(
         images,
-        at_least_float32(kernel),
-        as_dtype_of(sparsity, images),
-        _number_or_tensor(ridge, images),
+        kernel,
+        sparsity,
+        ridge,
         nonnegative,
         strides,
         padding,
         measurement,
     )
+    images = program.images
     if initial_codes is not None:
         check_code_size(
             initial_codes, kernel, images.shape[1:3], strides, padding
@@ -222,13 +223,6 @@ def extrapolations(iterations, algorithm):
         factors.append((last - 1) / following)
         last = following
     return factors
-
-
-def _number_or_tensor(ridge, images):
-    """The ridge: a number is kept, since a 0 saves work."""
-    if isinstance(ridge, (int, float)):
-        return ridge
-    return as_dtype_of(ridge, images)
 
 
 def _without_gradient(program):

@@ -410,8 +410,19 @@ def test_images_larger_than_the_small_ones_of_building_are_refused():
     large = images((40, 40), dtype="float64")
     layer = ConvSparseCoding2D(4, dtype="float64", **arguments)
     layer(large[:, :8, :8])
-    with pytest.raises(ValueError, match="images of .8, 8. pixels.*spectral"):
-        layer(large)
+    few = ConvSparseCoding2D(4, 8, padding="valid", dtype="float64")
+    few(large[:, :8, :8])
+    for each in (layer, few):
+        with pytest.raises(ValueError, match="of .8, 8. pixels.*spectral"):
+            each(large)
+    # Of atoms that do not overlap it is that of images of any size.
+    apart = ConvSparseCoding2D(4, 8, strides=8, dtype="float64")
+    apart(large[:, :8, :8])
+    largest = references.largest_eigenvalue(
+        apart.kernel.numpy(), (40, 40), 8, "same"
+    )
+    assert float(apart.operator_norm) == pytest.approx(largest, rel=0.01)
+    assert np.all(np.isfinite(apart(large)))
     for built, more in (
         ((None, None, None, 2), {}),
         ((None, 24, 24, 2), {}),

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_csc import constraints
 from keras_csc import ops
@@ -153,3 +154,17 @@ def test_a_kernel_of_another_shape_is_refused():
     for shape in ((4, 4, 2, 5), (4, 4, 3, 6), (3, 4, 3, 5)):
         with pytest.raises(ValueError, match=r"shape \(4, 4, 3, 5\)"):
             layer(codes, kernel=np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_codes_of_unknown_shape(tied):
+    layer = ConvSparseDecoding2D(2, 3, tied=tied)
+    codes = np.random.default_rng(0).normal(size=(1, 8, 8, 4)).astype("float32")
+    kernel = np.ones((3, 3, 2, 4), "float32") if tied else None
+    expected = layer(codes, kernel=kernel)
+
+    @tf.function(input_signature=[tf.TensorSpec([None] * 4)])
+    def run(codes):
+        return layer(codes, kernel=kernel)
+
+    np.testing.assert_allclose(run(codes), expected, atol=1e-6)

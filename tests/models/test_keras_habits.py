@@ -38,6 +38,17 @@ def test_frozen_layers_are_frozen_once_loaded(tmp_path):
     assert loaded.step == model.step == 1
 
 
+def test_a_stage_that_is_trained_after_all_is_trained_once_loaded(tmp_path):
+    model = small_autoencoder(frozen_stages=1)
+    model.encoder.coding_layers[0].trainable = True
+    model.compile(sgd(), sgd(), run_eagerly=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    shapes = [v.shape for v in model.trainable_variables]
+    assert [v.shape for v in loaded.trainable_variables] == shapes
+    assert len(shapes) == len(small_autoencoder().trainable_variables)
+
+
 @pytest.mark.parametrize("name", ["csc_ctrl_digits", "csc_ctrl_photographs"])
 def test_keras_exports_a_model_that_was_called(tmp_path, name):
     model = ClosedLoopAutoencoder.from_preset(name)
