@@ -204,10 +204,10 @@ def _write_graph(model, folder, strip_gradients):
     tied one does not allow.
     """
     archive = keras.export.ExportArchive()
-    variables = [weight.value for weight in model.weights]
+    weights = list(model.weights)
     if model.density is not None:
-        variables += model.density.variables.values()
-    places = {id(each): place for place, each in enumerate(variables)}
+        weights += model.density.variables.values()
+    places = {id(w.value): place for place, w in enumerate(weights)}
     for name, (function, specs) in signatures(model).items():
         added = archive.add_endpoint(name, function, input_signature=specs)
         traced = added.get_concrete_function()
