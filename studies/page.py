@@ -68,11 +68,11 @@ coding layers has two things of ours, tight frames from principal components
 and shared statistics. They make 73 to 546 steps there, 1,500 at most elsewhere,
 and their authors 45,000: the figures say nothing of them at that length.
 
-With patches as first atoms the published game makes no clothes, and with 32
-features few. With 128 features and tight frames it makes them, with a stipple
-that the picture shows, and that 600 steps do not quite remove. An earlier page
-in this place was wrong about the game, and [the
-method](../method.md#as-published) says why."""
+With patches as first atoms the published game makes no clothes. With 32
+features .570 of the images are of their class. With 128 features and tight
+frames .830 are, with a stipple that the picture shows, and that 600 steps do
+not quite remove. An earlier page in this place was wrong about the game, and
+[the method](../method.md#as-published) says why."""
 LEGEND = """\
 *Retrieval*: the share of test images whose regeneration has, of all test
 images, theirs as the nearest features. *Same class*: the share of

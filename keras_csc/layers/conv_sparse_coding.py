@@ -49,15 +49,15 @@ class ConvSparseCoding2D(keras.layers.Layer):
     pure function of its input. By default it is tracked by a power iteration,
     one warm-started iteration for every call in training, for images of the
     size that the layer was built with, or of some atoms a side where that is
-    `None`. That is a lower bound of `λmax`, which
-    `step_fraction` makes up for: ISTA converges up to `η = 2/λmax`, that is
-    as long as the estimate is above `step_fraction/2` times `λmax`. The tests
-    find it above 0.7 times `λmax` of the built size for atoms that move by a
-    tenth of their norm between two iterations, and above 0.6 times while a
-    dictionary is trained fast, by Adam at a rate of 0.02. FISTA diverges in
-    the end above `η = 4/(3 λmax)`, with an estimate below 0.675 times `λmax`:
-    a few steps do not mind, but for more than some ten, while a dictionary
-    changes fast, `step_rule="spectral_bound"` is the safe one.
+    `None`. That is a lower bound of `λmax`, which `step_fraction` makes up
+    for: ISTA converges up to `η = 2/λmax`, that is as long as the estimate is
+    above `step_fraction/2` times `λmax`. The tests find it above 0.7 times
+    `λmax` of the built size for atoms that move by a tenth of their norm
+    between two iterations, and above 0.6 times while a dictionary is trained
+    fast, by Adam at a rate of 0.02. FISTA diverges in the end above
+    `η = 4/(3 λmax)`, with an estimate below 0.675 times `λmax`: a few steps do
+    not mind, but for more than some ten, while a dictionary changes fast,
+    `step_rule="spectral_bound"` is the safe one.
 
     With `gradient="implicit"` the layer solves the program, by up to
     `iterations` steps with adaptive restart, and differentiates the
