@@ -175,8 +175,10 @@ def test_a_layer_that_is_built_by_its_call(build, step_rule):
         atoms = np.reshape(layer.kernel, (18, 6))
         np.testing.assert_allclose(atoms.T @ atoms, np.eye(6), atol=1e-5)
     found = float(coding.operator_norm)
-    coding.update_operator_norm(20)
-    assert found == pytest.approx(float(coding.operator_norm), rel=0.05)
+    coding.update_operator_norm(300)
+    largest = float(coding.operator_norm)
+    assert largest > 1.5
+    assert 0.8 * largest < found < 1.001 * largest
 
 
 def test_save_and_load(tmp_path):
