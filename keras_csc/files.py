@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import stat
+import tempfile
 
 
 @contextlib.contextmanager
@@ -65,6 +66,41 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """Gives a temporary folder beside `path`, and renames it at the end.
+
+    The folder appears complete or not at all.
+
+    Args:
+        path: the folder to make.
+
+    Raises:
+        ValueError: if it exists.
+        OSError: if it can't be written.
+    """
+    path = pathlib.Path(path)
+    check_new(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name}-"
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new(folder):
+    """Raises `ValueError` for a folder that exists."""
+    if folder.exists():
+        raise ValueError(
+            f"The folder {str(folder)!r} exists already. Remove it, or choose "
+            "another name."
+        )
 
 
 def digest(path, algorithm="sha256"):

@@ -7,6 +7,7 @@ from keras_csc_cli.building import game
 from keras_csc_cli.building import image_shape
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.workdir import NEEDED
 
 from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
@@ -23,7 +24,7 @@ def check(options):
     Raises:
         UsageError: for options that are missing or do not go together.
     """
-    for name in ("dataset", "preset", "steps"):
+    for name in NEEDED:
         if getattr(options, name) is None:
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."

@@ -50,7 +50,7 @@ def evaluate(
     """
     checks.check_metrics(names or [], instruments.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
-        recorded = train_options.restored(workdir.recorded(), workdir.flags)
+        recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)
         splits = Splits(options)
         if checkpoint:

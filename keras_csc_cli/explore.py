@@ -6,7 +6,7 @@ import pathlib
 import threading
 
 from keras_csc_cli import building
-from keras_csc_cli import train_options
+from keras_csc_cli.cards import preset_name
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.workdir import Workdir
@@ -81,9 +81,9 @@ def opened(preset):
     if not (folder / "flags.json").is_file():
         with usage_errors():
             model = ClosedLoopAutoencoder.from_preset(preset)
-        return model, str(preset).rstrip("/").rpartition("/")[2], None
+        return model, preset_name(preset), None
     workdir = Workdir(preset, create=False, hold=False)
-    options = train_options.restored(workdir.recorded(), workdir.flags)
+    options = workdir.options()
     model = building.trained_model(workdir.path)
     return model, workdir.path.resolve().name, options
 

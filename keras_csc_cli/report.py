@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from keras_csc_cli import building
-from keras_csc_cli import export
+from keras_csc_cli import cards
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
@@ -53,11 +53,7 @@ def run(
         DataError: if images are asked for that are not there. Without
             `dataset` and `data_dir`, the page of a preset has none then.
     """
-    if (workdir is None) == (preset is None):
-        raise UsageError(
-            "--workdir is missing. Give the folder of a run, or a trained "
-            "--preset; one of the two."
-        )
+    cards.check_one(workdir, preset)
     replaced = {"dataset": dataset, "data_dir": data_dir}
     replaced = {name: v for name, v in replaced.items() if v is not None}
     if preset is not None:
@@ -65,24 +61,22 @@ def run(
     hold = output is None
     with workdirs.Workdir(workdir, create=False, hold=hold) as folder:
         path = _checked(output or folder.path / NAME)
-        options = train_options.replaced(
-            train_options.restored(folder.recorded(), folder.flags), replaced
-        )
+        options = train_options.replaced(folder.options(), replaced)
         model = building.trained_model(folder.path)
         return report.write_report(
             path,
             model,
             folder.path.resolve().name,
-            card=export.without_paths(export.card_of_run(folder.path)),
+            card=cards.without_paths(cards.of_run(folder.path)),
             log=_log(folder.path / LOG_FILE),
             **_images(options, split, images),
         )
 
 
 def _of_preset(preset, output, replaced, split, images):
-    name = str(preset).rstrip("/").rpartition("/")[2]
+    name = cards.preset_name(preset)
     path = _checked(output or f"{name}-{NAME}")
-    model, card = export.of_preset(preset)
+    model, card = cards.of_preset(preset)
     options = _options(preset, card, replaced)
     try:
         shown = _images(options, split, images)
@@ -91,7 +85,7 @@ def _of_preset(preset, output, replaced, split, images):
             raise
         known = options.dataset or "of its training"
         shown = {"about": f"The data set {known} was not at hand. {HINT}"}
-    card = export.without_paths(card)
+    card = cards.without_paths(card)
     return report.write_report(path, model, name, card=card, **shown)
 
 

@@ -70,6 +70,8 @@ def evaluate(
         between=interruption.check,
         **instruments,
     )
+    for each in found.figures["distributions"]:
+        each.setdefault("split", split)
     result = {
         **found.figures,
         "split": split,

@@ -15,6 +15,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import MAY_CHANGE
 from keras_csc_cli.train_options import parse
+from keras_csc_cli.train_options import restored
 
 import keras
 import tensorflow as tf
@@ -150,6 +151,10 @@ class Workdir:
                 f"{', '.join(missing)}. {hint}"
             )
         return options
+
+    def options(self):
+        """The options that the run was made with, checked like flags."""
+        return restored(self.recorded(), self.flags)
 
     def _check_others(self):
         """Checks that a run would replace nothing that no run wrote."""

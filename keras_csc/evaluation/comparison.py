@@ -29,14 +29,13 @@ def comparison_figures(networks, model, images, reconstructions, train_images):
     return figures
 
 
-def compare(extractor, images, reconstructions, split="test"):
+def compare(extractor, images, reconstructions):
     """Every distance between images and reconstructions, from one pass.
 
     Args:
         extractor: `FeatureExtractor`.
         images: uint8 array `(n, height, width, channels)`.
         reconstructions: floats of the same shape, in [-1, 1].
-        split: str, where the images are from.
 
     Returns:
         Dict of the figures, with the network that they belong to.
@@ -48,7 +47,6 @@ def compare(extractor, images, reconstructions, split="test"):
     precision, recall = metrics.precision_recall(real, made)
     return {
         "network": extractor.about,
-        "split": split,
         "images": len(images),
         "frechet_distance": _frechet_distance(real, made),
         "kernel_distance": metrics.kernel_distance(real, made),

@@ -95,17 +95,12 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         "distribution": None,
     }
     if judge is not None:
-        figures["distribution"] = _distribution(judge, images, made)
+        figures["distribution"] = compare(judge, images, made)
     if judge is not None and len(train_images) >= len(images):
-        figures["distribution"]["of_training_images"] = _distribution(
+        figures["distribution"]["of_training_images"] = compare(
             judge, images, train_images[: len(images)]
         )
     return Samples(figures, made, train_images[nearest])
-
-
-def _distribution(judge, images, made):
-    found = compare(judge, images, made)
-    return {name: found[name] for name in found if name != "split"}
 
 
 def draw_samples(model, samples, images, folder, seed=0):

@@ -6,7 +6,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_csc import ops
 from keras_csc.explanation.explaining import measures
 from keras_csc.explorer.looking import decoded
 from keras_csc.explorer.looking import psnr
@@ -152,23 +151,7 @@ def solved(layer, stage, sparsity=None, steps=None):
     steps = layer.iterations if steps is None else steps
     if sparsity == layer.sparsity and steps == layer.iterations:
         return stage.codes
-    solver = ops.sparse_code
-    more = {}
-    if layer.gradient == "implicit":
-        solver, more = ops.solve_sparse_code, {"tolerance": layer.tolerance}
-    found = solver(
-        tf.constant(stage.signal[None]),
-        tf.constant(stage.kernel),
-        float(sparsity),
-        layer.step_size,
-        ridge=layer.ridge,
-        nonnegative=layer.nonnegative,
-        strides=layer.strides,
-        padding=layer.padding,
-        iterations=steps,
-        algorithm=layer.algorithm,
-        **more,
-    )
+    found = layer.solve(tf.constant(stage.signal[None]), float(sparsity), steps)
     return found[0].numpy()
 
 

@@ -180,14 +180,14 @@ def _architecture(model):
         }
     return {
         **config,
-        "encoder parameters": _parameters(model.encoder),
-        "decoder parameters": _parameters(model.decoder),
+        "encoder parameters": parameter_count(model.encoder),
+        "decoder parameters": parameter_count(model.decoder),
         "dtype policy": model.encoder.dtype_policy.name,
     }
 
 
-def _parameters(network):
-    """Number of weights, without statistics; frozen atoms count."""
+def parameter_count(network):
+    """Text of the number of weights, frozen ones too, but no statistics."""
     layers = getattr(network, "coding_layers", [])
     frozen = [layer.kernel for layer in layers if not layer.trainable]
     weights = [*network.trainable_weights, *frozen]

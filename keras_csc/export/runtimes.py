@@ -1,9 +1,7 @@
 """Models for other runtimes than TensorFlow: LiteRT, ONNX and OpenVINO."""
 
-import contextlib
 import importlib
 import pathlib
-import shutil
 import tempfile
 
 import keras
@@ -14,6 +12,8 @@ from keras_csc.export.comparison import RANDOM
 from keras_csc.export.comparison import compare
 from keras_csc.export.comparison import float_signatures
 from keras_csc.export.signatures import signatures
+from keras_csc.files import check_new
+from keras_csc.files import new_folder
 from keras_csc.validation import check_choice
 
 # What a runtime and its converter are in Python.
@@ -53,22 +53,15 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
     """
     _check(model, runtime)
     folder = pathlib.Path(folder).absolute()
-    if folder.exists():
-        raise ValueError(
-            f"The folder {str(folder)!r} exists already. Remove it, or choose "
-            "another name."
-        )
-    if not model.built:
-        model.build((None, *model.encoder.accepted_shape))
+    check_new(folder)
+    model.build()
     found = float_signatures(signatures(model))
     found.pop(RANDOM, None)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(folder) as temporary:
+    with new_folder(folder) as temporary:
         WRITERS[runtime](found, temporary)
         call = load_runtime(temporary, runtime)
         what = f"{folder} for {runtime}"
         compare(found, call, model, what, tolerance)
-        temporary.rename(folder)
     return folder
 
 
@@ -101,17 +94,6 @@ def _check(model, runtime):
             "A model for other runtimes must compute in float32. Received: "
             f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
         )
-
-
-@contextlib.contextmanager
-def _temporary(folder):
-    prefix = f".{folder.name}-"
-    path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_litert(found, folder):

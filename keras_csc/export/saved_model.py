@@ -87,8 +87,7 @@ def export_saved_model(
     """
     folder = pathlib.Path(folder).absolute()
     _check(model, folder, version)
-    if not model.built:
-        model.build((None, *model.encoder.accepted_shape))
+    model.build()
     check_batch_sizes(model, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:

@@ -258,12 +258,22 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self._check_size(images.shape[1:3])
         if training:
             self.update_operator_norm()
+        return self.solve(images, sparsity)
+
+    def solve(self, images, sparsity=None, iterations=None):
+        """Returns the codes of images, as in inference.
+
+        Args:
+            images: tensor `(batch, height, width, channels)`.
+            sparsity: as in a call.
+            iterations: int, by default the layer's.
+        """
         arguments = {
             "ridge": self.ridge,
             "nonnegative": self.nonnegative,
             "strides": self.strides,
             "padding": self.padding,
-            "iterations": self.iterations,
+            "iterations": self.iterations if iterations is None else iterations,
             "algorithm": self.algorithm,
         }
         solver = sparse_code

@@ -130,7 +130,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.built = True
 
     def build_from_config(self, config):
-        self.build((None, *self.encoder.accepted_shape))
+        self.build()
 
     def call(self, images, training=None):
         return self.reconstruct(images, training=training)
@@ -336,8 +336,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 "`dictionary` of the game must be 0 for an encoder without "
                 f"sparse codes. Received: {game.dictionary}"
             )
-        if not self.built:
-            self.build((None, *self.encoder.accepted_shape))
+        self.build()
         self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
             encoder_optimizer, decoder_optimizer
         )

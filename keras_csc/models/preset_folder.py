@@ -51,7 +51,7 @@ def write(folder, model, architecture, half=False, about=None):
     _check_room(folder / WEIGHTS_FILE, model)
     # Without what training keeps: optimizers, and the game's memory.
     alone = type(model)(model.encoder, model.decoder, density=model.density)
-    alone.build((None, *alone.encoder.accepted_shape))
+    alone.build()
     alone.save_weights(folder / WEIGHTS_FILE)
     if half:
         halve(folder / WEIGHTS_FILE)

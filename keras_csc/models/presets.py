@@ -4,12 +4,11 @@ import difflib
 import inspect
 import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
 import numpy as np
 
+from keras_csc.files import new_folder
 from keras_csc.generation import FeatureDensity
 from keras_csc.generation.density import array_shapes
 from keras_csc.models import hub
@@ -283,7 +282,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
     if not load_weights:
-        model.build((None, *model.encoder.accepted_shape))
+        model.build()
         return model
     density = preset_folder.density(folder)
     shapes = weight_shapes(found) + _density_shapes(density)
@@ -292,7 +291,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     check_size(folder / WEIGHTS_FILE, shapes)
     preset_folder.check_digest(folder, WEIGHTS_FILE)
     check_shapes(folder / WEIGHTS_FILE, shapes)
-    model.build((None, *model.encoder.accepted_shape))
+    model.build()
     if density is not None:
         model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)
@@ -339,32 +338,13 @@ def _load_weights(model, path):
 
 
 def save(model, folder, half=False, about=None, card=None):
-    """Writes a folder; see `save_to_preset`.
-
-    The folder appears complete or not at all: it is written under a temporary
-    name beside it, and renamed.
-    """
-    folder = pathlib.Path(folder)
-    if folder.exists():
-        raise ValueError(
-            f"The folder {str(folder)!r} exists already. Remove it, or choose "
-            "another name."
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
-    )
-    try:
+    """Writes a folder; see `save_to_preset`."""
+    with new_folder(folder) as temporary:
         architecture = model_config(model)
         preset_folder.write(temporary, model, architecture, half, about)
         if card is not None:
             path = temporary / preset_folder.CARD_FILE
             path.write_text(card, encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def model_config(model):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.report import charts
 from keras_csc.report import looking
 from keras_csc.report.elements import element
@@ -11,6 +10,7 @@ from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import percent
 from keras_csc.report.elements import picture
 from keras_csc.report.elements import section
+from keras_csc.visualization import explanations
 from keras_csc.visualization.atoms import atom_images
 
 SHOWN = 8  # of the best, the worst, ...
@@ -148,9 +148,7 @@ def _sums(explanation):
     stage, image = explanation.stages[0], explanation.image
     width = screen_width(image.shape[1], 80)
     atoms = stage.codes.shape[-1]
-    for count, total in stage.partial_sums():
-        made = stage.to_pixels(total)
-        psnr = float(peak_signal_to_noise_ratio(image[None], made[None])[0])
+    for count, made, psnr in explanations.growing(image, stage):
         name = "1 atom" if count == 1 else f"{count} atoms"
         name = f"all {count}" if count == atoms else name
         yield figure(

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_csc.export.card import parameter_count
 from keras_csc.report.elements import count
 from keras_csc.report.elements import element
 from keras_csc.report.elements import folded
@@ -49,8 +50,8 @@ def what_it_is(subject):
 def how_it_was_made(subject):
     """Section: the recipe, versions and limits."""
     facts = [
-        ["weights of the encoder", _weights(subject.encoder)],
-        ["weights of the decoder", _weights(subject.model.decoder)],
+        ["parameters of the encoder", parameter_count(subject.encoder)],
+        ["parameters of the decoder", parameter_count(subject.model.decoder)],
         ["images of this page", subject.about if subject.found else "none"],
         ["page made by", f"keras_csc {__version__}, Keras {keras.__version__}"],
     ]
@@ -263,7 +264,3 @@ def _text(value):
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
     return str(value)
-
-
-def _weights(network):
-    return f"{sum(int(np.prod(w.shape)) for w in network.weights):,}"

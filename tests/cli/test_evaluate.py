@@ -331,6 +331,11 @@ def test_classifier_is_trained_once_and_names_its_distance(
     monkeypatch.setattr(evaluation, "fit_classifier", fail)
     again = evaluate.evaluate(run, {}, names=["classifier"])
     assert again["distributions"] == [figures]
+    (other,) = evaluate.evaluate(
+        run, {}, names=["classifier"], split="validation"
+    )["distributions"]
+    assert other["split"] == "validation"
+    assert "validation images and their" in results.comparison_line(other)
 
 
 def pixels(images):

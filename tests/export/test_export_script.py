@@ -166,40 +166,6 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     assert "\n## Licence\n\nImages: CC0. Weights: mine.\n\n" in card
 
 
-def test_cards_are_without_paths():
-    card = {
-        "training": {
-            "sessions": [
-                {
-                    "command": "python /home/me/train.py "
-                    "--flagfile='/home/me/my files/x.flags' "
-                    "--data_dir='/home/me/my data' --workdir ../runs/x "
-                    "--preset=/home/me/model --steps=3",
-                    "seconds": 2.0,
-                }
-            ]
-        },
-        "recipe": {
-            "data_dir": "/home/me/data",
-            "workdir": "y",
-            "preset": "/home/me/model",
-            "steps": 3,
-        },
-    }
-    assert export.without_paths(card) == {
-        "training": {
-            "sessions": [
-                {
-                    "command": "python train.py --flagfile=x.flags "
-                    "--preset=model --steps=3",
-                    "seconds": 2.0,
-                }
-            ]
-        },
-        "recipe": {"preset": "model", "steps": 3},
-    }
-
-
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -18,14 +18,6 @@ class Output(ctypes.Structure):
     _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
-class Buffer(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("length", ctypes.c_size_t),
-        ("deallocator", ctypes.c_void_p),
-    ]
-
-
 @functools.cache
 def library():
     """TensorFlow's own, with the types of what is called."""

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from tests import hostile
 from tests.hostile import judging
 from tests.hostile import material
 from tests.hostile import run
@@ -87,7 +86,6 @@ def test_good_ends_are_exit_code_0(tmp_path):
 def test_cases_are_many_and_have_names_of_their_own():
     cases = run.chosen_cases(None, "", False)
     assert len(cases) >= 250
-    assert {module.CASES[0].group for module in map(module_of, hostile.MODULES)}
     for case in cases:
         assert bool(case.command) + bool(case.shell) + bool(case.snippet) == 1
 
@@ -117,7 +115,3 @@ def test_set_ups_and_snippets_are_without_mistakes(tmp_path, monkeypatch):
     for file in material.held:
         file.close()
     material.held.clear()
-
-
-def module_of(name):
-    return __import__(f"tests.hostile.{name}", fromlist=["CASES"])
