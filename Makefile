@@ -112,39 +112,31 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# A virtual environment $(1), with the requirement files that it depends on.
+install = $(PYTHON) -m venv $(1) && \
+  $(1)/bin/python -m pip install --quiet --upgrade pip && \
+  $(1)/bin/python -m pip install --quiet \
+    $(addprefix -r ,$(filter requirements%,$^)) && \
+  touch $@
+
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	touch $@
+	$(call install,$(VENV))
 
 $(BACKENDS_STAMP): requirements-backends.txt
-	$(PYTHON) -m venv $(BACKENDS)
-	$(BACKENDS)/bin/python -m pip install --quiet --upgrade pip
-	$(BACKENDS)/bin/python -m pip install --quiet -r requirements-backends.txt
-	touch $@
+	$(call install,$(BACKENDS))
 
 $(SERVING_STAMP): requirements-serving.txt
-	$(PYTHON) -m venv $(SERVING)
-	$(SERVING)/bin/python -m pip install --quiet --upgrade pip
-	$(SERVING)/bin/python -m pip install --quiet -r requirements-serving.txt
-	touch $@
+	$(call install,$(SERVING))
+
+$(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
+	$(call install,$(PEERS))
+
+$(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
+	$(call install,$(DOCS))
 
 $(PAGE_STAMP): $(PAGE)/package-lock.json
 	npm ci --silent --ignore-scripts --prefix $(PAGE)
-	touch $@
-
-$(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
-	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
-	$(PEERS)/bin/python -m pip install --quiet -r requirements.txt -r requirements-benchmarks.txt
-	touch $@
-
-$(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
-	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -m pip install --quiet --upgrade pip
-	$(DOCS)/bin/python -m pip install --quiet -r requirements.txt -r requirements-docs.txt
 	touch $@
 
 clean:

@@ -220,46 +220,46 @@ def inception_score(probabilities, splits=10):
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def precision_recall(features, others, neighbours=3):
+def precision_recall(features, others, neighbors=3):
     """Improved precision and recall of a set against real images.
 
     The manifold of a set is the union of balls around its rows, each up to
-    the row's `neighbours`-th nearest other row. Precision is the share of
+    the row's `neighbors`-th nearest other row. Precision is the share of
     `others` in the manifold of `features` (what is made is real), recall the
     share of `features` in the manifold of `others` (what is real is made).
 
     Args:
         features: array of shape `(n, d)`, of real images.
         others: array of shape `(m, d)`, of those to judge.
-        neighbours: int, less than `n` and `m`. Defaults to 3.
+        neighbors: int, less than `n` and `m`. Defaults to 3.
 
     Returns:
         `(precision, recall)`, floats in `[0, 1]`.
 
     Raises:
         ValueError: if the arrays are not finite matrices of as many columns
-            with more than `neighbours` rows.
+            with more than `neighbors` rows.
 
     Reference:
         - [Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991)
     """
-    check_at_least(1, neighbours=neighbours)
+    check_at_least(1, neighbors=neighbors)
     features, others = as_matrices(features=features, others=others)
-    _check_rows(neighbours + 1, features=features, others=others)
+    _check_rows(neighbors + 1, features=features, others=others)
     # Distances come from a matrix product: near the origin it is exacter.
     center = np.mean(features, axis=0)
     features, others = features - center, others - center
     return (
-        _share_within(others, features, neighbours),
-        _share_within(features, others, neighbours),
+        _share_within(others, features, neighbors),
+        _share_within(features, others, neighbors),
     )
 
 
-def _share_within(queries, rows, neighbours):
+def _share_within(queries, rows, neighbors):
     from sklearn.metrics import pairwise_distances_chunked
     from sklearn.neighbors import NearestNeighbors
 
-    search = NearestNeighbors(n_neighbors=neighbours, algorithm="brute")
+    search = NearestNeighbors(n_neighbors=neighbors, algorithm="brute")
     radii = search.fit(rows).kneighbors()[0][:, -1]
     within = pairwise_distances_chunked(
         queries,

@@ -120,12 +120,16 @@ def show(case, outcome):
 
 
 def write(path, rows, counts):
-    """Writes the table."""
+    """Writes the table, a line a case."""
     from keras_csc_cli.workdir import identification
-    from keras_csc_cli.workdir import write_json
 
-    about = {**identification(), "verdicts": counts, "cases": rows}
-    write_json(path, about)
+    from keras_csc.files import replacing
+
+    about = {**identification(), "verdicts": counts, "cases": []}
+    start = json.dumps(about, indent=2).removesuffix("]\n}")
+    lines = ",\n".join(f"    {json.dumps(each)}" for each in rows)
+    with replacing(path) as temporary:
+        temporary.write_text(f"{start}\n{lines}\n  ]\n}}\n")
     print(f"Written: {path}")
 
 

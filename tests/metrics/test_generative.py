@@ -217,8 +217,8 @@ def test_bad_probabilities():
         inception_score(np.ones((20, 3)))
     with pytest.raises(ValueError, match="splits=11, rows=10"):
         inception_score(np.full((10, 2), 0.5), splits=11)
-    with pytest.raises(ValueError, match="`neighbours` must be .* at least 1"):
-        precision_recall(normal(9, 2), normal(9, 2), neighbours=0)
+    with pytest.raises(ValueError, match="`neighbors` must be .* at least 1"):
+        precision_recall(normal(9, 2), normal(9, 2), neighbors=0)
 
 
 def test_nearest_images_are_scipys():
