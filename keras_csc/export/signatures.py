@@ -5,9 +5,9 @@ import tensorflow as tf
 from keras_csc.export import files
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
-from keras_csc.models.inputs import checked_count
 from keras_csc.models.inputs import classes_of_density
 from keras_csc.models.inputs import in_range
+from keras_csc.models.inputs import seeds
 
 DEFAULT = "serving_default"
 
@@ -101,7 +101,7 @@ def _density_signatures(model):
 
     def sample(label, seed):
         label = classes_of_density(tf.ensure_shape(label, (None,)), density)
-        seed = checked_count("seed", seed, "label", label)
+        seed = seeds(seed, label)
         features = density.draw(label, seed)
         return {"sample": _float(model.decode(features))}
 
@@ -154,9 +154,19 @@ def _of_any_size(model):
     """The same of a model of maps.
 
     Files are decoded twice, to know the sizes first, so that no more than
-    one decoded image is held.
+    one image is held, and what a network makes of it.
     """
-    channels = model.encoder.image_shape[-1]
+    shape = model.encoder.accepted_shape
+    channels = shape[-1]
+    features_spec = tf.TensorSpec(model.decoder.features_shape, tf.float32)
+
+    def one_by_one(function, valid, image_bytes, spec):
+        return tf.map_fn(
+            lambda each: function(*each),
+            (valid, image_bytes),
+            fn_output_signature=spec,
+            parallel_iterations=1,
+        )
 
     def encode_bytes(image_bytes):
         sizes, outcome = files.sizes(image_bytes, channels)
@@ -170,26 +180,30 @@ def _of_any_size(model):
         with tf.control_dependencies([check]):
             size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
         empty = tf.zeros(tf.concat([size, [channels]], 0))
-        empty = tf.ensure_shape(empty, model.encoder.accepted_shape)
-        images, outcome = files.read(image_bytes, empty)
-        features = _float(model.encode(images))
-        features = tf.where(valid[:, None, None, None], features, 0.0)
+        empty = tf.ensure_shape(empty, shape)
+
+        def encode(valid, file):
+            image = tf.cond(
+                valid, lambda: files.image(file, shape), lambda: empty
+            )
+            features = _float(model.encode(image[None]))[0]
+            return tf.where(valid, features, 0.0)
+
+        features = one_by_one(encode, valid, image_bytes, features_spec)
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
         _, outcome = files.sizes(image_bytes, channels)
 
         def reconstruct(file):
-            image = files.image(file, (None, None, channels))
+            image = files.image(file, shape)
             return _to_png(_float(model.reconstruct(image[None])))[0]
 
-        made = tf.map_fn(
-            lambda each: tf.cond(
-                each[0], lambda: reconstruct(each[1]), lambda: ""
-            ),
-            (outcome["valid"], image_bytes),
-            fn_output_signature=tf.TensorSpec((), tf.string),
-            parallel_iterations=1,
+        def made(valid, file):
+            return tf.cond(valid, lambda: reconstruct(file), lambda: "")
+
+        made = one_by_one(
+            made, outcome["valid"], image_bytes, tf.TensorSpec((), tf.string)
         )
         return {"reconstruction_bytes": made, **outcome}
 

@@ -273,7 +273,7 @@ def one_or_one_of_each(name, values, of_what, items):
     Raises:
         ValueError: for others.
     """
-    values = checked_count(name, values, of_what, items)
+    values = _checked_count(name, values, of_what, items)
     # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
     # know. The rank that is refused is one that is known at run time.
     first = items[(slice(None), *(items.shape.rank - 1) * (0,))]
@@ -281,7 +281,16 @@ def one_or_one_of_each(name, values, of_what, items):
     return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
 
 
-def checked_count(name, values, of_what, items):
+def seeds(values, labels):
+    """Seeds as they are, one or one for every label, once none is negative."""
+    return _good_rows(
+        _checked_count("seed", values, "label", labels),
+        values >= 0,
+        "`seed` must be at least 0. It is not in:",
+    )
+
+
+def _checked_count(name, values, of_what, items):
     """The values of `one_or_one_of_each` as they are, once they are as many."""
     size, count = tf.size(values), tf.shape(items)[0]
     message = (

@@ -97,6 +97,13 @@ def test_seeds_of_another_number(loaded):
         loaded["sample"](label=tf.constant([0, 1, 3]), seed=tf.constant([1, 2]))
 
 
+def test_negative_seeds(loaded):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="`seed` must be at least 0"
+    ):
+        loaded["sample"](label=tf.constant([0, 1]), seed=tf.constant([1, -1]))
+
+
 def test_no_labels(loaded):
     with pytest.raises(tf.errors.InvalidArgumentError, match="is empty"):
         loaded["sample"](label=tf.zeros([0], tf.int32), seed=tf.constant([1]))
