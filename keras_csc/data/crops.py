@@ -16,7 +16,8 @@ class CropSource(IndexedSource):
     As many crops of a photograph are in an epoch as fit beside each other: an
     epoch has about the pixels of the photographs. They are that grid, in the
     middle of the photograph, or, at random, as many from anywhere. A
-    photograph that is smaller than a crop is enlarged, as `images.fit` does.
+    photograph that is smaller than a crop is enlarged, or padded with black if
+    both sides lack at most four pixels, as `images.fit` does.
 
     Args:
         photographs: source of images that keep their size.

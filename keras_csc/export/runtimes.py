@@ -54,7 +54,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
     _check(model, runtime)
     folder = pathlib.Path(folder).absolute()
     check_new(folder)
-    model.build()
+    model.make_weights()
     found = float_signatures(signatures(model))
     found.pop(RANDOM, None)
     with new_folder(folder) as temporary:

@@ -87,7 +87,7 @@ def export_saved_model(
     """
     folder = pathlib.Path(folder).absolute()
     _check(model, folder, version)
-    model.build()
+    model.make_weights()
     check_batch_sizes(model, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:

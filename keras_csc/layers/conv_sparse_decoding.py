@@ -5,6 +5,7 @@ from keras_csc import constraints
 from keras_csc.layers.dictionary import add_dictionary
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
+from keras_csc.ops.convolution import check_code_size
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
@@ -120,6 +121,10 @@ class ConvSparseDecoding2D(keras.layers.Layer):
     def compute_output_spec(self, codes, image_size=None, kernel=None):
         shape = self.compute_output_shape(codes.shape)
         if image_size is not None:
+            filters = codes.shape[-1]
+            kernel_shape = 2 * (self.kernel_size,) + (self.channels, filters)
+            geometry = image_size, self.strides, self.padding
+            check_code_size(codes.shape, kernel_shape, *geometry)
             shape = (shape[0], *image_size, shape[-1])
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 

@@ -145,9 +145,13 @@ class SharedBatchNormalization(keras.layers.Layer):
         gamma, beta = self._factors()
         variance = self._divisor(mean, variance)
         scale = ops.rsqrt(variance + self.epsilon) * gamma
-        offset = beta - mean * scale
         dtype = inputs.dtype
-        return inputs * ops.cast(scale, dtype) + ops.cast(offset, dtype)
+        # What half precision leaves of the mean is taken away later: numbers
+        # that are large beside their deviation would lose it in a product.
+        near = ops.cast(mean, dtype)
+        offset = beta + (ops.cast(near, mean.dtype) - mean) * scale
+        scale, offset = ops.cast(scale, dtype), ops.cast(offset, dtype)
+        return (inputs - near) * scale + offset
 
     def _divisor(self, mean, variance):
         """Every channel's variance, or their mean for every channel."""

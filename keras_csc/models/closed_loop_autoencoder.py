@@ -114,7 +114,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.psnr = PeakSignalToNoiseRatio(name="psnr")
         self.cosine = keras.metrics.Mean(name="cosine")
         self.ssim = None
-        if min(encoder.image_shape[:2]) >= SSIM_WINDOW:
+        if encoder.features == "map" or _ssim_fits(encoder.image_shape[:2]):
             self.ssim = StructuralSimilarity(name="ssim")
 
     @property
@@ -129,8 +129,16 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             self.decoder.build((None, *self.decoder.features_shape))
         self.built = True
 
+    def make_weights(self):
+        """Builds the model, if it is not, for the images that it accepts.
+
+        With their shape, for which Keras's `export` asks.
+        """
+        if not self.built:
+            self.build((None, *self.encoder.accepted_shape))
+
     def build_from_config(self, config):
-        self.build()
+        self.make_weights()
 
     def call(self, images, training=None):
         return self.reconstruct(images, training=training)
@@ -336,7 +344,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 "`dictionary` of the game must be 0 for an encoder without "
                 f"sparse codes. Received: {game.dictionary}"
             )
-        self.build()
+        self.make_weights()
         self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
             encoder_optimizer, decoder_optimizer
         )
@@ -504,11 +512,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         features = self.encoder(images)
         reconstructions = self._decode(features, like=images)
         again = self.encoder(reconstructions)
+        measured = [self.psnr, self.cosine]
         self.psnr.update_state(images, reconstructions)
-        if self.ssim:
-            self.ssim.update_state(images, reconstructions)
         self.cosine.update_state(ops.sum(features * again, -1))
-        return {m.name: m.result() for m in self.test_metrics}
+        if self.ssim and _ssim_fits(images.shape[1:3]):
+            self.ssim.update_state(images, reconstructions)
+            measured.append(self.ssim)
+        return {m.name: m.result() for m in measured}
 
     def predict_step(self, data):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
@@ -596,6 +606,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "density": keras.saving.serialize_keras_object(self.density),
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 
     @classmethod
@@ -603,7 +614,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         config = dict(config)
         if "encoder" not in config:  # `config.json` of a preset
             return presets.from_config(cls, config)
-        for part in {"encoder", "decoder", "density"} & set(config):
+        for part in {"encoder", "decoder", "density", "dtype"} & set(config):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
 
@@ -619,6 +630,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             "update": self.update,
             "encoder_steps": self.encoder_steps,
             "gradient_norms": self.gradient_norms,
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
         }
 
     def compile_from_config(self, config):
@@ -667,7 +681,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
         Args:
             folder: path of a folder that does not exist yet.
-            half: bool, whether dictionaries are written in float16, of which
+            half: bool, whether dictionaries, and the means and factors of
+                the density, are written in float16, of which
                 some 11 bits a number are left, for a file half as large.
 
         Raises:
@@ -675,6 +690,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             OSError: if it can't be written.
         """
         presets.save(self, folder, half)
+
+
+def _ssim_fits(size):
+    """Whether images are not known to be smaller than the window of SSIM."""
+    return all(n is None or n >= SSIM_WINDOW for n in size)
 
 
 def _finite_or_not(terms):

@@ -14,7 +14,9 @@ def initialize_from_patches(autoencoder, images, seed=0):
 
     The atoms of the encoder's first stage and those of the decoder's last
     layer become patches from random places of random images, with a random
-    sign, scaled to norm 1; the two dictionaries are of different patches.
+    sign, scaled to norm 1; the two dictionaries are of different patches. Of
+    atoms that are kept a tight frame they become the frame nearest to such
+    patches.
     Patches that are nearly constant are left out. The sums that the decoder
     begins with are then as smooth as images are, where random numbers make
     noise of single pixels, of which an encoder with thresholds sees little

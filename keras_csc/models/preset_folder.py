@@ -45,13 +45,13 @@ def write(folder, model, architecture, half=False, about=None):
         folder: `pathlib.Path`.
         model: `ClosedLoopAutoencoder`.
         architecture: dict that `architecture` is to return.
-        half: bool, whether arrays of two axes and more are in float16.
+        half: bool, whether arrays of three axes and more are in float16.
         about: dict, more entries of `metadata.json`; or `None`.
     """
     _check_room(folder / WEIGHTS_FILE, model)
     # Without what training keeps: optimizers, and the game's memory.
     alone = type(model)(model.encoder, model.decoder, density=model.density)
-    alone.build()
+    alone.make_weights()
     alone.save_weights(folder / WEIGHTS_FILE)
     if half:
         halve(folder / WEIGHTS_FILE)

@@ -282,7 +282,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
     if not load_weights:
-        model.build()
+        model.make_weights()
         return model
     density = preset_folder.density(folder)
     shapes = weight_shapes(found) + _density_shapes(density)
@@ -291,7 +291,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     check_size(folder / WEIGHTS_FILE, shapes)
     preset_folder.check_digest(folder, WEIGHTS_FILE)
     check_shapes(folder / WEIGHTS_FILE, shapes)
-    model.build()
+    model.make_weights()
     if density is not None:
         model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)

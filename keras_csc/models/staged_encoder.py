@@ -33,7 +33,7 @@ Fields:
         norm.
     codes: list of tensors, the sparse codes of every stage.
     moments: list of `(mean, variance)`, the batch statistics that normalised
-        every stage, or `None` in inference.
+        every stage; of `None` in inference.
     inputs: list of tensors, what every stage was given to code.
 """
 

@@ -105,10 +105,11 @@ def _some(shapes, most=8):
 
 
 def halve(path):
-    """Rewrites arrays of two axes and more of a file of weights as float16.
+    """Rewrites arrays of three axes and more of a file of weights as float16.
 
-    Those are dictionaries, and some 11 bits of each number are left. Biases,
-    statistics and step sizes stay as they are.
+    Those are dictionaries, and the means and factors of a density; some 11
+    bits of each number are left. Biases, statistics, step sizes and the
+    variances of a density, which may be 1e-8, stay as they are.
 
     Raises:
         ValueError: for a number beyond those of float16, ±65,504.
@@ -122,7 +123,7 @@ def halve(path):
                 target.require_group(name).attrs.update(item.attrs)
                 return
             values = item[()]
-            if values.ndim > 1 and values.dtype.kind == "f":
+            if values.ndim > 2 and values.dtype.kind == "f":
                 with np.errstate(over="ignore"):
                     values = values.astype("float16")
                 if not np.all(np.isfinite(values)):

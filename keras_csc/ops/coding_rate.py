@@ -134,9 +134,10 @@ def coding_rate(features, epsilon=0.5):
     Returns:
         Scalar tensor, at least 0. Fewer rows than columns, where their number
         is known before a graph runs, are taken by their `n × n` products, which
-        have the same determinant; others by `ZᵀZ`, which float32 can't factor,
-        so that the rate is NaN, where it is singular and `d/(n ε) λmax(ZᵀZ)`
-        is above about `1e7`.
+        have the same determinant; others by `ZᵀZ`, which float32 can't factor
+        where it is singular and `d/(n ε) λmax(ZᵀZ)` is above about `1e7`: the
+        rate is NaN then, or on other backends than TensorFlow a `ValueError`
+        of theirs.
     """
     features = at_least_float32(features)
     count, dimension = features.shape

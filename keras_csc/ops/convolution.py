@@ -56,25 +56,42 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
             synthesis_size(n, k, strides, padding)
             for n, k in zip(shape[1:3], kernel.shape[:2])
         ]
-    check_code_size(codes, kernel, image_size, strides, padding)
+    check_code_size(codes.shape, kernel.shape, image_size, strides, padding)
     return forms().synthesis(codes, kernel, image_size, strides, padding)
 
 
-def check_code_size(codes, kernel, image_size, strides, padding):
+def check_code_size(shape, kernel_shape, image_size, strides, padding):
     """Raises `ValueError` if codes are not of the size of an image's.
 
     Only sizes are looked at that are known as numbers.
+
+    Args:
+        shape: of the codes, `(batch, code_height, code_width, filters)`.
+        kernel_shape: `(k, k, channels, filters)`.
+        image_size: `(height, width)`.
+        strides: int.
+        padding: `"same"` or `"valid"`.
     """
     sizes = [
         analysis_size(n, k, strides, padding) if isinstance(n, int) else None
-        for n, k in zip(image_size, kernel.shape[:2])
+        for n, k in zip(image_size, kernel_shape[:2])
     ]
-    pairs = zip(codes.shape[1:3], sizes)
+    expected = (*sizes, kernel_shape[-1])
+    pairs = zip(shape[1:], expected)
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         raise ValueError(
             f"Codes of an image of {tuple(image_size)} pixels, with strides of "
-            f"{strides} and padding {padding!r}, must have height and width "
-            f"{tuple(sizes)}. Received: codes of shape {tuple(codes.shape)}"
+            f"{strides} and padding {padding!r}, must have height, width and "
+            f"filters {expected}. Received: codes of shape {tuple(shape)}"
+        )
+
+
+def check_as_many(shape, image_shape):
+    """Raises `ValueError` if there are not as many codes as images."""
+    if None not in (shape[0], image_shape[0]) and shape[0] != image_shape[0]:
+        raise ValueError(
+            f"There must be codes for every one of {image_shape[0]} images. "
+            f"Received: codes of shape {tuple(shape)}"
         )
 
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.validation import check_integer
 
 
 def power_iteration(kernel, vector, strides=1, padding="same", iterations=1):
@@ -26,7 +27,11 @@ def power_iteration(kernel, vector, strides=1, padding="same", iterations=1):
         but one vector, a lower bound of `λmax(AᵀA)` for images of that size
         that rises with the iterations, and the last vector, of unit norm: the
         one before where `A Aᵀ v = 0`.
+
+    Raises:
+        ValueError: for fewer iterations.
     """
+    check_integer(1, iterations=iterations)
     for _ in range(iterations):
         codes = analysis(vector, kernel, strides, padding)
         eigenvalue = ops.sum(ops.square(codes))

@@ -25,7 +25,7 @@ def soft_threshold(values, threshold, nonnegative=False):
     shrunk = values - ops.clip(values, -threshold, threshold)
     # Compilers make one rounding of a product before and this difference, and
     # leave 1e-10 where there is 0.
-    return ops.where(ops.abs(values) > threshold, shrunk, 0)
+    return ops.where(ops.abs(values) <= threshold, 0, shrunk)
 
 
 def proximal_map(values, threshold, shrinkage=None, nonnegative=False):

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_csc.ops.convolution import check_as_many
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
@@ -12,6 +13,7 @@ from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.proximal_gradient import ProximalGradient
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
 
 ALGORITHMS = ("fista", "ista")
 
@@ -54,13 +56,14 @@ def sparse_code(
         Codes `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for another `algorithm`.
+        ValueError: for another `algorithm`, or fewer iterations.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
     check_choice(ALGORITHMS, algorithm=algorithm)
+    check_integer(1, iterations=iterations)
     program = SparseCodingProgram(
         images,
         kernel,
@@ -151,7 +154,7 @@ def solve_sparse_code(
 
     Raises:
         ValueError: for another `algorithm` or `criterion`, or initial codes
-            of another size.
+            of another shape.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -188,8 +191,13 @@ def solve_sparse_code(
     images = program.images
     if initial_codes is not None:
         check_code_size(
-            initial_codes, kernel, images.shape[1:3], strides, padding
+            initial_codes.shape,
+            kernel.shape,
+            images.shape[1:3],
+            strides,
+            padding,
         )
+        check_as_many(initial_codes.shape, images.shape)
         initial_codes = as_dtype_of(initial_codes, images)
         initial_codes = ops.stop_gradient(initial_codes)
         if nonnegative:

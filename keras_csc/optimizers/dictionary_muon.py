@@ -38,7 +38,8 @@ class DictionaryMuon(keras.optimizers.Muon):
         momentum: float in `[0, 1)`.
         adam_lr_ratio: float.
         beta_1, beta_2: floats in `[0, 1)`, of Adam.
-        **kwargs: of `keras.optimizers.Optimizer`.
+        **kwargs: of `keras.optimizers.Optimizer`; `weight_decay` is of the
+            dictionaries alone.
 
     Raises:
         ValueError: for an argument that is not as above.

@@ -53,7 +53,7 @@ def learn_dictionary(
         sparsity: float `λ > 0`, in the units of the images.
         epochs: int, how often every window is used.
         windows: int, how many there are, drawn at random.
-        batch_size: int, windows of a batch, at most `windows`.
+        batch_size: int, the fewest windows of a batch, at most `windows`.
         seed: int, of what is drawn.
         state: path of a file that is written after every epoch; where it
             exists, learning goes on from it. `None` for none.

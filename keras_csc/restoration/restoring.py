@@ -15,6 +15,9 @@ from keras_csc.restoration.adaptation import AdaptedAtoms
 from keras_csc.restoration.quadratic import ridge_regression
 from keras_csc.restoration.quadratic import smooth_part
 from keras_csc.restoration.shifts import ShiftedGrids
+from keras_csc.validation import check_at_least
+from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 # Codes of a batch of windows: the solver holds some ten tensors of that size.
 MOST_CODES = 2**23
@@ -22,6 +25,9 @@ MOST_CODES = 2**23
 LEAST_NOISE = 1 / 255
 # Of `σ`, the least level of the splitting.
 LEAST_LEVEL = 1.5
+
+# Of the settings, those that are numbers of at least 0.
+NUMBERS = ("sparsity", "reweighting", "pilot_sparsity", "flat_weight")
 
 Settings = collections.namedtuple(
     "Settings",
@@ -53,7 +59,7 @@ Fields:
     offset: float `δ > 0`.
     pilot_sparsity: float, `λ / σ` of the program whose solution `ẑ` is.
     flat_weight: float, what `λ` of the constant atoms is multiplied by.
-    smoothness: float, `α` of `smooth_part`.
+    smoothness: float `α > 0` of `smooth_part`, or `None` for no such part.
     step: int, pixels between two shifts of the grid of the atoms; at most the
         strides. Half of it takes four times as long.
     iterations: int, the most that a program is given.
@@ -96,23 +102,24 @@ def restore(
 
     Args:
         image: array `y` `(height, width, channels)`.
-        mask: array `M` that broadcasts to it, in `[0, 1]`.
+        mask: array `M` of 0 and 1 that broadcasts to it.
         blur: array `(2r + 1, 2t + 1)`, or `None`.
         noise: float `σ ≥ 0`, standard deviation, in the units of the image.
-            Without noise the programs are those of `σ = 1/255`: images are
-            not sparse to the last digit.
+            Below `1/255` the programs are those of `1/255`: images are not
+            sparse to the last digit.
         dictionary: layer `ConvSparseCoding2D`.
         settings: `Settings`.
-        progress: function of the number of programs that are solved and of
-            all, or `None`.
-        records: list that `IterationStatistics` of every program are added
+        progress: function of the number of batches of programs, one a shift
+            and round, that are solved and of all, or `None`.
+        records: list that `IterationStatistics` of every such batch are added
             to, or `None`.
 
     Returns:
         float32 array of the shape of `image`.
 
     Raises:
-        ValueError: for `adaptation` of atoms that overlap, or to what a mask
+        ValueError: for `settings` that are not as said, for `adaptation` of
+            atoms that overlap, or to what a mask
             or a blur hides, and for `levels` without a `prior`.
     """
     _check(settings, mask, blur)
@@ -130,7 +137,19 @@ def restore(
 
 
 def _check(settings, mask, blur):
-    """Raises a `ValueError` for settings that do not fit the measurement."""
+    """Raises a `ValueError` for settings that are wrong, or do not fit."""
+    check_integer(1, rounds=settings.rounds, step=settings.step)
+    check_integer(1, iterations=settings.iterations)
+    for name in NUMBERS:
+        check_at_least(0, **{name: getattr(settings, name)})
+    check_number("(0, inf)", offset=settings.offset)
+    for name in ("smoothness", "tolerance"):
+        if getattr(settings, name) is not None:
+            check_number("(0, inf)", **{name: getattr(settings, name)})
+    for level in settings.levels:
+        check_number("(0, inf)", levels=level)
+    if settings.prior is not None:
+        _check(settings.prior, 1, None)
     hidden = blur is not None or np.any(np.asarray(mask) != 1)
     if settings.adaptation is not None and hidden:
         raise ValueError(

@@ -90,10 +90,10 @@ def denoise(
         dictionary: layer `ConvSparseCoding2D` with the channels of the image,
             by default the one that ships.
         settings: `Settings`, by default those chosen for the task.
-        progress: function of the number of programs that are solved, and of
-            all; or `None`.
-        records: list that the `ops.IterationStatistics` of every program are
-            added to; or `None`.
+        progress: function of the number of batches of programs, one a shift
+            and round, that are solved, and of all; or `None`.
+        records: list that the `ops.IterationStatistics` of every such batch
+            are added to; or `None`.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is

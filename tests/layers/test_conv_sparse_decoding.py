@@ -61,6 +61,12 @@ def test_symbolic_shape_with_an_image_size():
     assert result.shape == (None, 7, 10, 2)
 
 
+def test_a_size_that_has_other_codes_is_refused_before_there_are_any():
+    codes = keras.Input((16, 16, 4))
+    with pytest.raises(ValueError, match=r"height, width and filters .25, 25"):
+        ConvSparseDecoding2D(3, 4, strides=2)(codes, image_size=(50, 50))
+
+
 def test_dtype_policies():
     contracts.check_dtype_policies(
         lambda **kwargs: ConvSparseDecoding2D(

@@ -306,3 +306,17 @@ def test_pure_half_precision(dtype, isotropic):
         np.testing.assert_allclose(
             tf.cast(found, "float32"), expected, 0.05, 0.05
         )
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("shape", [(64, 3), (4, 4, 4, 3)])
+def test_half_precision_keeps_a_large_mean(dtype, shape):
+    """Numbers that it has are as far from their mean as they are."""
+    values = 256 + 2.0 * np.random.default_rng(0).integers(-3, 4, shape)
+    half = SharedBatchNormalization(dtype=dtype, isotropic=True)
+    exact = SharedBatchNormalization(isotropic=True)
+    found = half(values, training=True)
+    expected = exact(values, training=True)
+    np.testing.assert_allclose(
+        tf.cast(found, "float32"), expected, rtol=0.01, atol=0.01
+    )

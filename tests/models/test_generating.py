@@ -127,6 +127,22 @@ def test_a_keras_file_comes_back_to_the_bit(model, tmp_path):
     )
 
 
+def test_a_class_of_one_image_survives_half_precision(tmp_path):
+    """Its variance is 1e-8, which float16 does not have."""
+    model = small_autoencoder()
+    spread_weights(model)
+    images, labels = images_and_labels(count=61)
+    labels[-1] = 3
+    model.fit_density(images, labels)
+    model.save_to_preset(tmp_path / "preset", half=True)
+    again = ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
+    found, expected = (
+        each.density.variables["variances"].numpy() for each in (again, model)
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert np.min(found) < 1e-7
+
+
 def test_presets_without_a_density_load(tmp_path):
     small_autoencoder().save_to_preset(tmp_path / "preset")
     config = json.loads((tmp_path / "preset" / "config.json").read_text())

@@ -61,6 +61,19 @@ def test_keras_exports_a_model_that_was_called(tmp_path, name):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_file_holds_the_type_and_how_it_was_compiled(tmp_path):
+    model = small_autoencoder(dtype="float64")
+    model.compile(steps_per_execution=4, run_eagerly=True)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.dtype_policy == model.dtype_policy
+    assert (again.steps_per_execution, again.run_eagerly) == (4, True)
+    images = np.random.default_rng(0).uniform(
+        -1, 1, (2, *model.encoder.image_shape)
+    )
+    np.testing.assert_array_equal(again(images), model(images))
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "float64"])
 def test_symbolic_calls_know_shapes_and_types(policy):
     model = small_autoencoder(dtype=policy)

@@ -223,6 +223,15 @@ def test_fit_and_evaluate_take_rectangles():
     assert found["psnr"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("side", [8, 12])
+def test_evaluate_leaves_out_ssim_of_less_than_its_window(side):
+    model = make(filters=(3,), iterations=1)
+    model.compile()
+    found = model.evaluate(draw(side, side), verbose=0, return_dict=True)
+    assert ("ssim" in found) == (side >= 11)
+    assert all(np.isfinite(value) for value in found.values())
+
+
 # === Tiles ===
 
 

@@ -153,14 +153,14 @@ def test_operators_keep_the_compute_dtype():
 )
 def test_images_that_have_other_codes_are_refused(size, strides, padding):
     codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
-    with pytest.raises(ValueError, match="must have height and width"):
+    with pytest.raises(ValueError, match="must have height, width and filters"):
         ops.synthesis(codes, kernel, size, strides, padding)
     images = np.zeros((1, *size, 2))
-    with pytest.raises(ValueError, match="must have height and width"):
+    with pytest.raises(ValueError, match="must have height, width and filters"):
         ops.lasso_objective(
             images, codes, kernel, 0.1, strides=strides, padding=padding
         )
-    with pytest.raises(ValueError, match="must have height and width"):
+    with pytest.raises(ValueError, match="must have height, width and filters"):
         ops.solve_sparse_code(
             *(images, kernel, 0.1, 0.1),
             strides=strides,

@@ -91,3 +91,11 @@ def test_unrolled_gradient_is_the_same(monkeypatch, algorithm, ridge):
         results.append((codes, *tape.gradient(loss, tensors)))
     for value, expected in zip(*results):
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_what_is_not_a_number_stays_so(another, nonnegative):
+    values = np.array([np.nan, 1.0, -3.0])
+    found = ops.soft_threshold(values, 1.0, nonnegative)
+    expected = [np.nan, 0, 0 if nonnegative else -2]
+    np.testing.assert_array_equal(found, expected)

@@ -413,3 +413,16 @@ def test_a_warm_start_below_zero_is_none_of_codes_that_are_not(criterion):
     )
     assert np.min(codes) == 0
     np.testing.assert_allclose(codes, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8, 5), (2, 8, 8, 4), (3, 7, 8, 4)])
+def test_initial_codes_of_another_shape(shape):
+    images, kernel = np.zeros((3, 8, 8, 1)), np.zeros((3, 3, 1, 4))
+    with pytest.raises(ValueError, match="Received: codes of shape"):
+        ops.solve_sparse_code(
+            tf.constant(images),
+            tf.constant(kernel),
+            0.1,
+            1.0,
+            initial_codes=tf.zeros(shape, tf.float64),
+        )

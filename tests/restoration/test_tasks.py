@@ -271,6 +271,9 @@ def test_progress_counts_the_levels(photograph, grey, few):
             {"adaptation": None, "levels": (0.1,), "prior": tasks.DENOISE},
             "go with a `prior`",
         ),
+        ({"rounds": 0}, "`rounds` must be an integer of at least 1"),
+        ({"sparsity": float("nan")}, "`sparsity` must be a finite number"),
+        ({"offset": 0}, "`offset` must be a number in"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
