@@ -9,7 +9,6 @@ import pathlib
 import statistics
 
 from keras_csc_cli import command_line
-from keras_csc_cli.workdir import read_json
 
 import numpy as np
 from absl import flags
@@ -24,6 +23,8 @@ from keras_csc.visualization import save_png
 from studies import plan
 from studies import verdicts
 from studies.run import TABLE
+from studies.tables import markdown
+from studies.tables import rows_of
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "results" / "README.md"
 FIGURES = {
@@ -111,17 +112,13 @@ def cell(rows, figure):
 
 
 def table_of(title, columns, names, table, data):
-    """A Markdown table of runs on a set."""
-    lines = [
-        "| " + " | ".join([title, *columns]) + " |",
-        "|-" * (len(columns) + 1) + "|",
+    """A Markdown table of runs on a set; empty without rows."""
+    body = [
+        [marked(name, rows), *(cell(rows, figure) for figure in columns)]
+        for name in names
+        if (rows := table.of(data, name))
     ]
-    for name in names:
-        rows = table.of(data, name)
-        if rows:
-            cells = [cell(rows, figure) for figure in columns]
-            lines.append("| " + " | ".join([marked(name, rows), *cells]) + " |")
-    return "\n".join(lines) if len(lines) > 2 else ""
+    return markdown([title, *columns], body) if body else ""
 
 
 def study_of(name, table, path):
@@ -144,7 +141,7 @@ def study_of(name, table, path):
 
 def unseen_of(table):
     """Tables of unseen images and of noise."""
-    lines = []
+    tables = []
     for data in plan.SETS:
         rows = [
             (name, table.of(data, name)[0])
@@ -157,8 +154,7 @@ def unseen_of(table):
         levels = list(rows[0][1]["noise"])
         title = f"trained on {verdicts.TITLES[data]}"
         columns = [title, *sets, *(f"σ = {level}" for level in levels)]
-        lines += ["", "| " + " | ".join(columns) + " |"]
-        lines.append("|-" * len(columns) + "|")
+        body = []
         for name, row in rows:
             cells = [f"{row['unseen'][other]:.2f}" for other in sets]
             for level in levels:
@@ -167,20 +163,18 @@ def unseen_of(table):
                 if "chosen sparsity" in found:
                     text += f", {found['chosen sparsity']['psnr']:.2f}"
                 cells.append(text)
-            lines.append(
-                "| " + " | ".join([marked(name, [row]), *cells]) + " |"
-            )
-    if not lines:
+            body.append([marked(name, [row]), *cells])
+        tables.append(markdown(columns, body))
+    if not tables:
         return ""
-    return "\n".join(
+    return "\n\n".join(
         [
             "## Unseen images, and noise",
-            "",
             "PSNR in dB of images of sets that training never saw, and of test "
             "images with Gaussian noise of deviation σ in units of [0, 1]: "
             "as they are regenerated and, after the comma, with the λ of the "
             "first stage that is best on validation images.",
-            *lines,
+            *tables,
         ]
     )
 
@@ -316,18 +310,18 @@ def origin(rows):
 
 def judged(table):
     """The claims and their verdicts."""
-    lines = ["| claim | verdict | figures |", "|-|-|-|"]
+    body = []
     for claim in verdicts.CLAIMS:
         asked = verdicts.Table(table.rows)
         word, sentence = verdicts.verdict(claim, asked)
         word = marked(f"**{word}**", asked.asked)
-        lines.append(f"| {claim.text} | {word} | {sentence} |")
+        body.append([claim.text, word, sentence])
     rules = [f"- {claim.text} {claim.rule}" for claim in verdicts.CLAIMS]
     return "\n".join(
         [
             "## Claims and verdicts",
             "",
-            *lines,
+            markdown(["claim", "verdict", "figures"], body),
             "",
             "The rules ([studies/verdicts.py](../../studies/verdicts.py)) were "
             "fixed before the test figures were there; the thresholds of "
@@ -359,8 +353,8 @@ def page(table, folder, path):
 
 
 def main():
-    rows = read_json(TABLE, list) if TABLE.exists() else []
-    text = page(verdicts.Table(rows), pathlib.Path(flags.FLAGS.runs), PAGE)
+    table = verdicts.Table(rows_of(TABLE))
+    text = page(table, pathlib.Path(flags.FLAGS.runs), PAGE)
     with replacing(PAGE) as new:
         new.write_text(text)
     print(f"{PAGE}: {len(text.splitlines())} lines")

@@ -20,7 +20,6 @@ from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.workdir import identification
 from keras_csc_cli.workdir import read_json
-from keras_csc_cli.workdir import write_json
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +40,7 @@ from keras_csc.pixels import to_pixels
 from studies import baselines
 from studies import measure
 from studies import plan
+from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "photographs.json"
@@ -384,13 +384,7 @@ def linear_rows(train, sets):
 
 def put(row):
     """Adds a row to the table, in place of an older one of its kind."""
-    rows = read_json(TABLE, list) if TABLE.exists() else []
-
-    def key(row):
-        return row["name"], row["block"], row["numbers"]
-
-    rows = [each for each in rows if key(each) != key(row)]
-    write_json(TABLE, [*rows, row])
+    tables.put(TABLE, [row], ["name", "block", "numbers"])
 
 
 # === Page ===
@@ -518,13 +512,11 @@ def page(rows, facts):
         facts: dict of what the introduction names.
     """
     rows = sorted(rows, key=lambda row: (row["block"], row["numbers"]))
-    names = [name for name, _ in COLUMNS]
-    lines = ["| " + " | ".join(names) + " |", "|-" * len(names) + "|"]
-    lines += [
-        "| " + " | ".join(text(row) for _, text in COLUMNS) + " |"
-        for row in rows
-    ]
-    parts = [INTRODUCTION.format(**facts), aims(rows), "\n".join(lines)]
+    table = tables.markdown(
+        [name for name, _ in COLUMNS],
+        [[text(row) for _, text in COLUMNS] for row in rows],
+    )
+    parts = [INTRODUCTION.format(**facts), aims(rows), table]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 

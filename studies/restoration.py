@@ -27,8 +27,6 @@ import pathlib
 import time
 
 from keras_csc_cli.workdir import identification
-from keras_csc_cli.workdir import read_json
-from keras_csc_cli.workdir import write_json
 
 import numpy as np
 import scipy.ndimage
@@ -44,6 +42,7 @@ from keras_csc import restoration
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.restoration import tasks
 from keras_csc.visualization import save_png
+from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "restoration.json"
@@ -354,15 +353,10 @@ def compare(images, name, task, channels, methods):
     return rows, pictures
 
 
-def merged(rows, keys=("images", "task", "channels", "method")):
-    """Rows that there are, with these in the place of the same ones."""
+def put(rows, keys=("images", "task", "channels", "method")):
+    """Adds rows to the table, in place of those that are the same."""
     about = {**identification(), "bm3d": version("bm3d")}
-    kept = read_json(RESULTS, list) if RESULTS.exists() else []
-    fresh = {tuple(row[key] for key in keys) for row in rows}
-    kept = [
-        row for row in kept if tuple(row.get(key) for key in keys) not in fresh
-    ]
-    return kept + [{**row, **about} for row in rows]
+    tables.put(RESULTS, [{**row, **about} for row in rows], keys)
 
 
 def version(name):
@@ -565,8 +559,7 @@ def main():
         )
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     if options.minimum:
-        rows = merged(minimum(), ("task", "images"))
-        write_json(RESULTS, rows)
+        put(minimum(), ("task", "images"))
         return
     for channels in map(int, options.channels.split(",")):
         name = "folder" if options.photographs else "shipped"
@@ -580,7 +573,7 @@ def main():
             rows, pictures = compare(
                 images, name, task, channels, METHODS[task]
             )
-            write_json(RESULTS, merged(rows))
+            put(rows)
             if not options.photographs:
                 image = next(iter(images.values()))
                 given, _ = corrupted(task, image, 0)

@@ -23,6 +23,7 @@ from absl import flags
 
 from keras_csc.files import locked
 from studies import plan
+from studies.tables import rows_of
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "results.json"
@@ -34,7 +35,7 @@ def missing(runs, folder, table=TABLE):
     What the table holds may have been made on another machine.
     """
     for number, run in enumerate(runs, start=1):
-        rows = read_json(table, list) if table.exists() else []
+        rows = rows_of(table)
         made = any(row["key"] == run.key for row in rows)
         if not (made or (folder / run.key / "row.json").exists()):
             yield f"{number}/{len(runs)}", run
@@ -68,7 +69,7 @@ def collect(folder, table=TABLE):
     with their own keys, until one of its seeds is made again.
     """
     with locked(table.with_suffix(".lock")):
-        rows = read_json(table, list) if table.exists() else []
+        rows = rows_of(table)
         by_key = {row["key"]: row for row in rows}
         former = {plan.place(row): row for row in rows}
         found = []

@@ -44,6 +44,7 @@ from studies import generators
 from studies import measure
 from studies import page as results_page
 from studies import plan
+from studies import tables
 from studies import verdicts
 
 HERE = pathlib.Path(__file__).parent
@@ -436,10 +437,7 @@ def work(name, data_name, runs, values, opened):
 def publish(row, shown):
     """Puts a row into the table, and writes the page and the row's picture."""
     with locked(TABLE.with_suffix(".lock")):
-        rows = read_json(TABLE, list) if TABLE.exists() else []
-        rows = [each for each in rows if each["key"] != row["key"]]
-        rows = sorted([*rows, row], key=_order)
-        write_json(TABLE, rows)
+        rows = tables.put(TABLE, [row], ["key"], _order)
         if shown.exists():
             picture = image_grid(np.load(shown), SHOWN)
             save_jpeg(picture_of(row, PICTURES), picture)
