@@ -121,8 +121,7 @@ def trained(options, make, num_classes):
             # Optimizers, which a trained model has not, stay as they are.
             warnings.filterwarnings("ignore", "Skipping variable loading")
             model.load_weights(workdir.model / "model.weights.h5")
-        sessions = read_json(workdir.run)["sessions"]
-    return model, sum(each["seconds"] for each in sessions)
+        return model, read_json(workdir.run)["seconds"]
 
 
 def options_of(run, folder, data_dir):
