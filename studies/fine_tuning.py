@@ -24,10 +24,8 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
-from keras_csc.evaluation import passes
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.pixels import from_pixels
-from studies import noise
+from studies import fidelity
 
 PRESET = "csc_ctrl_cifar10"
 DATASET = "imagenet2012"
@@ -65,8 +63,7 @@ def options_of(start, seed, values):
 
 def psnr(model, splits):
     """PSNR in dB, the mean over images that training never saw."""
-    images, _ = data.load_arrays(splits["test"], LIMIT)
-    return noise.psnr(from_pixels(images), passes.reconstruct(model, images))
+    return fidelity.psnr_of_model(model, splits["test"], LIMIT)
 
 
 def row(start, values):

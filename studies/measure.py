@@ -34,6 +34,7 @@ from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from keras_csc.visualization import save_png
 from studies import baselines
+from studies import fidelity
 from studies import noise
 from studies import plan
 
@@ -185,9 +186,7 @@ def unseen(model, options, own):
             model.encoder.image_shape,
             data_dir=options.data_dir,
         )
-        images, _ = data.load_arrays(source, LIMIT)
-        made = passes.reconstruct(model, images)
-        figures[name] = noise.psnr(from_pixels(images), made)
+        figures[name] = fidelity.psnr_of_model(model, source, LIMIT)
     return figures
 
 

@@ -7,7 +7,7 @@ for each level. Levels are in units of intensities in [0, 1]; images here are in
 
 import numpy as np
 
-from keras_csc import metrics
+from studies.fidelity import psnr
 
 LEVELS = (0.05, 0.1, 0.2)
 SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
@@ -76,9 +76,3 @@ def denoising(methods, clean):
                 "parameter": parameter,
             }
     return figures
-
-
-def psnr(images, others):
-    """Mean PSNR of two arrays of images in [-1, 1], in decibels."""
-    others = np.asarray(others, "float32")
-    return float(np.mean(metrics.peak_signal_to_noise_ratio(images, others)))
