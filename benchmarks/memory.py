@@ -13,11 +13,6 @@ benchmarks/results/memory.json.
 
 import argparse
 import json
-import os
-import pathlib
-import re
-import subprocess
-import sys
 
 import keras_csc_cli  # noqa: F401
 
@@ -30,7 +25,6 @@ IMAGES = (256, 32, 32, 3)
 FILTERS = 64
 ITERATIONS = (2, 5, 10, 20, 50)
 PASSES = 5
-STATUS = pathlib.Path("/proc/self/status")
 
 
 def peak_mib(gradient, iterations):
@@ -54,30 +48,17 @@ def peak_mib(gradient, iterations):
         return tape.gradient(codes, [images, layer.kernel.value], codes)
 
     gradients.get_concrete_function(images)
-    before = _resident_mib("VmRSS")
+    before = measuring.resident_mib()
     for _ in range(PASSES):
         gradients(images)
-    return _resident_mib("VmHWM") - before
-
-
-def _resident_mib(name):
-    match = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
-    return int(match[1]) / 1024
+    return measuring.resident_mib("VmHWM") - before
 
 
 def measure():
     for gradient in ("unrolled", "implicit"):
         least = None
         for iterations in ITERATIONS:
-            case = ["--case", gradient, str(iterations)]
-            peak = json.loads(
-                subprocess.run(
-                    [sys.executable, __file__, *case],
-                    env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
-                    stdout=subprocess.PIPE,
-                    check=True,
-                ).stdout
-            )
+            peak = measuring.case(__file__, gradient, iterations)
             least = least or peak
             yield {
                 "gradient": gradient,

@@ -21,7 +21,6 @@ import http.client
 import itertools
 import json
 import pathlib
-import re
 import subprocess
 import threading
 import time
@@ -223,11 +222,6 @@ def _answers(port):
         connection.close()
 
 
-def resident_mib(process):
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-
-
 def measure(port, parts, modes=(False, True)):
     """Rows of a server without and with batching.
 
@@ -242,14 +236,14 @@ def measure(port, parts, modes=(False, True)):
             crowd = Crowd(port, good, bad)
             crowd.ask(WARM_UP, clients=8)
             for clients, requests in parts:
-                before = resident_mib(process)
+                before = measuring.resident_mib(process=process.pid)
                 row = crowd.ask(requests, clients)
                 yield {
                     "batching": batching,
                     "clients": clients,
                     **row,
                     "mib_before": before,
-                    "mib_after": resident_mib(process),
+                    "mib_after": measuring.resident_mib(process=process.pid),
                     "crashed": process.poll() is not None,
                 }
 

@@ -12,12 +12,7 @@ benchmarks/results/tiles.json.
 
 import argparse
 import json
-import os
-import pathlib
-import re
 import statistics
-import subprocess
-import sys
 import time
 
 import keras_csc_cli  # noqa: F401
@@ -28,7 +23,6 @@ from benchmarks import measuring
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import Tiles
 
-STATUS = pathlib.Path("/proc/self/status")
 # Megapixels, and height and width of the tiles; `None` for one of all.
 CASES = ((1, 256), (1, 512), (12, 256), (12, 512), (12, 1024), (1, None))
 PRESETS = ("photographs", "photographs_32", "photographs_fine")
@@ -45,7 +39,7 @@ def case(preset, megapixels, tile):
     )
     tiles = Tiles(model, tile or max(height, width))
     tiles.reconstruct(image[:, :64, :64])
-    before = _resident_mib("VmRSS")
+    before = measuring.resident_mib()
     seconds = []
     for _ in range(TIMES):
         start = time.perf_counter()
@@ -55,31 +49,19 @@ def case(preset, megapixels, tile):
     return {
         "seconds": median,
         "megapixels_per_second": height * width / 1e6 / median,
-        "peak_mib": _resident_mib("VmHWM"),
+        "peak_mib": measuring.resident_mib("VmHWM"),
         "python_mib": before,
     }
-
-
-def _resident_mib(name):
-    match = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
-    return int(match[1]) / 1024
 
 
 def measure():
     for preset in PRESETS:
         for megapixels, tile in CASES:
-            arguments = [preset, str(megapixels), str(tile or 0)]
-            found = subprocess.run(
-                [sys.executable, __file__, "--case", *arguments],
-                env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
-                stdout=subprocess.PIPE,
-                check=True,
-            )
             yield {
                 "preset": preset,
                 "megapixels": megapixels,
                 "tile": tile,
-                **json.loads(found.stdout.splitlines()[-1]),
+                **measuring.case(__file__, preset, megapixels, tile or 0),
             }
 
 
