@@ -162,7 +162,7 @@ def sporco_solver(module, program, dtype, options):
     return advance, codes, solver
 
 
-def sporco_admm(program, dtype, rho=None):
+def sporco_admm(program, dtype, rho):
     options = {
         "AutoRho": {"Enabled": True},
         "RelaxParam": 1.8,
@@ -171,7 +171,7 @@ def sporco_admm(program, dtype, rho=None):
     return sporco_solver(cbpdn, program, dtype, options)
 
 
-def sporco_pgm(program, dtype, rho=None):
+def sporco_pgm(program, dtype, rho):
     bound = float(ops.spectral_bound(program.kernel))
     return sporco_solver(pgm, program, dtype, {"L": bound})
 
