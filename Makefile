@@ -93,7 +93,7 @@ test-runtimes: $(STAMP)
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
-	for name in agreement layer memory solver tiles training_step baseline; do \
+	for name in agreement layer memory solver training_step baseline; do \
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 
