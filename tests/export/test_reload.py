@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers import c_library
+from tests.helpers import c_library_process
 from tests.helpers.exporting import run_python
 
 LOADER = """
@@ -201,8 +201,7 @@ def test_pictures_come_back_as_png(exported, elsewhere, loader):
 
 def test_c_library_computes_what_the_model_does(exported):
     image = random_images(1)
-    (answer,) = c_library.run(
+    (received,) = c_library_process.run(
         exported.path, [("serving_default", {"image": image})]
     )
-    received = np.array(answer["values"], "float32").reshape(answer["shape"])
     close(received, exported.model.reconstruct(image))

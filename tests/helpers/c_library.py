@@ -1,147 +1,140 @@
-"""A SavedModel in TensorFlow's C library, which looks at no shapes.
+"""Sessions of SavedModels through TensorFlow's C API, by ctypes.
 
-`python c_library.py LIBRARY SAVED_MODEL` reads calls as JSON and writes what
-came of them.
+A session looks at no shapes, and needs no TensorFlow in Python.
 """
 
 import ctypes
-import json
-import math
+import functools
 import pathlib
-import sys
 
-Pointer = ctypes.c_void_p
+import numpy as np
+
+FLOAT = 1  # TF_FLOAT
+INVALID_ARGUMENT = 3
+
+
+class InvalidArgumentError(Exception):
+    """TF_INVALID_ARGUMENT."""
 
 
 class Output(ctypes.Structure):
-    _fields_ = [("operation", Pointer), ("index", ctypes.c_int)]
+    _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
+
+
+@functools.cache
+def library(folder):
+    """That of a folder, with the types of what is called."""
+    (path, *_) = sorted(pathlib.Path(folder).glob("libtensorflow_cc.so*"))
+    found = ctypes.CDLL(str(path))
+    pointer = ctypes.c_void_p
+    for name, result in (
+        ("TF_NewStatus", pointer),
+        ("TF_NewGraph", pointer),
+        ("TF_NewSessionOptions", pointer),
+        ("TF_LoadSessionFromSavedModel", pointer),
+        ("TF_GraphOperationByName", pointer),
+        ("TF_AllocateTensor", pointer),
+        ("TF_TensorData", pointer),
+        ("TF_Message", ctypes.c_char_p),
+        ("TF_Dim", ctypes.c_int64),
+    ):
+        getattr(found, name).restype = result
+    return found
+
+
+def tensor_names(path, name):
+    """Names of the tensors of a signature, by input, and of an output.
+
+    Args:
+        path: `pathlib.Path` of the SavedModel.
+        name: of the signature.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = (path / "saved_model.pb").read_bytes()
+    graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+    found = graph.signature_def[name]
+    inputs = {key: value.name for key, value in found.inputs.items()}
+    return inputs, found.outputs[min(found.outputs)].name
+
+
+@functools.cache
+def session(folder, path):
+    return Session(folder, path)
 
 
 class Session:
-    """`TF_LoadSessionFromSavedModel` and `TF_SessionRun`."""
-
-    def __init__(self, library, path):
-        framework = f"{library}/libtensorflow_framework.so.2"
-        ctypes.CDLL(framework, ctypes.RTLD_GLOBAL)
-        self.library = ctypes.CDLL(f"{library}/libtensorflow_cc.so.2")
-        self.status, self.graph = self.call("NewStatus"), self.call("NewGraph")
-        tag = ctypes.c_char_p(b"serve")
-        self.session = self.call(
-            "LoadSessionFromSavedModel",
-            self.call("NewSessionOptions"),
-            None,
-            path.encode(),
-            ctypes.byref(tag),
-            1,
-            self.graph,
-            None,
-            self.status,
-        )
-        if self.code():
-            sys.exit(self.message())
-
-    def call(self, name, *arguments, returns=Pointer):
-        function = getattr(self.library, f"TF_{name}")
-        function.restype = returns
-        result = function(*arguments)
-        return Pointer(result) if returns is Pointer else result
-
-    def code(self):
-        return self.call("GetCode", self.status, returns=ctypes.c_int)
-
-    def message(self):
-        return self.call(
-            "Message", self.status, returns=ctypes.c_char_p
-        ).decode()
-
-    def output(self, name):
-        name, index = name.split(":")
-        operation = self.call("GraphOperationByName", self.graph, name.encode())
-        return Output(operation, int(index))
-
-    def tensor(self, shape, values):
-        count = math.prod(shape)
-        size = ctypes.c_size_t(4 * count)
-        sizes = (ctypes.c_int64 * max(len(shape), 1))(*shape)
-        tensor = self.call("AllocateTensor", 1, sizes, len(shape), size)
-        data = self.call("TensorData", tensor)
-        ctypes.memmove(data, (ctypes.c_float * count)(*values), 4 * count)
-        return tensor
-
-    def run(self, feeds, fetch):
-        tensors = [self.tensor(*value) for value in feeds.values()]
-        count = len(tensors)
-        result = Pointer()
-        self.call(
-            "SessionRun",
-            self.session,
-            None,
-            (Output * count)(*map(self.output, feeds)),
-            (Pointer * count)(*tensors),
-            count,
-            ctypes.byref(self.output(fetch)),
-            ctypes.byref(result),
-            1,
-            None,
-            0,
-            None,
-            self.status,
-        )
-        if self.code():
-            return {"code": self.code(), "message": self.message()}
-        rank = self.call("NumDims", result, returns=ctypes.c_int)
-        shape = [
-            self.call("Dim", result, axis, returns=ctypes.c_int64)
-            for axis in range(rank)
-        ]
-        data = self.call("TensorData", result)
-        values = (ctypes.c_float * math.prod(shape)).from_address(data.value)
-        return {"code": 0, "shape": shape, "values": list(values)}
-
-
-def run(path, calls):
-    """What the C library, in a process with oneDNN, answers.
+    """A loaded SavedModel.
 
     Args:
-        path: of the SavedModel.
-        calls: list of the name of a signature and a dict of its inputs.
-
-    Returns:
-        List of dicts: the `code` of the status, and its `message` or the
-        `shape` and `values` of the first output.
+        folder: str, that of TensorFlow's libraries.
+        path: str, that of the SavedModel.
     """
-    import numpy as np
-    import pytest
-    import tensorflow as tf
 
-    from tests.helpers.exporting import run_python
-
-    library = tf.sysconfig.get_lib()
-    if not (pathlib.Path(library) / "libtensorflow_cc.so.2").exists():
-        pytest.skip("needs TensorFlow's C library")
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
-    given = []
-    for name, inputs in calls:
-        signature = graph.signature_def[name]
-        feeds = {
-            signature.inputs[key].name: (
-                np.shape(value),
-                np.ravel(value).tolist(),
+    def __init__(self, folder, path):
+        self.library = library(folder)
+        self.status = self._pointer(self.library.TF_NewStatus())
+        self.graph = self._pointer(self.library.TF_NewGraph())
+        options = self._pointer(self.library.TF_NewSessionOptions())
+        tags = (ctypes.c_char_p * 1)(b"serve")
+        self.session = self._pointer(
+            self.library.TF_LoadSessionFromSavedModel(
+                options, None, path.encode(), tags, 1, self.graph, None,
+                self.status,
             )
-            for key, value in inputs.items()
-        }
-        fetch = signature.outputs[min(signature.outputs)].name
-        given.append({"feeds": feeds, "fetch": fetch})
-    finished = run_python(
-        [__file__, library, path],
-        input=json.dumps(given),
-        environment={"TF_ENABLE_ONEDNN_OPTS": "1"},
-    )
-    assert finished.returncode == 0, finished.stderr[-2000:]
-    return json.loads(finished.stdout)
+        )  # fmt: skip
+        self._check()
 
+    @staticmethod
+    def _pointer(address):
+        return ctypes.c_void_p(address)
 
-if __name__ == "__main__":
-    loaded = Session(*sys.argv[1:])
-    print(json.dumps([loaded.run(**each) for each in json.load(sys.stdin)]))
+    def _check(self):
+        code = self.library.TF_GetCode(self.status)
+        if code:
+            message = self.library.TF_Message(self.status).decode()
+            error = {INVALID_ARGUMENT: InvalidArgumentError}
+            raise error.get(code, RuntimeError)(message)
+
+    def _place(self, name):
+        operation, _, index = name.partition(":")
+        found = self.library.TF_GraphOperationByName(
+            self.graph, operation.encode()
+        )
+        return Output(found, int(index))
+
+    def _tensor(self, value):
+        value = np.asarray(value, "float32", order="C")
+        shape = (ctypes.c_int64 * max(value.ndim, 1))(*value.shape)
+        tensor = self.library.TF_AllocateTensor(
+            FLOAT, shape, value.ndim, ctypes.c_size_t(value.nbytes)
+        )
+        data = self.library.TF_TensorData(self._pointer(tensor))
+        if value.nbytes:
+            ctypes.memmove(data, value.ctypes.data, value.nbytes)
+        return tensor
+
+    def run(self, inputs, names):
+        """Values of the first output, as an array; see `tensor_names`."""
+        places, output = names
+        count = len(inputs)
+        given = (Output * count)(*(self._place(places[key]) for key in inputs))
+        tensors = (ctypes.c_void_p * count)(
+            *(self._tensor(value) for value in inputs.values())
+        )
+        wanted = (Output * 1)(self._place(output))
+        results = (ctypes.c_void_p * 1)()
+        self.library.TF_SessionRun(
+            self.session, None, given, tensors, count, wanted, results, 1,
+            None, 0, None, self.status,
+        )  # fmt: skip
+        self._check()
+        return self._array(self._pointer(results[0]))
+
+    def _array(self, tensor):
+        rank = self.library.TF_NumDims(tensor)
+        shape = [self.library.TF_Dim(tensor, axis) for axis in range(rank)]
+        data = self.library.TF_TensorData(tensor)
+        size = int(np.prod(shape))
+        values = (ctypes.c_float * size).from_address(data)
+        return np.array(values, "float32").reshape(shape)

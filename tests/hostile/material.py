@@ -293,19 +293,10 @@ def serve(name, value, through=signature):
 
 def c_api(name, **inputs):
     """As `signature`, through TensorFlow's C API, as TensorFlow Serving."""
-    from tests.hostile import c_library
+    from tests.helpers import c_library
 
-    session = c_library.session(str(PREPARED["saved_model"]))
-    output = session.run(name, inputs, _tensor_names(name))
+    path = PREPARED["saved_model"]
+    folder = names()["tf"].sysconfig.get_lib()
+    session = c_library.session(folder, str(path))
+    output = session.run(inputs, c_library.tensor_names(path, name))
     return same_rows(output, next(iter(inputs.values())))
-
-
-def _tensor_names(name):
-    """Names of the tensors of a signature, by input, and of an output."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    content = (PREPARED["saved_model"] / "saved_model.pb").read_bytes()
-    graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
-    found = graph.signature_def[name]
-    inputs = {key: value.name for key, value in found.inputs.items()}
-    return inputs, found.outputs[sorted(found.outputs)[0]].name
