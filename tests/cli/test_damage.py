@@ -1,6 +1,7 @@
 """Damage, full disks and numbers that are not finite."""
 
 import contextlib
+import functools
 import json
 import re
 import resource
@@ -12,7 +13,6 @@ from keras_csc_cli import loop
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
 from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.splits import Splits
 
@@ -25,24 +25,19 @@ from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.callbacks.best import best_facts
 from keras_csc.evaluation.reconstruction import reconstruction_figures
+from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 
 TINY = [
-    "--dataset=digits",
-    "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
-    "--batch_size=16",
+    *runs.TINY,
     "--steps=4",
     "--log_every=4",
     "--checkpoint_every=2",
     "--noevaluate",
     "--evaluation_limit=40",
 ]
-
-
-def options(workdir, *arguments):
-    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+options = functools.partial(runs.options, TINY)
 
 
 @pytest.fixture(scope="module")
@@ -358,10 +353,8 @@ def test_the_best_is_of_the_weights_that_a_run_ends_with(model):
 
 
 def test_keep_best_needs_steps(tmp_path):
-    arguments = [a for a in TINY if not a.startswith("--checkpoint_every")]
-    wrong = train_options.parse(
-        [*arguments, f"--workdir={tmp_path}", "--keep_best=ssim"]
-    )
+    flags = [flag for flag in TINY if not flag.startswith("--checkpoint_every")]
+    wrong = runs.options(flags, tmp_path, "--keep_best=ssim")
     with pytest.raises(UsageError, match="--checkpoint_every"):
         train.train(wrong)
 

@@ -16,7 +16,6 @@ from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.splits import Splits
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,6 +34,7 @@ from keras_csc.evaluation import drawing
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -45,20 +45,7 @@ IMAGES = 120
 def run(tmp_path_factory):
     """The folder of a run whose model has its first weights."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    options = train_options.parse(
-        [
-            "--dataset=digits",
-            "--preset=digits",
-            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
-            "--steps=1",
-            f"--evaluation_limit={IMAGES}",
-        ]
-    )
-    with workdirs.Workdir(path) as workdir:
-        workdir.claim(options)
-        keras.utils.set_random_seed(0)
-        building.model(options, 10).save_to_preset(workdir.model)
-    return path
+    return runs.untrained(path, f"--evaluation_limit={IMAGES}")
 
 
 @pytest.fixture(autouse=True)

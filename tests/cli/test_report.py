@@ -2,35 +2,20 @@
 
 import json
 
-from keras_csc_cli import building
 from keras_csc_cli import report
-from keras_csc_cli import train_options
-from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 
-import keras
 import pytest
 
 from keras_csc.data import DataError
+from tests.helpers import runs
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a run whose model has its first weights."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    options = train_options.parse(
-        [
-            "--dataset=digits",
-            "--preset=digits",
-            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
-            "--steps=1",
-            "--data_dir=/secret/folder",
-        ]
-    )
-    with workdirs.Workdir(path) as workdir:
-        workdir.claim(options)
-        keras.utils.set_random_seed(0)
-        building.model(options, 10).save_to_preset(workdir.model)
+    runs.untrained(path, "--data_dir=/secret/folder")
     records = [{"step": 5, "shown_psnr": 12.0}, {"step": 9, "shown_psnr": 13.0}]
     lines = [*map(json.dumps, records), "no JSON", "[1]"]
     (path / "log.jsonl").write_text("\n".join(lines))

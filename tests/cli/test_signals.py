@@ -10,24 +10,16 @@ import sys
 from keras_csc_cli import command_line
 from keras_csc_cli import interruption
 from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 
 import pytest
 import tensorflow as tf
 
+from tests.helpers import runs
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("eager")
-
-TINY = [
-    "--dataset=digits",
-    "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
-    "--batch_size=16",
-    "--steps=4",
-    "--log_every=2",
-]
 
 
 @pytest.fixture
@@ -37,7 +29,8 @@ def script(monkeypatch, capsys, tmp_path):
     It returns the exit code and the lines on standard error.
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    options = train_options.parse([*TINY, f"--workdir={tmp_path}/run"])
+    flags = [*runs.TINY, "--steps=4", "--log_every=2"]
+    options = runs.options(flags, tmp_path / "run")
 
     def run():
         with pytest.raises(SystemExit) as exit_code:

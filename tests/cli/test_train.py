@@ -1,5 +1,6 @@
 """`training/train.py` from options to files, on the embedded digits."""
 
+import functools
 import json
 import os
 import pathlib
@@ -10,7 +11,6 @@ from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
 from keras_csc_cli import strategies
 from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import Interrupted
 from keras_csc_cli.command_line import UsageError
 
@@ -22,6 +22,7 @@ from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
+from tests.helpers import runs
 
 TINY = [
     "--dataset=digits",
@@ -36,10 +37,7 @@ TINY = [
     "--game=cooperation=true,shared_statistics=true",
     "--evaluation_limit=60",
 ]
-
-
-def options(workdir, *arguments):
-    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+options = functools.partial(runs.options, TINY)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Whose files a command may touch: those of a run, in a run's folder."""
 
+import functools
 import json
 import os
 import pathlib
@@ -9,27 +10,17 @@ import subprocess
 from keras_csc_cli import evaluate
 from keras_csc_cli import export
 from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 
 import pytest
 
+from tests.helpers import runs
+
 pytestmark = pytest.mark.usefixtures("eager")
 
-TINY = [
-    "--dataset=digits",
-    "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
-    "--batch_size=16",
-    "--steps=2",
-    "--evaluation_limit=40",
-    "--noevaluate",
-]
-
-
-def options(workdir, *arguments):
-    return train_options.parse([*TINY, f"--workdir={workdir}", *arguments])
+TINY = [*runs.TINY, "--steps=2", "--evaluation_limit=40", "--noevaluate"]
+options = functools.partial(runs.options, TINY)
 
 
 def contents(folder):

@@ -58,6 +58,18 @@ def largest_eigenvalue(kernel, image_size, strides, padding):
     return np.linalg.eigvalsh(matrix @ matrix.T)[-1]
 
 
+def problem(
+    seed=0, size=(6, 7), kernel_size=3, strides=1, padding="same", step=1.0
+):
+    """Two images, unit-norm atoms and a step size: `step` times `1/λmax`."""
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(kernel_size, kernel_size, 2, 4))
+    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
+    images = rng.normal(size=(2, *size, 2))
+    largest = largest_eigenvalue(kernel, size, strides, padding)
+    return images, kernel, step / largest
+
+
 def shrink(values, threshold, nonnegative):
     if nonnegative:
         return np.maximum(values - threshold, 0)

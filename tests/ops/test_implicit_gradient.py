@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,15 +27,7 @@ PROGRAMS = [
 # With a ridge of 4, ISTA gains a digit in less than 4 iterations. Each is
 # traced, and takes time.
 CONVERGED = {"algorithm": "ista", "iterations": 30}
-
-
-def problem(kernel_size=3, strides=1, padding="same"):
-    rng = np.random.default_rng(0)
-    kernel = rng.normal(size=(kernel_size, kernel_size, 2, 4))
-    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
-    images = rng.normal(size=(2, 6, 6, 2))
-    largest = references.largest_eigenvalue(kernel, (6, 6), strides, padding)
-    return images, kernel, 1 / largest
+problem = functools.partial(references.problem, 0, (6, 6))
 
 
 def codes_and_gradients(solver, point, step_size, **arguments):

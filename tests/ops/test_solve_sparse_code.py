@@ -8,6 +8,7 @@ from sklearn.linear_model import Lasso
 from keras_csc import ops
 from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
+from tests.helpers.references import problem
 
 SPARSITIES = {
     "number": np.float64(0.3),
@@ -21,15 +22,6 @@ PROGRAMS = [
     for i, geometry in enumerate(GEOMETRIES)
     for j, sparsity in enumerate(SPARSITIES)
 ]
-
-
-def problem(seed=0, strides=1, padding="same", size=(6, 7)):
-    rng = np.random.default_rng(seed)
-    kernel = rng.normal(size=(3, 3, 2, 4))
-    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
-    images = rng.normal(size=(2, *size, 2))
-    largest = references.largest_eigenvalue(kernel, size, strides, padding)
-    return images, kernel, 1 / largest
 
 
 def solve(images, kernel, sparsity, step_size, **arguments):
@@ -66,7 +58,7 @@ def check_optimality(images, codes, kernel, sparsity, ridge, nonnegative, *at):
 def test_converged_codes_are_optimal(
     sparsity, ridge, nonnegative, strides, padding
 ):
-    images, kernel, step_size = problem(2, strides, padding)
+    images, kernel, step_size = problem(2, strides=strides, padding=padding)
     program = (SPARSITIES[sparsity], ridge, nonnegative, strides, padding)
     codes, statistics = solve(
         images,

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,16 +17,8 @@ SPARSITIES = {
     "per filter": np.array([0.0, 0.2, 0.4, 0.9]),
     "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
 }
-
-
-def problem(seed=0, size=(6, 7), kernel_size=3, strides=1, padding="same"):
-    """Two images, unit-norm atoms and a step a bit below `1/λmax`."""
-    rng = np.random.default_rng(seed)
-    kernel = rng.normal(size=(kernel_size, kernel_size, 2, 4))
-    kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
-    images = rng.normal(size=(2, *size, 2))
-    largest = references.largest_eigenvalue(kernel, size, strides, padding)
-    return images, kernel, 0.95 / largest
+# With a step a bit below the longest.
+problem = functools.partial(references.problem, step=0.95)
 
 
 @pytest.mark.parametrize("algorithm", ["fista", "ista"])

@@ -1,0 +1,36 @@
+"""Small runs of the embedded digits: options, and a run without training."""
+
+from keras_csc_cli import building
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+
+import keras
+
+TINY = [
+    "--dataset=digits",
+    "--preset=digits",
+    "--architecture=filters=4,feature_dim=8",
+    "--batch_size=16",
+]
+
+
+def options(flags, workdir, *more):
+    return train_options.parse([*flags, f"--workdir={workdir}", *more])
+
+
+def untrained(path, *flags):
+    """Makes the folder of a run whose model has its first weights."""
+    given = train_options.parse(
+        [
+            "--dataset=digits",
+            "--preset=digits",
+            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
+            "--steps=1",
+            *flags,
+        ]
+    )
+    with workdirs.Workdir(path) as workdir:
+        workdir.claim(given)
+        keras.utils.set_random_seed(0)
+        building.model(given, 10).save_to_preset(workdir.model)
+    return path
