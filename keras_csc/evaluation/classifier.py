@@ -49,7 +49,7 @@ class ImageClassifier(keras.Model):
         super().__init__(**kwargs)
         if num_classes < 2 or min(image_shape[:2]) < 2 ** len(filters):
             raise ValueError(
-                "`num_classes` should be at least 2 and `image_shape` at least "
+                "`num_classes` must be at least 2 and `image_shape` at least "
                 f"{2 ** len(filters)} pixels a side. Received: "
                 f"num_classes={num_classes}, image_shape={image_shape}"
             )

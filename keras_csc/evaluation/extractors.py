@@ -93,7 +93,7 @@ def classifier_extractor(path):
         ) from error
     if not isinstance(classifier, ImageClassifier):
         raise ValueError(
-            f"{path} should hold an `ImageClassifier`. Received: "
+            f"{path} must hold an `ImageClassifier`. Received: "
             f"{type(classifier).__name__}"
         )
     record = classifier.record

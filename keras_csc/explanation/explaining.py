@@ -78,7 +78,7 @@ def explain(
 def _check_training(train, features):
     if train.shape[1:] != features.shape[1:] or not len(train):
         raise ValueError(
-            "`train_features` should be like those of the image, of shape "
+            "`train_features` must be like those of the image, of shape "
             f"(n, {', '.join(map(str, features.shape[1:]))}). "
             f"Received: {train.shape}"
         )

@@ -155,7 +155,7 @@ class StageExplanation:
         check_integers(0, self.codes.shape[-1] - 1, atoms=atoms)
         if len(set(atoms)) < len(atoms):
             raise ValueError(
-                f"`atoms` should name every atom once. Received: {shown(atoms)}"
+                f"`atoms` must name every atom once. Received: {shown(atoms)}"
             )
         codes, kernel = self.codes, self.kernel
         if atoms != list(range(codes.shape[-1])):
@@ -180,7 +180,7 @@ class StageExplanation:
         counts = self.default_counts() if counts is None else list(counts)
         check_integers(1, self.codes.shape[-1], counts=counts)
         if any(b <= a for a, b in zip(counts, counts[1:])):
-            raise ValueError(f"`counts` should rise. Received: {shown(counts)}")
+            raise ValueError(f"`counts` must rise. Received: {shown(counts)}")
         return self._partial_sums(counts)
 
     def _partial_sums(self, counts):

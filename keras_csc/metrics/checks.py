@@ -16,7 +16,7 @@ def as_matrix(name, values):
     values = np.asarray(values, dtype="float64")
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(
-            f"`{name}` should be a non-empty matrix (n, d). "
+            f"`{name}` must be a non-empty matrix (n, d). "
             f"Received: shape={values.shape}"
         )
     check_finite(name, values)
@@ -33,7 +33,7 @@ def as_matrices(**arguments):
     first, second = as_matrix(names[0], first), as_matrix(names[1], second)
     if first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"`{names[0]}` and `{names[1]}` should have as many columns. "
+            f"`{names[0]}` and `{names[1]}` must have as many columns. "
             f"Received: {first.shape[1]} and {second.shape[1]}"
         )
     return first, second
@@ -50,14 +50,14 @@ def as_image_sets(**arguments):
         values = np.asarray(values, dtype="float32")
         if values.ndim != 4 or 0 in values.shape:
             raise ValueError(
-                f"`{name}` should have shape (n, height, width, channels). "
+                f"`{name}` must have shape (n, height, width, channels). "
                 f"Received: shape={values.shape}"
             )
         check_finite(name, values)
         sets.append(values)
     if sets[0].shape[1:] != sets[1].shape[1:]:
         raise ValueError(
-            f"{' and '.join(f'`{name}`' for name in arguments)} should be of "
+            f"{' and '.join(f'`{name}`' for name in arguments)} must be of "
             f"one shape. Received: {sets[0].shape[1:]} and {sets[1].shape[1:]}"
         )
     return sets
@@ -79,14 +79,14 @@ def as_labelled(features, labels, prefix=""):
     labels = np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
-            f"`{prefix}features` and `{prefix}labels` should have shapes "
+            f"`{prefix}features` and `{prefix}labels` must have shapes "
             f"(n, d) and (n,). Received: {features.shape} and {labels.shape}"
         )
     known = labels != -1
     features, labels = features[known], labels[known]
     if not len(labels):
         raise ValueError(
-            f"`{prefix}labels` should label at least one row. Received: "
+            f"`{prefix}labels` must label at least one row. Received: "
             f"{len(known)} rows, all unlabelled (-1)"
         )
     check_finite(f"{prefix}features", features)
@@ -98,6 +98,6 @@ def check_finite(name, values):
     finite = np.isfinite(values)
     if not np.all(finite):
         raise ValueError(
-            f"`{name}` should be finite. Received: "
+            f"`{name}` must be finite. Received: "
             f"{np.sum(~finite)} non-finite entries"
         )

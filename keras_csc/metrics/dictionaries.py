@@ -112,7 +112,7 @@ def atom_energies(codes, kernel):
     codes, kernel = _as_codes(codes), _as_kernel("kernel", kernel)
     if codes.shape[-1] != kernel.shape[-1]:
         raise ValueError(
-            "`codes` and `kernel` should have as many filters. "
+            "`codes` and `kernel` must have as many filters. "
             f"Received: {codes.shape[-1]} and {kernel.shape[-1]}"
         )
     squares = np.mean(np.sum(np.square(codes), axis=(1, 2)), axis=0)
@@ -179,7 +179,7 @@ def match_atoms(kernel, other, strides=1, nonnegative=False):
     kernel, other = _as_kernel("kernel", kernel), _as_kernel("other", other)
     if kernel.shape != other.shape:
         raise ValueError(
-            "`kernel` and `other` should have the same shape. "
+            "`kernel` and `other` must have the same shape. "
             f"Received: {kernel.shape} and {other.shape}"
         )
     cosines = _largest_cosines(kernel, other, strides, nonnegative)
@@ -262,7 +262,7 @@ def _as_array(name, values, shape):
     values = np.asarray(values, dtype="float64")
     if values.ndim != 4 or not values.size:
         raise ValueError(
-            f"`{name}` should be of shape {shape}, and not empty. "
+            f"`{name}` must be of shape {shape}, and not empty. "
             f"Received: shape={values.shape}"
         )
     check_finite(name, values)
@@ -273,7 +273,7 @@ def _as_density(density):
     density = np.asarray(density, dtype="float64")
     if density.ndim != 1 or not np.all((density >= 0) & (density <= 1)):
         raise ValueError(
-            "`density` should be shares in [0, 1], one for every atom, as of "
+            "`density` must be shares in [0, 1], one for every atom, as of "
             f"`code_density`. Received: shape={density.shape}"
         )
     return density

@@ -85,7 +85,7 @@ def pixel_retrieval_rate(images, reconstructions):
     pair = as_image_sets(images=images, reconstructions=reconstructions)
     if len(pair[0]) != len(pair[1]):
         raise ValueError(
-            "`images` and `reconstructions` should have the same shape. "
+            "`images` and `reconstructions` must have the same shape. "
             f"Received: {pair[0].shape} and {pair[1].shape}"
         )
     return _own_is_nearest(*(value.reshape(len(value), -1) for value in pair))
@@ -115,7 +115,7 @@ def effective_rank(features):
     features = as_matrix("features", features)
     if not np.any(features):
         raise ValueError(
-            "`features` should have a non-zero entry. Received: all zeros, "
+            "`features` must have a non-zero entry. Received: all zeros, "
             f"features.shape={features.shape}"
         )
     singular_values = np.linalg.svd(features, compute_uv=False)
@@ -127,7 +127,7 @@ def _feature_pair(features, reconstructed_features):
     reconstructed = as_matrix("reconstructed_features", reconstructed_features)
     if features.shape != reconstructed.shape:
         raise ValueError(
-            "`features` and `reconstructed_features` should have the same "
+            "`features` and `reconstructed_features` must have the same "
             f"shape. Received: {features.shape} and {reconstructed.shape}"
         )
     return features, reconstructed

@@ -69,7 +69,7 @@ class FeatureStatistics:
             return self
         if mean.shape != self._mean.shape:
             raise ValueError(
-                "`features` should have as many columns as those before. "
+                "`features` must have as many columns as those before. "
                 f"Received: {len(mean)}, and {len(self._mean)} before"
             )
         total = self.count + count
@@ -93,7 +93,7 @@ class FeatureStatistics:
     def _require(self, rows):
         if self.count < rows:
             raise ValueError(
-                f"`FeatureStatistics` should have seen at least {rows} "
+                f"`FeatureStatistics` must have seen at least {rows} "
                 f"row(s). Received: {self.count}"
             )
 
@@ -123,7 +123,7 @@ def frechet_distance(real, other):
     """
     if real.mean.shape != other.mean.shape:
         raise ValueError(
-            "`real` and `other` should have as many columns. Received: "
+            "`real` and `other` must have as many columns. Received: "
             f"{len(real.mean)} and {len(other.mean)}"
         )
     values, vectors = linalg.eigh(real.covariance)
@@ -204,13 +204,13 @@ def inception_score(probabilities, splits=10):
     sums = np.sum(probabilities, axis=1)
     if np.min(probabilities) < 0 or np.max(np.abs(sums - 1)) > 1e-3:
         raise ValueError(
-            "The rows of `probabilities` should be at least 0 and sum to 1. "
+            "The rows of `probabilities` must be at least 0 and sum to 1. "
             f"Received: least entry {np.min(probabilities):.3g}, sums from "
             f"{np.min(sums):.3g} to {np.max(sums):.3g}"
         )
     if not 1 <= splits <= len(probabilities):
         raise ValueError(
-            "`splits` should be at least 1 and at most the number of rows. "
+            "`splits` must be at least 1 and at most the number of rows. "
             f"Received: splits={splits}, rows={len(probabilities)}"
         )
     scores = []
@@ -287,7 +287,7 @@ def _check_rows(least, **arguments):
     for name, rows in arguments.items():
         if len(rows) < least:
             raise ValueError(
-                f"`{name}` should have at least {least} rows. "
+                f"`{name}` must have at least {least} rows. "
                 f"Received: shape={rows.shape}"
             )
 
@@ -320,7 +320,7 @@ def nearest_images(images, others):
         or 0 in sum(shapes, ())
     ):
         raise ValueError(
-            "`images` and `others` should have the shapes (n, height, width, "
+            "`images` and `others` must have the shapes (n, height, width, "
             f"channels) and (m, height, width, channels). Received: {shapes}"
         )
     rows, columns = (x.reshape(len(x), -1) for x in (images, others))
@@ -359,7 +359,7 @@ def same_class_rate(probabilities, labels):
     probabilities, labels = as_labelled(probabilities, labels)
     if not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
         raise ValueError(
-            "`labels` should be -1, or be at least 0 and less than the number "
+            "`labels` must be -1, or be at least 0 and less than the number "
             f"of classes, {probabilities.shape[1]}. Received: labels from "
             f"{labels.min()} to {labels.max()}"
         )

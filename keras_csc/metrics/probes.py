@@ -95,7 +95,7 @@ def subspace_distances(
     train, features = as_matrices(train_features=train, features=features)
     if not 1 <= components < train.shape[1]:
         raise ValueError(
-            "`components` should be at least 1 and less than the number of "
+            "`components` must be at least 1 and less than the number of "
             f"features. Received: components={components}, "
             f"train_features.shape={train.shape}"
         )
@@ -224,7 +224,7 @@ def linear_probe_accuracy(
     )
     if np.all(train_labels == train_labels[0]):
         raise ValueError(
-            "`train_labels` should name two classes or more. Received: only "
+            "`train_labels` must name two classes or more. Received: only "
             f"class {train_labels[0]}"
         )
     probe = make_pipeline(
@@ -262,7 +262,7 @@ def pooled_codes(codes, grid=2):
     codes = ops.convert_to_tensor(codes)
     if len(codes.shape) != 4:
         raise ValueError(
-            "`codes` should have shape (batch, height, width, filters). "
+            "`codes` must have shape (batch, height, width, filters). "
             f"Received: shape={codes.shape}"
         )
     cells = [min(grid, side) for side in codes.shape[1:3]]
@@ -284,7 +284,7 @@ def _subspace_residual(examples, features, components, centered):
 def _check_neighbors(neighbors, train):
     if not 1 <= neighbors <= len(train):
         raise ValueError(
-            "`neighbors` should be at least 1 and at most the number of "
+            "`neighbors` must be at least 1 and at most the number of "
             f"labelled training rows. Received: neighbors={neighbors}, "
             f"rows={len(train)}"
         )
@@ -306,7 +306,7 @@ def _labelled_sets(train_features, train_labels, test_features, test_labels):
     test, test_labels = as_labelled(test_features, test_labels, "test_")
     if train.shape[1] != test.shape[1]:
         raise ValueError(
-            "`train_features` and `test_features` should have as many "
+            "`train_features` and `test_features` must have as many "
             f"columns. Received: {train.shape[1]} and {test.shape[1]}"
         )
     return train, train_labels, test, test_labels

@@ -64,7 +64,7 @@ def structural_similarity(images, reconstructions):
     images, reconstructions = _image_pair(images, reconstructions)
     if any(s is not None and s < SSIM_WINDOW for s in images.shape[1:3]):
         raise ValueError(
-            "`images` should have height and width of at least "
+            "`images` must have height and width of at least "
             f"{SSIM_WINDOW}, the SSIM window. Received: "
             f"images.shape={images.shape}"
         )
@@ -124,7 +124,7 @@ def multiscale_structural_similarity(images, reconstructions):
     scales = scales_that_fit(*sides) if None not in sides else 0
     if scales < 2:
         raise ValueError(
-            "`images` should have a known height and width of at least "
+            "`images` must have a known height and width of at least "
             f"{2 * SSIM_WINDOW - 1}, for two scales. Received: "
             f"images.shape={images.shape}"
         )
@@ -193,17 +193,17 @@ def _image_pair(images, reconstructions):
     ):
         if not value.dtype.is_floating:
             raise ValueError(
-                f"`{name}` should be floats in [-1, 1]. "
+                f"`{name}` must be floats in [-1, 1]. "
                 f"Received: dtype={value.dtype.name}"
             )
         if value.shape.rank not in (None, 4):
             raise ValueError(
-                f"`{name}` should have shape (batch, height, width, "
+                f"`{name}` must have shape (batch, height, width, "
                 f"channels). Received: shape={value.shape}"
             )
     if not images.shape.is_compatible_with(reconstructions.shape):
         raise ValueError(
-            "`images` and `reconstructions` should have the same shape. "
+            "`images` and `reconstructions` must have the same shape. "
             f"Received: images.shape={images.shape}, "
             f"reconstructions.shape={reconstructions.shape}"
         )

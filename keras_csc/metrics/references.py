@@ -52,7 +52,7 @@ def reference_psnr(
     )
     if components < 1:
         raise ValueError(
-            f"`components` should be at least 1. Received: {components}"
+            f"`components` must be at least 1. Received: {components}"
         )
     mean = np.mean(train_images, axis=0, dtype="float64")
     linear, components = _principal_images(
@@ -78,7 +78,7 @@ def _class_mean_psnr(train_images, images, train_labels, labels):
     ):
         if given.shape != (rows,):
             raise ValueError(
-                f"`{name}` should have shape {(rows,)}. Received: {given.shape}"
+                f"`{name}` must have shape {(rows,)}. Received: {given.shape}"
             )
     classes = np.intersect1d(train_labels, labels)
     means = {
@@ -111,7 +111,7 @@ def _blocks(images, block):
         return images.reshape(count, -1)
     if height % block or width % block:
         raise ValueError(
-            "`block` should divide height and width of the images. Received: "
+            "`block` must divide height and width of the images. Received: "
             f"block={block}, images of {height}×{width}"
         )
     shape = (count, height // block, block, width // block, block, channels)

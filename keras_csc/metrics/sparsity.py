@@ -21,7 +21,7 @@ def zero_fraction(codes):
     codes = tf.convert_to_tensor(codes)
     if 0 in codes.shape:
         raise ValueError(
-            "`codes` should hold at least one entry. "
+            "`codes` must hold at least one entry. "
             f"Received: codes.shape={codes.shape}"
         )
     return tf.math.zero_fraction(codes)

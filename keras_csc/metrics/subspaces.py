@@ -62,7 +62,7 @@ def subspace_angles(features, labels, components=10):
     features, labels = as_labelled(features, labels)
     if not 1 <= components <= features.shape[1]:
         raise ValueError(
-            "`components` should be at least 1 and at most the number of "
+            "`components` must be at least 1 and at most the number of "
             f"features. Received: components={components}, "
             f"features.shape={features.shape}"
         )
@@ -71,7 +71,7 @@ def subspace_angles(features, labels, components=10):
         basis = principal_directions(features[labels == label], components)
         if len(basis) < components:
             raise ValueError(
-                "The features of every class should span at least `components` "
+                "The features of every class must span at least `components` "
                 f"directions. Received: components={components}, and class "
                 f"{label} of rank {len(basis)}"
             )

@@ -41,13 +41,13 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
     kernel = np.asarray(kernel, dtype="float32")
     if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
         raise ValueError(
-            "`kernel` should have shape (k, k, 1 or 3, filters); use "
+            "`kernel` must have shape (k, k, 1 or 3, filters); use "
             "`pixel_atoms` to see deeper layers in pixels. "
             f"Received: kernel.shape={kernel.shape}"
         )
     if maximum < 1:
         raise ValueError(
-            f"`maximum` should be positive. Received: maximum={maximum}"
+            f"`maximum` must be positive. Received: maximum={maximum}"
         )
     if scale is None:
         scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
@@ -131,16 +131,16 @@ def _check_chain(kernels, strides):
     shapes = [kernel.shape for kernel in kernels]
     if not kernels or len(kernels) != len(strides):
         raise ValueError(
-            "`kernels` and `strides` should be lists of the same length, at "
+            "`kernels` and `strides` must be lists of the same length, at "
             f"least 1. Received: {len(kernels)} and {len(strides)}"
         )
     if any(len(shape) != 4 for shape in shapes):
         raise ValueError(
-            "`kernels` should have shapes (k, k, channels, filters). "
+            "`kernels` must have shapes (k, k, channels, filters). "
             f"Received: {shapes}"
         )
     if any(low[3] != high[2] for low, high in zip(shapes, shapes[1:])):
         raise ValueError(
-            "Every kernel should have as many channels as the one before has "
+            "Every kernel must have as many channels as the one before has "
             f"filters. Received: {shapes}"
         )

@@ -41,12 +41,12 @@ def code_maps(codes, columns=None, maximum=16, scale=None):
     codes = np.asarray(codes, dtype="float32")
     if codes.ndim != 3 or not codes.size or not np.all(np.isfinite(codes)):
         raise ValueError(
-            "`codes` should be finite, of shape (height, width, filters): one "
+            "`codes` must be finite, of shape (height, width, filters): one "
             f"image at a time. Received: codes.shape={codes.shape}"
         )
     if maximum < 1:
         raise ValueError(
-            f"`maximum` should be positive. Received: maximum={maximum}"
+            f"`maximum` must be positive. Received: maximum={maximum}"
         )
     activity = np.sum(np.abs(codes), axis=(0, 1))
     order = np.argsort(-activity, kind="stable")[:maximum]

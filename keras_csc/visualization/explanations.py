@@ -50,12 +50,12 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     stage = _stage(explanation, stage)
     if maximum < 1:
         raise ValueError(
-            f"`maximum` should be positive. Received: maximum={maximum}"
+            f"`maximum` must be positive. Received: maximum={maximum}"
         )
     active = np.count_nonzero(stage.energies)
     if not active:
         raise ValueError(
-            "`stage` should have an active atom. Received: a stage of "
+            "`stage` must have an active atom. Received: a stage of "
             f"{stage.codes.shape[-1]} atoms, with all codes 0"
         )
     chosen = stage.order[: min(maximum, active)]

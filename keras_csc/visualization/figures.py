@@ -37,7 +37,7 @@ def similarity_matrix(features, labels):
     labels = np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
-            "`features` and `labels` should have shapes (n, d) and (n,). "
+            "`features` and `labels` must have shapes (n, d) and (n,). "
             f"Received: {features.shape} and {labels.shape}"
         )
     order = np.argsort(labels, kind="stable")
@@ -173,14 +173,14 @@ def curve_figure(series, xlabel, ylabel):
     from matplotlib.figure import Figure
 
     if not series:
-        raise ValueError("`series` should hold a curve. Received: none")
+        raise ValueError("`series` must hold a curve. Received: none")
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_prop_cycle(color=COLORS)
     for name, (x, y) in series.items():
         if len(x) != len(y):
             raise ValueError(
-                "Every curve should have as many x as y. Received: "
+                "Every curve must have as many x as y. Received: "
                 f"{len(x)} and {len(y)} for {name!r}"
             )
         axes.plot(x, y, label=name, linewidth=1.3)

@@ -84,11 +84,11 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     shapes = [np.shape(images) for images in image_sets]
     if len(set(shapes)) != 1:
         raise ValueError(
-            f"`image_sets` should hold arrays of one shape. Received: {shapes}"
+            f"`image_sets` must hold arrays of one shape. Received: {shapes}"
         )
     if labels is not None and len(labels) != len(image_sets):
         raise ValueError(
-            "`labels` should hold one string for every set of images. "
+            "`labels` must hold one string for every set of images. "
             f"Received: {len(labels)} labels for {len(image_sets)} sets"
         )
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)

@@ -24,7 +24,7 @@ def save_png(path, array):
     array = np.asarray(array)
     if array.dtype != "uint8" or array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(
-            "`array` should be uint8 of shape (height, width, 3). Received: "
+            "`array` must be uint8 of shape (height, width, 3). Received: "
             f"dtype={array.dtype}, shape={array.shape}"
         )
     with _in_place(path) as temporary:

@@ -29,18 +29,18 @@ def image_tiles(images, scale):
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(
-            "`images` should have shape (n, height, width, 1 or 3) and hold "
+            "`images` must have shape (n, height, width, 1 or 3) and hold "
             f"at least one image. Received: images.shape={images.shape}"
         )
     if np.issubdtype(images.dtype, np.integer):
         raise ValueError(
-            "`images` should be floats in [-1, 1]. "
+            "`images` must be floats in [-1, 1]. "
             f"Received: dtype={images.dtype}"
         )
     images = images.astype("float32")
     if not np.all(np.isfinite(images)):
         raise ValueError(
-            "`images` should be finite. Received: "
+            "`images` must be finite. Received: "
             f"{np.sum(~np.isfinite(images))} non-finite entries"
         )
     pixels = to_pixels(images)
@@ -52,7 +52,7 @@ def enlarge(tiles, scale):
     """Repeat every pixel of `(n, h, w, 3)` tiles `scale` times a side."""
     if scale < 1 or scale != int(scale):
         raise ValueError(
-            f"`scale` should be a positive integer. Received: scale={scale}"
+            f"`scale` must be a positive integer. Received: scale={scale}"
         )
     return tiles.repeat(scale, axis=1).repeat(scale, axis=2)
 
@@ -146,7 +146,7 @@ def arrange(tiles, columns, padding, background=WHITE):
         columns = math.ceil(math.sqrt(len(tiles)))
     if columns < 1 or min(padding) < 0:
         raise ValueError(
-            "`columns` should be positive and `padding` not negative. "
+            "`columns` must be positive and `padding` not negative. "
             f"Received: columns={columns}, padding={padding}"
         )
     columns = min(columns, len(tiles))

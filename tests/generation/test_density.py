@@ -286,7 +286,7 @@ def test_wrong_arguments(call, message):
         ({"features": np.zeros(6)}, "non-empty matrix"),
         ({"features": np.full((9, 6), np.nan)}, "finite"),
         ({"features": np.ones((9, 1))}, "at least 2 columns"),
-        ({"labels": np.zeros(3, int)}, "should have shapes"),
+        ({"labels": np.zeros(3, int)}, "must have shapes"),
         ({"labels": np.full(240, -2)}, "`labels` must be integers"),
         ({"labels": np.zeros(240)}, "`labels` must be integers"),
         ({"labels": np.arange(240) + 2**40}, "`classes`"),

@@ -113,9 +113,9 @@ def test_bad_images_of_pixel_retrieval():
     images = np.zeros((5, 4, 4, 3), "float32")
     with pytest.raises(ValueError, match=r"same shape.*\(5, 4, 4, 3\)"):
         pixel_retrieval_rate(images, images[1:])
-    with pytest.raises(ValueError, match="`images` should have shape"):
+    with pytest.raises(ValueError, match="`images` must have shape"):
         pixel_retrieval_rate(images[0], images[0])
-    with pytest.raises(ValueError, match="`reconstructions` should be finite"):
+    with pytest.raises(ValueError, match="`reconstructions` must be finite"):
         pixel_retrieval_rate(images, images + np.nan)
 
 

@@ -65,7 +65,7 @@ def test_statistics_of_too_few_rows():
         FeatureStatistics().mean
     with pytest.raises(ValueError, match="Received: 4, and 3 before"):
         one.update(normal(2, 4))
-    with pytest.raises(ValueError, match="`features` should be finite"):
+    with pytest.raises(ValueError, match="`features` must be finite"):
         one.update(normal(2, 3) * np.nan)
 
 
@@ -206,9 +206,9 @@ def test_bad_sets(function):
     features = normal(10, 3)
     with pytest.raises(ValueError, match="as many columns.*3 and 2"):
         function(features, features[:, :2])
-    with pytest.raises(ValueError, match="`others` should have at least"):
+    with pytest.raises(ValueError, match="`others` must have at least"):
         function(features, features[:1])
-    with pytest.raises(ValueError, match="`others` should be finite"):
+    with pytest.raises(ValueError, match="`others` must be finite"):
         function(features, features * np.nan)
 
 
@@ -236,5 +236,5 @@ def test_nearest_images_are_scipys():
 @pytest.mark.parametrize("shape", [(9, 3, 4, 1), (0, 3, 4, 2), (9, 24)])
 def test_nearest_images_of_other_shapes(shape):
     images = np.zeros((7, 3, 4, 2))
-    with pytest.raises(ValueError, match="should have the shapes"):
+    with pytest.raises(ValueError, match="must have the shapes"):
         nearest_images(images, np.zeros(shape))

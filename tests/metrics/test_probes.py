@@ -168,7 +168,7 @@ def test_bad_sets(digits, probe):
         probe(train, train_labels, test, np.full(len(test), -1))
     with pytest.raises(ValueError, match="as many columns.*64 and 60"):
         probe(train, train_labels, test[:, :60], test_labels)
-    with pytest.raises(ValueError, match="`test_features` should be finite"):
+    with pytest.raises(ValueError, match="`test_features` must be finite"):
         probe(train, train_labels, test * np.nan, test_labels)
 
 
@@ -205,7 +205,7 @@ def test_pooled_codes_of_maps_that_no_grid_divides():
     np.testing.assert_allclose(
         pooled_codes(codes), np.tile([1.0] * 4 + [0.0] * 4, (2, 2)), rtol=1e-6
     )
-    with pytest.raises(ValueError, match=r"`codes` should have.*\(2, 3, 1\)"):
+    with pytest.raises(ValueError, match=r"`codes` must have.*\(2, 3, 1\)"):
         pooled_codes(codes[..., 0])
     with pytest.raises(ValueError, match="`grid` must be .* at least 1"):
         pooled_codes(codes, grid=0)

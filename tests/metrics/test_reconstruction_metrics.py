@@ -246,9 +246,9 @@ def test_bad_images(_, function):
     images, reconstructions = image_pair()
     with pytest.raises(ValueError, match="same shape.*17, 20.*16, 20"):
         function(images, reconstructions[:, 1:])
-    with pytest.raises(ValueError, match="`images` should be floats.*uint8"):
+    with pytest.raises(ValueError, match="`images` must be floats.*uint8"):
         function(images.astype("uint8"), reconstructions)
-    with pytest.raises(ValueError, match="`images` should have shape"):
+    with pytest.raises(ValueError, match="`images` must have shape"):
         function(images[0], reconstructions[0])
 
 

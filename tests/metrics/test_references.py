@@ -76,9 +76,9 @@ def test_bad_arguments(sets):
     (train, train_labels), (images, labels) = sets
     with pytest.raises(ValueError, match=r"one shape.*\(16, 16, 1\) and"):
         reference_psnr(train, images[:, :8], 3)
-    with pytest.raises(ValueError, match="`images` should have shape"):
+    with pytest.raises(ValueError, match="`images` must have shape"):
         reference_psnr(train, images[0], 3)
-    with pytest.raises(ValueError, match="`train_images` should be finite"):
+    with pytest.raises(ValueError, match="`train_images` must be finite"):
         reference_psnr(train * np.nan, images, 3)
     with pytest.raises(ValueError, match="`components`.*Received: 0"):
         reference_psnr(train, images, 0)
@@ -108,5 +108,5 @@ def test_pca_of_blocks_codes_each_with_so_many_numbers(sets):
     found = reference_psnr(train, images, 5, block=8)
     assert found["pca"] == pytest.approx(psnr(images, made), abs=1e-3)
     assert found["pca_components"] == 5
-    with pytest.raises(ValueError, match="`block` should divide"):
+    with pytest.raises(ValueError, match="`block` must divide"):
         reference_psnr(train, images, 5, block=5)

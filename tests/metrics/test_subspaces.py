@@ -74,5 +74,5 @@ def test_bad_classes():
     for components in (0, 7):
         with pytest.raises(ValueError, match=f"components={components}"):
             subspace_angles(features, labels, components)
-    with pytest.raises(ValueError, match="`labels` should label"):
+    with pytest.raises(ValueError, match="`labels` must label"):
         class_effective_ranks(features, np.full(6, -1))
