@@ -15,8 +15,8 @@ import keras
 
 from keras_csc import data
 from keras_csc import evaluation
-from keras_csc.data.progress import Progress
 from keras_csc.files import replacing
+from keras_csc.terminal import Progress
 
 NETWORKS = ("classifier", "inception", "ctrl")
 METRICS = ("codes", "classes", "samples", *NETWORKS)

@@ -34,11 +34,11 @@ from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc.callbacks.finite import non_finite
-from keras_csc.data.progress import Progress
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.files import replacing
 from keras_csc.models import presets
+from keras_csc.terminal import Progress
 from keras_csc.visualization import image_grid
 from studies import generators
 from studies import measure

@@ -11,6 +11,7 @@ import pytest
 
 from keras_csc import terminal
 from keras_csc.terminal import LiveLine
+from keras_csc.terminal import Progress
 from keras_csc.terminal import duration
 from keras_csc.terminal import say
 
@@ -125,3 +126,21 @@ def test_nobody_who_reads_is_no_error(monkeypatch):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_short_work_shows_nothing(capsys):
+    progress = Progress("loading", 10)
+    for done in range(1, 11):
+        progress.update(done)
+    assert capsys.readouterr().err == ""
+
+
+def test_long_work_shows_plain_lines_and_its_end(capsys):
+    progress = Progress("loading", 10, patience=0.0)
+    for done in range(1, 11):
+        progress.update(done)
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    assert lines[0].startswith("loading: 1/10  ")
+    assert lines[-1].startswith("loading: 10/10  0 s left  ")
+    for line in lines:
+        assert line.endswith("/s\n") and "\r" not in line

@@ -5,10 +5,9 @@ import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.callbacks.tensorboard import picture_tag
-from keras_csc.visualization import atom_grid
 from keras_csc.visualization import reconstruction_grid
 from keras_csc.visualization import save_png
-from keras_csc.visualization.atoms import encoder_atoms
+from keras_csc.visualization.atoms import draw_atoms
 
 
 class PictureLog(keras.callbacks.Callback):
@@ -60,15 +59,3 @@ def draw_reconstructions(model, images):
     reconstructions = keras.ops.convert_to_numpy(model.reconstruct(images))
     scale = max(1, 48 // images.shape[1])
     return reconstruction_grid(images, reconstructions, scale=scale)
-
-
-def draw_atoms(model):
-    """Pictures of the atoms of every coding layer, seen in pixels.
-
-    Returns:
-        Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
-    """
-    return {
-        f"atoms_{number}": atom_grid(atoms)
-        for number, atoms in enumerate(encoder_atoms(model.encoder), start=1)
-    }

@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras_csc.data import images
 from keras_csc.data.errors import READ_ERRORS
 from keras_csc.data.errors import damage
-from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
+from keras_csc.terminal import Progress
 
 
 class CropSource(IndexedSource):

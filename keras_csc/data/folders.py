@@ -18,9 +18,9 @@ from keras_csc.data.listing import LeftOut
 from keras_csc.data.listing import find_images
 from keras_csc.data.listing import is_utf8
 from keras_csc.data.listing import printable
-from keras_csc.data.progress import Progress
 from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
+from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 TEST_FOLDERS = ("test", "validation", "val")

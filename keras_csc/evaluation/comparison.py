@@ -1,8 +1,8 @@
 """Distances of sets of images, each under the name of the network behind it."""
 
 from keras_csc import metrics
-from keras_csc.data.progress import Progress
 from keras_csc.evaluation import passes
+from keras_csc.terminal import Progress
 
 
 def comparison_figures(networks, model, images, reconstructions, train_images):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_csc.callbacks.pictures import draw_atoms
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.pixels import from_pixels
@@ -12,6 +11,7 @@ from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
+from keras_csc.visualization.atoms import draw_atoms
 
 
 def draw(

@@ -127,6 +127,18 @@ def encoder_atoms(encoder):
     return found
 
 
+def draw_atoms(model):
+    """Pictures of the atoms of every coding layer, seen in pixels.
+
+    Returns:
+        Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
+    """
+    return {
+        f"atoms_{number}": atom_grid(atoms)
+        for number, atoms in enumerate(encoder_atoms(model.encoder), start=1)
+    }
+
+
 def _check_chain(kernels, strides):
     shapes = [kernel.shape for kernel in kernels]
     if not kernels or len(kernels) != len(strides):
