@@ -17,6 +17,7 @@ from keras_csc.models import presets
 from keras_csc.models import training_data
 from keras_csc.models.generating import Generating
 from keras_csc.models.optimizers import PlayerOptimizers
+from keras_csc.models.optimizers import check_on_replicas
 from keras_csc.models.optimizers import optimizers_of
 from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
@@ -310,9 +311,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
         Raises:
             ValueError: for other arguments, such as Keras's `optimizer`, `loss`
-                and `metrics`, optimizers whose numbers make no sense, or a
-                game of more `class_features` and `view_features` than there
-                are features.
+                and `metrics`, optimizers whose numbers make no sense or that
+                scale the loss, on several replicas such that clip or
+                accumulate gradients, or a game of more `class_features` and
+                `view_features` than there are features.
         """
         check_choice(("simultaneous", "alternating"), update=update)
         check_integer(1, encoder_steps=encoder_steps)
@@ -345,9 +347,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 f"sparse codes. Received: {game.dictionary}"
             )
         self.make_weights()
-        self.encoder_optimizer, self.decoder_optimizer = optimizers_of(
-            encoder_optimizer, decoder_optimizer
-        )
+        optimizers = optimizers_of(encoder_optimizer, decoder_optimizer)
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        check_on_replicas(optimizers, replicas)
+        self.encoder_optimizer, self.decoder_optimizer = optimizers
         self.encoder_optimizer.build(self.encoder.trainable_variables)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
         super().compile(optimizer=None, loss=None, **kwargs)

@@ -6,6 +6,12 @@ import keras
 
 from keras_csc.validation import check_at_least
 
+# What Keras does with the gradients before it sums them over the replicas.
+ON_ONE_REPLICA = (
+    *("clipnorm", "clipvalue", "global_clipnorm"),
+    "gradient_accumulation_steps",
+)
+
 
 class PlayerOptimizers:
     """What Keras's callbacks see as the `optimizer` of a model with two.
@@ -37,7 +43,7 @@ def optimizers_of(encoder_optimizer, decoder_optimizer):
 
     Raises:
         ValueError: for one object twice, or one with a number that is not
-            finite or a learning rate below 0.
+            finite, a learning rate below 0 or a scale of the loss.
     """
     given = {
         "encoder_optimizer": encoder_optimizer,
@@ -52,7 +58,50 @@ def optimizers_of(encoder_optimizer, decoder_optimizer):
         )
     for name, optimizer in zip(given, made):
         _check_numbers(name, optimizer.get_config())
+        _check_no_scale(name, optimizer)
     return made
+
+
+def check_on_replicas(optimizers, replicas):
+    """Checks that two optimizers do on several replicas as they do on one.
+
+    Keras clips and accumulates the gradient of each replica, which is a part of
+    that of the global batch, before it sums them.
+
+    Args:
+        optimizers: list of the encoder's and the decoder's.
+        replicas: int, how many there are.
+
+    Raises:
+        ValueError: if one of them clips or accumulates on more than one.
+    """
+    for name, optimizer in zip(("encoder", "decoder"), optimizers):
+        for argument in ON_ONE_REPLICA:
+            value = getattr(optimizer, argument, None)
+            if value and replicas > 1:
+                raise ValueError(
+                    f"`{name}_optimizer` must have no `{argument}` on several "
+                    "replicas, each of which has a part of the gradient. "
+                    f"Received: {argument}={value}, on {replicas} replicas. "
+                    "Leave it out, or train on one device."
+                )
+
+
+def _check_no_scale(name, optimizer):
+    """Checks that the gradients are not to be divided by a scale of the loss.
+
+    Losses are not scaled here.
+    """
+    scale = getattr(optimizer, "loss_scale_factor", None)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale = type(optimizer).__name__
+    if scale is not None:
+        raise ValueError(
+            f"`{name}` must not scale the loss: the game's losses are not "
+            "scaled, and steps would be too small by that factor. Received: "
+            f"{scale}. Leave it out; for half precision, compute in "
+            "dtype='mixed_bfloat16', which needs none."
+        )
 
 
 def _check_numbers(name, config):

@@ -186,6 +186,23 @@ def test_numbers_of_dictionary_muon_make_sense(bad):
         DictionaryMuon(**bad)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.optimizers.LossScaleOptimizer(sgd()),
+        lambda: keras.optimizers.SGD(0.1, loss_scale_factor=1024.0),
+    ],
+    ids=["LossScaleOptimizer", "loss_scale_factor"],
+)
+@pytest.mark.parametrize("player", ["encoder", "decoder"])
+def test_optimizers_that_scale_a_loss_are_refused(make, player):
+    """Of which the steps would be too small: there is no loss to scale."""
+    with pytest.raises(
+        ValueError, match=f"`{player}_optimizer` must not.*mixed_bfloat16"
+    ):
+        small_autoencoder().compile(**{f"{player}_optimizer": make()})
+
+
 def test_summary_of_a_compiled_model_counts_the_optimizers():
     model, lines = compiled("adam", "adam"), []
     model.summary(print_fn=lines.append)
