@@ -108,6 +108,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.decoder = decoder
         self.density = density
         self.memory = None
+        self._update_statistics = None
         self.term_metrics = [
             keras.metrics.Mean(name=name)
             for name in (*TERM_NAMES, *GRADIENT_NORMS)
@@ -547,14 +548,12 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             batches: iterable of images `(batch, height, width, channels)`;
                 dozens of them, for the moving averages to forget.
         """
-
-        @tf.function(autograph=False, reduce_retracing=True)
-        def update(images):
-            features = self.encoder(images, training=True)
-            self._decode(features, training=True)
-
+        if self._update_statistics is None:
+            self._update_statistics = _statistics_updater(self)
+        players = self.encoder, self.decoder
+        live = tuple(n.trainable for p in players for n in p.normalizations)
         for images in batches:
-            update(images)
+            self._update_statistics(images, live)
 
     @contextlib.contextmanager
     def averaged_weights(self):
@@ -698,6 +697,21 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 def _ssim_fits(size):
     """Whether images are not known to be smaller than the window of SSIM."""
     return all(n is None or n >= SSIM_WINDOW for n in size)
+
+
+def _statistics_updater(model):
+    """Function of a batch that moves a model's statistics to those of it.
+
+    It is traced anew where other normalisations are trainable. As it is no
+    `tf.function` itself, none that saves the model takes it for a part of it.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def update(images, live):
+        features = model.encoder(images, training=True)
+        model._decode(features, training=True)
+
+    return lambda images, live: update(images, live)
 
 
 def _finite_or_not(terms):

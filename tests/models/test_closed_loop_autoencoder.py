@@ -1,3 +1,4 @@
+import copy
 import json
 
 import keras
@@ -347,6 +348,34 @@ def test_estimated_statistics_are_those_of_the_batches():
     np.testing.assert_allclose(made, again, atol=1e-4)
     for one, other in zip(before, (features, made)):
         assert np.max(np.abs(one - other)) > 0.01
+
+
+def test_statistics_are_estimated_by_one_function(monkeypatch):
+    """Memory grew with every one that was traced."""
+    model = small_autoencoder()
+    images, _ = small_batch()
+    decode, traced = model._decode, []
+
+    def counted(*arguments, **kwargs):
+        traced.append(1)
+        return decode(*arguments, **kwargs)
+
+    monkeypatch.setattr(model, "_decode", counted)
+    for _ in range(2):
+        model.estimate_statistics([images])
+    assert len(traced) == 1
+    copy.deepcopy(model)
+    model.freeze_normalizations()
+    frozen = [
+        variable
+        for player in (model.encoder, model.decoder)
+        for normalization in player.normalizations
+        for variable in normalization.weights
+    ]
+    before = [np.array(variable) for variable in frozen]
+    model.estimate_statistics([images])
+    for value, variable in zip(before, frozen):
+        np.testing.assert_array_equal(variable, value)
 
 
 def test_averaged_weights_are_the_moving_averages_within_the_context():
