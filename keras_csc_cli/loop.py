@@ -1,5 +1,6 @@
 """The training loop: steps, callbacks, and signals to stop."""
 
+import contextlib
 import signal
 import time
 
@@ -49,7 +50,7 @@ def train(model, batches, steps, log_every, callbacks, strategy):
             agreed.append(received[0] if received else signal.SIGTERM)
 
     agreed = []
-    with interruption.held() as received:
+    with interruption.held() as received, _errors_first(received):
         step = model.step
         callbacks.on_train_begin()
         iterator = iter(batches)
@@ -65,6 +66,20 @@ def train(model, batches, steps, log_every, callbacks, strategy):
         raise Interrupted(
             number, f"stopped at step {model.step}, which is saved"
         )
+
+
+@contextlib.contextmanager
+def _errors_first(received):
+    """An error within the context is not that of a signal that is only noted.
+
+    Of a second one, which is obeyed at once, it may be.
+    """
+    try:
+        yield
+    except Exception:
+        if len(received) == 1:
+            received.clear()
+        raise
 
 
 def _interval(train_step, iterator, callbacks, model, end, stopped):

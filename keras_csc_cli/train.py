@@ -128,14 +128,17 @@ def train_in(workdir, options, strategy, chief, make_model):
             horizontal_flip=options.horizontal_flip,
             random_shift=options.random_shift,
         )
-        recorders = watchers(options, workdir, splits, checkpoint, strategy)
+        best, recorders = [], []
+        if chief:
+            best = keepers(options, splits, checkpoint)
+            recorders = watchers(options, workdir, splits, strategy)
         try:
             loop.train(
                 model,
                 batches,
                 options.steps,
                 options.log_every,
-                [callbacks.StopOnNonFinite(), *recorders, checkpoint],
+                [callbacks.StopOnNonFinite(), *best, checkpoint, *recorders],
                 strategy,
             )
         except loop.InputError:
@@ -162,13 +165,27 @@ def start_from_images(model, source, principal, patches, chief):
                 start(model, float_images(source, count))
 
 
-def watchers(options, workdir, splits, checkpoint, strategy):
-    """The chief's callbacks that record training, and keep its best model."""
-    if not checkpoint.write:
+def keepers(options, splits, checkpoint):
+    """The callback that keeps the best model, if it is asked for, in a list."""
+    if not options.keep_best:
         return []
+    return [
+        callbacks.KeepBest(
+            checkpoint,
+            options.keep_best,
+            float_images(splits["validation"], limit=BEST_IMAGES),
+            options.checkpoint_every,
+            options.steps,
+            lambda: final_weights(checkpoint.model, options, splits["train"]),
+        )
+    ]
+
+
+def watchers(options, workdir, splits, strategy):
+    """The callbacks that record training."""
     shown = float_images(splits["test"], limit=40)
     batch, replicas = options.batch_size, strategy.num_replicas_in_sync
-    found = [
+    return [
         sessions.SessionLog(
             workdir, splits["train"].identity(), batch, replicas
         ),
@@ -176,20 +193,6 @@ def watchers(options, workdir, splits, checkpoint, strategy):
         callbacks.PictureLog(workdir.path, shown, options.pictures_every),
         callbacks.ProgressLine(options.steps, batch),
     ]
-    if options.keep_best:
-        found.append(
-            callbacks.KeepBest(
-                checkpoint,
-                options.keep_best,
-                float_images(splits["validation"], limit=BEST_IMAGES),
-                options.checkpoint_every,
-                options.steps,
-                lambda: final_weights(
-                    checkpoint.model, options, splits["train"]
-                ),
-            )
-        )
-    return found
 
 
 def finish(options, workdir, splits, model, checkpoint):

@@ -1,8 +1,10 @@
 """What SIGTERM and Ctrl-C do, and a second process in a run's folder."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -30,11 +32,11 @@ def script(monkeypatch, capsys, tmp_path):
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
     flags = [*runs.TINY, "--steps=4", "--log_every=2"]
-    options = runs.options(flags, tmp_path / "run")
 
-    def run():
+    def run(*arguments):
+        options = runs.options(flags, tmp_path / "run", *arguments)
         with pytest.raises(SystemExit) as exit_code:
-            command_line.run(lambda: train.train(options))
+            command_line.run(lambda: train.train(options), train.USER_ERRORS)
         return exit_code.value.code or 0, capsys.readouterr().err.splitlines()
 
     return run
@@ -97,6 +99,38 @@ def test_signal_in_the_loop(script, after_step, tmp_path):
     )
     (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert checkpoint.name == "step-00000003"
+
+
+def no_space(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "writer, name, message, left",
+    [
+        (train.callbacks.KeepBest, "update", "no room", []),
+        (train.callbacks.PictureLog, "_draw", "no room", ["step-00000003"]),
+        (
+            train.callbacks.TrainingCheckpoint,
+            "_checkpoint",
+            "step-00000003 can't be written: .*No space",
+            [],
+        ),
+    ],
+    ids=["the best", "pictures", "the checkpoint"],
+)
+def test_what_can_not_be_saved_after_a_signal_is_said(
+    script, after_step, tmp_path, monkeypatch, writer, name, message, left
+):
+    """It is none of the signal's doing, and the run is not saved."""
+    monkeypatch.setattr(writer, name, no_space)
+    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
+    best = ["--keep_best=psnr", "--checkpoint_every=3"]
+    code, lines = script(*(best if name == "update" else ()))
+    assert code == 2
+    assert re.search(message, lines[-1]) and "SIGTERM" not in lines[-1]
+    found = [p.name for p in (tmp_path / "run").glob("checkpoints/*")]
+    assert found == left
 
 
 def test_second_process_is_told_so_in_one_line(script, tmp_path):
