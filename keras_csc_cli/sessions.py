@@ -53,12 +53,13 @@ def check_images(path, images):
         if before != images:
             raise UsageError(
                 "the training images are not those that this run began with: "
-                f"{_named(before)} then, {_named(images)} now. Give the same "
+                f"{named(before)} then, {named(images)} now. Give the same "
                 "--data_dir, or choose another --workdir."
             )
 
 
-def _named(images):
+def named(images):
+    """An `identity()` of images in words."""
     text = f"{images['images']} images"
     if images["classes"]:
         text += f" of {images['classes']} classes"

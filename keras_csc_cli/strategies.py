@@ -5,9 +5,12 @@ import json
 import os
 import re
 import signal
+import zlib
 
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.sessions import named
+from keras_csc_cli.train_options import MAY_DIFFER
 
 import tensorflow as tf
 
@@ -131,7 +134,7 @@ def lost_workers(name):
 def mean(strategy, value):
     """Mean of a number over the workers; each waits for all the others."""
     value = tf.constant(value, tf.float64)
-    return float(strategy.reduce("MEAN", value, axis=None))
+    return strategy.reduce("MEAN", value, axis=None).numpy()
 
 
 def copy_from_chief(strategy, source, target, chief):
@@ -143,14 +146,67 @@ def copy_from_chief(strategy, source, target, chief):
         variable.assign(value / tf.cast(share, value.dtype))
 
 
+def differing(strategy, values):
+    """Names of what is not the same on all workers, which wait for all others.
+
+    Args:
+        strategy: of `make`.
+        values: dict of what JSON can hold; of the same names on all workers.
+    """
+    numbers = [
+        zlib.crc32(json.dumps(value, sort_keys=True).encode())
+        for value in values.values()
+    ]
+    spread = mean(strategy, (numbers - mean(strategy, numbers)) ** 2)
+    # A mean is off by its rounding, other numbers by 1 and more.
+    return [name for name, each in zip(values, spread) if each > 1e-6]
+
+
+def check_same_options(strategy, options):
+    """Checks that all workers have the same options.
+
+    Raises:
+        UsageError: if they have not.
+    """
+    values = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in MAY_DIFFER
+    }
+    found = differing(strategy, values)
+    if found:
+        here = "; ".join(f"{name} is {values[name]}" for name in found)
+        raise UsageError(
+            f"the workers have different options (of this one {here}). Start "
+            "all with the same flags."
+        )
+
+
+def check_same_images(strategy, images):
+    """Checks that all workers have the same training images.
+
+    Args:
+        strategy: of `make`.
+        images: dict, `identity()` of those of this one.
+
+    Raises:
+        UsageError: if they have not.
+    """
+    if differing(strategy, {"images": images}):
+        raise UsageError(
+            "the workers have different training images (this one has "
+            f"{named(images)}). Every worker must have the same data set in "
+            "its --data_dir."
+        )
+
+
 def check_same_step(strategy, step):
     """Checks that all workers are at the same step.
 
     Raises:
         UsageError: if they are not.
     """
-    average = mean(strategy, step)
-    if mean(strategy, (step - average) ** 2):
+    if differing(strategy, {"step": step}):
         raise UsageError(
             f"the workers found different checkpoints (this one of step "
             f"{step}). All must see the same working directory, on a file "

@@ -74,12 +74,15 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+    strategies.check_same_options(strategy, options)
 
     # === Data ===
     splits = Splits(options)
     checks.check_batches(options, splits, strategy.num_replicas_in_sync)
     if options.evaluate:
         checks.check_compared(options.metrics, splits, options.evaluation_limit)
+    images = splits["train"].identity()
+    strategies.check_same_images(strategy, images)
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===

@@ -20,10 +20,9 @@ command again to go on from the last checkpoint.
 """
 
 # Flags of one run that may change when it is resumed: they do not change what
-# is computed.
+# is computed. (--cache_mib does: in memory images have another order.)
 MAY_CHANGE = frozenset(
     (
-        "cache_mib",
         "checkpoint_every",
         "checkpoint_minutes",
         "data_dir",
@@ -39,6 +38,10 @@ MAY_CHANGE = frozenset(
         "workdir",
     )
 )
+
+# Those that may differ between workers: but for these two, by which steps are
+# taken together.
+MAY_DIFFER = MAY_CHANGE - {"gradient_norms", "log_every"}
 
 # What absl calls a flag of several values.
 LIST = "comma separated list of strings"

@@ -115,6 +115,43 @@ def test_workers_train_as_one_process(left, on_one_device, kind, count, name):
         assert counted == stated
 
 
+@pytest.mark.parametrize(
+    "count",
+    [count for count in parity.COUNTS if parity.cases("workers", count)],
+)
+def test_what_differs_between_workers_is_found(left, count):
+    """Also if it is the last one's alone, and by 1."""
+    for index in range(count):
+        path = left(f"differing-{count}-{index}.json")
+        assert json.loads(path.read_text()) == ["step"]
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("log_every", "different options .*log_every is 2"),
+        ("gradient_norms", "different options .*gradient_norms is True"),
+        ("cache_mib", "different options .*cache_mib is 4096"),
+        ("images", "different training images .*1330 images of 10 classes"),
+        ("step", "different checkpoints .*of step 0"),
+        ("data_dir", None),
+        ("pictures_every", None),
+    ],
+)
+def test_workers_that_differ_do_not_start(tmp_path, monkeypatch, name, message):
+    def differing(strategy, values):
+        return [each for each in values if each == name]
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(strategies, "differing", differing)
+    monkeypatch.setattr(train.data, "cached", stop)
+    error = UsageError if message else KeyboardInterrupt
+    with pytest.raises(error, match=message):
+        train.train(train_options.parse([*FLAGS, f"--workdir={tmp_path}"]))
+
+
 def test_all_stop_when_one_is_told_to(left):
     """SIGTERM to worker 1 in step 2: both stop after the next one."""
     assert code(left, "stopped-0") == 143

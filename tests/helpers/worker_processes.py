@@ -18,6 +18,7 @@ import traceback
 
 from keras_csc_cli import console
 from keras_csc_cli import local_workers
+from keras_csc_cli import strategies
 from keras_csc_cli import train
 
 import numpy as np
@@ -73,7 +74,12 @@ def train_parity(folder, kind, count):
             np.savez(f"{path}.npz", *weights)
             pathlib.Path(f"{path}.partial").write_text(json.dumps(rest))
             os.rename(f"{path}.partial", f"{path}.json")
-        strategy.reduce("SUM", tf.constant(1.0), axis=None)
+        values = {"same": {"a": [1]}, "step": 10**9 + index // (count - 1)}
+        path = folder / f"differing-{count}-{index}"
+        found = strategies.differing(strategy, values)
+        pathlib.Path(f"{path}.partial").write_text(json.dumps(found))
+        os.rename(f"{path}.partial", f"{path}.json")
+        strategies.mean(strategy, 0)
 
     return work
 
