@@ -113,11 +113,15 @@ def train_in(workdir, options, strategy, chief, make_model):
     counts = options.principal_images, options.patch_images
     if any(counts) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
-        alone = strategy.num_replicas_in_sync == 1
-        start = model if alone else make_model(options, splits.num_classes)
+        alone, start = strategy.num_replicas_in_sync == 1, model
+        if not alone:
+            # The random numbers are those that a run on one device draws.
+            keras.utils.set_random_seed(options.seed)
+            start = make_model(options, splits.num_classes)
         start_from_images(start, source, *counts, chief)
         if not alone:
             strategies.copy_from_chief(strategy, start, model, chief)
+        del start
     interruption.check()
 
     # === Training ===

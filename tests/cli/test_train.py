@@ -365,6 +365,23 @@ def test_start_of_one_device_is_copied_to_all(mirrored):
             np.testing.assert_array_equal(value, one)
 
 
+def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
+    started = {}
+
+    def keep(model, *arguments):
+        started[options_of.strategy] = [np.array(w) for w in model.weights]
+
+    monkeypatch.setattr(train.loop, "train", keep)
+    monkeypatch.setattr(train, "finish", lambda *arguments: None)
+    for name in ("none", "mirrored"):
+        options_of = options(
+            tmp_path / name, "--patch_images=200", f"--strategy={name}"
+        )
+        train.train(options_of)
+    for one, several in zip(started["none"], started["mirrored"]):
+        np.testing.assert_allclose(several, one, rtol=1e-5, atol=1e-6)
+
+
 def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
     train.train(options(tmp_path, "--noevaluate", "--strategy=mirrored"))
     expected = ClosedLoopAutoencoder.from_preset(finished / "model")
