@@ -156,7 +156,9 @@ def train_in(workdir, options, strategy, chief, make_model):
     # === Result, of which all that is left is the chief's to make ===
     if chief:
         finish(options, workdir, splits, model, checkpoint)
-    strategies.mean(strategy, 0)
+    # The others wait for that, or are gone, which does not matter any more.
+    with contextlib.suppress(*(strategies.LOST if chief else ())):
+        strategies.mean(strategy, 0)
 
 
 def start_from_images(model, source, principal, patches, chief):
