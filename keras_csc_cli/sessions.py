@@ -40,6 +40,9 @@ def _is_session(found):
 def check_images(path, images):
     """Checks that a run goes on with the images that it began with.
 
+    They are those of its last session: an earlier one may have left no
+    checkpoint to go on from, so that the run began anew.
+
     Args:
         path: of `run.json`; without it, or of earlier versions, nothing is
             known.
@@ -48,7 +51,7 @@ def check_images(path, images):
     Raises:
         UsageError: if they are others.
     """
-    for session in recorded(path) if path.exists() else []:
+    for session in recorded(path)[-1:] if path.exists() else []:
         before = session.get("training_images", images)
         if before != images:
             raise UsageError(
@@ -70,8 +73,8 @@ class SessionLog(keras.callbacks.Callback):
     """Records a session of training, as far as it has come.
 
     Adds to the `sessions` of `run.json` one with `identification()`, the
-    steps, seconds and images per second, at the end of every logging interval:
-    a session that is killed is recorded up to its last one.
+    steps, seconds and images per second, when it begins and at the end of every
+    logging interval: a session that is killed is recorded up to its last one.
 
     Args:
         workdir: `Workdir` of the run.
@@ -93,8 +96,12 @@ class SessionLog(keras.callbacks.Callback):
             self._before = recorded(self.path)
         self._about = workdirs.identification()
         self._first_step, self._began = self.model.step, time.monotonic()
+        self._record()
 
     def on_epoch_end(self, epoch, logs=None):
+        self._record()
+
+    def _record(self):
         seconds = max(round(time.monotonic() - self._began, 1), 0.1)
         steps = self.model.step - self._first_step
         session = {

@@ -88,19 +88,20 @@ def train_in(workdir, options, strategy, chief, make_model):
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
         model = make_model(options, splits.num_classes)
-    if chief:
-        workdir.claim(options)
-    strategies.mean(strategy, 0)
-    if not chief:
-        workdir.claim(options)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
         every_steps=options.checkpoint_every,
         every_minutes=options.checkpoint_minutes,
         write=chief,
     )
-    if chief and checkpoint.steps():
-        sessions.check_images(workdir.run, splits["train"].identity())
+    if chief:
+        workdir.check_options(options)
+        if checkpoint.steps():
+            sessions.check_images(workdir.run, images)
+        workdir.claim(options)
+    strategies.mean(strategy, 0)
+    if not chief:
+        workdir.claim(options)
     first_step = checkpoint.restore(model)
     strategies.check_same_step(strategy, first_step)
     if chief and strategy.num_replicas_in_sync > 1:

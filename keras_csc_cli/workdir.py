@@ -191,29 +191,21 @@ class Workdir:
     def __exit__(self, *exception):
         self._held.close()
 
-    def claim(self, options):
-        """Records a run's options, or checks that they are the same.
+    def check_options(self, options):
+        """Checks that the folder was made with the same options, if it was.
 
         Those that there were not yet when they were written had their
         defaults.
 
         Raises:
-            UsageError: if the folder was made with other options.
+            UsageError: if it was made with others.
         """
-        options = vars(options)
         if not self.flags.exists():
-            if not self._holds:
-                raise UsageError(
-                    f"the working directory {self.path} does not have what "
-                    "the chief wrote. All workers must see the same folder, "
-                    "on a file system that they share."
-                )
-            write_json(self.flags, options)
             return
         before = {**vars(parse([])), **self.recorded()}
         differences = [
             f"{name} was {before[name]}, is {value}"
-            for name, value in options.items()
+            for name, value in vars(options).items()
             if name not in MAY_CHANGE and before[name] != value
         ]
         if differences:
@@ -222,6 +214,24 @@ class Workdir:
                 f"options ({'; '.join(differences)}). Use those, or choose "
                 "another with --workdir."
             )
+
+    def claim(self, options):
+        """Records a run's options: also those that may change, as they are now.
+
+        Raises:
+            UsageError: as `check_options`, or on a worker that does not see
+                what the chief recorded.
+        """
+        self.check_options(options)
+        if not self._holds:
+            if not self.flags.exists():
+                raise UsageError(
+                    f"the working directory {self.path} does not have what "
+                    "the chief wrote. All workers must see the same folder, "
+                    "on a file system that they share."
+                )
+        elif not self.flags.exists() or self.recorded() != vars(options):
+            write_json(self.flags, vars(options))
 
 
 def identification():

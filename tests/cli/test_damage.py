@@ -259,6 +259,52 @@ def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
         train.train(options(tmp_path))
 
 
+def test_a_run_that_died_in_its_first_interval_checks_its_images(
+    tmp_path, after_step
+):
+    def die(model):
+        raise RuntimeError
+
+    after_step(3, die)
+    with pytest.raises(RuntimeError):
+        train.train(options(tmp_path / "run"))
+    assert names(tmp_path / "run" / "checkpoints") == ["step-00000002"]
+    path = tmp_path / "run" / "run.json"
+    (session,) = sessions.recorded(path)
+    assert session["steps"] == 0
+    images = session["training_images"]
+    sessions.check_images(path, images)
+    with pytest.raises(UsageError, match="are not those"):
+        sessions.check_images(path, {**images, "images": 3})
+
+
+def test_a_run_that_began_anew_goes_on_with_the_images_of_then(tmp_path):
+    """Its first session left no checkpoint, and was of other images."""
+    first, images = [
+        {"images": count, "classes": None, "digest": ""} for count in (1, 2)
+    ]
+    recorded = [{"seconds": 1, "training_images": e} for e in (first, images)]
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"sessions": recorded}))
+    sessions.check_images(path, images)
+    with pytest.raises(UsageError, match="are not those"):
+        sessions.check_images(path, first)
+
+
+def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
+    mean, done = strategies.mean, []
+
+    def lost(*arguments):
+        if done:
+            raise tf.errors.UnavailableError(None, None, "it is gone")
+        return mean(*arguments)
+
+    monkeypatch.setattr(strategies, "mean", lost)
+    monkeypatch.setattr(train, "finish", lambda *arguments: done.append(1))
+    train.train(options(tmp_path))
+    assert done
+
+
 class Dies(callbacks.TrainingCheckpoint):
     """Dies before it saves step 4."""
 

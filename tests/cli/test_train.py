@@ -243,9 +243,11 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     train.train(options(work, *given, f"--data_dir={folder}"))
     moved = folder.rename(tmp_path / "moved")
     train.train(options(work, *given, f"--data_dir={moved}"))
-    shutil.copytree(moved / "b", moved / "c")
+    others = shutil.copytree(moved, tmp_path / "others")
+    shutil.copytree(others / "b", others / "c")
     with pytest.raises(UsageError, match="are not those.*of 3 classes"):
-        train.train(options(work, *given, f"--data_dir={moved}"))
+        train.train(options(work, *given, f"--data_dir={others}"))
+    assert evaluate.evaluate(work, {}, names=[])["data_dir"] == str(moved)
 
 
 def test_an_evaluation_of_too_few_images_for_neighbours(tmp_path):

@@ -263,3 +263,24 @@ def test_an_option_that_there_was_not_had_its_default(tmp_path):
         workdir.claim(given)
         with pytest.raises(UsageError, match="horizontal_flip was False, is"):
             workdir.claim(options(tmp_path, "--horizontal_flip"))
+
+
+def test_options_that_may_change_are_recorded_as_they_are_now(tmp_path):
+    """By the process that holds the folder alone."""
+    with workdirs.Workdir(tmp_path) as workdir:
+        workdir.claim(options(tmp_path, "--data_dir=before"))
+        now = options(tmp_path, "--data_dir=now", "--log_every=7")
+        workdirs.Workdir(tmp_path, hold=False).claim(now)
+        assert workdir.recorded()["data_dir"] == "before"
+        workdir.claim(now)
+        assert workdir.recorded() == vars(now)
+        with pytest.raises(UsageError, match="steps was 2, is 3"):
+            workdir.claim(options(tmp_path, "--data_dir=other", "--steps=3"))
+        assert workdir.recorded() == vars(now)
+
+
+def test_cache_must_stay_as_images_in_memory_have_another_order(tmp_path):
+    with workdirs.Workdir(tmp_path) as workdir:
+        workdir.claim(options(tmp_path))
+        with pytest.raises(UsageError, match="cache_mib was 4096, is 0"):
+            workdir.claim(options(tmp_path, "--cache_mib=0"))
