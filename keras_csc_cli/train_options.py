@@ -330,7 +330,9 @@ def _define_data(flag_values):
     flags.DEFINE_integer(
         "cache_mib",
         4096,
-        "Data sets of up to this size, decoded, are kept in memory.",
+        "Data sets of up to this size, decoded, are kept in memory. Others are "
+        "streamed, TFDS sets in another order; so are those of --random_crop, "
+        "whatever their size, but for the photographs of --noresize.",
         lower_bound=0,
         **kwargs,
     )
