@@ -11,6 +11,7 @@ from keras_csc_cli.workdir import NEEDED
 
 from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
+from keras_csc.models.closed_loop_autoencoder import check_game
 
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
 LEAST_COMPARED = 4  # one more than the neighbours of precision and recall
@@ -45,10 +46,10 @@ def check(options):
     check_metrics(options.metrics)
     with usage_errors():
         config = presets.config(options.preset, **options.architecture)
-        presets.players(config)
+        encoder, _ = presets.players(config)
+        check_game(game(options.game, MOST_CLASSES), encoder)
     check_samples(options.metrics, config["features"])
     check_size(config)
-    check_game(options.game, config)
 
 
 def check_start(options):
@@ -147,35 +148,6 @@ def check_samples(names, features):
         raise UsageError(
             "--metrics=samples is for models with one feature vector an "
             f"image, and this one has features={features}. Leave samples out."
-        )
-
-
-def check_game(arguments, config):
-    """Checks what a game asks of the networks.
-
-    Args:
-        arguments: dict of `--game`.
-        config: of the preset.
-
-    Raises:
-        UsageError: if they have not got it.
-    """
-    played = game(arguments, MOST_CLASSES)
-    if played.dictionary and config["network"] == "conv":
-        raise UsageError(
-            "--game=dictionary=... needs sparse codes, which "
-            "--architecture=network=conv has not. Give --game=dictionary=0."
-        )
-    parts = played.class_features, played.view_features
-    if sum(parts) > config["feature_dim"]:
-        raise UsageError(
-            "--game=class_features={},view_features={} ".format(*parts)
-            + f"are parts of the features, which are {config['feature_dim']}."
-        )
-    if played.view_features and config["features"] == "map":
-        raise UsageError(
-            "--game=view_features=... goes with one feature vector an image, "
-            "and this preset has maps. Give --game=view_features=0."
         )
 
 

@@ -330,23 +330,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             raise ValueError(
                 f"`game` must be a `TranscriptionGame`. Received: {shown(game)}"
             )
-        parts = game.class_features, game.view_features
-        if sum(parts) > self.encoder.feature_dim:
-            raise ValueError(
-                "`class_features` and `view_features` of the game must be at "
-                f"most `feature_dim`, {self.encoder.feature_dim}, in all. "
-                f"Received: {parts[0]} and {parts[1]}"
-            )
-        if game.view_features and self.encoder.features == "map":
-            raise ValueError(
-                "`view_features` of the game must be 0 for features='map', "
-                f"whose places differ in a view. Received: {parts[1]}"
-            )
-        if game.dictionary and not self.encoder.sparse:
-            raise ValueError(
-                "`dictionary` of the game must be 0 for an encoder without "
-                f"sparse codes. Received: {game.dictionary}"
-            )
+        check_game(game, self.encoder)
         self.make_weights()
         optimizers = optimizers_of(encoder_optimizer, decoder_optimizer)
         replicas = self.distribute_strategy.num_replicas_in_sync
@@ -692,6 +676,35 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             OSError: if it can't be written.
         """
         presets.save(self, folder, half)
+
+
+def check_game(game, encoder):
+    """Checks that an encoder has what a game is played for.
+
+    Args:
+        game: `TranscriptionGame`.
+        encoder: `StagedEncoder`.
+
+    Raises:
+        ValueError: if it has not.
+    """
+    parts = game.class_features, game.view_features
+    if sum(parts) > encoder.feature_dim:
+        raise ValueError(
+            "`class_features` and `view_features` of the game must be at "
+            f"most `feature_dim`, {encoder.feature_dim}, in all. "
+            f"Received: {parts[0]} and {parts[1]}"
+        )
+    if game.view_features and encoder.features == "map":
+        raise ValueError(
+            "`view_features` of the game must be 0 for features='map', "
+            f"whose places differ in a view. Received: {parts[1]}"
+        )
+    if game.dictionary and not encoder.sparse:
+        raise ValueError(
+            "`dictionary` of the game must be 0 for an encoder without "
+            f"sparse codes. Received: {game.dictionary}"
+        )
 
 
 def _ssim_fits(size):
