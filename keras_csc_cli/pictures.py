@@ -15,6 +15,8 @@ from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.files import replacing
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+# Pixels a side at most, of libjpeg and of libwebp.
+MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 QUALITY = 95
 PNG_HEADER = 33  # bytes: the signature and the first chunk
 ORIENTATION = 0x0112
@@ -63,6 +65,17 @@ def read(path):
     return Picture(values[..., :channels], alpha, depth, profile)
 
 
+def check_size(path, height, width):
+    """Raises `UsageError` for a picture that its format has no room for."""
+    suffix = pathlib.Path(path).suffix.lower()
+    most = MOST_SIDES.get(suffix)
+    if most is not None and max(height, width) > most:
+        raise UsageError(
+            f"{path} would have {width}x{height} pixels, and {suffix} files "
+            f"have at most {most:,} a side. Write a .png file."
+        )
+
+
 def write(picture, path):
     """Writes a picture in the format that the path's ending says.
 
@@ -76,10 +89,9 @@ def write(picture, path):
     try:
         with replacing(path) as temporary:
             _write(picture, temporary, path.suffix.lower())
-    except OSError as error:
-        raise UsageError(
-            f"{path} can't be written: {error.strerror or error}."
-        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} can't be written: {reason}.") from error
 
 
 def _values(path, image):

@@ -148,6 +148,9 @@ def _mask_of(options, path, name):
 def _restore_file(options, path, output, mask, dictionary, line):
     _check_output(output, options.overwrite)
     picture = pictures.read(path)
+    factor = options.factor if options.task == "enlarge" else 1
+    height, width = picture.pixels.shape[:2]
+    pictures.check_size(output, factor * height, factor * width)
     with usage_errors():
         found = _restored(options, picture, mask, dictionary, line.show)
     output.parent.mkdir(parents=True, exist_ok=True)

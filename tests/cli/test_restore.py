@@ -321,6 +321,45 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
     assert not (tmp_path / "out.png").exists()
 
 
+@pytest.mark.parametrize(
+    "size, factor, ending",
+    [
+        ((2, 16_384), 1, ".webp"),
+        ((2, 5_462), 3, ".webp"),
+        ((8_188, 2), 8, ".jpg"),
+        ((8_188, 2), 8, ".JPEG"),
+    ],
+)
+def test_formats_without_room_are_refused_first(
+    tmp_path, monkeypatch, size, factor, ending
+):
+    monkeypatch.setattr(restore, "_restored", pytest.fail)
+    image, output = tmp_path / "in.png", tmp_path / f"out{ending}"
+    Image.new("L", size[::-1]).save(image)
+    given = {"task": "denoise", "noise": 5.0}
+    if factor > 1:
+        given = {"task": "enlarge", "factor": factor}
+    height, width = (factor * side for side in size)
+    with pytest.raises(UsageError, match=f"{width}x{height}.*at most"):
+        restore.run(options(image=image, output=output, **given))
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp"])
+def test_formats_have_so_much_room(tmp_path, ending):
+    most = pictures.MOST_SIDES[ending]
+    for more in (0, 1):
+        picture = pictures.Picture(np.zeros((1, most + more, 1)), None, 8, None)
+        path = tmp_path / f"{more}{ending}"
+        if more:
+            with pytest.raises(UsageError, match="can't be written"):
+                pictures.write(picture, path)
+        else:
+            pictures.check_size(path, 1, most)
+            pictures.write(picture, path)
+        assert path.exists() == (not more)
+
+
 def test_the_script_ends_with_code_2(run_script, tmp_path, grey):
     finished = run_script(
         "restore.py",
