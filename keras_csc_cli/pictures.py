@@ -33,7 +33,8 @@ Fields:
     pixels: float32 array `(height, width, 1 or 3)` in `[0, 1]`.
     alpha: float32 array `(height, width, 1)`, or `None`.
     depth: int, bits of a value, 8 or 16.
-    profile: bytes of its ICC profile, or `None`.
+    profile: bytes of its ICC profile, or `None`; one of other colours, as of
+        a CMYK file, is dropped.
 """
 
 
@@ -62,6 +63,9 @@ def read(path):
     values = _upright(values, turn).astype("float32") / (2**depth - 1)
     channels = {1: 1, 2: 1, 3: 3, 4: 3}[values.shape[-1]]
     alpha = values[..., channels:] if channels < values.shape[-1] else None
+    # The colours that a profile is of are the bytes 16 to 20 of its header.
+    if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
+        profile = None
     return Picture(values[..., :channels], alpha, depth, profile)
 
 

@@ -90,6 +90,28 @@ def test_sixteen_bits_keep_the_colour_profile(tmp_path):
     np.testing.assert_allclose(again.pixels, picture.pixels, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "mode, space, kept",
+    [
+        ("CMYK", b"CMYK", False),
+        ("RGB", b"RGB ", True),
+        ("RGB", b"GRAY", False),
+        ("L", b"GRAY", True),
+        ("L", b"RGB ", False),
+    ],
+)
+def test_a_profile_is_kept_if_it_is_of_the_pixels(tmp_path, mode, space, kept):
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made = made[:16] + space + made[20:]
+    source, target = tmp_path / "in.jpg", tmp_path / "out.png"
+    image = Image.fromarray(photograph(3)).convert(mode)
+    image.save(source, icc_profile=made)
+    pictures.write(pictures.read(source), target)
+    with Image.open(target) as written:
+        found = written.info.get("icc_profile")
+    assert found == (made if kept else None)
+
+
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".jpg"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_formats_are_written(tmp_path, ending, channels):
