@@ -6,6 +6,9 @@ const MOST_BYTES = 20 * 2 ** 20;
 // Of a picture for a model of maps; larger ones are shrunk.
 const MOST_PIXELS = 2 ** 18;
 const LEAST_SIDE = 8;
+// Pixels by which a side may be short of a model's and is padded, as
+// keras_csc/data/images.py has it.
+const MOST_PADDING = 4;
 // Below, pixels are shown as squares.
 const SMALL = 128;
 // The weights of ITU-R BT.601, as TensorFlow makes grey of colours.
@@ -86,7 +89,8 @@ async function read(file) {
   }
 }
 
-// What is drawn of a picture, [left, top, width, height], and how large.
+// What is drawn of a picture and where, each [left, top, width, height], the
+// size of all, and what was done to it.
 function placed(picture, model) {
   const { width, height } = picture;
   if (model.map) {
@@ -97,22 +101,33 @@ function placed(picture, model) {
         `The picture has ${width}×${height} pixels; its sides must be at ` +
           `least ${LEAST_SIDE}, and not so unequal.`
       );
-    return [[0, 0, width, height], size];
+    return { part: [0, 0, width, height], place: [0, 0, ...size], size,
+      verb: "shrunk" };
+  }
+  const size = [model.width, model.height];
+  const growth = [model.width - width, model.height - height];
+  if (growth.every((n) => n >= 0 && n <= MOST_PADDING)) {
+    const before = growth.map((n) => Math.floor(n / 2));
+    return { part: [0, 0, width, height], place: [...before, width, height],
+      size, verb: "padded" };
   }
   const scale = Math.min(width / model.width, height / model.height);
   const cut = [model.width * scale, model.height * scale];
   const corner = [(width - cut[0]) / 2, (height - cut[1]) / 2];
-  return [[...corner, ...cut], [model.width, model.height]];
+  return { part: [...corner, ...cut], place: [0, 0, ...size], size,
+    verb: "resized and cut" };
 }
 
-function tensorOf(picture, model) {
-  const [part, [width, height]] = placed(picture, model);
+function tensorOf(picture, { part, place: where, size }, model) {
+  const [width, height] = size;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white"; // Behind what is transparent.
+  context.fillStyle = "black"; // Around what is too small.
   context.fillRect(0, 0, width, height);
+  context.fillStyle = "white"; // Behind what is transparent.
+  context.fillRect(...where);
   context.imageSmoothingQuality = "high";
-  context.drawImage(picture, ...part, 0, 0, width, height);
+  context.drawImage(picture, ...part, ...where);
   const { data } = context.getImageData(0, 0, width, height);
   const values = new Float32Array(width * height * model.channels);
   for (let place = 0; place < width * height; place++) {
@@ -197,7 +212,8 @@ function offer(numbers) {
 async function show(file, model) {
   say(`${file.name} is being read.`);
   const picture = await read(file);
-  const image = tensorOf(picture, model);
+  const placement = placed(picture, model);
+  const image = tensorOf(picture, placement, model);
   const shape = image.dims.slice(1);
   const [features, encoding] = await timed(model.encode, { image });
   const [answer, decoding] = await timed(model.decode, { features });
@@ -206,11 +222,10 @@ async function show(file, model) {
   draw(at("made"), made, shape);
   const [height, width] = shape;
   const sizes = [picture, { width, height }].map((p) => `${p.width}×${p.height}`);
-  const verb = model.map ? "shrunk" : "resized and cut";
   at("given-said").textContent =
     sizes[0] === sizes[1]
       ? `${sizes[0]} pixels`
-      : `${verb} from ${sizes[0]} to ${sizes[1]} pixels`;
+      : `${placement.verb} from ${sizes[0]} to ${sizes[1]} pixels`;
   at("made-said").textContent = `${psnr(image.data, made).toFixed(1)} dB`;
   at("encode-time").textContent = `${encoding.toFixed(1)} ms`;
   at("decode-time").textContent = `${decoding.toFixed(1)} ms`;

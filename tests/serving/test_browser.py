@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_csc.data import images
 from keras_csc.export import export_runtime
 from keras_csc.export import load_runtime
 from tests.helpers import browser
@@ -153,6 +154,19 @@ def test_another_size_is_said(pages, quiet, tmp_path):
     quiet.get_by_text("resized and cut from 90×50 to 32×32 pixels").wait_for()
     red = np.broadcast_to([1.0, -1.0, -1.0], (32, 32, 3))
     np.testing.assert_allclose(found["image"], red, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (29, 32), (31, 30)])
+def test_a_picture_a_little_smaller_is_padded(size, pages, quiet, tmp_path):
+    """With black, as pictures are for training and in `encode_bytes`."""
+    pixels = picture(tmp_path / "small.png", *size)
+    quiet.goto(pages("colour")[1])
+    choose(quiet, tmp_path / "small.png")
+    found = numbers(quiet, "small.png")
+    expected = images.fit(pixels, (32, 32, 3)).numpy() / 127.5 - 1
+    np.testing.assert_allclose(found["image"], expected, atol=1e-6)
+    height, width = size
+    quiet.get_by_text(f"padded from {width}×{height} to 32×32").wait_for()
 
 
 def test_files_that_are_none_are_told_of(pages, quiet, tmp_path):
