@@ -579,7 +579,7 @@ def run(options):
     server = (Grpc if options.protocol == "grpc" else Rest)(options)
     outputs = ask(server, options, inputs)
     if options.command in MAKES_ARRAYS:
-        arrays = {name: np.array(v, "float32") for name, v in outputs.items()}
+        arrays = {name: _array(rows) for name, rows in outputs.items()}
         if not targets:
             return json.dumps({n: a.tolist() for n, a in arrays.items()})
         content = io.BytesIO()
@@ -595,6 +595,18 @@ def run(options):
         content = image if isinstance(image, bytes) else _png(image)
         write(target, content, options.overwrite)
     return f"{options.output}: {', '.join(path.name for path in targets)}"
+
+
+def _array(rows):
+    """The rows of an output as one array."""
+    shapes = sorted({np.shape(row) for row in rows})
+    if len(shapes) > 1:
+        raise Mistake(
+            "Answers for pictures of several sizes make no one array: give "
+            "pictures of one size, or one at a time. Received: "
+            f"{', '.join(map(str, shapes))}"
+        )
+    return np.array(rows, "float32")
 
 
 def _png(image):

@@ -372,6 +372,22 @@ def test_garbage_is_a_failure(run, server, files, answer):
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
+def test_rows_of_several_shapes_are_a_mistake(run, server, files, tmp_path):
+    """As a model of maps makes them of files of several sizes."""
+    for size in (2, 3):
+        features = np.zeros((1, size, 1, 4)).tolist()
+        answer = json.dumps({"outputs": {"features": features}}).encode()
+        server.servable.faults.append(lambda answer=answer: answer)
+    output = tmp_path / "features.npy"
+    code, text = run(
+        "encode", *files[:2], "--batch_size=1", "--output", output
+    )
+    assert code == 2 and text.count("\n") == 1
+    assert "(2, 1, 4), (3, 1, 4)" in text
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("server", ["rest"], indirect=True)
 def test_a_file_that_the_server_marks_is_named(run, server, files):
     outcome = {"valid": [True, False], "problem": ["", "is damaged"]}
     answer = {"features": [[0.5], [0]], **outcome}
