@@ -70,7 +70,12 @@ class Served(kserve.Model):
             inputs = {key: _tensor(columns[key], specs[key]) for key in specs}
         except KeyError as error:
             raise InvalidInput(f"There is no {error} here.") from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (
+            AttributeError,
+            OverflowError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InvalidInput(f"The request is wrong: {error}") from error
         outputs = self._call(name, inputs)
         listed = {key: _listed(key, outputs[key]) for key in outputs}
@@ -116,6 +121,12 @@ def _columns(values, specs, by_rows):
     if not isinstance(first, dict) or "b64" in first:
         (name,) = specs  # Only a sole input may go without its name.
         return {name: values}
+    unknown = set().union(*values if by_rows else [values]) - set(specs)
+    if unknown:
+        raise ValueError(
+            f"the inputs are {', '.join(specs)}. "
+            f"Received: {', '.join(sorted(unknown))}"
+        )
     if by_rows:
         return {name: [row[name] for row in values] for name in specs}
     return values
@@ -126,13 +137,28 @@ def _tensor(values, spec):
         files = [base64.b64decode(v["b64"], validate=True) for v in values]
         tensor = tf.constant(files, tf.string)
     else:
-        tensor = tf.constant(np.array(values, spec.dtype.as_numpy_dtype))
+        tensor = tf.constant(_numbers(values, spec))
     if not spec.shape.is_compatible_with(tensor.shape):
         raise ValueError(
             f"{spec.name} must be of shape {spec.shape}. "
             f"Received: {tensor.shape}"
         )
     return tensor
+
+
+def _numbers(values, spec):
+    """An array of JSON numbers; NumPy would make some of texts, too."""
+    kind = spec.dtype.as_numpy_dtype
+    if spec.dtype.is_integer:
+        # One a row: each can be looked at.
+        if all(type(value) is int for value in values):
+            return np.array(values, kind)
+    else:
+        array = np.array(values)
+        if array.dtype.kind in "iuf":
+            return array.astype(kind)
+    name = "integers" if spec.dtype.is_integer else "numbers"
+    raise ValueError(f"{spec.name} must be {name}.")
 
 
 def _listed(name, tensor):

@@ -1,8 +1,105 @@
-"""The small server under load, where `make serving` has installed KServe."""
+"""The small server, and, with KServe from `make serving`, it under load."""
 
+import base64
+import importlib
+import pathlib
+import sys
+import types
+
+import numpy as np
 import pytest
 
 from benchmarks import serving
+
+ROOT = pathlib.Path(__file__).parents[2]
+IMAGE = np.zeros((16, 16, 1)).tolist()
+
+
+@pytest.fixture(scope="module")
+def ask():
+    """A function of a payload, and what it raises for wrong ones.
+
+    It needs no KServe.
+    """
+
+    class InvalidInput(Exception):
+        pass
+
+    class Model:
+        def __init__(self, name):
+            self.name = name
+
+    kserve = types.ModuleType("kserve")
+    kserve.Model = Model
+    kserve.errors = types.ModuleType("kserve.errors")
+    kserve.errors.InvalidInput = InvalidInput
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "kserve", kserve)
+        patch.setitem(sys.modules, "kserve.errors", kserve.errors)
+        server = importlib.import_module("serving.server")
+        served = server.Served(ROOT / "saved_models" / "csc_ctrl_digits")
+        yield served._predict, InvalidInput
+        del sys.modules["serving.server"]
+
+
+def sample(label, seed, **more):
+    inputs = {"label": label, "seed": seed, **more}
+    return {"signature_name": "sample", "inputs": inputs}
+
+
+def encode(**row):
+    return {"signature_name": "encode", "instances": [{"image": IMAGE}, row]}
+
+
+def denoise(sparsity, image=IMAGE):
+    inputs = {"image": [image], "sparsity": sparsity}
+    return {"signature_name": "denoise", "inputs": inputs}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        sample([3], [3_000_000_000]),
+        sample([3], [-3_000_000_000]),
+        sample([3], [10**30]),
+        sample([3.9], [0]),
+        sample(["3"], [0]),
+        sample([True], [0]),
+        sample([3, True], [0, 1]),
+        sample([None], [0]),
+        sample([[3]], [0]),
+        sample(3, [0]),
+        sample([3], [0], temperature=[1.0]),
+        encode(image=IMAGE, label=3),
+        encode(),
+        denoise(["0.1"]),
+        denoise([True]),
+        denoise([None]),
+        denoise([0.1], np.full((16, 16, 1), "0").tolist()),
+        denoise([0.1], np.zeros((16, 16, 1), bool).tolist()),
+    ],
+)
+def test_what_is_no_such_input_is_refused(ask, payload):
+    predict, refused = ask
+    with pytest.raises(refused):
+        predict(payload)
+
+
+def test_numbers_are_answered(ask):
+    predict, _ = ask
+    made = predict(sample([3, -1], [0, 2**31 - 1]))["outputs"]
+    assert np.shape(made) == (2, 16, 16, 1)
+    whole = np.zeros((16, 16, 1), int).tolist()
+    of_integers = predict(denoise([1], whole))["outputs"]
+    np.testing.assert_array_equal(
+        of_integers, predict(denoise([1.0]))["outputs"]
+    )
+    (one, two) = predict(encode(image=IMAGE))["predictions"]
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    (path, *_) = (ROOT / "docs").rglob("*.png")
+    file = {"b64": base64.b64encode(path.read_bytes()).decode()}
+    payload = {"signature_name": "encode_bytes", "instances": [file]}
+    assert predict(payload)["predictions"][0]["valid"]
 
 
 @pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
