@@ -53,7 +53,7 @@ With TensorFlow Serving (or a server with its API) of TensorFlow
 {oldest} or later:
 
 ```shell
-docker run -p 8500:8500 -p 8501:8501 \\
+docker run -p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501 \\
   -v "$PWD/{name}:/models/{name}" -e MODEL_NAME={name} tensorflow/serving
 ```
 """
