@@ -1,7 +1,7 @@
 // Runs model/encode.onnx and model/decode.onnx on a picture; asks nobody else.
 
-import * as ort from "./ort.wasm.bundle.min.mjs";
-
+// Stock web servers send .mjs as no script, and browsers refuse it.
+const RUNTIME = "./ort.wasm.bundle.min.js";
 const MOST_BYTES = 20 * 2 ** 20;
 // Of a picture for a model of maps; larger ones are shrunk.
 const MOST_PIXELS = 2 ** 18;
@@ -15,9 +15,6 @@ const SMALL = 128;
 const GREY = [0.2989, 0.587, 0.114];
 const EXPORT = "keras-csc export --preset=NAME --formats=onnx";
 
-// One thread needs no headers of the server.
-ort.env.wasm.numThreads = 1;
-
 const at = (id) => document.getElementById(id);
 
 function say(status, error = "") {
@@ -27,6 +24,21 @@ function say(status, error = "") {
 }
 
 // === The model ===
+
+let ort;
+
+async function start() {
+  try {
+    ort = await import(RUNTIME);
+  } catch (error) {
+    throw new Error(
+      `ONNX Runtime, ${RUNTIME}, can't be loaded: ${error.message}. It must ` +
+        "lie beside this page: put all files of site/ on the server."
+    );
+  }
+  // One thread needs no headers of the server.
+  ort.env.wasm.numThreads = 1;
+}
 
 async function load(name) {
   const path = `model/${name}.onnx`;
@@ -249,7 +261,9 @@ function failed(error) {
   say("", error.message);
 }
 
+at("model").textContent = "The model is being loaded.";
 try {
+  await start();
   const model = checked(await load("encode"), await load("decode"));
   at("model").textContent = said(model);
   at("file").disabled = false;

@@ -35,6 +35,12 @@ MODELS = {
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
+    # As nginx sends it.
+    extensions_map = {
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "application/octet-stream",
+    }
+
     def log_message(self, *arguments):
         pass
 
@@ -207,6 +213,16 @@ def test_a_model_that_is_none_is_told_of(damage, serve, pages, tab):
         words = "their inputs are features and features"
     tab.goto(url)
     tab.get_by_role("alert").get_by_text(words).wait_for()
+    assert tab.get_by_label("Picture", exact=True).is_disabled()
+
+
+@pytest.mark.parametrize("name", ["page.js", "ort.wasm.bundle.min.js"])
+def test_a_script_that_is_missing_is_told_of(name, serve, pages, tab):
+    folder, url = serve(pages("colour")[0])
+    (folder / name).unlink()
+    tab.goto(url)
+    tab.locator("main").get_by_text(name).wait_for()
+    assert "being loaded" not in tab.locator("#model").inner_text()
     assert tab.get_by_label("Picture", exact=True).is_disabled()
 
 
