@@ -216,6 +216,11 @@ def test_a_model_that_is_none_is_told_of(damage, serve, pages, tab):
     assert tab.get_by_label("Picture", exact=True).is_disabled()
 
 
+def test_the_licence_of_the_runtime_is_beside_it(serve):
+    text = (serve()[0] / "onnxruntime.LICENSE.txt").read_text()
+    assert "Copyright (c) Microsoft Corporation" in text
+
+
 @pytest.mark.parametrize("name", ["page.js", "ort.wasm.bundle.min.js"])
 def test_a_script_that_is_missing_is_told_of(name, serve, pages, tab):
     folder, url = serve(pages("colour")[0])
