@@ -42,10 +42,14 @@ def parsed(name, message):
     return message
 
 
+def models_of(name):
+    config = model_server_config_pb2.ModelServerConfig()
+    return parsed(name, config).model_config_list.config
+
+
 @pytest.fixture
 def models():
-    config = model_server_config_pb2.ModelServerConfig()
-    return parsed("models.config", config).model_config_list.config
+    return models_of("models.config")
 
 
 @pytest.fixture
@@ -57,6 +61,18 @@ def test_every_model_that_is_kept_is_served(models):
     readme = (ROOT / "saved_models" / "README.md").read_text()
     kept = re.findall(r"\]\((\w+)/\d+/card\.md\)", readme)
     assert sorted(model.name for model in models) == sorted(kept)
+
+
+def test_models_of_maps_are_not_batched(models):
+    def is_of_maps(model):
+        card = ROOT / "saved_models" / model.name / "1" / "card.md"
+        return "| features | map |" in card.read_text()
+
+    of_vectors = [model for model in models if not is_of_maps(model)]
+    assert list(models_of("vectors.config")) == of_vectors
+    for name, config in (("serving", "models"), ("batched", "vectors")):
+        command = COMPOSE["services"][name]["command"]
+        assert f"--model_config_file=/serving/{config}.config" in command
 
 
 def test_versions_exist_and_labels_are_of_served_ones(models):
