@@ -112,10 +112,17 @@ def _upright(pixels, encoded):
         return pixels
     if turn == 1:
         return pixels
-    image = Image.fromarray(np.squeeze(pixels))
+    image = _picture(pixels)
     image.getexif()[ORIENTATION] = turn
     turned = np.asarray(ImageOps.exif_transpose(image))
     return turned.reshape(*turned.shape[:2], pixels.shape[-1])
+
+
+def _picture(pixels):
+    """Pillow's, which has no axis for a sole channel."""
+    return Image.fromarray(
+        np.squeeze(pixels, -1) if pixels.shape[-1] == 1 else pixels
+    )
 
 
 def _shrunk(pixels):
@@ -124,6 +131,5 @@ def _shrunk(pixels):
     if scale >= 1:
         return pixels
     size = [max(LEAST_SIZE, int(n * scale)) for n in (width, height)]
-    image = Image.fromarray(np.squeeze(pixels, -1) if channels == 1 else pixels)
-    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    image = _picture(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(image).reshape(size[1], size[0], channels)

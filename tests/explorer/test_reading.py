@@ -68,6 +68,19 @@ def test_images_are_turned_upright(path, orientation, channels):
     )
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("height, width", [(1, 20), (20, 1), (1, 1)])
+def test_a_side_of_one_pixel_is_turned(path, channels, height, width):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(wave(height, width))
+    image = image.convert("L") if channels == 1 else image
+    image.save(path, exif=exif)
+    image, note = read_upload(path, encoder("vector", channels))
+    assert image.shape == (16, 16, channels)
+    assert note == f"resized and cut from {height}×{width} to 16×16 pixels"
+
+
 def test_a_model_of_vectors_is_given_its_size(path):
     Image.fromarray(wave()).save(path)
     image, note = read_upload(path, encoder("vector", 1))
