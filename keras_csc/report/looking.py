@@ -106,11 +106,12 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
             f"Received: dtype={images.dtype}, shape={images.shape}"
         )
     labels = np.full(len(images), -1) if labels is None else np.asarray(labels)
-    if labels.shape != (len(images),) or labels.dtype.kind != "i":
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise ValueError(
             "`labels` should be an integer for every image. Received: "
             f"dtype={labels.dtype}, shape={labels.shape}"
         )
+    labels = labels.astype("int64")
     if class_names is None:
         class_names = [str(label) for label in range(max(labels) + 1)]
     features, made, psnr, *uses = passes.by_batches(

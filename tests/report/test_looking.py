@@ -122,6 +122,15 @@ def test_other_images_and_labels_are_errors(case):
             report.look(model, images, wrong)
 
 
+def test_labels_may_be_unsigned():
+    model, images = make(), draw(3)
+    labels = np.array([0, 255, 1], "uint8")
+    found = report.look(model, images, labels)
+    assert found.labels.tolist() == [0, 255, 1]
+    assert found.name(255) == "255"
+    assert found.classes.tolist() == [0, 1, 255]
+
+
 def test_silent_atoms_have_no_patches():
     model = make(sparsity=1e6)
     found = report.look(model, draw(3))
