@@ -29,7 +29,8 @@ Restored = collections.namedtuple(
 )
 Restored.__doc__ = """A detail of a photograph before and after.
 
-Arrays `(height, width, channels)` in [-1, 1].
+Arrays `(height, width, channels)`, where black is -1 and white is 1. Added
+noise is not cut off: a damaged detail may lie beyond.
 
 Fields:
     detail: the middle of the photograph, at most `SIDE` pixels a side.
