@@ -121,12 +121,7 @@ def _cell(value):
     if not np.isfinite(value):
         return element("td", "–")
     text = "1" if value > 0.995 else f"{value:.2f}"[1:]
-    return element(
-        "td",
-        text,
-        style=f"--share:{100 * value:.0f}%",
-        class_="full" if value > 0.88 else "half" if value > 0.6 else None,
-    )
+    return element("td", text, style=f"--share:{100 * value:.0f}%")
 
 
 def _similar_together(means):
