@@ -9,6 +9,7 @@ from keras_csc.report.elements import element
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 10, 24
 MOST_POINTS = 240
+KEY_WIDTH = 28
 # From where on a scale is logarithmic.
 DECADES = 2
 
@@ -174,10 +175,27 @@ def _svg(parts, alt):
 
 def _legend(lines):
     items = [
-        element("li", element("span", class_=f"key key-{number % 6}"), name)
-        for number, name in enumerate(lines)
+        element("li", _key(number), name) for number, name in enumerate(lines)
     ]
     return element("ul", items, class_="legend")
+
+
+def _key(number):
+    """A piece of a line, of its colour and its dashes."""
+    return element(
+        "svg",
+        element(
+            "line",
+            x2=KEY_WIDTH,
+            y1=2,
+            y2=2,
+            class_=f"line line-{number % 6}",
+        ),
+        width=KEY_WIDTH,
+        height=4,
+        class_="key",
+        aria_hidden="true",
+    )
 
 
 def _short(value):

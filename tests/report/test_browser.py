@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from keras_csc import report
 from tests.helpers import browser
+from tests.report.conftest import make
 
 pytestmark = pytest.mark.skipif(
     not browser.available(), reason="Playwright or Chromium is not installed"
@@ -25,6 +27,13 @@ CELLS = """() => [...document.querySelectorAll('.heat td[style]')].map(cell => {
 SHARES = """() => document.querySelectorAll('.heat td[style]').forEach(
     (cell, n, all) =>
         cell.style.setProperty("--share", `${100 * n / (all.length - 1)}%`))"""
+# Of the lines and the keys of every chart with a legend: colour and dashes.
+LINES = """() => [...document.querySelectorAll('.legend')].map(legend =>
+    ['.chart path', '.key .line'].map(which =>
+        [...legend.parentElement.querySelectorAll(which)].map(line => {
+            const {stroke, strokeDasharray} = getComputedStyle(line);
+            return [stroke, strokeDasharray];
+        })))"""
 OPEN = "() => document.querySelectorAll('details').forEach(d => d.open = true)"
 
 
@@ -61,6 +70,19 @@ def test_similarities_of_every_size_can_be_read(labelled, dark):
         )
         assert (max(levels) + 0.05) / (min(levels) + 0.05) >= 4.5, cell
     assert len(backgrounds) >= 9
+
+
+def test_lines_differ_by_more_than_colour_and_keys_are_alike(tmp_path):
+    log = [
+        {"step": step, **{f"dead_atoms/stage_{n}": n * step for n in range(6)}}
+        for step in (1, 2, 3)
+    ]
+    path = report.write_report(tmp_path / "page.html", make(), "a", log=log)
+    with browser.browser_page(1280, 800) as page:
+        page.goto(path.as_uri())
+        ((lines, keys),) = page.evaluate(LINES)
+    assert lines == keys
+    assert len({dashes for _, dashes in lines}) == len(lines) == 6
 
 
 @pytest.mark.parametrize("width, dark", [(1280, False), (390, True)])
