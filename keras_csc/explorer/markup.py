@@ -420,6 +420,8 @@ STYLE = """
   white-space: nowrap; font-size: 0.7rem; margin-top: 3px;
   color: var(--body-text-color); }
 .kx-toggles { grid-template-columns: repeat(auto-fill, minmax(56px, 1fr)); }
-.kx-toggles button[aria-pressed="false"] { opacity: 0.3; }
+.kx-toggles button[aria-pressed="false"] {
+  border: 2px dashed var(--body-text-color-subdued); }
+.kx-toggles button[aria-pressed="false"] img { opacity: 0.3; }
 .kx-toggles small { color: var(--body-text-color-subdued); }
 """

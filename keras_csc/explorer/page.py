@@ -227,6 +227,10 @@ class _Page:
             for function, inputs, outputs in self.refreshed:
                 event = _event(event.success, function, inputs, outputs)
 
+    def _empty(self, panel, text=""):
+        """What a panel says of an image is not of the next one."""
+        self.refreshed.insert(0, (lambda: text, None, [panel]))
+
     # --- look ---
 
     def _look(self):
@@ -347,6 +351,7 @@ class _Page:
             markup.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
         )
         panel = gr.HTML(elem_id="kx-walk")
+        self._empty(panel)
         _event(ends.select, self._walked, [self.seen], [panel])
 
     def _draw(self):
@@ -427,10 +432,9 @@ class _Page:
                     )
                 )
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
-                panel = gr.HTML(
-                    markup.note("Nothing is restored yet."),
-                    elem_id="kx-restore",
-                )
+                nothing = markup.note("Nothing is restored yet.")
+                panel = gr.HTML(nothing, elem_id="kx-restore")
+                self._empty(panel, nothing)
         _event(task.input, _visible, [task], [noise, holes, share])
         inputs = [self.seen, task, noise, holes, share, seed]
         _event(start.click, _restored, inputs, [panel])

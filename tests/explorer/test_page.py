@@ -176,6 +176,12 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     expect(off=(second,))
     quiet.locator(f'#kx-toggles [data-key="{second}"]').press("Enter")
     expect()
+    off = quiet.locator(f'#kx-toggles [data-key="{third}"]')
+    off.click()
+    # Its number can still be read.
+    assert off.evaluate("each => getComputedStyle(each).opacity") == "1"
+    off.click()
+    expect()
     pick(quiet, "Boost atom", first)
     slide(quiet, "times", 2)
     expect(boost={first: 2.0})
@@ -231,6 +237,16 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
         np.testing.assert_allclose(shown, made[..., 0], atol=1)
 
 
+def test_a_walk_is_not_of_the_next_image(digits, quiet):
+    opened(quiet, digits[2], "Sample")
+    quiet.locator("#kx-ends button").nth(4).click()
+    wait_for(quiet, "#kx-walk", "100%")
+    quiet.locator("#kx-choose button").nth(5).click()
+    expect_text(quiet.locator("#kx-walk"), "")
+    quiet.locator("#kx-ends button").nth(4).click()
+    wait_for(quiet, "#kx-walk", "100%")
+
+
 # === Photographs ===
 
 
@@ -255,6 +271,9 @@ def test_a_photograph_is_restored(photographs, quiet):
         " && document.querySelectorAll('#kx-restore img')[1].src != before",
         arg=before,
     )
+    quiet.locator("#kx-choose button").nth(1).click()
+    wait_for(quiet, "#kx-restore", "Nothing is restored yet.")
+    assert not quiet.locator("#kx-restore img").count()
 
 
 def test_an_image_of_maps_is_changed(photographs, quiet):
