@@ -50,7 +50,8 @@ def write_report(
 ):
     """Writes a page of what a model is and does: one HTML file.
 
-    It needs no server and no network, and weighs under 5 MB. It says what the
+    It needs no server and no network. It weighs under 5 MB with images of at
+    most 128x128 pixels, and about 8 MB with those of 200x200. It says what the
     model is, and shows images beside their regenerations, an image that grows
     from its atoms, codes, all atoms with their densities and strongest patches,
     classes, samples and the curves of training. What there is no data for is
