@@ -238,7 +238,7 @@ def test_commands_have_flags_that_parse(command):
 
 FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
 # TensorBoard's, Docker's, those of Python's HTTP server, and of npm.
-THEIRS = {"logdir", "wait", "bind", "directory", "ignore"}
+THEIRS = {"logdir", "wait", "bind", "directory", "ignore", "profile"}
 
 
 @functools.cache

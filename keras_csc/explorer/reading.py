@@ -131,5 +131,7 @@ def _shrunk(pixels):
     if scale >= 1:
         return pixels
     size = [max(LEAST_SIZE, int(n * scale)) for n in (width, height)]
-    image = _picture(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    image = _picture(pixels).resize(
+        size, Image.Resampling.LANCZOS, reducing_gap=3
+    )
     return np.asarray(image).reshape(size[1], size[0], channels)

@@ -379,9 +379,7 @@ def test_rows_of_several_shapes_are_a_mistake(run, server, files, tmp_path):
         answer = json.dumps({"outputs": {"features": features}}).encode()
         server.servable.faults.append(lambda answer=answer: answer)
     output = tmp_path / "features.npy"
-    code, text = run(
-        "encode", *files[:2], "--batch_size=1", "--output", output
-    )
+    code, text = run("encode", *files[:2], "--batch_size=1", "--output", output)
     assert code == 2 and text.count("\n") == 1
     assert "(2, 1, 4), (3, 1, 4)" in text
     assert not output.exists()
