@@ -102,13 +102,13 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
     images = np.asarray(images)
     if images.dtype != "uint8" or images.ndim != 4 or not len(images):
         raise ValueError(
-            "`images` should be uint8 of shape (n, height, width, channels). "
+            "`images` must be uint8 of shape (n, height, width, channels). "
             f"Received: dtype={images.dtype}, shape={images.shape}"
         )
     labels = np.full(len(images), -1) if labels is None else np.asarray(labels)
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise ValueError(
-            "`labels` should be an integer for every image. Received: "
+            "`labels` must be an integer for every image. Received: "
             f"dtype={labels.dtype}, shape={labels.shape}"
         )
     labels = labels.astype("int64")

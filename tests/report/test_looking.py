@@ -115,10 +115,10 @@ def test_large_patches_are_means_of_squares(case):
 def test_other_images_and_labels_are_errors(case):
     model, images, labels = case[:3]
     for wrong in (images / 127.5, images[0], images[:0]):
-        with pytest.raises(ValueError, match="`images` should be uint8"):
+        with pytest.raises(ValueError, match="`images` must be uint8"):
             report.look(model, wrong)
     for wrong in (labels[1:], labels.astype(float)):
-        with pytest.raises(ValueError, match="`labels` should be"):
+        with pytest.raises(ValueError, match="`labels` must be"):
             report.look(model, images, wrong)
 
 
