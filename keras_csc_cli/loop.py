@@ -48,8 +48,10 @@ def train(model, batches, steps, log_every, callbacks, strategy):
         # When one worker is told to stop, all do after the same step.
         if run(batch, tf.constant(float(bool(received)))) > 0:
             agreed.append(received[0] if received else signal.SIGTERM)
+            model.stop_training = True
 
     agreed = []
+    model.stop_training = False
     with interruption.held() as received, _errors_first(received):
         step = model.step
         callbacks.on_train_begin()

@@ -20,7 +20,7 @@ command again to go on from the last checkpoint.
 """
 
 # Flags of one run that may change when it is resumed: they do not change what
-# is computed. (--cache_mib does: in memory images have another order.)
+# is computed. (--cache_mib does: a TFDS set has another order in memory.)
 MAY_CHANGE = frozenset(
     (
         "checkpoint_every",
@@ -38,6 +38,9 @@ MAY_CHANGE = frozenset(
         "workdir",
     )
 )
+
+# Data sets whose order is one, in memory or not.
+ORDERED = frozenset(("digits", "image_folder", "photographs"))
 
 # Those that may differ between workers: but for these two, by which steps are
 # taken together.

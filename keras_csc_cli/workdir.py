@@ -14,6 +14,7 @@ import tempfile
 from keras_csc_cli import command_line
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import MAY_CHANGE
+from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.train_options import parse
 from keras_csc_cli.train_options import restored
 
@@ -202,11 +203,13 @@ class Workdir:
         """
         if not self.flags.exists():
             return
+        self.options()  # of another version they would be lost
         before = {**vars(parse([])), **self.recorded()}
+        ordered = {"cache_mib"} if options.dataset in ORDERED else set()
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
-            if name not in MAY_CHANGE and before[name] != value
+            if name not in MAY_CHANGE | ordered and before[name] != value
         ]
         if differences:
             raise UsageError(

@@ -193,7 +193,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             ) from error
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.is_due():
+        # Before a stop, lest what records it fails.
+        if self.is_due() or self.model.stop_training:
             self.save(self.model.step)
 
     def is_due(self):

@@ -146,6 +146,8 @@ class SharedBatchNormalization(keras.layers.Layer):
         variance = self._divisor(mean, variance)
         scale = ops.rsqrt(variance + self.epsilon) * gamma
         dtype = inputs.dtype
+        if dtype == mean.dtype:
+            return inputs * scale + (beta - mean * scale)
         # What half precision leaves of the mean is taken away later: numbers
         # that are large beside their deviation would lose it in a product.
         near = ops.cast(mean, dtype)

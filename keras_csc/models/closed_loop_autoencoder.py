@@ -116,7 +116,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.psnr = PeakSignalToNoiseRatio(name="psnr")
         self.cosine = keras.metrics.Mean(name="cosine")
         self.ssim = None
-        if encoder.features == "map" or _ssim_fits(encoder.image_shape[:2]):
+        if encoder.features == "map" or self._ssim_fits(encoder.image_shape):
             self.ssim = StructuralSimilarity(name="ssim")
 
     @property
@@ -343,7 +343,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             self.encoder_optimizer, self.decoder_optimizer
         )
         self.game = game
-        self.memory = None
+        self.memory = self._update_statistics = None
         if self.game.memory:
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
             self.memory = MomentMemory(
@@ -503,10 +503,15 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         measured = [self.psnr, self.cosine]
         self.psnr.update_state(images, reconstructions)
         self.cosine.update_state(ops.sum(features * again, -1))
-        if self.ssim and _ssim_fits(images.shape[1:3]):
+        if self.ssim and self._ssim_fits(images.shape[1:]):
             self.ssim.update_state(images, reconstructions)
             measured.append(self.ssim)
         return {m.name: m.result() for m in measured}
+
+    def _ssim_fits(self, shape):
+        """Whether SSIM's window fits; unknown sizes are the encoder's."""
+        sizes = zip(shape[:2], self.encoder.image_shape[:2])
+        return all((n or own) >= SSIM_WINDOW for n, own in sizes)
 
     def predict_step(self, data):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
@@ -705,11 +710,6 @@ def check_game(game, encoder):
             "`dictionary` of the game must be 0 for an encoder without "
             f"sparse codes. Received: {game.dictionary}"
         )
-
-
-def _ssim_fits(size):
-    """Whether images are not known to be smaller than the window of SSIM."""
-    return all(n is None or n >= SSIM_WINDOW for n in size)
 
 
 def _statistics_updater(model):

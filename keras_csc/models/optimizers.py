@@ -83,7 +83,8 @@ def check_on_replicas(optimizers, replicas):
                     f"`{name}_optimizer` must have no `{argument}` on several "
                     "replicas, each of which has a part of the gradient. "
                     f"Received: {argument}={value}, on {replicas} replicas. "
-                    "Leave it out, or train on one device."
+                    "Leave it out, load the file with compile=False, or train "
+                    "on one device."
                 )
 
 
@@ -99,8 +100,9 @@ def _check_no_scale(name, optimizer):
         raise ValueError(
             f"`{name}` must not scale the loss: the game's losses are not "
             "scaled, and steps would be too small by that factor. Received: "
-            f"{scale}. Leave it out; for half precision, compute in "
-            "dtype='mixed_bfloat16', which needs none."
+            f"{scale}. Leave it out, or load the file with compile=False; for "
+            "half precision, compute in dtype='mixed_bfloat16', which needs "
+            "none."
         )
 
 

@@ -153,8 +153,8 @@ def solve_sparse_code(
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
     Raises:
-        ValueError: for another `algorithm` or `criterion`, or initial codes
-            of another shape.
+        ValueError: for another `algorithm` or `criterion`, fewer iterations,
+            or initial codes of another shape.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -177,6 +177,7 @@ def solve_sparse_code(
     """
     check_choice(ALGORITHMS, algorithm=algorithm)
     check_choice(("duality_gap", "stationarity"), criterion=criterion)
+    check_integer(1, iterations=iterations)
     dtype = images.dtype
     program = precise_program(
         images,

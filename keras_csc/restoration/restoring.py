@@ -59,11 +59,12 @@ Fields:
     offset: float `δ > 0`.
     pilot_sparsity: float, `λ / σ` of the program whose solution `ẑ` is.
     flat_weight: float, what `λ` of the constant atoms is multiplied by.
-    smoothness: float `α > 0` of `smooth_part`, or `None` for no such part.
+    smoothness: float `α ≥ 0` of `smooth_part`, or `None` for no such part.
     step: int, pixels between two shifts of the grid of the atoms; at most the
         strides. Half of it takes four times as long.
     iterations: int, the most that a program is given.
-    tolerance: float, the relative stationarity at which it is solved.
+    tolerance: float, the relative stationarity at which it is solved; `None`
+        for all `iterations`.
     adaptation: float, or `None` for a dictionary that stays as it is. Between
         two rounds its atoms learn from the image; the dictionary that was
         given counts as so many codes of 1 for each. For strides of an atom's
@@ -143,9 +144,9 @@ def _check(settings, mask, blur):
     for name in NUMBERS:
         check_at_least(0, **{name: getattr(settings, name)})
     check_number("(0, inf)", offset=settings.offset)
-    for name in ("smoothness", "tolerance"):
+    for name in ("smoothness", "tolerance", "adaptation"):
         if getattr(settings, name) is not None:
-            check_number("(0, inf)", **{name: getattr(settings, name)})
+            check_at_least(0, **{name: getattr(settings, name)})
     for level in settings.levels:
         check_number("(0, inf)", levels=level)
     if settings.prior is not None:

@@ -110,6 +110,7 @@ def no_space(*arguments):
     [
         (train.callbacks.KeepBest, "update", "no room", []),
         (train.callbacks.PictureLog, "_draw", "no room", ["step-00000003"]),
+        (train.callbacks.ScalarLog, "write", "no room", ["step-00000002"]),
         (
             train.callbacks.TrainingCheckpoint,
             "_checkpoint",
@@ -117,14 +118,15 @@ def no_space(*arguments):
             [],
         ),
     ],
-    ids=["the best", "pictures", "the checkpoint"],
+    ids=["the best", "pictures", "scalars", "the checkpoint"],
 )
 def test_what_can_not_be_saved_after_a_signal_is_said(
     script, after_step, tmp_path, monkeypatch, writer, name, message, left
 ):
     """It is none of the signal's doing, and the run is not saved."""
     monkeypatch.setattr(writer, name, no_space)
-    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
+    step = 1 if name == "write" else 2  # Scalars are written after two steps.
+    after_step(step, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
     best = ["--keep_best=psnr", "--checkpoint_every=3"]
     code, lines = script(*(best if name == "update" else ()))
     assert code == 2

@@ -279,8 +279,24 @@ def test_options_that_may_change_are_recorded_as_they_are_now(tmp_path):
         assert workdir.recorded() == vars(now)
 
 
-def test_cache_must_stay_as_images_in_memory_have_another_order(tmp_path):
-    with workdirs.Workdir(tmp_path) as workdir:
-        workdir.claim(options(tmp_path))
-        with pytest.raises(UsageError, match="cache_mib was 4096, is 0"):
-            workdir.claim(options(tmp_path, "--cache_mib=0"))
+def test_cache_must_stay_where_images_in_memory_have_another_order(tmp_path):
+    of_tfds = options(tmp_path, "--dataset=mnist", "--cache_mib=0")
+    for given in (of_tfds, options(tmp_path, "--cache_mib=0")):
+        workdir = workdirs.Workdir(tmp_path / given.dataset)
+        workdir.claim(given)
+        given.cache_mib = 4096
+        if given.dataset == "digits":
+            workdir.claim(given)
+            continue
+        with pytest.raises(UsageError, match="cache_mib was 0, is 4096"):
+            workdir.claim(given)
+
+
+def test_options_of_another_version_are_not_lost(tmp_path):
+    workdir = workdirs.Workdir(tmp_path)
+    workdir.claim(options(tmp_path))
+    written = json.dumps({**workdir.recorded(), "foo": 1})
+    workdir.flags.write_text(written)
+    with pytest.raises(UsageError, match="another version .* it has foo"):
+        workdir.claim(options(tmp_path, "--log_every=7"))
+    assert workdir.flags.read_text() == written

@@ -150,26 +150,31 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
         np.testing.assert_allclose(others[name], value, rtol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def on_replicas(mirrored):
+    """A model by the number of its replicas."""
+    models = {}
+    for replicas in (1, 2):
+        with mirrored(replicas).scope():
+            models[replicas] = small_autoencoder()
+    return models
+
+
 @pytest.mark.parametrize("player", ["encoder", "decoder"])
 @pytest.mark.parametrize(
     "argument",
     ["clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"],
 )
 def test_optimizers_that_need_the_whole_gradient_are_refused(
-    mirrored, argument, player
+    on_replicas, argument, player
 ):
-    for replicas in (1, 2):
-        with mirrored(replicas).scope():
-            model = small_autoencoder()
-        optimizer = keras.optimizers.SGD(0.1, **{argument: 2})
-        arguments = {f"{player}_optimizer": optimizer}
-        if replicas == 1:
-            model.compile(**arguments)
-            continue
-        with pytest.raises(
-            ValueError, match=f"`{player}_optimizer` .* `{argument}` on several"
-        ):
-            model.compile(**arguments)
+    optimizer = keras.optimizers.SGD(0.1, **{argument: 2})
+    arguments = {f"{player}_optimizer": optimizer}
+    with pytest.raises(
+        ValueError, match=f"`{player}_optimizer` .* `{argument}` on several"
+    ):
+        on_replicas[2].compile(**arguments)
+    on_replicas[1].compile(**arguments)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

@@ -230,6 +230,12 @@ def test_evaluate_leaves_out_ssim_of_less_than_its_window(side):
     found = model.evaluate(draw(side, side), verbose=0, return_dict=True)
     assert ("ssim" in found) == (side >= 11)
     assert all(np.isfinite(value) for value in found.values())
+    unknown = tf.data.Dataset.from_generator(
+        lambda: [draw(side, side)],
+        output_signature=tf.TensorSpec((None, None, None, 1)),
+    )
+    found = model.evaluate(unknown, verbose=0, return_dict=True)
+    assert all(np.isfinite(value) for value in found.values())
 
 
 # === Tiles ===
