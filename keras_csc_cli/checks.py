@@ -30,6 +30,7 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
+    check_folders(options)
     check_start(options)
     side = min(image_shape(options.preset)[:2])
     if options.random_shift >= side:
@@ -50,6 +51,29 @@ def check(options):
         check_game(game(options.game, MOST_CLASSES), encoder)
     check_samples(options.metrics, config["features"])
     check_size(config)
+
+
+def check_folders(options):
+    """Checks that a run does not write among the images that it reads.
+
+    Raises:
+        UsageError: if its pictures would become images of another class.
+    """
+    if options.dataset != "image_folder" or None in (
+        options.data_dir,
+        options.workdir,
+    ):
+        return
+    images, run = (
+        os.path.realpath(os.path.expanduser(folder))
+        for folder in (options.data_dir, options.workdir)
+    )
+    if os.path.commonpath((images, run)) == images:
+        raise UsageError(
+            f"--workdir={options.workdir} lies in "
+            f"--data_dir={options.data_dir}, and the pictures of a run would "
+            "become training images. Choose another with --workdir."
+        )
 
 
 def check_start(options):
@@ -172,8 +196,10 @@ def check_batches(options, splits, replicas):
     features = config["feature_dim"]
     if 0 < min(options.principal_images, size) < features:
         raise UsageError(
-            f"--principal_images={options.principal_images} must be at least "
-            f"the number of features, {features}, of {size} training images."
+            f"--principal_images={options.principal_images}, of {size} "
+            f"training images, must be at least as many as features, "
+            f"{features}. Give 0 for random first atoms, or more images, or "
+            "fewer features with --architecture=feature_dim=..."
         )
     if {"classes", "classifier"} & set(options.metrics):
         splits.check_classes()

@@ -81,6 +81,10 @@ def train_in(workdir, options, strategy, chief, make_model):
     checks.check_batches(options, splits, strategy.num_replicas_in_sync)
     if options.evaluate:
         checks.check_compared(options.metrics, splits, options.evaluation_limit)
+    if chief:
+        # What is shown and measured later is looked at before any long work.
+        for split in ("test", *["validation"] * bool(options.keep_best)):
+            splits[split]
     images = splits["train"].identity()
     strategies.check_same_images(strategy, images)
     interruption.check()

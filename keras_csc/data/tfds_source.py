@@ -41,6 +41,12 @@ class TFDSSource(Source):
                 f"The feature 'image' of {name} is {features['image']}, no "
                 "image: choose a data set of images."
             )
+        kind = tf.as_dtype(features["image"].dtype).name
+        if kind not in ("uint8", "uint16"):
+            raise DataError(
+                f"The images of {name} are of {kind}, and must be of uint8 or "
+                "uint16: choose another data set."
+            )
         stored = features["image"].shape
         if stored[-1] is not None:
             images.check_channels(name, stored[-1], image_shape[-1])

@@ -117,6 +117,18 @@ def test_networks_that_no_memory_is_for_are_refused(monkeypatch):
         checks.check(train_options.parse(run))
 
 
+@pytest.mark.parametrize("run", ["", "/runs/mine", "/../photos/a"])
+def test_a_run_among_its_images_is_refused(tmp_path, run):
+    (tmp_path / "photos").mkdir()
+    flags = ["--dataset=image_folder", "--preset=digits", "--steps=1"]
+    flags.append(f"--data_dir={tmp_path}/photos")
+    checks.check(train_options.parse([*flags, f"--workdir={tmp_path}/run"]))
+    with pytest.raises(UsageError, match="--workdir=.* lies in --data_dir"):
+        checks.check(
+            train_options.parse([*flags, f"--workdir={tmp_path}/photos{run}"])
+        )
+
+
 def test_normalizations_that_know_nothing_are_not_frozen():
     run = ["--dataset=digits", "--steps=1", "--freeze_normalizations"]
     checks.check(train_options.parse([*run, "--preset=csc_ctrl_digits"]))

@@ -1,5 +1,6 @@
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from keras_csc import data
 from keras_csc.data.sources import traced
+from keras_csc.data.tfds_source import TFDSSource
 
 SHAPE = (32, 32, 3)
 
@@ -213,6 +215,15 @@ def test_wrong_names(name, message, tmp_path):
     with pytest.raises(data.DataError, match=message) as error:
         data.open_dataset(name, "train", SHAPE, tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_images_of_floats_are_refused():
+    """Their bits are stored, and would be taken for colours."""
+    image = tfds.features.Image(shape=(4, 4, 1), dtype=np.float32)
+    info = types.SimpleNamespace(features={"image": image})
+    builder = types.SimpleNamespace(info=info)
+    with pytest.raises(data.DataError, match="of float32, and must be"):
+        TFDSSource(builder, "mine", "train", None, SHAPE, False)
 
 
 def test_sets_without_images(make, tmp_path):
