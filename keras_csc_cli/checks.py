@@ -30,6 +30,7 @@ def check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
+    check_data_dir(options.dataset, options.data_dir)
     check_folders(options)
     check_start(options)
     side = min(image_shape(options.preset)[:2])
@@ -51,6 +52,20 @@ def check(options):
         check_game(game(options.game, MOST_CLASSES), encoder)
     check_samples(options.metrics, config["features"])
     check_size(config)
+
+
+def check_data_dir(dataset, data_dir):
+    """Checks that a folder of data is asked for.
+
+    Raises:
+        UsageError: for one that would not be looked at.
+    """
+    if data_dir is not None and dataset in ("digits", "photographs"):
+        raise UsageError(
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
+        )
 
 
 def check_folders(options):

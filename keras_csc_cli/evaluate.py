@@ -52,6 +52,7 @@ def evaluate(
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)
+        checks.check_data_dir(options.dataset, replaced.get("data_dir"))
         splits = Splits(options)
         if checkpoint:
             model = last_checkpoint(workdir, options)

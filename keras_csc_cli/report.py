@@ -69,6 +69,7 @@ def run(
             folder.path.resolve().name,
             card=cards.without_paths(cards.of_run(folder.path)),
             log=_log(folder.path / LOG_FILE),
+            own_classes=_are_own(folder.options().dataset, replaced),
             **_images(options, split, images),
         )
 
@@ -85,8 +86,17 @@ def _of_preset(preset, output, replaced, split, images):
             raise
         known = options.dataset or "of its training"
         shown = {"about": f"The data set {known} was not at hand. {HINT}"}
+    own = _are_own(_options(preset, card, {}).dataset, replaced)
     card = cards.without_paths(card)
-    return report.write_report(path, model, name, card=card, **shown)
+    return report.write_report(
+        path, model, name, card=card, own_classes=own, **shown
+    )
+
+
+def _are_own(trained, replaced):
+    """Whether images have the classes of those that a model was trained on."""
+    same_folder = trained != "image_folder" or "data_dir" not in replaced
+    return replaced.get("dataset", trained) == trained and same_folder
 
 
 def _options(preset, card, replaced):

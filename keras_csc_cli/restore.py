@@ -200,14 +200,26 @@ def _known(picture, mask):
                 "--mask is missing, and the image has no transparent pixels: "
                 "it must say which ones are missing."
             )
-        return picture.alpha == 1
+        return _not_all(picture.alpha == 1, "the image is opaque everywhere")
     read = pictures.read(mask)
     if read.pixels.shape[:2] != picture.pixels.shape[:2]:
         raise UsageError(
             f"the mask {mask} is {_size(read)}, and the image is "
             f"{_size(picture)}. Give one of the image's size."
         )
-    return np.mean(read.pixels, -1, keepdims=True) > 0.5
+    white = np.mean(read.pixels, -1, keepdims=True) > 0.5
+    if read.alpha is not None:
+        white &= read.alpha > 0.5
+    return _not_all(white, f"the mask {mask} is white everywhere")
+
+
+def _not_all(known, what):
+    if np.all(known):
+        raise UsageError(
+            f"{what}: no pixel is missing. Pixels to restore are black or "
+            "transparent in --mask, or transparent in the image."
+        )
+    return known
 
 
 def _size(picture):

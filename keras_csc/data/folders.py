@@ -182,8 +182,8 @@ def _list_split(data_dir, split, validation_fraction):
         listing = listing[part]
     if not listing:
         raise DataError(
-            f"No images are left for split {split!r} of {data_dir}: add images "
-            "or a 'test' folder."
+            f"No images are left for split {split!r} of {data_dir}: add "
+            "images, or divide them into folders 'train' and 'test'."
         )
     return root, names, listing
 

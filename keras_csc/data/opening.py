@@ -69,12 +69,6 @@ def open_dataset(
             "resize=False is for image_folder, whose images are then cut into "
             f"crops, and for photographs; received it for {name}."
         )
-    if data_dir is not None and name in ("digits", "photographs"):
-        raise DataError(
-            f"{name} comes inside a library, and is not read from data_dir, "
-            f"{os.fspath(data_dir)!r}. For a folder of images choose "
-            "image_folder; else leave data_dir out."
-        )
     if name == "digits":
         return open_digits(split, image_shape, validation_fraction)
     if name == "photographs":

@@ -46,7 +46,8 @@ def samples(subject, seed=0):
 def _name(subject, label):
     if label < 0:
         return None
-    return subject.found.name(label) if subject.found else f"class {label}"
+    named = subject.found and subject.own_classes
+    return subject.found.name(label) if named else f"class {label}"
 
 
 def _row(name, images):

@@ -47,6 +47,7 @@ def write_report(
     card=None,
     log=(),
     about="",
+    own_classes=True,
 ):
     """Writes a page of what a model is and does: one HTML file.
 
@@ -71,6 +72,8 @@ def write_report(
             `training`, `recipe` and `evaluation`, each a dict.
         log: list of dicts with a `step` and numbers, as of `log.jsonl`.
         about: str, which images these are, or how to get some.
+        own_classes: bool, whether the images' classes are those that the model
+            learned. If not, samples have the numbers of the model's classes.
 
     Returns:
         `pathlib.Path` of the file.
@@ -82,7 +85,10 @@ def write_report(
     found = None
     if images is not None:
         found = look(model, images, labels, class_names)
-    text = page(Subject(name, model, found, dict(card or {}), list(log), about))
+    card = dict(card or {})
+    text = page(
+        Subject(name, model, found, card, list(log), about, own_classes)
+    )
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:

@@ -20,6 +20,7 @@ class Subject:
             `evaluation.json`.
         log: list of dicts with a `step` and numbers, as of `log.jsonl`.
         about: str, which images these are, or how to get some.
+        own_classes: bool, whether the images' classes are the model's.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Subject:
     card: dict
     log: list
     about: str
+    own_classes: bool = True
 
     @property
     def encoder(self):

@@ -117,6 +117,12 @@ def test_networks_that_no_memory_is_for_are_refused(monkeypatch):
         checks.check(train_options.parse(run))
 
 
+def test_a_folder_that_is_not_looked_at_is_refused():
+    run = ["--dataset=digits", "--preset=digits", "--steps=1"]
+    with pytest.raises(UsageError, match="--data_dir=photos is not for --data"):
+        checks.check(train_options.parse([*run, "--data_dir=photos"]))
+
+
 @pytest.mark.parametrize("run", ["", "/runs/mine", "/../photos/a"])
 def test_a_run_among_its_images_is_refused(tmp_path, run):
     (tmp_path / "photos").mkdir()

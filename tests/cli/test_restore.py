@@ -329,6 +329,7 @@ def test_what_exists_is_not_replaced(grey, tmp_path):
         ({"dictionary": "none.npz"}, "No such file"),
         ({"task": "inpaint"}, "no transparent pixels"),
         ({"task": "inpaint", "mask": "small.png"}, "of the image's size"),
+        ({"task": "inpaint", "mask": "white.png"}, "no pixel is missing"),
         ({"task": "deblur", "kernel": "0"}, "above 0"),
         ({"task": "deblur", "kernel": "none.png"}, "can't be read"),
     ],
@@ -336,6 +337,7 @@ def test_what_exists_is_not_replaced(grey, tmp_path):
 def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (3, 3)).save("small.png")
+    Image.new("L", Image.open(grey).size, 255).save("white.png")
     usual = {"image": grey, "output": "out.png", "noise": 10.0}
     with pytest.raises((UsageError, OSError), match=message) as caught:
         restore.run(options(**{**usual, **given}))

@@ -303,16 +303,16 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
         (["--random_shift=16"], "below the sides"),
         (
             ["--game=dictionary=1", "--architecture=network=conv"],
-            "needs sparse codes",
+            "without sparse codes",
         ),
-        (["--principal_images=15"], "number of features, 16"),
+        (["--principal_images=15"], "as many as features, 16"),
         (
             ["--game=class_features=9,view_features=8"],
-            "class_features=9,view_features=8 are parts of .* which are 16",
+            "`feature_dim`, 16, in all. Received: 9 and 8",
         ),
         (
             ["--game=view_features=8", "--architecture=features=map"],
-            "one feature vector an image",
+            "must be 0 for features=.map",
         ),
     ],
 )

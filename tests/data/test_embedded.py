@@ -123,7 +123,6 @@ def test_photographs_are_in_colour():
         (dict(validation_fraction="0.1"), "received '0.1'"),
         (dict(name=3), "name must be a string; received 3"),
         (dict(data_dir=3), "path of a folder; received 3"),
-        (dict(data_dir="photos"), "'photos'. For a folder of images choose"),
         (
             dict(split="validation", validation_fraction=0),
             "No examples are left for split 'validation' of digits",
