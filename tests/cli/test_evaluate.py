@@ -452,7 +452,7 @@ def test_other_data_and_splits_have_files_of_their_own(
         )
     assert evaluations[2]["images"] == 70
     assert (run / "pictures" / "evaluation.png").read_bytes() == picture
-    assert (run / "evaluation.json").read_text() == before
+    assert (run / "evaluation.json").read_bytes() == before
 
 
 def test_recorded_options_come_back_as_they_were():
