@@ -50,8 +50,8 @@ def define_data(flag_values):
         "split",
         "test",
         ["test", "validation", "train"],
-        "Part of the data set. Of an image folder that has no folder test, a "
-        "tenth of the images are for tests.",
+        "Part of the data set. Of an image folder that is not divided into "
+        "train and test, a tenth of the images are for tests.",
         **kwargs,
     )
 
