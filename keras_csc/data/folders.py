@@ -173,6 +173,7 @@ def _list_split(data_dir, split, validation_fraction):
         root, names, listing = _list_divided(root, train, split, left_out)
     else:
         names, listing = _list_images(root, find_images(root, left_out))
+        _check_no_part(root, names or ())
         listing = _hash_split(listing, split)
     _say_once(str(left_out))
     if split != "test":
@@ -231,6 +232,17 @@ def _list_divided(root, train, split, left_out):
 
 def _test_folders(root):
     return [os.path.join(root, name) for name in TEST_FOLDERS]
+
+
+def _check_no_part(root, classes):
+    """Raises `DataError` for classes that are called as the parts of a set."""
+    parts = [c for c in classes if c.lower() in ("train", *TEST_FOLDERS)]
+    if parts:
+        raise DataError(
+            f"{root} has a folder {parts[0]!r} and none called 'train': it "
+            "would be a class. Call the parts of a divided set 'train' and "
+            "'test', of which there must be both, or rename the class."
+        )
 
 
 def _check_apart(train, test):

@@ -50,6 +50,14 @@ def test_other_names_of_the_test_folder(make, tmp_path, name):
     assert open_folder(tmp_path, "test").size == 2
 
 
+@pytest.mark.parametrize("parts", [["test"], ["Train", "Test"]])
+def test_parts_of_a_set_are_no_classes(make, tmp_path, parts):
+    fill(make, tmp_path, [f"{part}/cat" for part in parts], 20)
+    for split in ("train", "test"):
+        with pytest.raises(data.DataError, match="none called 'train'"):
+            open_folder(tmp_path, split)
+
+
 def test_class_folders_are_divided_by_hash(make, tmp_path):
     fill(make, tmp_path, ["cat", "dog/brown"], 60)
     train, test = open_folder(tmp_path), open_folder(tmp_path, "test")
