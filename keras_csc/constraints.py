@@ -33,7 +33,9 @@ class TightFrame(keras.constraints.Constraint):
     conditioned.
 
     Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` towards the nearest
-    tight frame, which a small step of training has not left far behind.
+    tight frame, which a small step of training has not left far behind. After a
+    large one, whose singular values may be above those for which they converge,
+    `W` is divided by a bound of the largest before.
 
     References:
         Cissé et al., Parseval networks, ICML 2017, section 4.2; Ravishankar &
@@ -42,6 +44,8 @@ class TightFrame(keras.constraints.Constraint):
 
     def __call__(self, kernel):
         matrix, scale = _scaled_matrix(kernel)
+        sums = ops.sum(ops.abs(_small_gram(matrix)), axis=0)
+        matrix = matrix / ops.maximum(ops.sqrt(ops.max(sums)) / 1.5, 1)
         for _ in range(2):
             gram = _small_gram(matrix)
             if matrix.shape[0] < matrix.shape[1]:

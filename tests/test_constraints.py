@@ -92,3 +92,14 @@ def test_names_stand_for_constraints(name):
     assert constraints.get(None) is None
     with pytest.raises(ValueError, match="no_such"):
         constraints.get("no_such")
+
+
+def test_atoms_that_have_moved_far_do_not_become_one():
+    """Singular values of more than √5 would grow, and only the largest stay."""
+    atoms = np.abs(np.random.default_rng(0).normal(size=(4, 4, 3, 64)))
+    kernel = keras.ops.convert_to_tensor(atoms / 3, "float32")
+    for _ in range(40):
+        kernel = constraints.get("tight_frame")(kernel)
+    matrix = np.reshape(kernel, (48, 64))
+    values = np.linalg.svd(matrix, compute_uv=False)
+    assert np.min(values) > 0.5 and np.max(values) < 2

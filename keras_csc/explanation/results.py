@@ -34,7 +34,8 @@ class StageExplanation:
 
     The stage codes its input `x` by few atoms, `x = A z + r`, and `A z` is the
     sum of the contributions `c_j = A z_j` of its atoms, with `z_j` the codes of
-    atom `j` alone. All of these are exact, to float32.
+    atom `j` alone. All of these are exact, to float32; of a model that computes
+    in half precision to that, above the first stage.
 
     The input of the first stage is the image (of maps continued by reflection
     to whole places), that of a stage above the normalised codes of the one

@@ -36,7 +36,9 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         image_size: `(height, width)` of the images, by default
             `code_height · strides` for `"same"` and
             `(code_height - 1) · strides + kernel_size` for `"valid"`.
-        kernel: `(k, k, channels, filters)`, for a tied layer.
+        kernel: `(k, k, channels, filters)`, for a tied layer. Give it in the
+            `call` of a subclassed model: a functional one saves it as a
+            constant.
 
     Input shape: `(batch, code_height, code_width, filters)`.
     Output shape: `(batch, height, width, channels)`.

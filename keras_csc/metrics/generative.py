@@ -261,6 +261,9 @@ def _share_within(queries, rows, neighbors):
 
     search = NearestNeighbors(n_neighbors=neighbors, algorithm="brute")
     radii = search.fit(rows).kneighbors()[0][:, -1]
+    # Two products round a distance in two ways.
+    norms = [np.max(np.linalg.norm(each, axis=1)) for each in (queries, rows)]
+    radii = radii + 1e-7 * max(norms)
     within = pairwise_distances_chunked(
         queries,
         rows,

@@ -16,21 +16,25 @@ def implicit_gradient(codes, program, iterations):
     the support does not move with small changes of `x`, `W`, `λ` and `μ`. Of
     an incoming gradient `y`, restricted to the support by `P`, the outgoing
     ones are those of this equation's left-hand side times `v`, where
-    `(P AᵀA P + μ) v = P y` is solved by conjugate gradients.
+    `(P AᵀA P + μ) v = P y` is solved by conjugate residuals: of active atoms
+    that are linearly dependent, for which there may be no solution, in the
+    sense of least squares. The gradient has gradients of its own.
 
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`, a solution;
             no gradient flows through how it was found.
         program: `SparseCodingProgram`; gradients flow to its images, kernel,
             sparsity and ridge, as far as they are tensors.
-        iterations: int, the most steps of conjugate gradients.
+        iterations: int, the most steps of conjugate residuals.
 
     Returns:
         The codes.
 
-    Reference:
+    References:
         Bertrand et al., Implicit differentiation for fast hyperparameter
-        selection in non-smooth convex learning, JMLR 2022, section 3.
+        selection in non-smooth convex learning, JMLR 2022, section 3;
+        Luenberger, The conjugate residual method for constrained minimization
+        problems, SIAM J. Numerical Analysis 1970.
     """
 
     @ops.custom_gradient
@@ -42,7 +46,9 @@ def implicit_gradient(codes, program, iterations):
         def gradient(*args, upstream=None):
             # Torch gives the upstream gradient by name, the others last.
             upstream = args[-1] if upstream is None else upstream
-            gradients = _gradients(upstream, codes, inputs, iterations)
+            # With the gradients that they have, for those of the gradient.
+            solved = implicit_gradient(codes, inputs, iterations)
+            gradients = _gradients(upstream, solved, inputs, iterations)
             return (ops.zeros_like(codes), *gradients)
 
         return ops.copy(codes), gradient
@@ -68,7 +74,7 @@ def _gradients(upstream, codes, program, iterations):
         image = program.prediction(values)
         return restrict(program.analysis(image)) + program.ridge * values
 
-    adjoint = conjugate_gradients(curvature, restrict(upstream), iterations)
+    adjoint = conjugate_residuals(curvature, restrict(upstream), iterations)
     image = program.prediction(adjoint)
     by_kernel = filter_gradient(
         ops.concatenate(
@@ -105,17 +111,15 @@ def conjugate_gradients(operator, right, iterations):
     Returns:
         Tensor of the shape of `right`.
     """
-    dtype = keras.backend.standardize_dtype(right.dtype)
-    precision = 2e-15 if dtype == "float64" else 1e-6
     start = _squared_norm(right)
-    goal = precision**2 * start
+    goal = _precision(right) ** 2 * start
 
     def proceed(_solution, _residual, _direction, square):
         return ops.any(square > goal)
 
     def advance(solution, residual, direction, square):
         image = operator(direction)
-        curvature = ops.sum(direction * image, AXES, keepdims=True)
+        curvature = _products(direction, image)
         active = ops.logical_and(square > goal, curvature > 0)
         step = ops.where(active, square, 0) / ops.where(active, curvature, 1)
         solution = solution + step * direction
@@ -131,6 +135,65 @@ def conjugate_gradients(operator, right, iterations):
         (ops.zeros_like(right), right, right, start),
         maximum_iterations=iterations,
     )[0]
+
+
+def conjugate_residuals(operator, right, iterations):
+    """Solves `H v = b` for every example, or `min_v ‖b - H v‖`.
+
+    An example is done when `H` times its residual is that of the precision,
+    and does not depend on the others of its batch. Where `b` is not in the
+    range of `H`, conjugate gradients would grow without end.
+
+    Args:
+        operator: as of `conjugate_gradients`.
+        right: as of `conjugate_gradients`.
+        iterations: int, the most steps.
+
+    Returns:
+        Tensor of the shape of `right`.
+
+    Reference:
+        Luenberger, The conjugate residual method for constrained minimization
+        problems, SIAM J. Numerical Analysis 1970.
+    """
+    image = operator(right)
+    goal = _precision(right) ** 2 * _squared_norm(image)
+    product = _products(right, image)
+
+    def proceed(_solution, _residual, _direction, _image, _product, active):
+        return ops.any(active)
+
+    def advance(solution, residual, direction, image, product, active):
+        square = _squared_norm(image)
+        active = ops.logical_and(active, square > 0)
+        step = ops.where(active, product, 0) / ops.where(active, square, 1)
+        solution = solution + step * direction
+        residual = residual - step * image
+        following = operator(residual)
+        square = _squared_norm(following)
+        last, product = product, _products(residual, following)
+        ratio = ops.where(active, product, 0) / ops.where(active, last, 1)
+        active = ops.logical_and(active, square > goal)
+        active = ops.logical_and(active, product > 0)
+        direction = residual + ratio * direction
+        image = following + ratio * image
+        return solution, residual, direction, image, product, active
+
+    return ops.while_loop(
+        proceed,
+        advance,
+        (ops.zeros_like(right), right, right, image, product, product > 0),
+        maximum_iterations=iterations,
+    )[0]
+
+
+def _precision(values):
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    return 2e-15 if dtype == "float64" else 1e-6
+
+
+def _products(values, others):
+    return ops.sum(values * others, AXES, keepdims=True)
 
 
 def _squared_norm(values):

@@ -1,5 +1,6 @@
 """Sparse codes of images: solvers of the convex program."""
 
+import keras
 from keras import ops
 
 from keras_csc.ops.convolution import check_as_many
@@ -146,8 +147,9 @@ def solve_sparse_code(
             gap is slow to close.
 
     Returns:
-        Codes `(batch, code_height, code_width, filters)`, NaN of an image
-        that is not finite, or with
+        Codes `(batch, code_height, code_width, filters)`, of the images' type
+        if it is a float's, and NaN where an image, an atom or `λ` or `μ` is
+        not finite; or with
         `statistics` `(codes, IterationStatistics)`: a namedtuple of tensors
         `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
         `duality_gap` and `step`, NaN for iterations that were not needed.
@@ -177,8 +179,9 @@ def solve_sparse_code(
     """
     check_choice(ALGORITHMS, algorithm=algorithm)
     check_choice(("duality_gap", "stationarity"), criterion=criterion)
+    check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
-    dtype = images.dtype
+    dtype = keras.backend.standardize_dtype(images.dtype)
     program = precise_program(
         images,
         kernel,
@@ -215,10 +218,12 @@ def solve_sparse_code(
         criterion,
     ).run(initial_codes)
     codes = implicit_gradient(codes, program, iterations)
-    # No gap of an image that is not finite is above anything: it would be done.
-    total = ops.sum(images, AXES, keepdims=True)
+    # No gap of what is not finite is above anything: it would be done.
+    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
+    total = total + program.sparsity + program.ridge
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
-    codes = ops.cast(codes, dtype)
+    if keras.backend.is_float_dtype(dtype):
+        codes = ops.cast(codes, dtype)
     return (codes, record) if statistics else codes
 
 

@@ -238,3 +238,8 @@ def test_nearest_images_of_other_shapes(shape):
     images = np.zeros((7, 3, 4, 2))
     with pytest.raises(ValueError, match="must have the shapes"):
         nearest_images(images, np.zeros(shape))
+
+
+def test_precision_and_recall_of_copies():
+    rows = np.repeat(normal(40, 16), 5, axis=0)
+    assert precision_recall(rows, rows) == (1, 1)

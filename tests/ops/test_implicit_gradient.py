@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_csc import ops
 from keras_csc.ops.implicit_gradient import conjugate_gradients
+from keras_csc.ops.implicit_gradient import conjugate_residuals
 from tests.helpers import references
 
 SPARSITIES = {
@@ -240,7 +241,8 @@ def test_no_gradient_flows_to_the_step_and_the_start():
     assert np.any(by_images) and others == [None, None]
 
 
-def test_conjugate_gradients_solve_every_example():
+@pytest.mark.parametrize("solve", [conjugate_gradients, conjugate_residuals])
+def test_every_example_is_solved(solve):
     rng = np.random.default_rng(0)
     roots = rng.normal(size=(3, 6, 6))
     matrices = roots @ np.swapaxes(roots, 1, 2) + 0.1 * np.eye(6)
@@ -251,11 +253,73 @@ def test_conjugate_gradients_solve_every_example():
         flat = tf.reshape(values, (3, 6, 1))
         return tf.reshape(matrices @ flat, (3, 1, 2, 3))
 
-    result = conjugate_gradients(
-        operator, tf.constant(right.reshape(3, 1, 2, 3)), 50
-    )
+    result = solve(operator, tf.constant(right.reshape(3, 1, 2, 3)), 50)
     expected = np.linalg.solve(matrices, right[..., None])[..., 0]
     np.testing.assert_allclose(
         np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-12
     )
     assert not np.any(result[2])
+
+
+def test_least_squares_of_a_singular_system():
+    rng = np.random.default_rng(0)
+    roots = rng.normal(size=(6, 3))
+    matrix, right = roots @ roots.T, rng.normal(size=6)
+
+    def operator(values):
+        return tf.reshape(matrix @ tf.reshape(values, (6, 1)), (1, 1, 2, 3))
+
+    found = conjugate_residuals(
+        operator, tf.constant(right.reshape(1, 1, 2, 3)), 50
+    )
+    # What H does not see of b stays.
+    expected = np.linalg.pinv(matrix) @ right
+    np.testing.assert_allclose(
+        matrix @ np.reshape(found, 6), matrix @ expected, atol=1e-9
+    )
+    assert np.linalg.norm(found) < 2 * np.linalg.norm(right) / np.min(
+        np.linalg.eigvalsh(roots.T @ roots)
+    )
+
+
+def test_gradients_of_dependent_atoms_are_bounded():
+    """Every atom is there twice, and all codes are active."""
+    images, kernel, step_size = map(tf.convert_to_tensor, problem())
+    kernel = tf.concat([kernel, kernel], -1)
+    with tf.GradientTape() as tape:
+        tape.watch([images, kernel])
+        codes = ops.solve_sparse_code(
+            images, kernel, 1e-3, step_size / 2, iterations=300, tolerance=1e-3
+        )
+        weights = np.random.default_rng(1).normal(size=codes.shape)
+        value = tf.reduce_sum(codes * weights)
+    for gradient in tape.gradient(value, [images, kernel]):
+        assert np.linalg.norm(gradient) < 1e4
+
+
+def test_the_gradient_has_the_gradient_of_its_own():
+    """Of `‖z‖²` by `μ`, twice, against differences of the first."""
+    images, kernel, step_size = map(tf.convert_to_tensor, problem())
+
+    def first(ridge):
+        with tf.GradientTape() as tape:
+            tape.watch(ridge)
+            codes = ops.solve_sparse_code(
+                images,
+                kernel,
+                0.1,
+                step_size,
+                ridge,
+                iterations=3000,
+                tolerance=1e-14,
+            )
+            value = tf.reduce_sum(codes**2)
+        return tape.gradient(value, ridge)
+
+    ridge = tf.constant(0.5, "float64")
+    with tf.GradientTape() as tape:
+        tape.watch(ridge)
+        once = first(ridge)
+    twice = tape.gradient(once, ridge)
+    difference = (first(ridge + 1e-5) - first(ridge - 1e-5)) / 2e-5
+    np.testing.assert_allclose(twice, difference, rtol=1e-4)

@@ -418,3 +418,39 @@ def test_initial_codes_of_another_shape(shape):
             1.0,
             initial_codes=tf.zeros(shape, tf.float64),
         )
+
+
+@pytest.mark.parametrize("where", ["kernel", "sparsity", "ridge"])
+def test_what_is_not_a_number_has_no_codes(where):
+    rng = np.random.default_rng(0)
+    given = {"kernel": rng.normal(size=(3, 3, 1, 4)), "sparsity": 0.1}
+    given = {**given, "ridge": 0.1}
+    given[where] = given[where] + 0 * np.nan
+    codes = ops.solve_sparse_code(
+        tf.constant(rng.normal(size=(2, 8, 8, 1))),
+        step_size=0.01,
+        **{name: tf.constant(value) for name, value in given.items()},
+    )
+    assert np.all(np.isnan(codes))
+
+
+def test_codes_of_bytes_are_floats():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), "uint8")
+    kernel = np.random.default_rng(1).normal(size=(3, 3, 1, 4))
+    kernel = tf.constant(kernel, "float32")
+    found = ops.solve_sparse_code(tf.constant(images), kernel, 5.0, 0.01)
+    expected = ops.solve_sparse_code(
+        tf.constant(images, "float32"), kernel, 5.0, 0.01
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert np.any(found % 1)
+
+
+def test_another_padding_is_refused():
+    with pytest.raises(ValueError, match="`padding` must be"):
+        ops.solve_sparse_code(
+            tf.zeros((1, 8, 8, 1)),
+            tf.zeros((3, 3, 1, 4)),
+            *(0.1, 1.0),
+            padding="SAME",
+        )
