@@ -127,10 +127,12 @@ def trained(options, make, num_classes):
 
 def options_of(run, folder, data_dir):
     """The options of `training/train.py` for a run."""
+    # The digits are scikit-learn's.
+    folders = [] if run.data == "digits" else [f"--data_dir={data_dir}"]
     arguments = [
         *run.flags,
+        *folders,
         f"--seed={run.seed}",
-        f"--data_dir={data_dir}",
         f"--workdir={folder}",
         f"--evaluation_limit={LIMIT}",
         "--noevaluate",
