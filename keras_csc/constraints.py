@@ -33,9 +33,9 @@ class TightFrame(keras.constraints.Constraint):
     conditioned.
 
     Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` towards the nearest
-    tight frame, which a small step of training has not left far behind. After a
-    large one, whose singular values may be above those for which they converge,
-    `W` is divided by a bound of the largest before.
+    tight frame, which a small step of training has not left far behind. A large
+    step may leave singular values above √5, which they would enlarge: where a
+    bound of the largest is above 1.5, `W` is first scaled to have it there.
 
     References:
         Cissé et al., Parseval networks, ICML 2017, section 4.2; Ravishankar &

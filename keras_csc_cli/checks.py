@@ -7,6 +7,7 @@ from keras_csc_cli.building import game
 from keras_csc_cli.building import image_shape
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.train_options import EMBEDDED
 from keras_csc_cli.workdir import NEEDED
 
 from keras_csc.models import presets
@@ -60,7 +61,7 @@ def check_data_dir(dataset, data_dir):
     Raises:
         UsageError: for one that would not be looked at.
     """
-    if data_dir is not None and dataset in ("digits", "photographs"):
+    if data_dir is not None and dataset in EMBEDDED:
         raise UsageError(
             f"--data_dir={data_dir} is not for --dataset={dataset}, which "
             "comes inside a library. Choose --dataset=image_folder for a "
@@ -212,7 +213,7 @@ def check_batches(options, splits, replicas):
     if 0 < min(options.principal_images, size) < features:
         raise UsageError(
             f"--principal_images={options.principal_images}, of {size} "
-            f"training images, must be at least as many as features, "
+            "training images, must be at least as many as features, "
             f"{features}. Give 0 for random first atoms, or more images, or "
             "fewer features with --architecture=feature_dim=..."
         )

@@ -39,8 +39,10 @@ MAY_CHANGE = frozenset(
     )
 )
 
-# Data sets whose order is one, in memory or not.
-ORDERED = frozenset(("digits", "image_folder", "photographs"))
+# Data sets that come inside a library.
+EMBEDDED = frozenset(("digits", "photographs"))
+# Those whose order is one, in memory or not.
+ORDERED = EMBEDDED | {"image_folder"}
 
 # Those that may differ between workers: but for these two, by which steps are
 # taken together.

@@ -155,8 +155,8 @@ def solve_sparse_code(
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
     Raises:
-        ValueError: for another `algorithm` or `criterion`, fewer iterations,
-            or initial codes of another shape.
+        ValueError: for another `algorithm`, `criterion` or `padding`, fewer
+            iterations, or initial codes of another shape.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
