@@ -51,7 +51,8 @@ def define_data(flag_values):
         "test",
         ["test", "validation", "train"],
         "Part of the data set. Of an image folder that is not divided into "
-        "train and test, a tenth of the images are for tests.",
+        "train, test and perhaps validation, a tenth of the images are for "
+        "tests.",
         **kwargs,
     )
 

@@ -307,7 +307,9 @@ def _define_data(flag_values):
     flags.DEFINE_float(
         "validation_fraction",
         0.05,
-        "Part of the training images that is left out of training.",
+        "Part of the training images that is left out of training, for "
+        "validation. An image_folder with folders train, validation (or val) "
+        "and test leaves none out.",
         lower_bound=0.0,
         upper_bound=0.5,
         **kwargs,

@@ -1,7 +1,9 @@
 import copy
 import hashlib
+import itertools
 import os
 import typing
+import unicodedata
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,7 +25,8 @@ from keras_csc.data.sources import split_examples
 from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
-TEST_FOLDERS = ("test", "validation", "val")
+VALIDATION_FOLDERS = ("validation", "val")
+PARTS = ("train", "test", *VALIDATION_FOLDERS)
 TEST_FRACTION = 0.1
 COLOUR_TOLERANCE = 8
 CHUNK = 64
@@ -109,7 +112,7 @@ class FolderSource(IndexedSource):
     def file_names(self):
         files = [path.decode() for path in self.files.numpy()]
         folder = os.path.dirname(os.path.commonprefix(files))
-        return [os.path.relpath(path, folder) for path in files]
+        return [_composed(os.path.relpath(path, folder)) for path in files]
 
 
 def open_folder(
@@ -123,7 +126,8 @@ def open_folder(
     """Opens a folder of images; see `open_dataset`.
 
     The natural order is by a hash of each file's relative path, so that any
-    part of it is a fair sample.
+    part of it is a fair sample. Names count in Unicode's NFC: a class is the
+    same whichever system wrote the name of its folder.
 
     Regular files count, each once; see `find_images`. What is left out is
     said in a line on stderr, once in a process.
@@ -167,16 +171,15 @@ def _size(source, number):
 def _list_split(data_dir, split, validation_fraction):
     root = _root(data_dir)
     left_out = LeftOut(root)
-    train = os.path.join(root, "train")
-    divided = os.path.isdir(train)
-    if divided:
-        root, names, listing = _list_divided(root, train, split, left_out)
+    parts = _parts(root)
+    if parts:
+        root, names, listing = _list_part(root, parts, split, left_out)
     else:
         names, listing = _list_images(root, find_images(root, left_out))
         _check_no_part(root, names or ())
         listing = _hash_split(listing, split)
     _say_once(str(left_out))
-    if split != "test":
+    if split != "test" and "validation" not in parts:
         part = split_examples(
             data_dir, split, len(listing), validation_fraction
         )
@@ -206,37 +209,69 @@ def _root(data_dir):
     return root
 
 
-def _list_divided(root, train, split, left_out):
-    """Lists the images of `root/train`, or of what is beside it for tests.
+def _parts(root):
+    """The folders of a divided set, by split; none without `root/train`.
 
-    No image of the first is among those of the second.
+    Without `root/test`, the validation images are for tests.
     """
-    seen = set()
-    test = next((t for t in _test_folders(root) if os.path.isdir(t)), None)
-    _check_apart(train, test)
-    names, listing = _list_images(train, find_images(train, left_out, seen))
-    if split != "test":
-        return train, names, listing
-    if test is None:
+    found = {
+        name: os.path.join(root, name)
+        for name in PARTS
+        if os.path.isdir(os.path.join(root, name))
+    }
+    if "train" not in found:
+        return {}
+    held = [found.pop(name) for name in VALIDATION_FOLDERS if name in found]
+    if len(held) > 1:
+        raise DataError(
+            f"{' and '.join(held)} would both be for validation: leave one."
+        )
+    split = "validation" if "test" in found else "test"
+    return {**found, **{split: folder for folder in held}}
+
+
+def _list_part(root, parts, split, left_out):
+    """Lists the images of one part of a divided set.
+
+    No image of `train` is among those of another part, and none for
+    validation among those for tests.
+    """
+    _check_apart(parts)
+    for name in _folders_beside(root, parts):
+        left_out.add(f"not called {', '.join(PARTS)}", name)
+    if split == "test" and split not in parts:
         raise DataError(
             f"{root} has a 'train' folder but no test images: expected one of "
-            f"the folders {', '.join(TEST_FOLDERS)}."
+            f"the folders {', '.join(PARTS[1:])}."
         )
-    found = find_images(test, left_out, seen)
+    seen, found = set(), {}
+    for name in ("train", "validation", "test"):
+        if name in parts:
+            found[name] = find_images(parts[name], left_out, seen)
+        if name == split:
+            break
+    train = parts["train"]
+    names, listing = _list_images(train, found["train"])
+    if split not in found or split == "train":
+        return train, names, listing
     labelled = names is not None
-    names, listing = _list_images(test, found, names)
+    names, listing = _list_images(parts[split], found[split], names)
     if not labelled:
         names, listing = None, [(path, -1) for path, _ in listing]
-    return test, names, listing
+    return parts[split], names, listing
 
 
-def _test_folders(root):
-    return [os.path.join(root, name) for name in TEST_FOLDERS]
+def _folders_beside(root, parts):
+    """Names of folders in `root` that are none of its parts."""
+    with os.scandir(root) as scan:
+        names = [each.name for each in scan if each.is_dir()]
+    used = [os.path.basename(folder) for folder in parts.values()]
+    return sorted(n for n in names if n not in used and n[0] != ".")
 
 
 def _check_no_part(root, classes):
     """Raises `DataError` for classes that are called as the parts of a set."""
-    parts = [c for c in classes if c.lower() in ("train", *TEST_FOLDERS)]
+    parts = [c for c in classes if c.lower() in PARTS]
     if parts:
         raise DataError(
             f"{root} has a folder {parts[0]!r} and none called 'train': it "
@@ -245,15 +280,16 @@ def _check_no_part(root, classes):
         )
 
 
-def _check_apart(train, test):
-    if test is None:
-        return
-    real = [os.path.join(os.path.realpath(f), "") for f in (train, test)]
-    if os.path.commonprefix(real) in real:
-        raise DataError(
-            f"{train} and {test} share images: one folder is within the other. "
-            "Make them two folders, or put all images into one without them."
-        )
+def _check_apart(parts):
+    folders = sorted(parts.values())
+    for pair in itertools.combinations(folders, 2):
+        real = [os.path.join(os.path.realpath(f), "") for f in pair]
+        if os.path.commonprefix(real) in real:
+            raise DataError(
+                f"{pair[0]} and {pair[1]} share images: one folder is within "
+                "the other. Make them two folders, or put all images into one "
+                "without them."
+            )
 
 
 def _list_images(root, paths, names=None):
@@ -265,7 +301,8 @@ def _list_images(root, paths, names=None):
             "Links are not followed."
         )
     folders = [
-        path.split(os.sep)[0] if os.sep in path else None for path in paths
+        _composed(path.split(os.sep)[0]) if os.sep in path else None
+        for path in paths
     ]
     if not any(folders) and not names:
         return None, sorted([(p, -1) for p in paths], key=_hash)
@@ -287,10 +324,15 @@ def _list_images(root, paths, names=None):
     return names, sorted(zip(paths, labels, strict=True), key=_hash)
 
 
+def _composed(name):
+    """A name in NFC: one that macOS wrote may be in another form."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _hash(entry):
-    path = entry[0].replace(os.sep, "/").encode()
+    path = _composed(entry[0]).replace(os.sep, "/").encode()
     digest = hashlib.blake2b(path, digest_size=8).digest()
-    return int.from_bytes(digest, "big"), path
+    return int.from_bytes(digest, "big"), entry[0]
 
 
 def _hash_split(listing, split):

@@ -34,6 +34,9 @@ def open_dataset(
     - `image_folder`: `data_dir/{train,test}/CLASS/*.jpg`,
       `data_dir/CLASS/*.jpg` or, unlabelled, `data_dir/*.jpg`. Without a folder
       `train`, 10% of the files, chosen by a hash of their path, are for tests.
+      A folder `validation` (or `val`) beside both `train` and `test` is the
+      "validation" split, and then nothing of `train` is; without `test` it is
+      the "test" split.
       JPEG, PNG, GIF (first frame), BMP, WebP and TIFF files are read, of up to
       67,108,864 pixels. Links within the folder are not followed.
     - `digits` and `photographs`: inside scikit-learn and scikit-image.

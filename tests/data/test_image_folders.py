@@ -50,6 +50,59 @@ def test_other_names_of_the_test_folder(make, tmp_path, name):
     assert open_folder(tmp_path, "test").size == 2
 
 
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_validation_images_of_a_divided_set(make, tmp_path, name):
+    """They are all for validation, and those of `train` for training."""
+    for first, part in enumerate(("train", name, "test")):
+        for i in range(10 * first, 10 * first + 8 - 2 * first):
+            path = tmp_path / part / "cat" / f"{i}.png"
+            make.write_image(str(path), make.noise(8, 8, seed=i))
+    for fraction in (0.0, 0.5):
+        sources = [
+            open_folder(tmp_path, split, fraction=fraction)
+            for split in ("train", "validation", "test")
+        ]
+        assert [source.size for source in sources] == [8, 6, 4]
+        folders = [tmp_path / part for part in ("train", name, "test")]
+        for source, folder in zip(sources, folders):
+            assert all(p.startswith(f"{folder}/") for p in paths(source))
+            assert source.class_names == ["cat"]
+            assert set(data.load_arrays(source)[1]) == {0}
+
+
+def test_two_folders_of_validation_images(make, tmp_path):
+    fill(make, tmp_path, ["train/cat", "val/cat", "validation/cat"], 2)
+    with pytest.raises(data.DataError, match="both be for validation"):
+        open_folder(tmp_path)
+
+
+def test_folders_beside_the_parts_are_said(make, tmp_path, capsys):
+    fill(make, tmp_path, ["train/cat", "valid/cat", "test/cat"], 2)
+    open_folder(tmp_path)
+    said = "1 not called train, test, validation, val (valid)"
+    assert said in capsys.readouterr().err
+
+
+def test_names_of_classes_count_in_one_normal_form(make, tmp_path):
+    """macOS may write two characters where Linux writes one."""
+    one, two = "caf\u00e9", "cafe\u0301"
+    fill(make, tmp_path, [f"train/{one}", f"test/{two}"], 3)
+    train, test = open_folder(tmp_path), open_folder(tmp_path, "test")
+    assert train.class_names == test.class_names == [one]
+    assert set(data.load_arrays(test)[1]) == {0}
+    for name in (one, two):
+        fill(make, tmp_path / name[-1], [name], 60)
+    first, second = (
+        [open_folder(tmp_path / name[-1], split) for split in ("train", "test")]
+        for name in (one, two)
+    )
+    for mine, other in zip(first, second):
+        assert mine.identity() == other.identity()
+        np.testing.assert_array_equal(
+            data.load_arrays(mine)[0], data.load_arrays(other)[0]
+        )
+
+
 @pytest.mark.parametrize("parts", [["test"], ["Train", "Test"]])
 def test_parts_of_a_set_are_no_classes(make, tmp_path, parts):
     fill(make, tmp_path, [f"{part}/cat" for part in parts], 20)
