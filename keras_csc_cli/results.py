@@ -1,6 +1,7 @@
 """The files and the lines that an evaluation leaves behind."""
 
 from keras_csc_cli import interruption
+from keras_csc_cli.train_options import absolute
 from keras_csc_cli.workdir import identification
 from keras_csc_cli.workdir import read_json
 from keras_csc_cli.workdir import write_json
@@ -79,7 +80,7 @@ def evaluate(
         "images_of_split": splits[split].size,
         "probe_training_images": len(train[0]),
         "dataset": options.dataset,
-        "data_dir": options.data_dir,
+        "data_dir": absolute(options.data_dir),
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": read_json(workdir.run) if workdir.run.exists() else None,

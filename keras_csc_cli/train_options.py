@@ -1,5 +1,6 @@
 """The flags of the training scripts, with their help texts."""
 
+import os
 import types
 
 from keras_csc_cli import checked_flags as flags
@@ -157,6 +158,22 @@ def restored(recorded, path):
 def replaced(options, entries):
     """A copy of options with other values of some."""
     return types.SimpleNamespace(**{**vars(options), **entries})
+
+
+def as_recorded(options):
+    """A dict of options, as a run's folder keeps them."""
+    return {**vars(options), "data_dir": absolute(options.data_dir)}
+
+
+def absolute(folder):
+    """The absolute path of a folder of data, wherever one looks from later.
+
+    Args:
+        folder: str or `None`. With a scheme, as `gs://`, it stays.
+    """
+    if folder is None or "://" in folder:
+        return folder
+    return os.path.abspath(os.path.expanduser(folder))
 
 
 def _define_run(flag_values):

@@ -15,6 +15,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import MAY_CHANGE
 from keras_csc_cli.train_options import ORDERED
+from keras_csc_cli.train_options import as_recorded
 from keras_csc_cli.train_options import parse
 from keras_csc_cli.train_options import restored
 
@@ -22,6 +23,7 @@ import keras
 import tensorflow as tf
 
 import keras_csc
+from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import locked
 from keras_csc.files import remove
 from keras_csc.files import replacing
@@ -192,11 +194,17 @@ class Workdir:
     def __exit__(self, *exception):
         self._held.close()
 
+    def has_begun(self):
+        """Whether there is a checkpoint or a model of the recorded options."""
+        steps = map(step_of, self.checkpoints.glob("*"))
+        return self.model.exists() or any(step is not None for step in steps)
+
     def check_options(self, options):
         """Checks that the folder was made with the same options, if it was.
 
         Those that there were not yet when they were written had their
-        defaults.
+        defaults. Those of a run that failed before its first checkpoint do
+        not bind the next one.
 
         Raises:
             UsageError: if it was made with others.
@@ -204,6 +212,8 @@ class Workdir:
         if not self.flags.exists():
             return
         self.options()  # of another version they would be lost
+        if not self.has_begun():
+            return
         before = {**vars(parse([])), **self.recorded()}
         ordered = {"cache_mib"} if options.dataset in ORDERED else set()
         differences = [
@@ -233,8 +243,8 @@ class Workdir:
                     "the chief wrote. All workers must see the same folder, "
                     "on a file system that they share."
                 )
-        elif not self.flags.exists() or self.recorded() != vars(options):
-            write_json(self.flags, vars(options))
+        elif not self.flags.exists() or self.recorded() != as_recorded(options):
+            write_json(self.flags, as_recorded(options))
 
 
 def identification():

@@ -253,10 +253,16 @@ def test_no_commit_without_a_repository_or_git(tmp_path, monkeypatch):
     assert workdirs.commit() is None
 
 
+def begun(path):
+    """A run's folder has a checkpoint."""
+    (path / "checkpoints" / "step-00000001").mkdir(parents=True)
+
+
 def test_an_option_that_there_was_not_had_its_default(tmp_path):
     given = options(tmp_path)
     with workdirs.Workdir(tmp_path) as workdir:
         workdir.claim(given)
+        begun(tmp_path)
         recorded = vars(given).copy()
         del recorded["horizontal_flip"]
         workdir.flags.write_text(json.dumps(recorded))
@@ -268,14 +274,58 @@ def test_an_option_that_there_was_not_had_its_default(tmp_path):
 def test_options_that_may_change_are_recorded_as_they_are_now(tmp_path):
     """By the process that holds the folder alone."""
     with workdirs.Workdir(tmp_path) as workdir:
-        workdir.claim(options(tmp_path, "--data_dir=before"))
-        now = options(tmp_path, "--data_dir=now", "--log_every=7")
+        workdir.claim(options(tmp_path, "--data_dir=/before"))
+        begun(tmp_path)
+        now = options(tmp_path, "--data_dir=/now", "--log_every=7")
         workdirs.Workdir(tmp_path, hold=False).claim(now)
-        assert workdir.recorded()["data_dir"] == "before"
+        assert workdir.recorded()["data_dir"] == "/before"
         workdir.claim(now)
         assert workdir.recorded() == vars(now)
         with pytest.raises(UsageError, match="steps was 2, is 3"):
-            workdir.claim(options(tmp_path, "--data_dir=other", "--steps=3"))
+            workdir.claim(options(tmp_path, "--data_dir=/other", "--steps=3"))
+        assert workdir.recorded() == vars(now)
+
+
+@pytest.mark.parametrize(
+    "given, recorded",
+    [
+        ("images", "{here}/images"),
+        ("../images", "{here.parent}/images"),
+        ("~/images", "{home}/images"),
+        ("/images", "/images"),
+        ("gs://bucket/images", "gs://bucket/images"),
+    ],
+)
+def test_folder_of_data_is_recorded_wherever_one_looks_from(
+    tmp_path, monkeypatch, given, recorded
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    expected = recorded.format(here=here, home=tmp_path / "home")
+    with workdirs.Workdir(tmp_path / "run") as workdir:
+        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
+        assert workdir.recorded()["data_dir"] == expected
+        # An earlier version recorded what was typed.
+        earlier = {**workdir.recorded(), "data_dir": given}
+        workdir.flags.write_text(json.dumps(earlier))
+        begun(tmp_path / "run")
+        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
+        assert workdir.recorded()["data_dir"] == expected
+
+
+@pytest.mark.parametrize("made", ["checkpoints/step-00000002", "model"])
+def test_options_bind_when_they_have_made_something(tmp_path, made):
+    """A run that failed before leaves others free."""
+    with workdirs.Workdir(tmp_path) as workdir:
+        workdir.claim(options(tmp_path, "--steps=5"))
+        now = options(tmp_path, "--steps=7", "--preset=mnist")
+        workdir.claim(now)
+        assert workdir.recorded() == vars(now)
+        (tmp_path / made).mkdir(parents=True)
+        with pytest.raises(UsageError, match="steps was 7, is 5"):
+            workdir.claim(options(tmp_path, "--steps=5"))
         assert workdir.recorded() == vars(now)
 
 
@@ -283,6 +333,7 @@ def test_cache_must_stay_where_images_in_memory_have_another_order(tmp_path):
     of_tfds = options(tmp_path, "--dataset=mnist", "--cache_mib=0")
     for given in (of_tfds, options(tmp_path, "--cache_mib=0")):
         workdir = workdirs.Workdir(tmp_path / given.dataset)
+        begun(workdir.path)
         workdir.claim(given)
         given.cache_mib = 4096
         if given.dataset == "digits":
