@@ -5,11 +5,15 @@ import os
 
 from keras_csc_cli.building import game
 from keras_csc_cli.building import image_shape
+from keras_csc_cli.building import schedule
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.splits import check_classes
 from keras_csc_cli.train_options import EMBEDDED
+from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.workdir import NEEDED
 
+from keras_csc.data.tfds_builder import described_classes
 from keras_csc.models import presets
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.closed_loop_autoencoder import check_game
@@ -46,13 +50,64 @@ def check(options):
         raise UsageError(
             "--keep_best measures every --checkpoint_every steps. Give both."
         )
+    check_validation(options)
+    schedule(options.schedule, 1.0, options.steps, options.warmup_steps)
     check_metrics(options.metrics)
     with usage_errors():
         config = presets.config(options.preset, **options.architecture)
         encoder, _ = presets.players(config)
         check_game(game(options.game, MOST_CLASSES), encoder)
     check_samples(options.metrics, config["features"])
+    check_principal(options.principal_images, config["feature_dim"])
     check_size(config)
+    if options.download and options.dataset not in ORDERED:
+        check_described(options)
+
+
+def check_described(options):
+    """Checks what is known of a data set before it is downloaded.
+
+    Raises:
+        UsageError: if it has not the labels that are asked for.
+    """
+    classes = described_classes(options.dataset, options.data_dir)
+    check_metrics_labels(options.metrics, options.dataset, classes)
+    check_labels(options.game, options.dataset, classes, options.batch_size)
+
+
+def check_validation(options):
+    """Checks that there can be the images that `--keep_best` is measured on.
+
+    Raises:
+        UsageError: if there can't. A folder may have a part of its own.
+    """
+    held = options.validation_fraction or options.dataset == "image_folder"
+    if options.keep_best and not held:
+        raise UsageError(
+            "--keep_best is measured on images that are held out, and "
+            "--validation_fraction=0 holds none out. Give another."
+        )
+
+
+def check_principal(images, features, size=None):
+    """Checks that there are images enough for the first atoms.
+
+    Args:
+        images: of `--principal_images`.
+        features: int, how many a feature vector has.
+        size: int, number of training images, or `None` if it is not known.
+
+    Raises:
+        UsageError: if there are not.
+    """
+    count = images if size is None else min(images, size)
+    if 0 < count < features:
+        of = "" if size is None else f", of {size} training images,"
+        raise UsageError(
+            f"--principal_images={images}{of} must be at least as many as "
+            f"features, {features}. Give 0 for random first atoms, or more "
+            "images, or fewer features with --architecture=feature_dim=..."
+        )
 
 
 def check_data_dir(dataset, data_dir):
@@ -191,51 +246,67 @@ def check_samples(names, features):
         )
 
 
-def check_batches(options, splits, replicas):
-    """Checks that the batch suits the devices, the data and the objective.
+def check_replicas(options, replicas):
+    """Checks that the batch can be shared out.
+
+    Raises:
+        UsageError: if it can't.
+    """
+    if options.batch_size % replicas:
+        raise UsageError(
+            f"--batch_size={options.batch_size} is not divisible by the "
+            f"{replicas} replicas of --strategy={options.strategy}."
+        )
+
+
+def check_batches(options, splits):
+    """Checks that the batch suits the data and the objective.
 
     Raises:
         UsageError: if it does not.
     """
     batch, size = options.batch_size, splits["train"].size
-    if batch % replicas:
-        raise UsageError(
-            f"--batch_size={batch} is not divisible by the {replicas} "
-            f"replicas of --strategy={options.strategy}."
-        )
     if batch > size:
         raise UsageError(
             f"--batch_size={batch} is above the {size} training images "
             f"of {options.dataset!r}."
         )
     config = presets.config(options.preset, **options.architecture)
-    features = config["feature_dim"]
-    if 0 < min(options.principal_images, size) < features:
-        raise UsageError(
-            f"--principal_images={options.principal_images}, of {size} "
-            "training images, must be at least as many as features, "
-            f"{features}. Give 0 for random first atoms, or more images, or "
-            "fewer features with --architecture=feature_dim=..."
-        )
-    if {"classes", "classifier"} & set(options.metrics):
-        splits.check_classes()
-    check_labels(options.game, splits, batch)
+    check_principal(options.principal_images, config["feature_dim"], size)
+    classes = splits.num_classes
+    check_metrics_labels(options.metrics, options.dataset, classes)
+    check_labels(options.game, options.dataset, classes, batch)
 
 
-def check_labels(arguments, splits, batch):
+def check_metrics_labels(names, dataset, classes):
+    """Checks that there are labels for the metrics that need them.
+
+    Raises:
+        UsageError: if there are not.
+    """
+    if {"classes", "classifier"} & set(names):
+        check_classes(dataset, classes)
+
+
+def check_labels(arguments, dataset, classes, batch):
     """Checks that a game has the labels it is played with.
+
+    Args:
+        arguments: of `--game`.
+        dataset: name of the data set.
+        classes: int, or `None` without labels.
+        batch: of `--batch_size`.
 
     Raises:
         UsageError: if it has not.
     """
     played = game(arguments, MOST_CLASSES)
-    classes = splits.num_classes
     if not played.needs_labels:
         return
     if not classes:
         raise UsageError(
             "--game=objective=multi and --game=class_features=... need labels, "
-            f"and {splits.dataset!r} has none. Give "
+            f"and {dataset!r} has none. Give "
             "--game=objective=binary,class_features=0."
         )
     if batch < classes and not played.memory:

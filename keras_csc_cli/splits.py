@@ -46,9 +46,21 @@ class Splits:
         Raises:
             UsageError: if they have not.
         """
-        if not self.num_classes or self.num_classes < 2:
-            raise UsageError(
-                "--metrics=classes and --metrics=classifier need labels of two "
-                f"classes or more, and {self.dataset!r} has "
-                f"{self.num_classes or 'none'}."
-            )
+        check_classes(self.dataset, self.num_classes)
+
+
+def check_classes(dataset, classes):
+    """Checks that there are labels that a classifier learns.
+
+    Args:
+        dataset: name of the data set.
+        classes: int, or `None` without labels.
+
+    Raises:
+        UsageError: if there are not.
+    """
+    if not classes or classes < 2:
+        raise UsageError(
+            "--metrics=classes and --metrics=classifier need labels of two "
+            f"classes or more, and {dataset!r} has {classes or 'none'}."
+        )

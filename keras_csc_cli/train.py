@@ -75,10 +75,13 @@ def train_in(workdir, options, strategy, chief, make_model):
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategies.check_same_options(strategy, options)
+    checks.check_replicas(options, strategy.num_replicas_in_sync)
+    if chief:
+        workdir.check_options(options)
 
     # === Data ===
     splits = Splits(options)
-    checks.check_batches(options, splits, strategy.num_replicas_in_sync)
+    checks.check_batches(options, splits)
     if options.evaluate:
         checks.check_compared(options.metrics, splits, options.evaluation_limit)
     if chief:
@@ -99,7 +102,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         write=chief,
     )
     if chief:
-        workdir.check_options(options)
         if checkpoint.steps():
             sessions.check_images(workdir.run, images)
         workdir.claim(options)

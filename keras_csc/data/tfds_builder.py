@@ -10,6 +10,8 @@ from absl import logging
 from keras_csc.data.errors import DataError
 from keras_csc.data.sources import split_examples
 from keras_csc.data.tfds_source import TFDSSource
+from keras_csc.data.tfds_source import check_features
+from keras_csc.data.tfds_source import class_names
 
 RECORD_FRAMING = 16
 
@@ -41,6 +43,7 @@ def open_tfds(
         builder = _find_builder(name, data_dir)
         prepared = builder.is_prepared()
     if download and not prepared:
+        check_features(name, _features(builder, name), image_shape)
         _prepare(builder, name)
     elif not prepared:
         raise _not_prepared(builder, name)
@@ -52,6 +55,26 @@ def open_tfds(
         raise
     except Exception as error:  # What TFDS raises for damage has many types.
         raise _damaged(name, builder.data_path, error) from error
+
+
+def described_classes(name, data_dir=None):
+    """Number of classes of a TFDS set, also of one that is not prepared.
+
+    Args:
+        name: a TFDS name.
+        data_dir: folder of the data; the default is TFDS's own.
+
+    Returns:
+        int, or `None` if its training images have no labels.
+
+    Raises:
+        DataError: for an unknown name, or examples without names.
+    """
+    with _quiet():
+        builder = _find_builder(name, data_dir)
+    stored = STORED_SPLITS.get(builder.name, {}).get("train", "train")
+    names = class_names(_features(builder, name), stored)
+    return None if names is None else len(names)
 
 
 @contextlib.contextmanager
@@ -138,9 +161,16 @@ def _not_prepared(builder, name):
     return DataError(message)
 
 
-def _split_info(builder, name, split):
-    if not isinstance(builder.info.features, tfds.features.FeaturesDict):
+def _features(builder, name):
+    """What a set's examples are made of, by name."""
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict):
         raise DataError(f"{name} is no data set of images with names.")
+    return features
+
+
+def _split_info(builder, name, split):
+    _features(builder, name)
     stored = "train" if split == "validation" else split
     if split == "test" and "test" not in builder.info.splits:
         stored = "validation"

@@ -31,37 +31,18 @@ class TFDSSource(Source):
 
     def __init__(self, builder, name, split, info, image_shape, random_crop):
         features = builder.info.features
-        if "image" not in features:
-            raise DataError(
-                f"{name} has no feature 'image', only {sorted(features)}: "
-                "choose a data set of images."
-            )
-        if not isinstance(features["image"], tfds.features.Image):
-            raise DataError(
-                f"The feature 'image' of {name} is {features['image']}, no "
-                "image: choose a data set of images."
-            )
-        kind = tf.as_dtype(features["image"].dtype).name
-        if kind not in ("uint8", "uint16"):
-            raise DataError(
-                f"The images of {name} are of {kind}, and must be of uint8 or "
-                "uint16: choose another data set."
-            )
+        check_features(name, features, image_shape)
         stored = features["image"].shape
-        if stored[-1] is not None:
-            images.check_channels(name, stored[-1], image_shape[-1])
-        labels = features["label"] if "label" in features else None
-        labelled = isinstance(labels, tfds.features.ClassLabel)
-        labelled = labelled and not info.name.startswith("unlabelled")
+        labels = class_names(features, info.name)
         super().__init__(
             name,
             split,
             info.num_examples,
             image_shape,
-            list(labels.names) if labelled else None,
+            labels,
             random_crop and images.can_crop(stored, image_shape),
         )
-        used = ("image", "label") if labelled else ("image",)
+        used = ("image",) if labels is None else ("image", "label")
         self.features = tfds.features.FeaturesDict(
             {key: features[key] for key in used}
         )
@@ -108,6 +89,46 @@ class TFDSSource(Source):
                 return f"record {part.skip + index} of {part.filename}"
             index -= part.take
         return f"the end of {self.instructions[-1].filename}"
+
+
+def check_features(name, features, image_shape):
+    """Checks that a set has images for a model, which its description says.
+
+    Args:
+        name: name of the data set.
+        features: `tfds.features.FeaturesDict` of its examples.
+        image_shape: (height, width, channels) of the images.
+
+    Raises:
+        DataError: if it has not.
+    """
+    if "image" not in features:
+        raise DataError(
+            f"{name} has no feature 'image', only {sorted(features)}: "
+            "choose a data set of images."
+        )
+    if not isinstance(features["image"], tfds.features.Image):
+        raise DataError(
+            f"The feature 'image' of {name} is {features['image']}, no "
+            "image: choose a data set of images."
+        )
+    kind = tf.as_dtype(features["image"].dtype).name
+    if kind not in ("uint8", "uint16"):
+        raise DataError(
+            f"The images of {name} are of {kind}, and must be of uint8 or "
+            "uint16: choose another data set."
+        )
+    channels = features["image"].shape[-1]
+    if channels is not None:
+        images.check_channels(name, channels, image_shape[-1])
+
+
+def class_names(features, stored):
+    """Names of the classes of a stored split, `None` if it is unlabelled."""
+    labels = features["label"] if "label" in features else None
+    labelled = isinstance(labels, tfds.features.ClassLabel)
+    labelled = labelled and not stored.startswith("unlabelled")
+    return list(labels.names) if labelled else None
 
 
 def _check_label(label, num_classes):

@@ -255,7 +255,7 @@ def test_training_refuses_metrics_that_it_can_not_measure(monkeypatch):
     )
     opened(monkeypatch, num_classes=None, size=9)
     with pytest.raises(UsageError, match="need labels.*'faces' has none"):
-        checks.check_batches(options, Splits(options), 1)
+        checks.check_batches(options, Splits(options))
 
 
 def opened(monkeypatch, **attributes):

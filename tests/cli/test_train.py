@@ -322,6 +322,38 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
     assert not (tmp_path / "run" / "flags.json").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
+        (["--principal_images=15"], "as many as features, 16"),
+        (
+            ["--keep_best=psnr", "--checkpoint_every=2"]
+            + ["--validation_fraction=0"],
+            "holds none out",
+        ),
+        (["--batch_size=33", "--strategy=mirrored"], "not divisible by the 2"),
+        (["--dataset=celeb_a", "--game=objective=multi"], "'celeb_a' has none"),
+        (["--dataset=celeb_a", "--metrics=classes"], "need labels.*has none"),
+        (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--seed=3"], "seed was 0, is 3"),
+    ],
+)
+def test_mistakes_are_named_before_a_download(
+    finished, tmp_path, monkeypatch, arguments, message
+):
+    def fail(*arguments, **kwargs):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(data, "open_dataset", fail)
+    download = ["--dataset=mnist", "--download", f"--data_dir={tmp_path}"]
+    work = tmp_path / "run"
+    if "--seed=3" in arguments:
+        work, download = finished, []
+    with pytest.raises(UsageError, match=message):
+        train.train(options(work, *download, *arguments))
+
+
 def test_unwritable_workdir_is_named():
     with pytest.raises(UsageError, match="can't be written"):
         train.train(options("/dev/null/run"))

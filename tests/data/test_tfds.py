@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from keras_csc import data
 from keras_csc.data.sources import traced
+from keras_csc.data.tfds_builder import described_classes
 from keras_csc.data.tfds_source import TFDSSource
 
 SHAPE = (32, 32, 3)
@@ -248,6 +249,24 @@ def test_download_is_asked_for_only_when_wanted(monkeypatch, tmp_path):
         data.open_dataset("mnist", "train", SHAPE, tmp_path)
     with pytest.raises(data.DataError, match="could not .* no route to host"):
         data.open_dataset("mnist", "train", SHAPE, tmp_path, download=True)
+
+
+def test_nothing_is_downloaded_that_does_not_fit(monkeypatch, tmp_path):
+    def fail(self, **kwargs):
+        raise AssertionError("downloaded")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    for name, shape, message in (
+        ("glue/cola", SHAPE, "no feature 'image'"),
+        ("cifar10", (8, 8, 1), "have 3 channels.*asks for 1"),
+    ):
+        with pytest.raises(data.DataError, match=message):
+            data.open_dataset(name, "train", shape, tmp_path, download=True)
+
+
+def test_classes_are_known_before_a_download(tmp_path):
+    for name, classes in (("mnist", 10), ("stl10", None), ("celeb_a", None)):
+        assert described_classes(name, tmp_path) == classes
 
 
 @pytest.fixture
