@@ -1,6 +1,7 @@
 """Restores photographs: denoises, inpaints, deblurs or enlarges them."""
 
 import pathlib
+import tempfile
 import time
 
 from keras_csc_cli import pictures
@@ -46,6 +47,8 @@ def run(options):
         jobs = [(source, target, _mask_of(options, source, None))]
     else:
         jobs = _jobs_of_folder(options, source, target)
+    for folder in sorted({output.parent for _, output, _ in jobs}):
+        _check_folder(folder)
     with usage_errors():
         dictionary = options.dictionary and restoration.load_dictionary(
             options.dictionary
@@ -116,6 +119,23 @@ def _jobs_of_folder(options, source, target):
             "and are left as they are; --overwrite makes them anew."
         )
     return jobs
+
+
+def _check_folder(folder):
+    """Checks that files can be written to a folder, which may not be there.
+
+    Raises:
+        UsageError: if they can't.
+    """
+    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--output can't be written to {printable(str(folder))}: "
+            f"{error.strerror}. Choose another --output, or give write access."
+        ) from error
 
 
 def _mask_of(options, path, name):

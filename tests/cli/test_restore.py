@@ -345,6 +345,28 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
     assert not (tmp_path / "out.png").exists()
 
 
+def test_folders_that_can_not_be_written_are_named_first(
+    grey, tmp_path, monkeypatch
+):
+    """Before any image is restored, and nothing is made."""
+    monkeypatch.setattr(restore, "_restored", pytest.fail)
+    folder, output = tmp_path / "in", tmp_path / "out"
+    (folder / "deeper").mkdir(parents=True)
+    output.mkdir()
+    for path in ("one.png", "deeper/two.png"):
+        (folder / path).write_bytes(grey.read_bytes())
+    (output / "deeper").write_text("mine")
+    for image, target, named in (
+        (grey, "/dev/null/out.png", "/dev/null"),
+        (grey, "/proc/nowhere/out.png", "/proc/nowhere"),
+        (folder, "/dev/null/out", "/dev/null/out"),
+        (folder, output, output / "deeper"),
+    ):
+        with pytest.raises(UsageError, match=f"written to {named}: .*--output"):
+            restore.run(options(image=image, output=target, noise=5.0))
+    assert [path.name for path in output.iterdir()] == ["deeper"]
+
+
 @pytest.mark.parametrize(
     "size, factor, ending",
     [
