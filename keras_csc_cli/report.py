@@ -17,6 +17,7 @@ from keras_csc import report
 from keras_csc.callbacks.scalars import LOG_FILE
 from keras_csc.data import DataError
 from keras_csc.data.errors import READ_ERRORS
+from keras_csc.terminal import say
 
 USER_ERRORS = (DataError, OSError)
 NAME = "report.html"
@@ -51,7 +52,7 @@ def run(
         UsageError: for anything but one of a run and a preset, if there is no
             model, or `output` is another file.
         DataError: if images are asked for that are not there. Without
-            `dataset` and `data_dir`, the page of a preset has none then.
+            `dataset` and `data_dir`, the page has none then.
     """
     cards.check_one(workdir, preset)
     replaced = {"dataset": dataset, "data_dir": data_dir}
@@ -70,7 +71,7 @@ def run(
             card=cards.without_paths(cards.of_run(folder.path)),
             log=_log(folder.path / LOG_FILE),
             own_classes=_are_own(folder.options().dataset, replaced),
-            **_images(options, split, images),
+            **_images_or_why(model, options, replaced, split, images),
         )
 
 
@@ -79,13 +80,7 @@ def _of_preset(preset, output, replaced, split, images):
     path = _checked(output or f"{name}-{NAME}")
     model, card = cards.of_preset(preset)
     options = _options(preset, card, replaced)
-    try:
-        shown = _images(options, split, images)
-    except DataError:
-        if replaced:
-            raise
-        known = options.dataset or "of its training"
-        shown = {"about": f"The data set {known} was not at hand. {HINT}"}
+    shown = _images_or_why(model, options, replaced, split, images)
     own = _are_own(_options(preset, card, {}).dataset, replaced)
     card = cards.without_paths(card)
     return report.write_report(
@@ -110,11 +105,27 @@ def _options(preset, card, replaced):
     return train_options.replaced(options, replaced)
 
 
-def _images(options, split, count):
+def _images_or_why(model, options, replaced, split, count):
+    """Images to show, or why there are none, as of `write_report`.
+
+    Raises:
+        DataError: if they are asked for, and not there.
+    """
+    try:
+        return _images(model, options, split, count)
+    except DataError as error:
+        if replaced:
+            raise
+        say(f"The page has no images: {error}")
+        known = options.dataset or "of its training"
+        return {"about": f"The data set {known} was not at hand. {HINT}"}
+
+
+def _images(model, options, split, count):
     """Images to show, as arguments of `write_report`."""
     if not options.dataset:
         raise DataError("No data set is known for it.")
-    source = Splits(options)[split]
+    source = Splits(options, model)[split]
     shown, labels = _some(source, count)
     return {
         "images": shown,

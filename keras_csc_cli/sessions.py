@@ -9,6 +9,7 @@ import keras
 
 # What `identity()` of a source of data has.
 IDENTITY = {"images", "classes", "digest"}
+MOST_NAMES = 1000  # classes whose names are recorded
 
 
 def recorded(path):
@@ -75,18 +76,20 @@ class SessionLog(keras.callbacks.Callback):
     Adds to the `sessions` of `run.json` one with `identification()`, the
     steps, seconds and images per second, when it begins and at the end of every
     logging interval: a session that is killed is recorded up to its last one.
+    Beside them are the names of up to 1,000 classes, as `class_names`.
 
     Args:
         workdir: `Workdir` of the run.
-        images: dict, `identity()` of the training images.
+        source: the training images.
         batch_size: int, images in a step.
         replicas: int, number of devices that share a step.
     """
 
-    def __init__(self, workdir, images, batch_size, replicas=1):
+    def __init__(self, workdir, source, batch_size, replicas=1):
         super().__init__()
         self.path = workdir.run
-        self.images = images
+        self.images = source.identity()
+        self.class_names = source.class_names
         self.batch_size = batch_size
         self.replicas = replicas
 
@@ -114,4 +117,7 @@ class SessionLog(keras.callbacks.Callback):
         }
         sessions = [*self._before, session]
         total = round(sum(each["seconds"] for each in sessions), 1)
-        workdirs.write_json(self.path, {"sessions": sessions, "seconds": total})
+        record = {"sessions": sessions, "seconds": total}
+        if self.class_names and len(self.class_names) <= MOST_NAMES:
+            record["class_names"] = self.class_names
+        workdirs.write_json(self.path, record)

@@ -14,11 +14,17 @@ class Splits:
 
     Args:
         options: of the run.
+        model: the run's, whose images are of the shape to open; by default
+            that of the options' preset, which must be there then.
     """
 
-    def __init__(self, options):
+    def __init__(self, options, model=None):
         self.dataset = options.dataset
-        self.image_shape = image_shape(options.preset)
+        self.image_shape = (
+            image_shape(options.preset)
+            if model is None
+            else tuple(model.encoder.image_shape)
+        )
         self._how = {
             "data_dir": options.data_dir,
             "validation_fraction": options.validation_fraction,

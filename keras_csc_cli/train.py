@@ -202,9 +202,7 @@ def watchers(options, workdir, splits, strategy):
     shown = float_images(splits["test"], limit=40)
     batch, replicas = options.batch_size, strategy.num_replicas_in_sync
     return [
-        sessions.SessionLog(
-            workdir, splits["train"].identity(), batch, replicas
-        ),
+        sessions.SessionLog(workdir, splits["train"], batch, replicas),
         callbacks.ScalarLog(workdir.path, shown, batch),
         callbacks.PictureLog(workdir.path, shown, options.pictures_every),
         callbacks.ProgressLine(options.steps, batch),

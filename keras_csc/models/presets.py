@@ -142,6 +142,11 @@ def has_weights(preset):
     return hub.is_uri(preset) or _folder(preset) is not None
 
 
+def is_there(preset):
+    """Whether `preset` is a name, a folder or a URI, which may be none."""
+    return preset in PRESETS or has_weights(preset)
+
+
 def _folder(preset):
     """The folder of trained weights on this machine, or `None`."""
     if str(preset) in trained_names():

@@ -28,7 +28,10 @@ def samples(subject, seed=0):
     asked = np.full(2 * COLUMNS, -1) if one else np.repeat(labels, COLUMNS)
     images = passes.sample(subject.model, asked, seed)
     rows = [
-        _row(_name(subject, asked[start]), images[start : start + COLUMNS])
+        _row(
+            None if one else subject.class_name(asked[start]),
+            images[start : start + COLUMNS],
+        )
         for start in range(0, len(images), COLUMNS)
     ]
     return section(
@@ -41,13 +44,6 @@ def samples(subject, seed=0):
         ),
         element("div", rows, class_="walks"),
     )
-
-
-def _name(subject, label):
-    if label < 0:
-        return None
-    named = subject.found and subject.own_classes
-    return subject.found.name(label) if named else f"class {label}"
 
 
 def _row(name, images):

@@ -69,11 +69,13 @@ def write_report(
         labels: ints `(n,)`, -1 for unlabelled, or `None`.
         class_names: list of str, by label; by default the labels.
         card: dict of what is known of the model, as of `export_preset`:
-            `training`, `recipe` and `evaluation`, each a dict.
+            `training`, `recipe` and `evaluation`, each a dict. `training` may
+            have `class_names`, those of the model's classes.
         log: list of dicts with a `step` and numbers, as of `log.jsonl`.
         about: str, which images these are, or how to get some.
         own_classes: bool, whether the images' classes are those that the model
-            learned. If not, samples have the numbers of the model's classes.
+            learned. If not, and the card has no names, samples have the
+            numbers of the model's classes.
 
     Returns:
         `pathlib.Path` of the file.

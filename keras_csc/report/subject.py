@@ -45,6 +45,15 @@ class Subject:
         """What an evaluation has measured, or an empty dict."""
         return _dict(self.card.get("evaluation"))
 
+    def class_name(self, label):
+        """Name of one of the model's classes, as far as it is known."""
+        names = _dict(self.card.get("training")).get("class_names")
+        if isinstance(names, (list, tuple)) and label < len(names):
+            return str(names[label])
+        if self.found and self.own_classes:
+            return self.found.name(label)
+        return f"class {label}"
+
     @property
     def class_features(self):
         """How many features the training gave to the classes."""

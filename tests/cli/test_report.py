@@ -1,13 +1,16 @@
 """`training/report.py` on a run and on presets, and what it refuses."""
 
 import json
+import shutil
 
 from keras_csc_cli import report
 from keras_csc_cli.command_line import UsageError
 
+import numpy as np
 import pytest
 
 from keras_csc.data import DataError
+from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import runs
 
 
@@ -31,6 +34,35 @@ def test_the_page_of_a_run_lies_in_its_folder(run):
     assert "/secret" not in text
     assert report.run(run, images=1, split="train") == path
     assert "1 of the 1,330 images" in path.read_text()
+
+
+def test_the_page_of_a_run_whose_data_are_gone(run, tmp_path, capsys):
+    """It has no images, but the names of the classes, and its own weights."""
+    run = shutil.copytree(run, tmp_path / "run")
+    model = ClosedLoopAutoencoder.from_preset(run / "model")
+    shutil.rmtree(run / "model")
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), "uint8")
+    model.fit_density(images, np.arange(40) % 2)
+    model.save_to_preset(run / "model")
+    recorded = json.loads((run / "flags.json").read_text())
+    gone = {
+        "dataset": "image_folder",
+        "data_dir": str(tmp_path / "gone"),
+        "preset": str(tmp_path / "moved"),
+    }
+    (run / "flags.json").write_text(json.dumps({**recorded, **gone}))
+    names = ["a cat", "a <dog>"]
+    (run / "run.json").write_text(
+        json.dumps({"sessions": [], "seconds": 0.0, "class_names": names})
+    )
+    text = report.run(run, output=tmp_path / "page.html").read_text()
+    assert "<h3>a cat" in text and "<h3>a &lt;dog&gt;" in text
+    assert "data set image_folder was not at hand" in text
+    assert "No such folder" in capsys.readouterr().err
+    with pytest.raises(DataError, match="No such folder"):
+        report.run(
+            run, output=tmp_path / "page.html", data_dir=str(tmp_path / "gone")
+        )
 
 
 def test_the_page_of_a_preset_without_data_says_how_to_get_some(

@@ -6,9 +6,11 @@ import os
 import pathlib
 import shutil
 import signal
+import types
 
 from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
+from keras_csc_cli import sessions
 from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
@@ -64,6 +66,19 @@ def test_run_leaves_what_its_description_says(finished):
         "flags.json",
         "evaluation.json",
     } <= names
+
+
+def test_run_records_the_names_of_its_classes(finished, tmp_path):
+    names = [str(digit) for digit in range(10)]
+    assert read(finished / "run.json")["class_names"] == names
+    many = types.SimpleNamespace(
+        class_names=names * 101, identity=lambda: {"images": 5}
+    )
+    workdir = types.SimpleNamespace(run=tmp_path / "run.json")
+    log = sessions.SessionLog(workdir, many, batch_size=1)
+    log.set_model(types.SimpleNamespace(step=0))
+    log.on_train_begin()
+    assert "class_names" not in read(tmp_path / "run.json")
 
 
 def test_evaluation_has_every_figure(finished):
