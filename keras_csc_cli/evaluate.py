@@ -1,5 +1,6 @@
 """Evaluates a run, on its own data or on others."""
 
+import contextlib
 import hashlib
 import pathlib
 import re
@@ -17,7 +18,9 @@ from absl import flags
 
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.callbacks.best import best_facts
 from keras_csc.data import DataError
+from keras_csc.models import presets
 
 USER_ERRORS = (CheckpointError, DataError, OSError)
 
@@ -45,6 +48,9 @@ def evaluate(
         projector: bool, whether to write the features for TensorBoard's
             projector.
 
+    A file of the figures of more images or metrics of the same model stays,
+    and these are written to another.
+
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
@@ -53,12 +59,14 @@ def evaluate(
         recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)
         checks.check_data_dir(options.dataset, replaced.get("data_dir"))
-        splits = Splits(options)
+        names = options.metrics if names is None else names
+        instruments.check(names, inception_weights, classifier)
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
-        names = options.metrics if names is None else names
+            options.step = trained_step(workdir, recorded)
+        splits = Splits(options, model)
         checks.check_samples(names, model.encoder.features)
         checks.check_compared(names, splits, options.evaluation_limit, split)
         tools = instruments.instruments(
@@ -76,6 +84,7 @@ def evaluate(
             split=split,
             name=own_name(options, recorded, split, checkpoint),
             projector=projector,
+            keep=True,
         )
 
 
@@ -109,14 +118,41 @@ def data_folder(options):
     return pathlib.Path(options.data_dir).expanduser().resolve()
 
 
+def trained_step(workdir, options):
+    """The step of a run's trained model: its best, if that was kept."""
+    facts = None
+    if options.keep_best:
+        with contextlib.suppress(CheckpointError):
+            facts = best_facts(workdir.checkpoints)
+    return facts["step"] if facts else options.steps
+
+
 def last_checkpoint(workdir, options):
     """The model with the weights of a run's last checkpoint."""
-    model = building.network(options)
+    model = building.network(with_architecture(workdir, options))
     step = TrainingCheckpoint(workdir.checkpoints).restore_weights(model)
     if not step:
         raise UsageError(f"{workdir.path} has no checkpoint.")
     options.step = step
     return model
+
+
+def with_architecture(workdir, options):
+    """Options of a run's network, also where its preset has moved.
+
+    Raises:
+        UsageError: if only the preset could say them.
+    """
+    if presets.is_there(options.preset):
+        return options
+    if not workdir.model.is_dir():
+        raise UsageError(
+            f"the checkpoints of {workdir.path} need its --preset="
+            f"{options.preset}, which is not there. Move it back, or train "
+            "the run to its last step: its model needs no preset."
+        )
+    entries = {"preset": str(workdir.model), "architecture": {}}
+    return train_options.replaced(options, entries)
 
 
 def main():

@@ -10,8 +10,9 @@ DESCRIPTION = """Evaluates a trained run again.
 On the test split of the run's data set it writes WORKDIR/evaluation.json and
 pictures beside it. On other data (--dataset, --data_dir), another --split, or
 the last checkpoint (--checkpoint), also of a run that is not finished, it
-writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead. What
-takes minutes is computed when --metrics asks for it.
+writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead; so it
+does of fewer images (--evaluation_limit) or metrics than a file that is there,
+which stays. What takes minutes is computed when --metrics asks for it.
 """
 
 FLAG_FILES = None

@@ -27,6 +27,30 @@ BATCH_SIZE = 128
 CACHE_BYTES = 4 * 2**30
 
 
+def check(names, inception_weights=None, classifier_path=None):
+    """Checks what is given for metrics, before images are looked at.
+
+    Args:
+        names: some of `METRICS`.
+        inception_weights: path, "imagenet", or `None`.
+        classifier_path: path of the classifier, or `None`.
+
+    Raises:
+        UsageError: if weights are missing, or the classifier's name is none.
+    """
+    if {"inception", "ctrl"} & set(names) and inception_weights is None:
+        raise UsageError(
+            "--inception_weights is missing: a file of weights of Keras's "
+            "InceptionV3, or imagenet to let Keras download its own. Without "
+            "it, --metrics=classifier compares features of a classifier "
+            "that is trained on this data set."
+        )
+    if classifier_path and pathlib.Path(classifier_path).suffix != ".keras":
+        raise UsageError(
+            f"--classifier must end in .keras. Received: {classifier_path}"
+        )
+
+
 def instruments(names, splits, classifier_path, inception_weights=None):
     """What an evaluation needs for the metrics that are asked for.
 
@@ -76,13 +100,6 @@ def inception_networks(names, weights):
 
 
 def _inception_file(weights):
-    if weights is None:
-        raise UsageError(
-            "--inception_weights is missing: a file of weights of Keras's "
-            "InceptionV3, or imagenet to let Keras download its own. Without "
-            "it, --metrics=classifier compares features of a classifier "
-            "that is trained on this data set."
-        )
     if weights != "imagenet":
         return weights
     try:
@@ -122,8 +139,6 @@ def classifier(splits, path):
     }
     if splits.dataset == "image_folder":
         expected["names"] = splits["train"].identity()["digest"]
-    if path.suffix != ".keras":
-        raise UsageError(f"--classifier must end in .keras. Received: {path}")
     if not path.exists():
         _train(splits, path, expected)
     try:

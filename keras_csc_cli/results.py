@@ -1,6 +1,7 @@
 """The files and the lines that an evaluation leaves behind."""
 
 from keras_csc_cli import interruption
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import absolute
 from keras_csc_cli.workdir import identification
 from keras_csc_cli.workdir import read_json
@@ -9,6 +10,10 @@ from keras_csc_cli.workdir import write_json
 from keras_csc import data
 from keras_csc import evaluation
 
+# What two evaluations of the same images and model share.
+SAME = ("dataset", "split", "step", "images_of_split")
+# How many images an evaluation is of.
+COUNTS = ("images", "probe_training_images")
 SUMMARY = {
     "psnr": "PSNR",
     "ssim": "SSIM",
@@ -31,6 +36,7 @@ def evaluate(
     split="test",
     name="",
     projector=False,
+    keep=False,
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
@@ -52,9 +58,12 @@ def evaluate(
         name: str, what tells this evaluation from the run's own.
         projector: bool, whether to write the features for TensorBoard's
             projector, to `tensorboard/projector/` or `projector-NAME/`.
+        keep: bool, whether a file of more images or metrics of the same model
+            stays. The name then says what this evaluation lacks.
 
     Returns:
-        Dict of the figures, as in the file, and of its path.
+        Dict of the figures, as in the file, of its path as `file`, and of that
+        of a more complete one as `kept`.
     """
     images, labels = data.load_arrays(splits[split], options.evaluation_limit)
     train = data.load_arrays(splits["train"], options.evaluation_limit)
@@ -86,9 +95,14 @@ def evaluate(
         "run": read_json(workdir.run) if workdir.run.exists() else None,
         "evaluated": identification(),
     }
-    path, pictures = workdir.evaluation, workdir.path / "pictures"
+    path, pictures = file_of(workdir, name), workdir.path / "pictures"
+    missing = lacking(result, path, options.evaluation_limit) if keep else ""
+    places = {"file": str(path)}
+    if missing:
+        name = "-".join(filter(None, (name, missing)))
+        path, places = file_of(workdir, name), {"kept": str(path)}
+        places["file"] = str(path)
     if name:
-        path = path.with_name(f"evaluation-{name}.json")
         pictures = pictures / f"evaluation-{name}"
     write_json(path, result)
     evaluation.draw(
@@ -112,7 +126,52 @@ def evaluate(
             labels,
             splits[split].class_names,
         )
-    return {**result, "file": str(path)}
+    return {**result, **places}
+
+
+def file_of(workdir, name):
+    """Path of the figures of an evaluation with a name, or of the run's own."""
+    path = workdir.evaluation
+    return path.with_name(f"evaluation-{name}.json") if name else path
+
+
+def lacking(result, path, limit):
+    """What an evaluation lacks of the one that is in its file.
+
+    Args:
+        result: dict of the figures.
+        path: the file, which may be missing or damaged.
+        limit: of `--evaluation_limit`.
+
+    Returns:
+        Text for the name of a file; empty if nothing is lacking, or the file
+        is of other images.
+    """
+    try:
+        before = read_json(path) if path.exists() else {}
+        if any(before.get(name) != result[name] for name in SAME):
+            return ""
+        fewer = any(before[name] > result[name] for name in COUNTS)
+        less = measured(before) - measured(result)
+    except (AttributeError, KeyError, TypeError, UsageError):  # of damage
+        return ""
+    parts = [f"limit-{limit}"] * fewer
+    return "-".join([*parts, *(f"without-{name}" for name in sorted(less))])
+
+
+def measured(figures):
+    """What of `--metrics` an evaluation has, a set of names."""
+    found = {name for name in ("codes", "samples") if figures.get(name)}
+    if figures.get("same_class") is not None:
+        found.add("classes")
+    for each in figures.get("distributions", ()):
+        if "score_network" in each:
+            found.add("ctrl")
+        elif "classifier" in str(each.get("network")):
+            found.add("classifier")
+        else:
+            found.add("inception")
+    return found
 
 
 def lines(result):
@@ -120,7 +179,16 @@ def lines(result):
     compared = [comparison_line(each) for each in result["distributions"]]
     if "samples" in result:
         compared.append(samples_line(result["samples"]))
-    return [summary(result), *compared, origin(result)]
+    kept = [kept_line(result["kept"])] if "kept" in result else []
+    return [summary(result), *compared, origin(result), *kept]
+
+
+def kept_line(path):
+    """One line of a more complete evaluation, which stays."""
+    return (
+        f"{path} is of more images or metrics of the same model, and stays as "
+        "it is. Remove it if it is not to."
+    )
 
 
 def samples_line(figures):

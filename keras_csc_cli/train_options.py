@@ -42,6 +42,8 @@ MAY_CHANGE = frozenset(
 
 # Data sets that come inside a library.
 EMBEDDED = frozenset(("digits", "photographs"))
+# Those that `--noresize` cuts into crops.
+CUT = frozenset(("image_folder", "photographs"))
 # Those whose order is one, in memory or not.
 ORDERED = EMBEDDED | {"image_folder"}
 
@@ -156,8 +158,14 @@ def restored(recorded, path):
 
 
 def replaced(options, entries):
-    """A copy of options with other values of some."""
-    return types.SimpleNamespace(**{**vars(options), **entries})
+    """A copy of options with other values of some.
+
+    Images of another data set are resized if it can't be cut into crops.
+    """
+    found = types.SimpleNamespace(**{**vars(options), **entries})
+    if "dataset" in entries and found.dataset not in CUT:
+        found.resize = True
+    return found
 
 
 def as_recorded(options):

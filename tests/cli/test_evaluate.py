@@ -10,6 +10,7 @@ from keras_csc_cli import checks
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
 from keras_csc_cli import instruments
+from keras_csc_cli import report
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -30,6 +31,7 @@ from sklearn.preprocessing import normalize
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc import metrics
+from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.evaluation import drawing
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.generation import FeatureDensity
@@ -423,6 +425,8 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
 def test_other_data_and_splits_have_files_of_their_own(
     run, default_figures, tmp_path_factory
 ):
+    for path in run.glob("evaluation-*"):
+        path.unlink()
     before = (run / "evaluation.json").read_bytes()
     picture = (run / "pictures" / "evaluation.png").read_bytes()
     folders = [tmp_path_factory.mktemp(name) / "other" for name in "ab"]
@@ -453,6 +457,120 @@ def test_other_data_and_splits_have_files_of_their_own(
     assert evaluations[2]["images"] == 70
     assert (run / "pictures" / "evaluation.png").read_bytes() == picture
     assert (run / "evaluation.json").read_bytes() == before
+
+
+def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path):
+    """Of fewer images or metrics; what has more takes its place."""
+    run = shutil.copytree(run, tmp_path / "run")
+    for path in run.glob("evaluation*"):
+        path.unlink()
+    whole = run / "evaluation.json"
+
+    def file(limit=60, names=(), **arguments):
+        replaced = {"evaluation_limit": limit}
+        found = evaluate.evaluate(run, replaced, names=names, **arguments)
+        said = f"{found.get('kept')} is of more images"
+        assert results.lines(found)[-1].startswith(said) == ("kept" in found)
+        return found["file"].removeprefix(f"{run}/")
+
+    assert file() == "evaluation.json"
+    assert file(names=["codes"]) == "evaluation.json"
+    before = whole.read_bytes()
+    picture = (run / "pictures" / "evaluation.png").read_bytes()
+    assert file(9, ["codes"]) == "evaluation-limit-9.json"
+    assert file() == "evaluation-without-codes.json"
+    assert file(9) == "evaluation-limit-9-without-codes.json"
+    assert whole.read_bytes() == before
+    assert (run / "pictures" / "evaluation.png").read_bytes() == picture
+    assert (run / "pictures" / "evaluation-limit-9").is_dir()
+    assert file(70, ["codes"]) == "evaluation.json"
+    assert file(split="validation") == "evaluation-validation.json"
+    assert file(9, split="validation") == "evaluation-validation-limit-9.json"
+    whole.write_text("[]")
+    assert file(9) == "evaluation.json"
+
+
+def test_what_an_evaluation_has_measured():
+    classifier = {"network": {"name": "classifier of digits"}}
+    inception = {"network": {"name": "Keras InceptionV3"}}
+    compared = [classifier, inception, {**inception, "score_network": {}}]
+    figures = {"codes": {"a": 1}, "samples": {"b": 1}, "same_class": 0.0}
+    assert results.measured({"distributions": compared}) == {
+        *("classifier", "inception", "ctrl"),
+    }
+    assert results.measured(figures) == {"codes", "samples", "classes"}
+    assert results.measured({"same_class": None}) == set()
+
+
+def test_a_run_needs_its_preset_no_more(tmp_path):
+    """Not even for a checkpoint, once it has a model."""
+    base = ClosedLoopAutoencoder.from_preset(
+        "digits", load_weights=False, filters=(4,), feature_dim=8
+    )
+    base.save_to_preset(tmp_path / "base")
+    given = runs.options(
+        ["--dataset=digits", "--steps=1", "--evaluation_limit=20"],
+        tmp_path / "run",
+        f"--preset={tmp_path}/base",
+    )
+    with workdirs.Workdir(tmp_path / "run") as workdir:
+        workdir.claim(given)
+        model = building.model(given, 10)
+        checkpoint = TrainingCheckpoint(workdir.checkpoints)
+        checkpoint.set_model(model)
+        checkpoint.save(1)
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match="base, which is not there. Move it"):
+        evaluate.evaluate(tmp_path / "run", {}, checkpoint=True)
+    model.save_to_preset(tmp_path / "run" / "model")
+    found = [
+        evaluate.evaluate(tmp_path / "run", {}, checkpoint=each)["psnr"]
+        for each in (False, True)
+    ]
+    assert found[0] == pytest.approx(found[1])
+    assert report.run(tmp_path / "run", images=5).exists()
+
+
+def test_the_best_model_has_its_step(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
+    recorded = json.loads((run / "flags.json").read_text())
+    (run / "flags.json").write_text(
+        json.dumps({**recorded, "keep_best": "psnr"})
+    )
+    with workdirs.Workdir(run, create=False) as workdir:
+        assert evaluate.trained_step(workdir, workdir.options()) == 1
+        best = workdir.checkpoints / "best-00000007"
+        best.mkdir(parents=True)
+        facts = {"metric": "psnr", "value": 1.0, "step": 7, "images": 5}
+        (best / "best.json").write_text(json.dumps(facts))
+        assert evaluate.trained_step(workdir, workdir.options()) == 7
+
+
+def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
+    """Those of a run on crops: cut, enlarged or, of other sets, resized."""
+    run = tmp_path / "run"
+    given = runs.options(
+        ["--dataset=photographs", "--preset=photographs", "--steps=1"],
+        run,
+        "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
+        "--noresize",
+        "--evaluation_limit=6",
+    )
+    with workdirs.Workdir(run) as workdir:
+        workdir.claim(given)
+        building.network(given).save_to_preset(workdir.model)
+    rng = np.random.default_rng(0)
+    for size in (20, 150):
+        for number in range(12):
+            path = tmp_path / f"of {size}" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            pixels = rng.integers(0, 256, (size, size, 3), "uint8")
+            Image.fromarray(pixels).save(path)
+        folder = {"dataset": "image_folder", "data_dir": str(path.parent)}
+        found = evaluate.evaluate(run, folder, names=[], split="train")
+        assert np.isfinite(found["psnr"])
+    found = evaluate.evaluate(run, {"dataset": "digits"}, names=[])
+    assert np.isfinite(found["psnr"])
 
 
 def test_recorded_options_come_back_as_they_were():
