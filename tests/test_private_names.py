@@ -1,15 +1,17 @@
-"""Names of Keras that it promises to nobody, and that we rely on.
+"""Names of Keras and TensorFlow that they promise to nobody, and we rely on.
 
-Without them Keras would not fail, but train or keep something else.
+Without them most would not fail, but train or keep something else.
 """
 
 import inspect
 
 import keras
 import pytest
+import tensorflow as tf
 
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
+from keras_csc.ops.tensorflow import choose
 from keras_csc.optimizers import DictionaryMuon
 
 
@@ -61,3 +63,21 @@ def test_callbacks_ask_metrics_for_their_direction():
     assert "_direction" in source
     for metric in (PeakSignalToNoiseRatio(), StructuralSimilarity()):
         assert metric._direction == "up"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_tensorflow_tells_what_xla_compiles(compiled):
+    told = []
+
+    @tf.function
+    def inner():
+        told.append(choose.is_compiled())
+
+    @tf.function(jit_compile=compiled)
+    def outer():
+        told.append(choose.is_compiled())
+        inner()
+
+    outer()
+    assert told == [compiled, compiled]
+    assert not choose.is_compiled()

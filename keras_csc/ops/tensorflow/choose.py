@@ -12,6 +12,7 @@ import math
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 from keras_csc.ops import portable
 from keras_csc.ops.portable import analysis
@@ -137,6 +138,14 @@ def solving(function):
             return function(*arguments, **options)
 
     return tf.function(call, autograph=False)
+
+
+def is_compiled():
+    """Whether XLA compiles what is traced at the moment, all of it."""
+    graph = tf.compat.v1.get_default_graph()
+    return not tf.executing_eagerly() and (
+        control_flow_util.GraphOrParentsInXlaContext(graph)
+    )
 
 
 def fuses_normalization(inputs):

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_csc.ops.tensorflow import choose
+
 
 def batch_normalization(inputs, gamma, beta, epsilon):
     """Normalises with the statistics of the batch.
@@ -15,6 +17,25 @@ def batch_normalization(inputs, gamma, beta, epsilon):
     Returns:
         `(outputs, mean, variance)`. No gradient flows through the moments.
     """
+    if choose.is_compiled():
+        return _shifted(inputs, gamma, beta, epsilon)
+    return _normalized(inputs, gamma, beta, epsilon)
+
+
+def _shifted(inputs, gamma, beta, epsilon):
+    """The same, of differences from the mean.
+
+    XLA's variance is the mean square less the square of the mean, which can't
+    tell a small deviation about a large mean from none, nor from less. Other
+    kernels would take two passes over memory more.
+    """
+    numbers = tf.cast(inputs, gamma.dtype)
+    near = tf.stop_gradient(tf.reduce_mean(numbers, (0, 1, 2)))
+    outputs, mean, variance = _normalized(numbers - near, gamma, beta, epsilon)
+    return tf.cast(outputs, inputs.dtype), near + mean, variance
+
+
+def _normalized(inputs, gamma, beta, epsilon):
     nothing = tf.zeros(0)
     outputs, mean, variance = _fused(
         inputs, gamma, beta, nothing, nothing, epsilon, is_training=True
