@@ -23,6 +23,7 @@ def random_views(images, step):
     Views are a function of the step and of an image's number in the global
     batch, in which the images of replicas follow one another, so that they do
     not depend on the number of replicas among which a batch divides evenly.
+    They are others where XLA compiles, which draws other numbers.
 
     Args:
         images: tensor `(n, height, width, channels)` in [-1, 1], this
@@ -77,11 +78,30 @@ def _crops(images, draw):
         tf.where(flipped, right, left),
         tf.where(flipped, left, right),
     )
-    boxes = tf.concat([top, left, top + height, right], -1)[:, 0, 0]
-    views = tf.image.crop_and_resize(
-        images, boxes, tf.range(tf.shape(images)[0]), images.shape[1:3]
+    views = _stretched(tf.cast(images, top.dtype), top, top + height)
+    views = _stretched(_transposed(views), left, right)
+    return tf.cast(_clip(_transposed(views)), images.dtype)
+
+
+def _stretched(images, start, stop):
+    """Rows from one place in [0, 1] to another, as many as there were.
+
+    They are interpolated; XLA can't compile `tf.image.crop_and_resize`.
+    """
+    size = images.shape[1]
+    places = start + (stop - start) * tf.linspace(0.0, 1.0, size)[:, None, None]
+    places = tf.clip_by_value((size - 1.0) * places, 0.0, size - 1.0)
+    before = tf.floor(places)
+    after = tf.minimum(before + 1, size - 1.0)
+    near, far = (
+        tf.gather(images, tf.cast(rows[..., 0, 0], tf.int32), batch_dims=1)
+        for rows in (before, after)
     )
-    return tf.cast(_clip(views), images.dtype)
+    return near + (places - before) * (far - near)
+
+
+def _transposed(images):
+    return tf.transpose(images, (0, 2, 1, 3))
 
 
 def _jittered(images, draw):

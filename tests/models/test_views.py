@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.ndimage import map_coordinates
 
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import views as views_module
 from keras_csc.models.views import random_views
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
 
 
 def draw(n=64, size=16, channels=3, dtype="float32"):
@@ -62,6 +67,33 @@ def test_crops_have_a_quarter_of_the_area_and_more():
     assert np.min(area) > 0.6**2 * 0.24
     assert np.max(area) < 1.4**2 * 1.01
     assert np.mean(area < 0.5) > 0.2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("height, width", [(16, 24), (9, 1)])
+def test_crops_are_interpolated(monkeypatch, height, width, compiled):
+    """Two channels are ramps, which tell where the third one was read."""
+    monkeypatch.setattr(views_module, "JITTER_PROBABILITY", 0)
+    monkeypatch.setattr(views_module, "GREY_PROBABILITY", 0)
+    rows, columns = np.mgrid[:height, :width] / 32
+    noise = np.random.default_rng(0).uniform(-1, 1, rows.shape)
+    image = np.stack([rows, columns, noise], -1).astype("float32")
+    images = tf.constant(np.repeat(image[None], 64, 0))
+    views = tf.function(random_views, jit_compile=compiled)(images, 0).numpy()
+    places = 32 * np.moveaxis(views[..., :2].astype("float64"), -1, 0)
+    expected = map_coordinates(noise, places, order=1, mode="nearest")
+    np.testing.assert_allclose(views[..., 2], expected, atol=1e-4)
+    assert len(np.unique(places[0])) > height
+
+
+@pytest.mark.thorough
+def test_a_game_of_views_trains_compiled_by_xla():
+    model = small_autoencoder()
+    game = TranscriptionGame(view_features=2, view_rate=1.0)
+    model.compile(game=game, jit_compile=True)
+    assert model.jit_compile
+    history = model.fit(small_batch()[0], epochs=2, verbose=0).history
+    assert np.all(np.isfinite(history["loss"]))
 
 
 def test_replicas_make_the_views_that_one_device_makes(mirrored):
