@@ -53,7 +53,7 @@ class Measurement(
 
 def _correlation(images, kernel):
     """Every channel's correlation with a kernel, zeros around the image."""
-    height, width, channels = images.shape[1:4]
+    height, width, channels = ops.shape(images)[1:4]
     # Channels are examples: backends are slow at a group for each.
     planes = ops.reshape(
         ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)

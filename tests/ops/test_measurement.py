@@ -55,6 +55,17 @@ def test_the_adjoint_is_one(measurement):
     np.testing.assert_allclose(forward, adjoint, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["forward", "adjoint"])
+def test_images_may_be_of_unknown_size(measurement, name):
+    images = rng().normal(size=(2, 9, 11, 3))
+    function = getattr(measurement, name)
+    spec = tf.TensorSpec((None, None, None, 3), "float64")
+    traced = tf.function(function, input_signature=[spec])
+    np.testing.assert_allclose(
+        traced(images), np.asarray(function(images)), atol=1e-12
+    )
+
+
 def test_the_norm_is_within_its_bound(measurement):
     vector = rng().normal(size=(2, 9, 11, 3))
     for _ in range(40):
