@@ -147,17 +147,12 @@ def _tensor(values, spec):
 
 
 def _numbers(values, spec):
-    """An array of JSON numbers; NumPy would make some of texts, too."""
-    kind = spec.dtype.as_numpy_dtype
-    if spec.dtype.is_integer:
-        # One a row: each can be looked at.
-        if all(type(value) is int for value in values):
-            return np.array(values, kind)
-    else:
-        array = np.array(values)
-        if array.dtype.kind in "iuf":
-            return array.astype(kind)
-    name = "integers" if spec.dtype.is_integer else "numbers"
+    """An array of JSON numbers; NumPy would make some of others, too."""
+    whole = spec.dtype.is_integer
+    found = set(map(type, np.array(values, object).flat))
+    if found <= ({int} if whole else {int, float}):
+        return np.array(values, spec.dtype.as_numpy_dtype)
+    name = "integers" if whole else "numbers"
     raise ValueError(f"{spec.name} must be {name}.")
 
 

@@ -77,8 +77,11 @@ def denoise(sparsity, image=IMAGE):
         denoise(["0.1"]),
         denoise([True]),
         denoise([None]),
+        denoise([10**400]),
+        denoise([0.1], [[[0.5]] * 15 + [[True]]] * 16),
         denoise([0.1], np.full((16, 16, 1), "0").tolist()),
         denoise([0.1], np.zeros((16, 16, 1), bool).tolist()),
+        denoise([0.1], [*IMAGE[:15], IMAGE[0][:15]]),
     ],
 )
 def test_what_is_no_such_input_is_refused(ask, payload):
