@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import secrets
 import shutil
 import stat
 import tempfile
@@ -52,16 +53,17 @@ def remove(path):
 def replacing(path):
     """Gives a temporary name, and renames it to `path` at the end.
 
-    The name is the same for the same `path`: a killed process leaves at most
-    one such file, which the next replaces. It is for one writer at a time.
+    Every writer has a name of its own, `.STEM.partial-XXXXXXXX.SUFFIX`: of
+    several at once, the last to end leaves its file, whole. A killed process
+    leaves one under that name.
 
     Args:
         path: the file to make or to replace.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    own = f"partial-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.stem}.{own}{path.suffix}")
     try:
-        temporary.unlink(missing_ok=True)
         yield temporary
         os.replace(temporary, path)
     finally:

@@ -47,12 +47,13 @@ WRITTEN = (
     "tensorboard",
 )
 
-PICTURE = r"\.[\w.+-]+\.partial\.png"
+PARTIAL = r"\.partial-[0-9a-f]{8}"
+PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 # Names, by folder, under which a run writes what it then renames. A killed
 # process leaves them, and the next removes them.
 TEMPORARY = {
-    ".": r"\.(flags|run|evaluation[\w.+-]*)\.partial\.json"
-    r"|\.report\.partial\.html|\.model-new|\.\.model-new-\w{8}",
+    ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
+    rf"|\.report{PARTIAL}\.html|\.model-new|\.\.model-new-\w{{8}}",
     "checkpoints": r"\.(step|best)-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,

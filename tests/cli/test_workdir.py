@@ -123,18 +123,18 @@ def run(tmp_path):
     for name in KEPT:
         (path / name).write_text("kept")
     (path / ".link").symlink_to(tmp_path)
-    (path / ".flags.partial.json").symlink_to(tmp_path / "elsewhere")
+    (path / ".flags.partial-89abcdef.json").symlink_to(tmp_path / "elsewhere")
     return path
 
 
 LEFT = [
-    ".run.partial.json",
-    ".evaluation-digits-train.partial.json",
+    ".run.partial-01234567.json",
+    ".evaluation-digits-train.partial-01234567.json",
     "..model-new-abcd1234/model.weights.h5",
     ".model-new/config.json",
     "checkpoints/.step-00000002.partial/checkpoint.index",
     "checkpoints/.best-00000002.partial/checkpoint.index",
-    "pictures/.atoms_1.partial.png",
+    "pictures/.atoms_1.partial-01234567.png",
 ]
 KEPT = [
     ".env",
@@ -142,6 +142,8 @@ KEPT = [
     ".run.json",
     ".model-newer",
     ".evaluation.json.swp",
+    ".run.partial.json",
+    ".report.partial-mine.html",
     "checkpoints/.gitignore",
     "checkpoints/.step-1.partial",
     "pictures/.DS_Store",
@@ -157,7 +159,7 @@ def test_only_what_a_killed_run_left_is_removed(run):
     gone = {name for name in before if name not in after}
     assert {name for name in before if before[name] == b"left"} <= gone
     assert {name for name in before if before[name] == b"kept"} <= set(after)
-    assert {".link", ".flags.partial.json", ".lock"} <= set(after)
+    assert {".link", ".flags.partial-89abcdef.json", ".lock"} <= set(after)
 
 
 def test_evaluation_removes_nothing(run):
