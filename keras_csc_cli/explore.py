@@ -6,9 +6,11 @@ import pathlib
 import threading
 
 from keras_csc_cli import building
+from keras_csc_cli import train_options
 from keras_csc_cli.cards import preset_name
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.splits import Splits
 from keras_csc_cli.workdir import Workdir
 
 from absl import flags
@@ -41,12 +43,7 @@ def run(preset, dataset=None, data_dir=None, port=None, browser=True):
             "the explorer needs Gradio: pip install 'keras-csc[explore]'."
         )
     model, name, recorded = opened(preset)
-    if dataset is None and recorded is not None:
-        dataset, data_dir = recorded.dataset, data_dir or recorded.data_dir
-    source = None
-    if dataset is not None:
-        shape = model.encoder.image_shape
-        source = data.open_dataset(dataset, "test", shape, data_dir)
+    source = images_of(model, recorded, dataset, data_dir)
     with usage_errors():
         examples = examples_of(model, source)
     page = _page()
@@ -83,9 +80,31 @@ def opened(preset):
             model = ClosedLoopAutoencoder.from_preset(preset)
         return model, preset_name(preset), None
     workdir = Workdir(preset, create=False, hold=False)
-    options = workdir.options()
+    # What the run began with may be gone, or on a hub.
+    options = train_options.replaced(
+        workdir.options(), {"preset": workdir.model, "download": False}
+    )
     model = building.trained_model(workdir.path)
     return model, workdir.path.resolve().name, options
+
+
+def images_of(model, recorded, dataset=None, data_dir=None):
+    """The test split of a data set, by default that of the run.
+
+    Args:
+        model: the autoencoder.
+        recorded: options of its run, or `None` of a preset.
+        dataset, data_dir: as of `run`.
+
+    Returns:
+        A source, or `None` where no data set is known.
+    """
+    if recorded is None:
+        shape = model.encoder.image_shape
+        return dataset and data.open_dataset(dataset, "test", shape, data_dir)
+    given = {"dataset": dataset, "data_dir": data_dir}
+    given = {name: value for name, value in given.items() if value is not None}
+    return Splits(train_options.replaced(recorded, given))["test"]
 
 
 def main():

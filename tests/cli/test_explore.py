@@ -6,7 +6,12 @@ from keras_csc_cli import explore_options
 from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from keras_csc import data
+from tests.helpers import runs
 
 
 def test_the_first_argument_needs_no_name():
@@ -51,6 +56,25 @@ def test_the_folder_of_a_run_without_a_model(tmp_path):
     )
     with pytest.raises(UsageError, match="no trained model"):
         explore.opened(tmp_path)
+
+
+def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path):
+    folder = tmp_path / "images"
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        (folder / part / "any").mkdir(parents=True)
+        pixels = rng.integers(0, 256, (40, 40), "uint8")
+        Image.fromarray(pixels).save(folder / part / "any" / "image.png")
+    path = runs.untrained(
+        tmp_path / "run",
+        *("--dataset=image_folder", f"--data_dir={folder}", "--noresize"),
+    )
+    model, _, recorded = explore.opened(path)
+    found = explore.images_of(model, recorded)
+    middle = pixels[4:36, 4:36]  # 2×2 crops of 16×16
+    cut = middle.reshape(2, 16, 2, 16).swapaxes(1, 2).reshape(4, 16, 16, 1)
+    np.testing.assert_array_equal(data.load_arrays(found)[0], cut)
+    assert explore.images_of(model, None) is None
 
 
 def test_the_script_ends_with_code_2(run_script):
