@@ -68,6 +68,15 @@ def _of_photographs(feature_dim, stages):
     )
 
 
+GREY_32 = _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY)
+COLOUR_128 = _preset(
+    "128×128 colour.",
+    (128, 128, 3),
+    (96, 128, 256, 512, 1024),
+    (*COLOUR, 0.4, 0.4),
+)
+PHOTOGRAPHS = _of_photographs(16, 3)
+
 PRESETS = {
     "digits": _preset(
         "16×16 grey digits of scikit-learn.",
@@ -76,8 +85,8 @@ PRESETS = {
         (0.1, 0.3),
         feature_dim=64,
     ),
-    "mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
-    "fashion_mnist": _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY),
+    "mnist": GREY_32,
+    "fashion_mnist": GREY_32,
     "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
     "cifar10_unlabelled": _preset(
         "32×32 colour, for a game without labels.",
@@ -86,7 +95,7 @@ PRESETS = {
         COLOUR,
         normalization_offset=False,
     ),
-    "photographs": _of_photographs(16, 3),
+    "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
     "stl10": _preset(
@@ -95,19 +104,9 @@ PRESETS = {
     "imagenet": _preset(
         "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)
     ),
-    "imagenet_maps": _of_photographs(16, 3),
-    "celeb_a": _preset(
-        "128×128 colour faces.",
-        (128, 128, 3),
-        (96, 128, 256, 512, 1024),
-        (*COLOUR, 0.4, 0.4),
-    ),
-    "lsun_bedroom": _preset(
-        "128×128 colour.",
-        (128, 128, 3),
-        (96, 128, 256, 512, 1024),
-        (*COLOUR, 0.4, 0.4),
-    ),
+    "imagenet_maps": PHOTOGRAPHS,
+    "celeb_a": COLOUR_128,
+    "lsun_bedroom": COLOUR_128,
 }
 
 
