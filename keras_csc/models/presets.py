@@ -30,35 +30,30 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
 
-def _preset(description, image_shape, filters, sparsity, **config):
-    """A preset of the recipe's layers.
+def _preset(image_shape, filters, sparsity, **config):
+    """Architecture of the recipe's layers.
 
     They code without negative numbers by two steps of the solver. The first
     dictionary has twice as many atoms as a patch has numbers, so that it can
     begin as every principal component in both signs. `λ` of the stages above
     the first is in units of their input's deviation.
     """
-    config = {
+    return {
         "image_shape": image_shape,
         "filters": filters,
         "sparsity": sparsity,
         "nonnegative": True,
         **config,
     }
-    return {"description": description, "config": config}
 
 
-GREY = (0.1, 0.2, 0.3)
 COLOUR = (0.02, 0.2, 0.4)
 PHOTOGRAPH = (0.02, 0.8, 1.0)
 
 
 def _of_photographs(feature_dim, stages):
     """A preset of maps, with features for `2**stages` pixels a side."""
-    side = 2**stages
     return _preset(
-        f"Photographs of any size, colour; {feature_dim} features for "
-        f"{side}×{side} pixels.",
         (64, 64, 3),
         (96, 64, 128)[:stages],
         PHOTOGRAPH[:stages],
@@ -68,28 +63,18 @@ def _of_photographs(feature_dim, stages):
     )
 
 
-GREY_32 = _preset("32×32 grey.", (32, 32, 1), (32, 128, 128), GREY)
+GREY_32 = _preset((32, 32, 1), (32, 128, 128), (0.1, 0.2, 0.3))
 COLOUR_128 = _preset(
-    "128×128 colour.",
-    (128, 128, 3),
-    (96, 128, 256, 512, 1024),
-    (*COLOUR, 0.4, 0.4),
+    (128, 128, 3), (96, 128, 256, 512, 1024), (*COLOUR, 0.4, 0.4)
 )
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _preset(
-        "16×16 grey digits of scikit-learn.",
-        (16, 16, 1),
-        (32, 128),
-        (0.1, 0.3),
-        feature_dim=64,
-    ),
+    "digits": _preset((16, 16, 1), (32, 128), (0.1, 0.3), feature_dim=64),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": _preset("32×32 colour.", (32, 32, 3), (96, 128, 128), COLOUR),
+    "cifar10": _preset((32, 32, 3), (96, 128, 128), COLOUR),
     "cifar10_unlabelled": _preset(
-        "32×32 colour, for a game without labels.",
         (32, 32, 3),
         (96, 128, 128),
         COLOUR,
@@ -98,12 +83,8 @@ PRESETS = {
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _preset(
-        "48×48 colour.", (48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)
-    ),
-    "imagenet": _preset(
-        "64×64 colour.", (64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)
-    ),
+    "stl10": _preset((48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
+    "imagenet": _preset((64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,
@@ -215,7 +196,7 @@ def config(preset, **overrides):
 
 def _config(preset, folder, overrides):
     if folder is None:
-        found = PRESETS[preset]["config"]
+        found = PRESETS[preset]
     else:
         found = preset_folder.architecture(folder)
     result = {**DEFAULTS, **found, **overrides}
