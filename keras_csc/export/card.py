@@ -203,17 +203,25 @@ def _content(content):
 
 
 def _table(facts):
-    rows = [f"| {key} | {_text(value)} |" for key, value in _flat(facts)]
+    rows = [f"| {key} | {_text(value)} |" for key, value in flat(facts)]
     return "\n".join(["| | |", "|-|-|", *rows])
 
 
-def _flat(facts, prefix=""):
-    """Yields the entries of nested dicts; those that are None are unknown."""
+def flat(facts, prefix=""):
+    """The entries of nested dicts and lists of them, but for what is unknown.
+
+    Args:
+        facts: dict.
+        prefix: str before all keys.
+
+    Yields:
+        `(key, value)`, the keys as `"outer: 1: inner"`, no value `None`.
+    """
     for key, value in facts.items():
         if _is_records(value):
             value = dict(enumerate(value, start=1))
         if isinstance(value, collections.abc.Mapping):
-            yield from _flat(value, f"{prefix}{key}: ")
+            yield from flat(value, f"{prefix}{key}: ")
         elif value is not None:
             yield f"{prefix}{key}", value
 

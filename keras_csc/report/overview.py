@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_csc.export.card import flat
 from keras_csc.export.card import parameter_count
 from keras_csc.report.elements import count
 from keras_csc.report.elements import element
@@ -13,7 +14,7 @@ from keras_csc.report.elements import section
 from keras_csc.report.elements import table
 from keras_csc.version import __version__
 
-PATHS = ("run", "evaluated", "network", "file", "sha256")
+LEFT_OUT = ("run", "evaluated", "network", "file", "sha256")
 PARTS = ("training", "recipe")
 
 
@@ -41,7 +42,7 @@ def what_it_is(subject):
         _path(subject),
         [paragraph(text) for text in _words(subject)],
         _tiles(subject),
-        folded("All figures of the evaluation", _figures(subject))
+        folded("All figures of the evaluation", table(_rows(subject.figures)))
         if subject.figures
         else None,
     )
@@ -64,7 +65,7 @@ def how_it_was_made(subject):
         table(facts),
         folded(
             "The recipe, and the runs of its training",
-            table(list(_flat(known))),
+            table(_rows(known)),
         )
         if known
         else paragraph(
@@ -232,28 +233,13 @@ class _Known:
         return form.format(found) if is_number else None
 
 
-def _figures(subject):
-    figures = {
-        name: value
-        for name, value in subject.figures.items()
-        if name not in PATHS
-    }
-    return table(list(_flat(figures)))
-
-
-def _flat(facts, prefix=""):
-    """Yields name and value of nested facts; what is `None` is unknown."""
-    for name, value in facts.items():
-        name = f"{prefix}{str(name).replace('_', ' ')}"
-        if isinstance(value, dict):
-            kept = {k: v for k, v in value.items() if k not in PATHS}
-            yield from _flat(kept, f"{name}: ")
-        elif isinstance(value, list) and any(
-            isinstance(each, dict) for each in value
-        ):
-            yield from _flat(dict(enumerate(value, start=1)), f"{name}: ")
-        elif value is not None:
-            yield name, _text(value)
+def _rows(facts):
+    """Rows of a table of nested facts."""
+    return [
+        [key.replace("_", " "), _text(value)]
+        for key, value in flat(facts)
+        if not any(part in LEFT_OUT for part in key.split(": "))
+    ]
 
 
 def _text(value):
