@@ -104,6 +104,17 @@ class StageExplanation:
         """Atoms by falling energy, ints `(atoms,)`; equal ones as they come."""
         return np.argsort(-self.energies, kind="stable")
 
+    def strongest(self, most):
+        """The first atoms of `order`, but for those without energy.
+
+        Args:
+            most: int, how many at most.
+
+        Returns:
+            Ints `(n,)`.
+        """
+        return self.order[: min(most, np.count_nonzero(self.energies))]
+
     @functools.cached_property
     def synthesis(self):
         """`A z`, of the shape of the signal."""

@@ -43,8 +43,7 @@ def strongest(stage, image):
         List of ints; empty where no code is active.
     """
     most = ATOMS_OF_PHOTOGRAPH if is_photograph(image) else ATOMS
-    active = np.count_nonzero(stage.energies)
-    return [int(atom) for atom in stage.order[: min(most, active)]]
+    return stage.strongest(most).tolist()
 
 
 def look_panel(look):

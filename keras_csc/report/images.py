@@ -165,12 +165,10 @@ def _sums(explanation):
 
 
 def _strongest(stage):
-    active = int(np.count_nonzero(stage.energies))
-    chosen = stage.order[: min(ATOMS, active)]
+    chosen = stage.strongest(ATOMS)
     atoms = atom_images(stage.kernel[..., chosen])
-    maps = code_tiles(stage.codes[..., chosen])
-    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
-    parts = parts / (np.max(np.abs(parts)) or 1)
+    maps = code_shades(stage.codes[..., chosen])
+    parts = explanations.contributions(stage, chosen)
     width = screen_width(parts.shape[2], 80)
     for atom, look, codes, part in zip(chosen, atoms, maps, parts):
         yield figure(
@@ -246,7 +244,7 @@ def _maps(number, codes):
             ),
             caption=atom,
         )
-        for atom, tile in zip(order, code_tiles(codes[..., order]))
+        for atom, tile in zip(order, code_shades(codes[..., order]))
     ]
     return element(
         "div",
@@ -260,7 +258,7 @@ def _maps(number, codes):
     )
 
 
-def code_tiles(codes):
+def code_shades(codes):
     """Codes as colours whose opacity is their size, on one scale.
 
     The root of the size, which keeps small ones visible.

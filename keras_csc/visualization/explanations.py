@@ -52,13 +52,12 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
         raise ValueError(
             f"`maximum` must be positive. Received: maximum={maximum}"
         )
-    active = np.count_nonzero(stage.energies)
-    if not active:
+    chosen = stage.strongest(maximum)
+    if not len(chosen):
         raise ValueError(
             "`stage` must have an active atom. Received: a stage of "
             f"{stage.codes.shape[-1]} atoms, with all codes 0"
         )
-    chosen = stage.order[: min(maximum, active)]
     rows = atom_tiles(stage, chosen, side)
     shares = stage.shares[chosen]
     labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
@@ -84,13 +83,25 @@ def atom_tiles(stage, chosen, side):
         List of three `uint8` arrays `(atoms, height, width, 3)`; see
         `strongest_atoms`.
     """
-    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
-    parts = parts / (np.max(np.abs(parts)) or 1)
     return [
         atom_pictures(stage, chosen, side),
         fitted(code_tiles(stage.codes[..., chosen]), side),
-        fitted(image_tiles(parts, 1), side),
+        fitted(image_tiles(contributions(stage, chosen), 1), side),
     ]
+
+
+def contributions(stage, chosen):
+    """What some atoms contribute, in pixels: the largest is black or white.
+
+    Args:
+        stage: `explanation.StageExplanation`.
+        chosen: ints, the atoms.
+
+    Returns:
+        Array `(atoms, height, width, channels)`.
+    """
+    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
+    return parts / (np.max(np.abs(parts)) or 1)
 
 
 def atom_pictures(stage, chosen, side):

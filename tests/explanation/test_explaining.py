@@ -90,6 +90,8 @@ def test_contributions_are_those_of_dense_matrices(case):
             stage.shares, energies / np.sum(energies), rtol=1e-5
         )
         assert np.all(np.diff(np.array(energies)[stage.order]) <= 1e-9)
+        np.testing.assert_array_equal(stage.strongest(3), stage.order[:3])
+        assert set(stage.strongest(99)) == set(np.flatnonzero(energies))
 
 
 def test_contributions_sum_to_the_synthesis_and_with_the_rest_to_the_input(
