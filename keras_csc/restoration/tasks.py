@@ -109,16 +109,9 @@ def denoise(
     """
     pixels = checked.image(image)
     check_number("(0, inf)", noise=noise)
-    found = restore(
-        pixels,
-        np.ones((1, 1, 1)),
-        None,
-        noise,
-        _dictionary(dictionary, pixels),
-        settings or DENOISE,
-        progress,
-        records,
-    )
+    dictionary = _dictionary(dictionary, pixels)
+    how = dictionary, settings or DENOISE, progress, records
+    found = restore(pixels, np.ones((1, 1, 1)), None, noise, *how)
     return _like(found, image)
 
 
@@ -155,16 +148,9 @@ def inpaint(
     pixels = checked.image(image)
     known = checked.mask(mask, pixels)
     check_number("[0, inf)", noise=noise)
-    found = restore(
-        pixels * known,
-        known,
-        None,
-        noise,
-        _dictionary(dictionary, pixels),
-        settings or INPAINT,
-        progress,
-        records,
-    )
+    dictionary = _dictionary(dictionary, pixels)
+    how = dictionary, settings or INPAINT, progress, records
+    found = restore(pixels * known, known, None, noise, *how)
     if noise == 0:
         found = np.where(known > 0, pixels, found)
     return _like(found, image)
@@ -202,16 +188,9 @@ def deblur(
     pixels = checked.image(image)
     blur = checked.blur(kernel)
     check_number("(0, inf)", noise=noise)
-    found = restore(
-        pixels,
-        np.ones((1, 1, 1)),
-        blur,
-        noise,
-        _dictionary(dictionary, pixels),
-        settings or DEBLUR,
-        progress,
-        records,
-    )
+    dictionary = _dictionary(dictionary, pixels)
+    how = dictionary, settings or DEBLUR, progress, records
+    found = restore(pixels, np.ones((1, 1, 1)), blur, noise, *how)
     return _like(found, image)
 
 
@@ -252,16 +231,9 @@ def enlarge(
     spread[middle::factor, middle::factor] = pixels
     known = np.zeros((*spread.shape[:2], 1), "float32")
     known[middle::factor, middle::factor] = 1
-    found = restore(
-        spread,
-        known,
-        anti_aliasing(factor),
-        noise,
-        _dictionary(dictionary, pixels),
-        settings or ENLARGE,
-        progress,
-        records,
-    )
+    dictionary = _dictionary(dictionary, pixels)
+    how = dictionary, settings or ENLARGE, progress, records
+    found = restore(spread, known, anti_aliasing(factor), noise, *how)
     return _like(found, image)
 
 
