@@ -12,6 +12,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.images import ORIENTATION
+from keras_csc.data.images import upright
 from keras_csc.files import replacing
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -19,10 +21,6 @@ WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 QUALITY = 95
 PNG_HEADER = 33  # bytes: the signature and the first chunk
-ORIENTATION = 0x0112
-# From an EXIF orientation: quarter turns to the left, after a mirror.
-TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1)}
-TURNS |= {6: (False, 3), 7: (True, 3), 8: (False, 1)}
 
 Picture = collections.namedtuple(
     "Picture", ["pixels", "alpha", "depth", "profile"]
@@ -60,7 +58,7 @@ def read(path):
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path} can't be read: {reason}.") from error
     depth = 8 * values.dtype.itemsize
-    values = _upright(values, turn).astype("float32") / (2**depth - 1)
+    values = upright(values, turn).astype("float32") / (2**depth - 1)
     channels = {1: 1, 2: 1, 3: 3, 4: 3}[values.shape[-1]]
     alpha = values[..., channels:] if channels < values.shape[-1] else None
     # The colours that a profile is of are the bytes 16 to 20 of its header.
@@ -121,12 +119,6 @@ def _png_depth(path):
     with open(path, "rb") as file:
         head = file.read(25)
     return head[24] if len(head) == 25 else 8
-
-
-def _upright(values, orientation):
-    mirrored, turns = TURNS.get(orientation, (False, 0))
-    values = values[:, ::-1] if mirrored else values
-    return np.ascontiguousarray(np.rot90(values, turns))
 
 
 def _write(picture, path, suffix):

@@ -1,3 +1,4 @@
+import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import decode
@@ -6,6 +7,10 @@ from keras_csc.data.errors import DataError
 MAX_PADDING = 4
 MAX_COVER = 8
 GREY = (0.299, 0.587, 0.114)
+ORIENTATION = 0x0112  # of EXIF
+# From an EXIF orientation: quarter turns to the left, after a mirror.
+TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1)}
+TURNS |= {6: (False, 3), 7: (True, 3), 8: (False, 1)}
 
 
 def normalize(images):
@@ -153,6 +158,19 @@ def crop(image, size, draws=None):
     return tf.slice(
         image, tf.concat([offset, [0]], 0), tf.concat([size, [-1]], 0)
     )
+
+
+def upright(pixels, orientation):
+    """Pixels turned and mirrored as an EXIF orientation says.
+
+    Args:
+        pixels: array `(height, width, channels)`.
+        orientation: int, the value of the tag `ORIENTATION`; one that there
+            is not changes nothing.
+    """
+    mirrored, turns = TURNS.get(orientation, (False, 0))
+    pixels = pixels[:, ::-1] if mirrored else pixels
+    return np.ascontiguousarray(np.rot90(pixels, turns))
 
 
 def _make_grey(image):

@@ -8,7 +8,6 @@ import re
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from PIL import ImageOps
 
 from keras_csc.data import images
 from keras_csc.models.architecture import LEAST_SIZE
@@ -18,7 +17,6 @@ MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 2**25
 # Of a photograph that a model of maps is given.
 WORKING_PIXELS = 2**19
-ORIENTATION = 0x0112
 
 
 def read_upload(path, encoder):
@@ -107,22 +105,10 @@ def _reason(error):
 def _upright(pixels, encoded):
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            turn = image.getexif().get(ORIENTATION, 1)
+            turn = image.getexif().get(images.ORIENTATION, 1)
     except Exception:  # Pillow's are many; without EXIF it is upright.
         return pixels
-    if turn == 1:
-        return pixels
-    image = _picture(pixels)
-    image.getexif()[ORIENTATION] = turn
-    turned = np.asarray(ImageOps.exif_transpose(image))
-    return turned.reshape(*turned.shape[:2], pixels.shape[-1])
-
-
-def _picture(pixels):
-    """Pillow's, which has no axis for a sole channel."""
-    return Image.fromarray(
-        np.squeeze(pixels, -1) if pixels.shape[-1] == 1 else pixels
-    )
+    return images.upright(pixels, turn)
 
 
 def _shrunk(pixels):
@@ -131,7 +117,7 @@ def _shrunk(pixels):
     if scale >= 1:
         return pixels
     size = [max(LEAST_SIZE, int(n * scale)) for n in (width, height)]
-    image = _picture(pixels).resize(
-        size, Image.Resampling.LANCZOS, reducing_gap=3
-    )
+    # Pillow has no axis for a sole channel.
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.asarray(image).reshape(size[1], size[0], channels)
