@@ -147,44 +147,58 @@ PARENTS_CONV = (
     "--encoder_learning_rate=1e-3",
     "--decoder_learning_rate=1e-3",
 )
-# name: (kind, ending of the flag file, batch, flags)
+
+
+class Contender(typing.NamedTuple):
+    """What trains for equal time.
+
+    Args:
+        kind: key of `baselines.MAKERS`.
+        flags: tuple of flags, after those of the set's flag file.
+        ending: of the name of that flag file.
+        batch: int, images in a step.
+    """
+
+    kind: str
+    flags: tuple = ()
+    ending: str = ""
+    batch: int = RECIPE_BATCH
+
+
 CONTENDERS = {
-    OURS: ("closed_loop", "", RECIPE_BATCH, ()),
-    UNLABELLED: ("closed_loop", "", RECIPE_BATCH, ("--game=class_features=0",)),
-    CONV: (
-        "closed_loop",
-        "",
-        RECIPE_BATCH,
-        ("--architecture=network=conv", "--game=dictionary=0"),
+    OURS: Contender("closed_loop"),
+    UNLABELLED: Contender("closed_loop", ("--game=class_features=0",)),
+    CONV: Contender(
+        "closed_loop", ("--architecture=network=conv", "--game=dictionary=0")
     ),
-    PIXEL: ("pixel", "", RECIPE_BATCH, ("--game=class_features=0",)),
-    VAE: (
-        "vae",
-        "",
-        RECIPE_BATCH,
-        ("--game=class_features=0,dictionary=0", "--principal_images=0"),
+    PIXEL: Contender("pixel", ("--game=class_features=0",)),
+    VAE: Contender(
+        "vae", ("--game=class_features=0,dictionary=0", "--principal_images=0")
     ),
-    PUBLISHED: ("closed_loop", "_published", PUBLISHED_BATCH, ()),
-    CONV_PUBLISHED: (
+    PUBLISHED: Contender(
+        "closed_loop", ending="_published", batch=PUBLISHED_BATCH
+    ),
+    CONV_PUBLISHED: Contender(
         "closed_loop",
-        "_published",
-        CONV_PUBLISHED_BATCH,
         (
             f"--batch_size={CONV_PUBLISHED_BATCH}",
             "--architecture=feature_dim=32",
             *PARENTS_CONV,
         ),
+        "_published",
+        CONV_PUBLISHED_BATCH,
     ),
 }
 
 
 def contender(name, data, seed=0, more=(), count=None):
     """A contender's run of `MINUTES`, or of `count` steps."""
-    kind, ending, batch, changes = CONTENDERS[name]
-    count = count or steps(name, data, batch)
-    usual = () if ending else RECIPE_FLAGS
-    flags = (flag_file(data + ending), f"--steps={count}", *usual, *changes)
-    return Run(name, data, kind, flags, seed, more)
+    found = CONTENDERS[name]
+    count = count or steps(name, data, found.batch)
+    file = flag_file(data + found.ending)
+    usual = () if found.ending else RECIPE_FLAGS
+    flags = (file, f"--steps={count}", *usual, *found.flags)
+    return Run(name, data, found.kind, flags, seed, more)
 
 
 def changed(title, data, *changes, seed=0):
@@ -243,17 +257,17 @@ def one_out():
         yield contender(OURS, data, 0, ("unseen", "noise"))
         for title in titles:
             yield changed(title, data, CHANGES[title])
-        yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV][-1])
+        yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV].flags)
     yield changed(
         "without labels and offsets of normalisation",
         "cifar10",
-        *CONTENDERS[UNLABELLED][-1],
+        *CONTENDERS[UNLABELLED].flags,
         CHANGES["without offsets of normalisation"],
     )
     yield changed(
         "without labels and offsets, with views",
         "cifar10",
-        *CONTENDERS[UNLABELLED][-1],
+        *CONTENDERS[UNLABELLED].flags,
         CHANGES["without offsets of normalisation"],
         "--game=view_features=32,view_rate=2.5,view_consistency=37.5",
     )

@@ -87,16 +87,16 @@ CONTENDERS = {
         f"{plan.OURS}, without labels",
         "closed_loop",
         False,
-        plan.CONTENDERS[plan.UNLABELLED][-1],
+        plan.CONTENDERS[plan.UNLABELLED].flags,
     ),
     "csc_ctrl_published": Contender(
         f"{plan.PUBLISHED}, of classes",
         "closed_loop",
         True,
-        ending=plan.CONTENDERS[plan.PUBLISHED][1],
+        ending=plan.CONTENDERS[plan.PUBLISHED].ending,
     ),
     "vae": Contender(
-        "VAE", "vae", False, (*plan.CONTENDERS[plan.VAE][-1], *UNSHIFTED)
+        "VAE", "vae", False, (*plan.CONTENDERS[plan.VAE].flags, *UNSHIFTED)
     ),
     "dcgan": Contender("DCGAN", "dcgan", False, PLAIN),
     "diffusion": Contender(
@@ -543,18 +543,16 @@ def page(rows, pictures):
 def section(title, rows, pictures):
     """The part of the page about a data set."""
     minutes = sorted({row["minutes"] for row in rows})
+    good = [row for row in rows if not row["failed"]]
+    body = [_cells(row["name"], row) for row in rows]
+    if good:
+        images = "*images of the data set*", _of_images(good), FIGURES
+        body.insert(0, _cells(*images))
     lines = [
         f"## {title}, {' and '.join(f'{m:g}' for m in minutes)} minutes",
         "",
-        "| | " + " | ".join(name for name, _ in FIGURES + WORK) + " |",
-        "|-" * (len(FIGURES + WORK) + 1) + "|",
+        tables.markdown(["", *(name for name, _ in FIGURES + WORK)], body),
     ]
-    good = [row for row in rows if not row["failed"]]
-    if good:
-        lines.append(
-            _line("*images of the data set*", _of_images(good), FIGURES)
-        )
-    lines += [_line(row["name"], row) for row in rows]
     for row in good:
         if not picture_of(row, pictures).exists():
             continue
@@ -579,8 +577,8 @@ def _of_images(rows):
     }
 
 
-def _line(name, row, columns=FIGURES + WORK):
-    """A line of a table; it may have the first columns only."""
+def _cells(name, row, columns=FIGURES + WORK):
+    """A row of a table; it may have the first columns only."""
     if row["failed"]:
         cells = ["not finite"]
     else:
@@ -592,8 +590,7 @@ def _line(name, row, columns=FIGURES + WORK):
             "asked": "" if asked is None else f"{asked:.3f}",
         }
         cells = [form.format(**facts) for _, form in columns]
-    cells += [""] * (len(FIGURES + WORK) - len(cells))
-    return "| " + " | ".join([name, *cells]) + " |"
+    return [name, *cells, *[""] * (len(FIGURES + WORK) - len(cells))]
 
 
 def check(values):
