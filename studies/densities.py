@@ -31,7 +31,7 @@ RANKS = (1, 4, 8, 16, 32, 64, None)
 BATCH = 250
 
 
-def by_rank(features, labels, test_features, ranks=RANKS, **how):
+def by_rank(features, labels, test_features):
     """Mean `log p` of test features, by the most directions of a Gaussian.
 
     Returns:
@@ -39,11 +39,11 @@ def by_rank(features, labels, test_features, ranks=RANKS, **how):
         one Gaussian a class and `unlabelled` of one of all features.
     """
     found = {}
-    for rank in ranks:
+    for rank in RANKS:
         if rank is not None and rank >= features.shape[1]:
             continue
         of_classes, of_all = (
-            FeatureDensity.fit(features, each, rank=rank, **how)
+            FeatureDensity.fit(features, each, rank=rank)
             for each in (labels, None)
         )
         found[str(rank)] = {

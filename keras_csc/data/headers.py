@@ -11,6 +11,7 @@ MAX_BYTES = 5 * MAX_PIXELS
 HEAD = 64
 MARKERS = 1000
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+ROWS = 256  # that Pillow reads at a time
 FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC))
 
 
@@ -104,7 +105,7 @@ def _tiff_size(path):
         return 0, 0
 
 
-def read_pixels(path, rows=256):
+def read_pixels(path):
     """Reads a file with Pillow, a part at a time.
 
     Returns:
@@ -122,8 +123,8 @@ def read_pixels(path, rows=256):
             if image.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits")
             pixels = np.empty((image.height, image.width, 3), np.uint8)
-            for top in range(0, image.height, rows):
-                box = (0, top, image.width, min(top + rows, image.height))
+            for top in range(0, image.height, ROWS):
+                box = (0, top, image.width, min(top + ROWS, image.height))
                 pixels[top : box[3]] = _in_colour(image.crop(box))
             return pixels
     except Exception as error:  # Pillow's are many, for files that are damaged.

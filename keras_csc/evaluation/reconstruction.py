@@ -7,6 +7,8 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.pixels import from_pixels
 
+MOST_NUMBERS = 2**26  # of training images that there is memory for
+
 
 def reconstruction_figures(model, images, batch_size=250):
     """Quality and consistency of reconstructions.
@@ -85,9 +87,7 @@ def _qualities(sides):
     return functions
 
 
-def reference_figures(
-    model, train_images, train_labels, images, labels, most=2**26
-):
+def reference_figures(model, train_images, train_labels, images, labels):
     """`metrics.reference_psnr` of uint8 images.
 
     Principal components are as many as the model's features: of images or,
@@ -99,12 +99,11 @@ def reference_figures(
         train_labels: ints `(n,)`, -1 for unlabelled.
         images: uint8 array `(m, height, width, channels)`.
         labels: ints `(m,)`.
-        most: int, numbers of training images that there is memory for.
 
     Returns:
         Dict of the figures, and of the number of `training_images`.
     """
-    count = max(1, most // train_images[0].size)
+    count = max(1, MOST_NUMBERS // train_images[0].size)
     place = 2 ** len(model.encoder.filters)
     train, test = (from_pixels(each) for each in (train_images[:count], images))
     return {

@@ -14,6 +14,8 @@ from PIL import Image
 
 from keras_csc.pixels import to_pixels
 
+LEVELS = 16  # of shades: few, for their size
+
 
 def element(tag, *content, **attributes):
     """An element of HTML or SVG.
@@ -96,19 +98,19 @@ def data_uri(pixels):
     return _encoded(Image.fromarray(pixels))
 
 
-def shades(values, color, levels=16):
+def shades(values, color):
     """Address of a PNG of numbers in [0, 1], which are the opacity.
 
-    Whatever is behind it is what 0 looks like. Of few levels, for its size.
+    Whatever is behind it is what 0 looks like.
 
     Args:
         values: array `(height, width)`; NaN is 0.
         color: tuple of the red, green and blue of 1, ints.
     """
-    steps = np.rint(np.nan_to_num(values) * (levels - 1)).astype("uint8")
+    steps = np.rint(np.nan_to_num(values) * (LEVELS - 1)).astype("uint8")
     image = Image.fromarray(steps, mode="P")
-    image.putpalette(color * levels)
-    opacity = bytes(np.rint(np.linspace(0, 255, levels)).astype("uint8"))
+    image.putpalette(color * LEVELS)
+    opacity = bytes(np.rint(np.linspace(0, 255, LEVELS)).astype("uint8"))
     return _encoded(image, transparency=opacity, bits=4)
 
 
@@ -178,6 +180,6 @@ def percent(share):
     return f"{number:.{digits}f}%"
 
 
-def count(number, noun, plural=None):
+def count(number, noun):
     """`1 atom`, `1,024 atoms`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

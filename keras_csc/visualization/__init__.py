@@ -6,7 +6,6 @@ from keras_csc.visualization.codes import code_maps
 from keras_csc.visualization.explanations import growing_picture
 from keras_csc.visualization.explanations import strongest_atoms
 from keras_csc.visualization.figures import class_similarity
-from keras_csc.visualization.figures import curve_figure
 from keras_csc.visualization.figures import similarity_figure
 from keras_csc.visualization.figures import similarity_matrix
 from keras_csc.visualization.grids import comparison_grid
@@ -20,7 +19,6 @@ __all__ = [
     "class_similarity",
     "code_maps",
     "comparison_grid",
-    "curve_figure",
     "growing_picture",
     "image_grid",
     "pixel_atoms",

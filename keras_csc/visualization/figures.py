@@ -1,4 +1,4 @@
-"""Figures with axes: feature similarity and curves.
+"""Figures with axes: feature similarity.
 
 Figures are `matplotlib.figure.Figure` objects, free of pyplot and of its
 global state. Write them with `save_figure`.
@@ -7,7 +7,6 @@ global state. Write them with `save_figure`.
 import numpy as np
 
 INK = "#333333"
-COLORS = ("#1f6fb4", "#d1495b", "#2a9d6f", "#e09f3e", "#7a5ba6", "#555555")
 MOST_CLASSES_OF_ROWS = 40
 DOTS = 150  # an inch
 
@@ -147,51 +146,3 @@ def within_and_between(means):
         if np.isfinite(values).any()
     ]
     return ", ".join(parts)
-
-
-def curve_figure(series, xlabel, ylabel):
-    """Line chart of one or several curves.
-
-    Args:
-        series: dictionary from the name of a curve to `(x, y)`, two sequences
-            of the same length. A legend is drawn for two curves or more.
-        xlabel: str.
-        ylabel: str.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-
-    Raises:
-        ValueError: if `series` is empty or a curve has sequences of different
-            lengths.
-
-    Example:
-
-    >>> curves = {"encoder": (steps, losses)}
-    >>> save_figure("loss.png", curve_figure(curves, "step", "ΔR"))
-    """
-    from matplotlib.figure import Figure
-
-    if not series:
-        raise ValueError("`series` must hold a curve. Received: none")
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_prop_cycle(color=COLORS)
-    for name, (x, y) in series.items():
-        if len(x) != len(y):
-            raise ValueError(
-                "Every curve must have as many x as y. Received: "
-                f"{len(x)} and {len(y)} for {name!r}"
-            )
-        axes.plot(x, y, label=name, linewidth=1.3)
-    axes.set_xlabel(xlabel, color=INK)
-    axes.set_ylabel(ylabel, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#bbbbbb")
-    axes.tick_params(length=0, labelsize=9, labelcolor=INK)
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01)
-    if len(series) > 1:
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9)
-    return figure

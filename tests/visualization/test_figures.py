@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 from matplotlib import pyplot
-from matplotlib.figure import Figure
 from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_csc.visualization import class_similarity
-from keras_csc.visualization import curve_figure
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import similarity_matrix
 
@@ -102,34 +100,11 @@ def test_similarity_figure_says_the_means():
     assert title == "within classes 1.00, between classes 0.00"
 
 
-def test_curves_hold_their_data():
-    series = {"encoder": ([0, 1, 2], [3, 1, 2]), "decoder": ([0, 2], [5, 4])}
-    figure = curve_figure(series, "step", "ΔR")
-    assert isinstance(figure, Figure)
-    axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "ΔR")
-    for line, (name, (x, y)) in zip(axes.get_lines(), series.items()):
-        assert line.get_label() == name
-        np.testing.assert_array_equal(line.get_xdata(), x)
-        np.testing.assert_array_equal(line.get_ydata(), y)
-    assert len(axes.get_legend().get_texts()) == 2
-
-
-def test_one_curve_needs_no_legend():
-    figure = curve_figure({"psnr": ([0, 1], [2, 3])}, "step", "dB")
-    assert figure.axes[0].get_legend() is None
-
-
 def test_bad_figures():
     with pytest.raises(ValueError, match=r"\(4, 2\) and \(3,\)"):
         similarity_matrix(np.ones((4, 2)), np.zeros(3))
-    with pytest.raises(ValueError, match="2 and 3 for 'psnr'"):
-        curve_figure({"psnr": ([0, 1], [1, 2, 3])}, "step", "dB")
-    with pytest.raises(ValueError, match="Received: none"):
-        curve_figure({}, "step", "dB")
 
 
 def test_pyplot_knows_of_no_figure():
-    curve_figure({"psnr": ([0, 1], [2, 3])}, "step", "dB")
     similarity_figure(*features_and_labels())
     assert pyplot.get_fignums() == []
