@@ -8,19 +8,9 @@ from hypothesis import strategies as st
 
 from keras_csc import ops
 from tests.helpers import references
-
-CASES = [
-    (k, s, padding)
-    for k in (1, 2, 3, 4, 5, 7, 9)
-    for s in range(1, 5)
-    for padding in ("same", "valid")
-]
-SIZES = [(9, 10), (11, 12)]
-
-
-def draw(rng, kernel_size, image_size, channels=2, filters=3):
-    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
-    return kernel, rng.normal(size=(2, *image_size, channels))
+from tests.helpers.geometries import CASES
+from tests.helpers.geometries import SIZES
+from tests.helpers.geometries import draw
 
 
 @pytest.mark.parametrize("image_size", SIZES)

@@ -10,26 +10,15 @@ from keras_csc.ops import dispatch
 from keras_csc.ops import portable
 from keras_csc.ops import tensorflow
 from tests.helpers import references
-
-CASES = [
-    (k, s, padding)
-    for k in (1, 2, 3, 4, 5, 7, 9)
-    for s in range(1, 5)
-    for padding in ("same", "valid")
-]
-SIZES = [(9, 10), (11, 12)]
+from tests.helpers.geometries import CASES
+from tests.helpers.geometries import SIZES
+from tests.helpers.geometries import draw
 
 
 @pytest.fixture
 def another(monkeypatch):
     """The portable forms, run by TensorFlow."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "another")
-
-
-def draw(seed, kernel_size, image_size, channels=2, filters=3):
-    rng = np.random.default_rng(seed)
-    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
-    return kernel, rng.normal(size=(2, *image_size, channels))
 
 
 def test_tensorflow_has_all_the_forms():
