@@ -13,7 +13,7 @@ FOLDER = pathlib.Path(keras_csc.__file__).parent
 # one floor do not know each other.
 FLOORS = (
     ("files", "pixels", "replicas", "terminal", "validation", "version"),
-    ("ops",),
+    ("html", "ops"),
     ("constraints",),
     ("layers",),
     ("losses", "optimizers", "restoration"),

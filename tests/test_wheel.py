@@ -65,16 +65,12 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     expected = {
         str(path.relative_to(ROOT))
         for package in ("keras_csc", "keras_csc_cli")
-        for path in (ROOT / package).rglob("*.py")
+        for kind in ("*.py", "*.css", "*.js")
+        for path in (ROOT / package).rglob(kind)
     }
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
     dictionaries = (ROOT / "keras_csc" / "restoration").glob("*.npz")
     expected |= {str(path.relative_to(ROOT)) for path in dictionaries}
-    report = ROOT / "keras_csc" / "report"
-    expected |= {
-        str((report / name).relative_to(ROOT))
-        for name in ("page.css", "page.js")
-    }
     trained = (ROOT / "keras_csc" / "models" / "trained").glob("*/*")
     expected |= {str(path.relative_to(ROOT)) for path in trained}
     assert {name for name in names if not name.startswith(info)} == expected

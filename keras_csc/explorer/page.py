@@ -5,7 +5,7 @@ without it.
 """
 
 import functools
-import html
+import pathlib
 
 import gradio as gr
 import numpy as np
@@ -19,6 +19,8 @@ from keras_csc.explorer.reading import MOST_BYTES
 from keras_csc.explorer.reading import read_upload
 from keras_csc.explorer.warmup import DRAWN
 from keras_csc.explorer.warmup import FRAMES
+from keras_csc.html import element
+from keras_csc.html import written
 
 HOST = "127.0.0.1"
 FONTS = (
@@ -32,25 +34,10 @@ IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8
 SECONDS_KEPT = 3600
 # One of several buttons is pressed, or each on its own.
-PICK = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-key]");
-  if (!button) return;
-  for (const other of element.querySelectorAll("button[data-key]"))
-    other.setAttribute("aria-pressed", other === button);
-  trigger("select", { key: Number(button.dataset.key) });
-});
-"""
-TOGGLE = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-key]");
-  if (!button) return;
-  const off = button.getAttribute("aria-pressed") === "true";
-  button.setAttribute("aria-pressed", !off);
-  const all = [...element.querySelectorAll('button[aria-pressed="false"]')];
-  trigger("input", { keys: all.map((each) => Number(each.dataset.key)) });
-});
-"""
+PICK, TOGGLE, STYLE = (
+    (pathlib.Path(__file__).parent / name).read_text(encoding="utf-8")
+    for name in ("pick.js", "toggle.js", "page.css")
+)
 TASKS = {
     "Add noise, and remove it": "add noise",
     "Remove the noise that it has": "has noise",
@@ -112,7 +99,7 @@ def serve(blocks, port=None, browser=False):
         pwa=False,
         state_session_capacity=SESSIONS,
         theme=_theme(),
-        css=markup.STYLE,
+        css=STYLE,
     )
     return url
 
@@ -207,7 +194,7 @@ class _Page:
         image, said = read_upload(path, self.model.encoder)
         return (
             look(self.model, image),
-            markup.note(f"Your image: {said}."),
+            written(markup.note(f"Your image: {said}.")),
             markup.picker(self.examples),
         )
 
@@ -335,18 +322,17 @@ class _Page:
 
     def _sample(self):
         if self.model.encoder.features != "vector":
-            gr.HTML(markup.note(NO_VECTORS))
+            gr.HTML(written(markup.note(NO_VECTORS)))
             return
         if self.model.density is None:
-            gr.HTML(markup.note(NO_DENSITY))
+            gr.HTML(written(markup.note(NO_DENSITY)))
         else:
             self._draw()
-        gr.HTML(
-            markup.heading(
-                "Walk between two images",
-                "from the image that is chosen to the one that you press here",
-            )
+        title = markup.heading(
+            "Walk between two images",
+            "from the image that is chosen to the one that you press here",
         )
+        gr.HTML(written(title))
         ends = gr.HTML(
             markup.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
         )
@@ -424,15 +410,14 @@ class _Page:
                 )
                 seed = gr.Slider(0, 99, value=0, step=1, label="Seed")
                 start = gr.Button("Restore", variant="primary")
-                gr.HTML(
-                    markup.note(
-                        f"The middle {damage.SIDE}×{damage.SIDE} pixels, "
-                        "within seconds. keras-csc restore does all of a "
-                        "photograph, and better: it takes minutes."
-                    )
+                about = markup.note(
+                    f"The middle {damage.SIDE}×{damage.SIDE} pixels, within "
+                    "seconds. keras-csc restore does all of a photograph, and "
+                    "better: it takes minutes."
                 )
+                gr.HTML(written(about))
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
-                nothing = markup.note("Nothing is restored yet.")
+                nothing = written(markup.note("Nothing is restored yet."))
                 panel = gr.HTML(nothing, elem_id="kx-restore")
                 self._empty(panel, nothing)
         _event(task.input, _visible, [task], [noise, holes, share])
@@ -498,8 +483,8 @@ def _title(model, name):
     if encoder.features == "map":
         side = 2 ** len(encoder.filters)
         where = f"{side}×{side} pixels"
-    return (
-        f"<h1>{html.escape(name)}</h1><p>A CSC-CTRL autoencoder with stages "
-        f"of {atoms} atoms, and {encoder.feature_dim} features for {where}."
-        "</p>"
+    about = (
+        f"A CSC-CTRL autoencoder with stages of {atoms} atoms, and "
+        f"{encoder.feature_dim} features for {where}."
     )
+    return written(element("h1", name), element("p", about))

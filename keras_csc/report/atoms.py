@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from keras_csc.html import element
 from keras_csc.pixels import to_pixels
 from keras_csc.report import charts
 from keras_csc.report import looking
 from keras_csc.report.elements import count
-from keras_csc.report.elements import element
 from keras_csc.report.elements import figure
 from keras_csc.report.elements import folded
 from keras_csc.report.elements import paragraph

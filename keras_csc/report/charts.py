@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_csc.report.elements import element
+from keras_csc.html import element
 
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 10, 24

@@ -7,9 +7,9 @@ from scipy.spatial.distance import squareform
 from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_part_of
+from keras_csc.html import element
 from keras_csc.metrics.subspaces import principal_directions
 from keras_csc.ops.sphere import to_sphere
-from keras_csc.report.elements import element
 from keras_csc.report.elements import figure
 from keras_csc.report.elements import folded
 from keras_csc.report.elements import paragraph

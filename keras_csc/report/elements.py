@@ -1,66 +1,19 @@
-"""Elements of a page: what is given as text stays text.
-
-Elements are those of `xml.etree.ElementTree`, which writes every text and
-attribute escaped: a class that is called `<script>` is a class.
-"""
-
-import base64
-import collections.abc
-import io
-from xml.etree import ElementTree
+"""Parts of a page: pictures, figures, tables, sections."""
 
 import numpy as np
 from PIL import Image
 
+from keras_csc.html import data_uri
+from keras_csc.html import element
+from keras_csc.html import written
 from keras_csc.pixels import to_pixels
 
 LEVELS = 16  # of shades: few, for their size
 
 
-def element(tag, *content, **attributes):
-    """An element of HTML or SVG.
-
-    Args:
-        tag: str.
-        *content: elements, texts and numbers, or several of them; `None`
-            is left out.
-        **attributes: by name, `class_` for `class` and `data_key` for
-            `data-key`; `None` is left out, and `True` has no value.
-
-    Returns:
-        An `xml.etree.ElementTree.Element`.
-    """
-    made = ElementTree.Element(tag)
-    for name, value in attributes.items():
-        if value is not None:
-            name = name.rstrip("_").replace("_", "-")
-            made.set(name, "" if value is True else str(value))
-    _fill(made, content)
-    return made
-
-
-def _fill(parent, content):
-    for each in content:
-        if isinstance(each, ElementTree.Element):
-            parent.append(each)
-        elif _is_several(each):
-            _fill(parent, each)
-        elif each is not None and len(parent):
-            parent[-1].tail = (parent[-1].tail or "") + str(each)
-        elif each is not None:
-            parent.text = (parent.text or "") + str(each)
-
-
-def _is_several(content):
-    is_iterable = isinstance(content, collections.abc.Iterable)
-    return is_iterable and not isinstance(content, str)
-
-
 def document(root):
     """Text of a page."""
-    return "<!doctype html>\n" + ElementTree.tostring(
-        root, encoding="unicode", method="html"
-    )
+    return "<!doctype html>\n" + written(root)
 
 
 def picture(pixels, alt, width=None, **attributes):
@@ -78,24 +31,19 @@ def picture(pixels, alt, width=None, **attributes):
     """
     if np.issubdtype(pixels.dtype, np.floating):
         pixels = to_pixels(pixels)
-    height, own = pixels.shape[:2]
+    height, own, channels = pixels.shape
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     width = width or own
     if width % own:
         attributes = {"class_": "smooth", **attributes}
     return element(
         "img",
-        src=data_uri(pixels),
+        src=data_uri(image, optimize=True),
         alt=alt,
         width=round(width),
         height=round(width * height / own),
         **attributes,
     )
-
-
-def data_uri(pixels):
-    """A PNG of uint8 pixels as an address."""
-    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    return _encoded(Image.fromarray(pixels))
 
 
 def shades(values, color):
@@ -111,14 +59,7 @@ def shades(values, color):
     image = Image.fromarray(steps, mode="P")
     image.putpalette(color * LEVELS)
     opacity = bytes(np.rint(np.linspace(0, 255, LEVELS)).astype("uint8"))
-    return _encoded(image, transparency=opacity, bits=4)
-
-
-def _encoded(image, **options):
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True, **options)
-    text = base64.b64encode(file.getvalue()).decode()
-    return f"data:image/png;base64,{text}"
+    return data_uri(image, optimize=True, transparency=opacity, bits=4)
 
 
 def figure(*content, caption=None, **attributes):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from keras_csc.html import element
 from keras_csc.report import charts
 from keras_csc.report import looking
-from keras_csc.report.elements import element
 from keras_csc.report.elements import figure
 from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import percent

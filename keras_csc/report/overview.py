@@ -5,8 +5,8 @@ import numpy as np
 
 from keras_csc.export.card import flat
 from keras_csc.export.card import parameter_count
+from keras_csc.html import element
 from keras_csc.report.elements import count
-from keras_csc.report.elements import element
 from keras_csc.report.elements import folded
 from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import percent

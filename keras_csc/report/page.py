@@ -6,6 +6,7 @@ import hashlib
 import pathlib
 
 from keras_csc.files import replacing
+from keras_csc.html import element
 from keras_csc.report import atoms
 from keras_csc.report import classes
 from keras_csc.report import generated
@@ -13,7 +14,6 @@ from keras_csc.report import images
 from keras_csc.report import overview
 from keras_csc.report import training
 from keras_csc.report.elements import document
-from keras_csc.report.elements import element
 from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import section
 from keras_csc.report.looking import look

@@ -1,8 +1,8 @@
 """Section of the curves of training."""
 
 from keras_csc.callbacks.tensorboard import tag
+from keras_csc.html import element
 from keras_csc.report import charts
-from keras_csc.report.elements import element
 from keras_csc.report.elements import figure
 from keras_csc.report.elements import paragraph
 from keras_csc.report.elements import section

@@ -14,6 +14,7 @@ from keras_csc.explorer import change
 from keras_csc.explorer import look
 from keras_csc.explorer import markup
 from keras_csc.explorer.damage import Restored
+from keras_csc.html import written
 
 VOID = ("img", "br")
 
@@ -134,7 +135,8 @@ def test_large_pictures_are_averaged_in_a_row(draw):
         markup.images_panel([draw(300, 400, 3)] * 2, ["a", "b"], "t", "s")
     )
     assert all(pixels(each).shape[1] <= 448 for each in found.images)
-    whole = Checked(markup.figure(draw(300, 400, 3), "a", "b", 160))
+    whole = written(markup.figure(draw(300, 400, 3), "a", "b", 160))
+    whole = Checked(whole)
     assert pixels(whole.images[0]).shape == (300, 400, 3)
 
 
