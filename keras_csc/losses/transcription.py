@@ -60,7 +60,13 @@ class TranscriptionGame:
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
     - `P`: the first `class_features` features of every image, scaled to norm
       1. They carry the classes; the decoder takes no part in that, and the
-      other features are free for what makes images.
+      other features are free for what makes images. `class_epsilon` is the
+      distortion `ε` of `ΔR(P | y)`. A fine one asks the features of a class to
+      fill directions of their own. A coarse one asks the classes to differ:
+      for `ε → ∞` it is `(d / 2ε)²` times by how much the mean `⟨p, p'⟩²` of
+      pairs of a class exceeds that of all pairs.
+    - `affine_classes`: rows of `P` have a further coordinate, 1, so that the
+      classes are affine subspaces, each about a mean of its own.
     - `Q`: the `view_features` features after them, scaled to norm 1, of every
       image and of a random view of it, `q_i` and `q'_i`; see `models.views`.
       `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
@@ -96,6 +102,8 @@ class TranscriptionGame:
         decoder_consistency: float, weight of `C` in the decoder.
         class_features: int, how many features are in `P`; 0 for none.
         class_rate: float, weight of `ΔR(P | y)` in the encoder.
+        class_epsilon: float, distortion of `ΔR(P | y)`; by default `epsilon`.
+        affine_classes: bool.
         view_features: int, how many features are in `Q`; 0 for none.
         view_rate: float, weight of `R(Q)` in the encoder.
         view_consistency: float, weight of `D` in the encoder.
@@ -117,7 +125,9 @@ class TranscriptionGame:
         transcription via convolutional sparse coding, CPAL 2024; Cai et al.,
         Data-driven tight frame construction and image denoising, ACHA 2014;
         Tong et al., Unsupervised learning of structured representations via
-        closed-loop transcription, CPAL 2024 (views).
+        closed-loop transcription, CPAL 2024 (views); Ma et al., Segmentation of
+        multivariate mixed data via lossy data coding and compression, PAMI
+        2007 (rates, also about a mean).
     """
 
     def __init__(
@@ -131,6 +141,8 @@ class TranscriptionGame:
         decoder_consistency=0.0,
         class_features=0,
         class_rate=1.0,
+        class_epsilon=None,
+        affine_classes=False,
         view_features=0,
         view_rate=1.0,
         view_consistency=25.0,
@@ -151,7 +163,10 @@ class TranscriptionGame:
             "(0, inf)", epsilon=epsilon, multistage_decay=multistage_decay
         )
         check_number("[0, 1)", memory=memory)
+        if class_epsilon is not None:
+            check_number("(0, inf)", class_epsilon=class_epsilon)
         check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
+        check_bool(affine_classes=affine_classes)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
@@ -172,6 +187,8 @@ class TranscriptionGame:
         self.decoder_consistency = decoder_consistency
         self.class_features = class_features
         self.class_rate = class_rate
+        self.class_epsilon = class_epsilon
+        self.affine_classes = affine_classes
         self.view_features = view_features
         self.view_rate = view_rate
         self.view_consistency = view_consistency
@@ -220,7 +237,7 @@ class TranscriptionGame:
         square = (*classes, feature_dim, feature_dim)
         shapes = {"real": square, "regenerated": square, "counts": classes}
         if self.class_features:
-            size = self.class_features
+            size = self.class_features + self.affine_classes
             shapes["class_part"] = (self.num_classes, size, size)
             shapes["class_counts"] = (self.num_classes,)
         if self.view_features:
@@ -259,9 +276,7 @@ class TranscriptionGame:
         moments = {"real": real, "regenerated": other, "counts": counts}
         if self.class_features:
             moments["class_part"], moments["class_counts"] = class_moments(
-                class_part(features, self.class_features),
-                labels,
-                self.num_classes,
+                self.class_rows(features), labels, self.num_classes
             )
         if self.view_features:
             if views is None:
@@ -277,6 +292,13 @@ class TranscriptionGame:
                 ops.shape(rows)[0], moments["view_part"].dtype
             )
         return replica_sum(moments)
+
+    def class_rows(self, features):
+        """Rows of `P`; homogeneous coordinates with `affine_classes`."""
+        rows = class_part(features, self.class_features)
+        if not self.affine_classes:
+            return rows
+        return ops.concatenate([rows, ops.ones_like(rows[:, :1])], axis=-1)
 
     def view_part(self, features):
         """Those `view_features` of every row, scaled to norm 1."""
@@ -311,7 +333,9 @@ class TranscriptionGame:
         terms = both(real, other, moments["counts"])
         if self.class_features:
             terms["class_rate_reduction"] = moment_rate_reduction(
-                moments["class_part"], moments["class_counts"], self.epsilon
+                moments["class_part"],
+                moments["class_counts"],
+                self.class_epsilon or self.epsilon,
             )
         if self.view_features:
             terms["view_coding_rate"] = moment_coding_rate(
@@ -453,6 +477,8 @@ class TranscriptionGame:
             "decoder_consistency": self.decoder_consistency,
             "class_features": self.class_features,
             "class_rate": self.class_rate,
+            "class_epsilon": self.class_epsilon,
+            "affine_classes": self.affine_classes,
             "view_features": self.view_features,
             "view_rate": self.view_rate,
             "view_consistency": self.view_consistency,

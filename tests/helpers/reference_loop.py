@@ -178,8 +178,10 @@ class ReferenceLoop:
             rows, row_labels = of_places(features, labels)
             part = rows[:, : game.class_features]
             part = part / np.linalg.norm(part, axis=1, keepdims=True)
+            if game.affine_classes:
+                part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
             loss -= game.class_rate * references.rate_reduction(
-                part, row_labels, game.epsilon
+                part, row_labels, game.class_epsilon or game.epsilon
             )
         if game.view_features:
             views = random_views(tf.constant(images), 0).numpy()

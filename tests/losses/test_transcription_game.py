@@ -21,6 +21,8 @@ ARGUMENTS = {
     "decoder_consistency": 0.75,
     "class_features": 3,
     "class_rate": 0.25,
+    "class_epsilon": 2.0,
+    "affine_classes": True,
     "view_features": 2,
     "view_rate": 0.125,
     "view_consistency": 1.5,
@@ -82,6 +84,8 @@ def test_configuration_holds_every_argument():
         {"decoder_consistency": -1.0},
         {"class_features": -1},
         {"class_rate": -1.0},
+        {"class_epsilon": 0.0},
+        {"affine_classes": 1},
         {"view_features": -1},
         {"view_rate": -1.0},
         {"view_consistency": -1.0},
@@ -168,6 +172,59 @@ def test_class_rate_is_of_a_normalised_part(seed, size):
         encoder_loss, plain[0] - 0.75 * expected, rtol=1e-9, atol=1e-9
     )
     np.testing.assert_allclose(decoder_loss, plain[1])
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.floats(0.1, 8), st.booleans())
+def test_class_rate_has_its_own_distortion_and_affine_classes(
+    seed, epsilon, affine
+):
+    real, other, labels = draw(seed)
+    game = TranscriptionGame(
+        num_classes=CLASSES,
+        class_features=3,
+        class_epsilon=epsilon,
+        affine_classes=affine,
+    )
+    rows = real.features[:, :3]
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    if affine:
+        rows = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+    terms = game.rates(real.features, other.features, labels)
+    np.testing.assert_allclose(
+        terms["class_rate_reduction"],
+        references.rate_reduction(rows, labels, epsilon),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    plain = TranscriptionGame().rates(real.features, other.features)
+    np.testing.assert_allclose(terms["objective"], plain["objective"])
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_a_coarse_class_rate_compares_pairs(affine):
+    real, other, labels = draw(n=40)
+    size, epsilon = 4, 1e3
+    game = TranscriptionGame(
+        num_classes=CLASSES,
+        class_features=size,
+        class_epsilon=epsilon,
+        affine_classes=affine,
+    )
+    part = real.features[:, :size]
+    part = part / np.linalg.norm(part, axis=1, keepdims=True)
+    squares = (part @ part.T + affine) ** 2
+    of_classes = sum(
+        np.mean(labels == j) * np.mean(squares[labels == j][:, labels == j])
+        for j in np.unique(labels)
+    )
+    scale = ((size + affine) / (2 * epsilon)) ** 2
+    terms = game.rates(real.features, other.features, labels)
+    np.testing.assert_allclose(
+        terms["class_rate_reduction"],
+        scale * (of_classes - np.mean(squares)),
+        rtol=0.02,
+    )
 
 
 @settings(max_examples=8)
@@ -301,7 +358,8 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     )
     consistency = np.mean(np.sum((z - z_hat) ** 2, -1))
     part = z[:, :3] / np.linalg.norm(z[:, :3], axis=1, keepdims=True)
-    class_rate = references.rate_reduction(part, labels, 0.25)
+    part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
+    class_rate = references.rate_reduction(part, labels, 2.0)
     parts = [
         q[:, 3:5] / np.linalg.norm(q[:, 3:5], axis=1, keepdims=True)
         for q in (z, views)

@@ -42,6 +42,12 @@ GAMES = {
         "class_features": 3,
         "class_rate": 0.75,
     },
+    "affine classes": {
+        "num_classes": CLASSES,
+        "class_features": 3,
+        "class_epsilon": 4.0,
+        "affine_classes": True,
+    },
     "views": {"num_classes": CLASSES, "class_features": 2, **VIEWS},
     "views, shared": {"shared_statistics": True, **VIEWS},
     "dictionary": {"dictionary": 2.0},
