@@ -13,7 +13,8 @@ def implicit_gradient(codes, program, iterations):
     """Gives codes the gradient that the solution of the program has.
 
     On the support of a solution, `Aᵀ(x - A z) - λ sign(z) - μ z = 0`, and
-    the support does not move with small changes of `x`, `W`, `λ` and `μ`. Of
+    the support does not move with small changes of `x`, `W`, `λ` and `μ`;
+    signed codes with a `λ` of 0 belong to it whatever they are. Of
     an incoming gradient `y`, restricted to the support by `P`, the outgoing
     ones are those of this equation's left-hand side times `v`, where
     `(P AᵀA P + μ) v = P y` is solved by conjugate residuals: of active atoms
@@ -66,6 +67,8 @@ def implicit_gradient(codes, program, iterations):
 def _gradients(upstream, codes, program, iterations):
     """Gradients of the images, the kernel, the sparsity and the ridge."""
     support = ops.not_equal(codes, 0)
+    if not program.nonnegative:
+        support = ops.logical_or(support, ops.equal(program.sparsity, 0))
 
     def restrict(values):
         return ops.where(support, values, ops.zeros_like(values))

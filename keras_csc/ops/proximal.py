@@ -22,10 +22,11 @@ def soft_threshold(values, threshold, nonnegative=False):
     """
     if nonnegative:
         return ops.relu(values - threshold)
-    shrunk = values - ops.clip(values, -threshold, threshold)
-    # Compilers make one rounding of a product before and this difference, and
-    # leave 1e-10 where there is 0.
-    return ops.where(ops.abs(values) <= threshold, 0, shrunk)
+    shrunk = values - threshold * ops.sign(values)
+    # A threshold of 0 is the identity, at 0 as well, where `shrunk` has the
+    # gradient of it.
+    inside = ops.logical_and(threshold > 0, ops.abs(values) <= threshold)
+    return ops.where(inside, 0, shrunk)
 
 
 def proximal_map(values, threshold, shrinkage=None, nonnegative=False):

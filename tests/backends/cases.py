@@ -28,6 +28,12 @@ def pictures(*size):
     return rng(2).normal(size=(2, *size)).astype("float32")
 
 
+def black_above(images):
+    """Images with a black part, whose codes are 0."""
+    images[:, :5] = 0
+    return images
+
+
 def operators():
     for k, s, padding in (
         (3, 1, "same"),
@@ -65,6 +71,7 @@ def operators():
 def solvers():
     sparsities = {
         "number": np.float32(0.2),
+        "none": np.float32(0),
         "per filter": np.float32([0.1, 0.2, 0.3, 0.4]),
         "per example": np.float32([0.1, 0.3]).reshape(2, 1, 1, 1),
     }
@@ -75,7 +82,7 @@ def solvers():
             (3, 2, "valid", False),
         ):
             inputs = (
-                pictures(9, 8, 2),
+                black_above(pictures(9, 8, 2)),
                 dictionary(k, 2, 4),
                 sparsity,
                 np.float32(0.3),

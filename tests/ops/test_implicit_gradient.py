@@ -157,6 +157,25 @@ def test_gradients_are_those_of_differences_and_of_the_unrolled_solver(
         )
 
 
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_black_images_have_a_gradient_where_there_is_no_sparsity(ridge):
+    """Where `λ = 0`, `z = (AᵀA + μ)⁻¹Aᵀx`, or with the pseudo-inverse."""
+    images, kernel, step_size = problem(3, 2, "same")
+    black = tf.zeros_like(images)
+    point = [black, kernel, np.float64(0), np.float64(ridge)]
+    codes, weights, gradients = codes_and_gradients(
+        ops.solve_sparse_code, point, step_size, strides=2
+    )
+    assert not np.any(codes)
+    matrix, _ = references.analysis_matrix(kernel, (6, 6), 2, "same")
+    hessian = matrix @ matrix.T + ridge * np.eye(len(matrix))
+    inverse = np.linalg.pinv(hessian, rcond=1e-10)
+    expected = weights.reshape(2, -1) @ inverse @ matrix
+    np.testing.assert_allclose(
+        gradients[0].reshape(2, -1), expected, rtol=0, atol=1e-6
+    )
+
+
 def test_gradient_in_eager_mode_is_that_in_a_graph():
     images, kernel, step_size = problem()
     point = [images, kernel, np.float64(0.2), np.float64(0.3)]

@@ -1,5 +1,6 @@
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -304,6 +305,37 @@ def test_gradients_are_those_of_finite_differences(
             np.testing.assert_allclose(
                 np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-6
             )
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "another"])
+@pytest.mark.parametrize("algorithm", ["fista", "ista"])
+@pytest.mark.parametrize("ridge", [0.0, 0.25])
+@pytest.mark.parametrize(
+    "sparsity", [np.float64(0), SPARSITIES["per filter"]], ids=["none", "some"]
+)
+def test_black_images_have_a_gradient_where_there_is_no_sparsity(
+    monkeypatch, sparsity, ridge, algorithm, backend
+):
+    """With `λ = 0` the codes are a linear map of the images, at 0 as well."""
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    _, kernel, step_size = problem()
+    rng = np.random.default_rng(6)
+    black, direction = tf.zeros((2, 6, 7, 2), "float64"), rng.normal(size=168)
+    direction = 1e-3 * direction.reshape(black.shape)
+    arguments = {"ridge": ridge, "iterations": 3, "algorithm": algorithm}
+    with tf.GradientTape() as tape:
+        tape.watch(black)
+        codes = ops.sparse_code(black, kernel, sparsity, step_size, **arguments)
+        weights = rng.normal(size=codes.shape)
+        value = tf.reduce_sum(weights * codes)
+    gradient = tape.gradient(value, black)
+    codes = references.solve_sparse_code(
+        direction, kernel, sparsity, step_size, **arguments
+    )
+    assert np.sum(weights * codes) != 0
+    np.testing.assert_allclose(
+        np.sum(gradient * direction), np.sum(weights * codes), rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize(

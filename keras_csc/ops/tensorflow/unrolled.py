@@ -106,7 +106,8 @@ class _Iterations(
         step_kernel = kernel * self.step_size
         by_images, by_kernel, by_step_kernel = 0.0, 0.0, 0.0
         by_factors = [0.0 for _ in factors]
-        active, later = _active(upstream, codes[-1]), (None, None, None)
+        active = _active(upstream, codes[-1], factors[0], self.nonnegative)
+        later = None, None, None
         for index in range(len(codes) - 1, -1, -1):
             active, terms = _through_proximal(active, codes[index], *factors)
             by_factors = [a + b for a, b in zip(by_factors, terms)]
@@ -123,7 +124,9 @@ class _Iterations(
             active = _active_before(
                 choose.analysis(image, kernel, *self.geometry),
                 code,
+                factors[0],
                 (active, momentum, later_active, later_momentum),
+                nonnegative=self.nonnegative,
             )
         by_kernel += self.step_size * by_step_kernel
         return by_images, by_kernel, *by_factors
@@ -180,16 +183,23 @@ def _through_proximal(active, code, threshold, *shrinkage):
 
 
 @fusable
-def _active(upstream, code):
-    """Gradient at the argument of the proximal map whose result is `code`."""
-    zero = tf.zeros((), code.dtype)
-    return tf.where(tf.not_equal(code, 0), upstream, zero)
+def _active(upstream, code, threshold, nonnegative):
+    """Gradient at the argument of the proximal map whose result is `code`.
+
+    Codes of 0 have none, but signed ones without a threshold: there the map is
+    the identity.
+    """
+    passed = tf.not_equal(code, 0)
+    if not nonnegative:
+        passed = tf.logical_or(passed, tf.equal(threshold, 0))
+    return tf.where(passed, upstream, tf.zeros((), code.dtype))
 
 
 @fusable
-def _active_before(blurred, code, terms):
+def _active_before(blurred, code, threshold, terms, nonnegative):
     """`_active` of a code, from what it receives: `_mixed(*terms)`."""
-    return _active(_weighted(*terms) - blurred, code)
+    upstream = _weighted(*terms) - blurred
+    return _active(upstream, code, threshold, nonnegative)
 
 
 def _mixed(image, momentum, later, later_momentum):
