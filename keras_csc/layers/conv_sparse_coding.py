@@ -10,6 +10,7 @@ from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops import synthesis
+from keras_csc.ops.operator_norm import least_image_size
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
@@ -17,9 +18,9 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# How many atoms long the sides of an image are whose `λmax` is nearly that of
-# larger ones.
-LEAST_ATOMS = {"same": 2, "valid": 3}
+# FISTA diverges in the end with steps above `1/LEAST_ESTIMATE` times `1/λmax`.
+LEAST_ESTIMATE = 0.75
+STEP_FRACTION = 0.9
 MOST_ITERATIONS = {
     "unrolled": (
         1000,
@@ -100,9 +101,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
         ValueError: for an argument that is not as above, a `tolerance` without
             implicit gradients, a `sparsity` of a call that is below 0, or
             images larger than those that the layer was built with, if those
-            were of less than two atoms a side, or three with `"valid"`.
-            Tensors, and NumPy's numbers, of which Keras makes them, are not
-            looked at.
+            were so small that FISTA may diverge: of less than an atom a side
+            or, for a `step_fraction` of 0.9, than `4 s (⌈k/s⌉ - 1)` pixels,
+            with `k` the kernel size and `s` the strides. Tensors, and NumPy's
+            numbers, of which Keras makes them, are not looked at.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -127,7 +129,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative=False,
         iterations=2,
         algorithm="fista",
-        step_fraction=0.9,
+        step_fraction=STEP_FRACTION,
         step_rule="power_iteration",
         gradient="unrolled",
         tolerance=None,
@@ -228,7 +230,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     def _default_size(self):
         """Height of the power iteration's image where none is known."""
-        return max(8 * self.strides + self.kernel_size, 4 * self.kernel_size)
+        size = max(8 * self.strides + self.kernel_size, 4 * self.kernel_size)
+        return max(size, self._least_size())
+
+    def _least_size(self):
+        """Height of images of which the step size holds for larger ones."""
+        ratio = LEAST_ESTIMATE * self.step_fraction
+        return least_image_size(self.kernel_size, self.strides, ratio)
 
     def update_operator_norm(self, iterations=1):
         """Stores `λmax(AᵀA)` of the dictionary, as `step_rule` says.
@@ -289,24 +297,19 @@ class ConvSparseCoding2D(keras.layers.Layer):
         )
 
     def _check_size(self, image_size):
-        """Raises `ValueError` for images whose `λmax` is not at all known.
-
-        That of images of two atoms a side, or three if none goes beyond the
-        border, is at least 0.7 times that of all images. That of atoms that do
-        not overlap is the same for all.
-        """
-        apart = self.kernel_size <= self.strides
-        if apart or self.step_rule != "power_iteration":
+        """Raises `ValueError` for images for which the step may be too long."""
+        if self.step_rule != "power_iteration":
             return
-        least = LEAST_ATOMS[self.padding] * self.kernel_size
+        least = self._least_size()
         for size, built in zip(image_size, self._built_size):
             if size and size > built and built < least:
                 raise ValueError(
                     f"{self.name} knows the step size for images of "
                     f"{self._built_size} pixels, with which it was "
                     f"built, and that of images of {tuple(image_size)} is "
-                    "another. Build it with sizes of None, or with step_rule="
-                    '"spectral_bound", which holds for every size.'
+                    f"another. Build it with sizes of {least} and more, or of "
+                    'None, or with step_rule="spectral_bound", which holds for '
+                    "every size."
                 )
 
     def _sparsity(self, sparsity):

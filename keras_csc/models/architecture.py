@@ -2,7 +2,9 @@
 
 import math
 
-from keras_csc.layers.conv_sparse_coding import LEAST_ATOMS
+from keras_csc.layers.conv_sparse_coding import LEAST_ESTIMATE
+from keras_csc.layers.conv_sparse_coding import STEP_FRACTION
+from keras_csc.ops.operator_norm import least_image_size
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -45,7 +47,7 @@ def map_size(size, stages):
 
 def least_size(kernel_size):
     """Height of an image that knows the step size of a stage of maps."""
-    return LEAST_ATOMS["same"] * kernel_size
+    return least_image_size(kernel_size, 2, LEAST_ESTIMATE * STEP_FRACTION)
 
 
 def accepted_shape(image_shape, features):

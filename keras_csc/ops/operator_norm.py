@@ -114,6 +114,38 @@ def spectral_bound(kernel, strides=1):
     return largest / math.cos(math.pi * degree / (2 * count)) ** 4
 
 
+def least_image_size(kernel_size, strides, ratio):
+    """Height of images whose `λmax` is at least `ratio` times that of all.
+
+    Holds for square images, either padding and every dictionary. In terms of
+    `s` pixels or of codes, `A Aᵀ` and `AᵀA` are Toeplitz away from borders,
+    with `d = ⌈k/s⌉ - 1` blocks beside the diagonal. Images of `(L + 1) d s`
+    pixels have `L d` such rows: of pixels that no atom further out reaches,
+    or, if padding is `"valid"`, of all codes. Restricted to vectors that are
+    constant over `d` of these, up to a modulation, this is a Toeplitz matrix
+    of `L` rows with one block beside the diagonal, and its symbol, as of a
+    non-negative `a + 2b cos ω`, has the maximum `λ` of all sizes: its largest
+    eigenvalue is `a + 2b cos(π/(L + 1)) ≥ cos²(π/(2(L + 1))) λ`. That is one
+    direction, and the ratio of two is the product. Atoms that are 1 at their
+    corners and 0 elsewhere attain it.
+
+    Args:
+        kernel_size: int `k`.
+        strides: int `s`.
+        ratio: float in `(0, 1)`.
+
+    Returns:
+        Int, at least the size of an atom.
+
+    Reference:
+        Fejér, Über trigonometrische Polynome, J. für die reine und angewandte
+        Mathematik 1916, for that eigenvalue.
+    """
+    degree = -(-kernel_size // strides) - 1
+    length = math.ceil(math.pi / (2 * math.acos(ratio**0.25))) - 1
+    return max((length + 1) * degree * strides, kernel_size)
+
+
 def _polyphase_spectrum(kernel, strides, count):
     """Real and imaginary part of `H`, `(frequencies, s² channels, filters)`.
 

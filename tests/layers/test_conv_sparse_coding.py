@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import scipy.ndimage
 import tensorflow as tf
 
 import keras_csc
@@ -417,7 +416,12 @@ def test_images_larger_than_the_small_ones_of_building_are_refused():
     for each in (layer, few):
         with pytest.raises(ValueError, match="of .8, 8. pixels.*spectral"):
             each(large)
-    # Of atoms that do not overlap it is that of images of any size.
+    # Of atoms that do not overlap it is that of images of any size, from that
+    # of an atom on.
+    parts = ConvSparseCoding2D(4, 8, strides=8, dtype="float64")
+    parts(large[:, :4, :4])
+    with pytest.raises(ValueError, match="sizes of 8 and more"):
+        parts(large)
     apart = ConvSparseCoding2D(4, 8, strides=8, dtype="float64")
     apart(large[:, :8, :8])
     largest = references.largest_eigenvalue(
@@ -427,7 +431,7 @@ def test_images_larger_than_the_small_ones_of_building_are_refused():
     assert np.all(np.isfinite(apart(large)))
     for built, more in (
         ((None, None, None, 2), {}),
-        ((None, 24, 24, 2), {}),
+        ((None, 28, 28, 2), {}),
         ((None, 8, 8, 2), {"step_rule": "spectral_bound"}),
     ):
         layer = ConvSparseCoding2D(4, dtype="float64", **arguments, **more)
@@ -446,18 +450,38 @@ def test_images_smaller_than_an_atom_are_refused():
             function((None, 8, 4, 1))
 
 
-@pytest.mark.parametrize("smoothness", [0, 4])
-@pytest.mark.parametrize("padding, atoms", [("same", 2), ("valid", 3)])
-@pytest.mark.parametrize("kernel_size, strides", [(3, 1), (4, 2), (8, 1)])
-def test_images_of_some_atoms_have_nearly_the_largest_eigenvalue(
-    kernel_size, strides, padding, atoms, smoothness
+@pytest.mark.parametrize("step_fraction, least", [(0.9, 28), (1.0, 35)])
+def test_fista_converges_on_images_larger_than_those_of_building(
+    step_fraction, least
 ):
-    """So that FISTA converges on larger images, too: see `LEAST_ATOMS`."""
-    kernel = np.random.default_rng(0).normal(size=(kernel_size,) * 2 + (2, 6))
-    if smoothness:
-        sigma = (smoothness, smoothness, 0, 0)
-        kernel = scipy.ndimage.gaussian_filter(kernel, sigma)
-    size = 2 * (atoms * kernel_size,)
-    found = references.largest_eigenvalue(kernel, size, strides, padding)
-    bound = float(keras_csc.ops.spectral_bound(kernel, strides))
-    assert 0.7 < found / bound <= 1
+    """Of atoms of four corners, `λmax` depends on the size more than of any."""
+    kernel = np.zeros((8, 8, 1, 1))
+    kernel[::7, ::7] = 0.5
+    large = images((60, 60), 1, dtype="float64")
+
+    def layer(size):
+        made = ConvSparseCoding2D(
+            1,
+            8,
+            sparsity=0.01,
+            iterations=100,
+            step_fraction=step_fraction,
+            kernel_initializer=lambda *_, **__: kernel,
+            dtype="float64",
+        )
+        made.build((None, *size, 1))
+        return made
+
+    with pytest.raises(ValueError, match=f"sizes of {least} and more"):
+        layer((least - 1, least - 1))(large)
+    found = layer((least, least))
+    found.update_operator_norm(100)
+    largest = float(keras_csc.ops.spectral_bound(kernel)) / 1.01
+    assert 0.72 * largest < found.operator_norm < 0.95 * largest
+    codes = found(large)
+    exact = layer((60, 60)).solve(large, iterations=1000)
+    np.testing.assert_allclose(
+        found.objective(large, codes),
+        found.objective(large, exact),
+        rtol=0.01,
+    )

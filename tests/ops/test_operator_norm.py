@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops.operator_norm import least_image_size
 from tests.helpers import references
 
 CASES = [(3, 1, "same"), (4, 2, "same"), (3, 3, "same"), (3, 2, "valid")]
@@ -136,6 +138,44 @@ def test_spectral_bound_of_smooth_atoms_is_that_of_large_images():
     largest = np.sum(kernel) ** 2
     bound = ops.spectral_bound(kernel)
     np.testing.assert_allclose(bound, 1.01 * largest, rtol=1e-3)
+
+
+def kernels(size):
+    """Dictionaries of many kinds: the first has the least ratio of all."""
+    corners = np.zeros((size, size, 1, 1))
+    corners[:: size - 1, :: size - 1] = 1
+    noise = np.random.default_rng(0).normal(size=(size, size, 2, 6))
+    smooth = scipy.ndimage.gaussian_filter(noise, (4, 4, 0, 0))
+    return [corners, noise, smooth, np.ones((size, size, 1, 1))]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    "kernel_size, strides", [(3, 1), (4, 2), (5, 2), (7, 3)]
+)
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_images_of_the_least_size_have_their_share_of_the_largest_eigenvalue(
+    length, kernel_size, strides, padding
+):
+    share = np.cos(np.pi / (2 * (length + 1))) ** 4
+    size = least_image_size(kernel_size, strides, share - 1e-9)
+    larger = least_image_size(kernel_size, strides, share + 1e-9)
+    degree = int(np.ceil(kernel_size / strides)) - 1
+    assert larger - size == degree * strides
+    for kernel in kernels(kernel_size):
+        found = references.largest_eigenvalue(
+            kernel, (size, size), strides, padding
+        )
+        bound = float(ops.spectral_bound(kernel, strides))
+        assert share / 1.0101 < found / bound <= 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_atoms_of_four_corners_have_that_share_and_no_more(length):
+    share = np.cos(np.pi / (2 * (length + 1))) ** 4
+    size = 2 * (least_image_size(5, 1, share - 1e-9),)
+    found = references.largest_eigenvalue(kernels(5)[0], size, 1, "valid")
+    np.testing.assert_allclose(found, 16 * share)
 
 
 def test_a_dictionary_of_zeros_has_norm_zero():
