@@ -4,6 +4,9 @@ import numpy as np
 
 from keras_csc.validation import shown
 
+# Beyond, pixels are not of [0, 1], whatever their noise.
+MOST = 10.0
+
 
 def image(value, name="image"):
     """A float32 image `(height, width, channels)` of an array.
@@ -16,6 +19,23 @@ def image(value, name="image"):
     Raises:
         ValueError: for what is no such image.
     """
+    pixels = finite_image(value, name)
+    check_range(pixels, name)
+    return pixels
+
+
+def check_range(pixels, name="image"):
+    """Raises `ValueError` for pixels that are not of `[0, 1]`, for sure."""
+    if np.max(np.abs(pixels)) > MOST:
+        raise ValueError(
+            f"`{name}` must be of floats in [0, 1], but for noise: divide "
+            "those of 0..255, and their noise, by 255. Received: pixels from "
+            f"{np.min(pixels):g} to {np.max(pixels):g}"
+        )
+
+
+def finite_image(value, name="image"):
+    """`image`, of numbers of any size."""
     try:
         pixels = np.asarray(value, "float32")
     except (TypeError, ValueError):

@@ -86,7 +86,9 @@ def denoise(
         image: array `y` `(height, width)` or `(height, width, 1 or 3)` of
             floats, in `[0, 1]` but for the noise.
         noise: float `σ > 0`, standard deviation of the noise, in the units of
-            the image: `25 / 255` for 25 of 255 levels.
+            the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255` is
+            taken for `1 / 255`, which is what atoms leave over of images
+            without noise: finer levels, as of 16 bits, are smoothed away.
         dictionary: layer `ConvSparseCoding2D` with the channels of the image,
             by default the one that ships.
         settings: `Settings`, by default those chosen for the task.
@@ -145,8 +147,9 @@ def inpaint(
         Mairal, Elad & Sapiro, Sparse representation for color image
         restoration, IEEE TIP 2008, section V.
     """
-    pixels = checked.image(image)
+    pixels = checked.finite_image(image)
     known = checked.mask(mask, pixels)
+    checked.check_range(pixels * known)
     check_number("[0, inf)", noise=noise)
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or INPAINT, progress, records
