@@ -182,12 +182,12 @@ def rate_distance(features, others, epsilon=0.5):
 
     Args:
         features: tensor `Z` `(n, d)`.
-        others: tensor `Ẑ` `(n, d)`.
+        others: tensor `Ẑ` `(m, d)`, usually of as many rows.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor in nats, at least 0, and 0 where the second moments of
-        the two sets are the same.
+        Scalar tensor in nats. Of as many rows it is at least 0, and 0 where
+        the second moments of the two sets are the same.
 
     Reference:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
@@ -198,17 +198,21 @@ def rate_distance(features, others, epsilon=0.5):
         second_moment(others),
         ops.shape(features)[0],
         epsilon,
+        ops.shape(others)[0],
     )
 
 
-def moment_rate_distance(moment, other, count, epsilon=0.5):
+def moment_rate_distance(moment, other, count, epsilon=0.5, other_count=None):
     """`rate_distance` from the second moments of two sets of `count` rows.
 
-    Moments `(..., d, d)` with counts `(...)` give distances `(...)`.
+    Moments `(..., d, d)` with counts `(...)` give distances `(...)`. The
+    second set may have another `other_count`.
     """
+    if other_count is None:
+        other_count = count
     rates = moment_coding_rate(
         ops.stack([moment + other, moment, other]),
-        ops.stack([2 * count, count, count]),
+        ops.stack([count + other_count, count, other_count]),
         epsilon,
     )
     return rates[0] - 0.5 * rates[1] - 0.5 * rates[2]

@@ -51,6 +51,13 @@ def test_rate_distance_is_the_definition(seed, n, d):
     np.testing.assert_allclose(same, 0, atol=1e-12)
 
 
+def test_rate_distance_of_sets_of_different_sizes():
+    features = np.random.default_rng(0).normal(size=(80, 6))
+    result = ops.rate_distance(features[:70], features[70:])
+    expected = references.rate_distance(features[:70], features[70:])
+    np.testing.assert_allclose(result, expected, rtol=1e-10)
+
+
 @settings(max_examples=8)
 @given(SEEDS)
 def test_rates_ignore_rotations_and_the_order_of_rows(seed):
