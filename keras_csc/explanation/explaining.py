@@ -45,8 +45,9 @@ def explain(
         `Explanation`.
 
     Raises:
-        ValueError: for an encoder without sparse codes, or training features
-            or labels that do not fit.
+        ValueError: for an encoder without sparse codes, or one whose
+            `activate` changes the codes, or training features or labels that
+            do not fit.
     """
     if not encoder.sparse:
         raise ValueError(
@@ -103,6 +104,8 @@ def _stages(encoder, output, image, sparsity):
         strength = layer.sparsity
         if number == 0 and sparsity is not None:
             strength = sparsity
+        if number:
+            _check_affine(encoder, number, output.codes[number - 1])
         scale, shift = _affine(encoder, number, signal.shape[-1])
         stages.append(
             StageExplanation(
@@ -151,6 +154,19 @@ def measures(layer, signal, codes, sparsity):
         "gap": float(program.gap(codes, residual, slope)[0]),
         "zeros": float(metrics.zero_fraction(codes)),
     }
+
+
+def _check_affine(encoder, number, codes):
+    """Raises `ValueError` unless a stage is given normalised codes."""
+    normalization = encoder.normalizations[number - 1]
+    signal = normalization(encoder.parts(codes), training=False)
+    if not np.array_equal(encoder.activate(signal), signal):
+        raise ValueError(
+            "Only an encoder whose stages are given the normalised codes of "
+            "those below can be explained: else the contributions of atoms do "
+            f"not add up to the image. `activate` of {type(encoder).__name__} "
+            "changes them."
+        )
 
 
 def _affine(encoder, number, channels):

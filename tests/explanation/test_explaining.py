@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
@@ -325,6 +326,21 @@ def test_results_are_not_changed_by_training_on(model):
 def test_encoder_without_codes_can_not_be_explained():
     with pytest.raises(ValueError, match="sparse codes.*ConvEncoder"):
         small_autoencoder(network="conv").explain(draw(8, 8, 1))
+
+
+@pytest.mark.parametrize("activate", [tf.nn.relu, lambda s: s * tf.sigmoid(s)])
+def test_encoder_that_changes_normalised_codes_can_not_be_explained(
+    monkeypatch, activate
+):
+    model = make()
+
+    class Curved(type(model.encoder)):
+        def activate(self, signal):
+            return activate(signal)
+
+    monkeypatch.setattr(model.encoder, "__class__", Curved)
+    with pytest.raises(ValueError, match="normalised codes.*of Curved"):
+        model.explain(draw(8, 8, 1))
 
 
 @pytest.mark.parametrize(
