@@ -1,5 +1,6 @@
 """The density of features."""
 
+import functools
 import math
 
 import keras
@@ -102,12 +103,20 @@ class FeatureDensity:
             )
             for name, shape in shapes.items()
         }
+
+    @functools.cached_property
+    def _drawn(self):
+        """`draw`, as a graph that is traced once."""
         rows = tf.TensorSpec([None], tf.int32)
-        self._drawn = tf.function(
+        return tf.function(
             self.draw,
             autograph=False,
             input_signature=[rows, rows, tf.TensorSpec([], tf.float32)],
         )
+
+    def __getstate__(self):
+        """What a copy has: all but the graph, of which it makes its own."""
+        return {k: v for k, v in vars(self).items() if k != "_drawn"}
 
     @classmethod
     def fit(cls, features, labels=None, components=1, rank=None, seed=0):

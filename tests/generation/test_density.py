@@ -1,5 +1,8 @@
 """The density of features, against SciPy and scikit-learn in float64."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -242,6 +245,19 @@ def test_keras_serialises_it():
     np.testing.assert_array_equal(
         again.sample(3, seed=1), density.sample(3, seed=1)
     )
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))]
+)
+def test_a_copy_is_a_density_of_its_own(copied):
+    density = FeatureDensity.fit(*features_and_labels())
+    expected = density.sample(3, seed=1)
+    again = copied(density)
+    np.testing.assert_array_equal(again.sample(3, seed=1), expected)
+    again.variables["means"].assign(-again.variables["means"])
+    assert not np.allclose(again.sample(3, seed=1), expected)
+    np.testing.assert_array_equal(density.sample(3, seed=1), expected)
 
 
 @pytest.mark.parametrize(
