@@ -110,7 +110,11 @@ def spectral_bound(kernel, strides=1):
         1,
     )
     gram = ops.matmul(spectrum, ops.swapaxes(spectrum, 1, 2))
-    largest = ops.max(ops.eigh(gram)[0])
+    # Next to the shift, of at least λmax/4, what rounding leaves of eigenvalues
+    # that are 0 is so little that the decomposition converges.
+    shift = ops.max(ops.sum(ops.abs(gram), 2)) / 4
+    gram = gram + shift * ops.eye(gram.shape[1], dtype=gram.dtype)
+    largest = ops.max(ops.eigh(gram)[0]) - shift
     return largest / math.cos(math.pi * degree / (2 * count)) ** 4
 
 

@@ -131,6 +131,22 @@ def test_spectral_bound_is_tight(kernel_size, strides, offset):
     np.testing.assert_allclose(single, bound, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "kernel_size, strides, channels, filters", [(5, 3, 3, 16), (7, 3, 3, 48)]
+)
+def test_spectral_bound_of_atoms_that_are_all_alike(
+    kernel_size, strides, channels, filters, dtype
+):
+    """`‖H(ω)‖²` is largest at 0, the squares of the sums over each phase."""
+    norm = np.sqrt(kernel_size**2 * channels)
+    kernel = np.ones((kernel_size, kernel_size, channels, filters)) / norm
+    phases = [len(range(p, kernel_size, strides)) for p in range(strides)]
+    largest = filters * channels * np.sum(np.square(phases)) ** 2 / norm**2
+    bound = ops.spectral_bound(kernel.astype(dtype), strides)
+    assert largest * (1 - 1e-6) <= bound < 1.0101 * largest
+
+
 def test_spectral_bound_of_smooth_atoms_is_that_of_large_images():
     axis = np.linspace(-1, 1, 8)
     bump = np.exp(-2 * (axis[:, None] ** 2 + axis**2))
