@@ -114,5 +114,5 @@ def _check_numbers(name, config):
             _check_numbers(path, value)
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"`{path}` must be finite. Received: {value}")
-        elif isinstance(value, (int, float)) and "learning_rate" in key:
+        elif isinstance(value, (int, float)) and key.endswith("learning_rate"):
             check_at_least(0, **{path: value})

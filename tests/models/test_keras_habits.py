@@ -167,6 +167,14 @@ def test_numbers_of_optimizers_make_sense(make, name, player):
         model.compile(**{f"{player}_optimizer": make()})
 
 
+@pytest.mark.parametrize("player", ["encoder", "decoder"])
+def test_every_optimizer_of_keras_has_good_defaults(player):
+    """Ftrl's `learning_rate_power` is below 0, and no rate."""
+    for name in ("Adadelta", "Adafactor", "Adagrad", "Adamax", "Ftrl", "Lion"):
+        made = getattr(keras.optimizers, name)()
+        small_autoencoder().compile(**{f"{player}_optimizer": made})
+
+
 @pytest.mark.parametrize(
     "bad",
     [
