@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 
 from keras_csc.validation import check_at_least
 
@@ -35,7 +36,13 @@ class PlayerOptimizers:
 
     @property
     def learning_rate(self):
-        return self.optimizers[0].learning_rate
+        """The encoder's, a tensor: it can be set, for both, not assigned to."""
+        return tf.convert_to_tensor(self.optimizers[0].learning_rate)
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        for each in self.optimizers:
+            each.learning_rate = learning_rate
 
 
 def optimizers_of(encoder_optimizer, decoder_optimizer):

@@ -211,6 +211,16 @@ def test_optimizers_that_scale_a_loss_are_refused(make, player):
         small_autoencoder().compile(**{f"{player}_optimizer": make()})
 
 
+def test_a_learning_rate_is_set_for_both_players():
+    model = compiled("adam", "sgd")
+    model.optimizer.learning_rate = 0.25
+    for optimizer in (model.encoder_optimizer, model.decoder_optimizer):
+        assert float(optimizer.learning_rate) == 0.25
+    assert float(model.optimizer.learning_rate) == 0.25
+    with pytest.raises(AttributeError, match="assign"):
+        model.optimizer.learning_rate.assign(0.5)
+
+
 def test_summary_of_a_compiled_model_counts_the_optimizers():
     model, lines = compiled("adam", "adam"), []
     model.summary(print_fn=lines.append)
