@@ -8,7 +8,6 @@ from keras import ops
 from keras_csc import explanation
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
-from keras_csc.losses.transcription import TERM_NAMES
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
@@ -19,6 +18,7 @@ from keras_csc.models.generating import Generating
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import check_on_replicas
 from keras_csc.models.optimizers import optimizers_of
+from keras_csc.models.term_means import TermMeans
 from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import replica_sum
@@ -109,10 +109,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.density = density
         self.memory = None
         self._update_statistics = None
-        self.term_metrics = [
-            keras.metrics.Mean(name=name)
-            for name in (*TERM_NAMES, *GRADIENT_NORMS)
-        ]
+        self.term_means = TermMeans(())
         self.psnr = PeakSignalToNoiseRatio(name="psnr")
         self.cosine = keras.metrics.Mean(name="cosine")
         self.ssim = None
@@ -352,6 +349,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
+        norms = GRADIENT_NORMS if gradient_norms else ()
+        self.term_means = TermMeans((*game.term_names, *norms))
 
     @property
     def classes(self):
@@ -383,13 +382,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     @property
     def train_metrics(self):
         """The metrics of the current game: its terms and gradient norms."""
-        norms = GRADIENT_NORMS if self.gradient_norms else ()
-        names = (*self.game.term_names, *norms)
-        return [m for m in self.term_metrics if m.name in names]
+        return self.term_means.metrics
 
     @property
     def metrics(self):
-        return [*self.term_metrics, *self.test_metrics]
+        return [*self.term_means.metrics, *self.test_metrics]
 
     @property
     def test_metrics(self):

@@ -303,6 +303,40 @@ def test_alternating_steps_are_those_of_a_plain_loop(
     )
 
 
+class SpreadGame(TranscriptionGame):
+    """A game with a term of its own, which is in the loss of some players."""
+
+    def __init__(self, encoder=0.0, decoder=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.decoder = encoder, decoder
+
+    @property
+    def term_names(self):
+        return [*super().term_names, "spread"]
+
+    def losses(self, real, *args, **kwargs):
+        for_encoder, for_decoder, terms = super().losses(real, *args, **kwargs)
+        spread = spread_of(real.features)
+        return (
+            for_encoder + self.encoder * spread,
+            for_decoder + self.decoder * spread,
+            {**terms, "spread": spread},
+        )
+
+
+def spread_of(features):
+    return tf.reduce_mean(tf.square(tf.reduce_mean(features, 0)))
+
+
+def test_a_term_of_a_game_of_ones_own_is_logged():
+    model = small_autoencoder()
+    images, _ = small_batch()
+    expected = spread_of(model.encode(images, training=True))
+    model.compile(game=SpreadGame(), run_eagerly=True)
+    history = model.fit(images, verbose=0).history
+    np.testing.assert_allclose(history["spread"], expected, rtol=1e-4)
+
+
 def test_reported_terms_are_those_of_the_game():
     model = make("all", dtype="float32")
     images, labels = small_batch()
