@@ -25,9 +25,9 @@ def replica_sum(tensors):
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    if context is None:
-        return tensors
     flat = tf.nest.flatten(tensors)
+    if context is None or not flat:
+        return tensors
     sums = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
     return tf.nest.pack_sequence_as(tensors, sums)
 

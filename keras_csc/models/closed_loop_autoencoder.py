@@ -16,6 +16,7 @@ from keras_csc.models import presets
 from keras_csc.models import training_data
 from keras_csc.models.generating import Generating
 from keras_csc.models.optimizers import PlayerOptimizers
+from keras_csc.models.optimizers import apply
 from keras_csc.models.optimizers import check_on_replicas
 from keras_csc.models.optimizers import optimizers_of
 from keras_csc.models.term_means import TermMeans
@@ -401,15 +402,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         )
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels, True)
-            self._apply_to_encoder(for_encoder)
+            apply(self.encoder_optimizer, for_encoder, self.encoder)
         else:
             for _ in range(self.encoder_steps):
                 for_encoder, _, _ = self._play(images, labels)
-                self._apply_to_encoder(for_encoder)
+                apply(self.encoder_optimizer, for_encoder, self.encoder)
             _, for_decoder, terms = self._play(images, labels, True)
-        self.decoder_optimizer.apply(
-            for_decoder, self.decoder.trainable_variables
-        )
+        apply(self.decoder_optimizer, for_decoder, self.decoder)
         if self.gradient_norms:
             terms["encoder_gradient_norm"] = _global_norm(for_encoder)
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)
@@ -417,11 +416,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
         return {**logs, "loss": _finite_or_not(terms)}
-
-    def _apply_to_encoder(self, gradients):
-        self.encoder_optimizer.apply(
-            gradients, self.encoder.trainable_variables
-        )
 
     def _play(self, images, labels, remember=False):
         """One pass through the loop, which the memory keeps if told so.

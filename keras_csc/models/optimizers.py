@@ -69,6 +69,22 @@ def optimizers_of(encoder_optimizer, decoder_optimizer):
     return made
 
 
+def apply(optimizer, gradients, player):
+    """Takes a step of a player, which counts even if all of it is frozen.
+
+    Keras does nothing without gradients, and leaves `iterations` as it is.
+
+    Args:
+        optimizer: of the player.
+        gradients: list, of its `trainable_variables`.
+        player: the encoder or the decoder.
+    """
+    optimizer.apply(gradients, player.trainable_variables)
+    if not gradients:
+        # `optimizer.iterations`, but where gradients are accumulated.
+        optimizer.variables[0].assign_add(1)
+
+
 def check_on_replicas(optimizers, replicas):
     """Checks that two optimizers do on several replicas as they do on one.
 

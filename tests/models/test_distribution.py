@@ -99,6 +99,18 @@ def test_weights_of_other_networks_do_not_either(mirrored, overrides):
     assert relative_difference(weights, expected) < 1e-5
 
 
+def test_steps_count_where_the_decoder_is_frozen(mirrored):
+    strategy = mirrored(2)
+    with strategy.scope():
+        model = make({})
+        model.decoder.trainable = False
+        model.compile("adam", "adam")
+    images = shards(strategy, small_batch()[0])
+    for _ in range(2):
+        strategy.run(model.train_step, ((images,),))
+    assert model.step == 2
+
+
 def test_batch_need_not_divide_evenly(mirrored):
     """5 and 3 of 8 images."""
     expected, logs = train(FULL, "float64")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.reference_loop import sgd
@@ -36,6 +37,24 @@ def test_frozen_layers_are_frozen_once_loaded(tmp_path):
     assert [v.shape for v in loaded.trainable_variables] == shapes
     assert len(shapes) < len(small_autoencoder().trainable_variables)
     assert loaded.step == model.step == 1
+
+
+@pytest.mark.parametrize("frozen", ["encoder", "decoder"])
+def test_steps_count_where_a_player_is_frozen(tmp_path, frozen):
+    model, (images, _) = small_autoencoder(), small_batch(n=4)
+    getattr(model, frozen).trainable = False
+    model.compile("adam", "adam", run_eagerly=True)
+    model.fit(images, batch_size=2, verbose=0)
+    assert model.step == 2
+    for optimizer in (model.encoder_optimizer, model.decoder_optimizer):
+        assert int(optimizer.iterations) == 2
+    checkpoint = TrainingCheckpoint(tmp_path)
+    checkpoint.set_model(model)
+    checkpoint.save(2)
+    model.fit(images, verbose=0)
+    assert (model.step, checkpoint.restore(), model.step) == (3, 2, 2)
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").step == 2
 
 
 def test_a_stage_that_is_trained_after_all_is_trained_once_loaded(tmp_path):
