@@ -223,7 +223,10 @@ class TranscriptionGame:
         """Factor of the decoder's loss that the encoder's is, or `None`.
 
         -1 for the game as published: what one descends the other ascends.
+        Of a game whose class has `losses` of its own nothing is known.
         """
+        if type(self).losses is not TranscriptionGame.losses:
+            return None
         parts = self.class_features or self.view_features
         if parts or self.multistage or self.dictionary or not self.decoder_rate:
             return None

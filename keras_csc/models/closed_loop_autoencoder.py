@@ -464,9 +464,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.encoder.update_statistics(real.moments)
         variables = self.encoder.trainable_variables
         if game.opposition is None:
-            seen_gradient = tape.gradient(decoder_loss, seen)
-            measuring, at_features = tape.gradient(
-                encoder_loss, (variables, features)
+            (seen_gradient,) = _gradients(tape, decoder_loss, [seen])
+            *measuring, at_features = _gradients(
+                tape, encoder_loss, [*variables, features]
             )
         else:
             seen_gradient, *gradients = tape.gradient(
@@ -716,6 +716,14 @@ def _statistics_updater(model):
         model._decode(features, training=True)
 
     return lambda images, live: update(images, live)
+
+
+def _gradients(tape, loss, sources):
+    """Gradients of a loss, a list; 0 of what it does not depend on."""
+    return [
+        tf.zeros_like(source) if gradient is None else gradient
+        for source, gradient in zip(sources, tape.gradient(loss, sources))
+    ]
 
 
 def _finite_or_not(terms):

@@ -328,6 +328,55 @@ def spread_of(features):
     return tf.reduce_mean(tf.square(tf.reduce_mean(features, 0)))
 
 
+@pytest.mark.parametrize("encoder, decoder", [(2.0, 0.0), (0.0, 3.0)])
+def test_each_player_descends_its_loss_of_a_game_of_ones_own(encoder, decoder):
+    """The decoder has no part in a term of the features of the images."""
+    model = built("csc", "float64")
+    images, _ = small_batch(dtype="float64")
+    with tf.GradientTape() as tape:
+        spread = spread_of(model.encoder.activations(images, True).features)
+    own = tape.gradient(spread, model.encoder.trainable_variables)
+    for_encoder, for_decoder = plays(model, SpreadGame(encoder, decoder))
+    plain, decoder_plain = plays(model, TranscriptionGame())
+    expected = [a + encoder * b for a, b in zip(plain, own)]
+    assert relative_difference(for_encoder, expected) < 1e-6
+    assert relative_difference(for_decoder, decoder_plain) < 1e-6
+    if encoder:
+        assert relative_difference(for_encoder, plain) > 1e-2
+
+
+def plays(model, game):
+    """Gradients of both players of a model, which stays as it is."""
+    model.compile(game=game)
+    images, _ = small_batch(dtype="float64")
+    state = model.get_weights()
+    for_encoder, for_decoder, _ = model._play(tf.constant(images), None)
+    model.set_weights(state)
+    return for_encoder, for_decoder
+
+
+class StillGame(TranscriptionGame):
+    """The decoder descends nothing, the encoder what only its codes are in."""
+
+    def losses(self, real, *args, **kwargs):
+        _, _, terms = super().losses(real, *args, **kwargs)
+        return tf.reduce_mean(real.codes[0] ** 2), tf.constant(0.0), terms
+
+
+def test_losses_need_not_depend_on_all_that_they_are_given():
+    model = built("csc", "float64")
+    images, _ = small_batch(dtype="float64")
+    with tf.GradientTape() as tape:
+        codes = model.encoder.activations(images, training=True).codes[0]
+        size = tf.reduce_mean(codes**2)
+    kernel = model.encoder.coding_layers[0].kernel
+    expected = tape.gradient(size, kernel.value)
+    for_encoder, for_decoder = plays(model, StillGame())
+    of_kernel, *others = for_encoder
+    np.testing.assert_allclose(of_kernel, expected, atol=1e-12)
+    assert not any(np.any(gradient) for gradient in (*others, *for_decoder))
+
+
 def test_a_term_of_a_game_of_ones_own_is_logged():
     model = small_autoencoder()
     images, _ = small_batch()
