@@ -105,6 +105,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """
 
         def read(path):
+            model.density = None
             _read(path, _checkpoint_of(model=model.weights), parts=True)
             _check_finite(path, non_finite(model.weights))
 
@@ -135,6 +136,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             CheckpointError: if it can't be read, is not finite, or is of
                 another step than its name says.
         """
+        self.model.density = None
         _read(path, self._checkpoint())
         _check_finite(path, non_finite_state(self.model))
         if self.model.step != step_of(path):

@@ -365,6 +365,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             self.density = None
             return training_data.some(super().fit(**arguments))
 
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        self.density = None
+        return super().train_on_batch(*args, **kwargs)
+
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         with training_data.value_errors():
@@ -524,10 +529,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     def estimate_statistics(self, batches):
         """Moves the statistics of the normalisations to those of batches.
 
+        It removes the density: other statistics make other features.
+
         Args:
             batches: iterable of images `(batch, height, width, channels)`;
                 dozens of them, for the moving averages to forget.
         """
+        self.density = None
         if self._update_statistics is None:
             self._update_statistics = _statistics_updater(self)
         players = self.encoder, self.decoder
@@ -542,15 +550,17 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         Those that the optimizers keep (`use_ema=True`); without it, nothing
         changes. The moving statistics of the normalisations are those of the
         live weights, which averages over many steps need not suit: estimate
-        them again with `estimate_statistics`. After the context they are what
-        they were.
+        them again with `estimate_statistics`. Averages have no density, until
+        one is fitted. After the context all is what it was.
         """
         live = [(variable, variable.numpy()) for variable in self.weights]
+        density = self.density
         for player, optimizer in (
             (self.encoder, self.encoder_optimizer),
             (self.decoder, self.decoder_optimizer),
         ):
             if optimizer.use_ema:
+                self.density = None
                 variables = player.trainable_variables
                 optimizer.finalize_variable_values(variables)
                 for variable in variables:
@@ -562,6 +572,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         finally:
             for variable, value in live:
                 variable.assign(value)
+            self.density = density
 
     def save_own_variables(self, store):
         """Saves the density, and the memory of the game.

@@ -26,8 +26,10 @@ class Generating:
     def density(self):
         """The `FeatureDensity` of the model's features, or `None`.
 
-        `fit_density` makes it, `save_to_preset` and `save` keep it, and `fit`
-        removes it: training moves the features.
+        `fit_density` makes it, `save_to_preset` and `save` keep it. What
+        changes the features removes it: `fit`, `train_on_batch`,
+        `estimate_statistics`, `initialize_from` and a checkpoint that is
+        restored. Who sets weights is to fit it again.
         """
         return self._density
 

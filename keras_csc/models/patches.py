@@ -24,7 +24,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
-            replaced; its decoder is not tied.
+            replaced, and whose density is removed; its decoder is not tied.
         images: float array `(n, height, width, channels)` in [-1, 1], or
             uint8; a thousand have patches enough.
         seed: int, of the choice of patches.
@@ -45,6 +45,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
             "own: `tied` must be False."
         )
     images = as_array_of_images(images, encoder.image_shape)
+    autoencoder.density = None
     layers = [encoder.coding_layers[0], decoder.decoding_layers[-1]]
     for layer in layers:
         size, _, _, filters = layer.kernel.shape

@@ -48,7 +48,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     the last activations is the direction of the constant atom.
 
     Args:
-        autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced.
+        autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
+            whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
         offset: float, `≥ 0`.
@@ -82,6 +83,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             f"{encoder.head_size}×{encoder.head_size}. "
             f"Received: feature_dim={encoder.feature_dim}"
         )
+    autoencoder.density = None
     random = np.random.default_rng(seed)
     signal = images
     for number in range(len(encoder.coding_layers)):

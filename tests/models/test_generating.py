@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import initialize_from
+from keras_csc.models import initialize_from_patches
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -174,6 +177,47 @@ def test_a_density_that_is_not_in_the_file_is_refused(
     (folder / "metadata.json").write_text("{}")
     with pytest.raises(ValueError, match=message):
         ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
+
+
+CHANGES = {
+    "fit": lambda model, images: model.fit(images, verbose=0),
+    "train_on_batch": lambda model, images: model.train_on_batch(images),
+    "statistics": lambda model, images: model.estimate_statistics([images]),
+    "components": initialize_from,
+    "patches": initialize_from_patches,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_the_features_removes_the_density(eager, change):
+    model, (images, _) = small_autoencoder(), images_and_labels()
+    model.compile()
+    model.fit_density(images)
+    CHANGES[change](model, images)
+    assert model.density is None
+
+
+def test_averages_have_a_density_of_their_own(eager):
+    model, (images, _) = small_autoencoder(), images_and_labels()
+    optimizers = [keras.optimizers.SGD(use_ema=True) for _ in range(2)]
+    model.compile(*optimizers)
+    live = model.fit_density(images)
+    with model.averaged_weights():
+        assert model.density is None
+        model.fit_density(images)
+    assert model.density is live
+
+
+def test_a_checkpoint_has_no_density(tmp_path):
+    model = small_autoencoder()
+    model.compile()
+    checkpoint = TrainingCheckpoint(tmp_path)
+    checkpoint.set_model(model)
+    checkpoint.save(0)
+    for restore in (checkpoint.restore, checkpoint.restore_weights):
+        model.fit_density(images_and_labels()[0])
+        restore(model)
+        assert model.density is None
 
 
 @pytest.mark.parametrize("method", ["sample", "embed"])
