@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 from keras import ops
 
@@ -58,3 +60,31 @@ class MomentMemory:
             own = scale * (batch - ops.stop_gradient(batch))
             remembered[name] = ops.cast(value, batch.dtype) + own
         return remembered
+
+    def save_own_variables(self, store):
+        for name, variable in self.variables.items():
+            store[name] = ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        """Takes the moments of a store, if they are of the same shapes.
+
+        A store without any, of a model that was not in training, leaves them
+        as they are. Those of another game are left out, with a warning.
+        """
+        found = {
+            name: tuple(store[name].shape)
+            for name in self.variables
+            if name in store.keys()
+        }
+        if not found:
+            return
+        own = {name: tuple(v.shape) for name, v in self.variables.items()}
+        for name, variable in self.variables.items():
+            value = store[name] if found == own else ops.zeros_like(variable)
+            variable.assign(value)
+        if found != own:
+            warnings.warn(
+                "The memory of the game starts anew: the file has one of the "
+                f"shapes {found}, of another game. Expected: {own}.",
+                stacklevel=2,
+            )

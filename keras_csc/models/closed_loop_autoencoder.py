@@ -15,6 +15,7 @@ from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import training_data
 from keras_csc.models.generating import Generating
+from keras_csc.models.generating import density_in
 from keras_csc.models.optimizers import PlayerOptimizers
 from keras_csc.models.optimizers import apply
 from keras_csc.models.optimizers import check_on_replicas
@@ -582,16 +583,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         if self.density is not None:
             self.density.save_own_variables(store)
         if self.memory is not None:
-            for name, variable in self.memory.variables.items():
-                store[name] = ops.convert_to_numpy(variable)
+            self.memory.save_own_variables(store)
 
     def load_own_variables(self, store):
-        if self.density is not None:
-            self.density.load_own_variables(store)
+        """Loads the density, or removes it if there is none; and the memory."""
+        self.density = density_in(store, self.density)
         if self.memory is not None:
-            # A file without it is of a model that was not in training.
-            for name in self.memory.variables.keys() & set(store.keys()):
-                self.memory.variables[name].assign(store[name])
+            self.memory.load_own_variables(store)
 
     def get_config(self):
         return {

@@ -188,6 +188,35 @@ class Generating:
             )
 
 
+def density_in(store, density=None):
+    """The density whose arrays a store of variables has.
+
+    Args:
+        store: mapping from names to arrays.
+        density: `FeatureDensity` that takes the arrays, if they are of its
+            shapes; else another is made.
+
+    Returns:
+        `FeatureDensity`, or `None` if the store has none.
+
+    Raises:
+        ValueError: for arrays that are not those of a density.
+    """
+    if "factors" not in store.keys():
+        return None
+    classes, components, feature_dim, rank = store["factors"].shape
+    config = {
+        "feature_dim": feature_dim,
+        "classes": classes,
+        "components": components,
+        "rank": rank,
+    }
+    if density is None or density.get_config() != config:
+        density = FeatureDensity(**config)
+    density.load_own_variables(store)
+    return density
+
+
 def _batches(images, labels, batch_size):
     """Yields batches of images, and of labels or `None`."""
     if isinstance(images, tf.data.Dataset):

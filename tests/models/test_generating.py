@@ -130,6 +130,23 @@ def test_a_keras_file_comes_back_to_the_bit(model, tmp_path):
     )
 
 
+def test_weights_of_a_model_bring_their_density_or_none(model, tmp_path):
+    """Those of a preset that was fine-tuned have none."""
+    other = small_autoencoder()
+    other.save_weights(tmp_path / "bare.weights.h5")
+    model.save_weights(tmp_path / "with.weights.h5")
+    images, labels = images_and_labels()
+    for classes in (None, np.zeros(60, int), labels):
+        if classes is not None:
+            other.fit_density(images, classes, components=1)
+        other.load_weights(tmp_path / "with.weights.h5")
+        np.testing.assert_array_equal(
+            other.sample(4, 1, seed=0), model.sample(4, 1, seed=0)
+        )
+    other.load_weights(tmp_path / "bare.weights.h5")
+    assert other.density is None
+
+
 def test_a_class_of_one_image_survives_half_precision(tmp_path):
     """Its variance is 1e-8, which float16 does not have."""
     model = small_autoencoder()

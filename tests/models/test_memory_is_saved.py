@@ -5,6 +5,7 @@ import warnings
 import h5py
 import keras
 import numpy as np
+import pytest
 
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.losses import TranscriptionGame
@@ -13,11 +14,11 @@ from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 
 
-def trained():
+def trained(**game):
     keras.utils.set_random_seed(0)
     model = small_autoencoder(split=True)
-    game = TranscriptionGame(num_classes=CLASSES, class_features=3, memory=0.75)
-    model.compile(game=game)
+    game = {"num_classes": CLASSES, "class_features": 3, **game}
+    model.compile(game=TranscriptionGame(memory=0.75, **game))
     model.train_step(small_batch())
     return model
 
@@ -67,3 +68,24 @@ def test_presets_hold_neither_it_nor_optimizers(tmp_path):
     check_equal(memories(other), expected)
     for one, same in zip(other.weights, model.weights):
         np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.parametrize(
+    "game", [{"class_features": 2}, {"objective": "multi"}], ids=str
+)
+def test_a_memory_of_another_game_starts_anew(tmp_path, game):
+    model, other = trained(), trained(**game)
+    model.save_weights(tmp_path / "other.weights.h5")
+    with pytest.warns(UserWarning, match="memory of the game starts anew"):
+        other.load_weights(tmp_path / "other.weights.h5")
+    for one, same in zip(other.weights, model.weights):
+        np.testing.assert_array_equal(one, same)
+    assert not any(np.any(value) for value in memories(other).values())
+
+
+def test_a_memory_of_fewer_moments_starts_anew(tmp_path):
+    model, other = trained(class_features=0), trained()
+    model.save_weights(tmp_path / "other.weights.h5")
+    with pytest.warns(UserWarning, match="Expected: .*'class_part'"):
+        other.load_weights(tmp_path / "other.weights.h5")
+    assert not any(np.any(value) for value in memories(other).values())
