@@ -8,10 +8,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
+from keras_csc.models.preset_folder import WEIGHTS_FILE
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.tensorflow import fusion
 
@@ -94,6 +96,11 @@ class VariationalAutoencoder(LossAutoencoder):
         Rybkin et al., Simple and effective VAE training with calibrated
         decoders, ICML 2021.
     """
+
+    def save_to_preset(self, folder, half=False):
+        """Writes the weights alone: no preset has such an encoder."""
+        with new_folder(folder) as temporary:
+            self.save_weights(temporary / WEIGHTS_FILE)
 
     def loss_of(self, images):
         mean, log_variance, output = self.encoder.distribution(images, True)

@@ -171,7 +171,7 @@ def _introduction(model):
 
 
 def _architecture(model):
-    config = presets.model_config(model)
+    config, beside = presets.model_config(model), presets.beside_config(model)
     if not model.encoder.sparse:
         config = {
             key: value
@@ -180,6 +180,7 @@ def _architecture(model):
         }
     return {
         **config,
+        **({"but": "; ".join(beside)} if beside else {}),
         "encoder parameters": parameter_count(model.encoder),
         "decoder parameters": parameter_count(model.decoder),
         "dtype policy": model.encoder.dtype_policy.name,

@@ -26,7 +26,7 @@ def export_preset(model, folder, card=None):
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: if the folder exists, or numbers are beyond float16.
+        ValueError: as of `save_to_preset`.
         OSError: if it can't be written.
     """
     folder = pathlib.Path(folder).absolute()

@@ -677,7 +677,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 some 11 bits a number are left, for a file half as large.
 
         Raises:
-            ValueError: if it exists, or numbers are beyond float16.
+            ValueError: if it exists, or numbers are beyond float16, or for a
+                model that is not made of the entries of `config.json`: with
+                classes of your own, a decoder of another architecture than
+                the encoder, or layers that were changed.
             OSError: if it can't be written.
         """
         presets.save(self, folder, half)

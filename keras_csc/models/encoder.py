@@ -28,6 +28,9 @@ class Encoder(StagedEncoder):
     the image. `λ` of the second stage and those above is in units of the
     deviation of their input.
 
+    Files hold these arguments: what is set in a layer that is made, as
+    `encoder.coding_layers[0].iterations = 10`, is not saved with a model.
+
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
             by `2 ** len(filters)`. With `features="map"` that of the images

@@ -18,6 +18,7 @@ from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
+from keras_csc.models.freezing import FROZEN
 from keras_csc.models.preset_folder import CONFIG_FILE
 from keras_csc.models.preset_folder import LONGEST_JSON
 from keras_csc.models.preset_folder import METADATA_FILE
@@ -324,6 +325,14 @@ def _load_weights(model, path):
 
 def save(model, folder, half=False, about=None, card=None):
     """Writes a folder; see `save_to_preset`."""
+    lost = beside_config(model)
+    if lost:
+        raise ValueError(
+            "A preset holds the arguments of an encoder and its decoder, which "
+            f"would not make this model again: {'; '.join(lost)}. Keep classes "
+            'and decoders of your own with `model.save("NAME.keras")`; give '
+            "what was set in a layer as an argument of the encoder."
+        )
     with new_folder(folder) as temporary:
         architecture = model_config(model)
         preset_folder.write(temporary, model, architecture, half, about)
@@ -341,3 +350,45 @@ def model_config(model):
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
+
+
+def beside_config(model):
+    """What a model has that its `model_config` does not make again.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+
+    Returns:
+        List of texts, empty of a model that a preset can hold.
+    """
+    config = model_config(model)
+    pairs = {"encoder": model.encoder, "decoder": model.decoder}
+    classes = NETWORKS[config["network"]]
+    found = [
+        f"the {name} is a {type(player).__name__}"
+        for (name, player), expected in zip(pairs.items(), classes)
+        if type(player) is not expected
+    ]
+    if found:
+        return found
+    for (name, player), plain in zip(pairs.items(), players(config)):
+        found += _other_settings(name, player, plain)
+        for layer, other in zip(player.layers, plain.layers):
+            found += _other_settings(f"{name}.{layer.name}", layer, other)
+    return found
+
+
+def _other_settings(name, layer, plain):
+    """Settings of a layer that are not those of another, a list of texts."""
+    expected = plain.get_config()
+    return [
+        f"{name}.{key} is {shown(value)}"
+        for key, value in layer.get_config().items()
+        if _matters(key) and value != expected.get(key)
+    ]
+
+
+def _matters(key):
+    """Whether a preset keeps a setting: no names, types and first values."""
+    left_out = ("name", "dtype", "trainable", FROZEN)
+    return key not in left_out and not key.endswith("_initializer")

@@ -9,6 +9,8 @@ import numpy as np
 # Beside the weights a file may hold the state of two optimizers.
 MOST_COPIES = 4
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
+# Groups of a file that hold a model, and not what trained it.
+PARTS = ("encoder/", "decoder/", "vars/")
 
 
 def largest(shapes):
@@ -41,7 +43,7 @@ def check_size(path, shapes):
 
 
 def check_shapes(path, shapes):
-    """Looks whether an HDF5 file holds weights of some shapes.
+    """Looks whether an HDF5 file holds weights of some shapes, and no others.
 
     Only headers are read. Every number must have a place of its own in the
     file: no file is small, and large once it is read.
@@ -51,7 +53,7 @@ def check_shapes(path, shapes):
         shapes: list of the shapes of all weights.
 
     Raises:
-        ValueError: if it can't be read, or does not hold them.
+        ValueError: if it can't be read, or does not hold them, or more.
     """
     try:
         with h5py.File(path) as file:
@@ -62,12 +64,17 @@ def check_shapes(path, shapes):
         ) from error
     expected = collections.Counter(shapes)
     lacking, more = expected - found, found - expected
-    more.pop((), None)
     if lacking:
         _refuse(
             path,
             f"expected {sum(lacking.values())} more of the shapes "
             f"{_some(lacking)}; received {_some(more) or 'nothing'} instead.",
+        )
+    if more:
+        _refuse(
+            path,
+            f"received {sum(more.values())} that it has no place for, of the "
+            f"shapes {_some(more)}.",
         )
 
 
@@ -79,6 +86,7 @@ def _refuse(path, reason):
 
 
 def _shapes_in(file, path):
+    """How many weights of the model there are of every shape."""
     found = collections.Counter()
 
     def look(name, item):
@@ -87,7 +95,8 @@ def _shapes_in(file, path):
         size = math.prod(item.shape) * item.dtype.itemsize
         if item.is_virtual or item.external or size > _stored(item):
             _refuse(path, f"{name} of {item.shape} has no data of its own.")
-        found[item.shape] += 1
+        if name.startswith(PARTS):
+            found[item.shape] += 1
 
     file.visititems(look)
     return found

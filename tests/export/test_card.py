@@ -50,6 +50,13 @@ def test_sections_say_what_they_were_given(card):
     assert "\n## Limits\n\n- Seen \\| by nobody.\n" in card
 
 
+def test_what_an_architecture_does_not_say_is_said():
+    model = tiny_model()
+    model.encoder.coding_layers[0].iterations = 10
+    found = rows(model_card(model, "tiny", 1, {}, {}))
+    assert found["but"] == ["encoder.stage_1.iterations is 10"]
+
+
 def test_nothing_is_said_that_was_not_given(exported):
     text = model_card(exported.model, "tiny", 1, {}, {})
     titles = re.findall("^## (.*)$", text, re.MULTILINE)

@@ -5,12 +5,16 @@ import pathlib
 import re
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 import keras_csc
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import ConvDecoder
+from keras_csc.models import Decoder
+from keras_csc.models import Encoder
 from keras_csc.models import presets
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
@@ -257,6 +261,59 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         ClosedLoopAutoencoder.from_preset(
             str(tmp_path / "preset"), filters=(3, 5)
         )
+
+
+class Clipped(Encoder):
+    def activate(self, signal):
+        return keras.ops.minimum(signal, 0.5)
+
+
+def of_players(encoder=Encoder, decoder=Decoder, split=False, **changes):
+    """An autoencoder whose decoder has other arguments than its encoder."""
+    arguments = {"image_shape": (8, 8, 1), "filters": (3, 4), "feature_dim": 5}
+    model = ClosedLoopAutoencoder(
+        encoder(**arguments, split=split),
+        decoder(**{**arguments, **changes}),
+    )
+    model.make_weights()
+    return model
+
+
+def with_setting(number, **settings):
+    model = small_autoencoder()
+    for name, value in settings.items():
+        setattr(model.encoder.coding_layers[number], name, value)
+    return model
+
+
+ODD = {
+    "the encoder is a Clipped": lambda: of_players(Clipped),
+    "the decoder is a ConvDecoder": lambda: of_players(decoder=ConvDecoder),
+    "decoder.filters is (4, 6)": lambda: of_players(filters=(4, 6)),
+    "decoder.kernel_size is 6": lambda: of_players(kernel_size=6),
+    "decoder.split is False": lambda: of_players(split=True),
+    "encoder.stage_1.iterations is 10": lambda: with_setting(0, iterations=10),
+    "encoder.stage_2.sparsity is 0": lambda: with_setting(1, sparsity=0),
+}
+
+
+@pytest.mark.parametrize("fact", ODD)
+def test_a_model_that_no_preset_makes_again_is_refused(tmp_path, fact):
+    model = ODD[fact]()
+    fact = re.escape(fact)
+    with pytest.raises(ValueError, match=rf'{fact}.*`model.save\("NAME.keras'):
+        model.save_to_preset(tmp_path / "preset")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_without_a_place_in_the_architecture_are_refused(tmp_path):
+    folder = tmp_path / "preset"
+    small_autoencoder().save_to_preset(folder)
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file["encoder/gate/vars/0"] = np.zeros((4, 8))
+    (folder / "metadata.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"1 that it has no place for.*\(4, 8"):
+        ClosedLoopAutoencoder.from_preset(folder)
 
 
 def test_an_existing_folder_is_never_overwritten(tmp_path):

@@ -1,6 +1,7 @@
 """The studies against independent statements."""
 
 import shutil
+import warnings
 
 from keras_csc_cli import building
 from keras_csc_cli import checks
@@ -65,6 +66,19 @@ def test_loss_falls_in_training(kind):
     model.loss_metric.reset_state()
     assert float(step((IMAGES,))["objective"]) < losses[0]
     assert model.step == 21
+
+
+@pytest.mark.parametrize("kind", ["pixel", "vae"])
+def test_weights_of_a_trained_baseline_are_those_that_are_measured(
+    tmp_path, kind
+):
+    """As `measure.trained` loads them."""
+    model, other = make(kind), make(kind)
+    model.save_to_preset(tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optimizers stay as they are.
+        other.load_weights(tmp_path / "model" / "model.weights.h5")
+    np.testing.assert_array_equal(other(IMAGES), model(IMAGES))
 
 
 # === Noise ===
