@@ -14,6 +14,8 @@ from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import training_data
+from keras_csc.models.averages import take_averages
+from keras_csc.models.averages import with_averages
 from keras_csc.models.generating import Generating
 from keras_csc.models.generating import density_in
 from keras_csc.models.optimizers import PlayerOptimizers
@@ -297,7 +299,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
         Args:
             encoder_optimizer: optimizer of the encoder.
-            decoder_optimizer: another object, of the decoder.
+            decoder_optimizer: another object, of the decoder. With `use_ema`
+                `fit` ends with the moving averages as weights, as Keras's
+                does, for which `estimate_statistics` finds statistics.
             game: `TranscriptionGame`, by default CTRL-Binary as published.
             update: `"simultaneous"`: one pass through the loop gives the
                 gradients of both players; or `"alternating"`, the published
@@ -364,6 +368,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         with training_data.value_errors():
             arguments = training_data.of_fit(self, *args, **kwargs)
             self.density = None
+            if self.compiled:
+                arguments["callbacks"] = with_averages(
+                    self, arguments.get("callbacks")
+                )
             return training_data.some(super().fit(**arguments))
 
     @functools.wraps(keras.Model.train_on_batch)
@@ -556,18 +564,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         """
         live = [(variable, variable.numpy()) for variable in self.weights]
         density = self.density
-        for player, optimizer in (
-            (self.encoder, self.encoder_optimizer),
-            (self.decoder, self.decoder_optimizer),
-        ):
-            if optimizer.use_ema:
-                self.density = None
-                variables = player.trainable_variables
-                optimizer.finalize_variable_values(variables)
-                for variable in variables:
-                    if variable.constraint is not None:
-                        variable.assign(variable.constraint(variable))
-        self.encoder.update_operator_norms(iterations=20)
+        take_averages(self)
         try:
             yield self
         finally:

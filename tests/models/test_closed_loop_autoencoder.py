@@ -66,11 +66,6 @@ def train(model, seed=0):
     model.train_step(small_batch(seed))
 
 
-def fit(model):
-    images, labels = small_batch(n=16)
-    model.fit(images, labels, batch_size=8, shuffle=False, verbose=0)
-
-
 def test_fit_predict_and_evaluate():
     model = small_autoencoder(image_shape=(16, 16, 1))
     model.compile(sgd(), sgd())
@@ -422,21 +417,73 @@ def test_without_averages_the_context_changes_nothing():
     check_equal(trainable(model)[1], live[1])
 
 
-def test_fit_leaves_both_players_their_own_weights_when_averaging():
-    models = []
-    for optimizers in ((sgd_plain(), sgd_plain()), (averaging(), averaging())):
-        keras.utils.set_random_seed(0)
-        model = small_autoencoder(filters=(3,))
-        model.compile(*optimizers)
-        fit(model)
-        models.append(model)
-    for plain, averaged in zip(*map(trainable, models)):
-        for weight, other in zip(plain, averaged):
-            np.testing.assert_allclose(other, weight, atol=1e-6)
+@pytest.mark.parametrize("optimizers", [(0.5, 0.9), (None, 0.5)])
+def test_fit_ends_with_the_averages_of_each_player(eager, optimizers):
+    """The live weights, and what is beside them, are those without any."""
+    live, found = fitted(None, None), fitted(*optimizers)
+    averages = trainable(found.model)
+    for momentum, weights, average, own in zip(
+        optimizers, live.epochs[-1], averages, found.epochs[-1]
+    ):
+        check_equal(own, weights)
+        if momentum is None:
+            check_equal(average, weights)
+        else:
+            assert any(np.any(a != w) for a, w in zip(average, weights))
+    with found.model.averaged_weights():
+        for again, average in zip(trainable(found.model), averages):
+            for one, other in zip(again, average):
+                np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def sgd_plain():
-    return keras.optimizers.SGD(0.05)
+def test_keras_swaps_and_stops_with_averages(eager):
+    averages = trainable(fitted(0.5, 0.5).model)
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    swapped = trainable(fitted(0.5, 0.5, swap).model)
+    stop = keras.callbacks.EarlyStopping(
+        "objective", patience=9, mode="max", restore_best_weights=True
+    )
+    best = fitted(0.5, 0.5, stop)
+    epochs = best.model.history.history["objective"]
+    expected = best.epochs[int(np.argmax(epochs))]
+    for one, other, restored, kept in zip(
+        swapped, averages, trainable(best.model), expected
+    ):
+        for weight, average in zip(one, other):
+            np.testing.assert_allclose(weight, average, atol=1e-6)
+        check_equal(restored, kept)
+
+
+class Fitted(keras.callbacks.Callback):
+    """Keeps the weights at the end of every epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(trainable(self.model))
+
+
+def fitted(for_encoder, for_decoder, *callbacks):
+    """`Fitted` of a model whose players have averages of such momenta."""
+    keras.utils.set_random_seed(0)
+    model, kept = small_autoencoder(filters=(3,)), Fitted()
+    model.compile(
+        *(
+            averaging(momentum) if momentum else keras.optimizers.SGD(0.05)
+            for momentum in (for_encoder, for_decoder)
+        )
+    )
+    model.fit(
+        small_batch(n=16)[0],
+        batch_size=8,
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+        callbacks=[kept, *callbacks],
+    )
+    return kept
 
 
 def test_half_precision_trains_close_to_single_precision():

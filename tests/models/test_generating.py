@@ -220,6 +220,9 @@ def test_averages_have_a_density_of_their_own(eager):
     model.compile(*optimizers)
     live = model.fit_density(images)
     with model.averaged_weights():
+        assert model.density is live  # No step was taken, of which to average.
+    model.train_step((images,))
+    with model.averaged_weights():
         assert model.density is None
         model.fit_density(images)
     assert model.density is live

@@ -1,0 +1,53 @@
+"""The moving averages of the weights that optimizers keep."""
+
+import keras
+
+
+def take_averages(model):
+    """Makes the moving averages the weights of the players that have some.
+
+    Those of optimizers with `use_ema=True`, once they have taken a step. The
+    density, which is of other weights, is removed.
+
+    Args:
+        model: compiled `ClosedLoopAutoencoder`.
+    """
+    for player, optimizer in (
+        (model.encoder, model.encoder_optimizer),
+        (model.decoder, model.decoder_optimizer),
+    ):
+        if not optimizer.use_ema or optimizer.iterations.numpy() == 0:
+            continue
+        model.density = None
+        variables = player.trainable_variables
+        optimizer.finalize_variable_values(variables)
+        for variable in variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
+    model.encoder.update_operator_norms(iterations=20)
+
+
+class TakeAverages(keras.callbacks.Callback):
+    """Takes them when training ends, as Keras does of a model's optimizer."""
+
+    def on_train_end(self, logs=None):
+        take_averages(self.model)
+
+
+def with_averages(model, callbacks):
+    """The callbacks of `fit`, after one that takes the averages, if any.
+
+    It is the first: `EarlyStopping` may restore other weights.
+
+    Args:
+        model: compiled `ClosedLoopAutoencoder`.
+        callbacks: as of `fit`.
+    """
+    if not any(optimizer.use_ema for optimizer in model.optimizer.optimizers):
+        return callbacks
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        taking = TakeAverages()
+        taking.set_model(model)
+        callbacks.append(taking)
+        return callbacks
+    return [TakeAverages(), *([callbacks] if callbacks else [])]
