@@ -64,6 +64,9 @@ def evaluate(
     Returns:
         Dict of the figures, as in the file, of its path as `file`, and of that
         of a more complete one as `kept`.
+
+    Raises:
+        UsageError: for a model that can't be evaluated, as of zero features.
     """
     images, labels = data.load_arrays(splits[split], options.evaluation_limit)
     train = data.load_arrays(splits["train"], options.evaluation_limit)
@@ -71,15 +74,18 @@ def evaluate(
     interruption.check()
     if instruments["samples"] and model.density is None:
         model.fit_density(*train)
-    found = evaluation.evaluate(
-        model,
-        images,
-        labels,
-        *train,
-        class_features=class_features,
-        between=interruption.check,
-        **instruments,
-    )
+    try:
+        found = evaluation.evaluate(
+            model,
+            images,
+            labels,
+            *train,
+            class_features=class_features,
+            between=interruption.check,
+            **instruments,
+        )
+    except ValueError as error:
+        raise UsageError(f"the model can't be evaluated: {error}") from error
     for each in found.figures["distributions"]:
         each.setdefault("split", split)
     result = {

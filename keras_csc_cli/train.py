@@ -225,14 +225,24 @@ def finish(options, workdir, splits, model, checkpoint):
         save_model(model, workdir)
         interruption.check()
         if options.evaluate:
-            say("Evaluating on the test split.")
-            tools = instruments.instruments(
-                options.metrics, splits, workdir.classifier(splits)
-            )
-            result = results.evaluate(model, options, workdir, splits, tools)
-            for line in results.lines(result):
-                say(line)
+            evaluate(model, options, workdir, splits)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+
+
+def evaluate(model, options, workdir, splits):
+    """Evaluates the trained model, which is saved whatever comes of that."""
+    say("Evaluating on the test split.")
+    tools = instruments.instruments(
+        options.metrics, splits, workdir.classifier(splits)
+    )
+    try:
+        result = results.evaluate(model, options, workdir, splits, tools)
+    except command_line.UsageError as error:
+        raise command_line.UsageError(
+            f"{error} The trained model is saved: {workdir.model}."
+        ) from error
+    for line in results.lines(result):
+        say(line)
 
 
 def communication(model, replicas):

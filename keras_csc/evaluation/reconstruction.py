@@ -25,6 +25,9 @@ def reconstruction_figures(model, images, batch_size=250):
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
         `zero_fraction` (a list, by
         stage) and `effective_rank`.
+
+    Raises:
+        ValueError: for a model all whose features are zero.
     """
     qualities = _qualities(images.shape[1:3])
 
@@ -55,6 +58,11 @@ def reconstruction_figures(model, images, batch_size=250):
     features, reconstructions, again, quality, zeros = map(
         np.concatenate, zip(*parts)
     )
+    if not np.any(features):
+        raise ValueError(
+            "All features of the images are zero: no code of the encoder is "
+            "active. Train with a lower `sparsity`, or lower learning rates."
+        )
     means = dict(zip(qualities, quality.mean(axis=0).tolist()))
     vectors = passes.rows(features), passes.rows(again)
     return (

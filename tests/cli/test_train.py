@@ -226,6 +226,19 @@ def test_non_finite_objective_stops_the_run(tmp_path):
     assert not list(tmp_path.glob("checkpoints/step-*"))
 
 
+def test_a_dead_network_is_saved_and_not_evaluated(tmp_path, eager):
+    arguments = ["--steps=1", "--architecture=sparsity=1e6"]
+    folder = tmp_path / "run"
+    with pytest.raises(
+        UsageError, match="features of the images are zero.* model is saved: "
+    ):
+        train.train(options(folder, *arguments))
+    assert ClosedLoopAutoencoder.from_preset(folder / "model").built
+    assert not (folder / "evaluation.json").exists()
+    with pytest.raises(UsageError, match="the model can't be evaluated: All"):
+        evaluate.evaluate(folder, {})
+
+
 def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
     live = evaluate.evaluate(copy, {}, checkpoint=True)
