@@ -148,6 +148,6 @@ def main():
 
 
 if __name__ == "__main__":
-    train_options.define(flags.FLAGS)
+    command_line.define(train_options.SECTIONS, flags.FLAGS)
     define(flags.FLAGS)
     command_line.run(main)

@@ -172,11 +172,3 @@ class Serializer(flags.ArgumentSerializer):
             else f"{name}={each}"
             for name, each in value.items()
         )
-
-
-def DEFINE_arguments(name, known, help, flag_values):
-    """Defines a flag of arguments of a class; its value is a dict."""
-    flags.DEFINE_flag(
-        ArgumentsFlag(Arguments(known), Serializer(), name, {}, help),
-        flag_values,
-    )

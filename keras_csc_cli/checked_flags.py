@@ -1,17 +1,15 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
-Numbers are finite and within bounds, texts are not empty. To be imported as
-`flags`: what is not here is absl's.
+Numbers are finite and within bounds, texts are not empty.
 """
 
 import math
 
+from keras_csc_cli.arguments import Arguments
+from keras_csc_cli.arguments import ArgumentsFlag
+from keras_csc_cli.arguments import Serializer
+
 from absl import flags
-from absl.flags import DEFINE_bool  # noqa: F401
-from absl.flags import DEFINE_enum  # noqa: F401
-from absl.flags import DEFINE_list  # noqa: F401
-from absl.flags import Error  # noqa: F401
-from absl.flags import FlagValues  # noqa: F401
 
 LARGEST = {int: 2**31 - 1, float: 1e9}
 WORDS = {int: "a whole number", float: "a number"}
@@ -86,35 +84,61 @@ class Text(flags.ArgumentParser):
         return "string"
 
 
-def DEFINE_integer(
-    name, default, help, lower_bound=None, upper_bound=None, why="", **kwargs
-):
-    """Defines a flag of a whole number."""
-    parser = Number(int, lower_bound, upper_bound, why=why)
-    _define(parser, name, default, help, **kwargs)
+class Definitions:
+    """Defines flags, one with each call.
 
+    Args:
+        flag_values: absl's flags, to which they are added.
+    """
 
-def DEFINE_float(
-    name,
-    default,
-    help,
-    lower_bound=None,
-    upper_bound=None,
-    above=None,
-    below=None,
-    why="",
-    **kwargs,
-):
-    """Defines a flag of a finite number."""
-    parser = Number(float, lower_bound, upper_bound, above, below, why)
-    _define(parser, name, default, help, **kwargs)
+    def __init__(self, flag_values):
+        self._to = {"flag_values": flag_values}
 
+    def boolean(self, name, default, help):
+        """A flag that is on or off."""
+        flags.DEFINE_bool(name, default, help, **self._to)
 
-def DEFINE_string(name, default, help, **kwargs):
-    """Defines a flag of a text that is not empty."""
-    _define(Text(), name, default, help, **kwargs)
+    def enum(self, name, default, choices, help):
+        """A flag that is one of some texts."""
+        flags.DEFINE_enum(name, default, choices, help, **self._to)
 
+    def list(self, name, default, help):
+        """A flag of texts that commas separate."""
+        flags.DEFINE_list(name, default, help, **self._to)
 
-def _define(parser, name, default, help, **kwargs):
-    serializer = flags.ArgumentSerializer()
-    flags.DEFINE(parser, name, default, help, serializer=serializer, **kwargs)
+    def string(self, name, default, help):
+        """A flag of a text that is not empty."""
+        self._parsed(Text(), name, default, help)
+
+    def integer(
+        self, name, default, help, lower_bound=None, upper_bound=None, why=""
+    ):
+        """A flag of a whole number."""
+        parser = Number(int, lower_bound, upper_bound, why=why)
+        self._parsed(parser, name, default, help)
+
+    def float(
+        self,
+        name,
+        default,
+        help,
+        lower_bound=None,
+        upper_bound=None,
+        above=None,
+        below=None,
+        why="",
+    ):
+        """A flag of a finite number."""
+        parser = Number(float, lower_bound, upper_bound, above, below, why)
+        self._parsed(parser, name, default, help)
+
+    def arguments(self, name, known, help):
+        """A flag of arguments of a class, as `of_class`; it is a dict."""
+        flag = ArgumentsFlag(Arguments(known), Serializer(), name, {}, help)
+        flags.DEFINE_flag(flag, **self._to)
+
+    def _parsed(self, parser, name, default, help):
+        serializer = flags.ArgumentSerializer()
+        flags.DEFINE(
+            parser, name, default, help, serializer=serializer, **self._to
+        )

@@ -8,6 +8,7 @@ import shlex
 import sys
 
 from keras_csc_cli import interruption
+from keras_csc_cli.checked_flags import Definitions
 from keras_csc_cli.interruption import Interrupted
 
 from absl import app
@@ -141,13 +142,25 @@ def _mute(*streams):
     os.close(null)
 
 
+def define(sections, flag_values):
+    """Defines the flags of a command.
+
+    Args:
+        sections: dict of functions of `Definitions`, by what their flags are
+            about.
+        flag_values: absl's flags.
+    """
+    for section in sections.values():
+        section(Definitions(flag_values))
+
+
 def parse(options):
     """Parses the process's arguments, or prints the help that they ask for.
 
     Args:
-        options: module whose `define` defines its flags.
+        options: module of a command.
     """
-    options.define(flags.FLAGS)
+    define(options.SECTIONS, flags.FLAGS)
     sys.argv[1:] = named(options, sys.argv[1:])
     for argument in sys.argv[1:]:
         name = argument.replace("--", "-", 1).replace("-", "--", 1)

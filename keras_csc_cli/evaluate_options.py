@@ -1,7 +1,5 @@
 """The flags of `evaluate.py`, with their help texts."""
 
-from keras_csc_cli import checked_flags as flags
-
 DESCRIPTION = """Evaluates a trained run again.
 
     python training/evaluate.py --workdir=runs/cifar10
@@ -15,80 +13,59 @@ does of fewer images (--evaluation_limit) or metrics than a file that is there,
 which stays. What takes minutes is computed when --metrics asks for it.
 """
 
-FLAG_FILES = None
 FIRST = ("workdir", "dataset", "data_dir", "split", "checkpoint")
 
 
-def define(flag_values):
-    """Defines every flag of `evaluate.py` on `flag_values`."""
-    for definition in sections().values():
-        definition(flag_values)
-
-
-def sections():
-    """Functions that define flags, by what these are about."""
-    return {"What is evaluated": _define_what, "Metrics": _define_metrics}
-
-
-def define_data(flag_values):
+def define_data(define):
     """Defines the flags of which images a trained model is asked."""
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
+    define.string(
         "dataset",
         None,
         "Another data set than that of the training: a TFDS name, or "
         "image_folder, digits, photographs.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "data_dir",
         None,
         "Folder of the data, if not as in training: of prepared TFDS data "
         "sets, or the image folder.",
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "split",
         "test",
         ["test", "validation", "train"],
         "Part of the data set. Of an image folder that is not divided into "
         "train, test and perhaps validation, a tenth of the images are for "
         "tests.",
-        **kwargs,
     )
 
 
-def _define_what(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string("workdir", None, "Folder of the run.", **kwargs)
-    define_data(flag_values)
-    flags.DEFINE_bool(
+def _define_what(define):
+    define.string("workdir", None, "Folder of the run.")
+    define_data(define)
+    define.boolean(
         "checkpoint",
         False,
         "Evaluates the last checkpoint, not the trained model.",
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "projector",
         False,
         "Writes the features, with thumbnails and labels, to "
         "tensorboard/projector/ of WORKDIR, for TensorBoard's projector.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "evaluation_limit",
         None,
         "Most images of a split that are used, if not as in training.",
         lower_bound=1,
         upper_bound=1_000_000,
         why="each is compared with each",
-        **kwargs,
     )
 
 
-def _define_metrics(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_list(
+def _define_metrics(define):
+    define.list(
         "metrics",
         None,
         "What else to measure, separated by commas; by default what the run "
@@ -103,20 +80,20 @@ def _define_metrics(flag_values):
         "pictures. inception: as classifier, with Keras's InceptionV3, of "
         "--inception_weights. ctrl: distance and score with the steps of "
         "CTRL's released code, also of --inception_weights.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "inception_weights",
         None,
         "File of weights of Keras's InceptionV3 with its last layer, or "
         "imagenet: Keras's own, which Keras downloads the first time.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "classifier",
         None,
         "File of the classifier, .keras; trained and written if it is not "
         "there. By default classifiers/DATASET_SHAPE.keras in WORKDIR; give a "
         "file of your own to share it among runs.",
-        **kwargs,
     )
+
+
+SECTIONS = {"What is evaluated": _define_what, "Metrics": _define_metrics}

@@ -1,7 +1,5 @@
 """The flags of `export.py`, with their help texts."""
 
-from keras_csc_cli import checked_flags as flags
-
 DESCRIPTION = """Exports a trained autoencoder as a SavedModel.
 
     python training/export.py --workdir=runs/digits
@@ -14,73 +12,56 @@ folder, or the name of a trained model, in the place of a run.
 --formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 """
 
-FLAG_FILES = None
 FIRST = ("workdir", "preset", "name", "formats", "saved_models")
 
 
-def define(flag_values):
-    """Defines every flag of `export.py` on `flag_values`."""
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
-        "workdir", None, "Folder of the run that train.py made.", **kwargs
-    )
-    flags.DEFINE_string(
+def _define_all(define):
+    define.string("workdir", None, "Folder of the run that train.py made.")
+    define.string(
         "preset",
         None,
         "Name, folder or URI of a trained model, instead of --workdir.",
-        **kwargs,
     )
-    flags.DEFINE_string(
-        "name", None, "Name of the model. By default the workdir's.", **kwargs
-    )
-    flags.DEFINE_list(
+    define.string("name", None, "Name of the model. By default the workdir's.")
+    define.list(
         "formats",
         "saved_model",
         "What to write, separated by commas: saved_model, preset, litert, "
         "onnx, openvino. The last three need "
         "pip install 'keras-csc[runtimes]'.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "presets",
         "presets",
         "Folder of the exported presets: NAME/ is written to it.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "saved_models",
         "saved_models",
         "Folder of the exported models: NAME/VERSION/ is written to it.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "runtimes",
         "runtimes",
         "Folder of models for other runtimes: NAME/FORMAT/ is written to it.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "licence",
         None,
         "What the card says of licences: of the images that the model was "
         "trained on, and of its weights. By default what --preset says.",
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "strip_gradients",
         False,
         "Leave the gradients out of the SavedModel, a fifth of its graph.",
-        **kwargs,
     )
-    flags.DEFINE_list(
+    define.list(
         "batch_sizes",
         "1,8,32",
         "Sizes of the batches that a server makes, separated by commas: there "
         "are warm-up requests of all. Nothing for no such requests.",
-        **kwargs,
     )
 
 
-def sections():
-    """Functions that define flags, by what these are about."""
-    return {"Export": define}
+SECTIONS = {"Export": _define_all}

@@ -3,7 +3,9 @@
 import re
 import textwrap
 
-from keras_csc_cli import checked_flags as flags
+from keras_csc_cli.checked_flags import Definitions
+
+from absl import flags
 
 WIDTH = 80
 INDENT = 6
@@ -14,20 +16,21 @@ def help_text(options, flag_values, full=False):
 
     Args:
         options: module with a `DESCRIPTION`, the names of the `FIRST` flags,
-            and `sections()`.
+            its `SECTIONS`, and `FLAG_FILES`, the text about these, if it
+            takes any.
         flag_values: absl's flags, all of them.
         full: bool, whether to list the flags that are not the script's, too.
     """
     lines = [options.DESCRIPTION.strip(), "", "Flags to begin with"]
-    if options.FLAG_FILES:
+    if hasattr(options, "FLAG_FILES"):
         lines += _flag("--flagfile=FILE", options.FLAG_FILES)
     shown = {"flagfile"}
     for name in options.FIRST:
         lines += _described(flag_values[name])
         shown.add(name)
-    for title, define in options.sections().items():
+    for title, section in options.SECTIONS.items():
         names = flags.FlagValues()
-        define(names)
+        section(Definitions(names))
         own = [name for name in names if name not in shown]
         lines += ["", title] if own else []
         for name in own:

@@ -1,6 +1,5 @@
 """The flags of `report.py`, with their help texts."""
 
-from keras_csc_cli import checked_flags as flags
 from keras_csc_cli.evaluate_options import define_data
 
 DESCRIPTION = """Makes one HTML page of what a model is and does.
@@ -15,28 +14,23 @@ hand, as of most presets, --dataset and --data_dir say where to find some, and
 without them the page has the atoms and what else needs no images.
 """
 
-FLAG_FILES = None
 FIRST = ("workdir", "preset", "output", "dataset", "data_dir", "split")
 
 
-def define(flag_values):
-    """Defines every flag of `report.py` on `flag_values`."""
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string("workdir", None, "Folder of a run.", **kwargs)
-    flags.DEFINE_string(
+def _define_all(define):
+    define.string("workdir", None, "Folder of a run.")
+    define.string(
         "preset",
         None,
         "Name, folder or URI of a trained model, instead of --workdir.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "output",
         None,
         "File to write, .html. What is there is replaced if it is a report.",
-        **kwargs,
     )
-    define_data(flag_values)
-    flags.DEFINE_integer(
+    define_data(define)
+    define.integer(
         "images",
         1000,
         "Most images that are passed through the model, drawn at random from "
@@ -44,10 +38,7 @@ def define(flag_values):
         lower_bound=1,
         upper_bound=100_000,
         why="all are held in memory",
-        **kwargs,
     )
 
 
-def sections():
-    """Functions that define flags, by what these are about."""
-    return {"Report": define}
+SECTIONS = {"Report": _define_all}

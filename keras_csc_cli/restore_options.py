@@ -1,7 +1,5 @@
 """The flags of `restore.py`, with their help texts."""
 
-from keras_csc_cli import checked_flags as flags
-
 DESCRIPTION = """Restores photographs by convolutional sparse coding.
 
     python training/restore.py --task=denoise --image=in.jpg --noise=25 \\
@@ -15,75 +13,53 @@ the ending of --output says. Of a folder of images every one is restored, into
 a folder. What exists is not replaced without --overwrite.
 """
 
-FLAG_FILES = None
 TASKS = ("denoise", "inpaint", "deblur", "enlarge")
 FIRST = ("task", "image", "output", "mask", "kernel", "factor", "noise")
 
 
-def define(flag_values):
-    """Defines every flag of `restore.py` on `flag_values`."""
-    for definition in sections().values():
-        definition(flag_values)
-
-
-def sections():
-    """Functions that define flags, by what these are about."""
-    return {"Restoration": _define_what, "What was measured": _define_measured}
-
-
-def _define_what(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_enum("task", None, list(TASKS), "What to do.", **kwargs)
-    flags.DEFINE_string(
-        "image", None, "Image file, or folder of image files.", **kwargs
-    )
-    flags.DEFINE_string(
-        "output", None, "File to write, or folder of files to write.", **kwargs
-    )
-    flags.DEFINE_bool(
-        "overwrite", False, "Replaces files that are there.", **kwargs
-    )
-    flags.DEFINE_string(
+def _define_what(define):
+    define.enum("task", None, list(TASKS), "What to do.")
+    define.string("image", None, "Image file, or folder of image files.")
+    define.string("output", None, "File to write, or folder of files to write.")
+    define.boolean("overwrite", False, "Replaces files that are there.")
+    define.string(
         "dictionary",
         None,
         "File of a dictionary that keras_csc.restoration.save_dictionary "
         "wrote, for images of its channels. By default those that ship.",
-        **kwargs,
     )
 
 
-def _define_measured(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_float(
+def _define_measured(define):
+    define.float(
         "noise",
         None,
         "Standard deviation of the noise, in levels of 0..255, also for images "
         "of 16 bits. denoise needs it; by default 0 for inpaint, else 1.",
         lower_bound=0.0,
         upper_bound=255.0,
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "mask",
         None,
         "For inpaint: image file of the size of the image, black where pixels "
         "are missing and white where they are known; or a folder of them, with "
         "the names of the images, and in subfolders as they are. By default "
         "pixels are missing where the image is transparent.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "kernel",
         None,
         "For deblur: image file of what the blur makes of a point, or the "
         "standard deviation of a Gaussian blur in pixels.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "factor",
         2,
         "For enlarge: how many times as wide and high.",
         lower_bound=2,
         upper_bound=8,
-        **kwargs,
     )
+
+
+SECTIONS = {"Restoration": _define_what, "What was measured": _define_measured}

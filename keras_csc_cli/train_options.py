@@ -3,12 +3,13 @@
 import os
 import types
 
-from keras_csc_cli import checked_flags as flags
-from keras_csc_cli.arguments import DEFINE_arguments
+from keras_csc_cli import command_line
 from keras_csc_cli.arguments import of_class
 from keras_csc_cli.command_line import FLAG_FILES as FOLDER
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
+
+from absl import flags
 
 DESCRIPTION = """Trains a CSC-CTRL autoencoder.
 
@@ -78,27 +79,10 @@ PRESETS = sorted(
 MOST_STEPS = 10**9
 
 
-def define(flag_values):
-    """Defines every flag of `train.py` on `flag_values`."""
-    for definition in sections().values():
-        definition(flag_values)
-
-
-def sections():
-    """Functions that define flags, by what these are about."""
-    return {
-        "Data": _define_data,
-        "Model": _define_model,
-        "Game": _define_game,
-        "Optimisation": _define_optimization,
-        "Run, logs and checkpoints": _define_run,
-    }
-
-
 def values(flag_values):
-    """The flags that `define` defined, as a namespace."""
+    """The flags of `train.py`, as a namespace."""
     names = flags.FlagValues()
-    define(names)
+    command_line.define(SECTIONS, names)
     return types.SimpleNamespace(
         **{name: flag_values[name].value for name in names}
     )
@@ -107,7 +91,7 @@ def values(flag_values):
 def parse(arguments):
     """Options of a list of arguments such as `["--dataset=digits"]`."""
     flag_values = flags.FlagValues()
-    define(flag_values)
+    command_line.define(SECTIONS, flag_values)
     try:
         flag_values(["train", *resolve_flag_files(arguments)])
     except flags.Error as error:
@@ -129,7 +113,7 @@ def restored(recorded, path):
             is not: to pass it over would be a wrong answer in silence.
     """
     flag_values = flags.FlagValues()
-    define(flag_values)
+    command_line.define(SECTIONS, flag_values)
     unknown = sorted(set(recorded) - set(flag_values))
     if unknown:
         raise UsageError(
@@ -184,85 +168,72 @@ def absolute(folder):
     return os.path.abspath(os.path.expanduser(folder))
 
 
-def _define_run(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
+def _define_run(define):
+    define.string(
         "workdir",
         None,
         "Folder of this run: checkpoints, logs, pictures, the trained model. "
         "By default runs/NAME, NAME being that of the flag file.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "seed",
         0,
         "Seed of weights and data order.",
         lower_bound=0,
         upper_bound=2**32 - 1,
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "steps",
         None,
         "Steps of training, batches.",
         lower_bound=1,
         upper_bound=MOST_STEPS,
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "strategy",
         "none",
         ["none", "mirrored", "multi_worker"],
         "Distribution: one device, all devices of this machine, or those of "
         "all the workers that the environment variable TF_CONFIG names.",
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "dtype_policy",
         "float32",
         ["float32", "mixed_bfloat16", "float64"],
         "Keras dtype policy of the networks. Log-determinants are always "
         "computed in float32 or better.",
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "deterministic",
         False,
         "Makes every operation deterministic: runs are equal to the bit.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
-        "log_every", 50, "Steps between logs.", lower_bound=1, **kwargs
-    )
-    flags.DEFINE_bool(
+    define.integer("log_every", 50, "Steps between logs.", lower_bound=1)
+    define.boolean(
         "gradient_norms",
         True,
         "Logs the norms of the gradients, which over several devices costs a "
         "second sum of the gradients.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "pictures_every",
         1000,
         "Steps between pictures of reconstructions and atoms.",
         lower_bound=1,
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "checkpoint_every",
         None,
         "Steps between checkpoints, besides checkpoint_minutes.",
         lower_bound=1,
-        **kwargs,
     )
-    flags.DEFINE_float(
+    define.float(
         "checkpoint_minutes",
         2.0,
         "Minutes between checkpoints; 0 for none but the last.",
         lower_bound=0.0,
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "keep_best",
         None,
         ["psnr", "ssim", "cosine"],
@@ -270,32 +241,28 @@ def _define_run(flag_values):
         "It is measured every checkpoint_every steps, as the trained model "
         "would be saved, and the trained model is the one at which it was "
         "highest. By default it is the last.",
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "evaluate",
         True,
         "Whether to evaluate the trained model on the test split at the end.",
-        **kwargs,
     )
-    flags.DEFINE_list(
+    define.list(
         "metrics",
         [],
         "What else to evaluate, separated by commas: classes, classifier, "
         "samples, codes. They take minutes for large data; evaluate.py --help "
         "says what they are.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "evaluation_limit",
         10_000,
         "Most images of a split that are used in an evaluation.",
         lower_bound=1,
         upper_bound=1_000_000,
         why="each is compared with each",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "density_components",
         1,
         "Gaussians of every class, or of all images without labels, in the "
@@ -304,32 +271,27 @@ def _define_run(flag_values):
         lower_bound=1,
         upper_bound=1000,
         why="each has a covariance of all features",
-        **kwargs,
     )
 
 
-def _define_data(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
+def _define_data(define):
+    define.string(
         "dataset",
         None,
         "Name of a TFDS data set, or image_folder, digits, photographs.",
-        **kwargs,
     )
-    flags.DEFINE_string(
+    define.string(
         "data_dir",
         None,
         "Folder of prepared TFDS data sets (by default TFDS's own), or the "
         "image folder.",
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "download",
         False,
         "Whether to let TFDS download and prepare a missing data set.",
-        **kwargs,
     )
-    flags.DEFINE_float(
+    define.float(
         "validation_fraction",
         0.05,
         "Part of the training images that is left out of training, for "
@@ -337,59 +299,48 @@ def _define_data(flag_values):
         "and test leaves none out.",
         lower_bound=0.0,
         upper_bound=0.5,
-        **kwargs,
     )
-    flags.DEFINE_bool(
-        "horizontal_flip", False, "Flips half of the images.", **kwargs
-    )
-    flags.DEFINE_integer(
+    define.boolean("horizontal_flip", False, "Flips half of the images.")
+    define.integer(
         "random_shift",
         0,
         "Moves images by up to so many pixels.",
         lower_bound=0,
-        **kwargs,
     )
-    flags.DEFINE_bool(
-        "random_crop", False, "Crops at random places, not centres.", **kwargs
-    )
-    flags.DEFINE_bool(
+    define.boolean("random_crop", False, "Crops at random places, not centres.")
+    define.boolean(
         "resize",
         True,
         "Shrinks images to cover what the model takes. Without it an "
         "image_folder is cut into crops of that size, as many as fit.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "cache_mib",
         4096,
         "Data sets of up to this size, decoded, are kept in memory. Others are "
         "streamed, TFDS sets in another order; so are those of --random_crop, "
         "whatever their size, but for the photographs of --noresize.",
         lower_bound=0,
-        **kwargs,
     )
 
 
-def _define_model(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_string(
+def _define_model(define):
+    define.string(
         "preset",
         None,
         f"Architecture: {', '.join(PRESETS)}. Or a trained model, whose "
         "weights are the first ones: of ours (csc_ctrl_digits, ...), a folder "
         "that save_to_preset wrote, or one on a hub (hf://OWNER/NAME, "
         "kaggle://OWNER/MODEL/keras/VARIANT).",
-        **kwargs,
     )
-    DEFINE_arguments(
+    define.arguments(
         "architecture",
         architecture_arguments(),
         "What of the preset's architecture to replace, as "
         "filters=64,128,sparsity=0.1. Given again, it adds to what was given "
         "before.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "principal_images",
         0,
         "Training images whose principal components are the first atoms: some "
@@ -397,24 +348,21 @@ def _define_model(flag_values):
         lower_bound=0,
         upper_bound=1_000_000,
         why="they are kept in memory",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "patch_images",
         0,
         "Training images whose random patches are the first atoms of the "
         "image's dictionaries: some thousand. With --principal_images too, "
         "those that are more than a patch has numbers stay patches.",
         lower_bound=0,
-        **kwargs,
     )
-    flags.DEFINE_bool(
+    define.boolean(
         "freeze_normalizations",
         False,
         "Keeps the statistics, scales and offsets of all normalisations, in "
         "fine-tuning: those of few or other images would undo what the "
         "weights of --preset know.",
-        **kwargs,
     )
 
 
@@ -427,14 +375,13 @@ def architecture_arguments():
     }
 
 
-def _define_game(flag_values):
-    DEFINE_arguments(
+def _define_game(define):
+    define.arguments(
         "game",
         game_arguments(),
         "What encoder and decoder play for, as class_rate=10,memory=0.95; by "
         "default CTRL-Binary as published. Given again, it adds to what was "
         "given before.",
-        flag_values=flag_values,
     )
 
 
@@ -445,25 +392,22 @@ def game_arguments():
     )
 
 
-def _define_optimization(flag_values):
-    kwargs = {"flag_values": flag_values}
-    flags.DEFINE_integer(
+def _define_optimization(define):
+    define.integer(
         "batch_size",
         256,
         "Images in a step.",
         lower_bound=1,
         upper_bound=2**20,
         why="a step holds all codes of its images in memory",
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "update",
         "simultaneous",
         ["simultaneous", "alternating"],
         "Both players from one pass, or one after the other.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "encoder_steps",
         1,
         "Steps of the encoder for one of the decoder, when alternating.",
@@ -471,56 +415,54 @@ def _define_optimization(flag_values):
         upper_bound=100,
         why="each is a part of the graph of every step, which takes long to "
         "build",
-        **kwargs,
     )
-    flags.DEFINE_enum(
+    define.enum(
         "optimizer",
         "adam",
         ["adam", "lamb", "muon"],
         "Adam; LAMB: Adam's direction, with a step in proportion to the norm "
         "of each weight; or Muon: orthogonal steps of the dictionaries, and "
         "Adam at 0.3 times the rate for the rest.",
-        **kwargs,
     )
     for name in ("encoder_learning_rate", "decoder_learning_rate"):
-        flags.DEFINE_float(
-            name,
-            1.5e-4,
-            "The highest rate.",
-            lower_bound=0.0,
-            upper_bound=1e3,
-            **kwargs,
+        define.float(
+            name, 1.5e-4, "The highest rate.", lower_bound=0.0, upper_bound=1e3
         )
-    flags.DEFINE_enum(
+    define.enum(
         "schedule",
         "constant",
         ["constant", "linear", "cosine"],
         "How the learning rates fall to 0 at the last step.",
-        **kwargs,
     )
-    flags.DEFINE_integer(
+    define.integer(
         "warmup_steps",
         0,
         "Steps in which the learning rates rise from 0.",
         lower_bound=0,
         upper_bound=MOST_STEPS,
-        **kwargs,
     )
     for name, default in (("beta_1", 0.5), ("beta_2", 0.999)):
-        flags.DEFINE_float(
+        define.float(
             name,
             default,
             "Of Adam, also where Muon takes it, and of LAMB.",
             lower_bound=0.0,
             below=1.0,
-            **kwargs,
         )
-    flags.DEFINE_float(
+    define.float(
         "ema_momentum",
         None,
         "Momentum of the moving average of the weights that is evaluated and "
         "exported; none by default.",
         lower_bound=0.0,
         below=1.0,
-        **kwargs,
     )
+
+
+SECTIONS = {
+    "Data": _define_data,
+    "Model": _define_model,
+    "Game": _define_game,
+    "Optimisation": _define_optimization,
+    "Run, logs and checkpoints": _define_run,
+}

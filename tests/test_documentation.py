@@ -230,7 +230,7 @@ def test_commands_have_flags_that_parse(command):
         train_options.parse(arguments)
         return
     known = flags.FlagValues()
-    OPTIONS[name].define(known)
+    command_line.define(OPTIONS[name].SECTIONS, known)
     arguments = [a for a in arguments if a != "--help"]
     arguments = command_line.named(OPTIONS[name], arguments)
     assert known([name, *arguments]) == [name]
@@ -247,7 +247,7 @@ def flag_names():
     names = {"flagfile", "help"}
     for options in OPTIONS.values():
         known = flags.FlagValues()
-        options.define(known)
+        command_line.define(options.SECTIONS, known)
         names.update(known)
         names.update(f"no{name}" for name in known)
     defined = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"-*(\w+)"')

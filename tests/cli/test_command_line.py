@@ -57,7 +57,7 @@ def test_other_mistakes_on_the_command_line(
     capsys, monkeypatch, argument, message
 ):
     defined = flags.FlagValues()
-    train_options.define(defined)
+    command_line.define(train_options.SECTIONS, defined)
     monkeypatch.setattr(flags, "FLAGS", defined)
     monkeypatch.setattr(sys, "argv", ["train.py", argument])
     with pytest.raises(SystemExit) as exit_code:
@@ -68,7 +68,7 @@ def test_other_mistakes_on_the_command_line(
 
 NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]
 DEFINED = flags.FlagValues()
-train_options.define(DEFINED)
+command_line.define(train_options.SECTIONS, DEFINED)
 NUMERIC = [n for n in DEFINED if DEFINED[n].flag_type() in ("int", "float")]
 
 
@@ -178,13 +178,13 @@ def test_help_needs_no_tensorflow(script):
 
 def test_help_lists_every_flag_in_groups():
     defined = flags.FlagValues()
-    train_options.define(defined)
+    command_line.define(train_options.SECTIONS, defined)
     text = help_text.help_text(train_options, defined)
     for name in defined:
         assert re.search(rf"^  --(\[no\])?{name}\b", text, re.M)
     places = [
         text.index(f"\n{title}\n")
-        for title in ("Flags to begin with", *train_options.sections())
+        for title in ("Flags to begin with", *train_options.SECTIONS)
     ]
     assert places == sorted(places)
     assert text.index("--steps") < text.index("--game")
