@@ -130,7 +130,7 @@ def row(gpus, operations, sizes, moved, assumed):
 
 def main():
     assumed = flags.FLAGS
-    options = train_options.values(assumed)
+    options = command_line.values(train_options.SECTIONS, assumed)
     model = building.model(options, CLASSES)
     operations = floating_point_operations(model, assumed.images_per_gpu)
     sizes, moved = sum(reductions(model).values(), []), reduced_bytes(model)

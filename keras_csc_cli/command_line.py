@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import sys
+import types
 
 from keras_csc_cli import interruption
 from keras_csc_cli.checked_flags import Definitions
@@ -152,6 +153,19 @@ def define(sections, flag_values):
     """
     for section in sections.values():
         section(Definitions(flag_values))
+
+
+def values(sections, flag_values):
+    """The values of the flags of a command, and of no other, as a namespace.
+
+    Args:
+        sections, flag_values: as of `define`.
+    """
+    names = flags.FlagValues()
+    define(sections, names)
+    return types.SimpleNamespace(
+        **{name: flag_values[name].value for name in names}
+    )
 
 
 def parse(options):

@@ -7,6 +7,8 @@ import re
 
 from keras_csc_cli import building
 from keras_csc_cli import checks
+from keras_csc_cli import command_line
+from keras_csc_cli import evaluate_options
 from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train_options
@@ -28,8 +30,9 @@ USER_ERRORS = (CheckpointError, DataError, OSError)
 def evaluate(
     path,
     replaced,
+    *,
     checkpoint=False,
-    names=None,
+    metrics=None,
     inception_weights=None,
     classifier=None,
     split="test",
@@ -41,7 +44,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
-        names: some of `instruments.METRICS`; `None` for the run's.
+        metrics: some of `instruments.METRICS`; `None` for the run's.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
         split: `"test"`, `"validation"` or `"train"`.
@@ -54,12 +57,12 @@ def evaluate(
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
-    checks.check_metrics(names or [], instruments.METRICS)
+    checks.check_metrics(metrics or [], instruments.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)
         checks.check_data_dir(options.dataset, replaced.get("data_dir"))
-        names = options.metrics if names is None else names
+        names = options.metrics if metrics is None else metrics
         instruments.check(names, inception_weights, classifier)
         if checkpoint:
             model = last_checkpoint(workdir, options)
@@ -156,22 +159,13 @@ def with_architecture(workdir, options):
 
 
 def main():
-    values = flags.FLAGS
-    if values.workdir is None:
+    options = vars(command_line.values(evaluate_options.SECTIONS, flags.FLAGS))
+    if options["workdir"] is None:
         raise UsageError("--workdir is missing: the folder of a run.")
     replaced = {
-        name: values[name].value
+        name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")
-        if values[name].value is not None
     }
-    result = evaluate(
-        values.workdir,
-        replaced,
-        values.checkpoint,
-        values.metrics,
-        values.inception_weights,
-        values.classifier,
-        values.split,
-        values.projector,
-    )
+    replaced = {name: v for name, v in replaced.items() if v is not None}
+    result = evaluate(options.pop("workdir"), replaced, **options)
     print(*results.lines(result), sep="\n")

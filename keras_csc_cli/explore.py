@@ -6,6 +6,8 @@ import pathlib
 import threading
 
 from keras_csc_cli import building
+from keras_csc_cli import command_line
+from keras_csc_cli import explore_options
 from keras_csc_cli import train_options
 from keras_csc_cli.cards import preset_name
 from keras_csc_cli.command_line import UsageError
@@ -24,7 +26,7 @@ from keras_csc.terminal import say
 USER_ERRORS = (OSError, data.DataError)
 
 
-def run(preset, dataset=None, data_dir=None, port=None, browser=True):
+def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
     """Serves the page of a model until the process is stopped.
 
     Args:
@@ -108,11 +110,5 @@ def images_of(model, recorded, dataset=None, data_dir=None):
 
 
 def main():
-    options = flags.FLAGS
-    run(
-        options.preset,
-        options.dataset,
-        options.data_dir,
-        options.port,
-        options.browser,
-    )
+    options = command_line.values(explore_options.SECTIONS, flags.FLAGS)
+    run(**vars(options))

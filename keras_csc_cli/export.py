@@ -4,6 +4,7 @@ import pathlib
 
 from keras_csc_cli import cards
 from keras_csc_cli import command_line
+from keras_csc_cli import export_options
 from keras_csc_cli.building import trained_model
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import checked_path
@@ -26,6 +27,7 @@ FOLDERS = {
 
 def run(
     workdir=None,
+    *,
     name=None,
     saved_models="saved_models",
     preset=None,
@@ -148,19 +150,8 @@ def _checked_name(name):
 
 
 def main():
-    options = flags.FLAGS
-    written = run(
-        options.workdir,
-        options.name,
-        options.saved_models,
-        options.preset,
-        options.formats,
-        options.presets,
-        options.batch_sizes,
-        options.strip_gradients,
-        options.runtimes,
-        options.licence,
-    )
+    options = command_line.values(export_options.SECTIONS, flags.FLAGS)
+    written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name
         print(f"Exported {kind}: {path}")

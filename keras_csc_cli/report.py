@@ -5,6 +5,8 @@ import pathlib
 
 from keras_csc_cli import building
 from keras_csc_cli import cards
+from keras_csc_cli import command_line
+from keras_csc_cli import report_options
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
@@ -26,6 +28,7 @@ HINT = "Give images with --dataset and --data_dir."
 
 def run(
     workdir=None,
+    *,
     preset=None,
     output=None,
     dataset=None,
@@ -183,7 +186,5 @@ def _checked(output):
 
 
 def main():
-    values = flags.FLAGS
-    names = "workdir", "preset", "output", "dataset", "data_dir", "split"
-    options = {name: values[name].value for name in (*names, "images")}
-    print(f"Report: {run(**options)}")
+    options = command_line.values(report_options.SECTIONS, flags.FLAGS)
+    print(f"Report: {run(**vars(options))}")

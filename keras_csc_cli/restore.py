@@ -4,7 +4,9 @@ import pathlib
 import tempfile
 import time
 
+from keras_csc_cli import command_line
 from keras_csc_cli import pictures
+from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 
@@ -288,7 +290,8 @@ class _Progress:
 
 
 def main():
-    written = run(flags.FLAGS)
+    options = command_line.values(restore_options.SECTIONS, flags.FLAGS)
+    written = run(options)
     if len(written) == 1:
         print(f"Restored image: {written[0]}")
     else:

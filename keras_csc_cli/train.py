@@ -304,7 +304,7 @@ def save_model(model, workdir):
 
 
 def main():
-    options = train_options.values(flags.FLAGS)
+    options = command_line.values(train_options.SECTIONS, flags.FLAGS)
     if options.workdir is None:
         name = command_line.flag_file_name(sys.argv)
         if name is None:

@@ -79,15 +79,6 @@ PRESETS = sorted(
 MOST_STEPS = 10**9
 
 
-def values(flag_values):
-    """The flags of `train.py`, as a namespace."""
-    names = flags.FlagValues()
-    command_line.define(SECTIONS, names)
-    return types.SimpleNamespace(
-        **{name: flag_values[name].value for name in names}
-    )
-
-
 def parse(arguments):
     """Options of a list of arguments such as `["--dataset=digits"]`."""
     flag_values = flags.FlagValues()
@@ -96,7 +87,7 @@ def parse(arguments):
         flag_values(["train", *resolve_flag_files(arguments)])
     except flags.Error as error:
         raise UsageError(str(error)) from error
-    return values(flag_values)
+    return command_line.values(SECTIONS, flag_values)
 
 
 def restored(recorded, path):
@@ -138,7 +129,7 @@ def restored(recorded, path):
                 f"{path} is damaged: the option {name} is {value!r:.40}, which "
                 f"it can't be ({error}). Choose another folder with --workdir."
             ) from error
-    return values(flag_values)
+    return command_line.values(SECTIONS, flag_values)
 
 
 def replaced(options, entries):

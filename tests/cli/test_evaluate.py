@@ -199,7 +199,7 @@ def test_samples_are_of_a_density_that_is_fitted_now(
     run, model, tmp_path, traced
 ):
     run = shutil.copytree(run, tmp_path / "run")
-    figures = evaluate.evaluate(run, {}, names=["samples"])
+    figures = evaluate.evaluate(run, {}, metrics=["samples"])
     found = figures["samples"]
     train, labels = (part[:IMAGES] for part in arrays("train"))
     density = FeatureDensity.fit(model.encode(train), labels)
@@ -267,7 +267,7 @@ def opened(monkeypatch, **attributes):
 
 
 def test_probes_of_codes_are_scikit_learns(run, model):
-    probes = evaluate.evaluate(run, {}, names=["codes"])["codes"]
+    probes = evaluate.evaluate(run, {}, metrics=["codes"])["codes"]
     assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
     parts = []
     for split in ("train", "test"):
@@ -293,7 +293,7 @@ def test_probes_of_codes_are_scikit_learns(run, model):
 def test_classifier_is_trained_once_and_names_its_distance(
     run, model, monkeypatch
 ):
-    (figures,) = evaluate.evaluate(run, {}, names=["classifier"])[
+    (figures,) = evaluate.evaluate(run, {}, metrics=["classifier"])[
         "distributions"
     ]
     path = run / "classifiers" / "digits_16x16x1.keras"
@@ -318,10 +318,10 @@ def test_classifier_is_trained_once_and_names_its_distance(
         raise AssertionError("trained again")
 
     monkeypatch.setattr(evaluation, "fit_classifier", fail)
-    again = evaluate.evaluate(run, {}, names=["classifier"])
+    again = evaluate.evaluate(run, {}, metrics=["classifier"])
     assert again["distributions"] == [figures]
     (other,) = evaluate.evaluate(
-        run, {}, names=["classifier"], split="validation"
+        run, {}, metrics=["classifier"], split="validation"
     )["distributions"]
     assert other["split"] == "validation"
     assert "validation images and their" in results.comparison_line(other)
@@ -346,7 +346,7 @@ def test_steps_of_ctrl(run, model, monkeypatch):
 
     monkeypatch.setattr(evaluation, "inception_extractor", inception)
     plain, ctrl = evaluate.evaluate(
-        run, {}, names=["inception", "ctrl"], inception_weights="w.h5"
+        run, {}, metrics=["inception", "ctrl"], inception_weights="w.h5"
     )["distributions"]
     images = arrays("train")[0][:IMAGES]
     made = model.predict(images / 127.5 - 1.0, verbose=0)
@@ -367,18 +367,18 @@ def test_steps_of_ctrl(run, model, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"names": ["fid"]}, "--metrics has no 'fid'. It has codes, class"),
-        ({"names": ["inception"]}, "--inception_weights is missing"),
+        ({"metrics": ["fid"]}, "--metrics has no 'fid'. It has codes, class"),
+        ({"metrics": ["inception"]}, "--inception_weights is missing"),
         (
-            {"names": ["ctrl"], "inception_weights": "/nowhere.h5"},
+            {"metrics": ["ctrl"], "inception_weights": "/nowhere.h5"},
             "/nowhere.h5 is not a file of weights",
         ),
         (
-            {"names": ["classifier"], "classifier": "/nowhere"},
+            {"metrics": ["classifier"], "classifier": "/nowhere"},
             "must end in .keras",
         ),
         (
-            {"names": ["classifier"], "classifier": "/dev/null/a.keras"},
+            {"metrics": ["classifier"], "classifier": "/dev/null/a.keras"},
             "can't be written",
         ),
     ],
@@ -398,7 +398,7 @@ def test_failed_download_is_named(run, monkeypatch):
     monkeypatch.setattr(evaluation, "inception_weights", fail)
     with pytest.raises(UsageError, match="could not download.*PATH"):
         evaluate.evaluate(
-            run, {}, names=["inception"], inception_weights="imagenet"
+            run, {}, metrics=["inception"], inception_weights="imagenet"
         )
 
 
@@ -407,7 +407,7 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
     evaluation.ImageClassifier(
         (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
     ).save(path)
-    arguments = {"names": ["classifier"], "classifier": path}
+    arguments = {"metrics": ["classifier"], "classifier": path}
     with pytest.raises(UsageError, match="dataset=mnist.*has digits"):
         evaluate.evaluate(run, {}, **arguments)
     path.write_bytes(b"rubbish")
@@ -466,15 +466,15 @@ def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path):
         path.unlink()
     whole = run / "evaluation.json"
 
-    def file(limit=60, names=(), **arguments):
+    def file(limit=60, metrics=(), **arguments):
         replaced = {"evaluation_limit": limit}
-        found = evaluate.evaluate(run, replaced, names=names, **arguments)
+        found = evaluate.evaluate(run, replaced, metrics=metrics, **arguments)
         said = f"{found.get('kept')} is of more images"
         assert results.lines(found)[-1].startswith(said) == ("kept" in found)
         return found["file"].removeprefix(f"{run}/")
 
     assert file() == "evaluation.json"
-    assert file(names=["codes"]) == "evaluation.json"
+    assert file(metrics=["codes"]) == "evaluation.json"
     before = whole.read_bytes()
     picture = (run / "pictures" / "evaluation.png").read_bytes()
     assert file(9, ["codes"]) == "evaluation-limit-9.json"
@@ -567,9 +567,9 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
             pixels = rng.integers(0, 256, (size, size, 3), "uint8")
             Image.fromarray(pixels).save(path)
         folder = {"dataset": "image_folder", "data_dir": str(path.parent)}
-        found = evaluate.evaluate(run, folder, names=[], split="train")
+        found = evaluate.evaluate(run, folder, metrics=[], split="train")
         assert np.isfinite(found["psnr"])
-    found = evaluate.evaluate(run, {"dataset": "digits"}, names=[])
+    found = evaluate.evaluate(run, {"dataset": "digits"}, metrics=[])
     assert np.isfinite(found["psnr"])
 
 

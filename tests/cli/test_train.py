@@ -275,7 +275,7 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     shutil.copytree(others / "b", others / "c")
     with pytest.raises(UsageError, match="are not those.*of 3 classes"):
         train.train(options(work, *given, f"--data_dir={others}"))
-    assert evaluate.evaluate(work, {}, names=[])["data_dir"] == str(moved)
+    assert evaluate.evaluate(work, {}, metrics=[])["data_dir"] == str(moved)
 
 
 def test_an_evaluation_of_too_few_images_for_neighbours(tmp_path):
@@ -302,7 +302,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
     write_images(tmp_path / "images", 36)
     others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
     found = evaluate.evaluate(
-        tmp_path / "run", others, checkpoint=True, names=[]
+        tmp_path / "run", others, checkpoint=True, metrics=[]
     )
     assert found["step"] == 6 and np.isfinite(found["psnr"])
 

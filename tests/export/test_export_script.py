@@ -70,7 +70,9 @@ def test_mistakes_end_the_script_with_code_2(
 
 def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path, stubbed):
     (workdir / "evaluation.json").unlink()
-    (path,) = export.run(workdir, "other", tmp_path / "models")
+    (path,) = export.run(
+        workdir, name="other", saved_models=tmp_path / "models"
+    )
     assert path == tmp_path / "models" / "other" / "1"
     card = (path / "card.md").read_text(encoding="utf-8")
     assert "## Recipe" in card
@@ -113,7 +115,7 @@ def test_mistakes_in_a_workdir(workdir, change, message):
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "12"])
 def test_names_that_are_refused(workdir, name):
     with pytest.raises(UsageError, match="--name"):
-        export.run(workdir, name)
+        export.run(workdir, name=name)
 
 
 def test_workdir_is_required():
@@ -123,7 +125,7 @@ def test_workdir_is_required():
 
 def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
     (path,) = export.run(
-        finished_run, "mine", formats=["preset"], presets=tmp_path
+        finished_run, name="mine", formats=["preset"], presets=tmp_path
     )
     assert path == tmp_path / "mine"
     whole = ClosedLoopAutoencoder.from_preset(finished_run / "model")
@@ -150,7 +152,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
 ):
     export.run(
         finished_run,
-        "mine",
+        name="mine",
         formats=["preset"],
         presets=tmp_path / "presets",
         licence="Images: CC0. Weights: mine.",
@@ -204,5 +206,7 @@ def test_an_existing_preset_stays(finished_run, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").touch()
     with pytest.raises(UsageError, match="exists already"):
-        export.run(finished_run, "mine", formats=["preset"], presets=tmp_path)
+        export.run(
+            finished_run, name="mine", formats=["preset"], presets=tmp_path
+        )
     assert (tmp_path / "mine" / "precious").exists()
