@@ -1,6 +1,7 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
-Numbers are finite and within bounds, texts are not empty.
+Numbers are finite and within bounds, texts are not empty, and choices are
+among those that there are.
 """
 
 import math
@@ -84,6 +85,28 @@ class Text(flags.ArgumentParser):
         return "string"
 
 
+class Choices(flags.ListParser):
+    """Parses some of a few texts, separated by commas.
+
+    Args:
+        choices: tuple of str.
+    """
+
+    def __init__(self, choices):
+        super().__init__()
+        self.choices = choices
+
+    def parse(self, argument):
+        found = super().parse(argument)
+        for name in found:
+            if name not in self.choices:
+                raise ValueError(
+                    f"there is no {name!r:.40}; it has "
+                    f"{', '.join(self.choices)}."
+                )
+        return found
+
+
 class Definitions:
     """Defines flags, one with each call.
 
@@ -105,6 +128,11 @@ class Definitions:
     def list(self, name, default, help):
         """A flag of texts that commas separate."""
         flags.DEFINE_list(name, default, help, **self._to)
+
+    def some(self, name, default, choices, help):
+        """A flag of some of a few texts, which commas separate."""
+        serializer = flags.CsvListSerializer(",")
+        self._parsed(Choices(tuple(choices)), name, default, help, serializer)
 
     def string(self, name, default, help):
         """A flag of a text that is not empty."""
@@ -137,8 +165,8 @@ class Definitions:
         flag = ArgumentsFlag(Arguments(known), Serializer(), name, {}, help)
         flags.DEFINE_flag(flag, **self._to)
 
-    def _parsed(self, parser, name, default, help):
-        serializer = flags.ArgumentSerializer()
+    def _parsed(self, parser, name, default, help, serializer=None):
+        serializer = serializer or flags.ArgumentSerializer()
         flags.DEFINE(
             parser, name, default, help, serializer=serializer, **self._to
         )

@@ -10,6 +10,7 @@ from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.splits import check_classes
 from keras_csc_cli.train_options import EMBEDDED
+from keras_csc_cli.train_options import METRICS
 from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.workdir import NEEDED
 
@@ -20,7 +21,6 @@ from keras_csc.models.closed_loop_autoencoder import check_game
 
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
 LEAST_COMPARED = 4  # one more than the neighbours of precision and recall
-METRICS = ("codes", "classes", "samples", "classifier")  # of train.py
 MOST_CLASSES = 2**20  # where their number is not known yet
 
 

@@ -44,7 +44,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options to replace: `data_dir`, `dataset`, ...
         checkpoint: bool, whether to evaluate the last checkpoint.
-        metrics: some of `instruments.METRICS`; `None` for the run's.
+        metrics: some of `evaluate_options.METRICS`; `None` for the run's.
         inception_weights: path of weights of InceptionV3, or "imagenet".
         classifier: path of the classifier, if not the default.
         split: `"test"`, `"validation"` or `"train"`.
@@ -57,7 +57,7 @@ def evaluate(
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
-    checks.check_metrics(metrics or [], instruments.METRICS)
+    checks.check_metrics(metrics or [], evaluate_options.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)

@@ -14,6 +14,22 @@ which stays. What takes minutes is computed when --metrics asks for it.
 """
 
 FIRST = ("workdir", "dataset", "data_dir", "split", "checkpoint")
+# What takes minutes to measure.
+METRICS = {
+    "codes": "nearest subspace, kNN and a linear probe of every stage's codes.",
+    "classes": "the share of regenerated images that a small classifier, which "
+    "is trained on the data set's labels the first time, puts in the image's "
+    "class.",
+    "classifier": "Fréchet and kernel distance, precision, recall and class "
+    "score, from features of the same classifier.",
+    "samples": "the same of images that are made at random from the density of "
+    "features, the share of them in the class that was asked for, and how far "
+    "the nearest training image is; with pictures.",
+    "inception": "as classifier, with Keras's InceptionV3, of "
+    "--inception_weights.",
+    "ctrl": "distance and score with the steps of CTRL's released code, also "
+    "of --inception_weights.",
+}
 
 
 def define_data(define):
@@ -65,21 +81,13 @@ def _define_what(define):
 
 
 def _define_metrics(define):
-    define.list(
+    texts = [f"{name}: {text}" for name, text in METRICS.items()]
+    define.some(
         "metrics",
         None,
+        METRICS,
         "What else to measure, separated by commas; by default what the run "
-        "was trained with. codes: nearest subspace, kNN and a linear probe of "
-        "every stage's codes. classes: the share of regenerated images that a "
-        "small classifier, which is trained on the data set's labels the first "
-        "time, puts in the image's class. classifier: Fréchet and kernel "
-        "distance, precision, recall and class score, from features of the "
-        "same classifier. samples: the same of images that are made at random "
-        "from the density of features, the share of them in the class that "
-        "was asked for, and how far the nearest training image is; with "
-        "pictures. inception: as classifier, with Keras's InceptionV3, of "
-        "--inception_weights. ctrl: distance and score with the steps of "
-        "CTRL's released code, also of --inception_weights.",
+        f"was trained with. {' '.join(texts)}",
     )
     define.string(
         "inception_weights",

@@ -7,6 +7,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli import export_options
 from keras_csc_cli.building import trained_model
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.export_options import FOLDERS
 from keras_csc_cli.workdir import checked_path
 
 from absl import flags
@@ -14,15 +15,9 @@ from absl import flags
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
-from keras_csc.export.runtimes import PACKAGES
 from keras_csc.export.warmup import BATCH_SIZES
 
 USER_ERRORS = (OSError,)
-FOLDERS = {
-    "saved_model": "saved_models",
-    "preset": "presets",
-    **dict.fromkeys(PACKAGES, "runtimes"),
-}
 
 
 def run(

@@ -12,6 +12,14 @@ folder, or the name of a trained model, in the place of a run.
 --formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 """
 
+# Where each format is written to: to the folder that this flag names.
+FOLDERS = {
+    "saved_model": "saved_models",
+    "preset": "presets",
+    "litert": "runtimes",
+    "onnx": "runtimes",
+    "openvino": "runtimes",
+}
 FIRST = ("workdir", "preset", "name", "formats", "saved_models")
 
 
@@ -23,12 +31,12 @@ def _define_all(define):
         "Name, folder or URI of a trained model, instead of --workdir.",
     )
     define.string("name", None, "Name of the model. By default the workdir's.")
-    define.list(
+    define.some(
         "formats",
         "saved_model",
-        "What to write, separated by commas: saved_model, preset, litert, "
-        "onnx, openvino. The last three need "
-        "pip install 'keras-csc[runtimes]'.",
+        FOLDERS,
+        f"What to write, separated by commas: {', '.join(FOLDERS)}. The last "
+        "three need pip install 'keras-csc[runtimes]'.",
     )
     define.string(
         "presets",

@@ -18,8 +18,6 @@ from keras_csc import evaluation
 from keras_csc.files import replacing
 from keras_csc.terminal import Progress
 
-NETWORKS = ("classifier", "inception", "ctrl")
-METRICS = ("codes", "classes", "samples", *NETWORKS)
 # Of the training of a classifier.
 STEPS = 2000
 EPOCHS = 10  # at most: few images are learned in less
@@ -31,7 +29,7 @@ def check(names, inception_weights=None, classifier_path=None):
     """Checks what is given for metrics, before images are looked at.
 
     Args:
-        names: some of `METRICS`.
+        names: some of `evaluate_options.METRICS`.
         inception_weights: path, "imagenet", or `None`.
         classifier_path: path of the classifier, or `None`.
 
@@ -55,7 +53,7 @@ def instruments(names, splits, classifier_path, inception_weights=None):
     """What an evaluation needs for the metrics that are asked for.
 
     Args:
-        names: some of `METRICS`.
+        names: some of `evaluate_options.METRICS`.
         splits: `Splits` of the data.
         classifier_path: path of the classifier.
         inception_weights: path, "imagenet", or `None`.

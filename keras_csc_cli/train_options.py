@@ -77,6 +77,8 @@ PRESETS = sorted(
     if path.stem not in SHARED and not path.stem.endswith("_published")
 )
 MOST_STEPS = 10**9
+# Those of `evaluate.py` that need nothing but the data.
+METRICS = ("classes", "classifier", "samples", "codes")
 
 
 def parse(arguments):
@@ -238,12 +240,13 @@ def _define_run(define):
         True,
         "Whether to evaluate the trained model on the test split at the end.",
     )
-    define.list(
+    define.some(
         "metrics",
         [],
-        "What else to evaluate, separated by commas: classes, classifier, "
-        "samples, codes. They take minutes for large data; evaluate.py --help "
-        "says what they are.",
+        METRICS,
+        f"What else to evaluate, separated by commas: {', '.join(METRICS)}. "
+        "They take minutes for large data; evaluate.py --help says what they "
+        "are.",
     )
     define.integer(
         "evaluation_limit",

@@ -8,6 +8,8 @@ import sys
 
 from keras_csc_cli import checks
 from keras_csc_cli import command_line
+from keras_csc_cli import evaluate_options
+from keras_csc_cli import export_options
 from keras_csc_cli import help_text
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
@@ -16,6 +18,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from keras_csc.export.runtimes import PACKAGES
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 
@@ -99,12 +102,28 @@ def test_numbers_that_no_flag_can_have(name):
         ("--game=cooperation=true,false", "cooperation must be one value"),
         ("--workdir=", "empty"),
         ("--data_dir= ", "empty"),
+        ("--metrics=codes,fid", "no 'fid'; it has classes, classifier, sam"),
+        ("--metrics=inception", "no 'inception'; it has classes"),
     ],
 )
 def test_values_are_refused_with_the_name_of_their_flag(argument, message):
     with pytest.raises(UsageError, match=message) as error:
         train_options.parse([argument])
     assert argument.partition("=")[0] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options, argument, message",
+    [
+        (evaluate_options, "--metrics=fid", "no 'fid'; it has codes, classes"),
+        (export_options, "--formats=onnx,caffe", "no 'caffe'; it has saved_mo"),
+    ],
+)
+def test_choices_that_are_none_are_refused(options, argument, message):
+    known = flags.FlagValues()
+    command_line.define(options.SECTIONS, known)
+    with pytest.raises(flags.Error, match=f"{argument}: there is {message}"):
+        known(["", argument])
 
 
 def test_networks_that_no_memory_is_for_are_refused(monkeypatch):
@@ -246,6 +265,9 @@ def test_choices_are_those_of_the_package():
         name: defaults[name] for name in defaults if name != "num_classes"
     }
     assert all(text for _, text in game.values())
+    assert set(train_options.METRICS) < set(evaluate_options.METRICS)
+    formats = {"saved_model", "preset", *PACKAGES}
+    assert set(export_options.FOLDERS) == formats
 
 
 def test_arguments_are_added_to_those_before():
