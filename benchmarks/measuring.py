@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from keras_csc_cli.workdir import identification
+from keras_csc_cli.provenance import identification
 from keras_csc_cli.workdir import write_json
 
 RESULTS = pathlib.Path(__file__).parent / "results"

@@ -9,7 +9,7 @@ import pathlib
 
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.workdir import identification
+from keras_csc_cli.provenance import identification
 
 import keras
 

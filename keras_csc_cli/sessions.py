@@ -2,6 +2,7 @@
 
 import time
 
+from keras_csc_cli import provenance
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 
@@ -97,7 +98,7 @@ class SessionLog(keras.callbacks.Callback):
         self._before = []
         if self.path.exists():
             self._before = recorded(self.path)
-        self._about = workdirs.identification()
+        self._about = provenance.identification()
         self._first_step, self._began = self.model.step, time.monotonic()
         self._record()
 

@@ -1,17 +1,13 @@
 """The folder of a run: what is in it, and whose it is."""
 
 import contextlib
-import datetime
 import json
 import os
 import pathlib
-import platform
 import re
 import stat
-import subprocess
 import tempfile
 
-from keras_csc_cli import command_line
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import MAY_CHANGE
 from keras_csc_cli.train_options import ORDERED
@@ -19,10 +15,6 @@ from keras_csc_cli.train_options import as_recorded
 from keras_csc_cli.train_options import parse
 from keras_csc_cli.train_options import restored
 
-import keras
-import tensorflow as tf
-
-import keras_csc
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import locked
 from keras_csc.files import remove
@@ -246,85 +238,6 @@ class Workdir:
                 )
         elif not self.flags.exists() or self.recorded() != as_recorded(options):
             write_json(self.flags, as_recorded(options))
-
-
-def identification():
-    """What identifies a run: when, what code, on what machine, with what."""
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(
-            timespec="seconds"
-        ),
-        "command": command_line.typed(),
-        "keras_csc": keras_csc.__version__,
-        "commit": COMMIT,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "processor": _processor(),
-        "cores": _cores(),
-        "gpus": [
-            tf.config.experimental.get_device_details(device).get(
-                "device_name", device.name
-            )
-            for device in tf.config.list_physical_devices("GPU")
-        ],
-    }
-
-
-# What of a repository is run.
-CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
-
-
-def commit(root=pathlib.Path(__file__).resolve().parents[1]):
-    """Commit of the repository `root`, `None` if it is not that of this file.
-
-    A package that is installed somewhere below a repository of the user's has
-    no commit, but a version. What is `-dirty` has other code or flag files than
-    the commit: tables of results are written while runs go on.
-    """
-    name = "/".join(pathlib.Path(__file__).parts[-2:])
-    try:
-        tracked = _git(root, "ls-files", "--full-name", "--", name)
-        if tracked != name:
-            return None
-        name = _git(root, "describe", "--always", "--abbrev=12")
-        changed = _git(root, "status", "--porcelain", "--", *CODE)
-        return f"{name}-dirty" if changed else name
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(folder, *arguments):
-    return subprocess.run(
-        # Without a lock on the index, which a commit would run into.
-        ["git", "--no-optional-locks", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-
-
-# When this process began: what is committed meanwhile is not what it runs.
-COMMIT = commit()
-
-
-def _cores():
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only on Linux
-        return os.cpu_count()
-
-
-def _processor():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def checked_path(path):

@@ -18,7 +18,7 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.workdir import identification
+from keras_csc_cli.provenance import identification
 from keras_csc_cli.workdir import read_json
 
 import numpy as np

@@ -4,8 +4,6 @@ import functools
 import json
 import os
 import pathlib
-import re
-import subprocess
 
 from keras_csc_cli import evaluate
 from keras_csc_cli import export
@@ -207,52 +205,6 @@ def test_workdir_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is not a folder"):
         train.train(options(tmp_path / "file"))
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    subprocess.run(
-        ["git", *identity, *arguments],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
-@pytest.mark.parametrize("below", ["", "venv/lib/site-packages"])
-@pytest.mark.parametrize("tracked", [True, False])
-def test_commit_is_that_of_our_repository_alone(tmp_path, below, tracked):
-    package = tmp_path / below / "keras_csc_cli"
-    package.mkdir(parents=True)
-    (tmp_path / "notes").write_text("of the user")
-    (package / "workdir.py").write_text("")
-    git(tmp_path, "init")
-    git(tmp_path, "add", "." if tracked else "notes")
-    git(tmp_path, "commit", "--message=first")
-    found = workdirs.commit(tmp_path / below)
-    assert (found is not None) == (tracked and not below)
-    assert "keras_csc" in workdirs.identification()
-
-
-def test_commit_is_dirty_by_changes_of_code_alone(tmp_path):
-    package = tmp_path / "keras_csc_cli"
-    package.mkdir()
-    for path in (package / "workdir.py", tmp_path / "results.json"):
-        path.write_text("")
-    git(tmp_path, "init")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--message=first")
-    (tmp_path / "results.json").write_text("[]")
-    clean = workdirs.commit(tmp_path)
-    assert re.fullmatch("[0-9a-f]{12}", clean)
-    (tmp_path / "mine.flags").write_text("--steps=3")
-    assert workdirs.commit(tmp_path) == f"{clean}-dirty"
-
-
-def test_no_commit_without_a_repository_or_git(tmp_path, monkeypatch):
-    assert workdirs.commit(tmp_path) is None
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert workdirs.commit() is None
 
 
 def begun(path):

@@ -29,6 +29,7 @@ import traceback
 
 from keras_csc_cli import command_line
 from keras_csc_cli import export
+from keras_csc_cli import provenance
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -337,7 +338,7 @@ def main():
     found = summary(folder, count)
     print(json.dumps(found, indent=2))
     if values.results:
-        found = {**workdirs.identification(), "seed": values.seed, **found}
+        found = {**provenance.identification(), "seed": values.seed, **found}
         workdirs.write_json(values.results, found)
     sys.exit(found["stories_equal_to_the_bit"] != count)
 

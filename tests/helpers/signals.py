@@ -22,6 +22,7 @@ import time
 from concurrent import futures
 
 from keras_csc_cli import command_line
+from keras_csc_cli import provenance
 from keras_csc_cli import workdir as workdirs
 
 from absl import flags
@@ -168,7 +169,7 @@ def main():
     print(json.dumps(found, indent=2))
     if values.results:
         about = {"seed": values.seed, "run": RUN, "phases": found}
-        about = {**workdirs.identification(), **about}
+        about = {**provenance.identification(), **about}
         workdirs.write_json(values.results, about)
     sys.exit(not all(result["good"] for result in results))
 
