@@ -102,7 +102,7 @@ class TranscriptionGame:
         decoder_consistency: float, weight of `C` in the decoder.
         class_features: int, how many features are in `P`; 0 for none.
         class_rate: float, weight of `ΔR(P | y)` in the encoder.
-        class_epsilon: float, distortion of `ΔR(P | y)`; by default `epsilon`.
+        class_epsilon: float, distortion of `ΔR(P | y)`.
         affine_classes: bool.
         view_features: int, how many features are in `Q`; 0 for none.
         view_rate: float, weight of `R(Q)` in the encoder.
@@ -141,7 +141,7 @@ class TranscriptionGame:
         decoder_consistency=0.0,
         class_features=0,
         class_rate=1.0,
-        class_epsilon=None,
+        class_epsilon=0.5,
         affine_classes=False,
         view_features=0,
         view_rate=1.0,
@@ -162,9 +162,8 @@ class TranscriptionGame:
         check_number(
             "(0, inf)", epsilon=epsilon, multistage_decay=multistage_decay
         )
+        check_number("(0, inf)", class_epsilon=class_epsilon)
         check_number("[0, 1)", memory=memory)
-        if class_epsilon is not None:
-            check_number("(0, inf)", class_epsilon=class_epsilon)
         check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
         check_bool(affine_classes=affine_classes)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
@@ -338,7 +337,7 @@ class TranscriptionGame:
             terms["class_rate_reduction"] = moment_rate_reduction(
                 moments["class_part"],
                 moments["class_counts"],
-                self.class_epsilon or self.epsilon,
+                self.class_epsilon,
             )
         if self.view_features:
             terms["view_coding_rate"] = moment_coding_rate(

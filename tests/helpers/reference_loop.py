@@ -181,7 +181,7 @@ class ReferenceLoop:
             if game.affine_classes:
                 part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
             loss -= game.class_rate * references.rate_reduction(
-                part, row_labels, game.class_epsilon or game.epsilon
+                part, row_labels, game.class_epsilon
             )
         if game.view_features:
             views = random_views(tf.constant(images), 0).numpy()
