@@ -372,9 +372,13 @@ def beside_config(model):
     if found:
         return found
     for (name, player), plain in zip(pairs.items(), players(config)):
-        found += _other_settings(name, player, plain)
-        for layer, other in zip(player.layers, plain.layers):
-            found += _other_settings(f"{name}.{layer.name}", layer, other)
+        settings = _other_settings(name, player, plain)
+        if not settings:  # of which those of layers follow
+            for layer, other in zip(player.layers, plain.layers):
+                settings += _other_settings(
+                    f"{name}.{layer.name}", layer, other
+                )
+        found += settings
     return found
 
 
