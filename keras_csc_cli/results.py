@@ -2,10 +2,10 @@
 
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 from keras_csc_cli.provenance import identification
 from keras_csc_cli.train_options import absolute
-from keras_csc_cli.workdir import read_json
-from keras_csc_cli.workdir import write_json
 
 from keras_csc import data
 from keras_csc import evaluation

@@ -3,8 +3,9 @@
 import time
 
 from keras_csc_cli import provenance
-from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 
 import keras
 
@@ -19,7 +20,7 @@ def recorded(path):
     Raises:
         UsageError: if it is not such a file.
     """
-    sessions = workdirs.read_json(path).get("sessions")
+    sessions = read_json(path).get("sessions")
     if not isinstance(sessions, list) or not all(map(_is_session, sessions)):
         raise UsageError(
             f"{path} is damaged: it must hold a list of sessions, each with "
@@ -121,4 +122,4 @@ class SessionLog(keras.callbacks.Callback):
         record = {"sessions": sessions, "seconds": total}
         if self.class_names and len(self.class_names) <= MOST_NAMES:
             record["class_names"] = self.class_names
-        workdirs.write_json(self.path, record)
+        write_json(self.path, record)

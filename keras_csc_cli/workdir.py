@@ -1,14 +1,14 @@
 """The folder of a run: what is in it, and whose it is."""
 
 import contextlib
-import json
 import os
 import pathlib
 import re
-import stat
 import tempfile
 
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 from keras_csc_cli.train_options import MAY_CHANGE
 from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.train_options import as_recorded
@@ -18,11 +18,9 @@ from keras_csc_cli.train_options import restored
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import locked
 from keras_csc.files import remove
-from keras_csc.files import replacing
 from keras_csc.models import preset_folder
 
 LOCK = ".lock"
-MOST_JSON = 64 * 2**20  # bytes
 
 # What a run writes, and therefore replaces.
 WRITTEN = (
@@ -272,42 +270,3 @@ def _names(folder):
         return set(os.listdir(folder))
     except FileNotFoundError:
         return set()
-
-
-def write_json(path, value):
-    """Writes JSON under a temporary name, and renames it."""
-    with replacing(path) as temporary:
-        with open(temporary, "x") as file:
-            json.dump(value, file, indent=2)
-            file.write("\n")
-
-
-def read_json(path, kind=dict, hint="Remove it."):
-    """Reads JSON.
-
-    Args:
-        path: of a regular file.
-        kind: type that is expected.
-        hint: str, what to do about a file that is damaged.
-
-    Raises:
-        UsageError: if the file does not hold JSON of that type.
-    """
-    path = pathlib.Path(path)
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path} is not a regular file. {hint}")
-        if path.stat().st_size > MOST_JSON:
-            raise UsageError(f"{path} has above {MOST_JSON} bytes. {hint}")
-        value = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"{path} is damaged: {reason}. {hint}") from error
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
-    if not isinstance(value, kind):
-        expected = {dict: "an object", list: "a list"}.get(kind, "a text")
-        raise UsageError(
-            f"{path} must hold {expected}, and holds {value!s:.40}. {hint}"
-        )
-    return value

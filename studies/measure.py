@@ -17,11 +17,11 @@ from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli import train_options
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 from keras_csc_cli.provenance import identification
 from keras_csc_cli.splits import Splits
 from keras_csc_cli.workdir import Workdir
-from keras_csc_cli.workdir import read_json
-from keras_csc_cli.workdir import write_json
 
 import numpy as np
 from absl import flags

@@ -32,7 +32,8 @@ from keras_csc_cli import export
 from keras_csc_cli import provenance
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 
 import tensorflow as tf
 from absl import flags
@@ -93,7 +94,7 @@ def work(command, folder):
         saved_model.signatures = one_signature
         export.run(folder / "run", saved_models=folder / "saved_models")
     else:
-        workdirs.write_json(folder / "digests.json", digests(folder))
+        write_json(folder / "digests.json", digests(folder))
 
 
 def process(command, folder, on_event=None):
@@ -277,10 +278,10 @@ def tell_stories(folder, numbers, seed):
             kills = finish(path)
         story = {
             "kills": kills or [],
-            "result": workdirs.read_json(path / "digests.json"),
+            "result": read_json(path / "digests.json"),
             "unfinished": unfinished(path),
         }
-        workdirs.write_json(path / "story.json", story)
+        write_json(path / "story.json", story)
 
 
 def in_lanes(folder, count, seed, lanes):
@@ -303,7 +304,7 @@ def in_lanes(folder, count, seed, lanes):
 def summary(folder, count):
     """What came of the kills: of each kind of moment, and of the stories."""
     whole, *stories = [
-        workdirs.read_json(folder / f"story-{number}" / "story.json")
+        read_json(folder / f"story-{number}" / "story.json")
         for number in range(count + 1)
     ]
     kills = [kill for story in stories for kill in story["kills"]]
@@ -339,7 +340,7 @@ def main():
     print(json.dumps(found, indent=2))
     if values.results:
         found = {**provenance.identification(), "seed": values.seed, **found}
-        workdirs.write_json(values.results, found)
+        write_json(values.results, found)
     sys.exit(found["stories_equal_to_the_bit"] != count)
 
 

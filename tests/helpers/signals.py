@@ -23,7 +23,7 @@ from concurrent import futures
 
 from keras_csc_cli import command_line
 from keras_csc_cli import provenance
-from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.json_files import write_json
 
 from absl import flags
 
@@ -170,7 +170,7 @@ def main():
     if values.results:
         about = {"seed": values.seed, "run": RUN, "phases": found}
         about = {**provenance.identification(), **about}
-        workdirs.write_json(values.results, about)
+        write_json(values.results, about)
     sys.exit(not all(result["good"] for result in results))
 
 

@@ -7,8 +7,8 @@ from keras_csc_cli import building
 from keras_csc_cli import checks
 from keras_csc_cli import command_line
 from keras_csc_cli import train_options
-from keras_csc_cli.workdir import read_json
-from keras_csc_cli.workdir import write_json
+from keras_csc_cli.json_files import read_json
+from keras_csc_cli.json_files import write_json
 
 import numpy as np
 import pytest
