@@ -63,8 +63,8 @@ class TranscriptionGame:
       other features are free for what makes images. `class_epsilon` is the
       distortion `ε` of `ΔR(P | y)`. A fine one asks the features of a class to
       fill directions of their own. A coarse one asks the classes to differ:
-      for `ε → ∞` it is `(d / 2ε)²` times by how much the mean `⟨p, p'⟩²` of
-      pairs of a class exceeds that of all pairs.
+      for `ε → ∞` it is `(d / 2ε)²`, with `d` numbers a row, times by how much
+      the mean `⟨p, p'⟩²` of pairs of a class exceeds that of all pairs.
     - `affine_classes`: rows of `P` have a further coordinate, 1, so that the
       classes are affine subspaces, each about a mean of its own.
     - `Q`: the `view_features` features after them, scaled to norm 1, of every
