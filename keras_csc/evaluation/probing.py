@@ -7,9 +7,12 @@ from keras_csc.evaluation import passes
 from keras_csc.losses.transcription import class_part
 
 NEIGHBORS = 5
+# Dimensions of the subspaces of classes that are tried.
+COMPONENTS = 1, 2, 5, 10
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
+    "nearest_subspace_by_components",
     "knn_accuracy",
     "linear_probe_accuracy",
     "centered_knn_accuracy",
@@ -85,10 +88,11 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
     """`accuracies` of features on the sphere, and two more.
 
     Returns:
-        Dict with the `nearest_subspace_components`, `centered_knn_accuracy`,
-        of centred features that are scaled to the sphere again, and
-        `reconstructed_nearest_subspace_accuracy`, of the features of
-        regenerated images and the subspaces of training features.
+        Dict with the `nearest_subspace_components`, the accuracy of subspaces
+        of other dimensions as `nearest_subspace_by_components`,
+        `centered_knn_accuracy`, of centred features that are scaled to the
+        sphere again, and `reconstructed_nearest_subspace_accuracy`, of the
+        features of regenerated images and the subspaces of training features.
     """
     train = train_features, train_labels
     found = accuracies(*train, features, labels)
@@ -96,6 +100,13 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
     return {
         **found,
         "nearest_subspace_components": components,
+        "nearest_subspace_by_components": {
+            str(tried): _nearest_subspace_accuracy(
+                tried, *train, features, labels
+            )
+            for tried in COMPONENTS
+            if tried < features.shape[1]
+        },
         "centered_knn_accuracy": _knn_accuracy(
             *train, features, labels, centered=True
         ),

@@ -169,6 +169,12 @@ def test_figures_beside_others_are_scikit_learns(run, model):
         ("reconstructed_nearest_subspace_accuracy", subspace(*parts[::2], 5)),
     ):
         assert found[name] == pytest.approx(value, **close)
+    for of, rows, tried in ((found, parts, "125"), (figures, features, "12")):
+        for number in tried:
+            assert of["nearest_subspace_by_components"][number] == (
+                pytest.approx(subspace(*rows[:2], int(number)), **close)
+            )
+    assert list(found["nearest_subspace_by_components"]) == ["1", "2", "5"]
     assert found["linear_probe_accuracy"] > 0.2
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
