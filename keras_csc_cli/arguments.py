@@ -71,7 +71,7 @@ class Arguments(flags.ArgumentParser):
 
     def parse(self, argument):
         if isinstance(argument, str):
-            argument = _split(argument)
+            argument = words_of(argument)
         return {
             name: self._checked(name, value) for name, value in argument.items()
         }
@@ -94,7 +94,7 @@ class Arguments(flags.ArgumentParser):
         return "arguments"
 
 
-def _split(text):
+def words_of(text):
     """`a=1,b=2,3` as `{"a": ["1"], "b": ["2", "3"]}`."""
     found = {}
     for word in text.split(","):

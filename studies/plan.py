@@ -12,6 +12,7 @@ import pathlib
 import typing
 
 from keras_csc_cli import command_line
+from keras_csc_cli.arguments import words_of
 
 MINUTES = 5
 RATE_STEPS = 30
@@ -52,18 +53,38 @@ class Run(typing.NamedTuple):
         return f"{name[:LONGEST_KEY]}-{digest.hexdigest()[:8]}"
 
 
-# Of these flags all values count, of others the last one.
+# Flags that are given several times, for some arguments each.
 ADDING = ("--architecture", "--game")
+PART = "class_features"
+OF_THE_PART = ("class_rate", "class_epsilon", "affine_classes")
 
 
 def settings(run):
-    """The flags of a run and of its flag files, without those overruled."""
-    found = {}
+    """The flags of a run and of its flag files, as far as they have an effect.
+
+    What is overruled has none, and without a part for the classes nor have the
+    arguments of its rate.
+    """
+    found, arguments = {}, {name: {} for name in ADDING}
     for flag in command_line.resolve_flag_files(run.flags):
-        name = flag.partition("=")[0]
-        before = found.get(name, []) if name in ADDING else []
-        found[name] = [*before, flag]
-    return [flag for name in sorted(found) for flag in found[name]]
+        name, _, value = flag.partition("=")
+        if name in ADDING:
+            arguments[name].update(words_of(value))
+        else:
+            found[name] = flag
+    game = arguments["--game"]
+    if game.get(PART) == ["0"]:
+        arguments["--game"] = {
+            name: value
+            for name, value in game.items()
+            if name not in OF_THE_PART
+        }
+    joined = [
+        f"{flag}={name}={','.join(value)}"
+        for flag, values in arguments.items()
+        for name, value in sorted(values.items())
+    ]
+    return joined + [found[name] for name in sorted(found)]
 
 
 class Study(typing.NamedTuple):

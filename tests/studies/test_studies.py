@@ -303,23 +303,29 @@ def test_page_has_every_row(tmp_path, row):
 
 
 @pytest.mark.parametrize(
-    ("changed", "same"),
+    ("changed", "same", "name"),
     [
-        ("--optimizer=adam", False),
-        ("--game=memory=0.5", False),
-        ("# A remark.", True),
-        ("--steps=7", True),  # which the run overrules
+        ("--optimizer=adam", False, plan.OURS),
+        ("--game=encoder_consistency=1", False, plan.UNLABELLED),
+        ("--architecture=ridge=0.1", False, plan.OURS),
+        ("# A remark.", True, plan.OURS),
+        ("--steps=7", True, plan.OURS),  # which the run overrules
+        ("--game=memory=0.5", True, plan.OURS),  # and which the set's file
+        ("--game=multistage_decay=0.5", False, plan.OURS),
+        # Arguments of a part that there is, or is not.
+        ("--game=affine_classes=false\n--game=epsilon=2", False, plan.OURS),
+        ("--game=affine_classes=false", True, plan.UNLABELLED),
     ],
 )
 def test_a_run_of_another_flag_file_is_another_run(
-    tmp_path, monkeypatch, changed, same
+    tmp_path, monkeypatch, changed, same, name
 ):
-    key = plan.contender(plan.OURS, "cifar10").key
+    key = plan.contender(name, "cifar10").key
     flag_files = shutil.copytree(command_line.FLAG_FILES, tmp_path / "flags")
     with open(flag_files / "recipe.flags", "a") as file:
         file.write(f"{changed}\n")
     monkeypatch.setattr(command_line, "FLAG_FILES", flag_files)
-    after = plan.contender(plan.OURS, "cifar10").key
+    after = plan.contender(name, "cifar10").key
     assert (after == key) == same
 
 
