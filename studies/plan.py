@@ -336,14 +336,13 @@ def trade_off():
     data = "cifar10"
     yield contender(OURS, data, 0, ("unseen", "noise"))
     for title, change in {
-        "class_rate 3, not 30": "--game=class_rate=3",
-        "class_rate 10": "--game=class_rate=10",
-        "class_rate 100": "--game=class_rate=100",
+        "class_rate 3, not 15": "--game=class_rate=3",
+        "class_rate 60": "--game=class_rate=60",
         "16 class_features, not 24": "--game=class_features=16",
         "64 class_features": "--game=class_features=64",
         # Gradients of about the same size.
         "the published distortion of the classes": (
-            "--game=class_epsilon=0.5,affine_classes=false,class_rate=10"
+            "--game=class_epsilon=0.5,affine_classes=false,class_rate=5"
         ),
         "multistage 30, not 300": "--game=multistage=30",
         "multistage 3000": "--game=multistage=3000",
