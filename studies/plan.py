@@ -336,8 +336,8 @@ def trade_off():
     data = "cifar10"
     yield contender(OURS, data, 0, ("unseen", "noise"))
     for title, change in {
-        "class_rate 3, not 15": "--game=class_rate=3",
-        "class_rate 60": "--game=class_rate=60",
+        "class_rate 5, not 15": "--game=class_rate=5",
+        "class_rate 45": "--game=class_rate=45",
         "16 class_features, not 24": "--game=class_features=16",
         "64 class_features": "--game=class_features=64",
         # Gradients of about the same size.
