@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.headers import FORMATS
 from keras_csc.data.images import ORIENTATION
 from keras_csc.data.images import upright
 from keras_csc.files import replacing
@@ -43,7 +44,7 @@ def read(path):
         UsageError: if it can't be read, or has too many pixels.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels, more than "

@@ -173,8 +173,15 @@ def _png(encoded, head):
         lambda: True,
         lambda: _holds(encoded, end),
     )
-    problem = _unless(whole, "is a PNG file without its end")
-    return _found(height, width, problem, True, encoded)
+    # The size is that of a header in its place: libpng passes over others.
+    first = tf.strings.substr(head, 12, 4) == b"IHDR"
+    problem = tf.where(
+        first,
+        _unless(whole, "is a PNG file without its end"),
+        "is a PNG file that does not begin with its header",
+    )
+    size = (tf.where(first, side, 1) for side in (height, width))
+    return _found(*size, problem, True, encoded)
 
 
 def _holds(encoded, word):

@@ -12,6 +12,8 @@ HEAD = 64
 MARKERS = 1000
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ROWS = 256  # that Pillow reads at a time
+# What Pillow may read: its plugins for others run other programs.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC))
 
 
@@ -62,6 +64,8 @@ class Header:
             self.whole = tail.endswith(b"\xff\xd9")
             return _jpeg_size(file)
         if head.startswith(b"\x89PNG\r\n"):
+            if head[12:16] != b"IHDR":
+                return 0, 0
             self.whole = tail == b"IEND\xaeB`\x82"
             return _number(head, 16, 4, "big"), _number(head, 20, 4, "big")
         if head.startswith(TIFF):
@@ -116,7 +120,7 @@ def read_pixels(path):
             8 or 16 bits.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"more than {MAX_PIXELS:,} pixels")
             image.load()

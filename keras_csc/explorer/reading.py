@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data import images
+from keras_csc.data.headers import FORMATS
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.pixels import from_pixels
 
@@ -104,7 +105,7 @@ def _reason(error):
 
 def _upright(pixels, encoded):
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             turn = image.getexif().get(images.ORIENTATION, 1)
     except Exception:  # Pillow's are many; without EXIF it is upright.
         return pixels

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data import images
+from keras_csc.data.headers import Header
+from keras_csc.data.headers import read_pixels
 
 SIZE = (24, 20)
 
@@ -97,6 +100,28 @@ def test_cut_files_are_refused(read, kind):
 def test_what_is_no_image(read, content):
     with pytest.raises(tf.errors.InvalidArgumentError, match="the file is "):
         read[3](content)
+
+
+def test_a_png_file_begins_with_its_header(read, tmp_path):
+    """libpng passes over a chunk before it, which may tell another size."""
+    content = file_of(wave(), "PNG")
+    body = b"abCd" + struct.pack(">II", 5, 5) + bytes(5)
+    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    content = content[:8] + chunk + content[8:]
+    assert tf.io.decode_png(content).shape == (*wave().size[::-1], 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not begin with"):
+        read[3](content)
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    header = Header(path)
+    assert header.size is None and not header.whole
+
+
+def test_what_pillow_would_give_to_other_programs(tmp_path):
+    path = tmp_path / "image.jpg"
+    wave().save(path, "EPS")
+    with pytest.raises(ValueError, match="cannot identify"):
+        read_pixels(path)
 
 
 def animation(form, frames=3):
