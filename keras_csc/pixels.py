@@ -4,8 +4,19 @@ import numpy as np
 
 
 def from_pixels(pixels):
-    """float32 images in [-1, 1] of pixels in 0..255."""
-    return np.asarray(pixels).astype("float32") / 127.5 - 1.0
+    """float32 images in [-1, 1] of uint8 pixels.
+
+    Raises:
+        ValueError: for what is not uint8, as images in [-1, 1] already are.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != "uint8":
+        raise ValueError(
+            "Images must be uint8, with values from 0 to 255, as "
+            "`keras_csc.data.load_arrays` returns them. "
+            f"Received: images of {pixels.dtype}"
+        )
+    return pixels.astype("float32") / 127.5 - 1.0
 
 
 def to_pixels(images):

@@ -67,9 +67,9 @@ class FeatureExtractor:
 def as_floats(images):
     """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
     images = np.asarray(images)
-    if images.dtype == "uint8":
-        return tf.constant(from_pixels(images))
-    return tf.constant(images.astype("float32"))
+    if np.issubdtype(images.dtype, np.floating):
+        return tf.constant(images.astype("float32"))
+    return tf.constant(from_pixels(images))
 
 
 def classifier_extractor(path):

@@ -113,7 +113,7 @@ def test_a_long_one_keeps_what_a_model_needs(path, monkeypatch):
     [
         (b"", "is empty"),
         (b"<svg onload='alert(1)'/>", "is no JPEG, PNG, GIF, BMP or WebP file"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "without its end"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "not begin with its header"),
         (b"\xff\xd8\xff" + bytes(50), "without its end"),
     ],
 )
