@@ -155,7 +155,7 @@ def main():
         pixels, labels = data.load_arrays(source, limit)
         if shape[2] == 1:
             pixels = np.rint(pixels @ np.array([GREY]).T)
-        return from_pixels(pixels.astype(np.float32)), labels
+        return from_pixels(pixels.astype("uint8")), labels
 
     train, labels = images(options.dataset, "train", TRAINING_IMAGES)
     test, test_labels = images(options.dataset, "test", IMAGES)

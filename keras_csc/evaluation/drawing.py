@@ -13,6 +13,8 @@ from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
 from keras_csc.visualization.atoms import draw_atoms
 
+MOST_ROWS = 2000  # of similarities
+
 
 def draw(
     model, images, reconstructions, features, labels, class_features, folder
@@ -73,12 +75,12 @@ def shown(labels, rows=4, columns=10):
 
 def draw_similarities(features, labels, class_features, folder):
     """Writes the similarities of features, and of the part for the classes."""
-    sets = {"feature_similarity": passes.rows(features[:2000])}
+    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
+    features, labels = features[known], labels[known]
+    sets = {"feature_similarity": passes.rows(features)}
     if class_features:
         sets["class_part_similarity"] = probing.class_part_of(
-            features[:2000], class_features
+            features, class_features
         )
     for name, rows in sets.items():
-        save_figure(
-            folder / f"{name}.png", similarity_figure(rows, labels[:2000])
-        )
+        save_figure(folder / f"{name}.png", similarity_figure(rows, labels))

@@ -7,6 +7,8 @@ from keras_csc import metrics
 from keras_csc.metrics.features import rows as rows
 from keras_csc.pixels import from_pixels
 
+MOST_PIXELS = 2**20  # of a batch
+
 
 def encode(model, images, batch_size=250):
     """Features of uint8 images, as `ClosedLoopAutoencoder.encode` has them."""
@@ -45,7 +47,9 @@ def pooled_codes(model, images, batch_size=250):
 
 
 def float_batches(images, batch_size):
-    """Float32 tensors in [-1, 1] of uint8 images."""
+    """Float32 tensors in [-1, 1] of uint8 images, fewer of large ones."""
+    pixels = np.prod(images.shape[1:3])
+    batch_size = max(1, min(batch_size, MOST_PIXELS // pixels))
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         yield tf.constant(from_pixels(batch))

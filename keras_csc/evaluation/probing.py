@@ -7,8 +7,8 @@ from keras_csc.evaluation import passes
 from keras_csc.losses.transcription import class_part
 
 NEIGHBORS = 5
-# Dimensions of the subspaces of classes that are tried.
-COMPONENTS = 1, 2, 5, 10
+# Smaller dimensions of the subspaces of classes, which are tried, too.
+COMPONENTS = 1, 2, 5
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
@@ -36,7 +36,7 @@ def probe_figures(train_features, train_labels, features, labels, again):
 
     Returns:
         Dict with `feature_accuracies`, and of the test features the mean over
-        classes of the effective rank and the angles between their subspaces in
+        classes of the effective rank, and the angles between their subspaces in
         degrees: the mean, and the mean over pairs of classes of the smallest.
     """
     figures = dict.fromkeys(FIGURES)
@@ -47,11 +47,18 @@ def probe_figures(train_features, train_labels, features, labels, again):
         **feature_accuracies(
             train_features, train_labels, features, labels, again
         ),
-        "class_effective_rank": float(
-            np.mean(metrics.class_effective_ranks(features, labels))
-        ),
+        "class_effective_rank": effective_rank(features, labels),
         **angle_figures(features, labels),
     }
+
+
+def effective_rank(features, labels):
+    """Mean effective rank of the classes; `None` if one has only zeros."""
+    try:
+        ranks = metrics.class_effective_ranks(features, labels)
+    except ValueError:
+        return None
+    return float(np.mean(ranks))
 
 
 def part_figures(size, train_features, train_labels, features, labels, again):
@@ -88,30 +95,22 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
     """`accuracies` of features on the sphere, and two more.
 
     Returns:
-        Dict with the `nearest_subspace_components`, the accuracy of subspaces
-        of other dimensions as `nearest_subspace_by_components`,
-        `centered_knn_accuracy`, of centred features that are scaled to the
-        sphere again, and `reconstructed_nearest_subspace_accuracy`, of the
-        features of regenerated images and the subspaces of training features.
+        Dict with the `nearest_subspace_components`, `centered_knn_accuracy`,
+        of centred features that are scaled to the sphere again, and
+        `reconstructed_nearest_subspace_accuracy`, of the features of
+        regenerated images and the subspaces of training features.
     """
     train = train_features, train_labels
-    found = accuracies(*train, features, labels)
     components = subspace_components(features)
     return {
-        **found,
+        **accuracies(*train, features, labels),
         "nearest_subspace_components": components,
-        "nearest_subspace_by_components": {
-            str(tried): _nearest_subspace_accuracy(
-                tried, *train, features, labels
-            )
-            for tried in COMPONENTS
-            if tried < features.shape[1]
-        },
         "centered_knn_accuracy": _knn_accuracy(
             *train, features, labels, centered=True
         ),
-        "reconstructed_nearest_subspace_accuracy": _nearest_subspace_accuracy(
-            components, *train, again, labels
+        "reconstructed_nearest_subspace_accuracy": components
+        and metrics.nearest_subspace_accuracy(
+            *train, again, labels, components=components
         ),
     }
 
@@ -119,14 +118,20 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
 def accuracies(train_features, train_labels, features, labels):
     """Accuracies of simple classifiers of features.
 
-    That of nearest subspaces is `None` for a single feature, that of
-    neighbours if there are too few labelled training rows.
+    That of nearest subspaces is of `subspace_components` and, by their number,
+    of some others, and `None` for a single feature; that of neighbours if
+    there are too few labelled training rows.
     """
     parts = (train_features, train_labels, features, labels)
+    components = subspace_components(features)
+    tried = [c for c in COMPONENTS if c < (components or 0)]
+    found = [None]
+    if components:
+        tried.append(components)
+        found = metrics.nearest_subspace_accuracy(*parts, components=tried)
     return {
-        "nearest_subspace_accuracy": _nearest_subspace_accuracy(
-            subspace_components(features), *parts
-        ),
+        "nearest_subspace_accuracy": found[-1],
+        "nearest_subspace_by_components": dict(zip(map(str, tried), found)),
         "knn_accuracy": _knn_accuracy(*parts),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
     }
@@ -138,12 +143,6 @@ def subspace_components(features):
     `None` for a single feature.
     """
     return min(10, features.shape[1] - 1) or None
-
-
-def _nearest_subspace_accuracy(components, *parts):
-    if components is None:
-        return None
-    return metrics.nearest_subspace_accuracy(*parts, components=components)
 
 
 def _knn_accuracy(train_features, train_labels, features, labels, **kwargs):

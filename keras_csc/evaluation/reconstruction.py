@@ -99,7 +99,8 @@ def reference_figures(model, train_images, train_labels, images, labels):
     """`metrics.reference_psnr` of uint8 images.
 
     Principal components are as many as the model's features: of images or,
-    for a model of maps, of blocks as large as a place.
+    for a model of maps, of blocks as large as a place, of which images keep
+    whole ones.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -112,8 +113,12 @@ def reference_figures(model, train_images, train_labels, images, labels):
         Dict of the figures, and of the number of `training_images`.
     """
     count = max(1, MOST_NUMBERS // train_images[0].size)
-    place = 2 ** len(model.encoder.filters)
     train, test = (from_pixels(each) for each in (train_images[:count], images))
+    block = None
+    if model.encoder.features == "map":
+        block = 2 ** len(model.encoder.filters)
+        height, width = (side // block * block for side in images.shape[1:3])
+        train, test = (each[:, :height, :width] for each in (train, test))
     return {
         **metrics.reference_psnr(
             train,
@@ -121,7 +126,7 @@ def reference_figures(model, train_images, train_labels, images, labels):
             model.encoder.feature_dim,
             train_labels[:count],
             labels,
-            block=place if model.encoder.features == "map" else None,
+            block=block,
         ),
         "training_images": len(train),
     }
@@ -139,9 +144,9 @@ def class_figures(judge, images, reconstructions, labels):
     Returns:
         Dict with `same_class`, of the reconstructions, `same_class_of_images`
         and `classifier`, its name with its own test accuracy; `None` each
-        without a judge.
+        without a judge or labels.
     """
-    if judge is None:
+    if judge is None or not np.any(labels >= 0):
         names = "same_class", "same_class_of_images", "classifier"
         return dict.fromkeys(names)
     made, real = (

@@ -39,13 +39,13 @@ def nearest_subspace_accuracy(
         train_labels: ints of shape `(n,)`, -1 for unlabelled.
         test_features: array of shape `(m, d)`.
         test_labels: ints of shape `(m,)`, -1 for unlabelled.
-        components: int in `[1, d - 1]`, dimension of the subspaces.
-            Defaults to 10.
+        components: int in `[1, d - 1]`, dimension of the subspaces, or a list
+            of rising ones. Defaults to 10.
         centered: bool, whether class means are removed. Defaults to
             `False`.
 
     Returns:
-        A float in `[0, 1]`.
+        A float in `[0, 1]`, or a list of them.
 
     Raises:
         ValueError: if shapes do not match, no row is labelled, features are
@@ -59,11 +59,17 @@ def nearest_subspace_accuracy(
     train, train_labels, test, test_labels = _labelled_sets(
         train_features, train_labels, test_features, test_labels
     )
-    distances, classes = subspace_distances(
-        train, train_labels, test, components, centered
+    several = np.ndim(components) > 0
+    distances, classes = _subspace_distances(
+        train,
+        train_labels,
+        test,
+        components if several else [components],
+        centered,
     )
-    predicted = classes[np.argmin(distances, axis=1)]
-    return float(np.mean(predicted == test_labels))
+    predicted = classes[np.argmin(distances, axis=-1)]
+    found = np.mean(predicted == test_labels, axis=-1).tolist()
+    return found if several else found[0]
 
 
 def subspace_distances(
@@ -93,20 +99,29 @@ def subspace_distances(
     """
     train, train_labels = as_labelled(train_features, train_labels, "train_")
     train, features = as_matrices(train_features=train, features=features)
-    if not 1 <= components < train.shape[1]:
+    distances, classes = _subspace_distances(
+        train, train_labels, features, [components], centered
+    )
+    return distances[0], classes
+
+
+def _subspace_distances(train, labels, features, components, centered):
+    """Distances `(len(components), m, classes)`, and the classes."""
+    ends = np.asarray(components)
+    if not 1 <= ends[0] <= ends[-1] < train.shape[1] or any(np.diff(ends) < 1):
         raise ValueError(
             "`components` must be at least 1 and less than the number of "
-            f"features. Received: components={components}, "
+            f"features, and rise. Received: components={components}, "
             f"train_features.shape={train.shape}"
         )
-    classes = np.unique(train_labels)
+    classes = np.unique(labels)
     distances = [
-        _subspace_residual(
-            train[train_labels == label], features, components, centered
+        _subspace_residuals(
+            train[labels == label], features, components, centered
         )
         for label in classes
     ]
-    return np.stack(distances, axis=1), classes
+    return np.stack(distances, axis=-1), classes
 
 
 def nearest_neighbors(train_features, features, neighbors=5, centered=False):
@@ -273,12 +288,17 @@ def pooled_codes(codes, grid=2):
     return ops.reshape(pooled, (-1, cells[0] * cells[1] * parts.shape[-1]))
 
 
-def _subspace_residual(examples, features, components, centered):
+def _subspace_residuals(examples, features, components, centered):
+    """What subspaces of rising dimensions leave of features: its norms."""
     mean = np.mean(examples, axis=0) if centered else 0.0
-    basis = principal_directions(examples, components, mean)
-    deviations = features - mean
-    residual = deviations - deviations @ basis.T @ basis
-    return np.linalg.norm(residual, axis=1)
+    basis = principal_directions(examples, components[-1], mean)
+    residual = features - mean
+    norms = []
+    for start, end in zip((0, *components), components):
+        more = basis[start:end]
+        residual = residual - residual @ more.T @ more
+        norms.append(np.linalg.norm(residual, axis=1))
+    return norms
 
 
 def _check_neighbors(neighbors, train):

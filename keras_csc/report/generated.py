@@ -23,7 +23,11 @@ def samples(subject, seed=0):
     density = subject.model.density
     if density is None:
         return None
-    labels = np.flatnonzero(density.priors)[:MOST_CLASSES]
+    known = np.flatnonzero(density.priors)
+    labels = known[:MOST_CLASSES]
+    of = "every class"
+    if len(known) > MOST_CLASSES:
+        of = f"each of the first {MOST_CLASSES} classes"
     one = density.classes == 1
     asked = np.full(2 * COLUMNS, -1) if one else np.repeat(labels, COLUMNS)
     images = passes.sample(subject.model, asked, seed)
@@ -40,7 +44,7 @@ def samples(subject, seed=0):
         paragraph(
             "Images drawn from features that are drawn at random from the "
             "density of the features of training images"
-            + ("." if one else ", a row for every class.")
+            + ("." if one else f", a row for {of}.")
         ),
         element("div", rows, class_="walks"),
     )

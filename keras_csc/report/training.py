@@ -26,9 +26,7 @@ NAMES = {
 
 
 def curves(log):
-    """Section: what a run logged, over its steps; `None` without a log."""
-    if not log:
-        return None
+    """Section: what a run logged, over its steps; `None` if nothing."""
     groups = {name: {} for name in GROUPS}
     names = dict.fromkeys(
         name
@@ -36,6 +34,8 @@ def curves(log):
         for name in record
         if name not in ("step", "time")
     )
+    if not names:
+        return None
     for name in names:
         steps, values = zip(
             *(
@@ -51,8 +51,8 @@ def curves(log):
         "training",
         "Training",
         paragraph(
-            f"What the run logged in {steps[-1]:,} steps. Two decades and "
-            "more are on a logarithmic scale."
+            f"What the run logged in {log[-1]['step']:,} steps. Two decades "
+            "and more are on a logarithmic scale."
         ),
         element(
             "div",

@@ -9,6 +9,7 @@ import numpy as np
 INK = "#333333"
 MOST_CLASSES_OF_ROWS = 40
 DOTS = 150  # an inch
+ROWS = 1000  # whose cosines with all others are held
 
 
 def similarity_matrix(features, labels):
@@ -32,6 +33,12 @@ def similarity_matrix(features, labels):
     Reference:
         - [Yu et al., 2020, MCR²](https://arxiv.org/abs/2006.08558)
     """
+    features, labels = _by_class(features, labels)
+    return _similarities(features, features), labels
+
+
+def _by_class(features, labels):
+    """Features of norm 1 or 0, sorted by class, and their labels."""
     features = np.asarray(features, dtype="float32")
     labels = np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1]:
@@ -42,8 +49,11 @@ def similarity_matrix(features, labels):
     order = np.argsort(labels, kind="stable")
     features = features[order]
     norms = np.linalg.norm(features, axis=1, keepdims=True)
-    features = features / np.where(norms > 0, norms, 1)
-    return np.minimum(np.abs(features @ features.T), 1), labels[order]
+    return features / np.where(norms > 0, norms, 1), labels[order]
+
+
+def _similarities(rows, features):
+    return np.minimum(np.abs(rows @ features.T), 1)
 
 
 def class_similarity(features, labels):
@@ -61,13 +71,23 @@ def class_similarity(features, labels):
     Raises:
         ValueError: if the shapes do not match.
     """
-    matrix, ordered = similarity_matrix(features, labels)
+    features, labels = _by_class(features, labels)
     classes, starts, counts = np.unique(
-        ordered, return_index=True, return_counts=True
+        labels, return_index=True, return_counts=True
     )
-    selves = np.add.reduceat(np.diagonal(matrix), starts)
-    sums = np.add.reduceat(matrix, starts, axis=0, dtype="float64")
-    sums = np.add.reduceat(sums, starts, axis=1)
+    norms = np.minimum(np.sum(np.square(features), -1), 1)
+    selves = np.add.reduceat(norms, starts, dtype="float64")
+    # A block at a time: all pairs of many features are too many to hold.
+    parts = [
+        np.add.reduceat(
+            _similarities(features[place : place + ROWS], features),
+            starts,
+            axis=1,
+            dtype="float64",
+        )
+        for place in range(0, len(features), ROWS)
+    ]
+    sums = np.add.reduceat(np.concatenate(parts), starts)
     pairs = np.outer(counts, counts).astype("float64")
     sums[np.diag_indices(len(classes))] -= selves
     pairs[np.diag_indices(len(classes))] -= counts

@@ -9,6 +9,7 @@ from skimage.transform import resize
 
 from keras_csc.evaluation import extractors
 from keras_csc.evaluation import inception_extractor
+from keras_csc.pixels import from_pixels
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,17 @@ def inception(tmp_path_factory):
 def images(side, channels=3):
     rng = np.random.default_rng(0)
     return rng.uniform(-1, 1, (2, side, side, channels)).astype("float32")
+
+
+def test_pixels_are_uint8():
+    pixels = np.array([[0, 51, 255]], "uint8")
+    floats = extractors.as_floats(pixels)
+    np.testing.assert_allclose(floats, [[-1, -0.6, 1]], atol=1e-6)
+    np.testing.assert_array_equal(extractors.as_floats(floats), floats)
+    with pytest.raises(ValueError, match="must be uint8.*of int64"):
+        extractors.as_floats(pixels.astype("int64"))
+    with pytest.raises(ValueError, match="must be uint8.*of float32"):
+        from_pixels(floats)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

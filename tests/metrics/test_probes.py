@@ -51,6 +51,13 @@ def test_nearest_subspace_follows_the_parents(digits, centered):
     value = nearest_subspace_accuracy(*digits, centered=centered)
     assert value == parent_accuracy(*digits, centered)
     assert value > 0.9
+    several = nearest_subspace_accuracy(
+        *digits, components=[1, 5, 10], centered=centered
+    )
+    assert several[2] == value
+    assert several[1] == nearest_subspace_accuracy(
+        *digits, components=5, centered=centered
+    )
 
 
 @given(seed=st.integers(0, 2**31))
@@ -174,8 +181,8 @@ def test_bad_sets(digits, probe):
 
 def test_bad_arguments(digits):
     train, train_labels, test, test_labels = digits
-    for components in (0, 64):
-        with pytest.raises(ValueError, match=f"components={components}"):
+    for components in (0, 64, [0, 3], [5, 64]):
+        with pytest.raises(ValueError, match=r"components=\[?[0-9]+"):
             nearest_subspace_accuracy(*digits, components=components)
     with pytest.raises(ValueError, match="neighbors=601.*rows=600"):
         knn_accuracy(*digits, neighbors=601)

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from keras_csc import report
+from keras_csc.html import written
+from keras_csc.report import training
 from keras_csc.visualization import class_similarity
 from tests.helpers.reference_loop import small_autoencoder
 from tests.report.conftest import NAMES
@@ -260,6 +262,25 @@ def test_curves_are_those_of_the_log(page):
     (psnr,) = [line for line in lines if line.count("M") == 2]
     heights = [float(y) for y in re.findall(r" ([\d.]+)", psnr)]
     assert len(heights) == 4 and heights == sorted(heights, reverse=True)
+
+
+def test_a_log_is_as_long_as_its_last_step():
+    first = {"step": 10, "time": 1.0, "objective": 3.0, "shown_psnr": 20.0}
+    last = {"step": 2000, "time": 2.0, "objective": 2.0}
+    made = written(training.curves([first, {**first, "step": 20}, last]))
+    assert "in 2,000 steps" in made
+    assert training.curves([{"step": 10, "time": 1.0}]) is None
+
+
+def test_samples_are_of_the_classes_that_are_named(tmp_path):
+    model, images = make(), draw(36)
+    for classes, text in ((3, "every class"), (12, "the first 10 classes")):
+        labels = np.arange(36) % classes
+        model.fit_density(images, labels)
+        path = report.write_report(
+            tmp_path / "page.html", model, "samples", images, labels
+        )
+        assert text in Page(path).section("samples")
 
 
 # === Files ===

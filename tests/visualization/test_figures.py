@@ -4,6 +4,7 @@ from matplotlib import pyplot
 from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_csc.visualization import class_similarity
+from keras_csc.visualization import figures
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import similarity_matrix
 
@@ -53,7 +54,9 @@ def test_many_classes_have_few_ticks():
     assert len(figure.axes[0].get_xticks()) == 20
 
 
-def test_class_similarity_is_the_mean_over_pairs():
+@pytest.mark.parametrize("rows", [4, 1000])
+def test_class_similarity_is_the_mean_over_pairs(monkeypatch, rows):
+    monkeypatch.setattr(figures, "ROWS", rows)
     features, labels = features_and_labels()
     means, classes = class_similarity(features, labels)
     cosines = np.abs(cosine_similarity(features))

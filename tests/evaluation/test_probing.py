@@ -1,0 +1,63 @@
+"""Figures of features of which some classes are not there, or nothing."""
+
+import numpy as np
+import pytest
+
+from keras_csc.evaluation import drawing
+from keras_csc.evaluation import probing
+from keras_csc.evaluation.reconstruction import class_figures
+
+
+def features_and_labels():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 6)).astype("float32")
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, np.arange(60) % 3
+
+
+def test_a_class_without_features_leaves_the_other_figures():
+    features, labels = features_and_labels()
+    expected = probing.probe_figures(*[features, labels] * 2, features)
+    assert 1 < expected["class_effective_rank"] < 6
+    seen = np.where(labels[:, None] == 1, 0, features)
+    found = probing.probe_figures(features, labels, seen, labels, seen)
+    assert found["class_effective_rank"] is None
+    assert found["subspace_angle"] is None
+    assert 0 < found["linear_probe_accuracy"] <= 1
+
+
+def test_without_labels_no_image_is_of_its_class():
+    def judge(images):
+        raise AssertionError("nobody asks")
+
+    images = np.zeros((3, 8, 8, 1), "uint8")
+    found = class_figures(judge, images, images, np.full(3, -1))
+    assert set(found.values()) == {None}
+
+
+def test_similarities_are_of_labelled_images(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        drawing, "similarity_figure", lambda *each: drawn.append(each)
+    )
+    monkeypatch.setattr(drawing, "save_figure", lambda path, figure: None)
+    monkeypatch.setattr(drawing, "MOST_ROWS", 20)
+    features, labels = features_and_labels()
+    labels = np.where(np.arange(60) % 2, labels, -1)
+    drawing.draw_similarities(features, labels, 2, tmp_path)
+    for rows, shown in drawn:
+        assert len(rows) == len(shown) == 20 and min(shown) == 0
+    np.testing.assert_array_equal(drawn[0][0], features[labels >= 0][:20])
+    assert [rows.shape[1] for rows, _ in drawn] == [6, 2]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_subspaces_of_few_features(size):
+    features, labels = features_and_labels()
+    rows = features[:, :size]
+    found = probing.feature_accuracies(*[rows, labels] * 2, rows)
+    by_components = found["nearest_subspace_by_components"]
+    assert list(by_components) == ["1"][: size - 1]
+    if size == 1:
+        assert found["nearest_subspace_accuracy"] is None
+        assert found["reconstructed_nearest_subspace_accuracy"] is None
