@@ -159,23 +159,29 @@ def _knn_accuracy(train_features, train_labels, features, labels, **kwargs):
 
 
 def angle_figures(features, labels):
-    """Angles between the subspaces of classes, in degrees.
+    """Means over pairs of `class_angles`: of all, and of the smallest."""
+    angles = class_angles(features, labels)
+    if angles is None:
+        return {}
+    pairs = angles[np.triu_indices(len(angles), 1)]
+    return {
+        "subspace_angle": float(np.mean(pairs)),
+        "smallest_subspace_angle": float(np.mean(pairs[:, -1])),
+        "subspace_components": angles.shape[-1],
+    }
 
-    Of as many components as the classes have room for, at most 10; `None` if
-    a class has collapsed to fewer.
+
+def class_angles(features, labels):
+    """`metrics.subspace_angles`, in degrees; `None` if a class has collapsed.
+
+    Of as many components as the classes have room for, at most 10.
     """
     examples = np.unique(labels[labels >= 0], return_counts=True)[1]
     components = int(min(10, features.shape[1] // 2, examples.min()))
     try:
-        angles = metrics.subspace_angles(features, labels, components)
+        return np.degrees(metrics.subspace_angles(features, labels, components))
     except ValueError:
-        return {}
-    angles = np.degrees(angles[np.triu_indices(len(angles), 1)])
-    return {
-        "subspace_angle": float(np.mean(angles)),
-        "smallest_subspace_angle": float(np.mean(angles[:, -1])),
-        "subspace_components": components,
-    }
+        return None
 
 
 def has_classes(*sets):

@@ -6,6 +6,7 @@ from scipy.spatial.distance import squareform
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
+from keras_csc.evaluation.probing import class_angles
 from keras_csc.evaluation.probing import class_part_of
 from keras_csc.html import element
 from keras_csc.metrics.subspaces import principal_directions
@@ -236,15 +237,13 @@ def _row(name, note, images):
 
 def _nearest_classes(vectors, labels):
     """Of every class the one at the smallest mean angle, in degrees."""
-    known, counts = np.unique(labels[labels >= 0], return_counts=True)
+    known = np.unique(labels[labels >= 0])
     if not 2 <= len(known) <= WALKS:
         return {}
-    components = int(min(10, vectors.shape[1] // 2, counts.min()))
-    try:
-        angles = metrics.subspace_angles(vectors, labels, components)
-    except ValueError:  # A class that has collapsed.
+    angles = class_angles(vectors, labels)
+    if angles is None:
         return {}
-    angles = np.degrees(angles.mean(-1))
+    angles = angles.mean(-1)
     np.fill_diagonal(angles, np.inf)
     nearest = np.argmin(angles, axis=1)
     return {
