@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import operator
 import typing
 
 import numpy as np
@@ -163,7 +164,7 @@ class StageExplanation:
         return self._in_pixels(self._sum_of(atoms)).numpy()
 
     def _sum_of(self, atoms):
-        atoms = [int(atom) if np.ndim(atom) == 0 else atom for atom in atoms]
+        atoms = [_as_integer(atom) for atom in atoms]
         check_integers(0, self.codes.shape[-1] - 1, atoms=atoms)
         if len(set(atoms)) < len(atoms):
             raise ValueError(
@@ -254,6 +255,14 @@ class StageExplanation:
                 codes[None], kernel, size, self.strides, self.padding
             )
         return made[0]
+
+
+def _as_integer(value):
+    """An int of what is one, such as a tensor's number; all else as it is."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return value
 
 
 def _rotated(kernel):

@@ -376,6 +376,13 @@ def test_bad_arguments(model):
         stage.contribution(3)
     with pytest.raises(ValueError, match="`atoms`.*once"):
         stage.sum_of([1, 1])
+    for atom in (1.9, True, np.bool_(True), "1", np.float32(1)):
+        with pytest.raises(ValueError, match="`atoms`.*integers"):
+            stage.contribution(atom)
+    for atom in (np.int64(1), np.array(1), tf.constant(1)):
+        np.testing.assert_array_equal(
+            stage.contribution(atom), stage.contribution(1)
+        )
     with pytest.raises(ValueError, match="rise"):
         stage.partial_sums([2, 1])
     with pytest.raises(ValueError, match="`counts`.*4"):
