@@ -61,7 +61,8 @@ class FeatureDensity:
 
     `FeatureDensity.fit` makes one of features, and `sample` and `log_prob` are
     TensorFlow Probability's. The arrays are variables that are not trained; an
-    autoencoder that has a density saves them with its weights.
+    autoencoder that has a density saves them with its weights. Before a fit,
+    all Gaussians are the standard one, `N(0, I)`, and equally likely.
 
     Args:
         feature_dim: int, at least 2, `d`.
@@ -93,9 +94,10 @@ class FeatureDensity:
         self.classes = classes
         self.components = components
         self.rank = rank
+        first = {"weights": 1 / (classes * components), "variances": 1.0}
         self.variables = {
             name: keras.Variable(
-                keras.initializers.Zeros(),
+                keras.initializers.Constant(first.get(name, 0.0)),
                 shape=shape,
                 dtype="float32",
                 trainable=False,

@@ -230,6 +230,22 @@ def test_few_examples_get_few_directions(count):
     assert np.all(np.isfinite(density.sample(3, seed=0)))
 
 
+def test_a_density_begins_as_the_standard_gaussian():
+    features, _ = features_and_labels()
+    density = FeatureDensity(DIMENSION, classes=3, components=2, rank=2)
+    expected = multivariate_normal(np.zeros(DIMENSION)).logpdf(features)
+    np.testing.assert_allclose(density.log_prob(features), expected, rtol=1e-5)
+    np.testing.assert_allclose(density.priors, 1 / 3, rtol=1e-6)
+    made = density.sample(6, [0, 1, 2, -1, -1, -1], seed=0)
+    np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
+    again, store = FeatureDensity(**density.get_config()), {}
+    density.save_own_variables(store)
+    again.load_own_variables(store)
+    np.testing.assert_array_equal(
+        again.sample(3, seed=1), density.sample(3, seed=1)
+    )
+
+
 def test_keras_serialises_it():
     features, labels = features_and_labels()
     density = FeatureDensity.fit(features, labels, rank=2)
