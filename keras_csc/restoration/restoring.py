@@ -59,7 +59,7 @@ Fields:
     offset: float `δ > 0`.
     pilot_sparsity: float, `λ / σ` of the program whose solution `ẑ` is.
     flat_weight: float, what `λ` of the constant atoms is multiplied by.
-    smoothness: float `α ≥ 0` of `smooth_part`, or `None` for no such part.
+    smoothness: float `α > 0` of `smooth_part`, or `None` for no such part.
     step: int, pixels between two shifts of the grid of the atoms; at most the
         strides. Half of it takes four times as long.
     iterations: int, the most that a program is given.
@@ -144,7 +144,9 @@ def _check(settings, mask, blur):
     for name in NUMBERS:
         check_at_least(0, **{name: getattr(settings, name)})
     check_number("(0, inf)", offset=settings.offset)
-    for name in ("smoothness", "tolerance", "adaptation"):
+    if settings.smoothness is not None:
+        check_number("(0, inf)", smoothness=settings.smoothness)
+    for name in ("tolerance", "adaptation"):
         if getattr(settings, name) is not None:
             check_at_least(0, **{name: getattr(settings, name)})
     for level in settings.levels:
@@ -310,6 +312,8 @@ class _Restoration:
         return Measurement(ops.convert_to_tensor(mask), self.blur)
 
     def _smooth(self):
+        if self.settings.smoothness is None:
+            return np.zeros_like(self.observed)
         low = forms().solving(smooth_part)(
             ops.convert_to_tensor(self.observed[None]),
             self.settings.smoothness,

@@ -116,13 +116,14 @@ def test_enlarging(photograph, grey, factor):
     assert psnr(found, image) > psnr(spline, image) + 0.3
 
 
-def test_one_shift_by_numpy(photograph, grey):
+@pytest.mark.parametrize("smoothness", [1e9, None])
+def test_one_shift_by_numpy(photograph, grey, smoothness):
     """Cosines are orthonormal: the solution is one soft threshold."""
     noise, image = 0.05, photograph[:13, :17].astype("float64")
     settings = tasks.DENOISE._replace(
         rounds=1,
         step=4,
-        smoothness=1e9,
+        smoothness=smoothness,
         flat_weight=0.0,
         tolerance=1e-6,
         adaptation=None,
@@ -278,6 +279,7 @@ def test_progress_counts_the_levels(photograph, grey, few):
         ({"rounds": 0}, "`rounds` must be an integer of at least 1"),
         ({"sparsity": float("nan")}, "`sparsity` must be a finite number"),
         ({"offset": 0}, "`offset` must be a number in"),
+        ({"smoothness": 0.0}, "`smoothness` must be a number in"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
