@@ -8,7 +8,6 @@ from keras_csc.restoration.restoring import LEAST_NOISE
 from keras_csc.restoration.restoring import Settings
 from keras_csc.restoration.restoring import restore
 from keras_csc.validation import check_integer
-from keras_csc.validation import check_number
 
 
 def _levels(first, last, count):
@@ -84,10 +83,11 @@ def denoise(
 
     Args:
         image: array `y` `(height, width)` or `(height, width, 1 or 3)` of
-            floats, in `[0, 1]` but for the noise.
-        noise: float `σ > 0`, standard deviation of the noise, in the units of
-            the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255` is
-            taken for `1 / 255`, which is what atoms leave over of images
+            floats, in `[0, 1]` but for the noise: at most 1 % of its pixels
+            further outside than `4 σ + 0.1`.
+        noise: float `0 < σ ≤ 1`, standard deviation of the noise, in the units
+            of the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255`
+            is taken for `1 / 255`, which is what atoms leave over of images
             without noise: finer levels, as of 16 bits, are smoothed away.
         dictionary: layer `ConvSparseCoding2D` with the channels of the image,
             by default the one that ships.
@@ -110,7 +110,7 @@ def denoise(
         Elad, Rethinking the CSC model for natural images, NeurIPS 2019.
     """
     pixels = checked.image(image)
-    check_number("(0, inf)", noise=noise)
+    checked.check_noise(noise, pixels)
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or DENOISE, progress, records
     found = restore(pixels, np.ones((1, 1, 1)), None, noise, *how)
@@ -133,7 +133,7 @@ def inpaint(
             not matter, as long as they are finite.
         mask: array `M` `(height, width)` or `(height, width, 1 or channels)`,
             1 where pixels are known and 0 where they are missing.
-        noise: float `σ ≥ 0`, standard deviation of the noise. For 0, known
+        noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
         dictionary, settings, progress, records: as for `denoise`.
 
@@ -149,8 +149,9 @@ def inpaint(
     """
     pixels = checked.finite_image(image)
     known = checked.mask(mask, pixels)
-    checked.check_range(pixels * known)
-    check_number("[0, inf)", noise=noise)
+    seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
+    checked.check_range(seen)
+    checked.check_noise(noise, seen, "[0, inf)")
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or INPAINT, progress, records
     found = restore(pixels * known, known, None, noise, *how)
@@ -178,8 +179,8 @@ def deblur(
         kernel: array `(height, width)` of numbers of at least 0, the image of
             a point; it is scaled to a sum of 1. Its middle, for an even size
             the second of the two, is where the point was.
-        noise: float `σ > 0`, standard deviation of the noise, by default that
-            of images of 8 bits that have hardly any.
+        noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
+            that of images of 8 bits that have hardly any.
         dictionary, settings, progress, records: as for `denoise`.
 
     Returns:
@@ -190,7 +191,7 @@ def deblur(
     """
     pixels = checked.image(image)
     blur = checked.blur(kernel)
-    check_number("(0, inf)", noise=noise)
+    checked.check_noise(noise, pixels)
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or DEBLUR, progress, records
     found = restore(pixels, np.ones((1, 1, 1)), blur, noise, *how)
@@ -227,7 +228,7 @@ def enlarge(
     """
     pixels = checked.image(image)
     check_integer(2, 8, factor=factor)
-    check_number("(0, inf)", noise=noise)
+    checked.check_noise(noise, pixels)
     height, width, channels = pixels.shape
     middle = factor // 2
     spread = np.zeros((height * factor, width * factor, channels), "float32")

@@ -167,7 +167,19 @@ def test_windows_by_few_at_a_time(photograph, grey, few, monkeypatch):
     np.testing.assert_allclose(at_once, one_by_one, atol=1e-5)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("noise", [0.02, 0.2, 1.0])
+def test_noise_that_is_not_cut_off_is_taken(grey, few, level, noise):
+    """Half of it lies beyond black, or white; also with half more than told."""
+    image = np.full((40, 40), level)
+    few = few._replace(rounds=1, step=4, iterations=1)
+    for told in (noise, noise / 1.5):
+        given = noisy(image, noise)
+        assert restoration.denoise(given, told, grey, few).shape == (40, 40)
+
+
 IMAGE = np.full((12, 12), 0.5)
+RISING = np.linspace(-1, 1, 144).reshape(12, 12)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +190,15 @@ IMAGE = np.full((12, 12), 0.5)
         ("denoise", (np.full((4, 4), np.nan), 0.1), "NaN or infinity"),
         ("denoise", (IMAGE.astype("uint8"), 0.1), "divide integers"),
         ("denoise", (255 * IMAGE, 25.0), "of 0..255, and their noise, by 255"),
-        ("inpaint", (255 * IMAGE, np.eye(12)), "from 0 to 127.5"),
+        ("inpaint", (255 * IMAGE, np.eye(12)), "from 127.5 to 127.5"),
         ("deblur", (-255 * IMAGE, np.ones((3, 3))), "from -127.5 to -127.5"),
         ("enlarge", (255 * IMAGE, 2), "floats in .0, 1."),
+        ("denoise", (IMAGE, 25.0), "25 / 255 for 25 of 255 levels"),
+        ("inpaint", (IMAGE, np.eye(12), 5.0), "`noise` must be at most 1"),
+        ("denoise", (RISING, 0.1), r"\(image \+ 1\) / 2.*from -1 to 1"),
+        ("inpaint", (RISING, np.eye(12)), "from -1 to 1 and noise=0.0"),
+        ("deblur", (RISING, np.ones((3, 3))), r"\(image \+ 1\) / 2"),
+        ("enlarge", (-RISING, 2), r"\(image \+ 1\) / 2"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
         ("denoise", (np.zeros((0, 4)), 0.1), "must have pixels"),
         ("denoise", ("photograph.png", 0.1), "must be an array"),
