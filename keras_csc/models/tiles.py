@@ -17,6 +17,10 @@ class Tiles:
     which is left out of the result. So the result is that of the whole image,
     but for rounding.
 
+    With `gradient="implicit"` FISTA restarts by a sum over all of an image, so
+    that from the fourth step on a feature depends on every pixel: models of
+    such encoders are refused.
+
     Args:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
         size: int, height and width of a tile without its border, in pixels;
@@ -24,8 +28,9 @@ class Tiles:
         verbose: bool, whether to show a progress bar.
 
     Raises:
-        ValueError: for a model of vectors, or a size below 1; of its methods
-            for what the autoencoder's refuse.
+        ValueError: for a model of vectors, one whose encoder has implicit
+            gradients and more than three steps of FISTA, or a size below 1; of
+            its methods for what the autoencoder's refuse.
 
     Example:
 
@@ -42,6 +47,14 @@ class Tiles:
             raise ValueError(
                 "Tiles are for a model of maps: features='map'. Received one "
                 f"with features={autoencoder.encoder.features!r}"
+            )
+        if _restarts(autoencoder.encoder):
+            raise ValueError(
+                "Tiles of a model with gradient='implicit' are not those of "
+                "the whole image: its FISTA restarts by a sum over all that "
+                "it sees. Make the model with gradient='unrolled', as by "
+                "from_preset(FOLDER, gradient='unrolled'). Received one with "
+                f"iterations={autoencoder.encoder.iterations}"
             )
         self.autoencoder = autoencoder
         self.stride = 2 ** len(autoencoder.encoder.filters)
@@ -163,10 +176,10 @@ class _Tile:
 def encoder_border(encoder):
     """Pixels that features depend on, in each direction from their place.
 
-    A code of a stage depends on the input at most `r = k - 1 - ⌊(k - 2)/2⌋`
-    away through `Aᵀ`, and so does the input on codes through `A`: `T` steps of
-    the solver, which are `T` times `Aᵀ` and `T - 1` times `A`, reach
-    `(2 T - 1) r` pixels of the stage's input.
+    That is of an encoder that does not restart. A code of a stage depends on
+    the input at most `r = k - 1 - ⌊(k - 2)/2⌋` away through `Aᵀ`, and so does
+    the input on codes through `A`: `T` steps of the solver, which are `T` times
+    `Aᵀ` and `T - 1` times `A`, reach `(2 T - 1) r` pixels of the stage's input.
     """
     steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
     return steps * decoder_border(encoder)
@@ -177,6 +190,20 @@ def decoder_border(network):
     size = network.kernel_size
     reach = size - 1 - max(size - 2, 0) // 2
     return reach * (2 ** len(network.filters) - 1)
+
+
+def _restarts(encoder):
+    """Whether the encoder's solver may restart, in time for its last step.
+
+    The first two steps have no momentum. The third may go against it, and the
+    fourth is the first that begins anew.
+    """
+    return (
+        encoder.sparse
+        and encoder.gradient == "implicit"
+        and encoder.algorithm == "fista"
+        and encoder.iterations > 3
+    )
 
 
 def _compiled(function, shape):
