@@ -212,8 +212,10 @@ def watchers(options, workdir, splits, strategy):
 def finish(options, workdir, splits, model, checkpoint):
     """Saves the trained model and evaluates it."""
     if options.keep_best:
-        options.step = callbacks.restore_best(checkpoint)["step"]
-        say(f"The best is of step {options.step}.")
+        best = callbacks.restore_best(checkpoint)
+        options.step = model.step
+        which = "The best" if best else "There is no best checkpoint: the last"
+        say(f"{which} is of step {options.step}.")
     with final_weights(model, options, splits["train"]):
         fit_density(
             model,

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.callbacks.finite import check_state
 from keras_csc.files import remove
+from keras_csc.terminal import say
 
 
 def psnr(model, images):
@@ -135,17 +137,20 @@ def best_facts(folder):
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
     folders = best_folders(folder)
-    if not folders:
-        return None
+    hint = " Remove it to choose the best of the steps to come."
+    return _facts(folders[-1], hint) if folders else None
+
+
+def _facts(path, hint=""):
+    """What `best.json` says of the checkpoint in a folder."""
     try:
-        facts = json.loads((folders[-1] / FACTS).read_text())
-        if not _is_of(facts, folders[-1]):
+        facts = json.loads((path / FACTS).read_text())
+        if not _is_of(facts, path):
             raise ValueError(f"{FACTS} holds {facts!s:.80}")
         return facts
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"The checkpoint {folders[-1]} can't be read: {error}. Remove it "
-            "to choose the best of the steps to come."
+            f"The checkpoint {path} can't be read: {error}.{hint}"
         ) from error
 
 
@@ -162,14 +167,22 @@ def _is_of(facts, path):
 def restore_best(checkpoint):
     """Restores the best checkpoint into the model of a `TrainingCheckpoint`.
 
+    One that can't be read is renamed to `damaged-best-...`. Without any that
+    can be read, the newest of the other checkpoints is restored.
+
     Returns:
-        What its `best.json` says.
+        What its `best.json` says; `None` if it is not the best.
 
     Raises:
-        CheckpointError: if there is none, or it can't be read.
+        CheckpointError: if there is none at all, or none can be read.
     """
-    folders = best_folders(checkpoint.folder)
-    if not folders:
-        raise CheckpointError(f"{checkpoint.folder} has no best checkpoint.")
-    checkpoint.read(folders[-1])
-    return best_facts(checkpoint.folder)
+    for path in reversed(best_folders(checkpoint.folder)):
+        try:
+            checkpoint.read(path)
+            return _facts(path)
+        except CheckpointError as error:
+            say(f"{error} It is set aside.")
+            set_aside(path)
+    if not checkpoint.restore():
+        raise CheckpointError(f"{checkpoint.folder} has no checkpoint.")
+    return None

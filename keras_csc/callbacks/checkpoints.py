@@ -157,13 +157,13 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if not self.write:
             return
         for path in self._passed_over:
-            _set_aside(path)
+            set_aside(path)
         self._passed_over = []
         path = self.path(step)
         if path.is_dir():
             return
         if os.path.lexists(path):  # a file, or a link to nothing
-            _set_aside(path)
+            set_aside(path)
         self.write_folder(path)
         for old in self.steps()[: -self.keep]:
             remove(self.path(old))
@@ -249,7 +249,8 @@ def _reason(error):
     return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
 
 
-def _set_aside(path):
+def set_aside(path):
+    """Renames a checkpoint that can't be read, which is passed over then."""
     other = path.with_name(f"damaged-{path.name}")
     remove(other)
     path.rename(other)

@@ -342,6 +342,48 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
     assert evaluation["step"] == 4
 
 
+def flip_a_bit(folder):
+    path = folder / "checkpoint.data-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_bit, lambda f: (f / "best.json").write_text("{}"), shutil.rmtree],
+    ids=["weights", "facts", "all"],
+)
+def test_without_the_best_checkpoint_a_run_ends_with_the_last(
+    workdir, capsys, damage
+):
+    expected = building.trained_model(workdir).get_weights()
+    shutil.rmtree(workdir / "model")
+    checkpoints = workdir / "checkpoints"
+    best = checkpoints / "best-00000002"
+    shutil.copytree(checkpoints / "step-00000002", best)
+    facts = {"metric": "psnr", "value": 2.0, "step": 2, "images": 70}
+    (best / "best.json").write_text(json.dumps(facts))
+    recorded = json.loads((workdir / "flags.json").read_text())
+    recorded["keep_best"] = "psnr"
+    (workdir / "flags.json").write_text(json.dumps(recorded))
+    damage(best)
+    aside = [f"damaged-{best.name}"] if best.exists() else []
+    for damaged in (aside, []):
+        run = options(workdir, "--keep_best=psnr")
+        train.train(run)
+        assert run.step == 4
+        errors = capsys.readouterr().err
+        said = f"{best} can't be read: .* It is set aside"
+        assert len(re.findall(said, errors)) == len(damaged)
+        assert "There is no best checkpoint: the last is of step 4." in errors
+        kept = [*aside, "step-00000002", "step-00000004"]
+        assert names(checkpoints) == kept
+    found = building.trained_model(workdir).get_weights()
+    for one, other in zip(expected, found):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     "text",
     [
