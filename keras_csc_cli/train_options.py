@@ -22,7 +22,8 @@ command again to go on from the last checkpoint.
 """
 
 # Flags of one run that may change when it is resumed: they do not change what
-# is computed. (--cache_mib does: a TFDS set has another order in memory.)
+# is computed. (--cache_mib does: a TFDS set has another order in memory. So
+# does --checkpoint_every with --keep_best, which measures at these steps.)
 MAY_CHANGE = frozenset(
     (
         "checkpoint_every",

@@ -206,11 +206,15 @@ class Workdir:
         if not self.has_begun():
             return
         before = {**vars(parse([])), **self.recorded()}
-        ordered = {"cache_mib"} if options.dataset in ORDERED else set()
+        free = set(MAY_CHANGE)
+        if options.dataset in ORDERED:
+            free.add("cache_mib")
+        if options.keep_best:
+            free.remove("checkpoint_every")
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
-            if name not in MAY_CHANGE | ordered and before[name] != value
+            if name not in free and before[name] != value
         ]
         if differences:
             raise UsageError(

@@ -297,6 +297,19 @@ def test_cache_must_stay_where_images_in_memory_have_another_order(tmp_path):
             workdir.claim(given)
 
 
+def test_steps_at_which_the_best_is_measured_must_stay(tmp_path):
+    for given, best in (("last", []), ("best", ["--keep_best=psnr"])):
+        workdir = workdirs.Workdir(tmp_path / given)
+        begun(workdir.path)
+        workdir.claim(options(workdir.path, "--checkpoint_every=2", *best))
+        now = options(workdir.path, "--checkpoint_every=3", *best)
+        if best:
+            with pytest.raises(UsageError, match="_every was 2, is 3"):
+                workdir.claim(now)
+        else:
+            workdir.claim(now)
+
+
 def test_options_of_another_version_are_not_lost(tmp_path):
     workdir = workdirs.Workdir(tmp_path)
     workdir.claim(options(tmp_path))
