@@ -5,6 +5,7 @@ among those that there are.
 """
 
 import math
+import os
 
 from keras_csc_cli.arguments import Arguments
 from keras_csc_cli.arguments import ArgumentsFlag
@@ -85,6 +86,13 @@ class Text(flags.ArgumentParser):
         return "string"
 
 
+class Path(Text):
+    """Parses a path: `~` is the home folder, which not every shell puts in."""
+
+    def parse(self, argument):
+        return os.path.expanduser(super().parse(argument))
+
+
 class Choices(flags.ListParser):
     """Parses some of a few texts, separated by commas.
 
@@ -137,6 +145,10 @@ class Definitions:
     def string(self, name, default, help):
         """A flag of a text that is not empty."""
         self._parsed(Text(), name, default, help)
+
+    def path(self, name, default, help):
+        """A flag of a file or folder, or of a name or URI in its place."""
+        self._parsed(Path(), name, default, help)
 
     def integer(
         self, name, default, help, lower_bound=None, upper_bound=None, why=""

@@ -135,10 +135,7 @@ def check_folders(options):
         options.workdir,
     ):
         return
-    images, run = (
-        os.path.realpath(os.path.expanduser(folder))
-        for folder in (options.data_dir, options.workdir)
-    )
+    images, run = map(os.path.realpath, (options.data_dir, options.workdir))
     if os.path.commonpath((images, run)) == images:
         raise UsageError(
             f"--workdir={options.workdir} lies in "

@@ -270,7 +270,7 @@ MOST_FLAG_FILE = 2**20  # bytes
 
 
 def _flag_file(name):
-    for path in (pathlib.Path(name), FLAG_FILES / name):
+    for path in (pathlib.Path(os.path.expanduser(name)), FLAG_FILES / name):
         if path.is_file():
             return path.resolve()
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))

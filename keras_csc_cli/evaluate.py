@@ -118,7 +118,7 @@ def data_folder(options):
     """
     if options.dataset != "image_folder" or not options.data_dir:
         return None
-    return pathlib.Path(options.data_dir).expanduser().resolve()
+    return pathlib.Path(options.data_dir).resolve()
 
 
 def trained_step(workdir, options):

@@ -40,7 +40,7 @@ def define_data(define):
         "Another data set than that of the training: a TFDS name, or "
         "image_folder, digits, photographs.",
     )
-    define.string(
+    define.path(
         "data_dir",
         None,
         "Folder of the data, if not as in training: of prepared TFDS data "
@@ -57,7 +57,7 @@ def define_data(define):
 
 
 def _define_what(define):
-    define.string("workdir", None, "Folder of the run.")
+    define.path("workdir", None, "Folder of the run.")
     define_data(define)
     define.boolean(
         "checkpoint",
@@ -89,13 +89,13 @@ def _define_metrics(define):
         "What else to measure, separated by commas; by default what the run "
         f"was trained with. {' '.join(texts)}",
     )
-    define.string(
+    define.path(
         "inception_weights",
         None,
         "File of weights of Keras's InceptionV3 with its last layer, or "
         "imagenet: Keras's own, which Keras downloads the first time.",
     )
-    define.string(
+    define.path(
         "classifier",
         None,
         "File of the classifier, .keras; trained and written if it is not "

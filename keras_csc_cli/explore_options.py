@@ -18,7 +18,7 @@ UNNAMED = "preset"
 
 
 def _define_all(define):
-    define.string(
+    define.path(
         "preset",
         "csc_ctrl_digits",
         "Name, folder or URI of a trained model, or folder of a run; the "
@@ -30,7 +30,7 @@ def _define_all(define):
         "Data set whose test images are to choose from. By default that of "
         "the run, or images that come with the package.",
     )
-    define.string("data_dir", None, "Folder of the data set, as of train.")
+    define.path("data_dir", None, "Folder of the data set, as of train.")
     define.integer(
         "port",
         None,

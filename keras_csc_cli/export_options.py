@@ -24,8 +24,8 @@ FIRST = ("workdir", "preset", "name", "formats", "saved_models")
 
 
 def _define_all(define):
-    define.string("workdir", None, "Folder of the run that train.py made.")
-    define.string(
+    define.path("workdir", None, "Folder of the run that train.py made.")
+    define.path(
         "preset",
         None,
         "Name, folder or URI of a trained model, instead of --workdir.",
@@ -38,17 +38,17 @@ def _define_all(define):
         f"What to write, separated by commas: {', '.join(FOLDERS)}. The last "
         "three need pip install 'keras-csc[runtimes]'.",
     )
-    define.string(
+    define.path(
         "presets",
         "presets",
         "Folder of the exported presets: NAME/ is written to it.",
     )
-    define.string(
+    define.path(
         "saved_models",
         "saved_models",
         "Folder of the exported models: NAME/VERSION/ is written to it.",
     )
-    define.string(
+    define.path(
         "runtimes",
         "runtimes",
         "Folder of models for other runtimes: NAME/FORMAT/ is written to it.",

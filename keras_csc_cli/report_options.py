@@ -18,13 +18,13 @@ FIRST = ("workdir", "preset", "output", "dataset", "data_dir", "split")
 
 
 def _define_all(define):
-    define.string("workdir", None, "Folder of a run.")
-    define.string(
+    define.path("workdir", None, "Folder of a run.")
+    define.path(
         "preset",
         None,
         "Name, folder or URI of a trained model, instead of --workdir.",
     )
-    define.string(
+    define.path(
         "output",
         None,
         "File to write, .html. What is there is replaced if it is a report.",

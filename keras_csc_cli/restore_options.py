@@ -19,10 +19,10 @@ FIRST = ("task", "image", "output", "mask", "kernel", "factor", "noise")
 
 def _define_what(define):
     define.enum("task", None, list(TASKS), "What to do.")
-    define.string("image", None, "Image file, or folder of image files.")
-    define.string("output", None, "File to write, or folder of files to write.")
+    define.path("image", None, "Image file, or folder of image files.")
+    define.path("output", None, "File to write, or folder of files to write.")
     define.boolean("overwrite", False, "Replaces files that are there.")
-    define.string(
+    define.path(
         "dictionary",
         None,
         "File of a dictionary that keras_csc.restoration.save_dictionary "
@@ -39,7 +39,7 @@ def _define_measured(define):
         lower_bound=0.0,
         upper_bound=255.0,
     )
-    define.string(
+    define.path(
         "mask",
         None,
         "For inpaint: image file of the size of the image, black where pixels "
@@ -47,7 +47,7 @@ def _define_measured(define):
         "the names of the images, and in subfolders as they are. By default "
         "pixels are missing where the image is transparent.",
     )
-    define.string(
+    define.path(
         "kernel",
         None,
         "For deblur: image file of what the blur makes of a point, or the "

@@ -159,11 +159,11 @@ def absolute(folder):
     """
     if folder is None or "://" in folder:
         return folder
-    return os.path.abspath(os.path.expanduser(folder))
+    return os.path.abspath(folder)
 
 
 def _define_run(define):
-    define.string(
+    define.path(
         "workdir",
         None,
         "Folder of this run: checkpoints, logs, pictures, the trained model. "
@@ -275,7 +275,7 @@ def _define_data(define):
         None,
         "Name of a TFDS data set, or image_folder, digits, photographs.",
     )
-    define.string(
+    define.path(
         "data_dir",
         None,
         "Folder of prepared TFDS data sets (by default TFDS's own), or the "
@@ -320,7 +320,7 @@ def _define_data(define):
 
 
 def _define_model(define):
-    define.string(
+    define.path(
         "preset",
         None,
         f"Architecture: {', '.join(PRESETS)}. Or a trained model, whose "

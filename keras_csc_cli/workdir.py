@@ -260,7 +260,7 @@ def checked_path(path):
         raise UsageError(
             f"--workdir must be a name in UTF-8. Received: {text!r}"
         ) from None
-    path = pathlib.Path(os.path.expanduser(text))
+    path = pathlib.Path(text)
     if path.exists() and not path.is_dir():
         raise UsageError(
             f"the working directory {path} is not a folder. Choose another "

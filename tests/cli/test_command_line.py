@@ -9,8 +9,11 @@ import sys
 from keras_csc_cli import checks
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate_options
+from keras_csc_cli import explore_options
 from keras_csc_cli import export_options
 from keras_csc_cli import help_text
+from keras_csc_cli import report_options
+from keras_csc_cli import restore_options
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 
@@ -124,6 +127,30 @@ def test_choices_that_are_none_are_refused(options, argument, message):
     command_line.define(options.SECTIONS, known)
     with pytest.raises(flags.Error, match=f"{argument}: there is {message}"):
         known(["", argument])
+
+
+@pytest.mark.parametrize(
+    "options, names",
+    [
+        (train_options, ["workdir", "data_dir", "preset"]),
+        (evaluate_options, ["workdir", "data_dir"]),
+        (evaluate_options, ["inception_weights", "classifier"]),
+        (export_options, ["workdir", "preset"]),
+        (export_options, ["saved_models", "presets", "runtimes"]),
+        (report_options, ["workdir", "preset", "output", "data_dir"]),
+        (restore_options, ["image", "output", "dictionary"]),
+        (restore_options, ["mask", "kernel"]),
+        (explore_options, ["preset", "data_dir"]),
+    ],
+)
+def test_a_tilde_is_the_home_folder(monkeypatch, options, names):
+    """Of `--name=~/x` bash leaves it as it is."""
+    monkeypatch.setenv("HOME", "/home/me")
+    for given, path in (("~/x", "/home/me/x"), ("hf://a/~/x", "hf://a/~/x")):
+        found = flags.FlagValues()
+        command_line.define(options.SECTIONS, found)
+        found(["", *(f"--{name}={given}" for name in names)])
+        assert [found[name].value for name in names] == [path] * len(names)
 
 
 def test_networks_that_no_memory_is_for_are_refused(monkeypatch):
@@ -331,8 +358,10 @@ def test_bare_flag_file_is_found(monkeypatch, tmp_path):
 def test_flag_file_of_the_user_comes_first(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits.flags").write_text("--steps=3\n")
-    resolved = command_line.resolve_flag_files(["", "--flagfile=digits.flags"])
-    assert resolved == ["", "--steps=3"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("digits.flags", "~/digits.flags"):
+        resolved = command_line.resolve_flag_files(["", f"--flagfile={name}"])
+        assert resolved == ["", "--steps=3"]
 
 
 def test_flag_files_name_others(monkeypatch, tmp_path):
