@@ -15,7 +15,10 @@ from absl import flags
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
+from keras_csc.export.runtimes import check_runtime
+from keras_csc.export.saved_model import check_saved_model
 from keras_csc.export.warmup import BATCH_SIZES
+from keras_csc.files import check_new
 
 USER_ERRORS = (OSError,)
 
@@ -68,10 +71,7 @@ def run(
     else:
         default = cards.preset_name(preset)
     name = _checked_name(default if name is None else name)
-    served = {
-        "batch_sizes": _integers(batch_sizes),
-        "strip_gradients": strip_gradients,
-    }
+    batch_sizes = _integers(batch_sizes)
     if preset is None:
         card, model = cards.of_run(workdir), trained_model(workdir)
     else:
@@ -80,22 +80,44 @@ def run(
     if licence is not None:
         card = {**card, "licence": licence}
 
-    def write(form):
-        path = pathlib.Path(folders[FOLDERS[form]]) / name
+    def path_of(form):
+        path = (pathlib.Path(folders[FOLDERS[form]]) / name).absolute()
+        return path / form if FOLDERS[form] == "runtimes" else path
+
+    def check(form):
+        path = path_of(form)
         if form == "saved_model":
-            return export_saved_model(model, path, card=card, **served)
+            check_saved_model(model, path, None, batch_sizes)
+        elif form == "preset":
+            check_new(path)
+        else:
+            check_runtime(model, path, form)
+
+    def write(form):
+        path = path_of(form)
+        if form == "saved_model":
+            return export_saved_model(
+                model,
+                path,
+                card=card,
+                batch_sizes=batch_sizes,
+                strip_gradients=strip_gradients,
+            )
         if form == "preset":
             return export_preset(model, path, card=card)
-        return export_runtime(model, path / form, form)
+        return export_runtime(model, path, form)
 
-    return [_written(form, write, folders) for form in formats]
+    for form in formats:  # all, before any is written
+        _done(form, check, folders)
+    return [_done(form, write, folders) for form in formats]
 
 
 def _check_formats(formats, folders):
-    if not formats or set(formats) - set(FOLDERS):
+    wrong = set(formats) - set(FOLDERS)
+    if not formats or wrong or len(set(formats)) < len(formats):
         raise UsageError(
-            f"--formats must be some of {', '.join(FOLDERS)}. Received: "
-            f"{','.join(formats)!r}"
+            f"--formats must be some of {', '.join(FOLDERS)}, each once. "
+            f"Received: {','.join(formats)!r}"
         )
     for flag, folder in folders.items():
         if not str(folder).strip():
@@ -112,10 +134,11 @@ def _integers(texts):
         ) from error
 
 
-def _written(form, write, folders):
+def _done(form, work, folders):
+    """What `work` makes of a format; what it can't is a `UsageError`."""
     try:
         with command_line.usage_errors():
-            return write(form)
+            return work(form)
     except OSError as error:
         flag = FOLDERS[form]
         raise UsageError(

@@ -51,9 +51,8 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
             runtime computes otherwise.
         OSError: if the folder can't be written.
     """
-    _check(model, runtime)
     folder = pathlib.Path(folder).absolute()
-    check_new(folder)
+    check_runtime(model, folder, runtime)
     model.make_weights()
     found = float_signatures(signatures(model))
     found.pop(RANDOM, None)
@@ -79,7 +78,8 @@ def load_runtime(folder, runtime):
     return LOADERS[runtime](pathlib.Path(folder))
 
 
-def _check(model, runtime):
+def check_runtime(model, folder, runtime):
+    """Raises the `ValueError` of `export_runtime` for what can't be begun."""
     check_choice(tuple(PACKAGES), runtime=runtime)
     for module, package in PACKAGES[runtime].items():
         try:
@@ -94,6 +94,7 @@ def _check(model, runtime):
             "A model for other runtimes must compute in float32. Received: "
             f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
         )
+    check_new(folder)
 
 
 def _write_litert(found, folder):

@@ -86,9 +86,7 @@ def export_saved_model(
     >>> loaded.signatures["encode"](image=images)["features"]
     """
     folder = pathlib.Path(folder).absolute()
-    _check(model, folder, version)
-    model.make_weights()
-    check_batch_sizes(model, batch_sizes)
+    check_saved_model(model, folder, version, batch_sizes)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
         version = _free_version(folder, version)
@@ -129,7 +127,8 @@ def verify_saved_model(path, model, tolerance=None):
     return loaded
 
 
-def _check(model, folder, version):
+def check_saved_model(model, folder, version, batch_sizes):
+    """Raises the `ValueError` of `export_saved_model` for wrong arguments."""
     if not isinstance(model, ClosedLoopAutoencoder):
         raise ValueError(
             "`model` must be a ClosedLoopAutoencoder. Received: "
@@ -149,6 +148,8 @@ def _check(model, folder, version):
             "`folder` must be the folder of a model's versions. Received: "
             f"{str(folder)!r}, which is a version. Pass its parent."
         )
+    model.make_weights()
+    check_batch_sizes(model, batch_sizes)
 
 
 def _free_version(folder, version):

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 from keras_csc_cli import export
 from keras_csc_cli.command_line import UsageError
@@ -173,6 +174,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     [
         ({"formats": ["caffe"]}, "--formats must be some of"),
         ({"formats": []}, "--formats must be some of"),
+        ({"formats": ["preset", "preset"]}, "each once"),
         ({"preset": "csc_ctrl_digits"}, "one of the two"),
         ({"workdir": None, "preset": "digits"}, "without trained weights"),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
@@ -210,3 +212,28 @@ def test_an_existing_preset_stays(finished_run, tmp_path):
             finished_run, name="mine", formats=["preset"], presets=tmp_path
         )
     assert (tmp_path / "mine" / "precious").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"formats": ["saved_model", "preset"]}, "exists already"),
+        ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
+        (
+            {"formats": ["preset", "saved_model"], "name": "other"}
+            | {"batch_sizes": [0]},
+            "`batch_sizes` must be",
+        ),
+    ],
+)
+def test_nothing_is_written_if_one_format_can_not_be(
+    finished_run, tmp_path, monkeypatch, stubbed, arguments, message
+):
+    """Or every try would leave a version, which a server takes."""
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    there = tmp_path / "presets" / "mine"
+    there.mkdir(parents=True)
+    folders = {"saved_models": tmp_path / "new", "presets": there.parent}
+    with pytest.raises(UsageError, match=message):
+        export.run(finished_run, **{"name": "mine", **folders, **arguments})
+    assert sorted(tmp_path.rglob("*")) == [there.parent, there]
