@@ -105,16 +105,22 @@ def _jobs_of_folder(options, source, target):
         say(str(left_out))
     if not names:
         raise UsageError(f"--image={source} has no images.")
-    jobs, there = [], 0
+    jobs, there, source_of = [], 0, {}
     for name in names:
         output = target / name
         if output.suffix.lower() not in pictures.WRITTEN:
             output = output.with_name(output.name + ".png")
         if output.exists() and not options.overwrite:
             there += 1
-        else:
-            mask = _mask_of(options, source / name, name)
-            jobs.append((source / name, output, mask))
+            continue
+        other = source_of.setdefault(output, name)
+        if other != name:
+            raise UsageError(
+                f"{other} and {name} of --image={source} would both be written "
+                f"as {output}. Rename one of them."
+            )
+        mask = _mask_of(options, source / name, name)
+        jobs.append((source / name, output, mask))
     if there:
         say(
             f"{there} of {len(names)} are in {printable(str(target))} already "

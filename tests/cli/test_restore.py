@@ -316,6 +316,21 @@ def test_what_exists_is_not_replaced(grey, tmp_path):
     assert Image.open(output).size == (WIDTH, HEIGHT)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_images_of_a_folder_do_not_become_one(
+    grey, tmp_path, monkeypatch, overwrite
+):
+    monkeypatch.setattr(restore, "_restored", pytest.fail)
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.open(grey).save(folder / "a.gif")
+    grey.rename(folder / "a.gif.png")
+    given = {"image": folder, "output": output, "noise": 10.0}
+    with pytest.raises(UsageError, match="a.gif and a.gif.png .* both"):
+        restore.run(options(**given, overwrite=overwrite))
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     "given, message",
     [
