@@ -53,6 +53,7 @@ def start(workers, arguments):
             env={**os.environ, **environment(addresses, index)},
             stderr=subprocess.PIPE,
             text=True,
+            errors="backslashreplace",
             start_new_session=True,
             preexec_fn=_listen,
         )
@@ -120,7 +121,7 @@ def _show(process, index):
     mark = f"worker {index}: " if index else ""
     for line in process.stderr:
         # Also when nobody reads it: the worker would wait for ever.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(mark + line)
             sys.stderr.flush()
 

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+from keras_csc_cli import local_workers as workers
 from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -191,6 +192,15 @@ def test_a_mistake_is_that_of_every_worker():
     lines = sorted(result.stderr.splitlines())
     assert len(lines) == 2
     assert "'step'" in lines[0] and lines[1] == f"worker 1: {lines[0]}"
+
+
+def test_lines_of_workers_may_be_no_text(tmp_path, monkeypatch, capfd):
+    script = tmp_path / "worker"
+    script.write_text("#!/bin/sh\nprintf 'a\\377\\nb\\n' >&2\nexit 3\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(workers.sys, "executable", str(script))
+    assert workers.wait(workers.start(1, [])) == 3
+    assert capfd.readouterr().err == "a\\xff\nb\n"
 
 
 @pytest.mark.parametrize(
