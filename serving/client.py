@@ -61,6 +61,8 @@ OF_FILES = {
 }
 MAKES_ARRAYS = {"encode": ".npy", "codes": ".npz", "embed": ".npy"}
 MOST_SEEDS = 2**31
+# Pillow reads more; for some it starts other programs. MPO is JPEG to it.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 # What Pillow and NumPy raise for a damaged file.
 DAMAGED = (
     EOFError,
@@ -93,7 +95,7 @@ def read_image(path, size=None, colour=None):
     """Pixels of a picture, uint8 (height, width, 1 or 3).
 
     Args:
-        path: of a file that Pillow reads, of at most 8 bits a channel.
+        path: of a file of one of `FORMATS`, of at most 8 bits a channel.
         size: (height, width) to shrink or enlarge it to, cutting what is
             beyond that shape; by default its own.
         colour: `"grey"` or `"rgb"`; by default its own.
@@ -102,7 +104,7 @@ def read_image(path, size=None, colour=None):
         Mistake: if there is no such picture.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.mode.startswith(("I", "F")):
                 raise Mistake(
                     f"{path} has more than 8 bits a channel. Save it with 8."

@@ -261,6 +261,21 @@ def test_damaged_files_are_mistakes(files, tmp_path):
                 assert client.read_image(damaged).shape == (16, 16, 1)
 
 
+@pytest.mark.parametrize("format", ["EPS", "PPM", "TGA"])
+def test_files_of_other_formats_are_mistakes(tmp_path, format):
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (16, 16)).save(path, format)
+    with pytest.raises(client.Mistake, match="can't be read as a picture"):
+        client.read_image(path)
+
+
+@pytest.mark.parametrize("format", [*client.FORMATS, "MPO"])
+def test_pictures_of_these_formats_are_read(tmp_path, format):
+    path = tmp_path / "picture"
+    Image.new("RGB", (16, 12)).save(path, format)
+    assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
+
+
 def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     target = tmp_path / "new" / "digit0.png"
     target.parent.mkdir()
