@@ -535,6 +535,8 @@ def ask(server, options, inputs):
             lambda: server.predict(signature, part, output), options.retries
         )
         answers.append(_checked(answer, output, options, start, stop))
+        if answers[-1].keys() != answers[0].keys():
+            raise Failure("The server's answers have different outputs.")
     return {
         name: sum((list(answer[name]) for answer in answers), [])
         for name in answers[0]
@@ -543,9 +545,13 @@ def ask(server, options, inputs):
 
 def _checked(answer, output, options, start, stop):
     """The outputs that were asked for, of rows that the server could read."""
-    for row, valid in enumerate(answer.get("valid", [])):
-        if not valid:
-            problem = [*answer.get("problem", []), *[""] * (row + 1)][row]
+    rows = stop - start
+    if sends_files(options) and "valid" in answer:
+        valid = np.asarray(answer["valid"])
+        if valid.shape != (rows,) or valid.dtype != bool:
+            raise Failure(f"The server's valid must be {rows} booleans.")
+        for row in np.flatnonzero(~valid):
+            problem = [*np.ravel(answer.get("problem", [])), *[""] * rows][row]
             if isinstance(problem, bytes):
                 problem = problem.decode(errors="replace")
             raise Mistake(
@@ -559,19 +565,35 @@ def _checked(answer, output, options, start, stop):
     if not found:
         names = ", ".join(sorted(answer)) or "none"
         raise Failure(f"The server has no output {output!r}, but {names}.")
+    arrays = options.command in MAKES_ARRAYS
+    what = "arrays" if arrays else "pictures, as PNGs or"
     for name, values in found.items():
-        if len(values) != stop - start:
-            raise Failure(
-                f"The server's {name} must be of {stop - start} rows. "
-                f"Received: {len(values)}"
-            )
         if isinstance(values, list):
-            good = all(value.startswith(PNG) for value in values)
+            shape = (len(values),)
+            good = not arrays and all(each.startswith(PNG) for each in values)
         else:
-            good = values.dtype.kind in "fi" and np.all(np.isfinite(values))
-        if not good:
-            raise Failure(f"The server's {name} are no finite numbers or PNGs.")
+            shape = values.shape
+            good = _are_finite(values) and (arrays or _are_images(shape))
+        if shape[:1] != (rows,) or not good:
+            raise Failure(
+                f"The server's {name} must be {rows} {what} of finite numbers. "
+                f"Received: an array of shape {shape}"
+            )
     return found
+
+
+def _are_finite(values):
+    """Whether rows are of numbers, at least one each, finite in float32."""
+    return (
+        values.ndim > 1
+        and values.size
+        and values.dtype.kind in "fi"
+        and np.all(np.abs(values) <= np.finfo("float32").max)
+    )
+
+
+def _are_images(shape):
+    return len(shape) == 4 and shape[-1] in (1, 3)
 
 
 def run(options):

@@ -378,12 +378,59 @@ def test_a_server_that_is_away_is_named(files, capsys, unused_port):
         b'{"outputs": [{"b64": 5}]}',
         b'{"outputs": {"other": [[1]]}}',
         b'{"outputs": [[1], [2]]}',
+        b'{"outputs": 0}',
+        b'{"outputs": {"features": null}}',
+        b'{"outputs": [1.0]}',
+        b'{"outputs": [[]]}',
+        b'{"outputs": [[1e300]]}',
+        b'{"outputs": [{"b64": "iVBORw0KGgo="}]}',
+        *(
+            b'{"outputs": {"features": [[1]], "valid": %b}}' % valid
+            for valid in (b"0", b"[true, false]", b"[[true]]", b"[]", b"[1]")
+        ),
     ],
 )
 def test_garbage_is_a_failure(run, server, files, answer):
     server.servable.faults.append(lambda: answer)
     code, text = run("encode", files[0])
     assert code == 1 and text.startswith("encode: The server")
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("server", ["rest"], indirect=True)
+@pytest.mark.parametrize(
+    "images",
+    [
+        b"0",
+        b"[1.0]",
+        b"[[]]",
+        b"[[[1.0]]]",
+        b"[[[1.0, 1.0, 1.0]]]",
+        b"[[[[0.0, 0.0]]]]",
+        b"[[[[0.0, 0.0, 0.0, 0.0]]]]",
+        b"[[[]]]",
+        b"[[[[]]]]",
+        b"[[[[[0.0]]]]]",
+        b'[{"b64": "AAAA"}]',
+    ],
+)
+def test_what_is_no_picture_is_a_failure(run, server, tmp_path, images):
+    answer = b'{"outputs": %b}' % images
+    server.servable.faults.append(lambda: answer)
+    code, text = run("sample", "--output", tmp_path / "new")
+    assert code == 1 and text.startswith("sample: The server")
+    assert text.count("\n") == 1
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("server", ["rest"], indirect=True)
+def test_answers_of_several_outputs_are_a_failure(run, server, files):
+    codes = {"codes_1": [[1]], "codes_2": [[1]]}
+    for outputs in (codes, {"codes_1": [[1]]}):
+        answer = json.dumps({"outputs": outputs}).encode()
+        server.servable.faults.append(lambda answer=answer: answer)
+    code, text = run("codes", *files[:2], "--batch_size=1")
+    assert code == 1 and "different outputs" in text
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
