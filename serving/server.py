@@ -4,7 +4,8 @@
 
 A reference: small enough to read, and what `make serving` and
 `benchmarks/serving.py` ask where there is no TensorFlow Serving. The newest
-version of the model is served. Every input is checked before the model gets it.
+version of the model is served. Every input is checked before the model gets it:
+its rows, too, are limited, and so are the bytes of a request.
 
 With `--batching` requests are put together as `batching.config` says, by the
 scheduler that TensorFlow Serving has; those of a batch that fails are computed
@@ -15,6 +16,7 @@ addresses of the machine.
 import argparse
 import asyncio
 import base64
+import json
 import logging
 import pathlib
 
@@ -33,6 +35,15 @@ BATCHING = {
 # Requests at a time, without and with batching: it takes many for a batch, and
 # more threads than that only wait for each other.
 THREADS = {False: 8, True: 64}
+MOST_ROWS = 1000
+MOST_BYTES = 2**26  # So many rows of pixels, 32 x 32 in colour, fit as JSON.
+
+
+def versions(folder):
+    """Paths of the versions of a model, the newest last."""
+    numbered = [path for path in folder.glob("*") if path.name.isdecimal()]
+    found = [p for p in numbered if (p / "saved_model.pb").is_file()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 class Served(kserve.Model):
@@ -45,8 +56,7 @@ class Served(kserve.Model):
 
     def __init__(self, folder, batching=False):
         super().__init__(folder.name)
-        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
-        self._loaded = tf.saved_model.load(folder / str(max(versions)))
+        self._loaded = tf.saved_model.load(versions(folder)[-1])
         self._alone = dict(self._loaded.signatures)
         self._batched = {}
         if batching:
@@ -143,6 +153,11 @@ def _tensor(values, spec):
             f"{spec.name} must be of shape {spec.shape}. "
             f"Received: {tensor.shape}"
         )
+    if len(tensor) > MOST_ROWS:
+        raise ValueError(
+            f"{spec.name} must have at most {MOST_ROWS:,} rows. "
+            f"Received: {len(tensor):,}"
+        )
     return tensor
 
 
@@ -175,6 +190,46 @@ def _rows(listed):
     ]
 
 
+class _TooLarge(Exception):
+    """The body of a request is."""
+
+
+class Limited:
+    """An ASGI application that reads at most `MOST_BYTES` of a body.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        size = 0
+
+        async def counted():
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MOST_BYTES:
+                raise _TooLarge
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        except _TooLarge:
+            await _refuse(send)
+
+
+async def _refuse(send):
+    error = f"A request must have at most {MOST_BYTES:,} bytes."
+    headers = [(b"content-type", b"application/json")]
+    start = {"type": "http.response.start", "status": 413, "headers": headers}
+    body = json.dumps({"error": error}).encode()
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -184,7 +239,7 @@ def main():
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--batching", action="store_true")
     options = parser.parse_args()
-    if not any(options.folder.glob("[0-9]*/saved_model.pb")):
+    if not versions(options.folder):
         parser.error(
             f"{options.folder} must be a folder of versions of a SavedModel, "
             "such as saved_models/csc_ctrl_digits."
@@ -197,6 +252,7 @@ def main():
     )
     for name in ("kserve.trace", "uvicorn.access"):  # Lines of every request.
         logging.getLogger(name).setLevel("WARNING")
+    kserve.model_server.app.add_middleware(Limited)
     server.start([Served(options.folder.resolve(), options.batching)])
 
 

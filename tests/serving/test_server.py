@@ -1,8 +1,10 @@
 """The small server, and, with KServe from `make serving`, it under load."""
 
+import asyncio
 import base64
 import importlib
 import io
+import json
 import pathlib
 import sys
 import types
@@ -14,15 +16,13 @@ from PIL import Image
 from benchmarks import serving
 
 ROOT = pathlib.Path(__file__).parents[2]
+SAVED = ROOT / "saved_models" / "csc_ctrl_digits"
 IMAGE = np.zeros((16, 16, 1)).tolist()
 
 
 @pytest.fixture(scope="module")
-def ask():
-    """A function of a payload, and what it raises for wrong ones.
-
-    It needs no KServe.
-    """
+def server():
+    """The module, without KServe."""
 
     class InvalidInput(Exception):
         pass
@@ -38,10 +38,15 @@ def ask():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "kserve", kserve)
         patch.setitem(sys.modules, "kserve.errors", kserve.errors)
-        server = importlib.import_module("serving.server")
-        served = server.Served(ROOT / "saved_models" / "csc_ctrl_digits")
-        yield served._predict, InvalidInput
+        yield importlib.import_module("serving.server")
         del sys.modules["serving.server"]
+
+
+@pytest.fixture(scope="module")
+def ask(server):
+    """A function of a payload, and what it raises for wrong ones."""
+    served = server.Served(SAVED)
+    return served._predict, server.InvalidInput
 
 
 def sample(label, seed, **more):
@@ -72,6 +77,7 @@ def denoise(sparsity, image=IMAGE):
         sample([[3]], [0]),
         sample(3, [0]),
         sample([3], [0], temperature=[1.0]),
+        sample([3] * 1001, [0] * 1001),
         encode(image=IMAGE, label=3),
         encode(),
         denoise(["0.1"]),
@@ -106,6 +112,51 @@ def test_numbers_are_answered(ask):
     file = {"b64": base64.b64encode(file.getvalue()).decode()}
     payload = {"signature_name": "encode_bytes", "instances": [file]}
     assert predict(payload)["predictions"][0]["valid"]
+
+
+def test_the_newest_version_that_is_there_is_served(server, tmp_path):
+    for name in ("1", "2", "10", "11", "old"):
+        (tmp_path / name).mkdir()
+    assert not server.versions(tmp_path / "nowhere")
+    assert not server.versions(tmp_path)
+    for name in ("2", "10", "old"):
+        (tmp_path / name / "saved_model.pb").touch()
+    found = server.versions(tmp_path)
+    assert [path.name for path in found] == ["2", "10"]
+
+
+def test_a_folder_without_versions_is_a_mistake(
+    server, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "2").mkdir()
+    monkeypatch.setattr(sys, "argv", ["server.py", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        server.main()
+    assert "folder of versions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("length, status", [(2**26, 200), (2**26 + 1, 413)])
+def test_larger_bodies_are_not_read(server, length, status):
+    read, sent = [], []
+
+    async def receive():
+        size = min(2**20, length - sum(read))
+        return {"type": "http.request", "body": bytes(size)}
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        while sum(read) < length:
+            read.append(len((await receive())["body"]))
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    asyncio.run(server.Limited(app)({"type": "http"}, receive, send))
+    start, body = sent
+    assert start["status"] == status and sum(read) <= 2**26
+    error = json.loads(body["body"]).get("error", "67,108,864 bytes")
+    assert "67,108,864 bytes" in error
 
 
 @pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
