@@ -36,7 +36,7 @@ BATCHING = {
 # more threads than that only wait for each other.
 THREADS = {False: 8, True: 64}
 MOST_ROWS = 1000
-MOST_BYTES = 2**26  # So many rows of pixels, 32 x 32 in colour, fit as JSON.
+MOST_BYTES = 2**24  # As lists of JSON they may take fifty times the memory.
 
 
 def versions(folder):

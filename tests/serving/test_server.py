@@ -135,7 +135,7 @@ def test_a_folder_without_versions_is_a_mistake(
     assert "folder of versions" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("length, status", [(2**26, 200), (2**26 + 1, 413)])
+@pytest.mark.parametrize("length, status", [(2**24, 200), (2**24 + 1, 413)])
 def test_larger_bodies_are_not_read(server, length, status):
     read, sent = [], []
 
@@ -154,9 +154,9 @@ def test_larger_bodies_are_not_read(server, length, status):
 
     asyncio.run(server.Limited(app)({"type": "http"}, receive, send))
     start, body = sent
-    assert start["status"] == status and sum(read) <= 2**26
-    error = json.loads(body["body"]).get("error", "67,108,864 bytes")
-    assert "67,108,864 bytes" in error
+    assert start["status"] == status and sum(read) <= 2**24
+    error = json.loads(body["body"]).get("error", "16,777,216 bytes")
+    assert "16,777,216 bytes" in error
 
 
 @pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
