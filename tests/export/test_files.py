@@ -2,6 +2,7 @@
 
 import io
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ def large():
     return bytes(content)
 
 
+def hidden():
+    """A PNG file with a chunk before its header, which tells another size."""
+    content, body = picture(), b"abCd" + bytes(3 * [0, 0, 0, 5])
+    length, check = (n.to_bytes(4, "big") for n in (12, zlib.crc32(body)))
+    return content[:8] + length + body + check + content[8:]
+
+
 def damaged():
     """A PNG file whose pixels, in the middle, are not what they were."""
     content = bytearray(picture((64, 64)))
@@ -55,6 +63,7 @@ BAD = {
     picture(form="JPEG")[:-20]: "is a JPEG file without its end",
     picture(form="BMP")[:-20]: "is a BMP file that is cut",
     large(): r"has 30000x30000 pixels .* 67,108,864 in all",
+    hidden(): "is a PNG file that does not begin with its header",
     damaged(): "can't be decoded: it is damaged",
 }
 
