@@ -191,7 +191,7 @@ def test_tensors_may_come_as_bytes(servers, computed, files, digits, tmp_path):
 
 
 def test_pixels_and_images_are_those_of_the_package():
-    values = np.arange(256)
+    values = np.arange(256, dtype="uint8")
     images = np.linspace(-1.2, 1.2, 1001)
     ours = client.from_pixels(values)
     assert np.array_equal(ours, pixels.from_pixels(values))
