@@ -142,7 +142,7 @@ def test_a_file_that_is_none_is_told_of(digits, quiet, tmp_path):
     with quiet.expect_file_chooser() as chooser:
         quiet.get_by_role("button", name="Upload an image").click()
     chooser.value.set_files(path)
-    quiet.get_by_text("The file is a PNG file without its end").wait_for()
+    quiet.get_by_text("does not begin with its header").wait_for()
     assert quiet.locator("#kx-look img").count() >= 2
 
 
