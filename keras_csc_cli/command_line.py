@@ -109,10 +109,14 @@ def program():
 def typed():
     """The process's command, as one would type it."""
     first, *arguments = sys.argv
-    script = (
-        first.split() if first.startswith("keras-csc ") else ["python", first]
-    )
-    return shlex.join([*script, *arguments])
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if first.startswith("keras-csc "):
+        words = first.split()
+    elif spec and spec.origin == first:
+        words = ["python", "-m", spec.name.removesuffix(".__main__")]
+    else:
+        words = ["python", first]
+    return shlex.join([*words, *arguments])
 
 
 def _end_lines():

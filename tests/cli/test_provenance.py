@@ -1,7 +1,9 @@
 """What a result says it was made with."""
 
+import pathlib
 import re
 import subprocess
+import sys
 
 from keras_csc_cli import provenance
 
@@ -46,6 +48,26 @@ def test_commit_is_dirty_by_changes_of_code_alone(tmp_path):
     assert re.fullmatch("[0-9a-f]{12}", clean)
     (tmp_path / "mine.flags").write_text("--steps=3")
     assert provenance.commit(tmp_path) == f"{clean}-dirty"
+
+
+def test_a_command_is_as_it_was_typed(tmp_path, monkeypatch):
+    """A module, of which Python knows the path, by its name."""
+    (tmp_path / "mine").mkdir()
+    script = tmp_path / "mine" / "study.py"
+    script.write_text(
+        "from keras_csc_cli import command_line\nprint(command_line.typed())"
+    )
+    root = pathlib.Path(provenance.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    for words in (["-m", "mine.study"], ["mine/study.py"]):
+        typed = subprocess.run(
+            [sys.executable, *words, "--seeds=1", "a b"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert typed == f"python {' '.join(words)} --seeds=1 'a b'\n"
 
 
 def test_no_commit_without_a_repository_or_git(tmp_path, monkeypatch):
