@@ -2,7 +2,9 @@
 
     python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
 
-Writes FOLDER/KEY/row.json; what was trained is not trained again.
+Writes FOLDER/KEY/row.json; what was trained is not trained again. With
+--dtype_policy=float32 a processor without instructions for bfloat16 computes
+what the flag files compute in bfloat16; the flags in the row say so.
 """
 
 import functools
@@ -209,6 +211,9 @@ def main():
     found = {run.key: run for run in runs}.get(values.run)
     if not found:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
+    if values.dtype_policy:
+        policy = f"--dtype_policy={values.dtype_policy}"
+        found = found._replace(flags=(*found.flags, policy))
     folder = pathlib.Path(values.runs) / values.run
     function = images_per_second if values.rate else measure
     write_json(folder / "row.json", function(found, folder, values.data_dir))
@@ -219,6 +224,7 @@ if __name__ == "__main__":
     flags.DEFINE_bool("rate", False, "Measures the rate of training only.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
+    flags.DEFINE_string("dtype_policy", None, "In place of the run's own.")
     command_line.run(
         main, user_errors=(data.DataError, callbacks.CheckpointError, OSError)
     )

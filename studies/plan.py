@@ -280,6 +280,12 @@ def one_out():
             yield changed(title, data, CHANGES[title])
         yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV].flags)
     yield changed(
+        "without labels, in float32",
+        "cifar10",
+        *CONTENDERS[UNLABELLED].flags,
+        "--dtype_policy=float32",
+    )
+    yield changed(
         "without labels and offsets of normalisation",
         "cifar10",
         *CONTENDERS[UNLABELLED].flags,

@@ -2,11 +2,14 @@
 
     python studies/run.py --data_dir=DATA --rates
     python studies/run.py --data_dir=DATA [--studies=quality,one_out]
+        [--dtype_policy=float32]
 
 DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
 the same command again to go on; several processes may work side by side, each
 on a core of its own. A run takes six to eight minutes of one core, all of them
-some hours. Writes studies/results.json; with --rates only studies/rates.json,
+some hours; a processor without instructions for bfloat16, to the flags of
+which `avx512_bf16` belongs, is faster with --dtype_policy=float32. Writes
+studies/results.json; with --rates only studies/rates.json,
 how fast everyone is, by which the equal times of the others go.
 """
 
@@ -109,10 +112,13 @@ def main():
         raise command_line.UsageError(
             "studies/rates.json is missing. Measure with --rates first."
         )
+    policy = (
+        [f"--dtype_policy={values.dtype_policy}"] if values.dtype_policy else []
+    )
     runs = plan.runs(values.studies)
     for number, run in missing(runs, folder):
         print(f"{number}: {run.key}", flush=True)
-        work(run, folder, values.data_dir)
+        work(run, folder, values.data_dir, *policy)
         collect(folder)
     collect(folder)
 
@@ -122,4 +128,5 @@ if __name__ == "__main__":
     flags.DEFINE_bool("rates", False, "Measures how fast training is.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
+    flags.DEFINE_string("dtype_policy", None, "In place of the runs' own.")
     command_line.run(main)
