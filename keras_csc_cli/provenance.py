@@ -1,12 +1,12 @@
 """What made a result: when, which code, on what machine."""
 
 import datetime
-import os
 import pathlib
 import platform
 import subprocess
 
 from keras_csc_cli import command_line
+from keras_csc_cli import processor
 
 import keras
 import tensorflow as tf
@@ -26,8 +26,8 @@ def identification():
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "processor": _processor(),
-        "cores": _cores(),
+        "processor": processor.name(),
+        "cores": processor.cores(),
         "gpus": [
             tf.config.experimental.get_device_details(device).get(
                 "device_name", device.name
@@ -73,21 +73,3 @@ def _git(folder, *arguments):
 
 # When this process began: what is committed meanwhile is not what it runs.
 COMMIT = commit()
-
-
-def _cores():
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only on Linux
-        return os.cpu_count()
-
-
-def _processor():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -11,6 +11,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
+from keras_csc_cli import processor
 from keras_csc_cli import results
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
@@ -114,6 +115,9 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
+    hint = processor.hint(options.dtype_policy)
+    if hint and chief and not first_step:
+        say(hint)
     untrained = first_step < options.steps
     if untrained:
         source = data.cached(splits["train"], options.cache_mib * 2**20)
