@@ -272,7 +272,20 @@ def about(rows):
         "[studies/results.json](../../studies/results.json), made by `python "
         "studies/run.py --data_dir=DATA`; this page by `python "
         "studies/page.py`. Test splits, at most 5,000 images, in inference "
-        "mode."
+        f"mode.{precision(rows)}"
+    )
+
+
+def precision(rows):
+    """A sentence on rows that were not computed as the flag files say."""
+    single = [
+        row for row in rows if row["flags"][-1:] == ["--dtype_policy=float32"]
+    ]
+    if not single:
+        return ""
+    return (
+        f" Of the rows {len(single)} are in float32, of a processor that has "
+        "no instructions for bfloat16; one run is there in both."
     )
 
 

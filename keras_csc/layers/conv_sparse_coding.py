@@ -21,6 +21,10 @@ from keras_csc.validation import check_number
 # FISTA diverges in the end with steps above `1/LEAST_ESTIMATE` times `1/λmax`.
 LEAST_ESTIMATE = 0.75
 STEP_FRACTION = 0.9
+# Power iterations for a dictionary that is new.
+FIRST_ITERATIONS = 50
+# In a file the kernel is "0".
+PLACE_OF_VECTOR = "1"
 MOST_ITERATIONS = {
     "unrolled": (
         1000,
@@ -252,6 +256,24 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.operator_norm.assign(eigenvalue)
         self.power_vector.assign(vector)
 
+    def load_own_variables(self, store):
+        """Loads the weights, also of a layer for images of another size.
+
+        Its vector of the power iteration is then not loaded, and `λmax` is
+        estimated anew.
+        """
+        resized = (
+            self.step_rule == "power_iteration"
+            and PLACE_OF_VECTOR in store.keys()
+            and tuple(store[PLACE_OF_VECTOR].shape) != self.power_vector.shape
+        )
+        if resized:
+            store = {name: store[name] for name in store.keys()}
+            store[PLACE_OF_VECTOR] = self.power_vector
+        super().load_own_variables(store)
+        if resized:
+            self.update_operator_norm(FIRST_ITERATIONS)
+
     @property
     def step_size(self):
         """`η`, in units of the objective's inverse curvature.
@@ -262,9 +284,33 @@ class ConvSparseCoding2D(keras.layers.Layer):
         norm = ops.convert_to_tensor(self.operator_norm)
         return self.step_fraction / ops.where(norm > 0, norm, 1)
 
+    def set_dictionary(self, atoms):
+        """Replaces the dictionary, and estimates `λmax` of the new one.
+
+        The step size is that of a dictionary: what is assigned to `kernel`
+        directly has that of the one before.
+
+        Args:
+            atoms: array `(kernel_size, kernel_size, channels, filters)`; the
+                layer's constraint is applied.
+
+        Raises:
+            ValueError: for atoms of another shape.
+        """
+        atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
+        if tuple(atoms.shape) != tuple(self.kernel.shape):
+            raise ValueError(
+                f"`atoms` must have the shape {tuple(self.kernel.shape)}. "
+                f"Received: {tuple(atoms.shape)}"
+            )
+        if self.kernel_constraint is not None:
+            atoms = self.kernel_constraint(atoms)
+        self.kernel.assign(atoms)
+        self.update_operator_norm(FIRST_ITERATIONS)
+
     def call(self, images, sparsity=None, training=None):
         self._check_size(images.shape[1:3])
-        if training:
+        if training and self.trainable:
             self.update_operator_norm()
         return self.solve(images, sparsity)
 
@@ -275,7 +321,12 @@ class ConvSparseCoding2D(keras.layers.Layer):
             images: tensor `(batch, height, width, channels)`.
             sparsity: as in a call.
             iterations: int, by default the layer's.
+
+        Raises:
+            ValueError: as of a call.
         """
+        self._check_size(images.shape[1:3])
+        images = ops.cast(images, self.compute_dtype)
         arguments = {
             "ridge": self.ridge,
             "nonnegative": self.nonnegative,
@@ -290,7 +341,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             arguments["tolerance"] = self.tolerance
         return solver(
             images,
-            ops.convert_to_tensor(self.kernel),
+            ops.cast(self.kernel, images.dtype),
             self._sparsity(sparsity),
             self.step_size,
             **arguments,

@@ -267,7 +267,8 @@ def pooled_codes(codes, grid=2):
         `grid²`, of numbers `≥ 0`.
 
     Raises:
-        ValueError: if `codes` is not of rank 4 or `grid` not positive.
+        ValueError: if `codes` is not of rank 4, of known sizes but for the
+            batch's, or `grid` not positive.
 
     Reference:
         - [Coates & Ng, 2011](
@@ -275,9 +276,10 @@ def pooled_codes(codes, grid=2):
     """
     check_at_least(1, grid=grid)
     codes = ops.convert_to_tensor(codes)
-    if len(codes.shape) != 4:
+    if len(codes.shape) != 4 or None in codes.shape[1:]:
         raise ValueError(
-            "`codes` must have shape (batch, height, width, filters). "
+            "`codes` must have shape (batch, height, width, filters), all but "
+            "the first of known size. "
             f"Received: shape={codes.shape}"
         )
     cells = [min(grid, side) for side in codes.shape[1:3]]

@@ -12,19 +12,21 @@ def take_averages(model):
     Args:
         model: compiled `ClosedLoopAutoencoder`.
     """
+    found = False
     for player, optimizer in (
         (model.encoder, model.encoder_optimizer),
         (model.decoder, model.decoder_optimizer),
     ):
         if not optimizer.use_ema or optimizer.iterations.numpy() == 0:
             continue
-        model.density = None
+        found, model.density = True, None
         variables = player.trainable_variables
         optimizer.finalize_variable_values(variables)
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
-    model.encoder.update_operator_norms(iterations=20)
+    if found:
+        model.encoder.update_operator_norms(iterations=20)
 
 
 class TakeAverages(keras.callbacks.Callback):

@@ -133,10 +133,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.built = True
 
     def make_weights(self):
-        """Builds the model, if it is not, for the images that it accepts.
-
-        With their shape, for which Keras's `export` asks.
-        """
+        """Builds the model, if it is not, for the images that it accepts."""
         if not self.built:
             self.build((None, *self.encoder.accepted_shape))
 
@@ -376,8 +373,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
+        result = super().train_on_batch(*args, **kwargs)
         self.density = None
-        return super().train_on_batch(*args, **kwargs)
+        return result
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
@@ -393,6 +391,12 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 return super().predict(x, *args, **kwargs)
             except UnboundLocalError as error:  # Keras's, without a batch.
                 raise ValueError(training_data.EMPTY) from error
+
+    @functools.wraps(keras.Model.export)
+    def export(self, *args, **kwargs):
+        # Keras exports what has been called.
+        self(keras.Input(self.encoder.accepted_shape))
+        return super().export(*args, **kwargs)
 
     @property
     def train_metrics(self):
@@ -589,11 +593,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             self.memory.load_own_variables(store)
 
     def get_config(self):
+        """What the model is made of; a density is part of its weights."""
         return {
             "name": self.name,
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
-            "density": keras.saving.serialize_keras_object(self.density),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 

@@ -64,6 +64,7 @@ class ConvEncoder(StagedEncoder):
             kernel_size,
             strides=strides,
             padding=padding,
+            data_format="channels_last",
             use_bias=False,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
             dtype=self.dtype_policy,

@@ -234,6 +234,7 @@ class ConvDecoder(Decoder):
             kernel_size,
             strides=arguments.get("strides", 1),
             padding=arguments.get("padding", "same"),
+            data_format="channels_last",
             use_bias=False,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
             dtype=self.dtype_policy,

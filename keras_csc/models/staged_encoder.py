@@ -215,7 +215,8 @@ class StagedEncoder(keras.Model):
             self.normalizations, moments
         ):
             normalization.update(mean, variance)
-        self.update_operator_norms()
+        if self.trainable:
+            self.update_operator_norms()
 
     def update_operator_norms(self, iterations=1):
         """Runs power iterations for `λmax` of every layer that has one."""

@@ -134,6 +134,11 @@ def inspected(model, x, y, limit, classes=None):
             labels = inputs.known_classes(labels, classes)
         return images if labels is None else (images, labels)
 
+    if isinstance(x, (list, tuple)):
+        raise ValueError(
+            "`x` must be one array of images: a list would be several inputs "
+            "of the model. Stack it: np.stack(images)"
+        )
     if isinstance(x, tf.data.Dataset):
         if x.cardinality() == 0:
             raise ValueError(EMPTY)

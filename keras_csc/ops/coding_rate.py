@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.validation import check_number
 
 # Of a fading memory a class that does not come again has ever less.
 LEAST_COUNT = 1e-6
@@ -20,7 +21,7 @@ def second_moment(features):
     Args:
         features: tensor `Z` `(n, d)`, one row per example.
     """
-    features = at_least_float32(features)
+    features = _rows(features)
     return ops.matmul(ops.transpose(features), features)
 
 
@@ -36,9 +37,13 @@ def class_moments(features, labels, num_classes):
     Returns:
         `(moments, counts)`: `(num_classes, d, d)` and `(num_classes,)`; both
         exactly 0 for a class that is absent.
+
+    Raises:
+        ValueError: for features that are no rows, or not a label for each.
     """
-    features = at_least_float32(features)
+    features = _rows(features)
     labels = ops.cast(labels, "int32")
+    _check_labels(labels.shape, features.shape[0])
     known = ops.logical_and(labels >= 0, labels < num_classes)
     # Others are of one more class, which is left out of the sums.
     labels = ops.cast(ops.where(known, labels, num_classes), "int32")
@@ -54,6 +59,26 @@ def class_moments(features, labels, num_classes):
         ops.segment_sum(products, owners, num_segments=count)[:-1],
         ops.segment_sum(ops.sum(filled, -1), owners, num_segments=count)[:-1],
     )
+
+
+def _check_labels(shape, count):
+    """Raises `ValueError` if there is not a label for every row."""
+    if len(shape) != 1 or None not in (shape[0], count) and shape[0] != count:
+        raise ValueError(
+            "`labels` must have one dimension, and a label for every row of "
+            f"`features`, {count}. Received: labels of shape {tuple(shape)}"
+        )
+
+
+def _rows(features):
+    """Features, at least float32; raises `ValueError` if they are no rows."""
+    features = at_least_float32(features)
+    if len(features.shape) != 2:
+        raise ValueError(
+            "`features` must have the shape (n, d). "
+            f"Received: shape={tuple(features.shape)}"
+        )
+    return features
 
 
 def _class_blocks(labels, num_classes, size=32):
@@ -116,6 +141,8 @@ def moment_coding_rate(moment, count, epsilon=0.5):
 
 def _log_determinant(moment, count, dimension, epsilon):
     """`½ logdet(I + d/(n ε) M)` of products `M` of features or of examples."""
+    if isinstance(epsilon, (int, float)):
+        check_number("(0, inf)", epsilon=epsilon)
     moment = at_least_float32(moment)
     count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
@@ -139,7 +166,7 @@ def coding_rate(features, epsilon=0.5):
         rate is NaN then, or on other backends than TensorFlow a `ValueError`
         of theirs.
     """
-    features = at_least_float32(features)
+    features = _rows(features)
     count, dimension = features.shape
     if count is None or count >= dimension:
         moment = second_moment(features)

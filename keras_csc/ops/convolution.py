@@ -25,7 +25,11 @@ def analysis(images, kernel, strides=1, padding="same"):
 
     Returns:
         Tensor `(batch, code_height, code_width, filters)`.
+
+    Raises:
+        ValueError: for images with other channels than the atoms.
     """
+    check_channels(images.shape, kernel.shape)
     return forms().analysis(images, kernel, strides, padding)
 
 
@@ -83,6 +87,18 @@ def check_code_size(shape, kernel_shape, image_size, strides, padding):
             f"Codes of an image of {tuple(image_size)} pixels, with strides of "
             f"{strides} and padding {padding!r}, must have height, width and "
             f"filters {expected}. Received: codes of shape {tuple(shape)}"
+        )
+
+
+def check_channels(shape, kernel_shape):
+    """Raises `ValueError` if images have other channels than the atoms.
+
+    Backends would take them for groups of channels.
+    """
+    if shape[-1] not in (None, kernel_shape[2]):
+        raise ValueError(
+            f"`images` must have the {kernel_shape[2]} channels of the atoms. "
+            f"Received: images of shape {tuple(shape)}"
         )
 
 

@@ -205,7 +205,11 @@ def lasso_objective(
 
     Returns:
         Tensor `(batch,)`, at least float32, as it is computed.
+
+    Raises:
+        ValueError: for images with other channels than the atoms.
     """
+    convolution.check_channels(images.shape, kernel.shape)
     program = precise_program(
         images, kernel, sparsity, ridge, False, strides, padding
     )

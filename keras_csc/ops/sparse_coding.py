@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_csc.ops.convolution import check_as_many
+from keras_csc.ops.convolution import check_channels
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
@@ -57,7 +58,8 @@ def sparse_code(
         Codes `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for another `algorithm`, or fewer iterations.
+        ValueError: for another `algorithm`, fewer iterations, or images with
+            other channels than the atoms.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -65,6 +67,7 @@ def sparse_code(
     """
     check_choice(ALGORITHMS, algorithm=algorithm)
     check_integer(1, iterations=iterations)
+    check_channels(images.shape, kernel.shape)
     program = SparseCodingProgram(
         images,
         kernel,
@@ -108,7 +111,8 @@ def solve_sparse_code(
     what else is in the batch. The gradient is implicit (see
     `implicit_gradient`), with at most `iterations` steps of conjugate
     gradients: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size and the initial codes.
+    at the solution. No gradient flows to the step size, the initial codes and
+    what a measurement is made of.
     Half precision is solved in float32.
 
     With a `measurement` `B`, the program is that of `½‖x - B A z‖₂²`: images
@@ -156,7 +160,8 @@ def solve_sparse_code(
 
     Raises:
         ValueError: for another `algorithm`, `criterion` or `padding`, fewer
-            iterations, or initial codes of another shape.
+            iterations, images with other channels than the atoms, or initial
+            codes of another shape.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,

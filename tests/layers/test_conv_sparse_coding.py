@@ -485,3 +485,77 @@ def test_fista_converges_on_images_larger_than_those_of_building(
         found.objective(large, exact),
         rtol=0.01,
     )
+
+
+def test_own_dictionary_is_normed_and_has_its_own_step_size():
+    atoms = np.random.default_rng(1).normal(size=(3, 3, 2, 4))
+    layer = exact_layer()
+    layer.set_dictionary(atoms)
+    expected = atoms / np.sqrt(np.sum(atoms**2, (0, 1, 2)))
+    np.testing.assert_allclose(layer.kernel, expected, rtol=1e-6)
+    largest = references.largest_eigenvalue(expected, (8, 7), 1, "same")
+    assert float(layer.operator_norm) == pytest.approx(largest, rel=0.02)
+    with pytest.raises(ValueError, match="`atoms` must have the shape"):
+        layer.set_dictionary(atoms[..., :3])
+
+
+def test_weights_of_a_layer_for_images_of_another_size(tmp_path):
+    def model(size):
+        return keras.Sequential(
+            [keras.Input((*size, 2)), ConvSparseCoding2D(4, 3, strides=2)]
+        )
+
+    given, taking = model((40, 40)), model((None, None))
+    path = tmp_path / "one.weights.h5"
+    given.layers[0].set_dictionary(
+        np.random.default_rng(1).normal(size=(3, 3, 2, 4)) + 1
+    )
+    given.save_weights(path)
+    taking.load_weights(path)
+    one, other = given.layers[0], taking.layers[0]
+    np.testing.assert_array_equal(one.kernel, other.kernel)
+    assert float(other.operator_norm) == pytest.approx(
+        float(one.operator_norm), rel=0.1
+    )
+
+
+def test_solve_takes_what_a_call_takes():
+    layer = ConvSparseCoding2D(4, 3)
+    inputs = np.random.default_rng(0).integers(0, 9, (2, 8, 8, 2))
+    expected = layer(inputs.astype("float32"))
+    for dtype in ("uint8", "float64"):
+        found = layer.solve(inputs.astype(dtype))
+        np.testing.assert_array_equal(found, expected)
+    small = ConvSparseCoding2D(4, 8)
+    small.build((None, 4, 4, 2))
+    with pytest.raises(ValueError, match="step size for images of"):
+        small.solve(images((64, 64)))
+
+
+def test_images_of_other_channels_are_refused():
+    layer = ConvSparseCoding2D(6, 3)
+    layer.build((None, 8, 8, 1))
+    grey, colours = images(channels=1), images(channels=3)
+    codes = layer(grey)
+    kernel = layer.kernel.numpy()
+    for function in (
+        lambda: layer.solve(colours),
+        lambda: layer.objective(colours, codes),
+        lambda: keras_csc.ops.analysis(colours, kernel),
+        lambda: keras_csc.ops.sparse_code(colours, kernel, 0.1, 0.1),
+        lambda: keras_csc.ops.solve_sparse_code(colours, kernel, 0.1, 0.1),
+        lambda: keras_csc.ops.lasso_objective(colours, codes, kernel, 0.1),
+        lambda: keras_csc.ops.duality_gap(colours, codes, kernel, 0.1),
+    ):
+        with pytest.raises(ValueError, match="1 channels of the atoms"):
+            function()
+
+
+def test_frozen_layer_stays_what_it_is():
+    layer = ConvSparseCoding2D(4, 3)
+    layer(images())
+    before = [weight.numpy() for weight in layer.weights]
+    layer.trainable = False
+    layer(images(), training=True)
+    for weight, value in zip(layer.weights, before):
+        np.testing.assert_array_equal(weight, value)

@@ -69,12 +69,12 @@ def test_a_stage_that_is_trained_after_all_is_trained_once_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["csc_ctrl_digits", "csc_ctrl_photographs"])
-def test_keras_exports_a_model_that_was_called(tmp_path, name):
+def test_keras_exports_a_model(tmp_path, name):
     model = ClosedLoopAutoencoder.from_preset(name)
+    model.export(tmp_path, verbose=False)
     shape = model.encoder.image_shape
     images = np.random.default_rng(0).uniform(-1, 1, (2, *shape))
     expected = model(images.astype("float32"))
-    model.export(tmp_path, verbose=False)
     loaded = tf.saved_model.load(tmp_path)
     found = loaded.serve(images.astype("float32"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -303,3 +303,58 @@ def test_an_empty_data_set_is_an_error(method, known):
         dataset = dataset.filter(lambda batch: True)
     with pytest.raises(ValueError, match="empty"):
         getattr(compiled(), method)(dataset, verbose=0)
+
+
+def test_a_list_of_images_is_not_taken_for_several_inputs():
+    images, _ = small_batch(n=4)
+    model = compiled()
+    for call in (
+        lambda: model.fit(list(images)),
+        lambda: model.fit(images, validation_data=(list(images), None)),
+        lambda: model.evaluate(list(images)),
+        lambda: model.predict(list(images)),
+    ):
+        with pytest.raises(ValueError, match="np.stack"):
+            call()
+
+
+def test_a_refused_batch_costs_no_density():
+    images, _ = small_batch(n=8)
+    model = compiled()
+    model.fit_density(images)
+    with pytest.raises(ValueError, match="images"):
+        model.train_on_batch(images[:, :3])
+    assert model.density is not None
+    model.train_on_batch(images)
+    assert model.density is None
+
+
+def test_a_clone_has_no_density_until_one_is_fitted():
+    images, _ = small_batch(n=8)
+    model = small_autoencoder()
+    model.fit_density(images)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    with pytest.raises(ValueError, match="no density"):
+        clone.sample(2)
+
+
+def test_weights_without_averages_are_left_alone():
+    images, _ = small_batch(n=8)
+    model = compiled()
+    model.train_on_batch(images)
+    before = model.get_weights()
+    with model.averaged_weights():
+        for one, other in zip(model.get_weights(), before):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_convolutions_do_not_depend_on_the_format_of_images():
+    usual = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        images, _ = small_batch(n=4)
+        model = small_autoencoder(network="conv")
+        assert model.reconstruct(images).shape == images.shape
+    finally:
+        keras.config.set_image_data_format(usual)

@@ -230,3 +230,23 @@ def test_few_long_rows_have_a_rate():
     features = 100 * np.random.default_rng(0).normal(size=(10, 128))
     rate = ops.coding_rate(features.astype("float32"))
     np.testing.assert_allclose(rate, references.coding_rate(features), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "words"),
+    [
+        ((60, 8), (40,), "a label for every row of `features`, 60"),
+        ((40, 8), (60,), "a label for every row of `features`, 40"),
+        ((60, 8), (60, 1), "must have one dimension"),
+        ((6, 2, 2, 8), (6,), r"must have the shape \(n, d\)"),
+    ],
+)
+def test_rows_without_labels_of_their_own_are_refused(features, labels, words):
+    with pytest.raises(ValueError, match=words):
+        ops.rate_reduction(np.ones(features), np.zeros(labels, int), 3)
+
+
+@pytest.mark.parametrize("epsilon", [0, -0.5, float("nan")])
+def test_distortion_is_above_0(epsilon):
+    with pytest.raises(ValueError, match="`epsilon` must be a number"):
+        ops.coding_rate(np.ones((60, 8)), epsilon)
