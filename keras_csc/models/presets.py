@@ -52,20 +52,21 @@ COLOUR = (0.02, 0.2, 0.4)
 PHOTOGRAPH = (0.02, 0.8, 1.0)
 
 
+def _unlabelled(*arguments):
+    """A preset of images without labels: nothing else keeps codes sparse."""
+    return _preset(*arguments, normalization_offset=False)
+
+
 def _of_photographs(feature_dim, stages):
     """A preset of maps, with features for `2**stages` pixels a side."""
-    return _preset(
-        (64, 64, 3),
-        (96, 64, 128)[:stages],
-        PHOTOGRAPH[:stages],
-        feature_dim=feature_dim,
-        features="map",
-        normalization_offset=False,
+    preset = _unlabelled(
+        (64, 64, 3), (96, 64, 128)[:stages], PHOTOGRAPH[:stages]
     )
+    return {**preset, "feature_dim": feature_dim, "features": "map"}
 
 
 GREY_32 = _preset((32, 32, 1), (32, 128, 128), (0.1, 0.2, 0.3))
-COLOUR_128 = _preset(
+COLOUR_128 = _unlabelled(
     (128, 128, 3), (96, 128, 256, 512, 1024), (*COLOUR, 0.4, 0.4)
 )
 PHOTOGRAPHS = _of_photographs(16, 3)
@@ -75,16 +76,11 @@ PRESETS = {
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
     "cifar10": _preset((32, 32, 3), (96, 128, 128), COLOUR),
-    "cifar10_unlabelled": _preset(
-        (32, 32, 3),
-        (96, 128, 128),
-        COLOUR,
-        normalization_offset=False,
-    ),
+    "cifar10_unlabelled": _unlabelled((32, 32, 3), (96, 128, 128), COLOUR),
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _preset((48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
+    "stl10": _unlabelled((48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
     "imagenet": _preset((64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
