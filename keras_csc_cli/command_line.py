@@ -24,6 +24,11 @@ FLAG_FILES = next(
     if folder.is_dir()
 )
 BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
+# What a command says in the place of advice about Python's arguments.
+ADVICE = {
+    "download": "",
+    "validation_fraction": "Choose another --split.",
+}
 HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
 
 
@@ -82,7 +87,21 @@ def usage_errors():
     try:
         yield
     except (ImportError, ValueError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(advised(error)) from error
+
+
+def advised(error, **advice):
+    """The text of an error, with advice for a command.
+
+    Args:
+        error: an exception; of an `AdvisedError` the advice is replaced.
+        **advice: texts by the arguments that they are about, where they are
+            not those of `ADVICE`.
+    """
+    argument = getattr(error, "argument", None)
+    if argument is None:
+        return str(error)
+    return f"{error.reason} {({**ADVICE, **advice})[argument]}".rstrip()
 
 
 def fail(error):

@@ -13,6 +13,7 @@ from keras_csc_cli.cards import preset_name
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.splits import Splits
+from keras_csc_cli.splits import open_split
 from keras_csc_cli.workdir import Workdir
 
 from absl import flags
@@ -103,7 +104,8 @@ def images_of(model, recorded, dataset=None, data_dir=None):
     """
     if recorded is None:
         shape = model.encoder.image_shape
-        return dataset and data.open_dataset(dataset, "test", shape, data_dir)
+        how = {"data_dir": data_dir, "advice": {}}
+        return dataset and open_split(dataset, "test", shape, **how)
     given = {"dataset": dataset, "data_dir": data_dir}
     given = {name: value for name, value in given.items() if value is not None}
     return Splits(train_options.replaced(recorded, given))["test"]

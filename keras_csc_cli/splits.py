@@ -2,6 +2,7 @@
 
 from keras_csc_cli.building import image_shape
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import advised
 
 from keras_csc import data
 
@@ -16,9 +17,11 @@ class Splits:
         options: of the run.
         model: the run's, whose images are of the shape to open; by default
             that of the options' preset, which must be there then.
+        advice: dict, as of `command_line.advised`, of a command that has
+            flags of its own for data.
     """
 
-    def __init__(self, options, model=None):
+    def __init__(self, options, model=None, advice=None):
         self.dataset = options.dataset
         self.image_shape = (
             image_shape(options.preset)
@@ -32,12 +35,17 @@ class Splits:
             "random_crop": options.random_crop,
             "resize": options.resize,
         }
+        self._advice = advice or {}
         self._opened = {}
 
     def __getitem__(self, split):
         if split not in self._opened:
-            self._opened[split] = data.open_dataset(
-                self.dataset, split, self.image_shape, **self._how
+            self._opened[split] = open_split(
+                self.dataset,
+                split,
+                self.image_shape,
+                advice=self._advice,
+                **self._how,
             )
         return self._opened[split]
 
@@ -53,6 +61,14 @@ class Splits:
             UsageError: if they have not.
         """
         check_classes(self.dataset, self.num_classes)
+
+
+def open_split(*arguments, advice, **how):
+    """`open_dataset`, whose errors have the advice of a command."""
+    try:
+        return data.open_dataset(*arguments, **how)
+    except data.DataError as error:
+        raise data.DataError(advised(error, **advice)) from error
 
 
 def check_classes(dataset, classes):

@@ -41,6 +41,11 @@ USER_ERRORS = (
     strategies.WorkerLost,
 )
 BEST_IMAGES = 500  # most that --keep_best measures
+# About arguments that are flags of this command alone.
+ADVICE = {
+    "download": "Or pass --download.",
+    "validation_fraction": "Choose another --validation_fraction.",
+}
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -81,7 +86,7 @@ def train_in(workdir, options, strategy, chief, make_model):
         workdir.check_options(options)
 
     # === Data ===
-    splits = Splits(options)
+    splits = Splits(options, advice=ADVICE)
     checks.check_batches(options, splits)
     if options.evaluate:
         checks.check_compared(options.metrics, splits, options.evaluation_limit)

@@ -12,7 +12,15 @@ FOLDER = pathlib.Path(keras_csc.__file__).parent
 # From the ground up: what is imported from a floor must be below it. Those of
 # one floor do not know each other.
 FLOORS = (
-    ("files", "pixels", "replicas", "terminal", "validation", "version"),
+    (
+        "advice",
+        "files",
+        "pixels",
+        "replicas",
+        "terminal",
+        "validation",
+        "version",
+    ),
     ("html", "ops"),
     ("constraints",),
     ("layers",),

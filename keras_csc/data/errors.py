@@ -2,6 +2,8 @@ import re
 
 import tensorflow as tf
 
+from keras_csc.advice import AdvisedError
+
 READ_ERRORS = (
     tf.errors.DataLossError,
     tf.errors.InvalidArgumentError,
@@ -14,6 +16,10 @@ class DataError(ValueError):
 
     The message is one line: what was wrong, what was expected, what to do.
     """
+
+
+class AdvisedDataError(AdvisedError, DataError):
+    """A `DataError` that an argument of `open_dataset` would mend."""
 
 
 def plain(error):

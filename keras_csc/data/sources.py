@@ -2,7 +2,7 @@ import hashlib
 
 import tensorflow as tf
 
-from keras_csc.data.errors import DataError
+from keras_csc.data.errors import AdvisedDataError
 
 ORDER, CROP, FLIP, SHIFT = range(4)
 # For the functions of datasets, which branch on no tensor. AutoGraph would
@@ -45,10 +45,12 @@ def split_examples(name, split, size, validation_fraction):
     boundary = size - round(size * validation_fraction)
     part = slice(0, boundary) if split == "train" else slice(boundary, size)
     if part.start == part.stop:
-        raise DataError(
+        raise AdvisedDataError(
             f"No examples are left for split {split!r} of {name}: "
             f"validation_fraction={validation_fraction} of {size} training "
-            "examples; choose another fraction in (0, 1)."
+            "examples.",
+            "validation_fraction",
+            "Choose another fraction in (0, 1).",
         )
     return part
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
+from keras_csc.data.errors import AdvisedDataError
 from keras_csc.data.errors import DataError
 from keras_csc.data.sources import split_examples
 from keras_csc.data.tfds_source import TFDSSource
@@ -149,7 +150,7 @@ def _not_prepared(builder, name):
     message = (
         f"{name} is not prepared: nothing at {builder.data_path}. Prepare it "
         f"with `tfds build {name} --data_dir={root}`"
-        f"{MANUAL_HINT.get(stem, '')}, or pass --download."
+        f"{MANUAL_HINT.get(stem, '')}."
     )
     versions = tf.io.gfile.glob(
         os.path.join(builder.data_path.parent, "*", "dataset_info.json")
@@ -158,7 +159,7 @@ def _not_prepared(builder, name):
         found = [os.path.basename(os.path.dirname(v)) for v in versions]
         stem = name.partition(":")[0]
         message += f" Or ask for a version that is there: {stem}:{found[-1]}."
-    return DataError(message)
+    return AdvisedDataError(message, "download", "Or pass download=True.")
 
 
 def _features(builder, name):
