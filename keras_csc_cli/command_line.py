@@ -27,6 +27,7 @@ BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
     "download": "",
+    "tolerance": "",
     "validation_fraction": "Choose another --split.",
 }
 HELP = {"--help": False, "--helpshort": False, "--helpfull": True}

@@ -19,6 +19,7 @@ from keras_csc.export.runtimes import check_runtime
 from keras_csc.export.saved_model import check_saved_model
 from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.files import check_new
+from keras_csc.files import remove
 
 USER_ERRORS = (OSError,)
 
@@ -109,7 +110,23 @@ def run(
 
     for form in formats:  # all, before any is written
         _done(form, check, folders)
-    return [_done(form, write, folders) for form in formats]
+    return _all_or_none(formats, lambda form: _done(form, write, folders))
+
+
+def _all_or_none(formats, write):
+    """The paths that `write` returns; none of them stays if one fails.
+
+    Else the same command would find what the first try left.
+    """
+    written = []
+    try:
+        for form in formats:
+            written.append(write(form))
+    except BaseException:
+        for path in written:
+            remove(path)
+        raise
+    return written
 
 
 def _check_formats(formats, folders):

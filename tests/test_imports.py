@@ -13,13 +13,8 @@ FOLDER = pathlib.Path(keras_csc.__file__).parent
 # one floor do not know each other.
 FLOORS = (
     (
-        "advice",
-        "files",
-        "pixels",
-        "replicas",
-        "terminal",
-        "validation",
-        "version",
+        *("advice", "files", "pixels", "replicas", "terminal"),
+        *("validation", "version"),
     ),
     ("html", "ops"),
     ("constraints",),

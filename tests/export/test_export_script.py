@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.advice import AdvisedError
+from keras_csc.export import saved_model
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers.exporting import tiny_model
 
@@ -237,3 +239,22 @@ def test_nothing_is_written_if_one_format_can_not_be(
     with pytest.raises(UsageError, match=message):
         export.run(finished_run, **{"name": "mine", **folders, **arguments})
     assert sorted(tmp_path.rglob("*")) == [there.parent, there]
+
+
+def test_nothing_is_left_if_a_later_format_fails(
+    finished_run, tmp_path, monkeypatch, stubbed
+):
+    """Or the same command would find a folder that exists."""
+
+    def refuse(*arguments):
+        raise AdvisedError("It differs.", "tolerance", "Pass a `tolerance`.")
+
+    folders = {"saved_models": tmp_path / "models", "presets": tmp_path}
+    formats = {"formats": ["preset", "saved_model"], "name": "mine"}
+    with monkeypatch.context() as patch:
+        patch.setattr(saved_model, "verify_saved_model", refuse)
+        with pytest.raises(UsageError, match="^It differs.$"):
+            export.run(finished_run, **folders, **formats)
+    assert not (tmp_path / "mine").exists()
+    for path in export.run(finished_run, **folders, **formats):
+        assert path.is_dir()
