@@ -93,7 +93,10 @@ def begin(options):
 
 
 def _open_streams():
-    """Opens what a parent has closed: else files would get these numbers."""
+    """Readies the standard streams.
+
+    What a parent has closed is opened: else files would get these numbers.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -103,6 +106,10 @@ def _open_streams():
                 os.dup2(opened, number)
                 os.close(opened)
             setattr(sys, name, open(number, "r+" if number else "r"))
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding has not is shown as its number, and is no error.
+        if getattr(stream, "errors", None) == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_backend(fail):

@@ -12,6 +12,7 @@ from keras_csc_cli.workdir import checked_path
 
 from absl import flags
 
+from keras_csc.data.listing import printable
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
@@ -189,4 +190,4 @@ def main():
     written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name
-        print(f"Exported {kind}: {path}")
+        print(f"Exported {kind}: {printable(path)}")

@@ -19,6 +19,7 @@ from keras_csc import report
 from keras_csc.callbacks.scalars import LOG_FILE
 from keras_csc.data import DataError
 from keras_csc.data.errors import READ_ERRORS
+from keras_csc.data.listing import printable
 from keras_csc.terminal import say
 
 USER_ERRORS = (DataError, OSError)
@@ -187,4 +188,4 @@ def _checked(output):
 
 def main():
     options = command_line.values(report_options.SECTIONS, flags.FLAGS)
-    print(f"Report: {run(**vars(options))}")
+    print(f"Report: {printable(run(**vars(options)))}")

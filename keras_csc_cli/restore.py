@@ -299,6 +299,6 @@ def main():
     options = command_line.values(restore_options.SECTIONS, flags.FLAGS)
     written = run(options)
     if len(written) == 1:
-        print(f"Restored image: {written[0]}")
+        print(f"Restored image: {printable(written[0])}")
     else:
         print(f"Restored images: {len(written)}")

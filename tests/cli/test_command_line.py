@@ -5,14 +5,18 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 from keras_csc_cli import checks
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate_options
 from keras_csc_cli import explore_options
+from keras_csc_cli import export
 from keras_csc_cli import export_options
 from keras_csc_cli import help_text
+from keras_csc_cli import report
 from keras_csc_cli import report_options
+from keras_csc_cli import restore
 from keras_csc_cli import restore_options
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
@@ -253,6 +257,25 @@ def test_help_that_nobody_reads_to_its_end():
     )
     os.close(writer)
     assert (process.returncode, process.stderr) == (141, "")
+
+
+def test_what_an_encoding_lacks_is_shown_as_its_number():
+    finished = python("training/train.py", "--help", PYTHONIOENCODING="ascii")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "\\u03bb" in finished.stdout
+
+
+@pytest.mark.parametrize("command", [export, report, restore])
+def test_written_paths_that_are_not_utf8_can_be_printed(
+    command, monkeypatch, capsys
+):
+    path = pathlib.Path(os.fsdecode(b"\xff.png"))
+    written = path if command is report else [path]
+    options = types.SimpleNamespace(formats=["preset"])
+    monkeypatch.setattr(command_line, "values", lambda *_: options)
+    monkeypatch.setattr(command, "run", lambda *_, **__: written)
+    command.main()
+    assert capsys.readouterr().out.endswith(": \\xff.png\n")
 
 
 def test_other_backend_is_refused_before_anything_is_imported():
