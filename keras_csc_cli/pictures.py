@@ -20,6 +20,7 @@ from keras_csc.files import replacing
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 # Pixels a side at most, of libjpeg and of libwebp.
 MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 QUALITY = 95
 PNG_HEADER = 33  # bytes: the signature and the first chunk
 
@@ -79,6 +80,18 @@ def check_size(path, height, width):
         )
 
 
+def lost(picture, path):
+    """What of a picture the format of a path has no place for, in words."""
+    suffix = pathlib.Path(path).suffix.lower()
+    grey = picture.pixels.shape[-1] == 1 and picture.alpha is None
+    kept = {
+        "transparency": picture.alpha is None or suffix in WITH_ALPHA,
+        "16 bits": picture.depth == 8 or _is_deep(suffix, grey),
+        "the colour profile": not picture.profile or suffix != ".bmp",
+    }
+    return [name for name, is_kept in kept.items() if not is_kept]
+
+
 def write(picture, path):
     """Writes a picture in the format that the path's ending says.
 
@@ -124,11 +137,10 @@ def _png_depth(path):
 
 def _write(picture, path, suffix):
     pixels, alpha = picture.pixels, picture.alpha
-    if alpha is not None and suffix in (".png", ".webp", ".tif", ".tiff"):
+    if alpha is not None and suffix in WITH_ALPHA:
         pixels = np.concatenate([pixels, alpha], -1)
     grey = pixels.shape[-1] == 1
-    deep = picture.depth == 16
-    deep = deep and (suffix == ".png" or grey and suffix in (".tif", ".tiff"))
+    deep = picture.depth == 16 and _is_deep(suffix, grey)
     most = 65535 if deep else 255
     values = np.rint(np.clip(pixels, 0, 1) * most)
     values = values.astype("uint16" if deep else "uint8")
@@ -143,6 +155,11 @@ def _write(picture, path, suffix):
     if picture.profile and suffix != ".bmp":
         options["icc_profile"] = picture.profile
     image.save(path, **options)
+
+
+def _is_deep(suffix, grey):
+    """Whether files of a format are written with 16 bits."""
+    return suffix == ".png" or grey and suffix in (".tif", ".tiff")
 
 
 def _with_profile(png, profile):

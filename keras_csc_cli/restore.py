@@ -179,10 +179,23 @@ def _restore_file(options, path, output, mask, dictionary, line):
     factor = options.factor if options.task == "enlarge" else 1
     height, width = picture.pixels.shape[:2]
     pictures.check_size(output, factor * height, factor * width)
+    _say_what_is_lost(options, picture, output, mask)
     with usage_errors():
         found = _restored(options, picture, mask, dictionary, line.show)
     output.parent.mkdir(parents=True, exist_ok=True)
     pictures.write(found, output)
+
+
+def _say_what_is_lost(options, picture, output, mask):
+    if options.task == "inpaint" and mask is None:
+        # What was transparent is filled in.
+        picture = picture._replace(alpha=None)
+    found = pictures.lost(picture, output)
+    if found:
+        say(
+            f"{printable(output)} will be without what its image has: "
+            f"{', '.join(found)}. A .png file keeps that."
+        )
 
 
 def _check_output(output, overwrite):

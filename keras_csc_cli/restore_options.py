@@ -8,9 +8,10 @@ DESCRIPTION = """Restores photographs by convolutional sparse coding.
       --output=out.png
 
 It reads PNG (8 and 16 bits), JPEG, TIFF, WebP, BMP and GIF, turns images as
-their EXIF orientation says, keeps alpha and the colour profile, and writes what
-the ending of --output says. Of a folder of images every one is restored, into
-a folder. What exists is not replaced without --overwrite.
+their EXIF orientation says, and writes what the ending of --output says. A .png
+file keeps alpha, 16 bits and the colour profile; of other formats it is said
+what they do not keep. Of a folder of images every one is restored, into a
+folder. What exists is not replaced without --overwrite.
 """
 
 TASKS = ("denoise", "inpaint", "deblur", "enlarge")

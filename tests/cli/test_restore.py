@@ -279,6 +279,25 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
     )
 
 
+def test_what_a_format_does_not_keep_is_said(tmp_path, capfd):
+    image = tmp_path / "image.png"
+    alpha = np.full((HEIGHT, WIDTH, 1), 65_535, "uint16")
+    alpha[5:9, 7:12] = 0
+    values = np.concatenate([photograph(3, 16), alpha], -1)
+    image.write_bytes(tf.io.encode_png(values).numpy())
+    for task, name, said in (
+        ("denoise", "out.jpg", "transparency, 16 bits. A .png"),
+        ("denoise", "out.tif", "its image has: 16 bits. A .png"),
+        ("inpaint", "out.jpg", "its image has: 16 bits. A .png"),
+        ("denoise", "out.png", ""),
+    ):
+        noise = 10.0 if task == "denoise" else None
+        output = tmp_path / task / name
+        restore.run(options(task=task, image=image, output=output, noise=noise))
+        error = capfd.readouterr().err
+        assert said in error and bool(said) == ("will be without" in error)
+
+
 def test_a_folder_goes_on_where_it_was(grey, tmp_path, capfd):
     folder, output = tmp_path / "in", tmp_path / "out"
     (folder / "deeper").mkdir(parents=True)
