@@ -46,7 +46,7 @@ def classes(subject):
         element(
             "div",
             element("h3", title),
-            _similarity(found, *class_similarity(rows, labels)),
+            _similarity(title, found, *class_similarity(rows, labels)),
             class_="matrix",
         )
         for title, rows in sets.items()
@@ -64,11 +64,11 @@ def classes(subject):
     )
 
 
-def _similarity(found, means, labels):
+def _similarity(title, found, means, labels):
     names = [found.name(label) for label in labels]
     text = f"Means: {within_and_between(means)}."
     if len(names) <= IN_TABLE:
-        return figure(_numbers(means, names), caption=text)
+        return figure(_numbers(title, means, names), caption=text)
     order = _similar_together(means)
     return [
         figure(
@@ -87,7 +87,7 @@ def _similarity(found, means, labels):
     ]
 
 
-def _numbers(means, names):
+def _numbers(title, means, names):
     """A matrix as a table, whose cells are as blue as they are large."""
     head = element(
         "tr",
@@ -114,7 +114,7 @@ def _numbers(means, names):
         class_="wide",
         tabindex=0,
         role="region",
-        aria_label="Similarities of classes",
+        aria_label=f"Similarities of classes: {title}",
     )
 
 

@@ -86,6 +86,13 @@ def test_all_parts_are_there_and_linked(page):
     assert len(page.all("h2")) == len(page.all("section"))
 
 
+def test_regions_have_names_of_their_own(page):
+    regions = [e[1] for e in page.all("div") if e[1].get("role") == "region"]
+    names = [region["aria-label"] for region in regions]
+    assert sum("Similarities" in name for name in names) == 2
+    assert len(names) == len(set(names))
+
+
 def test_texts_are_texts(page):
     """What comes from outside is never markup."""
     assert not page.all("i") and not page.all("u")
