@@ -28,7 +28,8 @@ def reference_psnr(
         train_images: floats in `[-1, 1]`, shape `(n, height, width, channels)`.
         images: floats in `[-1, 1]`, shape `(m, height, width, channels)`.
         components: int, at least 1, number of features to compare with.
-            PCA has at most as many as training images and as pixels.
+            PCA has at most as many as training images and as pixels, and
+            none of a single training image.
         train_labels: ints of shape `(n,)`, -1 for unlabelled, or `None`.
         labels: ints of shape `(m,)`, -1 for unlabelled, or `None`.
         block: int, height and width of the blocks for `pca`, which divides
@@ -98,6 +99,9 @@ def _principal_images(train_images, images, components, block):
     from sklearn.decomposition import PCA
 
     train, flat = (_blocks(each, block) for each in (train_images, images))
+    if len(train) == 1:  # The mean is all that there is.
+        made = np.broadcast_to(train, flat.shape)
+        return _assembled(made, images.shape, block), 0
     components = min(components, *train.shape)
     pca = PCA(components, random_state=0).fit(train)
     made = pca.inverse_transform(pca.transform(flat))

@@ -55,6 +55,14 @@ def test_components_are_no_more_than_there_can_be(sets):
     assert found["pca_components"] == 7 and found["pca"] == 100
 
 
+@pytest.mark.filterwarnings("error")
+def test_of_one_training_image_there_is_the_mean(sets):
+    (train, _), (images, _) = sets
+    found = reference_psnr(train[:1], images, 3)
+    assert found["pca_components"] == 0
+    assert found["pca"] == found["mean_image"]
+
+
 def test_images_without_a_class_mean_are_left_out(sets):
     (train, train_labels), (images, labels) = sets
     kept = train_labels != 3
