@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -152,3 +153,20 @@ def test_links_of_the_description_are_absolute(wheel):
 def test_a_release_puts_the_address_of_its_repository():
     workflow = ROOT / ".github" / "workflows" / "release.yml"
     assert f"s|{REPOSITORY}|$GITHUB_SERVER_URL" in workflow.read_text()
+
+
+def test_the_source_distribution_has_what_builds_a_wheel(tmp_path):
+    """And neither documents nor exported models."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build"]
+        + ["--target=sdist", f"--directory={tmp_path}"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    tops = {name.partition("/")[0] for name in names}
+    assert {"keras_csc", "keras_csc_cli", "training", "README.md"} <= tops
+    assert not {"docs", "saved_models", "tests", "runs"} & tops
