@@ -8,6 +8,7 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_csc.advice import AdvisedError
 from keras_csc.files import new_folder
 from keras_csc.generation import FeatureDensity
 from keras_csc.generation.density import array_shapes
@@ -259,13 +260,15 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """Makes a `model_class(encoder, decoder)` from a preset; see there."""
     folder = local_folder(preset)
     if load_weights and folder is None:
-        raise ValueError(_without_weights(preset))
+        raise _without_weights(preset)
     found = _config(preset, folder, overrides)
     encoder, decoder = players(found, dtype=dtype)
     model = model_class(encoder, decoder, dtype=dtype)
     if not load_weights:
         model.make_weights()
         return model
+    if overrides:
+        _check_own(preset, folder, found, overrides)
     density = preset_folder.density(folder)
     shapes = weight_shapes(found) + _density_shapes(density)
     if hub.is_uri(preset):
@@ -281,13 +284,40 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
 
 
 def _without_weights(preset):
-    return (
+    return AdvisedError(
         f"The preset {preset!r} is an architecture without trained weights. "
-        "Pass load_weights=False for first ones to train, or train it with "
-        f"`keras-csc train --flagfile={preset}.flags --workdir=FOLDER` and "
-        "load FOLDER/model, or choose a trained one: "
-        f"{', '.join(trained_names())}."
+        f"Train it with `keras-csc train --flagfile={preset}.flags "
+        "--workdir=FOLDER` and give FOLDER/model, or choose a trained one: "
+        f"{', '.join(trained_names())}.",
+        "load_weights",
+        "Or pass load_weights=False for first weights to train.",
     )
+
+
+def _check_own(preset, folder, found, overrides):
+    """Raises `AdvisedError` for overrides that a preset's weights do not fit.
+
+    Those of other numbers, as of `sparsity`, leave the weights as they are.
+    """
+    own = _config(preset, folder, {})
+    try:
+        same = weight_shapes(own) == weight_shapes(found)
+    except TypeError as error:
+        raise ValueError(
+            f"An entry of the preset has a wrong type: {error}. "
+            f"Received: {shown(own)}"
+        ) from error
+    if not same:
+        given = ", ".join(
+            f"{name}={shown(overrides[name])}" for name in overrides
+        )
+        raise AdvisedError(
+            f"The preset {str(preset)!r} has the weights of its own "
+            f"architecture, and not of the one that was given: {given}.",
+            "architecture",
+            "Leave that out, or pass load_weights=False for first weights to "
+            "train.",
+        )
 
 
 def _density_shapes(config):

@@ -6,6 +6,8 @@ import math
 import h5py
 import numpy as np
 
+from keras_csc.advice import AdvisedError
+
 # Beside the weights a file may hold the state of two optimizers.
 MOST_COPIES = 4
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
@@ -31,9 +33,10 @@ def check_size(path, shapes):
         ValueError: if it is no regular file, or of another size.
     """
     if not path.is_file():
-        raise ValueError(
-            f"The preset folder {str(path.parent)!r} has no file {path.name}. "
-            "Write it with `save_to_preset`, or pass load_weights=False."
+        raise AdvisedError(
+            f"The preset folder {str(path.parent)!r} has no file {path.name}.",
+            "load_weights",
+            "Write it with `save_to_preset`, or pass load_weights=False.",
         )
     size, numbers = path.stat().st_size, sum(map(math.prod, shapes))
     if size > largest(shapes):

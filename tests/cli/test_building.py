@@ -7,6 +7,7 @@ from keras_csc_cli import building
 from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.splits import Splits
 
 import keras
@@ -144,3 +145,11 @@ def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
     assert by_minutes.is_due() and not by_steps.is_due()
     by_steps.model.step = 10
     assert by_steps.is_due()
+
+
+def test_weights_do_not_fit_another_architecture():
+    flags = ["--preset=csc_ctrl_digits", "--architecture=filters=4,4"]
+    options = train_options.parse(flags)
+    message = r"given: filters=\[4, 4\]. Leave it out, or choose a --preset"
+    with pytest.raises(UsageError, match=message):
+        building.network(options)

@@ -178,7 +178,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
         ({"formats": []}, "--formats must be some of"),
         ({"formats": ["preset", "preset"]}, "each once"),
         ({"preset": "csc_ctrl_digits"}, "one of the two"),
-        ({"workdir": None, "preset": "digits"}, "without trained weights"),
+        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"presets": " "}, "--presets is empty"),
         ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),

@@ -257,7 +257,7 @@ def test_folders_that_are_not_complete_are_refused(tmp_path):
 
 def test_weights_of_another_architecture_are_refused(tmp_path):
     small_autoencoder().save_to_preset(tmp_path / "preset")
-    with pytest.raises(ValueError, match="weights"):
+    with pytest.raises(ValueError, match=r"given: filters=\(3, 5\). Leave"):
         ClosedLoopAutoencoder.from_preset(
             str(tmp_path / "preset"), filters=(3, 5)
         )
