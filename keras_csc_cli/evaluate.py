@@ -14,6 +14,7 @@ from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.json_files import read_json
 from keras_csc_cli.splits import Splits
 
 from absl import flags
@@ -88,7 +89,21 @@ def evaluate(
             name=own_name(options, recorded, split, checkpoint),
             projector=projector,
             keep=True,
+            own_classes=has_own_classes(workdir, options, recorded, splits),
         )
+
+
+def has_own_classes(workdir, options, recorded, splits):
+    """Whether images have the classes of those that a run was trained on.
+
+    Those of its data set have. Those of another have if the classes have the
+    names that the run recorded.
+    """
+    if not is_other(options, recorded):
+        return True
+    record = read_json(workdir.run) if workdir.run.exists() else {}
+    names = record.get("class_names")
+    return bool(names) and names == splits["train"].class_names
 
 
 def own_name(options, recorded, split, checkpoint):
@@ -99,7 +114,7 @@ def own_name(options, recorded, split, checkpoint):
     """
     parts = []
     folder = data_folder(options)
-    if options.dataset != recorded.dataset or folder != data_folder(recorded):
+    if is_other(options, recorded):
         parts.append(re.sub(r"[^\w.+-]", "_", options.dataset))
     if parts and folder:
         digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
@@ -109,6 +124,13 @@ def own_name(options, recorded, split, checkpoint):
     if checkpoint:
         parts.append(f"step-{options.step}")
     return "-".join(parts)
+
+
+def is_other(options, recorded):
+    """Whether images are of another data set than those of a run."""
+    return options.dataset != recorded.dataset or (
+        data_folder(options) != data_folder(recorded)
+    )
 
 
 def data_folder(options):

@@ -37,6 +37,7 @@ def evaluate(
     name="",
     projector=False,
     keep=False,
+    own_classes=True,
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
@@ -60,6 +61,8 @@ def evaluate(
             projector, to `tensorboard/projector/` or `projector-NAME/`.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
+        own_classes: bool, whether the images have the classes of those that
+            the model was trained on.
 
     Returns:
         Dict of the figures, as in the file, of its path as `file`, and of that
@@ -74,6 +77,7 @@ def evaluate(
     interruption.check()
     if instruments["samples"] and model.density is None:
         model.fit_density(*train)
+        own_classes = True
     try:
         found = evaluation.evaluate(
             model,
@@ -81,6 +85,7 @@ def evaluate(
             labels,
             *train,
             class_features=class_features,
+            own_classes=own_classes,
             between=interruption.check,
             **instruments,
         )

@@ -34,6 +34,7 @@ def evaluate(
     networks=None,
     judge=None,
     samples=False,
+    own_classes=True,
     between=lambda: None,
 ):
     """Measures an autoencoder on images that it was not trained on.
@@ -55,6 +56,7 @@ def evaluate(
         judge: `FeatureExtractor` of a classifier that says of which class the
             reconstructions are, or `None`.
         samples: bool, whether to measure samples of the model's density.
+        own_classes: bool, as of `sampling_figures`.
         between: function that is called between the measurements, and may
             raise to end them.
 
@@ -97,7 +99,13 @@ def evaluate(
     found = None
     if samples:
         found = sampling_figures(
-            model, images, labels, reconstructions, train_images, judge
+            model,
+            images,
+            labels,
+            reconstructions,
+            train_images,
+            judge,
+            own_classes=own_classes,
         )
         figures["samples"] = found.figures
         between()

@@ -26,7 +26,14 @@ nearest: uint8 array of the same shape, the training image nearest to each.
 
 
 def sampling_figures(
-    model, images, labels, reconstructions, train_images, judge=None, seed=0
+    model,
+    images,
+    labels,
+    reconstructions,
+    train_images,
+    judge=None,
+    seed=0,
+    own_classes=True,
 ):
     """Measures as many samples as there are images, of the same classes.
 
@@ -39,6 +46,8 @@ def sampling_figures(
         train_images: uint8 array `(m, height, width, channels)`.
         judge: `FeatureExtractor` of a classifier, or `None`.
         seed: int, of the samples.
+        own_classes: bool, whether the labels are of the classes that the
+            density was fitted to. If not, samples are of any.
 
     Returns:
         `Samples`. Its figures are those of `class_figures`, with the classes
@@ -49,7 +58,7 @@ def sampling_figures(
         What needs a judge is `None` without one.
     """
     classes = np.flatnonzero(model.density.priors)
-    if not np.all(np.isin(labels, [*classes, -1])):
+    if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
         labels = np.full(len(images), -1)
     made = passes.sample(model, labels, seed)
     found = sample_figures(

@@ -221,6 +221,38 @@ def test_samples_are_of_a_density_that_is_fitted_now(
     assert f"image at {found['nearest']['samples']:.3f} (of the" in line
 
 
+def test_classes_of_other_data_are_own_if_their_names_are(
+    run, model, tmp_path, monkeypatch
+):
+    """Their numbers are those of one data set alone."""
+    monkeypatch.setattr(building, "trained_model", lambda folder: model)
+    run = shutil.copytree(run, tmp_path / "run")
+    for place in range(8):
+        name = ("one", "two")[place % 2]
+        folder = tmp_path / "data" / ("train", "test")[place // 4] / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16)).save(folder / f"{place}.png")
+    other = {"dataset": "image_folder", "data_dir": str(tmp_path / "data")}
+    asked = []
+
+    def measure(*arguments, own_classes, **others):
+        asked.append(own_classes)
+        raise ValueError("asked")
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    names = {"sessions": [], "class_names": ["one", "two"]}
+    for replaced, record, own in (
+        ({}, {}, True),
+        (other, {}, False),
+        (other, {**names, "class_names": ["1", "2"]}, False),
+        (other, names, True),
+    ):
+        (run / "run.json").write_text(json.dumps(record))
+        with pytest.raises(UsageError, match="asked"):
+            evaluate.evaluate(run, replaced)
+        assert asked.pop() is own
+
+
 def test_maps_are_not_sampled(tmp_path):
     options = train_options.parse(
         ["--dataset=photographs", "--preset=photographs", "--steps=1"]

@@ -40,7 +40,7 @@ def judge():
     return evaluation.FeatureExtractor(describe, "judge", "score", {})
 
 
-def measured(model, judge=None, labels=None):
+def measured(model, judge=None, labels=None, **arguments):
     images, own = images_and_labels()
     made = model.predict(from_pixels(images), verbose=0)
     return evaluation.sampling_figures(
@@ -50,7 +50,18 @@ def measured(model, judge=None, labels=None):
         made,
         images_and_labels(90, 1)[0],
         judge,
+        **arguments,
     )
+
+
+def test_classes_of_other_data_are_not_asked_for(model, judge):
+    found = measured(model, judge, own_classes=False)
+    assert found.figures["same_class"] is None
+    assert found.figures["same_class_of_images"] is None
+    assert found.figures["distribution"]["frechet_distance"] > 0
+    any_class = np.full(40, -1)
+    made = model.sample(40, any_class, seed=0)
+    np.testing.assert_allclose(found.images, made, atol=1e-6)
 
 
 def test_figures_are_those_of_the_samples(model, judge):
