@@ -10,7 +10,7 @@ its rows, too, are limited, and so are the bytes of a request.
 With `--batching` requests are put together as `batching.config` says, by the
 scheduler that TensorFlow Serving has; those of a batch that fails are computed
 once more, each alone, so that a bad one fails no other. KServe listens on all
-addresses of the machine.
+addresses of the machine; of its routes only those of `ROUTES` are answered.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import base64
 import json
 import logging
 import pathlib
+import re
 
 import kserve
 import numpy as np
@@ -37,6 +38,10 @@ BATCHING = {
 THREADS = {False: 8, True: 64}
 MOST_ROWS = 1000
 MOST_BYTES = 2**24  # As lists of JSON they may take fifty times the memory.
+# KServe has more, one of which unloads the model.
+ROUTES = re.compile(
+    r"GET /|GET /v1/models|GET /v1/models/[^/:]+|POST /v1/models/[^/:]+:predict"
+)
 
 
 def versions(folder):
@@ -195,7 +200,9 @@ class _TooLarge(Exception):
 
 
 class Limited:
-    """An ASGI application that reads at most `MOST_BYTES` of a body.
+    """An ASGI application of which only `ROUTES` are answered.
+
+    It reads at most `MOST_BYTES` of a body.
 
     Args:
         app: the application.
@@ -205,6 +212,9 @@ class Limited:
         self._app = app
 
     async def __call__(self, scope, receive, send):
+        if not _is_open(scope):
+            await _refuse(send, 404, "There is nothing here.")
+            return
         size = 0
 
         async def counted():
@@ -218,13 +228,24 @@ class Limited:
         try:
             await self._app(scope, counted, send)
         except _TooLarge:
-            await _refuse(send)
+            limit = f"A request must have at most {MOST_BYTES:,} bytes."
+            await _refuse(send, 413, limit)
 
 
-async def _refuse(send):
-    error = f"A request must have at most {MOST_BYTES:,} bytes."
+def _is_open(scope):
+    """Whether a request is one of `ROUTES`, or none of HTTP."""
+    if scope["type"] != "http":
+        return True
+    return bool(ROUTES.fullmatch(f"{scope['method']} {scope['path']}"))
+
+
+async def _refuse(send, status, error):
     headers = [(b"content-type", b"application/json")]
-    start = {"type": "http.response.start", "status": 413, "headers": headers}
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": headers,
+    }
     body = json.dumps({"error": error}).encode()
     await send(start)
     await send({"type": "http.response.body", "body": body})

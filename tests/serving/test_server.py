@@ -152,11 +152,57 @@ def test_larger_bodies_are_not_read(server, length, status):
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    asyncio.run(server.Limited(app)({"type": "http"}, receive, send))
+    scope = {"type": "http", "method": "POST", "path": "/v1/models/m:predict"}
+    asyncio.run(server.Limited(app)(scope, receive, send))
     start, body = sent
     assert start["status"] == status and sum(read) <= 2**24
     error = json.loads(body["body"]).get("error", "16,777,216 bytes")
     assert "16,777,216 bytes" in error
+
+
+@pytest.mark.parametrize(
+    "route, answered",
+    [
+        ("GET /", True),
+        ("GET /v1/models", True),
+        ("GET /v1/models/csc_ctrl_digits", True),
+        ("POST /v1/models/csc_ctrl_digits:predict", True),
+        ("GET /v1/models/csc_ctrl_digits:predict", False),
+        ("POST /v1/models/csc_ctrl_digits", False),
+        ("POST /v1/models/csc_ctrl_digits:explain", False),
+        ("GET /v1/models/csc_ctrl_digits/versions/1", False),
+        ("POST /v2/repository/models/csc_ctrl_digits/unload", False),
+        ("POST /v2/models/csc_ctrl_digits/infer", False),
+        ("GET /openapi.json", False),
+        ("GET /metrics", False),
+        ("GET /docs", False),
+        ("POST /", False),
+    ],
+)
+def test_only_what_is_meant_to_be_asked_is_answered(server, route, answered):
+    method, path = route.split()
+    asked, sent = [], []
+
+    async def app(scope, receive, send):
+        asked.append(scope["path"])
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path}
+    asyncio.run(server.Limited(app)(scope, None, send))
+    assert bool(asked) == answered
+    assert [m["status"] for m in sent if "status" in m] == [404][answered:]
+
+
+def test_the_start_of_the_server_is_no_request(server):
+    asked = []
+
+    async def app(scope, receive, send):
+        asked.append(scope["type"])
+
+    asyncio.run(server.Limited(app)({"type": "lifespan"}, None, None))
+    assert asked == ["lifespan"]
 
 
 @pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
