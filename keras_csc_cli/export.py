@@ -1,6 +1,7 @@
 """Exports the trained model of a run."""
 
 import pathlib
+import re
 
 from keras_csc_cli import cards
 from keras_csc_cli import command_line
@@ -23,6 +24,8 @@ from keras_csc.files import check_new
 from keras_csc.files import remove
 
 USER_ERRORS = (OSError,)
+# What serving/client.py takes, and a URL and a shell leave as they are.
+SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def run(
@@ -42,7 +45,8 @@ def run(
 
     Args:
         workdir: folder of the run; or `None` for a preset.
-        name: name of the model, by default that of `workdir` or `preset`.
+        name: name of the model, by default that of `workdir` or `preset`; of
+            a SavedModel of ASCII letters, digits and `_.-`.
         saved_models: folder to write `name/VERSION/` to.
         preset: name, folder or URI of a trained model; or `None` for a run.
         formats: some of `FOLDERS`.
@@ -72,7 +76,7 @@ def run(
         default = workdir.resolve().name
     else:
         default = cards.preset_name(preset)
-    name = _checked_name(default if name is None else name)
+    name = _checked_name(default if name is None else name, formats)
     batch_sizes = _integers(batch_sizes)
     if preset is None:
         card, model = cards.of_run(workdir), trained_model(workdir)
@@ -176,11 +180,17 @@ def _checked_run(workdir):
     return workdir
 
 
-def _checked_name(name):
+def _checked_name(name, formats):
     if not name or name.startswith(".") or "/" in name or name.isdecimal():
         raise UsageError(
             "--name must be the name of a folder, not hidden and not a "
             f"number. Received: {name!r}"
+        )
+    if "saved_model" in formats and not SERVED_NAME.fullmatch(name):
+        raise UsageError(
+            "the name of a SavedModel must be of letters, digits and _.-, as "
+            "it is part of a URL. Give another with --name. Received: "
+            f"{name!r}"
         )
     return name
 

@@ -30,7 +30,12 @@ def _define_all(define):
         None,
         "Name, folder or URI of a trained model, instead of --workdir.",
     )
-    define.string("name", None, "Name of the model. By default the workdir's.")
+    define.string(
+        "name",
+        None,
+        "Name of the model. By default the workdir's. That of a SavedModel is "
+        "of letters, digits and _.-, as clients ask for it.",
+    )
     define.some(
         "formats",
         "saved_model",

@@ -121,6 +121,15 @@ def test_names_that_are_refused(workdir, name):
         export.run(workdir, name=name)
 
 
+@pytest.mark.parametrize("name", ["my model", "a:b", "Ziffern-für-mich"])
+def test_a_saved_model_has_a_name_that_the_client_takes(workdir, name):
+    mine = workdir.rename(workdir.with_name(name))
+    with pytest.raises(UsageError, match="another with --name"):
+        export.run(mine, saved_models=mine / "saved_models")
+    (path,) = export.run(mine, formats=["preset"], presets=mine / "presets")
+    assert path.name == name
+
+
 def test_workdir_is_required():
     with pytest.raises(UsageError, match="--workdir is missing"):
         export.run(None)
