@@ -1,6 +1,8 @@
 """The card of an exported model: what it is, and how to use it."""
 
 import collections.abc
+import html
+import re
 
 import keras
 import numpy as np
@@ -13,6 +15,9 @@ from keras_csc.models import presets
 
 # tests/export/test_operations.py exports with operations of this one only.
 OLDEST = "2.18"
+# What Markdown reads as more than text; of a cell also its end. An underscore
+# within a word is one.
+MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
 
 MEANINGS = {
@@ -199,12 +204,16 @@ def _content(content):
     if isinstance(content, collections.abc.Mapping):
         return _table(content)
     if isinstance(content, (list, tuple)):
-        return "\n".join(f"- {_text(item)}" for item in content)
+        items = [_text(item).replace("|", r"\|") for item in content]
+        return "\n".join(f"- {item}" for item in items)
     return str(content)
 
 
 def _table(facts):
-    rows = [f"| {key} | {_text(value)} |" for key, value in flat(facts)]
+    rows = [
+        f"| {_literal(key)} | {_literal(_text(value))} |"
+        for key, value in flat(facts)
+    ]
     return "\n".join(["| | |", "|-|-|", *rows])
 
 
@@ -240,7 +249,12 @@ def _text(value):
         value = f"{value:.6g}"
     elif isinstance(value, (list, tuple)):
         return ", ".join(_text(item) for item in value) or "none"
-    return " ".join(str(value).split()).replace("|", r"\|")
+    return " ".join(str(value).split())
+
+
+def _literal(text):
+    """Markdown of a cell that shows a text as it is, such as a class's name."""
+    return MARKUP.sub(r"\\\g<0>", html.escape(text, quote=False))
 
 
 def _signature_table(signatures):

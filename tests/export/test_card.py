@@ -50,6 +50,18 @@ def test_sections_say_what_they_were_given(card):
     assert "\n## Limits\n\n- Seen \\| by nobody.\n" in card
 
 
+def test_names_of_classes_are_no_markup():
+    names = ["<img src=x>", "a*b*", "_it_", "[a](b)", "`c`", "d\\|e", "&lt;"]
+    names += ["image_folder", "two words"]
+    text = model_card(
+        tiny_model(), "tiny", 1, {}, {"training": {"class_names": names}}
+    )
+    assert rows(text)["class_names"] == [
+        r"&lt;img src=x&gt;, a\*b\*, \_it\_, \[a\](b), \`c\`, d\\\|e, "
+        "&amp;lt;, image_folder, two words"
+    ]
+
+
 def test_what_an_architecture_does_not_say_is_said():
     model = tiny_model()
     model.encoder.coding_layers[0].iterations = 10
