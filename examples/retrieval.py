@@ -2,18 +2,21 @@
 
     python examples/retrieval.py QUERY.png FOLDER [--output=NEW.png]
 
-FOLDER is as `keras_csc.data.open_dataset("image_folder", ...)` wants it. Prints
-the cosines, and writes `retrieval.png`: the query, and what was found.
+All image files of FOLDER are searched, those of its folders too. Prints the
+cosines and the files, and writes `retrieval.png`: the query, and what was
+found.
 """
 
 import argparse
 import os
 
 import numpy as np
-import tensorflow as tf
 
 import keras_csc
-from keras_csc.data.images import read
+from keras_csc.data.headers import read_pixels
+from keras_csc.data.images import shaped
+from keras_csc.data.listing import LeftOut
+from keras_csc.data.listing import find_images
 from keras_csc.pixels import from_pixels
 
 
@@ -24,6 +27,37 @@ def nearest(model, query, images, count):
     )
     order = np.argsort(-cosines)[:count]
     return cosines[order], order
+
+
+def pictures(paths, shape):
+    """Pixels of image files, in the shape that a model wants."""
+    made = []
+    for path in paths:
+        try:
+            made.append(shaped(read_pixels(path), shape))
+        except ValueError as error:
+            raise ValueError(f"{path} is no image: {error}") from error
+    return np.array(made)
+
+
+def search(options):
+    """The files most like the query, their cosines, and all as pixels."""
+    model = keras_csc.models.ClosedLoopAutoencoder.from_preset(options.preset)
+    if model.encoder.features == "map":
+        raise ValueError(
+            f"{options.preset} has no vector for a whole image: name another "
+            "--preset"
+        )
+    shape = model.encoder.image_shape
+    query = pictures([options.query], shape)
+    files = find_images(options.folder, LeftOut(options.folder))
+    if not files:
+        raise ValueError(f"there are no images in {options.folder}")
+    paths = [os.path.join(options.folder, file) for file in files]
+    images = pictures(paths, shape)
+    cosines, order = nearest(model, query, images, options.count)
+    shown = np.concatenate([query, images[order]])
+    return [files[row] for row in order], cosines, shown
 
 
 def main(arguments=None):
@@ -39,18 +73,18 @@ def main(arguments=None):
         parser.error(f"{options.output} is there already: name another file")
     if not os.path.isfile(options.query):
         parser.error(f"{options.query} is no file: name an image")
-    model = keras_csc.models.ClosedLoopAutoencoder.from_preset(options.preset)
-    shape = model.encoder.image_shape
-    query = read(tf.io.read_file(options.query), shape)[None]
-    source = keras_csc.data.open_dataset(
-        "image_folder", "train", shape, data_dir=options.folder
-    )
-    images, _ = keras_csc.data.load_arrays(source)
-    cosines, order = nearest(model, query, images, options.count)
-    for cosine, row in zip(cosines, order):
-        print(f"{cosine:.3f}  image {row}")
-    shown = from_pixels(np.concatenate([query, images[order]]))
+    if not os.path.isdir(options.folder):
+        parser.error(f"{options.folder} is no folder: name one of images")
+    if options.count < 1:
+        parser.error(f"--count must be 1 or more. Received: {options.count}")
+    try:
+        files, cosines, shown = search(options)
+    except (ImportError, OSError, ValueError) as error:
+        parser.error(str(error))
+    for cosine, file in zip(cosines, files):
+        print(f"{cosine:.3f}  {file}")
     draw = keras_csc.visualization
+    shown = from_pixels(shown)
     draw.save_png(options.output, draw.image_grid(shown, len(shown), scale=3))
     return cosines
 
