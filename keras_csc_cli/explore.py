@@ -100,7 +100,11 @@ def images_of(model, recorded, dataset=None, data_dir=None):
         dataset, data_dir: as of `run`.
 
     Returns:
-        A source, or `None` where no data set is known.
+        A source, or `None` where no data set is known or that of the run is
+        not there any more.
+
+    Raises:
+        DataError: if a data set that was given can't be read.
     """
     if recorded is None:
         shape = model.encoder.image_shape
@@ -108,7 +112,16 @@ def images_of(model, recorded, dataset=None, data_dir=None):
         return dataset and open_split(dataset, "test", shape, **how)
     given = {"dataset": dataset, "data_dir": data_dir}
     given = {name: value for name, value in given.items() if value is not None}
-    return Splits(train_options.replaced(recorded, given))["test"]
+    try:
+        return Splits(train_options.replaced(recorded, given))["test"]
+    except data.DataError as error:
+        if given:
+            raise
+        say(
+            f"The images of the run are not there: {error} Others are shown; "
+            "--dataset and --data_dir choose."
+        )
+        return None
 
 
 def main():

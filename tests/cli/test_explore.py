@@ -58,7 +58,7 @@ def test_the_folder_of_a_run_without_a_model(tmp_path):
         explore.opened(tmp_path)
 
 
-def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path):
+def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
     folder = tmp_path / "images"
     rng = np.random.default_rng(0)
     for part in ("train", "test"):
@@ -75,6 +75,13 @@ def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path):
     cut = middle.reshape(2, 16, 2, 16).swapaxes(1, 2).reshape(4, 16, 16, 1)
     np.testing.assert_array_equal(data.load_arrays(found)[0], cut)
     assert explore.images_of(model, None) is None
+    folder.rename(tmp_path / "moved")
+    assert explore.images_of(model, recorded) is None
+    assert "No such folder" in capsys.readouterr().err
+    with pytest.raises(data.DataError, match="No such folder"):
+        explore.images_of(model, recorded, data_dir=str(folder))
+    moved = str(tmp_path / "moved")
+    assert explore.images_of(model, recorded, data_dir=moved).size == found.size
 
 
 def test_the_script_ends_with_code_2(run_script):
