@@ -17,7 +17,7 @@ OURS = ("keras_csc", "keras_csc_cli")
 NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 # Imported where they are installed, by extra.
 EXTRAS = {
-    "explore": {"gradio": "gradio"},
+    "explore": {"gradio": "gradio", "starlette": "starlette"},
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
     "runtimes": {
         "ai_edge_litert": "ai-edge-litert",

@@ -9,11 +9,13 @@ import pathlib
 
 import gradio as gr
 import numpy as np
+from starlette.middleware import Middleware
 
 from keras_csc.explorer import damage
 from keras_csc.explorer import markup
 from keras_csc.explorer.changing import Changes
 from keras_csc.explorer.changing import change
+from keras_csc.explorer.guard import Guard
 from keras_csc.explorer.looking import look
 from keras_csc.explorer.reading import MOST_BYTES
 from keras_csc.explorer.reading import read_upload
@@ -90,7 +92,7 @@ def serve(blocks, port=None, browser=False):
         show_error=True,
         prevent_thread_lock=True,
         max_file_size=MOST_BYTES,
-        app_kwargs={"openapi_url": None},
+        app_kwargs={"openapi_url": None, "middleware": [Middleware(Guard)]},
         footer_links=[],
         enable_monitoring=False,
         mcp_server=False,
