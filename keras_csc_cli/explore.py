@@ -1,8 +1,10 @@
 """Opens a page to look inside a trained model."""
 
+import contextlib
 import importlib.util
 import os
 import pathlib
+import tempfile
 import threading
 
 from keras_csc_cli import building
@@ -25,6 +27,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.terminal import say
 
 USER_ERRORS = (OSError, data.DataError)
+FOLDER = "GRADIO_TEMP_DIR"
 
 
 def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
@@ -49,6 +52,11 @@ def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
     source = images_of(model, recorded, dataset, data_dir)
     with usage_errors():
         examples = examples_of(model, source)
+    with _own_folder():
+        _serve(model, name, examples, port, browser)
+
+
+def _serve(model, name, examples, port, browser):
     page = _page()
     say("Warming up ...")
     warm_up(model, examples)
@@ -59,6 +67,26 @@ def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
         threading.Event().wait()
     finally:
         blocks.close(verbose=False)
+
+
+@contextlib.contextmanager
+def _own_folder():
+    """What Gradio writes goes to a folder of this process, or the user's.
+
+    Its own, `gradio` in the folder of temporary files, belongs to whoever was
+    first on the machine. It reads the name when it is imported.
+    """
+    if os.environ.get(FOLDER):
+        yield
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="keras-csc-explorer-", ignore_cleanup_errors=True
+    ) as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
 
 
 def _page():

@@ -1,4 +1,8 @@
+import importlib.machinery
+import os
+import pathlib
 import sys
+import types
 
 from keras_csc_cli import command_line
 from keras_csc_cli import explore
@@ -11,6 +15,7 @@ import pytest
 from PIL import Image
 
 from keras_csc import data
+from keras_csc import explorer
 from tests.helpers import runs
 
 
@@ -29,6 +34,32 @@ def test_without_gradio_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(UsageError, match=r"pip install 'keras-csc\[explore\]'"):
         explore.run("csc_ctrl_digits")
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
+    """Of the process's, that goes with it, or the one that the user gave."""
+    folders = []
+
+    def serve(*args):
+        folders.append(pathlib.Path(os.environ["GRADIO_TEMP_DIR"]))
+        (folders[0] / "upload").touch()
+        assert folders[0] == tmp_path or folders[0].stat().st_mode & 0o77 == 0
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    if given:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    gradio = types.ModuleType("gradio")
+    gradio.__spec__ = importlib.machinery.ModuleSpec("gradio", None)
+    monkeypatch.setitem(sys.modules, "gradio", gradio)
+    page = types.SimpleNamespace(build=lambda *args: None, serve=serve)
+    monkeypatch.setattr(explorer, "page", page, raising=False)
+    monkeypatch.setattr(explore, "warm_up", lambda *args: None)
+    with pytest.raises(KeyboardInterrupt):
+        explore.run("csc_ctrl_digits")
+    assert (folders[0] == tmp_path) == folders[0].exists() == given
+    assert ("GRADIO_TEMP_DIR" in os.environ) == given
 
 
 def test_a_preset_has_its_name():
