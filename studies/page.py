@@ -237,7 +237,8 @@ def trade_off(table, path, data="cifar10"):
     axes = figure.add_subplot()
     for number, (name, (x, y)) in enumerate(points.items(), start=1):
         color = "#c0392b" if name in BESIDE else "#1f5fa8"
-        label = f"{number}  {name.replace('the same', 'the recipe')}"
+        star = "*" if plan.former(table.of(data, name)) else ""
+        label = f"{number}  {name.replace('the same', 'the recipe')}{star}"
         axes.plot(x, y, "o", color=color, markersize=5, label=label)
         before = list(points.values())[: number - 1]
         near = any(abs(x - a) < 0.005 and abs(y - b) < 0.2 for a, b in before)
@@ -256,8 +257,8 @@ def trade_off(table, path, data="cifar10"):
     return (
         f"![{verdicts.TITLES[data]}: PSNR against accuracy]"
         "(pictures/trade_off.png)\n\n"
-        "*Blue: the recipe, and the recipe with one weight changed. Red: "
-        "others.*"
+        "*Blue: the recipe, and the recipe with one weight changed, before "
+        "the flag file changed where there is an asterisk. Red: others.*"
     )
 
 
@@ -285,7 +286,7 @@ def precision(rows):
         return ""
     return (
         f" Of the rows {len(single)} are in float32, of a processor that has "
-        "no instructions for bfloat16; one run is there in both."
+        "no instructions for bfloat16, the others in bfloat16."
     )
 
 

@@ -60,9 +60,19 @@ def work(run, folder, data_dir, *more):
                         *more,
                     ],
                     check=True,
+                    env=own_code(),
                 )
     except BlockingIOError:
         return
+
+
+def own_code():
+    """The environment, in which Python imports from this very tree.
+
+    Another copy of it may be the one that is installed.
+    """
+    path = [str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def collect(folder, table=TABLE):
