@@ -18,17 +18,22 @@ FLAGS = ROOT / "training" / "flags"
 REPOSITORY = "https://repository.invalid"
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Path of the wheel, built without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(target, folder):
+    """Builds a distribution into a folder, without a network."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build"]
-        + ["--target=wheel", f"--directory={folder}"],
+        + [f"--target={target}", f"--directory={folder}"],
         cwd=ROOT,
         check=True,
         capture_output=True,
     )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Path of the wheel, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build("wheel", folder)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -157,13 +162,7 @@ def test_a_release_puts_the_address_of_its_repository():
 
 def test_the_source_distribution_has_what_builds_a_wheel(tmp_path):
     """And neither documents nor exported models."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build"]
-        + ["--target=sdist", f"--directory={tmp_path}"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    build("sdist", tmp_path)
     (path,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
