@@ -7,6 +7,8 @@ import math
 import numbers
 import reprlib
 
+import numpy as np
+
 LARGEST_INTEGER = 2**31 - 1
 
 
@@ -98,6 +100,16 @@ def check_choice(choices, **arguments):
             raise ValueError(
                 f"`{name}` must be one of {expected}. Received: {shown(value)}"
             )
+
+
+def check_finite(name, values):
+    """Raises `ValueError` if an entry of `values` is not finite."""
+    finite = np.isfinite(values)
+    if not np.all(finite):
+        raise ValueError(
+            f"`{name}` must be finite. Received: "
+            f"{np.sum(~finite)} non-finite entries"
+        )
 
 
 def shown(value):

@@ -15,6 +15,7 @@ from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
@@ -295,7 +296,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 layer's constraint is applied.
 
         Raises:
-            ValueError: for atoms of another shape.
+            ValueError: for atoms of another shape, or with NaN or infinity.
         """
         atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
         if tuple(atoms.shape) != tuple(self.kernel.shape):
@@ -303,6 +304,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 f"`atoms` must have the shape {tuple(self.kernel.shape)}. "
                 f"Received: {tuple(atoms.shape)}"
             )
+        check_finite("atoms", ops.convert_to_numpy(atoms))
         if self.kernel_constraint is not None:
             atoms = self.kernel_constraint(atoms)
         self.kernel.assign(atoms)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_csc.validation import check_finite
+
 
 def as_matrix(name, values):
     """Finite float64 matrix `(n, d)` with rows and columns.
@@ -91,13 +93,3 @@ def as_labelled(features, labels, prefix=""):
         )
     check_finite(f"{prefix}features", features)
     return features, labels
-
-
-def check_finite(name, values):
-    """Raises `ValueError` if an entry of `values` is not finite."""
-    finite = np.isfinite(values)
-    if not np.all(finite):
-        raise ValueError(
-            f"`{name}` must be finite. Received: "
-            f"{np.sum(~finite)} non-finite entries"
-        )

@@ -9,10 +9,10 @@ import collections
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from keras_csc.metrics.checks import check_finite
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 
 AtomMatch = collections.namedtuple("AtomMatch", ["atoms", "similarities"])

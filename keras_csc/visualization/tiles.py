@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_csc.pixels import to_pixels
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 
 WHITE = 255
@@ -38,11 +39,7 @@ def image_tiles(images, scale):
             f"Received: dtype={images.dtype}"
         )
     images = images.astype("float32")
-    if not np.all(np.isfinite(images)):
-        raise ValueError(
-            "`images` must be finite. Received: "
-            f"{np.sum(~np.isfinite(images))} non-finite entries"
-        )
+    check_finite("images", images)
     pixels = to_pixels(images)
     pixels = np.broadcast_to(pixels, pixels.shape[:-1] + (3,))
     return enlarge(pixels, scale)
