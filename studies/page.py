@@ -254,11 +254,13 @@ def trade_off(table, path, data="cifar10"):
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right center", frameon=False, fontsize=8)
     save_figure(path.parent / "pictures" / "trade_off.png", figure)
+    starred = any(plan.former(table.of(data, name)) for name in points)
+    before = ", before the flag file changed where there is an asterisk"
     return (
         f"![{verdicts.TITLES[data]}: PSNR against accuracy]"
         "(pictures/trade_off.png)\n\n"
-        "*Blue: the recipe, and the recipe with one weight changed, before "
-        "the flag file changed where there is an asterisk. Red: others.*"
+        "*Blue: the recipe, and the recipe with one weight changed"
+        f"{before * starred}. Red: others.*"
     )
 
 
