@@ -303,7 +303,7 @@ def one_out():
 def batches():
     """As many images in all, at the same learning rates."""
     for data, sizes in (
-        ("fashion_mnist", (16, 256, 1024)),
+        ("fashion_mnist", (16, 256, 1024, 2048)),
         ("cifar10", (256,)),
     ):
         images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
