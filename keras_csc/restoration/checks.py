@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
@@ -87,10 +88,7 @@ def finite_image(value, name="image"):
             f"`{name}` must be of floats in [0, 1]: divide integers by their "
             f"greatest value, such as 255. Received: {_described(value)}"
         )
-    if not np.all(np.isfinite(pixels)):
-        raise ValueError(
-            f"`{name}` must have finite numbers: it has NaN or infinity."
-        )
+    check_finite(name, pixels)
     return pixels
 
 

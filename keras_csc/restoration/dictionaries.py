@@ -41,10 +41,7 @@ def dictionary_layer(kernel, strides, sparsity):
         tolerance=1e-3,
     )
     layer.build((None, None, None, channels))
-    atoms = np.asarray(kernel, "float32")
-    norms = np.sqrt(np.sum(np.square(atoms), (0, 1, 2)))
-    layer.kernel.assign(atoms / np.maximum(norms, 1e-12))
-    layer.update_operator_norm()
+    layer.set_dictionary(kernel)
     return layer
 
 

@@ -497,9 +497,10 @@ def test_own_dictionary_is_normed_and_has_its_own_step_size():
     assert float(layer.operator_norm) == pytest.approx(largest, rel=0.02)
     with pytest.raises(ValueError, match="`atoms` must have the shape"):
         layer.set_dictionary(atoms[..., :3])
-    atoms[0, 0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="`atoms` must be finite.* 1 non-fin"):
-        layer.set_dictionary(atoms)
+    for bad in (np.nan, np.inf):
+        atoms[0, 0, 0, 0] = bad
+        with pytest.raises(ValueError, match="`atoms` must be .* 1 non-finite"):
+            layer.set_dictionary(atoms)
 
 
 def test_weights_of_a_layer_for_images_of_another_size(tmp_path):

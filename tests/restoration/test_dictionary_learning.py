@@ -123,7 +123,7 @@ def test_dictionaries_ship(channels):
         ([], {}, "one or more images"),
         ([np.zeros((9, 9)), np.zeros((9, 9, 3))], {}, "all grey or all"),
         ([np.zeros((9, 9), "uint8")], {}, "divide integers"),
-        ([np.full((9, 9), np.nan)], {}, "NaN"),
+        ([np.full((9, 9), np.nan)], {}, "must be finite"),
         ([np.zeros((9, 9))], {"kernel_size": 10}, "at most 9"),
         ([np.zeros((9, 9))], {"sparsity": 0}, "`sparsity`"),
         ([np.zeros((9, 9))], {"batch_size": 1000}, "`windows`"),

@@ -187,7 +187,7 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
     [
         ("denoise", (IMAGE, 0), "`noise`"),
         ("denoise", (IMAGE, np.nan), "`noise`"),
-        ("denoise", (np.full((4, 4), np.nan), 0.1), "NaN or infinity"),
+        ("denoise", (np.full((4, 4), np.nan), 0.1), "`image` must be finite"),
         ("denoise", (IMAGE.astype("uint8"), 0.1), "divide integers"),
         ("denoise", (255 * IMAGE, 25.0), "of 0..255, and their noise, by 255"),
         ("inpaint", (255 * IMAGE, np.eye(12)), "from 127.5 to 127.5"),
