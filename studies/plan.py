@@ -248,8 +248,9 @@ def quality():
 # One thing of the recipe changed; the first ones are tried on both sets.
 CHANGES = {
     "without the rate of the classes": "--game=class_rate=0",
-    "without the published rates": "--game=encoder_rate=0",
+    "without the published rates": "--game=encoder_rate=0,decoder_rate=0",
     "without memory": "--game=memory=0",
+    "without the encoder's published rate": "--game=encoder_rate=0",
     "without cooperation": "--game=cooperation=false",
     "without the multi-stage term": "--game=multistage=0",
     "without consistency": "--game=decoder_consistency=0",

@@ -78,20 +78,22 @@ def own_code():
 def collect(folder, table=TABLE):
     """Writes the table: the rows of the plan, those that there are.
 
-    Where flag files or rates have changed since, the former rows of a run stay,
-    with their own keys, until one of its seeds is made again.
+    A row has the name that its run has in the plan. Where flag files or rates
+    have changed since, the former rows of a run stay, with their own keys,
+    until one of its seeds is made again.
     """
     with locked(table.with_suffix(".lock")):
         rows = rows_of(table)
         by_key = {row["key"]: row for row in rows}
-        former = {plan.place(row): row for row in rows}
+        former = {plan.place(row): row for row in plan.former(rows)}
         found = []
         for run in plan.runs():
             path = folder / run.key / "row.json"
-            if path.exists():
-                found.append({"key": run.key, **read_json(path)})
+            row = read_json(path) if path.exists() else by_key.get(run.key)
+            if row:
+                found.append({"key": run.key, **row, "name": run.name})
                 continue
-            row = by_key.get(run.key) or former.get(plan.place(run._asdict()))
+            row = former.get(plan.place(run._asdict()))
             if row:
                 found.append(row)
         write_json(table, plan.without_mixed(found))

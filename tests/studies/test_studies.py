@@ -347,9 +347,10 @@ def test_former_rows_stay_and_are_marked(tmp_path, row):
     )
     (tmp_path / second.key).mkdir()
     row_file = tmp_path / second.key / "row.json"
-    write_json(row_file, {**own, "name": second.name, "seed": second.seed})
+    write_json(row_file, {**own, "name": "once", "seed": second.seed})
     collect(tmp_path, table)
     kept = read_json(table, list)
+    assert [each["name"] for each in kept] == [second.name, other.name]
     assert [each["key"] for each in kept] == [second.key, "before"]
     text = page.page(verdicts.Table(kept), tmp_path, tmp_path / "README.md")
     assert rf"| {other.name}\* |" in text
