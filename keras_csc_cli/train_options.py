@@ -16,8 +16,8 @@ DESCRIPTION = """Trains a CSC-CTRL autoencoder.
     python training/train.py --flagfile=cifar10.flags --data_dir=DATA
     keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
-Writes to --workdir: checkpoints/, log.jsonl, tensorboard/, pictures/, and at
-the end model/ (a preset folder), run.json and evaluation.json. Run the same
+Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
+and at the end model/ (a preset folder) and evaluation.json. Run the same
 command again to go on from the last checkpoint.
 """
 

@@ -3,8 +3,9 @@
     python -m studies.fine_tuning --data_dir=DATA [--steps=300] [--seeds=3]
 
 Both players go on from `csc_ctrl_cifar10`, and begin anew, on images of
-`imagenet2012` in 32×32, without labels: the same network, batches and number of
-steps, about two minutes of one core. What was trained is not trained again.
+`imagenet2012` in 32×32, without labels: the same network but for the last λ,
+the same batches and number of steps, about two minutes of one core. What was
+trained is not trained again.
 Writes studies/fine_tuning.json: PSNR of at most 2,000 validation images, which
 nobody trained on, with those of the weights as they were.
 """
