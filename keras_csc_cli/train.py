@@ -108,8 +108,7 @@ def train_in(workdir, options, strategy, chief, make_model):
         write=chief,
     )
     if chief:
-        if checkpoint.steps():
-            sessions.check_images(workdir.run, images)
+        check_going_on(workdir, checkpoint, images)
         workdir.claim(options)
     strategies.mean(strategy, 0)
     if not chief:
@@ -171,10 +170,26 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Result, of which all that is left is the chief's to make ===
     if chief:
-        finish(options, workdir, splits, model, checkpoint)
+        finish(options, workdir, splits, model, checkpoint, not untrained)
     # The others wait for that, or are gone, which does not matter any more.
     with contextlib.suppress(*(strategies.LOST if chief else ())):
         strategies.mean(strategy, 0)
+
+
+def check_going_on(workdir, checkpoint, images):
+    """Checks that what a run has made is not replaced by a beginning anew.
+
+    Raises:
+        UsageError: for a model without checkpoints, or other training images.
+    """
+    if checkpoint.steps():
+        sessions.check_images(workdir.run, images)
+    elif workdir.model.exists():
+        raise command_line.UsageError(
+            f"{workdir.checkpoints} has no checkpoint to go on from, and a "
+            f"training from the start would replace {workdir.model} and the "
+            "log. Choose another --workdir to train anew."
+        )
 
 
 def start_from_images(model, source, principal, patches, chief):
@@ -218,8 +233,15 @@ def watchers(options, workdir, splits, strategy):
     ]
 
 
-def finish(options, workdir, splits, model, checkpoint):
-    """Saves the trained model and evaluates it."""
+def finish(options, workdir, splits, model, checkpoint, keep):
+    """Saves the trained model and evaluates it.
+
+    Args:
+        options, workdir, splits: of the run.
+        model: the model.
+        checkpoint: `TrainingCheckpoint`.
+        keep: bool, as of `results.evaluate`.
+    """
     if options.keep_best:
         best = callbacks.restore_best(checkpoint)
         options.step = model.step
@@ -236,18 +258,20 @@ def finish(options, workdir, splits, model, checkpoint):
         save_model(model, workdir)
         interruption.check()
         if options.evaluate:
-            evaluate(model, options, workdir, splits)
+            evaluate(model, options, workdir, splits, keep)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
-def evaluate(model, options, workdir, splits):
+def evaluate(model, options, workdir, splits, keep):
     """Evaluates the trained model, which is saved whatever comes of that."""
     say("Evaluating on the test split.")
     tools = instruments.instruments(
         options.metrics, splits, workdir.classifier(splits)
     )
     try:
-        result = results.evaluate(model, options, workdir, splits, tools)
+        result = results.evaluate(
+            model, options, workdir, splits, tools, keep=keep
+        )
     except command_line.UsageError as error:
         raise command_line.UsageError(
             f"{error} The trained model is saved: {workdir.model}."

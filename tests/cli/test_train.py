@@ -165,6 +165,24 @@ def test_finished_run_is_not_trained_again(finished):
     assert (finished / "log.jsonl").read_text() == before
 
 
+def test_a_fuller_evaluation_of_a_finished_run_stays(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    fuller = {**read(copy / "evaluation.json"), "images": 70}
+    (copy / "evaluation.json").write_text(json.dumps(fuller))
+    train.train(options(copy))
+    assert read(copy / "evaluation.json") == fuller
+    assert read(copy / "evaluation-limit-60.json")["images"] == 60
+
+
+def test_a_model_without_checkpoints_is_not_replaced(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(UsageError, match="no checkpoint to go on from"):
+        train.train(options(copy))
+    for name in ("log.jsonl", "model/model.weights.h5"):
+        assert (copy / name).read_bytes() == (finished / name).read_bytes()
+
+
 def test_evaluate_script_repeats_the_figures(finished):
     before = read(finished / "evaluation.json")
     after = evaluate.evaluate(finished, {})
