@@ -22,10 +22,11 @@ WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 QUALITY = 95
+BITS = 258  # TIFF's tag of bits a sample
 PNG_HEADER = 33  # bytes: the signature and the first chunk
 
 Picture = collections.namedtuple(
-    "Picture", ["pixels", "alpha", "depth", "profile"]
+    "Picture", ["pixels", "alpha", "depth", "profile", "dropped"], defaults=[()]
 )
 Picture.__doc__ = """A photograph, upright.
 
@@ -35,6 +36,7 @@ Fields:
     depth: int, bits of a value, 8 or 16.
     profile: bytes of its ICC profile, or `None`; one of other colours, as of
         a CMYK file, is dropped.
+    dropped: tuple of what of the file is not in the picture, in words.
 """
 
 
@@ -54,6 +56,7 @@ def read(path):
             turn = image.getexif().get(ORIENTATION, 1)
             profile = image.info.get("icc_profile")
             values = _values(path, image)
+            dropped = _dropped(image, values)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's are many, for files that are damaged.
@@ -65,8 +68,8 @@ def read(path):
     alpha = values[..., channels:] if channels < values.shape[-1] else None
     # The colours that a profile is of are the bytes 16 to 20 of its header.
     if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
-        profile = None
-    return Picture(values[..., :channels], alpha, depth, profile)
+        profile, dropped = None, (*dropped, "its profile of other colours")
+    return Picture(values[..., :channels], alpha, depth, profile, dropped)
 
 
 def check_size(path, height, width):
@@ -127,6 +130,19 @@ def _values(path, image):
     mode = ("LA" if clear else "L") if grey else ("RGBA" if clear else "RGB")
     values = np.asarray(image.convert(mode))
     return values[..., None] if values.ndim == 2 else values
+
+
+def _dropped(image, values):
+    """What Pillow's first picture of a file, as integers, is without."""
+    found = []
+    others = getattr(image, "n_frames", 1) - 1
+    if others and image.format != "MPO":  # of which they are small copies
+        found.append(f"its further pictures, {others} of them")
+    if image.format == "TIFF" and values.dtype == np.uint8:
+        bits = max(image.tag_v2.get(BITS, (8,)))
+        if bits > 8:
+            found.append(f"the last {bits - 8} of its {bits} bits")
+    return tuple(found)
 
 
 def _png_depth(path):

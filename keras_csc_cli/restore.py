@@ -179,6 +179,8 @@ def _restore_file(options, path, output, mask, dictionary, line):
     factor = options.factor if options.task == "enlarge" else 1
     height, width = picture.pixels.shape[:2]
     pictures.check_size(output, factor * height, factor * width)
+    if picture.dropped:
+        say(f"{printable(path)} is read without {', '.join(picture.dropped)}.")
     _say_what_is_lost(options, picture, output, mask)
     with usage_errors():
         found = _restored(options, picture, mask, dictionary, line.show)

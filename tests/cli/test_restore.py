@@ -1,3 +1,4 @@
+import struct
 import types
 
 from keras_csc_cli import pictures
@@ -106,7 +107,11 @@ def test_a_profile_is_kept_if_it_is_of_the_pixels(tmp_path, mode, space, kept):
     source, target = tmp_path / "in.jpg", tmp_path / "out.png"
     image = Image.fromarray(photograph(3)).convert(mode)
     image.save(source, icc_profile=made)
-    pictures.write(pictures.read(source), target)
+    picture = pictures.read(source)
+    assert picture.dropped == (
+        () if kept else ("its profile of other colours",)
+    )
+    pictures.write(picture, target)
     with Image.open(target) as written:
         found = written.info.get("icc_profile")
     assert found == (made if kept else None)
@@ -277,6 +282,50 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
     np.testing.assert_array_equal(
         np.asarray(found)[known], values[..., :3][known]
     )
+
+
+def write_deep_tiff(path, values):
+    """A TIFF file of 16-bit colours, which Pillow does not write."""
+    height, width, channels = values.shape
+    data, first = values.astype("<u2").tobytes(), 8 + 6
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, channels, 8),  # where the bits are
+        (262, 3, 1, 2),  # RGB
+        (273, 4, 1, first),
+        (277, 3, 1, channels),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, first + len(data))
+        + struct.pack("<3H", 16, 16, 16)
+        + data
+        + struct.pack("<H", len(entries))
+        + directory
+        + bytes(4)
+    )
+
+
+def test_what_reading_drops_is_said(tmp_path, capfd):
+    values = photograph(3, 16)
+    deep, several = tmp_path / "deep.tif", tmp_path / "several.gif"
+    write_deep_tiff(deep, values)
+    image = Image.fromarray(photograph(3))
+    image.save(several, save_all=True, append_images=[image.rotate(180), image])
+    np.testing.assert_array_equal(
+        pictures.read(deep).pixels, (values // 257).astype("float32") / 255
+    )
+    for path, said in (
+        (deep, "deep.tif is read without the last 8 of its 16 bits."),
+        (several, "is read without its further pictures, 2 of them."),
+    ):
+        output = tmp_path / "out.png"
+        given = options(image=path, output=output, noise=10.0, overwrite=True)
+        restore.run(given)
+        assert said in capfd.readouterr().err
 
 
 def test_what_a_format_does_not_keep_is_said(tmp_path, capfd):
