@@ -11,6 +11,8 @@ import shutil
 import stat
 import tempfile
 
+MOST_NAME = 255  # bytes, of the names of files
+
 
 @contextlib.contextmanager
 def locked(path, wait=True):
@@ -55,19 +57,27 @@ def replacing(path):
 
     Every writer has a name of its own, `.STEM.partial-XXXXXXXX.SUFFIX`: of
     several at once, the last to end leaves its file, whole. A killed process
-    leaves one under that name.
+    leaves one under that name. A stem that is too long for it is cut.
 
     Args:
         path: the file to make or to replace.
     """
     path = pathlib.Path(path)
-    own = f"partial-{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{path.stem}.{own}{path.suffix}")
+    own = f".partial-{secrets.token_hex(4)}{path.suffix}"
+    stem = _cut(path.stem, len(os.fsencode(f".{own}")))
+    temporary = path.with_name(f".{stem}{own}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _cut(name, others):
+    """The beginning of a name that fits into one with other bytes."""
+    while name and len(os.fsencode(name)) + others > MOST_NAME:
+        name = name[:-1]
+    return name
 
 
 @contextlib.contextmanager
@@ -86,7 +96,7 @@ def new_folder(path):
     path = pathlib.Path(path)
     check_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}-"
+    prefix = f".{_cut(path.name, len('.-XXXXXXXX'))}-"
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
         temporary.chmod(0o755)

@@ -1,9 +1,15 @@
-"""Writers of the same file at once."""
+"""Writers of the same file at once, and the names that they write under."""
 
+import re
 import subprocess
 import sys
 
+from keras_csc_cli.workdir import PARTIAL
+
+import pytest
+
 from keras_csc import files
+from keras_csc.files import new_folder
 from keras_csc.files import replacing
 
 # Without the package, whose import takes longer than the writing.
@@ -44,3 +50,26 @@ def test_who_reads_finds_the_whole_file_of_one_of_two_processes(tmp_path):
         assert path.read_text() in (20_000 * "a", 20_000 * "b")
     assert [writer.returncode for writer in writers] == [0, 0]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "name", [f"{251 * 'x'}.png", f"{125 * 'ä'}.png", f"{255 * '_'}"]
+)
+def test_a_name_may_be_as_long_as_that_of_any_file(tmp_path, name):
+    path = tmp_path / name
+    with replacing(path) as temporary:
+        assert temporary.name.endswith(path.suffix)
+        temporary.write_text("a")
+    assert path.read_text() == "a"
+    path.unlink()
+    with new_folder(path) as temporary:
+        assert temporary.is_dir()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_short_names_are_whole_in_temporary_ones(tmp_path):
+    with replacing(tmp_path / "atoms_1.png") as temporary:
+        temporary.touch()
+        assert re.fullmatch(rf"\.atoms_1{PARTIAL}\.png", temporary.name)
+    with new_folder(tmp_path / ".model-new") as temporary:
+        assert re.fullmatch(r"\.\.model-new-\w{8}", temporary.name)
