@@ -264,8 +264,8 @@ def resolve_flag_files(argv, within=()):
         The list, without `--flagfile`.
 
     Raises:
-        UsageError: for a flag file that does not exist, is not a text, or
-            names itself.
+        UsageError: for a flag file that does not exist, can't be read, is not
+            a text, or names itself.
     """
     resolved = []
     rest = iter(argv)
@@ -297,13 +297,20 @@ MOST_FLAG_FILE = 2**20  # bytes
 
 def _flag_file(name):
     for path in (pathlib.Path(os.path.expanduser(name)), FLAG_FILES / name):
-        if path.is_file():
-            return path.resolve()
+        try:
+            if path.is_file():
+                return path.resolve()
+        except OSError as error:
+            raise _unreadable(path, error) from error
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
     raise UsageError(
         f"there is no flag file {name!r}, neither here nor among those that "
         f"come with keras_csc: {known}."
     )
+
+
+def _unreadable(path, error):
+    return UsageError(f"the flag file {path} can't be read: {error.strerror}.")
 
 
 def _flags_in(path):
@@ -313,9 +320,7 @@ def _flags_in(path):
             content = file.read(MOST_FLAG_FILE + 1)
         text = content.decode()
     except OSError as error:
-        raise UsageError(
-            f"the flag file {path} can't be read: {error.strerror}."
-        ) from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or len(content) > MOST_FLAG_FILE:

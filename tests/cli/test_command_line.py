@@ -410,6 +410,12 @@ def test_unknown_flag_file_is_an_error():
         command_line.resolve_flag_files(["", "--flagfile=nope.flags"])
 
 
+def test_flag_file_that_cannot_be_looked_at_is_an_error():
+    """Newer Pythons say of it only that there is none."""
+    with pytest.raises(UsageError, match="flag file .*x{300}"):
+        command_line.resolve_flag_files(["", f"--flagfile={300 * 'x'}"])
+
+
 def test_name_of_the_flag_file_names_the_run():
     assert command_line.flag_file_name(["", "--flagfile=a/b.flags"]) == "b"
     assert command_line.flag_file_name(["", "--flagfile", "c.flags"]) == "c"
