@@ -109,8 +109,10 @@ def advised(error, **advice):
 
 def fail(error):
     """Prints an error in one line and exits with code 2 or its own."""
-    with contextlib.suppress(OSError):
+    try:
         sys.stdout.flush()
+    except OSError:  # which Python would meet again at its end
+        _mute(1)
     if isinstance(error, MemoryError):
         error = f"there is not enough memory: {error}"
     _print(f"{program()}: {readable(error)}")
@@ -154,6 +156,16 @@ def _print(line):
         print(line, file=sys.stderr, flush=True)
     except OSError:  # nobody reads it
         _mute(2)
+
+
+def show(text):
+    """Prints what a command is asked for, as its help."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _end_of_pipe()
+    except OSError as error:
+        fail(f"the output can't be written: {error.strerror}.")
 
 
 def _end_of_pipe():
@@ -227,10 +239,7 @@ def named(options, arguments):
 def _print_help(options, full):
     from keras_csc_cli.help_text import help_text
 
-    try:
-        print(help_text(options, flags.FLAGS, full), flush=True)
-    except BrokenPipeError:
-        _end_of_pipe()
+    show(help_text(options, flags.FLAGS, full))
     sys.exit(0)
 
 

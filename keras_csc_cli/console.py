@@ -23,9 +23,9 @@ def main():
     """`keras-csc COMMAND FLAGS`: runs a command."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in HELP:
-        print(usage())
+        _show(usage())
     elif name in ("--version", "-version", "version"):
-        print(version())
+        _show(version())
     elif name in COMMANDS:
         # What the process is called, in its messages and in its records.
         sys.argv[:2] = [f"keras-csc {name}"]
@@ -62,6 +62,10 @@ def version():
         return metadata.version("keras-csc")
     except metadata.PackageNotFoundError:
         return importlib.import_module("keras_csc").__version__
+
+
+def _show(text):
+    importlib.import_module("keras_csc_cli.command_line").show(text)
 
 
 def _unknown(name):

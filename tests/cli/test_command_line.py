@@ -244,19 +244,43 @@ def test_help_lists_every_flag_in_groups():
     assert "        filters=64,128,256  ints, the number of atoms of" in text
 
 
-def test_help_that_nobody_reads_to_its_end():
-    reader, writer = os.pipe()
-    os.close(reader)
-    process = subprocess.run(
-        [sys.executable, "training/train.py", "--help"],
-        stdout=writer,
+HELP = [
+    ["training/train.py", "--help"],
+    ["-m", "keras_csc_cli", "--help"],
+    ["-m", "keras_csc_cli", "--version"],
+]
+
+
+def written_to(stdout, arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT)},
     )
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_that_nobody_reads_to_its_end(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = written_to(writer, arguments)
     os.close(writer)
     assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_that_there_is_no_room_for(arguments):
+    with open("/dev/full", "w") as full:
+        process = written_to(full, arguments)
+    assert process.returncode == 2
+    assert process.stderr.endswith(
+        "py: the output can't be written: No space left on device.\n"
+    )
+    assert len(process.stderr.splitlines()) == 1
 
 
 def test_what_an_encoding_lacks_is_shown_as_its_number():
