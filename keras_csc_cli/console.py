@@ -130,9 +130,17 @@ def _check_backend(fail):
 def _import_tensorflow(fail):
     import tempfile
 
+    try:
+        file = tempfile.TemporaryFile()
+    except OSError as error:
+        fail(
+            "TensorFlow needs a folder for temporary files, and none can be "
+            f"written: {error.strerror}. Make room, or name one that can in "
+            "the environment variable TMPDIR."
+        )
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
+    with file as messages:
         os.dup2(messages.fileno(), 2)
         try:
             import tensorflow as tf

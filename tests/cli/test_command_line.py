@@ -317,6 +317,22 @@ def test_closed_streams_are_no_error():
     assert finished.returncode == 2
 
 
+def test_no_folder_for_temporary_files_is_one_line():
+    command = f"ulimit -f 0; {sys.executable} training/evaluate.py"
+    finished = subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 2
+    assert "needs a folder for temporary files" in finished.stderr
+    assert "TMPDIR" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe\x00binary", b"--steps=3\0", b"#" * (2**20 + 1)]
 )
