@@ -32,6 +32,13 @@ ADVICE = {
     "tolerance": "",
     "validation_fraction": "Choose another --split.",
 }
+# What takes less memory, by the flags that there may be.
+LESS_MEMORY = {
+    "batch_size": "lower --batch_size",
+    "evaluation_limit": "lower --evaluation_limit",
+    "images": "lower --images",
+    "image": "give a smaller --image",
+}
 HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
 
 
@@ -76,9 +83,25 @@ def _guarded(main, errors):
         _end_of_pipe()
     except Exception as error:
         interruption.check()
+        error = _memory_error(error)
         if not isinstance(error, errors) or logging.level_debug():
             raise
         fail(error)
+
+
+def _memory_error(error):
+    """A `MemoryError` in the place of TensorFlow's; others as they are."""
+    tf = sys.modules.get("tensorflow")
+    if tf and isinstance(error, tf.errors.ResourceExhaustedError):
+        # That of a full disk is of this class, too.
+        found = re.search(
+            "(OOM when|out of memory|failed to allocate memory).*",
+            error.message,
+            re.IGNORECASE,
+        )
+        if found:
+            return MemoryError(found[0])
+    return error
 
 
 @contextlib.contextmanager
@@ -114,9 +137,18 @@ def fail(error):
     except OSError:  # which Python would meet again at its end
         _mute(1)
     if isinstance(error, MemoryError):
-        error = f"there is not enough memory: {error}"
+        error = _out_of_memory(error)
     _print(f"{program()}: {readable(error)}")
     sys.exit(getattr(error, "exit_code", 2))
+
+
+def _out_of_memory(error):
+    ways = [text for name, text in LESS_MEMORY.items() if name in flags.FLAGS]
+    ways = " or ".join([*ways, "take a machine with more"])
+    return (
+        f"there is not enough memory: {str(error).rstrip('.')}. "
+        f"{ways.capitalize()}. What was saved before stands."
+    )
 
 
 def readable(error):

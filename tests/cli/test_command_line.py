@@ -76,6 +76,66 @@ def test_other_mistakes_on_the_command_line(
     assert message in capsys.readouterr().err
 
 
+GRAPH_ERROR = """Graph execution error:
+
+Detected at node add defined at (most recent call last):
+  File "losses/moment_memory.py", line 3, in out_of
+
+OOM when allocating tensor with shape[9,9] on GPU:0 by allocator GPU_0_bfc
+\t [[{{node add}}]]
+Hint: If you want to see a list of allocated tensors when OOM happens, ...
+"""
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "main, reason",
+    [
+        (raising(MemoryError("No room for 3 TiB.")), "No room for 3 TiB."),
+        (
+            raising(tf.errors.ResourceExhaustedError(None, None, GRAPH_ERROR)),
+            "OOM when allocating tensor with shape[9,9] on GPU:0 by allocator "
+            "GPU_0_bfc.",
+        ),
+        # More than there are addresses.
+        (lambda: tf.zeros([10**9, 10**6]), "OOM when allocating"),
+    ],
+)
+def test_too_little_memory_is_one_line(monkeypatch, capsys, main, reason):
+    run_with_flags(monkeypatch, main)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"train.py: there is not enough memory: {reason}")
+    assert line.endswith(
+        ". Lower --batch_size or lower --evaluation_limit or take a machine "
+        "with more. What was saved before stands."
+    )
+
+
+def run_with_flags(monkeypatch, main):
+    """Runs a `main` that fails, in a process with the flags of training."""
+    defined = flags.FlagValues()
+    command_line.define(train_options.SECTIONS, defined)
+    flags.DEFINE_integer("verbosity", -1, "Of absl.", flag_values=defined)
+    monkeypatch.setattr(flags, "FLAGS", defined)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as exit_code:
+        command_line.run(main)
+    assert exit_code.value.code == 2
+
+
+def test_a_full_disk_is_not_too_little_memory(monkeypatch):
+    """TensorFlow has one class for both."""
+    error = tf.errors.ResourceExhaustedError(None, None, "No space left")
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        run_with_flags(monkeypatch, raising(error))
+
+
 NUMBERS = ["nan", "inf", "-inf", "1e400", "-1", "word", "99999999999999"]
 DEFINED = flags.FlagValues()
 command_line.define(train_options.SECTIONS, DEFINED)
