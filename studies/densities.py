@@ -146,7 +146,6 @@ def main():
     parser.add_argument("--data_dir")
     parser.add_argument("--strange", nargs="*", default=[])
     options = parser.parse_args()
-    model, shape = saved_model(options.saved_model)
 
     def images(name, split, limit):
         source = data.open_dataset(
@@ -157,8 +156,15 @@ def main():
             pixels = np.rint(pixels @ np.array([GREY]).T)
         return from_pixels(pixels.astype("uint8")), labels
 
-    train, labels = images(options.dataset, "train", TRAINING_IMAGES)
-    test, test_labels = images(options.dataset, "test", IMAGES)
+    try:
+        model, shape = saved_model(options.saved_model)
+        train, labels = images(options.dataset, "train", TRAINING_IMAGES)
+        test, test_labels = images(options.dataset, "test", IMAGES)
+        strange = {
+            name: images(name, "test", IMAGES)[0] for name in options.strange
+        }
+    except (data.DataError, OSError, ValueError) as error:
+        parser.error(str(error))
     features = [model["encode"](each) for each in (train, test)]
     found = {
         "training_images": len(train),
@@ -169,8 +175,7 @@ def main():
         ),
         "auroc": {},
     }
-    for name in options.strange:
-        others, _ = images(name, "test", IMAGES)
+    for name, others in strange.items():
         found["auroc"][name] = strangeness(model, train, labels, test, others)
     print(json.dumps(found, indent=2))
 

@@ -157,15 +157,25 @@ def shipped():
 
 
 def photographs(folder):
-    """Photographs of a folder, `{name: pixels}`."""
+    """Photographs of a folder, `{name: pixels}`.
+
+    Raises:
+        UsageError: if there are none.
+    """
     folder = pathlib.Path(folder)
     paths = sorted(folder.rglob("*"))
     kinds = (".jpg", ".jpeg", ".png")
-    return {
+    found = {
         str(path.relative_to(folder)): read(path)
         for path in paths
         if path.suffix.lower() in kinds
     }
+    if not found:
+        raise command_line.UsageError(
+            f"{folder} has no photographs ({', '.join(kinds)}). Give a folder "
+            "with train and validation as --photographs."
+        )
+    return found
 
 
 def measured(function, sets):
@@ -576,7 +586,8 @@ def write_page(values, sets):
         "picture": "Coffee, of scikit-image",
         "missing": missing(rows),
     }
-    PAGE.write_text(page(rows, facts), encoding="utf-8")
+    with replacing(PAGE) as temporary:
+        temporary.write_text(page(rows, facts), encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -589,4 +600,4 @@ if __name__ == "__main__":
         "Whose rows to make: numbers, linear for the linear codes, shipped for "
         "the model that ships. All by default.",
     )
-    command_line.run(main)
+    command_line.run(main, user_errors=train.USER_ERRORS)

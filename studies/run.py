@@ -45,12 +45,17 @@ def missing(runs, folder, table=TABLE):
 
 
 def work(run, folder, data_dir, *more):
-    """Measures a run in a process of its own, unless another does."""
+    """Measures a run in a process of its own, unless another does.
+
+    Raises:
+        SystemExit: with the exit code of that process, if it fails.
+        UsageError: if a signal ended it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder / f"{run.key}.lock", wait=False):
             if not (folder / run.key / "row.json").exists():
-                subprocess.run(
+                finished = subprocess.run(
                     [
                         sys.executable,
                         os.path.relpath(HERE / "measure.py"),
@@ -59,9 +64,15 @@ def work(run, folder, data_dir, *more):
                         f"--data_dir={data_dir}",
                         *more,
                     ],
-                    check=True,
                     env=own_code(),
                 )
+                if finished.returncode < 0:
+                    raise command_line.UsageError(
+                        f"the process of {run.key} was ended by signal "
+                        f"{-finished.returncode}."
+                    )
+                if finished.returncode:  # it has said why
+                    sys.exit(finished.returncode)
     except BlockingIOError:
         return
 
@@ -141,4 +152,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     flags.DEFINE_string("dtype_policy", None, "In place of the runs' own.")
-    command_line.run(main)
+    command_line.run(main, user_errors=(OSError,))
