@@ -15,6 +15,7 @@ also one that the server found, and 1 for a failure of the server.
 
 import argparse
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -177,9 +178,11 @@ def _read_features(path):
             f"{path} must hold an array of numbers, (images, features) or "
             "(images, height, width, features), as `encode` writes it."
         )
+    with np.errstate(over="ignore"):
+        features = features.astype("float32")
     if not np.all(np.isfinite(features)):
-        raise Mistake(f"{path} holds numbers that are not finite.")
-    return features.astype("float32")
+        raise Mistake(f"{path} holds numbers that are not finite in float32.")
+    return features
 
 
 def _read_bytes(path):
@@ -261,26 +264,28 @@ class Rest:
         raise Failure(f"The server failed: {message}")
 
     def _post(self, body):
-        connection = http.client.HTTPConnection(
-            *self._address, timeout=self._timeout
-        )
         end = time.monotonic() + self._timeout
         place = "{}:{}".format(*self._address)
         headers = {"Content-Type": "application/json"}
         try:
-            connection.request("POST", self._place, body, headers)
-            response = connection.getresponse()
-            return response.status, response.reason, _all_of(response, end)
+            connection = http.client.HTTPConnection(
+                *self._address, timeout=self._timeout
+            )
+            with contextlib.closing(connection):
+                connection.request("POST", self._place, body, headers)
+                response = connection.getresponse()
+                return response.status, response.reason, _all_of(response, end)
         except TimeoutError as error:
             raise _late(self._timeout) from error
-        except UnicodeError as error:
-            raise Mistake(f"{place} is no place: {error}") from error
+        except (UnicodeError, http.client.InvalidURL) as error:
+            raise Mistake(
+                "--host must be the name or address of a machine. Received: "
+                f"{self._address[0]!r}"
+            ) from error
         except OSError as error:
             raise Unavailable(f"No server at {place}: {error}") from error
         except http.client.HTTPException as error:
             raise Failure(f"No HTTP server at {place}: {error!r}") from error
-        finally:
-            connection.close()
 
 
 def _all_of(response, end):
@@ -344,6 +349,8 @@ NUMBERS = {
     3: ("<i4", "int_val"),
     10: ("?", "bool_val"),
 }
+# As many as fit a message of protocol buffers, 2 GiB.
+MOST_NUMBERS = 2**29
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -488,6 +495,10 @@ def _read_tensor(tensor):
         return list(tensor.string_val)
     kind, field = NUMBERS[tensor.dtype]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ValueError(
+            f"a tensor has more than {MOST_NUMBERS:,} numbers: {shape}"
+        )
     values = np.frombuffer(tensor.tensor_content, kind)
     if not tensor.tensor_content:
         values = np.array(getattr(tensor, field), kind)
@@ -761,7 +772,7 @@ def _define_pictures(parser, command):
     if command == "denoise":
         parser.add_argument(
             "--sparsity",
-            type=_number(float, 0),
+            type=_number(float, 0, 10**6),
             required=True,
             help="weight of the first stage's codes: more is smoother",
         )
@@ -803,14 +814,16 @@ def _define_server(parser):
     parser.add_argument("--model", type=_name, default="csc_ctrl_digits")
     version = parser.add_mutually_exclusive_group()
     version.add_argument(
-        "--model_version", type=_number(int, 1), help="by default the newest"
+        "--model_version",
+        type=_number(int, 1, 2**63 - 1),
+        help="by default the newest",
     )
     version.add_argument(
         "--version_label", type=_name, help="such as stable or canary"
     )
     parser.add_argument(
         "--timeout",
-        type=_number(float, 0.001),
+        type=_number(float, 0.001, 10**6),
         default=30,
         help="seconds for an answer to one request (%(default)s)",
     )
@@ -828,7 +841,7 @@ def _define_server(parser):
     )
 
 
-def _number(kind, least, most=math.inf):
+def _number(kind, least, most):
     """Returns a function of a text, for a number of an interval."""
 
     def number(text):
@@ -836,11 +849,11 @@ def _number(kind, least, most=math.inf):
             value = kind(text)
         except ValueError:
             value = math.nan
-        if least <= value <= most and value < math.inf:
+        if least <= value <= most:
             return value
-        above = f" and at most {most:,}" if most < math.inf else ""
         raise argparse.ArgumentTypeError(
-            f"must be a number of at least {least}{above}. Received: {text}"
+            f"must be a number of at least {least} and at most {most:,}. "
+            f"Received: {text}"
         )
 
     return number

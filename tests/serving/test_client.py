@@ -205,8 +205,9 @@ def test_pixels_and_images_are_those_of_the_package():
 def test_mistakes_are_named(run, server, files, tmp_path):
     text = tmp_path / "text.png"
     text.write_text("no picture")
-    bad = tmp_path / "bad.npy"
+    bad, large = tmp_path / "bad.npy", tmp_path / "large.npy"
     np.save(bad, np.array([[np.nan]]))
+    np.save(large, np.array([[1e300]]))
     deep = tmp_path / "deep.png"
     Image.fromarray(np.zeros((16, 16), "uint16")).save(deep)
     small = tmp_path / "small.png"
@@ -225,14 +226,18 @@ def test_mistakes_are_named(run, server, files, tmp_path):
         (["encode", files[0], "--model=../x"], "letters"),
         (["encode", files[0], "--model_version=7"], "not found"),
         (["encode", files[0], "--version_label=beta"], "not found"),
+        (["encode", files[0], f"--model_version={2**63}"], "at most"),
         (["encode", files[0], "--timeout=nan"], "nan"),
+        (["encode", files[0], "--timeout=1e10"], "at most 1,000,000"),
         (["codes", files[0], "--output", tmp_path / "f.npy"], ".npz"),
         (["reconstruct", files[0]], "--output"),
         (["reconstruct", files[0], files[0], *output], "digit0.png"),
         (["reconstruct", files[0], "--output", files[1]], "digit1.png"),
         (["denoise", files[0], "--sparsity=-1", *output], "-1"),
+        (["denoise", files[0], "--sparsity=1e300", *output], "at most"),
         (["denoise", files[0], *output], "--sparsity"),
         (["decode", bad, *output], "finite"),
+        (["decode", large, *output], "finite in float32"),
         (["decode", text, *output], "array"),
         (["sample", "--label=77", *output], "label"),
         (["sample", "--count=0", *output], "--count"),
@@ -357,6 +362,29 @@ def test_a_server_that_is_away_is_named(files, capsys, unused_port):
         assert client.main(arguments) == 1
         error = capsys.readouterr().err
         assert str(unused_port) in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["a b", "a\nb", "a..b"])
+def test_a_host_that_is_none_is_a_mistake(files, capsys, host):
+    arguments = ["encode", str(files[0]), f"--host={host}"]
+    assert client.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("encode: --host must be") and repr(host) in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("shape", [[2**40], [2**62, 2**62], [3], [-1, 2]])
+def test_tensors_of_wrong_shapes_are_failures(files, monkeypatch, shape):
+    options = client.parse(["encode", str(files[0]), "--protocol=grpc"])
+    server = client.Grpc(options)
+    response = server._classes["Response"]()
+    tensor = response.outputs.add(key="features").value
+    tensor.dtype, tensor.float_val[:] = 1, [0.5] * 5
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    monkeypatch.setattr(server, "_answer", lambda request: response)
+    with pytest.raises(client.Failure, match="outputs are wrong"):
+        server.predict("encode", {}, "features")
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
