@@ -10,7 +10,8 @@ file is the whole client: it needs Python 3.11, NumPy and Pillow, for
 `--protocol=grpc` also grpcio and protobuf, and neither TensorFlow nor Keras.
 
 The exit code is 0 for an answer that was written, 2 for a mistake of the user,
-also one that the server found, and 1 for a failure of the server.
+also one that the server found, 1 for a failure of the server, and 141 if
+nobody reads what is printed.
 """
 
 import argparse
@@ -62,6 +63,7 @@ OF_FILES = {
 }
 MAKES_ARRAYS = {"encode": ".npy", "codes": ".npz", "embed": ".npy"}
 MOST_SEEDS = 2**31
+BROKEN_PIPE = 141  # As of a process that SIGPIPE ends.
 # Pillow reads more; for some it starts other programs. MPO is JPEG to it.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 # What Pillow and NumPy raise for a damaged file.
@@ -873,11 +875,33 @@ def _name(text):
     return text
 
 
+def _print(line):
+    """Prints a line; what the output can't encode is escaped.
+
+    Raises:
+        BrokenPipeError: if nobody reads it.
+        Mistake: if it can't be written.
+    """
+    with contextlib.suppress(AttributeError):  # There may be no output.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        # Python writes the rest when it ends.
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Mistake(f"nothing can be printed: {error.strerror}") from error
+
+
 def main(arguments=None):
     """Runs a command line; returns its exit code."""
     options = parse(arguments)
     try:
-        print(run(options))
+        _print(run(options))
+    except BrokenPipeError:
+        return BROKEN_PIPE
     except (Mistake, Failure) as error:
         line = " ".join(str(error).split())
         print(f"{options.command}: {line}", file=sys.stderr)

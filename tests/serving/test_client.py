@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -294,6 +295,50 @@ def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     assert run(*arguments, "--overwrite")[0] == 0
     assert Image.open(target).size == (16, 16)
     assert list(target.parent.iterdir()) == [target]
+
+
+# === What is printed ===
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """Returns a function of a file that is the client's output.
+
+    It gives the exit code of a client that has `é.png` to print.
+    """
+
+    def printed(output):
+        with open(output, "w", encoding="ascii") as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            return client.main(["sample"])
+
+    monkeypatch.setattr(client, "run", lambda options: "é.png")
+    return printed
+
+
+def test_what_the_output_can_not_encode_is_escaped(printed, tmp_path):
+    assert printed(tmp_path / "output") == 0
+    assert (tmp_path / "output").read_text() == "\\xe9.png\n"
+
+
+def test_it_ends_when_nobody_reads_it(printed, capfd):
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert printed(writer) == 141
+    assert capfd.readouterr().err == ""
+
+
+def test_an_output_that_is_full_is_a_mistake(printed, capfd):
+    assert printed("/dev/full") == 2
+    assert capfd.readouterr().err == (
+        "sample: nothing can be printed: No space left on device\n"
+    )
+
+
+def test_there_need_be_no_output(monkeypatch):
+    monkeypatch.setattr(client, "run", lambda options: "done")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert client.main(["sample"]) == 0
 
 
 # === Failures of the server ===
