@@ -20,11 +20,23 @@ import json
 import logging
 import pathlib
 import re
+import sys
 
-import kserve
-import numpy as np
-import tensorflow as tf
-from kserve.errors import InvalidInput
+try:
+    import kserve
+    import numpy as np
+    import tensorflow as tf
+    from kserve.errors import InvalidInput
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    print(
+        f"server.py: {error}. `make serving` installs the packages of "
+        "requirements-serving.txt in .venv-serving: run this file with "
+        ".venv-serving/bin/python.",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 BATCHING = {
     "num_batch_threads": 2,

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import pathlib
+import runpy
 import sys
 import types
 
@@ -203,6 +204,18 @@ def test_the_start_of_the_server_is_no_request(server):
 
     asyncio.run(server.Limited(app)({"type": "lifespan"}, None, None))
     assert asked == ["lifespan"]
+
+
+def test_without_kserve_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "kserve", None)
+    path = str(ROOT / "serving" / "server.py")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(path, run_name="__main__")
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "make serving" in error and error.count("\n") == 1
+    with pytest.raises(ModuleNotFoundError, match="kserve"):
+        runpy.run_path(path)
 
 
 @pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
