@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-HOSTS = ("127.0.0.1", "localhost", "::1")
+HOST = "127.0.0.1"
+HOSTS = (HOST, "localhost", "::1")
 SAID = b"This page is for the machine that serves it.\n"
 
 

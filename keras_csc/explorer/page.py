@@ -15,6 +15,7 @@ from keras_csc.explorer import damage
 from keras_csc.explorer import markup
 from keras_csc.explorer.changing import Changes
 from keras_csc.explorer.changing import change
+from keras_csc.explorer.guard import HOST
 from keras_csc.explorer.guard import Guard
 from keras_csc.explorer.looking import look
 from keras_csc.explorer.reading import MOST_BYTES
@@ -24,7 +25,6 @@ from keras_csc.explorer.warmup import FRAMES
 from keras_csc.html import element
 from keras_csc.html import written
 
-HOST = "127.0.0.1"
 FONTS = (
     *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
     *("Arial", "sans-serif"),

@@ -1,6 +1,7 @@
 import importlib.machinery
 import os
 import pathlib
+import socket
 import sys
 import types
 
@@ -36,8 +37,28 @@ def test_without_gradio_it_says_what_to_install(monkeypatch):
         explore.run("csc_ctrl_digits")
 
 
+@pytest.fixture
+def gradio(monkeypatch):
+    """Is installed, as far as the command can tell."""
+    module = types.ModuleType("gradio")
+    module.__spec__ = importlib.machinery.ModuleSpec("gradio", None)
+    monkeypatch.setitem(sys.modules, "gradio", module)
+
+
+def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(
+    gradio, monkeypatch
+):
+    monkeypatch.setattr(explore, "opened", pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(UsageError, match=f"--port={port} is in use"):
+            explore.run("csc_ctrl_digits", port=port)
+
+
 @pytest.mark.parametrize("given", [False, True])
-def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
+def test_gradio_writes_to_a_folder_of_its_own(
+    gradio, monkeypatch, unused_port, tmp_path, given
+):
     """Of the process's, that goes with it, or the one that the user gave."""
     folders = []
 
@@ -50,14 +71,11 @@ def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     if given:
         monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    gradio = types.ModuleType("gradio")
-    gradio.__spec__ = importlib.machinery.ModuleSpec("gradio", None)
-    monkeypatch.setitem(sys.modules, "gradio", gradio)
     page = types.SimpleNamespace(build=lambda *args: None, serve=serve)
     monkeypatch.setattr(explorer, "page", page, raising=False)
     monkeypatch.setattr(explore, "warm_up", lambda *args: None)
     with pytest.raises(KeyboardInterrupt):
-        explore.run("csc_ctrl_digits")
+        explore.run("csc_ctrl_digits", port=unused_port)
     assert (folders[0] == tmp_path) == folders[0].exists() == given
     assert ("GRADIO_TEMP_DIR" in os.environ) == given
 
