@@ -42,7 +42,10 @@ async function start() {
 
 async function load(name) {
   const path = `model/${name}.onnx`;
-  const answer = await fetch(path).catch(() => ({ status: "no answer" }));
+  // Else a browser may keep one of the two files, and fetch the other anew.
+  const answer = await fetch(path, { cache: "no-cache" }).catch(() => ({
+    status: "no answer",
+  }));
   if (!answer.ok)
     throw new Error(
       `There is no ${path} beside this page (${answer.status}). ` +
@@ -68,6 +71,14 @@ function checked(encode, decode) {
       "model/encode.onnx and model/decode.onnx are not those that " +
         `"${EXPORT}" writes: their inputs are ${image.name} and ` +
         `${features.name}, in place of image and features.`
+    );
+  const [made, taken] = [encode.outputMetadata[0], features].map((each) =>
+    each.shape?.at(-1)
+  );
+  if (made !== taken)
+    throw new Error(
+      "model/encode.onnx and model/decode.onnx are of two models: one makes " +
+        `${made} features, the other takes ${taken}. Copy both of one export.`
     );
   const map = typeof shape[1] !== "number";
   return { encode, decode, map, height: shape[1], width: shape[2],

@@ -3,10 +3,12 @@
 import functools
 import http.server
 import json
+import os
 import pathlib
 import shutil
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -214,6 +216,30 @@ def test_a_model_that_is_none_is_told_of(damage, serve, pages, tab):
     tab.goto(url)
     tab.get_by_role("alert").get_by_text(words).wait_for()
     assert tab.get_by_label("Picture", exact=True).is_disabled()
+
+
+def test_models_that_do_not_go_together_are_told_of(serve, pages, tab):
+    folder, url = serve(pages("colour")[0])
+    other = folder.parent / "other"
+    export_runtime(tiny_model(**COLOUR, feature_dim=5), other, "onnx")
+    shutil.copy(other / "decode.onnx", folder / "model")
+    tab.goto(url)
+    words = "one makes 8 features, the other takes 5"
+    tab.get_by_role("alert").get_by_text(words).wait_for()
+    assert tab.get_by_label("Picture", exact=True).is_disabled()
+
+
+def test_models_that_were_replaced_are_both_fetched_anew(serve, pages, quiet):
+    """Of a file that is long unchanged a browser may use its own copy."""
+    folder, url = serve(pages("colour")[0])
+    month_ago = time.time() - 30 * 24 * 3600
+    os.utime(folder / "model" / "encode.onnx", (month_ago, month_ago))
+    quiet.goto(url)
+    quiet.get_by_text("The model is for colour pictures").wait_for()
+    for name in ("encode", "decode"):
+        shutil.copy(pages("grey")[0] / f"{name}.onnx", folder / "model")
+    quiet.goto(url)
+    quiet.get_by_text("The model is for grey pictures").wait_for()
 
 
 def test_the_licence_of_the_runtime_is_beside_it(serve):
