@@ -9,6 +9,7 @@ import pathlib
 
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.folders import check_folder
 from keras_csc_cli.provenance import identification
 
 import keras
@@ -124,8 +125,8 @@ def classifier(splits, path):
         `FeatureExtractor`.
 
     Raises:
-        UsageError: if the data have no labels, or the file is damaged or that
-            of another data set.
+        UsageError: if the data have no labels, or the file is damaged, that
+            of another data set, or can't be written.
     """
     path = pathlib.Path(path)
     splits.check_classes()
@@ -156,6 +157,7 @@ def classifier(splits, path):
 
 
 def _train(splits, path, record):
+    check_folder(path.parent, "classifier")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     train = splits["train"]

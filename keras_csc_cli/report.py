@@ -10,6 +10,7 @@ from keras_csc_cli import report_options
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.folders import check_folder
 from keras_csc_cli.splits import Splits
 
 from absl import flags
@@ -54,7 +55,7 @@ def run(
 
     Raises:
         UsageError: for anything but one of a run and a preset, if there is no
-            model, or `output` is another file.
+            model, or `output` is another file or can't be written.
         DataError: if images are asked for that are not there. Without
             `dataset` and `data_dir`, the page has none then.
     """
@@ -174,7 +175,7 @@ def _log(path):
 
 
 def _checked(output):
-    """The path to write, which holds nothing but another report."""
+    """The path to write, which can be, and holds nothing but a report."""
     path = pathlib.Path(output)
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--output must end in .html. Received: {path}")
@@ -183,6 +184,7 @@ def _checked(output):
             f"{path} exists, and is not a report that would be replaced. "
             "Choose another --output."
         )
+    check_folder(path.parent)
     return path
 
 

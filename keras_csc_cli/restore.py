@@ -1,7 +1,6 @@
 """Restores photographs: denoises, inpaints, deblurs or enlarges them."""
 
 import pathlib
-import tempfile
 import time
 
 from keras_csc_cli import command_line
@@ -9,6 +8,7 @@ from keras_csc_cli import pictures
 from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.folders import check_folder
 
 import numpy as np
 from absl import flags
@@ -50,7 +50,7 @@ def run(options):
     else:
         jobs = _jobs_of_folder(options, source, target)
     for folder in sorted({output.parent for _, output, _ in jobs}):
-        _check_folder(folder)
+        check_folder(folder)
     with usage_errors():
         dictionary = options.dictionary and restoration.load_dictionary(
             options.dictionary
@@ -127,23 +127,6 @@ def _jobs_of_folder(options, source, target):
             "and are left as they are; --overwrite makes them anew."
         )
     return jobs
-
-
-def _check_folder(folder):
-    """Checks that files can be written to a folder, which may not be there.
-
-    Raises:
-        UsageError: if they can't.
-    """
-    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"--output can't be written to {printable(str(folder))}: "
-            f"{error.strerror}. Choose another --output, or give write access."
-        ) from error
 
 
 def _mask_of(options, path, name):

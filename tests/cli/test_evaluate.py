@@ -422,9 +422,14 @@ def test_steps_of_ctrl(run, model, monkeypatch):
             {"metrics": ["classifier"], "classifier": "/dev/null/a.keras"},
             "can't be written",
         ),
+        (  # where nobody can make a file
+            {"metrics": ["classifier"], "classifier": "/proc/a.keras"},
+            "--classifier can't be written to /proc",
+        ),
     ],
 )
-def test_mistakes_are_named(run, tmp_path, arguments, message):
+def test_mistakes_are_named(run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.setattr(evaluation, "fit_classifier", pytest.fail)
     run = shutil.copytree(run, tmp_path / "run")
     (run / "evaluation.json").unlink(missing_ok=True)
     with pytest.raises(UsageError, match=message):

@@ -96,6 +96,9 @@ def test_mistakes_are_told_before_any_work(run, tmp_path):
     with pytest.raises(UsageError, match="is not a report"):
         report.run(run, output=mine)
     assert mine.read_text() == "my own"
+    for folder in (mine, "/proc/nowhere"):  # where nobody can make a file
+        with pytest.raises(UsageError, match="--output can't be written to"):
+            report.run(run, output=f"{folder}/page.html")
     with pytest.raises(UsageError, match="Unknown preset"):
         report.run(preset="nope")
     with pytest.raises(DataError):
