@@ -65,7 +65,8 @@ def _check_port(port):
         socket.create_server((guard.HOST, port)).close()
     except OSError as error:
         raise UsageError(
-            f"--port={port} is in use; choose another, or leave it out."
+            f"--port={port} can't be used: {error.strerror}. Choose another, "
+            "or leave it out."
         ) from error
 
 

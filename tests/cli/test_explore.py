@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(
     monkeypatch.setattr(explore, "opened", pytest.fail)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        with pytest.raises(UsageError, match=f"--port={port} is in use"):
+        with pytest.raises(UsageError, match=f"--port={port} can't be used"):
             explore.run("csc_ctrl_digits", port=port)
 
 
