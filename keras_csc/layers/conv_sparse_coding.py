@@ -292,8 +292,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         directly has that of the one before.
 
         Args:
-            atoms: array `(kernel_size, kernel_size, channels, filters)`; the
-                layer's constraint is applied.
+            atoms: array `(kernel_size, kernel_size, channels, filters)`. The
+                dictionary is one near them that satisfies the constraint.
 
         Raises:
             ValueError: for atoms of another shape, or with NaN or infinity.
@@ -305,8 +305,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 f"Received: {tuple(atoms.shape)}"
             )
         check_finite("atoms", ops.convert_to_numpy(atoms))
-        if self.kernel_constraint is not None:
-            atoms = self.kernel_constraint(atoms)
+        atoms = constraints.satisfied(self.kernel_constraint, atoms)
         self.kernel.assign(atoms)
         self.update_operator_norm(FIRST_ITERATIONS)
 

@@ -503,6 +503,16 @@ def test_own_dictionary_is_normed_and_has_its_own_step_size():
             layer.set_dictionary(atoms)
 
 
+def test_own_dictionary_becomes_the_nearest_tight_frame():
+    """Also far from one, where the constraint's two steps do not lead."""
+    layer = ConvSparseCoding2D(96, 4, kernel_constraint="tight_frame")
+    layer.build((None, 8, 8, 3))
+    layer.set_dictionary(np.random.default_rng(0).uniform(size=(4, 4, 3, 96)))
+    matrix = np.reshape(layer.kernel, (48, 96))
+    values = np.linalg.svd(matrix, compute_uv=False)
+    np.testing.assert_allclose(values, np.sqrt(2), rtol=0.15)
+
+
 def test_weights_of_a_layer_for_images_of_another_size(tmp_path):
     def model(size):
         return keras.Sequential(
