@@ -222,9 +222,10 @@ def as_labels(labels, num_classes):
 
 def known_classes(labels, num_classes):
     """The labels, once every one is known to be a class; see `in_range`."""
+    numbers = tf.cast(labels, tf.int64)
     return _good_rows(
         labels,
-        (labels >= 0) & (labels < tf.cast(num_classes, labels.dtype)),
+        (numbers >= 0) & (numbers < num_classes),
         f"`labels` must be in [0, {num_classes}). They are not in:",
     )
 

@@ -5,6 +5,7 @@ over parts of a batch: a batch that is spread over devices has the coding rate
 of its summed moments.
 """
 
+import keras
 from keras import ops
 
 from keras_csc.ops.dispatch import forms
@@ -39,10 +40,9 @@ def class_moments(features, labels, num_classes):
         exactly 0 for a class that is absent.
 
     Raises:
-        ValueError: for features that are no rows, or not a label for each.
+        ValueError: for features that are no rows, or not an integer for each.
     """
-    features = _rows(features)
-    labels = ops.cast(labels, "int32")
+    features, labels = _rows(features), _integers(labels)
     _check_labels(labels.shape, features.shape[0])
     known = ops.logical_and(labels >= 0, labels < num_classes)
     # Others are of one more class, which is left out of the sums.
@@ -59,6 +59,16 @@ def class_moments(features, labels, num_classes):
         ops.segment_sum(products, owners, num_segments=count)[:-1],
         ops.segment_sum(ops.sum(filled, -1), owners, num_segments=count)[:-1],
     )
+
+
+def _integers(labels):
+    """Labels of a type that holds every number of theirs and of classes."""
+    labels = ops.convert_to_tensor(labels)
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if keras.backend.is_float_dtype(dtype):
+        raise ValueError(f"`labels` must be integers. Received: {dtype}")
+    wide = ("int64", "uint32", "uint64")
+    return ops.cast(labels, "int64" if dtype in wide else "int32")
 
 
 def _check_labels(shape, count):

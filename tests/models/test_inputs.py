@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import training_data
+from keras_csc.models.inputs import known_classes
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -247,6 +248,13 @@ def test_wrong_labels_are_one_error_before_training(kind):
             model.fit(*data, verbose=0)
     for weight, after in zip(before, model.get_weights()):
         np.testing.assert_array_equal(weight, after)
+
+
+@pytest.mark.parametrize("num_classes", [256, 300])
+def test_labels_of_bytes_are_of_as_many_classes_as_there_are(num_classes):
+    labels = tf.constant([0, 44, 255], "uint8")
+    found = known_classes(labels, num_classes)
+    np.testing.assert_array_equal(found, labels)
 
 
 def test_a_game_without_classes_does_not_look_at_labels(model):

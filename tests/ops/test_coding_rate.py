@@ -212,6 +212,20 @@ def test_rows_of_no_class_are_left_out():
     assert ops.rate_reduction(features, np.full(64, -1), 2) == 0
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([0, 2**32, 2**32 + 1]), np.array([0, 255, 200], "uint8")],
+)
+def test_labels_beyond_the_classes_do_not_wrap_around(labels):
+    _, counts = ops.class_moments(np.eye(3), labels, 2)
+    np.testing.assert_array_equal(counts, [1, 0])
+
+
+def test_labels_of_floats_are_refused():
+    with pytest.raises(ValueError, match="`labels` must be integers"):
+        ops.class_moments(np.eye(3), np.array([0.9, np.nan, -0.5]), 2)
+
+
 @pytest.mark.parametrize("count", [0.02, 0.6, 3.4])
 def test_counts_need_not_be_whole(count):
     """Those of a fading memory are not."""
