@@ -78,6 +78,9 @@ def _gradients(upstream, codes, program, iterations):
         return restrict(program.analysis(image)) + program.ridge * values
 
     adjoint = conjugate_residuals(curvature, restrict(upstream), iterations)
+    # No product of what is not finite is above 0: it would be done.
+    finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
+    adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
     by_kernel = filter_gradient(
         ops.concatenate(

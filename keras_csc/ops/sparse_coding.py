@@ -14,6 +14,7 @@ from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.proximal_gradient import ProximalGradient
+from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 
@@ -110,7 +111,7 @@ def solve_sparse_code(
     at before the first and after every tenth iteration: it does not matter
     what else is in the batch. The gradient is implicit (see
     `implicit_gradient`), with at most `iterations` steps of conjugate
-    gradients: its memory does not grow with the iterations, and it is exact
+    residuals: its memory does not grow with the iterations, and it is exact
     at the solution. No gradient flows to the step size, the initial codes and
     what a measurement is made of.
     Half precision is solved in float32.
@@ -152,16 +153,16 @@ def solve_sparse_code(
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, of the images' type
-        if it is a float's, and NaN where an image, an atom or `λ` or `μ` is
-        not finite; or with
+        if it is a float's, and NaN where an image, an atom, `λ`, `μ` or the
+        measurement is not finite; or with
         `statistics` `(codes, IterationStatistics)`: a namedtuple of tensors
         `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
     Raises:
         ValueError: for another `algorithm`, `criterion` or `padding`, fewer
-            iterations, images with other channels than the atoms, or initial
-            codes of another shape.
+            iterations, a tolerance that is negative or not finite, images with
+            other channels than the atoms, or initial codes of another shape.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -186,6 +187,8 @@ def solve_sparse_code(
     check_choice(("duality_gap", "stationarity"), criterion=criterion)
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
+    if isinstance(tolerance, (int, float)):
+        check_at_least(0, tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
     program = precise_program(
         images,
@@ -226,6 +229,9 @@ def solve_sparse_code(
     # No gap of what is not finite is above anything: it would be done.
     total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
     total = total + program.sparsity + program.ridge
+    if measurement is not None:
+        seen = program.measurement.forward(images)
+        total = total + ops.sum(seen, AXES, keepdims=True)
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
     if keras.backend.is_float_dtype(dtype):
         codes = ops.cast(codes, dtype)

@@ -2,6 +2,9 @@
 
 from keras import ops
 
+from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.precision import at_least_float32
+
 LEAST_SQUARE = 1e-12
 # Below, the difference of float32 features of norm 1 is rounding.
 LEAST_SINE = 1e-6
@@ -19,8 +22,10 @@ def to_sphere(features):
     Returns:
         Tensor `(n, d)`, rows of norm 1.
     """
-    squares = ops.sum(ops.square(features), -1, keepdims=True)
-    return features / ops.sqrt(ops.maximum(squares, LEAST_SQUARE))
+    precise = at_least_float32(features)
+    squares = ops.sum(ops.square(precise), -1, keepdims=True)
+    unit = precise / ops.sqrt(ops.maximum(squares, LEAST_SQUARE))
+    return as_dtype_of(unit, features)
 
 
 def great_circle(first, second, steps):

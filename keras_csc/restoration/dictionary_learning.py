@@ -43,7 +43,8 @@ def learn_dictionary(
     coded by `ops.solve_sparse_code`, from the second epoch on from where they
     were; then atoms take one round of block coordinate descent on the
     quadratic surrogate of all batches so far, of which older ones weigh less.
-    An atom that no code uses becomes the window that is approximated worst.
+    An atom that no code has used yet becomes the window that is approximated
+    worst.
 
     Args:
         images: list of arrays `(height, width)` or `(height, width,

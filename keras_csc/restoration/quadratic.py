@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_csc.ops.implicit_gradient import conjugate_gradients
 from keras_csc.ops.measurement import Measurement
+from keras_csc.validation import check_number
 
 ITERATIONS = 500
 
@@ -30,6 +31,8 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
         Wohlberg, SPORCO: a Python package for standard and convolutional
         sparse representations, SciPy 2017, for low frequencies treated so.
     """
+    if isinstance(smoothness, (int, float)):
+        check_number("(0, inf)", smoothness=smoothness)
     measurement = Measurement() if measurement is None else measurement
 
     def curvature(values):

@@ -342,3 +342,18 @@ def test_the_gradient_has_the_gradient_of_its_own():
     twice = tape.gradient(once, ridge)
     difference = (first(ridge + 1e-5) - first(ridge - 1e-5)) / 2e-5
     np.testing.assert_allclose(twice, difference, rtol=1e-4)
+
+
+def test_a_gradient_that_is_no_number_does_not_become_0():
+    images, kernel, step_size = problem()
+    weights = np.ones((2, 1, 1, 1))
+    weights[1] = np.nan
+    images, kernel = tf.constant(images), tf.constant(kernel)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch((images, kernel))
+        codes = ops.solve_sparse_code(images, kernel, 0.1, step_size)
+        value = tf.reduce_sum(weights * codes)
+    by_images = tape.gradient(value, images)
+    assert np.all(np.isfinite(by_images[0])) and np.any(by_images[0])
+    assert np.all(np.isnan(by_images[1]))
+    assert np.any(np.isnan(tape.gradient(value, kernel)))

@@ -434,6 +434,24 @@ def test_what_is_not_a_number_has_no_codes(where):
     assert np.all(np.isnan(codes))
 
 
+@pytest.mark.parametrize("where", ["mask", "blur"])
+def test_what_is_not_a_number_in_a_measurement_has_no_codes(where):
+    images, kernel, step_size = problem()
+    part = np.ones(images.shape if where == "mask" else (3, 3))
+    part[0, 1] = np.nan
+    measurement = ops.Measurement(**{where: tf.constant(part)})
+    codes = solve(images, kernel, 0.1, step_size, measurement=measurement)
+    missing = np.all(np.isnan(codes), (1, 2, 3))
+    assert missing[0] and np.all(missing) == (where == "blur")
+
+
+@pytest.mark.parametrize("tolerance", [np.nan, np.inf, -1.0])
+def test_a_tolerance_is_a_number_of_at_least_0(tolerance):
+    images, kernel, step_size = problem()
+    with pytest.raises(ValueError, match="`tolerance` must be"):
+        solve(images, kernel, 0.1, step_size, tolerance=tolerance)
+
+
 def test_codes_of_bytes_are_floats():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), "uint8")
     kernel = np.random.default_rng(1).normal(size=(3, 3, 1, 4))

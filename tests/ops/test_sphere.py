@@ -31,6 +31,13 @@ def test_a_row_of_zeros_stays_and_has_a_gradient():
     assert np.isfinite(tape.gradient(result, rows)).all()
 
 
+def test_a_row_of_zeros_stays_in_half_precision():
+    rows = tf.constant([[0, 0], [3, 4]], "float16")
+    result = to_sphere(rows)
+    assert result.dtype == "float16"
+    np.testing.assert_allclose(result, [[0, 0], [0.6, 0.8]], rtol=1e-3)
+
+
 @settings(max_examples=30)
 @given(integers(0, 2**32 - 1), integers(2, 7), integers(2, 9))
 def test_great_circles_have_constant_speed(seed, dimension, steps):

@@ -36,6 +36,12 @@ def test_the_smooth_part_solves_its_equations():
     )
 
 
+@pytest.mark.parametrize("smoothness", [np.nan, 0.0])
+def test_smoothness_is_above_0(smoothness):
+    with pytest.raises(ValueError, match="`smoothness` must be"):
+        smooth_part(np.ones((1, 4, 4, 1)), smoothness)
+
+
 @pytest.mark.parametrize(
     "size, strides, step", [(4, 4, 2), (5, 3, 1), (4, 2, 2)]
 )
