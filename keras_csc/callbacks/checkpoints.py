@@ -113,7 +113,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def _newest(self, read, hint=""):
         """Step of the newest checkpoint that `read` reads; 0 without any."""
-        steps = self.steps()
+        steps, self._passed_over = self.steps(), []
         for step in reversed(steps):
             try:
                 read(self.path(step))
