@@ -35,8 +35,8 @@ def check_state(model):
     """Raises a `NonFiniteError` unless a model in training is finite.
 
     Looks at the terms since the last logs, to name the cause, and then at the
-    weights and the optimizers' state. Not at the terms if there are several
-    workers, which would all have to take part.
+    weights, the optimizers' state and the game's memory. Not at the terms if
+    there are several workers, which would all have to take part.
 
     Args:
         model: compiled `ClosedLoopAutoencoder`.
@@ -53,10 +53,12 @@ def check_state(model):
 
 
 def non_finite_state(model):
-    """Name of a weight or optimizer state that is not finite, or `None`."""
+    """Name of a variable of a checkpoint that is not finite, or `None`."""
+    memory = model.memory.variables.values() if model.memory else ()
     return non_finite(
         [
             *model.weights,
+            *memory,
             *model.encoder_optimizer.variables,
             *model.decoder_optimizer.variables,
         ]

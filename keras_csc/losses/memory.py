@@ -43,7 +43,7 @@ class MomentMemory:
                 dtype=dtype,
                 trainable=False,
                 aggregation="none",  # every replica's is the same
-                name=name,
+                name=f"memory_{name}",
             )
             for name, shape in shapes.items()
         }

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_csc.callbacks import CheckpointError
+from keras_csc.callbacks import NonFiniteError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
@@ -50,6 +52,19 @@ def test_checkpoints_hold_the_memory(tmp_path):
     model.train_step(small_batch(1))
     assert TrainingCheckpoint(tmp_path).restore(model) == 1
     check_equal(memories(model), expected)
+
+
+def test_a_memory_that_is_not_finite_is_neither_saved_nor_restored(tmp_path):
+    model = trained()
+    checkpoint = TrainingCheckpoint(tmp_path)
+    checkpoint.set_model(model)
+    model.memory.variables["real"].assign(np.full((5, 5), np.nan))
+    with pytest.raises(NonFiniteError, match="'memory_real' is not finite"):
+        checkpoint.save(1)
+    assert checkpoint.steps() == []
+    checkpoint.write_folder(checkpoint.path(1))
+    with pytest.raises(CheckpointError):
+        checkpoint.restore()
 
 
 def test_presets_hold_neither_it_nor_optimizers(tmp_path):
