@@ -24,6 +24,7 @@ from keras_csc.models.optimizers import check_on_replicas
 from keras_csc.models.optimizers import optimizers_of
 from keras_csc.models.term_means import TermMeans
 from keras_csc.models.views import random_views
+from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_at_least
@@ -346,9 +347,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.memory = self._update_statistics = None
         if self.game.memory:
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
-            self.memory = MomentMemory(
-                shapes, self.game.memory, self.encoder.variable_dtype
-            )
+            dtype = at_least_float32_of(self.encoder.variable_dtype)
+            self.memory = MomentMemory(shapes, self.game.memory, dtype)
         self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms

@@ -36,6 +36,16 @@ def check_equal(found, expected):
         np.testing.assert_array_equal(found[name], value)
 
 
+@pytest.mark.parametrize(
+    "policy", ["float16", "bfloat16", "mixed_bfloat16", "float32", "float64"]
+)
+def test_a_memory_has_no_half_precision(policy):
+    model = small_autoencoder(dtype=policy)
+    model.compile(game=TranscriptionGame(memory=0.75))
+    expected = "float64" if policy == "float64" else "float32"
+    assert {v.dtype for v in model.memory.variables.values()} == {expected}
+
+
 def test_keras_files_hold_the_memory(tmp_path):
     model = trained()
     model.save(tmp_path / "model.keras")
