@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.callbacks.finite import check_state
@@ -47,7 +48,8 @@ class KeepBest(keras.callbacks.Callback):
             reconstructions, or `"cosine"` of the features of both.
         images: array `(n, height, width, channels)` in [-1, 1], not trained
             on.
-        every_steps: int, steps between two measurements.
+        every_steps: int, steps between two measurements, as of
+            `TrainingCheckpoint`.
         last_step: int, a step that is measured besides.
         weights: function that returns a context within which the model is as
             it is to be measured; by default as it is.
@@ -70,10 +72,15 @@ class KeepBest(keras.callbacks.Callback):
         self.last_step = last_step
         self.weights = weights
         self._function = None
+        self._measured_step = 0
+
+    def on_train_begin(self, logs=None):
+        self._measured_step = self.model.step
 
     def on_train_batch_end(self, batch, logs=None):
-        step = self.model.step
-        if step % self.every_steps == 0 or step == self.last_step:
+        step, before = self.model.step, self._measured_step
+        due = passes_multiple(self.every_steps, before, step)
+        if due or step == self.last_step:
             self.update()
 
     def update(self):
@@ -85,6 +92,7 @@ class KeepBest(keras.callbacks.Callback):
         """
         check_state(self.model)
         step, before = self.model.step, best_facts(self.checkpoint.folder)
+        self._measured_step = step
         value = self.measure()
         if not (self.checkpoint.write and np.isfinite(value)):
             return

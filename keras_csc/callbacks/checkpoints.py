@@ -33,7 +33,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     Args:
         folder: where the checkpoints are.
-        every_steps: int, steps between checkpoints, or `None`.
+        every_steps: int, steps between checkpoints, or `None`. With
+            `steps_per_execution` they come at the end of the execution that
+            reaches a multiple of it.
         every_minutes: float, minutes between checkpoints, or `None`.
         keep: int, how many of the newest to keep.
         write: bool, `False` on workers that only read.
@@ -49,6 +51,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.keep = keep
         self.write = write
         self._saved_at = time.monotonic()
+        self._saved_step = 0
         self._passed_over = []
 
     def _checkpoint(self):
@@ -153,6 +156,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             CheckpointError: if the checkpoint can't be written.
         """
         self._saved_at = time.monotonic()
+        self._saved_step = step
         check_state(self.model)
         if not self.write:
             return
@@ -194,6 +198,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
                 "again."
             ) from error
 
+    def on_train_begin(self, logs=None):
+        self._saved_step = self.model.step
+
     def on_train_batch_end(self, batch, logs=None):
         # Before a stop, lest what records it fails.
         if self.is_due() or self.model.stop_training:
@@ -201,7 +208,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def is_due(self):
         """Whether the current step is one to save."""
-        if self.every_steps and self.model.step % self.every_steps == 0:
+        if self.every_steps and passes_multiple(
+            self.every_steps, self._saved_step, self.model.step
+        ):
             return True
         if not self.every_minutes:
             return False
@@ -247,6 +256,19 @@ def _reason(error):
     """First line of an error, without the names of TensorFlow's nodes."""
     line = str(error).strip().partition("\n")[0]
     return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
+
+
+def passes_multiple(number, before, step):
+    """Whether there is a multiple of a number among the steps after another.
+
+    Several steps may be taken at once, of which the last alone is seen.
+
+    Args:
+        number: int, of steps.
+        before: int, the step that was looked at before.
+        step: int, the current one.
+    """
+    return step // number > before // number
 
 
 def set_aside(path):

@@ -1,7 +1,9 @@
 """Checkpoints that are passed over, and the steps of those that are saved."""
 
+import keras
 import pytest
 
+from keras_csc.callbacks import KeepBest
 from keras_csc.callbacks import TrainingCheckpoint
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
@@ -27,3 +29,34 @@ def test_what_is_passed_over_twice_is_set_aside_once(tmp_path, model):
     checkpoint.save(7)
     expected = ["damaged-step-00000005", "step-00000000", "step-00000007"]
     assert names(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "first, at_once, expected",
+    [
+        (0, 1, [10, 20, 30]),
+        (7, 1, [10, 20, 30]),
+        (20, 1, [30]),
+        (0, 8, [16, 24, 32]),
+        (7, 8, [15, 23, 31]),
+        (0, 15, [15, 30]),
+    ],
+)
+def test_steps_between_checkpoints(
+    tmp_path, model, monkeypatch, first, at_once, expected
+):
+    """Of a run from a step on, with `at_once` steps an execution."""
+    measured = []
+    monkeypatch.setattr(
+        KeepBest, "measure", lambda self: measured.append(model.step) or 0.0
+    )
+    checkpoint = TrainingCheckpoint(tmp_path, every_steps=10, keep=9)
+    best = KeepBest(checkpoint, "psnr", (), every_steps=10, last_step=99)
+    steps = model.decoder_optimizer.iterations
+    steps.assign(first)
+    callbacks = keras.callbacks.CallbackList([best, checkpoint], model=model)
+    callbacks.on_train_begin()
+    for step in range(first + at_once, 33, at_once):
+        steps.assign(step)
+        callbacks.on_train_batch_end(step)
+    assert checkpoint.steps() == measured == expected

@@ -139,6 +139,7 @@ def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
     by_steps = TrainingCheckpoint(tmp_path, every_steps=5)
     for each in (by_minutes, by_steps):
         each.set_model(types.SimpleNamespace(step=7))
+        each.on_train_begin()
     now += 119
     assert not by_minutes.is_due()
     now += 1
