@@ -216,6 +216,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             return False
         return time.monotonic() - self._saved_at >= 60 * self.every_minutes
 
+    def before_averages(self):
+        """Saves the weights that are trained, which `fit` is to replace."""
+        self.save(self.model.step)
+
     def on_train_end(self, logs=None):
         self.save(self.model.step)
 

@@ -30,16 +30,29 @@ def take_averages(model):
 
 
 class TakeAverages(keras.callbacks.Callback):
-    """Takes them when training ends, as Keras does of a model's optimizer."""
+    """Takes them when training ends, as Keras does of a model's optimizer.
+
+    Args:
+        callbacks: list of callbacks, of which those with a method
+            `before_averages` are called before.
+    """
+
+    def __init__(self, callbacks=()):
+        super().__init__()
+        self.callbacks = callbacks
 
     def on_train_end(self, logs=None):
+        for callback in self.callbacks:
+            if hasattr(callback, "before_averages"):
+                callback.before_averages()
         take_averages(self.model)
 
 
 def with_averages(model, callbacks):
     """The callbacks of `fit`, after one that takes the averages, if any.
 
-    It is the first: `EarlyStopping` may restore other weights.
+    It is the first: `EarlyStopping` may restore other weights. A checkpoint
+    is saved before, of the weights that training goes on from.
 
     Args:
         model: compiled `ClosedLoopAutoencoder`.
@@ -52,4 +65,5 @@ def with_averages(model, callbacks):
         taking.set_model(model)
         callbacks.append(taking)
         return callbacks
-    return [TakeAverages(), *([callbacks] if callbacks else [])]
+    callbacks = keras.tree.flatten(callbacks) if callbacks else []
+    return [TakeAverages(callbacks), *callbacks]
