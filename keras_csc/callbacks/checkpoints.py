@@ -11,6 +11,7 @@ from keras_csc.callbacks.finite import non_finite
 from keras_csc.callbacks.finite import non_finite_state
 from keras_csc.files import remove
 from keras_csc.terminal import say
+from keras_csc.validation import check_integer
 
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
@@ -37,14 +38,18 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             `steps_per_execution` they come at the end of the execution that
             reaches a multiple of it.
         every_minutes: float, minutes between checkpoints, or `None`.
-        keep: int, how many of the newest to keep.
+        keep: int, how many of the newest to keep, at least 1.
         write: bool, `False` on workers that only read.
+
+    Raises:
+        ValueError: for another `keep`.
     """
 
     def __init__(
         self, folder, every_steps=None, every_minutes=None, keep=3, write=True
     ):
         super().__init__()
+        check_integer(1, keep=keep)
         self.folder = pathlib.Path(folder)
         self.every_steps = every_steps
         self.every_minutes = every_minutes

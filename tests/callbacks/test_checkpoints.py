@@ -87,3 +87,9 @@ def test_the_last_checkpoint_is_not_of_the_averages(
     for weight, expected in zip(model.get_weights(), live[-1]):
         np.testing.assert_array_equal(weight, expected)
     assert any(np.any(a != b) for a, b in zip(averages, live[-1]))
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1.5, None])
+def test_at_least_one_checkpoint_is_kept(tmp_path, keep):
+    with pytest.raises(ValueError, match="`keep` must be an integer"):
+        TrainingCheckpoint(tmp_path, keep=keep)
