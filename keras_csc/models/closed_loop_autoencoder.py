@@ -654,7 +654,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 has none to load.
             **overrides: arguments of the preset to replace: `image_shape`,
                 `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
-                `sparsity`, `iterations`, `tied`, ...
+                `sparsity`, `iterations`, `tied`, ... The density of the
+                features is loaded only if all are the preset's own.
 
         Raises:
             ValueError: for an unknown preset or argument, or a folder that

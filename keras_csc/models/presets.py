@@ -267,8 +267,8 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     if not load_weights:
         model.make_weights()
         return model
-    if overrides:
-        _check_own(preset, folder, found, overrides)
+    own = _config(preset, folder, {})
+    _check_own(preset, own, found, overrides)
     density = preset_folder.density(folder)
     shapes = weight_shapes(found) + _density_shapes(density)
     if hub.is_uri(preset):
@@ -280,6 +280,8 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     if density is not None:
         model.density = FeatureDensity.from_config(density)
     _load_weights(model, folder / WEIGHTS_FILE)
+    if not _is_same(own, found):
+        model.density = None
     return model
 
 
@@ -294,12 +296,13 @@ def _without_weights(preset):
     )
 
 
-def _check_own(preset, folder, found, overrides):
+def _check_own(preset, own, found, overrides):
     """Raises `AdvisedError` for overrides that a preset's weights do not fit.
 
     Those of other numbers, as of `sparsity`, leave the weights as they are.
     """
-    own = _config(preset, folder, {})
+    if not overrides:
+        return
     try:
         same = weight_shapes(own) == weight_shapes(found)
     except TypeError as error:
@@ -318,6 +321,15 @@ def _check_own(preset, folder, found, overrides):
             "Leave that out, or pass load_weights=False for first weights to "
             "train.",
         )
+
+
+def _is_same(own, found):
+    """Whether a `config` has the entries of another, in lists or tuples."""
+
+    def listed(value):
+        return list(value) if isinstance(value, (list, tuple)) else value
+
+    return all(listed(own[name]) == listed(found[name]) for name in DEFAULTS)
 
 
 def _density_shapes(config):

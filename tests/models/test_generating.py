@@ -122,6 +122,23 @@ def test_a_preset_comes_back_to_the_bit(model, tmp_path):
     assert bare.density is None
 
 
+@pytest.mark.parametrize(
+    "overrides, kept",
+    [
+        ({"sparsity": 0.05, "filters": (3, 4)}, True),
+        ({"sparsity": 0.5}, False),
+        ({"iterations": 9}, False),
+    ],
+    ids=str,
+)
+def test_a_preset_of_other_features_has_no_density(
+    model, tmp_path, overrides, kept
+):
+    model.save_to_preset(tmp_path / "preset")
+    again = ClosedLoopAutoencoder.from_preset(tmp_path / "preset", **overrides)
+    assert (again.density is not None) == kept
+
+
 def test_a_keras_file_comes_back_to_the_bit(model, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
