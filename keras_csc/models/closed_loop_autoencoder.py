@@ -364,8 +364,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     def fit(self, *args, **kwargs):
         with training_data.value_errors():
             arguments = training_data.of_fit(self, *args, **kwargs)
-            self.density = None
             if self.compiled:
+                self.density = None
                 arguments["callbacks"] = with_averages(
                     self, arguments.get("callbacks")
                 )

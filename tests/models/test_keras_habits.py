@@ -329,6 +329,15 @@ def test_a_refused_batch_costs_no_density():
     assert model.density is None
 
 
+def test_a_model_that_is_not_compiled_keeps_its_density():
+    images, _ = small_batch(n=8)
+    model = small_autoencoder()
+    model.fit_density(images)
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(images, verbose=0)
+    assert model.density is not None
+
+
 def test_a_clone_has_no_density_until_one_is_fitted():
     images, _ = small_batch(n=8)
     model = small_autoencoder()
