@@ -18,6 +18,7 @@ OLDEST = "2.18"
 # What Markdown reads as more than text; of a cell also its end. An underscore
 # within a word is one.
 MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
+LEARNED = ("kernel", "bias", "gamma", "beta")
 PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
 
 MEANINGS = {
@@ -194,10 +195,12 @@ def _architecture(model):
 
 def parameter_count(network):
     """Text of the number of weights, frozen ones too, but no statistics."""
-    layers = getattr(network, "coding_layers", [])
-    frozen = [layer.kernel for layer in layers if not layer.trainable]
-    weights = [*network.trainable_weights, *frozen]
-    return f"{sum(int(np.prod(w.shape)) for w in weights):,}"
+    count = sum(
+        int(np.prod(weight.shape))
+        for weight in network.weights
+        if weight.trainable or weight.name in LEARNED
+    )
+    return f"{count:,}"
 
 
 def _content(content):

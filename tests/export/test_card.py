@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.export.card import model_card
+from keras_csc.export.card import parameter_count
 from tests.helpers.exporting import tiny_model
 from tests.helpers.markdown import blocks
 
@@ -93,6 +94,33 @@ def test_signatures_have_names_shapes_and_ranges(card):
         "<br>`valid` (batch) bool",
     ]
     assert "- `image`: in [-1, 1]: `pixels / 127.5 - 1`.\n" in card
+
+
+def freeze_nothing(model):
+    pass
+
+
+def freeze_normalizations(model):
+    model.freeze_normalizations()
+
+
+def freeze_players(model):
+    model.encoder.trainable = model.decoder.trainable = False
+
+
+@pytest.mark.parametrize("network", ["csc", "conv"])
+@pytest.mark.parametrize(
+    "freeze", [freeze_nothing, freeze_normalizations, freeze_players]
+)
+def test_frozen_parameters_are_counted(network, freeze):
+    model = tiny_model(network=network)
+    players = model.encoder, model.decoder
+    expected = [
+        f"{sum(np.prod(w.shape) for w in player.trainable_weights):,}"
+        for player in players
+    ]
+    freeze(model)
+    assert [parameter_count(player) for player in players] == expected
 
 
 def test_baseline_has_no_sparse_coding_program():
