@@ -64,7 +64,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
-    first ones are looked at, of a `tf.data.Dataset` every batch. Elsewhere
+    first ones are looked at, of a data set or generator every batch. Elsewhere
     images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
     error when called eagerly.
 

@@ -115,7 +115,9 @@ def inspected(model, x, y, limit, classes=None):
     """The data, of which wrong pixels or labels are an error.
 
     Of arrays the first images and all labels are looked at, here and now; of
-    data sets and generators every batch, when it comes.
+    data sets and generators every batch, when it comes. But of a `PyDataset`
+    whose batches come from other processes, in which TensorFlow may hang, the
+    first batch alone.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -134,6 +136,10 @@ def inspected(model, x, y, limit, classes=None):
             labels = inputs.known_classes(labels, classes)
         return images if labels is None else (images, labels)
 
+    def checked(data):
+        batch = check(data)
+        return batch if isinstance(batch, tuple) else (batch,)
+
     if isinstance(x, (list, tuple)):
         raise ValueError(
             "`x` must be one array of images: a list would be several inputs "
@@ -144,14 +150,41 @@ def inspected(model, x, y, limit, classes=None):
             raise ValueError(EMPTY)
         return x.map(check).prefetch(tf.data.AUTOTUNE), y
     if isinstance(x, types.GeneratorType):
-        return (check(data) for data in x), y
+        return (checked(data) for data in x), y
     if isinstance(x, keras.utils.PyDataset):
+        if not x.use_multiprocessing:
+            return _Inspected(x, checked), y
         check(x[0])
-    elif isinstance(x, (np.ndarray, tf.Tensor)):
-        check(x[:32] if x.ndim else x)
+    elif hasattr(x, "__array__"):
+        check(np.asarray(x[:32] if np.ndim(x) else x))
         if classes and y is not None:
-            inputs.known_classes(inputs.as_labels(y, classes), classes)
+            y_array = np.asarray(y)
+            inputs.known_classes(inputs.as_labels(y_array, classes), classes)
     return x, y
+
+
+class _Inspected(keras.utils.PyDataset):
+    """A `PyDataset` of which every batch is looked at when it comes."""
+
+    def __init__(self, dataset, checked):
+        super().__init__(
+            workers=dataset.workers, max_queue_size=dataset.max_queue_size
+        )
+        self.dataset = dataset
+        self.checked = checked
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        return self.checked(self.dataset[index])
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()
 
 
 def some(result):
@@ -170,14 +203,26 @@ def some(result):
 
 @contextlib.contextmanager
 def value_errors():
-    """Makes `ValueError`s of what was found while a graph ran."""
+    """Makes `ValueError`s of what was found while a graph or data set ran."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        text = str(error)
-        found = re.search(r"assertion failed: (\[.*\])", text)
-        shape = re.search(r"Shape of tensor .* expected shape \[.*?\]", text)
-        if not (found or shape):
+        message = _message(str(error))
+        if message is None:
             raise
-        parts = re.findall(r"\[(.*?)\](?= \[|$)", found[1]) if found else shape
-        raise ValueError(" ".join(parts) if found else shape[0]) from None
+        raise ValueError(message) from None
+
+
+def _message(text):
+    """What an error says of images or labels; `None` if it is another."""
+    found = re.search(r"assertion failed: (\[.*\])", text)
+    if found:
+        return " ".join(re.findall(r"\[(.*?)\](?= \[|$)", found[1]))
+    for pattern in (
+        r"Shape of tensor .* expected shape \[.*?\]",
+        r"(?<=ValueError: )`(?:images|labels)` must .*",  # of a Python data set
+    ):
+        found = re.search(pattern, text)
+        if found:
+            return found[0]
+    return None

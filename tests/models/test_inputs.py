@@ -1,5 +1,6 @@
 """Images, features and sparsities that are not what they must be."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -193,6 +194,37 @@ def test_sparsities_of_every_kind(model):
     )
 
 
+class Batches(keras.utils.PyDataset):
+    """Batches of a list."""
+
+    def __init__(self, batches, **kwargs):
+        super().__init__(**kwargs)
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+class Elsewhere:
+    """An array of another library."""
+
+    def __init__(self, array):
+        self.array = array
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, places):
+        return Elsewhere(self.array[places])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+
 def sources(given, labels=None):
     """The same data as Keras takes it."""
     pair = given if labels is None else (given, labels)
@@ -200,6 +232,9 @@ def sources(given, labels=None):
     dataset = tf.data.Dataset.from_tensor_slices(pair)
     yield "dataset", (dataset.batch(4),)
     yield "generator", ((batch for batch in [pair]),)
+    yield "PyDataset", (Batches([pair]),)
+    others = [given] if labels is None else [given, labels]
+    yield "others", tuple(Elsewhere(array) for array in others)
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
@@ -215,11 +250,20 @@ def test_pixels_of_another_range_are_refused(model, method):
             getattr(model, method)(noisy, verbose=0)
 
 
-def test_a_later_batch_of_a_dataset_is_looked_at_too(model):
-    given = np.concatenate([images(), images() + 300])
-    dataset = tf.data.Dataset.from_tensor_slices(given).batch(4)
-    with pytest.raises(ValueError, match=r"Row 0 1 2 3$"):
-        model.evaluate(dataset, verbose=0)
+LATE = [images(), images(), images(), images() + 300]
+LATE_SOURCES = {
+    "dataset": lambda: tf.data.Dataset.from_tensor_slices(LATE),
+    "generator": lambda: ((batch,) for batch in LATE),
+    "PyDataset": lambda: Batches(LATE),
+    "threads": lambda: Batches(LATE, workers=2),
+}
+
+
+@pytest.mark.parametrize("kind", LATE_SOURCES)
+def test_a_later_batch_of_a_data_set_is_looked_at_too(model, kind):
+    data = LATE_SOURCES[kind]()
+    with pytest.raises(ValueError, match=r"^`images` must .*Row .*0.*3\]?$"):
+        model.evaluate(data, verbose=0)
 
 
 def test_rounding_is_no_other_range(model):
