@@ -135,11 +135,15 @@ def _values(path, image):
 def _dropped(image, values):
     """What Pillow's first picture of a file, as integers, is without."""
     found = []
-    others = getattr(image, "n_frames", 1) - 1
-    if others and image.format != "MPO":  # of which they are small copies
-        found.append(f"its further pictures, {others} of them")
+    if image.format != "MPO":  # a JPEG file with what a camera adds
+        try:
+            several = getattr(image, "n_frames", 1) > 1
+        except Exception:  # They are damaged, and the first one is not.
+            several = True
+        if several:
+            found.append("its further pictures")
     if image.format == "TIFF" and values.dtype == np.uint8:
-        bits = max(image.tag_v2.get(BITS, (8,)))
+        bits = max(image.tag_v2.get(BITS, ()), default=8)
         if bits > 8:
             found.append(f"the last {bits - 8} of its {bits} bits")
     return tuple(found)

@@ -1,8 +1,8 @@
 """The unit sphere that features lie on."""
 
+import keras
 from keras import ops
 
-from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import at_least_float32
 
 LEAST_SQUARE = 1e-12
@@ -20,12 +20,14 @@ def to_sphere(features):
         features: tensor `(n, d)`.
 
     Returns:
-        Tensor `(n, d)`, rows of norm 1.
+        Tensor `(n, d)`, rows of norm 1, of the features' type if it is a
+        float's.
     """
+    features = ops.convert_to_tensor(features)
     precise = at_least_float32(features)
     squares = ops.sum(ops.square(precise), -1, keepdims=True)
     unit = precise / ops.sqrt(ops.maximum(squares, LEAST_SQUARE))
-    return as_dtype_of(unit, features)
+    return ops.cast(unit, keras.backend.result_type(features.dtype, float))
 
 
 def great_circle(first, second, steps):

@@ -315,12 +315,18 @@ def test_what_reading_drops_is_said(tmp_path, capfd):
     write_deep_tiff(deep, values)
     image = Image.fromarray(photograph(3))
     image.save(several, save_all=True, append_images=[image.rotate(180), image])
+    content, damaged = several.read_bytes(), tmp_path / "damaged.gif"
+    damaged.write_bytes(content[: 7 * len(content) // 10])
+    camera = tmp_path / "camera.jpg"
+    image.save(camera, "MPO", save_all=True, append_images=[image.copy()])
+    assert pictures.read(camera).dropped == ()
     np.testing.assert_array_equal(
         pictures.read(deep).pixels, (values // 257).astype("float32") / 255
     )
     for path, said in (
         (deep, "deep.tif is read without the last 8 of its 16 bits."),
-        (several, "is read without its further pictures, 2 of them."),
+        (several, "several.gif is read without its further pictures."),
+        (damaged, "damaged.gif is read without its further pictures."),
     ):
         output = tmp_path / "out.png"
         given = options(image=path, output=output, noise=10.0, overwrite=True)

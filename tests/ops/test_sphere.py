@@ -1,6 +1,7 @@
 """The sphere, also where there is no direction to it."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -31,10 +32,13 @@ def test_a_row_of_zeros_stays_and_has_a_gradient():
     assert np.isfinite(tape.gradient(result, rows)).all()
 
 
-def test_a_row_of_zeros_stays_in_half_precision():
-    rows = tf.constant([[0, 0], [3, 4]], "float16")
-    result = to_sphere(rows)
-    assert result.dtype == "float16"
+@pytest.mark.parametrize(
+    "dtype, expected",
+    [("float16", "float16"), ("float64", "float64"), ("int32", "float32")],
+)
+def test_rows_of_other_types(dtype, expected):
+    result = to_sphere(tf.constant([[0, 0], [3, 4]], dtype))
+    assert result.dtype == expected
     np.testing.assert_allclose(result, [[0, 0], [0.6, 0.8]], rtol=1e-3)
 
 
