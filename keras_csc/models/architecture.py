@@ -2,9 +2,6 @@
 
 import math
 
-from keras_csc.layers.conv_sparse_coding import LEAST_ESTIMATE
-from keras_csc.layers.conv_sparse_coding import STEP_FRACTION
-from keras_csc.ops.operator_norm import least_image_size
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -43,11 +40,6 @@ def head_size(image_shape, filters, features):
 def map_size(size, stages):
     """Height or width of the features of an image of that size."""
     return None if size is None else -(-size // 2**stages)
-
-
-def least_size(kernel_size):
-    """Height of an image that knows the step size of a stage of maps."""
-    return least_image_size(kernel_size, 2, LEAST_ESTIMATE * STEP_FRACTION)
 
 
 def accepted_shape(image_shape, features):
@@ -98,17 +90,14 @@ def weight_shapes(config):
 
     They follow from numbers alone: nothing is allocated.
     """
-    *size, channels = config["image_shape"]
+    signal = config["image_shape"][2]
     sparse = config["network"] == "csc"
     parts = 2 if config["split"] and sparse else 1
     kernel = (config["kernel_size"],) * 2
-    shapes, signal = [], channels
+    shapes = []
     for number, width in enumerate(config["filters"]):
-        built = size
-        if config["features"] == "map":
-            built = [max(n, least_size(config["kernel_size"])) for n in size]
-        shapes += _coding(kernel, signal, width, built, sparse)
-        size = [n // 2 for n in size]
+        shapes.append((*kernel, signal, width))
+        shapes += [()] * sparse  # the step size
         signal = parts * width
         # The moving averages, and what factors there are.
         factors = _factors(config, number) if sparse else 2 * (number > 0)
@@ -116,8 +105,7 @@ def weight_shapes(config):
     side = head_size(
         config["image_shape"], config["filters"], config["features"]
     )
-    features = config["feature_dim"]
-    shapes += _coding((side, side), signal, features, size, sparse)
+    shapes.append((side, side, signal, config["feature_dim"]))
     return shapes + _decoder(config, side, kernel, parts)
 
 
@@ -125,12 +113,6 @@ def _factors(config, number):
     """How many of offset and scale the codes of a sparse stage have."""
     last = number == len(config["filters"]) - 1
     return (config["normalization_offset"] or last) + (not config["isotropic"])
-
-
-def _coding(kernel, channels, filters, size, sparse):
-    """Of a layer of an encoder: a sparse one keeps `λmax` and its image."""
-    norm = [(1, *size, channels), ()] if sparse else []
-    return [(*kernel, channels, filters), *norm]
 
 
 def _decoder(config, side, kernel, parts):

@@ -26,7 +26,7 @@ def take_averages(model):
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
     if found:
-        model.encoder.update_operator_norms(iterations=20)
+        model.encoder.update_operator_norms()
 
 
 class TakeAverages(keras.callbacks.Callback):

@@ -425,8 +425,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             for _ in range(self.encoder_steps):
                 for_encoder, _, _ = self._play(images, labels)
                 apply(self.encoder_optimizer, for_encoder, self.encoder)
+                self.encoder.update_operator_norms()
             _, for_decoder, terms = self._play(images, labels, True)
         apply(self.decoder_optimizer, for_decoder, self.decoder)
+        self.encoder.update_operator_norms()
         if self.gradient_norms:
             terms["encoder_gradient_norm"] = _global_norm(for_encoder)
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)

@@ -55,7 +55,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
         atoms = signs * patches / norms[:, None, None, None]
         atoms = atoms.transpose(1, 2, 3, 0)
         layer.kernel.assign(satisfied(layer.kernel.constraint, atoms))
-    encoder.update_operator_norms(iterations=50)
+    encoder.update_operator_norms()
 
 
 def _random_patches(images, size, count, random):

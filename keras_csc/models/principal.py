@@ -9,7 +9,6 @@ from keras_csc.validation import check_at_least
 
 BATCH = 250
 PATCHES = 16
-POWER_ITERATIONS = 50
 
 
 def initialize_from(autoencoder, images, offset=2.0, seed=0):
@@ -91,7 +90,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     if encoder.features == "map":
         signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
-    encoder.update_operator_norms(POWER_ITERATIONS)
+    encoder.update_operator_norms()
     if not decoder.tied:
         coding_layers = [*encoder.coding_layers, encoder.head]
         for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
@@ -116,7 +115,7 @@ def _initialize_stage(encoder, number, signal, offset, random):
         if both_signs:
             components = np.concatenate([components, -components], 1)
         layer.kernel.assign(components.reshape(shape))
-    encoder.update_operator_norms(POWER_ITERATIONS)
+    encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(encoder.code(number, part)), signal
     )
