@@ -50,9 +50,7 @@ def spread_weights(model, seed=0):
                 value = rng.normal(size=variable.shape)
                 value /= np.sqrt(np.sum(value**2, axis=(0, 1, 2)))
             variable.assign(value)
-    for layer in (*model.encoder.coding_layers, model.encoder.head):
-        if hasattr(layer, "update_operator_norm"):
-            layer.update_operator_norm(30)
+    model.encoder.update_operator_norms()
 
 
 def weights_of(network):
@@ -77,8 +75,8 @@ class ReferenceLoop:
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
         self.step_sizes = {
-            layer.name: layer.step_fraction / layer.operator_norm.numpy()
-            for layer in (*model.encoder.coding_layers, model.encoder.head)
+            layer.name: 1 / layer.operator_norm.numpy()
+            for layer in model.encoder.coding_layers
             if not self.generic
         }
 
@@ -114,7 +112,7 @@ class ReferenceLoop:
     def _code(self, layer, signal, weights, sparsity, strides):
         kernel = weights[layer.kernel.path]
         padding = "same" if strides == 2 else "valid"
-        if self.generic:
+        if self.generic or layer is self.model.encoder.head:
             return references.analyze(signal, kernel, strides, padding)
         encoder = self.model.encoder
         return references.solve_sparse_code(
@@ -123,7 +121,7 @@ class ReferenceLoop:
             sparsity,
             self.step_sizes[layer.name],
             encoder.ridge,
-            encoder.nonnegative and layer is not encoder.head,
+            encoder.nonnegative,
             strides,
             padding,
             encoder.iterations,

@@ -145,8 +145,6 @@ def test_frozen_normalizations_stay_and_the_others_train(network):
         each.path
         for each in (*model.encoder.weights, *model.decoder.weights)
         if np.array_equal(each, before[each.path])
-        # Of the first dictionaries: it is known from the beginning.
-        and each.name != "operator_norm"
     ]
     assert stayed == frozen
     assert not reductions(model)["batch_statistics"]
