@@ -106,6 +106,9 @@ def weight_shapes(config):
         config["image_shape"], config["filters"], config["features"]
     )
     shapes.append((side, side, signal, config["feature_dim"]))
+    if config["tied"]:
+        widths = [(parts * width,) for width in config["filters"]]
+        return [*shapes, (), *widths, ()]
     return shapes + _decoder(config, side, kernel, parts)
 
 
@@ -122,6 +125,5 @@ def _decoder(config, side, kernel, parts):
     kernels = [kernel] * len(config["filters"]) + [(side, side)]
     shapes = [(width,) for width in widths[1:] for _ in range(4)]
     for size, channels, filters in zip(kernels, widths, inputs):
-        if not config["tied"]:
-            shapes.append((*size, channels, filters))
+        shapes.append((*size, channels, filters))
     return shapes

@@ -38,7 +38,8 @@ def reductions(model):
     shapes = game.moment_shapes(encoder.feature_dim).values()
     moments = sum(math.prod(shape) for shape in shapes)
     players = [
-        sum(_sizes(player.trainable_variables)) for player in (encoder, decoder)
+        sum(_sizes(variables))
+        for variables in (encoder.trainable_variables, model.decoder_variables)
     ]
     return {
         "gradients": updates * players[:1] + players[1:],

@@ -4,8 +4,6 @@ from keras import ops
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
-from keras_csc.models.inputs import as_images
-from keras_csc.models.inputs import cropped
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
@@ -202,19 +200,25 @@ class Encoder(StagedEncoder):
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=False)
 
-    def residual(self, images, codes):
-        """`mean (x - A z)²`: what the codes of the first stage leave over.
+    def residuals(self, output):
+        """`mean (x^{l-1} - A^l z^l)²`: what every stage's codes leave over.
 
-        The codes are constants, so that its gradient is the dictionary's.
+        Input and codes are constants: the gradient is the dictionary's.
 
         Args:
-            images: tensor `(batch, height, width, channels)` in [-1, 1].
-            codes: tensor, the first of `EncoderOutput.codes`.
+            output: `EncoderOutput`.
+
+        Returns:
+            List of scalars, from the image up.
         """
-        images = as_images(images, self.accepted_shape)
-        made = self.coding_layers[0].synthesize(ops.stop_gradient(codes))
-        made = at_least_float32(cropped(made, images))
-        return ops.mean(ops.square(ops.cast(images, made.dtype) - made))
+        found = []
+        for layer, signal, codes in zip(
+            self.coding_layers, output.inputs, output.codes
+        ):
+            made = at_least_float32(layer.synthesize(ops.stop_gradient(codes)))
+            signal = ops.cast(ops.stop_gradient(signal), made.dtype)
+            found.append(ops.mean(ops.square(signal - made)))
+        return found
 
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""

@@ -16,7 +16,6 @@ from keras_csc.models import hub
 from keras_csc.models import preset_folder
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
-from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.freezing import FROZEN
@@ -24,6 +23,8 @@ from keras_csc.models.preset_folder import CONFIG_FILE
 from keras_csc.models.preset_folder import LONGEST_JSON
 from keras_csc.models.preset_folder import METADATA_FILE
 from keras_csc.models.preset_folder import WEIGHTS_FILE
+from keras_csc.models.separate_decoder import ConvDecoder
+from keras_csc.models.separate_decoder import SeparateDecoder
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
@@ -99,10 +100,15 @@ def _arguments(model_class):
 DEFAULTS = {
     "network": "csc",
     **_arguments(Encoder),
-    "tied": _arguments(Decoder)["tied"],
+    "tied": False,
+    "rectified": False,
+    "output": "clip",
 }
 TRAINED = pathlib.Path(__file__).parent / "trained"
-NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
+NETWORKS = {
+    "csc": (Encoder, SeparateDecoder),
+    "conv": (ConvEncoder, ConvDecoder),
+}
 
 
 def names():
@@ -225,10 +231,12 @@ def players(config, **kwargs):
     """
     encoder_class, decoder_class = NETWORKS[config["network"]]
     try:
-        return (
-            encoder_class(**encoder_arguments(config), **kwargs),
-            decoder_class(**_part(config, Decoder), **kwargs),
-        )
+        encoder = encoder_class(**encoder_arguments(config), **kwargs)
+        if config["tied"]:
+            own = {name: config[name] for name in ("rectified", "output")}
+            return encoder, Decoder(encoder, **own, **kwargs)
+        own = _part(config, SeparateDecoder)
+        return encoder, decoder_class(**own, **kwargs)
     except TypeError as error:
         raise ValueError(
             f"An entry of the preset has a wrong type: {error}. "
@@ -383,8 +391,9 @@ def model_config(model):
     """The `config` that makes a model's architecture again."""
     arguments = {
         **DEFAULTS,
+        **model.decoder.get_config(),
         **model.encoder.get_config(),
-        "tied": model.decoder.tied,
+        "tied": isinstance(model.decoder, Decoder),
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
@@ -401,7 +410,9 @@ def beside_config(model):
     """
     config = model_config(model)
     pairs = {"encoder": model.encoder, "decoder": model.decoder}
-    classes = NETWORKS[config["network"]]
+    classes = list(NETWORKS[config["network"]])
+    if config["tied"]:
+        classes[1] = Decoder
     found = [
         f"the {name} is a {type(player).__name__}"
         for (name, player), expected in zip(pairs.items(), classes)

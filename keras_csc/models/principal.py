@@ -5,6 +5,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
+from keras_csc.models.patches import CALIBRATION
 from keras_csc.validation import check_at_least
 
 BATCH = 250
@@ -91,12 +92,14 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
-    if not decoder.tied:
-        coding_layers = [*encoder.coding_layers, encoder.head]
-        for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
-            own.kernel.assign(layer.kernel)
+    if decoder.shared_atoms:
+        decoder.calibrate(images[:CALIBRATION])
+        return
+    coding_layers = [*encoder.coding_layers, encoder.head]
+    for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
+        own.kernel.assign(layer.kernel)
     features = _batched(autoencoder.encode, images)
-    made = _initialize_moments(decoder, features, autoencoder.tied_kernels())
+    made = _initialize_moments(decoder, features)
     gamma = decoder.normalizations[-1].gamma
     gamma.assign(gamma * (np.std(images) / np.std(made)))
 
@@ -152,22 +155,18 @@ def _initialize_head(encoder, signal, offset, seed):
         )
 
 
-def _initialize_moments(decoder, features, kernels):
+def _initialize_moments(decoder, features):
     signal = features
     if decoder.features == "vector":
         signal = signal[:, None, None]
     for number, normalization in enumerate(decoder.normalizations):
-        signal = _batched(
-            lambda part: decoder.synthesize(number, part, kernels), signal
-        )
+        signal = _batched(lambda part: decoder.synthesize(number, part), signal)
         _assign_moments(normalization, signal)
         signal = _batched(
             lambda part: decoder.activate(normalization(part)), signal
         )
     return _batched(
-        lambda part: decoder.synthesize(
-            len(decoder.normalizations), part, kernels
-        ),
+        lambda part: decoder.synthesize(len(decoder.normalizations), part),
         signal,
     )
 
