@@ -422,7 +422,8 @@ def beside_config(model):
         return found
     for (name, player), plain in zip(pairs.items(), players(config)):
         settings = _other_settings(name, player, plain)
-        if not settings:  # of which those of layers follow
+        # Those of layers follow; a mirror's are of the encoder's layers.
+        if not settings and not isinstance(player, Decoder):
             for layer, other in zip(player.layers, plain.layers):
                 settings += _other_settings(
                     f"{name}.{layer.name}", layer, other
@@ -443,5 +444,5 @@ def _other_settings(name, layer, plain):
 
 def _matters(key):
     """Whether a preset keeps a setting: no names, types and first values."""
-    left_out = ("name", "dtype", "trainable", FROZEN)
+    left_out = ("name", "dtype", "trainable", "encoder", FROZEN)
     return key not in left_out and not key.endswith("_initializer")
