@@ -66,7 +66,7 @@ def test_gradients_are_those_of_finite_differences():
 
     def loss(inputs, kernel):
         codes = references.solve_sparse_code(
-            inputs, kernel, 0.25, step, 0.5, iterations=300, algorithm="ista"
+            inputs, kernel, 0.25, step, 0.5, iterations=1000, algorithm="ista"
         )
         return np.sum(codes**2) / 2
 
@@ -133,7 +133,7 @@ def test_mixed_precision_solves_in_float32():
         loss_gradients(layer, inputs), loss_gradients(exact, inputs)
     ):
         assert ours.dtype == "float32"
-        assert np.linalg.norm(ours - theirs) < 0.03 * np.linalg.norm(theirs)
+        assert np.linalg.norm(ours - theirs) < 0.06 * np.linalg.norm(theirs)
 
 
 def test_exported_gradients_are_those_of_the_layer(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
-from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from keras_csc.models import SeparateDecoder
 from tests.helpers import contracts
 from tests.helpers.reference_loop import small_batch
 
@@ -29,7 +29,7 @@ SOLVER = {
     "frozen_stages": 1,
 }
 ENCODERS = [Encoder, ConvEncoder]
-DECODERS = [Decoder, ConvDecoder]
+DECODERS = [SeparateDecoder, ConvDecoder]
 NETWORKS = [*ENCODERS, *DECODERS]
 
 
@@ -54,10 +54,8 @@ def test_encoders_configuration_holds_every_argument():
 
 
 def test_decoders_configuration_holds_every_argument():
-    contracts.check_config(
-        Decoder, **SMALL, split=True, tied=True, features="map"
-    )
-    parameters = {**SMALL, "tied": False}
+    contracts.check_config(SeparateDecoder, **SMALL, split=True, features="map")
+    parameters = dict(SMALL)
     config = ConvDecoder(**parameters).get_config()
     assert {name: config[name] for name in parameters} == parameters
     copy = keras.saving.deserialize_keras_object(
@@ -120,11 +118,6 @@ def test_split_codes_are_those_of_a_dictionary_with_both_signs():
     both.update_operator_norm()
     assert np.mean(codes > 0) > 0.1
     np.testing.assert_allclose(codes, both(images), atol=1e-4)
-
-
-def test_a_generic_decoder_can_not_be_tied():
-    with pytest.raises(ValueError, match="`tied`"):
-        ConvDecoder(**SMALL, tied=True)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -289,7 +282,7 @@ def test_a_generic_encoder_has_no_sparsity_to_change():
 
 
 def test_numbers_of_weights():
-    encoder, decoder = Encoder(**SMALL), Decoder(**SMALL)
+    encoder, decoder = Encoder(**SMALL), SeparateDecoder(**SMALL)
     encoder.build((None, 8, 8, 1))
     decoder.build((None, 5))
     atoms = 9 * 1 * 3 + 9 * 3 * 4 + 4 * 4 * 5

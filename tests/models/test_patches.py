@@ -63,7 +63,6 @@ def test_flat_patches_are_left_out():
 @pytest.mark.parametrize(
     "changes, images, word",
     [
-        ({"tied": True}, draw(), "tied"),
         ({}, np.ones((5, 16, 16, 1), "float32"), "contrast"),
         ({}, draw()[:, :8], r"\(batch, 16, 16, 1\)"),
         ({}, draw()[0], "an axis for the batch"),
@@ -71,7 +70,7 @@ def test_flat_patches_are_left_out():
         ({}, np.where(draw() > 0.999, np.nan, draw()), "finite"),
         ({"kernel_size": 17}, draw(), "17×17 pixels need"),
     ],
-    ids=["tied", "flat", "size", "rank", "empty", "NaN", "atoms"],
+    ids=["flat", "size", "rank", "empty", "NaN", "atoms"],
 )
 def test_what_has_no_patches_is_refused(changes, images, word):
     with pytest.raises(ValueError, match=word):

@@ -13,8 +13,8 @@ import pytest
 import keras_csc
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvDecoder
-from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from keras_csc.models import SeparateDecoder
 from keras_csc.models import presets
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
@@ -265,7 +265,9 @@ class Clipped(Encoder):
         return keras.ops.minimum(signal, 0.5)
 
 
-def of_players(encoder=Encoder, decoder=Decoder, split=False, **changes):
+def of_players(
+    encoder=Encoder, decoder=SeparateDecoder, split=False, **changes
+):
     """An autoencoder whose decoder has other arguments than its encoder."""
     arguments = {"image_shape": (8, 8, 1), "filters": (3, 4), "feature_dim": 5}
     model = ClosedLoopAutoencoder(
