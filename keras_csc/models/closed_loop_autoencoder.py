@@ -374,6 +374,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             return super().fit(*args, **kwargs)  # It says so.
         with training_data.value_errors():
             arguments = training_data.given(self, "fit", args, kwargs)
+            if self.step == 0 and not self.decoder.calibrated:
+                first, arguments["x"] = training_data.first(arguments["x"])
+                self.decoder.calibrate(first)
             arguments["callbacks"] = with_averages(
                 self, arguments.get("callbacks")
             )
@@ -761,10 +764,11 @@ def check_game(game, encoder):
             "`view_features` of the game must be 0 for features='map', "
             f"whose places differ in a view. Received: {parts[1]}"
         )
-    if game.dictionary and not encoder.sparse:
+    errors = game.dictionary, game.upper_dictionary
+    if any(errors) and not encoder.sparse:
         raise ValueError(
-            "`dictionary` of the game must be 0 for an encoder without "
-            f"sparse codes. Received: {game.dictionary}"
+            "`dictionary` and `upper_dictionary` of the game must be 0 for an "
+            f"encoder without sparse codes. Received: {errors[0]}, {errors[1]}"
         )
 
 

@@ -128,6 +128,8 @@ class SeparateDecoder(keras.Model):
             name=name,
         )
 
+    calibrated = True  # it has no gains to measure
+
     @property
     def shared_atoms(self):
         """None: what it draws with is its own."""
