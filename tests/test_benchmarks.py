@@ -13,7 +13,7 @@ from keras_csc.models import presets
 @pytest.mark.parametrize("flag_file", ["digits", "digits_published"])
 def test_the_operations_of_images_are_those_of_the_formula(flag_file):
     options = train_options.parse(
-        [f"--flagfile={flag_file}.flags", "--update=simultaneous"]
+        [f"--flagfile={flag_file}.flags"]
     )
     model = building.model(options, scaling.CLASSES)
     few, more = (
