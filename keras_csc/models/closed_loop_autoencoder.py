@@ -477,8 +477,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""
-        variables = self.moved_variables[number]
-        self.optimizers[number].apply(gradients, variables)
+        optimizer, variables = (
+            self.optimizers[number],
+            self.moved_variables[number],
+        )
+        optimizer.apply(gradients, variables)
+        if not variables:  # all frozen, which Keras does not count
+            optimizer.variables[0].assign_add(1)
         self.encoder.update_operator_norms()
 
     def _play_alone(self, images, labels):
