@@ -46,7 +46,7 @@ NETWORKS = {
 OPTIMIZERS = {
     "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
-    "consistency": lambda: DictionaryMuon(0.05),
+    "consistency": lambda: DictionaryMuon(0.02),
 }
 GRADIENTS = {
     "unrolled": {},
