@@ -47,13 +47,19 @@ def read(path):
         UsageError: if it can't be read, or has too many pixels.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Of a path Pillow may map the file, wrongly if it lies on its side.
+        with (
+            open(path, "rb") as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels, more than "
                     f"{MAX_PIXELS:,} in all: make it smaller"
                 )
-            turn = image.getexif().get(ORIENTATION, 1)
+            # Pillow turns those of TIFF files itself.
+            is_tiff = image.format == "TIFF"
+            turn = 1 if is_tiff else image.getexif().get(ORIENTATION, 1)
             profile = image.info.get("icc_profile")
             values = _values(path, image)
             dropped = _dropped(image, values)

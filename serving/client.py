@@ -107,7 +107,11 @@ def read_image(path, size=None, colour=None):
         Mistake: if there is no such picture.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Of a path Pillow may map the file, wrongly if it lies on its side.
+        with (
+            open(path, "rb") as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
             if image.mode.startswith(("I", "F")):
                 raise Mistake(
                     f"{path} has more than 8 bits a channel. Save it with 8."

@@ -120,7 +120,11 @@ def read_pixels(path):
             8 or 16 bits.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Of a path Pillow may map the file, wrongly if it lies on its side.
+        with (
+            open(path, "rb") as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"more than {MAX_PIXELS:,} pixels")
             image.load()

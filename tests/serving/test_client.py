@@ -282,6 +282,20 @@ def test_pictures_of_these_formats_are_read(tmp_path, format):
     assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_bare_tiff_files_are_read_as_compressed_ones(tmp_path, orientation):
+    pixels = np.arange(16 * 12, dtype="uint8").reshape(16, 12)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = []
+    for compression in (None, "tiff_lzw"):
+        path = tmp_path / f"{compression}.tif"
+        image = Image.fromarray(pixels)
+        image.save(path, exif=exif, compression=compression)
+        found.append(client.read_image(path))
+    np.testing.assert_array_equal(*found)
+
+
 def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     target = tmp_path / "new" / "digit0.png"
     target.parent.mkdir()
