@@ -10,6 +10,7 @@ from keras_csc_cli.command_line import UsageError
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from scipy import ndimage
 
 from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.data.headers import FORMATS
@@ -76,6 +77,16 @@ def read(path):
     if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
         profile, dropped = None, (*dropped, "its profile of other colours")
     return Picture(values[..., :channels], alpha, depth, profile, dropped)
+
+
+def filled(picture):
+    """Pixels, where nothing is visible those of the nearest visible ones."""
+    if picture.alpha is None or not np.any(picture.alpha):
+        return picture.pixels
+    places = ndimage.distance_transform_edt(
+        picture.alpha[..., 0] == 0, return_distances=False, return_indices=True
+    )
+    return picture.pixels[tuple(places)]
 
 
 def check_size(path, height, width):

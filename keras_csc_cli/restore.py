@@ -203,11 +203,13 @@ def _restored(options, picture, mask, dictionary, progress):
     noise = options.noise
     noise = {} if noise is None else {"noise": noise / LEVELS}
     common = {"dictionary": dictionary, "progress": progress, **noise}
-    pixels, alpha = picture.pixels, picture.alpha
+    pixels, alpha = pictures.filled(picture), picture.alpha
     if options.task == "denoise":
         found = restoration.denoise(pixels, **common)
     elif options.task == "inpaint":
         known = _known(picture, mask)
+        if alpha is not None:
+            known &= alpha > 0
         # What was transparent is there now.
         alpha = alpha if mask is not None else None
         found = restoration.inpaint(pixels, known, **common)

@@ -304,6 +304,42 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "task, given",
+    [
+        ("denoise", {"noise": 25.0}),
+        ("deblur", {"kernel": "1.0"}),
+        ("enlarge", {}),
+        ("inpaint", {"mask": "mask.png"}),
+    ],
+)
+def test_what_is_invisible_has_no_colour(tmp_path, monkeypatch, task, given):
+    """It is of the nearest visible pixel's, and to inpaint it is missing."""
+    monkeypatch.chdir(tmp_path)
+    hidden, missing = np.s_[13:17], 2
+    mask = np.full((HEIGHT, WIDTH), 255, "uint8")
+    mask[:, missing] = 0
+    Image.fromarray(mask).save("mask.png")
+    values = np.arange(1, WIDTH + 1, dtype="uint8")[None, :, None]
+    values = np.tile(values, (HEIGHT, 1, 4))
+    expected = values[..., :3].copy()
+    expected[:, hidden] = np.array([13, 13, 18, 18])[:, None]
+    values[:, hidden] = 0, 255, 0, 0
+    Image.fromarray(values).save("in.png")
+
+    def check(pixels, *positional, **named):
+        np.testing.assert_allclose(pixels * 255, expected, atol=1e-3)
+        if task == "inpaint":
+            known = np.ones((HEIGHT, WIDTH, 1), bool)
+            known[:, missing] = known[:, hidden] = False
+            np.testing.assert_array_equal(positional[0], known)
+        factor = 2 if task == "enlarge" else 1
+        return pixels.repeat(factor, 0).repeat(factor, 1)
+
+    monkeypatch.setattr(restoration, task, check)
+    restore.run(options(task=task, image="in.png", output="out.png", **given))
+
+
 def write_deep_tiff(path, values):
     """A TIFF file of 16-bit colours, which Pillow does not write."""
     height, width, channels = values.shape
