@@ -13,7 +13,9 @@ from PIL import Image
 from scipy import ndimage
 
 from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.headers import BITS
 from keras_csc.data.headers import FORMATS
+from keras_csc.data.headers import deep_values
 from keras_csc.data.images import ORIENTATION
 from keras_csc.data.images import upright
 from keras_csc.files import replacing
@@ -23,7 +25,6 @@ WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 QUALITY = 95
-BITS = 258  # TIFF's tag of bits a sample
 PNG_HEADER = 33  # bytes: the signature and the first chunk
 
 Picture = collections.namedtuple(
@@ -133,12 +134,15 @@ def write(picture, path):
 def _values(path, image):
     """Integers `(height, width, channels)` of 8 or 16 bits."""
     if image.format == "PNG" and _png_depth(path) == 16:
-        # Pillow keeps 8 of 16 bits of colours.
-        return tf.io.decode_png(
-            tf.io.read_file(str(path)), 0, tf.uint16
+        # Pillow keeps 8 of 16 bits of colours. TensorFlow makes alpha of a
+        # transparent colour only beside three channels.
+        clear = "transparency" in image.info
+        values = tf.io.decode_png(
+            tf.io.read_file(str(path)), 4 if clear else 0, tf.uint16
         ).numpy()
+        return values[..., ::3] if clear and image.mode != "RGB" else values
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype("uint16")[..., None]
+        return deep_values(image)[..., None]
     if image.mode in ("I", "F"):
         raise ValueError("it has pixels of 32 bits")
     clear = image.mode in ("LA", "La", "RGBA", "RGBa", "PA")

@@ -84,9 +84,15 @@ def _check(options):
         raise UsageError(f"--task={options.task} needs --{needed}.")
     if options.task == "denoise" and not options.noise:
         raise UsageError("--noise must be above 0 for --task=denoise.")
-    for name, task in (("mask", "inpaint"), ("kernel", "deblur")):
+    flags_of = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
+    for name, task in flags_of.items():
         if getattr(options, name) is not None and options.task != task:
             raise UsageError(f"--{name} goes with --task={task}.")
+
+
+def _factor(options):
+    """How many times as wide and high the result is."""
+    return (options.factor or 2) if options.task == "enlarge" else 1
 
 
 def _jobs_of_folder(options, source, target):
@@ -159,7 +165,7 @@ def _mask_of(options, path, name):
 def _restore_file(options, path, output, mask, dictionary, line):
     _check_output(output, options.overwrite)
     picture = pictures.read(path)
-    factor = options.factor if options.task == "enlarge" else 1
+    factor = _factor(options)
     height, width = picture.pixels.shape[:2]
     pictures.check_size(output, factor * height, factor * width)
     if picture.dropped:
@@ -216,8 +222,9 @@ def _restored(options, picture, mask, dictionary, progress):
     elif options.task == "deblur":
         found = restoration.deblur(pixels, _kernel(options.kernel), **common)
     else:
-        found = restoration.enlarge(pixels, options.factor, **common)
-        alpha = None if alpha is None else _resized(alpha, options.factor)
+        factor = _factor(options)
+        found = restoration.enlarge(pixels, factor, **common)
+        alpha = None if alpha is None else _resized(alpha, factor)
     return picture._replace(pixels=found, alpha=alpha)
 
 
@@ -260,7 +267,9 @@ def _kernel(text):
     try:
         deviation = float(text)
     except ValueError:
-        return np.mean(pictures.read(text).pixels, -1)
+        read = pictures.read(text)
+        seen = read.pixels if read.alpha is None else read.pixels * read.alpha
+        return np.mean(seen, -1)
     if not 0 < deviation <= 20:
         raise UsageError(
             "--kernel must be an image file, or a deviation above 0 and at "

@@ -56,8 +56,8 @@ def _define_measured(define):
     )
     define.integer(
         "factor",
-        2,
-        "For enlarge: how many times as wide and high.",
+        None,
+        "For enlarge: how many times as wide and high. By default 2.",
         lower_bound=2,
         upper_bound=8,
     )

@@ -14,6 +14,8 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ROWS = 256  # that Pillow reads at a time
 # What Pillow may read: its plugins for others run other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# TIFF's tags of bits a sample, and of what a sample of 0 is.
+BITS, PHOTOMETRIC = 258, 262
 FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC))
 
 
@@ -130,16 +132,26 @@ def read_pixels(path):
             image.load()
             if image.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits")
+            if image.mode.startswith("I;16"):
+                grey = (deep_values(image) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, -1)
             pixels = np.empty((image.height, image.width, 3), np.uint8)
             for top in range(0, image.height, ROWS):
                 box = (0, top, image.width, min(top + ROWS, image.height))
-                pixels[top : box[3]] = _in_colour(image.crop(box))
+                part = image.crop(box).convert("RGB")
+                pixels[top : box[3]] = np.asarray(part)
             return pixels
     except Exception as error:  # Pillow's are many, for files that are damaged.
         raise ValueError(f"Pillow can't read it: {error}") from error
 
 
-def _in_colour(image):
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8).astype(np.uint8)[..., None]
-    return np.asarray(image.convert("RGB"))
+def deep_values(image):
+    """uint16 array `(height, width)` of a Pillow image of mode `I;16`.
+
+    Pillow leaves 12 bits of a TIFF file as they are, and 0 where it is white.
+    """
+    values = np.asarray(image).astype(np.uint16, copy=False)
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(BITS) == (12,):
+        values = values << 4 | values >> 8
+    return 65535 - values if tags.get(PHOTOMETRIC) == 0 else values

@@ -1,5 +1,6 @@
 import struct
 import types
+import zlib
 
 from keras_csc_cli import pictures
 from keras_csc_cli import restore
@@ -40,7 +41,7 @@ def options(**given):
         "noise": None,
         "mask": None,
         "kernel": None,
-        "factor": 2,
+        "factor": None,
     }
     given = {
         name: str(value) if hasattr(value, "parts") else value
@@ -89,6 +90,38 @@ def test_sixteen_bits_come_back(tmp_path, channels):
         (tmp_path / "again.png").read_bytes(), dtype=tf.uint16
     )
     np.testing.assert_array_equal(again, values)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_sixteen_bits_is_alpha(tmp_path, channels):
+    values = photograph(channels, 16)
+    colour = values[3, 5]
+    content = tf.io.encode_png(values).numpy()
+    body = b"tRNS" + colour.astype(">u2").tobytes()
+    chunk = struct.pack(">I", len(body) - 4) + body
+    chunk += struct.pack(">I", zlib.crc32(body))
+    path = tmp_path / "clear.png"
+    path.write_bytes(content[:33] + chunk + content[33:])
+    picture = pictures.read(path)
+    np.testing.assert_array_equal(
+        picture.alpha[..., 0] == 0, np.all(values == colour, -1)
+    )
+    np.testing.assert_allclose(picture.pixels * 65535, values, atol=0.01)
+
+
+@pytest.mark.parametrize("bits, photometric", [(16, 0), (16, 1), (12, 1)])
+def test_grey_tiff_files_are_black_where_they_are(tmp_path, bits, photometric):
+    most, path = 2**bits - 1, tmp_path / "grey.tif"
+    row = [0, most, most // 3, most]
+    packed = sum(v << bits * (3 - i) for i, v in enumerate(row))
+    data = packed.to_bytes(bits // 2, "big")
+    if bits == 16:
+        data = np.array(row, "<u2").tobytes()
+    write_tiff(path, data, (1, 4, 1), bits, photometric)
+    picture = pictures.read(path)
+    expected = [0, 1, 1 / 3, 1] if photometric else [1, 0, 2 / 3, 0]
+    np.testing.assert_allclose(picture.pixels[0, :, 0], expected, atol=1e-6)
+    assert picture.depth == 16
 
 
 def test_sixteen_bits_keep_the_colour_profile(tmp_path):
@@ -214,7 +247,8 @@ def test_every_task_writes_a_file(grey, tmp_path):
 )
 def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
     """In units of [0, 1], and a dictionary of one's own."""
-    values = np.concatenate([photograph(3), photograph(3)[..., :1]], -1)
+    alpha = np.maximum(photograph(1), 1)
+    values = np.concatenate([photograph(3), alpha], -1)
     Image.fromarray(values).save(tmp_path / "in.png")
     mine = restoration.default_dictionary(3)
     kernel = np.asarray(mine.kernel)[..., :8]
@@ -250,6 +284,14 @@ def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
         assert asked["positional"] == (3,)
         alpha = np.asarray(Image.open(tmp_path / "out.png"))[1::3, 1::3, 3]
         assert np.mean(np.abs(alpha - values[..., 3].astype(float))) < 3
+
+
+def test_a_kernel_is_nothing_where_it_is_transparent(grey, tmp_path):
+    values = np.full((3, 3, 4), 255, "uint8")
+    values[0, :, 3] = 0
+    Image.fromarray(values).save(tmp_path / "kernel.png")
+    kernel = restore._kernel(str(tmp_path / "kernel.png"))
+    np.testing.assert_array_equal(kernel, [[0] * 3, [1] * 3, [1] * 3])
 
 
 def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):
@@ -340,15 +382,15 @@ def test_what_is_invisible_has_no_colour(tmp_path, monkeypatch, task, given):
     restore.run(options(task=task, image="in.png", output="out.png", **given))
 
 
-def write_deep_tiff(path, values):
-    """A TIFF file of 16-bit colours, which Pillow does not write."""
-    height, width, channels = values.shape
-    data, first = values.astype("<u2").tobytes(), 8 + 6
+def write_tiff(path, data, shape, bits, photometric):
+    """A TIFF file of samples that Pillow does not write."""
+    height, width, channels = shape
+    first = 8 + 6
     entries = [
         (256, 3, 1, width),
         (257, 3, 1, height),
-        (258, 3, channels, 8),  # where the bits are
-        (262, 3, 1, 2),  # RGB
+        (258, 3, channels, 8 if channels == 3 else bits),  # 8: where they are
+        (262, 3, 1, photometric),
         (273, 4, 1, first),
         (277, 3, 1, channels),
         (278, 3, 1, height),
@@ -357,7 +399,7 @@ def write_deep_tiff(path, values):
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     path.write_bytes(
         struct.pack("<2sHI", b"II", 42, first + len(data))
-        + struct.pack("<3H", 16, 16, 16)
+        + struct.pack("<3H", bits, bits, bits)
         + data
         + struct.pack("<H", len(entries))
         + directory
@@ -368,7 +410,7 @@ def write_deep_tiff(path, values):
 def test_what_reading_drops_is_said(tmp_path, capfd):
     values = photograph(3, 16)
     deep, several = tmp_path / "deep.tif", tmp_path / "several.gif"
-    write_deep_tiff(deep, values)
+    write_tiff(deep, values.tobytes(), values.shape, 16, 2)
     image = Image.fromarray(photograph(3))
     image.save(several, save_all=True, append_images=[image.rotate(180), image])
     content, damaged = several.read_bytes(), tmp_path / "damaged.gif"
@@ -470,6 +512,8 @@ def test_two_images_of_a_folder_do_not_become_one(
         ({"noise": 0.0}, "above 0"),
         ({"image": "nowhere.png"}, "does not exist"),
         ({"mask": "mask.png"}, "goes with --task=inpaint"),
+        ({"kernel": "1.0"}, "goes with --task=deblur"),
+        ({"factor": 2}, "goes with --task=enlarge"),
         ({"output": "out.xyz"}, "must end with one of"),
         ({"dictionary": "none.npz"}, "No such file"),
         ({"task": "inpaint"}, "no transparent pixels"),

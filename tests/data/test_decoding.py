@@ -140,6 +140,16 @@ def test_pillow_turns_tiff_files_upright(tmp_path, mode, compression):
         assert Header(path).size == expected.shape[:2]
 
 
+@pytest.mark.parametrize("black", [0, 1])
+def test_grey_tiff_files_of_16_bits_are_made_8(tmp_path, black):
+    path = tmp_path / "image.tif"
+    values = np.asarray(wave().convert("L"))
+    stored = Image.fromarray(values * np.uint16(257))
+    stored.save(path, tiffinfo={262: black})  # 0: white is 0
+    expected = values if black else 255 - values
+    np.testing.assert_array_equal(read_pixels(path)[..., 1], expected)
+
+
 def animation(form, frames=3):
     made = [Image.new("RGB", (40, 30), (90 * i, 0, 0)) for i in range(frames)]
     file = io.BytesIO()
