@@ -12,10 +12,9 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage
 
-from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.data.headers import BITS
-from keras_csc.data.headers import FORMATS
 from keras_csc.data.headers import deep_values
+from keras_csc.data.headers import opened
 from keras_csc.data.images import ORIENTATION
 from keras_csc.data.images import upright
 from keras_csc.files import replacing
@@ -49,16 +48,7 @@ def read(path):
         UsageError: if it can't be read, or has too many pixels.
     """
     try:
-        # Of a path Pillow may map the file, wrongly if it lies on its side.
-        with (
-            open(path, "rb") as file,
-            Image.open(file, formats=FORMATS) as image,
-        ):
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"{image.width}x{image.height} pixels, more than "
-                    f"{MAX_PIXELS:,} in all: make it smaller"
-                )
+        with opened(path) as image:
             # Pillow turns those of TIFF files itself.
             is_tiff = image.format == "TIFF"
             turn = 1 if is_tiff else image.getexif().get(ORIENTATION, 1)

@@ -1,5 +1,6 @@
 """What the first and last bytes of an image file say, without decoding it."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -55,10 +56,7 @@ class Header:
         if width and height:
             self.size = height, width
         if width * height > MAX_PIXELS:
-            self.problem = (
-                f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: "
-                "make it smaller"
-            )
+            self.problem = _too_many(width, height)
 
     def _size(self, path, file):
         head, tail = self.head, self.tail
@@ -111,6 +109,23 @@ def _tiff_size(path):
         return 0, 0
 
 
+@contextlib.contextmanager
+def opened(path):
+    """A Pillow image of a file, of not too many pixels, none read yet."""
+    # Of a path Pillow may map the file, wrongly if it lies on its side.
+    with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(_too_many(image.width, image.height))
+        yield image
+
+
+def _too_many(width, height):
+    return (
+        f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: make it "
+        "smaller"
+    )
+
+
 def read_pixels(path):
     """Reads a file with Pillow, a part at a time.
 
@@ -122,13 +137,7 @@ def read_pixels(path):
             8 or 16 bits.
     """
     try:
-        # Of a path Pillow may map the file, wrongly if it lies on its side.
-        with (
-            open(path, "rb") as file,
-            Image.open(file, formats=FORMATS) as image,
-        ):
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"more than {MAX_PIXELS:,} pixels")
+        with opened(path) as image:
             image.load()
             if image.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits")
