@@ -9,7 +9,7 @@ from keras_csc_cli.json_files import write_json
 
 import keras
 
-# What `identity()` of a source of data has.
+# What `identity()` of a source of data has; that of a folder has `bytes`, too.
 IDENTITY = {"images", "classes", "digest"}
 MOST_NAMES = 1000  # classes whose names are recorded
 
@@ -36,7 +36,7 @@ def _is_session(found):
     return (
         isinstance(found.get("seconds"), (int, float))
         and isinstance(images, dict)
-        and set(images) == IDENTITY
+        and IDENTITY <= set(images)
     )
 
 
@@ -56,7 +56,7 @@ def check_images(path, images):
     """
     for session in recorded(path)[-1:] if path.exists() else []:
         before = session.get("training_images", images)
-        if before != images:
+        if {**images, **before} != images:  # it may lack `bytes`
             raise UsageError(
                 "the training images are not those that this run began with: "
                 f"{named(before)} then, {named(images)} now. Give the same "
@@ -69,6 +69,8 @@ def named(images):
     text = f"{images['images']} images"
     if images["classes"]:
         text += f" of {images['classes']} classes"
+    if "bytes" in images:
+        text += f" in {images['bytes']} bytes"
     return f"{text} (digest of names {images['digest']})"
 
 

@@ -68,8 +68,8 @@ class Workdir:
             holds it, writes.
 
     Raises:
-        UsageError: if the folder is missing, not a run's or can't be written,
-            or another process holds it.
+        UsageError: if the folder is missing, not a run's, part of another run
+            or can't be written, or another process holds it.
     """
 
     def __init__(self, path, create=True, hold=True):
@@ -95,6 +95,7 @@ class Workdir:
     def _take(self, create):
         try:
             if create:
+                self._check_outside()
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._check_others()
                 with tempfile.TemporaryFile(dir=self.path) as file:
@@ -149,6 +150,16 @@ class Workdir:
     def options(self):
         """The options that the run was made with, checked like flags."""
         return restored(self.recorded(), self.flags)
+
+    def _check_outside(self):
+        """Checks that the folder is no part of another run."""
+        path = self.path.resolve()
+        for part in (path, *path.parents):
+            if part.name in WRITTEN and (part.parent / "flags.json").exists():
+                raise UsageError(
+                    f"the working directory {self.path} is part of the run "
+                    f"{part.parent}. Choose another with --workdir."
+                )
 
     def _check_others(self):
         """Checks that a run would replace nothing that no run wrote."""

@@ -75,13 +75,13 @@ class GaussianEncoder(ConvEncoder):
             at_least_float32(self.head(signal)), (-1, 2 * self.feature_dim)
         )
 
-    def activations(self, images, training=None, **kwargs):
-        mean, _, output = self.distribution(images, training)
+    def run_stages(self, signal, training=None, *args, **kwargs):
+        mean, _, output = self.distribution(signal, training)
         return EncoderOutput(mean, output.codes, output.moments)
 
     def distribution(self, images, training=None):
         """Returns means, log-variances and the stages' `EncoderOutput`."""
-        output = super().activations(images, training=training)
+        output = super().run_stages(images, training)
         mean, log_variance = ops.split(output.features, 2, axis=-1)
         return mean, log_variance, output
 

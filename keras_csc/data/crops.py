@@ -40,6 +40,7 @@ class CropSource(IndexedSource):
             random_crop,
         )
         self.photographs = photographs
+        self.file_bytes = photographs.file_bytes
         self.sizes = sizes
         with tf.device("CPU:0"):
             self.grids = tf.constant(grids)

@@ -86,6 +86,7 @@ class FolderSource(IndexedSource):
             self.labels = tf.constant(labels, tf.int32)
             self.by_pillow = tf.constant(by_pillow)
         self.needs_pillow = any(by_pillow)
+        self.file_bytes = sum(map(os.path.getsize, files))
 
     def read(self, key, crop_seed=None):
         path = tf.gather(self.files, key)

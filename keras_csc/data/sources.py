@@ -71,6 +71,8 @@ class Source:
         random_crop: whether the crop of an image changes from epoch to epoch.
     """
 
+    file_bytes = None  # of all files of the examples, if they have any
+
     def __init__(
         self, name, split, size, image_shape, class_names, random_crop=False
     ):
@@ -86,14 +88,18 @@ class Source:
         """What tells the examples from others: a dict for JSON.
 
         The digest is of the names of the classes and, of image folders, of the
-        files' names below the folder, in natural order.
+        files' names below the folder, in natural order. `bytes`, of image
+        folders alone, is the size of all files.
         """
         names = "\0".join([*(self.class_names or ()), "", *self.file_names()])
-        return {
+        identity = {
             "images": self.size,
             "classes": self.num_classes,
             "digest": hashlib.sha256(names.encode()).hexdigest()[:16],
         }
+        if self.file_bytes is not None:
+            identity["bytes"] = self.file_bytes
+        return identity
 
     def file_names(self):
         """Names of the examples' files below their folder, if they have any."""

@@ -13,8 +13,9 @@ from keras_csc.metrics.checks import as_labelled
 from keras_csc.metrics.checks import as_matrix
 from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import LARGEST_INTEGER
-from keras_csc.validation import check_at_least
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
 MOST_NUMBERS = 2**28
@@ -146,6 +147,7 @@ class FeatureDensity:
             ValueError: for features and labels of other shapes or values.
         """
         check_integer(1, components=components)
+        check_integer(0, seed=seed)
         features, labels = _checked(features, labels)
         feature_dim = features.shape[1]
         rank = feature_dim - 1 if rank is None else rank
@@ -206,7 +208,7 @@ class FeatureDensity:
                 as frequent as among the features of the fit.
             seed: int in `[0, 2³¹)`; the same one gives the same features, and
                 the first of more. `None` for one of Keras's global seed.
-            temperature: float, `≥ 0`, what the standard deviations are
+            temperature: float in [0, 1e9], what the standard deviations are
                 multiplied by. At 0 samples are the Gaussians' means.
 
         Returns:
@@ -217,7 +219,7 @@ class FeatureDensity:
                 arguments out of range.
         """
         check_integer(1, count=count)
-        check_at_least(0, temperature=temperature)
+        check_number("[0, 1e9]", temperature=temperature)
         if seed is None:
             seed = int(keras.random.randint((), 0, LARGEST_INTEGER))
         check_integer(0, seed=seed)
@@ -296,7 +298,8 @@ class FeatureDensity:
             Float32 tensor `(n,)`.
 
         Raises:
-            ValueError: for features of another shape.
+            ValueError: for features of another shape, and eagerly for some
+                that are not finite.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -304,6 +307,8 @@ class FeatureDensity:
                 f"`features` must have the shape (n, {self.feature_dim}). "
                 f"Received: {tuple(features.shape)}"
             )
+        if tf.executing_eagerly():
+            check_finite("features", features)
         density = self.distribution().log_prob(tf.cast(features, tf.float64))
         return tf.cast(density, tf.float32)
 

@@ -63,10 +63,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     places, unless it is told the size of the image.
 
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
-    So are pixels outside of [-1, 1] in `fit` and `evaluate`: of an array the
-    first ones are looked at, of a data set or generator every batch. Elsewhere
-    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
-    error when called eagerly.
+    So are pixels outside of [-1, 1] in `fit`, `evaluate`, `train_on_batch` and
+    `test_on_batch`: an array is looked at before the first step, a data set or
+    generator batch by batch. Elsewhere images may be noisy, but pixels beyond
+    10, as of floats in 0..255, are an error when called eagerly.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -358,35 +358,49 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     @property
     def classes(self):
         """Number of classes that labels must name; `None` without labels."""
-        return self.game.num_classes if self.game.needs_labels else None
+        needed = self.compiled and self.game.needs_labels
+        return self.game.num_classes if needed else None
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
+        if not self.compiled:
+            return super().fit(*args, **kwargs)  # It says so.
         with training_data.value_errors():
-            arguments = training_data.of_fit(self, *args, **kwargs)
-            if self.compiled:
-                self.density = None
-                arguments["callbacks"] = with_averages(
-                    self, arguments.get("callbacks")
-                )
-            return training_data.some(super().fit(**arguments))
+            arguments = training_data.given(self, "fit", args, kwargs)
+            arguments["callbacks"] = with_averages(
+                self, arguments.get("callbacks")
+            )
+            step, density, self.density = self.step, self.density, None
+            try:
+                history = super().fit(**arguments)
+            except BaseException:
+                if self.step == step:
+                    self.density = density
+                raise
+            return training_data.some(history)
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
-        result = super().train_on_batch(*args, **kwargs)
+        arguments = training_data.given(self, "train_on_batch", args, kwargs)
+        result = super().train_on_batch(**arguments)
         self.density = None
         return result
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        arguments = training_data.given(self, "test_on_batch", args, kwargs)
+        return super().test_on_batch(**arguments)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         with training_data.value_errors():
-            arguments = training_data.of_evaluate(self, *args, **kwargs)
+            arguments = training_data.given(self, "evaluate", args, kwargs)
             return training_data.some(super().evaluate(**arguments))
 
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):
         with training_data.value_errors():
-            x, _ = training_data.inspected(self, x, None, inputs.MOST)
+            x = training_data.inspected(self, x, None, inputs.MOST)
             try:
                 return super().predict(x, *args, **kwargs)
             except UnboundLocalError as error:  # Keras's, without a batch.
@@ -415,9 +429,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     @fusion()
     def train_step(self, data):
-        images, labels = training_data.step(
-            data, self.encoder.accepted_shape, self.classes
-        )
+        images, labels = training_data.step(data, self.encoder.accepted_shape)
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels, True)
             apply(self.encoder_optimizer, for_encoder, self.encoder)
@@ -449,13 +461,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         """
         game = self.game
         with tf.GradientTape(persistent=True) as tape:
-            real = self.encoder.activations(images, training=True)
+            real = self.encoder.run_stages(images, training=True)
             features = tf.stop_gradient(real.features)
             tape.watch(features)
             regenerated = self._decode(features, True, like=images)
             seen = tf.stop_gradient(regenerated)
             tape.watch(seen)
-            again = self.encoder.activations(
+            again = self.encoder.run_stages(
                 seen,
                 training=True,
                 moments=real.moments if game.shared_statistics else None,
@@ -465,7 +477,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 residual = self.encoder.residual(images, real.codes[0])
             views = None
             if game.view_features:
-                views = self.encoder.activations(
+                views = self.encoder.run_stages(
                     random_views(images, self.decoder_optimizer.iterations),
                     training=True,
                     moments=real.moments if game.shared_statistics else None,
@@ -506,9 +518,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     def test_step(self, data):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
-        features = self.encoder(images)
+        features = self.encoder.run_stages(images).features
         reconstructions = self._decode(features, like=images)
-        again = self.encoder(reconstructions)
+        again = self.encoder.run_stages(reconstructions).features
         measured = [self.psnr, self.cosine]
         self.psnr.update_state(images, reconstructions)
         self.cosine.update_state(ops.sum(features * again, -1))
@@ -521,10 +533,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         """Whether SSIM's window fits; unknown sizes are the encoder's."""
         sizes = zip(shape[:2], self.encoder.image_shape[:2])
         return all((n or own) >= SSIM_WINDOW for n, own in sizes)
-
-    def predict_step(self, data):
-        images, _ = training_data.step(data, self.encoder.accepted_shape)
-        return self(images, training=False)
 
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.

@@ -3,7 +3,6 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
-from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import cropped
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
@@ -201,10 +200,9 @@ class Encoder(StagedEncoder):
         The codes are constants, so that its gradient is the dictionary's.
 
         Args:
-            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            images: float tensor `(batch, height, width, channels)`.
             codes: tensor, the first of `EncoderOutput.codes`.
         """
-        images = as_images(images, self.accepted_shape)
         made = self.coding_layers[0].synthesize(ops.stop_gradient(codes))
         made = at_least_float32(cropped(made, images))
         return ops.mean(ops.square(ops.cast(images, made.dtype) - made))

@@ -146,11 +146,11 @@ def as_shaped(name, values, shape):
     expected = tf.TensorShape((None, *shape))
     if not values.shape[1:].is_fully_defined():
         values = tf.ensure_shape(values, expected)
-    if values.shape[0] == 0:
+    if 0 in values.shape:
         raise ValueError(f"{_empty(name)} Received: {tuple(values.shape)}")
     if values.shape[0]:
         return values
-    return _asserted(values, tf.shape(values)[0] > 0, [_empty(name)])
+    return _asserted(values, tf.size(values) > 0, [_empty(name)])
 
 
 def check_shape(name, received, shape):
@@ -207,7 +207,8 @@ def as_labels(labels, num_classes):
     """Class numbers `(batch,)` of images, for a game that needs them.
 
     Raises:
-        ValueError: for labels of another kind: floats, one-hot rows.
+        ValueError: for labels of another kind: floats, one-hot rows; or that
+            are no class, see `in_range`.
     """
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank not in (None, 1) or not labels.dtype.is_integer:
@@ -217,11 +218,6 @@ def as_labels(labels, num_classes):
             f"{tuple(labels.shape)}. Of one-hot rows take "
             "np.argmax(labels, -1), of a column labels[:, 0]."
         )
-    return labels
-
-
-def known_classes(labels, num_classes):
-    """The labels, once every one is known to be a class; see `in_range`."""
     numbers = tf.cast(labels, tf.int64)
     return _good_rows(
         labels,
@@ -343,12 +339,10 @@ def _asserted(values, condition, data):
 
 
 def _message(data):
-    values = [v if isinstance(v, str) else shown(_plain(v)) for v in data]
-    return " ".join(values)
-
-
-def _plain(tensor):
-    return np.asarray(tensor).tolist()
+    return " ".join(
+        part if isinstance(part, str) else shown(np.asarray(part).tolist())
+        for part in data
+    )
 
 
 def _text(shape):

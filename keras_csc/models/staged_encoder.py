@@ -150,10 +150,14 @@ class StagedEncoder(keras.Model):
         Returns:
             `EncoderOutput`.
         """
+        images = as_images(images, self.accepted_shape)
+        return self.run_stages(images, training, moments, sparsity)
+
+    def run_stages(self, signal, training=None, moments=None, sparsity=None):
+        """`activations` of float images that are known to fit."""
         if not self.built:
             self.build(None)
         codes, used, inputs = [], [], []
-        signal = as_images(images, self.accepted_shape)
         if self.features == "map":
             signal = reflected(signal, 2 ** len(self.filters))
         for number, normalization in enumerate(self.normalizations):

@@ -55,69 +55,54 @@ def check_compile_arguments(arguments):
         )
 
 
-def step(data, image_shape, classes=None):
-    """Images and labels of a batch, of the right shapes and types.
+def step(data, image_shape):
+    """Images of the right shape and type, and labels, of a batch.
 
     Args:
         data: images, or `(images, labels)`.
         image_shape: `(height, width, channels)`, as of `as_images`.
-        classes: int, how many there are, if labels are needed.
     """
     images, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is not None:
         raise ValueError(WEIGHTS)
-    images = inputs.as_images(images, image_shape)
-    if classes and labels is not None:
-        labels = inputs.as_labels(labels, classes)
-    return images, labels
+    return inputs.as_images(images, image_shape), labels
 
 
-def of_fit(model, *args, **kwargs):
-    """The arguments of `fit`, inspected; a dict."""
-    arguments = _without_weights(keras.Model.fit, model, args, kwargs)
-    if not model.compiled:
-        return arguments
-    arguments["x"], arguments["y"] = inspected(
-        model, arguments.get("x"), arguments.get("y"), UNIT, model.classes
-    )
-    validation = arguments.get("validation_data")
-    if validation is not None:
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(validation)
-        if weight is not None:
-            raise ValueError(WEIGHTS)
-        x, y = inspected(model, x, y, UNIT)
-        arguments["validation_data"] = (x, y) if y is not None else x
-    return arguments
+def given(model, name, args, kwargs):
+    """The arguments of a method of Keras by their names, inspected.
 
-
-def of_evaluate(model, *args, **kwargs):
-    """The arguments of `evaluate`, inspected; a dict."""
-    arguments = _without_weights(keras.Model.evaluate, model, args, kwargs)
-    arguments["x"], arguments["y"] = inspected(
-        model, arguments.get("x"), arguments.get("y"), UNIT
-    )
-    return arguments
-
-
-def _without_weights(method, model, args, kwargs):
-    """Arguments by their names; weights of images are an error."""
-    bound = inspect.signature(method).bind(model, *args, **kwargs)
-    arguments = dict(bound.arguments)
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        name: `"fit"`, `"evaluate"`, `"train_on_batch"` or `"test_on_batch"`.
+        args, kwargs: what it is called with.
+    """
+    signature = inspect.signature(getattr(keras.Model, name))
+    arguments = dict(signature.bind(model, *args, **kwargs).arguments)
     del arguments["self"]
     arguments.update(arguments.pop("kwargs", {}))
-    given = (arguments.get(n) for n in ("sample_weight", "class_weight"))
-    if any(weight is not None for weight in given):
+    weights = map(arguments.get, ("sample_weight", "class_weight"))
+    if any(weight is not None for weight in weights):
         raise ValueError(WEIGHTS)
+    if arguments.get("_use_cached_eval_dataset"):
+        return arguments  # `fit` has looked at its validation data.
+    x, y = arguments.get("x"), arguments.get("y")
+    classes = model.classes if name in ("fit", "train_on_batch") else None
+    arguments["x"] = inspected(model, x, y, UNIT, classes)
+    if arguments.get("validation_data") is not None:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(
+            arguments["validation_data"]
+        )
+        seen = given(model, "evaluate", (x,), {"sample_weight": weight})
+        arguments["validation_data"] = (seen["x"], y)
     return arguments
 
 
 def inspected(model, x, y, limit, classes=None):
-    """The data, of which wrong pixels or labels are an error.
+    """The images or data set `x`; wrong pixels or labels are an error.
 
-    Of arrays the first images and all labels are looked at, here and now; of
-    data sets and generators every batch, when it comes. But of a `PyDataset`
-    whose batches come from other processes, in which TensorFlow may hang, the
-    first batch alone.
+    Arrays are looked at here and now; data sets and generators batch by batch,
+    when a batch comes. But of a `PyDataset` whose batches come from other
+    processes, in which TensorFlow may hang, the first batch alone.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -127,18 +112,16 @@ def inspected(model, x, y, limit, classes=None):
     """
     shape = model.encoder.accepted_shape
 
+    def looked_at(images, labels):
+        images = inputs.in_range(images, limit)
+        if classes and labels is not None:
+            labels = inputs.as_labels(labels, classes)
+        return (images,) if labels is None else (images, labels)
+
     @tf.autograph.experimental.do_not_convert
     def check(*data):
         data = data[0] if len(data) == 1 else data
-        images, labels = step(data, shape, classes)
-        images = inputs.in_range(images, limit)
-        if classes and labels is not None:
-            labels = inputs.known_classes(labels, classes)
-        return images if labels is None else (images, labels)
-
-    def checked(data):
-        batch = check(data)
-        return batch if isinstance(batch, tuple) else (batch,)
+        return looked_at(*step(data, shape))
 
     if isinstance(x, (list, tuple)):
         raise ValueError(
@@ -148,37 +131,40 @@ def inspected(model, x, y, limit, classes=None):
     if isinstance(x, tf.data.Dataset):
         if x.cardinality() == 0:
             raise ValueError(EMPTY)
-        return x.map(check).prefetch(tf.data.AUTOTUNE), y
+        return x.map(check).prefetch(tf.data.AUTOTUNE)
     if isinstance(x, types.GeneratorType):
-        return (checked(data) for data in x), y
+        return (check(data) for data in x)
     if isinstance(x, keras.utils.PyDataset):
         if not x.use_multiprocessing:
-            return _Inspected(x, checked), y
+            return _Inspected(x, check)
         check(x[0])
     elif hasattr(x, "__array__"):
-        check(np.asarray(x[:32] if np.ndim(x) else x))
-        if classes and y is not None:
-            y_array = np.asarray(y)
-            inputs.known_classes(inputs.as_labels(y_array, classes), classes)
-    return x, y
+        array = np.asarray(x)
+        one = array[:1] if array.ndim == 4 else array
+        images, labels = step((one, y), shape)
+        if array.dtype != "uint8":  # the largest pixels, without a copy of all
+            axes = (1, 2, 3)
+            images = np.maximum(array.max(axes), -array.min(axes))
+        looked_at(images, labels)
+    return x
 
 
 class _Inspected(keras.utils.PyDataset):
     """A `PyDataset` of which every batch is looked at when it comes."""
 
-    def __init__(self, dataset, checked):
+    def __init__(self, dataset, check):
         super().__init__(
             workers=dataset.workers, max_queue_size=dataset.max_queue_size
         )
         self.dataset = dataset
-        self.checked = checked
+        self.check = check
 
     @property
     def num_batches(self):
         return self.dataset.num_batches
 
     def __getitem__(self, index):
-        return self.checked(self.dataset[index])
+        return self.check(self.dataset[index])
 
     def on_epoch_begin(self):
         self.dataset.on_epoch_begin()

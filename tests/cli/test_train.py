@@ -290,6 +290,9 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     moved = folder.rename(tmp_path / "moved")
     train.train(options(work, *given, f"--data_dir={moved}"))
     others = shutil.copytree(moved, tmp_path / "others")
+    Image.new("L", (16, 16)).save(others / "a" / "0.png")
+    with pytest.raises(UsageError, match="are not those.* bytes .* then.*now"):
+        train.train(options(work, *given, f"--data_dir={others}"))
     shutil.copytree(others / "b", others / "c")
     with pytest.raises(UsageError, match="are not those.*of 3 classes"):
         train.train(options(work, *given, f"--data_dir={others}"))

@@ -212,6 +212,14 @@ def begun(path):
     (path / "checkpoints" / "step-00000001").mkdir(parents=True)
 
 
+@pytest.mark.parametrize("part", ["model", "checkpoints/new"])
+def test_part_of_another_run_is_no_working_directory(run, part):
+    before = contents(run)
+    with pytest.raises(UsageError, match="is part of the run"):
+        train.train(options(run / "pictures" / ".." / part))
+    assert contents(run) == before
+
+
 def test_an_option_that_there_was_not_had_its_default(tmp_path):
     given = options(tmp_path)
     with workdirs.Workdir(tmp_path) as workdir:

@@ -304,7 +304,9 @@ def test_arrays_that_no_density_has_are_refused(name, value):
         (lambda d: d.sample(2, seed=-1), "`seed` must be an integer"),
         (lambda d: d.sample(2, seed=2**31), "`seed` must be at most"),
         (lambda d: d.sample(2, temperature=-1), "`temperature`"),
+        (lambda d: d.sample(2, temperature=1e25), "`temperature`"),
         (lambda d: d.log_prob(np.zeros((2, 5))), r"the shape \(n, 6\)"),
+        (lambda d: d.log_prob(np.full((2, 6), np.nan)), "12 non-finite"),
     ],
 )
 def test_wrong_arguments(call, message):
@@ -325,6 +327,7 @@ def test_wrong_arguments(call, message):
         ({"rank": 6}, "`rank` must be at most 5"),
         ({"rank": 0}, "`rank` must be an integer of at least 1"),
         ({"components": 0}, "`components`"),
+        ({"seed": np.array(0)}, "`seed` must be an integer"),
     ],
 )
 def test_what_can_not_be_fitted(arguments, message):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import training_data
-from keras_csc.models.inputs import known_classes
+from keras_csc.models.inputs import as_labels
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -250,6 +250,20 @@ def test_pixels_of_another_range_are_refused(model, method):
             getattr(model, method)(noisy, verbose=0)
 
 
+@pytest.mark.parametrize("value", [np.nan, 200.0])
+@pytest.mark.parametrize(
+    "method",
+    ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch"],
+)
+def test_every_image_of_an_array_is_looked_at(model, method, value):
+    wrong, before = np.tile(images(), (40, 1, 1, 1)), model.get_weights()
+    wrong[150, 3, 3, 0] = value
+    with pytest.raises(ValueError, match=r"^`images` must be .*Row \[150\]$"):
+        getattr(model, method)(wrong)
+    for weight, after in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(weight, after)
+
+
 LATE = [images(), images(), images(), images() + 300]
 LATE_SOURCES = {
     "dataset": lambda: tf.data.Dataset.from_tensor_slices(LATE),
@@ -290,6 +304,8 @@ def test_wrong_labels_are_one_error_before_training(kind):
     for _, data in sources(images(), WRONG_LABELS[kind]):
         with pytest.raises(ValueError, match=r"`labels` must .*\[0, 3\)"):
             model.fit(*data, verbose=0)
+    with pytest.raises(ValueError, match=r"`labels` must .*\[0, 3\)"):
+        model.train_on_batch(images(), WRONG_LABELS[kind])
     for weight, after in zip(before, model.get_weights()):
         np.testing.assert_array_equal(weight, after)
 
@@ -297,7 +313,7 @@ def test_wrong_labels_are_one_error_before_training(kind):
 @pytest.mark.parametrize("num_classes", [256, 300])
 def test_labels_of_bytes_are_of_as_many_classes_as_there_are(num_classes):
     labels = tf.constant([0, 44, 255], "uint8")
-    found = known_classes(labels, num_classes)
+    found = as_labels(labels, num_classes)
     np.testing.assert_array_equal(found, labels)
 
 

@@ -324,6 +324,8 @@ def test_a_refused_batch_costs_no_density():
     model.fit_density(images)
     with pytest.raises(ValueError, match="images"):
         model.train_on_batch(images[:, :3])
+    with pytest.raises(ValueError, match="images"):
+        model.fit(tf.data.Dataset.from_tensors(images + 300), verbose=0)
     assert model.density is not None
     model.train_on_batch(images)
     assert model.density is None
