@@ -15,6 +15,7 @@ from keras_csc_cli import train_options
 from keras_csc_cli.cards import preset_name
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.splits import Splits
 from keras_csc_cli.splits import open_split
 from keras_csc_cli.workdir import Workdir
@@ -79,6 +80,9 @@ def _serve(model, name, examples, port, browser):
     print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
     try:
         threading.Event().wait()
+    except Interrupted as stopped:
+        number = stopped.signal_number
+        raise Interrupted(number, "the explorer is closed", advice="") from None
     finally:
         blocks.close(verbose=False)
 

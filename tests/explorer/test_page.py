@@ -438,6 +438,7 @@ def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
     process = subprocess.Popen(
         [sys.executable, "training/explore.py", *arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     try:
@@ -447,6 +448,8 @@ def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
         with urllib.request.urlopen(url) as answer:
             assert "csc_ctrl_digits" in answer.read().decode()
         process.send_signal(signal.SIGINT)
-        assert process.wait(120) == 130
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 130
+        assert error.endswith("SIGINT: the explorer is closed.\n")
     finally:
         process.kill()
