@@ -2,6 +2,7 @@
 
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.missing import check_trained
 
 import keras
 
@@ -82,15 +83,9 @@ def trained_model(folder):
     Raises:
         UsageError: if there is none, or it can't be read.
     """
-    path = folder / "model"
-    if not path.is_dir():
-        raise UsageError(
-            f"{folder} has no trained model (model/). Train it to its last "
-            "step first. A checkpoint can be evaluated with --checkpoint, not "
-            "exported."
-        )
+    check_trained(folder)
     with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(path)
+        return ClosedLoopAutoencoder.from_preset(folder / "model")
 
 
 def optimizer(options, learning_rate, updates=1):

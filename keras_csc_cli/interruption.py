@@ -10,6 +10,7 @@ import signal
 import sys
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GO_ON = "Run the same command again to go on."
 
 # The numbers of the signals that have come, in order.
 received = []
@@ -22,15 +23,13 @@ class Interrupted(KeyboardInterrupt):
     Args:
         signal_number: int.
         state: str, what stands and is saved.
+        advice: str, what to do next.
     """
 
-    def __init__(self, signal_number, state="stopped"):
+    def __init__(self, signal_number, state="stopped", advice=GO_ON):
         super().__init__(f"{signal.Signals(signal_number).name}: {state}.")
         self.signal_number = signal_number
-
-    @property
-    def line(self):
-        return f"{self} Run the same command again to go on."
+        self.line = f"{self} {advice}".rstrip()
 
 
 def install(starting=False):

@@ -38,13 +38,9 @@ def run(options):
         List of the paths that were written.
 
     Raises:
-        UsageError: for options that are missing or do not go together, and
-            for images that can't be read or written.
+        UsageError: for images that can't be read or written.
     """
-    _check(options)
     source, target = pathlib.Path(options.image), pathlib.Path(options.output)
-    if not source.exists():
-        raise UsageError(f"--image={source} does not exist.")
     if not source.is_dir():
         jobs = [(source, target, _mask_of(options, source, None))]
     else:
@@ -73,21 +69,6 @@ def run(options):
             "are above."
         )
     return written
-
-
-def _check(options):
-    for name in ("task", "image", "output"):
-        if getattr(options, name) is None:
-            raise UsageError(f"--{name} is missing. --help says what it is.")
-    needed = {"denoise": "noise", "deblur": "kernel"}.get(options.task)
-    if needed and getattr(options, needed) is None:
-        raise UsageError(f"--task={options.task} needs --{needed}.")
-    if options.task == "denoise" and not options.noise:
-        raise UsageError("--noise must be above 0 for --task=denoise.")
-    flags_of = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
-    for name, task in flags_of.items():
-        if getattr(options, name) is not None and options.task != task:
-            raise UsageError(f"--{name} goes with --task={task}.")
 
 
 def _factor(options):

@@ -341,10 +341,5 @@ def save_model(model, workdir):
 def main():
     options = command_line.values(train_options.SECTIONS, flags.FLAGS)
     if options.workdir is None:
-        name = command_line.flag_file_name(sys.argv)
-        if name is None:
-            raise command_line.UsageError(
-                "--workdir is missing. Give it, or a --flagfile to name it."
-            )
-        options.workdir = f"runs/{name}"
+        options.workdir = f"runs/{command_line.flag_file_name(sys.argv)}"
     train(options)

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-import pathlib
 import re
 import tempfile
 
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.json_files import read_json
 from keras_csc_cli.json_files import write_json
+from keras_csc_cli.missing import check_run
+from keras_csc_cli.missing import checked_path
 from keras_csc_cli.train_options import MAY_CHANGE
+from keras_csc_cli.train_options import NEEDED
 from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.train_options import as_recorded
 from keras_csc_cli.train_options import parse
@@ -49,9 +51,6 @@ TEMPORARY = {
     "pictures/evaluation-*": PICTURE,
 }
 
-# Options without which there is no run.
-NEEDED = ("dataset", "preset", "steps")
-
 
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
@@ -82,13 +81,9 @@ class Workdir:
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         self._holds = hold
-        if not create and not self.path.is_dir():
-            raise UsageError(f"there is no working directory {self.path}.")
-        if not create and not self.is_run():
-            raise UsageError(
-                f"{self.path} is not the folder of a run: it has no "
-                "flags.json. Give the folder of a training."
-            )
+        if not create:
+            check_run(self.path)
+            self.recorded()
         if hold:
             self._take(create)
 
@@ -251,33 +246,6 @@ class Workdir:
                 )
         elif not self.flags.exists() or self.recorded() != as_recorded(options):
             write_json(self.flags, as_recorded(options))
-
-
-def checked_path(path):
-    """A `pathlib.Path` of what `--workdir` names."""
-    text = str(path)
-    if not text.strip():
-        raise UsageError(
-            "--workdir is empty. Give the folder of the run, or leave the "
-            "flag out where a --flagfile names it."
-        )
-    if "://" in text:
-        raise UsageError(
-            f"--workdir must be a folder of this machine. Received: {text}"
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(
-            f"--workdir must be a name in UTF-8. Received: {text!r}"
-        ) from None
-    path = pathlib.Path(text)
-    if path.exists() and not path.is_dir():
-        raise UsageError(
-            f"the working directory {path} is not a folder. Choose another "
-            "with --workdir."
-        )
-    return path
 
 
 def _names(folder):

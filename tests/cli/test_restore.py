@@ -4,6 +4,7 @@ import zlib
 
 from keras_csc_cli import pictures
 from keras_csc_cli import restore
+from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 
 import numpy as np
@@ -511,11 +512,11 @@ def test_two_images_of_a_folder_do_not_become_one(
         ({"noise": None}, "needs --noise"),
         ({"noise": 0.0}, "above 0"),
         ({"image": "nowhere.png"}, "does not exist"),
-        ({"mask": "mask.png"}, "goes with --task=inpaint"),
+        ({"mask": "small.png"}, "goes with --task=inpaint"),
         ({"kernel": "1.0"}, "goes with --task=deblur"),
         ({"factor": 2}, "goes with --task=enlarge"),
         ({"output": "out.xyz"}, "must end with one of"),
-        ({"dictionary": "none.npz"}, "No such file"),
+        ({"dictionary": "none.npz"}, "--dictionary=none.npz does not exist"),
         ({"task": "inpaint"}, "no transparent pixels"),
         ({"task": "inpaint", "mask": "small.png"}, "of the image's size"),
         ({"task": "inpaint", "mask": "white.png"}, "no pixel is missing"),
@@ -529,6 +530,7 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
     Image.new("L", Image.open(grey).size, 255).save("white.png")
     usual = {"image": grey, "output": "out.png", "noise": 10.0}
     with pytest.raises((UsageError, OSError), match=message) as caught:
+        restore_options.check(options(**{**usual, **given}))
         restore.run(options(**{**usual, **given}))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.png").exists()
