@@ -11,7 +11,6 @@ from keras_csc_cli import command_line
 from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
-from keras_csc_cli import processor
 from keras_csc_cli import results
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
@@ -80,10 +79,14 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+    given = options.dtype_policy
+    options.dtype_policy = workdir.dtype_policy(given)
     strategies.check_same_options(strategy, options)
     checks.check_replicas(options, strategy.num_replicas_in_sync)
     if chief:
         workdir.check_options(options)
+        if given == "auto":
+            say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
 
     # === Data ===
     splits = Splits(options, advice=ADVICE)
@@ -119,9 +122,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
-    hint = processor.hint(options.dtype_policy)
-    if hint and chief and not first_step:
-        say(hint)
     untrained = first_step < options.steps
     if untrained:
         source = data.cached(splits["train"], options.cache_mib * 2**20)
