@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 
 from keras_csc_cli import building
 from keras_csc_cli import checks
@@ -29,6 +30,7 @@ from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
 from keras_csc.pixels import from_pixels
+from keras_csc.terminal import duration
 from keras_csc.terminal import say
 
 USER_ERRORS = (
@@ -201,8 +203,11 @@ def start_from_images(model, source, principal, patches, chief):
         if count:
             if chief:
                 say(f"Making atoms of the {text} of training images.")
+            began = time.monotonic()
             with command_line.usage_errors():
                 start(model, float_images(source, count))
+            if chief:
+                say(f"Made in {duration(time.monotonic() - began)}.")
 
 
 def keepers(options, splits, checkpoint):
