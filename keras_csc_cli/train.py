@@ -87,8 +87,6 @@ def train_in(workdir, options, strategy, chief, make_model):
     checks.check_replicas(options, strategy.num_replicas_in_sync)
     if chief:
         workdir.check_options(options)
-        if given == "auto":
-            say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
 
     # === Data ===
     splits = Splits(options, advice=ADVICE)
@@ -125,6 +123,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
     untrained = first_step < options.steps
+    if untrained and chief and given == "auto":
+        say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
     if untrained:
         source = data.cached(splits["train"], options.cache_mib * 2**20)
     counts = options.principal_images, options.patch_images
