@@ -1,5 +1,6 @@
 """Model, game and optimizers of a run, from its options."""
 
+from keras_csc_cli import processor
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 
@@ -46,7 +47,7 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
         return make(
             options.preset,
             load_weights=presets.has_weights(options.preset),
-            dtype=options.dtype_policy,
+            dtype=processor.dtype_policy(options.dtype_policy),
             **options.architecture,
         )
 

@@ -62,7 +62,7 @@ def check():
 
 @contextlib.contextmanager
 def held():
-    """Within the context, the first signal is only noted in `received`."""
+    """Within the context, the first signal is told and noted in `received`."""
     check()
     _state["held"] = True
     try:
@@ -73,8 +73,7 @@ def held():
 
 def end(interruption):
     """Ends the process on the spot with a line and the convention's code."""
-    with contextlib.suppress(OSError):
-        os.write(_state["stderr"], f"{interruption.line}\n".encode())
+    _write(f"{interruption.line}\n")
     os._exit(128 + interruption.signal_number)
 
 
@@ -84,8 +83,17 @@ def _handle(number, frame):
     if _state["starting"]:
         end(interruption)
     if _state["held"] and len(received) == 1:
+        name = signal.Signals(number).name
+        # On a terminal the cursor stands behind a line that is rewritten.
+        start = "\n" * os.isatty(_state["stderr"])
+        _write(f"{start}{name}: stopping after this step.\n")
         return
     raise interruption
+
+
+def _write(text):
+    with contextlib.suppress(OSError):
+        os.write(_state["stderr"], text.encode())
 
 
 def _unraisable(unraisable):

@@ -192,10 +192,12 @@ def _define_run(define):
     )
     define.enum(
         "dtype_policy",
-        "float32",
-        ["float32", "mixed_bfloat16", "float64"],
-        "Keras dtype policy of the networks. Log-determinants are always "
-        "computed in float32 or better.",
+        "auto",
+        ["auto", "float32", "mixed_bfloat16", "float64"],
+        "Keras dtype policy of the networks. auto is mixed_bfloat16 where the "
+        "GPUs, or without any the processor, have instructions for bfloat16, "
+        "else float32; a run that goes on keeps its own. Log-determinants are "
+        "always computed in float32 or better.",
     )
     define.boolean(
         "deterministic",

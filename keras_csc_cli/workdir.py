@@ -6,6 +6,7 @@ import pathlib
 import re
 import tempfile
 
+from keras_csc_cli import processor
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.json_files import read_json
 from keras_csc_cli.json_files import write_json
@@ -200,6 +201,16 @@ class Workdir:
         """Whether there is a checkpoint or a model of the recorded options."""
         steps = map(step_of, self.checkpoints.glob("*"))
         return self.model.exists() or any(step is not None for step in steps)
+
+    def dtype_policy(self, given):
+        """The policy that a run computes in: of `"auto"` its own, if it began.
+
+        Args:
+            given: of `--dtype_policy`.
+        """
+        if given == "auto" and self.flags.exists() and self.has_begun():
+            given = self.options().dtype_policy
+        return processor.dtype_policy(given)
 
     def check_options(self, options):
         """Checks that the folder was made with the same options, if it was.
