@@ -53,7 +53,7 @@ def players(options):
         update="alternating",
         jit_compile=False,
     )
-    model.encoder.update_operator_norms(200)
+    model.encoder.update_operator_norms()
     game = peer_game(options, lambda weights: torch.optim.SGD(weights, lr=RATE))
     for player in (game.encoder, game.decoder):
         player.to(getattr(torch, options.dtype_policy))
@@ -71,18 +71,12 @@ def spread(model, seed=0):
 
 
 def share_step_sizes(model, game):
-    """Gives ours to PyTorch's layers, for good; returns how they differed."""
-    layers = [*zip(model.encoder.coding_layers, game.encoder.coding)]
-    layers.append((model.encoder.head, game.encoder.head))
-    sides = [
-        (weight(ours.step_size), theirs.step_size) for ours, theirs in layers
-    ]
-    for (our_layer, layer), (step_size, _) in zip(layers, sides):
-        our_layer.update_operator_norm = lambda iterations=1: None
-        layer.step_size = step_size
-        layer.update_step_size = lambda: None
-        layer.sparsity = our_layer.sparsity
-    return difference(*map(torch.stack, zip(*sides)))
+    """Gives ours to PyTorch's layers, for good."""
+    for ours, theirs in zip(model.encoder.coding_layers, game.encoder.coding):
+        ours.update_operator_norm = lambda: None
+        theirs.step_size = weight(ours.step_size)
+        theirs.update_step_size = lambda: None
+        theirs.sparsity = ours.sparsity
 
 
 def pairs(model, game):

@@ -128,22 +128,21 @@ class Encoder(nn.Module):
             )
             self.normalizations.append(nn.BatchNorm2d(width))
             channels = width
-        self.head = SparseCoding(
-            channels, feature_dim, size, 1, code_size=1, sparsity=0.0
-        )
+        self.head = Dictionary(channels, feature_dim, size, 1)
 
     def prepare(self):
         """What is due after every update of the weights."""
-        for layer in (*self.coding, self.head):
+        for layer in self.coding:
             # In this order: SDNet's step is of the atoms before projection.
             layer.update_step_size()
             layer.normalize()
+        self.head.normalize()
 
     def forward(self, images):
         signal = images
         for coding, normalization in zip(self.coding, self.normalizations):
             signal = normalization(coding(signal))
-        return _to_sphere(self.head(signal))
+        return _to_sphere(self.head.analysis(signal))
 
 
 class Decoder(nn.Module):

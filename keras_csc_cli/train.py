@@ -29,6 +29,7 @@ from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
+from keras_csc.models.patches import CALIBRATION
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import duration
 from keras_csc.terminal import say
@@ -128,7 +129,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     if untrained:
         source = data.cached(splits["train"], options.cache_mib * 2**20)
     counts = options.principal_images, options.patch_images
-    if any(counts) and not first_step:
+    calibrated = model.decoder.calibrated
+    if (any(counts) or not calibrated) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
         alone, start = strategy.num_replicas_in_sync == 1, model
         if not alone:
@@ -208,6 +210,8 @@ def start_from_images(model, source, principal, patches, chief):
                 start(model, float_images(source, count))
             if chief:
                 say(f"Made in {duration(time.monotonic() - began)}.")
+    if not model.decoder.calibrated:
+        model.decoder.calibrate(float_images(source, CALIBRATION))
 
 
 def keepers(options, splits, checkpoint):

@@ -381,7 +381,8 @@ def architecture_arguments():
     return {
         "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
         **of_class("models/encoder.py", "Encoder", ("image_shape",)),
-        "tied": of_class("models/decoder.py", "Decoder")["tied"],
+        "tied": (False, "whether the decoder draws with the encoder's atoms."),
+        **of_class("models/decoder.py", "Decoder", ("encoder",)),
     }
 
 

@@ -118,7 +118,7 @@ def layer_scalars(model, images):
             dead = dead_atoms(code_density(keras.ops.cast(code, "float32")))
             share = len(dead) / code.shape[-1]
             scalars[f"dead_atoms/{layer.name}"] = share
-    for layer in (*model.encoder.coding_layers, model.encoder.head):
+    for layer in model.encoder.coding_layers:
         if isinstance(layer, ConvSparseCoding2D):
             name = f"operator_norm/{layer.name}"
             scalars[name] = _number(layer.operator_norm)

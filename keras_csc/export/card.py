@@ -182,7 +182,7 @@ def _architecture(model):
         config = {
             key: value
             for key, value in config.items()
-            if key not in (*PROGRAM, "tied")
+            if key not in (*PROGRAM, "tied", "rectified", "output")
         }
     return {
         **config,

@@ -6,7 +6,6 @@ from keras_csc.layers.dictionary import add_dictionary
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.convolution import check_code_size
-from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 
@@ -17,36 +16,35 @@ class ConvSparseDecoding2D(keras.layers.Layer):
 
     A transposed convolution of the codes with a dictionary of atoms, without
     offset: the image is a sum of the atoms, each as strong as its code says.
-    With the kernel of a `ConvSparseCoding2D` layer it is that layer's exact
-    synthesis operator.
+
+    With a `coding_layer` it draws with the atoms of that layer, and is its
+    exact synthesis operator: the layer has no weights of its own, and the
+    gradient of what it draws is one of the coding layer's kernel. The model
+    that holds both layers links them; such a layer has no configuration.
 
     Args:
         channels: int, channels of the images.
         kernel_size: int, height and width of the atoms.
         strides: int.
         padding: `"same"` or `"valid"`.
-        tied: bool. A tied layer has no dictionary of its own: every call is
-            given the `kernel`.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary; as of
             `ConvSparseCoding2D`.
+        coding_layer: `ConvSparseCoding2D`, or a `keras.layers.Conv2D` with a
+            square kernel, in the place of all of the above.
 
     Call arguments:
         codes: tensor `(batch, code_height, code_width, filters)`.
         image_size: `(height, width)` of the images, by default
             `code_height · strides` for `"same"` and
             `(code_height - 1) · strides + kernel_size` for `"valid"`.
-        kernel: `(k, k, channels, filters)`, for a tied layer. Give it in the
-            `call` of a subclassed model: a functional one saves it as a
-            constant.
 
     Input shape: `(batch, code_height, code_width, filters)`.
     Output shape: `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: for an argument that is not as above, or a call of a tied
-            layer without a `kernel`, or with one of another shape, or of
-            another layer with it, or an `image_size` that has other codes.
+        ValueError: for an argument that is not as above, or an `image_size`
+            that has other codes.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -61,57 +59,52 @@ class ConvSparseDecoding2D(keras.layers.Layer):
 
     def __init__(
         self,
-        channels,
-        kernel_size,
+        channels=None,
+        kernel_size=None,
         strides=1,
         padding="same",
-        tied=False,
         kernel_initializer="random_normal",
         kernel_constraint="unit_atoms",
+        coding_layer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_integer(1, channels=channels, kernel_size=kernel_size)
+        if coding_layer is not None:
+            strides, padding = coding_layer.strides, coding_layer.padding
+            if isinstance(strides, tuple):  # of a Conv2D
+                strides = strides[0]
+        else:
+            check_integer(1, channels=channels, kernel_size=kernel_size)
         check_integer(1, strides=strides)
-        check_bool(tied=tied)
         check_choice(("same", "valid"), padding=padding)
         self.channels = channels
         self.kernel_size = kernel_size
         self.strides = strides
         self.padding = padding
-        self.tied = tied
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_constraint = constraints.get(kernel_constraint)
+        # A function, as Keras would take the layer for a part of this one.
+        self._coding_layer = coding_layer and (lambda: coding_layer)
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         filters = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
-        self.kernel = None
-        if not self.tied:
-            self.kernel = add_dictionary(self, self.channels, filters)
-
-    def call(self, codes, image_size=None, kernel=None):
-        if self.tied == (kernel is None):
-            raise ValueError(
-                "`kernel` must be given to a tied layer, and only to a tied "
-                f"layer. Received: tied={self.tied}, kernel={kernel}"
-            )
-        if kernel is None:
-            kernel = ops.convert_to_tensor(self.kernel)
+        if self._coding_layer is None:
+            self._kernel = add_dictionary(self, self.channels, filters)
         else:
-            self._check_kernel(kernel.shape, codes.shape[-1])
-        kernel = ops.cast(kernel, codes.dtype)
-        return synthesis(codes, kernel, image_size, self.strides, self.padding)
+            self.kernel_size, _, self.channels, _ = self.kernel.shape
 
-    def _check_kernel(self, shape, filters):
-        filters = filters or shape[-1]
-        expected = 2 * (self.kernel_size,) + (self.channels, filters)
-        if tuple(shape) != expected:
-            raise ValueError(
-                f"`kernel` must have the shape {expected}. "
-                f"Received: {tuple(shape)}"
-            )
+    @property
+    def kernel(self):
+        """The dictionary `(k, k, channels, filters)`, own or shared."""
+        if self._coding_layer is None:
+            return self._kernel
+        return self._coding_layer().kernel
+
+    def call(self, codes, image_size=None):
+        kernel = ops.cast(self.kernel, codes.dtype)
+        return synthesis(codes, kernel, image_size, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape):
         sizes = [
@@ -120,7 +113,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         ]
         return (input_shape[0], *sizes, self.channels)
 
-    def compute_output_spec(self, codes, image_size=None, kernel=None):
+    def compute_output_spec(self, codes, image_size=None):
         shape = self.compute_output_shape(codes.shape)
         if image_size is not None:
             filters = codes.shape[-1]
@@ -131,13 +124,17 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self):
+        if self._coding_layer is not None:
+            raise NotImplementedError(
+                "A layer that draws with another layer's atoms is made by the "
+                "model of both, in its constructor."
+            )
         return {
             **super().get_config(),
             "channels": self.channels,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "padding": self.padding,
-            "tied": self.tied,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),

@@ -168,6 +168,22 @@ class SharedBatchNormalization(keras.layers.Layer):
         beta = self.beta if self.center else ops.zeros_like(like)
         return at_least_float32(gamma), at_least_float32(beta)
 
+    def undo(self, outputs, moments=None, gain=1.0):
+        """The inverse map, `x = gain · (y - β) / γ · √(v + ε) + m`.
+
+        No gradient flows to the moments, `β` and `γ`.
+
+        Args:
+            outputs: tensor `(batch, ..., channels)`.
+            moments: as of a call, by default the moving averages.
+            gain: number or tensor `(channels,)`.
+        """
+        mean, variance = self._moving() if moments is None else moments
+        gamma, beta = map(ops.stop_gradient, self._factors())
+        deviation = ops.sqrt(self._divisor(mean, variance) + self.epsilon)
+        scale = gain * ops.stop_gradient(deviation / gamma)
+        return (at_least_float32(outputs) - beta) * scale + mean
+
     def update(self, mean, variance):
         """Moves the moving averages towards a batch's `moments`.
 

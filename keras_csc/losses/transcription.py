@@ -33,6 +33,7 @@ TERM_NAMES = (
     "consistency",
     "multistage",
     "residual",
+    "upper_residual",
 )
 
 
@@ -52,7 +53,8 @@ class TranscriptionGame:
     in feature space: no image is compared with another.
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
-                          - class_rate · ΔR(P | y) + dictionary · E
+                          - class_rate · ΔR(P | y)
+                          + dictionary · E₁ + upper_dictionary · Σ_{l>1} E_l
                           - view_rate · R(Q) + view_consistency · D
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + multistage · S
@@ -76,10 +78,10 @@ class TranscriptionGame:
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, that is of the
       root of the mean variance of their channels.
-    - `E = mean (x - A₁ z₁)²`: what the first codes leave of the images, with
-      the codes held fixed, so that only the atoms `A₁` descend it. For a tight
-      frame that is the update of data-driven tight frames, and keeps its atoms
-      ones that images are made of.
+    - `E_l = mean (x^{l-1} - A^l z^l)²`: what a stage's codes leave of its
+      input, with both held fixed, so that only the atoms `A^l` descend it. For
+      a tight frame that is the update of data-driven tight frames, and keeps
+      its atoms ones that the input is made of.
     - `cooperation`: the gradient, at the features `z`, of what the decoder
       descends, is carried on into the encoder along `x → z`; the encoder that
       measures `x̂` is held fixed for it. It is no longer the plain game then:
@@ -111,7 +113,9 @@ class TranscriptionGame:
         multistage: float, weight of `S` in the decoder.
         multistage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
-        dictionary: float, weight of `E` in the encoder.
+        dictionary: float, weight of `E₁` in the encoder.
+        upper_dictionary: float, weight of the other stages' `E_l`, whose input
+            has a deviation of 1.
         cooperation: bool.
         shared_statistics: bool.
 
@@ -150,6 +154,7 @@ class TranscriptionGame:
         multistage=0.0,
         multistage_decay=1.0,
         dictionary=0.0,
+        upper_dictionary=0.0,
         cooperation=False,
         shared_statistics=False,
     ):
@@ -171,6 +176,7 @@ class TranscriptionGame:
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, class_rate=class_rate, multistage=multistage)
         check_at_least(0, view_rate=view_rate, dictionary=dictionary)
+        check_at_least(0, upper_dictionary=upper_dictionary)
         check_at_least(0, view_consistency=view_consistency)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
@@ -195,6 +201,7 @@ class TranscriptionGame:
         self.multistage = multistage
         self.multistage_decay = multistage_decay
         self.dictionary = dictionary
+        self.upper_dictionary = upper_dictionary
         self.cooperation = cooperation
         self.shared_statistics = shared_statistics
 
@@ -215,6 +222,8 @@ class TranscriptionGame:
             left_out = (*left_out, *VIEW_TERMS)
         if not self.dictionary:
             left_out = (*left_out, "residual")
+        if not self.upper_dictionary:
+            left_out = (*left_out, "upper_residual")
         return [name for name in TERM_NAMES if name not in left_out]
 
     @property
@@ -227,7 +236,8 @@ class TranscriptionGame:
         if type(self).losses is not TranscriptionGame.losses:
             return None
         parts = self.class_features or self.view_features
-        if parts or self.multistage or self.dictionary or not self.decoder_rate:
+        errors = self.dictionary or self.upper_dictionary
+        if parts or self.multistage or errors or not self.decoder_rate:
             return None
         factor = -self.encoder_rate / self.decoder_rate
         same = self.encoder_consistency == factor * self.decoder_consistency
@@ -408,7 +418,7 @@ class TranscriptionGame:
         regenerated,
         labels=None,
         remember=None,
-        residual=None,
+        residuals=None,
         views=None,
     ):
         """What this replica's encoder and decoder descend.
@@ -422,7 +432,8 @@ class TranscriptionGame:
             labels: int tensor `(n,)`, if the game `needs_labels`.
             remember: function of the batch's `moments`, returns those of the
                 memory with it; see `MomentMemory`.
-            residual: scalar, `E` of this replica's images, for `dictionary`.
+            residuals: list of the scalars `E_l` of this replica's images, for
+                `dictionary` and `upper_dictionary`.
             views: as in `moments`.
 
         Returns:
@@ -458,13 +469,11 @@ class TranscriptionGame:
             decoder_loss += self.multistage * multistage
             terms["multistage"] = multistage
         if self.dictionary:
-            if residual is None:
-                raise ValueError(
-                    "`residual` must be given with `dictionary`: what the "
-                    "first codes leave of the images."
-                )
-            terms["residual"] = weight * residual
+            terms["residual"] = weight * residuals[0]
             encoder_loss += self.dictionary * terms["residual"]
+        if self.upper_dictionary:
+            terms["upper_residual"] = weight * sum(residuals[1:])
+            encoder_loss += self.upper_dictionary * terms["upper_residual"]
         replicas = num_replicas()
         return encoder_loss / replicas, decoder_loss / replicas, terms
 
@@ -488,6 +497,7 @@ class TranscriptionGame:
             "multistage": self.multistage,
             "multistage_decay": self.multistage_decay,
             "dictionary": self.dictionary,
+            "upper_dictionary": self.upper_dictionary,
             "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,
         }

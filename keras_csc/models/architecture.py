@@ -2,9 +2,6 @@
 
 import math
 
-from keras_csc.layers.conv_sparse_coding import LEAST_ESTIMATE
-from keras_csc.layers.conv_sparse_coding import STEP_FRACTION
-from keras_csc.ops.operator_norm import least_image_size
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -43,11 +40,6 @@ def head_size(image_shape, filters, features):
 def map_size(size, stages):
     """Height or width of the features of an image of that size."""
     return None if size is None else -(-size // 2**stages)
-
-
-def least_size(kernel_size):
-    """Height of an image that knows the step size of a stage of maps."""
-    return least_image_size(kernel_size, 2, LEAST_ESTIMATE * STEP_FRACTION)
 
 
 def accepted_shape(image_shape, features):
@@ -98,17 +90,14 @@ def weight_shapes(config):
 
     They follow from numbers alone: nothing is allocated.
     """
-    *size, channels = config["image_shape"]
+    signal = config["image_shape"][2]
     sparse = config["network"] == "csc"
     parts = 2 if config["split"] and sparse else 1
     kernel = (config["kernel_size"],) * 2
-    shapes, signal = [], channels
+    shapes = []
     for number, width in enumerate(config["filters"]):
-        built = size
-        if config["features"] == "map":
-            built = [max(n, least_size(config["kernel_size"])) for n in size]
-        shapes += _coding(kernel, signal, width, built, sparse)
-        size = [n // 2 for n in size]
+        shapes.append((*kernel, signal, width))
+        shapes += [()] * sparse  # the step size
         signal = parts * width
         # The moving averages, and what factors there are.
         factors = _factors(config, number) if sparse else 2 * (number > 0)
@@ -116,8 +105,10 @@ def weight_shapes(config):
     side = head_size(
         config["image_shape"], config["filters"], config["features"]
     )
-    features = config["feature_dim"]
-    shapes += _coding((side, side), signal, features, size, sparse)
+    shapes.append((side, side, signal, config["feature_dim"]))
+    if config["tied"]:
+        widths = [(parts * width,) for width in config["filters"]]
+        return [*shapes, (), *widths, ()]
     return shapes + _decoder(config, side, kernel, parts)
 
 
@@ -127,12 +118,6 @@ def _factors(config, number):
     return (config["normalization_offset"] or last) + (not config["isotropic"])
 
 
-def _coding(kernel, channels, filters, size, sparse):
-    """Of a layer of an encoder: a sparse one keeps `λmax` and its image."""
-    norm = [(1, *size, channels), ()] if sparse else []
-    return [(*kernel, channels, filters), *norm]
-
-
 def _decoder(config, side, kernel, parts):
     widths = [config["image_shape"][2]]
     widths += [parts * width for width in config["filters"]]
@@ -140,6 +125,5 @@ def _decoder(config, side, kernel, parts):
     kernels = [kernel] * len(config["filters"]) + [(side, side)]
     shapes = [(width,) for width in widths[1:] for _ in range(4)]
     for size, channels, filters in zip(kernels, widths, inputs):
-        if not config["tied"]:
-            shapes.append((*size, channels, filters))
+        shapes.append((*size, channels, filters))
     return shapes

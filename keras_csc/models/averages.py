@@ -13,20 +13,19 @@ def take_averages(model):
         model: compiled `ClosedLoopAutoencoder`.
     """
     found = False
-    for player, optimizer in (
-        (model.encoder, model.encoder_optimizer),
-        (model.decoder, model.decoder_optimizer),
+    for variables, optimizer in (
+        (model.encoder.trainable_variables, model.encoder_optimizer),
+        (model.decoder_variables, model.decoder_optimizer),
     ):
         if not optimizer.use_ema or optimizer.iterations.numpy() == 0:
             continue
         found, model.density = True, None
-        variables = player.trainable_variables
         optimizer.finalize_variable_values(variables)
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
     if found:
-        model.encoder.update_operator_norms(iterations=20)
+        model.encoder.update_operator_norms()
 
 
 class TakeAverages(keras.callbacks.Callback):

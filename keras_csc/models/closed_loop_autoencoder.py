@@ -109,6 +109,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                     f"`encoder` and `decoder` must have the same `{name}`. "
                     f"Received: {one!r} and {other!r}"
                 )
+        if getattr(decoder, "encoder", encoder) is not encoder:
+            raise ValueError(
+                "`decoder` must draw with the atoms of `encoder`: make it by "
+                "`Decoder(encoder)`."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.density = density
@@ -184,11 +189,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             images, image_size, 2 ** len(self.decoder.filters)
         )
 
-    def _decode(self, features, training=None, like=None):
+    def _decode(self, features, training=None, like=None, moments=None):
         """Images of features; cropped, if told so, to the size of others."""
-        images = self.decoder(
-            features, training=training, kernels=self.tied_kernels()
-        )
+        images = self.decoder(features, training=training, moments=moments)
         return images if like is None else inputs.cropped(images, like)
 
     def _images(self, images):
@@ -276,12 +279,16 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             sparsity,
         )
 
-    def tied_kernels(self):
-        """Dictionaries for a tied decoder, else `None`."""
-        if not self.decoder.tied:
-            return None
-        layers = (*self.encoder.coding_layers, self.encoder.head)
-        return [ops.convert_to_tensor(layer.kernel) for layer in layers]
+    @property
+    def decoder_variables(self):
+        """What the decoder's optimizer moves: its weights and shared atoms.
+
+        In one pass the encoder's moves the atoms, by the gradients of both.
+        """
+        own = self.decoder.trainable_variables
+        if self.update == "simultaneous":
+            return own
+        return [*own, *self.decoder.shared_atoms]
 
     def compile(
         self,
@@ -338,7 +345,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         check_on_replicas(optimizers, replicas)
         self.encoder_optimizer, self.decoder_optimizer = optimizers
         self.encoder_optimizer.build(self.encoder.trainable_variables)
-        self.decoder_optimizer.build(self.decoder.trainable_variables)
+        self.update = update
+        self.decoder_optimizer.build(self.decoder_variables)
         super().compile(optimizer=None, loss=None, **kwargs)
         self.optimizer = PlayerOptimizers(
             self.encoder_optimizer, self.decoder_optimizer
@@ -349,7 +357,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
             dtype = at_least_float32_of(self.encoder.variable_dtype)
             self.memory = MomentMemory(shapes, self.game.memory, dtype)
-        self.update = update
         self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
         norms = GRADIENT_NORMS if gradient_norms else ()
@@ -367,6 +374,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             return super().fit(*args, **kwargs)  # It says so.
         with training_data.value_errors():
             arguments = training_data.given(self, "fit", args, kwargs)
+            if self.step == 0 and not self.decoder.calibrated:
+                first, arguments["x"] = training_data.first(arguments["x"])
+                self.decoder.calibrate(first)
             arguments["callbacks"] = with_averages(
                 self, arguments.get("callbacks")
             )
@@ -432,13 +442,23 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         images, labels = training_data.step(data, self.encoder.accepted_shape)
         if self.update == "simultaneous":
             for_encoder, for_decoder, terms = self._play(images, labels, True)
-            apply(self.encoder_optimizer, for_encoder, self.encoder)
+            apply(
+                self.encoder_optimizer,
+                for_encoder,
+                self.encoder.trainable_variables,
+            )
         else:
             for _ in range(self.encoder_steps):
                 for_encoder, _, _ = self._play(images, labels)
-                apply(self.encoder_optimizer, for_encoder, self.encoder)
+                apply(
+                    self.encoder_optimizer,
+                    for_encoder,
+                    self.encoder.trainable_variables,
+                )
+                self.encoder.update_operator_norms()
             _, for_decoder, terms = self._play(images, labels, True)
-        apply(self.decoder_optimizer, for_decoder, self.decoder)
+        apply(self.decoder_optimizer, for_decoder, self.decoder_variables)
+        self.encoder.update_operator_norms()
         if self.gradient_norms:
             terms["encoder_gradient_norm"] = _global_norm(for_encoder)
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)
@@ -457,14 +477,18 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             and the regenerated images the encoder, as constants: each
             player's gradient leaves the other one out, and none flows back
             through more than it needs, which sums over replicas would forbid
-            TensorFlow to prune.
+            TensorFlow to prune. Atoms that both players draw with have a
+            gradient along each player's path; in one pass the encoder's is the
+            sum of both.
         """
         game = self.game
         with tf.GradientTape(persistent=True) as tape:
             real = self.encoder.run_stages(images, training=True)
             features = tf.stop_gradient(real.features)
             tape.watch(features)
-            regenerated = self._decode(features, True, like=images)
+            regenerated = self._decode(
+                features, True, like=images, moments=real.moments
+            )
             seen = tf.stop_gradient(regenerated)
             tape.watch(seen)
             again = self.encoder.run_stages(
@@ -472,9 +496,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 training=True,
                 moments=real.moments if game.shared_statistics else None,
             )
-            residual = None
-            if game.dictionary:
-                residual = self.encoder.residual(images, real.codes[0])
+            residuals = None
+            if game.dictionary or game.upper_dictionary:
+                residuals = self.encoder.residuals(real)
             views = None
             if game.view_features:
                 views = self.encoder.run_stages(
@@ -488,7 +512,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 labels,
                 self.memory
                 and functools.partial(self.memory, training=remember),
-                residual,
+                residuals,
                 views,
             )
         self.encoder.update_statistics(real.moments)
@@ -505,16 +529,24 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             measuring, at_features = tf.nest.map_structure(
                 lambda gradient: game.opposition * gradient, gradients
             )
-        decoder_gradients, through_decoder = tape.gradient(
+        atoms = self.decoder.shared_atoms
+        drawing, through_atoms, through_decoder = tape.gradient(
             regenerated,
-            (self.decoder.trainable_variables, features),
+            (self.decoder.trainable_variables, atoms, features),
             seen_gradient,
         )
         if game.cooperation:
             at_features += through_decoder
         encoding = tape.gradient(real.features, variables, at_features)
         encoder_gradients = [a + b for a, b in zip(measuring, encoding)]
-        return encoder_gradients, decoder_gradients, terms
+        if self.update == "alternating":
+            return encoder_gradients, [*drawing, *through_atoms], terms
+        shared = dict(zip(map(id, atoms), through_atoms))
+        encoder_gradients = [
+            gradient + shared.get(id(variable), 0.0)
+            for variable, gradient in zip(variables, encoder_gradients)
+        ]
+        return encoder_gradients, drawing, terms
 
     def test_step(self, data):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
@@ -605,7 +637,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         return {
             "name": self.name,
             "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "decoder": linked(
+                keras.saving.serialize_keras_object(self.decoder), None
+            ),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 
@@ -614,8 +648,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         config = dict(config)
         if "encoder" not in config:  # `config.json` of a preset
             return presets.from_config(cls, config)
-        for part in {"encoder", "decoder", "density", "dtype"} & set(config):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
+        for part in ("encoder", "decoder", "density", "dtype"):
+            if part == "decoder":
+                config[part] = linked(config[part], config["encoder"])
+            if part in config:
+                config[part] = keras.saving.deserialize_keras_object(
+                    config[part]
+                )
         return cls(**config)
 
     def get_compile_config(self):
@@ -696,6 +735,13 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         presets.save(self, folder, half)
 
 
+def linked(config, encoder):
+    """A serialised decoder with this encoder, if it draws with one's atoms."""
+    if "encoder" not in config["config"]:
+        return config
+    return {**config, "config": {**config["config"], "encoder": encoder}}
+
+
 def check_game(game, encoder):
     """Checks that an encoder has what a game is played for.
 
@@ -718,10 +764,11 @@ def check_game(game, encoder):
             "`view_features` of the game must be 0 for features='map', "
             f"whose places differ in a view. Received: {parts[1]}"
         )
-    if game.dictionary and not encoder.sparse:
+    errors = game.dictionary, game.upper_dictionary
+    if any(errors) and not encoder.sparse:
         raise ValueError(
-            "`dictionary` of the game must be 0 for an encoder without "
-            f"sparse codes. Received: {game.dictionary}"
+            "`dictionary` and `upper_dictionary` of the game must be 0 for an "
+            f"encoder without sparse codes. Received: {errors[0]}, {errors[1]}"
         )
 
 

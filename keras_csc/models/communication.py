@@ -2,8 +2,6 @@
 
 import math
 
-from keras_csc.layers import ConvSparseCoding2D
-
 
 def reductions(model):
     """Sizes of what a training step sums over the replicas, by kind.
@@ -25,8 +23,7 @@ def reductions(model):
           images;
         - `batch_statistics`: sums, sums of squares and counts of the
           normalisations;
-        - `moving_averages`: of the normalisations;
-        - `operator_norms`: `λmax` and its vector, of every coding layer.
+        - `moving_averages`: of the normalisations.
     """
     encoder, decoder, game = model.encoder, model.decoder, model.game
     updates = model.encoder_steps
@@ -41,7 +38,8 @@ def reductions(model):
     shapes = game.moment_shapes(encoder.feature_dim).values()
     moments = sum(math.prod(shape) for shape in shapes)
     players = [
-        sum(_sizes(player.trainable_variables)) for player in (encoder, decoder)
+        sum(_sizes(variables))
+        for variables in (encoder.trainable_variables, model.decoder_variables)
     ]
     return {
         "gradients": updates * players[:1] + players[1:],
@@ -53,13 +51,6 @@ def reductions(model):
             size
             for player in (encoder, decoder)
             for layer in _live(player)
-            for size in _sizes(layer.non_trainable_variables)
-        ],
-        "operator_norms": passes
-        * [
-            size
-            for layer in (*encoder.coding_layers, encoder.head)
-            if isinstance(layer, ConvSparseCoding2D)
             for size in _sizes(layer.non_trainable_variables)
         ],
     }

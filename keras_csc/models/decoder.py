@@ -2,48 +2,51 @@ import keras
 from keras import ops
 
 from keras_csc.layers import ConvSparseDecoding2D
-from keras_csc.layers import SharedBatchNormalization
-from keras_csc.models.architecture import check_architecture
-from keras_csc.models.architecture import head_size
-from keras_csc.models.conv_encoder import dcgan_gamma
-from keras_csc.models.freezing import freeze
-from keras_csc.models.freezing import frozen_layers
-from keras_csc.models.freezing import without_frozen_layers
+from keras_csc.models.encoder import Encoder
 from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import check_shape
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.validation import check_bool
+from keras_csc.validation import check_choice
+from keras_csc.validation import shown
+
+# Below this part of a stage's deviation a channel keeps a gain of 1.
+LEAST_DEVIATION = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class Decoder(keras.Model):
-    """Stack of convolutional sparse decoding layers, from features to images.
+    """The encoder, read downwards: every stage draws with its own atoms.
 
-    The mirror of `Encoder`: the features are the code of the first layer;
-    what every layer synthesises is normalised over the batch and made
-    non-negative, and is the sparse code of the next; the last layer's image is
-    limited to [-1, 1] by `tanh`.
+    With `x^l = γ (z^l - m_l) / s_l + β` what stage `l` of the encoder hands
+    up, of codes `z^l` (their positive and negative parts, where it splits
+    them), and `A^l` its dictionary:
+
+        x̂^L     = A_head (g₀ f)
+        ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
+        x̂^{l-1} = A^l ẑ^l
+        image   = clip(g_out x̂⁰, -1, 1)
+
+    The gains, a number for the features, one for the image and one for every
+    channel of a stage, are all the weights of its own. They are 1 until
+    `calibrate` measures them. The normalisations' `m_l`, `s_l`, `β` and `γ`
+    are constants here: the atoms alone have a gradient of what is drawn.
 
     Args:
-        image_shape: `(height, width, channels)`.
-        filters: ints, the number of atoms of the encoder's stages, from the
-            image upwards.
-        feature_dim: int, `d`.
-        kernel_size: int, height and width of the atoms.
-        split: bool, whether the codes are those of an encoder with `split`:
-            what a layer synthesises are positive and negative parts, whose
-            difference is the code of the next layer.
-        tied: bool. A tied decoder has no dictionaries of its own: every call
-            is given the encoder's.
-        features: `"vector"` or `"map"`, as of the encoder.
+        encoder: `Encoder`, whose layers it draws with. It is no part of the
+            decoder's weights: save, export and train the two together, as the
+            parts of a `ClosedLoopAutoencoder`.
+        rectified: bool, whether negative numbers among `ẑ^l` become 0: parts
+            and non-negative codes have none. Without it the image, but for its
+            limits, is linear in the features.
+        output: `"clip"`, or `"tanh"` for the parents' limit.
 
     Call arguments:
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
             map_width, feature_dim)`; vectors of unit norm.
-        training: bool.
-        kernels: list of dictionaries, from the image upwards, for a tied
-            decoder: those of the encoder's stages and its head.
+        moments: list of the stages' `(mean, variance)`, of an `EncoderOutput`
+            in training; by default the moving averages.
 
     Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]; of a
         map `2 ** len(filters)` pixels in each direction for every place.
@@ -54,49 +57,42 @@ class Decoder(keras.Model):
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
-        CPAL 2024.
+        CPAL 2024: images by multi-stage sparse deconvolution, features by the
+        corresponding inverse map.
     """
 
-    def __init__(
-        self,
-        image_shape=(32, 32, 3),
-        filters=(64, 128, 256),
-        feature_dim=128,
-        kernel_size=4,
-        split=False,
-        tied=False,
-        features="vector",
-        **kwargs,
-    ):
+    def __init__(self, encoder, rectified=False, output="clip", **kwargs):
         super().__init__(**kwargs)
-        check_architecture(
-            image_shape, filters, feature_dim, kernel_size, features
-        )
-        check_bool(split=split, tied=tied)
-        self.image_shape = tuple(image_shape)
-        self.filters = tuple(filters)
-        self.feature_dim = feature_dim
-        self.kernel_size = kernel_size
-        self.split = split
-        self.tied = tied
-        self.features = features
-        self.head_size = head_size(self.image_shape, self.filters, features)
-        parts = 2 if split else 1
-        widths = (self.image_shape[-1], *(parts * n for n in self.filters))
+        if not isinstance(encoder, Encoder):
+            raise ValueError(
+                f"`encoder` must be an `Encoder`. Received: {shown(encoder)}"
+            )
+        check_bool(rectified=rectified)
+        check_choice(("clip", "tanh"), output=output)
+        # A function, as Keras would take the encoder for a part of this model.
+        self._encoder = lambda: encoder
+        self.rectified = rectified
+        self.output_limit = output
+        self.image_shape = encoder.image_shape
+        self.filters = encoder.filters
+        self.feature_dim = encoder.feature_dim
+        self.features = encoder.features
+        self.head_layer = self._drawing(encoder.head, "head")
         self.decoding_layers = [
-            self._decoding_layer(
-                widths[-1], self.head_size, "head", padding="valid"
-            )
-        ] + [
-            self._decoding_layer(
-                widths[number - 1], kernel_size, f"stage_{number}", strides=2
-            )
-            for number in range(len(self.filters), 0, -1)
+            self._drawing(layer, layer.name)
+            for layer in reversed(encoder.coding_layers)
         ]
-        self.normalizations = [
-            self._normalization(f"normalization_{number}")
-            for number in range(len(self.filters), 0, -1)
-        ]
+        self.normalizations = []  # of its own
+
+    def _drawing(self, layer, name):
+        return ConvSparseDecoding2D(
+            coding_layer=layer, dtype=self.dtype_policy, name=name
+        )
+
+    @property
+    def encoder(self):
+        """The encoder that it draws with."""
+        return self._encoder()
 
     @property
     def map_shape(self):
@@ -111,65 +107,123 @@ class Decoder(keras.Model):
         size = () if self.features == "vector" else (None, None)
         return (*size, self.feature_dim)
 
-    def _decoding_layer(self, channels, kernel_size, name, **arguments):
-        return ConvSparseDecoding2D(
-            channels,
-            kernel_size,
-            tied=self.tied,
-            dtype=self.dtype_policy,
-            name=name,
-            **arguments,
-        )
-
-    def _normalization(self, name):
-        gamma = 1.0
-        if name == "normalization_1":
-            # With atoms of norm 1 and half of normal codes, pixels deviate by
-            # sqrt(filters / (2 · 2² · channels)): by 1/2 with this factor,
-            # where `tanh` is not saturated.
-            gamma = (2 * self.image_shape[-1] / self.filters[0]) ** 0.5
-        return SharedBatchNormalization(
-            gamma_initializer=keras.initializers.Constant(gamma),
-            dtype=self.dtype_policy,
-            name=name,
-        )
+    @property
+    def shared_atoms(self):
+        """The kernels of the encoder that are trained."""
+        layers = (*self.encoder.coding_layers, self.encoder.head)
+        return [layer.kernel for layer in layers if layer.kernel.trainable]
 
     def build(self, input_shape):
-        shape = (None, *self.map_shape)
-        for number, layer in enumerate(self.decoding_layers):
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-            if number < len(self.normalizations):
-                self.normalizations[number].build(shape)
-                if self.split:
-                    shape = (*shape[:-1], shape[-1] // 2)
+        if not self.encoder.built:
+            self.encoder.build((None, *self.image_shape))
+
+        def gain(name, shape=()):
+            return self.add_weight(shape, "ones", name=name, autocast=False)
+
+        self.feature_gain = gain("feature_gain")
+        self.stage_gains = [
+            gain(
+                f"gain_{n + 1}",
+                self.encoder.normalizations[n].moving_mean.shape,
+            )
+            for n in reversed(range(len(self.filters)))
+        ]
+        self.image_gain = gain("image_gain")
+        self.head_layer.build((None, *self.map_shape))
+        for layer, stage in zip(
+            self.decoding_layers, reversed(self.encoder.coding_layers)
+        ):
+            layer.build((None, None, None, stage.filters))
         self.built = True
 
-    def call(self, features, training=None, kernels=None):
+    def call(self, features, training=None, moments=None):
+        signal = self._draw_head(features, self.feature_gain)
+        for number, gain in zip(self._stages(), self.stage_gains):
+            codes = self._codes(number, signal, gain, moments)
+            signal = self.draw(number, codes)
+        signal = at_least_float32(self.image_gain * at_least_float32(signal))
+        if self.output_limit == "tanh":
+            return ops.tanh(signal)
+        return ops.clip(signal, -1.0, 1.0)
+
+    def _stages(self):
+        """Numbers of the encoder's stages, from the features down."""
+        return reversed(range(len(self.filters)))
+
+    def _draw_head(self, features, gain):
         signal = as_features(features, self.features_shape)
         if self.features == "vector":
             signal = ops.reshape(signal, (-1, *self.map_shape))
-        for number, normalization in enumerate(self.normalizations):
-            signal = self.synthesize(number, signal, kernels)
-            signal = normalization(signal, training=training)
-            signal = self.activate(signal)
-        signal = self.synthesize(len(self.normalizations), signal, kernels)
-        return ops.tanh(at_least_float32(signal))
+        return self.head_layer(gain * at_least_float32(signal))
 
-    def activate(self, signal):
-        """Sparse codes of the next layer, of what is normalised."""
-        signal = ops.relu(signal)
-        if not self.split:
-            return signal
-        positive, negative = ops.split(signal, 2, axis=-1)
-        return positive - negative
+    def _codes(self, number, signal, gain, moments):
+        """`ẑ` of a stage, of what the stage above draws."""
+        normalization = self.encoder.normalizations[number]
+        own = None if moments is None else moments[number]
+        codes = normalization.undo(signal, own, gain)
+        if self.rectified:
+            codes = ops.relu(codes)
+        if self.encoder.parts_per_code == 2:
+            positive, negative = ops.split(codes, 2, axis=-1)
+            codes = positive - negative
+        return codes
 
-    def synthesize(self, number, signal, kernels=None):
-        """What a layer, from the features on, makes of its input."""
-        kernel = kernels[-1 - number] if kernels else None
-        return self.decoding_layers[number](signal, kernel=kernel)
+    def draw(self, number, codes):
+        """`A z` of a stage's codes, with 0 for the lowest stage."""
+        return self.decoding_layers[-1 - number](codes)
 
-    def compute_output_spec(self, features, training=None, kernels=None):
+    def calibrate(self, images):
+        """Measures the gains of images, from the head down.
+
+        `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`; a stage's
+        gain is the deviation of the encoder's `x^l` over that of what is drawn
+        there, channel by channel; the last is the deviation of the images over
+        that of the sums of atoms. A channel that is drawn with less than 1e-3
+        of its stage's deviation keeps 1. Statistics are those of the images.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1]; some
+                hundred.
+        """
+        if not self.built:
+            self.build(None)
+        encoder = self.encoder
+        output = encoder.activations(images, training=True)
+        moments = output.moments
+        top = len(self.filters) - 1
+        handed_up = [
+            *output.inputs[1:],
+            encoder.normalizations[top](
+                encoder.parts(output.codes[top]), moments=moments[top]
+            ),
+        ]
+        heads = at_least_float32(encoder.head(handed_up[top]))
+        norms = ops.sqrt(ops.sum(ops.square(heads), -1))
+        self.feature_gain.assign(ops.mean(norms))
+        signal = self._draw_head(output.features, self.feature_gain)
+        for number, gain in zip(self._stages(), self.stage_gains):
+            wanted, drawn = _deviations(handed_up[number]), _deviations(signal)
+            visible = drawn > LEAST_DEVIATION * ops.sqrt(
+                ops.mean(ops.square(drawn))
+            )
+            ratio = wanted / ops.where(visible, drawn, 1.0)
+            gain.assign(ops.where(visible, ratio, 1.0))
+            signal = self.draw(
+                number, self._codes(number, signal, gain, moments)
+            )
+        wanted = ops.std(at_least_float32(output.inputs[0]))
+        drawn = ops.std(at_least_float32(signal))
+        self.image_gain.assign(ops.where(drawn > 0, wanted / drawn, 1.0))
+
+    @property
+    def calibrated(self):
+        """Whether a gain is another than 1."""
+        return any(
+            bool(ops.any(ops.convert_to_tensor(gain) != 1))
+            for gain in (self.feature_gain, *self.stage_gains, self.image_gain)
+        )
+
+    def compute_output_spec(self, features, training=None, moments=None):
         check_shape("features", features.shape, self.features_shape)
         shape = self.compute_output_shape(features.shape)
         return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
@@ -184,62 +238,19 @@ class Decoder(keras.Model):
     def get_config(self):
         return {
             **super().get_config(),
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "feature_dim": self.feature_dim,
-            "kernel_size": self.kernel_size,
-            "split": self.split,
-            "tied": self.tied,
-            "features": self.features,
-            **frozen_layers(self),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "rectified": self.rectified,
+            "output": self.output_limit,
         }
 
     @classmethod
     def from_config(cls, config):
-        config, names = without_frozen_layers(config)
-        return freeze(super().from_config(config), names)
+        encoder = config["encoder"]
+        if isinstance(encoder, dict):
+            encoder = keras.saving.deserialize_keras_object(encoder)
+        return cls(**{**config, "encoder": encoder})
 
 
-@keras.saving.register_keras_serializable(package="keras_csc")
-class ConvDecoder(Decoder):
-    """The generic deconvolutional decoder of the same widths: the baseline.
-
-    Transposed convolutions with free weights, batch normalisation and ReLU, as
-    in DCGAN, with the parents' initial values: those of `ConvEncoder`. Takes
-    the arguments of `Decoder`, except that it can't be tied and `split` has no
-    effect.
-
-    Raises:
-        ValueError: as of `Decoder`, and for `tied`.
-
-    Reference:
-        Dai et al., CTRL, Entropy 2022, appendix A.
-    """
-
-    def __init__(self, *args, split=False, tied=False, **kwargs):
-        if tied:
-            raise ValueError("`tied` must be False for a ConvDecoder.")
-        super().__init__(*args, **kwargs)
-
-    def _normalization(self, name):
-        return SharedBatchNormalization(
-            gamma_initializer=dcgan_gamma(),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def _decoding_layer(self, channels, kernel_size, name, **arguments):
-        return keras.layers.Conv2DTranspose(
-            channels,
-            kernel_size,
-            strides=arguments.get("strides", 1),
-            padding=arguments.get("padding", "same"),
-            data_format="channels_last",
-            use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def synthesize(self, number, signal, kernels=None):
-        return self.decoding_layers[number](signal)
+def _deviations(signal):
+    """Of every channel, `(channels,)`."""
+    return ops.std(at_least_float32(signal), axis=(0, 1, 2))

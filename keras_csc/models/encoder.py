@@ -1,9 +1,9 @@
 import keras
 from keras import ops
 
+from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
-from keras_csc.models.inputs import cropped
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_at_least
@@ -16,9 +16,9 @@ class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D` of stride 2, whose output solves a
-    sparse coding program, and a batch normalisation of its codes. The last
-    layer codes all that is left of the image at once, without sparsity, to
-    `feature_dim` numbers, which are scaled to unit norm.
+    sparse coding program, and a batch normalisation of its codes. The head is
+    the analysis `Aᵀ x` of all that is left of the image, `feature_dim` numbers,
+    which are scaled to unit norm.
 
     The normalisation is isotropic: it shifts the codes and divides all
     channels by one deviation. With tight frames a stage then changes distances
@@ -159,12 +159,15 @@ class Encoder(StagedEncoder):
                 )
                 for number in range(1, last + 1)
             ],
-            self._coding_layer(
+            keras.layers.Conv2D(
                 feature_dim,
                 self.head_size,
-                "head",
-                padding="valid",
-                sparsity=0.0,
+                data_format="channels_last",
+                use_bias=False,
+                kernel_initializer="orthogonal",
+                kernel_constraint=self._constraint(),
+                dtype=self.dtype_policy,
+                name="head",
             ),
         )
 
@@ -181,12 +184,15 @@ class Encoder(StagedEncoder):
             iterations=self.iterations,
             algorithm=self.algorithm,
             gradient=self.gradient,
-            kernel_constraint=(
-                "tight_frame" if self.tight_frame else "unit_atoms"
-            ),
+            kernel_constraint=self._constraint(),
             dtype=self.dtype_policy,
             name=name,
             **arguments,
+        )
+
+    def _constraint(self):
+        return constraints.get(
+            "tight_frame" if self.tight_frame else "unit_atoms"
         )
 
     def code(self, number, signal, sparsity=None):
@@ -194,27 +200,34 @@ class Encoder(StagedEncoder):
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=False)
 
-    def residual(self, images, codes):
-        """`mean (x - A z)²`: what the codes of the first stage leave over.
+    def residuals(self, output):
+        """`mean (x^{l-1} - A^l z^l)²`: what every stage's codes leave over.
 
-        The codes are constants, so that its gradient is the dictionary's.
+        Input and codes are constants: the gradient is the dictionary's.
 
         Args:
-            images: float tensor `(batch, height, width, channels)`.
-            codes: tensor, the first of `EncoderOutput.codes`.
+            output: `EncoderOutput`.
+
+        Returns:
+            List of scalars, from the image up.
         """
-        made = self.coding_layers[0].synthesize(ops.stop_gradient(codes))
-        made = at_least_float32(cropped(made, images))
-        return ops.mean(ops.square(ops.cast(images, made.dtype) - made))
+        found = []
+        for layer, signal, codes in zip(
+            self.coding_layers, output.inputs, output.codes
+        ):
+            made = at_least_float32(layer.synthesize(ops.stop_gradient(codes)))
+            signal = ops.cast(ops.stop_gradient(signal), made.dtype)
+            found.append(ops.mean(ops.square(signal - made)))
+        return found
 
     def parts(self, codes):
         """Positive and negative parts of codes, if the encoder splits them."""
         return split_signs(codes) if self.parts_per_code == 2 else codes
 
-    def update_operator_norms(self, iterations=1):
-        """Runs power iterations for `λmax` of every layer."""
-        for layer in (*self.coding_layers, self.head):
-            layer.update_operator_norm(iterations)
+    def update_operator_norms(self):
+        """Stores the step sizes of the atoms as they are."""
+        for layer in self.coding_layers:
+            layer.update_operator_norm()
 
     def get_config(self):
         return {

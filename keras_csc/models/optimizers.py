@@ -69,17 +69,17 @@ def optimizers_of(encoder_optimizer, decoder_optimizer):
     return made
 
 
-def apply(optimizer, gradients, player):
+def apply(optimizer, gradients, variables):
     """Takes a step of a player, which counts even if all of it is frozen.
 
     Keras does nothing without gradients, and leaves `iterations` as it is.
 
     Args:
         optimizer: of the player.
-        gradients: list, of its `trainable_variables`.
-        player: the encoder or the decoder.
+        gradients: list, of the variables that it moves.
+        variables: list of these.
     """
-    optimizer.apply(gradients, player.trainable_variables)
+    optimizer.apply(gradients, variables)
     if not gradients:
         # `optimizer.iterations`, but where gradients are accumulated.
         optimizer.variables[0].assign_add(1)

@@ -7,6 +7,8 @@ from keras_csc.models.inputs import as_array_of_images
 
 # Of a patch that says something, the deviation in units of the images'.
 LEAST_CONTRAST = 0.2
+# Images that the gains of a decoder are measured of.
+CALIBRATION = 512
 
 
 def initialize_from_patches(autoencoder, images, seed=0):
@@ -24,14 +26,14 @@ def initialize_from_patches(autoencoder, images, seed=0):
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
-            replaced, and whose density is removed; its decoder is not tied.
+            replaced, and whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], or
             uint8; a thousand have patches enough.
         seed: int, of the choice of patches.
 
     Raises:
         ValueError: for images that the model is not for, that are not finite
-            or without contrast, or smaller than an atom, or a tied decoder.
+            or without contrast, or smaller than an atom.
 
     Reference:
         Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
@@ -39,14 +41,11 @@ def initialize_from_patches(autoencoder, images, seed=0):
     """
     random = np.random.default_rng(seed)
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
-    if decoder.tied:
-        raise ValueError(
-            "Patches as first atoms need a decoder with dictionaries of its "
-            "own: `tied` must be False."
-        )
     images = as_array_of_images(images, encoder.image_shape)
     autoencoder.density = None
-    layers = [encoder.coding_layers[0], decoder.decoding_layers[-1]]
+    layers = [encoder.coding_layers[0]]
+    if not decoder.shared_atoms:
+        layers.append(decoder.decoding_layers[-1])
     for layer in layers:
         size, _, _, filters = layer.kernel.shape
         patches = _random_patches(images, size, filters, random)
@@ -55,7 +54,9 @@ def initialize_from_patches(autoencoder, images, seed=0):
         atoms = signs * patches / norms[:, None, None, None]
         atoms = atoms.transpose(1, 2, 3, 0)
         layer.kernel.assign(satisfied(layer.kernel.constraint, atoms))
-    encoder.update_operator_norms(iterations=50)
+    encoder.update_operator_norms()
+    if decoder.shared_atoms:
+        decoder.calibrate(images[:CALIBRATION])
 
 
 def _random_patches(images, size, count, random):

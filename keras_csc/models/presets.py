@@ -16,7 +16,6 @@ from keras_csc.models import hub
 from keras_csc.models import preset_folder
 from keras_csc.models.architecture import weight_shapes
 from keras_csc.models.conv_encoder import ConvEncoder
-from keras_csc.models.decoder import ConvDecoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.freezing import FROZEN
@@ -24,10 +23,13 @@ from keras_csc.models.preset_folder import CONFIG_FILE
 from keras_csc.models.preset_folder import LONGEST_JSON
 from keras_csc.models.preset_folder import METADATA_FILE
 from keras_csc.models.preset_folder import WEIGHTS_FILE
+from keras_csc.models.separate_decoder import ConvDecoder
+from keras_csc.models.separate_decoder import SeparateDecoder
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
 from keras_csc.models.weights_file import largest
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
@@ -99,10 +101,15 @@ def _arguments(model_class):
 DEFAULTS = {
     "network": "csc",
     **_arguments(Encoder),
-    "tied": _arguments(Decoder)["tied"],
+    "tied": False,
+    "rectified": False,
+    "output": "clip",
 }
 TRAINED = pathlib.Path(__file__).parent / "trained"
-NETWORKS = {"csc": (Encoder, Decoder), "conv": (ConvEncoder, ConvDecoder)}
+NETWORKS = {
+    "csc": (Encoder, SeparateDecoder),
+    "conv": (ConvEncoder, ConvDecoder),
+}
 
 
 def names():
@@ -208,6 +215,7 @@ def _config(preset, folder, overrides):
             f"Expected: {', '.join(DEFAULTS)}"
         )
     check_choice(NETWORKS, network=result["network"])
+    check_bool(tied=result["tied"])
     return result
 
 
@@ -225,10 +233,12 @@ def players(config, **kwargs):
     """
     encoder_class, decoder_class = NETWORKS[config["network"]]
     try:
-        return (
-            encoder_class(**encoder_arguments(config), **kwargs),
-            decoder_class(**_part(config, Decoder), **kwargs),
-        )
+        encoder = encoder_class(**encoder_arguments(config), **kwargs)
+        if config["tied"]:
+            own = {name: config[name] for name in ("rectified", "output")}
+            return encoder, Decoder(encoder, **own, **kwargs)
+        own = _part(config, SeparateDecoder)
+        return encoder, decoder_class(**own, **kwargs)
     except TypeError as error:
         raise ValueError(
             f"An entry of the preset has a wrong type: {error}. "
@@ -383,8 +393,9 @@ def model_config(model):
     """The `config` that makes a model's architecture again."""
     arguments = {
         **DEFAULTS,
+        **model.decoder.get_config(),
         **model.encoder.get_config(),
-        "tied": model.decoder.tied,
+        "tied": isinstance(model.decoder, Decoder),
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
@@ -401,7 +412,9 @@ def beside_config(model):
     """
     config = model_config(model)
     pairs = {"encoder": model.encoder, "decoder": model.decoder}
-    classes = NETWORKS[config["network"]]
+    classes = list(NETWORKS[config["network"]])
+    if config["tied"]:
+        classes[1] = Decoder
     found = [
         f"the {name} is a {type(player).__name__}"
         for (name, player), expected in zip(pairs.items(), classes)
@@ -411,7 +424,8 @@ def beside_config(model):
         return found
     for (name, player), plain in zip(pairs.items(), players(config)):
         settings = _other_settings(name, player, plain)
-        if not settings:  # of which those of layers follow
+        # Those of layers follow; a mirror's are of the encoder's layers.
+        if not settings and not isinstance(player, Decoder):
             for layer, other in zip(player.layers, plain.layers):
                 settings += _other_settings(
                     f"{name}.{layer.name}", layer, other
@@ -432,5 +446,5 @@ def _other_settings(name, layer, plain):
 
 def _matters(key):
     """Whether a preset keeps a setting: no names, types and first values."""
-    left_out = ("name", "dtype", "trainable", FROZEN)
+    left_out = ("name", "dtype", "trainable", "encoder", FROZEN)
     return key not in left_out and not key.endswith("_initializer")

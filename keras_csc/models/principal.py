@@ -5,12 +5,12 @@ import threadpoolctl
 from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
+from keras_csc.models.patches import CALIBRATION
 from keras_csc.terminal import Progress
 from keras_csc.validation import check_at_least
 
 BATCH = 250
 PATCHES = 16
-POWER_ITERATIONS = 50
 
 
 def initialize_from(autoencoder, images, offset=2.0, seed=0):
@@ -67,7 +67,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             the last codes have numbers.
     """
     check_at_least(0, offset=offset)
-    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    encoder = autoencoder.encoder
     images = as_array_of_images(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(
@@ -88,15 +88,14 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     # On cores that are in use, the threads of a decomposition would spend most
     # of their time on waiting for each other.
     with threadpoolctl.threadpool_limits(1, "blas"):
-        made = _initialize(autoencoder, images, offset, seed)
-    gamma = decoder.normalizations[-1].gamma
-    gamma.assign(gamma * (np.std(images) / np.std(made)))
+        _initialize(autoencoder, images, offset, seed)
 
 
 def _initialize(autoencoder, images, offset, seed):
-    """Returns what the decoder makes of the images, before `tanh`."""
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
-    passes = len(encoder.coding_layers) + 1 + len(decoder.decoding_layers)
+    passes = len(encoder.coding_layers)
+    if not decoder.shared_atoms:
+        passes += 1 + len(decoder.decoding_layers)
     progress = Progress(
         "First atoms, images through layers", passes * len(images)
     )
@@ -109,14 +108,17 @@ def _initialize(autoencoder, images, offset, seed):
     if encoder.features == "map":
         signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
-    encoder.update_operator_norms(POWER_ITERATIONS)
-    if not decoder.tied:
-        coding_layers = [*encoder.coding_layers, encoder.head]
-        for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
-            own.kernel.assign(layer.kernel)
+    encoder.update_operator_norms()
+    if decoder.shared_atoms:
+        decoder.calibrate(images[:CALIBRATION])
+        return
+    coding_layers = [*encoder.coding_layers, encoder.head]
+    for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
+        own.kernel.assign(layer.kernel)
     features = _batched(autoencoder.encode, images, progress)
-    kernels = autoencoder.tied_kernels()
-    return _initialize_moments(decoder, features, kernels, progress)
+    made = _initialize_moments(decoder, features, progress)
+    gamma = decoder.normalizations[-1].gamma
+    gamma.assign(gamma * (np.std(images) / np.std(made)))
 
 
 def _initialize_stage(encoder, number, signal, offset, random, progress):
@@ -133,7 +135,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         if both_signs:
             components = np.concatenate([components, -components], 1)
         layer.kernel.assign(components.reshape(shape))
-    encoder.update_operator_norms(POWER_ITERATIONS)
+    encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(encoder.code(number, part)),
         signal,
@@ -172,24 +174,20 @@ def _initialize_head(encoder, signal, offset, seed):
         )
 
 
-def _initialize_moments(decoder, features, kernels, progress):
+def _initialize_moments(decoder, features, progress):
     signal = features
     if decoder.features == "vector":
         signal = signal[:, None, None]
     for number, normalization in enumerate(decoder.normalizations):
         signal = _batched(
-            lambda part: decoder.synthesize(number, part, kernels),
-            signal,
-            progress,
+            lambda part: decoder.synthesize(number, part), signal, progress
         )
         _assign_moments(normalization, signal)
         signal = _batched(
             lambda part: decoder.activate(normalization(part)), signal
         )
     return _batched(
-        lambda part: decoder.synthesize(
-            len(decoder.normalizations), part, kernels
-        ),
+        lambda part: decoder.synthesize(len(decoder.normalizations), part),
         signal,
         progress,
     )

@@ -8,7 +8,6 @@ from keras import ops
 from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
-from keras_csc.models.architecture import least_size
 from keras_csc.models.architecture import map_size
 from keras_csc.models.freezing import freeze
 from keras_csc.models.freezing import frozen_layers
@@ -113,19 +112,12 @@ class StagedEncoder(keras.Model):
         for layer, normalization in zip(
             self.coding_layers, self.normalizations
         ):
-            layer.build(self._shape_of_building(shape))
+            layer.build(shape)
             shape = layer.compute_output_shape(shape)
             shape = (*shape[:-1], self.parts_per_code * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
-
-    def _shape_of_building(self, shape):
-        """Of a stage of maps, of which `λmax` is to be that of large ones."""
-        if self.features == "vector":
-            return shape
-        least = least_size(self.kernel_size)
-        return (shape[0], *(max(n, least) for n in shape[1:3]), shape[3])
 
     def call(self, images, training=None):
         output = self.activations(images, training=training)
@@ -192,7 +184,7 @@ class StagedEncoder(keras.Model):
         return self._features(signal)
 
     def _features(self, signal):
-        features = at_least_float32(self.head(signal, training=False))
+        features = at_least_float32(self.head(signal))
         if self.features == "vector":
             features = ops.reshape(features, (-1, self.feature_dim))
         return to_sphere(features)
@@ -210,7 +202,7 @@ class StagedEncoder(keras.Model):
         return signal
 
     def update_statistics(self, moments):
-        """Updates the moving statistics and the estimates of `λmax`.
+        """Updates the moving statistics of the normalisations.
 
         Args:
             moments: of an `EncoderOutput` in training.
@@ -219,11 +211,9 @@ class StagedEncoder(keras.Model):
             self.normalizations, moments
         ):
             normalization.update(mean, variance)
-        if self.trainable:
-            self.update_operator_norms()
 
-    def update_operator_norms(self, iterations=1):
-        """Runs power iterations for `λmax` of every layer that has one."""
+    def update_operator_norms(self):
+        """Stores the step sizes of the atoms as they are, if there are any."""
         return None
 
     def compute_output_spec(self, images, training=None):

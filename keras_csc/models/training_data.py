@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import itertools
 import re
 import types
 
@@ -13,6 +14,7 @@ from keras_csc.models import inputs
 
 # Largest absolute value of a pixel, with room for rounding.
 UNIT = 1.001
+FIRST = 512  # images of an array
 
 COMPILE_ARGUMENTS = ("jit_compile", "run_eagerly", "steps_per_execution")
 HINTS = {
@@ -147,6 +149,27 @@ def inspected(model, x, y, limit, classes=None):
             images = np.maximum(array.max(axes), -array.min(axes))
         looked_at(images, labels)
     return x
+
+
+def first(x):
+    """The first images of `x`, and an `x` that still has them.
+
+    Args:
+        x: array, data set, generator or `PyDataset`, as `inspected` returns it.
+    """
+    if not isinstance(x, (types.GeneratorType, tf.data.Dataset)):
+        batch = x[0] if isinstance(x, keras.utils.PyDataset) else x[:FIRST]
+        return _images_of(batch), x
+    batch = next(iter(x), None)
+    if batch is None:
+        raise ValueError(EMPTY)
+    if isinstance(x, types.GeneratorType):
+        x = (each for each in itertools.chain([batch], x))
+    return _images_of(batch), x
+
+
+def _images_of(batch):
+    return batch[0] if isinstance(batch, (list, tuple)) else batch
 
 
 class _Inspected(keras.utils.PyDataset):

@@ -13,8 +13,7 @@ from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
 from keras_csc.ops.measurement import Measurement
-from keras_csc.ops.operator_norm import operator_norm
-from keras_csc.ops.operator_norm import power_iteration
+from keras_csc.ops.operator_norm import frame_bound
 from keras_csc.ops.operator_norm import spectral_bound
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import duality_gap

@@ -4,9 +4,10 @@ import functools
 import io
 import pathlib
 
+import keras
 import numpy as np
-from keras import ops
 
+from keras_csc import ops
 from keras_csc.files import replacing
 from keras_csc.layers import ConvSparseCoding2D
 
@@ -36,12 +37,13 @@ def dictionary_layer(kernel, strides, sparsity):
         padding="valid",
         sparsity=float(sparsity),
         iterations=ITERATIONS,
-        step_rule="spectral_bound",
         gradient="implicit",
         tolerance=1e-3,
     )
     layer.build((None, None, None, channels))
     layer.set_dictionary(kernel)
+    # Learned atoms are no tight frame, of which the sharper bound is worth it.
+    layer.operator_norm.assign(ops.spectral_bound(layer.kernel, strides))
     return layer
 
 
@@ -55,7 +57,9 @@ def save_dictionary(dictionary, path):
     Raises:
         OSError: if it can't be written.
     """
-    kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float16")
+    kernel = np.asarray(
+        keras.ops.convert_to_numpy(dictionary.kernel), "float16"
+    )
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,

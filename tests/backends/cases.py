@@ -50,15 +50,12 @@ def operators():
             return z, keras_csc.ops.synthesis(z, w, (9, 8), s, padding)
 
         yield f"operators {k} {s} {padding}", roundtrip, (x, w)
-        bound = keras_csc.ops.spectral_bound
-        yield f"bound {k} {s} {padding}", lambda w, s=s: bound(w, s), (w,)
-    v = pictures(9, 8, 2)[:1]
-    v = v / np.linalg.norm(v)
-
-    def power(w, v):
-        return keras_csc.ops.power_iteration(w, v, 2, "same", 5)
-
-    yield "power iteration", power, (dictionary(4, 2, 4), v)
+        for bound in (keras_csc.ops.spectral_bound, keras_csc.ops.frame_bound):
+            yield (
+                f"{bound.__name__} {k} {s} {padding}",
+                lambda w, s=s, bound=bound: bound(w, s),
+                (w,),
+            )
     ends = rng(3).normal(size=(2, 4, 5)).astype("float32")
     ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
 
@@ -200,7 +197,6 @@ def layers():
                 gradient="implicit",
                 iterations=200,
                 tolerance=1e-6,
-                step_rule="spectral_bound",
             ),
         ),
         ("decoding", keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)),

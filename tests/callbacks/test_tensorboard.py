@@ -29,7 +29,6 @@ SCALARS = {
     "codes/zero_fraction/stage_1",
     "codes/dead_atoms/stage_1",
     "codes/operator_norm/stage_1",
-    "codes/operator_norm/head",
     "quality/shown_psnr",
     "time/images_per_second",
 }

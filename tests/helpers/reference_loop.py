@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import Decoder
 from keras_csc.models import presets
 from keras_csc.models.conv_encoder import Unnormalized
 from keras_csc.models.views import random_views
@@ -42,7 +43,7 @@ def spread_weights(model, seed=0):
     rng = np.random.default_rng(seed)
     for network in (model.encoder, model.decoder):
         for variable in network.trainable_variables:
-            if variable.path.endswith("gamma"):
+            if variable.name.endswith(("gamma", "gain")):
                 value = rng.uniform(0.5, 1.5, variable.shape)
             elif len(variable.shape) == 1:
                 value = rng.uniform(-0.5, 0.5, variable.shape)
@@ -50,9 +51,7 @@ def spread_weights(model, seed=0):
                 value = rng.normal(size=variable.shape)
                 value /= np.sqrt(np.sum(value**2, axis=(0, 1, 2)))
             variable.assign(value)
-    for layer in (*model.encoder.coding_layers, model.encoder.head):
-        if hasattr(layer, "update_operator_norm"):
-            layer.update_operator_norm(30)
+    model.encoder.update_operator_norms()
 
 
 def weights_of(network):
@@ -74,23 +73,25 @@ class ReferenceLoop:
     def __init__(self, model):
         self.model = model
         self.generic = not model.encoder.sparse
+        self.mirror = isinstance(model.decoder, Decoder)
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
         self.step_sizes = {
-            layer.name: layer.step_fraction / layer.operator_norm.numpy()
-            for layer in (*model.encoder.coding_layers, model.encoder.head)
+            layer.name: 1 / layer.operator_norm.numpy()
+            for layer in model.encoder.coding_layers
             if not self.generic
         }
 
     def encode(self, images, weights=None, moments=None):
-        """Features, the codes of the stages and their moments."""
+        """Features; of the stages the codes, their moments and the inputs."""
         weights = self.encoder_weights if weights is None else weights
         encoder = self.model.encoder
-        codes, used = [], []
+        codes, used, inputs = [], [], []
         signal = images
         for number, (layer, normalization) in enumerate(
             zip(encoder.coding_layers, encoder.normalizations)
         ):
+            inputs.append(signal)
             sparsity = 0.0 if self.generic else layer.sparsity
             signal = self._code(layer, signal, weights, sparsity, 2)
             codes.append(signal)
@@ -109,12 +110,12 @@ class ReferenceLoop:
         if encoder.features == "vector":
             features = features.reshape(len(images), -1)
         norms = np.linalg.norm(features, axis=-1, keepdims=True)
-        return features / norms, codes, used
+        return features / norms, codes, used, inputs
 
     def _code(self, layer, signal, weights, sparsity, strides):
         kernel = weights[layer.kernel.path]
         padding = "same" if strides == 2 else "valid"
-        if self.generic:
+        if self.generic or layer is self.model.encoder.head:
             return references.analyze(signal, kernel, strides, padding)
         encoder = self.model.encoder
         return references.solve_sparse_code(
@@ -123,22 +124,23 @@ class ReferenceLoop:
             sparsity,
             self.step_sizes[layer.name],
             encoder.ridge,
-            encoder.nonnegative and layer is not encoder.head,
+            encoder.nonnegative,
             strides,
             padding,
             encoder.iterations,
             encoder.algorithm,
         )
 
-    def decode(self, features, weights=None):
+    def decode(self, features, weights=None, atoms=None, moments=None):
+        """Images; of a mirror by these atoms and moments of its encoder."""
         weights = self.decoder_weights if weights is None else weights
-        encoder, decoder = self.model.encoder, self.model.decoder
+        if self.mirror:
+            return self._mirror(features, weights, atoms, moments)
+        decoder = self.model.decoder
         signal = features
         if decoder.features == "vector":
             signal = features[:, None, None, :]
-        own = decoder.decoding_layers
-        tied = [encoder.head, *reversed(encoder.coding_layers)]
-        for number, layer in enumerate(own):
+        for number, layer in enumerate(decoder.decoding_layers):
             if number:
                 normalization = decoder.normalizations[number - 1]
                 statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
@@ -147,10 +149,7 @@ class ReferenceLoop:
                 if decoder.split:
                     half = signal.shape[-1] // 2
                     signal = signal[..., :half] - signal[..., half:]
-            if decoder.tied:
-                kernel = self.encoder_weights[tied[number].kernel.path]
-            else:
-                kernel = weights[layer.kernel.path]
+            kernel = weights[layer.kernel.path]
             size, strides, padding = 2 * signal.shape[1], 2, "same"
             if number == 0:
                 size, strides, padding = signal.shape[1], 1, "valid"
@@ -160,14 +159,55 @@ class ReferenceLoop:
             )
         return np.tanh(signal)
 
+    def _mirror(self, features, gains, atoms, moments):
+        """Stage by stage `A (g s (x - β) / γ + m)`, from the head down."""
+        atoms = self.encoder_weights if atoms is None else atoms
+        encoder, decoder = self.model.encoder, self.model.decoder
+        signal = features
+        if decoder.features == "vector":
+            signal = features[:, None, None, :]
+        kernel = atoms[encoder.head.kernel.path]
+        size = 2 * (signal.shape[1] + kernel.shape[0] - 1,)
+        signal = references.synthesize(
+            gains[decoder.feature_gain.path] * signal, kernel, size, 1, "valid"
+        )
+        for number in reversed(range(len(encoder.filters))):
+            layer = encoder.normalizations[number]
+            mean, variance = moments[number]
+            if layer.isotropic:
+                variance = np.mean(variance)
+            if layer.center:
+                signal = signal - self.encoder_weights[layer.beta.path]
+            if layer.scale:
+                signal = signal / self.encoder_weights[layer.gamma.path]
+            gain = gains[decoder.stage_gains[-1 - number].path]
+            deviation = np.sqrt(variance + layer.epsilon)
+            signal = gain * deviation * signal + mean
+            if decoder.rectified:
+                signal = np.maximum(signal, 0)
+            if encoder.parts_per_code == 2:
+                half = signal.shape[-1] // 2
+                signal = signal[..., :half] - signal[..., half:]
+            signal = references.synthesize(
+                signal,
+                atoms[encoder.coding_layers[number].kernel.path],
+                2 * (2 * signal.shape[1],),
+                2,
+                "same",
+            )
+        signal = gains[decoder.image_gain.path] * signal
+        if decoder.output_limit == "tanh":
+            return np.tanh(signal)
+        return np.clip(signal, -1, 1)
+
     def encoder_loss(self, weights, images, labels, game):
         """What the encoder descends, with `x̂` and all it measures constant.
 
         Cooperation adds the decoder's loss along `x → z → x̂`, measured by the
-        encoder as it is.
+        encoder as it is; a mirror that along its atoms.
         """
-        real, codes, moments = self.encode(images)
-        seen = self.decode(real)
+        real, codes, moments, inputs = self.encode(images)
+        seen = self.decode(real, moments=moments)
         features = self.encode(images, weights)[0]
         shared = moments if game.shared_statistics else None
         again = self.encode(seen, weights, shared)[0]
@@ -192,13 +232,20 @@ class ReferenceLoop:
             rate = references.coding_rate(np.concatenate(parts), game.epsilon)
             loss += game.view_consistency * consistency(*parts)
             loss -= game.view_rate * rate
-        if game.dictionary:  # the codes are constants
-            layer = self.model.encoder.coding_layers[0]
-            kernel, size = weights[layer.kernel.path], images.shape[1:3]
-            made = references.synthesize(codes[0], kernel, size, 2, "same")
-            loss += game.dictionary * np.mean((images - made) ** 2)
-        if game.cooperation:
-            regenerated = self.decode(features)
+        layers = self.model.encoder.coding_layers
+        for number, layer in enumerate(layers if not self.generic else ()):
+            weight = game.upper_dictionary if number else game.dictionary
+            kernel, signal = weights[layer.kernel.path], inputs[number]
+            made = references.synthesize(
+                codes[number], kernel, signal.shape[1:3], 2, "same"
+            )
+            loss += weight * np.mean((signal - made) ** 2)
+        if game.cooperation or self.mirror:
+            regenerated = self.decode(
+                features if game.cooperation else real,
+                atoms=weights,
+                moments=moments,
+            )
             loss += self._decoder_loss(
                 regenerated, (real, codes, moments), labels, game
             )
@@ -206,14 +253,14 @@ class ReferenceLoop:
 
     def decoder_loss(self, weights, images, labels, game):
         """What the decoder descends, with `z` and the encoder constant."""
-        real = self.encode(images)
-        regenerated = self.decode(real[0], weights)
+        *real, _ = self.encode(images)
+        regenerated = self.decode(real[0], weights, moments=real[2])
         return self._decoder_loss(regenerated, real, labels, game)
 
     def _decoder_loss(self, regenerated, real, labels, game):
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
-        again, codes_again, _ = self.encode(regenerated, moments=shared)
+        again, codes_again, *_ = self.encode(regenerated, moments=shared)
         multistage = np.average(
             [
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))

@@ -15,7 +15,6 @@ ARGUMENTS = {
     "kernel_size": 3,
     "strides": 2,
     "padding": "valid",
-    "tied": True,
     "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
     "kernel_constraint": constraints.TightFrame(),
 }
@@ -27,7 +26,7 @@ def codes(size=(4, 5), filters=4, batch=3, dtype="float32", seed=0):
 
 
 def test_configuration_holds_every_argument():
-    contracts.check_config(ConvSparseDecoding2D, **ARGUMENTS)
+    contracts.check_config(ConvSparseDecoding2D, ("coding_layer",), **ARGUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -120,26 +119,31 @@ def test_layer_is_linear():
     assert not np.any(layer(np.zeros_like(one)))
 
 
-def test_a_tied_layer_has_the_dictionary_it_is_given():
-    coding = ConvSparseCoding2D(4, 3, strides=2)
+@pytest.mark.parametrize(
+    "coding",
+    [
+        ConvSparseCoding2D(4, 3, strides=2),
+        keras.layers.Conv2D(4, 3, use_bias=False),
+    ],
+    ids=["coding", "head"],
+)
+def test_a_layer_draws_with_the_atoms_of_another(coding):
     coding.build((None, 8, 10, 2))
-    tied = ConvSparseDecoding2D(2, 3, strides=2, tied=True)
+    layer = ConvSparseDecoding2D(coding_layer=coding)
     z = codes()
-    result = tied(z, kernel=coding.kernel.value)
-    assert not tied.variables
-    np.testing.assert_array_equal(result, coding.synthesize(z))
-    own = ConvSparseDecoding2D(2, 3, strides=2)
+    result = layer(z)
+    assert not layer.variables
+    strides, padding = layer.strides, coding.padding
+    own = ConvSparseDecoding2D(2, 3, strides, padding)
     own.build(z.shape)
     own.kernel.assign(coding.kernel)
     np.testing.assert_array_equal(result, own(z))
-
-
-def test_a_dictionary_is_given_to_tied_layers_only():
-    kernel = np.zeros((3, 3, 2, 4), "float32")
-    with pytest.raises(ValueError, match="`kernel`"):
-        ConvSparseDecoding2D(2, 3, tied=True)(codes())
-    with pytest.raises(ValueError, match="`kernel`"):
-        ConvSparseDecoding2D(2, 3)(codes(), kernel=kernel)
+    assert layer.compute_output_shape(z.shape) == result.shape
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(z) ** 2)
+    assert np.any(tape.gradient(value, coding.kernel.value))
+    with pytest.raises(NotImplementedError, match="the model of both"):
+        layer.get_config()
 
 
 @pytest.mark.parametrize("constraint", ["unit_atoms", None])
@@ -154,23 +158,13 @@ def test_atoms_keep_their_norm_through_training(constraint):
     assert np.allclose(norms, 1, atol=1e-5) == unit_norm
 
 
-def test_a_kernel_of_another_shape_is_refused():
-    layer = ConvSparseDecoding2D(3, 4, tied=True)
-    codes = np.zeros((1, 8, 8, 5), "float32")
-    for shape in ((4, 4, 2, 5), (4, 4, 3, 6), (3, 4, 3, 5)):
-        with pytest.raises(ValueError, match=r"shape \(4, 4, 3, 5\)"):
-            layer(codes, kernel=np.zeros(shape, "float32"))
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_codes_of_unknown_shape(tied):
-    layer = ConvSparseDecoding2D(2, 3, tied=tied)
+def test_codes_of_unknown_shape():
+    layer = ConvSparseDecoding2D(2, 3)
     codes = np.random.default_rng(0).normal(size=(1, 8, 8, 4)).astype("float32")
-    kernel = np.ones((3, 3, 2, 4), "float32") if tied else None
-    expected = layer(codes, kernel=kernel)
+    expected = layer(codes)
 
     @tf.function(input_signature=[tf.TensorSpec([None] * 4)])
     def run(codes):
-        return layer(codes, kernel=kernel)
+        return layer(codes)
 
     np.testing.assert_allclose(run(codes), expected, atol=1e-6)

@@ -5,14 +5,17 @@ import keras
 import numpy as np
 import pytest
 
+from keras_csc.layers import SharedBatchNormalization
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from keras_csc.models import SeparateDecoder
 from keras_csc.models.communication import reductions
 from tests.helpers import contracts
+from tests.helpers import references
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
@@ -145,7 +148,7 @@ def test_frozen_normalizations_stay_and_the_others_train(network):
         each.path
         for each in (*model.encoder.weights, *model.decoder.weights)
         if np.array_equal(each, before[each.path])
-        # Of the first dictionaries: it is known from the beginning.
+        # A tight frame has one step size.
         and each.name != "operator_norm"
     ]
     assert stayed == frozen
@@ -180,13 +183,17 @@ def test_atoms_stay_on_the_sphere_through_training():
 
 
 def test_configuration_holds_both_players():
-    model = small_autoencoder(tied=True)
+    model = small_autoencoder(tied=True, split=True)
     config = json.loads(json.dumps(model.get_config()))
     copy = ClosedLoopAutoencoder.from_config(config)
+    assert copy.decoder.encoder is copy.encoder
     for player in ("encoder", "decoder"):
         theirs = getattr(copy, player)
         assert type(theirs) is type(getattr(model, player))
-        assert theirs.get_config() == getattr(model, player).get_config()
+        pair = theirs.get_config(), getattr(model, player).get_config()
+        for found in pair:
+            found.pop("encoder", None)
+        assert pair[0] == pair[1]
 
 
 @pytest.mark.parametrize(
@@ -277,31 +284,74 @@ def test_players_that_do_not_fit_are_refused():
     shape = {"image_shape": (8, 8, 1), "filters": (3,)}
     with pytest.raises(ValueError, match="`feature_dim`"):
         ClosedLoopAutoencoder(
-            Encoder(**shape, feature_dim=5), Decoder(**shape, feature_dim=6)
+            Encoder(**shape, feature_dim=5),
+            SeparateDecoder(**shape, feature_dim=6),
         )
     with pytest.raises(ValueError, match="`image_shape`"):
         ClosedLoopAutoencoder(
             ConvEncoder(**shape),
             ConvDecoder(image_shape=(8, 8, 3), filters=(3,)),
         )
+    with pytest.raises(ValueError, match=r"`Decoder\(encoder\)`"):
+        ClosedLoopAutoencoder(Encoder(**shape), Decoder(Encoder(**shape)))
+    with pytest.raises(ValueError, match="`encoder` must be an `Encoder`"):
+        Decoder(ConvEncoder(**shape))
 
 
-def test_a_tied_decoder_decodes_with_the_encoders_dictionaries():
-    tied = small_autoencoder(tied=True)
+def test_a_mirror_draws_with_the_encoders_dictionaries():
+    model = small_autoencoder(tied=True, split=True)
     images, _ = small_batch()
-    features = tied.encode(images)
-    free = small_autoencoder()
-    for layer, source in zip(
-        free.decoder.decoding_layers,
-        [tied.encoder.head, *reversed(tied.encoder.coding_layers)],
-    ):
-        layer.kernel.assign(source.kernel)
-    expected = free.decode(features).numpy()
-    np.testing.assert_allclose(tied.decode(features), expected, atol=1e-6)
-    trainable = {v.path.split("/")[-1] for v in tied.decoder.variables}
-    assert "kernel" not in trainable
-    tied.encoder.head.kernel.assign(-tied.encoder.head.kernel)
-    assert np.max(np.abs(tied.decode(features) - expected)) > 1e-3
+    features = model.encode(images)
+    expected = model.decode(features)
+    names = {v.name for v in model.decoder.variables}
+    assert names == {"feature_gain", "gain_1", "gain_2", "image_gain"}
+    kernel = model.encoder.head.kernel
+    kernel.assign(-kernel)
+    assert np.max(np.abs(model.decode(features) - expected)) > 1e-3
+
+
+@pytest.mark.parametrize("changes", [{}, {"features": "map"}], ids=str)
+def test_calibration_draws_every_channel_as_the_encoder_has_it(changes):
+    model = small_autoencoder(tied=True, split=True, **changes)
+    images = 0.1 * small_batch(n=32)[0]  # of which nothing is clipped
+    decoder, encoder = model.decoder, model.encoder
+    assert not decoder.calibrated
+    decoder.calibrate(images)
+    assert decoder.calibrated
+    output = encoder.activations(images, training=True)
+    top = encoder.normalizations[1](
+        encoder.parts(output.codes[1]), moments=output.moments[1]
+    )
+    norms = np.linalg.norm(encoder.head(top), axis=-1)
+    assert float(decoder.feature_gain) == pytest.approx(np.mean(norms), 1e-5)
+    kernel = encoder.head.kernel.numpy()
+    drawn = references.synthesize(
+        float(decoder.feature_gain)
+        * output.features.numpy().reshape(32, *decoder.map_shape),
+        kernel,
+        top.shape[1:3],
+        1,
+        "valid",
+    )
+    np.testing.assert_allclose(
+        decoder.stage_gains[0] * np.std(drawn, (0, 1, 2)),
+        np.std(top, (0, 1, 2)),
+        rtol=1e-4,
+    )
+    made = decoder(output.features, moments=output.moments)
+    assert np.std(made) == pytest.approx(np.std(images), rel=1e-4)
+
+
+def test_undone_normalisation_is_what_was_normalised():
+    layer = SharedBatchNormalization(isotropic=True)
+    layer.build((None, 5, 5, 6))
+    signal = np.random.default_rng(0).normal(1, 3, (4, 5, 5, 6))
+    normal, moments = layer.normalize(signal.astype("float32"))
+    layer.beta.assign(np.arange(6.0))
+    layer.gamma.assign(np.arange(1.0, 7.0))
+    normal = normal * np.arange(1.0, 7.0) + np.arange(6.0)
+    found = layer.undo(normal, moments)
+    np.testing.assert_allclose(found, signal, atol=1e-4)
 
 
 def test_denoising_changes_the_sparsity_of_the_first_stage():

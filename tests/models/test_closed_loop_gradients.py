@@ -50,21 +50,23 @@ GAMES = {
     },
     "views": {"num_classes": CLASSES, "class_features": 2, **VIEWS},
     "views, shared": {"shared_statistics": True, **VIEWS},
-    "dictionary": {"dictionary": 2.0},
+    "dictionary": {"dictionary": 2.0, "upper_dictionary": 1.5},
     "all": FULL,
+}
+PARENTS = {
+    "nonnegative": True,
+    "tight_frame": False,
+    "isotropic": False,
+    "sparsity": 0.1,
 }
 NETWORKS = {
     "csc": {},
     "nonnegative": {"nonnegative": True, "iterations": 4, "ridge": 0.1},
-    "published": {
-        "nonnegative": True,
-        "tight_frame": False,
-        "isotropic": False,
-        "sparsity": 0.1,
-    },
+    "published": PARENTS,
     "ista": {"algorithm": "ista", "iterations": 3},
     "no offset": {"nonnegative": True, "normalization_offset": False},
-    "tied": {"tied": True},
+    "mirror": {"tied": True, "split": True},
+    "rectified": {"tied": True, "rectified": True, **PARENTS},
     "split": {"split": True},
     "conv": {"network": "conv"},
     "map": {"features": "map"},
@@ -75,7 +77,8 @@ CASES = [
     *((game, "published") for game in ("binary", "multi")),
     *((game, "conv") for game in ("binary", "multi")),
     ("dictionary", "published"),
-    ("cooperation", "tied"),
+    *((game, "mirror") for game in ("binary", "cooperation", "dictionary")),
+    ("multi", "rectified"),
     ("class part", "map"),
 ]
 
@@ -107,7 +110,7 @@ def test_the_networks_are_those_of_the_reference(network):
     model = make("all", network, model_of=built)
     reference = ReferenceLoop(model)
     images, _ = small_batch(dtype="float64")
-    features, codes, moments = reference.encode(images)
+    features, codes, moments, _ = reference.encode(images)
     output = model.encoder.activations(images, training=True)
     np.testing.assert_allclose(output.features, features, atol=1e-6)
     for ours, expected in zip(output.codes, codes):
@@ -116,8 +119,8 @@ def test_the_networks_are_those_of_the_reference(network):
         np.testing.assert_allclose(ours[0], expected[0], atol=1e-6)
         np.testing.assert_allclose(ours[1], expected[1], atol=1e-6)
     np.testing.assert_allclose(
-        model.decode(tf.constant(features), training=True),
-        reference.decode(features),
+        model._decode(tf.constant(features), True, moments=output.moments),
+        reference.decode(features, moments=moments),
         atol=1e-5,
     )
 
@@ -205,7 +208,7 @@ def encoder_turn(model, images, labels=None):
     """The parents' encoder step: `X̂` detached, ascend `T`."""
     with tf.GradientTape() as tape:
         real = model.encoder.activations(images, training=True)
-        regenerated = model.decode(real.features, training=True)
+        regenerated = model._decode(real.features, True, moments=real.moments)
         again = model.encoder.activations(
             tf.stop_gradient(regenerated), training=True
         )
@@ -216,23 +219,43 @@ def encoder_turn(model, images, labels=None):
 
 
 def decoder_turn(model, images, labels=None):
-    """The parents' decoder step: all of it again, descend `T`."""
+    """The parents' decoder step: all of it again, descend `T`.
+
+    Atoms that encoder and decoder share move by what the decoder draws.
+    """
+    measuring = clone(model).encoder
     with tf.GradientTape() as tape:
-        real = model.encoder.activations(images, training=True)
-        regenerated = model.decode(real.features, training=True)
-        again = model.encoder.activations(regenerated, training=True)
+        real = measuring.activations(images, training=True)
+        regenerated = model._decode(real.features, True, moments=real.moments)
+        again = measuring.activations(regenerated, training=True)
         loss = log_det_objective(real.features, again.features, labels)
-    gradients = tape.gradient(loss, model.decoder.trainable_variables)
+    gradients = tape.gradient(loss, drawing_variables(model))
     model.encoder.update_statistics(real.moments)
     return gradients
+
+
+def drawing_variables(model):
+    decoder = model.decoder
+    return [*decoder.trainable_variables, *decoder.shared_atoms]
+
+
+def in_one_pass(model, images):
+    """Both turns' gradients: of the encoder's variables, of the decoder's."""
+    for_encoder = encoder_turn(clone(model), images)
+    for_decoder = decoder_turn(clone(model), images)
+    count = len(model.decoder.trainable_variables)
+    shared = [v.path for v in model.decoder.shared_atoms]
+    paths = [v.path for v in model.encoder.trainable_variables]
+    for path, gradient in zip(shared, for_decoder[count:]):
+        for_encoder[paths.index(path)] += gradient
+    return for_encoder, for_decoder[:count]
 
 
 @pytest.mark.parametrize("network", [n for n in NETWORKS if n != "map"])
 def test_one_pass_gives_the_gradients_of_the_parents_two(network):
     model = make("binary", network, model_of=built)
     images, _ = small_batch(dtype="float64")
-    expected = encoder_turn(clone(model), images)
-    expected_decoder = decoder_turn(clone(model), images)
+    expected, expected_decoder = in_one_pass(model, images)
     for_encoder, for_decoder = gradients_of(model, model.game, images)
     for ours, theirs in (
         (for_encoder, expected),
@@ -246,19 +269,20 @@ def test_one_pass_gives_the_gradients_of_the_parents_two(network):
             )
 
 
-@pytest.mark.parametrize("network", ["csc", "tied", "conv"])
+@pytest.mark.parametrize("network", ["csc", "mirror", "conv"])
 def test_a_simultaneous_step_applies_both_gradients_at_once(network):
     model = make("binary", network)
     images, _ = small_batch(dtype="float64")
     by_hand = clone(model)
-    for_encoder = encoder_turn(clone(model), images)
-    for_decoder = decoder_turn(by_hand, images)
+    for_encoder, for_decoder = in_one_pass(by_hand, images)
+    decoder_turn(by_hand, images)  # for its statistics
     keras.optimizers.SGD(0.05).apply(
         for_encoder, by_hand.encoder.trainable_variables
     )
     keras.optimizers.SGD(0.05).apply(
         for_decoder, by_hand.decoder.trainable_variables
     )
+    by_hand.encoder.update_operator_norms()
     before = all_weights(model)
     model.train_step((images,))
     assert relative_difference(all_weights(model), before) > 1e-3
@@ -271,6 +295,8 @@ def test_a_simultaneous_step_applies_both_gradients_at_once(network):
         pytest.param("binary", "csc", 1, marks=pytest.mark.thorough),
         ("binary", "csc", 3),
         ("multi", "published", 1),
+        ("binary", "mirror", 1),
+        ("multi", "rectified", 1),
     ],
 )
 def test_alternating_steps_are_those_of_a_plain_loop(
@@ -288,8 +314,10 @@ def test_alternating_steps_are_those_of_a_plain_loop(
         for _ in range(encoder_steps):
             gradients = encoder_turn(by_hand, images, labels)
             for_encoder.apply(gradients, by_hand.encoder.trainable_variables)
+            by_hand.encoder.update_operator_norms()
         gradients = decoder_turn(by_hand, images, labels)
-        for_decoder.apply(gradients, by_hand.decoder.trainable_variables)
+        for_decoder.apply(gradients, drawing_variables(by_hand))
+        by_hand.encoder.update_operator_norms()
         model.train_step((images, labels))
     assert int(model.encoder_optimizer.iterations) == 2 * encoder_steps
     assert int(model.decoder_optimizer.iterations) == 2
@@ -390,8 +418,8 @@ def test_reported_terms_are_those_of_the_game():
     model = make("all", dtype="float32")
     images, labels = small_batch()
     reference = ReferenceLoop(model)
-    features, codes, moments = reference.encode(images.astype("float64"))
-    again, codes_again, _ = reference.encode(
+    features, codes, moments, _ = reference.encode(images.astype("float64"))
+    again, codes_again, *_ = reference.encode(
         reference.decode(features), moments=moments
     )
     for_encoder, for_decoder = gradients_of(

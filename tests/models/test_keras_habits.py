@@ -369,3 +369,39 @@ def test_convolutions_do_not_depend_on_the_format_of_images():
         assert model.reconstruct(images).shape == images.shape
     finally:
         keras.config.set_image_data_format(usual)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return (self.images[4 * index : 4 * index + 4],)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda images: images,
+        lambda images: tf.data.Dataset.from_tensor_slices(images).batch(4),
+        lambda images: ((images[i : i + 4],) for i in (0, 4)),
+        Batches,
+    ],
+    ids=["array", "dataset", "generator", "PyDataset"],
+)
+def test_fit_measures_the_gains_before_its_first_step_once(given):
+    model = small_autoencoder(tied=True, split=True)
+    still = keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0)
+    model.compile(*still, run_eagerly=True)
+    images, _ = small_batch()
+    history = model.fit(given(images), batch_size=4, verbose=0)
+    assert model.step == 2 and history.history
+    assert model.decoder.calibrated
+    gain = float(model.decoder.feature_gain)
+    model.decoder.feature_gain.assign(2 * gain)
+    model.fit(images, verbose=0)
+    assert float(model.decoder.feature_gain) == 2 * gain

@@ -51,15 +51,6 @@ def test_first_atoms_are_patches_of_either_sign(network):
     assert np.abs(both[0].T @ both[1]).max() < 0.999
 
 
-def test_the_estimate_of_the_operator_norm_is_that_of_the_patches():
-    model = make(tight_frame=False)
-    initialize_from_patches(model, draw())
-    layer = model.encoder.coding_layers[0]
-    estimate = float(layer.operator_norm)
-    layer.update_operator_norm(200)
-    assert estimate == pytest.approx(float(layer.operator_norm), rel=0.05)
-
-
 def test_flat_patches_are_left_out():
     images = np.zeros((10, 16, 16, 1), "float32")
     images[:, 8:] = 1
@@ -72,7 +63,6 @@ def test_flat_patches_are_left_out():
 @pytest.mark.parametrize(
     "changes, images, word",
     [
-        ({"tied": True}, draw(), "tied"),
         ({}, np.ones((5, 16, 16, 1), "float32"), "contrast"),
         ({}, draw()[:, :8], r"\(batch, 16, 16, 1\)"),
         ({}, draw()[0], "an axis for the batch"),
@@ -80,7 +70,7 @@ def test_flat_patches_are_left_out():
         ({}, np.where(draw() > 0.999, np.nan, draw()), "finite"),
         ({"kernel_size": 17}, draw(), "17×17 pixels need"),
     ],
-    ids=["tied", "flat", "size", "rank", "empty", "NaN", "atoms"],
+    ids=["flat", "size", "rank", "empty", "NaN", "atoms"],
 )
 def test_what_has_no_patches_is_refused(changes, images, word):
     with pytest.raises(ValueError, match=word):

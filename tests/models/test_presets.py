@@ -13,8 +13,8 @@ import pytest
 import keras_csc
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvDecoder
-from keras_csc.models import Decoder
 from keras_csc.models import Encoder
+from keras_csc.models import SeparateDecoder
 from keras_csc.models import presets
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
@@ -69,8 +69,6 @@ def test_every_preset_builds(names):
         *places,
         config["feature_dim"],
     )
-    for layer in (*model.encoder.coding_layers, model.encoder.head):
-        assert 1 - 1e-3 <= layer.operator_norm.numpy() < np.inf
     # The first dictionary has room for all components in both signs.
     assert config["nonnegative"]
     assert config["filters"][0] == 2 * 16 * channels
@@ -180,9 +178,8 @@ def test_overrides_replace_entries():
         sparsity=0.3, algorithm="ista", gradient="implicit"
     )
     assert model.encoder.coding_layers[0].sparsity == 0.3
-    assert model.encoder.head.algorithm == "ista"
-    assert model.encoder.head.gradient == "implicit"
-    assert model.encoder.head.sparsity == 0
+    assert model.encoder.coding_layers[1].algorithm == "ista"
+    assert model.encoder.coding_layers[1].gradient == "implicit"
     assert model.decoder.filters == (3, 4)
 
 
@@ -268,7 +265,9 @@ class Clipped(Encoder):
         return keras.ops.minimum(signal, 0.5)
 
 
-def of_players(encoder=Encoder, decoder=Decoder, split=False, **changes):
+def of_players(
+    encoder=Encoder, decoder=SeparateDecoder, split=False, **changes
+):
     """An autoencoder whose decoder has other arguments than its encoder."""
     arguments = {"image_shape": (8, 8, 1), "filters": (3, 4), "feature_dim": 5}
     model = ClosedLoopAutoencoder(
