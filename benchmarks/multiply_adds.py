@@ -3,7 +3,7 @@
 A convolution of layer `l` takes `c_l = h_l w_l k² channels filters`
 multiply-adds an image, with codes of `h_l × w_l`; analysis, synthesis and the
 filter gradient take as many each. With `N_l = 2T - 1` for a sparse coding layer
-of `T` iterations and 1 for a convolution or a decoding layer,
+of `T` iterations and 1 for a convolution, a head or a decoding layer,
 
 - a forward pass takes `Σ N_l c_l`,
 - the gradient of the weights `Σ N_l c_l` more,
@@ -30,9 +30,11 @@ class Step:
         self.layers = _convolutions(config)
         csc = config["network"] == "csc"
         self.repeats = 2 * config["iterations"] - 1 if csc else 1
-        self.encoder = self.repeats * sum(self.layers)
-        self.trained = self.layers[config["frozen_stages"] :]
+        first = config["frozen_stages"]
+        self.first = self.layers[first]
         self.decoder = sum(self.layers)
+        self.encoder = self._encoder(self.layers)
+        self.trained = self._encoder(self.layers[first:])
 
     def one_pass(self, opposed=False):
         """One pass through the loop for both players.
@@ -46,7 +48,7 @@ class Step:
         """
         regenerated = self._weights_of_encoder() + self.encoder
         if opposed:
-            regenerated = self.repeats * sum(self.trained) + self.encoder
+            regenerated = self.trained + self.encoder
         return self.batch * (
             self._loop()
             + self._weights_of_encoder()
@@ -68,12 +70,16 @@ class Step:
             step += self._weights_of_encoder() + self.encoder + self.layers[-1]
         return self.batch * step
 
+    def _encoder(self, layers):
+        """A pass through stages and the head, which is one analysis."""
+        return self.repeats * sum(layers[:-1]) + layers[-1]
+
     def _loop(self):
         return 2 * self.encoder + self.decoder
 
     def _weights_of_encoder(self):
         """Backward for a pass over given images."""
-        return 2 * self.repeats * sum(self.trained) - self.trained[0]
+        return 2 * self.trained - self.first
 
     def _weights_of_decoder(self):
         """Backward for a pass over given features."""
