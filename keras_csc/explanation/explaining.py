@@ -1,5 +1,7 @@
 """Takes an image apart by the programs that an encoder solves."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +23,7 @@ def explain(
     neighbors=5,
     centered=True,
     sparsity=None,
+    decoder=None,
 ):
     """Explains an image by the codes of an encoder, see `Explanation`.
 
@@ -40,6 +43,7 @@ def explain(
         centered: bool, whether neighbours are those of centred features;
             what all features share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
+        decoder: `Decoder` of the encoder, for what it draws at every stage.
 
     Returns:
         `Explanation`.
@@ -70,7 +74,7 @@ def explain(
     return Explanation(
         _array(image)[0],
         features[0],
-        _stages(encoder, output, image, sparsity),
+        _stages(encoder, decoder, output, image, sparsity),
         classes,
         near,
     )
@@ -94,8 +98,9 @@ def _nearest_classes(train, features, labels):
     return Nearest(classes[order], distances[0][order])
 
 
-def _stages(encoder, output, image, sparsity):
+def _stages(encoder, decoder, output, image, sparsity):
     stages = []
+    drawn = decoder and decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
         signal, codes = (
             tf.cast(each[number], tf.float32)
@@ -107,21 +112,28 @@ def _stages(encoder, output, image, sparsity):
         if number:
             _check_affine(encoder, number, output.codes[number - 1])
         scale, shift = _affine(encoder, number, signal.shape[-1])
-        stages.append(
-            StageExplanation(
-                name=layer.name,
-                signal=signal[0].numpy(),
-                codes=codes[0].numpy(),
-                kernel=_array(layer.kernel),
-                strides=layer.strides,
-                padding=layer.padding,
-                **measures(layer, signal, codes, strength),
-                image_size=tuple(image.shape[1:3]),
-                below=stages[-1] if stages else None,
-                scale=scale,
-                shift=shift,
-            )
+        stage = StageExplanation(
+            name=layer.name,
+            signal=signal[0].numpy(),
+            codes=codes[0].numpy(),
+            kernel=_array(layer.kernel),
+            strides=layer.strides,
+            padding=layer.padding,
+            **measures(layer, signal, codes, strength),
+            image_size=tuple(image.shape[1:3]),
+            below=stages[-1] if stages else None,
+            scale=scale,
+            shift=shift,
         )
+        if drawn:
+            codes = tf.cast(drawn[number], tf.float32)
+            same = dataclasses.replace(
+                stage,
+                codes=codes[0].numpy(),
+                **measures(layer, signal, codes, strength),
+            )
+            stage = dataclasses.replace(stage, drawn=same)
+        stages.append(stage)
     return tuple(stages)
 
 

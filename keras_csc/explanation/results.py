@@ -68,6 +68,9 @@ class StageExplanation:
         below: `StageExplanation` of the stage below, `None` of the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
+        drawn: the same stage with the codes `ẑ` that the decoder draws with in
+            the place of those that were found, and their objective, gap and
+            zeros; `None` of a decoder with dictionaries of its own.
     """
 
     name: str
@@ -83,6 +86,9 @@ class StageExplanation:
     below: typing.Optional["StageExplanation"] = dataclasses.field(repr=False)
     scale: np.ndarray = dataclasses.field(repr=False)
     shift: np.ndarray = dataclasses.field(repr=False)
+    drawn: typing.Optional["StageExplanation"] = dataclasses.field(
+        default=None, repr=False
+    )
 
     @functools.cached_property
     def energies(self):
@@ -136,6 +142,16 @@ class StageExplanation:
             ValueError: if there is no such atom.
         """
         return self.sum_of([atom])
+
+    def drawn_error(self, atoms=slice(None)):
+        """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
+
+        Args:
+            atoms: int or ints, of which atoms; by default of all.
+        """
+        found, drawn = self.codes[..., atoms], self.drawn.codes[..., atoms]
+        energy = np.sum(np.square(found))
+        return float(np.sum(np.square(drawn - found)) / (energy or 1))
 
     def sum_of(self, atoms):
         """Sum of the contributions of some atoms, of the shape of the signal.

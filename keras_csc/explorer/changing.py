@@ -92,6 +92,7 @@ def change(model, look, changes):
     stage = dataclasses.replace(
         stage,
         codes=codes,
+        drawn=None,
         **measures(
             layer,
             tf.constant(stage.signal[None]),
