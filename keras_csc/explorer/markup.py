@@ -12,8 +12,11 @@ from keras_csc.html import data_uri
 from keras_csc.html import element
 from keras_csc.html import written
 from keras_csc.visualization.codes import code_tiles
+from keras_csc.visualization.explanations import BESIDE
 from keras_csc.visualization.explanations import atom_pictures
 from keras_csc.visualization.explanations import atom_tiles
+from keras_csc.visualization.explanations import drawn_codes
+from keras_csc.visualization.explanations import drawn_sums
 from keras_csc.visualization.explanations import growing
 from keras_csc.visualization.tiles import fitted
 from keras_csc.visualization.tiles import image_tiles
@@ -97,7 +100,29 @@ def stage_panel(look, number):
         row(_growing(look.image, stage), "kx-scroll"),
         heading("Strongest atoms", "by their share of the energy"),
         row(cards, "kx-cards"),
+        *([] if stage.drawn is None else _drawn(stage, chosen)),
     )
+
+
+def _drawn(stage, chosen):
+    pictures = [
+        figure(made, kind, "sum of all atoms", SMALL, small=True)
+        for kind, made in zip(BESIDE, drawn_sums(stage))
+    ]
+    maps = fitted(code_tiles(drawn_codes(stage, chosen)), THUMB)
+    errors = [stage.drawn_error(atom) for atom in chosen]
+    cards = [
+        _atom_card(atom, min(error, 1), error, tiles, BESIDE)
+        for atom, error, tiles in zip(
+            chosen, errors, np.split(maps, len(chosen))
+        )
+    ]
+    text = "by the decoder, from the features; the bar is the relative error"
+    return [
+        heading("Found beside drawn", text),
+        row(pictures, "kx-scroll"),
+        row(cards, "kx-cards"),
+    ]
 
 
 def _growing(image, stage):
@@ -141,8 +166,7 @@ def _stage_card(stage):
     )
 
 
-def _atom_card(atom, width, share, tiles):
-    names = ("atom", "codes", "part")
+def _atom_card(atom, width, share, tiles, names=("atom", "codes", "part")):
     pictures = [
         element(
             "figure",

@@ -113,8 +113,8 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     if len(chosen):
         tiles = code_tiles(drawn_codes(stage, chosen))
         rows += np.split(tiles, len(chosen))
-    names = [f"all atoms: {stage.drawn_error():.1%}"]
-    names += [f"atom {a}: {stage.drawn_error(a):.1%}" for a in chosen]
+    names = [f"all atoms, error {stage.drawn_error():.0%}"]
+    names += [f"atom {a}, error {stage.drawn_error(a):.0%}" for a in chosen]
     return _table([fitted(row, side) for row in rows], names, BESIDE)
 
 
@@ -133,7 +133,7 @@ def drawn_sums(stage):
 
 
 def drawn_codes(stage, chosen):
-    """Codes of some atoms: found, drawn, drawn less found, of one after another.
+    """Codes of some atoms: of each found, drawn, and drawn less found.
 
     Args:
         stage: `explanation.StageExplanation`, with what is drawn.
