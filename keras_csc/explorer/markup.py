@@ -25,6 +25,7 @@ from keras_csc.visualization.tiles import image_tiles
 LARGE, MEDIUM, SMALL, THUMB = 224, 160, 96, 96
 TOGGLE = 40
 ATOMS = 12
+DRAWN = 5  # atoms of which what is drawn is shown
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
@@ -89,7 +90,13 @@ def stage_panel(look, number):
         return written(note(text))
     shares = stage.shares
     cards = [
-        _atom_card(atom, shares[atom] / shares[chosen[0]], shares[atom], tiles)
+        _card(
+            f"Atom {atom}",
+            shares[atom] / shares[chosen[0]],
+            shares[atom],
+            tiles,
+            ("atom", "codes", "part"),
+        )
         for atom, *tiles in zip(chosen, *atom_tiles(stage, chosen, THUMB))
     ]
     sums = "sums of the strongest atoms"
@@ -100,28 +107,29 @@ def stage_panel(look, number):
         row(_growing(look.image, stage), "kx-scroll"),
         heading("Strongest atoms", "by their share of the energy"),
         row(cards, "kx-cards"),
-        *([] if stage.drawn is None else _drawn(stage, chosen)),
+        *(_drawn(stage, chosen[:DRAWN]) if stage.drawn else []),
     )
 
 
 def _drawn(stage, chosen):
-    pictures = [
-        figure(made, kind, "sum of all atoms", SMALL, small=True)
-        for kind, made in zip(BESIDE, drawn_sums(stage))
-    ]
-    maps = fitted(code_tiles(drawn_codes(stage, chosen)), THUMB)
-    errors = [stage.drawn_error(atom) for atom in chosen]
+    maps = code_tiles(drawn_codes(stage, chosen))
     cards = [
-        _atom_card(atom, min(error, 1), error, tiles, BESIDE)
-        for atom, error, tiles in zip(
-            chosen, errors, np.split(maps, len(chosen))
-        )
+        ("All atoms", stage.drawn_error(), image_tiles(drawn_sums(stage), 1))
     ]
-    text = "by the decoder, from the features; the bar is the relative error"
+    cards += [
+        (f"Atom {atom}", stage.drawn_error(atom), tiles)
+        for atom, tiles in zip(chosen, np.split(maps, len(chosen)))
+    ]
+    text = "codes of the encoder, codes that the decoder draws with; the error"
     return [
         heading("Found beside drawn", text),
-        row(pictures, "kx-scroll"),
-        row(cards, "kx-cards"),
+        row(
+            [
+                _card(title, min(error, 1), error, fitted(tiles, THUMB), BESIDE)
+                for title, error, tiles in cards
+            ],
+            "kx-cards",
+        ),
     ]
 
 
@@ -166,11 +174,11 @@ def _stage_card(stage):
     )
 
 
-def _atom_card(atom, width, share, tiles, names=("atom", "codes", "part")):
+def _card(title, width, share, tiles, names):
     pictures = [
         element(
             "figure",
-            image_tag(tile, f"atom {atom}: {name}", THUMB),
+            image_tag(tile, f"{title.lower()}: {name}", THUMB),
             element("figcaption", name),
         )
         for name, tile in zip(names, tiles)
@@ -178,7 +186,7 @@ def _atom_card(atom, width, share, tiles, names=("atom", "codes", "part")):
     bar = element("i", style=f"width:{width:.0%}")
     head = element(
         "header",
-        element("b", f"Atom {atom}"),
+        element("b", title),
         element("span", bar, class_="kx-bar"),
         element("span", f"{share:.1%}"),
     )

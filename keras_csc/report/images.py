@@ -298,8 +298,9 @@ def drawn(subject):
             "there from the features alone, then the difference: for the sum "
             "of all atoms, and for the codes of the strongest ones, which are "
             "red where an atom stands and blue where it is taken away. The "
-            "error is the energy of the difference, as a share of the energy "
-            "of what was found."
+            "error is the energy of the codes' difference, as a share of the "
+            "energy of what was found. Atoms overlap: codes that differ may "
+            "make sums that are alike."
         ),
         parts,
     )
