@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc import ops
 from keras_csc.explanation.results import Explanation
 from keras_csc.explanation.results import Nearest
 from keras_csc.explanation.results import StageExplanation
@@ -102,10 +101,7 @@ def _stages(encoder, decoder, output, image, sparsity):
     stages = []
     drawn = decoder and decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
-        signal, codes = (
-            tf.cast(each[number], tf.float32)
-            for each in (output.inputs, output.codes)
-        )
+        signal = _array(output.inputs[number])[0]
         strength = layer.sparsity
         if number == 0 and sparsity is not None:
             strength = sparsity
@@ -114,58 +110,24 @@ def _stages(encoder, decoder, output, image, sparsity):
         scale, shift = _affine(encoder, number, signal.shape[-1])
         stage = StageExplanation(
             name=layer.name,
-            signal=signal[0].numpy(),
-            codes=codes[0].numpy(),
+            signal=signal,
+            codes=_array(output.codes[number])[0],
             kernel=_array(layer.kernel),
             strides=layer.strides,
             padding=layer.padding,
-            **measures(layer, signal, codes, strength),
+            sparsity=strength,
+            ridge=layer.ridge,
+            nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
             below=stages[-1] if stages else None,
             scale=scale,
             shift=shift,
         )
         if drawn:
-            codes = tf.cast(drawn[number], tf.float32)
-            same = dataclasses.replace(
-                stage,
-                codes=codes[0].numpy(),
-                **measures(layer, signal, codes, strength),
-            )
+            same = dataclasses.replace(stage, codes=_array(drawn[number])[0])
             stage = dataclasses.replace(stage, drawn=same)
         stages.append(stage)
     return tuple(stages)
-
-
-def measures(layer, signal, codes, sparsity):
-    """How far codes solve the program of a layer.
-
-    Args:
-        layer: `ConvSparseCoding2D`.
-        signal: float32 tensor `(1, height, width, channels)`, its input.
-        codes: float32 tensor `(1, code_height, code_width, atoms)`.
-        sparsity: float `λ`.
-
-    Returns:
-        Dict of the floats `objective`, `gap` and `zeros`; see
-        `StageExplanation`.
-    """
-    program = ops.SparseCodingProgram(
-        signal,
-        tf.cast(layer.kernel, tf.float32),
-        sparsity,
-        layer.ridge,
-        layer.nonnegative,
-        layer.strides,
-        layer.padding,
-    )
-    residual = program.residual(codes)
-    slope = program.analysis(residual)
-    return {
-        "objective": float(program.value(codes, residual)[0]),
-        "gap": float(program.gap(codes, residual, slope)[0]),
-        "zeros": float(metrics.zero_fraction(codes)),
-    }
 
 
 def _check_affine(encoder, number, codes):
