@@ -22,6 +22,7 @@ PUBLISHED_GAME = [
     "--architecture=filters=64,128,256,sparsity=0.1,iterations=2",
     "--architecture=nonnegative=false,isotropic=false",
     "--steps=1000",
+    "--dtype_policy=float32",
 ]
 
 

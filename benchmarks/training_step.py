@@ -81,7 +81,7 @@ THEIRS_COMPILED = {
         "compiled": True,
     },
 }
-RECIPE = "--flagfile=cifar10.flags"
+RECIPE = ["--flagfile=cifar10.flags", "--dtype_policy=mixed_bfloat16"]
 # Name, flags of training/train.py.
 OURS = {
     "ours float32": [*PUBLISHED_GAME, "--update=alternating"],
@@ -102,11 +102,11 @@ OURS = {
         "--dtype_policy=mixed_bfloat16",
     ],
     "the earlier recipe": [
-        RECIPE,
+        *RECIPE,
         "--architecture=filters=48,64,128,sparsity=0.05,0.5,0.5,nonnegative=false,iterations=1,frozen_stages=1",
         "--game=class_features=0,memory=0,dictionary=0",
     ],
-    "the recipe": [RECIPE],
+    "the recipe": RECIPE,
 }
 
 

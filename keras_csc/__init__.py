@@ -6,6 +6,9 @@ run on JAX and PyTorch; the rest is for TensorFlow.
 
 import importlib
 
+from keras_csc import quiet  # first: it imports Keras
+
+# isort: split
 import keras
 
 from keras_csc import constraints

@@ -79,9 +79,15 @@ class Progress:
         self.next_line = self.start + patience
         self.line = LiveLine(seconds=30.0)
         self.shown = False
+        self.done = 0
+
+    def advance(self, count):
+        """Reports that so many more items are finished."""
+        self.update(self.done + count)
 
     def update(self, done):
         """Reports that `done` of the items are finished."""
+        self.done = done
         now = time.monotonic()
         last = done == self.total
         if now < self.next_line and not (self.shown and last):

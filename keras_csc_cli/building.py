@@ -1,7 +1,9 @@
 """Model, game and optimizers of a run, from its options."""
 
+from keras_csc_cli import processor
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.missing import check_trained
 
 import keras
 
@@ -46,7 +48,7 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
         return make(
             options.preset,
             load_weights=presets.has_weights(options.preset),
-            dtype=options.dtype_policy,
+            dtype=processor.dtype_policy(options.dtype_policy),
             **options.architecture,
         )
 
@@ -82,15 +84,9 @@ def trained_model(folder):
     Raises:
         UsageError: if there is none, or it can't be read.
     """
-    path = folder / "model"
-    if not path.is_dir():
-        raise UsageError(
-            f"{folder} has no trained model (model/). Train it to its last "
-            "step first. A checkpoint can be evaluated with --checkpoint, not "
-            "exported."
-        )
+    check_trained(folder)
     with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(path)
+        return ClosedLoopAutoencoder.from_preset(folder / "model")
 
 
 def optimizer(options, learning_rate, updates=1):

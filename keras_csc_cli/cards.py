@@ -22,25 +22,6 @@ SECTIONS = {
 }
 
 
-def check_one(workdir, preset):
-    """Raises `UsageError` for anything but one of a run and a preset."""
-    if workdir is None and preset is None:
-        raise UsageError(
-            "--workdir is missing. Give the folder of a run, or a trained "
-            "--preset; one of the two."
-        )
-    if workdir is not None and preset is not None:
-        raise UsageError(
-            f"--workdir={workdir} and --preset={preset} are two models. Give "
-            "one of the two."
-        )
-
-
-def preset_name(preset):
-    """The last part of a preset's name, folder or URI."""
-    return str(preset).rstrip("/").rpartition("/")[2]
-
-
 def of_run(workdir):
     """What the card of a run's model says.
 

@@ -12,7 +12,6 @@ from keras_csc_cli.splits import check_classes
 from keras_csc_cli.train_options import EMBEDDED
 from keras_csc_cli.train_options import METRICS
 from keras_csc_cli.train_options import ORDERED
-from keras_csc_cli.workdir import NEEDED
 
 from keras_csc.data.tfds_builder import described_classes
 from keras_csc.models import presets
@@ -28,13 +27,8 @@ def check(options):
     """Checks what no part can check alone.
 
     Raises:
-        UsageError: for options that are missing or do not go together.
+        UsageError: for options that do not go together.
     """
-    for name in NEEDED:
-        if getattr(options, name) is None:
-            raise UsageError(
-                f"--{name} is missing. Give it, or a --flagfile that does."
-            )
     check_data_dir(options.dataset, options.data_dir)
     check_folders(options)
     check_start(options)

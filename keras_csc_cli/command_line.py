@@ -242,7 +242,8 @@ def parse(options):
     """Parses the process's arguments, or prints the help that they ask for.
 
     Args:
-        options: module of a command.
+        options: module of a command; its `check` raises `UsageError` for
+            values of flags that name what is missing.
     """
     define(options.SECTIONS, flags.FLAGS)
     sys.argv[1:] = named(options, sys.argv[1:])
@@ -253,6 +254,10 @@ def parse(options):
         if name in HELP or name == "--h":
             _print_help(options, HELP.get(name, False))
     _parse(sys.argv)
+    try:
+        options.check(values(options.SECTIONS, flags.FLAGS))
+    except UsageError as error:
+        fail(error)
 
 
 def named(options, arguments):

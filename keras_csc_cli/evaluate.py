@@ -182,8 +182,6 @@ def with_architecture(workdir, options):
 
 def main():
     options = vars(command_line.values(evaluate_options.SECTIONS, flags.FLAGS))
-    if options["workdir"] is None:
-        raise UsageError("--workdir is missing: the folder of a run.")
     replaced = {
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")

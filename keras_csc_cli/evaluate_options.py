@@ -1,5 +1,8 @@
 """The flags of `evaluate.py`, with their help texts."""
 
+from keras_csc_cli import missing
+from keras_csc_cli.command_line import UsageError
+
 DESCRIPTION = """Evaluates a trained run again.
 
     python training/evaluate.py --workdir=runs/cifar10
@@ -102,6 +105,16 @@ def _define_metrics(define):
         "there. By default classifiers/DATASET_SHAPE.keras in WORKDIR; give a "
         "file of your own to share it among runs.",
     )
+
+
+def check(options):
+    """Raises `UsageError` for what is missing."""
+    if options.workdir is None:
+        raise UsageError("--workdir is missing: the folder of a run.")
+    missing.check_run(options.workdir)
+    if not options.checkpoint:
+        missing.check_trained(options.workdir)
+    missing.check_images(options.dataset, options.data_dir)
 
 
 SECTIONS = {"What is evaluated": _define_what, "Metrics": _define_metrics}

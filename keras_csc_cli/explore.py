@@ -1,10 +1,8 @@
 """Opens a page to look inside a trained model."""
 
 import contextlib
-import importlib.util
 import os
 import pathlib
-import socket
 import tempfile
 import threading
 
@@ -12,9 +10,9 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import explore_options
 from keras_csc_cli import train_options
-from keras_csc_cli.cards import preset_name
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.interruption import Interrupted
+from keras_csc_cli.missing import preset_name
 from keras_csc_cli.splits import Splits
 from keras_csc_cli.splits import open_split
 from keras_csc_cli.workdir import Workdir
@@ -23,7 +21,6 @@ from absl import flags
 
 from keras_csc import data
 from keras_csc.explorer import examples_of
-from keras_csc.explorer import guard
 from keras_csc.explorer.warmup import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.terminal import say
@@ -43,31 +40,14 @@ def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
         browser: bool, whether to open the page.
 
     Raises:
-        UsageError: if Gradio is missing, the port is taken, or the model or
-            the data can't be read.
+        UsageError: if the model or the data can't be read.
     """
-    if importlib.util.find_spec("gradio") is None:
-        raise UsageError(
-            "the explorer needs Gradio: pip install 'keras-csc[explore]'."
-        )
-    if port is not None:
-        _check_port(port)
     model, name, recorded = opened(preset)
     source = images_of(model, recorded, dataset, data_dir)
     with usage_errors():
         examples = examples_of(model, source)
     with _own_folder():
         _serve(model, name, examples, port, browser)
-
-
-def _check_port(port):
-    try:
-        socket.create_server((guard.HOST, port)).close()
-    except OSError as error:
-        raise UsageError(
-            f"--port={port} can't be used: {error.strerror}. Choose another, "
-            "or leave it out."
-        ) from error
 
 
 def _serve(model, name, examples, port, browser):
@@ -79,6 +59,9 @@ def _serve(model, name, examples, port, browser):
     print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
     try:
         threading.Event().wait()
+    except Interrupted as stopped:
+        number = stopped.signal_number
+        raise Interrupted(number, "the explorer is closed", advice="") from None
     finally:
         blocks.close(verbose=False)
 

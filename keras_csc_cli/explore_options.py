@@ -1,5 +1,11 @@
 """The flags of `explore.py`, with their help texts."""
 
+import os
+import socket
+
+from keras_csc_cli import missing
+from keras_csc_cli.command_line import UsageError
+
 DESCRIPTION = """Opens a page on this machine to look inside a trained model.
 
     python training/explore.py csc_ctrl_digits
@@ -39,6 +45,28 @@ def _define_all(define):
         upper_bound=65535,
     )
     define.boolean("browser", True, "Opens the page in the browser.")
+
+
+def check(options):
+    """Raises `UsageError` for what is missing, and a port that is taken."""
+    missing.check_package("gradio", "the explorer", "explore")
+    if options.port is not None:
+        _check_port(options.port)
+    if os.path.isfile(os.path.join(options.preset, "flags.json")):
+        missing.check_trained(options.preset)
+    else:
+        missing.check_preset(options.preset)
+    missing.check_images(options.dataset, options.data_dir)
+
+
+def _check_port(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise UsageError(
+            f"--port={port} can't be used: {error.strerror}. Choose another, "
+            "or leave it out."
+        ) from error
 
 
 SECTIONS = {"Explorer": _define_all}

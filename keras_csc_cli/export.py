@@ -1,7 +1,6 @@
 """Exports the trained model of a run."""
 
 import pathlib
-import re
 
 from keras_csc_cli import cards
 from keras_csc_cli import command_line
@@ -9,7 +8,7 @@ from keras_csc_cli import export_options
 from keras_csc_cli.building import trained_model
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.export_options import FOLDERS
-from keras_csc_cli.workdir import checked_path
+from keras_csc_cli.missing import checked_path
 
 from absl import flags
 
@@ -24,8 +23,6 @@ from keras_csc.files import check_new
 from keras_csc.files import remove
 
 USER_ERRORS = (OSError,)
-# What serving/client.py takes, and a URL and a shell leave as they are.
-SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def run(
@@ -61,24 +58,17 @@ def run(
         List of the `pathlib.Path` of what was written, by `formats`.
 
     Raises:
-        UsageError: for other formats, or if there is no model, or it can't be
-            read or written.
+        UsageError: if there is no model, or it can't be read or written.
     """
-    cards.check_one(workdir, preset)
     folders = {
         "saved_models": saved_models,
         "presets": presets,
         "runtimes": runtimes,
     }
-    _check_formats(formats, folders)
-    if preset is None:
-        workdir = _checked_run(workdir)
-        default = workdir.resolve().name
-    else:
-        default = cards.preset_name(preset)
-    name = _checked_name(default if name is None else name, formats)
+    name = export_options.model_name(name, workdir, preset)
     batch_sizes = _integers(batch_sizes)
     if preset is None:
+        workdir = checked_path(workdir).absolute()
         card, model = cards.of_run(workdir), trained_model(workdir)
     else:
         model, card = cards.of_preset(preset)
@@ -134,18 +124,6 @@ def _all_or_none(formats, write):
     return written
 
 
-def _check_formats(formats, folders):
-    wrong = set(formats) - set(FOLDERS)
-    if not formats or wrong or len(set(formats)) < len(formats):
-        raise UsageError(
-            f"--formats must be some of {', '.join(FOLDERS)}, each once. "
-            f"Received: {','.join(formats)!r}"
-        )
-    for flag, folder in folders.items():
-        if not str(folder).strip():
-            raise UsageError(f"--{flag} is empty. Give a folder.")
-
-
 def _integers(texts):
     try:
         return tuple(int(text) for text in texts)
@@ -168,31 +146,6 @@ def _done(form, work, folders):
             "Make room or give write access, or choose another folder with "
             f"--{flag}."
         ) from error
-
-
-def _checked_run(workdir):
-    workdir = checked_path(workdir).absolute()
-    if not workdir.is_dir():
-        raise UsageError(
-            f"the working directory {workdir} does not exist. Give the "
-            "folder of a run with --workdir."
-        )
-    return workdir
-
-
-def _checked_name(name, formats):
-    if not name or name.startswith(".") or "/" in name or name.isdecimal():
-        raise UsageError(
-            "--name must be the name of a folder, not hidden and not a "
-            f"number. Received: {name!r}"
-        )
-    if "saved_model" in formats and not SERVED_NAME.fullmatch(name):
-        raise UsageError(
-            "the name of a SavedModel must be of letters, digits and _.-, as "
-            "it is part of a URL. Give another with --name. Received: "
-            f"{name!r}"
-        )
-    return name
 
 
 def main():

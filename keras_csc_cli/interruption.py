@@ -10,6 +10,7 @@ import signal
 import sys
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GO_ON = "Run the same command again to go on."
 
 # The numbers of the signals that have come, in order.
 received = []
@@ -22,15 +23,13 @@ class Interrupted(KeyboardInterrupt):
     Args:
         signal_number: int.
         state: str, what stands and is saved.
+        advice: str, what to do next.
     """
 
-    def __init__(self, signal_number, state="stopped"):
+    def __init__(self, signal_number, state="stopped", advice=GO_ON):
         super().__init__(f"{signal.Signals(signal_number).name}: {state}.")
         self.signal_number = signal_number
-
-    @property
-    def line(self):
-        return f"{self} Run the same command again to go on."
+        self.line = f"{self} {advice}".rstrip()
 
 
 def install(starting=False):
@@ -62,7 +61,7 @@ def check():
 
 @contextlib.contextmanager
 def held():
-    """Within the context, the first signal is only noted in `received`."""
+    """Within the context, the first signal is told and noted in `received`."""
     check()
     _state["held"] = True
     try:
@@ -73,8 +72,7 @@ def held():
 
 def end(interruption):
     """Ends the process on the spot with a line and the convention's code."""
-    with contextlib.suppress(OSError):
-        os.write(_state["stderr"], f"{interruption.line}\n".encode())
+    _write(f"{interruption.line}\n")
     os._exit(128 + interruption.signal_number)
 
 
@@ -84,8 +82,17 @@ def _handle(number, frame):
     if _state["starting"]:
         end(interruption)
     if _state["held"] and len(received) == 1:
+        name = signal.Signals(number).name
+        # On a terminal the cursor stands behind a line that is rewritten.
+        start = "\n" * os.isatty(_state["stderr"])
+        _write(f"{start}{name}: stopping after this step.\n")
         return
     raise interruption
+
+
+def _write(text):
+    with contextlib.suppress(OSError):
+        os.write(_state["stderr"], text.encode())
 
 
 def _unraisable(unraisable):

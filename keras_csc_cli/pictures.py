@@ -10,9 +10,11 @@ from keras_csc_cli.command_line import UsageError
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from scipy import ndimage
 
-from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.data.headers import FORMATS
+from keras_csc.data.headers import BITS
+from keras_csc.data.headers import deep_values
+from keras_csc.data.headers import opened
 from keras_csc.data.images import ORIENTATION
 from keras_csc.data.images import upright
 from keras_csc.files import replacing
@@ -22,7 +24,6 @@ WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 MOST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 QUALITY = 95
-BITS = 258  # TIFF's tag of bits a sample
 PNG_HEADER = 33  # bytes: the signature and the first chunk
 
 Picture = collections.namedtuple(
@@ -47,13 +48,10 @@ def read(path):
         UsageError: if it can't be read, or has too many pixels.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"{image.width}x{image.height} pixels, more than "
-                    f"{MAX_PIXELS:,} in all: make it smaller"
-                )
-            turn = image.getexif().get(ORIENTATION, 1)
+        with opened(path) as image:
+            # Pillow turns those of TIFF files itself.
+            is_tiff = image.format == "TIFF"
+            turn = 1 if is_tiff else image.getexif().get(ORIENTATION, 1)
             profile = image.info.get("icc_profile")
             values = _values(path, image)
             dropped = _dropped(image, values)
@@ -70,6 +68,16 @@ def read(path):
     if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
         profile, dropped = None, (*dropped, "its profile of other colours")
     return Picture(values[..., :channels], alpha, depth, profile, dropped)
+
+
+def filled(picture):
+    """Pixels, where nothing is visible those of the nearest visible ones."""
+    if picture.alpha is None or not np.any(picture.alpha):
+        return picture.pixels
+    places = ndimage.distance_transform_edt(
+        picture.alpha[..., 0] == 0, return_distances=False, return_indices=True
+    )
+    return picture.pixels[tuple(places)]
 
 
 def check_size(path, height, width):
@@ -116,12 +124,15 @@ def write(picture, path):
 def _values(path, image):
     """Integers `(height, width, channels)` of 8 or 16 bits."""
     if image.format == "PNG" and _png_depth(path) == 16:
-        # Pillow keeps 8 of 16 bits of colours.
-        return tf.io.decode_png(
-            tf.io.read_file(str(path)), 0, tf.uint16
+        # Pillow keeps 8 of 16 bits of colours. TensorFlow makes alpha of a
+        # transparent colour only beside three channels.
+        clear = "transparency" in image.info
+        values = tf.io.decode_png(
+            tf.io.read_file(str(path)), 4 if clear else 0, tf.uint16
         ).numpy()
+        return values[..., ::3] if clear and image.mode != "RGB" else values
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype("uint16")[..., None]
+        return deep_values(image)[..., None]
     if image.mode in ("I", "F"):
         raise ValueError("it has pixels of 32 bits")
     clear = image.mode in ("LA", "La", "RGBA", "RGBa", "PA")

@@ -9,6 +9,7 @@ import tensorflow as tf
 # Of Linux; others have no such file.
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 INSTRUCTIONS = ("flags", "Features")  # of x86, of ARM
+BFLOAT16_GPU = (8, 0)  # the first compute capability that has bfloat16
 
 
 def name():
@@ -25,24 +26,25 @@ def cores():
         return os.cpu_count()
 
 
-def hint(dtype_policy):
-    """A sentence for whom this policy costs time here; `None` for others.
+def dtype_policy(name):
+    """The Keras dtype policy of a name, which `"auto"` is not.
 
-    Without instructions for it, bfloat16 is emulated on a processor.
+    `"auto"` is bfloat16 where the GPUs, or without any the processor, have
+    instructions for it: it is slower than float32 where they have not.
     """
-    found = dict(_entries())
-    known = [found[key] for key in INSTRUCTIONS if key in found]
-    if (
-        dtype_policy == "mixed_bfloat16"
-        and known
-        and "bf16" not in known[0]
-        and not tf.config.list_physical_devices("GPU")
-    ):
-        return (
-            "This processor has no instructions for bfloat16, and emulates "
-            "them: --dtype_policy=float32 is faster here."
+    if name != "auto":
+        return name
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = map(tf.config.experimental.get_device_details, gpus)
+        found = all(
+            each.get("compute_capability", (0, 0)) >= BFLOAT16_GPU
+            for each in details
         )
-    return None
+    else:
+        entries = dict(_entries())
+        found = any("bf16" in entries.get(key, "") for key in INSTRUCTIONS)
+    return "mixed_bfloat16" if found else "float32"
 
 
 def _entries():

@@ -11,6 +11,7 @@ from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.folders import check_folder
+from keras_csc_cli.missing import preset_name
 from keras_csc_cli.splits import Splits
 
 from absl import flags
@@ -54,12 +55,11 @@ def run(
         `pathlib.Path` of the page.
 
     Raises:
-        UsageError: for anything but one of a run and a preset, if there is no
-            model, or `output` is another file or can't be written.
+        UsageError: if there is no model, or `output` is another file or can't
+            be written.
         DataError: if images are asked for that are not there. Without
             `dataset` and `data_dir`, the page has none then.
     """
-    cards.check_one(workdir, preset)
     replaced = {"dataset": dataset, "data_dir": data_dir}
     replaced = {name: v for name, v in replaced.items() if v is not None}
     if preset is not None:
@@ -81,7 +81,7 @@ def run(
 
 
 def _of_preset(preset, output, replaced, split, images):
-    name = cards.preset_name(preset)
+    name = preset_name(preset)
     path = _checked(output or f"{name}-{NAME}")
     model, card = cards.of_preset(preset)
     options = _options(preset, card, replaced)

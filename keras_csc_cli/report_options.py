@@ -1,5 +1,6 @@
 """The flags of `report.py`, with their help texts."""
 
+from keras_csc_cli import missing
 from keras_csc_cli.evaluate_options import define_data
 
 DESCRIPTION = """Makes one HTML page of what a model is and does.
@@ -39,6 +40,17 @@ def _define_all(define):
         upper_bound=100_000,
         why="all are held in memory",
     )
+
+
+def check(options):
+    """Raises `UsageError` for what is missing."""
+    missing.check_one(options.workdir, options.preset)
+    if options.preset is None:
+        missing.check_run(options.workdir)
+        missing.check_trained(options.workdir)
+    else:
+        missing.check_preset(options.preset)
+    missing.check_images(options.dataset, options.data_dir)
 
 
 SECTIONS = {"Report": _define_all}

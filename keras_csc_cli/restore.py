@@ -38,13 +38,9 @@ def run(options):
         List of the paths that were written.
 
     Raises:
-        UsageError: for options that are missing or do not go together, and
-            for images that can't be read or written.
+        UsageError: for images that can't be read or written.
     """
-    _check(options)
     source, target = pathlib.Path(options.image), pathlib.Path(options.output)
-    if not source.exists():
-        raise UsageError(f"--image={source} does not exist.")
     if not source.is_dir():
         jobs = [(source, target, _mask_of(options, source, None))]
     else:
@@ -75,18 +71,9 @@ def run(options):
     return written
 
 
-def _check(options):
-    for name in ("task", "image", "output"):
-        if getattr(options, name) is None:
-            raise UsageError(f"--{name} is missing. --help says what it is.")
-    needed = {"denoise": "noise", "deblur": "kernel"}.get(options.task)
-    if needed and getattr(options, needed) is None:
-        raise UsageError(f"--task={options.task} needs --{needed}.")
-    if options.task == "denoise" and not options.noise:
-        raise UsageError("--noise must be above 0 for --task=denoise.")
-    for name, task in (("mask", "inpaint"), ("kernel", "deblur")):
-        if getattr(options, name) is not None and options.task != task:
-            raise UsageError(f"--{name} goes with --task={task}.")
+def _factor(options):
+    """How many times as wide and high the result is."""
+    return (options.factor or 2) if options.task == "enlarge" else 1
 
 
 def _jobs_of_folder(options, source, target):
@@ -159,7 +146,7 @@ def _mask_of(options, path, name):
 def _restore_file(options, path, output, mask, dictionary, line):
     _check_output(output, options.overwrite)
     picture = pictures.read(path)
-    factor = options.factor if options.task == "enlarge" else 1
+    factor = _factor(options)
     height, width = picture.pixels.shape[:2]
     pictures.check_size(output, factor * height, factor * width)
     if picture.dropped:
@@ -203,19 +190,22 @@ def _restored(options, picture, mask, dictionary, progress):
     noise = options.noise
     noise = {} if noise is None else {"noise": noise / LEVELS}
     common = {"dictionary": dictionary, "progress": progress, **noise}
-    pixels, alpha = picture.pixels, picture.alpha
+    pixels, alpha = pictures.filled(picture), picture.alpha
     if options.task == "denoise":
         found = restoration.denoise(pixels, **common)
     elif options.task == "inpaint":
         known = _known(picture, mask)
+        if alpha is not None:
+            known &= alpha > 0
         # What was transparent is there now.
         alpha = alpha if mask is not None else None
         found = restoration.inpaint(pixels, known, **common)
     elif options.task == "deblur":
         found = restoration.deblur(pixels, _kernel(options.kernel), **common)
     else:
-        found = restoration.enlarge(pixels, options.factor, **common)
-        alpha = None if alpha is None else _resized(alpha, options.factor)
+        factor = _factor(options)
+        found = restoration.enlarge(pixels, factor, **common)
+        alpha = None if alpha is None else _resized(alpha, factor)
     return picture._replace(pixels=found, alpha=alpha)
 
 
@@ -258,7 +248,9 @@ def _kernel(text):
     try:
         deviation = float(text)
     except ValueError:
-        return np.mean(pictures.read(text).pixels, -1)
+        read = pictures.read(text)
+        seen = read.pixels if read.alpha is None else read.pixels * read.alpha
+        return np.mean(seen, -1)
     if not 0 < deviation <= 20:
         raise UsageError(
             "--kernel must be an image file, or a deviation above 0 and at "

@@ -1,5 +1,9 @@
 """The flags of `restore.py`, with their help texts."""
 
+import os
+
+from keras_csc_cli.command_line import UsageError
+
 DESCRIPTION = """Restores photographs by convolutional sparse coding.
 
     python training/restore.py --task=denoise --image=in.jpg --noise=25 \\
@@ -56,11 +60,31 @@ def _define_measured(define):
     )
     define.integer(
         "factor",
-        2,
-        "For enlarge: how many times as wide and high.",
+        None,
+        "For enlarge: how many times as wide and high. By default 2.",
         lower_bound=2,
         upper_bound=8,
     )
+
+
+def check(options):
+    """Raises `UsageError` for what is missing or does not go together."""
+    for name in ("task", "image", "output"):
+        if getattr(options, name) is None:
+            raise UsageError(f"--{name} is missing. --help says what it is.")
+    needed = {"denoise": "noise", "deblur": "kernel"}.get(options.task)
+    if needed and getattr(options, needed) is None:
+        raise UsageError(f"--task={options.task} needs --{needed}.")
+    if options.task == "denoise" and not options.noise:
+        raise UsageError("--noise must be above 0 for --task=denoise.")
+    flags_of = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
+    for name, task in flags_of.items():
+        if getattr(options, name) is not None and options.task != task:
+            raise UsageError(f"--{name} goes with --task={task}.")
+    for name in ("image", "mask", "dictionary"):
+        path = getattr(options, name)
+        if path is not None and not os.path.exists(path):
+            raise UsageError(f"--{name}={path} does not exist.")
 
 
 SECTIONS = {"Restoration": _define_what, "What was measured": _define_measured}

@@ -176,9 +176,11 @@ def check_same_options(strategy, options):
     found = differing(strategy, values)
     if found:
         here = "; ".join(f"{name} is {values[name]}" for name in found)
+        policy = ", and name a --dtype_policy: auto differs by processor"
+        policy = policy if "dtype_policy" in found else ""
         raise UsageError(
             f"the workers have different options (of this one {here}). Start "
-            "all with the same flags."
+            f"all with the same flags{policy}."
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 
 from keras_csc_cli import building
 from keras_csc_cli import checks
@@ -11,7 +12,6 @@ from keras_csc_cli import command_line
 from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
-from keras_csc_cli import processor
 from keras_csc_cli import results
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
@@ -29,7 +29,9 @@ from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models.communication import reduced_bytes
+from keras_csc.models.patches import CALIBRATION
 from keras_csc.pixels import from_pixels
+from keras_csc.terminal import duration
 from keras_csc.terminal import say
 
 USER_ERRORS = (
@@ -80,6 +82,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+    given = options.dtype_policy
+    options.dtype_policy = workdir.dtype_policy(given)
     strategies.check_same_options(strategy, options)
     checks.check_replicas(options, strategy.num_replicas_in_sync)
     if chief:
@@ -119,14 +123,14 @@ def train_in(workdir, options, strategy, chief, make_model):
         say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
-    hint = processor.hint(options.dtype_policy)
-    if hint and chief and not first_step:
-        say(hint)
     untrained = first_step < options.steps
+    if untrained and chief and given == "auto":
+        say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
     if untrained:
         source = data.cached(splits["train"], options.cache_mib * 2**20)
     counts = options.principal_images, options.patch_images
-    if any(counts) and not first_step:
+    calibrated = model.decoder.calibrated
+    if (any(counts) or not calibrated) and not first_step:
         # The work is not done on a model that is mirrored, where it is slow.
         alone, start = strategy.num_replicas_in_sync == 1, model
         if not alone:
@@ -201,8 +205,13 @@ def start_from_images(model, source, principal, patches, chief):
         if count:
             if chief:
                 say(f"Making atoms of the {text} of training images.")
+            began = time.monotonic()
             with command_line.usage_errors():
                 start(model, float_images(source, count))
+            if chief:
+                say(f"Made in {duration(time.monotonic() - began)}.")
+    if not model.decoder.calibrated:
+        model.decoder.calibrate(float_images(source, CALIBRATION))
 
 
 def keepers(options, splits, checkpoint):
@@ -341,10 +350,5 @@ def save_model(model, workdir):
 def main():
     options = command_line.values(train_options.SECTIONS, flags.FLAGS)
     if options.workdir is None:
-        name = command_line.flag_file_name(sys.argv)
-        if name is None:
-            raise command_line.UsageError(
-                "--workdir is missing. Give it, or a --flagfile to name it."
-            )
-        options.workdir = f"runs/{name}"
+        options.workdir = f"runs/{command_line.flag_file_name(sys.argv)}"
     train(options)

@@ -1,13 +1,15 @@
 """The flags of the training scripts, with their help texts."""
 
 import os
+import sys
 import types
 
 from keras_csc_cli import command_line
+from keras_csc_cli import missing
 from keras_csc_cli.arguments import of_class
-from keras_csc_cli.command_line import FLAG_FILES as FOLDER
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
+from keras_csc_cli.missing import ARCHITECTURES
 
 from absl import flags
 
@@ -71,15 +73,26 @@ FLAG_FILES = (
     "A file of flags, one a line; flags after it override it. A bare name may "
     "also be one of ours: digits.flags, cifar10.flags, ..."
 )
-SHARED = ("recipe", "published", "fine_tune")  # flag files of no data set
-PRESETS = sorted(
-    path.stem
-    for path in FOLDER.glob("*.flags")
-    if path.stem not in SHARED and not path.stem.endswith("_published")
-)
 MOST_STEPS = 10**9
+# Options without which there is no run.
+NEEDED = ("dataset", "preset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("classes", "classifier", "samples", "codes")
+
+
+def check(options):
+    """Raises `UsageError` for what is missing."""
+    if options.workdir is None and not command_line.flag_file_name(sys.argv):
+        raise UsageError(
+            "--workdir is missing. Give it, or a --flagfile to name it."
+        )
+    for name in NEEDED:
+        if getattr(options, name) is None:
+            raise UsageError(
+                f"--{name} is missing. Give it, or a --flagfile that does."
+            )
+    missing.check_preset(options.preset)
+    missing.check_images(options.dataset, options.data_dir)
 
 
 def parse(arguments):
@@ -192,10 +205,12 @@ def _define_run(define):
     )
     define.enum(
         "dtype_policy",
-        "float32",
-        ["float32", "mixed_bfloat16", "float64"],
-        "Keras dtype policy of the networks. Log-determinants are always "
-        "computed in float32 or better.",
+        "auto",
+        ["auto", "float32", "mixed_bfloat16", "float64"],
+        "Keras dtype policy of the networks. auto is mixed_bfloat16 where the "
+        "GPUs, or without any the processor, have instructions for bfloat16, "
+        "else float32; a run that goes on keeps its own. Log-determinants are "
+        "always computed in float32 or better.",
     )
     define.boolean(
         "deterministic",
@@ -323,7 +338,7 @@ def _define_model(define):
     define.path(
         "preset",
         None,
-        f"Architecture: {', '.join(PRESETS)}. Or a trained model, whose "
+        f"Architecture: {', '.join(ARCHITECTURES)}. Or a trained model, whose "
         "weights are the first ones: of ours (csc_ctrl_digits, ...), a folder "
         "that save_to_preset wrote, or one on a hub (hf://OWNER/NAME, "
         "kaggle://OWNER/MODEL/keras/VARIANT).",

@@ -2,14 +2,17 @@
 
 import contextlib
 import os
-import pathlib
 import re
 import tempfile
 
+from keras_csc_cli import processor
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.json_files import read_json
 from keras_csc_cli.json_files import write_json
+from keras_csc_cli.missing import check_run
+from keras_csc_cli.missing import checked_path
 from keras_csc_cli.train_options import MAY_CHANGE
+from keras_csc_cli.train_options import NEEDED
 from keras_csc_cli.train_options import ORDERED
 from keras_csc_cli.train_options import as_recorded
 from keras_csc_cli.train_options import parse
@@ -49,9 +52,6 @@ TEMPORARY = {
     "pictures/evaluation-*": PICTURE,
 }
 
-# Options without which there is no run.
-NEEDED = ("dataset", "preset", "steps")
-
 
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
@@ -82,13 +82,9 @@ class Workdir:
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         self._holds = hold
-        if not create and not self.path.is_dir():
-            raise UsageError(f"there is no working directory {self.path}.")
-        if not create and not self.is_run():
-            raise UsageError(
-                f"{self.path} is not the folder of a run: it has no "
-                "flags.json. Give the folder of a training."
-            )
+        if not create:
+            check_run(self.path)
+            self.recorded()
         if hold:
             self._take(create)
 
@@ -201,6 +197,16 @@ class Workdir:
         steps = map(step_of, self.checkpoints.glob("*"))
         return self.model.exists() or any(step is not None for step in steps)
 
+    def dtype_policy(self, given):
+        """The policy that a run computes in: of `"auto"` its own, if it began.
+
+        Args:
+            given: of `--dtype_policy`.
+        """
+        if given == "auto" and self.flags.exists() and self.has_begun():
+            given = self.options().dtype_policy
+        return processor.dtype_policy(given)
+
     def check_options(self, options):
         """Checks that the folder was made with the same options, if it was.
 
@@ -251,33 +257,6 @@ class Workdir:
                 )
         elif not self.flags.exists() or self.recorded() != as_recorded(options):
             write_json(self.flags, as_recorded(options))
-
-
-def checked_path(path):
-    """A `pathlib.Path` of what `--workdir` names."""
-    text = str(path)
-    if not text.strip():
-        raise UsageError(
-            "--workdir is empty. Give the folder of the run, or leave the "
-            "flag out where a --flagfile names it."
-        )
-    if "://" in text:
-        raise UsageError(
-            f"--workdir must be a folder of this machine. Received: {text}"
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(
-            f"--workdir must be a name in UTF-8. Received: {text!r}"
-        ) from None
-    path = pathlib.Path(text)
-    if path.exists() and not path.is_dir():
-        raise UsageError(
-            f"the working directory {path} is not a folder. Choose another "
-            "with --workdir."
-        )
-    return path
 
 
 def _names(folder):

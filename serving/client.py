@@ -25,6 +25,7 @@ import os
 import pathlib
 import random
 import re
+import stat
 import struct
 import sys
 import tempfile
@@ -107,7 +108,11 @@ def read_image(path, size=None, colour=None):
         Mistake: if there is no such picture.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Of a path Pillow may map the file, wrongly if it lies on its side.
+        with (
+            open(path, "rb") as file,
+            Image.open(file, formats=FORMATS) as image,
+        ):
             if image.mode.startswith(("I", "F")):
                 raise Mistake(
                     f"{path} has more than 8 bits a channel. Save it with 8."
@@ -145,7 +150,10 @@ def inputs_of(options):
         labels = np.full(options.count, options.label)
         return {"label": labels.astype("int32"), "seed": seeds.astype("int32")}
     if options.command == "decode":
+        _check_file(options.features)
         return {"features": _read_features(options.features)}
+    for path in options.files:
+        _check_file(path)
     if sends_files(options):
         return {"image_bytes": [_read_bytes(path) for path in options.files]}
     images = [
@@ -162,6 +170,16 @@ def inputs_of(options):
     if options.command == "denoise":
         inputs["sparsity"] = np.full(len(images), options.sparsity, "float32")
     return inputs
+
+
+def _check_file(path):
+    """Raises `Mistake` for what is no regular file: it may have no end."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise Mistake(f"{path} can't be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise Mistake(f"{path} is no regular file. Give a file to read.")
 
 
 def sends_files(options):
@@ -875,8 +893,13 @@ def _name(text):
     return text
 
 
+def _printable(line):
+    """A line without what would control a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 def _print(line):
-    """Prints a line; what the output can't encode is escaped.
+    """Prints a line; what the output can't encode or show is escaped.
 
     Raises:
         BrokenPipeError: if nobody reads it.
@@ -885,7 +908,7 @@ def _print(line):
     with contextlib.suppress(AttributeError):  # There may be no output.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(line, flush=True)
+        print(_printable(line), flush=True)
     except OSError as error:
         # Python writes the rest when it ends.
         with open(os.devnull, "wb") as null:
@@ -903,7 +926,7 @@ def main(arguments=None):
     except BrokenPipeError:
         return BROKEN_PIPE
     except (Mistake, Failure) as error:
-        line = " ".join(str(error).split())
+        line = _printable(" ".join(str(error).split()))
         print(f"{options.command}: {line}", file=sys.stderr)
         return 2 if isinstance(error, Mistake) else 1
     except KeyboardInterrupt:

@@ -27,6 +27,7 @@ try:
     import numpy as np
     import tensorflow as tf
     from kserve.errors import InvalidInput
+    from kserve.errors import ModelNotFound
 except ModuleNotFoundError as error:
     if __name__ != "__main__":
         raise
@@ -88,7 +89,9 @@ class Served(kserve.Model):
 
     def _predict(self, payload):
         try:
-            name = payload.get("signature_name", "serving_default")
+            if not isinstance(payload, dict):
+                raise ValueError("it must be a JSON object.")
+            name = str(payload.get("signature_name", "serving_default"))
             alone = self._alone[name]
             _, specs = alone.structured_input_signature
             by_rows = "instances" in payload
@@ -120,7 +123,25 @@ class Served(kserve.Model):
                 raise kserve.errors.ModelNotReady(self.name) from error
             except tf.errors.InvalidArgumentError as error:
                 message = error.message
-        raise InvalidInput(message)
+        raise InvalidInput(f"The request is wrong: {_reason(message)}")
+
+
+def _reason(message):
+    """What an error of TensorFlow says, without the names of nodes."""
+    text = re.sub(r"\[\[\{\{.*|\[Op:.*", "", message).strip()
+    text = text.splitlines()[-1].removeprefix("assertion failed: ")
+    if text.startswith("[") and text.endswith("]"):  # A part each.
+        text = text[1:-1].replace("] [", " ")
+    return text
+
+
+def one_line(record):
+    """Makes a record of a client's mistake one line, without a trace."""
+    error = record.exc_info and record.exc_info[1]
+    if isinstance(error, (InvalidInput, ModelNotFound)):
+        record.msg, record.args = f"{type(error).__name__}: {str(error)!a}", ()
+        record.exc_info = None
+    return True
 
 
 def _batched(function):
@@ -170,6 +191,8 @@ def _tensor(values, spec):
             f"{spec.name} must be of shape {spec.shape}. "
             f"Received: {tensor.shape}"
         )
+    if not len(tensor):
+        raise ValueError(f"{spec.name} is empty, and must have a row or more.")
     if len(tensor) > MOST_ROWS:
         raise ValueError(
             f"{spec.name} must have at most {MOST_ROWS:,} rows. "
@@ -283,6 +306,7 @@ def main():
         enable_latency_logging=False,
         max_asyncio_workers=THREADS[options.batching],
     )
+    logging.getLogger("kserve").addFilter(one_line)
     for name in ("kserve.trace", "uvicorn.access"):  # Lines of every request.
         logging.getLogger(name).setLevel("WARNING")
     kserve.model_server.app.add_middleware(Limited)

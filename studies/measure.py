@@ -2,9 +2,8 @@
 
     python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
 
-Writes FOLDER/KEY/row.json; what was trained is not trained again. With
---dtype_policy=float32 a processor without instructions for bfloat16 computes
-what the flag files compute in bfloat16; the flags in the row say so.
+Writes FOLDER/KEY/row.json; what was trained is not trained again. The flags in
+the row say which policy --dtype_policy=auto was.
 """
 
 import functools
@@ -16,6 +15,7 @@ import warnings
 from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import instruments
+from keras_csc_cli import processor
 from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -211,8 +211,10 @@ def main():
     found = {run.key: run for run in runs}.get(values.run)
     if not found:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
-    if values.dtype_policy:
-        policy = f"--dtype_policy={values.dtype_policy}"
+    named = any(flag.startswith("--dtype_policy=") for flag in found.flags)
+    if values.dtype_policy or not named:
+        policy = processor.dtype_policy(values.dtype_policy or "auto")
+        policy = f"--dtype_policy={policy}"
         found = found._replace(flags=(*found.flags, policy))
     folder = pathlib.Path(values.runs) / values.run
     function = images_per_second if values.rate else measure

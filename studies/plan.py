@@ -63,7 +63,8 @@ def settings(run):
     """The flags of a run and of its flag files, as far as they have an effect.
 
     What is overruled has none, and without a part for the classes nor have the
-    arguments of its rate.
+    arguments of its rate. Nor has it which policy `auto` is: what flag files
+    named before there was `auto` stands for it.
     """
     found, arguments = {}, {name: {} for name in ADDING}
     for flag in command_line.resolve_flag_files(run.flags):
@@ -79,6 +80,8 @@ def settings(run):
             for name, value in game.items()
             if name not in OF_THE_PART
         }
+    if run.data != "digits":
+        found.setdefault("--dtype_policy", "--dtype_policy=mixed_bfloat16")
     joined = [
         f"{flag}={name}={','.join(value)}"
         for flag, values in arguments.items()

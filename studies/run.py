@@ -7,9 +7,7 @@
 DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
 the same command again to go on; several processes may work side by side, each
 on a core of its own. A run takes six to eight minutes of one core, all of them
-some hours; a processor without instructions for bfloat16, to the flags of
-which `avx512_bf16` belongs, is faster with --dtype_policy=float32. Writes
-studies/results.json; with --rates only studies/rates.json,
+some hours. Writes studies/results.json; with --rates only studies/rates.json,
 how fast everyone is, by which the equal times of the others go.
 """
 

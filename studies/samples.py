@@ -18,6 +18,7 @@ import typing
 
 from keras_csc_cli import command_line
 from keras_csc_cli import loop
+from keras_csc_cli import processor
 from keras_csc_cli import train
 from keras_csc_cli.json_files import read_json
 from keras_csc_cli.json_files import write_json
@@ -124,7 +125,7 @@ def dcgan(options, num_classes):
         tuple(config["filters"]),
         config["feature_dim"],
         config["kernel_size"],
-        options.dtype_policy,
+        processor.dtype_policy(options.dtype_policy),
     )
     model.compile()
     return model
@@ -138,7 +139,7 @@ def diffusion(options, num_classes):
         tuple(config["filters"]),
         num_classes,
         config["kernel_size"],
-        dtype=options.dtype_policy,
+        dtype=processor.dtype_policy(options.dtype_policy),
     )
     generators.compile_denoiser(model, options.steps)
     return model

@@ -35,8 +35,12 @@ def pytest_sessionstart(session):
     """
     if session.config.getoption("numprocesses", None):
         return
+    from keras_csc_cli import processor
+
     import tensorflow as tf
 
+    # Runs of tests are in float32, whatever processor this is.
+    processor.CPUINFO = pathlib.Path(os.devnull)
     if os.environ.get("PYTEST_XDIST_WORKER"):  # A core for each.
         tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.set_logical_device_configuration(

@@ -13,7 +13,7 @@ FOLDER = pathlib.Path(keras_csc.__file__).parent
 # one floor do not know each other.
 FLOORS = (
     (
-        *("advice", "files", "pixels", "replicas", "terminal"),
+        *("advice", "files", "pixels", "quiet", "replicas", "terminal"),
         *("validation", "version"),
     ),
     ("html", "ops"),

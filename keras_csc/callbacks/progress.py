@@ -20,8 +20,8 @@ class ProgressLine(keras.callbacks.Callback):
 
     Among them the PSNR of images that are not trained on, if `ScalarLog`
     comes earlier in the list of callbacks. On a terminal the line is rewritten
-    and fits its width; elsewhere a plain one is printed for every epoch
-    (logging interval), at most one in `seconds`.
+    and fits its width; elsewhere a plain one is printed after the first two
+    steps and for every epoch (logging interval), at most one in `seconds`.
 
     Args:
         steps: int, the step at which training ends.
@@ -37,32 +37,37 @@ class ProgressLine(keras.callbacks.Callback):
         self.line = LiveLine(stream, seconds)
 
     def on_train_begin(self, logs=None):
-        self._first_step = self.model.step
         self._began_at = None
+        self.line.show(["reading and tracing the first step"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self.model.step
+        if self._began_at is None:
+            # The rate is without the first step, which traces the graph.
+            self._began_at, self._first_step = time.monotonic(), step
+        if step <= self._first_step + 1:
+            self.line.show(self._parts(step, {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        now, step = time.monotonic(), self.model.step
-        if self._began_at is None:
-            # The first interval holds the tracing of the graph.
-            self._began_at, self._first_step = now, step
-            return
-        elapsed = max(now - self._began_at, 1e-9)
-        parts = self._parts(step, elapsed, logs or {})
+        step = self.model.step
+        parts = self._parts(step, logs or {})
         self.line.show(parts, last=step >= self.steps)
 
     def on_train_end(self, logs=None):
         self.line.end()
 
-    def _parts(self, step, elapsed, logs):
-        rate = (step - self._first_step) / elapsed
-        left = (self.steps - step) / max(rate, 1e-9)
-        return [
-            f"step {step}/{self.steps}",
-            f"{duration(left)} left",
-            f"{rate * self.batch_size:,.0f} images/s",
-            *(
-                text.format(float(logs[name]))
-                for name, text in TERMS.items()
-                if name in logs
-            ),
+    def _parts(self, step, logs):
+        parts = [f"step {step}/{self.steps}"]
+        taken = step - self._first_step
+        if taken:
+            rate = taken / max(time.monotonic() - self._began_at, 1e-9)
+            left = (self.steps - step) / rate
+            parts += [
+                f"{duration(left)} left",
+                f"{rate * self.batch_size:,.0f} images/s",
+            ]
+        return parts + [
+            text.format(float(logs[name]))
+            for name, text in TERMS.items()
+            if name in logs
         ]

@@ -1,5 +1,6 @@
 """What the first and last bytes of an image file say, without decoding it."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -14,6 +15,8 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ROWS = 256  # that Pillow reads at a time
 # What Pillow may read: its plugins for others run other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# TIFF's tags of bits a sample, and of what a sample of 0 is.
+BITS, PHOTOMETRIC = 258, 262
 FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC))
 
 
@@ -53,10 +56,7 @@ class Header:
         if width and height:
             self.size = height, width
         if width * height > MAX_PIXELS:
-            self.problem = (
-                f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: "
-                "make it smaller"
-            )
+            self.problem = _too_many(width, height)
 
     def _size(self, path, file):
         head, tail = self.head, self.tail
@@ -109,6 +109,23 @@ def _tiff_size(path):
         return 0, 0
 
 
+@contextlib.contextmanager
+def opened(path):
+    """A Pillow image of a file, of not too many pixels, none read yet."""
+    # Of a path Pillow may map the file, wrongly if it lies on its side.
+    with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(_too_many(image.width, image.height))
+        yield image
+
+
+def _too_many(width, height):
+    return (
+        f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: make it "
+        "smaller"
+    )
+
+
 def read_pixels(path):
     """Reads a file with Pillow, a part at a time.
 
@@ -120,22 +137,30 @@ def read_pixels(path):
             8 or 16 bits.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"more than {MAX_PIXELS:,} pixels")
+        with opened(path) as image:
             image.load()
             if image.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits")
+            if image.mode.startswith("I;16"):
+                grey = (deep_values(image) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, -1)
             pixels = np.empty((image.height, image.width, 3), np.uint8)
             for top in range(0, image.height, ROWS):
                 box = (0, top, image.width, min(top + ROWS, image.height))
-                pixels[top : box[3]] = _in_colour(image.crop(box))
+                part = image.crop(box).convert("RGB")
+                pixels[top : box[3]] = np.asarray(part)
             return pixels
     except Exception as error:  # Pillow's are many, for files that are damaged.
         raise ValueError(f"Pillow can't read it: {error}") from error
 
 
-def _in_colour(image):
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image) >> 8).astype(np.uint8)[..., None]
-    return np.asarray(image.convert("RGB"))
+def deep_values(image):
+    """uint16 array `(height, width)` of a Pillow image of mode `I;16`.
+
+    Pillow leaves 12 bits of a TIFF file as they are, and 0 where it is white.
+    """
+    values = np.asarray(image).astype(np.uint16, copy=False)
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(BITS) == (12,):
+        values = values << 4 | values >> 8
+    return 65535 - values if tags.get(PHOTOMETRIC) == 0 else values

@@ -112,7 +112,7 @@ def check_features(name, features, image_shape):
             f"The feature 'image' of {name} is {features['image']}, no "
             "image: choose a data set of images."
         )
-    kind = tf.as_dtype(features["image"].dtype).name
+    kind = features["image"].tf_dtype.name
     if kind not in ("uint8", "uint16"):
         raise DataError(
             f"The images of {name} are of {kind}, and must be of uint8 or "

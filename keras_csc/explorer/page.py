@@ -132,6 +132,37 @@ def _shown(function):
     return handler
 
 
+def _sent(event, name):
+    """What a script of the page sends with an event.
+
+    Raises:
+        ValueError: of an event that no page of ours sends.
+    """
+    try:
+        return getattr(event, name)
+    except (AttributeError, TypeError) as error:  # `TypeError` if it has none
+        raise ValueError(f"The event must have {name}.") from error
+
+
+class _Blocks(gr.Blocks):
+    """Blocks whose inputs that no page of ours sends are no failure."""
+
+    async def preprocess_data(self, *args, **kwargs):
+        try:
+            found = await super().preprocess_data(*args, **kwargs)
+            if any(value is None for value in found):
+                raise ValueError("a value is missing.")
+            return found
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise gr.Error(
+                f"The page has no such input: {reason}", print_exception=False
+            ) from error
+
+
 def _event(trigger, function, inputs, outputs, **how):
     """A handler of an event: one at a time, and not part of an API."""
     how = {
@@ -144,18 +175,25 @@ def _event(trigger, function, inputs, outputs, **how):
 
 
 class _Page:
-    """What the parts of a page share."""
+    """What the parts of a page share.
+
+    What is chosen, and the atoms that are off, are kept by the page in the
+    browser, in controls that nobody sees: a session of Gradio's is forgotten
+    after `SESSIONS` others, and what it held is as at first then.
+    """
 
     def __init__(self, model, name, examples):
         self.model, self.examples = model, examples
-        self.first = look(model, examples[0].image)
+        self.uploads = set()
+        self.seen = functools.lru_cache(SESSIONS)(self._seen)
+        self.first = self.seen("0")
         self.refreshed = []
-        with gr.Blocks(
+        with _Blocks(
             title=f"{name}: keras_csc explorer",
             analytics_enabled=False,
             delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
         ) as self.blocks:
-            self.seen = gr.State(self.first)
+            self.chosen = gr.Textbox("0", visible=False)
             gr.HTML(_title(model, name), elem_classes="kx-title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=240):
@@ -176,6 +214,32 @@ class _Page:
             with gr.Tab("Restore"):
                 self._restore()
 
+    def _image(self, chosen):
+        """An image by its number among the examples, or the file uploaded."""
+        if chosen in self.uploads:
+            try:
+                return read_upload(chosen, self.model.encoder)[0]
+            except OSError as error:
+                raise ValueError(
+                    "Your image was removed since: upload it again."
+                ) from error
+        numbers = [str(number) for number in range(len(self.examples))]
+        if chosen not in numbers:
+            raise ValueError("This image is not known here: choose another.")
+        return self.examples[int(chosen)].image
+
+    def _seen(self, chosen):
+        return look(self.model, self._image(chosen))
+
+    def _of_seen(self, function):
+        """A handler of what is chosen, by a function of a `Look` of it."""
+
+        @functools.wraps(function)
+        def handler(chosen, *args, **kwargs):
+            return function(self.seen(chosen), *args, **kwargs)
+
+        return handler
+
     # --- choice ---
 
     def _choice(self):
@@ -190,19 +254,20 @@ class _Page:
         self.said = gr.HTML(elem_id="kx-said")
 
     def _choose(self, event: gr.EventData):
-        return look(self.model, self.examples[event.key].image), ""
+        return str(_sent(event, "key")), ""
 
     def _read(self, path):
-        image, said = read_upload(path, self.model.encoder)
+        _, said = read_upload(path, self.model.encoder)
+        self.uploads.add(path)
         return (
-            look(self.model, image),
+            path,
             written(markup.note(f"Your image: {said}.")),
             markup.picker(self.examples),
         )
 
     def _refresh_on_choice(self):
         """What depends on the image, after one is chosen."""
-        both = [self.seen, self.said]
+        both = [self.chosen, self.said]
         chosen = [
             _event(self.picker.select, self._choose, None, both),
             _event(
@@ -224,14 +289,16 @@ class _Page:
 
     def _look(self):
         panel = gr.HTML(markup.look_panel(self.first), elem_id="kx-look")
-        self.refreshed.append((markup.look_panel, [self.seen], [panel]))
+        overview = self._of_seen(markup.look_panel)
+        self.refreshed.append((overview, [self.chosen], [panel]))
         if self.first.explanation is None:
             return
         number = self._stages("Atoms of stage", "kx-stage-look")
         atoms = gr.HTML(markup.stage_panel(self.first, 1), elem_id="kx-atoms")
-        inputs = [self.seen, number]
-        _event(number.input, markup.stage_panel, inputs, [atoms])
-        self.refreshed.append((markup.stage_panel, inputs, [atoms]))
+        inputs = [self.chosen, number]
+        of_stage = self._of_seen(markup.stage_panel)
+        _event(number.input, of_stage, inputs, [atoms])
+        self.refreshed.append((of_stage, inputs, [atoms]))
 
     def _stages(self, label, name):
         count = len(self.first.explanation.stages)
@@ -249,24 +316,33 @@ class _Page:
                 again = gr.Button("As it was", size="sm")
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
                 panel = gr.HTML(elem_id="kx-change")
-        inputs = [self.seen, number]
-        fresh = self._settings, [*controls, self.toggles]
-        apply = self._applied, [self.seen, number, *controls], [panel]
+        inputs = [self.chosen, number]
+        fresh = self._of_seen(self._settings), [*controls, self.toggles]
+        applied = self._of_seen(self._applied)
+        apply = applied, [*inputs, *controls], [panel]
         for trigger in (number.input, again.click, self.blocks.load):
             event = _event(trigger, fresh[0], inputs, fresh[1])
             _event(event.success, *apply)
         live = {"trigger_mode": "always_last", "show_progress": "minimal"}
         for control in controls:
-            if not isinstance(control, gr.State):
+            if control is not self.off:
                 _event(control.input, *apply, **live)
-        off = [each for each in controls if isinstance(each, gr.State)]
+        off = [self.off]
         event = _event(self.toggles.input, _switched_off, None, off, **live)
         _event(event.success, *apply, **live)
         self.refreshed += [(fresh[0], inputs, fresh[1]), apply]
 
     def _controls(self):
-        sparsity = gr.Slider(0, 1, label="λ, the price of a coefficient")
-        steps = gr.Slider(1, MOST_STEPS, step=1, label="Solver steps")
+        # Wide enough for every stage: of a session that was forgotten, Gradio
+        # checks values as if no image had set the controls yet.
+        layers = self.model.encoder.coding_layers
+        strongest = max(_most_sparsity(layer) for layer in layers)
+        most = max(MOST_STEPS, *(layer.iterations for layer in layers))
+        atoms = list(range(max(self.model.encoder.filters)))
+        sparsity = gr.Slider(
+            0, strongest, label="λ, the price of a coefficient"
+        )
+        steps = gr.Slider(1, most, step=1, label="Solver steps")
         kept = gr.Slider(
             0,
             100,
@@ -275,18 +351,19 @@ class _Page:
             label="Coefficients kept, % of those that are not 0",
         )
         self.toggles = gr.HTML(js_on_load=TOGGLE, elem_id="kx-toggles")
-        off = gr.State(())
+        self.off = gr.CheckboxGroup(atoms, visible=False)
+        choices = _choices(atoms)
         with gr.Group(), gr.Row():
-            boosted = gr.Dropdown(label="Boost atom", min_width=110)
+            boosted = gr.Dropdown(choices, label="Boost atom", min_width=110)
             factor = gr.Slider(
                 0, 4, value=1, step=0.1, label="times", min_width=130
             )
         with gr.Group(), gr.Row():
             swapped = [
-                gr.Dropdown(label=label, min_width=110)
+                gr.Dropdown(choices, label=label, min_width=110)
                 for label in ("Swap atom", "with atom")
             ]
-        return [sparsity, steps, kept, off, boosted, factor, *swapped]
+        return [sparsity, steps, kept, self.off, boosted, factor, *swapped]
 
     def _settings(self, seen, number):
         """The controls as the model codes an image, in their order."""
@@ -297,10 +374,10 @@ class _Page:
         most = MOST_STEPS
         if markup.is_photograph(seen.image):
             most = STEPS_OF_PHOTOGRAPH
-        choices = [("none", -1), *((str(a), a) for a in atoms)]
+        choices = _choices(atoms)
         return [
             gr.Slider(
-                maximum=5 * own or 1.0,
+                maximum=_most_sparsity(layer),
                 value=own,
                 step=own / 50 or 0.01,
             ),
@@ -308,7 +385,7 @@ class _Page:
                 maximum=max(most, layer.iterations), value=layer.iterations
             ),
             100,
-            (),
+            [],
             gr.Dropdown(choices=choices, value=-1),
             1,
             gr.Dropdown(choices=choices, value=-1),
@@ -340,7 +417,8 @@ class _Page:
         )
         panel = gr.HTML(elem_id="kx-walk")
         self._empty(panel)
-        _event(ends.select, self._walked, [self.seen], [panel])
+        walked = self._of_seen(self._walked)
+        _event(ends.select, walked, [self.chosen], [panel])
 
     def _draw(self):
         known = np.flatnonzero(self.model.density.priors)
@@ -375,7 +453,7 @@ class _Page:
         )
 
     def _walked(self, seen, event: gr.EventData):
-        end = self.examples[event.key].image
+        end = self._image(str(_sent(event, "key")))
         made = self.model.interpolate(seen.image[None], end[None], FRAMES)
         shares = np.linspace(0, 1, FRAMES)
         return markup.images_panel(
@@ -423,8 +501,18 @@ class _Page:
                 panel = gr.HTML(nothing, elem_id="kx-restore")
                 self._empty(panel, nothing)
         _event(task.input, _visible, [task], [noise, holes, share])
-        inputs = [self.seen, task, noise, holes, share, seed]
-        _event(start.click, _restored, inputs, [panel])
+        inputs = [self.chosen, task, noise, holes, share, seed]
+        _event(start.click, self._of_seen(_restored), inputs, [panel])
+
+
+def _choices(atoms):
+    """What a list of atoms, or none of them, has to choose from."""
+    return [("none", -1), *((str(atom), atom) for atom in atoms)]
+
+
+def _most_sparsity(layer):
+    """The largest `λ` that a layer's program is solved with."""
+    return 5 * layer.sparsity or 1.0
 
 
 def _visible(task):
@@ -475,7 +563,7 @@ def _changes(
 
 
 def _switched_off(event: gr.EventData):
-    return tuple(event.keys)
+    return _sent(event, "keys")
 
 
 def _title(model, name):

@@ -24,6 +24,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
 LOCK = ".lock"
+MOST_VERSION = 2**63 - 1  # that a server takes
 # Of a version that an export has begun to write.
 VERSION_PARTS = {
     CARD_FILE,
@@ -139,15 +140,19 @@ def check_saved_model(model, folder, version, batch_sizes):
             "A model must be exported outside of `strategy.scope()`, also if "
             "it was made within."
         )
-    if version is not None and (not isinstance(version, int) or version < 1):
+    given = version is not None
+    if given and not (isinstance(version, int) and 0 < version <= MOST_VERSION):
         raise ValueError(
-            f"`version` must be an int of at least 1. Received: {version!r}"
+            f"`version` must be an int of 1 to {MOST_VERSION}. Received: "
+            f"{version!r}"
         )
     if (folder / "saved_model.pb").exists():
         raise ValueError(
             "`folder` must be the folder of a model's versions. Received: "
             f"{str(folder)!r}, which is a version. Pass its parent."
         )
+    if folder.is_dir():
+        _free_version(folder, version)
     model.make_weights()
     check_batch_sizes(model, batch_sizes)
 
@@ -155,7 +160,14 @@ def check_saved_model(model, folder, version, batch_sizes):
 def _free_version(folder, version):
     taken = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
     if version is None:
-        return max(taken, default=0) + 1
+        highest = max(taken, default=0)
+        if highest >= MOST_VERSION:
+            raise ValueError(
+                f"The folder {str(folder)!r} has a version {highest}, and "
+                f"there is none above {MOST_VERSION}. Move it away, or choose "
+                "another folder."
+            )
+        return highest + 1
     if version in taken:
         raise ValueError(
             f"Version {version} of {str(folder)!r} exists already. Remove it, "

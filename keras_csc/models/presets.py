@@ -29,6 +29,7 @@ from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
 from keras_csc.models.weights_file import largest
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
@@ -214,6 +215,7 @@ def _config(preset, folder, overrides):
             f"Expected: {', '.join(DEFAULTS)}"
         )
     check_choice(NETWORKS, network=result["network"])
+    check_bool(tied=result["tied"])
     return result
 
 

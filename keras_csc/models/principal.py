@@ -1,11 +1,12 @@
 """Dictionaries to start from: the principal components of what they code."""
 
 import numpy as np
-import tensorflow as tf
+import threadpoolctl
 from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
 from keras_csc.models.patches import CALIBRATION
+from keras_csc.terminal import Progress
 from keras_csc.validation import check_at_least
 
 BATCH = 250
@@ -66,7 +67,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             the last codes have numbers.
     """
     check_at_least(0, offset=offset)
-    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    encoder = autoencoder.encoder
     images = as_array_of_images(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(
@@ -84,10 +85,26 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             f"Received: feature_dim={encoder.feature_dim}"
         )
     autoencoder.density = None
+    # On cores that are in use, the threads of a decomposition would spend most
+    # of their time on waiting for each other.
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        _initialize(autoencoder, images, offset, seed)
+
+
+def _initialize(autoencoder, images, offset, seed):
+    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    passes = len(encoder.coding_layers)
+    if not decoder.shared_atoms:
+        passes += 1 + len(decoder.decoding_layers)
+    progress = Progress(
+        "First atoms, images through layers", passes * len(images)
+    )
     random = np.random.default_rng(seed)
     signal = images
     for number in range(len(encoder.coding_layers)):
-        signal = _initialize_stage(encoder, number, signal, offset, random)
+        signal = _initialize_stage(
+            encoder, number, signal, offset, random, progress
+        )
     if encoder.features == "map":
         signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
@@ -98,13 +115,13 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     coding_layers = [*encoder.coding_layers, encoder.head]
     for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
         own.kernel.assign(layer.kernel)
-    features = _batched(autoencoder.encode, images)
-    made = _initialize_moments(decoder, features)
+    features = _batched(autoencoder.encode, images, progress)
+    made = _initialize_moments(decoder, features, progress)
     gamma = decoder.normalizations[-1].gamma
     gamma.assign(gamma * (np.std(images) / np.std(made)))
 
 
-def _initialize_stage(encoder, number, signal, offset, random):
+def _initialize_stage(encoder, number, signal, offset, random, progress):
     """Returns the stage's output."""
     layer = encoder.coding_layers[number]
     normalization = encoder.normalizations[number]
@@ -120,7 +137,9 @@ def _initialize_stage(encoder, number, signal, offset, random):
         layer.kernel.assign(components.reshape(shape))
     encoder.update_operator_norms()
     codes = _batched(
-        lambda part: encoder.parts(encoder.code(number, part)), signal
+        lambda part: encoder.parts(encoder.code(number, part)),
+        signal,
+        progress,
     )
     variance = codes.var((0, 1, 2))
     _assign_moments(normalization, codes)
@@ -155,12 +174,14 @@ def _initialize_head(encoder, signal, offset, seed):
         )
 
 
-def _initialize_moments(decoder, features):
+def _initialize_moments(decoder, features, progress):
     signal = features
     if decoder.features == "vector":
         signal = signal[:, None, None]
     for number, normalization in enumerate(decoder.normalizations):
-        signal = _batched(lambda part: decoder.synthesize(number, part), signal)
+        signal = _batched(
+            lambda part: decoder.synthesize(number, part), signal, progress
+        )
         _assign_moments(normalization, signal)
         signal = _batched(
             lambda part: decoder.activate(normalization(part)), signal
@@ -168,6 +189,7 @@ def _initialize_moments(decoder, features):
     return _batched(
         lambda part: decoder.synthesize(len(decoder.normalizations), part),
         signal,
+        progress,
     )
 
 
@@ -183,18 +205,22 @@ def _principal_components(patches):
 
 def _some_patches(signal, size, random):
     """Rows of some patches of every image, as a layer of stride 2 sees them."""
+    height, width = (-(-n // 2) for n in signal.shape[1:3])
+    border = [
+        (max(2 * count - 2 + size - n, 0) // 2, size)
+        for count, n in zip((height, width), signal.shape[1:3])
+    ]
     parts = []
     for start in range(0, len(signal), BATCH):
-        patches = tf.image.extract_patches(
-            signal[start : start + BATCH],
-            sizes=[1, size, size, 1],
-            strides=[1, 2, 2, 1],
-            rates=[1, 1, 1, 1],
-            padding="SAME",
-        ).numpy()
-        patches = patches.reshape(len(patches), -1, patches.shape[-1])
-        chosen = random.permutation(patches.shape[1])[:PATCHES]
-        parts.append(patches[:, chosen].reshape(-1, patches.shape[-1]))
+        part = signal[start : start + BATCH]
+        part = np.pad(part, [(0, 0), *border, (0, 0)])
+        chosen = random.permutation(height * width)[:PATCHES]
+        patches = [
+            part[:, 2 * row : 2 * row + size, 2 * column : 2 * column + size]
+            for row, column in zip(*np.unravel_index(chosen, (height, width)))
+        ]
+        patches = np.stack(patches, 1)
+        parts.append(patches.reshape(len(part) * len(chosen), -1))
     return np.concatenate(parts)
 
 
@@ -205,9 +231,11 @@ def _some_places(signal, random):
     return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
 
 
-def _batched(function, signal):
-    parts = [
-        np.asarray(function(signal[start : start + BATCH]), "float32")
-        for start in range(0, len(signal), BATCH)
-    ]
+def _batched(function, signal, progress=None):
+    parts = []
+    for start in range(0, len(signal), BATCH):
+        part = function(signal[start : start + BATCH])
+        parts.append(np.asarray(part, "float32"))
+        if progress:
+            progress.advance(len(part))
     return np.concatenate(parts)

@@ -27,7 +27,9 @@ def shown(fit, tmp_path_factory):
 
 def test_line_has_what_is_of_use_first(shown):
     _, _, lines = shown
-    assert len(lines) == 2
+    assert lines[:2] == ["reading and tracing the first step", "step 1/6"]
+    assert re.fullmatch(r"step 2/6  \S+ s left  [\d,]+ images/s", lines[2])
+    assert len(lines) == 6
     assert re.fullmatch(
         r"step 6/6  0 s left  [\d,]+ images/s  PSNR -?\d+\.\d dB  "
         r"objective \S+  consistency \S+  multistage \S+",

@@ -14,6 +14,7 @@ from keras_csc_cli import explore_options
 from keras_csc_cli import export
 from keras_csc_cli import export_options
 from keras_csc_cli import help_text
+from keras_csc_cli import missing
 from keras_csc_cli import report
 from keras_csc_cli import report_options
 from keras_csc_cli import restore
@@ -34,7 +35,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 FLAG_FILES = sorted(
     path
     for path in command_line.FLAG_FILES.glob("*.flags")
-    if path.stem not in train_options.SHARED
+    if path.stem not in missing.SHARED
 )
 
 
@@ -263,6 +264,51 @@ def python(*arguments, **environment):
     )
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+from keras_csc_cli import console
+sys.modules |= dict.fromkeys(("gradio", "huggingface_hub", "keras", "tf2onnx"))
+console.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("explore nope", "explorer needs gradio: pip install 'keras-csc[expl"),
+        ("report --preset=csc_ctrl_digit", "Did you mean csc_ctrl_digits?"),
+        ("report --preset=hf://a/b", "pip install 'keras-csc[hub]'"),
+        ("report --workdir=nope", "there is no working directory nope"),
+        ("report --workdir=docs", "docs is not the folder of a run"),
+        ("report", "--workdir is missing"),
+        ("report --preset=a --workdir=b", "are two models"),
+        ("evaluate", "--workdir is missing"),
+        ("evaluate --workdir=README.md", "README.md is not a folder"),
+        ("export --workdir=nope", "there is no working directory nope"),
+        ("export --workdir=docs", "docs has no trained model"),
+        (
+            "export --preset=csc_ctrl_digits --formats=preset,onnx",
+            "--formats=onnx needs tf2onnx: pip install 'keras-csc[runtimes]'",
+        ),
+        ("restore --task=enlarge --image=no --output=o", "--image=no does not"),
+        ("train --preset=digits", "--workdir is missing"),
+        ("train --flagfile=digits.flags --preset=digit", "Did you mean digits"),
+        ("train --workdir=r --preset=digits --steps=1", "--dataset is missing"),
+        (
+            "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
+            "--dataset=image_folder --data_dir=no --steps=1",
+            "--data_dir=no is no folder",
+        ),
+    ],
+)
+def test_what_is_missing_is_found_without_tensorflow(arguments, message):
+    finished = python("-c", WITHOUT_TENSORFLOW, *arguments.split())
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith(f"keras-csc {arguments.split()[0]}: ")
+    assert message in line
+
+
 IMPORTED = """
 import runpy, sys
 sys.argv = ["training/{}", "--help"]
@@ -363,7 +409,8 @@ def test_written_paths_that_are_not_utf8_can_be_printed(
 
 
 def test_other_backend_is_refused_before_anything_is_imported():
-    finished = python("training/train.py", KERAS_BACKEND="jax")
+    arguments = ("training/train.py", "--flagfile=digits.flags")
+    finished = python(*arguments, KERAS_BACKEND="jax")
     assert finished.returncode == 2
     assert "KERAS_BACKEND is 'jax'. Unset it." in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
@@ -378,7 +425,8 @@ def test_closed_streams_are_no_error():
 
 
 def test_no_folder_for_temporary_files_is_one_line():
-    command = f"ulimit -f 0; {sys.executable} training/evaluate.py"
+    script = "training/report.py --preset=csc_ctrl_digits"
+    command = f"ulimit -f 0; {sys.executable} {script}"
     finished = subprocess.run(
         command,
         shell=True,
@@ -404,7 +452,8 @@ def test_flag_file_that_is_none(tmp_path, content):
 
 
 def test_choices_are_those_of_the_package():
-    assert train_options.PRESETS == sorted(presets.PRESETS)
+    assert missing.ARCHITECTURES == sorted(presets.PRESETS)
+    assert missing.PRESETS == presets.names()
     architecture = train_options.architecture_arguments()
     assert {"image_shape", *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():
@@ -418,6 +467,8 @@ def test_choices_are_those_of_the_package():
     assert set(train_options.METRICS) < set(evaluate_options.METRICS)
     formats = {"saved_model", "preset", *PACKAGES}
     assert set(export_options.FOLDERS) == formats
+    packages = {runtime: tuple(names) for runtime, names in PACKAGES.items()}
+    assert export_options.PACKAGES == packages
 
 
 def test_arguments_are_added_to_those_before():
@@ -445,12 +496,6 @@ def test_errors_of_tensorflow_are_readable():
         "image\n\t [[{{node DecodeImage}}]] [Op:DecodeImage] name: ",
     )
     assert command_line.readable(error) == "Bad image name:"
-
-
-def test_evaluate_without_a_run(run_script, tmp_path):
-    result = run_script("evaluate.py", f"--workdir={tmp_path}/none")
-    assert result.returncode == 2
-    assert "there is no working directory" in result.stderr
 
 
 @pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)

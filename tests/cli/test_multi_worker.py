@@ -133,6 +133,7 @@ def test_what_differs_between_workers_is_found(left, count):
         ("log_every", "different options .*log_every is 2"),
         ("gradient_norms", "different options .*gradient_norms is True"),
         ("cache_mib", "different options .*cache_mib is 4096"),
+        ("dtype_policy", "is float64.* name a --dtype_policy: auto differs"),
         ("images", "different training images .*1330 images of 10 classes"),
         ("step", "different checkpoints .*of step 0"),
         ("data_dir", None),

@@ -18,21 +18,36 @@ def cpuinfo(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", [X86, ARM])
 @pytest.mark.parametrize("known", ["", " avx512_bf16", " amx_bf16", " bf16"])
-def test_hint_is_for_processors_that_emulate_bfloat16(cpuinfo, text, known):
+def test_auto_is_bfloat16_where_the_processor_has_it(cpuinfo, text, known):
+    assert processor.dtype_policy("auto") == "float32"  # without a file
     cpuinfo.write_text(text.format(known))
-    hint = processor.hint("mixed_bfloat16")
-    assert bool(hint) == (not known)
-    assert not hint or "--dtype_policy=float32" in hint
-    assert processor.hint("float32") is None
+    expected = "mixed_bfloat16" if known else "float32"
+    assert processor.dtype_policy("auto") == expected
+    assert processor.dtype_policy("float64") == "float64"
 
 
-def test_no_hint_with_a_gpu_or_where_nothing_is_known(cpuinfo, monkeypatch):
-    assert processor.hint("mixed_bfloat16") is None
-    cpuinfo.write_text(X86.format(""))
+@pytest.mark.parametrize(
+    "capabilities, expected",
+    [
+        ([(8, 0)], "mixed_bfloat16"),
+        ([(9, 0), (7, 5)], "float32"),
+        ([None], "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_all_gpus_have_it(
+    cpuinfo, monkeypatch, capabilities, expected
+):
+    cpuinfo.write_text(X86.format(" avx512_bf16"))
+    config = processor.tf.config
     monkeypatch.setattr(
-        processor.tf.config, "list_physical_devices", lambda kind: [kind]
+        config, "list_physical_devices", lambda kind: capabilities
     )
-    assert processor.hint("mixed_bfloat16") is None
+    monkeypatch.setattr(
+        config.experimental,
+        "get_device_details",
+        lambda each: {"compute_capability": each} if each else {},
+    )
+    assert processor.dtype_policy("auto") == expected
 
 
 def test_name_of_the_processor(cpuinfo):

@@ -1,8 +1,10 @@
 import struct
 import types
+import zlib
 
 from keras_csc_cli import pictures
 from keras_csc_cli import restore
+from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 
 import numpy as np
@@ -17,6 +19,17 @@ from keras_csc.restoration import dictionaries
 from keras_csc.restoration import tasks
 
 HEIGHT, WIDTH = 24, 30
+# How an upright image is to be stored, by the orientation that is to say so.
+TURNS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def options(**given):
@@ -29,7 +42,7 @@ def options(**given):
         "noise": None,
         "mask": None,
         "kernel": None,
-        "factor": 2,
+        "factor": None,
     }
     given = {
         name: str(value) if hasattr(value, "parts") else value
@@ -78,6 +91,38 @@ def test_sixteen_bits_come_back(tmp_path, channels):
         (tmp_path / "again.png").read_bytes(), dtype=tf.uint16
     )
     np.testing.assert_array_equal(again, values)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_sixteen_bits_is_alpha(tmp_path, channels):
+    values = photograph(channels, 16)
+    colour = values[3, 5]
+    content = tf.io.encode_png(values).numpy()
+    body = b"tRNS" + colour.astype(">u2").tobytes()
+    chunk = struct.pack(">I", len(body) - 4) + body
+    chunk += struct.pack(">I", zlib.crc32(body))
+    path = tmp_path / "clear.png"
+    path.write_bytes(content[:33] + chunk + content[33:])
+    picture = pictures.read(path)
+    np.testing.assert_array_equal(
+        picture.alpha[..., 0] == 0, np.all(values == colour, -1)
+    )
+    np.testing.assert_allclose(picture.pixels * 65535, values, atol=0.01)
+
+
+@pytest.mark.parametrize("bits, photometric", [(16, 0), (16, 1), (12, 1)])
+def test_grey_tiff_files_are_black_where_they_are(tmp_path, bits, photometric):
+    most, path = 2**bits - 1, tmp_path / "grey.tif"
+    row = [0, most, most // 3, most]
+    packed = sum(v << bits * (3 - i) for i, v in enumerate(row))
+    data = packed.to_bytes(bits // 2, "big")
+    if bits == 16:
+        data = np.array(row, "<u2").tobytes()
+    write_tiff(path, data, (1, 4, 1), bits, photometric)
+    picture = pictures.read(path)
+    expected = [0, 1, 1 / 3, 1] if photometric else [1, 0, 2 / 3, 0]
+    np.testing.assert_allclose(picture.pixels[0, :, 0], expected, atol=1e-6)
+    assert picture.depth == 16
 
 
 def test_sixteen_bits_keep_the_colour_profile(tmp_path):
@@ -129,20 +174,29 @@ def test_formats_are_written(tmp_path, ending, channels):
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_images_are_turned_upright(tmp_path, orientation):
-    """As Pillow's own function turns them."""
-    from PIL import ImageOps
-
-    image = Image.fromarray(photograph(3))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / "turned.png"
-    image.save(path, exif=exif)
-    with Image.open(path) as read:
-        expected = np.asarray(ImageOps.exif_transpose(read))
-    found = pictures.read(path).pixels
-    np.testing.assert_allclose(found * 255, expected, atol=1e-3)
+@pytest.mark.parametrize(
+    "ending, options",
+    [
+        (".png", {}),
+        (".jpg", {"quality": 100, "subsampling": 0}),
+        (".webp", {"lossless": True}),
+        (".tif", {}),
+        (".tiff", {"compression": "tiff_lzw"}),
+    ],
+)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_images_are_turned_upright(tmp_path, mode, ending, options):
+    upright = Image.fromarray(photograph(3)).convert(mode)
+    for orientation, way in TURNS.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"turned{ending}"
+        stored = upright if way is None else upright.transpose(way)
+        stored.save(path, exif=exif, **options)
+        found = pictures.read(path).pixels * 255
+        expected = np.asarray(upright).reshape(HEIGHT, WIDTH, -1)
+        limit = 8 if ending == ".jpg" else 1e-3
+        assert np.max(np.abs(found - expected)) < limit
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "CMYK"])
@@ -194,7 +248,8 @@ def test_every_task_writes_a_file(grey, tmp_path):
 )
 def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
     """In units of [0, 1], and a dictionary of one's own."""
-    values = np.concatenate([photograph(3), photograph(3)[..., :1]], -1)
+    alpha = np.maximum(photograph(1), 1)
+    values = np.concatenate([photograph(3), alpha], -1)
     Image.fromarray(values).save(tmp_path / "in.png")
     mine = restoration.default_dictionary(3)
     kernel = np.asarray(mine.kernel)[..., :8]
@@ -230,6 +285,14 @@ def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
         assert asked["positional"] == (3,)
         alpha = np.asarray(Image.open(tmp_path / "out.png"))[1::3, 1::3, 3]
         assert np.mean(np.abs(alpha - values[..., 3].astype(float))) < 3
+
+
+def test_a_kernel_is_nothing_where_it_is_transparent(grey, tmp_path):
+    values = np.full((3, 3, 4), 255, "uint8")
+    values[0, :, 3] = 0
+    Image.fromarray(values).save(tmp_path / "kernel.png")
+    kernel = restore._kernel(str(tmp_path / "kernel.png"))
+    np.testing.assert_array_equal(kernel, [[0] * 3, [1] * 3, [1] * 3])
 
 
 def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):
@@ -284,15 +347,51 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
     )
 
 
-def write_deep_tiff(path, values):
-    """A TIFF file of 16-bit colours, which Pillow does not write."""
-    height, width, channels = values.shape
-    data, first = values.astype("<u2").tobytes(), 8 + 6
+@pytest.mark.parametrize(
+    "task, given",
+    [
+        ("denoise", {"noise": 25.0}),
+        ("deblur", {"kernel": "1.0"}),
+        ("enlarge", {}),
+        ("inpaint", {"mask": "mask.png"}),
+    ],
+)
+def test_what_is_invisible_has_no_colour(tmp_path, monkeypatch, task, given):
+    """It is of the nearest visible pixel's, and to inpaint it is missing."""
+    monkeypatch.chdir(tmp_path)
+    hidden, missing = np.s_[13:17], 2
+    mask = np.full((HEIGHT, WIDTH), 255, "uint8")
+    mask[:, missing] = 0
+    Image.fromarray(mask).save("mask.png")
+    values = np.arange(1, WIDTH + 1, dtype="uint8")[None, :, None]
+    values = np.tile(values, (HEIGHT, 1, 4))
+    expected = values[..., :3].copy()
+    expected[:, hidden] = np.array([13, 13, 18, 18])[:, None]
+    values[:, hidden] = 0, 255, 0, 0
+    Image.fromarray(values).save("in.png")
+
+    def check(pixels, *positional, **named):
+        np.testing.assert_allclose(pixels * 255, expected, atol=1e-3)
+        if task == "inpaint":
+            known = np.ones((HEIGHT, WIDTH, 1), bool)
+            known[:, missing] = known[:, hidden] = False
+            np.testing.assert_array_equal(positional[0], known)
+        factor = 2 if task == "enlarge" else 1
+        return pixels.repeat(factor, 0).repeat(factor, 1)
+
+    monkeypatch.setattr(restoration, task, check)
+    restore.run(options(task=task, image="in.png", output="out.png", **given))
+
+
+def write_tiff(path, data, shape, bits, photometric):
+    """A TIFF file of samples that Pillow does not write."""
+    height, width, channels = shape
+    first = 8 + 6
     entries = [
         (256, 3, 1, width),
         (257, 3, 1, height),
-        (258, 3, channels, 8),  # where the bits are
-        (262, 3, 1, 2),  # RGB
+        (258, 3, channels, 8 if channels == 3 else bits),  # 8: where they are
+        (262, 3, 1, photometric),
         (273, 4, 1, first),
         (277, 3, 1, channels),
         (278, 3, 1, height),
@@ -301,7 +400,7 @@ def write_deep_tiff(path, values):
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     path.write_bytes(
         struct.pack("<2sHI", b"II", 42, first + len(data))
-        + struct.pack("<3H", 16, 16, 16)
+        + struct.pack("<3H", bits, bits, bits)
         + data
         + struct.pack("<H", len(entries))
         + directory
@@ -312,7 +411,7 @@ def write_deep_tiff(path, values):
 def test_what_reading_drops_is_said(tmp_path, capfd):
     values = photograph(3, 16)
     deep, several = tmp_path / "deep.tif", tmp_path / "several.gif"
-    write_deep_tiff(deep, values)
+    write_tiff(deep, values.tobytes(), values.shape, 16, 2)
     image = Image.fromarray(photograph(3))
     image.save(several, save_all=True, append_images=[image.rotate(180), image])
     content, damaged = several.read_bytes(), tmp_path / "damaged.gif"
@@ -413,9 +512,11 @@ def test_two_images_of_a_folder_do_not_become_one(
         ({"noise": None}, "needs --noise"),
         ({"noise": 0.0}, "above 0"),
         ({"image": "nowhere.png"}, "does not exist"),
-        ({"mask": "mask.png"}, "goes with --task=inpaint"),
+        ({"mask": "small.png"}, "goes with --task=inpaint"),
+        ({"kernel": "1.0"}, "goes with --task=deblur"),
+        ({"factor": 2}, "goes with --task=enlarge"),
         ({"output": "out.xyz"}, "must end with one of"),
-        ({"dictionary": "none.npz"}, "No such file"),
+        ({"dictionary": "none.npz"}, "--dictionary=none.npz does not exist"),
         ({"task": "inpaint"}, "no transparent pixels"),
         ({"task": "inpaint", "mask": "small.png"}, "of the image's size"),
         ({"task": "inpaint", "mask": "white.png"}, "no pixel is missing"),
@@ -429,6 +530,7 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch, given, message):
     Image.new("L", Image.open(grey).size, 255).save("white.png")
     usual = {"image": grey, "output": "out.png", "noise": 10.0}
     with pytest.raises((UsageError, OSError), match=message) as caught:
+        restore_options.check(options(**{**usual, **given}))
         restore.run(options(**{**usual, **given}))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.png").exists()

@@ -31,7 +31,7 @@ def script(monkeypatch, capsys, tmp_path):
     It returns the exit code and the lines on standard error.
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    flags = [*runs.TINY, "--steps=4", "--log_every=2"]
+    flags = [*runs.TINY, "--steps=4", "--log_every=2", "--dtype_policy=float32"]
 
     def run(*arguments):
         options = runs.options(flags, tmp_path / "run", *arguments)
@@ -99,6 +99,14 @@ def test_signal_in_the_loop(script, after_step, tmp_path):
     )
     (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert checkpoint.name == "step-00000003"
+
+
+def test_signal_in_the_loop_is_answered_at_once(capfd):
+    interruption.install()
+    with interruption.held() as received:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert capfd.readouterr().err == "SIGINT: stopping after this step.\n"
+        assert received == [signal.SIGINT]
 
 
 def no_space(*arguments):

@@ -10,6 +10,7 @@ import types
 
 from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
+from keras_csc_cli import processor
 from keras_csc_cli import sessions
 from keras_csc_cli import strategies
 from keras_csc_cli import train
@@ -222,6 +223,18 @@ def test_no_readable_checkpoint_is_an_error(finished, tmp_path):
 def test_other_hyper_parameters_are_refused_by_name(finished):
     with pytest.raises(UsageError, match="batch_size was 32, is 64"):
         train.train(options(finished, "--batch_size=64"))
+
+
+def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags: avx512_bf16")
+    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
+    with train.workdirs.Workdir(tmp_path / "new") as new:
+        assert new.dtype_policy("auto") == "mixed_bfloat16"
+    train.train(options(finished, "--noevaluate"))
+    assert read(finished / "flags.json")["dtype_policy"] == "float32"
+    with pytest.raises(UsageError, match="dtype_policy was float32, is mixed"):
+        train.train(options(finished, "--dtype_policy=mixed_bfloat16"))
 
 
 def test_second_process_is_refused(finished):

@@ -124,6 +124,32 @@ def test_what_pillow_would_give_to_other_programs(tmp_path):
         read_pixels(path)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_pillow_turns_tiff_files_upright(tmp_path, mode, compression):
+    path = tmp_path / "image.tif"
+    stored = wave().convert(mode)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[images.ORIENTATION] = orientation
+        stored.save(path, exif=exif, compression=compression)
+        expected = images.upright(
+            np.asarray(stored.convert("RGB")), orientation
+        )
+        np.testing.assert_array_equal(read_pixels(path), expected)
+        assert Header(path).size == expected.shape[:2]
+
+
+@pytest.mark.parametrize("black", [0, 1])
+def test_grey_tiff_files_of_16_bits_are_made_8(tmp_path, black):
+    path = tmp_path / "image.tif"
+    values = np.asarray(wave().convert("L"))
+    stored = Image.fromarray(values * np.uint16(257))
+    stored.save(path, tiffinfo={262: black})  # 0: white is 0
+    expected = values if black else 255 - values
+    np.testing.assert_array_equal(read_pixels(path)[..., 1], expected)
+
+
 def animation(form, frames=3):
     made = [Image.new("RGB", (40, 30), (90 * i, 0, 0)) for i in range(frames)]
     file = io.BytesIO()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import logging
 
 from keras_csc import data
 from keras_csc.data.sources import traced
@@ -39,6 +40,15 @@ def test_splits_of_cifar10(cifar_dir):
     np.testing.assert_array_equal(images[:, 0, 0, 0], range(70, 100))
     assert train.num_classes == len(train.class_names) == 10
     assert (train.name, held.split) == ("cifar10", "validation")
+
+
+def test_opening_a_set_warns_of_nothing(cifar_dir, monkeypatch):
+    warned = []
+    monkeypatch.setattr(
+        logging, "log_first_n", lambda *given: warned.append(given)
+    )
+    data.load_arrays(data.open_dataset("cifar10", "test", SHAPE, cifar_dir))
+    assert not warned
 
 
 def test_all_examples_train_without_validation(cifar_dir):

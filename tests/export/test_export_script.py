@@ -2,12 +2,15 @@ import json
 import shutil
 import sys
 
+from keras_csc_cli import command_line
 from keras_csc_cli import export
+from keras_csc_cli import export_options
 from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
 
 from keras_csc.advice import AdvisedError
 from keras_csc.export import saved_model
@@ -55,22 +58,6 @@ def test_script_exports_a_run(finished_run, tmp_path, run_script):
     assert "| sessions: 1: gpus | none |" in card
 
 
-@pytest.mark.parametrize(
-    "flag, message",
-    [("--workdir=missing", "does not exist"), ("--wrkdir=x", "wrkdir")],
-)
-def test_mistakes_end_the_script_with_code_2(
-    run_script, tmp_path, flag, message
-):
-    finished = run_script("export.py", flag, cwd=tmp_path)
-    assert finished.returncode == 2
-    last = finished.stderr.splitlines()[-1]
-    assert last.startswith("export.py: ")
-    assert message in last
-    assert "Traceback" not in finished.stderr
-    assert not list(tmp_path.iterdir())
-
-
 def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path, stubbed):
     (workdir / "evaluation.json").unlink()
     (path,) = export.run(
@@ -115,24 +102,36 @@ def test_mistakes_in_a_workdir(workdir, change, message):
     assert not (workdir / "saved_models").is_dir()
 
 
-@pytest.mark.parametrize("name", ["", "../up", ".hidden", "12"])
+def check(*arguments):
+    """Checks flags as the script does."""
+    known = flags.FlagValues()
+    command_line.define(export_options.SECTIONS, known)
+    known(["", *arguments])
+    export_options.check(command_line.values(export_options.SECTIONS, known))
+
+
+@pytest.mark.parametrize("name", ["../up", ".hidden", "12", "a\nb", "a\x1b"])
 def test_names_that_are_refused(workdir, name):
-    with pytest.raises(UsageError, match="--name"):
-        export.run(workdir, name=name)
+    run = f"--workdir={workdir}"
+    with pytest.raises(UsageError, match="--name must be") as caught:
+        check(run, f"--name={name}", "--formats=preset")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["my model", "a:b", "Ziffern-für-mich"])
 def test_a_saved_model_has_a_name_that_the_client_takes(workdir, name):
     mine = workdir.rename(workdir.with_name(name))
     with pytest.raises(UsageError, match="another with --name"):
-        export.run(mine, saved_models=mine / "saved_models")
+        check(f"--workdir={mine}")
+    check(f"--workdir={mine}", "--formats=preset")
     (path,) = export.run(mine, formats=["preset"], presets=mine / "presets")
     assert path.name == name
 
 
-def test_workdir_is_required():
-    with pytest.raises(UsageError, match="--workdir is missing"):
-        export.run(None)
+@pytest.mark.parametrize("formats", ["", "preset,preset"])
+def test_formats_are_each_given_once(workdir, formats):
+    with pytest.raises(UsageError, match="--formats must be some of"):
+        check(f"--workdir={workdir}", f"--formats={formats}")
 
 
 def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
@@ -183,13 +182,8 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"formats": ["caffe"]}, "--formats must be some of"),
-        ({"formats": []}, "--formats must be some of"),
-        ({"formats": ["preset", "preset"]}, "each once"),
-        ({"preset": "csc_ctrl_digits"}, "one of the two"),
         ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
-        ({"presets": " "}, "--presets is empty"),
         ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),
         ({"batch_sizes": ["0"]}, "`batch_sizes` must be one or more"),
     ],

@@ -182,7 +182,14 @@ def test_an_existing_version_is_refused(tmp_path, model, stubbed):
     assert names(tmp_path) == {"1", ".lock"}
 
 
-@pytest.mark.parametrize("version", [0, -1, "2", 1.5])
+def test_there_is_no_version_after_the_last_one(tmp_path, model):
+    for last in (2**63 - 1, 10**19):
+        (tmp_path / f"{last}").mkdir()
+        with pytest.raises(ValueError, match=f"has a version {last}, and"):
+            export_saved_model(model, tmp_path)
+
+
+@pytest.mark.parametrize("version", [0, -1, "2", 1.5, 2**63])
 def test_bad_versions(tmp_path, model, version):
     with pytest.raises(ValueError, match="`version` must be an int"):
         export_saved_model(model, tmp_path / "tiny", version=version)

@@ -270,7 +270,7 @@ def test_tiles_of_a_solver_that_does_not_restart(changes):
 
 def test_tiles_of_a_solver_that_restarts_are_refused():
     """Its features depend on pixels that tiles of theirs would not see."""
-    changes = {"filters": (3,), "iterations": 20}
+    changes = {"filters": (3,), "iterations": 20, "kernel_size": 2}
     model = make(gradient="implicit", **changes)
     images = draw(8, 200, batch=1)
     others = images.copy()

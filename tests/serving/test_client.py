@@ -213,10 +213,14 @@ def test_mistakes_are_named(run, server, files, tmp_path):
     Image.fromarray(np.zeros((16, 16), "uint16")).save(deep)
     small = tmp_path / "small.png"
     Image.new("L", (8, 8)).save(small)
+    os.mkfifo(tmp_path / "fifo")
     output = ["--output", tmp_path / "out"]
     mistakes = [
         (["encode", tmp_path / "nowhere.png"], "nowhere.png"),
-        (["encode", tmp_path], str(tmp_path)),
+        (["encode", tmp_path], f"{tmp_path} is no regular file"),
+        (["encode", "/dev/zero"], "/dev/zero is no regular file"),
+        (["codes", tmp_path / "fifo"], "fifo is no regular file"),
+        (["decode", tmp_path / "fifo", *output], "fifo is no regular file"),
         (["encode", "--pixels", text], "text.png can't be read"),
         (["encode", text], "JPEG"),
         (["encode", "--pixels", deep], "8 bits"),
@@ -282,6 +286,20 @@ def test_pictures_of_these_formats_are_read(tmp_path, format):
     assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_bare_tiff_files_are_read_as_compressed_ones(tmp_path, orientation):
+    pixels = np.arange(16 * 12, dtype="uint8").reshape(16, 12)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = []
+    for compression in (None, "tiff_lzw"):
+        path = tmp_path / f"{compression}.tif"
+        image = Image.fromarray(pixels)
+        image.save(path, exif=exif, compression=compression)
+        found.append(client.read_image(path))
+    np.testing.assert_array_equal(*found)
+
+
 def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     target = tmp_path / "new" / "digit0.png"
     target.parent.mkdir()
@@ -319,6 +337,12 @@ def printed(monkeypatch):
 def test_what_the_output_can_not_encode_is_escaped(printed, tmp_path):
     assert printed(tmp_path / "output") == 0
     assert (tmp_path / "output").read_text() == "\\xe9.png\n"
+
+
+def test_what_would_control_a_terminal_is_escaped(monkeypatch, capsys):
+    monkeypatch.setattr(client, "run", lambda options: "codes_\x1b[2J\n")
+    assert client.main(["sample"]) == 0
+    assert capsys.readouterr().out == "codes_\\x1b[2J\\n\n"
 
 
 def test_it_ends_when_nobody_reads_it(printed, capfd):
@@ -450,6 +474,7 @@ def test_tensors_of_wrong_shapes_are_failures(files, monkeypatch, shape):
         b'{"outputs": [{"b64": "AAAA"}]}',
         b'{"outputs": [{"b64": 5}]}',
         b'{"outputs": {"other": [[1]]}}',
+        b'{"outputs": {"\\u001b[2J\\u009b": [[1]]}}',
         b'{"outputs": [[1], [2]]}',
         b'{"outputs": 0}',
         b'{"outputs": {"features": null}}',
@@ -467,7 +492,7 @@ def test_garbage_is_a_failure(run, server, files, answer):
     server.servable.faults.append(lambda: answer)
     code, text = run("encode", files[0])
     assert code == 1 and text.startswith("encode: The server")
-    assert text.count("\n") == 1
+    assert text[-1] == "\n" and text[:-1].isprintable()
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)

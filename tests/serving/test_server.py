@@ -5,6 +5,7 @@ import base64
 import importlib
 import io
 import json
+import logging
 import pathlib
 import runpy
 import sys
@@ -28,6 +29,9 @@ def server():
     class InvalidInput(Exception):
         pass
 
+    class ModelNotFound(Exception):
+        pass
+
     class Model:
         def __init__(self, name):
             self.name = name
@@ -36,6 +40,7 @@ def server():
     kserve.Model = Model
     kserve.errors = types.ModuleType("kserve.errors")
     kserve.errors.InvalidInput = InvalidInput
+    kserve.errors.ModelNotFound = ModelNotFound
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "kserve", kserve)
         patch.setitem(sys.modules, "kserve.errors", kserve.errors)
@@ -95,6 +100,47 @@ def test_what_is_no_such_input_is_refused(ask, payload):
     predict, refused = ask
     with pytest.raises(refused):
         predict(payload)
+
+
+@pytest.mark.parametrize(
+    "payload, reason",
+    [
+        ([], "it must be a JSON object."),
+        (sample([], [0]), "label is empty, and must have a row or more."),
+        (sample([3], []), "seed is empty, and must have a row or more."),
+        (
+            {"signature_name": "encode_bytes", "inputs": []},
+            "image_bytes is empty, and must have a row or more.",
+        ),
+        (sample([3, 4], [1, -1]), "`seed` must be at least 0. It is not in: R"),
+        (denoise([-1.0]), "`sparsity` must be finite and at least 0. It is n"),
+        (denoise([1.0, 2.0]), "`sparsity` must be one number, or one for eve"),
+        (
+            denoise([0.1], np.full((16, 16, 1), 1e9).tolist()),
+            "`images` must be finite and in [-1, 1], or uint8 in 0..255; ",
+        ),
+    ],
+)
+def test_the_reason_is_one_readable_sentence(ask, payload, reason):
+    predict, refused = ask
+    with pytest.raises(refused) as caught:
+        predict(payload)
+    text = str(caught.value)
+    assert text.startswith(f"The request is wrong: {reason}")
+    assert "node" not in text and "\n" not in text
+
+
+def test_a_mistake_of_a_client_is_one_line_of_the_log(server, caplog):
+    logger = logging.getLogger("test_server")
+    logger.addFilter(server.one_line)
+    for error in (server.InvalidInput("a\n\x1b"), ValueError("a bug")):
+        try:
+            raise error
+        except Exception as raised:
+            logger.error("Exception:", exc_info=raised)
+    mistake, bug = caplog.records
+    assert caplog.messages[0] == r"InvalidInput: 'a\n\x1b'"
+    assert mistake.exc_info is None and bug.exc_info
 
 
 def test_numbers_are_answered(ask):

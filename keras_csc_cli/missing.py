@@ -1,0 +1,143 @@
+"""What a command needs and has not, found before TensorFlow is imported.
+
+A command's module of flags has a `check` of their values, which asks these.
+"""
+
+import difflib
+import importlib.util
+import os
+import pathlib
+
+from keras_csc_cli.arguments import ROOT
+from keras_csc_cli.command_line import FLAG_FILES
+from keras_csc_cli.command_line import UsageError
+
+SHARED = ("recipe", "published", "fine_tune")  # flag files of no data set
+# Names of presets: of architectures, and of trained models.
+ARCHITECTURES = sorted(
+    path.stem
+    for path in FLAG_FILES.glob("*.flags")
+    if path.stem not in SHARED and not path.stem.endswith("_published")
+)
+TRAINED = [
+    path.parent.name for path in ROOT.glob("models/trained/*/config.json")
+]
+PRESETS = sorted([*ARCHITECTURES, *TRAINED])
+# Of the URIs of presets: the package that reads them.
+HUBS = {"hf": "huggingface_hub", "kaggle": "kagglehub"}
+
+
+def check_package(module, what, extra):
+    """Raises `UsageError` for a package that is not installed.
+
+    Args:
+        module: name that it is imported by.
+        what: str, what needs it.
+        extra: str, the extra of this package that has it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(
+            f"{what} needs {module}: pip install 'keras-csc[{extra}]'."
+        )
+
+
+def check_one(workdir, preset):
+    """Raises `UsageError` for anything but one of a run and a preset."""
+    if workdir is None and preset is None:
+        raise UsageError(
+            "--workdir is missing. Give the folder of a run, or a trained "
+            "--preset; one of the two."
+        )
+    if workdir is not None and preset is not None:
+        raise UsageError(
+            f"--workdir={workdir} and --preset={preset} are two models. Give "
+            "one of the two."
+        )
+
+
+def checked_path(path):
+    """A `pathlib.Path` of what `--workdir` names."""
+    text = str(path)
+    if not text.strip():
+        raise UsageError(
+            "--workdir is empty. Give the folder of the run, or leave the "
+            "flag out where a --flagfile names it."
+        )
+    if "://" in text:
+        raise UsageError(
+            f"--workdir must be a folder of this machine. Received: {text}"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--workdir must be a name in UTF-8. Received: {text!r}"
+        ) from None
+    path = pathlib.Path(text)
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            f"the working directory {path} is not a folder. Choose another "
+            "with --workdir."
+        )
+    return path
+
+
+def check_run(path):
+    """Raises `UsageError` for what is not the folder of a run."""
+    path = checked_path(path)
+    check_workdir(path)
+    if not os.path.lexists(path / "flags.json"):
+        raise UsageError(
+            f"{path} is not the folder of a run: it has no flags.json. Give "
+            "the folder of a training."
+        )
+
+
+def check_workdir(path):
+    """Raises `UsageError` for a folder that is not there."""
+    if not checked_path(path).is_dir():
+        raise UsageError(
+            f"there is no working directory {path}. Give the folder of a run "
+            "with --workdir."
+        )
+
+
+def check_trained(path):
+    """Raises `UsageError` for the folder of a run that is not finished."""
+    if not (pathlib.Path(path) / "model").is_dir():
+        raise UsageError(
+            f"{path} has no trained model (model/). Train it to its last "
+            "step first. A checkpoint can be evaluated with --checkpoint, not "
+            "exported."
+        )
+
+
+def check_preset(preset):
+    """Raises `UsageError` for a name, folder or URI of no preset."""
+    scheme, separator, _ = preset.partition("://")
+    if separator:
+        if scheme in HUBS:
+            check_package(HUBS[scheme], f"--preset={preset}", "hub")
+        return
+    if preset in PRESETS or os.path.isdir(preset):
+        return
+    close = difflib.get_close_matches(preset, PRESETS, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"--preset={preset} is neither a folder, nor a URI such as "
+        f"hf://OWNER/NAME, nor one of {', '.join(PRESETS)}.{hint}"
+    )
+
+
+def preset_name(preset):
+    """The last part of a preset's name, folder or URI."""
+    return str(preset).rstrip("/").rpartition("/")[2]
+
+
+def check_images(dataset, data_dir):
+    """Raises `UsageError` for a folder of images that is not there."""
+    given = data_dir is not None
+    if dataset == "image_folder" and given and not os.path.isdir(data_dir):
+        raise UsageError(
+            f"--data_dir={data_dir} is no folder. Give a folder of images."
+        )
