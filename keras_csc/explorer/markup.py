@@ -15,8 +15,7 @@ from keras_csc.visualization.codes import code_tiles
 from keras_csc.visualization.explanations import BESIDE
 from keras_csc.visualization.explanations import atom_pictures
 from keras_csc.visualization.explanations import atom_tiles
-from keras_csc.visualization.explanations import drawn_codes
-from keras_csc.visualization.explanations import drawn_sums
+from keras_csc.visualization.explanations import drawn_rows
 from keras_csc.visualization.explanations import growing
 from keras_csc.visualization.tiles import fitted
 from keras_csc.visualization.tiles import image_tiles
@@ -107,30 +106,23 @@ def stage_panel(look, number):
         row(_growing(look.image, stage), "kx-scroll"),
         heading("Strongest atoms", "by their share of the energy"),
         row(cards, "kx-cards"),
-        *(_drawn(stage, chosen[:DRAWN]) if stage.drawn else []),
+        *(_drawn(stage) if stage.drawn else []),
     )
 
 
-def _drawn(stage, chosen):
-    maps = code_tiles(drawn_codes(stage, chosen))
-    cards = [
-        ("All atoms", stage.drawn_error(), image_tiles(drawn_sums(stage), 1))
-    ]
-    cards += [
-        (f"Atom {atom}", stage.drawn_error(atom), tiles)
-        for atom, tiles in zip(chosen, np.split(maps, len(chosen)))
-    ]
+def _drawn(stage):
     text = "codes of the encoder, codes that the decoder draws with; the error"
-    return [
-        heading("Found beside drawn", text),
-        row(
-            [
-                _card(title, min(error, 1), error, fitted(tiles, THUMB), BESIDE)
-                for title, error, tiles in cards
-            ],
-            "kx-cards",
-        ),
+    cards = [
+        _card(
+            name.capitalize(),
+            min(error, 1),
+            error,
+            fitted(tiles, THUMB),
+            BESIDE,
+        )
+        for name, error, tiles in drawn_rows(stage, DRAWN)
     ]
+    return [heading("Found beside drawn", text), row(cards, "kx-cards")]
 
 
 def _growing(image, stage):

@@ -307,17 +307,8 @@ def drawn(subject):
 
 
 def _drawn(stage):
-    chosen = stage.strongest(ATOMS - 1)
-    columns = [
-        ("all atoms", stage.drawn_error(), explanations.drawn_sums(stage))
-    ]
-    if len(chosen):
-        maps = code_shades(explanations.drawn_codes(stage, chosen))
-        columns += [
-            (f"atom {atom}", stage.drawn_error(atom), tiles)
-            for atom, tiles in zip(chosen, np.split(maps, len(chosen)))
-        ]
-    for name, error, tiles in columns:
+    rows = explanations.drawn_rows(stage, ATOMS - 1, code_shades)
+    for name, error, tiles in rows:
         width = screen_width(tiles.shape[2], 80)
         yield figure(
             [

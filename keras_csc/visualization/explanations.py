@@ -108,43 +108,35 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
             "`explanation` must be of a model whose decoder draws with the "
             "atoms of its encoder. Received: one of another decoder"
         )
-    chosen = stage.strongest(maximum)
-    rows = [image_tiles(drawn_sums(stage), 1)]
-    if len(chosen):
-        tiles = code_tiles(drawn_codes(stage, chosen))
-        rows += np.split(tiles, len(chosen))
-    names = [f"all atoms, error {stage.drawn_error():.0%}"]
-    names += [f"atom {a}, error {stage.drawn_error(a):.0%}" for a in chosen]
-    return _table([fitted(row, side) for row in rows], names, BESIDE)
+    names, errors, tiles = zip(*drawn_rows(stage, maximum))
+    names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
+    return _table([fitted(each, side) for each in tiles], names, BESIDE)
 
 
-def drawn_sums(stage):
-    """Sums of all atoms in pixels: found, drawn, drawn less found.
+def drawn_rows(stage, maximum, tiles_of=code_tiles):
+    """The rows of `found_and_drawn`.
 
     Args:
         stage: `explanation.StageExplanation`, with what is drawn.
+        maximum: int, how many atoms at most.
+        tiles_of: function from codes to tiles.
 
-    Returns:
-        Array `(3, height, width, channels)`.
+    Yields:
+        `(name, error, tiles)`, of all atoms and of one after another: str,
+        float, and a `uint8` array `(3, height, width, channels)`.
     """
+    both = stage, stage.drawn
     atoms = range(stage.codes.shape[-1])
-    found, drawn = (each.picture_of(atoms) for each in (stage, stage.drawn))
-    return np.stack([stage.offset + found, stage.offset + drawn, drawn - found])
-
-
-def drawn_codes(stage, chosen):
-    """Codes of some atoms: of each found, drawn, and drawn less found.
-
-    Args:
-        stage: `explanation.StageExplanation`, with what is drawn.
-        chosen: ints, the atoms.
-
-    Returns:
-        Array `(code_height, code_width, 3 · atoms)`.
-    """
-    found, drawn = (each.codes[..., chosen] for each in (stage, stage.drawn))
-    codes = np.stack([found, drawn, drawn - found], -1)
-    return codes.reshape(*codes.shape[:2], -1)
+    found, drawn = (each.offset + each.picture_of(atoms) for each in both)
+    tiles = image_tiles(np.stack([found, drawn, drawn - found]), 1)
+    yield "all atoms", stage.drawn_error(), tiles
+    chosen = stage.strongest(maximum)
+    if len(chosen):
+        found, drawn = (each.codes[..., chosen] for each in both)
+        tiles = tiles_of(np.concatenate([found, drawn, drawn - found], -1))
+        for number, atom in enumerate(chosen):
+            of_atom = tiles[number :: len(chosen)]
+            yield f"atom {atom}", stage.drawn_error(atom), of_atom
 
 
 def atom_tiles(stage, chosen, side):
