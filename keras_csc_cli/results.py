@@ -25,6 +25,11 @@ SUMMARY = {
     "centered_knn_accuracy": "centred 5-NN",
     "linear_probe_accuracy": "linear probe",
 }
+STAGES = {
+    "explained": "explained",
+    "nonzeros": "non-zeros a number",
+    "drawn_error": "drawn error",
+}
 
 
 def evaluate(
@@ -191,7 +196,8 @@ def lines(result):
     if "samples" in result:
         compared.append(samples_line(result["samples"]))
     kept = [kept_line(result["kept"])] if "kept" in result else []
-    return [summary(result), *compared, origin(result), *kept]
+    stages = [stages_line(result)] if result["explained"] else []
+    return [summary(result), *stages, *compared, origin(result), *kept]
 
 
 def kept_line(path):
@@ -270,6 +276,20 @@ def summary(result):
             text = f"{title} {form.format(result[name])}"
             parts.append(f"{text} ({more})" if more else text)
     return ", ".join(parts)
+
+
+def stages_line(result):
+    """One line of the figures of every stage."""
+    known = {title: result[name] for name, title in STAGES.items()}
+    stages = []
+    for number in range(len(result["explained"])):
+        parts = [
+            f"{title} {values[number]:.3f}"
+            for title, values in known.items()
+            if values
+        ]
+        stages.append(f"stage {number + 1}: {', '.join(parts)}")
+    return "; ".join(stages)
 
 
 def comparison_line(figures):

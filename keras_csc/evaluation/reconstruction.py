@@ -24,7 +24,8 @@ def reconstruction_figures(model, images, batch_size=250):
         and `ms_ssim` (`None` for images without room for its window or for two
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
         `zero_fraction` (a list, by
-        stage) and `effective_rank`.
+        stage) and `effective_rank`; and those of `_stage_figures`, `None`
+        where there are no such codes.
 
     Raises:
         ValueError: for a model all whose features are zero.
@@ -49,13 +50,14 @@ def reconstruction_figures(model, images, batch_size=250):
             [metric(images, reconstructions) for metric in qualities.values()],
             axis=1,
         )
-        return output.features, reconstructions, again, quality, zeros
+        sums = _stage_sums(model, output)
+        return output.features, reconstructions, again, quality, zeros, sums
 
     parts = [
         [np.asarray(part) for part in measure(batch)]
         for batch in passes.float_batches(images, batch_size)
     ]
-    features, reconstructions, again, quality, zeros = map(
+    features, reconstructions, again, quality, zeros, sums = map(
         np.concatenate, zip(*parts)
     )
     if not np.any(features):
@@ -78,11 +80,62 @@ def reconstruction_figures(model, images, batch_size=250):
                 from_pixels(images), reconstructions
             ),
             "zero_fraction": zeros.mean(axis=0).tolist(),
+            **_stage_figures(sums.sum(axis=0, dtype="float64")),
             "effective_rank": metrics.effective_rank(
                 features.reshape(-1, features.shape[-1])
             ),
         },
     )
+
+
+def _stage_sums(model, output):
+    """Of every image and stage, what `_stage_figures` divides.
+
+    Returns:
+        Tensor `(n, stages, numbers)`; no numbers without sparse codes.
+    """
+    encoder = model.encoder
+    if not encoder.sparse:
+        images = tf.shape(output.features)[0]
+        return tf.zeros((images, len(encoder.filters), 0))
+    stages = zip(encoder.coding_layers, output.inputs, output.codes)
+    drawn = model.decoder.codes(output.features)
+    sums = []
+    for number, (layer, signal, codes) in enumerate(stages):
+        signal, codes = (tf.cast(x, tf.float32) for x in (signal, codes))
+        numbers = [
+            tf.square(signal - layer.synthesize(codes)),
+            tf.square(signal),
+            tf.cast(codes != 0, tf.float32),
+            tf.ones_like(signal),
+        ]
+        if drawn is not None:
+            error = tf.cast(drawn[number], tf.float32) - codes
+            numbers += [tf.square(error), tf.square(codes)]
+        sums.append([tf.reduce_sum(each, (1, 2, 3)) for each in numbers])
+    return tf.transpose(tf.stack(sums), (2, 0, 1))
+
+
+def _stage_figures(sums):
+    """What codes say of their stage's input, and what is drawn beside them.
+
+    With `x` the input of a stage, `z` its codes, `ẑ` those that the decoder
+    draws with and all sums over all images.
+
+    Args:
+        sums: array `(stages, numbers)`, of `_stage_sums`.
+
+    Returns:
+        Dict of lists by stage: `explained`, `1 - Σ(x - A z)² / Σx²`;
+        `nonzeros`, for every number of `x`; and `drawn_error`,
+        `Σ(ẑ - z)² / Σz²`. They are `None` of an encoder without sparse codes,
+        the last also of a decoder with dictionaries of its own.
+    """
+    figures = dict.fromkeys(("explained", "nonzeros", "drawn_error"))
+    shares = sums[:, ::2] / np.where(sums[:, 1::2] > 0, sums[:, 1::2], 1)
+    if shares.shape[1]:
+        shares[:, 0] = 1 - shares[:, 0]
+    return {**figures, **dict(zip(figures, shares.T.tolist()))}
 
 
 def _qualities(sides):

@@ -1,10 +1,11 @@
 """Takes an image apart by the programs that an encoder solves."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc import ops
 from keras_csc.explanation.results import Explanation
 from keras_csc.explanation.results import Nearest
 from keras_csc.explanation.results import StageExplanation
@@ -21,6 +22,7 @@ def explain(
     neighbors=5,
     centered=True,
     sparsity=None,
+    decoder=None,
 ):
     """Explains an image by the codes of an encoder, see `Explanation`.
 
@@ -40,6 +42,7 @@ def explain(
         centered: bool, whether neighbours are those of centred features;
             what all features share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
+        decoder: `Decoder` of the encoder, for what it draws at every stage.
 
     Returns:
         `Explanation`.
@@ -70,7 +73,7 @@ def explain(
     return Explanation(
         _array(image)[0],
         features[0],
-        _stages(encoder, output, image, sparsity),
+        _stages(encoder, decoder, output, image, sparsity),
         classes,
         near,
     )
@@ -94,66 +97,37 @@ def _nearest_classes(train, features, labels):
     return Nearest(classes[order], distances[0][order])
 
 
-def _stages(encoder, output, image, sparsity):
+def _stages(encoder, decoder, output, image, sparsity):
     stages = []
+    drawn = decoder and decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
-        signal, codes = (
-            tf.cast(each[number], tf.float32)
-            for each in (output.inputs, output.codes)
-        )
+        signal = _array(output.inputs[number])[0]
         strength = layer.sparsity
         if number == 0 and sparsity is not None:
             strength = sparsity
         if number:
             _check_affine(encoder, number, output.codes[number - 1])
         scale, shift = _affine(encoder, number, signal.shape[-1])
-        stages.append(
-            StageExplanation(
-                name=layer.name,
-                signal=signal[0].numpy(),
-                codes=codes[0].numpy(),
-                kernel=_array(layer.kernel),
-                strides=layer.strides,
-                padding=layer.padding,
-                **measures(layer, signal, codes, strength),
-                image_size=tuple(image.shape[1:3]),
-                below=stages[-1] if stages else None,
-                scale=scale,
-                shift=shift,
-            )
+        stage = StageExplanation(
+            name=layer.name,
+            signal=signal,
+            codes=_array(output.codes[number])[0],
+            kernel=_array(layer.kernel),
+            strides=layer.strides,
+            padding=layer.padding,
+            sparsity=strength,
+            ridge=layer.ridge,
+            nonnegative=layer.nonnegative,
+            image_size=tuple(image.shape[1:3]),
+            below=stages[-1] if stages else None,
+            scale=scale,
+            shift=shift,
         )
+        if drawn:
+            same = dataclasses.replace(stage, codes=_array(drawn[number])[0])
+            stage = dataclasses.replace(stage, drawn=same)
+        stages.append(stage)
     return tuple(stages)
-
-
-def measures(layer, signal, codes, sparsity):
-    """How far codes solve the program of a layer.
-
-    Args:
-        layer: `ConvSparseCoding2D`.
-        signal: float32 tensor `(1, height, width, channels)`, its input.
-        codes: float32 tensor `(1, code_height, code_width, atoms)`.
-        sparsity: float `λ`.
-
-    Returns:
-        Dict of the floats `objective`, `gap` and `zeros`; see
-        `StageExplanation`.
-    """
-    program = ops.SparseCodingProgram(
-        signal,
-        tf.cast(layer.kernel, tf.float32),
-        sparsity,
-        layer.ridge,
-        layer.nonnegative,
-        layer.strides,
-        layer.padding,
-    )
-    residual = program.residual(codes)
-    slope = program.analysis(residual)
-    return {
-        "objective": float(program.value(codes, residual)[0]),
-        "gap": float(program.gap(codes, residual, slope)[0]),
-        "zeros": float(metrics.zero_fraction(codes)),
-    }
 
 
 def _check_affine(encoder, number, codes):

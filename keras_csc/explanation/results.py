@@ -59,15 +59,15 @@ class StageExplanation:
         codes: `(code_height, code_width, atoms)`, `z`.
         kernel: `(k, k, channels, atoms)`, the dictionary.
         strides, padding: int and str, of the layer.
-        objective: float, `λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, which the
-            stage's codes approach the minimum of.
-        gap: float, its duality gap: the objective is at most so far above its
-            minimum. See `ops.duality_gap`.
-        zeros: float, share of the codes that are 0.
+        sparsity, ridge, nonnegative: floats `λ` and `μ`, and a bool, of the
+            program.
         image_size: `(height, width)` of the image.
         below: `StageExplanation` of the stage below, `None` of the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
+        drawn: the same stage with the codes `ẑ` that the decoder draws with in
+            the place of those that were found; `None` of a decoder with
+            dictionaries of its own.
     """
 
     name: str
@@ -76,13 +76,57 @@ class StageExplanation:
     kernel: np.ndarray = dataclasses.field(repr=False)
     strides: int
     padding: str
-    objective: float
-    gap: float
-    zeros: float
+    sparsity: float
+    ridge: float
+    nonnegative: bool
     image_size: tuple
     below: typing.Optional["StageExplanation"] = dataclasses.field(repr=False)
     scale: np.ndarray = dataclasses.field(repr=False)
     shift: np.ndarray = dataclasses.field(repr=False)
+    drawn: typing.Optional["StageExplanation"] = dataclasses.field(
+        default=None, repr=False
+    )
+
+    @property
+    def zeros(self):
+        """Share of the codes that are 0."""
+        return float(np.mean(self.codes == 0))
+
+    @property
+    def objective(self):
+        """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`.
+
+        The stage's codes approach its minimum. It is computed, with the gap,
+        when first asked for.
+        """
+        return self._measures[0]
+
+    @property
+    def gap(self):
+        """The objective is at most so far above its minimum.
+
+        See `ops.duality_gap`.
+        """
+        return self._measures[1]
+
+    @functools.cached_property
+    def _measures(self):
+        program = ops.SparseCodingProgram(
+            tf.constant(self.signal[None]),
+            tf.constant(self.kernel),
+            self.sparsity,
+            self.ridge,
+            self.nonnegative,
+            self.strides,
+            self.padding,
+        )
+        codes = tf.constant(self.codes[None])
+        residual = program.residual(codes)
+        slope = program.analysis(residual)
+        return (
+            float(program.value(codes, residual)[0]),
+            float(program.gap(codes, residual, slope)[0]),
+        )
 
     @functools.cached_property
     def energies(self):
@@ -136,6 +180,16 @@ class StageExplanation:
             ValueError: if there is no such atom.
         """
         return self.sum_of([atom])
+
+    def drawn_error(self, atoms=slice(None)):
+        """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
+
+        Args:
+            atoms: int or ints, of which atoms; by default of all.
+        """
+        found, drawn = self.codes[..., atoms], self.drawn.codes[..., atoms]
+        energy = np.sum(np.square(found))
+        return float(np.sum(np.square(drawn - found)) / (energy or 1))
 
     def sum_of(self, atoms):
         """Sum of the contributions of some atoms, of the shape of the signal.

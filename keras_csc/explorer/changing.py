@@ -6,7 +6,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.explanation.explaining import measures
 from keras_csc.explorer.looking import decoded
 from keras_csc.explorer.looking import psnr
 from keras_csc.validation import check_at_least
@@ -86,18 +85,15 @@ def change(model, look, changes):
     codes = _atoms_changed(codes, changes)
     if codes is stage.codes:
         return _unchanged(look, stage)
-    strength = changes.sparsity
     offset = stage.offset
     batch = tf.constant(codes[None])
     stage = dataclasses.replace(
         stage,
         codes=codes,
-        **measures(
-            layer,
-            tf.constant(stage.signal[None]),
-            batch,
-            layer.sparsity if strength is None else strength,
+        sparsity=(
+            stage.sparsity if changes.sparsity is None else changes.sparsity
         ),
+        drawn=None,
     )
     total = offset + stage.picture_of(range(codes.shape[-1]))
     features = model.encoder.features_of(

@@ -12,8 +12,10 @@ from keras_csc.html import data_uri
 from keras_csc.html import element
 from keras_csc.html import written
 from keras_csc.visualization.codes import code_tiles
+from keras_csc.visualization.explanations import BESIDE
 from keras_csc.visualization.explanations import atom_pictures
 from keras_csc.visualization.explanations import atom_tiles
+from keras_csc.visualization.explanations import drawn_rows
 from keras_csc.visualization.explanations import growing
 from keras_csc.visualization.tiles import fitted
 from keras_csc.visualization.tiles import image_tiles
@@ -22,6 +24,7 @@ from keras_csc.visualization.tiles import image_tiles
 LARGE, MEDIUM, SMALL, THUMB = 224, 160, 96, 96
 TOGGLE = 40
 ATOMS = 12
+DRAWN = 5  # atoms of which what is drawn is shown
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
@@ -86,7 +89,13 @@ def stage_panel(look, number):
         return written(note(text))
     shares = stage.shares
     cards = [
-        _atom_card(atom, shares[atom] / shares[chosen[0]], shares[atom], tiles)
+        _card(
+            f"Atom {atom}",
+            shares[atom] / shares[chosen[0]],
+            shares[atom],
+            tiles,
+            ("atom", "codes", "part"),
+        )
         for atom, *tiles in zip(chosen, *atom_tiles(stage, chosen, THUMB))
     ]
     sums = "sums of the strongest atoms"
@@ -97,7 +106,23 @@ def stage_panel(look, number):
         row(_growing(look.image, stage), "kx-scroll"),
         heading("Strongest atoms", "by their share of the energy"),
         row(cards, "kx-cards"),
+        *(_drawn(stage) if stage.drawn else []),
     )
+
+
+def _drawn(stage):
+    text = "codes of the encoder, codes that the decoder draws with; the error"
+    cards = [
+        _card(
+            name.capitalize(),
+            min(error, 1),
+            error,
+            fitted(tiles, THUMB),
+            BESIDE,
+        )
+        for name, error, tiles in drawn_rows(stage, DRAWN)
+    ]
+    return [heading("Found beside drawn", text), row(cards, "kx-cards")]
 
 
 def _growing(image, stage):
@@ -141,12 +166,11 @@ def _stage_card(stage):
     )
 
 
-def _atom_card(atom, width, share, tiles):
-    names = ("atom", "codes", "part")
+def _card(title, width, share, tiles, names):
     pictures = [
         element(
             "figure",
-            image_tag(tile, f"atom {atom}: {name}", THUMB),
+            image_tag(tile, f"{title.lower()}: {name}", THUMB),
             element("figcaption", name),
         )
         for name, tile in zip(names, tiles)
@@ -154,7 +178,7 @@ def _atom_card(atom, width, share, tiles):
     bar = element("i", style=f"width:{width:.0%}")
     head = element(
         "header",
-        element("b", f"Atom {atom}"),
+        element("b", title),
         element("span", bar, class_="kx-bar"),
         element("span", f"{share:.1%}"),
     )

@@ -258,7 +258,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
         Returns:
             `explanation.Explanation`: features, and of every stage the codes,
-            the atoms in the order of their energy and their contributions.
+            the atoms in the order of their energy and their contributions, of
+            what was found in the image and of what the decoder draws.
 
         Raises:
             ValueError: for anything but one image of the right shape, an
@@ -287,6 +288,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             neighbors,
             centered,
             sparsity,
+            self.decoder,
         )
 
     @property

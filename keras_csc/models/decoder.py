@@ -137,14 +137,32 @@ class Decoder(keras.Model):
         self.built = True
 
     def call(self, features, training=None, moments=None):
-        signal = self._draw_head(features, self.feature_gain)
-        for number, gain in zip(self._stages(), self.stage_gains):
-            codes = self._codes(number, signal, gain, moments)
-            signal = self.draw(number, codes)
+        signal = self.draw(0, self.codes(features, moments)[0])
         signal = at_least_float32(self.image_gain * at_least_float32(signal))
         if self.output_limit == "tanh":
             return ops.tanh(signal)
         return ops.clip(signal, -1.0, 1.0)
+
+    def codes(self, features, moments=None):
+        """`ẑ^l`, the codes that every stage draws with.
+
+        Args:
+            features, moments: as of a call.
+
+        Returns:
+            List of tensors like `EncoderOutput.codes`, from the image up;
+            float32.
+        """
+        if not self.built:
+            self.build(None)
+        codes = []
+        for number, gain in zip(self._stages(), self.stage_gains):
+            if codes:
+                signal = self.draw(number + 1, codes[0])
+            else:
+                signal = self._draw_head(features, self.feature_gain)
+            codes.insert(0, self._codes(number, signal, gain, moments))
+        return codes
 
     def _stages(self):
         """Numbers of the encoder's stages, from the features down."""

@@ -135,6 +135,10 @@ class SeparateDecoder(keras.Model):
         """None: what it draws with is its own."""
         return []
 
+    def codes(self, features):
+        """`None`: its codes are not those of the encoder's atoms."""
+        return None
+
     def build(self, input_shape):
         shape = (None, *self.map_shape)
         for number, layer in enumerate(self.decoding_layers):

@@ -274,3 +274,50 @@ def code_shades(codes):
     color = np.where(maps[..., None] < 0, BLUE, RED)
     tiles = np.concatenate([color, 255 * opacity[..., None]], -1)
     return np.rint(tiles).astype("uint8")
+
+
+# === Drawn ===
+
+
+def drawn(subject):
+    """Section: what every stage found in an image, beside what is drawn."""
+    (number,) = examples(subject.found, 1)
+    stages = subject.model.explain(subject.found.images[number]).stages
+    if stages[0].drawn is None:
+        return None
+    parts = []
+    for name, stage in enumerate(stages, start=1):
+        title = element("h3", f"Stage {name}")
+        parts += [title, element("div", _drawn(stage), class_="row")]
+    return section(
+        "drawn",
+        "Found beside drawn",
+        paragraph(
+            "The decoder draws with the atoms that the encoder finds. Above is "
+            "what a stage found in the image, then what the decoder draws "
+            "there from the features alone, then the difference: for the sum "
+            "of all atoms, and for the codes of the strongest ones, which are "
+            "red where an atom stands and blue where it is taken away. The "
+            "error is the energy of the codes' difference, as a share of the "
+            "energy of what was found. Atoms overlap: codes that differ may "
+            "make sums that are alike."
+        ),
+        parts,
+    )
+
+
+def _drawn(stage):
+    rows = explanations.drawn_rows(stage, ATOMS - 1, code_shades)
+    for name, error, tiles in rows:
+        width = screen_width(tiles.shape[2], 80)
+        yield figure(
+            [
+                picture(tile, f"{name}, {kind}", width, class_="codes")
+                for kind, tile in zip(explanations.BESIDE, tiles)
+            ],
+            caption=[
+                element("strong", name),
+                element("span", f"error {percent(error)}"),
+            ],
+            class_="pair",
+        )

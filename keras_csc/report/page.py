@@ -27,6 +27,7 @@ LINKS = {
     "reconstructions": "Regenerations",
     "growing": "Growing",
     "codes": "Codes",
+    "drawn": "Drawn",
     "atoms": "Atoms",
     "classes": "Classes",
     "subspaces": "Variation",
@@ -138,6 +139,8 @@ def _sections(subject):
         if subject.encoder.sparse:
             yield images.growing(subject)
         yield images.codes(subject)
+        if subject.encoder.sparse:
+            yield images.drawn(subject)
         yield atoms.atoms(subject)
         yield classes.classes(subject)
         if not subject.maps:

@@ -3,6 +3,7 @@
 from keras_csc.visualization.atoms import atom_grid
 from keras_csc.visualization.atoms import pixel_atoms
 from keras_csc.visualization.codes import code_maps
+from keras_csc.visualization.explanations import found_and_drawn
 from keras_csc.visualization.explanations import growing_picture
 from keras_csc.visualization.explanations import strongest_atoms
 from keras_csc.visualization.figures import class_similarity
@@ -19,6 +20,7 @@ __all__ = [
     "class_similarity",
     "code_maps",
     "comparison_grid",
+    "found_and_drawn",
     "growing_picture",
     "image_grid",
     "pixel_atoms",

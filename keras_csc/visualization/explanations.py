@@ -15,6 +15,7 @@ from keras_csc.visualization.tiles import image_tiles
 from keras_csc.visualization.tiles import stacked
 
 GAP = 4
+BESIDE = ("found", "drawn", "difference")
 
 
 def strongest_atoms(explanation, stage=1, maximum=8, side=96):
@@ -61,14 +62,81 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     rows = atom_tiles(stage, chosen, side)
     shares = stage.shares[chosen]
     labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
+    return _table(rows, ("atom", "codes", "part"), labels)
+
+
+def _table(rows, names, labels):
+    """Rows of tiles with their names at the left, and labels above."""
     columns, middles = stacked(rows, GAP)
     columns, above = captioned(columns, labels)
-    grid = arrange(columns, len(chosen), (GAP, GAP))
-    names = zip(("atom", "codes", "part"), middles)
+    grid = arrange(columns, len(labels), (GAP, GAP))
     gutter = label_gutter(
-        [(GAP + above + middle, name) for name, middle in names], len(grid)
+        [(GAP + above + y, name) for y, name in zip(middles, names)], len(grid)
     )
     return np.concatenate([gutter, grid], axis=1)
+
+
+def found_and_drawn(explanation, stage=1, maximum=5, side=96):
+    """What a stage found in an image, beside what the decoder draws there.
+
+    A column each, and one for the difference, drawn less found. The first row
+    is the sum of all atoms, in pixels as of `growing_picture`; those below are
+    the codes of the atoms that were found strongest, as of `code_maps`, all on
+    one scale. At the left is `StageExplanation.drawn_error`. No difference is
+    mid-grey or white.
+
+    Args:
+        explanation: `explanation.Explanation` of a model whose decoder draws
+            with the encoder's atoms.
+        stage, maximum, side: as of `strongest_atoms`. `maximum` defaults to 5.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no such stage, an argument is not positive, or
+            the decoder does not draw with the encoder's atoms.
+
+    Example:
+
+    >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
+    """
+    stage = _stage(explanation, stage)
+    check_integer(1, maximum=maximum)
+    if stage.drawn is None:
+        raise ValueError(
+            "`explanation` must be of a model whose decoder draws with the "
+            "atoms of its encoder. Received: one of another decoder"
+        )
+    names, errors, tiles = zip(*drawn_rows(stage, maximum))
+    names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
+    return _table([fitted(each, side) for each in tiles], names, BESIDE)
+
+
+def drawn_rows(stage, maximum, tiles_of=code_tiles):
+    """The rows of `found_and_drawn`.
+
+    Args:
+        stage: `explanation.StageExplanation`, with what is drawn.
+        maximum: int, how many atoms at most.
+        tiles_of: function from codes to tiles.
+
+    Yields:
+        `(name, error, tiles)`, of all atoms and of one after another: str,
+        float, and a `uint8` array `(3, height, width, channels)`.
+    """
+    both = stage, stage.drawn
+    atoms = range(stage.codes.shape[-1])
+    found, drawn = (each.offset + each.picture_of(atoms) for each in both)
+    tiles = image_tiles(np.stack([found, drawn, drawn - found]), 1)
+    yield "all atoms", stage.drawn_error(), tiles
+    chosen = stage.strongest(maximum)
+    if len(chosen):
+        found, drawn = (each.codes[..., chosen] for each in both)
+        tiles = tiles_of(np.concatenate([found, drawn, drawn - found], -1))
+        for number, atom in enumerate(chosen):
+            of_atom = tiles[number :: len(chosen)]
+            yield f"atom {atom}", stage.drawn_error(atom), of_atom
 
 
 def atom_tiles(stage, chosen, side):

@@ -215,7 +215,7 @@ def test_samples_are_of_a_density_that_is_fitted_now(
     assert found["distribution"]["frechet_distance"] > 0
     names = {path.name for path in (run / "pictures").iterdir()}
     assert {"samples.png", "interpolation.png", "samples_nearest.png"} <= names
-    line = results.lines(figures)[1]
+    line = results.lines(figures)[2]
     assert line.startswith(f"{IMAGES} samples: network: classifier of digits")
     assert f"asked for {found['same_class']:.3f} (of the images 0." in line
     assert f"image at {found['nearest']['samples']:.3f} (of the" in line

@@ -1,10 +1,14 @@
 """How images use the dictionaries, counted again without batches."""
 
+from keras_csc_cli import results
+
 import numpy as np
 import pytest
 
 from keras_csc import metrics
 from keras_csc.evaluation.dictionaries import dictionary_figures
+from keras_csc.evaluation.reconstruction import reconstruction_figures
+from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -56,3 +60,44 @@ def test_an_atom_that_is_always_active_is_so_over_many_batches():
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), "uint8")
     figures = dictionary_figures(model, images, batch_size=1)
     assert figures["image_density"][0] == [1.0] * 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tied": True, "split": True}, {}, {"network": "conv"}],
+    ids=["one network", "two networks", "conv"],
+)
+def test_what_stages_explain_find_and_draw(changes):
+    """Of all images at once, in float64."""
+    model = small_autoencoder(**changes)
+    spread_weights(model)
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
+    *_, figures = reconstruction_figures(model, images, batch_size=3)
+    names = "explained", "nonzeros", "drawn_error"
+    if not model.encoder.sparse:
+        assert [figures[name] for name in names] == [None] * 3
+        return
+    output = model.encoder.activations(images / np.float32(127.5) - 1)
+    drawn = model.decoder.codes(output.features)
+    for number, layer in enumerate(model.encoder.coding_layers):
+        signal, codes = (
+            each[number].numpy().astype("float64")
+            for each in (output.inputs, output.codes)
+        )
+        made = references.synthesize(
+            codes, layer.kernel.numpy(), signal.shape[1:3], 2, "same"
+        )
+        expected = {
+            "explained": 1 - np.sum((signal - made) ** 2) / np.sum(signal**2),
+            "nonzeros": np.count_nonzero(codes) / signal.size,
+        }
+        if drawn is None:
+            assert figures["drawn_error"] is None
+        else:
+            error = np.sum((drawn[number] - codes) ** 2)
+            expected["drawn_error"] = error / np.sum(codes**2)
+        for name, value in expected.items():
+            assert figures[name][number] == pytest.approx(value, rel=1e-4)
+    line = results.stages_line(figures)
+    assert f"stage 2: explained {figures['explained'][1]:.3f}, " in line
+    assert ("drawn error" in line) == (drawn is not None)

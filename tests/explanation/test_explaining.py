@@ -8,6 +8,7 @@ import tensorflow as tf
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
+from keras_csc.models import Decoder
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -19,6 +20,8 @@ MODELS = {
     "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
     "small atoms": ({"kernel_size": 2, "split": True}, (8, 8, 1)),
     "split map": ({"features": "map", "split": True}, (9, 8, 1)),
+    "one network": ({"tied": True, "split": True}, (8, 8, 1)),
+    "one network, map": ({"tied": True, "features": "map"}, (11, 14, 1)),
 }
 
 
@@ -127,6 +130,38 @@ def test_counts_grow_by_steps_that_the_eye_can_follow():
     first, second = found.stages
     assert first.default_counts() == [1, 2, 5, 10, 20, 50, 73]
     assert second.default_counts() == [1, 2, 5, 10, 20]
+
+
+# === Drawn ===
+
+
+def test_what_is_drawn_makes_the_decoded_image(case):
+    model, image, found = case
+    first, second = (stage.drawn for stage in found.stages)
+    if not isinstance(model.decoder, Decoder):
+        assert first is None and second is None
+        return
+    decoder, gains = model.decoder, model.decoder.stage_gains
+    assert decoder.calibrated
+    height, width = image.shape[:2]
+    for stage, drawn in zip(found.stages, (first, second)):
+        np.testing.assert_array_equal(drawn.signal, stage.signal)
+        whole = synthesize(stage, drawn.codes)
+        np.testing.assert_allclose(drawn.synthesis, whole, atol=1e-5)
+        error = np.sum((drawn.codes - stage.codes) ** 2)
+        error /= np.sum(stage.codes**2)
+        assert stage.drawn_error() == pytest.approx(error, rel=1e-4)
+    made = np.clip(decoder.image_gain * first.synthesis, -1, 1)
+    expected = model.decode(found.features[None])[0]
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    # What the upper stage draws are the lower one's codes, but for the gains.
+    codes = (second.synthesis - second.shift) / second.scale
+    mean = model.encoder.normalizations[0].moving_mean.numpy()
+    codes = gains[1].numpy() * (codes - mean) + mean
+    if model.encoder.split:
+        positive, negative = np.split(codes, 2, axis=-1)
+        codes = positive - negative
+    np.testing.assert_allclose(first.codes, codes, atol=1e-4)
 
 
 # === Programs ===

@@ -201,6 +201,16 @@ def test_maps_without_labels_have_what_they_can(of_maps):
     assert "any size" in page.section("model")
 
 
+def test_one_network_has_what_is_found_beside_what_is_drawn(tmp_path):
+    model, images = make(tied=True), draw(5)
+    path = report.write_report(tmp_path / "page.html", model, "one", images)
+    page = Page(path)
+    names = [each[1]["alt"] for each in page.all("img")]
+    for kind in ("found", "drawn", "difference"):
+        assert names.count(f"all atoms, {kind}") == 2  # One a stage.
+    assert "error" in page.section("drawn")
+
+
 def test_a_model_without_images_says_so(tmp_path, labelled):
     model = labelled[0]
     path = report.write_report(

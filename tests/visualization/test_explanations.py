@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_csc.pixels import to_pixels
+from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import strongest_atoms
 from tests.helpers.reference_loop import small_autoencoder
@@ -74,6 +75,39 @@ def test_strongest_atoms_stand_side_by_side(explanation, stage):
         )
         red = tile[..., 0] > tile[..., 2]
         np.testing.assert_array_equal(red, found.codes[..., atom] > 0)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_found_stands_beside_drawn(stage):
+    model = small_autoencoder(tied=True, split=True, filters=(7, 5))
+    spread_weights(model)
+    image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 1))
+    explanation = model.explain(image)
+    found = explanation.stages[stage - 1]
+    drawn = found.drawn
+    picture = found_and_drawn(explanation, stage, maximum=2, side=96)
+    step = 96 + GAP
+    rows = [picture[-step * n :][:96] for n in (3, 2, 1)]
+    tiles = [columns(row, 3, 96) for row in rows]
+    sums = [
+        each.offset + each.to_pixels(each.synthesis) for each in (found, drawn)
+    ]
+    for tile, made in zip(tiles[0], [*sums, sums[1] - sums[0]]):
+        expected = rgb(np.clip(made, -1, 1), 12)
+        np.testing.assert_allclose(tile.astype(int), expected, atol=1)
+    for atom, row in zip(found.order, tiles[1:]):
+        values = [each.codes[..., atom] for each in (found, drawn)]
+        size = 96 // len(values[0])
+        for tile, codes in zip(row, [*values, values[1] - values[0]]):
+            tile = tile[::size, ::size].astype(int)
+            plain = np.abs(codes) > 1e-3
+            red = tile[..., 0] > tile[..., 2]
+            np.testing.assert_array_equal(red[plain], codes[plain] > 0)
+
+
+def test_a_decoder_with_its_own_atoms_draws_nothing_beside(explanation):
+    with pytest.raises(ValueError, match="draws with the atoms of its enc"):
+        found_and_drawn(explanation)
 
 
 def test_atoms_that_are_not_active_are_left_out():
