@@ -59,10 +59,10 @@ GRADIENTS = {
 # takes seconds, and the more the larger the game is; twice that if it
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
-    ("binary", "alternating", "implicit"): {
+    ("binary", "one pass", "implicit"): {
         "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
     },
-    ("multi", "one pass", "unrolled"): {
+    ("multi", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
     },
     ("consistency", "one pass", "unrolled"): {
@@ -105,6 +105,7 @@ def make(case, dtype):
         OPTIMIZERS[game](),
         keras.optimizers.Adam(0.01, epsilon=1e-3) if alternating else None,
         TranscriptionGame(**GAMES[game]),
+        inner_step=alternating,
     )
     return model
 
