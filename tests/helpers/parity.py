@@ -65,7 +65,7 @@ GRADIENTS = {
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
     ("binary", "alternating", "implicit"): {
-        "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
+        "float64": {"devices": (2,), "thorough": (2, 3)},
     },
     ("multi", "simultaneous", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
