@@ -106,7 +106,7 @@ class Match:
         theirs = self.game.encoder_step(*self.for_torch)
         row["objective"] = pairs.difference(terms["objective"], theirs)
         row["encoder_gradient"] = self._worst(ours, "encoder")
-        self.model.encoder_optimizer.apply(
+        self.model.optimizer.apply(
             [ours[id(v)] for v in self.model.encoder.trainable_variables],
             self.model.encoder.trainable_variables,
         )
@@ -128,12 +128,15 @@ class Match:
 
     def _play(self):
         """Our gradients by variable, of `-T` and `T`, and terms."""
-        *gradients, terms = self.model._play(self.images, self.labels)
-        players = (self.model.encoder, self.model.decoder)
+        batch = self.images, self.labels
+        for_encoder, _, _ = self.model._play(*batch, decoder=False)
+        _, for_decoder, terms = self.model._play(*batch, encoder=False)
         return {
             id(variable): gradient
-            for player, values in zip(players, gradients)
-            for variable, gradient in zip(player.trainable_variables, values)
+            for variables, gradients in zip(
+                self.model.moved_variables, (for_encoder, for_decoder)
+            )
+            for variable, gradient in zip(variables, gradients)
         }, terms
 
     def _worst(self, ours, player):

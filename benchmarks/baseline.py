@@ -32,7 +32,6 @@ def contender(game, dtype, network, images):
             *GAMES[game],
             f"--dtype_policy={dtype}",
             f"--architecture=network={network}",
-            "--update=simultaneous",
             *(["--game=dictionary=0"] if network == "conv" else []),
         ]
     )
@@ -45,9 +44,7 @@ def contender(game, dtype, network, images):
         "filters": config["filters"],
         "dtype": dtype,
         "network": network,
-        "multiply_adds": Step(config, BATCH).simultaneous(
-            opposed=model.game.opposition is not None
-        ),
+        "multiply_adds": Step(config, BATCH).one_pass(),
     }
 
 

@@ -34,24 +34,24 @@ class Step:
         self.trained = self.layers[config["frozen_stages"] :]
         self.decoder = sum(self.layers)
 
-    def simultaneous(self, opposed=True):
+    def one_pass(self, opposed=False):
         """One pass through the loop for both players.
+
+        The way back from the decoder goes on to the features.
 
         Args:
             opposed: bool, whether the players' losses are each other's
-                negative, so that they share the backward pass through the
-                encoder of regenerated images.
+                negative, and one backward pass through the encoder of
+                regenerated images serves both.
         """
-        regenerated = self.encoder
-        if not opposed:
-            regenerated += self.encoder - self.layers[0]
+        regenerated = self._weights_of_encoder() + self.encoder
+        if opposed:
+            regenerated = self.repeats * sum(self.trained) + self.encoder
         return self.batch * (
             self._loop()
             + self._weights_of_encoder()
-            # Weights, of the regenerated images.
-            + self.repeats * sum(self.trained)
             + regenerated
-            + self._weights_of_decoder()
+            + 2 * self.decoder
         )
 
     def alternating(self, published=False):

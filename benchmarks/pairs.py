@@ -50,7 +50,6 @@ def players(options):
         keras.optimizers.SGD(RATE),
         keras.optimizers.SGD(RATE),
         model.game,
-        update="alternating",
         jit_compile=False,
     )
     model.encoder.update_operator_norms()

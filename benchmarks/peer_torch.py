@@ -8,7 +8,7 @@ decoder's on the same batch against the new encoder.
 `published=True` does what the parents' code does and needs not: it prepares
 the dictionaries before every forward pass though no weight has changed, and
 back-propagates the decoder's loss into the encoder too, whose gradient nobody
-uses. `update="simultaneous"` is not published; it is our single pass.
+uses. `one_pass=True` is not published; it is our one pass.
 """
 
 import torch
@@ -60,7 +60,7 @@ class Game:
         encoder, decoder: the players.
         optimizer: function of parameters, makes a player's optimizer.
         objective: `binary` or `multi`, `T` of two sets of features and labels.
-        update: `"alternating"` or `"simultaneous"`.
+        one_pass: bool, whether steps are of one pass, not alternating.
         published: bool, whether to do the needless work of the published code.
         bfloat16: bool, whether convolutions are computed in bfloat16.
         channels_last: bool, the memory format.
@@ -73,7 +73,7 @@ class Game:
         decoder,
         optimizer,
         objective=binary,
-        update="alternating",
+        one_pass=False,
         published=False,
         bfloat16=False,
         channels_last=False,
@@ -87,7 +87,7 @@ class Game:
         self.encoder_optimizer = optimizer(encoder.parameters())
         self.decoder_optimizer = optimizer(decoder.parameters())
         self.objective = objective
-        self.update = update
+        self.one_pass = one_pass
         self.published = published
         self.bfloat16 = bfloat16
         self._f = torch.compile(encoder) if compiled else encoder
@@ -97,8 +97,8 @@ class Game:
     def step(self, images, labels=None):
         """Takes a step; returns `T` as the decoder met it."""
         images = images.contiguous(memory_format=self.format)
-        if self.update == "simultaneous":
-            return self._simultaneous_step(images, labels)
+        if self.one_pass:
+            return self._one_pass_step(images, labels)
         self.encoder_step(images, labels)
         return self.decoder_step(images, labels)
 
@@ -142,17 +142,22 @@ class Game:
         self.decoder.prepare()
         return objective.detach()
 
-    def _simultaneous_step(self, images, labels):
-        """One pass: `∂T/∂X̂`, from the encoder's, is the decoder's too."""
+    def _one_pass_step(self, images, labels):
+        """One pass: `∂T/∂X̂`, from the encoder's, is the decoder's too.
+
+        What the decoder descends has a gradient in the encoder, by `held`.
+        """
         features = self.encode(images)
-        regenerated = self.decode(features.detach())
+        held = features.detach().requires_grad_()
+        regenerated = self.decode(held)
         seen = regenerated.detach().requires_grad_()
         again = self.encode(seen)
         self.encoder_optimizer.zero_grad()
         self.decoder_optimizer.zero_grad()
-        objective = self.objective(features, again, labels)
+        objective = self.objective(held, again, labels)
         (-objective).backward()
         regenerated.backward(-seen.grad)
+        features.backward(held.grad)
         self.encoder_optimizer.step()
         self.decoder_optimizer.step()
         self._prepare()

@@ -64,14 +64,13 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     autoencoder = network(options, make)
     if options.freeze_normalizations:
         autoencoder.freeze_normalizations()
+    rate, decoder_rate = options.learning_rate, options.decoder_learning_rate
+    alternating = decoder_rate is not None
     autoencoder.compile(
-        encoder_optimizer=optimizer(
-            options, options.encoder_learning_rate, options.encoder_steps
-        ),
-        decoder_optimizer=optimizer(options, options.decoder_learning_rate),
+        optimizer(options, rate, 1 + options.inner_step),
+        optimizer(options, decoder_rate) if alternating else None,
         game=game(options.game, num_classes),
-        update=options.update,
-        encoder_steps=options.encoder_steps,
+        inner_step=options.inner_step,
         gradient_norms=options.gradient_norms,
         jit_compile=False,
     )

@@ -38,8 +38,7 @@ def check(options):
             f"--random_shift={options.random_shift} must be below the sides "
             f"of the images, {side}."
         )
-    if options.encoder_steps > 1 and options.update == "simultaneous":
-        raise UsageError("--encoder_steps goes with --update=alternating.")
+    check_alternating(options)
     if options.keep_best and not options.checkpoint_every:
         raise UsageError(
             "--keep_best measures every --checkpoint_every steps. Give both."
@@ -56,6 +55,26 @@ def check(options):
     check_size(config)
     if options.download and options.dataset not in ORDERED:
         check_described(options)
+
+
+def check_alternating(options):
+    """Checks what goes with alternating steps, and what does not.
+
+    Raises:
+        UsageError: for an inner step without, or moving averages with them.
+    """
+    alternating = options.decoder_learning_rate is not None
+    multi = options.game.get("objective") == "multi"
+    if options.inner_step and not (alternating and multi):
+        raise UsageError(
+            "--inner_step goes with --decoder_learning_rate, for alternating "
+            "steps, and --game=objective=multi. Give both, or leave it out."
+        )
+    if alternating and options.ema_momentum is not None:
+        raise UsageError(
+            "--ema_momentum does not go with --decoder_learning_rate: atoms "
+            "that both players move would have two averages. Leave one out."
+        )
 
 
 def check_described(options):

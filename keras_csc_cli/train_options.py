@@ -413,21 +413,6 @@ def _define_optimization(define):
         why="a step holds all codes of its images in memory",
     )
     define.enum(
-        "update",
-        "simultaneous",
-        ["simultaneous", "alternating"],
-        "Both players from one pass, or one after the other.",
-    )
-    define.integer(
-        "encoder_steps",
-        1,
-        "Steps of the encoder for one of the decoder, when alternating.",
-        lower_bound=1,
-        upper_bound=100,
-        why="each is a part of the graph of every step, which takes long to "
-        "build",
-    )
-    define.enum(
         "optimizer",
         "adam",
         ["adam", "lamb", "muon"],
@@ -435,10 +420,28 @@ def _define_optimization(define):
         "of each weight; or Muon: orthogonal steps of the dictionaries, and "
         "Adam at 0.3 times the rate for the rest.",
     )
-    for name in ("encoder_learning_rate", "decoder_learning_rate"):
-        define.float(
-            name, 1.5e-4, "The highest rate.", lower_bound=0.0, upper_bound=1e3
-        )
+    define.float(
+        "learning_rate",
+        1.5e-4,
+        "The highest rate, of all weights, or of the encoder when alternating.",
+        lower_bound=0.0,
+        upper_bound=1e3,
+    )
+    define.float(
+        "decoder_learning_rate",
+        None,
+        "That of the decoder, which makes steps alternate, as published: the "
+        "encoder's, then the decoder's against the new encoder. By default one "
+        "pass moves both.",
+        lower_bound=0.0,
+        upper_bound=1e3,
+    )
+    define.boolean(
+        "inner_step",
+        False,
+        "Before each alternating step the encoder alone takes one for the rate "
+        "reduction of real images' features, with --game=objective=multi.",
+    )
     define.enum(
         "schedule",
         "constant",

@@ -34,15 +34,8 @@ class LossAutoencoder(ClosedLoopAutoencoder):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             loss = self.loss_of(images)
-        players = (
-            (self.encoder, self.encoder_optimizer),
-            (self.decoder, self.decoder_optimizer),
-        )
-        gradients = tape.gradient(
-            loss, [player.trainable_variables for player, _ in players]
-        )
-        for (player, optimizer), gradient in zip(players, gradients):
-            optimizer.apply(gradient, player.trainable_variables)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
         self.loss_metric.update_state(loss)
         return {"objective": self.loss_metric.result()}
 
@@ -104,7 +97,7 @@ class VariationalAutoencoder(LossAutoencoder):
 
     def loss_of(self, images):
         mean, log_variance, output = self.encoder.distribution(images, True)
-        step = ops.convert_to_tensor(self.decoder_optimizer.iterations)
+        step = ops.convert_to_tensor(self.optimizer.iterations)
         seed = tf.stack([0, tf.cast(step, tf.int32)])
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         features = mean + ops.exp(0.5 * log_variance) * noise

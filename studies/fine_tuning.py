@@ -39,8 +39,7 @@ STARTS = {
         "--preset=cifar10",
         "--architecture=sparsity=0.02,0.2,0.3",
         "--game=class_features=0,memory=0.95",
-        "--encoder_learning_rate=0.03",
-        "--decoder_learning_rate=0.03",
+        "--learning_rate=0.03",
     ),
 }
 

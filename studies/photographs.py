@@ -52,14 +52,13 @@ BLOCKS_OF_A_PHOTOGRAPH = 400
 BATCH, MEMORY = 64, 0.9  # of the flag file
 PUBLISHED = (
     "--game=encoder_rate=1,decoder_consistency=0,dictionary=0,multistage=0",
-    "--game=cooperation=false,shared_statistics=false,memory=0",
+    "--game=shared_statistics=false,memory=0",
     "--architecture=tight_frame=false,isotropic=false,sparsity=0.1",
     "--architecture=normalization_offset=true",
     "--optimizer=adam",
-    "--encoder_learning_rate=5e-4",
+    "--learning_rate=5e-4",
     "--decoder_learning_rate=4e-3",
     "--schedule=linear",
-    "--update=alternating",
     "--principal_images=0",
 )
 

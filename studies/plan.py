@@ -152,10 +152,7 @@ CONV_PUBLISHED = "convolutional CTRL, as published"
 RECIPE_BATCH, PUBLISHED_BATCH, CONV_PUBLISHED_BATCH = 64, 1024, 512
 RATE = 0.03
 # A training as short as these wants a higher rate than the flag files have.
-RECIPE_FLAGS = (
-    f"--encoder_learning_rate={RATE}",
-    f"--decoder_learning_rate={RATE}",
-)
+RECIPE_FLAGS = (f"--learning_rate={RATE}",)
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
 # Other sets, of whose images every model of a set is asked: in its colours.
@@ -168,7 +165,7 @@ PARENTS_CONV = (
     "--architecture=network=conv",
     "--game=shared_statistics=false",
     "--principal_images=0",
-    "--encoder_learning_rate=1e-3",
+    "--learning_rate=1e-3",
     "--decoder_learning_rate=1e-3",
 )
 
@@ -254,7 +251,6 @@ CHANGES = {
     "without the published rates": "--game=encoder_rate=0,decoder_rate=0",
     "without memory": "--game=memory=0",
     "without the encoder's published rate": "--game=encoder_rate=0",
-    "without cooperation": "--game=cooperation=false",
     "without the multi-stage term": "--game=multistage=0",
     "without consistency": "--game=decoder_consistency=0",
     "without shared statistics": "--game=shared_statistics=false",
@@ -336,8 +332,7 @@ def rates():
         yield changed(
             f"{factor:g} times the rates",
             data,
-            f"--encoder_learning_rate={rate}",
-            f"--decoder_learning_rate={rate}",
+            f"--learning_rate={rate}",
         )
 
 
@@ -390,8 +385,7 @@ def published():
     yield run("batches of 64", "--batch_size=64", "--steps=3200")
     yield run("random first atoms", "--patch_images=0")
     yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
-    yield run("both players at 8e-3", "--encoder_learning_rate=8e-3")
-    yield run("one pass for both players", "--update=simultaneous")
+    yield run("both players at 8e-3", "--learning_rate=8e-3")
     for name, *changes in (
         ("600 steps, not 200", "--steps=600"),
         ("without shared statistics", "--game=shared_statistics=false"),
@@ -420,7 +414,7 @@ def published():
     yield run(
         "850 steps, encoder at 2e-4, consistency of weight 5",
         "--steps=850",
-        "--encoder_learning_rate=2e-4",
+        "--learning_rate=2e-4",
         "--game=encoder_consistency=5,decoder_consistency=5",
         data="cifar10",
     )
@@ -453,8 +447,7 @@ def authors():
         "--game=shared_statistics=false",
         "--nohorizontal_flip",
         "--batch_size=1600",
-        "--encoder_steps=2",
-        "--encoder_learning_rate=1.5e-4",
+        "--learning_rate=1.5e-4",
         "--decoder_learning_rate=1.5e-4",
         "--architecture=filters=64,128,256,feature_dim=128",
     )

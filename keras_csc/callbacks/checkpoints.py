@@ -25,7 +25,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     """Saves and restores a `ClosedLoopAutoencoder` in training.
 
     A checkpoint is a folder `FOLDER/step-00001000` with the weights, and the
-    state of both optimizers with their moving averages and step counts. It is
+    state of the optimizers with moving averages and step counts. It is
     written under a temporary name and renamed: it is complete or absent.
     TensorFlow's format has checksums of all of it, so that damage is found.
     `restore` goes back to the newest one that can be read and is finite; what
@@ -65,8 +65,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         return _checkpoint_of(
             model=model.weights,
             memory=memory,
-            encoder_optimizer=model.encoder_optimizer.variables,
-            decoder_optimizer=model.decoder_optimizer.variables,
+            optimizers=[v for o in model.optimizers for v in o.variables],
         )
 
     def steps(self):
@@ -221,9 +220,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             return False
         return time.monotonic() - self._saved_at >= 60 * self.every_minutes
 
-    def before_averages(self):
-        """Saves the weights that are trained, which `fit` is to replace."""
-        self.save(self.model.step)
+    def on_epoch_end(self, epoch, logs=None):
+        # Before `fit` makes moving averages the weights.
+        last = epoch + 1 == (self.params or {}).get("epochs")
+        if last or self.model.stop_training:
+            self.save(self.model.step)
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)

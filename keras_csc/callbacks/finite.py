@@ -59,8 +59,7 @@ def non_finite_state(model):
         [
             *model.weights,
             *memory,
-            *model.encoder_optimizer.variables,
-            *model.decoder_optimizer.variables,
+            *(v for each in model.optimizers for v in each.variables),
         ]
     )
 

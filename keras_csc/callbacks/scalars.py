@@ -74,15 +74,13 @@ class ScalarLog(keras.callbacks.Callback):
         (then, last_step), now = self._last, time.monotonic()
         self._last = (now, step)
         rate = (step - last_step) * self.batch_size / max(now - then, 1e-9)
-        model = self.model
+        names = "learning_rate", "decoder_learning_rate"
         return {
             "images_per_second": rate,
-            "encoder_learning_rate": _number(
-                model.encoder_optimizer.learning_rate
-            ),
-            "decoder_learning_rate": _number(
-                model.decoder_optimizer.learning_rate
-            ),
+            **{
+                name: _number(optimizer.learning_rate)
+                for name, optimizer in zip(names, self.model.optimizers)
+            },
         }
 
     def _shown_psnr(self):

@@ -22,7 +22,7 @@ TAGS = {
                     "the images"),
     "encoder_gradient_norm": Tag("game", "Norm of the encoder's gradient"),
     "decoder_gradient_norm": Tag("game", "Norm of the decoder's gradient"),
-    "encoder_learning_rate": Tag("game", "Rate of the encoder's optimizer"),
+    "learning_rate": Tag("game", "Rate of the optimizer, or the encoder's"),
     "decoder_learning_rate": Tag("game", "Rate of the decoder's optimizer"),
     "features_rate": Tag("rates", "R(Z), coding rate of the features, in nats"),
     "reconstructed_rate": Tag("rates", "R(Ẑ), coding rate of the features of "

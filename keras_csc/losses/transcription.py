@@ -82,10 +82,6 @@ class TranscriptionGame:
       input, with both held fixed, so that only the atoms `A^l` descend it. For
       a tight frame that is the update of data-driven tight frames, and keeps
       its atoms ones that the input is made of.
-    - `cooperation`: the gradient, at the features `z`, of what the decoder
-      descends, is carried on into the encoder along `x → z`; the encoder that
-      measures `x̂` is held fixed for it. It is no longer the plain game then:
-      the encoder also learns features that can be decoded.
     - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
       batches before weigh less by every step, and their counts alike. The
       gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
@@ -116,7 +112,6 @@ class TranscriptionGame:
         dictionary: float, weight of `E₁` in the encoder.
         upper_dictionary: float, weight of the other stages' `E_l`, whose input
             has a deviation of 1.
-        cooperation: bool.
         shared_statistics: bool.
 
     Raises:
@@ -155,7 +150,6 @@ class TranscriptionGame:
         multistage_decay=1.0,
         dictionary=0.0,
         upper_dictionary=0.0,
-        cooperation=False,
         shared_statistics=False,
     ):
         check_choice(("binary", "multi"), objective=objective)
@@ -169,8 +163,8 @@ class TranscriptionGame:
         )
         check_number("(0, inf)", class_epsilon=class_epsilon)
         check_number("[0, 1)", memory=memory)
-        check_bool(cooperation=cooperation, shared_statistics=shared_statistics)
         check_bool(affine_classes=affine_classes)
+        check_bool(shared_statistics=shared_statistics)
         check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
         check_at_least(0, encoder_consistency=encoder_consistency)
         check_at_least(0, decoder_consistency=decoder_consistency)
@@ -202,7 +196,6 @@ class TranscriptionGame:
         self.multistage_decay = multistage_decay
         self.dictionary = dictionary
         self.upper_dictionary = upper_dictionary
-        self.cooperation = cooperation
         self.shared_statistics = shared_statistics
 
     @property
@@ -225,23 +218,6 @@ class TranscriptionGame:
         if not self.upper_dictionary:
             left_out = (*left_out, "upper_residual")
         return [name for name in TERM_NAMES if name not in left_out]
-
-    @property
-    def opposition(self):
-        """Factor of the decoder's loss that the encoder's is, or `None`.
-
-        -1 for the game as published: what one descends the other ascends.
-        Of a game whose class has `losses` of its own nothing is known.
-        """
-        if type(self).losses is not TranscriptionGame.losses:
-            return None
-        parts = self.class_features or self.view_features
-        errors = self.dictionary or self.upper_dictionary
-        if parts or self.multistage or errors or not self.decoder_rate:
-            return None
-        factor = -self.encoder_rate / self.decoder_rate
-        same = self.encoder_consistency == factor * self.decoder_consistency
-        return factor if same else None
 
     def moment_shapes(self, feature_dim):
         """Shapes of the `moments` of so many features."""
@@ -272,11 +248,8 @@ class TranscriptionGame:
         Returns:
             Dict of tensors of `moment_shapes`, the same on every replica.
         """
-        if self.needs_labels and labels is None:
-            raise ValueError(
-                "`labels` must be given with objective='multi' and with "
-                "`class_features`: train on batches of (images, labels)."
-            )
+        if self.needs_labels:
+            check_given(labels)
         features, labels = of_places(features, labels)
         reconstructed, _ = of_places(reconstructed)
         if self.objective == "multi":
@@ -304,6 +277,19 @@ class TranscriptionGame:
                 ops.shape(rows)[0], moments["view_part"].dtype
             )
         return replica_sum(moments)
+
+    def rate_reduction(self, features, labels):
+        """`ΔR(Z | y)` of the global batch, which an inner step ascends.
+
+        Args:
+            features: as in `moments`.
+            labels: as in `moments`.
+        """
+        check_given(labels)
+        moments, counts = replica_sum(
+            class_moments(*of_places(features, labels), self.num_classes)
+        )
+        return moment_rate_reduction(moments, counts, self.epsilon)
 
     def class_rows(self, features):
         """Rows of `P`; homogeneous coordinates with `affine_classes`."""
@@ -498,13 +484,21 @@ class TranscriptionGame:
             "multistage_decay": self.multistage_decay,
             "dictionary": self.dictionary,
             "upper_dictionary": self.upper_dictionary,
-            "cooperation": self.cooperation,
             "shared_statistics": self.shared_statistics,
         }
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def check_given(labels):
+    """Raises a `ValueError` if a game with labels is played without."""
+    if labels is None:
+        raise ValueError(
+            "`labels` must be given with objective='multi' and with "
+            "`class_features`: train on batches of (images, labels)."
+        )
 
 
 def of_places(features, labels=None):

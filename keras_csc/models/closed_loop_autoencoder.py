@@ -14,22 +14,17 @@ from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import training_data
-from keras_csc.models.averages import take_averages
-from keras_csc.models.averages import with_averages
 from keras_csc.models.generating import Generating
 from keras_csc.models.generating import density_in
-from keras_csc.models.optimizers import PlayerOptimizers
-from keras_csc.models.optimizers import apply
-from keras_csc.models.optimizers import check_on_replicas
-from keras_csc.models.optimizers import optimizers_of
+from keras_csc.models.optimizers import checked_optimizers
 from keras_csc.models.term_means import TermMeans
 from keras_csc.models.views import random_views
 from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
+from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_at_least
-from keras_csc.validation import check_choice
-from keras_csc.validation import check_integer
+from keras_csc.validation import check_bool
 from keras_csc.validation import shown
 
 GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
@@ -54,7 +49,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     as what one player descends the other one ascends: `EarlyStopping`,
     `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
     `val_ssim`, of images of 11×11 and more, or `val_cosine`) with
-    `mode="max"`. Learning-rate callbacks change the rates of both players.
+    `mode="max"`. Learning-rate callbacks change the rate of `optimizer`, which
+    in alternating steps is the encoder's alone.
 
     A model with `features="map"` has a feature vector at every place of an
     image, and takes images of any height and width of 8 and more; all of a
@@ -117,8 +113,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.density = density
-        self.memory = None
-        self._update_statistics = None
+        self.decoder_optimizer = self.memory = self._update_statistics = None
+        self.inner_step = False
         self.term_means = TermMeans(())
         self.psnr = PeakSignalToNoiseRatio(name="psnr")
         self.cosine = keras.metrics.Mean(name="cosine")
@@ -128,8 +124,22 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     @property
     def step(self):
-        """Number of training steps taken: one update of the decoder each."""
-        return int(self.decoder_optimizer.iterations.numpy())
+        """Number of training steps taken.
+
+        One update each of `optimizer` or, in alternating steps, of
+        `decoder_optimizer`: with an inner step the encoder's takes two.
+        """
+        return int(self._iterations.numpy())
+
+    @property
+    def _iterations(self):
+        return self.optimizers[-1].iterations
+
+    @property
+    def optimizers(self):
+        """That of one pass, or the encoder's and the decoder's."""
+        both = self.optimizer, self.decoder_optimizer
+        return [optimizer for optimizer in both if optimizer is not None]
 
     def build(self, input_shape=None):
         if not self.encoder.built:
@@ -282,84 +292,92 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         )
 
     @property
-    def decoder_variables(self):
-        """What the decoder's optimizer moves: its weights and shared atoms.
+    def moved_variables(self):
+        """Of each of the `optimizers`, what it moves.
 
-        In one pass the encoder's moves the atoms, by the gradients of both.
+        The decoder's moves its weights and the atoms that it shares.
         """
+        if self.decoder_optimizer is None:
+            return [self.trainable_variables]
         own = self.decoder.trainable_variables
-        if self.update == "simultaneous":
-            return own
-        return [*own, *self.decoder.shared_atoms]
+        return [
+            self.encoder.trainable_variables,
+            [*own, *self.decoder.shared_atoms],
+        ]
 
     def compile(
         self,
-        encoder_optimizer="adam",
-        decoder_optimizer="adam",
+        optimizer="adam",
+        decoder_optimizer=None,
         game=None,
-        update="simultaneous",
-        encoder_steps=1,
+        inner_step=False,
         gradient_norms=True,
         **kwargs,
     ):
         """Configures the game.
 
+        *One pass*, without a `decoder_optimizer`: one pass through the loop
+        gives the gradients of both players, and `optimizer` moves all weights;
+        atoms that encoder and decoder share by the sum of both. The gradient,
+        at the features `z`, of what the decoder descends is carried on into the
+        encoder along `x → z`: it also learns features that can be decoded. The
+        encoder that measures `x̂` is held fixed for that.
+
+        *Alternating*, as published, with one: a step of the encoder by
+        `optimizer`, then, in another pass against the new encoder, one of the
+        decoder and the atoms that it shares by `decoder_optimizer`. Each player
+        descends its own loss alone.
+
         Args:
-            encoder_optimizer: optimizer of the encoder.
-            decoder_optimizer: another object, of the decoder. With `use_ema`
-                `fit` ends with the moving averages as weights, as Keras's
-                does, for which `estimate_statistics` finds statistics.
+            optimizer: of all weights, or of the encoder's. With `use_ema` `fit`
+                ends with the moving averages as weights, for which
+                `estimate_statistics` finds statistics.
+            decoder_optimizer: another object, for alternating steps.
             game: `TranscriptionGame`, by default CTRL-Binary as published.
-            update: `"simultaneous"`: one pass through the loop gives the
-                gradients of both players; or `"alternating"`, the published
-                order: `encoder_steps` steps of the encoder on the batch, then
-                one of the decoder against the new encoder.
-            encoder_steps: int, for alternating updates.
-            gradient_norms: bool, whether the norms of the gradients are
-                metrics. Under a strategy they cost a second sum of the
-                gradients over the replicas.
+            inner_step: bool, whether before each alternating step the encoder
+                alone takes one, by `optimizer`, that ascends `ΔR(Z | y)` of
+                the images; with `objective="multi"`.
+            gradient_norms: bool, whether the norms of the gradients of the
+                encoder's and of the decoder's variables are metrics. Under a
+                strategy they cost a second sum of the gradients over the
+                replicas.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
 
         Raises:
-            ValueError: for other arguments, such as Keras's `optimizer`, `loss`
-                and `metrics`, optimizers whose numbers make no sense or that
-                scale the loss, on several replicas such that clip or
-                accumulate gradients, or a game of more `class_features` and
-                `view_features` than there are features.
+            ValueError: for other arguments, such as Keras's `loss` and
+                `metrics`, optimizers whose numbers make no sense or that scale
+                the loss, on several replicas such that clip or accumulate
+                gradients, moving averages or an inner step where there are
+                none, or a game of more `class_features` and `view_features`
+                than there are features.
         """
-        check_choice(("simultaneous", "alternating"), update=update)
-        check_integer(1, encoder_steps=encoder_steps)
         training_data.check_compile_arguments(kwargs)
-        if encoder_steps > 1 and update == "simultaneous":
-            raise ValueError(
-                "`encoder_steps` must be 1 with update='simultaneous'. "
-                f"Received: {encoder_steps}"
-            )
+        check_bool(inner_step=inner_step)
         game = TranscriptionGame() if game is None else game
         if not isinstance(game, TranscriptionGame):
             raise ValueError(
                 f"`game` must be a `TranscriptionGame`. Received: {shown(game)}"
             )
         check_game(game, self.encoder)
-        self.make_weights()
-        optimizers = optimizers_of(encoder_optimizer, decoder_optimizer)
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        check_on_replicas(optimizers, replicas)
-        self.encoder_optimizer, self.decoder_optimizer = optimizers
-        self.encoder_optimizer.build(self.encoder.trainable_variables)
-        self.update = update
-        self.decoder_optimizer.build(self.decoder_variables)
-        super().compile(optimizer=None, loss=None, **kwargs)
-        self.optimizer = PlayerOptimizers(
-            self.encoder_optimizer, self.decoder_optimizer
+        if inner_step:
+            check_inner_step(game, decoder_optimizer)
+        optimizers = checked_optimizers(
+            optimizer,
+            decoder_optimizer,
+            self.distribute_strategy.num_replicas_in_sync,
         )
+        self.make_weights()
+        super().compile(optimizers[0], auto_scale_loss=False, **kwargs)
+        self.decoder_optimizer = optimizers[1]
+        for optimizer, variables in zip(self.optimizers, self.moved_variables):
+            optimizer.build(variables)
         self.game = game
+        self.inner_step = inner_step
         self.memory = self._update_statistics = None
         if self.game.memory:
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
             dtype = at_least_float32_of(self.encoder.variable_dtype)
             self.memory = MomentMemory(shapes, self.game.memory, dtype)
-        self.encoder_steps = encoder_steps
         self.gradient_norms = gradient_norms
         norms = GRADIENT_NORMS if gradient_norms else ()
         self.term_means = TermMeans((*game.term_names, *norms))
@@ -379,9 +397,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             if self.step == 0 and not self.decoder.calibrated:
                 first, arguments["x"] = training_data.first(arguments["x"])
                 self.decoder.calibrate(first)
-            arguments["callbacks"] = with_averages(
-                self, arguments.get("callbacks")
-            )
             step, density, self.density = self.step, self.density, None
             try:
                 history = super().fit(**arguments)
@@ -389,6 +404,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 if self.step == step:
                     self.density = density
                 raise
+            if self.optimizer.use_ema:
+                self._constrain()
             return training_data.some(history)
 
     @functools.wraps(keras.Model.train_on_batch)
@@ -442,25 +459,16 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     @fusion()
     def train_step(self, data):
         images, labels = training_data.step(data, self.encoder.accepted_shape)
-        if self.update == "simultaneous":
-            for_encoder, for_decoder, terms = self._play(images, labels, True)
-            apply(
-                self.encoder_optimizer,
-                for_encoder,
-                self.encoder.trainable_variables,
-            )
+        if self.decoder_optimizer is None:
+            for_encoder, for_decoder, terms = self._play(images, labels)
+            self._step([*for_encoder, *for_decoder])
         else:
-            for _ in range(self.encoder_steps):
-                for_encoder, _, _ = self._play(images, labels)
-                apply(
-                    self.encoder_optimizer,
-                    for_encoder,
-                    self.encoder.trainable_variables,
-                )
-                self.encoder.update_operator_norms()
-            _, for_decoder, terms = self._play(images, labels, True)
-        apply(self.decoder_optimizer, for_decoder, self.decoder_variables)
-        self.encoder.update_operator_norms()
+            if self.inner_step:
+                self._step(self._play_alone(images, labels))
+            for_encoder, _, _ = self._play(images, labels, decoder=False)
+            self._step(for_encoder)
+            _, for_decoder, terms = self._play(images, labels, encoder=False)
+            self._step(for_decoder, -1)
         if self.gradient_norms:
             terms["encoder_gradient_norm"] = _global_norm(for_encoder)
             terms["decoder_gradient_norm"] = _global_norm(for_decoder)
@@ -469,23 +477,42 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         logs = {m.name: m.result() for m in self.train_metrics}
         return {**logs, "loss": _finite_or_not(terms)}
 
-    def _play(self, images, labels, remember=False):
-        """One pass through the loop, which the memory keeps if told so.
+    def _step(self, gradients, number=0):
+        """Takes a step of one of the `optimizers`."""
+        optimizer, variables = (
+            self.optimizers[number],
+            self.moved_variables[number],
+        )
+        optimizer.apply(gradients, variables)
+        if not variables:  # all frozen, which Keras does not count
+            optimizer.variables[0].assign_add(1)
+        self.encoder.update_operator_norms()
+
+    def _play_alone(self, images, labels):
+        """The encoder's gradients of an inner step."""
+        variables = self.encoder.trainable_variables
+        with tf.GradientTape() as tape:
+            features = self.encoder(images, training=True)
+            reduction = self.game.rate_reduction(features, labels)
+            loss = -reduction / num_replicas()
+        return _gradients(tape, loss, variables)
+
+    def _play(self, images, labels, encoder=True, decoder=True):
+        """One pass through the loop, for one player or both.
 
         Returns:
             `(encoder_gradients, decoder_gradients, terms)`: this replica's
-            part of the gradients of what each player descends, and the
-            scalars of the game. The features enter the decoder and the game,
-            and the regenerated images the encoder, as constants: each
-            player's gradient leaves the other one out, and none flows back
-            through more than it needs, which sums over replicas would forbid
-            TensorFlow to prune. Atoms that both players draw with have a
-            gradient along each player's path; in one pass the encoder's is the
-            sum of both.
+            part of the gradients of what each player descends, `None` of one
+            that does not move, and the scalars of the game. The features enter
+            the decoder and the game, and the regenerated images the encoder, as
+            constants: each player's gradient leaves the other one out, and none
+            flows back through more than it needs, which sums over replicas
+            would forbid TensorFlow to prune.
         """
-        game = self.game
+        game, variables = self.game, self.encoder.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
             real = self.encoder.run_stages(images, training=True)
+            moments = real.moments if game.shared_statistics else None
             features = tf.stop_gradient(real.features)
             tape.watch(features)
             regenerated = self._decode(
@@ -493,62 +520,49 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             )
             seen = tf.stop_gradient(regenerated)
             tape.watch(seen)
-            again = self.encoder.run_stages(
-                seen,
-                training=True,
-                moments=real.moments if game.shared_statistics else None,
-            )
-            residuals = None
+            again = self.encoder.run_stages(seen, True, moments)
+            residuals = views = remember = None
             if game.dictionary or game.upper_dictionary:
                 residuals = self.encoder.residuals(real)
-            views = None
             if game.view_features:
                 views = self.encoder.run_stages(
-                    random_views(images, self.decoder_optimizer.iterations),
-                    training=True,
-                    moments=real.moments if game.shared_statistics else None,
+                    random_views(images, self._iterations), True, moments
                 ).features
+            if self.memory:
+                remember = functools.partial(self.memory, training=decoder)
             encoder_loss, decoder_loss, terms = game.losses(
                 real._replace(features=features),
                 again,
                 labels,
-                self.memory
-                and functools.partial(self.memory, training=remember),
+                remember,
                 residuals,
                 views,
             )
         self.encoder.update_statistics(real.moments)
-        variables = self.encoder.trainable_variables
-        if game.opposition is None:
-            (seen_gradient,) = _gradients(tape, decoder_loss, [seen])
+        if encoder:
             *measuring, at_features = _gradients(
                 tape, encoder_loss, [*variables, features]
             )
-        else:
-            seen_gradient, *gradients = tape.gradient(
-                decoder_loss, (seen, variables, features)
+        if decoder:
+            atoms = self.decoder.shared_atoms
+            (at_images,) = _gradients(tape, decoder_loss, [seen])
+            for_decoder, of_atoms, through_decoder = tape.gradient(
+                regenerated,
+                (self.decoder.trainable_variables, atoms, features),
+                at_images,
             )
-            measuring, at_features = tf.nest.map_structure(
-                lambda gradient: game.opposition * gradient, gradients
-            )
-        atoms = self.decoder.shared_atoms
-        drawing, through_atoms, through_decoder = tape.gradient(
-            regenerated,
-            (self.decoder.trainable_variables, atoms, features),
-            seen_gradient,
-        )
-        if game.cooperation:
+        if not encoder:
+            return None, [*for_decoder, *of_atoms], terms
+        if decoder:
             at_features += through_decoder
+            drawing = dict(zip(map(id, atoms), of_atoms))
+            measuring = [
+                gradient + drawing.get(id(variable), 0.0)
+                for variable, gradient in zip(variables, measuring)
+            ]
         encoding = tape.gradient(real.features, variables, at_features)
-        encoder_gradients = [a + b for a, b in zip(measuring, encoding)]
-        if self.update == "alternating":
-            return encoder_gradients, [*drawing, *through_atoms], terms
-        shared = dict(zip(map(id, atoms), through_atoms))
-        encoder_gradients = [
-            gradient + shared.get(id(variable), 0.0)
-            for variable, gradient in zip(variables, encoder_gradients)
-        ]
-        return encoder_gradients, drawing, terms
+        for_encoder = [a + b for a, b in zip(measuring, encoding)]
+        return for_encoder, for_decoder if decoder else None, terms
 
     def test_step(self, data):
         images, _ = training_data.step(data, self.encoder.accepted_shape)
@@ -602,7 +616,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     def averaged_weights(self):
         """Within the context, weights are their exponential moving averages.
 
-        Those that the optimizers keep (`use_ema=True`); without it, nothing
+        Those that the optimizer keeps (`use_ema=True`); without it, nothing
         changes. The moving statistics of the normalisations are those of the
         live weights, which averages over many steps need not suit: estimate
         them again with `estimate_statistics`. Averages have no density, until
@@ -610,13 +624,23 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         """
         live = [(variable, variable.numpy()) for variable in self.weights]
         density = self.density
-        take_averages(self)
+        if self.optimizer.use_ema and self.step:
+            self.density = None
+            self.optimizer.finalize_variable_values(self.trainable_variables)
+            self._constrain()
         try:
             yield self
         finally:
             for variable, value in live:
                 variable.assign(value)
             self.density = density
+
+    def _constrain(self):
+        """Makes averages of weights what their constraints ask for."""
+        for variable in self.trainable_variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
+        self.encoder.update_operator_norms()
 
     def save_own_variables(self, store):
         """Saves the density, and the memory of the game.
@@ -664,12 +688,11 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             return None
         config = {
             name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("encoder_optimizer", "decoder_optimizer", "game")
+            for name in ("optimizer", "decoder_optimizer", "game")
         }
         return {
             **config,
-            "update": self.update,
-            "encoder_steps": self.encoder_steps,
+            "inner_step": self.inner_step,
             "gradient_norms": self.gradient_norms,
             "jit_compile": self.jit_compile,
             "run_eagerly": self.run_eagerly,
@@ -771,6 +794,20 @@ def check_game(game, encoder):
         raise ValueError(
             "`dictionary` and `upper_dictionary` of the game must be 0 for an "
             f"encoder without sparse codes. Received: {errors[0]}, {errors[1]}"
+        )
+
+
+def check_inner_step(game, decoder_optimizer):
+    """Checks that a game has the inner step of alternating steps.
+
+    Raises:
+        ValueError: if it has not.
+    """
+    if decoder_optimizer is None or game.objective != "multi":
+        raise ValueError(
+            "`inner_step` is of alternating steps, with a `decoder_optimizer`, "
+            "in a game of objective='multi'. Received: decoder_optimizer="
+            f"{decoder_optimizer}, objective={game.objective!r}"
         )
 
 

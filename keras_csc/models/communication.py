@@ -16,7 +16,7 @@ def reductions(model):
     Returns:
         Dict of lists with how many numbers each sum is of:
 
-        - `gradients`: those of both players, for every update;
+        - `gradients`: those of both players, for every step of an optimizer;
         - `gradient_norms`: the gradients once more, to measure their norms;
         - `second_moments`: `ZᵀZ`, `ẐᵀẐ` and counts, of every class in
           CTRL-Multi, those of the class part and of views, and the number of
@@ -26,33 +26,42 @@ def reductions(model):
         - `moving_averages`: of the normalisations.
     """
     encoder, decoder, game = model.encoder, model.decoder, model.game
-    updates = model.encoder_steps
-    passes = 1 if model.update == "simultaneous" else updates + 1
-    # The encoder that measures regenerated images passes on the gradients of
-    # both players, in one go if they are opposed; the others one each.
-    backwards = 2 if game.opposition is None else 1
-    measured = 0 if game.shared_statistics else 1 + backwards
-    seen = 2 if game.view_features and not game.shared_statistics else 0
-    statistics = (2 + measured + seen) * _statistics(encoder)
-    statistics += 2 * _statistics(decoder)
     shapes = game.moment_shapes(encoder.feature_dim).values()
     moments = sum(math.prod(shape) for shape in shapes)
-    players = [
+    moved = [sum(_sizes(variables)) for variables in model.moved_variables]
+    statistics, second_moments, averages, gradients = [], [], [], []
+    one_pass = len(moved) == 1
+    if model.inner_step:
+        classes = game.num_classes * (encoder.feature_dim**2 + 1)
+        second_moments += 2 * [classes]
+        statistics += 2 * _statistics(encoder)
+        averages += _averages(encoder)
+        gradients += moved[:1]
+    for for_encoder, for_decoder in (
+        [(True, True)] if one_pass else [(True, False), (False, True)]
+    ):
+        players = for_encoder + for_decoder
+        measured = 0 if game.shared_statistics else 1 + players
+        seen = bool(game.view_features) and not game.shared_statistics
+        passes = 1 + for_encoder
+        statistics += (passes + measured + seen * passes) * _statistics(encoder)
+        statistics += (1 + for_decoder) * _statistics(decoder)
+        second_moments += [1, *(1 + players) * [moments]]
+        averages += _averages(encoder) + _averages(decoder)
+    norms = [
         sum(_sizes(variables))
-        for variables in (encoder.trainable_variables, model.decoder_variables)
+        for variables in (
+            (encoder.trainable_variables, decoder.trainable_variables)
+            if one_pass
+            else model.moved_variables
+        )
     ]
     return {
-        "gradients": updates * players[:1] + players[1:],
-        "gradient_norms": players if model.gradient_norms else [],
-        "second_moments": passes * [1, *(1 + backwards) * [moments]],
-        "batch_statistics": passes * statistics,
-        "moving_averages": passes
-        * [
-            size
-            for player in (encoder, decoder)
-            for layer in _live(player)
-            for size in _sizes(layer.non_trainable_variables)
-        ],
+        "gradients": gradients + moved,
+        "gradient_norms": norms if model.gradient_norms else [],
+        "second_moments": second_moments,
+        "batch_statistics": statistics,
+        "moving_averages": averages,
     }
 
 
@@ -67,6 +76,14 @@ def reduced_bytes(model):
 
 def _statistics(player):
     return [2 * n.moving_mean.shape[0] + 1 for n in _live(player)]
+
+
+def _averages(player):
+    return [
+        size
+        for layer in _live(player)
+        for size in _sizes(layer.non_trainable_variables)
+    ]
 
 
 def _live(player):

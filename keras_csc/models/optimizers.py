@@ -3,7 +3,6 @@
 import math
 
 import keras
-import tensorflow as tf
 
 from keras_csc.validation import check_at_least
 
@@ -14,101 +13,55 @@ ON_ONE_REPLICA = (
 )
 
 
-class PlayerOptimizers:
-    """What Keras's callbacks see as the `optimizer` of a model with two.
-
-    No Keras optimizer, which `fit` would treat as the whole model's. The
-    learning-rate callbacks set every one of `optimizers`.
-    """
-
-    built = True
-
-    def __init__(self, encoder_optimizer, decoder_optimizer):
-        self.optimizers = [encoder_optimizer, decoder_optimizer]
-
-    @property
-    def variables(self):
-        return [v for each in self.optimizers for v in each.variables]
-
-    @property
-    def iterations(self):
-        return self.optimizers[1].iterations
-
-    @property
-    def learning_rate(self):
-        """The encoder's, a tensor: it can be set, for both, not assigned to."""
-        return tf.convert_to_tensor(self.optimizers[0].learning_rate)
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate):
-        for each in self.optimizers:
-            each.learning_rate = learning_rate
-
-
-def optimizers_of(encoder_optimizer, decoder_optimizer):
-    """Two optimizers, of whatever `keras.optimizers.get` takes.
-
-    Raises:
-        ValueError: for one object twice, or one with a number that is not
-            finite, a learning rate below 0 or a scale of the loss.
-    """
-    given = {
-        "encoder_optimizer": encoder_optimizer,
-        "decoder_optimizer": decoder_optimizer,
-    }
-    made = [keras.optimizers.get(optimizer) for optimizer in given.values()]
-    if made[0] is made[1]:
-        raise ValueError(
-            "`encoder_optimizer` and `decoder_optimizer` must be two objects: "
-            "an optimizer keeps the state of one player's weights. Received: "
-            f"the same {type(made[0]).__name__} for both. Make another one."
-        )
-    for name, optimizer in zip(given, made):
-        _check_numbers(name, optimizer.get_config())
-        _check_no_scale(name, optimizer)
-    return made
-
-
-def apply(optimizer, gradients, variables):
-    """Takes a step of a player, which counts even if all of it is frozen.
-
-    Keras does nothing without gradients, and leaves `iterations` as it is.
-
-    Args:
-        optimizer: of the player.
-        gradients: list, of the variables that it moves.
-        variables: list of these.
-    """
-    optimizer.apply(gradients, variables)
-    if not gradients:
-        # `optimizer.iterations`, but where gradients are accumulated.
-        optimizer.variables[0].assign_add(1)
-
-
-def check_on_replicas(optimizers, replicas):
-    """Checks that two optimizers do on several replicas as they do on one.
+def checked_optimizers(optimizer, decoder_optimizer, replicas):
+    """Two optimizers, of whatever `keras.optimizers.get` takes, or `None`.
 
     Keras clips and accumulates the gradient of each replica, which is a part of
     that of the global batch, before it sums them.
 
     Args:
-        optimizers: list of the encoder's and the decoder's.
+        optimizer: of one pass, or of the encoder.
+        decoder_optimizer: of the decoder, or `None`.
         replicas: int, how many there are.
 
     Raises:
-        ValueError: if one of them clips or accumulates on more than one.
+        ValueError: for one object twice, moving averages of two, or one with a
+            number that is not finite, a learning rate below 0 or a scale of the
+            loss, or that clips or accumulates on more than one replica.
     """
-    for name, optimizer in zip(("encoder", "decoder"), optimizers):
-        for argument in ON_ONE_REPLICA:
-            value = getattr(optimizer, argument, None)
-            if value and replicas > 1:
-                raise ValueError(
-                    f"`{name}_optimizer` must have no `{argument}` on several "
-                    "replicas, each of which has a part of the gradient. "
-                    f"Received: {argument}={value}, on {replicas} replicas. "
-                    "Leave it out, load the file with compile=False, or train "
-                    "on one device."
-                )
+    given = {"optimizer": optimizer, "decoder_optimizer": decoder_optimizer}
+    if decoder_optimizer is None:
+        del given["decoder_optimizer"]
+    made = {name: keras.optimizers.get(each) for name, each in given.items()}
+    for name, each in made.items():
+        _check_numbers(name, each.get_config())
+        _check_no_scale(name, each)
+        _check_on_replicas(name, each, replicas)
+        if len(made) == 2 and each.use_ema:
+            raise ValueError(
+                f"`{name}` must have no `use_ema` in alternating steps: atoms "
+                "that both players move would have two averages. Leave it out."
+            )
+    first, second = made["optimizer"], made.get("decoder_optimizer")
+    if first is second:
+        raise ValueError(
+            "`optimizer` and `decoder_optimizer` must be two objects: an "
+            "optimizer keeps the state of one player's weights. Received: "
+            f"the same {type(first).__name__} for both. Make another one."
+        )
+    return first, second
+
+
+def _check_on_replicas(name, optimizer, replicas):
+    for argument in ON_ONE_REPLICA:
+        value = getattr(optimizer, argument, None)
+        if value and replicas > 1:
+            raise ValueError(
+                f"`{name}` must have no `{argument}` on several replicas, each "
+                "of which has a part of the gradient. Received: "
+                f"{argument}={value}, on {replicas} replicas. Leave it out, "
+                "load the file with compile=False, or train on one device."
+            )
 
 
 def _check_no_scale(name, optimizer):

@@ -18,8 +18,6 @@ FIRST = 512  # images of an array
 
 COMPILE_ARGUMENTS = ("jit_compile", "run_eagerly", "steps_per_execution")
 HINTS = {
-    "optimizer": "give each player its own: `encoder_optimizer` and "
-    "`decoder_optimizer`",
     "loss": "what is trained for is the `game`",
     "metrics": "`evaluate` reports psnr, ssim and cosine; measure others on "
     "what `predict` returns",
@@ -51,9 +49,9 @@ def check_compile_arguments(arguments):
         hint = f": {hint}" if hint else ""
         others = ", ".join(f"`{name}`" for name in COMPILE_ARGUMENTS)
         raise ValueError(
-            f"`compile` takes no `{name}`{hint}. It takes `encoder_optimizer`, "
-            "`decoder_optimizer`, `game`, `update`, `encoder_steps`, "
-            f"`gradient_norms`, {others}."
+            f"`compile` takes no `{name}`{hint}. It takes `optimizer`, "
+            "`decoder_optimizer`, `game`, `inner_step`, `gradient_norms`, "
+            f"{others}."
         )
 
 

@@ -14,7 +14,7 @@ from tests.helpers.reference_loop import small_batch
 @pytest.fixture
 def model():
     model = small_autoencoder()
-    model.compile(sgd(), sgd(), run_eagerly=True)
+    model.compile(sgd(), run_eagerly=True)
     return model
 
 
@@ -54,7 +54,7 @@ def test_steps_between_checkpoints(
     )
     checkpoint = TrainingCheckpoint(tmp_path, every_steps=10, keep=9)
     best = KeepBest(checkpoint, "psnr", (), every_steps=10, last_step=99)
-    steps = model.decoder_optimizer.iterations
+    steps = model.optimizer.iterations
     steps.assign(first)
     callbacks = keras.callbacks.CallbackList([best, checkpoint], model=model)
     callbacks.on_train_begin()
@@ -69,8 +69,7 @@ def test_the_last_checkpoint_is_not_of_the_averages(
     tmp_path, model, every_steps
 ):
     """Whether or not its step is one that is saved anyway."""
-    optimizers = [keras.optimizers.SGD(0.1, use_ema=True) for _ in range(2)]
-    model.compile(*optimizers, run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True), run_eagerly=True)
     live = []
     watching = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: live.append(model.get_weights())

@@ -24,7 +24,7 @@ DIGITS = [
     "--architecture=filters=4,8,feature_dim=16",
     "--steps=100",
     "--batch_size=32",
-    "--encoder_learning_rate=0.4",
+    "--learning_rate=0.4",
     "--beta_1=0.6",
 ]
 
@@ -55,12 +55,31 @@ def rate(optimizer, update):
     ],
 )
 def test_rates_over_a_training(flags, expected, updates):
-    """Of a player with several updates a step, over as many more."""
+    """Of an optimizer with several updates a step, over as many more."""
     options = train_options.parse([*DIGITS, *flags])
     optimizer = building.optimizer(options, 0.4, updates)
     for part in (0, 0.1, 0.2, 0.5, 0.8, 1):
         update = round(part * options.steps * updates)
         assert rate(optimizer, update) == pytest.approx(expected(part), 1e-5)
+
+
+@pytest.mark.parametrize(
+    "flags, updates",
+    [
+        ([], [1]),
+        (["--decoder_learning_rate=0.1"], [1, 1]),
+        (["--decoder_learning_rate=0.1", "--inner_step"], [2, 1]),
+    ],
+)
+def test_a_decoders_rate_makes_steps_alternate(flags, updates):
+    """The rates fall to 0 at the last step, with an inner step of two."""
+    flags = ["--game=objective=multi", "--schedule=linear", *flags]
+    options = train_options.parse([*DIGITS, *flags])
+    made = building.model(options, 10).optimizers
+    assert len(made) == len(updates)
+    for optimizer, count, first in zip(made, updates, (0.4, 0.1)):
+        half = options.steps * count // 2
+        assert rate(optimizer, half) == pytest.approx(first / 2)
 
 
 @pytest.mark.parametrize(

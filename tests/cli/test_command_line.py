@@ -60,7 +60,7 @@ def test_mistake_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     "argument, message",
     [
-        ("--update=never", "never"),
+        ("--optimizer=never", "never"),
         ("more", "unexpected argument 'more'"),
     ],
 )
@@ -167,7 +167,10 @@ def test_numbers_that_no_flag_can_have(name):
         ("--architecture=split=maybe", "split must be true or false"),
         ("--game=memory=nan", "memory must be a finite number"),
         ("--game=objective=", "objective must be a text"),
-        ("--game=cooperation=true,false", "cooperation must be one value"),
+        (
+            "--game=affine_classes=true,false",
+            "affine_classes must be one value",
+        ),
         ("--workdir=", "empty"),
         ("--data_dir= ", "empty"),
         ("--metrics=codes,fid", "no 'fid'; it has classes, classifier, sam"),
@@ -345,7 +348,7 @@ def test_help_lists_every_flag_in_groups():
     assert places == sorted(places)
     assert text.index("--steps") < text.index("--game")
     assert "  --[no]evaluate" in text
-    assert "--update=simultaneous|alternating\n" in text
+    assert "--optimizer=adam|lamb|muon\n" in text
     assert "        epsilon=0.5  float, distortion of the coding rates." in text
     assert "        filters=64,128,256  ints, the number of atoms of" in text
 

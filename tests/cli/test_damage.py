@@ -75,7 +75,7 @@ def full_disk(size=1000):
 def state(model):
     return [
         np.array(variable.value)
-        for holder in (model, model.encoder_optimizer, model.decoder_optimizer)
+        for holder in (model, *model.optimizers)
         for variable in holder.variables
     ]
 
@@ -133,11 +133,7 @@ def spoil(folder, model):
     kernel.assign(np.full(kernel.shape, np.nan))
     shutil.rmtree(folder)
     folder.mkdir()
-    holders = {
-        "model": model,
-        "encoder_optimizer": model.encoder_optimizer,
-        "decoder_optimizer": model.decoder_optimizer,
-    }
+    holders = {"model": model, "optimizers": model.optimizer}
     tf.train.Checkpoint(
         memory=[],
         **{

@@ -37,7 +37,7 @@ TINY = [
     "--schedule=cosine",
     "--ema_momentum=0.9",
     "--game=decoder_consistency=5,multistage=20",
-    "--game=cooperation=true,shared_statistics=true",
+    "--game=shared_statistics=true",
     "--evaluation_limit=60",
 ]
 options = functools.partial(runs.options, TINY)
@@ -151,12 +151,12 @@ def test_log_has_the_terms_and_layers(finished):
         "encoder_gradient_norm",
         "images_per_second",
         "input_wait",
-        "encoder_learning_rate",
+        "learning_rate",
         "shown_psnr",
         "zero_fraction/stage_1",
     ):
         assert name in records[-1]
-    assert records[-1]["encoder_learning_rate"] == pytest.approx(0, abs=1e-9)
+    assert records[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)
 
 
 def test_finished_run_is_not_trained_again(finished):
@@ -360,7 +360,9 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
         (["--preset=/nowhere"], "Unknown preset"),
         (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--architecture=iterations=0"], "`iterations` .*at least 1"),
-        (["--encoder_steps=2"], "--update=alternating"),
+        (["--inner_step"], "--decoder_learning_rate"),
+        (["--inner_step", "--decoder_learning_rate=1"], "objective=multi"),
+        (["--decoder_learning_rate=1"], "--ema_momentum does not go with"),
         (["--random_shift=16"], "below the sides"),
         (
             ["--game=dictionary=1", "--architecture=network=conv"],
@@ -422,7 +424,7 @@ def test_unwritable_workdir_is_named():
 
 def test_training_starts_from_principal_components(tmp_path):
     arguments = ["--steps=1", "--noevaluate"]
-    still = ["--encoder_learning_rate=0", "--decoder_learning_rate=0"]
+    still = ["--learning_rate=0"]
     train.train(options(tmp_path, "--principal_images=200", *arguments, *still))
     found = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
     expected = ClosedLoopAutoencoder.from_preset(

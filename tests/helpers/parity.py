@@ -30,7 +30,6 @@ GAMES = {
         "encoder_consistency": 0.5,
         "decoder_consistency": 0.25,
         "multistage": 2.0,
-        "cooperation": True,
         "shared_statistics": True,
         "view_features": 3,
         "view_rate": 0.5,
@@ -47,11 +46,7 @@ NETWORKS = {
 OPTIMIZERS = {
     "binary": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
-    "consistency": lambda: DictionaryMuon(0.05),
-}
-UPDATES = {
-    "simultaneous": {},
-    "alternating": {"update": "alternating"},
+    "consistency": lambda: DictionaryMuon(0.02),
 }
 GRADIENTS = {
     "unrolled": {},
@@ -60,17 +55,17 @@ GRADIENTS = {
     "implicit": {"gradient": "implicit", "iterations": 30, "ridge": 0.5},
 }
 # The numbers of logical devices, and of worker processes, that a case is
-# trained on. Every game, update and gradient is in one of them: tracing a step
+# trained on. Every game, order and gradient is in one of them: tracing a step
 # takes seconds, and the more the larger the game is; twice that if it
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
     ("binary", "alternating", "implicit"): {
         "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
     },
-    ("multi", "simultaneous", "unrolled"): {
+    ("multi", "one pass", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
     },
-    ("consistency", "simultaneous", "unrolled"): {
+    ("consistency", "one pass", "unrolled"): {
         "float32": {"devices": (2,)},
         "float64": {"thorough": (2,)},
     },
@@ -96,7 +91,8 @@ def cases(kind, count):
 
 def make(case, dtype):
     """The compiled model of a case, its weights spread."""
-    game, update, gradient = case
+    game, order, gradient = case
+    alternating = order == "alternating"
     keras.utils.set_random_seed(0)
     model = small_autoencoder(
         dtype=dtype,
@@ -107,9 +103,8 @@ def make(case, dtype):
     spread_weights(model)
     model.compile(
         OPTIMIZERS[game](),
-        keras.optimizers.Adam(0.01, epsilon=1e-3),
+        keras.optimizers.Adam(0.01, epsilon=1e-3) if alternating else None,
         TranscriptionGame(**GAMES[game]),
-        **UPDATES[update],
     )
     return model
 

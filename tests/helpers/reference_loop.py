@@ -200,11 +200,11 @@ class ReferenceLoop:
             return np.tanh(signal)
         return np.clip(signal, -1, 1)
 
-    def encoder_loss(self, weights, images, labels, game):
+    def encoder_loss(self, weights, images, labels, game, one_pass=True):
         """What the encoder descends, with `x̂` and all it measures constant.
 
-        Cooperation adds the decoder's loss along `x → z → x̂`, measured by the
-        encoder as it is; a mirror that along its atoms.
+        One pass adds the decoder's loss along `x → z → x̂` and the atoms that
+        are shared, measured by the encoder as it is.
         """
         real, codes, moments, inputs = self.encode(images)
         seen = self.decode(real, moments=moments)
@@ -240,22 +240,28 @@ class ReferenceLoop:
                 codes[number], kernel, signal.shape[1:3], 2, "same"
             )
             loss += weight * np.mean((signal - made) ** 2)
-        if game.cooperation or self.mirror:
-            regenerated = self.decode(
-                features if game.cooperation else real,
-                atoms=weights,
-                moments=moments,
-            )
+        if one_pass:
+            regenerated = self.decode(features, atoms=weights, moments=moments)
             loss += self._decoder_loss(
                 regenerated, (real, codes, moments), labels, game
             )
         return loss
 
     def decoder_loss(self, weights, images, labels, game):
-        """What the decoder descends, with `z` and the encoder constant."""
+        """What the decoder descends, with `z` and the encoder constant.
+
+        Args:
+            weights: of the decoder, with the atoms that it shares if they move.
+        """
         *real, _ = self.encode(images)
-        regenerated = self.decode(real[0], weights, moments=real[2])
+        atoms = {**self.encoder_weights, **weights}
+        regenerated = self.decode(real[0], weights, atoms, real[2])
         return self._decoder_loss(regenerated, real, labels, game)
+
+    def inner_loss(self, weights, images, labels, game):
+        """What the encoder alone descends, before an alternating step."""
+        features, labels = of_places(self.encode(images, weights)[0], labels)
+        return -references.rate_reduction(features, labels, game.epsilon)
 
     def _decoder_loss(self, regenerated, real, labels, game):
         features, codes, moments = real
@@ -328,16 +334,29 @@ def clone(model):
 class Recorder(keras.optimizers.SGD):
     """Keeps the gradients that it is given, and moves nothing."""
 
+    def __init__(self):
+        super().__init__()
+        self.given = []
+
     def apply(self, grads, trainable_variables=None):
-        self.given = tuple(np.asarray(gradient) for gradient in grads)
+        self.given.append(tuple(np.asarray(gradient) for gradient in grads))
 
 
-def gradients_of(model, game, images, labels=None):
-    """What a simultaneous step gives the optimizers of both players."""
-    recorders = Recorder(), Recorder()
+def gradients_of(model, game, images, labels=None, alternating=False):
+    """What a step gives the optimizers, of the encoder and of the decoder.
+
+    Args:
+        alternating: bool, whether both players have an optimizer. The decoder's
+            moves shared atoms then.
+    """
+    recorders = Recorder(), Recorder() if alternating else None
     model.compile(*recorders, game)
     model.train_step((images,) if labels is None else (images, labels))
-    return [recorder.given for recorder in recorders]
+    if alternating:
+        return [recorder.given[-1] for recorder in recorders]
+    (given,) = recorders[0].given
+    count = len(model.encoder.trainable_variables)
+    return given[:count], given[count:]
 
 
 def all_weights(model):

@@ -275,17 +275,15 @@ KERAS = [
             arguments == "metrics=['mse']",
         )
         for arguments, says in (
-            ("optimizer='adam'", "encoder_optimizer"),
-            ("'adam', 'adam', optimizer='adam'", "encoder_optimizer"),
+            ("encoder_optimizer='adam'", "encoder_optimizer"),
             ("metrics=['mse']", "metrics"),
             ("weighted_metrics=['mse']", "weighted_metrics"),
             ("loss='mse'", "loss"),
             ("loss_weights=[1]", "loss"),
             ("update='both'", "update"),
-            ("encoder_steps=0", "encoder_steps"),
-            ("encoder_steps=2", "encoder_steps"),
-            ("encoder_steps=float('nan')", "encoder_steps"),
-            ("encoder_optimizer='adma'", "(?i)optimizer|adma"),
+            ("inner_step=True", "inner_step"),
+            ("inner_step=2", "inner_step"),
+            ("optimizer='adma'", "(?i)optimizer|adma"),
             ("game='binary'", "game"),
             ("colour='red'", "colour"),
         )

@@ -28,7 +28,7 @@ FLOATS = {
     "game=dictionary": "-1",
     "game=view_rate": "-1",
     "game=view_consistency": "-1",
-    "encoder_learning_rate": "-0.1",
+    "learning_rate": "-0.1",
     "decoder_learning_rate": "-0.1",
     "beta_1": "1",
     "beta_2": "1",
@@ -52,12 +52,11 @@ INTEGERS = {
     "evaluation_limit": "0",
     "density_components": "0",
     "cache_mib": "-1",
-    "encoder_steps": "0",
     "warmup_steps": "-1",
 }
 WORST_NUMBERS = (
     "--architecture=sparsity=nan",
-    "--encoder_learning_rate=-0.1",
+    "--learning_rate=-0.1",
     "--ema_momentum=1.0",
     "--seed=-1",
     f"--architecture=iterations={HUGE}",
@@ -113,15 +112,9 @@ NUMBERS = [
     number("architecture=filters", "4,,4"),
     number("architecture=sparsity", ""),
     Case(
-        "number: encoder_steps, a billion",
-        refused("encoder_steps"),
-        command=f"{TRAIN} --update=alternating --encoder_steps={HUGE}",
-        seconds=30,
-    ),
-    Case(
         "number: a rate beyond all reason",
-        refused("encoder_learning_rate"),
-        command=f"{TRAIN} --encoder_learning_rate=1e9 --noevaluate",
+        refused("learning_rate"),
+        command=f"{TRAIN} --learning_rate=1e9 --noevaluate",
     ),
     Case(
         "number: a seed above 32 bits",

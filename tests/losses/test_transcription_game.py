@@ -30,7 +30,6 @@ ARGUMENTS = {
     "multistage": 3.0,
     "multistage_decay": 0.5,
     "dictionary": 0.375,
-    "cooperation": True,
     "shared_statistics": True,
 }
 
@@ -395,26 +394,6 @@ def test_the_default_game_is_the_published_one():
     np.testing.assert_allclose(encoder_loss, -expected, rtol=1e-11)
     np.testing.assert_allclose(decoder_loss, expected, rtol=1e-11)
     np.testing.assert_allclose(terms["objective"], expected, rtol=1e-11)
-
-
-@pytest.mark.parametrize(
-    "weights, factor",
-    [
-        ({}, -1),
-        ({"encoder_rate": 0.5}, -0.5),
-        ({"decoder_rate": 0.0}, None),
-        ({"decoder_consistency": 5.0}, None),
-        ({"multistage": 1.0}, None),
-        ({"dictionary": 1.0}, None),
-        ({"encoder_rate": 0.0}, 0),
-    ],
-)
-def test_opposed_losses_are_multiples_of_each_other(weights, factor):
-    game = TranscriptionGame(**weights)
-    assert game.opposition == factor
-    if factor is not None:
-        encoder_loss, decoder_loss, _ = game.losses(*draw()[:2])
-        np.testing.assert_allclose(encoder_loss, factor * decoder_loss)
 
 
 def test_term_names_are_unique_and_in_order():

@@ -27,7 +27,6 @@ GAME = {
     "encoder_consistency": 0.5,
     "decoder_consistency": 0.25,
     "multistage": 2.0,
-    "cooperation": True,
     "shared_statistics": True,
 }
 
@@ -38,18 +37,14 @@ def compiled(**overrides):
         keras.optimizers.Adam(0.01, beta_1=0.5),
         keras.optimizers.AdamW(0.02, weight_decay=0.01),
         TranscriptionGame(**GAME),
-        update="alternating",
-        encoder_steps=2,
+        inner_step=True,
         gradient_norms=False,
     )
     return model
 
 
 def optimizer_state(model):
-    return [
-        *(v.numpy() for v in model.encoder_optimizer.variables),
-        *(v.numpy() for v in model.decoder_optimizer.variables),
-    ]
+    return [v.numpy() for each in model.optimizers for v in each.variables]
 
 
 def check_equal(arrays, others):
@@ -71,7 +66,7 @@ def train(model, seed=0):
 
 def test_fit_predict_and_evaluate():
     model = small_autoencoder(image_shape=(16, 16, 1))
-    model.compile(sgd(), sgd())
+    model.compile(sgd())
     images = np.random.default_rng(0).uniform(-1, 1, (12, 16, 16, 1))
     images = images.astype("float32")
     before = all_weights(model)
@@ -99,7 +94,7 @@ def test_fit_predict_and_evaluate():
 
 def test_evaluation_and_prediction_change_no_weight():
     model = small_autoencoder(image_shape=(16, 16, 1))
-    model.compile(sgd(), sgd())
+    model.compile(sgd())
     images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
     before = all_weights(model)
     model.evaluate(images.astype("float32"), batch_size=4, verbose=0)
@@ -116,7 +111,7 @@ def test_training_leaves_only_frozen_stages_as_they_are(changes, frozen):
         models.append(small_autoencoder(frozen_stages=number, **changes))
     free, model = models
     for each in models:
-        each.compile(sgd(), sgd(), TranscriptionGame(**GAME))
+        each.compile(sgd(), None, TranscriptionGame(**GAME))
     first = all_kernels(model)
     for each in models:
         each.train_step(small_batch())
@@ -135,7 +130,7 @@ def test_training_leaves_only_frozen_stages_as_they_are(changes, frozen):
 def test_frozen_normalizations_stay_and_the_others_train(network):
     model = small_autoencoder(network=network)
     model.freeze_normalizations()
-    model.compile(sgd(), sgd(), TranscriptionGame(**GAME))
+    model.compile(sgd(), None, TranscriptionGame(**GAME))
     frozen = [
         variable.path
         for player in (model.encoder, model.decoder)
@@ -162,7 +157,7 @@ def test_images_alone_or_with_labels_play_the_same_binary_game():
     for data in (images, (images,), (images, labels)):
         keras.utils.set_random_seed(1)
         model = small_autoencoder()
-        model.compile(sgd(), sgd())
+        model.compile(sgd())
         model.train_step(data)
         weights.append(all_weights(model))
     check_equal(weights[0], weights[1])
@@ -220,8 +215,8 @@ def test_a_model_comes_back_and_trains_on_bit_by_bit(overrides, tmp_path):
     train(loaded, 1)
     check_equal(all_weights(model), all_weights(loaded))
     check_equal(optimizer_state(model), optimizer_state(loaded))
-    assert int(loaded.encoder_optimizer.iterations) == 4
-    assert int(loaded.decoder_optimizer.iterations) == 2
+    assert int(loaded.optimizer.iterations) == 4
+    assert loaded.step == 2
 
 
 def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
@@ -260,12 +255,13 @@ def test_weights_files_hold_the_optimizers(tmp_path):
 
 def test_bad_compile_arguments_are_named():
     model = small_autoencoder()
-    with pytest.raises(ValueError, match="`update`"):
-        model.compile(update="sequential")
-    with pytest.raises(ValueError, match="`encoder_steps`"):
-        model.compile(update="alternating", encoder_steps=0)
-    with pytest.raises(ValueError, match="`encoder_steps`"):
-        model.compile(encoder_steps=2)
+    multi = TranscriptionGame("multi", 3)
+    with pytest.raises(ValueError, match="`inner_step` is of alternating"):
+        model.compile(game=multi, inner_step=True)
+    with pytest.raises(ValueError, match="`inner_step`.*objective='binary'"):
+        model.compile(decoder_optimizer="sgd", inner_step=True)
+    with pytest.raises(ValueError, match="`decoder_optimizer`.*`use_ema`"):
+        model.compile(decoder_optimizer=averaging())
     with pytest.raises(ValueError, match="`game`.*'binary'"):
         model.compile(game="binary")
     game = TranscriptionGame(num_classes=3, class_features=1000)
@@ -373,10 +369,7 @@ def averaging(momentum=0.5):
 
 
 def trainable(model):
-    return [
-        [v.numpy() for v in network.trainable_variables]
-        for network in (model.encoder, model.decoder)
-    ]
+    return [v.numpy() for v in model.trainable_variables]
 
 
 def test_estimated_statistics_are_those_of_the_batches():
@@ -425,27 +418,21 @@ def test_statistics_are_estimated_by_one_function(monkeypatch):
 
 def test_averaged_weights_are_the_moving_averages_within_the_context():
     model = small_autoencoder()
-    model.compile(averaging(), averaging(0.9))
+    model.compile(averaging())
     images, _ = small_batch()
     averages = None
     for _ in range(4):
         model.train_step((images,))
-        if averages is None:
-            averages = trainable(model)
-        averages = [
-            [m * a + (1 - m) * w for a, w in zip(average, weights)]
-            for m, average, weights in zip(
-                (0.5, 0.9), averages, trainable(model)
-            )
-        ]
+        weights = trainable(model)
+        averages = weights if averages is None else averages
+        averages = [0.5 * a + 0.5 * w for a, w in zip(averages, weights)]
     live = all_weights(model)
     with model.averaged_weights() as averaged:
         assert averaged is model
-        for weights, average in zip(trainable(model), averages):
-            for weight, expected in zip(weights, average):
-                # Keras averages the atoms before it projects them.
-                tolerance = 1e-6 if weight.ndim == 1 else 5e-3
-                np.testing.assert_allclose(weight, expected, atol=tolerance)
+        for weight, expected in zip(trainable(model), averages):
+            # Keras averages the atoms before it projects them.
+            tolerance = 1e-6 if weight.ndim == 1 else 5e-3
+            np.testing.assert_allclose(weight, expected, atol=tolerance)
         assert np.max(np.abs(live[0] - all_weights(model)[0])) > 1e-4
     check_equal(all_weights(model), live)
     with pytest.raises(RuntimeError, match="on purpose"):
@@ -456,52 +443,41 @@ def test_averaged_weights_are_the_moving_averages_within_the_context():
 
 def test_without_averages_the_context_changes_nothing():
     model = small_autoencoder()
-    model.compile(sgd(), averaging())
-    images, _ = small_batch()
-    for _ in range(2):
-        model.train_step((images,))
+    model.compile(sgd())
+    model.train_step((small_batch()[0],))
     live = trainable(model)
     with model.averaged_weights():
-        check_equal(trainable(model)[0], live[0])
-        assert any(np.any(a != b) for a, b in zip(trainable(model)[1], live[1]))
-    check_equal(trainable(model)[1], live[1])
+        check_equal(trainable(model), live)
 
 
-@pytest.mark.parametrize("optimizers", [(0.5, 0.9), (None, 0.5)])
-def test_fit_ends_with_the_averages_of_each_player(eager, optimizers):
-    """The live weights, and what is beside them, are those without any."""
-    live, found = fitted(None, None), fitted(*optimizers)
+def test_fit_ends_with_the_averages(eager):
+    """The live weights are those without any, and atoms stay what they are."""
+    live, found = fitted(None), fitted(0.5)
     averages = trainable(found.model)
-    for momentum, weights, average, own in zip(
-        optimizers, live.epochs[-1], averages, found.epochs[-1]
-    ):
-        check_equal(own, weights)
-        if momentum is None:
-            check_equal(average, weights)
-        else:
-            assert any(np.any(a != w) for a, w in zip(average, weights))
+    check_equal(found.epochs[-1], live.epochs[-1])
+    assert all(np.any(a != w) for a, w in zip(averages, live.epochs[-1]))
+    for layer in (*found.model.encoder.coding_layers, found.model.encoder.head):
+        norms = np.sum(layer.kernel.numpy() ** 2, axis=(0, 1, 2))
+        np.testing.assert_allclose(norms, norms[0], rtol=1e-5)
     with found.model.averaged_weights():
-        for again, average in zip(trainable(found.model), averages):
-            for one, other in zip(again, average):
-                np.testing.assert_allclose(one, other, atol=1e-6)
+        for one, other in zip(trainable(found.model), averages):
+            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_keras_swaps_and_stops_with_averages(eager):
-    averages = trainable(fitted(0.5, 0.5).model)
+    averages = trainable(fitted(0.5).model)
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-    swapped = trainable(fitted(0.5, 0.5, swap).model)
+    swapped = trainable(fitted(0.5, swap).model)
     stop = keras.callbacks.EarlyStopping(
         "objective", patience=9, mode="max", restore_best_weights=True
     )
-    best = fitted(0.5, 0.5, stop)
+    best = fitted(0.5, stop)
     epochs = best.model.history.history["objective"]
     expected = best.epochs[int(np.argmax(epochs))]
-    for one, other, restored, kept in zip(
-        swapped, averages, trainable(best.model), expected
-    ):
-        for weight, average in zip(one, other):
-            np.testing.assert_allclose(weight, average, atol=1e-6)
-        check_equal(restored, kept)
+    for weight, average in zip(swapped, averages):
+        np.testing.assert_allclose(weight, average, atol=1e-6)
+    for restored, kept in zip(trainable(best.model), expected):
+        np.testing.assert_allclose(restored, kept, atol=1e-6)
 
 
 class Fitted(keras.callbacks.Callback):
@@ -515,15 +491,12 @@ class Fitted(keras.callbacks.Callback):
         self.epochs.append(trainable(self.model))
 
 
-def fitted(for_encoder, for_decoder, *callbacks):
-    """`Fitted` of a model whose players have averages of such momenta."""
+def fitted(momentum, *callbacks):
+    """`Fitted` of a model with averages of such a momentum, or none."""
     keras.utils.set_random_seed(0)
     model, kept = small_autoencoder(filters=(3,)), Fitted()
     model.compile(
-        *(
-            averaging(momentum) if momentum else keras.optimizers.SGD(0.05)
-            for momentum in (for_encoder, for_decoder)
-        )
+        averaging(momentum) if momentum else keras.optimizers.SGD(0.05)
     )
     model.fit(
         small_batch(n=16)[0],
@@ -542,7 +515,7 @@ def test_half_precision_trains_close_to_single_precision():
     images, labels = small_batch()
     logs = []
     for each in (model, exact):
-        each.compile(sgd(), sgd(), TranscriptionGame(**GAME))
+        each.compile(sgd(), None, TranscriptionGame(**GAME))
         logs.append(each.train_step((images, labels)))
     assert {v.dtype for v in model.trainable_variables} == {"float32"}
     for name, value in logs[1].items():
@@ -567,7 +540,7 @@ def test_the_same_seed_gives_the_same_model():
 
 def test_ordinary_keras_callbacks_work(tmp_path):
     model = small_autoencoder(filters=(3,))
-    model.compile(keras.optimizers.Adam(0.04), keras.optimizers.SGD(0.02))
+    model.compile(keras.optimizers.Adam(0.04))
     images, _ = small_batch(n=8)
     callbacks = keras.callbacks
     rate = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
@@ -588,8 +561,7 @@ def test_ordinary_keras_callbacks_work(tmp_path):
             callbacks.EarlyStopping("val_psnr", mode="max", patience=5),
         ],
     ).history
-    assert float(model.encoder_optimizer.learning_rate) == pytest.approx(0.005)
-    assert float(model.decoder_optimizer.learning_rate) == pytest.approx(0.0025)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
     assert len(history["val_psnr"]) == 3
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     loaded = keras.models.load_model(tmp_path / "best.keras")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
+from tests.helpers.reference_loop import Recorder
 from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import clone
@@ -25,7 +26,6 @@ FULL = {
     "decoder_rate": 0.75,
     "multistage": 2.0,
     "multistage_decay": 0.5,
-    "cooperation": True,
     "shared_statistics": True,
 }
 VIEWS = {"view_features": 3, "view_rate": 0.75, "view_consistency": 2.0}
@@ -35,7 +35,6 @@ GAMES = {
     "weights": {"encoder_rate": 0.5, "decoder_rate": 2.0, "epsilon": 0.2},
     "consistency": CONSISTENT,
     "multistage": {"multistage": 2.0},
-    "cooperation": {"cooperation": True},
     "shared statistics": {"shared_statistics": True},
     "class part": {
         "num_classes": CLASSES,
@@ -77,9 +76,15 @@ CASES = [
     *((game, "published") for game in ("binary", "multi")),
     *((game, "conv") for game in ("binary", "multi")),
     ("dictionary", "published"),
-    *((game, "mirror") for game in ("binary", "cooperation", "dictionary")),
+    *((game, "mirror") for game in ("binary", "dictionary")),
     ("multi", "rectified"),
     ("class part", "map"),
+]
+ALTERNATING = [
+    *(("all", network) for network in ("csc", "mirror", "conv")),
+    ("multi", "published"),
+    ("multi", "rectified"),
+    ("views", "mirror"),
 ]
 
 
@@ -94,11 +99,18 @@ def build(network, dtype):
 built = functools.cache(build)  # for tests that train none of its weights
 
 
-def make(game, network="csc", dtype="float64", model_of=build, **arguments):
+def make(
+    game,
+    network="csc",
+    dtype="float64",
+    model_of=build,
+    alternating=False,
+    **arguments,
+):
     model = model_of(network, dtype)
     model.compile(
         keras.optimizers.SGD(0.05),
-        keras.optimizers.SGD(0.05),
+        keras.optimizers.SGD(0.05) if alternating else None,
         TranscriptionGame(**GAMES[game]),
         **arguments,
     )
@@ -125,47 +137,65 @@ def test_the_networks_are_those_of_the_reference(network):
     )
 
 
-def check_gradients(model, dtype, tolerance):
+def check_gradients(model, dtype, tolerance, alternating=False):
     reference = ReferenceLoop(model)
     images, labels = small_batch(dtype=dtype)
-    exact = images.astype("float64")
-    for_encoder, for_decoder = gradients_of(model, model.game, images, labels)
+    for_encoder, for_decoder = gradients_of(
+        model, model.game, images, labels, alternating
+    )
+    encoder_loss = functools.partial(
+        reference.encoder_loss, one_pass=not alternating
+    )
+    weights = reference.encoder_weights
+    own = dict(reference.decoder_weights)
+    if alternating:
+        own |= {v.path: weights[v.path] for v in model.decoder.shared_atoms}
+    check_descent(model, for_encoder, encoder_loss, weights, tolerance)
+    check_descent(model, for_decoder, reference.decoder_loss, own, tolerance)
+
+
+def check_descent(model, gradients, loss, weights, tolerance):
+    """Compares gradients with finite differences of a loss of weights."""
+    images, labels = small_batch(dtype="float64")
     rng = np.random.default_rng(1)
-    for player, gradients, loss, weights in (
-        (
-            model.encoder,
-            for_encoder,
-            reference.encoder_loss,
-            reference.encoder_weights,
-        ),
-        (
-            model.decoder,
-            for_decoder,
-            reference.decoder_loss,
-            reference.decoder_weights,
-        ),
-    ):
-        gradients = {
-            variable.path: gradient
-            for variable, gradient in zip(player.trainable_variables, gradients)
-        }
-        assert set(gradients) == set(weights)
-        for path, gradient in gradients.items():
-            direction = rng.normal(size=gradient.shape)
-            values = []
-            for step in (1e-6, -1e-6):
-                moved = {**weights, path: weights[path] + step * direction}
-                values.append(loss(moved, exact, labels, model.game))
-            expected = (values[0] - values[1]) / 2e-6
-            scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
-            error = abs(np.sum(gradient * direction) - expected)
-            assert error <= tolerance * (scale + 0.01), path
+    assert len(gradients) == len(weights)
+    for path, gradient in zip(weights, gradients):
+        direction = rng.normal(size=gradient.shape)
+        values = []
+        for step in (1e-6, -1e-6):
+            moved = {**weights, path: weights[path] + step * direction}
+            values.append(loss(moved, images, labels, model.game))
+        expected = (values[0] - values[1]) / 2e-6
+        scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
+        error = abs(np.sum(gradient * direction) - expected)
+        assert error <= tolerance * (scale + 0.01), path
 
 
 @pytest.mark.parametrize("game, network", CASES)
-def test_both_players_gradients_are_those_of_finite_differences(game, network):
+def test_gradients_of_one_pass_are_those_of_finite_differences(game, network):
     model = make(game, network, dtype="float32", model_of=built)
     check_gradients(model, "float32", 1e-4)
+
+
+@pytest.mark.parametrize("game, network", ALTERNATING)
+def test_each_players_gradients_are_those_of_its_own_loss(game, network):
+    model = make(game, network, dtype="float32", model_of=built)
+    check_gradients(model, "float32", 1e-4, alternating=True)
+
+
+@pytest.mark.parametrize("network", ["mirror", "map"])
+def test_an_inner_step_ascends_the_rate_reduction_of_real_features(network):
+    model = built(network, "float64")
+    images, labels = small_batch(dtype="float64")
+    optimizers = Recorder(), Recorder()
+    game = TranscriptionGame(**GAMES["multi"])
+    model.compile(*optimizers, game, inner_step=True)
+    reference = ReferenceLoop(model)
+    model.train_step((images, labels))
+    inner, _ = optimizers[0].given
+    check_descent(
+        model, inner, reference.inner_loss, reference.encoder_weights, 1e-7
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,6 +248,19 @@ def encoder_turn(model, images, labels=None):
     return gradients
 
 
+def inner_turn(model, images, labels):
+    """The parents' inner step: ascend `ΔR(Z | y)`."""
+    with tf.GradientTape() as tape:
+        z = tf.cast(model.encoder(images, training=True), "float64")
+        reduction = log_det_rate(z)
+        for label in np.unique(labels):
+            mask = labels == label
+            part = log_det_rate(tf.boolean_mask(z, mask))
+            reduction -= np.mean(mask) * part
+        loss = -reduction
+    return tape.gradient(loss, model.encoder.trainable_variables)
+
+
 def decoder_turn(model, images, labels=None):
     """The parents' decoder step: all of it again, descend `T`.
 
@@ -240,29 +283,39 @@ def drawing_variables(model):
 
 
 def in_one_pass(model, images):
-    """Both turns' gradients: of the encoder's variables, of the decoder's."""
-    for_encoder = encoder_turn(clone(model), images)
-    for_decoder = decoder_turn(clone(model), images)
-    count = len(model.decoder.trainable_variables)
-    shared = [v.path for v in model.decoder.shared_atoms]
-    paths = [v.path for v in model.encoder.trainable_variables]
-    for path, gradient in zip(shared, for_decoder[count:]):
-        for_encoder[paths.index(path)] += gradient
-    return for_encoder, for_decoder[:count]
+    """The encoder's turn, with what the decoder descends along `z` and `x̂`."""
+    measuring = clone(model).encoder
+    with tf.GradientTape(persistent=True) as tape:
+        real = model.encoder.activations(images, training=True)
+        regenerated = model._decode(real.features, True, moments=real.moments)
+        again = model.encoder.activations(
+            tf.stop_gradient(regenerated), training=True
+        )
+        for_encoder = -log_det_objective(real.features, again.features)
+        held = measuring.activations(regenerated, training=True)
+        for_decoder = log_det_objective(
+            tf.stop_gradient(real.features), held.features
+        )
+    variables = model.encoder.trainable_variables
+    gradients = [
+        a + b
+        for a, b in zip(
+            tape.gradient(for_encoder, variables),
+            tape.gradient(for_decoder, variables),
+        )
+    ]
+    own = model.decoder.trainable_variables
+    return gradients, tape.gradient(for_decoder, own)
 
 
 @pytest.mark.parametrize("network", [n for n in NETWORKS if n != "map"])
-def test_one_pass_gives_the_gradients_of_the_parents_two(network):
+def test_one_pass_gives_the_gradients_of_one_tape(network):
     model = make("binary", network, model_of=built)
     images, _ = small_batch(dtype="float64")
-    expected, expected_decoder = in_one_pass(model, images)
-    for_encoder, for_decoder = gradients_of(model, model.game, images)
-    for ours, theirs in (
-        (for_encoder, expected),
-        (for_decoder, expected_decoder),
-    ):
-        assert len(ours) == len(theirs)
-        for gradient, other in zip(ours, theirs):
+    expected = in_one_pass(clone(model), images)
+    found = gradients_of(model, model.game, images)
+    for ours, theirs in zip(found, expected, strict=True):
+        for gradient, other in zip(ours, theirs, strict=True):
             scale = np.max(np.abs(other))
             np.testing.assert_allclose(
                 gradient, other, rtol=0, atol=1e-5 * scale + 1e-7
@@ -270,17 +323,14 @@ def test_one_pass_gives_the_gradients_of_the_parents_two(network):
 
 
 @pytest.mark.parametrize("network", ["csc", "mirror", "conv"])
-def test_a_simultaneous_step_applies_both_gradients_at_once(network):
+def test_a_step_of_one_pass_moves_all_weights_at_once(network):
     model = make("binary", network)
     images, _ = small_batch(dtype="float64")
     by_hand = clone(model)
-    for_encoder, for_decoder = in_one_pass(by_hand, images)
+    for_encoder, for_decoder = in_one_pass(clone(model), images)
     decoder_turn(by_hand, images)  # for its statistics
     keras.optimizers.SGD(0.05).apply(
-        for_encoder, by_hand.encoder.trainable_variables
-    )
-    keras.optimizers.SGD(0.05).apply(
-        for_decoder, by_hand.decoder.trainable_variables
+        [*for_encoder, *for_decoder], by_hand.trainable_variables
     )
     by_hand.encoder.update_operator_norms()
     before = all_weights(model)
@@ -290,45 +340,38 @@ def test_a_simultaneous_step_applies_both_gradients_at_once(network):
 
 
 @pytest.mark.parametrize(
-    "game, network, encoder_steps",
+    "game, network, inner_step",
     [
-        pytest.param("binary", "csc", 1, marks=pytest.mark.thorough),
-        ("binary", "csc", 3),
-        ("multi", "published", 1),
-        ("binary", "mirror", 1),
-        ("multi", "rectified", 1),
+        pytest.param("binary", "csc", False, marks=pytest.mark.thorough),
+        ("multi", "published", True),
+        ("binary", "mirror", False),
+        ("multi", "rectified", True),
     ],
 )
-def test_alternating_steps_are_those_of_a_plain_loop(
-    game, network, encoder_steps
-):
-    model = make(
-        game, network, update="alternating", encoder_steps=encoder_steps
-    )
+def test_alternating_steps_are_those_of_a_plain_loop(game, network, inner_step):
+    model = make(game, network, alternating=True, inner_step=inner_step)
     images, labels = small_batch(dtype="float64")
     if game == "binary":
         labels = None
     by_hand = clone(model)
     for_encoder, for_decoder = (keras.optimizers.SGD(0.05) for _ in range(2))
+    turns = [inner_turn] * inner_step + [encoder_turn]
     for _ in range(2):
-        for _ in range(encoder_steps):
-            gradients = encoder_turn(by_hand, images, labels)
+        for turn in turns:
+            gradients = turn(by_hand, images, labels)
             for_encoder.apply(gradients, by_hand.encoder.trainable_variables)
             by_hand.encoder.update_operator_norms()
         gradients = decoder_turn(by_hand, images, labels)
         for_decoder.apply(gradients, drawing_variables(by_hand))
         by_hand.encoder.update_operator_norms()
         model.train_step((images, labels))
-    assert int(model.encoder_optimizer.iterations) == 2 * encoder_steps
-    assert int(model.decoder_optimizer.iterations) == 2
+    assert model.step == 2
+    assert int(model.optimizer.iterations) == 2 * len(turns)
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
-    simultaneous = make(game, network)
+    one_pass = make(game, network)
     for _ in range(2):
-        simultaneous.train_step((images, labels))
-    assert (
-        relative_difference(all_weights(model), all_weights(simultaneous))
-        > 1e-3
-    )
+        one_pass.train_step((images, labels))
+    assert relative_difference(all_weights(model), all_weights(one_pass)) > 1e-3
 
 
 class SpreadGame(TranscriptionGame):

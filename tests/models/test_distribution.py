@@ -25,20 +25,20 @@ FULL = {
     "multistage": 2.0,
     "multistage_decay": 0.5,
     "dictionary": 0.5,
-    "cooperation": True,
     "shared_statistics": True,
 }
 REPLICAS = 2
 
 
-def make(game, dtype="float32", **overrides):
+def make(game, dtype="float32", alternating=False, **overrides):
     keras.utils.set_random_seed(0)
     model = small_autoencoder(dtype=dtype, **overrides)
     spread_weights(model)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.5),
-        keras.optimizers.Adam(0.01, epsilon=1e-3),
+        keras.optimizers.Adam(0.01, epsilon=1e-3) if alternating else None,
         TranscriptionGame(**game),
+        inner_step=alternating,
     )
     return model
 
@@ -88,7 +88,9 @@ def test_devices_train_as_one(mirrored, on_one_device, name):
 
 
 @pytest.mark.parametrize(
-    "overrides", [{"network": "conv"}, {"tied": True}], ids=str
+    "overrides",
+    [{"network": "conv"}, {"tied": True}, {"tied": True, "alternating": True}],
+    ids=str,
 )
 def test_weights_of_other_networks_do_not_either(mirrored, overrides):
     game = FULL
@@ -172,7 +174,7 @@ def on_replicas(mirrored):
     return models
 
 
-@pytest.mark.parametrize("player", ["encoder", "decoder"])
+@pytest.mark.parametrize("player", ["optimizer", "decoder_optimizer"])
 @pytest.mark.parametrize(
     "argument",
     ["clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"],
@@ -181,9 +183,9 @@ def test_optimizers_that_need_the_whole_gradient_are_refused(
     on_replicas, argument, player
 ):
     optimizer = keras.optimizers.SGD(0.1, **{argument: 2})
-    arguments = {f"{player}_optimizer": optimizer}
+    arguments = {player: optimizer}
     with pytest.raises(
-        ValueError, match=f"`{player}_optimizer` .* `{argument}` on several"
+        ValueError, match=f"`{player}` .* `{argument}` on several"
     ):
         on_replicas[2].compile(**arguments)
     on_replicas[1].compile(**arguments)

@@ -233,8 +233,7 @@ def test_what_changes_the_features_removes_the_density(eager, change):
 
 def test_averages_have_a_density_of_their_own(eager):
     model, (images, _) = small_autoencoder(), images_and_labels()
-    optimizers = [keras.optimizers.SGD(use_ema=True) for _ in range(2)]
-    model.compile(*optimizers)
+    model.compile(keras.optimizers.SGD(use_ema=True))
     live = model.fit_density(images)
     with model.averaged_weights():
         assert model.density is live  # No step was taken, of which to average.

@@ -211,9 +211,7 @@ def test_rates_of_maps_are_those_of_their_places(objective):
 
 def test_fit_and_evaluate_take_rectangles():
     model = make(filters=(3,), iterations=1)
-    model.compile(
-        game=TranscriptionGame(multistage=1.0, memory=0.5, cooperation=True)
-    )
+    model.compile(game=TranscriptionGame(multistage=1.0, memory=0.5))
     images = draw(9, 14, batch=4)
     history = model.fit(images, batch_size=2, verbose=0).history
     assert np.isfinite(history["loss"][0])

@@ -30,8 +30,7 @@ FLAGS = [
     "--steps=8",
     "--batch_size=16",
     "--optimizer=adam",
-    "--encoder_learning_rate=1e-3",
-    "--decoder_learning_rate=1e-3",
+    "--learning_rate=1e-3",
 ]
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (16, 16, 16, 1))
 IMAGES = IMAGES.astype("float32")
