@@ -3,14 +3,14 @@
 A convolution of layer `l` takes `c_l = h_l w_l k² channels filters`
 multiply-adds an image, with codes of `h_l × w_l`; analysis, synthesis and the
 filter gradient take as many each. With `N_l = 2T - 1` for a sparse coding layer
-of `T` iterations and 1 for a convolution or a decoding layer,
+of `T` iterations and 1 for a convolution, a head or a decoding layer,
 
 - a forward pass takes `Σ N_l c_l`,
 - the gradient of the weights `Σ N_l c_l` more,
 - that of what a layer was given another `Σ N_l c_l`, less `c_1` where the
   input of the first layer needs none.
 
-Power iterations (one image each), normalisations, the rate reduction (matrices
+Step sizes, normalisations, the stages' own errors, the rate reduction (matrices
 of `feature_dim`) and the optimizer are left out.
 """
 
@@ -29,9 +29,12 @@ class Step:
         self.batch = batch
         self.layers = _convolutions(config)
         csc = config["network"] == "csc"
-        self.repeats = 2 * config["iterations"] - 1 if csc else 1
-        self.encoder = self.repeats * sum(self.layers)
-        self.trained = self.layers[config["frozen_stages"] :]
+        repeats = 2 * config["iterations"] - 1 if csc else 1
+        *stages, head = self.layers
+        passes = [*(repeats * each for each in stages), head]
+        self.encoder = sum(passes)
+        self.trained = sum(passes[config["frozen_stages"] :])
+        self.first = self.layers[config["frozen_stages"]]
         self.decoder = sum(self.layers)
 
     def one_pass(self, opposed=False):
@@ -46,7 +49,7 @@ class Step:
         """
         regenerated = self._weights_of_encoder() + self.encoder
         if opposed:
-            regenerated = self.repeats * sum(self.trained) + self.encoder
+            regenerated = self.trained + self.encoder
         return self.batch * (
             self._loop()
             + self._weights_of_encoder()
@@ -73,7 +76,7 @@ class Step:
 
     def _weights_of_encoder(self):
         """Backward for a pass over given images."""
-        return 2 * self.repeats * sum(self.trained) - self.trained[0]
+        return 2 * self.trained - self.first
 
     def _weights_of_decoder(self):
         """Backward for a pass over given features."""
@@ -84,9 +87,10 @@ def _convolutions(config):
     """`c_l` of the stages and the head."""
     size, _, channels = config["image_shape"]
     window = config["kernel_size"] ** 2
+    parts = 2 if config["split"] else 1
     layers = []
     for width in config["filters"]:
         size //= 2
         layers.append(size**2 * window * channels * width)
-        channels = width
+        channels = parts * width
     return [*layers, size**2 * channels * config["feature_dim"]]
