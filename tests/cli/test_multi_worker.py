@@ -25,7 +25,7 @@ ROOT = pathlib.Path(train.__file__).parents[1]
 FLAGS = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",

@@ -30,7 +30,7 @@ from tests.helpers import runs
 TINY = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=16",
+    "--architecture=filters=4,feature_dim=16,iterations=2",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
