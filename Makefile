@@ -23,8 +23,8 @@ PAGE := serving/browser
 PAGE_STAMP := $(PAGE)/node_modules/.installed
 MODEL ?= csc_ctrl_cifar10
 
-.PHONY: demo serving browser test test-thorough hostile test-backends test-browser \
-  test-runtimes benchmarks docs lint format clean
+.PHONY: demo serving browser test test-thorough test-devices hostile test-backends \
+  test-browser test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
@@ -62,6 +62,11 @@ test: $(STAMP)
 # The same, and one more of each kind that is slow by its nature.
 test-thorough: PYTEST_FLAGS := --thorough
 test-thorough: test
+
+# What this machine's devices compute, GPUs or two logical CPUs.
+test-devices: export TF_CPP_MIN_LOG_LEVEL := 2
+test-devices: $(STAMP)
+	PYTHONPATH=. $(BIN)/python tests/devices.py
 
 # What a hostile user does, and how it ends.
 hostile: $(STAMP)

@@ -10,7 +10,7 @@ of `T` iterations and 1 for a convolution, a head or a decoding layer,
 - that of what a layer was given another `Σ N_l c_l`, less `c_1` where the
   input of the first layer needs none.
 
-Power iterations (one image each), normalisations, the rate reduction (matrices
+Step sizes, normalisations, the stages' own errors, the rate reduction (matrices
 of `feature_dim`) and the optimizer are left out.
 """
 
@@ -90,9 +90,10 @@ def _convolutions(config):
     """`c_l` of the stages and the head."""
     size, _, channels = config["image_shape"]
     window = config["kernel_size"] ** 2
+    parts = 2 if config["split"] else 1
     layers = []
     for width in config["filters"]:
         size //= 2
         layers.append(size**2 * window * channels * width)
-        channels = width
+        channels = parts * width
     return [*layers, size**2 * channels * config["feature_dim"]]

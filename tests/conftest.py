@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import pickle
 import socket
 from unittest import mock
 
@@ -154,30 +153,6 @@ def shared_folder(tmp_path_factory):
     folder = base / "shared"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="session")
-def on_one_device(shared_folder):
-    """Returns a function of a case of `parity` and a dtype.
-
-    It returns the weights and metrics of its training on one device, which
-    happens once: several devices and workers are compared with it.
-    """
-    import tensorflow as tf
-
-    from keras_csc.files import locked
-    from tests.helpers import parity
-
-    def reference(case, dtype):
-        path = shared_folder / "-".join((*case, dtype))
-        with locked(path.with_suffix(".lock")):
-            if not path.exists():
-                alone = tf.distribute.get_strategy()
-                weights, metrics, *_ = parity.train(case, dtype, alone)
-                path.write_bytes(pickle.dumps((weights, metrics)))
-        return pickle.loads(path.read_bytes())
-
-    return reference
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ TAGS = {
                   "regenerations, over all stages"),
     "residual": Tag("game", "E, mean square of what the first codes leave of "
                     "the images"),
+    "upper_residual": Tag("game", "E of the upper stages, of their inputs"),
     "encoder_gradient_norm": Tag("game", "Norm of the encoder's gradient"),
     "decoder_gradient_norm": Tag("game", "Norm of the decoder's gradient"),
     "learning_rate": Tag("game", "Rate of the optimizer, or the encoder's"),

@@ -106,7 +106,7 @@ def weight_shapes(config):
         config["image_shape"], config["filters"], config["features"]
     )
     shapes.append((side, side, signal, config["feature_dim"]))
-    if config["tied"]:
+    if config["tied"] and sparse:
         widths = [(parts * width,) for width in config["filters"]]
         return [*shapes, (), *widths, ()]
     return shapes + _decoder(config, side, kernel, parts)

@@ -51,6 +51,23 @@ def _preset(image_shape, filters, sparsity, **config):
     }
 
 
+def _one_network(image_shape, filters, sparsity, **config):
+    """Architecture of one network: the decoder draws with the encoder's atoms.
+
+    Codes are signed, solved by five steps, and handed on in their parts. The
+    first dictionary has as many atoms as a patch has numbers.
+    """
+    return {
+        "image_shape": image_shape,
+        "filters": filters,
+        "sparsity": sparsity,
+        "split": True,
+        "iterations": 5,
+        "tied": True,
+        **config,
+    }
+
+
 COLOUR = (0.02, 0.2, 0.4)
 PHOTOGRAPH = (0.02, 0.8, 1.0)
 
@@ -75,7 +92,7 @@ COLOUR_128 = _unlabelled(
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _preset((16, 16, 1), (32, 128), (0.1, 0.3), feature_dim=64),
+    "digits": _one_network((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
     "cifar10": _preset((32, 32, 3), (96, 128, 128), COLOUR),
@@ -234,7 +251,7 @@ def players(config, **kwargs):
     encoder_class, decoder_class = NETWORKS[config["network"]]
     try:
         encoder = encoder_class(**encoder_arguments(config), **kwargs)
-        if config["tied"]:
+        if config["tied"] and encoder.sparse:
             own = {name: config[name] for name in ("rectified", "output")}
             return encoder, Decoder(encoder, **own, **kwargs)
         own = _part(config, SeparateDecoder)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import shutil
 import types
 
@@ -33,6 +34,7 @@ from keras_csc import evaluation
 from keras_csc import metrics
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.evaluation import drawing
+from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.reconstruction import reconstruction_figures
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
@@ -80,6 +82,27 @@ def default_figures(run):
     """Figures of an evaluation without arguments, and what it wrote."""
     figures = evaluate.evaluate(run, {}, projector=True)
     return figures, json.loads((run / "evaluation.json").read_text())
+
+
+@pytest.fixture
+def unmeasured(model, default_figures, monkeypatch):
+    """Evaluations say the default figures, and draw noise: which files they
+    write is what matters."""
+
+    def measure(*arguments, codes, **others):
+        figures = dict(default_figures[0])
+        if codes:
+            figures["codes"] = {"numbers": [1]}
+        return Evaluation(figures, None, None, None)
+
+    def draw(*arguments):
+        folder = arguments[-1]
+        folder.mkdir(exist_ok=True)
+        (folder / "evaluation.png").write_bytes(os.urandom(8))
+
+    monkeypatch.setattr(building, "trained_model", lambda folder: model)
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    monkeypatch.setattr(evaluation, "draw", draw)
 
 
 def test_features_are_written_for_the_projector(run, default_figures):
@@ -469,7 +492,7 @@ def test_classifier_needs_labels(tmp_path, monkeypatch):
 
 
 def test_other_data_and_splits_have_files_of_their_own(
-    run, default_figures, tmp_path_factory
+    run, unmeasured, tmp_path_factory
 ):
     for path in run.glob("evaluation-*"):
         path.unlink()
@@ -505,7 +528,7 @@ def test_other_data_and_splits_have_files_of_their_own(
     assert (run / "evaluation.json").read_bytes() == before
 
 
-def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path):
+def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path, unmeasured):
     """Of fewer images or metrics; what has more takes its place."""
     run = shutil.copytree(run, tmp_path / "run")
     for path in run.glob("evaluation*"):

@@ -14,6 +14,7 @@ from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import parity
@@ -24,7 +25,7 @@ ROOT = pathlib.Path(train.__file__).parents[1]
 FLAGS = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
@@ -102,9 +103,10 @@ def local_workers(*arguments):
 
 
 @pytest.mark.parametrize("kind, count, name", WORKERS)
-def test_workers_train_as_one_process(left, on_one_device, kind, count, name):
+def test_workers_train_as_one_process(left, kind, count, name):
     case, dtype = parity.cases(kind, count)[name]
-    expected, metrics = on_one_device(case, dtype)
+    alone = tf.distribute.get_strategy()
+    expected, metrics, *_ = parity.train(case, dtype, alone)
     tolerance = parity.TOLERANCE[dtype]
     for index in range(count):
         path = left(f"{name}-{count}-{index}.json")

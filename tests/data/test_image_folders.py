@@ -67,7 +67,8 @@ def test_validation_images_of_a_divided_set(make, tmp_path, name):
         for source, folder in zip(sources, folders):
             assert all(p.startswith(f"{folder}/") for p in paths(source))
             assert source.class_names == ["cat"]
-            assert set(data.load_arrays(source)[1]) == {0}
+    for source in sources:
+        assert set(data.load_arrays(source)[1]) == {0}
 
 
 def test_two_folders_of_validation_images(make, tmp_path):

@@ -60,7 +60,7 @@ GRADIENTS = {
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
     ("binary", "one pass", "implicit"): {
-        "float64": {"devices": (2,), "workers": (2,), "thorough": (3,)},
+        "float64": {"devices": (2,), "thorough": (2, 3)},
     },
     ("multi", "alternating", "unrolled"): {
         "float64": {"devices": (2,), "workers": (2,)},
@@ -110,16 +110,16 @@ def make(case, dtype):
     return model
 
 
-def global_batches(case, dtype):
+def global_batches(case, dtype, batch=BATCH):
     """Images and labels of every step."""
     rng = np.random.default_rng(0)
-    shape = (STEPS, BATCH, *NETWORKS[case[0]]["image_shape"])
+    shape = (STEPS, batch, *NETWORKS[case[0]]["image_shape"])
     images = rng.uniform(-1, 1, shape).astype(dtype)
-    labels = rng.integers(CLASSES, size=(STEPS, BATCH)).astype("int32")
+    labels = rng.integers(CLASSES, size=(STEPS, batch)).astype("int32")
     return images, labels
 
 
-def train(case, dtype, strategy):
+def train(case, dtype, strategy, batch=BATCH):
     """Trains for some steps on the same global batches.
 
     Returns:
@@ -129,11 +129,11 @@ def train(case, dtype, strategy):
     """
     with strategy.scope():
         model = make(case, dtype)
-    images, labels = global_batches(case, dtype)
+    images, labels = global_batches(case, dtype, batch)
 
     def share(step):
         def part(array):
-            size = BATCH // strategy.num_replicas_in_sync
+            size = batch // strategy.num_replicas_in_sync
             return strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(
                     array[size * context.replica_id_in_sync_group :][:size]
@@ -143,8 +143,8 @@ def train(case, dtype, strategy):
         return part(images[step]), part(labels[step])
 
     @tf.function(autograph=False)
-    def train_step(batch):
-        strategy.run(model.train_step, (batch,))
+    def train_step(data):
+        strategy.run(model.train_step, (data,))
 
     # Optimising the graph takes longer than these steps.
     optimizer = tf.config.optimizer

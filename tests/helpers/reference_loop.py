@@ -26,7 +26,8 @@ def small_autoencoder(**overrides):
             "kernel_size": 3,
             "sparsity": 0.05,
             "iterations": 2,
-            "nonnegative": False,
+            "split": False,
+            "tied": False,
             **overrides,
         },
     )

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from scipy.sparse import linalg
 
 
 @functools.lru_cache(maxsize=None)
@@ -55,7 +56,13 @@ def largest_eigenvalue(kernel, image_size, strides, padding):
     matrix, _ = analysis_matrix(kernel, image_size, strides, padding)
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T
-    return np.linalg.eigvalsh(matrix @ matrix.T)[-1]
+    if len(matrix) < 500:
+        return np.linalg.eigvalsh(matrix @ matrix.T)[-1]
+    start = np.ones(len(matrix))
+    (largest,) = linalg.svds(
+        matrix, k=1, v0=start, return_singular_vectors=False
+    )
+    return largest**2
 
 
 def problem(

@@ -9,7 +9,7 @@ import keras
 TINY = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
 ]
 
@@ -24,7 +24,7 @@ def untrained(path, *flags):
         [
             "--dataset=digits",
             "--preset=digits",
-            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05",
+            "--architecture=filters=4,8,feature_dim=16,sparsity=0.05,iterations=2",
             "--steps=1",
             *flags,
         ]

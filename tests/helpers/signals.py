@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 RUN = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
     "--steps=100000",
     "--log_every=5",

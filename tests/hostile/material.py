@@ -227,7 +227,8 @@ def load(path="preset", **overrides):
 
 def tiny(compiled=True, **overrides):
     """A model of 16x16 grey images."""
-    arguments = {"filters": (4,), "feature_dim": 8, **overrides}
+    arguments = {"filters": (4,), "feature_dim": 8, "iterations": 2}
+    arguments |= overrides
     model = load("digits", **arguments)
     if compiled:
         model.compile()

@@ -1,4 +1,7 @@
-"""The same global batches give the same model, however many replicas."""
+"""The same global batches give the same model, however many replicas.
+
+`tests/devices.py` has more games, on the devices that there are.
+"""
 
 import keras
 import numpy as np
@@ -8,7 +11,6 @@ import tensorflow as tf
 from keras_csc.losses import TranscriptionGame
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
-from tests.helpers import parity
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import relative_difference
@@ -27,7 +29,6 @@ FULL = {
     "dictionary": 0.5,
     "shared_statistics": True,
 }
-REPLICAS = 2
 
 
 def make(game, dtype="float32", alternating=False, **overrides):
@@ -73,18 +74,6 @@ def train(game, dtype, strategy=None, at=None, **overrides):
     # Values of a metric add up over replicas: read the metrics themselves.
     logs = {m.name: m.result() for m in model.train_metrics}
     return all_weights(model), logs
-
-
-@pytest.mark.parametrize("name", parity.cases("devices", REPLICAS))
-def test_devices_train_as_one(mirrored, on_one_device, name):
-    case, dtype = parity.cases("devices", REPLICAS)[name]
-    expected, metrics = on_one_device(case, dtype)
-    start = all_weights(parity.make(case, dtype))
-    assert relative_difference(expected, start) > 0.1
-    weights, found, *_ = parity.train(case, dtype, mirrored(REPLICAS))
-    tolerance = parity.TOLERANCE[dtype]
-    assert relative_difference(weights, expected) < tolerance
-    assert found == pytest.approx(metrics, rel=parity.METRIC_TOLERANCE)
 
 
 @pytest.mark.parametrize(

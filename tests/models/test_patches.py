@@ -13,7 +13,7 @@ def make(**changes):
         load_weights=False,
         filters=(16, 24),
         feature_dim=32,
-        **changes,
+        **{"split": False, "tied": False, **changes},
     )
 
 

@@ -456,9 +456,11 @@ def test_codes_of_bytes_are_floats():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), "uint8")
     kernel = np.random.default_rng(1).normal(size=(3, 3, 1, 4))
     kernel = tf.constant(kernel, "float32")
-    found = ops.solve_sparse_code(tf.constant(images), kernel, 5.0, 0.01)
-    expected = ops.solve_sparse_code(
-        tf.constant(images, "float32"), kernel, 5.0, 0.01
+    found, expected = (
+        ops.solve_sparse_code(
+            tf.constant(images, dtype), kernel, 5.0, 0.01, iterations=5
+        )
+        for dtype in ("uint8", "float32")
     )
     np.testing.assert_array_equal(found, expected)
     assert np.any(found % 1)
