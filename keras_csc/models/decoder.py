@@ -229,8 +229,8 @@ class Decoder(keras.Model):
             signal = self.draw(
                 number, self._codes(number, signal, gain, moments)
             )
-        wanted = ops.std(at_least_float32(output.inputs[0]))
         drawn = ops.std(at_least_float32(signal))
+        wanted = ops.std(ops.cast(output.inputs[0], drawn.dtype))
         self.image_gain.assign(ops.where(drawn > 0, wanted / drawn, 1.0))
 
     @property

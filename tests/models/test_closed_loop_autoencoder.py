@@ -310,7 +310,9 @@ def test_a_mirror_draws_with_the_encoders_dictionaries():
     assert np.max(np.abs(model.decode(features) - expected)) > 1e-3
 
 
-@pytest.mark.parametrize("changes", [{}, {"features": "map"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"features": "map"}, {"dtype": "float64"}], ids=str
+)
 def test_calibration_draws_every_channel_as_the_encoder_has_it(changes):
     model = small_autoencoder(tied=True, split=True, **changes)
     images = 0.1 * small_batch(n=32)[0]  # of which nothing is clipped
