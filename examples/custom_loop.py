@@ -28,21 +28,31 @@ def main(steps=200, batch_size=256):
     for_encoder = keras.optimizers.Adam(5e-4, beta_1=0.5)
     for_decoder = keras.optimizers.Adam(4e-3, beta_1=0.5)
 
-    def distance(batch):
-        features = encoder(batch, training=True)
-        regenerated = decoder(features, training=True)
-        return rate_distance(features, encoder(regenerated, training=True))
-
     @tf.function
     def step(batch):
+        # The encoder's turn: what is regenerated is a constant.
+        regenerated = decoder(encoder(batch))
         with tf.GradientTape() as tape:
-            value = -distance(batch)
+            features = encoder(batch, training=True)
+            again = encoder(regenerated, training=True)
+            value = -rate_distance(features, again)
         variables = encoder.trainable_variables
         for_encoder.apply(tape.gradient(value, variables), variables)
-        with tf.GradientTape() as tape:
-            value = distance(batch)
-        variables = decoder.trainable_variables
-        for_decoder.apply(tape.gradient(value, variables), variables)
+        encoder.update_operator_norms()
+
+        # The decoder's turn, on its gains and on the atoms that it shares, along
+        # what it draws: the encoder that measures is held fixed.
+        features = encoder(batch)
+        with tf.GradientTape() as drawing:
+            regenerated = decoder(features)
+        with tf.GradientTape() as measuring:
+            measuring.watch(regenerated)
+            value = rate_distance(features, encoder(regenerated))
+        seen = measuring.gradient(value, regenerated)
+        variables = [*decoder.trainable_variables, *decoder.shared_atoms]
+        gradients = drawing.gradient(regenerated, variables, seen)
+        for_decoder.apply(gradients, variables)
+        encoder.update_operator_norms()
         return value
 
     batches = tf.data.Dataset.from_tensor_slices(images).repeat()

@@ -6,6 +6,7 @@ from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import shown
@@ -164,7 +165,7 @@ class Encoder(StagedEncoder):
                 self.head_size,
                 data_format="channels_last",
                 use_bias=False,
-                kernel_initializer="orthogonal",
+                kernel_initializer=_orthonormal,
                 kernel_constraint=self._constraint(),
                 dtype=self.dtype_policy,
                 name="head",
@@ -260,6 +261,13 @@ def _of_every_stage(sparsity, stages):
             f"stages. Received: {shown(sparsity)}"
         )
     return list(sparsity)
+
+
+def _orthonormal(shape, dtype=None):
+    """Orthonormal atoms; half precision has no decomposition for them."""
+    precise = at_least_float32_of(dtype)
+    atoms = keras.initializers.Orthogonal()(shape, dtype=precise)
+    return ops.cast(atoms, dtype)
 
 
 def split_signs(codes):

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "multistage": 3.0,
     "multistage_decay": 0.5,
     "dictionary": 0.375,
+    "upper_dictionary": 0.625,
     "shared_statistics": True,
 }
 
@@ -93,6 +94,7 @@ def test_configuration_holds_every_argument():
         {"multistage": -1.0},
         {"multistage_decay": 0.0},
         {"dictionary": -1.0},
+        {"upper_dictionary": -1.0},
     ],
     ids=str,
 )
@@ -350,7 +352,7 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     z, z_hat = (s.features.astype("float64") for s in (real, other))
     views = z[::-1]
     encoder_loss, decoder_loss, terms = game.losses(
-        real, other, labels, residual=2.0, views=views.astype("float32")
+        real, other, labels, residuals=[2.0, 1.0, 0.5], views=views.astype("float32")
     )
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25
@@ -372,7 +374,8 @@ def test_losses_are_the_weighted_sums(objective, multistage):
         - 0.25 * class_rate
         - 0.125 * view_rate
         + 1.5 * view_distance
-        + 0.375 * 2.0,
+        + 0.375 * 2.0
+        + 0.625 * 1.5,
         rtol=1e-5,
     )
     np.testing.assert_allclose(
@@ -462,8 +465,3 @@ def test_multi_without_labels_is_refused_by_name():
     game = TranscriptionGame("multi", CLASSES)
     with pytest.raises(ValueError, match="labels"):
         game.losses(real, other)
-
-
-def test_the_dictionary_needs_what_its_codes_leave():
-    with pytest.raises(ValueError, match="`residual` must be given"):
-        TranscriptionGame(dictionary=1.0).losses(*draw()[:2])
