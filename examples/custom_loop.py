@@ -40,8 +40,8 @@ def main(steps=200, batch_size=256):
         for_encoder.apply(tape.gradient(value, variables), variables)
         encoder.update_operator_norms()
 
-        # The decoder's turn, on its gains and on the atoms that it shares, along
-        # what it draws: the encoder that measures is held fixed.
+        # The decoder's turn, on its gains and on the atoms that it shares,
+        # along what it draws: the encoder that measures is held fixed.
         features = encoder(batch)
         with tf.GradientTape() as drawing:
             regenerated = decoder(features)

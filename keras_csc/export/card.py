@@ -198,7 +198,7 @@ def parameter_count(network):
     count = sum(
         int(np.prod(weight.shape))
         for weight in network.weights
-        if weight.trainable or weight.name in LEARNED
+        if weight.trainable or weight.name in LEARNED or "gain" in weight.name
     )
     return f"{count:,}"
 

@@ -182,8 +182,8 @@ class Decoder(keras.Model):
         if self.rectified:
             codes = ops.relu(codes)
         if self.encoder.parts_per_code == 2:
-            positive, negative = ops.split(codes, 2, axis=-1)
-            codes = positive - negative
+            half = codes.shape[-1] // 2
+            codes = codes[..., :half] - codes[..., half:]
         return codes
 
     def draw(self, number, codes):

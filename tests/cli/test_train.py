@@ -427,7 +427,11 @@ def test_training_starts_from_principal_components(tmp_path):
     train.train(options(tmp_path, "--principal_images=200", *arguments, *still))
     found = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
     expected = ClosedLoopAutoencoder.from_preset(
-        "digits", load_weights=False, filters=(4,), feature_dim=16
+        "digits",
+        load_weights=False,
+        filters=(4,),
+        feature_dim=16,
+        iterations=2,
     )
     pixels, _ = data.load_arrays(
         data.open_dataset(

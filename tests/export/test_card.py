@@ -37,7 +37,7 @@ def test_title_and_architecture(card):
     assert found["filters"] == ["4, 8"]
     assert found["sparsity"] == ["0.05"]
     assert found["dtype policy"] == ["float32"]
-    assert found["encoder parameters"] == ["1,612"]
+    assert found["encoder parameters"] == ["3,160"]
 
 
 def test_sections_say_what_they_were_given(card):
@@ -116,7 +116,7 @@ def test_frozen_parameters_are_counted(network, freeze):
     model = tiny_model(network=network)
     players = model.encoder, model.decoder
     expected = [
-        f"{sum(np.prod(w.shape) for w in player.trainable_weights):,}"
+        f"{sum(int(np.prod(w.shape)) for w in player.trainable_weights):,}"
         for player in players
     ]
     freeze(model)

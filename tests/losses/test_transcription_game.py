@@ -352,7 +352,11 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     z, z_hat = (s.features.astype("float64") for s in (real, other))
     views = z[::-1]
     encoder_loss, decoder_loss, terms = game.losses(
-        real, other, labels, residuals=[2.0, 1.0, 0.5], views=views.astype("float32")
+        real,
+        other,
+        labels,
+        residuals=[2.0, 1.0, 0.5],
+        views=views.astype("float32"),
     )
     objective_value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, 0.25

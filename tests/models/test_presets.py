@@ -50,28 +50,34 @@ def test_every_preset_builds(names):
     model = ClosedLoopAutoencoder.from_preset(names[0], load_weights=False)
     config = presets.config(names[0])
     size, _, channels = config["image_shape"]
-    widths = (channels, *config["filters"])
+    parts = 2 if config["split"] else 1
+    handed_up = [parts * width for width in config["filters"]]
+    widths = zip((channels, *handed_up), config["filters"])
     side = size // 2 ** len(config["filters"])
     places = (side, side) if config["features"] == "map" else ()
     side = 1 if places else side
-    atoms = sum(16 * a * b for a, b in zip(widths, widths[1:]))
-    atoms += side**2 * widths[-1] * config["feature_dim"]
-    filters = config["filters"]
-    offsets = filters if config["normalization_offset"] else filters[-1:]
-    for network, others in (
-        (model.encoder, sum(offsets)),
-        (model.decoder, 2 * sum(filters)),
+    atoms = sum(16 * a * b for a, b in widths)
+    atoms += side**2 * handed_up[-1] * config["feature_dim"]
+    offset = config["normalization_offset"]
+    offsets = sum(handed_up if offset else handed_up[-1:])
+    of_decoder = atoms + 2 * sum(handed_up)
+    if config["tied"]:
+        of_decoder = 2 + sum(handed_up)
+    for network, expected in (
+        (model.encoder, atoms + offsets),
+        (model.decoder, of_decoder),
     ):
         count = sum(np.prod(v.shape) for v in network.trainable_variables)
-        assert count == atoms + others
+        assert count == expected
     assert model.encoder.compute_output_shape((None, size, size, channels)) == (
         None,
         *places,
         config["feature_dim"],
     )
-    # The first dictionary has room for all components in both signs.
-    assert config["nonnegative"]
-    assert config["filters"][0] == 2 * 16 * channels
+    # The first dictionary has room for all components, in both signs.
+    signs = 2 if config["nonnegative"] else 1
+    assert config["split"] != config["nonnegative"]
+    assert config["filters"][0] == signs * 16 * channels
 
 
 def test_the_table_in_the_docs_is_that_of_the_presets():
