@@ -27,10 +27,11 @@ MODEL ?= csc_ctrl_cifar10
   test-browser test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
-	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples
-	$(BIN)/python training/export.py --workdir=runs/digits
+	$(BIN)/python training/train.py --flagfile=digits.flags --steps=300 \
+	  --metrics=samples
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
+	@echo "Next: $(BIN)/python training/export.py --workdir=runs/digits"
 	@echo "Next: $(BIN)/python training/restore.py --task=denoise --image=in.jpg --noise=25 --output=out.png"
 	@echo "Next: read docs/how_to.md"
 
