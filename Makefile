@@ -27,7 +27,7 @@ MODEL ?= csc_ctrl_cifar10
   test-browser test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
-	$(BIN)/python training/train.py --flagfile=digits.flags --steps=300 \
+	$(BIN)/python training/train.py --flagfile=digits.flags --steps=250 \
 	  --metrics=samples
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
@@ -121,7 +121,7 @@ format: $(STAMP)
 # A virtual environment $(1), with the requirement files that it depends on.
 install = $(PYTHON) -m venv $(1) && \
   $(1)/bin/python -m pip install --quiet --upgrade pip && \
-  $(1)/bin/python -m pip install --quiet \
+  $(1)/bin/python -m pip install --quiet --no-compile \
     $(addprefix -r ,$(filter requirements%,$^)) && \
   touch $@
 
