@@ -253,6 +253,13 @@ class Decoder(keras.Model):
         sizes = [n and n * stride for n in input_shape[1:3]]
         return (input_shape[0], *sizes, self.image_shape[-1])
 
+    def save(self, *args, **kwargs):
+        """Refused: a file of the decoder alone would lack the atoms."""
+        raise NotImplementedError(
+            "A `Decoder` draws with its encoder's atoms, which a file of it "
+            "alone would lack. Save the `ClosedLoopAutoencoder` of both."
+        )
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -308,6 +308,8 @@ def test_a_mirror_draws_with_the_encoders_dictionaries():
     kernel = model.encoder.head.kernel
     kernel.assign(-kernel)
     assert np.max(np.abs(model.decode(features) - expected)) > 1e-3
+    with pytest.raises(NotImplementedError, match="`ClosedLoopAutoencoder`"):
+        model.decoder.save("alone.keras")
 
 
 @pytest.mark.parametrize(
