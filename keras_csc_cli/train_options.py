@@ -381,7 +381,6 @@ def architecture_arguments():
     return {
         "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
         **of_class("models/encoder.py", "Encoder", ("image_shape",)),
-        "tied": (False, "whether the decoder draws with the encoder's atoms."),
         **of_class("models/decoder.py", "Decoder", ("encoder",)),
     }
 

@@ -18,9 +18,8 @@ TAGS = {
                        "and of their regenerations"),
     "multistage": Tag("game", "S, distance of codes of images and of their "
                   "regenerations, over all stages"),
-    "residual": Tag("game", "E, mean square of what the first codes leave of "
-                    "the images"),
-    "upper_residual": Tag("game", "E of the upper stages, of their inputs"),
+    "residual": Tag("game", "E, mean square of what the codes of every stage "
+                    "leave of its input"),
     "encoder_gradient_norm": Tag("game", "Norm of the encoder's gradient"),
     "decoder_gradient_norm": Tag("game", "Norm of the decoder's gradient"),
     "learning_rate": Tag("game", "Rate of the optimizer, or the encoder's"),

@@ -182,7 +182,7 @@ def _architecture(model):
         config = {
             key: value
             for key, value in config.items()
-            if key not in (*PROGRAM, "tied", "rectified", "output")
+            if key not in (*PROGRAM, "rectified", "output")
         }
     return {
         **config,

@@ -212,8 +212,8 @@ def _write_graph(model, folder, strip_gradients):
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
     variables in the functions, which list them in another order in every
     process: they are sorted, also those of the density, which are none of the
-    model's weights. `track(model)` would trace the decoder on its own, which a
-    tied one does not allow.
+    model's weights. `track(model)` would trace the decoder on its own, which
+    has no atoms.
     """
     archive = keras.export.ExportArchive()
     weights = list(model.weights)

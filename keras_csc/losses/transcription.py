@@ -22,6 +22,8 @@ MULTI_TERMS = (
     "reconstructed_rate_reduction",
     "class_distance",
 )
+# Weight of an upper stage's own error, in units of the first stage's.
+UPPER = 1 / 50
 VIEW_TERMS = ("view_coding_rate", "view_distance")
 TERM_NAMES = (
     "objective",
@@ -33,7 +35,6 @@ TERM_NAMES = (
     "consistency",
     "multistage",
     "residual",
-    "upper_residual",
 )
 
 
@@ -54,7 +55,7 @@ class TranscriptionGame:
 
         encoder descends  -encoder_rate · T + encoder_consistency · C
                           - class_rate · ΔR(P | y)
-                          + dictionary · E₁ + upper_dictionary · Σ_{l>1} E_l
+                          + dictionary · E
                           - view_rate · R(Q) + view_consistency · D
         decoder descends   decoder_rate · T + decoder_consistency · C
                            + multistage · S
@@ -78,10 +79,12 @@ class TranscriptionGame:
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, that is of the
       root of the mean variance of their channels.
-    - `E_l = mean (x^{l-1} - A^l z^l)²`: what a stage's codes leave of its
-      input, with both held fixed, so that only the atoms `A^l` descend it. For
-      a tight frame that is the update of data-driven tight frames, and keeps
-      its atoms ones that the input is made of.
+    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`: what
+      every stage's codes leave of its input, with both held fixed, so that
+      only the atoms `A^l` descend it. For a tight frame that is the update of
+      data-driven tight frames, and keeps its atoms ones that the input is made
+      of. The input of the upper stages has a deviation of 1, and they weigh
+      less.
     - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
       batches before weigh less by every step, and their counts alike. The
       gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
@@ -109,9 +112,7 @@ class TranscriptionGame:
         multistage: float, weight of `S` in the decoder.
         multistage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
             than the one below it.
-        dictionary: float, weight of `E₁` in the encoder.
-        upper_dictionary: float, weight of the other stages' `E_l`, whose input
-            has a deviation of 1.
+        dictionary: float, weight of `E` in the encoder.
         shared_statistics: bool.
 
     Raises:
@@ -149,7 +150,6 @@ class TranscriptionGame:
         multistage=0.0,
         multistage_decay=1.0,
         dictionary=0.0,
-        upper_dictionary=0.0,
         shared_statistics=False,
     ):
         check_choice(("binary", "multi"), objective=objective)
@@ -170,7 +170,6 @@ class TranscriptionGame:
         check_at_least(0, decoder_consistency=decoder_consistency)
         check_at_least(0, class_rate=class_rate, multistage=multistage)
         check_at_least(0, view_rate=view_rate, dictionary=dictionary)
-        check_at_least(0, upper_dictionary=upper_dictionary)
         check_at_least(0, view_consistency=view_consistency)
         if (objective == "multi" or class_features) and not num_classes:
             raise ValueError(
@@ -195,7 +194,6 @@ class TranscriptionGame:
         self.multistage = multistage
         self.multistage_decay = multistage_decay
         self.dictionary = dictionary
-        self.upper_dictionary = upper_dictionary
         self.shared_statistics = shared_statistics
 
     @property
@@ -215,8 +213,6 @@ class TranscriptionGame:
             left_out = (*left_out, *VIEW_TERMS)
         if not self.dictionary:
             left_out = (*left_out, "residual")
-        if not self.upper_dictionary:
-            left_out = (*left_out, "upper_residual")
         return [name for name in TERM_NAMES if name not in left_out]
 
     def moment_shapes(self, feature_dim):
@@ -419,7 +415,7 @@ class TranscriptionGame:
             remember: function of the batch's `moments`, returns those of the
                 memory with it; see `MomentMemory`.
             residuals: list of the scalars `E_l` of this replica's images, for
-                `dictionary` and `upper_dictionary`.
+                `dictionary`.
             views: as in `moments`.
 
         Returns:
@@ -455,11 +451,9 @@ class TranscriptionGame:
             decoder_loss += self.multistage * multistage
             terms["multistage"] = multistage
         if self.dictionary:
-            terms["residual"] = weight * residuals[0]
+            first, *upper = residuals
+            terms["residual"] = weight * (first + UPPER * sum(upper))
             encoder_loss += self.dictionary * terms["residual"]
-        if self.upper_dictionary:
-            terms["upper_residual"] = weight * sum(residuals[1:])
-            encoder_loss += self.upper_dictionary * terms["upper_residual"]
         replicas = num_replicas()
         return encoder_loss / replicas, decoder_loss / replicas, terms
 
@@ -483,7 +477,6 @@ class TranscriptionGame:
             "multistage": self.multistage,
             "multistage_decay": self.multistage_decay,
             "dictionary": self.dictionary,
-            "upper_dictionary": self.upper_dictionary,
             "shared_statistics": self.shared_statistics,
         }
 

@@ -92,7 +92,7 @@ def weight_shapes(config):
     """
     signal = config["image_shape"][2]
     sparse = config["network"] == "csc"
-    parts = 2 if config["split"] and sparse else 1
+    parts = 2 if sparse and not config["nonnegative"] else 1
     kernel = (config["kernel_size"],) * 2
     shapes = []
     for number, width in enumerate(config["filters"]):
@@ -106,10 +106,10 @@ def weight_shapes(config):
         config["image_shape"], config["filters"], config["features"]
     )
     shapes.append((side, side, signal, config["feature_dim"]))
-    if config["tied"] and sparse:
+    if sparse:
         widths = [(parts * width,) for width in config["filters"]]
         return [*shapes, (), *widths, ()]
-    return shapes + _decoder(config, side, kernel, parts)
+    return shapes + _conv_decoder(config, side, kernel)
 
 
 def _factors(config, number):
@@ -118,9 +118,8 @@ def _factors(config, number):
     return (config["normalization_offset"] or last) + (not config["isotropic"])
 
 
-def _decoder(config, side, kernel, parts):
-    widths = [config["image_shape"][2]]
-    widths += [parts * width for width in config["filters"]]
+def _conv_decoder(config, side, kernel):
+    widths = [config["image_shape"][2], *config["filters"]]
     inputs = [*config["filters"], config["feature_dim"]]
     kernels = [kernel] * len(config["filters"]) + [(side, side)]
     shapes = [(width,) for width in widths[1:] for _ in range(4)]

@@ -522,7 +522,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             tape.watch(seen)
             again = self.encoder.run_stages(seen, True, moments)
             residuals = views = remember = None
-            if game.dictionary or game.upper_dictionary:
+            if game.dictionary:
                 residuals = self.encoder.residuals(real)
             if game.view_features:
                 views = self.encoder.run_stages(
@@ -726,7 +726,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 has none to load.
             **overrides: arguments of the preset to replace: `image_shape`,
                 `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
-                `sparsity`, `iterations`, `tied`, ... The density of the
+                `sparsity`, `iterations`, ... The density of the
                 features is loaded only if all are the preset's own.
 
         Raises:
@@ -789,11 +789,10 @@ def check_game(game, encoder):
             "`view_features` of the game must be 0 for features='map', "
             f"whose places differ in a view. Received: {parts[1]}"
         )
-    errors = game.dictionary, game.upper_dictionary
-    if any(errors) and not encoder.sparse:
+    if game.dictionary and not encoder.sparse:
         raise ValueError(
-            "`dictionary` and `upper_dictionary` of the game must be 0 for an "
-            f"encoder without sparse codes. Received: {errors[0]}, {errors[1]}"
+            "`dictionary` of the game must be 0 for an encoder without sparse "
+            f"codes. Received: {game.dictionary}"
         )
 
 

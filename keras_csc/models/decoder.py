@@ -4,9 +4,8 @@ from keras import ops
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.inputs import as_features
-from keras_csc.models.inputs import check_shape
+from keras_csc.models.staged_decoder import StagedDecoder
 from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
@@ -16,12 +15,12 @@ LEAST_DEVIATION = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class Decoder(keras.Model):
+class Decoder(StagedDecoder):
     """The encoder, read downwards: every stage draws with its own atoms.
 
     With `x^l = γ (z^l - m_l) / s_l + β` what stage `l` of the encoder hands
-    up, of codes `z^l` (their positive and negative parts, where it splits
-    them), and `A^l` its dictionary:
+    up, of codes `z^l` (of signed ones, their positive and negative parts),
+    and `A^l` its dictionary:
 
         x̂^L     = A_head (g₀ f)
         ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
@@ -93,19 +92,6 @@ class Decoder(keras.Model):
     def encoder(self):
         """The encoder that it draws with."""
         return self._encoder()
-
-    @property
-    def map_shape(self):
-        """Shape of the features of an image, as a map of one place or more."""
-        size = [n // 2 ** len(self.filters) for n in self.image_shape[:2]]
-        size = (1, 1) if self.features == "vector" else size
-        return (*size, self.feature_dim)
-
-    @property
-    def features_shape(self):
-        """Shape of the features that it takes; `None` for any size."""
-        size = () if self.features == "vector" else (None, None)
-        return (*size, self.feature_dim)
 
     @property
     def shared_atoms(self):
@@ -240,18 +226,6 @@ class Decoder(keras.Model):
             bool(ops.any(ops.convert_to_tensor(gain) != 1))
             for gain in (self.feature_gain, *self.stage_gains, self.image_gain)
         )
-
-    def compute_output_spec(self, features, training=None, moments=None):
-        check_shape("features", features.shape, self.features_shape)
-        shape = self.compute_output_shape(features.shape)
-        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
-
-    def compute_output_shape(self, input_shape):
-        if self.features == "vector":
-            return (input_shape[0], *self.image_shape)
-        stride = 2 ** len(self.filters)
-        sizes = [n and n * stride for n in input_shape[1:3]]
-        return (input_shape[0], *sizes, self.image_shape[-1])
 
     def save(self, *args, **kwargs):
         """Refused: a file of the decoder alone would lack the atoms."""

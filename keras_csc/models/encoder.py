@@ -17,7 +17,10 @@ class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D` of stride 2, whose output solves a
-    sparse coding program, and a batch normalisation of its codes. The head is
+    sparse coding program, and a batch normalisation of its codes. The next
+    stage is given the positive and the negative parts of signed codes as
+    channels of their own, `[max(z, 0), max(-z, 0)]`: these are non-negative
+    codes of a dictionary that holds every atom in both signs. The head is
     the analysis `Aᵀ x` of all that is left of the image, `feature_dim` numbers,
     which are scaled to unit norm.
 
@@ -40,12 +43,8 @@ class Encoder(StagedEncoder):
         kernel_size: int, height and width of the atoms.
         sparsity: float, `λ` of every stage, or a list with one for each.
         ridge: float, `μ` of every layer.
-        nonnegative: bool, whether the codes of the stages are `≥ 0`.
-        split: bool, whether the next stage is given the positive and the
-            negative parts of signed codes as channels of their own,
-            `[max(z, 0), max(-z, 0)]`: the non-negative codes of a dictionary
-            that holds every atom in both signs. Signed soft thresholding is
-            nearly linear, and so are networks of it; this is not.
+        nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
+            parents' are.
         iterations: int, solver steps of every layer.
         algorithm: `"fista"` or `"ista"`.
         gradient: `"unrolled"`, through the solver's steps, or `"implicit"`,
@@ -76,8 +75,8 @@ class Encoder(StagedEncoder):
         vectors of unit norm.
 
     Raises:
-        ValueError: for an argument that is not as above, `split` with
-            `nonnegative`, or images of another shape.
+        ValueError: for an argument that is not as above, or images of another
+            shape.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -96,7 +95,6 @@ class Encoder(StagedEncoder):
         sparsity=0.1,
         ridge=0.0,
         nonnegative=False,
-        split=False,
         iterations=2,
         algorithm="fista",
         gradient="unrolled",
@@ -120,16 +118,10 @@ class Encoder(StagedEncoder):
             tight_frame=tight_frame,
             isotropic=isotropic,
             normalization_offset=normalization_offset,
-            split=split,
         )
-        if split and nonnegative:
-            raise ValueError(
-                "`split` is for signed codes: `nonnegative` must be False."
-            )
         self.sparsity = sparsity
         self.ridge = ridge
         self.nonnegative = nonnegative
-        self.split = split
         self.iterations = iterations
         self.algorithm = algorithm
         self.gradient = gradient
@@ -175,7 +167,7 @@ class Encoder(StagedEncoder):
     @property
     def parts_per_code(self):
         """Channels of the next stage's input for every atom."""
-        return 2 if self.split else 1
+        return 1 if self.nonnegative else 2
 
     def _coding_layer(self, filters, kernel_size, name, **arguments):
         return ConvSparseCoding2D(
@@ -222,7 +214,7 @@ class Encoder(StagedEncoder):
         return found
 
     def parts(self, codes):
-        """Positive and negative parts of codes, if the encoder splits them."""
+        """What a stage hands on, of its codes: parts of one sign."""
         return split_signs(codes) if self.parts_per_code == 2 else codes
 
     def update_operator_norms(self):
@@ -236,7 +228,6 @@ class Encoder(StagedEncoder):
             "sparsity": self.sparsity,
             "ridge": self.ridge,
             "nonnegative": self.nonnegative,
-            "split": self.split,
             "iterations": self.iterations,
             "algorithm": self.algorithm,
             "gradient": self.gradient,

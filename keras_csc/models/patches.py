@@ -12,14 +12,12 @@ CALIBRATION = 512
 
 
 def initialize_from_patches(autoencoder, images, seed=0):
-    """Makes random patches of images the first atoms of both players.
+    """Makes random patches of images the first atoms.
 
-    The atoms of the encoder's first stage and those of the decoder's last
-    layer become patches from random places of random images, with a random
-    sign, scaled to norm 1; the two dictionaries are of different patches. Of
-    atoms that are kept a tight frame they become the frame nearest to such
-    patches.
-    Patches that are nearly constant are left out. The sums that the decoder
+    The atoms of the first stage become patches from random places of random
+    images, with a random sign, scaled to norm 1. Of atoms that are kept a
+    tight frame they become the frame nearest to such patches. Patches that are
+    nearly constant are left out. The sums that the decoder
     begins with are then as smooth as images are, where random numbers make
     noise of single pixels, of which an encoder with thresholds sees little
     and the game removes little.
@@ -43,19 +41,15 @@ def initialize_from_patches(autoencoder, images, seed=0):
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
     images = as_array_of_images(images, encoder.image_shape)
     autoencoder.density = None
-    layers = [encoder.coding_layers[0]]
-    if not decoder.shared_atoms:
-        layers.append(decoder.decoding_layers[-1])
-    for layer in layers:
-        size, _, _, filters = layer.kernel.shape
-        patches = _random_patches(images, size, filters, random)
-        signs = random.choice([-1, 1], (filters, 1, 1, 1))
-        norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
-        atoms = signs * patches / norms[:, None, None, None]
-        atoms = atoms.transpose(1, 2, 3, 0)
-        layer.kernel.assign(satisfied(layer.kernel.constraint, atoms))
+    kernel = encoder.coding_layers[0].kernel
+    size, _, _, filters = kernel.shape
+    patches = _random_patches(images, size, filters, random)
+    signs = random.choice([-1, 1], (filters, 1, 1, 1))
+    norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
+    atoms = signs * patches / norms[:, None, None, None]
+    kernel.assign(satisfied(kernel.constraint, atoms.transpose(1, 2, 3, 0)))
     encoder.update_operator_norms()
-    if decoder.shared_atoms:
+    if encoder.sparse:
         decoder.calibrate(images[:CALIBRATION])
 
 

@@ -34,8 +34,9 @@ CLASS = {
     "class_name": "ClosedLoopAutoencoder",
     NAME: "keras_csc>ClosedLoopAutoencoder",
 }
-# Without a name, `config.json` was the architecture and the digest of weights.
-OLD_DIGEST = "weights_sha256"
+# Entries of the architectures of two networks, before encoder and decoder had
+# the same atoms.
+FORMER = ("tied", "split")
 
 
 def write(folder, model, architecture, half=False, about=None):
@@ -89,8 +90,7 @@ def architecture(folder):
         ValueError: if the folder is not a preset, or its configuration is
             damaged or that of something else.
     """
-    found = _config(folder)
-    return {k: v for k, v in found.items() if k not in (OLD_DIGEST, DENSITY)}
+    return {k: v for k, v in _config(folder).items() if k != DENSITY}
 
 
 def density(folder):
@@ -104,15 +104,19 @@ def density(folder):
 
 def _config(folder):
     found = _read_json(folder / CONFIG_FILE)
-    if NAME not in found:
-        return found
-    name, config = found[NAME], found.get("config")
+    name, config = found.get(NAME), found.get("config")
     if name != CLASS[NAME] or not isinstance(config, dict):
         raise ValueError(
             f"{str(folder / CONFIG_FILE)!r} must be of a {CLASS[NAME]} with a "
             f"`config`. Received: {shown(name)} with {shown(config)}"
         )
     check_digest(folder, CONFIG_FILE)
+    if any(name in config for name in FORMER):
+        raise ValueError(
+            f"{str(folder)!r} is of a keras_csc whose encoder and decoder were "
+            "two networks with atoms of their own. They are one network now: "
+            "train the model again."
+        )
     return config
 
 
@@ -151,9 +155,6 @@ def check_digest(folder, name):
 
 
 def _digests(folder):
-    found = _read_json(folder / CONFIG_FILE)
-    if NAME not in found:
-        return {WEIGHTS_FILE: found.get(OLD_DIGEST)}
     return _read_json(folder / METADATA_FILE).get(DIGESTS, {})
 
 

@@ -15,6 +15,7 @@ from keras_csc.generation.density import array_shapes
 from keras_csc.models import hub
 from keras_csc.models import preset_folder
 from keras_csc.models.architecture import weight_shapes
+from keras_csc.models.conv_decoder import ConvDecoder
 from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
@@ -23,13 +24,10 @@ from keras_csc.models.preset_folder import CONFIG_FILE
 from keras_csc.models.preset_folder import LONGEST_JSON
 from keras_csc.models.preset_folder import METADATA_FILE
 from keras_csc.models.preset_folder import WEIGHTS_FILE
-from keras_csc.models.separate_decoder import ConvDecoder
-from keras_csc.models.separate_decoder import SeparateDecoder
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.models.weights_file import check_shapes
 from keras_csc.models.weights_file import check_size
 from keras_csc.models.weights_file import largest
-from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
@@ -37,39 +35,22 @@ from keras_csc.validation import shown
 def _preset(image_shape, filters, sparsity, **config):
     """Architecture of the recipe's layers.
 
-    They code without negative numbers by two steps of the solver. The first
-    dictionary has twice as many atoms as a patch has numbers, so that it can
-    begin as every principal component in both signs. `λ` of the stages above
-    the first is in units of their input's deviation.
-    """
-    return {
-        "image_shape": image_shape,
-        "filters": filters,
-        "sparsity": sparsity,
-        "nonnegative": True,
-        **config,
-    }
-
-
-def _one_network(image_shape, filters, sparsity, **config):
-    """Architecture of one network: the decoder draws with the encoder's atoms.
-
     Codes are signed, solved by five steps, and handed on in their parts. The
-    first dictionary has as many atoms as a patch has numbers.
+    first dictionary has as many atoms as a patch has numbers, so that it can
+    begin as every principal component. `λ` of the stages above the first is
+    in units of their input's deviation.
     """
     return {
         "image_shape": image_shape,
         "filters": filters,
         "sparsity": sparsity,
-        "split": True,
         "iterations": 5,
-        "tied": True,
         **config,
     }
 
 
-COLOUR = (0.02, 0.2, 0.4)
-PHOTOGRAPH = (0.02, 0.8, 1.0)
+COLOUR = (0.05, 0.2, 0.2)
+PHOTOGRAPH = (0.02, 0.1, 0.1)
 
 
 def _unlabelled(*arguments):
@@ -80,28 +61,28 @@ def _unlabelled(*arguments):
 def _of_photographs(feature_dim, stages):
     """A preset of maps, with features for `2**stages` pixels a side."""
     preset = _unlabelled(
-        (64, 64, 3), (96, 64, 128)[:stages], PHOTOGRAPH[:stages]
+        (64, 64, 3), (48, 64, 64)[:stages], PHOTOGRAPH[:stages]
     )
     return {**preset, "feature_dim": feature_dim, "features": "map"}
 
 
-GREY_32 = _preset((32, 32, 1), (32, 128, 128), (0.1, 0.2, 0.3))
+GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2))
 COLOUR_128 = _unlabelled(
-    (128, 128, 3), (96, 128, 256, 512, 1024), (*COLOUR, 0.4, 0.4)
+    (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2)
 )
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _one_network((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
+    "digits": _preset((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": _preset((32, 32, 3), (96, 128, 128), COLOUR),
-    "cifar10_unlabelled": _unlabelled((32, 32, 3), (96, 128, 128), COLOUR),
+    "cifar10": _preset((32, 32, 3), (48, 64, 64), COLOUR),
+    "cifar10_unlabelled": _unlabelled((32, 32, 3), (48, 64, 64), COLOUR),
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _unlabelled((48, 48, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
-    "imagenet": _preset((64, 64, 3), (96, 128, 256, 512), (*COLOUR, 0.4)),
+    "stl10": _unlabelled((48, 48, 3), (48, 64, 128, 256), (*COLOUR, 0.2)),
+    "imagenet": _preset((64, 64, 3), (48, 64, 128, 256), (*COLOUR, 0.2)),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,
@@ -118,13 +99,11 @@ def _arguments(model_class):
 DEFAULTS = {
     "network": "csc",
     **_arguments(Encoder),
-    "tied": False,
-    "rectified": False,
-    "output": "clip",
+    **_arguments(Decoder),
 }
 TRAINED = pathlib.Path(__file__).parent / "trained"
 NETWORKS = {
-    "csc": (Encoder, SeparateDecoder),
+    "csc": (Encoder, Decoder),
     "conv": (ConvEncoder, ConvDecoder),
 }
 
@@ -232,7 +211,6 @@ def _config(preset, folder, overrides):
             f"Expected: {', '.join(DEFAULTS)}"
         )
     check_choice(NETWORKS, network=result["network"])
-    check_bool(tied=result["tied"])
     return result
 
 
@@ -251,11 +229,9 @@ def players(config, **kwargs):
     encoder_class, decoder_class = NETWORKS[config["network"]]
     try:
         encoder = encoder_class(**encoder_arguments(config), **kwargs)
-        if config["tied"] and encoder.sparse:
-            own = {name: config[name] for name in ("rectified", "output")}
-            return encoder, Decoder(encoder, **own, **kwargs)
-        own = _part(config, SeparateDecoder)
-        return encoder, decoder_class(**own, **kwargs)
+        arguments = (encoder,) if encoder.sparse else ()
+        own = _part(config, decoder_class)
+        return encoder, decoder_class(*arguments, **own, **kwargs)
     except TypeError as error:
         raise ValueError(
             f"An entry of the preset has a wrong type: {error}. "
@@ -412,7 +388,6 @@ def model_config(model):
         **DEFAULTS,
         **model.decoder.get_config(),
         **model.encoder.get_config(),
-        "tied": isinstance(model.decoder, Decoder),
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
@@ -429,9 +404,7 @@ def beside_config(model):
     """
     config = model_config(model)
     pairs = {"encoder": model.encoder, "decoder": model.decoder}
-    classes = list(NETWORKS[config["network"]])
-    if config["tied"]:
-        classes[1] = Decoder
+    classes = NETWORKS[config["network"]]
     found = [
         f"the {name} is a {type(player).__name__}"
         for (name, player), expected in zip(pairs.items(), classes)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import threadpoolctl
+from keras import ops
 from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
@@ -38,15 +39,14 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     centre, on a part of the sphere that is the flatter the higher the offset.
     Of a model of maps every place is an image of its own here, `side` is 1.
 
-    The decoder gets the same dictionaries as the encoder. Its normalisations
-    keep their `γ` and `β`, but for the last `γ`, which gives the sum of the
-    image's atoms the deviation of the images; their moving averages become the
-    moments of what is made of the features, as those of the encoder's are of
-    its codes.
+    The gains of a `Decoder` are measured then; see `calibrate`.
 
     A `ConvEncoder` is made in the same way: above the first stage, which has
     no `β`, `β = offset · γ` keeps most of what is rectified, and the mean of
-    the last activations is the direction of the constant atom.
+    the last activations is the direction of the constant atom. Its decoder gets
+    the same kernels. Its normalisations keep their `γ` and `β`, but for the
+    last `γ`, which gives the images their deviation; their moving averages
+    become the moments of what is made of the features.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
@@ -94,7 +94,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 def _initialize(autoencoder, images, offset, seed):
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
     passes = len(encoder.coding_layers)
-    if not decoder.shared_atoms:
+    if not encoder.sparse:
         passes += 1 + len(decoder.decoding_layers)
     progress = Progress(
         "First atoms, images through layers", passes * len(images)
@@ -109,7 +109,7 @@ def _initialize(autoencoder, images, offset, seed):
         signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
-    if decoder.shared_atoms:
+    if encoder.sparse:
         decoder.calibrate(images[:CALIBRATION])
         return
     coding_layers = [*encoder.coding_layers, encoder.head]
@@ -178,19 +178,12 @@ def _initialize_moments(decoder, features, progress):
     signal = features
     if decoder.features == "vector":
         signal = signal[:, None, None]
-    for number, normalization in enumerate(decoder.normalizations):
-        signal = _batched(
-            lambda part: decoder.synthesize(number, part), signal, progress
-        )
+    *layers, last = decoder.decoding_layers
+    for layer, normalization in zip(layers, decoder.normalizations):
+        signal = _batched(layer, signal, progress)
         _assign_moments(normalization, signal)
-        signal = _batched(
-            lambda part: decoder.activate(normalization(part)), signal
-        )
-    return _batched(
-        lambda part: decoder.synthesize(len(decoder.normalizations), part),
-        signal,
-        progress,
-    )
+        signal = _batched(lambda part: ops.relu(normalization(part)), signal)
+    return _batched(last, signal, progress)
 
 
 def _assign_moments(normalization, signal):

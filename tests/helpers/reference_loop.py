@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models import Decoder
 from keras_csc.models import presets
 from keras_csc.models.conv_encoder import Unnormalized
 from keras_csc.models.views import random_views
@@ -26,8 +25,6 @@ def small_autoencoder(**overrides):
             "kernel_size": 3,
             "sparsity": 0.05,
             "iterations": 2,
-            "split": False,
-            "tied": False,
             **overrides,
         },
     )
@@ -74,7 +71,6 @@ class ReferenceLoop:
     def __init__(self, model):
         self.model = model
         self.generic = not model.encoder.sparse
-        self.mirror = isinstance(model.decoder, Decoder)
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
         self.step_sizes = {
@@ -135,7 +131,7 @@ class ReferenceLoop:
     def decode(self, features, weights=None, atoms=None, moments=None):
         """Images; of a mirror by these atoms and moments of its encoder."""
         weights = self.decoder_weights if weights is None else weights
-        if self.mirror:
+        if not self.generic:
             return self._mirror(features, weights, atoms, moments)
         decoder = self.model.decoder
         signal = features
@@ -147,14 +143,11 @@ class ReferenceLoop:
                 statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
                 signal = normalize(signal, normalization, weights, *statistics)
                 signal = np.maximum(signal, 0)
-                if decoder.split:
-                    half = signal.shape[-1] // 2
-                    signal = signal[..., :half] - signal[..., half:]
             kernel = weights[layer.kernel.path]
             size, strides, padding = 2 * signal.shape[1], 2, "same"
             if number == 0:
                 size, strides, padding = signal.shape[1], 1, "valid"
-                size += decoder.head_size - 1
+                size += kernel.shape[0] - 1
             signal = references.synthesize(
                 signal, kernel, (size, size), strides, padding
             )
@@ -235,7 +228,7 @@ class ReferenceLoop:
             loss -= game.view_rate * rate
         layers = self.model.encoder.coding_layers
         for number, layer in enumerate(layers if not self.generic else ()):
-            weight = game.upper_dictionary if number else game.dictionary
+            weight = game.dictionary / (50 if number else 1)
             kernel, signal = weights[layer.kernel.path], inputs[number]
             made = references.synthesize(
                 codes[number], kernel, signal.shape[1:3], 2, "same"
