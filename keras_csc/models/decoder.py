@@ -168,8 +168,8 @@ class Decoder(StagedDecoder):
         if self.rectified:
             codes = ops.relu(codes)
         if self.encoder.parts_per_code == 2:
-            half = codes.shape[-1] // 2
-            codes = codes[..., :half] - codes[..., half:]
+            positive, negative = ops.split(codes, 2, axis=-1)
+            codes = positive - negative
         return codes
 
     def draw(self, number, codes):

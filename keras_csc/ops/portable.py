@@ -7,7 +7,6 @@ import math
 
 from keras import ops
 
-from keras_csc.ops.proximal import proximal_map
 from keras_csc.ops.sizes import analysis_size
 from keras_csc.ops.sizes import is_one_patch
 from keras_csc.ops.sizes import padding_before
@@ -76,35 +75,6 @@ def filter_gradient(images, codes, kernel_shape, strides, padding):
         dilation_rate=strides,
     )
     return ops.transpose(products, (1, 2, 0, 3))
-
-
-def unrolled(program, step_size, momenta):
-    """Runs iterations from 0; their gradient is the backend's own.
-
-    Args:
-        program: `SparseCodingProgram`.
-        step_size: scalar tensor `η`; no gradient flows to it.
-        momenta: list of floats, the extrapolation before every iteration but
-            the first.
-
-    Returns:
-        Codes `(batch, code_height, code_width, filters)`.
-    """
-    factors = program.proximal_factors(step_size)
-    # The step size is folded into the kernel, the smaller array.
-    stepped = program._replace(kernel=program.kernel * step_size)
-
-    def proximal(values):
-        return proximal_map(values, *factors, program.nonnegative)
-
-    codes = proximal(stepped.analysis(program.images))
-    previous = codes
-    for momentum in momenta:
-        point = codes + momentum * (codes - previous)
-        residual = program.residual(point)
-        previous = codes
-        codes = proximal(point + stepped.analysis(residual))
-    return codes
 
 
 def fusable(function):

@@ -22,11 +22,9 @@ def soft_threshold(values, threshold, nonnegative=False):
     """
     if nonnegative:
         return ops.relu(values - threshold)
+    # With a threshold of 0 this is the identity, at 0 as well.
     shrunk = values - threshold * ops.sign(values)
-    # A threshold of 0 is the identity, at 0 as well, where `shrunk` has the
-    # gradient of it.
-    inside = ops.logical_and(threshold > 0, ops.abs(values) <= threshold)
-    return ops.where(inside, 0, shrunk)
+    return ops.where(ops.abs(values) < threshold, 0, shrunk)
 
 
 def proximal_map(values, threshold, shrinkage=None, nonnegative=False):

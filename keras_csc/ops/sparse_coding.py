@@ -8,12 +8,15 @@ from keras_csc.ops.convolution import check_channels
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
+from keras_csc.ops.normal_operator import normal_operator
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.precision import number_or_dtype_of
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import precise_program
+from keras_csc.ops.proximal import proximal_map
 from keras_csc.ops.proximal_gradient import ProximalGradient
+from keras_csc.ops.proximal_gradient import extrapolation
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
@@ -71,7 +74,7 @@ def sparse_code(
     check_channels(images.shape, kernel.shape)
     program = SparseCodingProgram(
         images,
-        kernel,
+        ops.convert_to_tensor(kernel),
         as_dtype_of(sparsity, images),
         number_or_dtype_of(ridge, images),
         nonnegative,
@@ -79,8 +82,34 @@ def sparse_code(
         padding,
     )
     step_size = ops.stop_gradient(as_dtype_of(step_size, images))
-    momenta = extrapolations(iterations, algorithm)
-    return forms().unrolled(program, step_size, momenta)
+    factors = program.proximal_factors(step_size)
+    # The step size is folded into the kernels, the smaller arrays.
+    target = step_size * program.kernel
+    target = forms().analysis(images, target, strides, padding)
+    normal = normal_operator(
+        program.kernel,
+        ops.shape(images)[1:3],
+        strides,
+        padding,
+        step_size,
+    )
+    fused = forms().fusable
+    codes = previous = fused(proximal_map)(target, *factors, nonnegative)
+    for momentum in extrapolations(iterations, algorithm):
+        point = codes
+        if momentum:
+            point = fused(extrapolation)(codes, previous, momentum)
+        previous, codes = (
+            codes,
+            fused(_step)(point, normal(point), target, *factors, nonnegative),
+        )
+    return codes
+
+
+def _step(point, normal, target, threshold, shrinkage, nonnegative):
+    """`prox(y - η AᵀA y + η Aᵀx)`."""
+    values = point - normal + target
+    return proximal_map(values, threshold, shrinkage, nonnegative)
 
 
 def solve_sparse_code(

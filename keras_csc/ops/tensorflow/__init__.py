@@ -15,4 +15,3 @@ from keras_csc.ops.tensorflow.choose import solving
 from keras_csc.ops.tensorflow.choose import synthesis
 from keras_csc.ops.tensorflow.normalization import batch_normalization
 from keras_csc.ops.tensorflow.normalization import scaled_normalization
-from keras_csc.ops.tensorflow.unrolled import unrolled

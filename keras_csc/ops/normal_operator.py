@@ -1,0 +1,129 @@
+"""The normal operator `AᵀA` of a dictionary, in the cheaper of two forms."""
+
+import math
+
+from keras import ops
+
+from keras_csc.ops.dispatch import forms
+from keras_csc.ops.sizes import analysis_size
+from keras_csc.ops.sizes import padding_before
+
+
+def normal_operator(kernel, image_size, strides, padding, scale):
+    """Makes the function `z → scale · AᵀA z`, which solvers iterate.
+
+    By a synthesis and an analysis it takes `2 k² channels` multiply-adds for
+    every number of a code. By the *Gram kernel*, the inner products of atoms at
+    all shifts at which they overlap, it is a convolution of the codes and takes
+    `(2⌈k/s⌉ - 1)² filters`: less in all stages but the first.
+
+    Args:
+        kernel: tensor `(k, k, channels, filters)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        strides: int.
+        padding: `"same"` or `"valid"`.
+        scale: scalar tensor.
+
+    Returns:
+        Function of codes `(batch, code_height, code_width, filters)`.
+    """
+    scaled = kernel * scale
+    outside = pixels_outside(kernel.shape[:2], image_size, strides, padding)
+    if outside is not None and is_cheaper(kernel.shape, strides):
+        return _by_gram_kernel(kernel, scaled, strides, outside)
+
+    def by_both_operators(codes):
+        images = forms().synthesis(codes, kernel, image_size, strides, padding)
+        return forms().analysis(images, scaled, strides, padding)
+
+    return by_both_operators
+
+
+def is_cheaper(shape, strides):
+    """Whether the Gram kernel takes less than half of the multiply-adds."""
+    *size, channels, filters = shape
+    shifts = math.prod(2 * -(-k // strides) - 1 for k in size)
+    return shifts * filters < math.prod(size) * channels
+
+
+def pixels_outside(kernel_size, image_size, strides, padding):
+    """How much of the first and the last atoms is outside of the image.
+
+    Returns:
+        List of `(before, after)` for height and width, in pixels; `None` where
+        sizes are not known, or other atoms are not whole either.
+    """
+    found = []
+    for n, k in zip(image_size, kernel_size):
+        if not isinstance(n, int):
+            return None
+        count = analysis_size(n, k, strides, padding)
+        before = padding_before(n, k, strides, padding)
+        after = max((count - 1) * strides + k - n - before, 0)
+        if count < 2 or max(before, after) > strides:
+            return None
+        found.append((before, after))
+    return found
+
+
+def _by_gram_kernel(kernel, scaled, strides, outside):
+    """As on an image that holds all atoms, less what is outside of it.
+
+    Above and below it only the first and the last row of atoms have pixels, to
+    its left and right only the first and the last column.
+    """
+    if not outside:
+        gram = _gram_kernel(kernel, scaled, strides)
+        return lambda codes: forms().analysis(codes, gram, 1, "same")
+    *inner, (before, after) = outside
+    axis = len(inner)
+    whole = _by_gram_kernel(kernel, scaled, strides, inner)
+
+    size = kernel.shape[axis]
+    parts = [
+        ops.split(array, [before, size - after], axis)
+        for array in (kernel, scaled)
+    ]
+
+    def off(part, pixels):
+        if not pixels:
+            return lambda codes: 0.0
+        return _by_gram_kernel(parts[0][part], parts[1][part], strides, inner)
+
+    first, last = off(0, before), off(-1, after)
+
+    def apply(codes):
+        head, _, tail = _ends(codes, 1 + axis)
+        return forms().fusable(_less_at_ends)(
+            whole(codes), first(head), last(tail), axis=1 + axis
+        )
+
+    return apply
+
+
+def _ends(values, axis):
+    """The first, the middle and the last part of an axis."""
+    return ops.split(values, [1, values.shape[axis] - 1], axis)
+
+
+def _less_at_ends(values, first, last, axis):
+    head, middle, tail = _ends(values, axis)
+    return ops.concatenate([head - first, middle, tail - last], axis)
+
+
+def _gram_kernel(kernel, scaled, strides):
+    """`⟨W_g, W_f⟩` at all shifts, as the kernel of a convolution of codes.
+
+    Args:
+        kernel: tensor `(height, width, channels, filters)`.
+        scaled: the same tensor times a number, which the result has.
+        strides: int.
+
+    Returns:
+        Tensor `(shifts, shifts, filters, filters)`.
+    """
+    atoms = ops.transpose(kernel, (3, 0, 1, 2))
+    margins = [(-(-k // strides) - 1) * strides for k in kernel.shape[:2]]
+    atoms = ops.pad(atoms, [(0, 0), *((n, n) for n in margins), (0, 0)])
+    products = forms().analysis(atoms, scaled, strides, "valid")
+    return ops.flip(ops.transpose(products, (1, 2, 0, 3)), (0, 1))
