@@ -27,8 +27,8 @@ def explain(
     """Explains an image by the codes of an encoder, see `Explanation`.
 
     What is given up front is small beside the codes of all stages, which take
-    `4 · atoms / strides²` bytes a pixel of the stage's input: 48 MB of the
-    first stage for half a megapixel and 96 atoms. Contributions are computed
+    `4 · atoms / strides²` bytes a pixel of the stage's input: 24 MB of the
+    first stage for half a megapixel and 48 atoms. Contributions are computed
     when they are asked for.
 
     Args:

@@ -66,8 +66,8 @@ class StageExplanation:
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
         drawn: the same stage with the codes `ẑ` that the decoder draws with in
-            the place of those that were found; `None` of a decoder with
-            dictionaries of its own.
+            the place of the codes that were found; `None` where no decoder was
+            given.
     """
 
     name: str
