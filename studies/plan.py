@@ -1,9 +1,9 @@
 """What the studies run: flags of `training/train.py`, and what is changed.
 
 Every run starts from a flag file that ships; those of the recipe have the
-learning rate of a short training. Runs of the same data have the same time,
-five minutes of one core: their steps are those minutes times the contender's
-rate, which `run.py --rates` measured into `rates.json`.
+learning rate of a short training and a fixed number of steps. The others have
+the time that the recipe's steps take: it, times the contender's rate, which
+`run.py --rates` measured into `rates.json`.
 """
 
 import hashlib
@@ -14,7 +14,8 @@ import typing
 from keras_csc_cli import command_line
 from keras_csc_cli.arguments import words_of
 
-MINUTES = 5
+# Of the recipe.
+STEPS = {"fashion_mnist": 1011, "cifar10": 617}
 RATE_STEPS = 30
 LONGEST_KEY = 180
 RATES_FILE = pathlib.Path(__file__).parent / "rates.json"
@@ -124,14 +125,18 @@ def rates_found():
 
 
 def steps(name, data, batch):
-    """Steps of `MINUTES` at a contender's rate.
+    """Steps of a contender: the recipe's, or as many as its time holds.
 
-    Without labels a step of the recipe is the same but for small matrices: both
-    have the same number.
+    The time is in whole seconds.
     """
-    name = OURS if name == UNLABELLED else name
-    rate = rates_found()[f"{name} on {data}"]["images_per_second"]
-    return steps_in(MINUTES, rate, batch)
+    if name in (OURS, UNLABELLED):
+        return STEPS[data]
+    rates = rates_found()
+    own, rate = (
+        rates[f"{each} on {data}"]["images_per_second"] for each in (OURS, name)
+    )
+    seconds = round(STEPS[data] * RECIPE_BATCH / own)
+    return steps_in(seconds / 60, rate, batch)
 
 
 def steps_in(minutes, images_per_second, batch):
@@ -161,7 +166,13 @@ UNSEEN = {
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
 }
 
+# Widths of the layers without signed codes, whose parts are twice as many.
+WIDE = {
+    data: f"filters={first},128,128"
+    for data, first in (("fashion_mnist", 32), ("cifar10", 96))
+}
 PARENTS_CONV = (
+    "--noinner_step",
     "--architecture=network=conv",
     "--game=shared_statistics=false",
     "--principal_images=0",
@@ -213,12 +224,13 @@ CONTENDERS = {
 
 
 def contender(name, data, seed=0, more=(), count=None):
-    """A contender's run of `MINUTES`, or of `count` steps."""
+    """A contender's run, as long as the recipe's or of `count` steps."""
     found = CONTENDERS[name]
     count = count or steps(name, data, found.batch)
     file = flag_file(data + found.ending)
     usual = () if found.ending else RECIPE_FLAGS
-    flags = (file, f"--steps={count}", *usual, *found.flags)
+    wide = (f"--architecture={WIDE[data]}",) if name in (CONV, VAE) else ()
+    flags = (file, f"--steps={count}", *usual, *wide, *found.flags)
     return Run(name, data, found.kind, flags, seed, more)
 
 
@@ -245,59 +257,66 @@ def quality():
                 yield contender(name, data, seed, more)
 
 
-# One thing of the recipe changed; the first ones are tried on both sets.
-CHANGES = {
-    "without the rate of the classes": "--game=class_rate=0",
-    "without the published rates": "--game=encoder_rate=0,decoder_rate=0",
-    "without memory": "--game=memory=0",
-    "without the encoder's published rate": "--game=encoder_rate=0",
-    "without the multi-stage term": "--game=multistage=0",
-    "without consistency": "--game=decoder_consistency=0",
-    "without shared statistics": "--game=shared_statistics=false",
-    "without the dictionary's own error": "--game=dictionary=0",
-    "one step of the solver": "--architecture=iterations=1",
-    "four steps of the solver": "--architecture=iterations=4",
-    "codes of both signs": "--architecture=nonnegative=false",
-    "codes of both signs, split": "--architecture=nonnegative=false,split=true",
-    "without offsets of normalisation": (
-        "--architecture=normalization_offset=false"
-    ),
-    "without tight frames": "--architecture=tight_frame=false",
-    "first dictionary kept": "--architecture=frozen_stages=1",
-    "random first atoms": "--principal_images=0",
+# With a weight by which gradients are of about the same size.
+PUBLISHED_DISTORTION = {
+    data: f"--game=class_epsilon=0.5,affine_classes=false,class_rate={rate}"
+    for data, rate in (("fashion_mnist", 10), ("cifar10", 5))
 }
-ON_BOTH_SETS = 3
-AS_MANY_STEPS = "convolutions, as many steps"
 
 
-def one_out():
-    for data, titles in (
-        ("cifar10", list(CHANGES)),
-        ("fashion_mnist", list(CHANGES)[:ON_BOTH_SETS]),
+def doubtful(data):
+    """What may have no effect, by title: one flag each that takes it out."""
+    return {
+        "without the encoder's published rate": "--game=encoder_rate=0",
+        "without consistency": "--game=decoder_consistency=0",
+        "without the stages' own errors": "--game=dictionary=0",
+        "the published distortion of the classes": PUBLISHED_DISTORTION[data],
+        "without offsets of normalisation": (
+            "--architecture=normalization_offset=false"
+        ),
+    }
+
+
+def options(data):
+    """Changes of the recipe by title, what matters most first."""
+    out = doubtful(data)
+    return {
+        "all five of these at once": (*out.values(),),
+        "a rectified way down": ("--architecture=rectified=true",),
+        "two steps of the solver": ("--architecture=iterations=2",),
+        "non-negative codes": (
+            f"--architecture=nonnegative=true,{WIDE[data]}",
+        ),
+        "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),
+        **{title: (change,) for title, change in out.items()},
+        "one step of the solver": ("--architecture=iterations=1",),
+        "without tight frames": ("--architecture=tight_frame=false",),
+        "without the multi-stage term": ("--game=multistage=0",),
+        "without memory": ("--game=memory=0",),
+        "without shared statistics": ("--game=shared_statistics=false",),
+    }
+
+
+def views(data):
+    """Without labels, as in the flag file and without its views."""
+    for title, changes in (
+        ("without labels, with views", ()),
+        ("without labels and views", ("--game=view_features=0",)),
     ):
-        yield contender(OURS, data, 0, ("unseen", "noise"))
-        for title in titles:
-            yield changed(title, data, CHANGES[title])
-        yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV].flags)
-    yield changed(
-        "without labels, in float32",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        "--dtype_policy=float32",
-    )
-    yield changed(
-        "without labels and offsets of normalisation",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        CHANGES["without offsets of normalisation"],
-    )
-    yield changed(
-        "without labels and offsets, with views",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        CHANGES["without offsets of normalisation"],
-        "--game=view_features=32,view_rate=2.5,view_consistency=37.5",
-    )
+        file = flag_file(f"{data}_unlabelled")
+        flags = (file, f"--steps={STEPS[data]}", *changes)
+        yield Run(title, data, "closed_loop", flags)
+
+
+def ablation():
+    """The recipe with options changed, on every set and twice."""
+    for seed in SEEDS[:2]:
+        for data in SETS[::-1]:
+            yield contender(OURS, data, seed)
+            for title, changes in options(data).items():
+                yield changed(title, data, *changes, seed=seed)
+            if (data, seed) == ("cifar10", 0):
+                yield from views(data)
 
 
 def batches():
@@ -307,8 +326,8 @@ def batches():
         ("cifar10", (256,)),
     ):
         images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
-        yield contender(OURS, data, 0, ("unseen", "noise"))
-        yield changed("without memory", data, CHANGES["without memory"])
+        yield contender(OURS, data)
+        yield changed("without memory", data, "--game=memory=0")
         for batch in sizes:
             decay = 1 - 0.05 * batch / 256  # as many images
             for title, memory in (
@@ -326,7 +345,7 @@ def batches():
 
 def rates():
     data = "fashion_mnist"
-    yield contender(OURS, data, 0, ("unseen", "noise"))
+    yield contender(OURS, data)
     for factor in (0.3, 3, 10):
         rate = f"{RATE * factor:g}"
         yield changed(
@@ -339,7 +358,7 @@ def rates():
 def trade_off():
     """Weights that give one and take of the other."""
     data = "cifar10"
-    yield contender(OURS, data, 0, ("unseen", "noise"))
+    yield contender(OURS, data)
     for title, change in {
         "class_rate 5, not 15": "--game=class_rate=5",
         "class_rate 45": "--game=class_rate=45",
@@ -474,10 +493,10 @@ QUESTIONS = {
         "What are images, classes, unseen images and noise like after five "
         "minutes of one core?",
     ),
-    "one_out": (
-        one_out,
-        "What does the work",
-        "What becomes of the recipe with one thing changed?",
+    "ablation": (
+        ablation,
+        "Which options matter",
+        "What becomes of the recipe with options changed?",
     ),
     "trade_off": (
         trade_off,
@@ -505,9 +524,15 @@ def study(name):
 
 
 def runs(names=None):
-    """The runs of studies, each once, in the order of work."""
-    made = [study(name).runs for name in names or STUDIES]
-    return list({run.key: run for runs in made for run in runs}.values())
+    """The runs of studies, each once, in the order of work.
+
+    Of the same ones that which comes first says what is measured besides.
+    """
+    made = {}
+    for name in names or STUDIES:
+        for run in study(name).runs:
+            made.setdefault(run.key, run)
+    return list(made.values())
 
 
 def place(row):
