@@ -255,7 +255,7 @@ def test_rate_reduction_is_judged_by_what_is_lost_without_it(without, verdict):
     ],
 )
 def test_published_game_is_judged_by_both_figures(same, nearest, verdict):
-    name = "as in the flag file"
+    name = plan.AS_IN_THE_FILE
     row = {"same_class": same, verdicts.NEAREST: nearest}
     table = rows_of({("fashion_mnist", name): [row]})
     assert verdicts.verdict(claim("clothes"), table)[0] == verdict
@@ -292,7 +292,7 @@ ABOUT = {
 
 
 def test_page_has_every_row(tmp_path, row):
-    title = "as in the flag file"
+    title = plan.AS_IN_THE_FILE
     rows = [
         {**row, "key": run.key, "name": title, "seed": run.seed, "about": ABOUT}
         for run in plan.study("published").runs[:2]
