@@ -3,9 +3,8 @@
     python -m studies.fine_tuning --data_dir=DATA [--steps=300] [--seeds=3]
 
 Both players go on from `csc_ctrl_cifar10`, and begin anew, on images of
-`imagenet2012` in 32×32, without labels: the same network but for the last λ,
-the same batches and number of steps, about two minutes of one core. What was
-trained is not trained again.
+`imagenet2012` in 32×32, without labels: the same network, the same
+batches and number of steps. What was trained is not trained again.
 Writes studies/fine_tuning.json: PSNR of at most 2,000 validation images, which
 nobody trained on, with those of the weights as they were.
 """
@@ -37,7 +36,6 @@ STARTS = {
     "from scratch": (
         "--flagfile=cifar10.flags",
         "--preset=cifar10",
-        "--architecture=sparsity=0.02,0.2,0.3",
         "--game=class_features=0,memory=0.95",
         "--learning_rate=0.03",
     ),

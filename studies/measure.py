@@ -1,6 +1,7 @@
 """Trains one run of the plan and writes what is measured of it.
 
     python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
+        [--more=unseen,noise]
 
 Writes FOLDER/KEY/row.json; what was trained is not trained again. The flags in
 the row say which policy --dtype_policy=auto was.
@@ -48,6 +49,8 @@ KEPT = (
     "retrieval",
     "pixel_retrieval",
     "zero_fraction",
+    "explained",
+    "nonzeros",
     "effective_rank",
     "psnr_of",
     "same_class",
@@ -211,6 +214,7 @@ def main():
     found = {run.key: run for run in runs}.get(values.run)
     if not found:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
+    found = found._replace(more=tuple(values.more))
     named = any(flag.startswith("--dtype_policy=") for flag in found.flags)
     if values.dtype_policy or not named:
         policy = processor.dtype_policy(values.dtype_policy or "auto")
@@ -223,6 +227,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "Key of a run of the plan.")
+    flags.DEFINE_list("more", [], "What to measure besides: unseen, noise.")
     flags.DEFINE_bool("rate", False, "Measures the rate of training only.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")

@@ -1,9 +1,9 @@
 """What the studies run: flags of `training/train.py`, and what is changed.
 
 Every run starts from a flag file that ships; those of the recipe have the
-learning rate of a short training. Runs of the same data have the same time,
-five minutes of one core: their steps are those minutes times the contender's
-rate, which `run.py --rates` measured into `rates.json`.
+learning rate of a short training and a fixed number of steps. The others have
+the time that the recipe's steps take: it, times the contender's rate, which
+`run.py --rates` measured into `rates.json`.
 """
 
 import hashlib
@@ -14,7 +14,8 @@ import typing
 from keras_csc_cli import command_line
 from keras_csc_cli.arguments import words_of
 
-MINUTES = 5
+# Of the recipe.
+STEPS = {"fashion_mnist": 1011, "cifar10": 617}
 RATE_STEPS = 30
 LONGEST_KEY = 180
 RATES_FILE = pathlib.Path(__file__).parent / "rates.json"
@@ -124,14 +125,18 @@ def rates_found():
 
 
 def steps(name, data, batch):
-    """Steps of `MINUTES` at a contender's rate.
+    """Steps of a contender: the recipe's, or as many as its time holds.
 
-    Without labels a step of the recipe is the same but for small matrices: both
-    have the same number.
+    The time is in whole seconds.
     """
-    name = OURS if name == UNLABELLED else name
-    rate = rates_found()[f"{name} on {data}"]["images_per_second"]
-    return steps_in(MINUTES, rate, batch)
+    if name in (OURS, UNLABELLED):
+        return STEPS[data]
+    rates = rates_found()
+    own, rate = (
+        rates[f"{each} on {data}"]["images_per_second"] for each in (OURS, name)
+    )
+    seconds = round(STEPS[data] * RECIPE_BATCH / own)
+    return steps_in(seconds / 60, rate, batch)
 
 
 def steps_in(minutes, images_per_second, batch):
@@ -161,7 +166,13 @@ UNSEEN = {
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
 }
 
+# Widths of the layers without signed codes, whose parts are twice as many.
+WIDE = {
+    data: f"filters={first},128,128"
+    for data, first in (("fashion_mnist", 32), ("cifar10", 96))
+}
 PARENTS_CONV = (
+    "--noinner_step",
     "--architecture=network=conv",
     "--game=shared_statistics=false",
     "--principal_images=0",
@@ -213,12 +224,13 @@ CONTENDERS = {
 
 
 def contender(name, data, seed=0, more=(), count=None):
-    """A contender's run of `MINUTES`, or of `count` steps."""
+    """A contender's run, as long as the recipe's or of `count` steps."""
     found = CONTENDERS[name]
     count = count or steps(name, data, found.batch)
     file = flag_file(data + found.ending)
     usual = () if found.ending else RECIPE_FLAGS
-    flags = (file, f"--steps={count}", *usual, *found.flags)
+    wide = (f"--architecture={WIDE[data]}",) if name in (CONV, VAE) else ()
+    flags = (file, f"--steps={count}", *usual, *wide, *found.flags)
     return Run(name, data, found.kind, flags, seed, more)
 
 
@@ -245,59 +257,73 @@ def quality():
                 yield contender(name, data, seed, more)
 
 
-# One thing of the recipe changed; the first ones are tried on both sets.
-CHANGES = {
-    "without the rate of the classes": "--game=class_rate=0",
-    "without the published rates": "--game=encoder_rate=0,decoder_rate=0",
-    "without memory": "--game=memory=0",
-    "without the encoder's published rate": "--game=encoder_rate=0",
-    "without the multi-stage term": "--game=multistage=0",
-    "without consistency": "--game=decoder_consistency=0",
-    "without shared statistics": "--game=shared_statistics=false",
-    "without the dictionary's own error": "--game=dictionary=0",
-    "one step of the solver": "--architecture=iterations=1",
-    "four steps of the solver": "--architecture=iterations=4",
-    "codes of both signs": "--architecture=nonnegative=false",
-    "codes of both signs, split": "--architecture=nonnegative=false,split=true",
-    "without offsets of normalisation": (
-        "--architecture=normalization_offset=false"
-    ),
-    "without tight frames": "--architecture=tight_frame=false",
-    "first dictionary kept": "--architecture=frozen_stages=1",
-    "random first atoms": "--principal_images=0",
+# With a weight by which gradients are of about the same size.
+PUBLISHED_DISTORTION = {
+    data: f"--game=class_epsilon=0.5,affine_classes=false,class_rate={rate}"
+    for data, rate in (("fashion_mnist", 10), ("cifar10", 5))
 }
-ON_BOTH_SETS = 3
+
+
+def doubtful(data):
+    """What may have no effect, by title: one flag each that takes it out."""
+    return {
+        "without the encoder's published rate": "--game=encoder_rate=0",
+        "without consistency": "--game=decoder_consistency=0",
+        "without the stages' own errors": "--game=dictionary=0",
+        "the published distortion of the classes": PUBLISHED_DISTORTION[data],
+        "without offsets of normalisation": (
+            "--architecture=normalization_offset=false"
+        ),
+    }
+
+
+def options(data):
+    """Changes of the recipe by title, what matters most first."""
+    out = doubtful(data)
+    return {
+        "all five of these at once": (*out.values(),),
+        "a rectified way down": ("--architecture=rectified=true",),
+        "two steps of the solver": ("--architecture=iterations=2",),
+        "non-negative codes": (
+            f"--architecture=nonnegative=true,{WIDE[data]}",
+        ),
+        "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),
+        **{title: (change,) for title, change in out.items()},
+        "one step of the solver": ("--architecture=iterations=1",),
+        "without tight frames": ("--architecture=tight_frame=false",),
+        "without the multi-stage term": ("--game=multistage=0",),
+        "without memory": ("--game=memory=0",),
+        "without shared statistics": ("--game=shared_statistics=false",),
+    }
+
+
 AS_MANY_STEPS = "convolutions, as many steps"
 
 
-def one_out():
-    for data, titles in (
-        ("cifar10", list(CHANGES)),
-        ("fashion_mnist", list(CHANGES)[:ON_BOTH_SETS]),
+def views(data):
+    """Without labels, as in the flag file and without its views."""
+    for title, changes in (
+        ("without labels, with views", ()),
+        ("without labels and views", ("--game=view_features=0",)),
     ):
-        yield contender(OURS, data, 0, ("unseen", "noise"))
-        for title in titles:
-            yield changed(title, data, CHANGES[title])
-        yield changed(AS_MANY_STEPS, data, *CONTENDERS[CONV].flags)
-    yield changed(
-        "without labels, in float32",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        "--dtype_policy=float32",
-    )
-    yield changed(
-        "without labels and offsets of normalisation",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        CHANGES["without offsets of normalisation"],
-    )
-    yield changed(
-        "without labels and offsets, with views",
-        "cifar10",
-        *CONTENDERS[UNLABELLED].flags,
-        CHANGES["without offsets of normalisation"],
-        "--game=view_features=32,view_rate=2.5,view_consistency=37.5",
-    )
+        file = flag_file(f"{data}_unlabelled")
+        flags = (file, f"--steps={STEPS[data]}", *changes)
+        yield Run(title, data, "closed_loop", flags)
+
+
+def ablation():
+    """The recipe with options changed, on every set and twice."""
+    for seed in SEEDS[:2]:
+        for data in SETS[::-1]:
+            yield contender(OURS, data, seed)
+            for title, changes in options(data).items():
+                yield changed(title, data, *changes, seed=seed)
+            if seed:
+                continue
+            wide = f"--architecture={WIDE[data]}"
+            yield changed(AS_MANY_STEPS, data, wide, *CONTENDERS[CONV].flags)
+            if data == "cifar10":
+                yield from views(data)
 
 
 def batches():
@@ -307,8 +333,8 @@ def batches():
         ("cifar10", (256,)),
     ):
         images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
-        yield contender(OURS, data, 0, ("unseen", "noise"))
-        yield changed("without memory", data, CHANGES["without memory"])
+        yield contender(OURS, data)
+        yield changed("without memory", data, "--game=memory=0")
         for batch in sizes:
             decay = 1 - 0.05 * batch / 256  # as many images
             for title, memory in (
@@ -326,7 +352,7 @@ def batches():
 
 def rates():
     data = "fashion_mnist"
-    yield contender(OURS, data, 0, ("unseen", "noise"))
+    yield contender(OURS, data)
     for factor in (0.3, 3, 10):
         rate = f"{RATE * factor:g}"
         yield changed(
@@ -338,98 +364,61 @@ def rates():
 
 def trade_off():
     """Weights that give one and take of the other."""
-    data = "cifar10"
-    yield contender(OURS, data, 0, ("unseen", "noise"))
+    for data in SETS[::-1]:
+        yield contender(OURS, data)
+        yield changed(
+            "without the rate of the classes", data, "--game=class_rate=0"
+        )
     for title, change in {
-        "class_rate 5, not 15": "--game=class_rate=5",
-        "class_rate 45": "--game=class_rate=45",
-        "16 class_features, not 24": "--game=class_features=16",
-        "64 class_features": "--game=class_features=64",
-        # Gradients of about the same size.
-        "the published distortion of the classes": (
-            "--game=class_epsilon=0.5,affine_classes=false,class_rate=5"
-        ),
-        "multistage 30, not 300": "--game=multistage=30",
-        "multistage 3000": "--game=multistage=3000",
-        "first λ 0.05, not 0.02": "--architecture=sparsity=0.05,0.2,0.4",
+        "class_rate 5, not 15": "class_rate=5",
+        "class_rate 45": "class_rate=45",
+        "16 class_features, not 24": "class_features=16",
+        "64 class_features": "class_features=64",
+        "multistage 30, not 300": "multistage=30",
+        "multistage 3000": "multistage=3000",
     }.items():
-        yield changed(title, data, change)
+        yield changed(title, "cifar10", f"--game={change}")
 
 
 def published():
-    """The published game on digits, and one of its settings changed.
+    """The published game on every set, and one of its settings changed."""
 
-    Then on Fashion-MNIST, and as its authors play it on CIFAR-10.
-    """
-
-    def run(title, *changes, data="digits", seed=0):
+    def run(title, data, *changes, seed=0):
         flags = (flag_file(f"{data}_published"), *changes)
         return Run(title, data, "closed_loop", flags, seed)
 
-    title = "as in the flag file"
-    yield from (run(title, seed=seed) for seed in SEEDS)
-    longer = "1,500 steps, not 400", "--steps=1500"
-    yield from (run(*longer, seed=seed) for seed in SEEDS)
-    frames = "tight frames, shared statistics, 64 features", *TIGHT_FRAMES
-    yield from (run(*frames, seed=seed) for seed in SEEDS)
+    other_step = {
+        "digits": ("with the inner step", "--inner_step"),
+        "fashion_mnist": ("with the inner step", "--inner_step"),
+        "cifar10": ("without the inner step", "--noinner_step"),
+    }
+    for seed in SEEDS:
+        for data, (title, change) in other_step.items():
+            yield run(AS_IN_THE_FILE, data, seed=seed)
+            yield run(title, data, change, seed=seed)
+    for data in SETS[::-1]:
+        for title, change in {
+            "tight frames": "--architecture=tight_frame=false",
+            "isotropic normalisation": "--architecture=isotropic=false",
+            "shared statistics": "--game=shared_statistics=false",
+        }.items():
+            yield run(f"as published, without {title}", data, change)
     consistency = "--game=encoder_consistency=1,decoder_consistency=1"
-    binary = "--game=objective=binary"
-    for data in ("digits", "fashion_mnist"):
-        yield run(title, data=data)
-        yield run("with sample-wise consistency", consistency, data=data)
-        yield run("CTRL-Binary", binary, data=data)
-        yield run(
-            "CTRL-Binary with consistency", binary, consistency, data=data
-        )
-    yield run("codes of both signs", "--architecture=nonnegative=false")
-    yield run("batches of 64", "--batch_size=64", "--steps=3200")
-    yield run("random first atoms", "--patch_images=0")
-    yield run("both players at 5e-4", "--decoder_learning_rate=5e-4")
-    yield run("both players at 8e-3", "--learning_rate=8e-3")
-    for name, *changes in (
-        ("600 steps, not 200", "--steps=600"),
-        ("without shared statistics", "--game=shared_statistics=false"),
-        ("patches for atoms, of norm 1, λ 0.1", *PATCHES),
-        (
-            "32 features, in batches of 512",
-            "--architecture=feature_dim=32",
-            "--batch_size=512",
-            "--steps=400",
-        ),
-        ("two steps only", "--steps=2"),
-    ):
-        yield run(name, *changes, data="fashion_mnist")
+    binary = "--game=objective=binary", "--noinner_step"
+    for data in other_step:
+        yield run("limited by tanh", data, "--architecture=output=tanh")
+        yield run("with sample-wise consistency", data, consistency)
+        yield run("CTRL-Binary", data, *binary)
+        yield run("CTRL-Binary with consistency", data, *binary, consistency)
+    yield run("convolutions", "digits", *PARENTS_CONV, "--patch_images=0")
     for data in SETS:
-        yield run(
-            "convolutions, 128 features",
-            f"--steps={steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)}",
-            *PARENTS_CONV,
-            data=data,
-        )
-    usual = "--steps=200"
-    yield run(title, usual, data="cifar10")
-    yield run(
-        "with sample-wise consistency", usual, consistency, data="cifar10"
-    )
-    yield run(
-        "850 steps, encoder at 2e-4, consistency of weight 5",
-        "--steps=850",
-        "--learning_rate=2e-4",
-        "--game=encoder_consistency=5,decoder_consistency=5",
-        data="cifar10",
-    )
+        count = steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)
+        yield run(CONV_128, data, f"--steps={count}", *PARENTS_CONV)
     yield from authors()
 
 
-# What the flag file of Fashion-MNIST has and that of the digits has not, and
-# the other way round.
-TIGHT_FRAMES = (
-    "--architecture=feature_dim=64,sparsity=0.02",
-    "--architecture=tight_frame=true,isotropic=true",
-    "--game=shared_statistics=true",
-    "--patch_images=0",
-    "--principal_images=1330",
-)
+AS_IN_THE_FILE = "as in the flag file"
+CONV_128 = "convolutions, 128 features"
 PATCHES = (
     "--architecture=sparsity=0.1,tight_frame=false,isotropic=false",
     "--patch_images=2000",
@@ -471,13 +460,13 @@ QUESTIONS = {
     "quality": (
         quality,
         "Against others, at equal time",
-        "What are images, classes, unseen images and noise like after five "
-        "minutes of one core?",
+        "What are images, classes, unseen images and noise like after as long "
+        "a training as the recipe's?",
     ),
-    "one_out": (
-        one_out,
-        "What does the work",
-        "What becomes of the recipe with one thing changed?",
+    "ablation": (
+        ablation,
+        "Which options matter",
+        "What becomes of the recipe with options changed?",
     ),
     "trade_off": (
         trade_off,
@@ -505,9 +494,15 @@ def study(name):
 
 
 def runs(names=None):
-    """The runs of studies, each once, in the order of work."""
-    made = [study(name).runs for name in names or STUDIES]
-    return list({run.key: run for runs in made for run in runs}.values())
+    """The runs of studies, each once, in the order of work.
+
+    Of the same ones that which comes first says what is measured besides.
+    """
+    made = {}
+    for name in names or STUDIES:
+        for run in study(name).runs:
+            made.setdefault(run.key, run)
+    return list(made.values())
 
 
 def place(row):

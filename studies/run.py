@@ -1,7 +1,7 @@
 """Runs what the studies lack, and collects the rows into one table.
 
     python studies/run.py --data_dir=DATA --rates
-    python studies/run.py --data_dir=DATA [--studies=quality,one_out]
+    python studies/run.py --data_dir=DATA [--studies=ablation,quality]
         [--dtype_policy=float32]
 
 DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
@@ -36,10 +36,20 @@ def missing(runs, folder, table=TABLE):
     What the table holds may have been made on another machine.
     """
     for number, run in enumerate(runs, start=1):
-        rows = rows_of(table)
-        made = any(row["key"] == run.key for row in rows)
-        if not (made or (folder / run.key / "row.json").exists()):
+        rows = [row for row in rows_of(table) if row["key"] == run.key]
+        if not (any(has(row, run) for row in rows) or measured(run, folder)):
             yield f"{number}/{len(runs)}", run
+
+
+def has(row, run):
+    """Whether a row has all that is measured of a run."""
+    return bool(row.get("failed")) or set(run.more) <= set(row)
+
+
+def measured(run, folder):
+    """Whether the folder has such a row."""
+    path = folder / run.key / "row.json"
+    return path.exists() and has(read_json(path), run)
 
 
 def work(run, folder, data_dir, *more):
@@ -52,12 +62,13 @@ def work(run, folder, data_dir, *more):
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder / f"{run.key}.lock", wait=False):
-            if not (folder / run.key / "row.json").exists():
+            if not measured(run, folder):
                 finished = subprocess.run(
                     [
                         sys.executable,
                         os.path.relpath(HERE / "measure.py"),
                         f"--run={run.key}",
+                        f"--more={','.join(run.more)}",
                         f"--runs={os.path.relpath(folder)}",
                         f"--data_dir={data_dir}",
                         *more,

@@ -110,7 +110,10 @@ def run_of(name, data, steps):
     """The `plan.Run` of a contender on a data set."""
     contender = CONTENDERS[name]
     file = plan.flag_file(data + contender.ending)
-    arguments = file, f"--steps={steps}", *contender.flags
+    wide = ()
+    if contender.kind != "closed_loop":
+        wide = (f"--architecture={plan.WIDE[data]}",)
+    arguments = file, f"--steps={steps}", *wide, *contender.flags
     return plan.Run(contender.title, data, contender.kind, arguments)
 
 
@@ -119,7 +122,7 @@ def run_of(name, data, steps):
 
 def dcgan(options, num_classes):
     """A `DCGAN` of a run's widths, compiled."""
-    config = presets.config(options.preset)
+    config = presets.config(options.preset, **options.architecture)
     model = generators.DCGAN(
         tuple(config["image_shape"]),
         tuple(config["filters"]),
@@ -133,7 +136,7 @@ def dcgan(options, num_classes):
 
 def diffusion(options, num_classes):
     """A denoiser of a run's widths, compiled."""
-    config = presets.config(options.preset)
+    config = presets.config(options.preset, **options.architecture)
     model = generators.denoiser(
         tuple(config["image_shape"]),
         tuple(config["filters"]),

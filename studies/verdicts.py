@@ -118,7 +118,7 @@ PART_KNN = f"class_part/{KNN}"
 
 
 def _published(data, least_same, least_nearest, table):
-    name = "as in the flag file"
+    name = plan.AS_IN_THE_FILE
     same = table.mean(data, name, "same_class")
     nearest = table.mean(data, name, NEAREST)
     return same >= least_same and nearest >= least_nearest, (

@@ -17,7 +17,7 @@ from studies import run as running
 def measured(tmp_path, monkeypatch):
     """Returns a function that runs a script in the place of `measure.py`."""
     monkeypatch.setattr(running, "HERE", tmp_path)
-    run = types.SimpleNamespace(key="tiny")
+    run = types.SimpleNamespace(key="tiny", more=())
 
     def measure(script):
         (tmp_path / "measure.py").write_text(script)
