@@ -108,10 +108,9 @@ def _stage_sums(model, output):
             tf.square(signal),
             tf.cast(codes != 0, tf.float32),
             tf.ones_like(signal),
+            tf.square(tf.cast(drawn[number], tf.float32) - codes),
+            tf.square(codes),
         ]
-        if drawn is not None:
-            error = tf.cast(drawn[number], tf.float32) - codes
-            numbers += [tf.square(error), tf.square(codes)]
         sums.append([tf.reduce_sum(each, (1, 2, 3)) for each in numbers])
     return tf.transpose(tf.stack(sums), (2, 0, 1))
 
@@ -128,8 +127,7 @@ def _stage_figures(sums):
     Returns:
         Dict of lists by stage: `explained`, `1 - Σ(x - A z)² / Σx²`;
         `nonzeros`, for every number of `x`; and `drawn_error`,
-        `Σ(ẑ - z)² / Σz²`. They are `None` of an encoder without sparse codes,
-        the last also of a decoder with dictionaries of its own.
+        `Σ(ẑ - z)² / Σz²`. They are `None` of an encoder without sparse codes.
     """
     figures = dict.fromkeys(("explained", "nonzeros", "drawn_error"))
     shares = sums[:, ::2] / np.where(sums[:, 1::2] > 0, sums[:, 1::2], 1)

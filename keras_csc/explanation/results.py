@@ -66,8 +66,7 @@ class StageExplanation:
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
         drawn: the same stage with the codes `ẑ` that the decoder draws with in
-            the place of those that were found; `None` of a decoder with
-            dictionaries of its own.
+            the place of those that were found; `None` of an encoder alone.
     """
 
     name: str
