@@ -202,7 +202,7 @@ def test_maps_without_labels_have_what_they_can(of_maps):
 
 
 def test_one_network_has_what_is_found_beside_what_is_drawn(tmp_path):
-    model, images = make(tied=True), draw(5)
+    model, images = make(nonnegative=False), draw(5)
     path = report.write_report(tmp_path / "page.html", model, "one", images)
     page = Page(path)
     names = [each[1]["alt"] for each in page.all("img")]
