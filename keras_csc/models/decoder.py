@@ -77,6 +77,7 @@ class Decoder(StagedDecoder):
         self.image_shape = encoder.image_shape
         self.filters = encoder.filters
         self.feature_dim = encoder.feature_dim
+        self.kernel_size = encoder.kernel_size
         self.features = encoder.features
         self.head_layer = self._drawing(encoder.head, "head")
         self.decoding_layers = [
