@@ -164,7 +164,7 @@ def test_numbers_that_no_flag_can_have(name):
         ("--architecture=filters=4,8.5", "received '8.5'"),
         ("--architecture=filter=4", "no 'filter'.*Did you mean filters?"),
         ("--architecture=4", "it must be name=value,name=value"),
-        ("--architecture=split=maybe", "split must be true or false"),
+        ("--architecture=isotropic=maybe", "isotropic must be true or false"),
         ("--game=memory=nan", "memory must be a finite number"),
         ("--game=objective=", "objective must be a text"),
         (
