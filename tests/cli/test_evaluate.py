@@ -621,7 +621,8 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     given = runs.options(
         ["--dataset=photographs", "--preset=photographs", "--steps=1"],
         run,
-        "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
+        "--architecture=filters=4,4,4,feature_dim=4,iterations=2",
+        "--architecture=sparsity=0.001",
         "--noresize",
         "--evaluation_limit=6",
     )
