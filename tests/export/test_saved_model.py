@@ -52,7 +52,7 @@ import numpy as np
 from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model
 
-model = tiny_model(filters=(4, 4), network="conv")
+model = tiny_model(filters=(4,), network="conv")
 images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
 model.fit_density(images.astype("float32"), np.arange(40) % 2)
 for variable in model.density.variables.values():
