@@ -353,7 +353,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         ),
         (["--batch_size=0"], "at least 1"),
         (["--batch_size=5000"], "1330 training images"),
-        (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
         (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
         (["--dataset=photographs"], "3 channels"),
         (["--preset=/nowhere"], "Unknown preset"),
@@ -397,7 +397,7 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
         (["--batch_size=33", "--strategy=mirrored"], "not divisible by the 2"),
         (["--dataset=celeb_a", "--game=objective=multi"], "'celeb_a' has none"),
         (["--dataset=celeb_a", "--metrics=classes"], "need labels.*has none"),
-        (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
         (["--seed=3"], "seed was 0, is 3"),
     ],
 )
