@@ -43,7 +43,7 @@ TOLERANCE = 1e-9
 BATCH = 48
 PUBLISHED_LAYERS = [
     *measuring.PUBLISHED_GAME,
-    "--architecture=filters=16,32,64,feature_dim=64,nonnegative=true,tight_frame=false",
+    "--architecture=filters=16,32,64,feature_dim=64,tight_frame=false",
     "--dtype_policy=float64",
 ]
 QUANTITIES = (
@@ -84,13 +84,14 @@ class Match:
         self.model, self.game = pairs.players(options)
         pairs.spread(self.model)
         self.pairs = pairs.pairs(self.model, self.game)
+        self.images, self.labels = batch()
         if network == "csc":
+            self.model.decoder.calibrate(self.images)
             pairs.share_step_sizes(self.model, self.game)
         else:
             # TensorFlow's operation holds its slope in float32.
             self.game.encoder.slope = float(np.float32(0.2))
         self.start = self.model.get_weights()
-        self.images, self.labels = batch()
         self.for_torch = (
             pairs.images(self.images),
             torch.from_numpy(self.labels.numpy()).long(),
@@ -106,9 +107,9 @@ class Match:
         theirs = self.game.encoder_step(*self.for_torch)
         row["objective"] = pairs.difference(terms["objective"], theirs)
         row["encoder_gradient"] = self._worst(ours, "encoder")
+        variables = self.model.encoder.trainable_variables
         self.model.optimizer.apply(
-            [ours[id(v)] for v in self.model.encoder.trainable_variables],
-            self.model.encoder.trainable_variables,
+            [ours["encoder"][id(v)] for v in variables], variables
         )
         ours, terms = self._play()
         theirs = self.game.decoder_step(*self.for_torch)
@@ -127,25 +128,26 @@ class Match:
         pairs.copy(self.pairs)
 
     def _play(self):
-        """Our gradients by variable, of `-T` and `T`, and terms."""
+        """Our gradients by player and variable, of `-T` and `T`, and terms."""
         batch = self.images, self.labels
         for_encoder, _, _ = self.model._play(*batch, decoder=False)
         _, for_decoder, terms = self.model._play(*batch, encoder=False)
+        players = zip(
+            ("encoder", "decoder"),
+            self.model.moved_variables,
+            (for_encoder, for_decoder),
+        )
         return {
-            id(variable): gradient
-            for variables, gradients in zip(
-                self.model.moved_variables, (for_encoder, for_decoder)
-            )
-            for variable, gradient in zip(variables, gradients)
+            player: dict(zip(map(id, variables), gradients))
+            for player, variables, gradients in players
         }, terms
 
     def _worst(self, ours, player):
         """Largest difference of a player's gradients."""
-        owned = set(map(id, getattr(self.game, player).parameters()))
         return _largest(
-            (pairs.weight(ours[id(variable)]), parameter.grad)
+            (pairs.weight(ours[player][id(variable)]), parameter.grad)
             for variable, parameter in self.pairs
-            if id(parameter) in owned
+            if id(variable) in ours[player]
         )
 
     def _step(self):

@@ -20,8 +20,8 @@ class Step:
 
     Args:
         config: dict with `image_shape`, `filters`, `feature_dim`,
-            `kernel_size`, `iterations`, `frozen_stages` and `network`, as of
-            `keras_csc.models.presets.config`.
+            `kernel_size`, `nonnegative`, `iterations`, `frozen_stages` and
+            `network`, as of `keras_csc.models.presets.config`.
         batch: int, images of a step.
     """
 
@@ -56,19 +56,10 @@ class Step:
             + 2 * self.decoder
         )
 
-    def alternating(self, published=False):
-        """The encoder's step, then the decoder's.
-
-        Args:
-            published: bool, whether the decoder's loss is back-propagated
-                into the encoder's weights, too, as in the parents' code.
-        """
+    def alternating(self):
+        """The encoder's step, then the decoder's."""
         step = 2 * self._loop() + 2 * self._weights_of_encoder()
-        step += self.encoder + self._weights_of_decoder()
-        if published:
-            # Weights of both encoder passes, and the way to the first one.
-            step += self._weights_of_encoder() + self.encoder + self.layers[-1]
-        return self.batch * step
+        return self.batch * (step + self.encoder + self._weights_of_decoder())
 
     def _encoder(self, layers):
         """A pass through stages and the head, which is one analysis."""
@@ -90,7 +81,8 @@ def _convolutions(config):
     """`c_l` of the stages and the head."""
     size, _, channels = config["image_shape"]
     window = config["kernel_size"] ** 2
-    parts = 2 if config["split"] else 1
+    signed = config["network"] == "csc" and not config["nonnegative"]
+    parts = 2 if signed else 1
     layers = []
     for width in config["filters"]:
         size //= 2

@@ -30,10 +30,8 @@ def peer_game(options, optimizer, **arguments):
         encoder = networks.ConvEncoder(*shape)
         decoder = networks.ConvDecoder(*shape)
     else:
-        encoder = networks.Encoder(
-            *shape, config["sparsity"], config["nonnegative"]
-        )
-        decoder = networks.Decoder(*shape)
+        encoder = networks.Encoder(*shape, config["sparsity"])
+        decoder = networks.Decoder(encoder)
     objective = getattr(peer_torch, options.game.get("objective", "binary"))
     return peer_torch.Game(encoder, decoder, optimizer, objective, **arguments)
 
@@ -88,9 +86,16 @@ def pairs(model, game):
     layers = [
         *zip(model.encoder.coding_layers, encoder.coding),
         (model.encoder.head, encoder.head),
-        *zip(model.decoder.decoding_layers, (decoder.head, *decoder.decoding)),
     ]
+    gains = []
+    if model.encoder.sparse:
+        gains = zip(model.decoder.trainable_variables, decoder.parameters())
+    else:
+        layers += zip(
+            model.decoder.decoding_layers, (decoder.head, *decoder.decoding)
+        )
     found = [(ours.kernel, theirs.weight) for ours, theirs in layers]
+    found += gains
     for player in ("encoder", "decoder"):
         for ours, theirs in zip(
             getattr(model, player).normalizations,

@@ -5,10 +5,9 @@ user of PyTorch would do: CTRL-Binary and CTRL-Multi (Dai et al., Entropy 2022)
 of the networks of `peer_torch_networks`, the encoder's step and then the
 decoder's on the same batch against the new encoder.
 
-`published=True` does what the parents' code does and needs not: it prepares
-the dictionaries before every forward pass though no weight has changed, and
-back-propagates the decoder's loss into the encoder too, whose gradient nobody
-uses. `one_pass=True` is not published; it is our one pass.
+The decoder's step moves the atoms that it shares along what it draws, with
+those of the encoder that sees it held. `one_pass=True` is not published; it is
+our one pass.
 """
 
 import torch
@@ -61,7 +60,6 @@ class Game:
         optimizer: function of parameters, makes a player's optimizer.
         objective: `binary` or `multi`, `T` of two sets of features and labels.
         one_pass: bool, whether steps are of one pass, not alternating.
-        published: bool, whether to do the needless work of the published code.
         bfloat16: bool, whether convolutions are computed in bfloat16.
         channels_last: bool, the memory format.
         compiled: bool, whether the players are compiled.
@@ -74,7 +72,6 @@ class Game:
         optimizer,
         objective=binary,
         one_pass=False,
-        published=False,
         bfloat16=False,
         channels_last=False,
         compiled=False,
@@ -84,15 +81,19 @@ class Game:
         )
         self.encoder = encoder.to(memory_format=self.format)
         self.decoder = decoder.to(memory_format=self.format)
-        self.encoder_optimizer = optimizer(encoder.parameters())
-        self.decoder_optimizer = optimizer(decoder.parameters())
+        own = list(encoder.parameters()), list(decoder.parameters())
+        if one_pass:
+            self.optimizer = optimizer(own[0] + own[1])
+        else:
+            self.encoder_optimizer = optimizer(own[0])
+            self.decoder_optimizer = optimizer([*own[1], *decoder.shared_atoms])
         self.objective = objective
         self.one_pass = one_pass
-        self.published = published
         self.bfloat16 = bfloat16
         self._f = torch.compile(encoder) if compiled else encoder
         self._g = torch.compile(decoder) if compiled else decoder
-        self._prepare()
+        self.encoder.prepare()
+        self.decoder.prepare()
 
     def step(self, images, labels=None):
         """Takes a step; returns `T` as the decoder met it."""
@@ -103,27 +104,18 @@ class Game:
         return self.decoder_step(images, labels)
 
     def encode(self, images):
-        return self._run(self.encoder, self._f, images)
+        """Features, and the moments of the codes."""
+        return self._run(self._f, images)
 
-    def decode(self, features):
-        return self._run(self.decoder, self._g, features)
-
-    def _run(self, player, function, inputs):
-        if self.published:
-            player.prepare()
+    def _run(self, function, *inputs):
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            return function(inputs)
-
-    def _prepare(self):
-        self.encoder.prepare()
-        self.decoder.prepare()
+            return function(*inputs)
 
     def encoder_step(self, images, labels=None):
-        self.encoder.requires_grad_(True)
-        features = self.encode(images)
-        with torch.set_grad_enabled(self.published):
-            regenerated = self.decode(features)
-        again = self.encode(regenerated.detach())
+        features, moments = self.encode(images)
+        with torch.no_grad():
+            regenerated = self._run(self._g, features, moments)
+        again, _ = self.encode(regenerated)
         self.encoder_optimizer.zero_grad()
         objective = self.objective(features, again, labels)
         (-objective).backward()
@@ -132,12 +124,17 @@ class Game:
         return objective.detach()
 
     def decoder_step(self, images, labels=None):
-        self.encoder.requires_grad_(self.published)
-        features = self.encode(images)
-        again = self.encode(self.decode(features))
-        self.decoder_optimizer.zero_grad()
+        with torch.no_grad():
+            features, moments = self.encode(images)
+        regenerated = self._run(self._g, features, moments)
+        seen = regenerated.detach().requires_grad_()
+        self.encoder.requires_grad_(False)
+        again, _ = self.encode(seen)
+        self.encoder.requires_grad_(True)
         objective = self.objective(features, again, labels)
-        objective.backward()
+        (at_images,) = torch.autograd.grad(objective, seen)
+        self.decoder_optimizer.zero_grad()
+        regenerated.backward(at_images)
         self.decoder_optimizer.step()
         self.decoder.prepare()
         return objective.detach()
@@ -147,18 +144,16 @@ class Game:
 
         What the decoder descends has a gradient in the encoder, by `held`.
         """
-        features = self.encode(images)
+        features, moments = self.encode(images)
         held = features.detach().requires_grad_()
-        regenerated = self.decode(held)
+        regenerated = self._run(self._g, held, moments)
         seen = regenerated.detach().requires_grad_()
-        again = self.encode(seen)
-        self.encoder_optimizer.zero_grad()
-        self.decoder_optimizer.zero_grad()
+        again, _ = self.encode(seen)
+        self.optimizer.zero_grad()
         objective = self.objective(held, again, labels)
         (-objective).backward()
         regenerated.backward(-seen.grad)
         features.backward(held.grad)
-        self.encoder_optimizer.step()
-        self.decoder_optimizer.step()
-        self._prepare()
+        self.optimizer.step()
+        self.decoder.prepare()
         return objective.detach()

@@ -3,8 +3,8 @@
 - `SparseCoding` is the layer of SDNet (Dai et al., NeurIPS 2022): steps of ISTA
   unrolled with automatic differentiation, atoms projected to norm 1, and a
   step of 0.9/λmax by a warm-started power iteration of at most 50 steps;
-- `Encoder` and `Decoder` are stacked as ours are; SDNet's sparsity is 0.1, its
-  codes are non-negative;
+- `Encoder` and `Decoder` are stacked as ours are, of non-negative codes as
+  SDNet's, whose sparsity is 0.1: the decoder draws with the encoder's atoms;
 - `ConvEncoder` and `ConvDecoder` are DCGAN as in the parents' code.
 
 All are prepared, by `prepare`, once their weights have changed.
@@ -54,12 +54,9 @@ class Dictionary(nn.Module):
 class SparseCoding(Dictionary):
     """Unrolled ISTA from 0; for two steps that is SDNet's FISTA too."""
 
-    def __init__(
-        self, *geometry, code_size, sparsity, nonnegative=False, iterations=2
-    ):
+    def __init__(self, *geometry, code_size, sparsity, iterations=2):
         super().__init__(*geometry)
         self.sparsity = sparsity
-        self.shrink = _shrink_nonnegative if nonnegative else _shrink
         self.iterations = iterations
         shape = (1, self.weight.shape[0], code_size, code_size)
         vector = torch.randn(shape)
@@ -79,20 +76,46 @@ class SparseCoding(Dictionary):
 
     def forward(self, images):
         step, threshold = self.step_size, self.step_size * self.sparsity
-        codes = self.shrink(step * self.analysis(images), threshold)
+        codes = _shrink(step * self.analysis(images), threshold)
         for _ in range(self.iterations - 1):
             residual = images - self.synthesis(codes)
             codes = codes + step * self.analysis(residual)
-            codes = self.shrink(codes, threshold)
+            codes = _shrink(codes, threshold)
         return codes
 
 
+class Normalization(nn.BatchNorm2d):
+    """Batch normalisation that says with what, and its inverse map."""
+
+    def forward(self, codes):
+        """Normalised codes, and their mean and inverse deviation."""
+        normal, *moments = torch.native_batch_norm(
+            codes,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            True,
+            self.momentum,
+            self.eps,
+        )
+        return normal, [moment.detach() for moment in moments]
+
+    def undo(self, signal, gain, moments):
+        """`gain · (y - β) / γ · √(v + ε) + m`, of which only `y` and `gain`
+        have a gradient."""
+        mean, inverse = (_of_channels(moment) for moment in moments)
+        weight = _of_channels(self.weight.detach())
+        bias = _of_channels(self.bias.detach())
+        scale = _of_channels(gain) / (weight * inverse)
+        return (_precise(signal) - bias) * scale + mean
+
+
+def _of_channels(values):
+    return values[:, None, None]
+
+
 def _shrink(values, threshold):
-    threshold = threshold.to(values.dtype)
-    return values - values.clamp(-threshold, threshold)
-
-
-def _shrink_nonnegative(values, threshold):
     return functional.relu(values - threshold.to(values.dtype))
 
 
@@ -107,9 +130,7 @@ def _to_sphere(features):
 class Encoder(nn.Module):
     """Sparse coding and batch normalisation, then features on the sphere."""
 
-    def __init__(
-        self, image_shape, filters, feature_dim, sparsity, nonnegative=False
-    ):
+    def __init__(self, image_shape, filters, feature_dim, sparsity):
         super().__init__()
         size, _, channels = image_shape
         self.coding, self.normalizations = nn.ModuleList(), nn.ModuleList()
@@ -123,10 +144,9 @@ class Encoder(nn.Module):
                     2,
                     code_size=size,
                     sparsity=sparsity,
-                    nonnegative=nonnegative,
                 )
             )
-            self.normalizations.append(nn.BatchNorm2d(width))
+            self.normalizations.append(Normalization(width))
             channels = width
         self.head = Dictionary(channels, feature_dim, size, 1)
 
@@ -139,42 +159,51 @@ class Encoder(nn.Module):
         self.head.normalize()
 
     def forward(self, images):
-        signal = images
+        """Features, and of every stage the moments of the codes."""
+        signal, moments = images, []
         for coding, normalization in zip(self.coding, self.normalizations):
-            signal = normalization(coding(signal))
-        return _to_sphere(self.head.analysis(signal))
+            signal, own = normalization(coding(signal))
+            moments.append(own)
+        return _to_sphere(self.head.analysis(signal)), moments
 
 
 class Decoder(nn.Module):
-    """The mirror of `Encoder`, of sparse decoding layers, ReLU and tanh."""
+    """The encoder, read downwards, with a gain for what every stage draws.
 
-    def __init__(self, image_shape, filters, feature_dim):
+    Its parameters are the gains: of the features, of the stages from the
+    uppermost down, of the image.
+    """
+
+    normalizations = ()
+
+    def __init__(self, encoder):
         super().__init__()
-        size, _, channels = image_shape
-        widths = (channels, *filters)
-        self.head = Dictionary(
-            widths[-1], feature_dim, size // 2 ** len(filters), 1
-        )
-        self.decoding, self.normalizations = nn.ModuleList(), nn.ModuleList()
-        for number in range(len(filters), 0, -1):
-            self.normalizations.append(nn.BatchNorm2d(widths[number]))
-            self.decoding.append(
-                Dictionary(widths[number - 1], widths[number], 4, 2)
-            )
-        # As ours: pixels that `tanh` does not saturate.
-        scale = (2 * channels / filters[0]) ** 0.5
-        nn.init.constant_(self.normalizations[-1].weight, scale)
+        self._encoder = [encoder]  # no part of it
+        widths = [layer.weight.shape[0] for layer in encoder.coding]
+        shapes = (), *((width,) for width in reversed(widths)), ()
+        self.gains = nn.ParameterList(torch.ones(shape) for shape in shapes)
+
+    @property
+    def shared_atoms(self):
+        """The encoder's parameters that it draws with, and moves."""
+        (encoder,) = self._encoder
+        return [layer.weight for layer in (*encoder.coding, encoder.head)]
 
     def prepare(self):
         """What is due after every update of the weights."""
-        for layer in (self.head, *self.decoding):
-            layer.normalize()
+        self._encoder[0].prepare()
 
-    def forward(self, features):
-        signal = self.head.synthesis(features[:, :, None, None])
-        for normalization, layer in zip(self.normalizations, self.decoding):
-            signal = layer.synthesis(functional.relu(normalization(signal)))
-        return torch.tanh(_precise(signal))
+    def forward(self, features, moments):
+        (encoder,) = self._encoder
+        of_features, *of_stages, of_image = self.gains
+        signal = of_features * features[:, :, None, None]
+        signal = encoder.head.synthesis(signal)
+        for number, gain in zip(reversed(range(len(moments))), of_stages):
+            codes = encoder.normalizations[number].undo(
+                signal, gain, moments[number]
+            )
+            signal = encoder.coding[number].synthesis(codes)
+        return (of_image * _precise(signal)).clamp(-1, 1)
 
 
 class ConvEncoder(nn.Module):
@@ -211,22 +240,45 @@ class ConvEncoder(nn.Module):
         for coding, normalization in zip(self.coding, self.normalizations):
             signal = normalization(coding(signal))
             signal = functional.leaky_relu(signal, self.slope)
-        return _to_sphere(self.head(signal))
+        return _to_sphere(self.head(signal)), None
 
 
-class ConvDecoder(Decoder):
-    """DCGAN's generator as in the parents' code: `Decoder`, of free kernels."""
+class ConvDecoder(nn.Module):
+    """DCGAN's generator as in the parents' code: free kernels, ReLU, tanh."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    shared_atoms = ()
+
+    def __init__(self, image_shape, filters, feature_dim):
+        super().__init__()
+        size, _, channels = image_shape
+        widths = (channels, *filters)
+        self.head = nn.ConvTranspose2d(
+            feature_dim, widths[-1], size // 2 ** len(filters), bias=False
+        )
+        self.decoding, self.normalizations = nn.ModuleList(), nn.ModuleList()
+        for number in range(len(filters), 0, -1):
+            self.normalizations.append(nn.BatchNorm2d(widths[number]))
+            self.decoding.append(
+                nn.ConvTranspose2d(
+                    *(widths[number], widths[number - 1], 4, 2),
+                    padding=1,
+                    bias=False,
+                )
+            )
         self.apply(_initialize_as_dcgan)
 
     def prepare(self):
         """Nothing is due after an update of the weights."""
 
+    def forward(self, features, moments):
+        signal = self.head(features[:, :, None, None])
+        for normalization, layer in zip(self.normalizations, self.decoding):
+            signal = layer(functional.relu(normalization(signal)))
+        return torch.tanh(_precise(signal))
+
 
 def _initialize_as_dcgan(layer):
-    if isinstance(layer, (nn.Conv2d, Dictionary)):
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)

@@ -1,7 +1,7 @@
 """Our training step at the widths of mini-DCGAN against it in PyTorch.
 
 The published games, CTRL-Binary and CTRL-Multi, and for ours the recipe of
-cifar10.flags beside the one that it followed.
+cifar10.flags.
 
     pip install torch
     python benchmarks/training_step.py
@@ -41,9 +41,9 @@ _COMPILE = flags.DEFINE_bool("compile", True, "Whether to time torch.compile.")
 BATCH = 256
 # Of relative differences; our objective is logged in float32.
 TOLERANCES = {
-    "rate_reduction": 1e-6,
+    "rate_reduction": 1e-5,
     "float64": 1e-10,
-    "float32": 1e-3,
+    "float32": 5e-3,
 }
 # Of the step checked, exact in every precision.
 CHECKED_SPARSITY = {"float64": 0.0625, "float32": 0.0}
@@ -53,7 +53,6 @@ CONFIG = presets.config(
 BEST = {"bfloat16": True, "channels_last": True}
 # Name, and arguments of `peer_torch.Game`.
 THEIRS = {
-    "PyTorch float32, as published": {"published": True},
     "PyTorch float32": {},
     "PyTorch float32, channels last": {"channels_last": True},
     "PyTorch float32, channels last, one pass": {
@@ -81,7 +80,6 @@ THEIRS_COMPILED = {
         "compiled": True,
     },
 }
-RECIPE = ["--flagfile=cifar10.flags", "--dtype_policy=mixed_bfloat16"]
 ALTERNATING = [*PUBLISHED_GAME, "--decoder_learning_rate=1.5e-4"]
 # Name, flags of training/train.py.
 OURS = {
@@ -100,12 +98,10 @@ OURS = {
         "--game=objective=multi",
         "--dtype_policy=mixed_bfloat16",
     ],
-    "the earlier recipe": [
-        *RECIPE,
-        "--architecture=filters=48,64,128,sparsity=0.05,0.5,0.5,nonnegative=false,iterations=1,frozen_stages=1",
-        "--game=class_features=0,memory=0,dictionary=0",
+    "the recipe": [
+        "--flagfile=cifar10.flags",
+        "--dtype_policy=mixed_bfloat16",
     ],
-    "the recipe": RECIPE,
 }
 
 
@@ -147,7 +143,7 @@ def their_step(multi=False, **arguments):
     if game.one_pass:
         count = macs.one_pass(opposed=True)
     else:
-        count = macs.alternating(game.published)
+        count = macs.alternating()
     return game.step, {
         "game": objective,
         "dtype": "autocast bfloat16" if game.bfloat16 else "float32",
@@ -160,12 +156,12 @@ def check(images, dtype):
     """Takes one step of gradient descent with both, from the same weights.
 
     With the same step sizes of ISTA, whose estimates are compared alone. In
-    float64 with thresholds; in float32 without, as every code that rounding
-    takes across one changes the gradients by far more than it is itself.
+    float64 with thresholds; in float32 with none but 0, as every code that
+    rounding takes across one changes the gradients by more than it is itself.
 
     Returns:
-        Dict of relative differences: of the step sizes, the features, the
-        rate reduction and of how every player's weights moved.
+        Dict of relative differences: of the features, the rate reduction and
+        of how the weights moved.
 
     Raises:
         ValueError: if one is above its tolerance.
@@ -180,12 +176,13 @@ def check(images, dtype):
             ]
         )
     )
+    images = tf.cast(images, dtype)
+    model.decoder.calibrate(images)
     found = pairs.pairs(model, game)
     pairs.copy(found)
     pairs.share_step_sizes(model, game)
-    images = tf.cast(images, dtype)
     with torch.no_grad():
-        features = game.encode(pairs.images(images))
+        features, _ = game.encode(pairs.images(images))
     differences = {
         "features": pairs.difference(
             model.encoder.activations(images, training=True).features, features
@@ -197,16 +194,13 @@ def check(images, dtype):
     differences["rate_reduction"] = pairs.difference(
         logs["objective"], distance
     )
-    for player in ("encoder", "decoder"):
-        owned = set(map(id, getattr(game, player).parameters()))
-        moves = [
-            (pairs.weight(ours) - start, theirs.detach() - start)
-            for (ours, theirs), start in zip(found, before)
-            if id(theirs) in owned
-        ]
-        differences[player] = pairs.difference(
-            *(torch.cat([m.flatten() for m in side]) for side in zip(*moves))
-        )
+    moves = [
+        (pairs.weight(ours) - start, theirs.detach() - start)
+        for (ours, theirs), start in zip(found, before)
+    ]
+    differences["step"] = pairs.difference(
+        *(torch.cat([m.flatten() for m in side]) for side in zip(*moves))
+    )
     for name, difference in differences.items():
         if not difference < TOLERANCES.get(name, TOLERANCES[dtype]):
             raise ValueError(
@@ -241,8 +235,8 @@ def measure(images, labels):
 def compare(rows):
     """Adds how many times as long PyTorch takes for the same game.
 
-    As published, in its fastest row, and in the fastest of its rows with the
-    same precision and order. Recipes, which nobody else has, are not compared.
+    In its fastest row, and in the fastest of its rows with the same precision
+    and order. The recipe, which nobody else has, is not compared.
     """
     peers = [row for row in rows if row["step"].startswith("PyTorch")]
     for row in rows:
@@ -255,8 +249,6 @@ def compare(rows):
             if other["one_pass"] == row["one_pass"]
             and ("bfloat16" in other["dtype"]) == ("bfloat16" in row["dtype"])
         ]
-        if theirs[0]["step"].endswith("as published"):
-            row["times_published"] = theirs[0]["ms"] / row["ms"]
         row["times_best"] = min(other["ms"] for other in theirs) / row["ms"]
         row["times_best_alike"] = min(alike) / row["ms"]
     return rows
@@ -279,7 +271,6 @@ def main():
             "step",
             "ms",
             "gmac_per_second",
-            "times_published",
             "times_best",
             "times_best_alike",
         ],

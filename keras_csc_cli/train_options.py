@@ -363,8 +363,8 @@ def _define_model(define):
         "patch_images",
         0,
         "Training images whose random patches are the first atoms of the "
-        "image's dictionaries: some thousand. With --principal_images too, "
-        "those that are more than a patch has numbers stay patches.",
+        "first stage: some thousand. With --principal_images too, those that "
+        "are more than a patch has numbers stay patches.",
         lower_bound=0,
     )
     define.boolean(

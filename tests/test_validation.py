@@ -60,10 +60,10 @@ def test_lists_of_integers():
 
 
 def test_truth_is_not_guessed():
-    validation.check_bool(tied=False, split=np.True_)
+    validation.check_bool(tight=False, inner=np.True_)
     for value in (0, 1, "no", None):
-        with pytest.raises(ValueError, match="`tied` must be True or False"):
-            validation.check_bool(tied=value)
+        with pytest.raises(ValueError, match="`tight` must be True or False"):
+            validation.check_bool(tight=value)
 
 
 def test_long_values_are_cut():

@@ -103,13 +103,12 @@ def _stage_sums(model, output):
     sums = []
     for number, (layer, signal, codes) in enumerate(stages):
         signal, codes = (tf.cast(x, tf.float32) for x in (signal, codes))
-        error = tf.cast(drawn[number], tf.float32) - codes
         numbers = [
             tf.square(signal - layer.synthesize(codes)),
             tf.square(signal),
             tf.cast(codes != 0, tf.float32),
             tf.ones_like(signal),
-            tf.square(error),
+            tf.square(tf.cast(drawn[number], tf.float32) - codes),
             tf.square(codes),
         ]
         sums.append([tf.reduce_sum(each, (1, 2, 3)) for each in numbers])

@@ -106,7 +106,7 @@ def stage_panel(look, number):
         row(_growing(look.image, stage), "kx-scroll"),
         heading("Strongest atoms", "by their share of the energy"),
         row(cards, "kx-cards"),
-        *(_drawn(stage) if stage.drawn else []),
+        *_drawn(stage),
     )
 
 

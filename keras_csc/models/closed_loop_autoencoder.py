@@ -105,7 +105,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                     f"`encoder` and `decoder` must have the same `{name}`. "
                     f"Received: {one!r} and {other!r}"
                 )
-        if getattr(decoder, "encoder", encoder) is not encoder:
+        expected = encoder if encoder.sparse else None
+        if getattr(decoder, "encoder", None) is not expected:
             raise ValueError(
                 "`decoder` must draw with the atoms of `encoder`: make it by "
                 "`Decoder(encoder)`."

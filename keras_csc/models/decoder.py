@@ -61,7 +61,9 @@ class Decoder(StagedDecoder):
     """
 
     def __init__(self, encoder, rectified=False, output="clip", **kwargs):
-        super().__init__(**kwargs)
+        # Not what a call is given, but what layers convolve is in half
+        # precision: the moments stay as they are.
+        super().__init__(autocast=False, **kwargs)
         if not isinstance(encoder, Encoder):
             raise ValueError(
                 f"`encoder` must be an `Encoder`. Received: {shown(encoder)}"

@@ -29,8 +29,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     image, but for one that is constant.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with
-    `E h = 0` an image and the same image in less contrast are one. So that
-    constant atom gets an offset from the last normalisation,
+    `E h = 0` an `h` and its half are one. So that constant atom gets an offset
+    from the last normalisation,
 
     `β = (offset · √(E‖h‖²) / side) · u`,  `h` without the constant,
 

@@ -283,8 +283,6 @@ def drawn(subject):
     """Section: what every stage found in an image, beside what is drawn."""
     (number,) = examples(subject.found, 1)
     stages = subject.model.explain(subject.found.images[number]).stages
-    if stages[0].drawn is None:
-        return None
     parts = []
     for name, stage in enumerate(stages, start=1):
         title = element("h3", f"Stage {name}")

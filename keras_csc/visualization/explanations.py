@@ -95,7 +95,7 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     Raises:
         ValueError: if there is no such stage, an argument is not positive, or
-            the decoder does not draw with the encoder's atoms.
+            the explanation is that of an encoder alone.
 
     Example:
 
@@ -105,8 +105,8 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     check_integer(1, maximum=maximum)
     if stage.drawn is None:
         raise ValueError(
-            "`explanation` must be of a model whose decoder draws with the "
-            "atoms of its encoder. Received: one of another decoder"
+            "`explanation` must be of a model, by `model.explain`. Received: "
+            "one of an encoder alone, which draws nothing"
         )
     names, errors, tiles = zip(*drawn_rows(stage, maximum))
     names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]

@@ -15,7 +15,11 @@ def fit():
 
     def fit(make_callbacks):
         model = ClosedLoopAutoencoder.from_preset(
-            "digits", load_weights=False, filters=(4,), feature_dim=8
+            "digits",
+            load_weights=False,
+            filters=(4,),
+            feature_dim=8,
+            iterations=2,
         )
         model.compile(game=TranscriptionGame(multistage=1))
         rng = np.random.default_rng(0)

@@ -21,7 +21,7 @@ from keras_csc.callbacks import TrainingCheckpoint
 DIGITS = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,8,feature_dim=16",
+    "--architecture=filters=4,8,feature_dim=16,iterations=2",
     "--steps=100",
     "--batch_size=32",
     "--learning_rate=0.4",

@@ -164,7 +164,7 @@ def test_numbers_that_no_flag_can_have(name):
         ("--architecture=filters=4,8.5", "received '8.5'"),
         ("--architecture=filter=4", "no 'filter'.*Did you mean filters?"),
         ("--architecture=4", "it must be name=value,name=value"),
-        ("--architecture=split=maybe", "split must be true or false"),
+        ("--architecture=isotropic=maybe", "isotropic must be true or false"),
         ("--game=memory=nan", "memory must be a finite number"),
         ("--game=objective=", "objective must be a text"),
         (
@@ -478,15 +478,15 @@ def test_arguments_are_added_to_those_before():
     options = train_options.parse(
         [
             "--game=memory=0.9,epsilon=1",
-            "--architecture=filters=4,8,split=true",
+            "--architecture=filters=4,8,isotropic=true",
             "--game=memory=0.5,objective=multi",
-            "--architecture=sparsity=0.1,0.2,split=false",
+            "--architecture=sparsity=0.1,0.2,isotropic=false",
         ]
     )
     assert options.game == {"memory": 0.5, "epsilon": 1, "objective": "multi"}
     assert options.architecture == {
         "filters": [4, 8],
-        "split": False,
+        "isotropic": False,
         "sparsity": [0.1, 0.2],
     }
 

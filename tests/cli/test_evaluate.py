@@ -86,8 +86,8 @@ def default_figures(run):
 
 @pytest.fixture
 def unmeasured(model, default_figures, monkeypatch):
-    """Evaluations say the default figures, and draw noise: which files they
-    write is what matters."""
+    """Evaluations read no images, say the default figures, and draw noise:
+    which files they write is what matters."""
 
     def measure(*arguments, codes, **others):
         figures = dict(default_figures[0])
@@ -100,7 +100,11 @@ def unmeasured(model, default_figures, monkeypatch):
         folder.mkdir(exist_ok=True)
         (folder / "evaluation.png").write_bytes(os.urandom(8))
 
+    def load(source, limit):
+        return [range(min(source.size, limit))] * 2
+
     monkeypatch.setattr(building, "trained_model", lambda folder: model)
+    monkeypatch.setattr(data, "load_arrays", load)
     monkeypatch.setattr(evaluation, "evaluate", measure)
     monkeypatch.setattr(evaluation, "draw", draw)
 
@@ -262,6 +266,7 @@ def test_classes_of_other_data_are_own_if_their_names_are(
         asked.append(own_classes)
         raise ValueError("asked")
 
+    monkeypatch.setattr(data, "load_arrays", lambda *arguments: ((), ()))
     monkeypatch.setattr(evaluation, "evaluate", measure)
     names = {"sessions": [], "class_names": ["one", "two"]}
     for replaced, record, own in (
@@ -621,7 +626,8 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     given = runs.options(
         ["--dataset=photographs", "--preset=photographs", "--steps=1"],
         run,
-        "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
+        "--architecture=filters=4,4,4,feature_dim=4,iterations=2",
+        "--architecture=sparsity=0.001",
         "--noresize",
         "--evaluation_limit=6",
     )

@@ -37,6 +37,7 @@ TINY = [
     "--schedule=cosine",
     "--ema_momentum=0.9",
     "--game=decoder_consistency=5,multistage=20",
+    "--game=class_features=4,memory=0.5",
     "--evaluation_limit=60",
 ]
 options = functools.partial(runs.options, TINY)
@@ -294,7 +295,6 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
         "--dataset=image_folder",
         "--steps=2",
         "--noevaluate",
-        "--game=class_features=4,memory=0.5",
     ]
     work = tmp_path / "run"
     train.train(options(work, *given, f"--data_dir={folder}"))
@@ -310,11 +310,10 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     assert evaluate.evaluate(work, {}, metrics=[])["data_dir"] == str(moved)
 
 
-def test_an_evaluation_of_too_few_images_for_neighbours(tmp_path):
+def test_an_evaluation_of_too_few_images_for_neighbours(finished, tmp_path):
     """Of two classes, but fewer images than 5-NN takes."""
-    few = "--evaluation_limit=4"
-    train.train(options(tmp_path / "run", few, "--steps=2"))
-    found = read(tmp_path / "run" / "evaluation.json")
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    found = evaluate.evaluate(copy, {"evaluation_limit": 4})
     assert found["knn_accuracy"] is found["centered_knn_accuracy"] is None
     assert np.isfinite(found["nearest_subspace_accuracy"])
     with pytest.raises(UsageError, match="at least 4 images.*there are 3"):
@@ -327,10 +326,11 @@ def test_an_evaluation_of_too_few_images_for_neighbours(tmp_path):
         )
 
 
-def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
+def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
+    finished, tmp_path
+):
     """The game's memory of this run is of ten classes."""
-    memory = "--game=class_features=4,memory=0.5"
-    train.train(options(tmp_path / "run", memory, "--noevaluate"))
+    shutil.copytree(finished, tmp_path / "run")
     write_images(tmp_path / "images", 36)
     others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
     found = evaluate.evaluate(
@@ -353,7 +353,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(tmp_path):
         ),
         (["--batch_size=0"], "at least 1"),
         (["--batch_size=5000"], "1330 training images"),
-        (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
         (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
         (["--dataset=photographs"], "3 channels"),
         (["--preset=/nowhere"], "Unknown preset"),
@@ -397,7 +397,7 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
         (["--batch_size=33", "--strategy=mirrored"], "not divisible by the 2"),
         (["--dataset=celeb_a", "--game=objective=multi"], "'celeb_a' has none"),
         (["--dataset=celeb_a", "--metrics=classes"], "need labels.*has none"),
-        (["--game=objective=multi", "--batch_size=8"], "number of classes, 10"),
+        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
         (["--seed=3"], "seed was 0, is 3"),
     ],
 )

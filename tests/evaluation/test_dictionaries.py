@@ -62,11 +62,7 @@ def test_an_atom_that_is_always_active_is_so_over_many_batches():
     assert figures["image_density"][0] == [1.0] * 5
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"tied": True, "split": True}, {}, {"network": "conv"}],
-    ids=["one network", "two networks", "conv"],
-)
+@pytest.mark.parametrize("changes", [{}, {"network": "conv"}], ids=str)
 def test_what_stages_explain_find_and_draw(changes):
     """Of all images at once, in float64."""
     model = small_autoencoder(**changes)
@@ -87,17 +83,14 @@ def test_what_stages_explain_find_and_draw(changes):
         made = references.synthesize(
             codes, layer.kernel.numpy(), signal.shape[1:3], 2, "same"
         )
+        error = np.sum((drawn[number] - codes) ** 2)
         expected = {
             "explained": 1 - np.sum((signal - made) ** 2) / np.sum(signal**2),
             "nonzeros": np.count_nonzero(codes) / signal.size,
+            "drawn_error": error / np.sum(codes**2),
         }
-        if drawn is None:
-            assert figures["drawn_error"] is None
-        else:
-            error = np.sum((drawn[number] - codes) ** 2)
-            expected["drawn_error"] = error / np.sum(codes**2)
         for name, value in expected.items():
             assert figures[name][number] == pytest.approx(value, rel=1e-4)
     line = results.stages_line(figures)
     assert f"stage 2: explained {figures['explained'][1]:.3f}, " in line
-    assert ("drawn error" in line) == (drawn is not None)
+    assert "drawn error" in line

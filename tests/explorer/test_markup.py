@@ -51,13 +51,12 @@ def pixels(image):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-@pytest.fixture(scope="module", params=["vector", "map", "conv", "drawn"])
+@pytest.fixture(scope="module", params=["vector", "map", "conv"])
 def seen(request, make, draw):
     changes = {
         "vector": {"nonnegative": True},
         "map": {"features": "map"},
         "conv": {"network": "conv"},
-        "drawn": {"tied": True, "split": True},
     }[request.param]
     return look(make(**changes), draw(8, 8, 1))
 
@@ -85,13 +84,10 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
     active = np.count_nonzero(stage.energies)
     expected = [f"Atom {atom}" for atom in stage.order[:active]]
     grown = len(stage.default_counts()) + 1
-    cards = active
-    if stage.drawn:
-        expected += expected  # Beside what is drawn.
-        cards += 1 + active
-        assert f"{stage.drawn_error():.1%}" in found.words
+    expected += expected  # Beside what is drawn.
+    assert f"{stage.drawn_error():.1%}" in found.words
     assert titles == expected
-    assert len(found.images) == grown + 3 * cards
+    assert len(found.images) == grown + 3 * (1 + 2 * active)
     toggles = Checked(markup.atom_toggles(stage, seen.image)).buttons
     assert [int(each["data-key"]) for each in toggles] == [
         int(atom) for atom in stage.order[:active]

@@ -41,10 +41,10 @@ def workdir(finished_run, tmp_path):
     return shutil.copytree(finished_run, tmp_path / "digits-1")
 
 
-def test_script_exports_a_run(finished_run, tmp_path, run_script):
-    finished = run_script(
-        "export.py", f"--workdir={finished_run}/", cwd=tmp_path
-    )
+def test_script_exports_a_run(workdir, tmp_path, run_script):
+    shutil.rmtree(workdir / "model")  # one whose signatures are traced sooner
+    tiny_model(filters=(4,), network="conv").save_to_preset(workdir / "model")
+    finished = run_script("export.py", f"--workdir={workdir}/", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     path = tmp_path / "saved_models" / "digits-1" / "1"
     assert f"Exported model: {path}" in finished.stdout

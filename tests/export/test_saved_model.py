@@ -52,7 +52,7 @@ import numpy as np
 from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model
 
-model = tiny_model(filters=(4, 4), network="conv")
+model = tiny_model(filters=(4,), network="conv")
 images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
 model.fit_density(images.astype("float32"), np.arange(40) % 2)
 for variable in model.density.variables.values():
@@ -141,10 +141,10 @@ def test_files_are_not_read_for_two_channels():
     assert not [name for name in found if name.endswith("_bytes")]
 
 
-def test_tied_model_made_under_a_strategy(tmp_path, mirrored, monkeypatch):
+def test_model_made_under_a_strategy(tmp_path, mirrored, monkeypatch):
     monkeypatch.setattr(saved_model, "signatures", one_signature)
     with mirrored(2).scope():
-        model = tiny_model(tied=True, filters=(4,))
+        model = tiny_model(filters=(4,))
         with pytest.raises(ValueError, match="outside of `strategy.scope"):
             export_saved_model(model, tmp_path / "tiny")
     path = export_saved_model(model, tmp_path / "tiny")

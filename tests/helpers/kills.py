@@ -46,7 +46,7 @@ STEPS = 60
 RUN = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
     f"--steps={STEPS}",
     "--log_every=5",

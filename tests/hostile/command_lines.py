@@ -160,8 +160,8 @@ FLAGS = [
     ),
     flag(
         "a bool's",
-        refused("tied"),
-        f"{TINY} --architecture=tied=maybe --workdir=run",
+        refused("isotropic"),
+        f"{TINY} --architecture=isotropic=maybe --workdir=run",
     ),
     flag(
         "unknown data set",

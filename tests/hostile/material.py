@@ -18,13 +18,14 @@ from PIL import Image
 PREPARED = {}
 held = []  # what a set-up has to keep open
 TINY = (
-    "--dataset=digits --preset=digits --architecture=filters=4,feature_dim=8 "
+    "--dataset=digits --preset=digits "
+    "--architecture=filters=4,feature_dim=8,iterations=2 "
     "--batch_size=16 --steps=4 --log_every=2 --checkpoint_every=2 "
     "--evaluation_limit=40"
 )
 PHOTOS = (
     "--dataset=image_folder --preset=photographs "
-    "--architecture=filters=4,4,feature_dim=8 "
+    "--architecture=filters=4,4,feature_dim=8,iterations=2 "
     "--batch_size=8 --steps=2 --validation_fraction=0"
 )
 

@@ -30,7 +30,6 @@ ARGUMENTS = {
     "multistage": 3.0,
     "multistage_decay": 0.5,
     "dictionary": 0.375,
-    "upper_dictionary": 0.625,
     "shared_statistics": True,
 }
 
@@ -94,7 +93,6 @@ def test_configuration_holds_every_argument():
         {"multistage": -1.0},
         {"multistage_decay": 0.0},
         {"dictionary": -1.0},
-        {"upper_dictionary": -1.0},
     ],
     ids=str,
 )
@@ -355,7 +353,7 @@ def test_losses_are_the_weighted_sums(objective, multistage):
         real,
         other,
         labels,
-        residuals=[2.0, 1.0, 0.5],
+        residuals=[2.0, 20.0, 5.0],
         views=views.astype("float32"),
     )
     objective_value = references.transcription_objective(
@@ -378,8 +376,7 @@ def test_losses_are_the_weighted_sums(objective, multistage):
         - 0.25 * class_rate
         - 0.125 * view_rate
         + 1.5 * view_distance
-        + 0.375 * 2.0
-        + 0.625 * 1.5,
+        + 0.375 * 2.5,
         rtol=1e-5,
     )
     np.testing.assert_allclose(
@@ -391,6 +388,7 @@ def test_losses_are_the_weighted_sums(objective, multistage):
     )
     assert sorted(terms) == sorted(game.term_names)
     assert ("multistage" in terms) == bool(multistage)
+    np.testing.assert_allclose(terms["residual"], 2.5)
     np.testing.assert_allclose(terms["consistency"], consistency, rtol=1e-5)
 
 

@@ -338,12 +338,7 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
 
 @pytest.mark.parametrize(
     "game, network, inner_step",
-    [
-        pytest.param("binary", "csc", False, marks=pytest.mark.thorough),
-        ("multi", "published", True),
-        ("binary", "csc", False),
-        ("multi", "rectified", True),
-    ],
+    [("binary", "csc", False), ("multi", "rectified", True)],
 )
 def test_alternating_steps_are_those_of_a_plain_loop(game, network, inner_step):
     model = make(game, network, alternating=True, inner_step=inner_step)
@@ -365,10 +360,6 @@ def test_alternating_steps_are_those_of_a_plain_loop(game, network, inner_step):
     assert model.step == 2
     assert int(model.optimizer.iterations) == 2 * len(turns)
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
-    one_pass = make(game, network)
-    for _ in range(2):
-        one_pass.train_step((images, labels))
-    assert relative_difference(all_weights(model), all_weights(one_pass)) > 1e-3
 
 
 class SpreadGame(TranscriptionGame):
@@ -460,7 +451,7 @@ def test_reported_terms_are_those_of_the_game():
     reference = ReferenceLoop(model)
     features, codes, moments, _ = reference.encode(images.astype("float64"))
     again, codes_again, *_ = reference.encode(
-        reference.decode(features), moments=moments
+        reference.decode(features, moments=moments), moments=moments
     )
     for_encoder, for_decoder = gradients_of(
         clone(model), model.game, images, labels

@@ -78,7 +78,7 @@ def train(game, dtype, strategy=None, at=None, **overrides):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"network": "conv"}, {"tied": True}, {"tied": True, "alternating": True}],
+    [{"network": "conv"}, {"alternating": True}],
     ids=str,
 )
 def test_weights_of_other_networks_do_not_either(mirrored, overrides):

@@ -27,7 +27,10 @@ def model():
     keras.utils.set_random_seed(0)
     model = small_autoencoder()
     spread_weights(model)
-    model.fit_density(*images_and_labels(), rank=2)
+    images, labels = images_and_labels()
+    model.estimate_statistics([images] * 20)
+    model.decoder.calibrate(images)
+    model.fit_density(images, labels, rank=2)
     return model
 
 

@@ -196,7 +196,8 @@ def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
         ({"code": "import os"}, "Unknown entries"),
         ({"sparsity": float("nan")}, "`sparsity` must be"),
         ({"sparsity": {"0": 1}}, "`sparsity` must be"),
-        ({"tied": "no"}, "`tied` must be True or False"),
+        ({"tied": True}, "two networks .*train the model again"),
+        ({"split": False}, "two networks .*train the model again"),
         ({"kernel_size": [3, 3]}, "`kernel_size` must be"),
         ({"filters": "abc"}, "`filters` must be"),
         ({"filters": []}, "`filters` must be"),
@@ -226,6 +227,7 @@ def test_digests_of_wrong_types_are_refused(preset, digests):
     [
         ({"registered_name": "keras>Lambda"}, "keras_csc>Closed.*'keras>La"),
         ({"registered_name": ["x"]}, "keras_csc>ClosedLoopAutoencoder"),
+        ({"registered_name": None}, "keras_csc>ClosedLoopAutoencoder"),
         ({"config": None}, "with a `config`"),
         ({"config": [1]}, "with a `config`"),
     ],

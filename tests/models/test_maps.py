@@ -62,7 +62,7 @@ def test_map_of_one_place_is_the_vector():
     # Below the smallest size that is taken: what the networks themselves do.
     signal = noise
     for number, normalization in enumerate(maps.encoder.normalizations):
-        signal = normalization(stage[number](signal))
+        signal = normalization(maps.encoder.parts(stage[number](signal)))
     place = maps.encoder.head(signal)
     place = place / np.linalg.norm(place, axis=-1, keepdims=True)
     np.testing.assert_allclose(place[:, 0, 0], vector, atol=1e-6)

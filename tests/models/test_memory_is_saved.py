@@ -18,9 +18,10 @@ from tests.helpers.reference_loop import small_batch
 
 def trained(**game):
     keras.utils.set_random_seed(0)
-    model = small_autoencoder(split=True)
+    model = small_autoencoder()
     game = {"num_classes": CLASSES, "class_features": 3, **game}
     model.compile(game=TranscriptionGame(memory=0.75, **game))
+    model.decoder.calibrate(small_batch()[0])
     model.train_step(small_batch())
     return model
 
@@ -36,9 +37,7 @@ def check_equal(found, expected):
         np.testing.assert_array_equal(found[name], value)
 
 
-@pytest.mark.parametrize(
-    "policy", ["float16", "bfloat16", "mixed_bfloat16", "float32", "float64"]
-)
+@pytest.mark.parametrize("policy", ["float16", "mixed_bfloat16", "float64"])
 def test_a_memory_has_no_half_precision(policy):
     model = small_autoencoder(dtype=policy)
     model.compile(game=TranscriptionGame(memory=0.75))

@@ -9,14 +9,13 @@ from tests.report.conftest import draw
 from tests.report.conftest import make
 
 
-@pytest.fixture(scope="module", params=["vector", "split map"])
+@pytest.fixture(scope="module", params=["vector", "signed map"])
 def case(request):
     """A model, images, labels, what a page shows, and the codes."""
     changes = {}
-    if request.param == "split map":
+    if request.param == "signed map":
         changes = {
             "features": "map",
-            "split": True,
             "nonnegative": False,
             "image_shape": (8, 8, 3),
         }

@@ -78,8 +78,8 @@ def test_all_parts_are_there_and_linked(page):
     links = [each[1]["href"][1:] for each in page.all("a")]
     assert set(links) <= set(ids)
     expected = (
-        "model reconstructions growing codes atoms classes subspaces samples "
-        "interpolation training about"
+        "model reconstructions growing codes drawn atoms classes subspaces "
+        "samples interpolation training about"
     )
     assert links[1:] == expected.split()
     assert len(page.all("h1")) == len(page.all("main")) == 1
@@ -201,10 +201,7 @@ def test_maps_without_labels_have_what_they_can(of_maps):
     assert "any size" in page.section("model")
 
 
-def test_one_network_has_what_is_found_beside_what_is_drawn(tmp_path):
-    model, images = make(tied=True), draw(5)
-    path = report.write_report(tmp_path / "page.html", model, "one", images)
-    page = Page(path)
+def test_what_is_found_stands_beside_what_is_drawn(page):
     names = [each[1]["alt"] for each in page.all("img")]
     for kind in ("found", "drawn", "difference"):
         assert names.count(f"all atoms, {kind}") == 2  # One a stage.

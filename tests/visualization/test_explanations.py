@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_csc.explanation import explain
 from keras_csc.pixels import to_pixels
 from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
@@ -79,7 +80,7 @@ def test_strongest_atoms_stand_side_by_side(explanation, stage):
 
 @pytest.mark.parametrize("stage", [1, 2])
 def test_found_stands_beside_drawn(stage):
-    model = small_autoencoder(tied=True, split=True, filters=(7, 5))
+    model = small_autoencoder(filters=(7, 5))
     spread_weights(model)
     image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 1))
     explanation = model.explain(image)
@@ -105,9 +106,11 @@ def test_found_stands_beside_drawn(stage):
             np.testing.assert_array_equal(red[plain], codes[plain] > 0)
 
 
-def test_a_decoder_with_its_own_atoms_draws_nothing_beside(explanation):
-    with pytest.raises(ValueError, match="draws with the atoms of its enc"):
-        found_and_drawn(explanation)
+def test_an_encoder_alone_draws_nothing_beside():
+    image = np.zeros((1, 8, 8, 1), "float32")
+    found = explain(small_autoencoder().encoder, image)
+    with pytest.raises(ValueError, match="an encoder alone"):
+        found_and_drawn(found)
 
 
 def test_atoms_that_are_not_active_are_left_out():
