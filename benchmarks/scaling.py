@@ -20,9 +20,9 @@ import tensorflow as tf
 from absl import flags
 
 from benchmarks import measuring
+from benchmarks.communication import reduced_bytes
+from benchmarks.communication import reductions
 from keras_csc.models import presets
-from keras_csc.models.communication import reduced_bytes
-from keras_csc.models.communication import reductions
 
 CLASSES = 1000  # of ImageNet; a game without labels takes no notice
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -26,7 +26,6 @@ from absl import flags
 
 from benchmarks import measuring
 from benchmarks.measuring import PUBLISHED_GAME
-from benchmarks.multiply_adds import Step
 from keras_csc.models import presets
 
 try:
@@ -114,9 +113,7 @@ def our_step(arguments):
     options = train_options.parse(arguments)
     model = building.model(options, num_classes=10)
     step = tf.function(model.train_step)
-    macs = Step(presets.model_config(model), BATCH)
     alternating = options.decoder_learning_rate is not None
-    count = macs.alternating() if alternating else macs.one_pass()
 
     def run(images, labels):
         return float(step((images, labels))["objective"])
@@ -125,7 +122,6 @@ def our_step(arguments):
         "game": "recipe" if model.game.multistage else model.game.objective,
         "dtype": options.dtype_policy,
         "one_pass": not alternating,
-        "multiply_adds": count,
     }
 
 
@@ -139,16 +135,10 @@ def their_step(multi=False, **arguments):
         ),
         **arguments,
     )
-    macs = Step(CONFIG, BATCH)
-    if game.one_pass:
-        count = macs.one_pass(opposed=True)
-    else:
-        count = macs.alternating()
     return game.step, {
         "game": objective,
         "dtype": "autocast bfloat16" if game.bfloat16 else "float32",
         "one_pass": game.one_pass,
-        "multiply_adds": count,
     }
 
 
@@ -226,9 +216,7 @@ def measure(images, labels):
         rows.append({"step": name, **about})
     times = measuring.seconds(functions, repetitions=3, warmups=1)
     for row in rows:
-        seconds = times[row["step"]]
-        row["ms"] = 1000 * seconds
-        row["gmac_per_second"] = row["multiply_adds"] / seconds / 1e9
+        row["ms"] = 1000 * times[row["step"]]
     return compare(rows)
 
 
@@ -270,7 +258,6 @@ def main():
         [
             "step",
             "ms",
-            "gmac_per_second",
             "times_best",
             "times_best_alike",
         ],

@@ -28,7 +28,6 @@ from keras_csc import data
 from keras_csc.files import remove
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
-from keras_csc.models.communication import reduced_bytes
 from keras_csc.models.patches import CALIBRATION
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import duration
@@ -119,8 +118,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         workdir.claim(options)
     first_step = checkpoint.restore(model)
     strategies.check_same_step(strategy, first_step)
-    if chief and strategy.num_replicas_in_sync > 1:
-        say(communication(model, strategy.num_replicas_in_sync))
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
     untrained = first_step < options.steps
@@ -287,18 +284,6 @@ def evaluate(model, options, workdir, splits, keep):
         ) from error
     for line in results.lines(result):
         say(line)
-
-
-def communication(model, replicas):
-    """One line about what a step sums over the replicas."""
-    parts = {name: n / 1e6 for name, n in reduced_bytes(model).items() if n}
-    text = ", ".join(
-        f"{name.replace('_', ' ')} {size:.3g}" for name, size in parts.items()
-    )
-    return (
-        f"{replicas} replicas: a step sums {sum(parts.values()):.3g} MB over "
-        f"them, whatever the batch size ({text})."
-    )
 
 
 def fit_density(model, source, limit, components):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.communication import reductions
 from keras_csc.losses import TranscriptionGame
-from keras_csc.models.communication import reductions
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder

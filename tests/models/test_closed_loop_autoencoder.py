@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.communication import reductions
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -12,7 +13,6 @@ from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
-from keras_csc.models.communication import reductions
 from tests.helpers import contracts
 from tests.helpers import references
 from tests.helpers.reference_loop import all_weights
