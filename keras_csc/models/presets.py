@@ -53,9 +53,9 @@ COLOUR = (0.05, 0.2, 0.2)
 PHOTOGRAPH = (0.02, 0.1, 0.1)
 
 
-def _unlabelled(*arguments):
+def _unlabelled(*arguments, **config):
     """A preset of images without labels: nothing else keeps codes sparse."""
-    return _preset(*arguments, normalization_offset=False)
+    return _preset(*arguments, normalization_offset=False, **config)
 
 
 def _of_photographs(feature_dim, stages):
@@ -68,7 +68,7 @@ def _of_photographs(feature_dim, stages):
 
 GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2))
 COLOUR_128 = _unlabelled(
-    (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2)
+    (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2), rectified=True
 )
 PHOTOGRAPHS = _of_photographs(16, 3)
 
@@ -76,13 +76,19 @@ PRESETS = {
     "digits": _preset((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": _preset((32, 32, 3), (48, 64, 64), COLOUR),
-    "cifar10_unlabelled": _unlabelled((32, 32, 3), (48, 64, 64), COLOUR),
+    "cifar10": _preset((32, 32, 3), (48, 64, 64), COLOUR, rectified=True),
+    "cifar10_unlabelled": _unlabelled(
+        (32, 32, 3), (48, 64, 64), COLOUR, rectified=True
+    ),
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _unlabelled((48, 48, 3), (48, 64, 128, 256), (*COLOUR, 0.2)),
-    "imagenet": _preset((64, 64, 3), (48, 64, 128, 256), (*COLOUR, 0.2)),
+    "stl10": _unlabelled(
+        (48, 48, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
+    ),
+    "imagenet": _preset(
+        (64, 64, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
+    ),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,

@@ -83,7 +83,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
     assert [name for name, _ in rows] == sorted(presets.PRESETS)
     for name, row in rows:
         config = presets.config(name)
-        images, filters, sparsity, features = row.split(" | ")
+        images, filters, sparsity, features, *others = row.split(" | ")
         height, width, channels = config["image_shape"]
         size = f"{height}×{width}, "
         if config["features"] == "map":
@@ -94,6 +94,10 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
         assert filters == ", ".join(map(str, config["filters"]))
         assert sparsity == ", ".join(map(str, config["sparsity"]))
         assert int(features.split()[0]) == config["feature_dim"]
+        assert others == [
+            "yes" if config[name] else "no"
+            for name in ("normalization_offset", "rectified")
+        ]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
