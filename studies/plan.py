@@ -264,14 +264,6 @@ PUBLISHED_DISTORTION = {
 }
 
 
-OTHER_WAY_DOWN = {
-    "cifar10": {"a linear way down": ("--architecture=rectified=false",)},
-    "fashion_mnist": {
-        "a rectified way down": ("--architecture=rectified=true",)
-    },
-}
-
-
 def doubtful(data):
     """What may have no effect, by title: one flag each that takes it out."""
     return {
@@ -290,7 +282,7 @@ def options(data):
     out = doubtful(data)
     return {
         "all five of these at once": (*out.values(),),
-        **OTHER_WAY_DOWN[data],
+        "a linear way down": ("--architecture=rectified=false",),
         "two steps of the solver": ("--architecture=iterations=2",),
         "non-negative codes": (
             f"--architecture=nonnegative=true,{WIDE[data]}",

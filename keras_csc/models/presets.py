@@ -66,7 +66,7 @@ def _of_photographs(feature_dim, stages):
     return {**preset, "feature_dim": feature_dim, "features": "map"}
 
 
-GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2))
+GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2), rectified=True)
 COLOUR_128 = _unlabelled(
     (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2), rectified=True
 )
