@@ -87,6 +87,11 @@ def solving(function):
     return function
 
 
+def trains():
+    """Whether the forms for the large batches of training are taken."""
+    return True
+
+
 def fuses_normalization(inputs):
     """Whether there is a batch normalisation in one operation: there is not."""
     return False

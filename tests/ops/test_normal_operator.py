@@ -1,8 +1,11 @@
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_csc.ops import normal_operator
+from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 
 # Kernel size, strides, padding, image size.
@@ -41,9 +44,10 @@ def test_it_is_the_matrix_times_its_transpose(case):
         kernel.shape[:2], image_size, strides, padding
     )
     assert (outside is None) == (case in BY_BOTH_OPERATORS)
-    apply = normal_operator.normal_operator(
-        tf.constant(kernel), image_size, strides, padding, 0.5
-    )
+    with fusion():
+        apply = normal_operator.normal_operator(
+            tf.constant(kernel), image_size, strides, padding, 0.5
+        )
     rows = codes.reshape(2, -1)
     expected = 0.5 * rows @ analysis @ analysis.T
     found = apply(tf.constant(codes)).numpy().reshape(2, -1)
@@ -56,16 +60,13 @@ def test_the_gram_kernel_is_for_many_channels(channels, cheaper):
 
 
 @pytest.mark.parametrize("case", BY_GRAM_KERNEL[:3], ids=str)
-def test_gradients_are_those_of_the_other_form(case, monkeypatch):
+def test_gradients_are_those_of_the_other_form(case):
     kernel, _, codes = problem(*case)
     inputs = [tf.constant(kernel), tf.constant(codes)]
     weights = np.random.default_rng(1).normal(size=codes.shape)
     found = []
-    for cheaper in (False, True):
-        monkeypatch.setattr(
-            normal_operator, "is_cheaper", lambda *_, cheaper=cheaper: cheaper
-        )
-        with tf.GradientTape() as tape:
+    for context in (contextlib.nullcontext, fusion):
+        with context(), tf.GradientTape() as tape:
             tape.watch(inputs)
             apply = normal_operator.normal_operator(
                 inputs[0], case[3], *case[1:3], 0.5

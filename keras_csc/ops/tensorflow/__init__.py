@@ -13,5 +13,6 @@ from keras_csc.ops.tensorflow.choose import fusion
 from keras_csc.ops.tensorflow.choose import large_synthesis
 from keras_csc.ops.tensorflow.choose import solving
 from keras_csc.ops.tensorflow.choose import synthesis
+from keras_csc.ops.tensorflow.choose import trains
 from keras_csc.ops.tensorflow.normalization import batch_normalization
 from keras_csc.ops.tensorflow.normalization import scaled_normalization

@@ -160,6 +160,11 @@ def solving(function):
     return tf.function(call, autograph=False)
 
 
+def trains():
+    """Whether the paths of training are taken, as within `fusion`."""
+    return _fusion.get()
+
+
 def is_compiled():
     """Whether XLA compiles what is traced at the moment, all of it."""
     graph = tf.compat.v1.get_default_graph()
