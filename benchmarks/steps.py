@@ -55,6 +55,11 @@ def seconds(tree, arguments):
     return json.loads(found.stdout.splitlines()[-1])
 
 
+def _commit(tree):
+    found = ["git", "-C", tree, "rev-parse", "--short=12", "HEAD"]
+    return subprocess.check_output(found, text=True).strip()
+
+
 def main(argv):
     trees = {"here": os.getcwd()}
     if _AGAINST.value:
@@ -75,7 +80,10 @@ def main(argv):
         if _AGAINST.value:
             row["ratio"] = row["here_ms"] / row["before_ms"]
         rows.append(row)
-    measuring.report("steps", rows, list(rows[0]))
+    columns = list(rows[0])
+    for row in rows:
+        row["against"] = _commit(trees["before"]) if "before" in trees else None
+    measuring.report("steps", rows, columns)
 
 
 if __name__ == "__main__":

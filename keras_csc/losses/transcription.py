@@ -83,8 +83,7 @@ class TranscriptionGame:
       every stage's codes leave of its input, with both held fixed, so that
       only the atoms `A^l` descend it. For a tight frame that is the update of
       data-driven tight frames, and keeps its atoms ones that the input is made
-      of. The input of the upper stages has a deviation of 1, and they weigh
-      less.
+      of. The upper stages, whose input has a deviation of 1, weigh less.
     - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
       batches before weigh less by every step, and their counts alike. The
       gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch

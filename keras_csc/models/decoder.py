@@ -61,8 +61,8 @@ class Decoder(StagedDecoder):
     """
 
     def __init__(self, encoder, rectified=False, output="clip", **kwargs):
-        # Not what a call is given, but what layers convolve is in half
-        # precision: the moments stay as they are.
+        # Keras would cast the moments to half precision. The layers cast what
+        # they convolve.
         super().__init__(autocast=False, **kwargs)
         if not isinstance(encoder, Encoder):
             raise ValueError(

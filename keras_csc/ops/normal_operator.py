@@ -15,9 +15,9 @@ def normal_operator(kernel, image_size, strides, padding, scale):
     By a synthesis and an analysis it takes `2 k² channels` multiply-adds for
     every number of a code. By the *Gram kernel*, the inner products of atoms at
     all shifts at which they overlap, it is a convolution of the codes and takes
-    `(2⌈k/s⌉ - 1)² filters`: less in all stages but the first. To make that
-    kernel costs as much as some images do. On TensorFlow it is for training
-    alone, that is within `fusion`.
+    `(2⌈k/s⌉ - 1)² filters`. To make that kernel costs as much as some images
+    do: it is used where it saves more than half of each image's work. On
+    TensorFlow it is for training alone, that is within `fusion`.
 
     Args:
         kernel: tensor `(k, k, channels, filters)`.
