@@ -98,12 +98,12 @@ def forward(dtype):
     model = spread_model(dtype)
     images, _ = small_batch()
     reference = ReferenceLoop(model)
-    features = reference.encode(images.astype("float64"))[0]
-    found = model.encode(images, training=True)
-    made = model.decode(tf.cast(features, found.dtype), training=True)
+    features, _, moments = reference.encode(images.astype("float64"))[:3]
+    output = model.encoder.activations(images, training=True)
+    made = model.decoder(features, training=True, moments=output.moments)
     return relative_difference(
-        [np.asarray(values, "float64") for values in (found, made)],
-        [features, reference.decode(features)],
+        [np.asarray(values, "float64") for values in (output.features, made)],
+        [features, reference.decode(features, moments=moments)],
     )
 
 
