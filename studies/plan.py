@@ -282,15 +282,15 @@ def options(data):
     out = doubtful(data)
     return {
         "all five of these at once": (*out.values(),),
-        "a linear way down": ("--architecture=rectified=false",),
         "two steps of the solver": ("--architecture=iterations=2",),
+        "without tight frames": ("--architecture=tight_frame=false",),
+        "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),
         "non-negative codes": (
             f"--architecture=nonnegative=true,{WIDE[data]}",
         ),
-        "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),
-        **{title: (change,) for title, change in out.items()},
         "one step of the solver": ("--architecture=iterations=1",),
-        "without tight frames": ("--architecture=tight_frame=false",),
+        **{title: (change,) for title, change in out.items()},
+        "a linear way down": ("--architecture=rectified=false",),
         "without the multi-stage term": ("--game=multistage=0",),
         "without memory": ("--game=memory=0",),
         "without shared statistics": ("--game=shared_statistics=false",),
@@ -314,16 +314,19 @@ def views(data):
 def ablation():
     """The recipe with options changed, on every set and twice."""
     for seed in SEEDS[:2]:
-        for data in SETS[::-1]:
-            yield contender(OURS, data, seed)
-            for title, changes in options(data).items():
+        for title in (None, *options(SETS[0])):
+            for data in SETS[::-1]:
+                if title is None:
+                    yield contender(OURS, data, seed)
+                    continue
+                changes = options(data)[title]
                 yield changed(title, data, *changes, seed=seed)
-            if seed:
-                continue
+        if seed:
+            continue
+        yield from views("cifar10")
+        for data in SETS[::-1]:
             wide = f"--architecture={WIDE[data]}"
             yield changed(AS_MANY_STEPS, data, wide, *CONTENDERS[CONV].flags)
-            if data == "cifar10":
-                yield from views(data)
 
 
 def batches():
