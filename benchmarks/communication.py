@@ -17,7 +17,6 @@ def reductions(model):
         Dict of lists with how many numbers each sum is of:
 
         - `gradients`: those of both players, for every step of an optimizer;
-        - `gradient_norms`: the gradients once more, to measure their norms;
         - `second_moments`: `ZᵀZ`, `ẐᵀẐ` and counts, of every class in
           CTRL-Multi, those of the class part and of views, and the number of
           images;
@@ -48,17 +47,8 @@ def reductions(model):
         statistics += (1 + for_decoder) * _statistics(decoder)
         second_moments += [1, *(1 + players) * [moments]]
         averages += _averages(encoder) + _averages(decoder)
-    norms = [
-        sum(_sizes(variables))
-        for variables in (
-            (encoder.trainable_variables, decoder.trainable_variables)
-            if one_pass
-            else model.moved_variables
-        )
-    ]
     return {
         "gradients": gradients + moved,
-        "gradient_norms": norms if model.gradient_norms else [],
         "second_moments": second_moments,
         "batch_statistics": statistics,
         "moving_averages": averages,

@@ -71,7 +71,6 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         optimizer(options, decoder_rate) if alternating else None,
         game=game(options.game, num_classes),
         inner_step=options.inner_step,
-        gradient_norms=options.gradient_norms,
         jit_compile=False,
     )
     return autoencoder

@@ -35,7 +35,6 @@ MAY_CHANGE = frozenset(
         "download",
         "evaluate",
         "evaluation_limit",
-        "gradient_norms",
         "log_every",
         "metrics",
         "pictures_every",
@@ -51,9 +50,9 @@ CUT = frozenset(("image_folder", "photographs"))
 # Those whose order is one, in memory or not.
 ORDERED = EMBEDDED | {"image_folder"}
 
-# Those that may differ between workers: but for these two, by which steps are
+# Those that may differ between workers: but for this one, by which steps are
 # taken together.
-MAY_DIFFER = MAY_CHANGE - {"gradient_norms", "log_every"}
+MAY_DIFFER = MAY_CHANGE - {"log_every"}
 
 # What absl calls a flag of several values.
 LIST = "comma separated list of strings"
@@ -218,12 +217,6 @@ def _define_run(define):
         "Makes every operation deterministic: runs are equal to the bit.",
     )
     define.integer("log_every", 50, "Steps between logs.", lower_bound=1)
-    define.boolean(
-        "gradient_norms",
-        True,
-        "Logs the norms of the gradients, which over several devices costs a "
-        "second sum of the gradients.",
-    )
     define.integer(
         "pictures_every",
         1000,

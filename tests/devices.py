@@ -126,7 +126,7 @@ def compiled_by_xla(dtype):
     """Weights after steps, with XLA and without."""
     weights = []
     for jit_compile in (True, False):
-        model = parity.make(("binary", "simultaneous", "unrolled"), dtype)
+        model = parity.make(("binary", "one pass"), dtype)
         model.compile(
             parity.OPTIMIZERS["binary"](),
             parity.OPTIMIZERS["binary"](),
@@ -159,7 +159,7 @@ def exported(reload_on):
 
 def restarted(strategy, dtype, batch):
     """Weights after steps of `fit`, with a restart half way and without."""
-    case = ("binary", "simultaneous", "unrolled")
+    case = ("binary", "one pass")
     images, _ = parity.global_batches(case, dtype, batch)
     half = STEPS // 2 * batch
     images = np.concatenate(images[:STEPS])

@@ -19,7 +19,7 @@ OLDEST = "2.18"
 # within a word is one.
 MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
-PROGRAM = ("sparsity", "ridge", "nonnegative", "iterations", "algorithm")
+PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 MEANINGS = {
     "image": "in [-1, 1]: `pixels / 127.5 - 1`",

@@ -24,6 +24,8 @@ MULTI_TERMS = (
 )
 # Weight of an upper stage's own error, in units of the first stage's.
 UPPER = 1 / 50
+# Weight of a stage's codes in `S`, in units of the stage's below it.
+DECAY = 1 / 4
 VIEW_TERMS = ("view_coding_rate", "view_distance")
 TERM_NAMES = (
     "objective",
@@ -75,10 +77,10 @@ class TranscriptionGame:
       `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
       image alike: they tell what images show, without labels. The decoder
       takes no part in that either.
-    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`: the
+    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
-      in units of their standard deviation `σ_l` in the batch, that is of the
-      root of the mean variance of their channels.
+      in units of their standard deviation `σ_l` in the batch, the root of the
+      mean variance of their channels.
     - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`: what
       every stage's codes leave of its input, with both held fixed, so that
       only the atoms `A^l` descend it. For a tight frame that is the update of
@@ -109,8 +111,6 @@ class TranscriptionGame:
         view_consistency: float, weight of `D` in the encoder.
         memory: float in `[0, 1)`, `m`; 0 for none.
         multistage: float, weight of `S` in the decoder.
-        multistage_decay: float, `ρ > 0`, how much less each stage weighs in `S`
-            than the one below it.
         dictionary: float, weight of `E` in the encoder.
         shared_statistics: bool.
 
@@ -147,7 +147,6 @@ class TranscriptionGame:
         view_consistency=25.0,
         memory=0.0,
         multistage=0.0,
-        multistage_decay=1.0,
         dictionary=0.0,
         shared_statistics=False,
     ):
@@ -157,10 +156,7 @@ class TranscriptionGame:
         check_integer(
             0, class_features=class_features, view_features=view_features
         )
-        check_number(
-            "(0, inf)", epsilon=epsilon, multistage_decay=multistage_decay
-        )
-        check_number("(0, inf)", class_epsilon=class_epsilon)
+        check_number("(0, inf)", epsilon=epsilon, class_epsilon=class_epsilon)
         check_number("[0, 1)", memory=memory)
         check_bool(affine_classes=affine_classes)
         check_bool(shared_statistics=shared_statistics)
@@ -191,7 +187,6 @@ class TranscriptionGame:
         self.view_consistency = view_consistency
         self.memory = memory
         self.multistage = multistage
-        self.multistage_decay = multistage_decay
         self.dictionary = dictionary
         self.shared_statistics = shared_statistics
 
@@ -387,9 +382,7 @@ class TranscriptionGame:
                 real.codes, regenerated.codes, real.moments
             )
         ]
-        weights = [
-            self.multistage_decay**stage for stage in range(len(distances))
-        ]
+        weights = [DECAY**stage for stage in range(len(distances))]
         weighted = [w * d for w, d in zip(weights, distances)]
         return sum(weighted) / sum(weights)
 
@@ -474,7 +467,6 @@ class TranscriptionGame:
             "view_consistency": self.view_consistency,
             "memory": self.memory,
             "multistage": self.multistage,
-            "multistage_decay": self.multistage_decay,
             "dictionary": self.dictionary,
             "shared_statistics": self.shared_statistics,
         }

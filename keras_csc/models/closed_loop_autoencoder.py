@@ -22,7 +22,6 @@ from keras_csc.models.views import random_views
 from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import num_replicas
-from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import shown
@@ -43,10 +42,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
     set may be too small for: `fit`, `evaluate` and `predict` stop with an
     error that says so.
 
-    `fit` logs the terms of the game, such as `objective`, the norms of the
-    players' gradients, and `loss`: the last batch's objective, or NaN if one
-    of its terms is not finite, for `TerminateOnNaN`. It tells nothing else,
-    as what one player descends the other one ascends: `EarlyStopping`,
+    `fit` logs the terms of the game, such as `objective`; on one device the
+    norms of the players' gradients; and `loss`: the last batch's objective, or
+    NaN if one of its terms is not finite, for `TerminateOnNaN`. It tells
+    nothing else, as one player descends what the other ascends: `EarlyStopping`,
     `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
     `val_ssim`, of images of 11×11 and more, or `val_cosine`) with
     `mode="max"`. Learning-rate callbacks change the rate of `optimizer`, which
@@ -312,7 +311,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         decoder_optimizer=None,
         game=None,
         inner_step=False,
-        gradient_norms=True,
         **kwargs,
     ):
         """Configures the game.
@@ -338,10 +336,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             inner_step: bool, whether before each alternating step the encoder
                 alone takes one, by `optimizer`, that ascends `ΔR(Z | y)` of
                 the images; with `objective="multi"`.
-            gradient_norms: bool, whether the norms of the gradients of the
-                encoder's and of the decoder's variables are metrics. Under a
-                strategy they cost a second sum of the gradients over the
-                replicas.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
 
         Raises:
@@ -379,9 +373,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
             dtype = at_least_float32_of(self.encoder.variable_dtype)
             self.memory = MomentMemory(shapes, self.game.memory, dtype)
-        self.gradient_norms = gradient_norms
-        norms = GRADIENT_NORMS if gradient_norms else ()
-        self.term_means = TermMeans((*game.term_names, *norms))
+        # On several replicas they would cost a second sum of the gradients.
+        alone = self.distribute_strategy.num_replicas_in_sync == 1
+        self.gradient_norms = GRADIENT_NORMS if alone else ()
+        self.term_means = TermMeans((*game.term_names, *self.gradient_norms))
 
     @property
     def classes(self):
@@ -471,8 +466,9 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             _, for_decoder, terms = self._play(images, labels, encoder=False)
             self._step(for_decoder, -1)
         if self.gradient_norms:
-            terms["encoder_gradient_norm"] = _global_norm(for_encoder)
-            terms["decoder_gradient_norm"] = _global_norm(for_decoder)
+            players = for_encoder, for_decoder
+            norms = map(tf.linalg.global_norm, players)
+            terms.update(zip(self.gradient_norms, norms))
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
@@ -694,7 +690,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         return {
             **config,
             "inner_step": self.inner_step,
-            "gradient_norms": self.gradient_norms,
             "jit_compile": self.jit_compile,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
@@ -838,8 +833,3 @@ def _finite_or_not(terms):
     """The objective if all terms are finite, NaN if not."""
     terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
     return terms["objective"] + 0.0 * sum(terms.values())
-
-
-def _global_norm(gradients):
-    """Norm of the gradients summed over the replicas, as they are applied."""
-    return tf.linalg.global_norm(replica_sum(gradients))

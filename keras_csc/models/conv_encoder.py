@@ -22,8 +22,6 @@ class ConvEncoder(StagedEncoder):
         filters: ints, the number of channels of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the kernels.
-        frozen_stages: int, how many stages keep the kernel that they begin
-            with.
         features: `"vector"` or `"map"`, as of `Encoder`.
 
     Call arguments:

@@ -42,13 +42,9 @@ class Encoder(StagedEncoder):
         feature_dim: int, `d`.
         kernel_size: int, height and width of the atoms.
         sparsity: float, `λ` of every stage, or a list with one for each.
-        ridge: float, `μ` of every layer.
         nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
             parents' are.
         iterations: int, solver steps of every layer.
-        algorithm: `"fista"` or `"ista"`.
-        gradient: `"unrolled"`, through the solver's steps, or `"implicit"`,
-            of the solution that they approach; see `ConvSparseCoding2D`.
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame; without it those of the first stages can become blind to
             details that the decoder does badly.
@@ -58,8 +54,6 @@ class Encoder(StagedEncoder):
             have an offset `β`, as usual. Training can move non-negative codes
             away from their threshold by it, until they are hardly sparse and
             nearly linear; without it every stage sees signals of mean 0.
-        frozen_stages: int, how many stages, from the image upwards, keep the
-            dictionary that they begin with: training does not change it.
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes, coded by a head of 1×1: the encoder is then
             convolutional throughout, and takes images of any height and width
@@ -93,15 +87,11 @@ class Encoder(StagedEncoder):
         feature_dim=128,
         kernel_size=4,
         sparsity=0.1,
-        ridge=0.0,
         nonnegative=False,
         iterations=2,
-        algorithm="fista",
-        gradient="unrolled",
         tight_frame=True,
         isotropic=True,
         normalization_offset=True,
-        frozen_stages=0,
         features="vector",
         **kwargs,
     ):
@@ -110,7 +100,6 @@ class Encoder(StagedEncoder):
             filters,
             feature_dim,
             kernel_size,
-            frozen_stages,
             features,
             **kwargs,
         )
@@ -120,11 +109,8 @@ class Encoder(StagedEncoder):
             normalization_offset=normalization_offset,
         )
         self.sparsity = sparsity
-        self.ridge = ridge
         self.nonnegative = nonnegative
         self.iterations = iterations
-        self.algorithm = algorithm
-        self.gradient = gradient
         self.tight_frame = tight_frame
         self.isotropic = isotropic
         self.normalization_offset = normalization_offset
@@ -173,10 +159,7 @@ class Encoder(StagedEncoder):
         return ConvSparseCoding2D(
             filters,
             kernel_size,
-            ridge=self.ridge,
             iterations=self.iterations,
-            algorithm=self.algorithm,
-            gradient=self.gradient,
             kernel_constraint=self._constraint(),
             dtype=self.dtype_policy,
             name=name,
@@ -226,11 +209,8 @@ class Encoder(StagedEncoder):
         return {
             **super().get_config(),
             "sparsity": self.sparsity,
-            "ridge": self.ridge,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
-            "algorithm": self.algorithm,
-            "gradient": self.gradient,
             "tight_frame": self.tight_frame,
             "isotropic": self.isotropic,
             "normalization_offset": self.normalization_offset,

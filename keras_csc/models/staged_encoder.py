@@ -50,8 +50,6 @@ class StagedEncoder(keras.Model):
         filters: ints, the number of channels of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the kernels.
-        frozen_stages: int, how many stages, from the image upwards, keep the
-            kernel that they begin with: training does not change it.
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes: then images may have any height and width of 8
             and more.
@@ -73,7 +71,6 @@ class StagedEncoder(keras.Model):
         filters=(64, 128, 256),
         feature_dim=128,
         kernel_size=4,
-        frozen_stages=0,
         features="vector",
         **kwargs,
     ):
@@ -81,16 +78,10 @@ class StagedEncoder(keras.Model):
         check_architecture(
             image_shape, filters, feature_dim, kernel_size, features
         )
-        if frozen_stages not in range(len(filters) + 1):
-            raise ValueError(
-                "`frozen_stages` must be an integer from 0 to the number of "
-                f"stages, {len(filters)}. Received: {frozen_stages}"
-            )
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
         self.kernel_size = kernel_size
-        self.frozen_stages = frozen_stages
         self.features = features
         self.head_size = head_size(self.image_shape, self.filters, features)
 
@@ -101,8 +92,6 @@ class StagedEncoder(keras.Model):
 
     def _assemble(self, coding_layers, normalizations, head):
         """Takes the layers of the stages, from the image up, and a head."""
-        for layer in coding_layers[: self.frozen_stages]:
-            layer.trainable = False
         self.coding_layers = coding_layers
         self.normalizations = normalizations
         self.head = head
@@ -234,7 +223,6 @@ class StagedEncoder(keras.Model):
             "filters": self.filters,
             "feature_dim": self.feature_dim,
             "kernel_size": self.kernel_size,
-            "frozen_stages": self.frozen_stages,
             "features": self.features,
             **frozen_layers(self),
         }

@@ -17,10 +17,6 @@ class Tiles:
     which is left out of the result. So the result is that of the whole image,
     but for rounding.
 
-    With `gradient="implicit"` FISTA restarts by a sum over all of an image, so
-    that from the fourth step on a feature depends on every pixel: models of
-    such encoders are refused.
-
     Args:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
         size: int, height and width of a tile without its border, in pixels;
@@ -28,9 +24,8 @@ class Tiles:
         verbose: bool, whether to show a progress bar.
 
     Raises:
-        ValueError: for a model of vectors, one whose encoder has implicit
-            gradients and more than three steps of FISTA, or a size below 1; of
-            its methods for what the autoencoder's refuse.
+        ValueError: for a model of vectors, or a size below 1; of its methods
+            for what the autoencoder's refuse.
 
     Example:
 
@@ -47,14 +42,6 @@ class Tiles:
             raise ValueError(
                 "Tiles are for a model of maps: features='map'. Received one "
                 f"with features={autoencoder.encoder.features!r}"
-            )
-        if _restarts(autoencoder.encoder):
-            raise ValueError(
-                "Tiles of a model with gradient='implicit' are not those of "
-                "the whole image: its FISTA restarts by a sum over all that "
-                "it sees. Make the model with gradient='unrolled', as by "
-                "from_preset(FOLDER, gradient='unrolled'). Received one with "
-                f"iterations={autoencoder.encoder.iterations}"
             )
         self.autoencoder = autoencoder
         self.stride = 2 ** len(autoencoder.encoder.filters)
@@ -190,20 +177,6 @@ def decoder_border(network):
     size = network.kernel_size
     reach = size - 1 - max(size - 2, 0) // 2
     return reach * (2 ** len(network.filters) - 1)
-
-
-def _restarts(encoder):
-    """Whether the encoder's solver may restart, in time for its last step.
-
-    The first two steps have no momentum. The third may go against it, and the
-    fourth is the first that begins anew.
-    """
-    return (
-        encoder.sparse
-        and encoder.gradient == "implicit"
-        and encoder.algorithm == "fista"
-        and encoder.iterations > 3
-    )
 
 
 def _compiled(function, shape):

@@ -133,7 +133,6 @@ def test_what_differs_between_workers_is_found(left, count):
     "name, message",
     [
         ("log_every", "different options .*log_every is 2"),
-        ("gradient_norms", "different options .*gradient_norms is True"),
         ("cache_mib", "different options .*cache_mib is 4096"),
         ("dtype_policy", "is float64.* name a --dtype_policy: auto differs"),
         ("images", "different training images .*1330 images of 10 classes"),

@@ -13,7 +13,6 @@ from tests.helpers import references
 MODELS = {
     "vector": ({"isotropic": False}, (8, 8, 1)),
     "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
-    "implicit": ({"gradient": "implicit", "iterations": 4}, (8, 8, 1)),
 }
 
 

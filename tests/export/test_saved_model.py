@@ -257,7 +257,7 @@ def test_exports_are_the_same_bytes(tmp_path, run_script):
 
 def test_gradients_can_be_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_model, "signatures", one_signature)
-    model = tiny_model(gradient="implicit", filters=(4,))
+    model = tiny_model(filters=(4,))
     paths = [
         export_saved_model(model, tmp_path, strip_gradients=strip)
         for strip in (False, True)

@@ -48,24 +48,18 @@ OPTIMIZERS = {
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "consistency": lambda: DictionaryMuon(0.02),
 }
-GRADIENTS = {
-    "unrolled": {},
-    # Solved, and with a ridge: else atoms that codes can't tell apart, and
-    # codes that rounding takes across their threshold, make it explode.
-    "implicit": {"gradient": "implicit", "iterations": 30, "ridge": 0.5},
-}
 # The numbers of logical devices, and of worker processes, that a case is
-# trained on. Every game, order and gradient is in one of them: tracing a step
+# trained on. Every game and order is in one of them: tracing a step
 # takes seconds, and the more the larger the game is; twice that if it
 # alternates. Those of `thorough` are of workers, too.
 CASES = {
-    ("binary", "one pass", "implicit"): {
+    ("binary", "one pass"): {
         "float64": {"devices": (2,), "thorough": (2, 3)},
     },
-    ("multi", "alternating", "unrolled"): {
+    ("multi", "alternating"): {
         "float64": {"devices": (2,), "workers": (2,)},
     },
-    ("consistency", "one pass", "unrolled"): {
+    ("consistency", "one pass"): {
         "float32": {"devices": (2,)},
         "float64": {"thorough": (2,)},
     },
@@ -91,14 +85,13 @@ def cases(kind, count):
 
 def make(case, dtype):
     """The compiled model of a case, its weights spread."""
-    game, order, gradient = case
+    game, order = case
     alternating = order == "alternating"
     keras.utils.set_random_seed(0)
     model = small_autoencoder(
         dtype=dtype,
         filters=(3,),
         **NETWORKS[game],
-        **GRADIENTS[gradient],
     )
     spread_weights(model)
     model.compile(

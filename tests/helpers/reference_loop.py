@@ -120,12 +120,12 @@ class ReferenceLoop:
             kernel,
             sparsity,
             self.step_sizes[layer.name],
-            encoder.ridge,
+            0.0,
             encoder.nonnegative,
             strides,
             padding,
             encoder.iterations,
-            encoder.algorithm,
+            "fista",
         )
 
     def decode(self, features, weights=None, atoms=None, moments=None):
@@ -266,9 +266,7 @@ class ReferenceLoop:
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
                 for h, h_hat in zip(codes, codes_again)
             ],
-            weights=[
-                game.multistage_decay**number for number in range(len(codes))
-            ],
+            weights=[0.25**number for number in range(len(codes))],
         )
         return (
             game.decoder_rate * objective(features, again, labels, game)

@@ -387,7 +387,6 @@ GAME = (
     "encoder_consistency",
     "decoder_consistency",
     "multistage",
-    "multistage_decay",
     "dictionary",
     "view_rate",
     "view_consistency",

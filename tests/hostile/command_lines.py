@@ -24,7 +24,6 @@ FLOATS = {
     "game=encoder_consistency": "-1",
     "game=decoder_consistency": "-1",
     "game=multistage": "-1",
-    "game=multistage_decay": "-1",
     "game=dictionary": "-1",
     "game=view_rate": "-1",
     "game=view_consistency": "-1",

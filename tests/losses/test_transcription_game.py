@@ -28,7 +28,6 @@ ARGUMENTS = {
     "view_consistency": 1.5,
     "memory": 0.5,
     "multistage": 3.0,
-    "multistage_decay": 0.5,
     "dictionary": 0.375,
     "shared_statistics": True,
 }
@@ -91,7 +90,6 @@ def test_configuration_holds_every_argument():
         {"memory": -0.1},
         {"memory": 1.0},
         {"multistage": -1.0},
-        {"multistage_decay": 0.0},
         {"dictionary": -1.0},
     ],
     ids=str,

@@ -25,7 +25,6 @@ FULL = {
     "encoder_rate": 0.25,
     "decoder_rate": 0.75,
     "multistage": 2.0,
-    "multistage_decay": 0.5,
     "shared_statistics": True,
 }
 VIEWS = {"view_features": 3, "view_rate": 0.75, "view_consistency": 2.0}
@@ -60,9 +59,9 @@ PARENTS = {
 }
 NETWORKS = {
     "csc": {},
-    "nonnegative": {"nonnegative": True, "iterations": 4, "ridge": 0.1},
+    "nonnegative": {"nonnegative": True, "iterations": 4},
     "published": PARENTS,
-    "ista": {"algorithm": "ista", "iterations": 3},
+    "three steps": {"iterations": 3},
     "no offset": {"nonnegative": True, "normalization_offset": False},
     "rectified": {"rectified": True, **PARENTS},
     "conv": {"network": "conv"},
@@ -464,7 +463,7 @@ def test_reported_terms_are_those_of_the_game():
                 np.mean((b - a) ** 2) / np.mean(np.var(a, axis=(0, 1, 2)))
                 for a, b in zip(codes, codes_again)
             ],
-            weights=[1, FULL["multistage_decay"]],
+            weights=[1, 0.25],
         ),
         "encoder_gradient_norm": norm(for_encoder),
         "decoder_gradient_norm": norm(for_decoder),

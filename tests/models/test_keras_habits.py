@@ -61,17 +61,6 @@ def test_steps_count_where_a_player_is_frozen(tmp_path, frozen, optimizers):
     assert keras.saving.load_model(tmp_path / "model.keras").step == 2
 
 
-def test_a_stage_that_is_trained_after_all_is_trained_once_loaded(tmp_path):
-    model = small_autoencoder(frozen_stages=1)
-    model.encoder.coding_layers[0].trainable = True
-    model.compile(sgd(), run_eagerly=True)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    shapes = [v.shape for v in model.trainable_variables]
-    assert [v.shape for v in loaded.trainable_variables] == shapes
-    assert len(shapes) == len(small_autoencoder().trainable_variables)
-
-
 def test_keras_exports_a_model(tmp_path):
     model = small_autoencoder(features="map")
     model.export(tmp_path, verbose=False)

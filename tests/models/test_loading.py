@@ -202,7 +202,6 @@ def test_weights_of_wrong_shapes_are_refused_with_the_reason(preset):
         ({"filters": "abc"}, "`filters` must be"),
         ({"filters": []}, "`filters` must be"),
         ({"image_shape": [8, 8]}, "`image_shape` must be"),
-        ({"ridge": float("inf")}, "`ridge` must be"),
         ({"feature_dim": 10**400}, "`feature_dim` must be"),
         ({"iterations": 10**9}, "`iterations` must be at most"),
     ],

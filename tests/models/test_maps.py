@@ -255,35 +255,6 @@ def test_tiles_are_the_whole(model, size):
     np.testing.assert_allclose(made, model.reconstruct(images), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"iterations": 3}, {"iterations": 5, "algorithm": "ista"}]
-)
-def test_tiles_of_a_solver_that_does_not_restart(changes):
-    model = make(gradient="implicit", **changes)
-    images = draw(8, 200, batch=1)
-    np.testing.assert_allclose(
-        Tiles(model, 8).encode(images), model.encode(images), atol=1e-5
-    )
-
-
-def test_tiles_of_a_solver_that_restarts_are_refused():
-    """Its features depend on pixels that tiles of theirs would not see."""
-    changes = {"filters": (3,), "iterations": 20, "kernel_size": 2}
-    model = make(gradient="implicit", **changes)
-    images = draw(8, 200, batch=1)
-    others = images.copy()
-    others[:, :, 100:] = 1
-    assert encoder_border(model.encoder) < 98
-    first, second = (model.encode(each)[:, :, 0] for each in (images, others))
-    assert np.max(np.abs(first - second)) > 1e-3
-    with pytest.raises(ValueError, match="gradient='unrolled'"):
-        Tiles(model)
-    unrolled = make(**changes)
-    np.testing.assert_allclose(
-        Tiles(unrolled, 8).encode(images), unrolled.encode(images), atol=1e-5
-    )
-
-
 def test_tiles_take_bytes_and_tell_how_far_they_are(csc, capsys):
     pixels = np.uint8(np.random.default_rng(0).integers(0, 256, (1, 20, 9, 1)))
     tiles = Tiles(csc, 8, verbose=True)

@@ -19,15 +19,11 @@ SMALL = {
 }
 SOLVER = {
     "sparsity": 0.25,
-    "ridge": 0.5,
     "nonnegative": True,
     "iterations": 3,
-    "algorithm": "ista",
-    "gradient": "implicit",
     "tight_frame": False,
     "isotropic": False,
     "normalization_offset": False,
-    "frozen_stages": 1,
 }
 ENCODERS = [Encoder, ConvEncoder]
 NETWORKS = [*ENCODERS, ConvDecoder]
@@ -43,9 +39,7 @@ def inputs(network, batch=6, dtype="float32"):
 
 def test_encoders_configuration_holds_every_argument():
     contracts.check_config(Encoder, **SMALL, **SOLVER, features="map")
-    contracts.check_config(
-        ConvEncoder, **SMALL, frozen_stages=1, features="map"
-    )
+    contracts.check_config(ConvEncoder, **SMALL, features="map")
 
 
 def test_decoders_configuration_holds_every_argument():
@@ -70,14 +64,21 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
 def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     """Solved to the end, signed codes are the non-negative ones of ±atoms."""
     images = inputs(Encoder)
-    solved = {"iterations": 200, "sparsity": 0.2, "ridge": 0.2}
+    solved = {"iterations": 200, "sparsity": 0.2}
     encoder = Encoder(**SMALL, **solved)
     layer = encoder.coding_layers[0]
+    layer.ridge = 0.2
     encoder.build(images.shape)
     encoder.update_operator_norms()
     codes = encoder.parts(layer(images))
     both = ConvSparseCoding2D(
-        6, 3, strides=2, nonnegative=True, kernel_constraint=None, **solved
+        6,
+        3,
+        strides=2,
+        ridge=0.2,
+        nonnegative=True,
+        kernel_constraint=None,
+        **solved,
     )
     both.build(images.shape)
     kernel = layer.kernel.numpy()

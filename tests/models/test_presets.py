@@ -23,9 +23,8 @@ from tests.helpers.reference_loop import small_batch
 
 ROOT = pathlib.Path(__file__).parents[2]
 VARIANTS = {
-    "signed": {"sparsity": 0.125, "iterations": 3, "ridge": 0.1},
-    "nonnegative ista": {"nonnegative": True, "algorithm": "ista"},
-    "implicit": {"gradient": "implicit", "iterations": 5},
+    "signed": {"sparsity": 0.125, "iterations": 3},
+    "nonnegative": {"nonnegative": True, "iterations": 5},
     "tanh": {"rectified": True, "output": "tanh"},
     "conv": {"network": "conv"},
 }
@@ -155,12 +154,9 @@ def test_layout_is_that_of_keras_hub(tmp_path):
 
 
 def test_overrides_replace_entries():
-    model = small_autoencoder(
-        sparsity=0.3, algorithm="ista", gradient="implicit"
-    )
+    model = small_autoencoder(sparsity=0.3, iterations=7)
     assert model.encoder.coding_layers[0].sparsity == 0.3
-    assert model.encoder.coding_layers[1].algorithm == "ista"
-    assert model.encoder.coding_layers[1].gradient == "implicit"
+    assert model.encoder.coding_layers[1].iterations == 7
     assert model.decoder.filters == (3, 4)
 
 
