@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 from keras import ops
 
@@ -450,26 +452,8 @@ class TranscriptionGame:
         return encoder_loss / replicas, decoder_loss / replicas, terms
 
     def get_config(self):
-        return {
-            "objective": self.objective,
-            "num_classes": self.num_classes,
-            "epsilon": self.epsilon,
-            "encoder_rate": self.encoder_rate,
-            "decoder_rate": self.decoder_rate,
-            "encoder_consistency": self.encoder_consistency,
-            "decoder_consistency": self.decoder_consistency,
-            "class_features": self.class_features,
-            "class_rate": self.class_rate,
-            "class_epsilon": self.class_epsilon,
-            "affine_classes": self.affine_classes,
-            "view_features": self.view_features,
-            "view_rate": self.view_rate,
-            "view_consistency": self.view_consistency,
-            "memory": self.memory,
-            "multistage": self.multistage,
-            "dictionary": self.dictionary,
-            "shared_statistics": self.shared_statistics,
-        }
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_config(cls, config):

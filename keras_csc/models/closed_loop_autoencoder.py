@@ -44,12 +44,12 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     `fit` logs the terms of the game, such as `objective`; on one device the
     norms of the players' gradients; and `loss`: the last batch's objective, or
-    NaN if one of its terms is not finite, for `TerminateOnNaN`. It tells
-    nothing else, as one player descends what the other ascends: `EarlyStopping`,
-    `ModelCheckpoint` and `ReduceLROnPlateau` are to follow `val_psnr` (or
-    `val_ssim`, of images of 11×11 and more, or `val_cosine`) with
-    `mode="max"`. Learning-rate callbacks change the rate of `optimizer`, which
-    in alternating steps is the encoder's alone.
+    NaN if one of its terms is not finite, for `TerminateOnNaN`. The loss tells
+    nothing else, as one player descends what the other ascends. So
+    `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` are to follow
+    `val_psnr` (or `val_cosine`, or `val_ssim` of images of 11×11 and more)
+    with `mode="max"`. Learning-rate callbacks change the rate of `optimizer`,
+    which in alternating steps is the encoder's alone.
 
     A model with `features="map"` has a feature vector at every place of an
     image, and takes images of any height and width of 8 and more; all of a
