@@ -56,7 +56,7 @@ def draw(seed=0, n=16, d=6, dtype="float64"):
     return *sides, labels
 
 
-def multistage_distance(real, other, decay=1.0):
+def multistage_distance(real, other, decay=0.25):
     return np.average(
         [
             np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
@@ -327,9 +327,11 @@ def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
     gradients = tape.gradient(
         value, [codes, others], unconnected_gradients="zero"
     )
-    for gradient, h, h_hat in zip(gradients[1], codes, others):
+    weights = 0.25 ** np.arange(len(codes))
+    weights /= np.sum(weights)
+    for gradient, h, h_hat, weight in zip(gradients[1], codes, others, weights):
         variance = np.mean(np.var(h, axis=(0, 1, 2)))
-        expected = 2 * (h_hat - h) / (variance * np.size(h) * len(codes))
+        expected = 2 * weight * (h_hat - h) / (variance * np.size(h))
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-8)
     assert not any(np.any(gradient) for gradient in gradients[0])
 
@@ -381,7 +383,7 @@ def test_losses_are_the_weighted_sums(objective, multistage):
         decoder_loss,
         2 * objective_value
         + 0.75 * consistency
-        + multistage * multistage_distance(real, other, decay=0.5),
+        + multistage * multistage_distance(real, other),
         rtol=1e-5,
     )
     assert sorted(terms) == sorted(game.term_names)
