@@ -1,4 +1,3 @@
-import contextlib
 import functools
 
 import keras
@@ -113,7 +112,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.density = density
-        self.decoder_optimizer = self.memory = self._update_statistics = None
+        self.decoder_optimizer = self.memory = None
         self.inner_step = False
         self.term_means = TermMeans(())
         self.psnr = PeakSignalToNoiseRatio(name="psnr")
@@ -328,9 +327,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         descends its own loss alone.
 
         Args:
-            optimizer: of all weights, or of the encoder's. With `use_ema` `fit`
-                ends with the moving averages as weights, for which
-                `estimate_statistics` finds statistics.
+            optimizer: of all weights, or of the encoder's.
             decoder_optimizer: another object, for alternating steps.
             game: `TranscriptionGame`, by default CTRL-Binary as published.
             inner_step: bool, whether before each alternating step the encoder
@@ -368,7 +365,7 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             optimizer.build(variables)
         self.game = game
         self.inner_step = inner_step
-        self.memory = self._update_statistics = None
+        self.memory = None
         if self.game.memory:
             shapes = self.game.moment_shapes(self.encoder.feature_dim)
             dtype = at_least_float32_of(self.encoder.variable_dtype)
@@ -400,8 +397,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                 if self.step == step:
                     self.density = density
                 raise
-            if self.optimizer.use_ema:
-                self._constrain()
             return training_data.some(history)
 
     @functools.wraps(keras.Model.train_on_batch)
@@ -592,53 +587,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
             for normalization in player.normalizations:
                 normalization.trainable = False
 
-    def estimate_statistics(self, batches):
-        """Moves the statistics of the normalisations to those of batches.
-
-        It removes the density: other statistics make other features.
-
-        Args:
-            batches: iterable of images `(batch, height, width, channels)`;
-                dozens of them, for the moving averages to forget.
-        """
-        self.density = None
-        if self._update_statistics is None:
-            self._update_statistics = _statistics_updater(self)
-        players = self.encoder, self.decoder
-        live = tuple(n.trainable for p in players for n in p.normalizations)
-        for images in batches:
-            self._update_statistics(images, live)
-
-    @contextlib.contextmanager
-    def averaged_weights(self):
-        """Within the context, weights are their exponential moving averages.
-
-        Those that the optimizer keeps (`use_ema=True`); without it, nothing
-        changes. The moving statistics of the normalisations are those of the
-        live weights, which averages over many steps need not suit: estimate
-        them again with `estimate_statistics`. Averages have no density, until
-        one is fitted. After the context all is what it was.
-        """
-        live = [(variable, variable.numpy()) for variable in self.weights]
-        density = self.density
-        if self.optimizer.use_ema and self.step:
-            self.density = None
-            self.optimizer.finalize_variable_values(self.trainable_variables)
-            self._constrain()
-        try:
-            yield self
-        finally:
-            for variable, value in live:
-                variable.assign(value)
-            self.density = density
-
-    def _constrain(self):
-        """Makes averages of weights what their constraints ask for."""
-        for variable in self.trainable_variables:
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable))
-        self.encoder.update_operator_norms()
-
     def save_own_variables(self, store):
         """Saves the density, and the memory of the game.
 
@@ -804,21 +752,6 @@ def check_inner_step(game, decoder_optimizer):
             "in a game of objective='multi'. Received: decoder_optimizer="
             f"{decoder_optimizer}, objective={game.objective!r}"
         )
-
-
-def _statistics_updater(model):
-    """Function of a batch that moves a model's statistics to those of it.
-
-    It is traced anew where other normalisations are trainable. As it is no
-    `tf.function` itself, none that saves the model takes it for a part of it.
-    """
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def update(images, live):
-        features = model.encoder(images, training=True)
-        model._decode(features, training=True)
-
-    return lambda images, live: update(images, live)
 
 
 def _gradients(tape, loss, sources):

@@ -28,9 +28,9 @@ class Generating:
 
         `fit_density` makes it, `save_to_preset` and `save` keep it. What
         changes the features removes it: `fit`, `train_on_batch`,
-        `estimate_statistics`, `initialize_from` and a checkpoint that is
-        restored; `from_preset` with other entries than the preset's leaves it
-        out. Who sets weights is to fit it again.
+        `initialize_from` and a checkpoint that is restored; `from_preset` with
+        other entries than the preset's leaves it out. Who sets weights is to
+        fit it again.
         """
         return self._density
 

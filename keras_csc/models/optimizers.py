@@ -25,7 +25,7 @@ def checked_optimizers(optimizer, decoder_optimizer, replicas):
         replicas: int, how many there are.
 
     Raises:
-        ValueError: for one object twice, moving averages of two, or one with a
+        ValueError: for one object twice, moving averages, or one with a
             number that is not finite, a learning rate below 0 or a scale of the
             loss, or that clips or accumulates on more than one replica.
     """
@@ -37,10 +37,10 @@ def checked_optimizers(optimizer, decoder_optimizer, replicas):
         _check_numbers(name, each.get_config())
         _check_no_scale(name, each)
         _check_on_replicas(name, each, replicas)
-        if len(made) == 2 and each.use_ema:
+        if each.use_ema:
             raise ValueError(
-                f"`{name}` must have no `use_ema` in alternating steps: atoms "
-                "that both players move would have two averages. Leave it out."
+                f"`{name}` must have no `use_ema`: averages of atoms are no "
+                "tight frames, and have other step sizes. Leave it out."
             )
     first, second = made["optimizer"], made.get("decoder_optimizer")
     if first is second:

@@ -1,14 +1,12 @@
 """Checkpoints that are passed over, and the steps of those that are saved."""
 
 import keras
-import numpy as np
 import pytest
 
 from keras_csc.callbacks import KeepBest
 from keras_csc.callbacks import TrainingCheckpoint
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import small_batch
 
 
 @pytest.fixture
@@ -62,30 +60,6 @@ def test_steps_between_checkpoints(
         steps.assign(step)
         callbacks.on_train_batch_end(step)
     assert checkpoint.steps() == measured == expected
-
-
-@pytest.mark.parametrize("every_steps", [2, 3])
-def test_the_last_checkpoint_is_not_of_the_averages(
-    tmp_path, model, every_steps
-):
-    """Whether or not its step is one that is saved anyway."""
-    model.compile(keras.optimizers.SGD(0.1, use_ema=True), run_eagerly=True)
-    live = []
-    watching = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: live.append(model.get_weights())
-    )
-    checkpoint = TrainingCheckpoint(tmp_path, every_steps)
-    model.fit(
-        small_batch(n=6)[0],
-        batch_size=2,
-        callbacks=[checkpoint, watching],
-        verbose=0,
-    )
-    averages = model.get_weights()
-    assert checkpoint.restore() == 3
-    for weight, expected in zip(model.get_weights(), live[-1]):
-        np.testing.assert_array_equal(weight, expected)
-    assert any(np.any(a != b) for a, b in zip(averages, live[-1]))
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, None])

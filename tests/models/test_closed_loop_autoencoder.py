@@ -1,4 +1,3 @@
-import copy
 import json
 
 import keras
@@ -255,8 +254,8 @@ def test_bad_compile_arguments_are_named():
         model.compile(game=multi, inner_step=True)
     with pytest.raises(ValueError, match="`inner_step`.*objective='binary'"):
         model.compile(decoder_optimizer="sgd", inner_step=True)
-    with pytest.raises(ValueError, match="`decoder_optimizer`.*`use_ema`"):
-        model.compile(decoder_optimizer=averaging())
+    with pytest.raises(ValueError, match="`optimizer`.*`use_ema`"):
+        model.compile(keras.optimizers.SGD(use_ema=True))
     with pytest.raises(ValueError, match="`game`.*'binary'"):
         model.compile(game="binary")
     game = TranscriptionGame(num_classes=3, class_features=1000)
@@ -363,157 +362,6 @@ def test_denoising_changes_the_sparsity_of_the_first_stage():
     )
     np.testing.assert_allclose(strong, expected, atol=1e-6)
     assert np.max(np.abs(strong - model.reconstruct(images))) > 1e-3
-
-
-def averaging(momentum=0.5):
-    return keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=momentum)
-
-
-def trainable(model):
-    return [v.numpy() for v in model.trainable_variables]
-
-
-def test_estimated_statistics_are_those_of_the_batches():
-    """Of a batch that comes ever again, inference does as training."""
-    model = small_autoencoder()
-    images, _ = small_batch()
-    before = np.asarray(model.encode(images)), np.asarray(model(images))
-    model.estimate_statistics([images] * 200)
-    features = np.asarray(model.encode(images))
-    made = np.asarray(model(images))
-    trained = np.asarray(model.encode(images, training=True))
-    again = np.asarray(model.decode(features, training=True))
-    np.testing.assert_allclose(features, trained, atol=1e-4)
-    np.testing.assert_allclose(made, again, atol=1e-4)
-    for one, other in zip(before, (features, made)):
-        assert np.max(np.abs(one - other)) > 0.01
-
-
-def test_statistics_are_estimated_by_one_function(monkeypatch):
-    """Memory grew with every one that was traced."""
-    model = small_autoencoder()
-    images, _ = small_batch()
-    decode, traced = model._decode, []
-
-    def counted(*arguments, **kwargs):
-        traced.append(1)
-        return decode(*arguments, **kwargs)
-
-    monkeypatch.setattr(model, "_decode", counted)
-    for _ in range(2):
-        model.estimate_statistics([images])
-    assert len(traced) == 1
-    copy.deepcopy(model)
-    model.freeze_normalizations()
-    frozen = [
-        variable
-        for player in (model.encoder, model.decoder)
-        for normalization in player.normalizations
-        for variable in normalization.weights
-    ]
-    before = [np.array(variable) for variable in frozen]
-    model.estimate_statistics([images])
-    for value, variable in zip(before, frozen):
-        np.testing.assert_array_equal(variable, value)
-
-
-def test_averaged_weights_are_the_moving_averages_within_the_context():
-    model = small_autoencoder()
-    model.compile(averaging())
-    images, _ = small_batch()
-    averages = None
-    for _ in range(4):
-        model.train_step((images,))
-        weights = trainable(model)
-        averages = weights if averages is None else averages
-        averages = [0.5 * a + 0.5 * w for a, w in zip(averages, weights)]
-    live = all_weights(model)
-    with model.averaged_weights() as averaged:
-        assert averaged is model
-        for weight, expected in zip(trainable(model), averages):
-            # Keras averages the atoms before it projects them.
-            tolerance = 1e-6 if weight.ndim == 1 else 5e-3
-            np.testing.assert_allclose(weight, expected, atol=tolerance)
-        assert np.max(np.abs(live[0] - all_weights(model)[0])) > 1e-4
-    check_equal(all_weights(model), live)
-    with pytest.raises(RuntimeError, match="on purpose"):
-        with model.averaged_weights():
-            raise RuntimeError("on purpose")
-    check_equal(all_weights(model), live)
-
-
-def test_without_averages_the_context_changes_nothing():
-    model = small_autoencoder()
-    model.compile(sgd())
-    model.train_step((small_batch()[0],))
-    live = trainable(model)
-    with model.averaged_weights():
-        check_equal(trainable(model), live)
-
-
-@pytest.fixture(scope="module")
-def found(eager):
-    """A fit with averages."""
-    return fitted(0.5)
-
-
-def test_fit_ends_with_the_averages(found, eager):
-    """The live weights are those without any, and atoms stay what they are."""
-    live = fitted(None)
-    averages = trainable(found.model)
-    check_equal(found.epochs[-1], live.epochs[-1])
-    assert all(np.any(a != w) for a, w in zip(averages, live.epochs[-1]))
-    for layer in (*found.model.encoder.coding_layers, found.model.encoder.head):
-        norms = np.sum(layer.kernel.numpy() ** 2, axis=(0, 1, 2))
-        np.testing.assert_allclose(norms, norms[0], rtol=1e-5)
-    with found.model.averaged_weights():
-        for one, other in zip(trainable(found.model), averages):
-            np.testing.assert_allclose(one, other, atol=1e-6)
-
-
-def test_keras_swaps_and_stops_with_averages(found, eager):
-    averages = trainable(found.model)
-    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-    swapped = trainable(fitted(0.5, swap).model)
-    stop = keras.callbacks.EarlyStopping(
-        "objective", patience=9, mode="max", restore_best_weights=True
-    )
-    best = fitted(0.5, stop)
-    epochs = best.model.history.history["objective"]
-    expected = best.epochs[int(np.argmax(epochs))]
-    for weight, average in zip(swapped, averages):
-        np.testing.assert_allclose(weight, average, atol=1e-6)
-    for restored, kept in zip(trainable(best.model), expected):
-        np.testing.assert_allclose(restored, kept, atol=1e-6)
-
-
-class Fitted(keras.callbacks.Callback):
-    """Keeps the weights at the end of every epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.epochs = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(trainable(self.model))
-
-
-def fitted(momentum, *callbacks):
-    """`Fitted` of a model with averages of such a momentum, or none."""
-    keras.utils.set_random_seed(0)
-    model, kept = small_autoencoder(filters=(3,)), Fitted()
-    model.compile(
-        averaging(momentum) if momentum else keras.optimizers.SGD(0.05)
-    )
-    model.fit(
-        small_batch(n=16)[0],
-        batch_size=8,
-        epochs=2,
-        shuffle=False,
-        verbose=0,
-        callbacks=[kept, *callbacks],
-    )
-    return kept
 
 
 def test_half_precision_trains_close_to_single_precision():

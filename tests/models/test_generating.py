@@ -28,7 +28,8 @@ def model():
     model = small_autoencoder()
     spread_weights(model)
     images, labels = images_and_labels()
-    model.estimate_statistics([images] * 20)
+    for _ in range(20):
+        model.encoder(images, training=True)
     model.decoder.calibrate(images)
     model.fit_density(images, labels, rank=2)
     return model
@@ -219,7 +220,6 @@ def test_a_density_that_is_not_in_the_file_is_refused(
 CHANGES = {
     "fit": lambda model, images: model.fit(images, verbose=0),
     "train_on_batch": lambda model, images: model.train_on_batch(images),
-    "statistics": lambda model, images: model.estimate_statistics([images]),
     "components": initialize_from,
     "patches": initialize_from_patches,
 }
@@ -232,19 +232,6 @@ def test_what_changes_the_features_removes_the_density(eager, change):
     model.fit_density(images)
     CHANGES[change](model, images)
     assert model.density is None
-
-
-def test_averages_have_a_density_of_their_own(eager):
-    model, (images, _) = small_autoencoder(), images_and_labels()
-    model.compile(keras.optimizers.SGD(use_ema=True))
-    live = model.fit_density(images)
-    with model.averaged_weights():
-        assert model.density is live  # No step was taken, of which to average.
-    model.train_step((images,))
-    with model.averaged_weights():
-        assert model.density is None
-        model.fit_density(images)
-    assert model.density is live
 
 
 def test_a_checkpoint_has_no_density(tmp_path):

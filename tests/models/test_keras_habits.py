@@ -327,16 +327,6 @@ def test_a_clone_has_no_density_until_one_is_fitted():
         clone.sample(2)
 
 
-def test_weights_without_averages_are_left_alone():
-    images, _ = small_batch(n=8)
-    model = compiled()
-    model.train_on_batch(images)
-    before = model.get_weights()
-    with model.averaged_weights():
-        for one, other in zip(model.get_weights(), before):
-            np.testing.assert_array_equal(one, other)
-
-
 def test_convolutions_do_not_depend_on_the_format_of_images():
     usual = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first")
