@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc import explanation
+from keras_csc.generation.generating import Generating
+from keras_csc.generation.generating import density_in
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.metrics import PeakSignalToNoiseRatio
@@ -13,8 +15,6 @@ from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import training_data
-from keras_csc.models.generating import Generating
-from keras_csc.models.generating import density_in
 from keras_csc.models.optimizers import checked_optimizers
 from keras_csc.models.term_means import TermMeans
 from keras_csc.models.views import random_views

@@ -4,8 +4,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_csc.generation import FeatureDensity
-from keras_csc.models import training_data
+from keras_csc.generation.density import FeatureDensity
 from keras_csc.ops.sphere import great_circle
 from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_integer
@@ -89,7 +88,7 @@ class Generating:
             if of_batch is not None:
                 found.append(np.asarray(of_batch))
         if not features:
-            raise ValueError(training_data.EMPTY)
+            raise ValueError("The data set is empty: it has no batch.")
         self.density = FeatureDensity.fit(
             np.concatenate(features),
             np.concatenate(found) if found else None,
