@@ -170,7 +170,7 @@ def test_filters_of_other_stages_keep_the_sparsity(stages, expected):
         (
             "csc_ctrl_digits",
             {"load_weights": True, "filters": (16, 65)},
-            r"lacks the weight .*stage_2.* 65\).*Leave out what changes",
+            r"not fit the architecture: it lacks the weight .*stage_2.* 65\)",
         ),
     ],
 )

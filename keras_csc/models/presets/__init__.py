@@ -61,16 +61,11 @@ def _folder(preset):
 def find(preset):
     """Looks up all that a preset says, but for its weights.
 
-    Args:
-        preset: as of `ClosedLoopAutoencoder.from_preset`.
-
     Returns:
         `folder.Preset`; that of an architecture alone has no folder.
 
     Raises:
-        ValueError: for an unknown preset, a URI that is none, or a folder that
-            is no preset, or damaged.
-        OSError: if it can't be downloaded.
+        As `ClosedLoopAutoencoder.from_preset`.
     """
     if not isinstance(preset, (str, os.PathLike)):
         raise ValueError(

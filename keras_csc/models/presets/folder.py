@@ -18,7 +18,6 @@ import h5py
 import keras
 import numpy as np
 
-from keras_csc.advice import AdvisedError
 from keras_csc.files import digest
 from keras_csc.files import new_folder
 from keras_csc.generation import FeatureDensity
@@ -56,13 +55,7 @@ Preset = collections.namedtuple(
 
 
 def read(folder):
-    """Reads the JSON of a folder, each file once.
-
-    Args:
-        folder: `pathlib.Path`.
-
-    Returns:
-        `Preset`.
+    """Reads the JSON of a folder, each file once, and returns a `Preset`.
 
     Raises:
         ValueError: if the folder is not a preset, or its JSON is damaged or
@@ -131,16 +124,9 @@ def check_others(folder):
 
 
 def weights_bounds(config, density):
-    """The least and the most bytes that a file of weights may have.
+    """The least and the most bytes of a file of weights, of both configs.
 
     They follow from numbers alone: nothing is made of a huge shape.
-
-    Args:
-        config: of an architecture.
-        density: dict, the configuration of a density; or `None`.
-
-    Raises:
-        ValueError: for what is no configuration of a density.
     """
     try:
         shapes = array_shapes(**density) if density is not None else {}
@@ -150,22 +136,18 @@ def weights_bounds(config, density):
             f"`FeatureDensity`. Received: {shown(density)}"
         ) from error
     numbers = kernel_numbers(**config) + sum(map(math.prod, shapes.values()))
-    # float16 of these kernels; float64 of those for signed parts, twice as
-    # many, and of the decoder's.
+    # In float16; or in float64, with signed parts and a decoder's kernels,
+    # which are at most twice as many each.
     return 2 * numbers, 32 * numbers + 64 * OVERHEAD
 
 
 def load_weights(model, preset, config):
-    """Loads the weights of a folder.
+    """Loads the weights of a `Preset` into a model of a `config`.
 
-    Args:
-        model: `ClosedLoopAutoencoder`, not built: it is, once the file is
-            known to be about as large as its weights.
-        preset: `Preset`.
-        config: of the model's architecture.
+    The model is built once the file is known to be about as large as it.
 
     Raises:
-        ValueError: if they are those of another architecture, damaged,
+        ValueError: for weights of another architecture, or that are damaged,
             replaced, not there or not finite.
     """
     path = preset.folder / WEIGHTS_FILE
@@ -173,18 +155,19 @@ def load_weights(model, preset, config):
     size = path.stat().st_size
     least, most = weights_bounds(config, preset.density)
     if not least <= size <= most:
-        raise _misfit(path, f"has {size} bytes, not {least} to {most}")
+        raise _misfit(path, f"it has {size} bytes, not {least} to {most}")
     _check_digest(path, preset.metadata, digest(path))
     model.make_weights()
     density = preset.density and FeatureDensity.from_config(preset.density)
     try:
-        _check_shapes(path, _weights(model, density))
-        model.density = density
-        model.load_weights(path)
-    except AdvisedError:
-        raise
+        wrong = _other_weights(path, _weights(model, density))
+        if wrong is None:
+            model.density = density
+            model.load_weights(path)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        wrong = error
+    if wrong is not None:
+        raise _misfit(path, wrong)
     for weight in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
             raise ValueError(
@@ -198,8 +181,8 @@ def _weights(model, density):
     return [*model.weights, *(density.variables.values() if density else ())]
 
 
-def _check_shapes(path, weights):
-    """Checks that a file holds an array for every weight, and no others."""
+def _other_weights(path, weights):
+    """Which array a file lacks, or has beside these weights; or `None`."""
     names = collections.defaultdict(list)
 
     def look(name, item):
@@ -211,21 +194,15 @@ def _check_shapes(path, weights):
     for weight in weights:
         shape = tuple(weight.shape)
         if not names[shape]:
-            raise _misfit(
-                path, f"lacks the weight {weight.path} of shape {shape}"
-            )
+            return f"it lacks the weight {weight.path} of shape {shape}"
         names[shape].pop()
-    for name in sum(names.values(), []):
-        raise _misfit(path, f"holds {name}, which is no weight of the model")
+    more = sum(names.values(), [])
+    return f"it holds {more[0]}, which is no weight" if more else None
 
 
 def _misfit(path, reason):
-    return AdvisedError(
-        f"{str(path)!r} {reason}: its weights are those of another "
-        "architecture, or damaged.",
-        "architecture",
-        "Leave out what changes the architecture, or pass load_weights=False "
-        "for first weights to train.",
+    return ValueError(
+        f"{str(path)!r} is damaged, or does not fit the architecture: {reason}."
     )
 
 

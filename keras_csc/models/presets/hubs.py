@@ -11,8 +11,6 @@ import pathlib
 import re
 import textwrap
 
-from keras_csc.models.presets.folder import CARD_FILE
-from keras_csc.models.presets.folder import FILES
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
@@ -49,43 +47,29 @@ def download(uri, file, most):
     Args:
         uri: text; see `URIS`.
         file: its name.
-        most: int, the most bytes that it may have.
+        most: int, the most bytes that it may have. Kaggle's library does not
+            tell the size of a file before.
 
     Returns:
         `pathlib.Path` of the folder that holds it, and maybe others.
-
-    Raises:
-        ImportError: if the hub's library is missing.
-        ValueError: for another URI, or a file that is too large.
-        OSError: if it can't be downloaded.
     """
     scheme, name, version = _parse(uri)
-    fetch = _fetch_from_hugging_face if scheme == "hf" else _fetch_from_kaggle
     with _errors(uri, f"{file} could not be downloaded"):
-        path = fetch(name, version, file, most)
-    if path is None:
-        raise ValueError(f"{file} of {uri!r} must have at most {most} bytes.")
-    return pathlib.Path(path).parent
+        if scheme == "kaggle":
+            import kagglehub
 
+            handle = f"{name}/{version}" if version else name
+            return pathlib.Path(kagglehub.model_download(handle, file)).parent
+        import huggingface_hub
 
-def _fetch_from_hugging_face(name, revision, file, most):
-    """Path of a file in the cache, or `None` if it is too large."""
-    import huggingface_hub
-
-    api = huggingface_hub.HfApi()
-    arguments = {"repo_id": name, "filename": file, "revision": revision}
-    size = api.hf_hub_download(**arguments, dry_run=True).file_size
-    if size and size > most:
-        return None
-    return api.hf_hub_download(**arguments)
-
-
-def _fetch_from_kaggle(name, version, file, most):
-    import kagglehub
-
-    del most  # Of a file alone, the hub does not tell its size before.
-    handle = f"{name}/{version}" if version else name
-    return kagglehub.model_download(handle, file)
+        api = huggingface_hub.HfApi()
+        arguments = {"repo_id": name, "filename": file, "revision": version}
+        size = api.hf_hub_download(**arguments, dry_run=True).file_size
+        if not size or size <= most:
+            return pathlib.Path(api.hf_hub_download(**arguments)).parent
+    raise ValueError(
+        f"{file} of {uri!r} must have at most {most} bytes. Received: {size}"
+    )
 
 
 def upload_preset(uri, folder):
@@ -117,33 +101,28 @@ def upload_preset(uri, folder):
             "The hub numbers versions itself: the URI must be without one. "
             f"Received: {shown(uri)}"
         )
+    # A folder that loads has no others than a preset's files and hidden ones.
     folder = os.path.abspath(folder)
     ClosedLoopAutoencoder.from_preset(folder)
-    send = _send_to_hugging_face if scheme == "hf" else _send_to_kaggle
+    message = f"Preset of keras_csc {__version__}"
     with _errors(uri, "the preset could not be uploaded"):
-        send(name, folder, f"Preset of keras_csc {__version__}")
+        if scheme == "kaggle":
+            import kagglehub
 
+            kagglehub.model_upload(
+                name, folder, version_notes=message, ignore_patterns=[".*"]
+            )
+            return
+        import huggingface_hub
 
-def _send_to_hugging_face(name, folder, message):
-    import huggingface_hub
-
-    api = huggingface_hub.HfApi()
-    api.create_repo(name, exist_ok=True)
-    operations = [
-        huggingface_hub.CommitOperationAdd(file, os.path.join(folder, file))
-        for file in (*FILES, CARD_FILE)
-        if os.path.isfile(os.path.join(folder, file))
-    ]
-    api.create_commit(name, operations, commit_message=message)
-
-
-def _send_to_kaggle(name, folder, message):
-    import kagglehub
-
-    # What loads as a preset has no other files than hidden ones.
-    kagglehub.model_upload(
-        name, folder, version_notes=message, ignore_patterns=[".*"]
-    )
+        api = huggingface_hub.HfApi()
+        api.create_repo(name, exist_ok=True)
+        operations = [
+            huggingface_hub.CommitOperationAdd(file, f"{folder}/{file}")
+            for file in os.listdir(folder)
+            if file[0] != "."
+        ]
+        api.create_commit(name, operations, commit_message=message)
 
 
 @contextlib.contextmanager
