@@ -188,9 +188,9 @@ def check_size(config):
     most = memory() // BYTES_OF_WEIGHT
     if weights > most:
         raise UsageError(
-            f"the networks would have {weights:,} weights or more, each of "
-            f"{BYTES_OF_WEIGHT} bytes in training, and this machine has memory "
-            f"for {most:,}. Choose smaller filters, feature_dim or "
+            f"the networks would have over {weights:,} weights, each of which "
+            f"takes {BYTES_OF_WEIGHT} bytes in training, and this machine has "
+            f"memory for {most:,}. Choose smaller filters, feature_dim or "
             "kernel_size with --architecture."
         )
 

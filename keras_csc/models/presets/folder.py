@@ -39,10 +39,11 @@ OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
 DIGESTS = "sha256"
 DENSITY = "density"
 NAME = "registered_name"
+AUTOENCODER = "keras_csc>ClosedLoopAutoencoder"
 CLASS = {
     "module": "keras_csc.models",
     "class_name": "ClosedLoopAutoencoder",
-    NAME: "keras_csc>ClosedLoopAutoencoder",
+    NAME: AUTOENCODER,
 }
 
 # What the JSON of a folder says: the entries of the architecture, the
@@ -64,9 +65,9 @@ def read(folder):
     content, found = _read_json(folder / CONFIG_FILE)
     _, metadata = _read_json(folder / METADATA_FILE)
     name, entries = found.get(NAME), found.get("config")
-    if name != CLASS[NAME] or not isinstance(entries, dict):
+    if name != AUTOENCODER or not isinstance(entries, dict):
         raise ValueError(
-            f"{str(folder / CONFIG_FILE)!r} must be of a {CLASS[NAME]} with a "
+            f"{str(folder / CONFIG_FILE)!r} must be of a {AUTOENCODER} with a "
             f"`config`. Received: {shown(name)} with {shown(entries)}"
         )
     actual = hashlib.sha256(content).hexdigest()

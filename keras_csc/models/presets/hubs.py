@@ -11,6 +11,9 @@ import pathlib
 import re
 import textwrap
 
+import keras
+
+from keras_csc.models.presets.folder import AUTOENCODER
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
@@ -93,8 +96,6 @@ def upload_preset(uri, folder):
         ValueError: for another URI, or a folder that does not load.
         OSError: if the hub can't be reached, or refuses.
     """
-    from keras_csc.models import ClosedLoopAutoencoder
-
     scheme, name, version = _parse(str(uri))
     if version:
         raise ValueError(
@@ -103,7 +104,7 @@ def upload_preset(uri, folder):
         )
     # A folder that loads has no others than a preset's files and hidden ones.
     folder = os.path.abspath(folder)
-    ClosedLoopAutoencoder.from_preset(folder)
+    keras.saving.get_registered_object(AUTOENCODER).from_preset(folder)
     message = f"Preset of keras_csc {__version__}"
     with _errors(uri, "the preset could not be uploaded"):
         if scheme == "kaggle":
