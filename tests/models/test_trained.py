@@ -69,26 +69,19 @@ def test_digits_come_back_as_the_card_says():
 
 
 def test_what_a_model_makes_comes_back(name, model):
-    """Codes are sparse, too, as the card says."""
+    """Codes are sparse, too, as the card says; models of maps do not sample."""
     if model.encoder.features == "map":
+        assert model.density is None
         images = from_pixels(skimage.data.astronaut()[None, 40:360, 100:420])
     else:
         images = np.asarray(model.sample(4, seed=0))
+        assert np.std(images) > 0.1
     assert peak_signal_to_noise(model(images), images) > 20
     codes = model.encoder.activations(images).codes
     zeros = [np.mean(np.asarray(stage) == 0) for stage in codes]
     said = card(name)["evaluation"]["zero_fraction"]
     assert said[0] > 0.5
     np.testing.assert_allclose(zeros, said, atol=0.2)
-
-
-def test_samples_are_offered_but_of_maps(model):
-    if model.encoder.features == "map":
-        assert model.density is None
-        return
-    made = np.asarray(model.sample(2, seed=0))
-    assert made.shape == (2, *model.encoder.image_shape)
-    assert np.std(made) > 0.1
 
 
 @pytest.mark.parametrize(

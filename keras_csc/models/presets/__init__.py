@@ -22,12 +22,9 @@ from keras_csc.models.presets.folder import save
 from keras_csc.validation import shown
 
 PACKAGE = pathlib.Path(__file__).parents[2]
-# In an installed package, and in the repository.
-TRAINED = next(
-    path
-    for path in (PACKAGE / "trained", PACKAGE.parent / "trained")
-    if path.is_dir()
-)
+TRAINED = PACKAGE / "trained"
+if not TRAINED.is_dir():  # in the repository, and not in an installed package
+    TRAINED = PACKAGE.parent / "trained"
 
 
 def names():
