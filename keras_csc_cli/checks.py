@@ -1,6 +1,5 @@
 """Checks of the options of a run, before any long work."""
 
-import math
 import os
 
 from keras_csc_cli.building import game
@@ -15,7 +14,7 @@ from keras_csc_cli.train_options import ORDERED
 
 from keras_csc.data.tfds_builder import described_classes
 from keras_csc.models import presets
-from keras_csc.models.architecture import weight_shapes
+from keras_csc.models.architecture import kernel_numbers
 from keras_csc.models.closed_loop_autoencoder import check_game
 
 BYTES_OF_WEIGHT = 16  # with its gradient and two moments
@@ -185,13 +184,13 @@ def check_size(config):
     Raises:
         UsageError: if they have.
     """
-    weights = sum(math.prod(shape) for shape in weight_shapes(config))
+    weights = kernel_numbers(**config)
     most = memory() // BYTES_OF_WEIGHT
     if weights > most:
         raise UsageError(
-            f"the networks would have {weights:,} weights, each of which takes "
-            f"{BYTES_OF_WEIGHT} bytes in training, and this machine has memory "
-            f"for {most:,}. Choose smaller filters, feature_dim or "
+            f"the networks would have over {weights:,} weights, each of which "
+            f"takes {BYTES_OF_WEIGHT} bytes in training, and this machine has "
+            f"memory for {most:,}. Choose smaller filters, feature_dim or "
             "kernel_size with --architecture."
         )
 

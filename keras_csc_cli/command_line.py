@@ -26,7 +26,6 @@ FLAG_FILES = next(
 BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
-    "architecture": "Leave it out, or choose a --preset without weights.",
     "download": "",
     "load_weights": "",
     "tolerance": "",

@@ -20,7 +20,10 @@ ARCHITECTURES = sorted(
     if path.stem not in SHARED and not path.stem.endswith("_published")
 )
 TRAINED = [
-    path.parent.name for path in ROOT.glob("models/trained/*/config.json")
+    path.parent.name
+    # In an installed package, and in the repository.
+    for folder in (ROOT / "trained", ROOT.parent / "trained")
+    for path in folder.glob("*/config.json")
 ]
 PRESETS = sorted([*ARCHITECTURES, *TRAINED])
 # Of the URIs of presets: the package that reads them.

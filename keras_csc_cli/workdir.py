@@ -21,7 +21,7 @@ from keras_csc_cli.train_options import restored
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import locked
 from keras_csc.files import remove
-from keras_csc.models import preset_folder
+from keras_csc.models import presets
 
 LOCK = ".lock"
 
@@ -166,7 +166,7 @@ class Workdir:
                 f"{', '.join(found)}, which a run would replace. Choose "
                 "another with --workdir."
             )
-        others = _names(self.model) - set(preset_folder.FILES)
+        others = _names(self.model) - set(presets.FILES)
         if others:
             raise UsageError(
                 f"{self.model} holds {', '.join(sorted(others))}, which a run "

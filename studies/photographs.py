@@ -313,7 +313,7 @@ def row_of(contender, values, sets):
 
 def row_of_shipped(sets):
     """The row of the model that ships, which trained for longer."""
-    about = read_json(presets.local_folder(SHIPPED) / "metadata.json")
+    about = presets.find(SHIPPED).metadata
     training = about["card"]["training"]
     recipe = about["card"]["recipe"]
     return {

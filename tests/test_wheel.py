@@ -77,8 +77,8 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
     dictionaries = (ROOT / "keras_csc" / "restoration").glob("*.npz")
     expected |= {str(path.relative_to(ROOT)) for path in dictionaries}
-    trained = (ROOT / "keras_csc" / "models" / "trained").glob("*/*")
-    expected |= {str(path.relative_to(ROOT)) for path in trained}
+    trained = (ROOT / "trained").glob("*/*")
+    expected |= {f"keras_csc/{path.relative_to(ROOT)}" for path in trained}
     assert {name for name in names if not name.startswith(info)} == expected
     assert f"{info}/licenses/LICENSE" in names
 
@@ -167,5 +167,5 @@ def test_the_source_distribution_has_what_builds_a_wheel(tmp_path):
     with tarfile.open(path) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     tops = {name.partition("/")[0] for name in names}
-    assert {"keras_csc", "keras_csc_cli", "training", "README.md"} <= tops
+    assert {"keras_csc", "keras_csc_cli", "trained", "training"} <= tops
     assert not {"docs", "saved_models", "tests", "runs"} & tops

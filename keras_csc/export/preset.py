@@ -3,7 +3,6 @@
 import pathlib
 
 from keras_csc.export.card import preset_card
-from keras_csc.models import preset_folder
 from keras_csc.models import presets
 
 CARD = "card"
@@ -38,6 +37,5 @@ def export_preset(model, folder, card=None):
 
 def card_of(preset):
     """What the card of a preset says, a dict; see `export_preset`."""
-    folder = presets.local_folder(preset)
-    found = preset_folder.metadata(folder).get(CARD) if folder else None
+    found = presets.find(preset).metadata.get(CARD)
     return found if isinstance(found, dict) else {}

@@ -6,7 +6,7 @@ from keras_csc.models.conv_encoder import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.patches import initialize_from_patches
+from keras_csc.models.presets.hubs import upload_preset
 from keras_csc.models.principal import initialize_from
-from keras_csc.models.sharing import upload_preset
 from keras_csc.models.staged_encoder import EncoderOutput
 from keras_csc.models.tiles import Tiles

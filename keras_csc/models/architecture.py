@@ -69,60 +69,27 @@ def check_architecture(
         "for the game factors matrices of feature_dim × feature_dim",
         feature_dim=feature_dim,
     )
-    side = head_size(image_shape, filters, features)
-    widths = [image_shape[2], *filters]
-    numbers = [
-        math.prod(image_shape),
-        *(kernel_size**2 * a * b for a, b in zip(widths, widths[1:])),
-        side**2 * widths[-1] * feature_dim,
-    ]
-    if sum(numbers) > MOST_NUMBERS:
+    numbers = math.prod(image_shape) + kernel_numbers(
+        image_shape, filters, feature_dim, kernel_size, features
+    )
+    if numbers > MOST_NUMBERS:
         raise ValueError(
             f"An encoder of `image_shape` {tuple(image_shape)}, `filters` "
             f"{tuple(filters)}, `feature_dim` {feature_dim} and `kernel_size` "
-            f"{kernel_size} would have {sum(numbers)} weights. Expected: at "
+            f"{kernel_size} would have {numbers} weights. Expected: at "
             f"most {MOST_NUMBERS}, which are 1 GB. Choose smaller ones."
         )
 
 
-def weight_shapes(config):
-    """Shapes of all weights of an autoencoder, of its `presets.config`.
+def kernel_numbers(
+    image_shape, filters, feature_dim, kernel_size, features, **_
+):
+    """How many numbers the kernels of an encoder have, at least.
 
-    They follow from numbers alone: nothing is allocated.
+    Those above the first stage have twice as many for codes that are handed
+    on in two parts. Other arguments of the encoder change nothing.
     """
-    signal = config["image_shape"][2]
-    sparse = config["network"] == "csc"
-    parts = 2 if sparse and not config["nonnegative"] else 1
-    kernel = (config["kernel_size"],) * 2
-    shapes = []
-    for number, width in enumerate(config["filters"]):
-        shapes.append((*kernel, signal, width))
-        shapes += [()] * sparse  # the step size
-        signal = parts * width
-        # The moving averages, and what factors there are.
-        factors = _factors(config, number) if sparse else 2 * (number > 0)
-        shapes += (2 + factors) * [(signal,)]
-    side = head_size(
-        config["image_shape"], config["filters"], config["features"]
-    )
-    shapes.append((side, side, signal, config["feature_dim"]))
-    if sparse:
-        widths = [(parts * width,) for width in config["filters"]]
-        return [*shapes, (), *widths, ()]
-    return shapes + _conv_decoder(config, side, kernel)
-
-
-def _factors(config, number):
-    """How many of offset and scale the codes of a sparse stage have."""
-    last = number == len(config["filters"]) - 1
-    return (config["normalization_offset"] or last) + (not config["isotropic"])
-
-
-def _conv_decoder(config, side, kernel):
-    widths = [config["image_shape"][2], *config["filters"]]
-    inputs = [*config["filters"], config["feature_dim"]]
-    kernels = [kernel] * len(config["filters"]) + [(side, side)]
-    shapes = [(width,) for width in widths[1:] for _ in range(4)]
-    for size, channels, filters in zip(kernels, widths, inputs):
-        shapes.append((*size, channels, filters))
-    return shapes
+    side = head_size(image_shape, filters, features)
+    widths = [image_shape[2], *filters]
+    stages = sum(a * b for a, b in zip(widths, widths[1:]))
+    return kernel_size**2 * stages + side**2 * widths[-1] * feature_dim

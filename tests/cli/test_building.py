@@ -170,6 +170,6 @@ def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
 def test_weights_do_not_fit_another_architecture():
     flags = ["--preset=csc_ctrl_digits", "--architecture=filters=4,4"]
     options = train_options.parse(flags)
-    message = r"given: filters=\[4, 4\]. Leave it out, or choose a --preset"
+    message = r"not fit the architecture: it lacks the weight .*, 4\)"
     with pytest.raises(UsageError, match=message):
         building.network(options)

@@ -199,9 +199,9 @@ def test_presets_without_a_density_load(tmp_path):
         ({"feature_dim": 5, "shape": 3}, "of a `FeatureDensity`"),
         ({"feature_dim": 5, "classes": "3"}, "`classes` must be an integer"),
         ({"feature_dim": 5, "classes": 10**9}, "at most"),
-        ({"feature_dim": 5, "classes": 10**7}, "can't hold"),
-        ({"feature_dim": 5, "classes": 4, "rank": 2}, "more of the shapes"),
-        ({"feature_dim": 4, "classes": 3, "rank": 2}, "more of the shapes"),
+        ({"feature_dim": 5, "classes": 10**7}, "bytes, not"),
+        ({"feature_dim": 5, "classes": 4, "rank": 2}, "lacks the weight"),
+        ({"feature_dim": 4, "classes": 3, "rank": 2}, "lacks the weight"),
     ],
 )
 def test_a_density_that_is_not_in_the_file_is_refused(

@@ -179,7 +179,7 @@ with h5py.File('{WEIGHTS}', 'w') as file:
     file['encoder'] = h5py.ExternalLink('/etc/passwd', '/')""",
         "weights",
     ),
-    preset("weights of another architecture", "preset(filters=[8])", "shape"),
+    preset("weights of another architecture", "preset(filters=[8])", "archit"),
     preset("a pickle beside them", "preset(); write('preset/a.pkl')", "a.pkl"),
     preset("a script beside them", "preset(); write('preset/a.py')", "a.py"),
     preset("empty folder", "os.mkdir('preset')", "config.json"),

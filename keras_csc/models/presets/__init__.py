@@ -1,0 +1,141 @@
+"""Presets: architectures by name, and folders and hubs with trained ones."""
+
+import difflib
+import os
+import pathlib
+
+import numpy as np
+
+from keras_csc.advice import AdvisedError
+from keras_csc.generation import FeatureDensity
+from keras_csc.models.presets import folder as folders
+from keras_csc.models.presets import hubs
+from keras_csc.models.presets.architectures import DEFAULTS
+from keras_csc.models.presets.architectures import PRESETS
+from keras_csc.models.presets.architectures import beside_config
+from keras_csc.models.presets.architectures import completed
+from keras_csc.models.presets.architectures import encoder_arguments
+from keras_csc.models.presets.architectures import model_config
+from keras_csc.models.presets.architectures import players
+from keras_csc.models.presets.folder import FILES
+from keras_csc.models.presets.folder import save
+from keras_csc.validation import shown
+
+PACKAGE = pathlib.Path(__file__).parents[2]
+TRAINED = PACKAGE / "trained"
+if not TRAINED.is_dir():  # in the repository, and not in an installed package
+    TRAINED = PACKAGE.parent / "trained"
+
+
+def names():
+    """Names of the presets, of architectures and of trained models."""
+    return sorted([*PRESETS, *trained_names()])
+
+
+def trained_names():
+    """Names of the trained models that come with the package."""
+    return sorted(path.parent.name for path in TRAINED.glob("*/config.json"))
+
+
+def has_weights(preset):
+    """Whether `preset` names trained weights, not an architecture alone."""
+    return hubs.is_uri(preset) or _folder(preset) is not None
+
+
+def is_there(preset):
+    """Whether `preset` is a name, a folder or a URI, which may be none."""
+    return preset in PRESETS or has_weights(preset)
+
+
+def _folder(preset):
+    """The folder of trained weights on this machine, or `None`."""
+    if str(preset) in trained_names():
+        return TRAINED / preset
+    path = pathlib.Path(preset)
+    return path if str(preset) not in PRESETS and path.is_dir() else None
+
+
+def find(preset):
+    """Looks up all that a preset says, but for its weights.
+
+    Returns:
+        `folder.Preset`; that of an architecture alone has no folder.
+
+    Raises:
+        As `ClosedLoopAutoencoder.from_preset`.
+    """
+    if not isinstance(preset, (str, os.PathLike)):
+        raise ValueError(
+            "`preset` must be the name of a preset, a folder or the URI of a "
+            f"hub. Received: {shown(preset)}"
+        )
+    if hubs.is_uri(preset):
+        for file in (folders.CONFIG_FILE, folders.METADATA_FILE):
+            path = hubs.download(preset, file, folders.LONGEST_JSON)
+        return folders.read(path)
+    if path := _folder(preset):
+        folders.check_others(path)
+        return folders.read(path)
+    if preset in PRESETS:
+        return folders.Preset(None, PRESETS[preset])
+    close = difflib.get_close_matches(str(preset), names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"Unknown preset {preset!r}: neither a folder, nor a URI such as "
+        f"hf://OWNER/NAME, nor one of {', '.join(names())}.{hint}"
+    )
+
+
+def config(preset, **overrides):
+    """Architecture of a preset, with overrides.
+
+    Args:
+        preset: as of `ClosedLoopAutoencoder.from_preset`.
+        **overrides: entries to replace. `filters` of another number of stages
+            take the preset's `sparsity` with them, the last one repeated.
+
+    Returns:
+        Dict of the arguments of encoder and decoder, and `network`.
+
+    Raises:
+        ValueError: for an unknown preset or entry.
+        OSError: if it can't be downloaded.
+    """
+    return completed(find(preset).entries, **overrides)
+
+
+def from_config(model_class, entries):
+    """Makes a model, without its weights, of what `config.json` holds."""
+    entries = dict(entries)
+    density = entries.pop(folders.DENSITY, None)
+    if density is not None:
+        density = FeatureDensity.from_config(density)
+    return model_class(*players(completed(entries)), density=density)
+
+
+def load(model_class, preset, load_weights=True, dtype=None, **overrides):
+    """See `ClosedLoopAutoencoder.from_preset`."""
+    found = find(preset)
+    if load_weights and found.folder is None:
+        raise AdvisedError(
+            f"The preset {preset!r} is an architecture without trained "
+            f"weights. Train it with `keras-csc train --flagfile={preset}"
+            ".flags --workdir=FOLDER` and give FOLDER/model, or choose a "
+            f"trained one: {', '.join(trained_names())}.",
+            "load_weights",
+            "Or pass load_weights=False for first weights to train.",
+        )
+    entries = completed(found.entries, **overrides)
+    model = model_class(*players(entries, dtype=dtype), dtype=dtype)
+    if not load_weights:
+        model.make_weights()
+        return model
+    if hubs.is_uri(preset):
+        _, most = folders.weights_bounds(entries, found.density)
+        path = hubs.download(preset, folders.WEIGHTS_FILE, most)
+        found = found._replace(folder=path)
+    folders.load_weights(model, found, entries)
+    own = completed(found.entries)
+    if not all(np.array_equal(own[key], overrides[key]) for key in overrides):
+        model.density = None
+    return model

@@ -1,0 +1,186 @@
+"""Architectures by name, as data, and the networks that they describe."""
+
+import inspect
+
+from keras_csc.models.conv_decoder import ConvDecoder
+from keras_csc.models.conv_encoder import ConvEncoder
+from keras_csc.models.decoder import Decoder
+from keras_csc.models.encoder import Encoder
+from keras_csc.models.staged_encoder import StagedEncoder
+from keras_csc.validation import check_choice
+from keras_csc.validation import shown
+
+
+def _preset(image_shape, filters, sparsity, **config):
+    """Architecture of the recipe's layers.
+
+    Codes are signed, solved by five steps, and handed on in their parts. The
+    first dictionary has as many atoms as a patch has numbers, so that it can
+    begin as every principal component. `λ` of the stages above the first is
+    in units of their input's deviation.
+    """
+    return {
+        "image_shape": image_shape,
+        "filters": filters,
+        "sparsity": sparsity,
+        "iterations": 5,
+        **config,
+    }
+
+
+COLOUR = (0.05, 0.2, 0.2)
+PHOTOGRAPH = (0.02, 0.1, 0.1)
+
+
+def _unlabelled(*arguments, **config):
+    """Without labels, codes are sparse only without offsets."""
+    return _preset(*arguments, normalization_offset=False, **config)
+
+
+def _of_photographs(feature_dim, stages):
+    """A preset of maps, with features for `2**stages` pixels a side."""
+    preset = _unlabelled(
+        (64, 64, 3), (48, 64, 64)[:stages], PHOTOGRAPH[:stages]
+    )
+    return {**preset, "feature_dim": feature_dim, "features": "map"}
+
+
+GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2), rectified=True)
+COLOUR_128 = _unlabelled(
+    (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2), rectified=True
+)
+PHOTOGRAPHS = _of_photographs(16, 3)
+
+PRESETS = {
+    "digits": _preset((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
+    "mnist": GREY_32,
+    "fashion_mnist": GREY_32,
+    "cifar10": _preset((32, 32, 3), (48, 64, 64), COLOUR, rectified=True),
+    "cifar10_unlabelled": _unlabelled(
+        (32, 32, 3), (48, 64, 64), COLOUR, rectified=True
+    ),
+    "photographs": PHOTOGRAPHS,
+    "photographs_32": _of_photographs(32, 3),
+    "photographs_fine": _of_photographs(16, 2),
+    "stl10": _unlabelled(
+        (48, 48, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
+    ),
+    "imagenet": _preset(
+        (64, 64, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
+    ),
+    "imagenet_maps": PHOTOGRAPHS,
+    "celeb_a": COLOUR_128,
+    "lsun_bedroom": COLOUR_128,
+}
+NETWORKS = {
+    "csc": (Encoder, Decoder),
+    "conv": (ConvEncoder, ConvDecoder),
+}
+
+
+def _arguments(model_class):
+    """The arguments that a class has defaults for, and these."""
+    parameters = inspect.signature(model_class.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+# What an entry is where neither a preset nor a folder says it.
+DEFAULTS = {
+    "network": "csc",
+    **_arguments(Encoder),
+    **_arguments(Decoder),
+}
+
+
+def completed(entries, **overrides):
+    """The `config` of some entries: overrides before them, then `DEFAULTS`.
+
+    `filters` of another number of stages take the entries' `sparsity` with
+    them: it is cut, or its last number is repeated.
+
+    Raises:
+        ValueError: for an unknown entry or network.
+    """
+    config = {**DEFAULTS, **entries, **overrides}
+    unknown = sorted(set(config) - set(DEFAULTS))
+    if unknown:
+        raise ValueError(
+            f"An architecture has no entries {unknown}. "
+            f"Expected: {', '.join(DEFAULTS)}. A preset of an earlier version "
+            "is of another network: train the model again."
+        )
+    check_choice(NETWORKS, network=config["network"])
+    filters, sparsity = config["filters"], config["sparsity"]
+    if "filters" in overrides and "sparsity" not in overrides:
+        if isinstance(filters, (list, tuple)) and isinstance(sparsity, tuple):
+            stages = len(filters)
+            several = [*sparsity, *sparsity[-1:] * stages]
+            config["sparsity"] = tuple(several[:stages])
+    return config
+
+
+def players(config, **kwargs):
+    """Makes the encoder and the decoder of a `config`.
+
+    An encoder without sparse codes leaves out what is for those.
+    """
+    encoder_class, decoder_class = NETWORKS[config["network"]]
+    encoder = encoder_class(**encoder_arguments(config), **kwargs)
+    atoms = (encoder,) if encoder.sparse else ()
+    return encoder, decoder_class(
+        *atoms, **_part(config, decoder_class), **kwargs
+    )
+
+
+def encoder_arguments(config):
+    """The entries of a `config` that are for its encoder."""
+    sparse = NETWORKS[config["network"]][0].sparse
+    return _part(config, Encoder if sparse else StagedEncoder)
+
+
+def _part(config, model_class):
+    """The entries of a `config` that are arguments of a class."""
+    return {name: config[name] for name in _arguments(model_class)}
+
+
+def model_config(model):
+    """The `config` that makes a model's architecture again."""
+    arguments = {
+        **DEFAULTS,
+        **model.decoder.get_config(),
+        **model.encoder.get_config(),
+        "network": "csc" if model.encoder.sparse else "conv",
+    }
+    return {name: arguments[name] for name in DEFAULTS}
+
+
+def beside_config(model):
+    """What a model has that its `model_config` does not make again.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+
+    Returns:
+        List of texts, empty of a model that a preset can hold.
+    """
+    config = model_config(model)
+    classes = NETWORKS[config["network"]]
+    both = {"encoder": model.encoder, "decoder": model.decoder}
+    found = [
+        f"the {name} is a {type(player).__name__}"
+        for (name, player), expected in zip(both.items(), classes)
+        if type(player) is not expected
+    ]
+    for key, value in model.decoder.get_config().items():
+        if key in config and value != config[key]:
+            found.append(f"decoder.{key} is {shown(value)}")
+    for number, layer in enumerate(model.encoder.coding_layers):
+        for key, value in layer.get_config().items():
+            if key not in config or key == "kernel_size":
+                continue
+            expected = config[key]
+            if isinstance(expected, (list, tuple)):  # one for each stage
+                expected = expected[number]
+            if value != expected:
+                found.append(f"encoder.{layer.name}.{key} is {shown(value)}")
+    return found

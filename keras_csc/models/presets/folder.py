@@ -1,0 +1,295 @@
+"""Folders that hold an autoencoder: the layout of KerasHub's presets.
+
+`config.json` is a serialized Keras object, whose `config` is the architecture
+and, if the model has one, the configuration of its density of features.
+`metadata.json` says which versions saved it, when, how many weights there are,
+and the SHA-256 of the two other files. `model.weights.h5` holds the weights.
+A `README.md` may stand beside them.
+"""
+
+import collections
+import datetime
+import hashlib
+import json
+import math
+import os
+
+import h5py
+import keras
+import numpy as np
+
+from keras_csc.files import digest
+from keras_csc.files import new_folder
+from keras_csc.generation import FeatureDensity
+from keras_csc.generation.density import array_shapes
+from keras_csc.models.architecture import kernel_numbers
+from keras_csc.models.presets.architectures import beside_config
+from keras_csc.models.presets.architectures import model_config
+from keras_csc.validation import shown
+from keras_csc.version import __version__
+
+CONFIG_FILE = "config.json"
+METADATA_FILE = "metadata.json"
+WEIGHTS_FILE = "model.weights.h5"
+CARD_FILE = "README.md"
+FILES = (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE)
+LONGEST_JSON = 2**20  # bytes
+OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
+
+DIGESTS = "sha256"
+DENSITY = "density"
+NAME = "registered_name"
+AUTOENCODER = "keras_csc>ClosedLoopAutoencoder"
+CLASS = {
+    "module": "keras_csc.models",
+    "class_name": "ClosedLoopAutoencoder",
+    NAME: AUTOENCODER,
+}
+
+# What the JSON of a folder says: the entries of the architecture, the
+# configuration of the density, which may be `None`, and the metadata.
+Preset = collections.namedtuple(
+    "Preset",
+    ["folder", "entries", "density", "metadata"],
+    defaults=(None, {}),
+)
+
+
+def read(folder):
+    """Reads the JSON of a folder, each file once, and returns a `Preset`.
+
+    Raises:
+        ValueError: if the folder is not a preset, or its JSON is damaged or
+            that of something else.
+    """
+    content, found = _read_json(folder / CONFIG_FILE)
+    _, metadata = _read_json(folder / METADATA_FILE)
+    name, entries = found.get(NAME), found.get("config")
+    if name != AUTOENCODER or not isinstance(entries, dict):
+        raise ValueError(
+            f"{str(folder / CONFIG_FILE)!r} must be of a {AUTOENCODER} with a "
+            f"`config`. Received: {shown(name)} with {shown(entries)}"
+        )
+    actual = hashlib.sha256(content).hexdigest()
+    _check_digest(folder / CONFIG_FILE, metadata, actual)
+    return Preset(folder, entries, entries.pop(DENSITY, None), metadata)
+
+
+def _read_json(path):
+    """The content of a file, and the object that it is."""
+    _check_there(path)
+    with open(path, "rb") as file:
+        content = file.read(LONGEST_JSON + 1)
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if len(content) > LONGEST_JSON or not isinstance(found, dict):
+        raise ValueError(
+            f"{str(path)!r} must hold a JSON object of at most {LONGEST_JSON} "
+            "bytes, and holds something else."
+        )
+    return content, found
+
+
+def _check_there(path):
+    if not path.is_file():
+        raise ValueError(
+            f"The folder {str(path.parent)!r} is not a preset: it has no file "
+            f"{path.name}. Write one with `save_to_preset`."
+        )
+
+
+def _check_digest(path, metadata, actual):
+    digests = metadata.get(DIGESTS, {})
+    expected = digests.get(path.name) if isinstance(digests, dict) else digests
+    if expected and expected != actual:
+        raise ValueError(
+            f"{str(path)!r} is damaged or was replaced: its SHA-256 is not "
+            f"that in {METADATA_FILE}. Copy the folder again, or remove it "
+            "from the hub's cache and download it again; to trust the files, "
+            f"remove {DIGESTS!r} from {METADATA_FILE}."
+        )
+
+
+def check_others(folder):
+    """Raises `ValueError` for files beside a preset; hidden ones may be."""
+    names = {path.name for path in folder.iterdir() if path.name[0] != "."}
+    unexpected = sorted(names - {*FILES, CARD_FILE})
+    if unexpected and CONFIG_FILE in names:
+        raise ValueError(
+            f"The preset folder {str(folder)!r} holds unexpected files: "
+            f"{', '.join(unexpected)}. Expected: {', '.join(FILES)} and "
+            f"{CARD_FILE}. Remove the others."
+        )
+
+
+def weights_bounds(config, density):
+    """The least and the most bytes of a file of weights, of both configs.
+
+    They follow from numbers alone: nothing is made of a huge shape.
+    """
+    try:
+        shapes = array_shapes(**density) if density is not None else {}
+    except TypeError as error:
+        raise ValueError(
+            f"{DENSITY!r} of a preset must be the configuration of a "
+            f"`FeatureDensity`. Received: {shown(density)}"
+        ) from error
+    numbers = kernel_numbers(**config) + sum(map(math.prod, shapes.values()))
+    # In float16; or in float64, with signed parts and a decoder's kernels,
+    # which are at most twice as many each.
+    return 2 * numbers, 32 * numbers + 64 * OVERHEAD
+
+
+def load_weights(model, preset, config):
+    """Loads the weights of a `Preset` into a model of a `config`.
+
+    The model is built once the file is known to be about as large as it.
+
+    Raises:
+        ValueError: for weights of another architecture, or that are damaged,
+            replaced, not there or not finite.
+    """
+    path = preset.folder / WEIGHTS_FILE
+    _check_there(path)
+    size = path.stat().st_size
+    least, most = weights_bounds(config, preset.density)
+    if not least <= size <= most:
+        raise _misfit(path, f"it has {size} bytes, not {least} to {most}")
+    _check_digest(path, preset.metadata, digest(path))
+    model.make_weights()
+    density = preset.density and FeatureDensity.from_config(preset.density)
+    try:
+        wrong = _other_weights(path, _weights(model, density))
+        if wrong is None:
+            model.density = density
+            model.load_weights(path)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        wrong = error
+    if wrong is not None:
+        raise _misfit(path, wrong)
+    for weight in model.weights:
+        if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
+            raise ValueError(
+                f"{str(path)!r} holds a weight that is not finite: "
+                f"{weight.path}."
+            )
+
+
+def _weights(model, density):
+    """All that a preset keeps: a model's weights and those of a density."""
+    return [*model.weights, *(density.variables.values() if density else ())]
+
+
+def _other_weights(path, weights):
+    """Which array a file lacks, or has beside these weights; or `None`."""
+    names = collections.defaultdict(list)
+
+    def look(name, item):
+        if isinstance(item, h5py.Dataset):
+            names[item.shape].append(name)
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    for weight in weights:
+        shape = tuple(weight.shape)
+        if not names[shape]:
+            return f"it lacks the weight {weight.path} of shape {shape}"
+        names[shape].pop()
+    more = sum(names.values(), [])
+    return f"it holds {more[0]}, which is no weight" if more else None
+
+
+def _misfit(path, reason):
+    return ValueError(
+        f"{str(path)!r} is damaged, or does not fit the architecture: {reason}."
+    )
+
+
+def save(model, folder, half=False, about=None, card=None):
+    """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
+
+    Args:
+        model, folder, half: as there.
+        about: dict, more entries of `metadata.json`; or `None`.
+        card: text of a `README.md`; or `None`.
+    """
+    lost = beside_config(model)
+    if lost:
+        raise ValueError(
+            "A preset holds the arguments of an encoder and its decoder, which "
+            f"would not make this model again: {'; '.join(lost)}. Keep classes "
+            'and decoders of your own with `model.save("NAME.keras")`; give '
+            "what was set in a layer as an argument of the encoder."
+        )
+    config = model_config(model)
+    if model.density is not None:
+        config[DENSITY] = model.density.get_config()
+    with new_folder(folder) as new:
+        _write_weights(new / WEIGHTS_FILE, model)
+        if half:
+            _halve(new / WEIGHTS_FILE)
+        _write_json(new / CONFIG_FILE, {**CLASS, "config": config})
+        now = datetime.datetime.now(datetime.timezone.utc)
+        metadata = {
+            **(about or {}),
+            "keras_version": keras.__version__,
+            "keras_csc_version": __version__,
+            "parameter_count": model.count_params(),
+            "date_saved": now.strftime("%Y-%m-%d@%H:%M:%S"),
+            DIGESTS: {
+                name: digest(new / name) for name in (CONFIG_FILE, WEIGHTS_FILE)
+            },
+        }
+        _write_json(new / METADATA_FILE, metadata)
+        if card is not None:
+            (new / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def _write_json(path, entries):
+    path.write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def _write_weights(path, model):
+    # HDF5 crashes the process when a disk fills up; this raises an `OSError`.
+    size = sum(
+        keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
+        for weight in _weights(model, model.density)
+    )
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
+    # Without what training keeps: optimizers, and the game's memory.
+    alone = type(model)(model.encoder, model.decoder, density=model.density)
+    alone.make_weights()
+    alone.save_weights(path)
+
+
+def _halve(path):
+    """Rewrites arrays of three axes and more as float16.
+
+    Those are dictionaries, and the means and factors of a density; some 11
+    bits of each number are left. Biases, statistics, step sizes and the
+    variances of a density, which may be 1e-8, stay as they are.
+    """
+    halved = path.with_name(f"{path.name}.half")
+    with h5py.File(path) as source, h5py.File(halved, "w") as target:
+
+        def copy(name, item):
+            if not isinstance(item, h5py.Dataset):
+                return
+            values = item[()]
+            if values.ndim > 2 and values.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    values = values.astype("float16")
+                if not np.all(np.isfinite(values)):
+                    raise ValueError(
+                        f"{name} of {str(path)!r} must be within ±65504 to be "
+                        "saved in half precision."
+                    )
+            target[name] = values
+            target[name].attrs.update(item.attrs)
+
+        source.visititems(copy)
+    halved.rename(path)

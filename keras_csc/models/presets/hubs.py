@@ -1,0 +1,149 @@
+"""Presets on model hubs, Hugging Face and Kaggle, by the hubs' own libraries.
+
+Of a hub only files that are asked for by name are read, into the cache of its
+library. `huggingface_hub` compares sizes, `kagglehub` MD5; `folder` compares
+what a preset says of its files.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import textwrap
+
+import keras
+
+from keras_csc.models.presets.folder import AUTOENCODER
+from keras_csc.validation import shown
+from keras_csc.version import __version__
+
+PART = r"\w[\w.-]*"
+# What a URI names, and of which of its versions.
+URIS = {
+    "hf://OWNER/NAME[@REVISION]": (
+        rf"hf://({PART}/{PART})(?:@({PART}(?:/{PART})*))?"
+    ),
+    "kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]": (
+        rf"kaggle://({PART}/{PART}/keras/{PART})(?:/([1-9]\d*))?"
+    ),
+}
+
+
+def is_uri(preset):
+    """Whether `preset` is the URI of a hub."""
+    return isinstance(preset, str) and preset.startswith(("hf://", "kaggle://"))
+
+
+def _parse(uri):
+    """`(scheme, name, version)` of a URI; the newest version is `None`."""
+    for form in URIS.values():
+        if found := re.fullmatch(form, uri, re.ASCII):
+            return (uri.partition(":")[0], *found.groups())
+    raise ValueError(
+        f"The URI of a hub must be {' or '.join(URIS)}. Received: {shown(uri)}"
+    )
+
+
+def download(uri, file, most):
+    """Downloads a file into the cache of a hub's library.
+
+    Args:
+        uri: text; see `URIS`.
+        file: its name.
+        most: int, the most bytes that it may have. Kaggle's library does not
+            tell the size of a file before.
+
+    Returns:
+        `pathlib.Path` of the folder that holds it, and maybe others.
+    """
+    scheme, name, version = _parse(uri)
+    with _errors(uri, f"{file} could not be downloaded"):
+        if scheme == "kaggle":
+            import kagglehub
+
+            handle = f"{name}/{version}" if version else name
+            return pathlib.Path(kagglehub.model_download(handle, file)).parent
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi()
+        arguments = {"repo_id": name, "filename": file, "revision": version}
+        size = api.hf_hub_download(**arguments, dry_run=True).file_size
+        if not size or size <= most:
+            return pathlib.Path(api.hf_hub_download(**arguments)).parent
+    raise ValueError(
+        f"{file} of {uri!r} must have at most {most} bytes. Received: {size}"
+    )
+
+
+def upload_preset(uri, folder):
+    """Uploads a preset folder to Hugging Face or Kaggle.
+
+    The folder is loaded first. The hub gets `config.json`, `metadata.json`,
+    `model.weights.h5` and, if there is one, `README.md`, the model card, as one
+    new version. Earlier versions stay there. What the hub has of other files
+    stays in the new version on Hugging Face, and not on Kaggle.
+
+    Logging in is up to the hub's library: `hf auth login` or `HF_TOKEN`,
+    `kagglehub.login()` or `KAGGLE_API_TOKEN`. A model that is new is public on
+    Hugging Face, and private on Kaggle.
+
+    Args:
+        uri: `"hf://OWNER/NAME"` or `"kaggle://OWNER/MODEL/keras/VARIANT"`.
+        folder: a folder that `save_to_preset` wrote.
+
+    Raises:
+        ImportError: without `pip install 'keras-csc[hub]'`.
+        ValueError: for another URI, or a folder that does not load.
+        OSError: if the hub can't be reached, or refuses.
+    """
+    scheme, name, version = _parse(str(uri))
+    if version:
+        raise ValueError(
+            "The hub numbers versions itself: the URI must be without one. "
+            f"Received: {shown(uri)}"
+        )
+    # A folder that loads has no others than a preset's files and hidden ones.
+    folder = os.path.abspath(folder)
+    keras.saving.get_registered_object(AUTOENCODER).from_preset(folder)
+    message = f"Preset of keras_csc {__version__}"
+    with _errors(uri, "the preset could not be uploaded"):
+        if scheme == "kaggle":
+            import kagglehub
+
+            kagglehub.model_upload(
+                name, folder, version_notes=message, ignore_patterns=[".*"]
+            )
+            return
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi()
+        api.create_repo(name, exist_ok=True)
+        operations = [
+            huggingface_hub.CommitOperationAdd(file, f"{folder}/{file}")
+            for file in os.listdir(folder)
+            if file[0] != "."
+        ]
+        api.create_commit(name, operations, commit_message=message)
+
+
+@contextlib.contextmanager
+def _errors(uri, what):
+    """Errors of the hubs' libraries, which have no class in common.
+
+    Those of this machine's files stay what they are.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"Presets of this hub need {error.name}: "
+            "pip install 'keras-csc[hub]'"
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        reason = textwrap.shorten(str(error), 300) or type(error).__name__
+        raise OSError(
+            f"{uri!r}: {what}: {reason} Check the name, the version, the "
+            "network, and whether the hub's library is logged in."
+        ) from error
