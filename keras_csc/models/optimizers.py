@@ -1,10 +1,6 @@
 """The optimizers of the two players."""
 
-import math
-
 import keras
-
-from keras_csc.validation import check_at_least
 
 # What Keras does with the gradients before it sums them over the replicas.
 ON_ONE_REPLICA = (
@@ -25,16 +21,14 @@ def checked_optimizers(optimizer, decoder_optimizer, replicas):
         replicas: int, how many there are.
 
     Raises:
-        ValueError: for one object twice, moving averages, or one with a
-            number that is not finite, a learning rate below 0 or a scale of the
-            loss, or that clips or accumulates on more than one replica.
+        ValueError: for one object twice, moving averages or a scale of the
+            loss, or one that clips or accumulates on more than one replica.
     """
     given = {"optimizer": optimizer, "decoder_optimizer": decoder_optimizer}
     if decoder_optimizer is None:
         del given["decoder_optimizer"]
     made = {name: keras.optimizers.get(each) for name, each in given.items()}
     for name, each in made.items():
-        _check_numbers(name, each.get_config())
         _check_no_scale(name, each)
         _check_on_replicas(name, each, replicas)
         if each.use_ema:
@@ -80,15 +74,3 @@ def _check_no_scale(name, optimizer):
             "half precision, compute in dtype='mixed_bfloat16', which needs "
             "none."
         )
-
-
-def _check_numbers(name, config):
-    """Looks at the numbers of a configuration, a schedule's included."""
-    for key, value in config.items():
-        path = f"{name}.{key}"
-        if isinstance(value, dict):
-            _check_numbers(path, value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"`{path}` must be finite. Received: {value}")
-        elif isinstance(value, (int, float)) and key.endswith("learning_rate"):
-            check_at_least(0, **{path: value})

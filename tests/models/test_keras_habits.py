@@ -154,30 +154,6 @@ def test_one_optimizer_can_not_serve_two_players():
         compiled(optimizer, optimizer)
 
 
-@pytest.mark.parametrize(
-    "make, name",
-    [
-        (lambda: keras.optimizers.SGD(float("nan")), "learning_rate"),
-        (lambda: keras.optimizers.SGD(-0.1), "learning_rate"),
-        (lambda: keras.optimizers.Adam(float("inf")), "learning_rate"),
-        (lambda: keras.optimizers.Adam(epsilon=float("nan")), "epsilon"),
-        (
-            lambda: keras.optimizers.SGD(SCHEDULE(-1.0, 10, 0.5)),
-            "learning_rate.config.initial_learning_rate",
-        ),
-        (
-            lambda: keras.optimizers.SGD(SCHEDULE(0.1, 10, float("nan"))),
-            "learning_rate.config.decay_rate",
-        ),
-    ],
-)
-@pytest.mark.parametrize("player", ["optimizer", "decoder_optimizer"])
-def test_numbers_of_optimizers_make_sense(make, name, player):
-    model = small_autoencoder()
-    with pytest.raises(ValueError, match=f"`{player}.{name}` must"):
-        model.compile(**{player: make()})
-
-
 @pytest.mark.parametrize("player", ["optimizer", "decoder_optimizer"])
 def test_every_optimizer_of_keras_has_good_defaults(player):
     """Ftrl's `learning_rate_power` is below 0, and no rate."""
