@@ -6,14 +6,15 @@
 
 from keras_csc.explorer.changing import Changed
 from keras_csc.explorer.changing import Changes
+from keras_csc.explorer.changing import Look
 from keras_csc.explorer.changing import change
 from keras_csc.explorer.changing import keep_largest
+from keras_csc.explorer.changing import look
 from keras_csc.explorer.damage import Restored
 from keras_csc.explorer.damage import restore_detail
 from keras_csc.explorer.examples import Example
 from keras_csc.explorer.examples import examples_of
-from keras_csc.explorer.looking import Look
-from keras_csc.explorer.looking import look
+from keras_csc.explorer.panels import warm_up
 from keras_csc.explorer.reading import read_upload
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "look",
     "read_upload",
     "restore_detail",
+    "warm_up",
 ]

@@ -5,7 +5,7 @@ import collections
 import numpy as np
 
 from keras_csc import restoration
-from keras_csc.explorer.looking import psnr
+from keras_csc.explorer.changing import psnr
 from keras_csc.restoration.tasks import DENOISE
 from keras_csc.restoration.tasks import INPAINT
 from keras_csc.validation import check_choice

@@ -5,25 +5,24 @@ without it.
 """
 
 import functools
-import pathlib
 
 import gradio as gr
 import numpy as np
 from starlette.middleware import Middleware
 
+from keras_csc import html
 from keras_csc.explorer import damage
-from keras_csc.explorer import markup
+from keras_csc.explorer import panels
 from keras_csc.explorer.changing import Changes
 from keras_csc.explorer.changing import change
+from keras_csc.explorer.changing import look
 from keras_csc.explorer.guard import HOST
 from keras_csc.explorer.guard import Guard
-from keras_csc.explorer.looking import look
+from keras_csc.explorer.panels import DRAWN
+from keras_csc.explorer.panels import FRAMES
+from keras_csc.explorer.panels import filled
 from keras_csc.explorer.reading import MOST_BYTES
 from keras_csc.explorer.reading import read_upload
-from keras_csc.explorer.warmup import DRAWN
-from keras_csc.explorer.warmup import FRAMES
-from keras_csc.html import element
-from keras_csc.html import written
 
 FONTS = (
     *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
@@ -35,11 +34,8 @@ STEP_OF_PERCENT = 0.5
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8
 SECONDS_KEPT = 3600
-# One of several buttons is pressed, or each on its own.
-PICK, TOGGLE, STYLE = (
-    (pathlib.Path(__file__).parent / name).read_text(encoding="utf-8")
-    for name in ("pick.js", "toggle.js", "page.css")
-)
+# Buttons of which one is pressed, or each on its own.
+PICK, TOGGLE = html.file("pick.js"), html.file("toggle.js")
 TASKS = {
     "Add noise, and remove it": "add noise",
     "Remove the noise that it has": "has noise",
@@ -101,7 +97,7 @@ def serve(blocks, port=None, browser=False):
         pwa=False,
         state_session_capacity=SESSIONS,
         theme=_theme(),
-        css=STYLE,
+        css=html.file("explorer.css"),
     )
     return url
 
@@ -194,7 +190,8 @@ class _Page:
             delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
         ) as self.blocks:
             self.chosen = gr.Textbox("0", visible=False)
-            gr.HTML(_title(model, name), elem_classes="kx-title")
+            title = filled("title", name, model.encoder)
+            gr.HTML(title, elem_classes="kx-title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=240):
                     self._choice()
@@ -244,7 +241,7 @@ class _Page:
 
     def _choice(self):
         self.picker = gr.HTML(
-            markup.picker(self.examples, 0),
+            panels.picker(self.examples, 0),
             js_on_load=PICK,
             elem_id="kx-choose",
         )
@@ -261,8 +258,8 @@ class _Page:
         self.uploads.add(path)
         return (
             path,
-            written(markup.note(f"Your image: {said}.")),
-            markup.picker(self.examples),
+            filled("note", f"Your image: {said}."),
+            panels.picker(self.examples),
         )
 
     def _refresh_on_choice(self):
@@ -288,15 +285,15 @@ class _Page:
     # --- look ---
 
     def _look(self):
-        panel = gr.HTML(markup.look_panel(self.first), elem_id="kx-look")
-        overview = self._of_seen(markup.look_panel)
+        panel = gr.HTML(panels.look_panel(self.first), elem_id="kx-look")
+        overview = self._of_seen(panels.look_panel)
         self.refreshed.append((overview, [self.chosen], [panel]))
         if self.first.explanation is None:
             return
         number = self._stages("Atoms of stage", "kx-stage-look")
-        atoms = gr.HTML(markup.stage_panel(self.first, 1), elem_id="kx-atoms")
+        atoms = gr.HTML(panels.stage_panel(self.first, 1), elem_id="kx-atoms")
         inputs = [self.chosen, number]
-        of_stage = self._of_seen(markup.stage_panel)
+        of_stage = self._of_seen(panels.stage_panel)
         _event(number.input, of_stage, inputs, [atoms])
         self.refreshed.append((of_stage, inputs, [atoms]))
 
@@ -369,10 +366,10 @@ class _Page:
         """The controls as the model codes an image, in their order."""
         layer = self.model.encoder.coding_layers[number - 1]
         stage = seen.explanation.stages[number - 1]
-        atoms = markup.strongest(stage, seen.image)
+        atoms = panels.strongest(stage, seen.image)
         own = layer.sparsity
         most = MOST_STEPS
-        if markup.is_photograph(seen.image):
+        if panels.is_photograph(seen.image):
             most = STEPS_OF_PHOTOGRAPH
         choices = _choices(atoms)
         return [
@@ -390,30 +387,27 @@ class _Page:
             1,
             gr.Dropdown(choices=choices, value=-1),
             gr.Dropdown(choices=choices, value=-1),
-            markup.atom_toggles(stage, seen.image),
+            panels.atom_toggles(stage, seen.image),
         ]
 
     def _applied(self, seen, number, *values):
         changes = _changes(number, *values)
-        return markup.change_panel(seen, change(self.model, seen, changes))
+        return panels.change_panel(seen, change(self.model, seen, changes))
 
     # --- sample ---
 
     def _sample(self):
         if self.model.encoder.features != "vector":
-            gr.HTML(written(markup.note(NO_VECTORS)))
+            gr.HTML(filled("note", NO_VECTORS))
             return
         if self.model.density is None:
-            gr.HTML(written(markup.note(NO_DENSITY)))
+            gr.HTML(filled("note", NO_DENSITY))
         else:
             self._draw()
-        title = markup.heading(
-            "Walk between two images",
-            "from the image that is chosen to the one that you press here",
-        )
-        gr.HTML(written(title))
+        about = "from the image that is chosen to the one that you press here"
+        gr.HTML(filled("heading", "Walk between two images", about))
         ends = gr.HTML(
-            markup.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
+            panels.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
         )
         panel = gr.HTML(elem_id="kx-walk")
         self._empty(panel)
@@ -425,12 +419,11 @@ class _Page:
         classes = [("any", -1), *((str(label), int(label)) for label in known)]
         with gr.Row():
             label = gr.Dropdown(classes, value=-1, label="Class", min_width=120)
+            wide = {"min_width": 200}
             temperature = gr.Slider(
-                0, 2, value=1, step=0.05, label="Temperature", min_width=200
+                0, 2, 1, step=0.05, label="Temperature", **wide
             )
-            seed = gr.Slider(
-                0, 999, value=0, step=1, label="Seed", min_width=200
-            )
+            seed = gr.Slider(0, 999, 0, step=1, label="Seed", **wide)
         controls = [label, temperature, seed]
         panel = gr.HTML(self._drawn(-1, 1.0, 0), elem_id="kx-sample")
         for control in controls:
@@ -445,9 +438,9 @@ class _Page:
 
     def _drawn(self, label, temperature, seed):
         made = self.model.sample(DRAWN, label, int(seed), float(temperature))
-        return markup.images_panel(
+        return panels.images_panel(
             made.numpy(),
-            [""] * DRAWN,
+            [],
             "Images that never were",
             "drawn from the density of the features, and decoded",
         )
@@ -456,7 +449,7 @@ class _Page:
         end = self._image(str(_sent(event, "key")))
         made = self.model.interpolate(seen.image[None], end[None], FRAMES)
         shares = np.linspace(0, 1, FRAMES)
-        return markup.images_panel(
+        return panels.images_panel(
             made.numpy()[0],
             [f"{share:.0%}" for share in shares],
             "On the way",
@@ -472,32 +465,26 @@ class _Page:
                     list(TASKS.items()), value="add noise", label="What to do"
                 )
                 noise = gr.Slider(
-                    5, 75, value=25, step=1, label="Noise, of 255 levels"
+                    5, 75, 25, step=1, label="Noise, of 255 levels"
                 )
+                hidden = {"visible": False}
+                names = list(damage.HOLES)
                 holes = gr.Radio(
-                    list(damage.HOLES),
-                    value="scratches",
-                    label="Holes",
-                    visible=False,
+                    names, value="scratches", label="Holes", **hidden
                 )
                 share = gr.Slider(
-                    5,
-                    80,
-                    value=25,
-                    step=5,
-                    label="Missing, %",
-                    visible=False,
+                    5, 80, 25, step=5, label="Missing, %", **hidden
                 )
                 seed = gr.Slider(0, 99, value=0, step=1, label="Seed")
                 start = gr.Button("Restore", variant="primary")
-                about = markup.note(
+                about = (
                     f"The middle {damage.SIDE}×{damage.SIDE} pixels, within "
                     "seconds. keras-csc restore does all of a photograph, and "
                     "better: it takes minutes."
                 )
-                gr.HTML(written(about))
+                gr.HTML(filled("note", about))
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
-                nothing = written(markup.note("Nothing is restored yet."))
+                nothing = filled("note", "Nothing is restored yet.")
                 panel = gr.HTML(nothing, elem_id="kx-restore")
                 self._empty(panel, nothing)
         _event(task.input, _visible, [task], [noise, holes, share])
@@ -535,7 +522,7 @@ def _restored(seen, task, noise, holes, share, seed, progress=gr.Progress()):
         int(seed),
         lambda done, total: progress((done, total), desc="Restoring"),
     )
-    return markup.restored_panel(found)
+    return panels.restored_panel(found)
 
 
 def _changes(
@@ -564,17 +551,3 @@ def _changes(
 
 def _switched_off(event: gr.EventData):
     return _sent(event, "keys")
-
-
-def _title(model, name):
-    encoder = model.encoder
-    atoms = ", ".join(map(str, encoder.filters))
-    where = "an image"
-    if encoder.features == "map":
-        side = 2 ** len(encoder.filters)
-        where = f"{side}×{side} pixels"
-    about = (
-        f"A CSC-CTRL autoencoder with stages of {atoms} atoms, and "
-        f"{encoder.feature_dim} features for {where}."
-    )
-    return written(element("h1", name), element("p", about))

@@ -1,14 +1,18 @@
-"""The atoms of convolutional dictionaries as pictures."""
+"""Atoms and codes of convolutional dictionaries as pictures."""
 
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.visualization.tiles import arrange
-from keras_csc.visualization.tiles import image_tiles
+from keras_csc.validation import check_integer
+from keras_csc.visualization.grids import arrange
+from keras_csc.visualization.grids import fitted
+from keras_csc.visualization.grids import image_tiles
 
-ATOM_PIXELS = 48
+ATOM_PIXELS, MAP_PIXELS = 48, 64
+FRAME = 205
+RED, BLUE = (214, 64, 48), (38, 110, 196)
 
 
 def atom_grid(kernel, columns=None, maximum=64, scale=None):
@@ -45,10 +49,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
             "`pixel_atoms` to see deeper layers in pixels. "
             f"Received: kernel.shape={kernel.shape}"
         )
-    if maximum < 1:
-        raise ValueError(
-            f"`maximum` must be positive. Received: maximum={maximum}"
-        )
+    check_integer(1, maximum=maximum)
     if scale is None:
         scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
@@ -91,7 +92,17 @@ def pixel_atoms(kernels, strides):
     >>> atom_grid(pixel_atoms([w1, w2, w3], strides=[2, 2, 2]))
     """
     kernels = [np.asarray(kernel, dtype="float32") for kernel in kernels]
-    _check_chain(kernels, strides)
+    shapes = [kernel.shape for kernel in kernels]
+    if not kernels or len(kernels) != len(strides):
+        raise ValueError(
+            "`kernels` and `strides` must be lists of the same length, at "
+            f"least 1. Received: {len(kernels)} and {len(strides)}"
+        )
+    if any(low[-1] != high[-2] for low, high in zip(shapes, shapes[1:])):
+        raise ValueError(
+            "Every kernel must have as many channels as the one before has "
+            f"filters. Received: {shapes}"
+        )
     atoms = np.moveaxis(kernels[-1], -1, 0)
     for kernel, stride in zip(kernels[-2::-1], strides[-2::-1]):
         height, width = (
@@ -139,20 +150,71 @@ def draw_atoms(model):
     }
 
 
-def _check_chain(kernels, strides):
-    shapes = [kernel.shape for kernel in kernels]
-    if not kernels or len(kernels) != len(strides):
+# === Codes ===
+
+
+def code_maps(codes, columns=None, maximum=16, scale=None):
+    """Codes of one image, a heat map for each of its most active filters.
+
+    Zero is white, positive entries are red and negative ones blue. All maps
+    share one scale, the largest magnitude shown, so that they compare; colour
+    follows `√(|z| / max|z|)`, which keeps small entries visible.
+
+    Args:
+        codes: floats of shape `(height, width, filters)`.
+        columns: int. Defaults to a near-square grid.
+        maximum: int, the number of maps. Filters are taken and sorted by
+            `Σ|z|`, the most active first. Defaults to 16.
+        scale: int, enlargement. Defaults to what makes a map at least 64
+            pixels wide.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if `codes` has another rank, is not finite, or an argument
+            is out of range.
+
+    Example:
+
+    >>> save_png("codes.png", code_maps(layer(images)[0]))
+    """
+    codes = np.asarray(codes, dtype="float32")
+    if codes.ndim != 3 or not codes.size or not np.all(np.isfinite(codes)):
         raise ValueError(
-            "`kernels` and `strides` must be lists of the same length, at "
-            f"least 1. Received: {len(kernels)} and {len(strides)}"
+            "`codes` must be finite, of shape (height, width, filters): one "
+            f"image at a time. Received: codes.shape={codes.shape}"
         )
-    if any(len(shape) != 4 for shape in shapes):
-        raise ValueError(
-            "`kernels` must have shapes (k, k, channels, filters). "
-            f"Received: {shapes}"
-        )
-    if any(low[3] != high[2] for low, high in zip(shapes, shapes[1:])):
-        raise ValueError(
-            "Every kernel must have as many channels as the one before has "
-            f"filters. Received: {shapes}"
-        )
+    check_integer(1, maximum=maximum)
+    activity = np.sum(np.abs(codes), axis=(0, 1))
+    order = np.argsort(-activity, kind="stable")[:maximum]
+    if scale is None:
+        scale = math.ceil(MAP_PIXELS / codes.shape[1])
+    side = scale * max(codes.shape[:2])
+    tiles = fitted(on_white(code_shades(codes[..., order])), side)
+    return arrange(tiles, columns, (2, 2), FRAME)
+
+
+def code_shades(codes):
+    """Codes as red or blue whose opacity is their size, on one scale.
+
+    Args:
+        codes: floats `(height, width, atoms)`.
+
+    Returns:
+        A `uint8` array `(atoms, height, width, 4)`.
+    """
+    maps = np.moveaxis(codes, -1, 0)
+    opacity = np.sqrt(np.abs(maps) / (np.max(np.abs(maps)) or 1))
+    color = np.where(maps[..., None] < 0, BLUE, RED)
+    shades = np.concatenate([color, 255 * opacity[..., None]], -1)
+    return np.rint(shades).astype("uint8")
+
+
+def on_white(tiles):
+    """`uint8` tiles `(..., 3)` of those that may have an opacity."""
+    if tiles.shape[-1] == 3:
+        return tiles
+    opacity = tiles[..., 3:] / 255
+    made = 255 + opacity * (tiles[..., :3].astype("float32") - 255)
+    return np.rint(made).astype("uint8")

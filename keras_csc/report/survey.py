@@ -9,7 +9,6 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
-from keras_csc.pixels import from_pixels
 
 STRONGEST = 6
 
@@ -45,7 +44,7 @@ class AtomUse:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Look:
+class Survey:
     """Images, and what a model makes of them.
 
     Fields:
@@ -67,8 +66,10 @@ class Look:
     stages: list
 
     def name(self, label):
-        """Name of a class, by its label."""
-        known = 0 <= label < len(self.class_names)
+        """Name of a class, by its label; empty of -1."""
+        if label < 0:
+            return ""
+        known = label < len(self.class_names)
         return self.class_names[label] if known else str(label)
 
     @property
@@ -82,7 +83,7 @@ class Look:
         return rows(self.features)
 
 
-def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
+def survey(model, images, labels=None, class_names=None, strongest=STRONGEST):
     """Passes images through a model, and keeps what a page shows.
 
     Args:
@@ -93,7 +94,7 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
         strongest: int, images to keep for an atom.
 
     Returns:
-        `Look`.
+        `Survey`.
 
     Raises:
         ValueError: for images and labels that are not such arrays, or images
@@ -123,7 +124,7 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
             range(0, len(uses), 4), _places(model.encoder, images.shape[1:3])
         )
     ]
-    return Look(images, labels, class_names, features, made, psnr, stages)
+    return Survey(images, labels, class_names, features, made, psnr, stages)
 
 
 def _pass(model, images):
@@ -152,20 +153,13 @@ def _pass(model, images):
     return found
 
 
-@dataclasses.dataclass(frozen=True)
-class _Place:
-    """Where in an image the codes of a stage are.
-
-    Code `i` stands for the `size` pixels from `step · i - before` on.
-    """
-
-    size: int
-    step: int
-    before: tuple
-    columns: int
-
-
 def _places(encoder, image_size):
+    """Where in an image the codes of every stage are.
+
+    Yields:
+        `(size, step, before, columns)`: code `i` stands for the `size` pixels
+        from `step · i - before` on; ints but for `before`, of either axis.
+    """
     stride = 2 ** len(encoder.filters)
     sides = [-(-side // stride) * stride for side in image_size]
     size, step, before = 1, 1, (0, 0)
@@ -179,15 +173,15 @@ def _places(encoder, image_size):
         size += (kernel - 1) * step
         step *= strides
         sides = [-(-side // strides) for side in sides]
-        yield _Place(size, step, before, sides[1])
+        yield size, step, before, sides[1]
 
 
 def _use(arrays, labels, place, count):
     density, energies, peaks, places = arrays
+    size, step, before, columns = place
     order = np.argsort(-peaks, axis=0, kind="stable")[:count]
     best = np.take_along_axis(places, order, 0).T
-    corners = np.stack(np.divmod(best, place.columns), -1)
-    corners = corners * place.step - place.before
+    corners = np.stack(np.divmod(best, columns), -1) * step - before
     active = np.take_along_axis(peaks, order, 0).T > 0
     total = energies.sum(dtype="float64")
     return AtomUse(
@@ -196,7 +190,7 @@ def _use(arrays, labels, place, count):
         energies.sum(0, dtype="float64") / (total if total > 0 else 1),
         np.where(active, order.T, -1),
         corners,
-        place.size,
+        size,
         _class_shares(energies, labels),
     )
 
@@ -219,7 +213,7 @@ def patches(found, stage, atom, side=24):
     """The strongest patches of an atom.
 
     Args:
-        found: `Look`.
+        found: `Survey`.
         stage: int, from 0.
         atom: int.
         side: int, pixels that a patch has at most: larger ones are averaged.
@@ -266,8 +260,3 @@ def smaller(tiles, side):
     count = tiles.shape[1] // factor
     shape = len(tiles), count, factor, count, factor, tiles.shape[-1]
     return np.rint(tiles.reshape(shape).mean((2, 4))).astype("uint8")
-
-
-def floats(found, numbers):
-    """Some of the images, in [-1, 1]."""
-    return from_pixels(found.images[numbers])
