@@ -76,8 +76,8 @@ def answers(model, image):
         )
     if model.encoder.features == "map":
         for task in ("add noise", "holes"):
-            found[f"restore: {task}"] = lambda task=task: panels.restored_panel(
-                restore_detail(image, task)
+            found[f"restore: {task}"] = lambda task=task: panels.filled(
+                "restored", restore_detail(image, task)
             )
     return found
 

@@ -24,13 +24,7 @@ from keras_csc.explorer.panels import filled
 from keras_csc.explorer.reading import MOST_BYTES
 from keras_csc.explorer.reading import read_upload
 
-FONTS = (
-    *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue"),
-    *("Arial", "sans-serif"),
-)
-MONOSPACED = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5
-STEP_OF_PERCENT = 0.5
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 SESSIONS = 8
 SECONDS_KEPT = 3600
@@ -41,14 +35,6 @@ TASKS = {
     "Remove the noise that it has": "has noise",
     "Make holes, and fill them in": "holes",
 }
-NO_DENSITY = (
-    "There is nothing to sample: this model has no density of its features. "
-    "model.fit_density(images) makes one."
-)
-NO_VECTORS = (
-    "There is nothing to sample: this model has a feature vector at every "
-    "place of an image, and no density of whole images."
-)
 
 
 def build(model, name, examples):
@@ -79,6 +65,16 @@ def serve(blocks, port=None, browser=False):
     Raises:
         OSError: if the port is taken.
     """
+    # Words are of the system's fonts, and dark enough to be read.
+    theme = gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+    )
     _, url, _ = blocks.queue(api_open=False).launch(
         server_name=HOST,
         server_port=port,
@@ -96,27 +92,17 @@ def serve(blocks, port=None, browser=False):
         run_history=False,
         pwa=False,
         state_session_capacity=SESSIONS,
-        theme=_theme(),
+        theme=theme,
         css=html.file("explorer.css"),
     )
     return url
 
 
-def _theme():
-    """Fonts of the system, and grey words that are dark enough to read."""
-    return gr.themes.Base(
-        primary_hue="indigo",
-        neutral_hue="slate",
-        font=FONTS,
-        font_mono=MONOSPACED,
-    ).set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-    )
+def _event(trigger, function, inputs, outputs, **how):
+    """A handler of an event: one at a time, and not part of an API.
 
-
-def _shown(function):
-    """A handler whose mistakes are shown in the page."""
+    Its mistakes are shown in the page.
+    """
 
     @functools.wraps(function)
     def handler(*args, **kwargs):
@@ -125,49 +111,15 @@ def _shown(function):
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    return handler
-
-
-def _sent(event, name):
-    """What a script of the page sends with an event.
-
-    Raises:
-        ValueError: of an event that no page of ours sends.
-    """
-    try:
-        return getattr(event, name)
-    except (AttributeError, TypeError) as error:  # `TypeError` if it has none
-        raise ValueError(f"The event must have {name}.") from error
-
-
-class _Blocks(gr.Blocks):
-    """Blocks whose inputs that no page of ours sends are no failure."""
-
-    async def preprocess_data(self, *args, **kwargs):
-        try:
-            found = await super().preprocess_data(*args, **kwargs)
-            if any(value is None for value in found):
-                raise ValueError("a value is missing.")
-            return found
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise gr.Error(
-                f"The page has no such input: {reason}", print_exception=False
-            ) from error
-
-
-def _event(trigger, function, inputs, outputs, **how):
-    """A handler of an event: one at a time, and not part of an API."""
-    how = {
-        "api_visibility": "private",
-        "concurrency_id": "model",
-        "concurrency_limit": 1,
+    return trigger(
+        handler,
+        inputs,
+        outputs,
+        api_visibility="private",
+        concurrency_id="model",
+        concurrency_limit=1,
         **how,
-    }
-    return trigger(_shown(function), inputs, outputs, **how)
+    )
 
 
 class _Page:
@@ -184,7 +136,7 @@ class _Page:
         self.seen = functools.lru_cache(SESSIONS)(self._seen)
         self.first = self.seen("0")
         self.refreshed = []
-        with _Blocks(
+        with gr.Blocks(
             title=f"{name}: keras_csc explorer",
             analytics_enabled=False,
             delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
@@ -240,41 +192,27 @@ class _Page:
     # --- choice ---
 
     def _choice(self):
-        self.picker = gr.HTML(
-            panels.picker(self.examples, 0),
-            js_on_load=PICK,
-            elem_id="kx-choose",
-        )
+        buttons = panels.picker(self.examples, 0)
+        self.picker = gr.HTML(buttons, js_on_load=PICK, elem_id="kx-choose")
         self.upload = gr.UploadButton(
             "Upload an image", file_types=IMAGE_FILES, variant="primary"
         )
         self.said = gr.HTML(elem_id="kx-said")
 
-    def _choose(self, event: gr.EventData):
-        return str(_sent(event, "key")), ""
-
     def _read(self, path):
         _, said = read_upload(path, self.model.encoder)
         self.uploads.add(path)
-        return (
-            path,
-            filled("note", f"Your image: {said}."),
-            panels.picker(self.examples),
-        )
+        said = filled("note", f"Your image: {said}.")
+        return path, said, panels.picker(self.examples)
 
     def _refresh_on_choice(self):
         """What depends on the image, after one is chosen."""
         both = [self.chosen, self.said]
-        chosen = [
-            _event(self.picker.select, self._choose, None, both),
-            _event(
-                self.upload.upload,
-                self._read,
-                [self.upload],
-                [*both, self.picker],
-            ),
-        ]
-        for event in chosen:
+        read = [self.upload], [*both, self.picker]
+        for event in (
+            _event(self.picker.select, _choose, None, both),
+            _event(self.upload.upload, self._read, *read),
+        ):
             for function, inputs, outputs in self.refreshed:
                 event = _event(event.success, function, inputs, outputs)
 
@@ -292,10 +230,13 @@ class _Page:
             return
         number = self._stages("Atoms of stage", "kx-stage-look")
         atoms = gr.HTML(panels.stage_panel(self.first, 1), elem_id="kx-atoms")
-        inputs = [self.chosen, number]
-        of_stage = self._of_seen(panels.stage_panel)
-        _event(number.input, of_stage, inputs, [atoms])
-        self.refreshed.append((of_stage, inputs, [atoms]))
+        shown = (
+            self._of_seen(panels.stage_panel),
+            [self.chosen, number],
+            [atoms],
+        )
+        _event(number.input, *shown)
+        self.refreshed.append(shown)
 
     def _stages(self, label, name):
         count = len(self.first.explanation.stages)
@@ -314,20 +255,18 @@ class _Page:
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
                 panel = gr.HTML(elem_id="kx-change")
         inputs = [self.chosen, number]
-        fresh = self._of_seen(self._settings), [*controls, self.toggles]
-        applied = self._of_seen(self._applied)
-        apply = applied, [*inputs, *controls], [panel]
+        fresh = self._of_seen(self._settings), inputs, [*controls, self.toggles]
+        apply = self._of_seen(self._applied), [*inputs, *controls], [panel]
         for trigger in (number.input, again.click, self.blocks.load):
-            event = _event(trigger, fresh[0], inputs, fresh[1])
-            _event(event.success, *apply)
+            _event(_event(trigger, *fresh).success, *apply)
         live = {"trigger_mode": "always_last", "show_progress": "minimal"}
         for control in controls:
             if control is not self.off:
                 _event(control.input, *apply, **live)
-        off = [self.off]
-        event = _event(self.toggles.input, _switched_off, None, off, **live)
+        toggled = self.toggles.input
+        event = _event(toggled, _switched_off, None, [self.off], **live)
         _event(event.success, *apply, **live)
-        self.refreshed += [(fresh[0], inputs, fresh[1]), apply]
+        self.refreshed += [fresh, apply]
 
     def _controls(self):
         # Wide enough for every stage: of a session that was forgotten, Gradio
@@ -336,28 +275,20 @@ class _Page:
         strongest = max(_most_sparsity(layer) for layer in layers)
         most = max(MOST_STEPS, *(layer.iterations for layer in layers))
         atoms = list(range(max(self.model.encoder.filters)))
-        sparsity = gr.Slider(
-            0, strongest, label="λ, the price of a coefficient"
-        )
+        choices, narrow = _choices(atoms), {"min_width": 110}
+        price = "λ, the price of a coefficient"
+        sparsity = gr.Slider(0, strongest, label=price)
         steps = gr.Slider(1, most, step=1, label="Solver steps")
-        kept = gr.Slider(
-            0,
-            100,
-            value=100,
-            step=STEP_OF_PERCENT,
-            label="Coefficients kept, % of those that are not 0",
-        )
+        share = "Coefficients kept, % of those that are not 0"
+        kept = gr.Slider(0, 100, 100, step=0.5, label=share)
         self.toggles = gr.HTML(js_on_load=TOGGLE, elem_id="kx-toggles")
         self.off = gr.CheckboxGroup(atoms, visible=False)
-        choices = _choices(atoms)
         with gr.Group(), gr.Row():
-            boosted = gr.Dropdown(choices, label="Boost atom", min_width=110)
-            factor = gr.Slider(
-                0, 4, value=1, step=0.1, label="times", min_width=130
-            )
+            boosted = gr.Dropdown(choices, label="Boost atom", **narrow)
+            factor = gr.Slider(0, 4, 1, step=0.1, label="times", min_width=130)
         with gr.Group(), gr.Row():
             swapped = [
-                gr.Dropdown(choices, label=label, min_width=110)
+                gr.Dropdown(choices, label=label, **narrow)
                 for label in ("Swap atom", "with atom")
             ]
         return [sparsity, steps, kept, self.off, boosted, factor, *swapped]
@@ -366,49 +297,52 @@ class _Page:
         """The controls as the model codes an image, in their order."""
         layer = self.model.encoder.coding_layers[number - 1]
         stage = seen.explanation.stages[number - 1]
-        atoms = panels.strongest(stage, seen.image)
-        own = layer.sparsity
-        most = MOST_STEPS
+        own, taken, most = layer.sparsity, layer.iterations, MOST_STEPS
         if panels.is_photograph(seen.image):
             most = STEPS_OF_PHOTOGRAPH
-        choices = _choices(atoms)
+        choices = _choices(panels.strongest(stage, seen.image))
+        no_atom = {"choices": choices, "value": -1}
         return [
             gr.Slider(
-                maximum=_most_sparsity(layer),
-                value=own,
-                step=own / 50 or 0.01,
+                maximum=_most_sparsity(layer), value=own, step=own / 50 or 0.01
             ),
-            gr.Slider(
-                maximum=max(most, layer.iterations), value=layer.iterations
-            ),
+            gr.Slider(maximum=max(most, taken), value=taken),
             100,
             [],
-            gr.Dropdown(choices=choices, value=-1),
+            gr.Dropdown(**no_atom),
             1,
-            gr.Dropdown(choices=choices, value=-1),
-            gr.Dropdown(choices=choices, value=-1),
+            gr.Dropdown(**no_atom),
+            gr.Dropdown(**no_atom),
             panels.atom_toggles(stage, seen.image),
         ]
 
     def _applied(self, seen, number, *values):
-        changes = _changes(number, *values)
+        sparsity, steps, kept, off, boosted, factor, *swap = values
+        changes = Changes(
+            number,
+            sparsity,
+            steps,
+            kept / 100,
+            tuple(off),
+            {} if boosted < 0 else {boosted: factor},
+            tuple(swap) if min(swap) >= 0 and swap[0] != swap[1] else None,
+        )
         return panels.change_panel(seen, change(self.model, seen, changes))
 
     # --- sample ---
 
     def _sample(self):
         if self.model.encoder.features != "vector":
-            gr.HTML(filled("note", NO_VECTORS))
+            gr.HTML(filled("no_samples", True))
             return
         if self.model.density is None:
-            gr.HTML(filled("note", NO_DENSITY))
+            gr.HTML(filled("no_samples", False))
         else:
             self._draw()
         about = "from the image that is chosen to the one that you press here"
         gr.HTML(filled("heading", "Walk between two images", about))
-        ends = gr.HTML(
-            panels.picker(self.examples), js_on_load=PICK, elem_id="kx-ends"
-        )
+        buttons = panels.picker(self.examples)
+        ends = gr.HTML(buttons, js_on_load=PICK, elem_id="kx-ends")
         panel = gr.HTML(elem_id="kx-walk")
         self._empty(panel)
         walked = self._of_seen(self._walked)
@@ -417,41 +351,32 @@ class _Page:
     def _draw(self):
         known = np.flatnonzero(self.model.density.priors)
         classes = [("any", -1), *((str(label), int(label)) for label in known)]
+        wide = {"min_width": 200}
         with gr.Row():
             label = gr.Dropdown(classes, value=-1, label="Class", min_width=120)
-            wide = {"min_width": 200}
-            temperature = gr.Slider(
-                0, 2, 1, step=0.05, label="Temperature", **wide
-            )
+            heat = gr.Slider(0, 2, 1, step=0.05, label="Temperature", **wide)
             seed = gr.Slider(0, 999, 0, step=1, label="Seed", **wide)
-        controls = [label, temperature, seed]
+        controls = [label, heat, seed]
         panel = gr.HTML(self._drawn(-1, 1.0, 0), elem_id="kx-sample")
+        live = {"trigger_mode": "always_last", "show_progress": "hidden"}
         for control in controls:
-            _event(
-                control.input,
-                self._drawn,
-                controls,
-                [panel],
-                trigger_mode="always_last",
-                show_progress="hidden",
-            )
+            _event(control.input, self._drawn, controls, [panel], **live)
 
     def _drawn(self, label, temperature, seed):
         made = self.model.sample(DRAWN, label, int(seed), float(temperature))
         return panels.images_panel(
-            made.numpy(),
+            made,
             [],
             "Images that never were",
             "drawn from the density of the features, and decoded",
         )
 
     def _walked(self, seen, event: gr.EventData):
-        end = self._image(str(_sent(event, "key")))
+        end = self._image(str(event.key))
         made = self.model.interpolate(seen.image[None], end[None], FRAMES)
-        shares = np.linspace(0, 1, FRAMES)
         return panels.images_panel(
-            made.numpy()[0],
-            [f"{share:.0%}" for share in shares],
+            made[0],
+            [f"{share:.0%}" for share in np.linspace(0, 1, FRAMES)],
             "On the way",
             "along a great circle of the features",
         )
@@ -459,30 +384,19 @@ class _Page:
     # --- restore ---
 
     def _restore(self):
+        hidden = {"visible": False}
+        holes, tasks = list(damage.HOLES), list(TASKS.items())
         with gr.Row():
             with gr.Column(scale=2, min_width=260):
-                task = gr.Radio(
-                    list(TASKS.items()), value="add noise", label="What to do"
-                )
-                noise = gr.Slider(
-                    5, 75, 25, step=1, label="Noise, of 255 levels"
-                )
-                hidden = {"visible": False}
-                names = list(damage.HOLES)
-                holes = gr.Radio(
-                    names, value="scratches", label="Holes", **hidden
-                )
-                share = gr.Slider(
-                    5, 80, 25, step=5, label="Missing, %", **hidden
-                )
-                seed = gr.Slider(0, 99, value=0, step=1, label="Seed")
+                task = gr.Radio(tasks, value="add noise", label="What to do")
+                label = "Noise, of 255 levels"
+                noise = gr.Slider(5, 75, 25, step=1, label=label)
+                holes = gr.Radio(holes, value=holes[0], label="Holes", **hidden)
+                label = "Missing, %"
+                share = gr.Slider(5, 80, 25, step=5, label=label, **hidden)
+                seed = gr.Slider(0, 99, 0, step=1, label="Seed")
                 start = gr.Button("Restore", variant="primary")
-                about = (
-                    f"The middle {damage.SIDE}×{damage.SIDE} pixels, within "
-                    "seconds. keras-csc restore does all of a photograph, and "
-                    "better: it takes minutes."
-                )
-                gr.HTML(filled("note", about))
+                gr.HTML(filled("restoring", damage.SIDE))
             with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
                 nothing = filled("note", "Nothing is restored yet.")
                 panel = gr.HTML(nothing, elem_id="kx-restore")
@@ -490,6 +404,14 @@ class _Page:
         _event(task.input, _visible, [task], [noise, holes, share])
         inputs = [self.chosen, task, noise, holes, share, seed]
         _event(start.click, self._of_seen(_restored), inputs, [panel])
+
+
+def _choose(event: gr.EventData):
+    return str(event.key), ""
+
+
+def _switched_off(event: gr.EventData):
+    return event.keys
 
 
 def _choices(atoms):
@@ -522,32 +444,4 @@ def _restored(seen, task, noise, holes, share, seed, progress=gr.Progress()):
         int(seed),
         lambda done, total: progress((done, total), desc="Restoring"),
     )
-    return panels.restored_panel(found)
-
-
-def _changes(
-    number,
-    sparsity,
-    steps,
-    kept,
-    off,
-    boosted,
-    factor,
-    *swapped,
-):
-    swap = None
-    if min(swapped) >= 0 and swapped[0] != swapped[1]:
-        swap = tuple(swapped)
-    return Changes(
-        number,
-        sparsity,
-        steps,
-        kept / 100,
-        tuple(off),
-        {} if boosted < 0 else {boosted: factor},
-        swap,
-    )
-
-
-def _switched_off(event: gr.EventData):
-    return _sent(event, "keys")
+    return filled("restored", found)

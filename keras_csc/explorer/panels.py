@@ -133,11 +133,6 @@ def images_panel(images, titles, title, subtitle):
     return filled("images", images, titles, title, subtitle, side)
 
 
-def restored_panel(restored):
-    """A detail, what was made of it, and what came back."""
-    return filled("restored", restored)
-
-
 def picker(examples, chosen=None):
     """Buttons of images, with `data-key` the number of each.
 

@@ -2,7 +2,6 @@
 
 from keras_csc.visualization.atoms import atom_grid
 from keras_csc.visualization.atoms import atom_images
-from keras_csc.visualization.atoms import code_maps
 from keras_csc.visualization.atoms import code_shades
 from keras_csc.visualization.atoms import draw_atoms
 from keras_csc.visualization.atoms import encoder_atoms
@@ -31,7 +30,6 @@ from keras_csc.visualization.grids import save_png
 __all__ = [
     "atom_grid",
     "class_similarity",
-    "code_maps",
     "comparison_grid",
     "found_and_drawn",
     "growing_picture",

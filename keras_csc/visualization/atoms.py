@@ -5,13 +5,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.validation import check_integer
+from keras_csc.validation import check_at_least
 from keras_csc.visualization.grids import arrange
-from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
 
-ATOM_PIXELS, MAP_PIXELS = 48, 64
-FRAME = 205
+ATOM_PIXELS = 48
 RED, BLUE = (214, 64, 48), (38, 110, 196)
 
 
@@ -49,7 +47,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
             "`pixel_atoms` to see deeper layers in pixels. "
             f"Received: kernel.shape={kernel.shape}"
         )
-    check_integer(1, maximum=maximum)
+    check_at_least(1, maximum=maximum)
     if scale is None:
         scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
@@ -83,26 +81,11 @@ def pixel_atoms(kernels, strides):
         A float32 array of shape `(K, K, image channels, filters of W_l)`, for
         `atom_grid`.
 
-    Raises:
-        ValueError: if a kernel is not of rank 4, the lists differ in length,
-            or a layer has not as many channels as the one below has filters.
-
     Example:
 
     >>> atom_grid(pixel_atoms([w1, w2, w3], strides=[2, 2, 2]))
     """
     kernels = [np.asarray(kernel, dtype="float32") for kernel in kernels]
-    shapes = [kernel.shape for kernel in kernels]
-    if not kernels or len(kernels) != len(strides):
-        raise ValueError(
-            "`kernels` and `strides` must be lists of the same length, at "
-            f"least 1. Received: {len(kernels)} and {len(strides)}"
-        )
-    if any(low[-1] != high[-2] for low, high in zip(shapes, shapes[1:])):
-        raise ValueError(
-            "Every kernel must have as many channels as the one before has "
-            f"filters. Received: {shapes}"
-        )
     atoms = np.moveaxis(kernels[-1], -1, 0)
     for kernel, stride in zip(kernels[-2::-1], strides[-2::-1]):
         height, width = (
@@ -151,48 +134,6 @@ def draw_atoms(model):
 
 
 # === Codes ===
-
-
-def code_maps(codes, columns=None, maximum=16, scale=None):
-    """Codes of one image, a heat map for each of its most active filters.
-
-    Zero is white, positive entries are red and negative ones blue. All maps
-    share one scale, the largest magnitude shown, so that they compare; colour
-    follows `√(|z| / max|z|)`, which keeps small entries visible.
-
-    Args:
-        codes: floats of shape `(height, width, filters)`.
-        columns: int. Defaults to a near-square grid.
-        maximum: int, the number of maps. Filters are taken and sorted by
-            `Σ|z|`, the most active first. Defaults to 16.
-        scale: int, enlargement. Defaults to what makes a map at least 64
-            pixels wide.
-
-    Returns:
-        A `uint8` array of shape `(height, width, 3)`.
-
-    Raises:
-        ValueError: if `codes` has another rank, is not finite, or an argument
-            is out of range.
-
-    Example:
-
-    >>> save_png("codes.png", code_maps(layer(images)[0]))
-    """
-    codes = np.asarray(codes, dtype="float32")
-    if codes.ndim != 3 or not codes.size or not np.all(np.isfinite(codes)):
-        raise ValueError(
-            "`codes` must be finite, of shape (height, width, filters): one "
-            f"image at a time. Received: codes.shape={codes.shape}"
-        )
-    check_integer(1, maximum=maximum)
-    activity = np.sum(np.abs(codes), axis=(0, 1))
-    order = np.argsort(-activity, kind="stable")[:maximum]
-    if scale is None:
-        scale = math.ceil(MAP_PIXELS / codes.shape[1])
-    side = scale * max(codes.shape[:2])
-    tiles = fitted(on_white(code_shades(codes[..., order])), side)
-    return arrange(tiles, columns, (2, 2), FRAME)
 
 
 def code_shades(codes):

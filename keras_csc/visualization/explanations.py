@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.visualization.atoms import atom_images
 from keras_csc.visualization.atoms import code_shades
@@ -20,11 +21,11 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     """The atoms that an image is made of, a column each, strongest first.
 
     Above is the atom's number and its share of the energy. Then come the atom
-    in pixels, as of `atom_grid`; its codes, as of `code_maps`, all on one
-    scale; and its contribution to the image, too, with zero mid-grey and the
-    largest of all black or white. Inactive atoms are left out. Of a stage
-    above the first, atoms and contributions are linear pictures of what they
-    mean to the stages below; see `explanation.StageExplanation`.
+    in pixels, as of `atom_grid`; its codes, red where positive and blue where
+    negative, all on one scale; and its contribution to the image, too, with
+    zero mid-grey and the largest of all black or white. Inactive atoms are left
+    out. Of a stage above the first, atoms and contributions are linear pictures
+    of what they mean to the stages below; see `explanation.StageExplanation`.
 
     Args:
         explanation: `explanation.Explanation`.
@@ -47,7 +48,7 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
-    check_integer(1, maximum=maximum)
+    check_at_least(1, maximum=maximum)
     chosen = stage.strongest(maximum)
     if not len(chosen):
         raise ValueError(
@@ -65,9 +66,8 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     A column each, and one for the difference, drawn less found. The first row
     is the sum of all atoms, in pixels as of `growing_picture`; those below are
-    the codes of the atoms that were found strongest, as of `code_maps`, all on
-    one scale. At the left is `StageExplanation.drawn_error`. No difference is
-    mid-grey or white.
+    the codes of the atoms that were found strongest, all on one scale. At the
+    left is `StageExplanation.drawn_error`. No difference is mid-grey or white.
 
     Args:
         explanation: `explanation.Explanation`.
@@ -84,7 +84,7 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
     """
     stage = _stage(explanation, stage)
-    check_integer(1, maximum=maximum)
+    check_at_least(1, maximum=maximum)
     names, errors, tiles = zip(*drawn_rows(stage, maximum))
     names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
     rows = [fitted(on_white(each), side) for each in tiles]

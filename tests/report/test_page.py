@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from keras_csc import report
-from keras_csc.html import written
-from keras_csc.report import training
+from keras_csc.report import curves
 from keras_csc.visualization import class_similarity
 from tests.helpers.reference_loop import small_autoencoder
 from tests.report.conftest import NAMES
@@ -177,7 +176,7 @@ def test_every_atom_has_a_card(labelled, page):
         *range(3),
         *range(4),
     ]
-    found = report.look(*labelled[:3], NAMES)
+    found = report.survey(*labelled[:3], NAMES)
     numbers = [int(card[1]["data-number"]) for card in cards]
     for stage, part in zip(found.stages, (numbers[:3], numbers[3:])):
         shares = stage.shares[part]
@@ -248,7 +247,7 @@ def test_a_thousand_classes_can_be_read(tmp_path):
     assert path.stat().st_size < 5_000_000
     page = Page(path)
     (matrix,) = page.all("img", "large")
-    assert pixels(matrix).shape == (1000, 1000)
+    assert pixels(matrix).shape[:2] == (1000, 1000)
     means, _ = class_similarity(np.asarray(model.encode(images)), labels)
     np.fill_diagonal(means, -1)
     text = page.section("classes")
@@ -281,9 +280,8 @@ def test_curves_are_those_of_the_log(page):
 def test_a_log_is_as_long_as_its_last_step():
     first = {"step": 10, "time": 1.0, "objective": 3.0, "shown_psnr": 20.0}
     last = {"step": 2000, "time": 2.0, "objective": 2.0}
-    made = written(training.curves([first, {**first, "step": 20}, last]))
-    assert "in 2,000 steps" in made
-    assert training.curves([{"step": 10, "time": 1.0}]) is None
+    assert curves.curves([first, {**first, "step": 20}, last])["last"] == 2000
+    assert curves.curves([{"step": 10, "time": 1.0}]) is None
 
 
 def test_samples_are_of_the_classes_that_are_named(tmp_path):
@@ -291,9 +289,7 @@ def test_samples_are_of_the_classes_that_are_named(tmp_path):
     for classes, text in ((3, "every class"), (12, "the first 10 classes")):
         labels = np.arange(36) % classes
         model.fit_density(images, labels)
-        path = report.write_report(
-            tmp_path / "page.html", model, "samples", images, labels
-        )
+        path = report.write_report(tmp_path / "page.html", model, "samples")
         assert text in Page(path).section("samples")
 
 
