@@ -12,9 +12,8 @@ from keras_csc.explorer import Changes
 from keras_csc.explorer import Example
 from keras_csc.explorer import change
 from keras_csc.explorer import look
-from keras_csc.explorer import markup
+from keras_csc.explorer import panels
 from keras_csc.explorer.damage import Restored
-from keras_csc.html import written
 
 VOID = ("img", "br")
 
@@ -62,7 +61,7 @@ def seen(request, make, draw):
 
 
 def test_a_look_shows_the_image_and_its_regeneration(seen):
-    found = Checked(markup.look_panel(seen))
+    found = Checked(panels.look_panel(seen))
     shown = (seen.image[..., 0] + 1) * 127.5
     np.testing.assert_allclose(pixels(found.images[0]), shown, atol=0.51)
     shown = (seen.regenerated[..., 0] + 1) * 127.5
@@ -79,7 +78,7 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
     if seen.explanation is None:
         pytest.skip("no codes")
     stage = seen.explanation.stages[number - 1]
-    found = Checked(markup.stage_panel(seen, number))
+    found = Checked(panels.stage_panel(seen, number))
     titles = [word for word in found.words if word.startswith("Atom ")]
     active = np.count_nonzero(stage.energies)
     expected = [f"Atom {atom}" for atom in stage.order[:active]]
@@ -88,7 +87,7 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
     assert f"{stage.drawn_error():.1%}" in found.words
     assert titles == expected
     assert len(found.images) == grown + 3 * (1 + 2 * active)
-    toggles = Checked(markup.atom_toggles(stage, seen.image)).buttons
+    toggles = Checked(panels.atom_toggles(stage, seen.image)).buttons
     assert [int(each["data-key"]) for each in toggles] == [
         int(atom) for atom in stage.order[:active]
     ]
@@ -97,18 +96,18 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
 
 def test_a_stage_without_codes_says_so(make, draw):
     seen = look(make(sparsity=(100.0, 0.1)), draw(8, 8, 1))
-    assert "No atom of this stage" in markup.stage_panel(seen, 1)
-    assert "No atom" in markup.atom_toggles(
+    assert "No atom of this stage" in panels.stage_panel(seen, 1)
+    assert "No atom" in panels.atom_toggles(
         seen.explanation.stages[0], seen.image
     )
-    Checked(markup.look_panel(seen))
+    Checked(panels.look_panel(seen))
 
 
 def test_a_change_is_told_in_figures(make, draw):
     model = make()
     seen = look(model, draw(8, 8, 1))
     changed = change(model, seen, Changes(kept=0.5))
-    found = Checked(markup.change_panel(seen, changed))
+    found = Checked(panels.change_panel(seen, changed))
     np.testing.assert_allclose(
         pixels(found.images[2]),
         (changed.decoded[..., 0] + 1) * 127.5,
@@ -126,28 +125,25 @@ def test_a_change_is_told_in_figures(make, draw):
 
 def test_labels_are_words_and_not_markup(draw):
     bad = "<img src=x onerror=alert(1)>\"'"
-    found = Checked(markup.picker([Example(bad, draw(8, 8, 1))], 0))
+    found = Checked(panels.picker([Example(bad, draw(8, 8, 1))], 0))
     (button,) = found.buttons
     assert button["aria-label"] == bad and button["aria-pressed"] == "true"
     assert "".join(found.words).count("onerror") == 1
     assert len(found.images) == 1
 
 
-def test_large_pictures_are_averaged_in_a_row(draw):
-    found = Checked(
-        markup.images_panel([draw(300, 400, 3)] * 2, ["a", "b"], "t", "s")
-    )
+def test_large_pictures_are_averaged_in_a_row_and_whole_alone(draw):
+    images = [draw(300, 400, 3)] * 2
+    found = Checked(panels.images_panel(images, ["a", "b"], "t", "s"))
     assert all(pixels(each).shape[1] <= 448 for each in found.images)
-    whole = written(markup.figure(draw(300, 400, 3), "a", "b", 160))
-    whole = Checked(whole)
+    whole = Checked(panels.filled("image", images[0], "a", "b", 160))
     assert pixels(whole.images[0]).shape == (300, 400, 3)
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_of_a_restored_detail_figures_are_those_known(draw, known):
     figures = (20.0, 30.0) if known else (None, None)
-    found = Checked(
-        markup.restored_panel(Restored(*[draw(9, 9, 3)] * 3, *figures))
-    )
+    restored = Restored(*[draw(9, 9, 3)] * 3, *figures)
+    found = Checked(panels.filled("restored", restored))
     assert len(found.images) == (3 if known else 2)
     assert ("30.0 dB" in found.words) == known
