@@ -37,16 +37,14 @@ class StageExplanation:
 
     The input of the first stage is the image (of maps continued by reflection
     to whole places), that of a stage above the normalised codes of the one
-    below. Its contributions have a picture in pixels, too, through
-    the normalisations and the dictionaries of the encoder's stages below,
-    which are all affine: with `P` the linear map of `to_pixels`,
+    below. Normalisations and dictionaries below are affine, so that its
+    contributions have a picture in pixels: with `P` the linear map `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
-    where `r', ...` are what the stages below left over. This, too, is exact.
-    It says what the codes of the stage mean to those below. It is not what the
-    decoder draws, nor what the first stage would code: `P c_j` may stand for
-    codes that a stage below could not have, such as negative ones.
+    where `r', ...` are what the stages below left over. This is exact, too. It
+    says what the codes mean to the stages below. It is neither what the decoder
+    draws nor what these stages would code: they could not have all such codes.
 
     Arrays are of float32 where nothing else is said.
 
@@ -120,8 +118,16 @@ class StageExplanation:
     @functools.cached_property
     def energies(self):
         """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
-        energies = _energies(self.signal.shape[:2], self.strides, self.padding)
-        return energies(self.codes, _rotated(self.kernel)).numpy()
+        codes, kernel = tf.constant(self.codes), _rotated(self.kernel)
+        parts = [slice(atom, atom + 1) for atom in range(codes.shape[-1])]
+        return np.stack(
+            [
+                np.sum(
+                    np.square(self._synthesis(codes[..., j], kernel[..., j]))
+                )
+                for j in parts
+            ]
+        )
 
     @property
     def shares(self):
@@ -330,37 +336,6 @@ def _rotated(kernel):
     columns = np.transpose(kernel.reshape(size, channels, atoms))
     rest = np.linalg.qr(columns, mode="r")
     return np.transpose(rest).reshape(height, width, size, atoms)
-
-
-# Traces for images of many sizes would pile up.
-@functools.lru_cache(maxsize=16)
-def _energies(image_size, strides, padding):
-    """A function of codes and a kernel: the energy of every contribution."""
-
-    def energy(atom):
-        codes, kernel = atom
-        made = ops.synthesis(
-            codes[None, ..., None],
-            kernel[..., None],
-            image_size,
-            strides,
-            padding,
-        )
-        return tf.reduce_sum(tf.square(made))
-
-    @tf.function(autograph=False)
-    def energies(codes, kernel):
-        return tf.map_fn(
-            energy,
-            (
-                tf.transpose(codes, (2, 0, 1)),
-                tf.transpose(kernel, (3, 0, 1, 2)),
-            ),
-            parallel_iterations=1,
-            fn_output_signature=codes.dtype,
-        )
-
-    return lambda *arrays: energies(*map(tf.constant, arrays))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -223,26 +223,23 @@ def patches(found, stage, atom, side=24):
         opacity, 0 outside of the image.
     """
     use = found.stages[stage]
-    made = []
-    for number, (top, left) in zip(use.strongest[atom], use.corners[atom]):
+    size, channels = use.size, found.images.shape[-1] + 1
+    made = np.zeros((0, size, size, channels), "uint8")
+    for number, corner in zip(use.strongest[atom], use.corners[atom]):
         if number >= 0:
-            made.append(_patch(found.images[number], top, left, use.size))
-    if not made:
-        channels = found.images.shape[-1] + 1
-        return np.zeros((0, use.size, use.size, channels), "uint8")
-    return smaller(np.stack(made), side)
+            patch = _patch(found.images[number], corner, size)
+            made = np.concatenate([made, patch[None]])
+    return smaller(made, side)
 
 
-def _patch(image, top, left, size):
+def _patch(image, corner, size):
     """A square of an image, with an opacity of 0 outside of it."""
-    rows, columns = top + np.arange(size), left + np.arange(size)
-    inside = np.outer(
-        (rows >= 0) & (rows < image.shape[0]),
-        (columns >= 0) & (columns < image.shape[1]),
-    )
-    pixels = image.take(rows, 0, mode="clip").take(columns, 1, mode="clip")
-    opacity = np.where(inside, 255, 0)[..., None]
-    return np.concatenate([pixels, opacity], -1).astype("uint8")
+    image = np.pad(image, ((0, 0), (0, 0), (0, 1)), constant_values=255)
+    padded = np.pad(image, ((size, size), (size, size), (0, 0)), "edge")
+    padded[:size, :, -1] = padded[-size:, :, -1] = 0
+    padded[:, :size, -1] = padded[:, -size:, -1] = 0
+    top, left = corner + size
+    return padded[top : top + size, left : left + size]
 
 
 def smaller(tiles, side):
@@ -252,11 +249,9 @@ def smaller(tiles, side):
         tiles: uint8 array `(n, size, size, channels)`.
         side: int.
     """
-    factor = -(-tiles.shape[1] // side)
-    if factor == 1:
-        return tiles
-    more = -tiles.shape[1] % factor
+    size = -(-tiles.shape[1] // side)  # of a square
+    more = -tiles.shape[1] % size
     tiles = np.pad(tiles, ((0, 0), (0, more), (0, more), (0, 0)), "edge")
-    count = tiles.shape[1] // factor
-    shape = len(tiles), count, factor, count, factor, tiles.shape[-1]
+    count = tiles.shape[1] // size
+    shape = len(tiles), count, size, count, size, tiles.shape[-1]
     return np.rint(tiles.reshape(shape).mean((2, 4))).astype("uint8")
