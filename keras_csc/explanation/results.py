@@ -118,16 +118,12 @@ class StageExplanation:
     @functools.cached_property
     def energies(self):
         """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
-        codes, kernel = tf.constant(self.codes), _rotated(self.kernel)
-        parts = [slice(atom, atom + 1) for atom in range(codes.shape[-1])]
-        return np.stack(
-            [
-                np.sum(
-                    np.square(self._synthesis(codes[..., j], kernel[..., j]))
-                )
-                for j in parts
-            ]
+        codes, kernel = self.codes, _rotated(self.kernel)
+        parts = (
+            self._synthesis(codes[..., atom, None], kernel[..., atom, None])
+            for atom in range(codes.shape[-1])
         )
+        return np.array([np.sum(np.square(part)) for part in parts])
 
     @property
     def shares(self):
@@ -227,7 +223,7 @@ class StageExplanation:
             )
         if atoms.tolist() != list(range(number)):
             codes, kernel = codes[..., atoms], kernel[..., atoms]
-        return self._synthesis(tf.constant(codes), kernel)
+        return self._synthesis(codes, kernel)
 
     def partial_sums(self, counts=None):
         """Sums of the strongest atoms, one after another.
@@ -314,7 +310,7 @@ class StageExplanation:
         return self.below.offset + self.to_pixels(shifts)
 
     def _synthesis(self, codes, kernel):
-        size = self.signal.shape[:2]
+        size, codes = self.signal.shape[:2], tf.convert_to_tensor(codes)
         large = codes.shape.num_elements() >= MANY_CODES
         with fusion() if large else contextlib.nullcontext():
             made = ops.synthesis(

@@ -5,9 +5,9 @@ import numpy as np
 from keras_csc.pixels import to_pixels
 from keras_csc.report.sections import bars
 from keras_csc.report.survey import patches
-from keras_csc.report.survey import smaller
 from keras_csc.visualization import atom_images
 from keras_csc.visualization import encoder_atoms
+from keras_csc.visualization import fitted
 
 SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
@@ -23,7 +23,8 @@ def atom_cards(model, found):
     side, number = _sizes([kernel.shape for kernel in kernels])
     stages = []
     for stage, kernel in enumerate(kernels):
-        looks = smaller(to_pixels(atom_images(kernel)), side)
+        looks = to_pixels(atom_images(kernel))
+        looks = fitted(looks, min(side, len(looks[0])))
         use = found and found.stages[stage]
         order = np.arange(len(looks))
         if use:

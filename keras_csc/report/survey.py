@@ -9,6 +9,7 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
+from keras_csc.visualization import fitted
 
 STRONGEST = 6
 
@@ -118,11 +119,10 @@ def survey(model, images, labels=None, class_names=None, strongest=STRONGEST):
     features, made, psnr, *uses = passes.by_batches(
         lambda batch: _pass(model, batch), images, 250
     )
+    places = _places(model.encoder, images.shape[1:3])
     stages = [
-        _use(uses[start : start + 4], labels, place, strongest)
-        for start, place in zip(
-            range(0, len(uses), 4), _places(model.encoder, images.shape[1:3])
-        )
+        _use(uses[4 * stage :][:4], labels, place, strongest)
+        for stage, place in enumerate(places)
     ]
     return Survey(images, labels, class_names, features, made, psnr, stages)
 
@@ -137,13 +137,11 @@ def _pass(model, images):
         metrics.peak_signal_to_noise_ratio(images, made),
     ]
     for codes, layer in zip(output.codes, model.encoder.coding_layers):
-        codes = tf.abs(tf.cast(codes, tf.float32))
-        flat = tf.reshape(
-            codes, (-1, codes.shape[1] * codes.shape[2], codes.shape[3])
-        )
-        norms = tf.reduce_sum(
-            tf.square(tf.cast(layer.kernel, tf.float32)), (0, 1, 2)
-        )
+        places = codes.shape[1] * codes.shape[2]
+        flat = tf.reshape(codes, (-1, places, codes.shape[3]))
+        flat = tf.abs(tf.cast(flat, tf.float32))
+        kernel = tf.cast(layer.kernel, tf.float32)
+        norms = tf.reduce_sum(tf.square(kernel), (0, 1, 2))
         found += [
             tf.reduce_mean(tf.cast(flat > 0, tf.float32), 1),
             tf.reduce_sum(tf.square(flat), 1) * norms,
@@ -199,12 +197,8 @@ def _class_shares(energies, labels):
     classes = np.unique(labels[labels >= 0])
     if len(classes) < 2:
         return None
-    means = np.stack(
-        [
-            energies[labels == label].mean(0, dtype="float64")
-            for label in classes
-        ]
-    )
+    sets = [energies[labels == label] for label in classes]
+    means = np.stack([each.mean(0, dtype="float64") for each in sets])
     total = means.sum(0)
     return means / np.where(total > 0, total, 1)
 
@@ -229,7 +223,7 @@ def patches(found, stage, atom, side=24):
         if number >= 0:
             patch = _patch(found.images[number], corner, size)
             made = np.concatenate([made, patch[None]])
-    return smaller(made, side)
+    return fitted(made, min(side, size)) if len(made) else made
 
 
 def _patch(image, corner, size):
@@ -240,18 +234,3 @@ def _patch(image, corner, size):
     padded[:, :size, -1] = padded[:, -size:, -1] = 0
     top, left = corner + size
     return padded[top : top + size, left : left + size]
-
-
-def smaller(tiles, side):
-    """Square tiles of at most `side` pixels, by the means of squares.
-
-    Args:
-        tiles: uint8 array `(n, size, size, channels)`.
-        side: int.
-    """
-    size = -(-tiles.shape[1] // side)  # of a square
-    more = -tiles.shape[1] % size
-    tiles = np.pad(tiles, ((0, 0), (0, more), (0, more), (0, 0)), "edge")
-    count = tiles.shape[1] // size
-    shape = len(tiles), count, size, count, size, tiles.shape[-1]
-    return np.rint(tiles.reshape(shape).mean((2, 4))).astype("uint8")

@@ -77,9 +77,12 @@ def fitted(tiles, side):
     height, width = (
         max(1, round(n * side / longest)) for n in tiles.shape[1:3]
     )
-    images = (Image.fromarray(tile) for tile in tiles)
+    # Pillow has no axis for a sole channel.
+    flat = tiles[..., 0] if tiles.shape[-1] == 1 else tiles
+    images = (Image.fromarray(tile) for tile in flat)
     box = Image.Resampling.BOX
-    return np.stack([image.resize((width, height), box) for image in images])
+    made = np.stack([image.resize((width, height), box) for image in images])
+    return made.reshape(*made.shape[:3], -1)
 
 
 def arrange(tiles, columns, padding, background=WHITE):
