@@ -21,6 +21,7 @@ from keras_csc.explorer import Example
 from keras_csc.explorer import change
 from keras_csc.explorer import examples_of
 from keras_csc.explorer import look
+from keras_csc.explorer import panels
 from keras_csc.explorer.reading import read_upload
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import to_pixels
@@ -210,7 +211,7 @@ def test_samples_follow_their_class_and_seed(digits, quiet):
     changed(lambda: pick(quiet, "Class", 8))
     changed(lambda: slide(quiet, "Seed", 7))
     changed(lambda: slide(quiet, "Temperature", 0.2))
-    assert images.count() == pages.DRAWN
+    assert images.count() == panels.DRAWN
 
 
 def test_a_walk_ends_at_the_other_image(digits, quiet):
@@ -221,7 +222,7 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
     frames = quiet.locator("#kx-walk img").evaluate_all(
         "all => all.map(each => each.src)"
     )
-    assert len(frames) == pages.FRAMES
+    assert len(frames) == panels.FRAMES
     for frame, example in ((frames[0], examples[0]), (frames[-1], examples[4])):
         data = base64.b64decode(frame.partition("base64,")[2])
         shown = np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
