@@ -119,15 +119,11 @@ def _marks(low, high, log):
     """Round numbers from below the least to above the largest, or powers."""
     if log:
         low, high = math.floor(low), math.ceil(high)
-        return np.linspace(low, high, 1 + _divisor(high - low))
+        step = -(-(high - low) // 6)
+        return low + step * np.arange(-(-(high - low) // step) + 1)
     if high - low <= 1e-12 * max(abs(high), 1):
         low, high = low - 0.5, high + 0.5
     return MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
-
-
-def _divisor(decades):
-    """The largest number of steps of as many whole decades, at most 6."""
-    return max(n for n in range(1, 7) if decades % n == 0)
 
 
 def _path(x, y):

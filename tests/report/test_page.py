@@ -2,69 +2,24 @@
 
 import base64
 import hashlib
-import html.parser
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_csc import report
 from keras_csc.report import curves
 from keras_csc.visualization import class_similarity
+from tests.helpers.pages import Page
+from tests.helpers.pages import pixels
 from tests.report.conftest import NAMES
 from tests.report.conftest import draw
 from tests.report.conftest import make
 
 
-class Page(html.parser.HTMLParser):
-    """Elements of a page: `(tag, attributes, text)`, in order."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.elements, self.open = [], []
-        self.source = path.read_text()
-        self.feed(self.source)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append([tag, dict(attributes), ""])
-        if tag not in ("meta", "img"):
-            self.open.append(self.elements[-1])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        for each in self.open:
-            each[2] += data
-
-    def all(self, tag, class_=None):
-        return [
-            each
-            for each in self.elements
-            if each[0] == tag
-            and (class_ is None or class_ in each[1].get("class", "").split())
-        ]
-
-    def ids(self):
-        return [e[1]["id"] for e in self.elements if "id" in e[1]]
-
-    def section(self, key):
-        (found,) = [e for e in self.elements if e[1].get("id") == key]
-        return found[2]
-
-
-def pixels(image):
-    """Pixels of an image element."""
-    kind, _, data = image[1]["src"].partition(",")
-    assert kind == "data:image/png;base64"
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
-
-
 @pytest.fixture(scope="module")
 def page(labelled):
-    return Page(labelled[3])
+    return Page(labelled[3].read_text())
 
 
 # === The page ===
@@ -221,7 +176,7 @@ def test_a_page_has_what_there_is(
         *map(draw, images),
         about="Give --data_dir.",
     )
-    page = Page(path)
+    page = Page(path.read_text())
     assert there <= set(page.ids()) and not missing & set(page.ids())
     assert text in page.section(section)
     assert len(page.all("li", "card")) == 7
@@ -235,7 +190,7 @@ def test_a_thousand_classes_can_be_read(tmp_path):
         tmp_path / "page.html", model, "many", images, labels, names
     )
     assert path.stat().st_size < 5_000_000
-    page = Page(path)
+    page = Page(path.read_text())
     (matrix,) = page.all("img", "large")
     assert pixels(matrix).shape[:2] == (1000, 1000)
     means, _ = class_similarity(np.asarray(model.encode(images)), labels)
@@ -280,7 +235,7 @@ def test_samples_are_of_the_classes_that_are_named(tmp_path):
         labels = np.arange(36) % classes
         model.fit_density(images, labels)
         path = report.write_report(tmp_path / "page.html", model, "samples")
-        assert text in Page(path).section("samples")
+        assert text in Page(path.read_text()).section("samples")
 
 
 # === Files ===
