@@ -123,7 +123,7 @@ class StageExplanation:
             self._synthesis(codes[..., atom, None], kernel[..., atom, None])
             for atom in range(codes.shape[-1])
         )
-        return np.array([np.sum(np.square(part)) for part in parts])
+        return np.array([np.vdot(part, part) for part in parts])
 
     @property
     def shares(self):

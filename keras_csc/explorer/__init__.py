@@ -1,7 +1,7 @@
 """What the explorer's page asks of a model: functions of images and settings.
 
-`page` builds the page with Gradio, which only that module needs; the command is
-`keras-csc explore`.
+`page` and `tabs` build the page with Gradio, which only they need; the command
+is `keras-csc explore`.
 """
 
 from keras_csc.explorer.changing import Changed

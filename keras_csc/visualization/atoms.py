@@ -147,9 +147,9 @@ def code_shades(codes):
     """
     maps = np.moveaxis(codes, -1, 0)
     opacity = np.sqrt(np.abs(maps) / (np.max(np.abs(maps)) or 1))
-    color = np.where(maps[..., None] < 0, BLUE, RED)
-    shades = np.concatenate([color, 255 * opacity[..., None]], -1)
-    return np.rint(shades).astype("uint8")
+    color = np.where(maps[..., None] < 0, np.uint8(BLUE), np.uint8(RED))
+    opacity = np.rint(255 * opacity[..., None]).astype("uint8")
+    return np.concatenate([color, opacity], -1)
 
 
 def on_white(tiles):
