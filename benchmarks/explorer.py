@@ -22,11 +22,11 @@ from keras_csc.explorer import Changes
 from keras_csc.explorer import change
 from keras_csc.explorer import examples_of
 from keras_csc.explorer import look
-from keras_csc.explorer import markup
+from keras_csc.explorer import panels
 from keras_csc.explorer import restore_detail
-from keras_csc.explorer.warmup import DRAWN
-from keras_csc.explorer.warmup import FRAMES
-from keras_csc.explorer.warmup import warm_up
+from keras_csc.explorer import warm_up
+from keras_csc.explorer.panels import DRAWN
+from keras_csc.explorer.panels import FRAMES
 from keras_csc.models import ClosedLoopAutoencoder
 
 TIMES = 3
@@ -46,14 +46,14 @@ def answers(model, image):
     layer = model.encoder.coding_layers[0]
 
     def changed(**changes):
-        return markup.change_panel(
+        return panels.change_panel(
             seen, change(model, seen, Changes(**changes))
         )
 
-    found = {"look": lambda: markup.look_panel(look(model, image))}
+    found = {"look": lambda: panels.look_panel(look(model, image))}
     for number in range(1, len(stages) + 1):
         found[f"atoms of stage {number}"] = lambda number=number: (
-            markup.stage_panel(look_again(seen), number)
+            panels.stage_panel(look_again(seen), number)
         )
         found[f"an atom of stage {number} off"] = lambda number=number: changed(
             stage=number, off=(0,)
@@ -65,19 +65,19 @@ def answers(model, image):
         "two atoms swapped": lambda: changed(swap=(atom, (atom + 1) % 8)),
     }
     if model.density is not None:
-        found["sample"] = lambda: markup.images_panel(
-            model.sample(DRAWN, seed=0).numpy(), [""] * DRAWN, "", ""
+        found["sample"] = lambda: panels.images_panel(
+            model.sample(DRAWN, seed=0).numpy(), [], "", ""
         )
-        found["walk"] = lambda: markup.images_panel(
+        found["walk"] = lambda: panels.images_panel(
             model.interpolate(image[None], image[None], FRAMES).numpy()[0],
-            [""] * FRAMES,
+            [],
             "",
             "",
         )
     if model.encoder.features == "map":
         for task in ("add noise", "holes"):
-            found[f"restore: {task}"] = lambda task=task: markup.restored_panel(
-                restore_detail(image, task)
+            found[f"restore: {task}"] = lambda task=task: panels.filled(
+                "restored", restore_detail(image, task)
             )
     return found
 

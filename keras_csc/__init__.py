@@ -20,7 +20,6 @@ from keras_csc import restoration
 from keras_csc.version import __version__
 
 if keras.backend.backend() == "tensorflow":
-    from keras_csc import explanation
     from keras_csc import generation
     from keras_csc import metrics
     from keras_csc import models
@@ -30,6 +29,7 @@ _ON_DEMAND = (
     "callbacks",
     "data",
     "evaluation",
+    "explanation",
     "explorer",
     "export",
     "report",

@@ -21,7 +21,7 @@ from absl import flags
 
 from keras_csc import data
 from keras_csc.explorer import examples_of
-from keras_csc.explorer.warmup import warm_up
+from keras_csc.explorer import warm_up
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.terminal import say
 

@@ -48,7 +48,7 @@ SMALLER = {
     ),
 }
 # Modules that need what an extra installs.
-EXTRA = {"keras_csc.explorer.page"}
+EXTRA = {"keras_csc.explorer.page", "keras_csc.explorer.tabs"}
 OPTIONS = {
     "train": train_options,
     "evaluate": evaluate_options,

@@ -24,8 +24,8 @@ SAVED = (
 def saved_classes():
     found = set()
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
-        if module.name == "keras_csc.explorer.page":  # It needs Gradio.
-            continue
+        if module.name.endswith(("explorer.page", "explorer.tabs")):
+            continue  # They need Gradio.
         module = importlib.import_module(module.name)
         for _, value in inspect.getmembers(module, inspect.isclass):
             if value.__module__.startswith("keras_csc") and issubclass(

@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.callbacks.tensorboard import picture_tag
+from keras_csc.visualization import draw_atoms
 from keras_csc.visualization import reconstruction_grid
 from keras_csc.visualization import save_png
-from keras_csc.visualization.atoms import draw_atoms
 
 
 class PictureLog(keras.callbacks.Callback):

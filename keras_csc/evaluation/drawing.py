@@ -6,12 +6,12 @@ from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
+from keras_csc.visualization import draw_atoms
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
-from keras_csc.visualization.atoms import draw_atoms
 
 MOST_ROWS = 2000  # of similarities
 

@@ -8,10 +8,10 @@ from keras_csc import metrics
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.files import replacing
 from keras_csc.pixels import from_pixels
+from keras_csc.visualization import arrange
+from keras_csc.visualization import fitted
+from keras_csc.visualization import image_tiles
 from keras_csc.visualization import save_png
-from keras_csc.visualization.tiles import arrange
-from keras_csc.visualization.tiles import fitted
-from keras_csc.visualization.tiles import image_tiles
 
 NAME = "features"
 MOST_SIDE = 4096  # pixels of the picture of all thumbnails

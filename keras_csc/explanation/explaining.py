@@ -10,105 +10,108 @@ from keras_csc.explanation.results import Explanation
 from keras_csc.explanation.results import Nearest
 from keras_csc.explanation.results import StageExplanation
 from keras_csc.metrics.features import rows
+from keras_csc.validation import check_at_least
 
 MOST_COMPONENTS = 10
 
 
 def explain(
-    encoder,
+    model,
     image,
     train_features=None,
     train_labels=None,
     neighbors=5,
     centered=True,
     sparsity=None,
-    decoder=None,
 ):
-    """Explains an image by the codes of an encoder, see `Explanation`.
+    """Tells which atoms make an image, stage by stage; see `Explanation`.
 
-    What is given up front is small beside the codes of all stages, which take
-    `4 · atoms / strides²` bytes a pixel of the stage's input: 24 MB of the
-    first stage for half a megapixel and 48 atoms. Contributions are computed
-    when they are asked for.
+    `model.explain(image, ...)` calls it, with all other arguments of here.
+
+    The codes of all stages are kept, `4 · atoms / strides²` bytes a pixel of
+    the stage's input: 24 MB of the first stage for half a megapixel and 48
+    atoms, and as much of what is drawn. Contributions are computed when they
+    are asked for.
 
     Args:
-        encoder: `Encoder`.
+        model: `ClosedLoopAutoencoder`.
         image: float tensor `(1, height, width, channels)` in [-1, 1].
-        train_features: array `(n, feature_dim)`, features of training images,
-            or of maps `(n, map_height, map_width, feature_dim)` of images of
-            this size.
-        train_labels: ints `(n,)`, -1 for unlabelled.
+            `model.explain` takes `(height, width, channels)`, uint8 too.
+        train_features: array, features of training images as `model.encode`
+            makes them (of maps, of images of this size), of which to name the
+            nearest.
+        train_labels: ints `(n,)`, the classes of `train_features`, -1 for
+            unlabelled, of which to name the nearest subspace.
         neighbors: int, how many neighbours to name.
         centered: bool, whether neighbours are those of centred features;
             what all features share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
-        decoder: `Decoder` of the encoder, for what it draws at every stage.
-
-    Returns:
-        `Explanation`.
 
     Raises:
         ValueError: for an encoder without sparse codes, or one whose
             `activate` changes the codes, or training features or labels that
             do not fit.
     """
+    encoder = model.encoder
     if not encoder.sparse:
         raise ValueError(
             "Only an encoder with sparse codes can be explained, such as "
             'network="csc". Received: a ' + type(encoder).__name__
         )
-    if train_labels is not None and train_features is None:
-        raise ValueError("`train_labels` need `train_features`. Received: none")
+    if sparsity is not None:
+        check_at_least(0, sparsity=sparsity)
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()
-    classes, near = None, None
-    if train_features is not None:
-        train = np.asarray(train_features)
-        _check_training(train, features)
-        pair = rows(train), rows(features)
-        near = metrics.nearest_neighbors(*pair, neighbors, centered)
-        near = Nearest(near[0][0], near[1][0])
-        if train_labels is not None:
-            classes = _nearest_classes(*pair, train_labels)
+    near, classes = _nearest(
+        features, train_features, train_labels, neighbors, centered
+    )
+    stages = _stages(encoder, output, image, sparsity)
+    drawn = model.decoder.codes(output.features)
     return Explanation(
         _array(image)[0],
         features[0],
-        _stages(encoder, decoder, output, image, sparsity),
+        tuple(_with_drawn(*pair) for pair in zip(stages, drawn)),
         classes,
         near,
     )
 
 
-def _check_training(train, features):
+def _nearest(features, train, labels, neighbors, centered):
+    """Neighbours and classes, as of `Explanation`."""
+    if train is None:
+        if labels is not None:
+            raise ValueError("`train_labels` need `train_features`.")
+        return None, None
+    train = np.asarray(train)
     if train.shape[1:] != features.shape[1:] or not len(train):
         raise ValueError(
             "`train_features` must be like those of the image, of shape "
             f"(n, {', '.join(map(str, features.shape[1:]))}). "
             f"Received: {train.shape}"
         )
-
-
-def _nearest_classes(train, features, labels):
+    pair = rows(train), rows(features)
+    items, distances = metrics.nearest_neighbors(*pair, neighbors, centered)
+    near = Nearest(items[0], distances[0])
+    if labels is None:
+        return near, None
+    train, features = pair
     components = min(MOST_COMPONENTS, train.shape[1] - 1)
     distances, classes = metrics.subspace_distances(
         train, labels, features, components
     )
     order = np.argsort(distances[0], kind="stable")
-    return Nearest(classes[order], distances[0][order])
+    return near, Nearest(classes[order], distances[0][order])
 
 
-def _stages(encoder, decoder, output, image, sparsity):
-    stages = []
-    drawn = decoder and decoder.codes(output.features)
+def _stages(encoder, output, image, sparsity):
+    below = None
     for number, layer in enumerate(encoder.coding_layers):
         signal = _array(output.inputs[number])[0]
+        scale, shift = _affine(encoder, number, output, signal)
         strength = layer.sparsity
         if number == 0 and sparsity is not None:
             strength = sparsity
-        if number:
-            _check_affine(encoder, number, output.codes[number - 1])
-        scale, shift = _affine(encoder, number, signal.shape[-1])
-        stage = StageExplanation(
+        below = StageExplanation(
             name=layer.name,
             signal=signal,
             codes=_array(output.codes[number])[0],
@@ -119,37 +122,35 @@ def _stages(encoder, decoder, output, image, sparsity):
             ridge=layer.ridge,
             nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
-            below=stages[-1] if stages else None,
+            below=below,
             scale=scale,
             shift=shift,
         )
-        if drawn:
-            same = dataclasses.replace(stage, codes=_array(drawn[number])[0])
-            stage = dataclasses.replace(stage, drawn=same)
-        stages.append(stage)
-    return tuple(stages)
+        yield below
 
 
-def _check_affine(encoder, number, codes):
-    """Raises `ValueError` unless a stage is given normalised codes."""
+def _with_drawn(stage, codes):
+    drawn = dataclasses.replace(stage, codes=_array(codes)[0])
+    return dataclasses.replace(stage, drawn=drawn)
+
+
+def _affine(encoder, number, output, signal):
+    """Scale and shift of the normalisation below a stage; 1 and 0 of none."""
+    channels = signal.shape[-1]
+    if not number:
+        return np.ones(channels, "float32"), np.zeros(channels, "float32")
     normalization = encoder.normalizations[number - 1]
-    signal = normalization(encoder.parts(codes), training=False)
-    if not np.array_equal(encoder.activate(signal), signal):
+    given = normalization(encoder.parts(output.codes[number - 1]))
+    if not np.array_equal(_array(given)[0], signal):
         raise ValueError(
             "Only an encoder whose stages are given the normalised codes of "
             "those below can be explained: else the contributions of atoms do "
             f"not add up to the image. `activate` of {type(encoder).__name__} "
             "changes them."
         )
-
-
-def _affine(encoder, number, channels):
-    """Scale and shift of the normalisation below a stage; 1 and 0 of none."""
-    probe = tf.constant([[[[0.0]]], [[[1.0]]]])
+    probe = tf.reshape(tf.constant([0.0, 1.0]), (2, 1, 1, 1))
     probe = tf.broadcast_to(probe, (2, 1, 1, channels))
-    if number:
-        probe = encoder.normalizations[number - 1](probe, training=False)
-    shift, top = _array(probe)[:, 0, 0]
+    shift, top = _array(normalization(probe))[:, 0, 0]
     return top - shift, shift
 
 

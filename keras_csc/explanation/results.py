@@ -4,7 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import operator
 import typing
 
 import numpy as np
@@ -12,10 +11,8 @@ import tensorflow as tf
 
 from keras_csc import ops
 from keras_csc.ops.tensorflow import fusion
-from keras_csc.validation import check_integers
 from keras_csc.validation import shown
 
-COUNTS = (1, 2, 5)
 # Below, what is faster for photographs takes longer.
 MANY_CODES = 2**22
 
@@ -40,16 +37,14 @@ class StageExplanation:
 
     The input of the first stage is the image (of maps continued by reflection
     to whole places), that of a stage above the normalised codes of the one
-    below. Its contributions have a picture in pixels, too, through
-    the normalisations and the dictionaries of the encoder's stages below,
-    which are all affine: with `P` the linear map of `to_pixels`,
+    below. Normalisations and dictionaries below are affine, so that its
+    contributions have a picture in pixels: with `P` the linear map `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
-    where `r', ...` are what the stages below left over. This, too, is exact.
-    It says what the codes of the stage mean to those below. It is not what the
-    decoder draws, nor what the first stage would code: `P c_j` may stand for
-    codes that a stage below could not have, such as negative ones.
+    where `r', ...` are what the stages below left over. This is exact, too. It
+    says what the codes mean to the stages below. It is neither what the decoder
+    draws nor what these stages would code: they could not have all such codes.
 
     Arrays are of float32 where nothing else is said.
 
@@ -66,8 +61,7 @@ class StageExplanation:
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
         drawn: the same stage with the codes `ẑ` that the decoder draws with in
-            the place of the codes that were found; `None` where no decoder was
-            given.
+            the place of the codes that were found.
     """
 
     name: str
@@ -94,19 +88,15 @@ class StageExplanation:
 
     @property
     def objective(self):
-        """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`.
+        """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, which the stage minimises.
 
-        The stage's codes approach its minimum. It is computed, with the gap,
-        when first asked for.
+        It is computed, with the gap, when first asked for.
         """
         return self._measures[0]
 
     @property
     def gap(self):
-        """The objective is at most so far above its minimum.
-
-        See `ops.duality_gap`.
-        """
+        """A bound of `ops.duality_gap`: so far is the minimum at most."""
         return self._measures[1]
 
     @functools.cached_property
@@ -121,18 +111,19 @@ class StageExplanation:
             self.padding,
         )
         codes = tf.constant(self.codes[None])
-        residual = program.residual(codes)
-        slope = program.analysis(residual)
-        return (
-            float(program.value(codes, residual)[0]),
-            float(program.gap(codes, residual, slope)[0]),
-        )
+        rest = program.residual(codes)
+        gap = program.gap(codes, rest, program.analysis(rest))
+        return float(program.value(codes, rest)[0]), float(gap[0])
 
     @functools.cached_property
     def energies(self):
         """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
-        energies = _energies(self.signal.shape[:2], self.strides, self.padding)
-        return energies(self.codes, _rotated(self.kernel)).numpy()
+        codes, kernel = self.codes, _rotated(self.kernel)
+        parts = (
+            self._synthesis(codes[..., atom, None], kernel[..., atom, None])
+            for atom in range(codes.shape[-1])
+        )
+        return np.array([np.vdot(part, part) for part in parts])
 
     @property
     def shares(self):
@@ -218,16 +209,21 @@ class StageExplanation:
         return self._in_pixels(self._sum_of(atoms)).numpy()
 
     def _sum_of(self, atoms):
-        atoms = [_as_integer(atom) for atom in atoms]
-        check_integers(0, self.codes.shape[-1] - 1, atoms=atoms)
-        if len(set(atoms)) < len(atoms):
+        codes, kernel, given = self.codes, self.kernel, list(atoms)
+        atoms = np.asarray(given)
+        number = codes.shape[-1]
+        if (
+            atoms.dtype.kind not in "iu"
+            or not set(atoms.tolist()) <= set(range(number))
+            or len(set(atoms.tolist())) < len(atoms)
+        ):
             raise ValueError(
-                f"`atoms` must name every atom once. Received: {shown(atoms)}"
+                f"`atoms` must be integers of 0 to {number - 1}, each once. "
+                f"Received: {shown(given)}"
             )
-        codes, kernel = self.codes, self.kernel
-        if atoms != list(range(codes.shape[-1])):
+        if atoms.tolist() != list(range(number)):
             codes, kernel = codes[..., atoms], kernel[..., atoms]
-        return self._synthesis(tf.constant(codes), kernel)
+        return self._synthesis(codes, kernel)
 
     def partial_sums(self, counts=None):
         """Sums of the strongest atoms, one after another.
@@ -236,18 +232,21 @@ class StageExplanation:
             counts: ints, rising, how many atoms to sum; by default
                 `default_counts()`.
 
-        Yields:
-            `(count, sum)`, with the sum of the shape of the signal. That of
-            all atoms is `synthesis`, but for rounding.
+        Returns:
+            An iterator of `(count, sum)`, with the sum of the shape of the
+            signal. That of all atoms is `synthesis`, but for rounding.
 
         Raises:
             ValueError: for counts that do not rise, or more than there are
                 atoms.
         """
         counts = self.default_counts() if counts is None else list(counts)
-        check_integers(1, self.codes.shape[-1], counts=counts)
-        if any(b <= a for a, b in zip(counts, counts[1:])):
-            raise ValueError(f"`counts` must rise. Received: {shown(counts)}")
+        bounds = [0, *counts, self.codes.shape[-1] + 1]
+        if any(b <= a for a, b in zip(bounds, bounds[1:])):
+            raise ValueError(
+                f"`counts` must rise, from 1 on, to {bounds[-1] - 1} at most. "
+                f"Received: {shown(counts)}"
+            )
         return self._partial_sums(counts)
 
     def _partial_sums(self, counts):
@@ -258,11 +257,23 @@ class StageExplanation:
 
     def default_counts(self):
         """1, 2, 5, 10, 20, 50, ... up to all atoms."""
-        atoms, scale, counts = self.codes.shape[-1], 1, []
-        while scale < atoms:
-            counts += [n * scale for n in COUNTS if n * scale < atoms]
-            scale *= 10
-        return [*counts, atoms]
+        atoms = self.codes.shape[-1]
+        scales = 10 ** np.arange(len(str(atoms)))
+        counts = np.outer(scales, (1, 2, 5)).ravel()
+        return [*counts[counts < atoms].tolist(), atoms]
+
+    @property
+    def picture(self):
+        """All atoms in pixels on the `offset`: what the codes say."""
+        return self.offset + self.picture_of(range(self.codes.shape[-1]))
+
+    @functools.cached_property
+    def kernel_below(self):
+        """The dictionary that makes pictures of the stage's input."""
+        kernel = self.below.kernel
+        if len(self.scale) == 2 * kernel.shape[-1]:  # Parts of either sign.
+            kernel = np.concatenate([kernel, -kernel], axis=-1)
+        return kernel
 
     def to_pixels(self, signal):
         """`P`: what is of the kind of the stage's input, in pixels.
@@ -284,10 +295,7 @@ class StageExplanation:
         if self.below is None:
             height, width = self.image_size
             return signal[:height, :width]
-        kernel = self.below.kernel
-        if len(self.scale) == 2 * kernel.shape[-1]:  # Parts of either sign.
-            kernel = np.concatenate([kernel, -kernel], axis=-1)
-        made = self.below._synthesis(signal, kernel / self.scale)
+        made = self.below._synthesis(signal, self.kernel_below / self.scale)
         return self.below._in_pixels(made)
 
     @functools.cached_property
@@ -302,21 +310,13 @@ class StageExplanation:
         return self.below.offset + self.to_pixels(shifts)
 
     def _synthesis(self, codes, kernel):
-        size = self.signal.shape[:2]
+        size, codes = self.signal.shape[:2], tf.convert_to_tensor(codes)
         large = codes.shape.num_elements() >= MANY_CODES
         with fusion() if large else contextlib.nullcontext():
             made = ops.synthesis(
                 codes[None], kernel, size, self.strides, self.padding
             )
         return made[0]
-
-
-def _as_integer(value):
-    """An int of what is one, such as a tensor's number; all else as it is."""
-    try:
-        return value if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return value
 
 
 def _rotated(kernel):
@@ -332,37 +332,6 @@ def _rotated(kernel):
     columns = np.transpose(kernel.reshape(size, channels, atoms))
     rest = np.linalg.qr(columns, mode="r")
     return np.transpose(rest).reshape(height, width, size, atoms)
-
-
-# Traces for images of many sizes would pile up.
-@functools.lru_cache(maxsize=16)
-def _energies(image_size, strides, padding):
-    """A function of codes and a kernel: the energy of every contribution."""
-
-    def energy(atom):
-        codes, kernel = atom
-        made = ops.synthesis(
-            codes[None, ..., None],
-            kernel[..., None],
-            image_size,
-            strides,
-            padding,
-        )
-        return tf.reduce_sum(tf.square(made))
-
-    @tf.function(autograph=False)
-    def energies(codes, kernel):
-        return tf.map_fn(
-            energy,
-            (
-                tf.transpose(codes, (2, 0, 1)),
-                tf.transpose(kernel, (3, 0, 1, 2)),
-            ),
-            parallel_iterations=1,
-            fn_output_signature=codes.dtype,
-        )
-
-    return lambda *arrays: energies(*map(tf.constant, arrays))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,4 +1,7 @@
-"""Other codes of an image: solved otherwise, thresholded, atoms changed."""
+"""What is seen of an image, and of other codes of it.
+
+Codes are solved otherwise, thresholded, or their atoms changed.
+"""
 
 import collections
 import dataclasses
@@ -6,13 +9,58 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.explorer.looking import decoded
-from keras_csc.explorer.looking import psnr
+from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
 from keras_csc.validation import check_number
 from keras_csc.validation import shown
+
+Look = collections.namedtuple(
+    "Look", ["image", "features", "regenerated", "psnr", "explanation"]
+)
+Look.__doc__ = """What a model makes of an image.
+
+Arrays of float32.
+
+Fields:
+    image: `(height, width, channels)` in [-1, 1].
+    features: `(feature_dim,)`, or of maps `(map_height, map_width,
+        feature_dim)`.
+    regenerated: array like the image, `g(f(x))`.
+    psnr: float, of it, in dB.
+    explanation: `explanation.Explanation`, or `None` of an encoder without
+        sparse codes.
+"""
+
+
+def look(model, image):
+    """Looks at an image through a model, see `Look`.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        image: float array `(height, width, channels)` in [-1, 1].
+
+    Raises:
+        ValueError: for an image that the model does not take.
+    """
+    if model.encoder.sparse:
+        explanation = model.explain(image)
+        features = explanation.features
+    else:
+        explanation, features = None, model.encode(image[None]).numpy()[0]
+    made = _decoded(model, features, image)
+    return Look(image, features, made, psnr(image, made), explanation)
+
+
+def _decoded(model, features, image):
+    """The image of one's features, of the size of another image."""
+    return model.decode(features[None], image_size=image.shape[:2]).numpy()[0]
+
+
+def psnr(image, other):
+    """PSNR of two images `(height, width, channels)` in [-1, 1], in dB."""
+    return float(peak_signal_to_noise_ratio(image[None], other[None])[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,38 +126,28 @@ def change(model, look, changes):
     layer = model.encoder.coding_layers[number]
     stage = look.explanation.stages[number]
     _check(changes, stage.codes.shape[-1])
-    codes = solved(layer, stage, changes.sparsity, changes.steps)
+    sparsity = layer.sparsity if changes.sparsity is None else changes.sparsity
+    steps = changes.steps or layer.iterations
+    codes = stage.codes
+    if (sparsity, steps) != (layer.sparsity, layer.iterations):
+        signal = tf.constant(stage.signal[None])
+        codes = layer.solve(signal, float(sparsity), steps)[0].numpy()
     if changes.kept < 1:
         count = round(changes.kept * np.count_nonzero(codes))
         codes = keep_largest(codes, count)
     codes = _atoms_changed(codes, changes)
-    if codes is stage.codes:
-        return _unchanged(look, stage)
-    offset = stage.offset
-    batch = tf.constant(codes[None])
-    stage = dataclasses.replace(
-        stage,
-        codes=codes,
-        sparsity=(
-            stage.sparsity if changes.sparsity is None else changes.sparsity
-        ),
-        drawn=None,
-    )
-    total = offset + stage.picture_of(range(codes.shape[-1]))
-    features = model.encoder.features_of(
-        number, tf.cast(batch, model.encoder.compute_dtype)
-    )
-    made = decoded(model, features.numpy()[0], look.image)
+    made = look.regenerated
+    if codes is not stage.codes:
+        stage = dataclasses.replace(
+            stage, codes=codes, sparsity=sparsity, drawn=None
+        )
+        features = model.encoder.features_of(
+            number, tf.cast(codes[None], model.encoder.compute_dtype)
+        )
+        made = _decoded(model, features.numpy()[0], look.image)
+    total = stage.picture
     return Changed(
         stage, total, psnr(look.image, total), made, psnr(look.image, made)
-    )
-
-
-def _unchanged(look, stage):
-    """What is known of codes that are the model's own."""
-    total = stage.offset + stage.to_pixels(stage.synthesis)
-    return Changed(
-        stage, total, psnr(look.image, total), look.regenerated, look.psnr
     )
 
 
@@ -128,27 +166,6 @@ def _check(changes, atoms):
         raise ValueError(
             f"`swap` must be two atoms. Received: {shown(changes.swap)}"
         )
-
-
-def solved(layer, stage, sparsity=None, steps=None):
-    """Codes of a stage's input, by other numbers than the layer's.
-
-    Args:
-        layer: `ConvSparseCoding2D` of the stage.
-        stage: `explanation.StageExplanation`.
-        sparsity: float `λ`, or `None` for the layer's.
-        steps: int, or `None` for the layer's.
-
-    Returns:
-        float32 array of the shape of the stage's codes; these where nothing
-        is other.
-    """
-    sparsity = layer.sparsity if sparsity is None else sparsity
-    steps = layer.iterations if steps is None else steps
-    if sparsity == layer.sparsity and steps == layer.iterations:
-        return stage.codes
-    found = layer.solve(tf.constant(stage.signal[None]), float(sparsity), steps)
-    return found[0].numpy()
 
 
 def keep_largest(codes, count):

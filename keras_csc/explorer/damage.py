@@ -5,7 +5,7 @@ import collections
 import numpy as np
 
 from keras_csc import restoration
-from keras_csc.explorer.looking import psnr
+from keras_csc.explorer.changing import psnr
 from keras_csc.restoration.tasks import DENOISE
 from keras_csc.restoration.tasks import INPAINT
 from keras_csc.validation import check_choice
@@ -22,7 +22,7 @@ QUICK_INPAINT = INPAINT._replace(
     prior=INPAINT.prior._replace(step=4),
 )
 TASKS = ("add noise", "has noise", "holes")
-HOLES = ("pixels", "scratches", "squares")
+HOLES = ("squares", "pixels")
 
 Restored = collections.namedtuple(
     "Restored", ["detail", "damaged", "restored", "damaged_psnr", "psnr"]
@@ -58,7 +58,7 @@ def restore_detail(
         task: `"add noise"`, which is then removed; `"has noise"`, the
             photograph's own, which is; or `"holes"`, which are filled in.
         noise: float, standard deviation of the noise in levels of 255.
-        holes: `"pixels"`, `"scratches"` or `"squares"`.
+        holes: `"pixels"` or `"squares"`.
         share: float in (0, 0.9], of the pixels that are missing, about.
         seed: int, of the noise and the holes.
         progress: function of the programs that are solved and of all.
@@ -103,8 +103,7 @@ def mask(size, holes, share, seed=0):
 
     Args:
         size: `(height, width)`.
-        holes: `"pixels"`, at random; `"scratches"`, lines of 3 pixels; or
-            `"squares"` of 8 pixels a side.
+        holes: `"pixels"`, at random; or `"squares"` of 8 pixels a side.
         share: float in (0, 0.9], of pixels that are missing.
         seed: int.
 
@@ -119,21 +118,8 @@ def mask(size, holes, share, seed=0):
     else:
         known = np.ones(size, bool)
         while np.mean(~known) < share:
-            _tear(known, holes, rng)
+            top, left = rng.integers(size[0]), rng.integers(size[1])
+            hole = slice(max(top - 4, 0), top + 4)
+            known[hole, max(left - 4, 0) : left + 4] = False
     known[rng.integers(size[0]), rng.integers(size[1])] = True
     return known
-
-
-def _tear(known, holes, rng):
-    """Makes one more hole."""
-    height, width = known.shape
-    if holes == "squares":
-        top, left = rng.integers(height), rng.integers(width)
-        known[max(top - 4, 0) : top + 4, max(left - 4, 0) : left + 4] = False
-        return
-    start, end = rng.uniform(0, 1, (2, 2)) * (height, width)
-    for at in np.linspace(start, end, 2 * (height + width)):
-        row, column = at.astype(int)
-        known[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = (
-            False
-        )

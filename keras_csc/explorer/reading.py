@@ -1,19 +1,17 @@
-"""Uploaded images: bounded, decoded within a graph, and made to fit a model."""
+"""Uploaded images: bounded, upright, and made to fit a model."""
 
-import functools
-import io
 import os
-import re
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from PIL import ImageOps
 
 from keras_csc.data import images
-from keras_csc.data.headers import FORMATS
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.pixels import from_pixels
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 2**25
 # Of a photograph that a model of maps is given.
@@ -37,6 +35,7 @@ def read_upload(path, encoder):
 
     Raises:
         ValueError: for a file that is too large, of another kind, or damaged.
+        OSError: if there is none.
     """
     size = os.path.getsize(path)
     if size > MOST_BYTES:
@@ -44,13 +43,33 @@ def read_upload(path, encoder):
             f"The file has {size:,} bytes, more than {MOST_BYTES:,}: make the "
             "image smaller."
         )
-    with open(path, "rb") as file:
-        encoded = file.read(MOST_BYTES)
+    channels = encoder.image_shape[-1]
     try:
-        pixels = _decoder(encoder.image_shape[-1])(encoded).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(_reason(error)) from error
-    return fitted(_upright(pixels, encoded), encoder)
+        with Image.open(path, formats=FORMATS) as image:
+            height, width = image.height, image.width
+            small = height * width <= MOST_PIXELS
+            pixels = _decoded(image, channels) if small else None
+    except Exception as error:  # Pillow's are many.
+        reason = " ".join(str(error).split()).replace(str(path), "it")
+        raise ValueError(
+            "The file can't be read as a JPEG, PNG, GIF, BMP or WebP image: "
+            f"{reason}"
+        ) from error
+    if not small:
+        raise ValueError(
+            f"The image has {width}×{height} pixels, more than "
+            f"{MOST_PIXELS:,}: make it smaller."
+        )
+    return fitted(pixels, encoder)
+
+
+def _decoded(image, channels):
+    if image.mode.startswith("I;16"):
+        wide = np.asarray(image, "float64") / 257
+        image = Image.fromarray(np.rint(wide).astype("uint8"))
+    image = ImageOps.exif_transpose(image)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def fitted(pixels, encoder):
@@ -75,41 +94,6 @@ def fitted(pixels, encoder):
     if made.shape != pixels.shape:
         size = f"{verb} from {width}×{height} to {size}"
     return from_pixels(made), size
-
-
-@functools.cache
-def _decoder(channels):
-    """A graph from an encoded file to its pixels."""
-
-    def read(encoded):
-        return images.read(
-            encoded,
-            (None, None, channels),
-            name=lambda: "The file",
-            most_pixels=MOST_PIXELS,
-        )
-
-    return tf.function(
-        read,
-        input_signature=[tf.TensorSpec([], tf.string)],
-        autograph=False,
-    )
-
-
-def _reason(error):
-    """What a decoder said, in one line."""
-    text = " ".join(str(error.message).split())
-    found = re.search(r"\[b?['\"]?(The file .*?)['\"]?\]", text)
-    return found[1] if found else "The file is damaged: it can't be decoded."
-
-
-def _upright(pixels, encoded):
-    try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            turn = image.getexif().get(images.ORIENTATION, 1)
-    except Exception:  # Pillow's are many; without EXIF it is upright.
-        return pixels
-    return images.upright(pixels, turn)
 
 
 def _shrunk(pixels):

@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_csc import explanation
 from keras_csc.generation.generating import Generating
 from keras_csc.generation.generating import density_in
 from keras_csc.losses import MomentMemory
@@ -21,7 +20,6 @@ from keras_csc.models.views import random_views
 from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.replicas import num_replicas
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import shown
 
@@ -233,37 +231,18 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         features = self.encoder.activations(images, sparsity=sparsity).features
         return self._decode(features, like=images)
 
-    def explain(
-        self,
-        image,
-        train_features=None,
-        train_labels=None,
-        neighbors=5,
-        centered=True,
-        sparsity=None,
-    ):
+    def explain(self, image, *arguments, **named):
         """Tells which atoms make an image, stage by stage.
 
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; of a model of maps of any size.
-            train_features: array, features of training images as `encode`
-                makes them, of which to name the nearest.
-            train_labels: ints `(n,)`, the classes of `train_features`, -1 for
-                unlabelled, of which to name the nearest subspace.
-            neighbors: int, how many neighbours to name.
-            centered: bool, whether neighbours are those of centred features.
-            sparsity: float, `λ` of the first stage instead of its own.
+            *arguments, **named: as of `explanation.explain`.
 
         Returns:
             `explanation.Explanation`: features, and of every stage the codes,
             the atoms in the order of their energy and their contributions, of
             what was found in the image and of what the decoder draws.
-
-        Raises:
-            ValueError: for anything but one image of the right shape, an
-                encoder without sparse codes, or training features, labels or
-                a sparsity that make no sense.
 
         Example:
 
@@ -271,24 +250,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         >>> strongest = stage.order[:5]
         >>> stage.contribution(strongest[0])
         """
-        image = tf.convert_to_tensor(image)
-        if image.shape.rank != 3:
-            raise ValueError(
-                "`image` must be one image (height, width, channels). "
-                f"Received: {tuple(image.shape)}"
-            )
-        if sparsity is not None:
-            check_at_least(0, sparsity=sparsity)
-        return explanation.explain(
-            self.encoder,
-            self._images(image[None]),
-            train_features,
-            train_labels,
-            neighbors,
-            centered,
-            sparsity,
-            self.decoder,
-        )
+        from keras_csc.explanation import explain
+
+        image = self._images(tf.convert_to_tensor(image)[None])
+        return explain(self, image, *arguments, **named)
 
     @property
     def moved_variables(self):

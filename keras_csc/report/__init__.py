@@ -1,17 +1,17 @@
 """One page of what a model is and does: a file to send, or to print."""
 
-from keras_csc.report.looking import AtomUse
-from keras_csc.report.looking import Look
-from keras_csc.report.looking import look
-from keras_csc.report.looking import patches
-from keras_csc.report.page import is_report
-from keras_csc.report.page import write_report
+from keras_csc.report.survey import AtomUse
+from keras_csc.report.survey import Survey
+from keras_csc.report.survey import patches
+from keras_csc.report.survey import survey
+from keras_csc.report.writing import is_report
+from keras_csc.report.writing import write_report
 
 __all__ = [
     "AtomUse",
-    "Look",
+    "Survey",
     "is_report",
-    "look",
     "patches",
+    "survey",
     "write_report",
 ]

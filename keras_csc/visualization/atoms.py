@@ -1,14 +1,16 @@
-"""The atoms of convolutional dictionaries as pictures."""
+"""Atoms and codes of convolutional dictionaries as pictures."""
 
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.visualization.tiles import arrange
-from keras_csc.visualization.tiles import image_tiles
+from keras_csc.validation import check_at_least
+from keras_csc.visualization.grids import arrange
+from keras_csc.visualization.grids import image_tiles
 
 ATOM_PIXELS = 48
+RED, BLUE = (214, 64, 48), (38, 110, 196)
 
 
 def atom_grid(kernel, columns=None, maximum=64, scale=None):
@@ -45,10 +47,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
             "`pixel_atoms` to see deeper layers in pixels. "
             f"Received: kernel.shape={kernel.shape}"
         )
-    if maximum < 1:
-        raise ValueError(
-            f"`maximum` must be positive. Received: maximum={maximum}"
-        )
+    check_at_least(1, maximum=maximum)
     if scale is None:
         scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
@@ -82,16 +81,11 @@ def pixel_atoms(kernels, strides):
         A float32 array of shape `(K, K, image channels, filters of W_l)`, for
         `atom_grid`.
 
-    Raises:
-        ValueError: if a kernel is not of rank 4, the lists differ in length,
-            or a layer has not as many channels as the one below has filters.
-
     Example:
 
     >>> atom_grid(pixel_atoms([w1, w2, w3], strides=[2, 2, 2]))
     """
     kernels = [np.asarray(kernel, dtype="float32") for kernel in kernels]
-    _check_chain(kernels, strides)
     atoms = np.moveaxis(kernels[-1], -1, 0)
     for kernel, stride in zip(kernels[-2::-1], strides[-2::-1]):
         height, width = (
@@ -139,20 +133,29 @@ def draw_atoms(model):
     }
 
 
-def _check_chain(kernels, strides):
-    shapes = [kernel.shape for kernel in kernels]
-    if not kernels or len(kernels) != len(strides):
-        raise ValueError(
-            "`kernels` and `strides` must be lists of the same length, at "
-            f"least 1. Received: {len(kernels)} and {len(strides)}"
-        )
-    if any(len(shape) != 4 for shape in shapes):
-        raise ValueError(
-            "`kernels` must have shapes (k, k, channels, filters). "
-            f"Received: {shapes}"
-        )
-    if any(low[3] != high[2] for low, high in zip(shapes, shapes[1:])):
-        raise ValueError(
-            "Every kernel must have as many channels as the one before has "
-            f"filters. Received: {shapes}"
-        )
+# === Codes ===
+
+
+def code_shades(codes):
+    """Codes as red or blue whose opacity is their size, on one scale.
+
+    Args:
+        codes: floats `(height, width, atoms)`.
+
+    Returns:
+        A `uint8` array `(atoms, height, width, 4)`.
+    """
+    maps = np.moveaxis(codes, -1, 0)
+    opacity = np.sqrt(np.abs(maps) / (np.max(np.abs(maps)) or 1))
+    color = np.where(maps[..., None] < 0, np.uint8(BLUE), np.uint8(RED))
+    opacity = np.rint(255 * opacity[..., None]).astype("uint8")
+    return np.concatenate([color, opacity], -1)
+
+
+def on_white(tiles):
+    """`uint8` tiles `(..., 3)` of those that may have an opacity."""
+    if tiles.shape[-1] == 3:
+        return tiles
+    opacity = tiles[..., 3:] / 255
+    made = 255 + opacity * (tiles[..., :3].astype("float32") - 255)
+    return np.rint(made).astype("uint8")

@@ -3,18 +3,17 @@
 import numpy as np
 
 from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.visualization.atoms import atom_images
+from keras_csc.visualization.atoms import code_shades
+from keras_csc.visualization.atoms import on_white
 from keras_csc.visualization.atoms import pixel_atoms
-from keras_csc.visualization.codes import code_tiles
-from keras_csc.visualization.labels import captioned
-from keras_csc.visualization.labels import label_gutter
-from keras_csc.visualization.tiles import arrange
-from keras_csc.visualization.tiles import fitted
-from keras_csc.visualization.tiles import image_tiles
-from keras_csc.visualization.tiles import stacked
+from keras_csc.visualization.grids import fitted
+from keras_csc.visualization.grids import image_tiles
+from keras_csc.visualization.grids import table
 
-GAP = 4
+ATOM = ("atom", "codes", "part")
 BESIDE = ("found", "drawn", "difference")
 
 
@@ -22,11 +21,11 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     """The atoms that an image is made of, a column each, strongest first.
 
     Above is the atom's number and its share of the energy. Then come the atom
-    in pixels, as of `atom_grid`; its codes, as of `code_maps`, all on one
-    scale; and its contribution to the image, too, with zero mid-grey and the
-    largest of all black or white. Inactive atoms are left out. Of a stage
-    above the first, atoms and contributions are linear pictures of what they
-    mean to the stages below; see `explanation.StageExplanation`.
+    in pixels, as of `atom_grid`; its codes, red where positive and blue where
+    negative, all on one scale; and its contribution to the image, too, with
+    zero mid-grey and the largest of all black or white. Inactive atoms are left
+    out. Of a stage above the first, atoms and contributions are linear pictures
+    of what they mean to the stages below; see `explanation.StageExplanation`.
 
     Args:
         explanation: `explanation.Explanation`.
@@ -49,31 +48,17 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
-    if maximum < 1:
-        raise ValueError(
-            f"`maximum` must be positive. Received: maximum={maximum}"
-        )
+    check_at_least(1, maximum=maximum)
     chosen = stage.strongest(maximum)
     if not len(chosen):
         raise ValueError(
             "`stage` must have an active atom. Received: a stage of "
             f"{stage.codes.shape[-1]} atoms, with all codes 0"
         )
-    rows = atom_tiles(stage, chosen, side)
+    rows = [fitted(on_white(t), side) for t in atom_tiles(stage, chosen)]
     shares = stage.shares[chosen]
     labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
-    return _table(rows, ("atom", "codes", "part"), labels)
-
-
-def _table(rows, names, labels):
-    """Rows of tiles with their names at the left, and labels above."""
-    columns, middles = stacked(rows, GAP)
-    columns, above = captioned(columns, labels)
-    grid = arrange(columns, len(labels), (GAP, GAP))
-    gutter = label_gutter(
-        [(GAP + above + y, name) for y, name in zip(middles, names)], len(grid)
-    )
-    return np.concatenate([gutter, grid], axis=1)
+    return table(rows, labels, ATOM)
 
 
 def found_and_drawn(explanation, stage=1, maximum=5, side=96):
@@ -81,101 +66,71 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     A column each, and one for the difference, drawn less found. The first row
     is the sum of all atoms, in pixels as of `growing_picture`; those below are
-    the codes of the atoms that were found strongest, as of `code_maps`, all on
-    one scale. At the left is `StageExplanation.drawn_error`. No difference is
-    mid-grey or white.
+    the codes of the atoms that were found strongest, all on one scale. At the
+    left is `StageExplanation.drawn_error`. No difference is mid-grey or white.
 
     Args:
-        explanation: `explanation.Explanation` of a model whose decoder draws
-            with the encoder's atoms.
+        explanation: `explanation.Explanation`.
         stage, maximum, side: as of `strongest_atoms`. `maximum` defaults to 5.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: if there is no such stage, an argument is not positive, or
-            the explanation is that of an encoder alone.
+        ValueError: if there is no such stage, or an argument is not positive.
 
     Example:
 
     >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
     """
     stage = _stage(explanation, stage)
-    check_integer(1, maximum=maximum)
-    if stage.drawn is None:
-        raise ValueError(
-            "`explanation` must be of a model, by `model.explain`. Received: "
-            "one of an encoder alone, which draws nothing"
-        )
+    check_at_least(1, maximum=maximum)
     names, errors, tiles = zip(*drawn_rows(stage, maximum))
     names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
-    return _table([fitted(each, side) for each in tiles], names, BESIDE)
+    rows = [fitted(on_white(each), side) for each in tiles]
+    return table(rows, BESIDE, names)
 
 
-def drawn_rows(stage, maximum, tiles_of=code_tiles):
+def drawn_rows(stage, maximum):
     """The rows of `found_and_drawn`.
 
     Args:
         stage: `explanation.StageExplanation`, with what is drawn.
         maximum: int, how many atoms at most.
-        tiles_of: function from codes to tiles.
 
     Yields:
         `(name, error, tiles)`, of all atoms and of one after another: str,
-        float, and a `uint8` array `(3, height, width, channels)`.
+        float, and three `uint8` tiles, of codes as of `code_shades`.
     """
     both = stage, stage.drawn
-    atoms = range(stage.codes.shape[-1])
-    found, drawn = (each.offset + each.picture_of(atoms) for each in both)
-    tiles = image_tiles(np.stack([found, drawn, drawn - found]), 1)
+    found, drawn = (each.picture for each in both)
+    tiles = image_tiles(np.stack([found, drawn, drawn - found]))
     yield "all atoms", stage.drawn_error(), tiles
     chosen = stage.strongest(maximum)
     if len(chosen):
         found, drawn = (each.codes[..., chosen] for each in both)
-        tiles = tiles_of(np.concatenate([found, drawn, drawn - found], -1))
+        tiles = code_shades(np.concatenate([found, drawn, drawn - found], -1))
         for number, atom in enumerate(chosen):
             of_atom = tiles[number :: len(chosen)]
             yield f"atom {atom}", stage.drawn_error(atom), of_atom
 
 
-def atom_tiles(stage, chosen, side):
-    """Some atoms of a stage, their codes and their contributions, as tiles.
-
-    Args:
-        stage: `explanation.StageExplanation`.
-        chosen: ints, the atoms.
-        side: int, as of `strongest_atoms`.
-
-    Returns:
-        List of three `uint8` arrays `(atoms, height, width, 3)`; see
-        `strongest_atoms`.
-    """
-    return [
-        atom_pictures(stage, chosen, side),
-        fitted(code_tiles(stage.codes[..., chosen]), side),
-        fitted(image_tiles(contributions(stage, chosen), 1), side),
-    ]
-
-
-def contributions(stage, chosen):
-    """What some atoms contribute, in pixels: the largest is black or white.
+def atom_tiles(stage, chosen):
+    """Some atoms of a stage, their codes and contributions; as of `ATOM`.
 
     Args:
         stage: `explanation.StageExplanation`.
         chosen: ints, the atoms.
 
     Returns:
-        Array `(atoms, height, width, channels)`.
+        Three `uint8` arrays of tiles; see `strongest_atoms`.
     """
     parts = np.stack([stage.picture_of([atom]) for atom in chosen])
-    return parts / (np.max(np.abs(parts)) or 1)
-
-
-def atom_pictures(stage, chosen, side):
-    """The first of `atom_tiles`."""
-    atoms = atom_images(_pixel_atoms(stage, chosen))
-    return fitted(image_tiles(atoms, 1), side)
+    return (
+        image_tiles(atom_images(_pixel_atoms(stage, chosen))),
+        code_shades(stage.codes[..., chosen]),
+        image_tiles(parts / (np.max(np.abs(parts)) or 1)),
+    )
 
 
 def growing_picture(explanation, stage=1, counts=None, side=96):
@@ -206,16 +161,11 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
     >>> save_png("growing.png", growing_picture(found))
     """
     stage = _stage(explanation, stage)
-    image, atoms = explanation.image, stage.codes.shape[-1]
-    tiles, labels = [], []
-    for count, made, psnr in growing(image, stage, counts):
-        name = f"all {count}" if count == atoms else f"{count}"
-        labels.append(f"{name}\n{psnr:.1f} dB")
-        tiles.append(fitted(image_tiles(made[None], 1), side))
-    tiles.append(fitted(image_tiles(image[None], 1), side))
-    labels.append("image\n")
-    columns, _ = captioned(np.concatenate(tiles), labels)
-    return arrange(columns, len(columns), (GAP, GAP))
+    pictures, labels = [], []
+    for name, made, psnr in growing(explanation.image, stage, counts):
+        pictures.append(made)
+        labels.append(name + ("\n" if psnr is None else f"\n{psnr:.1f} dB"))
+    return table([fitted(image_tiles(np.stack(pictures)), side)], labels)
 
 
 def growing(image, stage, counts=None):
@@ -227,12 +177,17 @@ def growing(image, stage, counts=None):
         counts: as of `growing_picture`.
 
     Yields:
-        `(count, sum, PSNR)`: the sum an array like the image, a float in dB.
+        `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an
+        array like the image; and a float in dB, `None` of the image.
     """
+    atoms = stage.codes.shape[-1]
     for count, total in stage.partial_sums(counts):
         made = stage.offset + stage.to_pixels(total)
         psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
-        yield count, made, float(psnr)
+        name = f"{count} atom" if count == 1 else f"{count} atoms"
+        name = f"all {count}" if count == atoms else name
+        yield name, made, float(psnr)
+    yield "image", image, None
 
 
 def _stage(explanation, number):
@@ -244,10 +199,7 @@ def _pixel_atoms(stage, chosen):
     """Some atoms of a stage in pixels, `(K, K, channels, atoms)`."""
     kernels, strides = [stage.kernel[..., chosen]], [stage.strides]
     while stage.below is not None:
-        kernel = stage.below.kernel
-        if stage.signal.shape[-1] == 2 * kernel.shape[-1]:  # Split codes.
-            kernel = np.concatenate([kernel, -kernel], axis=-1)
-        kernels.insert(0, kernel)
-        strides.insert(0, stage.below.strides)
+        kernels.insert(0, stage.kernel_below)
         stage = stage.below
+        strides.insert(0, stage.strides)
     return pixel_atoms(kernels, strides)

@@ -72,28 +72,20 @@ def class_similarity(features, labels):
         ValueError: if the shapes do not match.
     """
     features, labels = _by_class(features, labels)
-    classes, starts, counts = np.unique(
-        labels, return_index=True, return_counts=True
+    classes, numbers, counts = np.unique(
+        labels, return_inverse=True, return_counts=True
     )
-    norms = np.minimum(np.sum(np.square(features), -1), 1)
-    selves = np.add.reduceat(norms, starts, dtype="float64")
+    members = np.eye(len(classes), dtype="float32")[numbers]
+    sums = np.zeros((len(classes),) * 2)
     # A block at a time: all pairs of many features are too many to hold.
-    parts = [
-        np.add.reduceat(
-            _similarities(features[place : place + ROWS], features),
-            starts,
-            axis=1,
-            dtype="float64",
-        )
-        for place in range(0, len(features), ROWS)
-    ]
-    sums = np.add.reduceat(np.concatenate(parts), starts)
-    pairs = np.outer(counts, counts).astype("float64")
-    sums[np.diag_indices(len(classes))] -= selves
-    pairs[np.diag_indices(len(classes))] -= counts
-    means = np.full(sums.shape, np.nan)
-    np.divide(sums, pairs, out=means, where=pairs > 0)
-    return means, classes
+    for start in range(0, len(features), ROWS):
+        block = slice(start, start + ROWS)
+        cosines = _similarities(features[block], features)
+        np.fill_diagonal(cosines[:, block], 0)
+        sums += members[block].T @ (cosines @ members)
+    pairs = np.outer(counts, counts) - np.diag(counts)
+    with np.errstate(invalid="ignore"):
+        return sums / pairs, classes
 
 
 def similarity_figure(features, labels):

@@ -1,14 +1,181 @@
-"""Grids of images, and of images with their reconstructions."""
+"""Pictures made of tiles: grids, tables with words, and files."""
+
+import math
+import pathlib
 
 import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
 
-from keras_csc.visualization.labels import label_gutter
-from keras_csc.visualization.tiles import WHITE
-from keras_csc.visualization.tiles import arrange
-from keras_csc.visualization.tiles import image_tiles
+from keras_csc.files import replacing
+from keras_csc.pixels import to_pixels
+from keras_csc.validation import check_finite
+from keras_csc.validation import check_integer
 
+WHITE = 255
 BORDER = 2
 GROUP_GAP = 10
+GAP = 4  # of tables
+FONT_SIZE, LINE = 14, 18
+
+
+def image_tiles(images, scale=1):
+    """Images as `uint8` RGB tiles, enlarged by whole pixels.
+
+    Args:
+        images: floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1
+            is black, 1 is white.
+        scale: int, screen pixels a side for one image pixel.
+
+    Returns:
+        A `uint8` array of shape `(n, h * scale, w * scale, 3)`.
+
+    Raises:
+        ValueError: if the shape is another, values are not finite or not
+            floats, or `scale` is not positive.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+        raise ValueError(
+            "`images` must have shape (n, height, width, 1 or 3) and hold "
+            f"at least one image. Received: images.shape={images.shape}"
+        )
+    if np.issubdtype(images.dtype, np.integer):
+        raise ValueError(
+            "`images` must be floats in [-1, 1]. "
+            f"Received: dtype={images.dtype}"
+        )
+    check_finite("images", images)
+    check_integer(1, scale=scale)
+    pixels = to_pixels(images.astype("float32"))
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
+    return _repeated(pixels, scale)
+
+
+def _repeated(tiles, scale):
+    return tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def fitted(tiles, side):
+    """Enlarges tiles by whole pixels, or averages them, to fit a square.
+
+    Args:
+        tiles: `uint8` array of shape `(n, h, w, channels)`.
+        side: int, of the square.
+
+    Returns:
+        A `uint8` array of tiles of at most `side` pixels each way.
+
+    Raises:
+        ValueError: if `side` is not positive.
+    """
+    check_integer(1, side=side)
+    longest = max(tiles.shape[1:3])
+    if longest <= side:
+        return _repeated(tiles, side // longest)
+    height, width = (
+        max(1, round(n * side / longest)) for n in tiles.shape[1:3]
+    )
+    # Pillow has no axis for a sole channel.
+    flat = tiles[..., 0] if tiles.shape[-1] == 1 else tiles
+    images = (Image.fromarray(tile) for tile in flat)
+    box = Image.Resampling.BOX
+    made = np.stack([image.resize((width, height), box) for image in images])
+    return made.reshape(*made.shape[:3], -1)
+
+
+def arrange(tiles, columns, padding, background=WHITE):
+    """Lay tiles out row by row, with space between and around them.
+
+    Args:
+        tiles: `uint8` array of shape `(n, h, w, 3)`.
+        columns: int, or `None` for a near-square picture.
+        padding: pair of ints, pixels above and below, and left and right of
+            every tile; also at the border.
+        background: grey level behind the tiles, 0-255. Defaults to white.
+
+    Returns:
+        A `uint8` array of shape `(rows * (h + p) + p, columns * (w + q) + q,
+        3)` for `padding=(p, q)`.
+
+    Raises:
+        ValueError: if `columns` is not positive or `padding` is negative.
+    """
+    if columns is None:
+        columns = math.ceil(math.sqrt(len(tiles)))
+    check_integer(1, columns=columns)
+    check_integer(0, padding=min(padding))
+    columns = min(columns, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    above, left = padding
+    cells = np.pad(
+        tiles,
+        ((0, rows * columns - len(tiles)), (0, above), (0, left), (0, 0)),
+        constant_values=background,
+    )
+    height, width = cells.shape[1:3]
+    picture = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return np.pad(
+        picture.reshape(rows * height, columns * width, 3),
+        ((above, 0), (left, 0), (0, 0)),
+        constant_values=background,
+    )
+
+
+# === Words ===
+
+
+def _words(text, height, width, right=False):
+    """Lines of words on white, in the middle or at the right."""
+    strip = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE)
+    x, anchor = (width - 6, "rm") if right else (width / 2, "mm")
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        y = height / 2 + LINE * (number - (len(lines) + 1) / 2)
+        draw.text((x, y), line, "black", font, anchor=anchor)
+    return np.asarray(strip)
+
+
+def _room(texts):
+    """Pixels of width that the longest line needs."""
+    font = ImageFont.load_default(FONT_SIZE)
+    lines = "\n".join(texts).split("\n")
+    return max(int(font.getlength(line)) for line in lines) + 4
+
+
+def table(rows, labels, names=None):
+    """Rows of tiles with labels above, and names at their left.
+
+    Args:
+        rows: list of `uint8` arrays `(n, h, w, 3)`, each of its own size.
+        labels: list of `n` strings, of as many lines each.
+        names: list of a string for every row, or `None`.
+    """
+    width = max(*(tiles.shape[2] for tiles in rows), _room(labels))
+    height = LINE * (labels[0].count("\n") + 1)
+    head = np.stack([_words(label, height, width) for label in labels])
+    parts = [arrange(head, len(head), (GAP, GAP))[:-GAP]]
+    for tiles in rows:
+        more = width - tiles.shape[2]
+        sides = more // 2, more - more // 2
+        tiles = np.pad(
+            tiles, ((0, 0), (0, 0), sides, (0, 0)), constant_values=WHITE
+        )
+        parts.append(arrange(tiles, len(tiles), (GAP, GAP))[GAP:])
+    picture = np.concatenate(parts)
+    if names is None:
+        return picture
+    width = _room(names) + 8
+    gutter = [
+        _words(name, len(part), width, right=True)
+        for name, part in zip(["", *names], parts)
+    ]
+    return np.concatenate([np.concatenate(gutter), picture], axis=1)
+
+
+# === Grids ===
 
 
 def image_grid(images, columns=None, padding=2, scale=1):
@@ -25,7 +192,7 @@ def image_grid(images, columns=None, padding=2, scale=1):
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: if an argument is out of range, see the module `tiles`.
+        ValueError: if an argument is out of range.
 
     Example:
 
@@ -92,23 +259,71 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
             f"Received: {len(labels)} labels for {len(image_sets)} sets"
         )
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
-    stacks = _stack(tiles)
-    grid = arrange(stacks, columns, (GROUP_GAP, BORDER))
-    grid = grid[GROUP_GAP - BORDER : BORDER - GROUP_GAP]
+    grid = _groups(tiles, columns, BORDER)
     if labels is None:
         return grid
-    groups = range(BORDER, len(grid), stacks.shape[1] + GROUP_GAP)
-    step = tiles.shape[2] + 1
-    rows = [
-        (top + step * (index + 0.5), label)
-        for top in groups
-        for index, label in enumerate(labels)
-    ]
-    return np.concatenate([label_gutter(rows, len(grid)), grid], axis=1)
+    rows = -(-len(tiles) // columns)
+    width, height = _room(labels) + 8, tiles.shape[2]
+    words = [_words(label, height, width, right=True) for label in labels]
+    gutter = _groups(np.stack([words] * rows), 1, 0)
+    return np.concatenate([gutter, grid], axis=1)
 
 
-def _stack(tiles):
-    """Join the tiles `(n, sets, h, w, 3)` of every image, one pixel apart."""
+def _groups(tiles, columns, padding):
+    """Tiles `(n, sets, h, w, 3)`: those of an image one pixel apart."""
     gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
-    tiles = np.pad(tiles, gap, constant_values=WHITE)
-    return tiles.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
+    stacks = np.pad(tiles, gap, constant_values=WHITE)
+    stacks = stacks.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
+    grid = arrange(stacks, columns, (GROUP_GAP, padding))
+    return grid[GROUP_GAP - BORDER : BORDER - GROUP_GAP]
+
+
+# === Files ===
+
+
+def save_png(path, array):
+    """Write a picture as PNG, in one step for whoever reads it.
+
+    The file is written under a temporary name in the same folder and renamed.
+    If writing fails, an older file stays. Missing folders are made.
+
+    Args:
+        path: str or path of the file.
+        array: `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if `array` has another dtype or shape.
+    """
+    array = np.asarray(array)
+    if array.dtype != "uint8" or array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(
+            "`array` must be uint8 of shape (height, width, 3). Received: "
+            f"dtype={array.dtype}, shape={array.shape}"
+        )
+    with _in_place(path) as temporary:
+        Image.fromarray(array).save(temporary, format="PNG", optimize=True)
+
+
+def save_figure(path, figure):
+    """Write a matplotlib figure, in one step for whoever reads it.
+
+    As `save_png`; at 150 dots an inch if the format has pixels.
+
+    Args:
+        path: str or path of the file; its suffix names the format, such as
+            `.png`, `.svg` or `.pdf`.
+        figure: A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if matplotlib does not write the format.
+    """
+    suffix = pathlib.Path(path).suffix[1:]
+    with _in_place(path) as temporary:
+        figure.savefig(temporary, format=suffix or "png", dpi=150)
+
+
+def _in_place(path):
+    """`replacing`, once the folder is there."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return replacing(path)

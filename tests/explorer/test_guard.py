@@ -55,22 +55,3 @@ def test_others_are_refused(headers):
     assert b"this page" in body["body"].lower()
     reached, (closed,) = asked("websocket", **headers)
     assert not reached and closed["type"] == "websocket.close"
-
-
-@pytest.mark.parametrize("begun", [False, True])
-def test_what_the_application_fails_at_is_one_line(capsys, begun):
-    sent = []
-
-    async def app(scope, receive, send):
-        if begun:
-            await send({"type": "http.response.start", "status": 200})
-        raise KeyError("no\nsuch")
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "path": "/a\n", "headers": [(b"host", b"[::1]")]}
-    asyncio.run(Guard(app)(scope, None, send))
-    assert sent[0]["status"] == (200 if begun else 400)
-    assert len(sent) == (1 if begun else 2)
-    assert capsys.readouterr().err == "'/a\\n': KeyError: 'no\\nsuch'\n"

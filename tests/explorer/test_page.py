@@ -2,10 +2,8 @@
 
 import base64
 import io
-import json
 import pathlib
 import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -23,6 +21,7 @@ from keras_csc.explorer import Example
 from keras_csc.explorer import change
 from keras_csc.explorer import examples_of
 from keras_csc.explorer import look
+from keras_csc.explorer import panels
 from keras_csc.explorer.reading import read_upload
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import to_pixels
@@ -140,69 +139,6 @@ def test_an_image_is_uploaded(digits, quiet, tmp_path):
     assert not quiet.locator('#kx-choose [aria-pressed="true"]').count()
 
 
-def test_a_file_that_is_none_is_told_of(digits, quiet, tmp_path):
-    path = tmp_path / "mine.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    opened(quiet, digits[2])
-    with quiet.expect_file_chooser() as chooser:
-        quiet.get_by_role("button", name="Upload an image").click()
-    chooser.value.set_files(path)
-    quiet.get_by_text("does not begin with its header").wait_for()
-    assert quiet.locator("#kx-look img").count() >= 2
-
-
-def post(url, path, **body):
-    """The status that a hand-made request is answered with, and the text."""
-    request = urllib.request.Request(
-        url.rstrip("/") + "/gradio_api/" + path,
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-@pytest.mark.parametrize("uploaded", [False, True])
-def test_of_a_session_that_is_forgotten_the_page_knows_its_image(
-    digits, quiet, tmp_path, uploaded
-):
-    model, examples, url = digits
-    opened(quiet, url)
-    image = examples[3].image
-    if uploaded:
-        path = tmp_path / "mine.png"
-        Image.fromarray(to_pixels(image)[..., 0]).save(path)
-        image, _ = read_upload(path, model.encoder)
-        with quiet.expect_file_chooser() as chooser:
-            quiet.get_by_role("button", name="Upload an image").click()
-        chooser.value.set_files(path)
-    else:
-        quiet.locator("#kx-choose button").nth(3).click()
-    seen = look(model, image)
-    wait_for(quiet, "#kx-look", f"{seen.psnr:.1f} dB, from 64 numbers")
-    quiet.get_by_role("tab", name="Change").click()
-    first, second = map(int, seen.explanation.stages[0].order[:2])
-    quiet.locator(f'#kx-toggles [data-key="{second}"]').click()
-    pick(quiet, "Boost atom", first)
-    changes = {"off": (second,), "boost": {first: 1.0}}
-
-    def expect():
-        found = change(model, seen, Changes(**changes))
-        wait_for(
-            quiet, "#kx-change", re.compile(f"^{found.decoded_psnr:.1f} dB")
-        )
-
-    expect()
-    for number in range(pages.SESSIONS + 1):
-        post(url, "queue/join", session_hash=f"{number}", fn_index=0, data=[])
-    slide(quiet, "times", 2)
-    changes["boost"][first] = 2.0
-    expect()
-
-
 # === Change ===
 
 
@@ -275,7 +211,7 @@ def test_samples_follow_their_class_and_seed(digits, quiet):
     changed(lambda: pick(quiet, "Class", 8))
     changed(lambda: slide(quiet, "Seed", 7))
     changed(lambda: slide(quiet, "Temperature", 0.2))
-    assert images.count() == pages.DRAWN
+    assert images.count() == panels.DRAWN
 
 
 def test_a_walk_ends_at_the_other_image(digits, quiet):
@@ -286,22 +222,15 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
     frames = quiet.locator("#kx-walk img").evaluate_all(
         "all => all.map(each => each.src)"
     )
-    assert len(frames) == pages.FRAMES
+    assert len(frames) == panels.FRAMES
     for frame, example in ((frames[0], examples[0]), (frames[-1], examples[4])):
         data = base64.b64decode(frame.partition("base64,")[2])
         shown = np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
         made = to_pixels(np.asarray(model.reconstruct(example.image[None]))[0])
         np.testing.assert_allclose(shown, made[..., 0], atol=1)
-
-
-def test_a_walk_is_not_of_the_next_image(digits, quiet):
-    opened(quiet, digits[2], "Sample")
-    quiet.locator("#kx-ends button").nth(4).click()
-    wait_for(quiet, "#kx-walk", "100%")
+    # It is not a walk of the next image.
     quiet.locator("#kx-choose button").nth(5).click()
     expect_text(quiet.locator("#kx-walk"), "")
-    quiet.locator("#kx-ends button").nth(4).click()
-    wait_for(quiet, "#kx-walk", "100%")
 
 
 # === Photographs ===
@@ -331,17 +260,6 @@ def test_a_photograph_is_restored(photographs, quiet):
     quiet.locator("#kx-choose button").nth(1).click()
     wait_for(quiet, "#kx-restore", "Nothing is restored yet.")
     assert not quiet.locator("#kx-restore img").count()
-
-
-def test_an_image_of_maps_is_changed(photographs, quiet):
-    opened(quiet, photographs, "Change")
-    wait_for(quiet, "#kx-change", "duality gap")
-    before = quiet.locator("#kx-change dd").first.inner_text()
-    slide(quiet, "Coefficients kept, % of those that are not 0", 10)
-    quiet.wait_for_function(
-        "before => document.querySelector('#kx-change dd').innerText != before",
-        arg=before,
-    )
 
 
 # === All of it ===
@@ -380,46 +298,6 @@ def test_there_is_no_api_and_no_file_of_ours(digits):
     for path in ("/docs", "/openapi.json", f"/gradio_api/file={here}"):
         with pytest.raises(urllib.error.HTTPError, match="40[34]"):
             read(path)
-
-
-@pytest.mark.parametrize(
-    "handler, body, said",
-    [
-        ("_choose", {}, "The event must have key"),
-        ("_choose", {"event_data": [1]}, "The event must have key"),
-        ("_switched_off", {}, "The event must have keys"),
-        ("_read", {"data": [None]}, "no such input: a value is missing"),
-        ("_read", {"data": [{"path": "/etc/passwd"}]}, "no such input"),
-        ("look_panel", {"data": ["99"]}, "image is not known"),
-        ("look_panel", {"data": ["/etc/passwd"]}, "image is not known"),
-        ("stage_panel", {"data": ["0"]}, "receive enough input values"),
-        ("stage_panel", {"data": ["0", 99]}, "not in the list of choices"),
-        ("_drawn", {"data": [-1, None, None]}, "no such input"),
-    ],
-)
-def test_hand_made_requests_are_refused_without_a_trace(
-    digits, capfd, handler, body, said
-):
-    url = digits[2].rstrip("/")
-    with urllib.request.urlopen(url + "/config") as answer:
-        names = json.load(answer)["dependencies"]
-    session = {"session_hash": secrets.token_hex()}
-    number = next(n["id"] for n in names if n["api_name"] == handler)
-    body = {"data": [], **body, **session, "fn_index": number}
-    assert post(url, "queue/join", **body)[0] == 200
-    events = f"{url}/gradio_api/queue/data?{urllib.parse.urlencode(session)}"
-    with urllib.request.urlopen(events) as answer:
-        done = next(line for line in answer if b"process_completed" in line)
-    assert said in json.loads(done[5:])["output"]["error"]
-    assert "Traceback" not in capfd.readouterr().err
-
-
-def test_of_what_there_is_not_nothing_is_traced(digits, capfd):
-    body = {"session_hash": "s", "fn_index": 999, "data": []}
-    status, text = post(digits[2], "queue/join", **body)
-    assert (status, text) == (400, "The page makes no such request.\n")
-    (line,) = capfd.readouterr().err.splitlines()
-    assert line == "'/gradio_api/queue/join': KeyError: 999"
 
 
 def test_long_uploads_are_refused(digits):

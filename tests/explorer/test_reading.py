@@ -1,5 +1,6 @@
 """Uploads: sizes, kinds, orientation, and what is refused."""
 
+import io
 import types
 
 import numpy as np
@@ -35,14 +36,6 @@ def test_pixels_come_back_between_minus_one_and_one(path):
     assert image.dtype == "float32" and note == "40×24 pixels"
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".webp", ".bmp", ".gif"])
-def test_kinds_are_read(path, ending):
-    path = path.with_suffix(ending)
-    Image.fromarray(wave()).save(path)
-    image, _ = read_upload(path, encoder())
-    assert np.mean(np.abs((image + 1) * 127.5 - wave())) < 10
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("mode", ["L", "RGBA"])
 def test_channels_are_the_models(path, channels, mode):
@@ -69,19 +62,6 @@ def test_images_are_turned_upright(path, ending, channels):
             np.asarray(expected).reshape(found.shape),
             atol=8 if ending == ".jpg" else 1.1,
         )
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("height, width", [(1, 20), (20, 1), (1, 1)])
-def test_a_side_of_one_pixel_is_turned(path, channels, height, width):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    image = Image.fromarray(wave(height, width))
-    image = image.convert("L") if channels == 1 else image
-    image.save(path, exif=exif)
-    image, note = read_upload(path, encoder("vector", channels))
-    assert image.shape == (16, 16, channels)
-    assert note == f"resized and cut from {height}×{width} to 16×16 pixels"
 
 
 def test_a_model_of_vectors_is_given_its_size(path):
@@ -111,13 +91,26 @@ def test_a_long_one_keeps_what_a_model_needs(path, monkeypatch):
     assert image.shape[0] == 8
 
 
+def png(image, damage=0):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    content = bytearray(file.getvalue())
+    content[60 : 60 + damage] = bytes(damage)
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", "is empty"),
-        (b"<svg onload='alert(1)'/>", "is no JPEG, PNG, GIF, BMP or WebP file"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "not begin with its header"),
-        (b"\xff\xd8\xff" + bytes(50), "without its end"),
+        (b"", "cannot identify image"),
+        (b"<svg onload='alert(1)'/>", "as a JPEG, PNG, GIF, BMP or WebP image"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "can't be read"),
+        (b"\xff\xd8\xff" + bytes(50), "can't be read"),
+        (png(Image.fromarray(wave()), damage=30), "can't be read"),
+        (png(Image.fromarray(wave(7, 9))), "9×7 pixels, and must have at"),
+        # Few bytes, and more pixels than there is room for.
+        (png(Image.new("1", (6000, 6000))), "6000×6000 pixels, more than"),
+        (bytes(reading.MOST_BYTES + 1), "20,971,521 bytes, more than"),
     ],
 )
 def test_other_files_are_refused_in_one_line(path, content, message):
@@ -125,34 +118,3 @@ def test_other_files_are_refused_in_one_line(path, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_upload(path, encoder())
     assert "\n" not in str(caught.value) and "node" not in str(caught.value)
-
-
-def test_a_damaged_file_is_refused(path):
-    Image.fromarray(wave()).save(path)
-    content = bytearray(path.read_bytes())
-    content[60:90] = bytes(30)
-    path.write_bytes(bytes(content))
-    with pytest.raises(ValueError, match="^The file is damaged"):
-        read_upload(path, encoder())
-
-
-def test_bombs_are_refused_before_they_are_decoded(path):
-    """A file of a few bytes a million pixels."""
-    side = 6000
-    Image.new("1", (side, side)).save(path)
-    assert path.stat().st_size < 10_000
-    with pytest.raises(ValueError, match="6000x6000 pixels"):
-        read_upload(path, encoder())
-
-
-def test_long_files_are_refused_before_they_are_read(path):
-    with open(path, "wb") as file:
-        file.truncate(reading.MOST_BYTES + 1)
-    with pytest.raises(ValueError, match="20,971,521 bytes, more than"):
-        read_upload(path, encoder())
-
-
-def test_tiny_photographs_are_refused(path):
-    Image.fromarray(wave(7, 9)).save(path)
-    with pytest.raises(ValueError, match="9×7 pixels, and must have at least"):
-        read_upload(path, encoder())

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_csc.visualization import atom_grid
+from keras_csc.visualization import code_shades
 from keras_csc.visualization import pixel_atoms
 
 
@@ -39,41 +39,6 @@ def test_pixel_atoms_agree_with_loops(strides):
         for kernel, stride in zip(kernels[::-1], strides[::-1]):
             image = brute_force_synthesis(image, kernel, stride)
         np.testing.assert_allclose(atoms[..., j], image, rtol=1e-4, atol=1e-5)
-
-
-def test_pixel_atoms_of_one_layer_are_its_kernel():
-    kernel = random_kernel(5, 5, 3, 8)
-    np.testing.assert_array_equal(pixel_atoms([kernel], [2]), kernel)
-
-
-def test_pixel_atoms_of_identity_layers_are_those_beneath():
-    kernel = random_kernel(5, 5, 3, 8)
-    identity = np.eye(8, dtype="float32")[None, None]
-    atoms = pixel_atoms([kernel, identity, identity], [2, 3, 1])
-    np.testing.assert_allclose(atoms, kernel, rtol=1e-6)
-
-
-def test_supports_grow():
-    kernels = [
-        tf.zeros((4, 4, 3, 2)),
-        tf.zeros((4, 4, 2, 7)),
-        tf.zeros((4, 4, 7, 9)),
-    ]
-    assert pixel_atoms(kernels, [2, 2, 2]).shape == (22, 22, 3, 9)
-
-
-@pytest.mark.parametrize(
-    "shapes, strides, message",
-    [
-        ([], [], "at least 1.*0 and 0"),
-        ([(2, 2, 3, 4)], [1, 1], "same length.*1 and 2"),
-        ([(2, 2, 3)], [1], r"shapes.*\(2, 2, 3\)"),
-        ([(2, 2, 3, 4), (2, 2, 3, 4)], [1, 1], "as many channels"),
-    ],
-)
-def test_bad_chains(shapes, strides, message):
-    with pytest.raises(ValueError, match=message):
-        pixel_atoms([np.zeros(shape) for shape in shapes], strides)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -114,8 +79,12 @@ def test_default_scale_makes_atoms_visible():
         assert grid.shape == (side + 4, side + 4, 3)
 
 
-def test_bad_atoms():
-    with pytest.raises(ValueError, match=r"pixel_atoms.*\(3, 3, 16, 32\)"):
-        atom_grid(np.zeros((3, 3, 16, 32)))
-    with pytest.raises(ValueError, match="`maximum`.*0"):
-        atom_grid(np.zeros((3, 3, 3, 8)), maximum=0)
+def test_codes_are_red_or_blue_by_their_size():
+    codes = np.zeros((4, 5, 2), "float32")
+    codes[0, 0, 0], codes[1, 2, 1] = -4.0, 1.0
+    shades = code_shades(codes)
+    assert shades.shape == (2, 4, 5, 4)
+    assert np.argwhere(shades[..., 3]).tolist() == [[0, 0, 0], [1, 1, 2]]
+    assert shades[0, 0, 0, 3] == 255 and shades[1, 1, 2, 3] == 128
+    assert shades[0, 0, 0, 2] > shades[0, 0, 0, 0]
+    assert shades[1, 1, 2, 0] > shades[1, 1, 2, 2]

@@ -39,14 +39,6 @@ def test_scale_repeats_pixels():
             np.testing.assert_array_equal(grid[dy::3, dx::3], pixels(images[0]))
 
 
-def test_grey_images_become_rgb():
-    images = random_images(1, channels=1)
-    grid = image_grid(images, padding=0)
-    np.testing.assert_array_equal(
-        grid, np.repeat(pixels(images[0]), 3, axis=-1)
-    )
-
-
 def test_range_of_values():
     images = np.array([-1.0, 0.0, 1.0, -7.0, 7.0]).reshape(5, 1, 1, 1)
     grid = image_grid(images, columns=5, padding=0)
@@ -59,10 +51,6 @@ def test_range_of_values():
 def test_default_layout_is_near_square(n, shape):
     grid = image_grid(random_images(n, 4, 4), padding=0)
     assert grid.shape == (4 * shape[0], 4 * shape[1], 3)
-
-
-def test_few_images_do_not_leave_empty_columns():
-    assert image_grid(random_images(2), columns=8).shape == (10, 14, 3)
 
 
 def test_reconstructions_stand_beneath_their_images():
@@ -79,14 +67,6 @@ def test_reconstructions_stand_beneath_their_images():
             column[-6:], pixels(reconstructions[index])
         )
         assert np.all(column[6] == 255)
-
-
-def test_reconstruction_grid_is_a_comparison_of_two():
-    images, reconstructions = random_images(5), random_images(5, seed=1)
-    np.testing.assert_array_equal(
-        reconstruction_grid(images, reconstructions, columns=2, scale=2),
-        comparison_grid([images, reconstructions], columns=2, scale=2),
-    )
 
 
 def test_labels_add_a_gutter_only():
@@ -107,35 +87,3 @@ def test_labels_add_a_gutter_only():
         labelled[2 : 2 + 74, :gutter],
         labelled[2 + group : 2 + group + 74, :gutter],
     )
-
-
-@pytest.mark.parametrize(
-    "images, message",
-    [
-        (np.zeros((4, 4, 3)), r"shape.*\(4, 4, 3\)"),
-        (np.zeros((1, 4, 4, 2)), r"1 or 3.*\(1, 4, 4, 2\)"),
-        (np.zeros((0, 4, 4, 3)), "at least one image"),
-        (np.zeros((1, 4, 4, 3), "uint8"), "floats.*uint8"),
-        (np.full((1, 4, 4, 3), np.nan), "finite.*48"),
-    ],
-)
-def test_bad_images(images, message):
-    with pytest.raises(ValueError, match=message):
-        image_grid(images)
-
-
-@pytest.mark.parametrize(
-    "name, value",
-    [("columns", 0), ("padding", -1), ("scale", 0), ("scale", 1.5)],
-)
-def test_bad_arguments(name, value):
-    with pytest.raises(ValueError, match=f"`{name}`.*{value}"):
-        image_grid(random_images(), **{name: value})
-
-
-def test_bad_sets():
-    images = random_images(4)
-    with pytest.raises(ValueError, match="one shape.*4, 6.*3, 6"):
-        reconstruction_grid(images, images[:3])
-    with pytest.raises(ValueError, match="1 labels for 2 sets"):
-        comparison_grid([images, images], ["image"])

@@ -9,7 +9,7 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
-from keras_csc.pixels import from_pixels
+from keras_csc.visualization import fitted
 
 STRONGEST = 6
 
@@ -45,7 +45,7 @@ class AtomUse:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Look:
+class Survey:
     """Images, and what a model makes of them.
 
     Fields:
@@ -67,8 +67,10 @@ class Look:
     stages: list
 
     def name(self, label):
-        """Name of a class, by its label."""
-        known = 0 <= label < len(self.class_names)
+        """Name of a class, by its label; empty of -1."""
+        if label < 0:
+            return ""
+        known = label < len(self.class_names)
         return self.class_names[label] if known else str(label)
 
     @property
@@ -82,7 +84,7 @@ class Look:
         return rows(self.features)
 
 
-def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
+def survey(model, images, labels=None, class_names=None, strongest=STRONGEST):
     """Passes images through a model, and keeps what a page shows.
 
     Args:
@@ -93,7 +95,7 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
         strongest: int, images to keep for an atom.
 
     Returns:
-        `Look`.
+        `Survey`.
 
     Raises:
         ValueError: for images and labels that are not such arrays, or images
@@ -117,13 +119,12 @@ def look(model, images, labels=None, class_names=None, strongest=STRONGEST):
     features, made, psnr, *uses = passes.by_batches(
         lambda batch: _pass(model, batch), images, 250
     )
+    places = _places(model.encoder, images.shape[1:3])
     stages = [
-        _use(uses[start : start + 4], labels, place, strongest)
-        for start, place in zip(
-            range(0, len(uses), 4), _places(model.encoder, images.shape[1:3])
-        )
+        _use(uses[4 * stage :][:4], labels, place, strongest)
+        for stage, place in enumerate(places)
     ]
-    return Look(images, labels, class_names, features, made, psnr, stages)
+    return Survey(images, labels, class_names, features, made, psnr, stages)
 
 
 def _pass(model, images):
@@ -136,13 +137,11 @@ def _pass(model, images):
         metrics.peak_signal_to_noise_ratio(images, made),
     ]
     for codes, layer in zip(output.codes, model.encoder.coding_layers):
-        codes = tf.abs(tf.cast(codes, tf.float32))
-        flat = tf.reshape(
-            codes, (-1, codes.shape[1] * codes.shape[2], codes.shape[3])
-        )
-        norms = tf.reduce_sum(
-            tf.square(tf.cast(layer.kernel, tf.float32)), (0, 1, 2)
-        )
+        places = codes.shape[1] * codes.shape[2]
+        flat = tf.reshape(codes, (-1, places, codes.shape[3]))
+        flat = tf.abs(tf.cast(flat, tf.float32))
+        kernel = tf.cast(layer.kernel, tf.float32)
+        norms = tf.reduce_sum(tf.square(kernel), (0, 1, 2))
         found += [
             tf.reduce_mean(tf.cast(flat > 0, tf.float32), 1),
             tf.reduce_sum(tf.square(flat), 1) * norms,
@@ -152,20 +151,13 @@ def _pass(model, images):
     return found
 
 
-@dataclasses.dataclass(frozen=True)
-class _Place:
-    """Where in an image the codes of a stage are.
-
-    Code `i` stands for the `size` pixels from `step · i - before` on.
-    """
-
-    size: int
-    step: int
-    before: tuple
-    columns: int
-
-
 def _places(encoder, image_size):
+    """Where in an image the codes of every stage are.
+
+    Yields:
+        `(size, step, before, columns)`: code `i` stands for the `size` pixels
+        from `step · i - before` on; ints but for `before`, of either axis.
+    """
     stride = 2 ** len(encoder.filters)
     sides = [-(-side // stride) * stride for side in image_size]
     size, step, before = 1, 1, (0, 0)
@@ -179,15 +171,15 @@ def _places(encoder, image_size):
         size += (kernel - 1) * step
         step *= strides
         sides = [-(-side // strides) for side in sides]
-        yield _Place(size, step, before, sides[1])
+        yield size, step, before, sides[1]
 
 
 def _use(arrays, labels, place, count):
     density, energies, peaks, places = arrays
+    size, step, before, columns = place
     order = np.argsort(-peaks, axis=0, kind="stable")[:count]
     best = np.take_along_axis(places, order, 0).T
-    corners = np.stack(np.divmod(best, place.columns), -1)
-    corners = corners * place.step - place.before
+    corners = np.stack(np.divmod(best, columns), -1) * step - before
     active = np.take_along_axis(peaks, order, 0).T > 0
     total = energies.sum(dtype="float64")
     return AtomUse(
@@ -196,7 +188,7 @@ def _use(arrays, labels, place, count):
         energies.sum(0, dtype="float64") / (total if total > 0 else 1),
         np.where(active, order.T, -1),
         corners,
-        place.size,
+        size,
         _class_shares(energies, labels),
     )
 
@@ -205,12 +197,8 @@ def _class_shares(energies, labels):
     classes = np.unique(labels[labels >= 0])
     if len(classes) < 2:
         return None
-    means = np.stack(
-        [
-            energies[labels == label].mean(0, dtype="float64")
-            for label in classes
-        ]
-    )
+    sets = [energies[labels == label] for label in classes]
+    means = np.stack([each.mean(0, dtype="float64") for each in sets])
     total = means.sum(0)
     return means / np.where(total > 0, total, 1)
 
@@ -219,7 +207,7 @@ def patches(found, stage, atom, side=24):
     """The strongest patches of an atom.
 
     Args:
-        found: `Look`.
+        found: `Survey`.
         stage: int, from 0.
         atom: int.
         side: int, pixels that a patch has at most: larger ones are averaged.
@@ -229,45 +217,20 @@ def patches(found, stage, atom, side=24):
         opacity, 0 outside of the image.
     """
     use = found.stages[stage]
-    made = []
-    for number, (top, left) in zip(use.strongest[atom], use.corners[atom]):
+    size, channels = use.size, found.images.shape[-1] + 1
+    made = np.zeros((0, size, size, channels), "uint8")
+    for number, corner in zip(use.strongest[atom], use.corners[atom]):
         if number >= 0:
-            made.append(_patch(found.images[number], top, left, use.size))
-    if not made:
-        channels = found.images.shape[-1] + 1
-        return np.zeros((0, use.size, use.size, channels), "uint8")
-    return smaller(np.stack(made), side)
+            patch = _patch(found.images[number], corner, size)
+            made = np.concatenate([made, patch[None]])
+    return fitted(made, min(side, size)) if len(made) else made
 
 
-def _patch(image, top, left, size):
+def _patch(image, corner, size):
     """A square of an image, with an opacity of 0 outside of it."""
-    rows, columns = top + np.arange(size), left + np.arange(size)
-    inside = np.outer(
-        (rows >= 0) & (rows < image.shape[0]),
-        (columns >= 0) & (columns < image.shape[1]),
-    )
-    pixels = image.take(rows, 0, mode="clip").take(columns, 1, mode="clip")
-    opacity = np.where(inside, 255, 0)[..., None]
-    return np.concatenate([pixels, opacity], -1).astype("uint8")
-
-
-def smaller(tiles, side):
-    """Square tiles of at most `side` pixels, by the means of squares.
-
-    Args:
-        tiles: uint8 array `(n, size, size, channels)`.
-        side: int.
-    """
-    factor = -(-tiles.shape[1] // side)
-    if factor == 1:
-        return tiles
-    more = -tiles.shape[1] % factor
-    tiles = np.pad(tiles, ((0, 0), (0, more), (0, more), (0, 0)), "edge")
-    count = tiles.shape[1] // factor
-    shape = len(tiles), count, factor, count, factor, tiles.shape[-1]
-    return np.rint(tiles.reshape(shape).mean((2, 4))).astype("uint8")
-
-
-def floats(found, numbers):
-    """Some of the images, in [-1, 1]."""
-    return from_pixels(found.images[numbers])
+    image = np.pad(image, ((0, 0), (0, 0), (0, 1)), constant_values=255)
+    padded = np.pad(image, ((size, size), (size, size), (0, 0)), "edge")
+    padded[:size, :, -1] = padded[-size:, :, -1] = 0
+    padded[:, :size, -1] = padded[:, -size:, -1] = 0
+    top, left = corner + size
+    return padded[top : top + size, left : left + size]

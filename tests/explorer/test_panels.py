@@ -1,54 +1,15 @@
 """Panels of HTML: what they hold, and that it is well formed."""
 
-import base64
-import html.parser
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_csc.explorer import Changes
 from keras_csc.explorer import Example
 from keras_csc.explorer import change
 from keras_csc.explorer import look
-from keras_csc.explorer import markup
+from keras_csc.explorer import panels
 from keras_csc.explorer.damage import Restored
-from keras_csc.html import written
-
-VOID = ("img", "br")
-
-
-class Checked(html.parser.HTMLParser):
-    """A document, whose tags must be closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.images, self.buttons, self.words = [], [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        assert tag not in ("script", "iframe", "link")
-        attributes = dict(attributes)
-        assert not any(name.startswith("on") for name in attributes)
-        if tag == "img":
-            self.images.append(attributes)
-        if tag == "button":
-            self.buttons.append(attributes)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
-
-
-def pixels(image):
-    data = image["src"].removeprefix("data:image/png;base64,")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+from tests.helpers.pages import Page
 
 
 @pytest.fixture(scope="module", params=["vector", "map", "conv"])
@@ -62,15 +23,15 @@ def seen(request, make, draw):
 
 
 def test_a_look_shows_the_image_and_its_regeneration(seen):
-    found = Checked(markup.look_panel(seen))
+    found = Page(panels.look_panel(seen))
     shown = (seen.image[..., 0] + 1) * 127.5
-    np.testing.assert_allclose(pixels(found.images[0]), shown, atol=0.51)
+    np.testing.assert_allclose(found.pictures()[0], shown, atol=0.51)
     shown = (seen.regenerated[..., 0] + 1) * 127.5
-    np.testing.assert_allclose(pixels(found.images[1]), shown, atol=0.51)
+    np.testing.assert_allclose(found.pictures()[1], shown, atol=0.51)
     assert any(f"{seen.psnr:.1f} dB" in word for word in found.words)
     stages = 0 if seen.explanation is None else 2
-    assert len(found.images) == 2 + stages
-    assert all(image["alt"] for image in found.images)
+    assert len(found.all("img")) == 2 + stages
+    assert all(image[1]["alt"] for image in found.all("img"))
     assert (stages == 0) == any("no sparse codes" in w for w in found.words)
 
 
@@ -79,7 +40,7 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
     if seen.explanation is None:
         pytest.skip("no codes")
     stage = seen.explanation.stages[number - 1]
-    found = Checked(markup.stage_panel(seen, number))
+    found = Page(panels.stage_panel(seen, number))
     titles = [word for word in found.words if word.startswith("Atom ")]
     active = np.count_nonzero(stage.energies)
     expected = [f"Atom {atom}" for atom in stage.order[:active]]
@@ -87,8 +48,9 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
     expected += expected  # Beside what is drawn.
     assert f"{stage.drawn_error():.1%}" in found.words
     assert titles == expected
-    assert len(found.images) == grown + 3 * (1 + 2 * active)
-    toggles = Checked(markup.atom_toggles(stage, seen.image)).buttons
+    assert len(found.all("img")) == grown + 3 * (1 + 2 * active)
+    toggles = Page(panels.atom_toggles(stage, seen.image)).all("button")
+    toggles = [each[1] for each in toggles]
     assert [int(each["data-key"]) for each in toggles] == [
         int(atom) for atom in stage.order[:active]
     ]
@@ -97,20 +59,20 @@ def test_a_stage_shows_its_atoms_strongest_first(seen, number):
 
 def test_a_stage_without_codes_says_so(make, draw):
     seen = look(make(sparsity=(100.0, 0.1)), draw(8, 8, 1))
-    assert "No atom of this stage" in markup.stage_panel(seen, 1)
-    assert "No atom" in markup.atom_toggles(
+    assert "No atom of this stage" in panels.stage_panel(seen, 1)
+    assert "No atom" in panels.atom_toggles(
         seen.explanation.stages[0], seen.image
     )
-    Checked(markup.look_panel(seen))
+    Page(panels.look_panel(seen))
 
 
 def test_a_change_is_told_in_figures(make, draw):
     model = make()
     seen = look(model, draw(8, 8, 1))
     changed = change(model, seen, Changes(kept=0.5))
-    found = Checked(markup.change_panel(seen, changed))
+    found = Page(panels.change_panel(seen, changed))
     np.testing.assert_allclose(
-        pixels(found.images[2]),
+        found.pictures()[2],
         (changed.decoded[..., 0] + 1) * 127.5,
         atol=0.51,
     )
@@ -126,28 +88,25 @@ def test_a_change_is_told_in_figures(make, draw):
 
 def test_labels_are_words_and_not_markup(draw):
     bad = "<img src=x onerror=alert(1)>\"'"
-    found = Checked(markup.picker([Example(bad, draw(8, 8, 1))], 0))
-    (button,) = found.buttons
+    found = Page(panels.picker([Example(bad, draw(8, 8, 1))], 0))
+    (button,) = (each[1] for each in found.all("button"))
     assert button["aria-label"] == bad and button["aria-pressed"] == "true"
     assert "".join(found.words).count("onerror") == 1
-    assert len(found.images) == 1
+    assert len(found.all("img")) == 1
 
 
-def test_large_pictures_are_averaged_in_a_row(draw):
-    found = Checked(
-        markup.images_panel([draw(300, 400, 3)] * 2, ["a", "b"], "t", "s")
-    )
-    assert all(pixels(each).shape[1] <= 448 for each in found.images)
-    whole = written(markup.figure(draw(300, 400, 3), "a", "b", 160))
-    whole = Checked(whole)
-    assert pixels(whole.images[0]).shape == (300, 400, 3)
+def test_large_pictures_are_averaged_in_a_row_and_whole_alone(draw):
+    images = [draw(300, 400, 3)] * 2
+    found = Page(panels.images_panel(images, ["a", "b"], "t", "s"))
+    assert all(each.shape[1] <= 448 for each in found.pictures())
+    whole = Page(panels.filled("image", images[0], "a", "b", 160))
+    assert whole.pictures()[0].shape == (300, 400, 3)
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_of_a_restored_detail_figures_are_those_known(draw, known):
     figures = (20.0, 30.0) if known else (None, None)
-    found = Checked(
-        markup.restored_panel(Restored(*[draw(9, 9, 3)] * 3, *figures))
-    )
-    assert len(found.images) == (3 if known else 2)
+    restored = Restored(*[draw(9, 9, 3)] * 3, *figures)
+    found = Page(panels.filled("restored", restored))
+    assert len(found.all("img")) == (3 if known else 2)
     assert ("30.0 dB" in found.words) == known

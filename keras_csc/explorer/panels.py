@@ -1,0 +1,192 @@
+"""Panels of the page: what the templates of `explorer.html` are filled with.
+
+Pictures are PNG files within the page, so that nothing of them is stored.
+"""
+
+import numpy as np
+
+from keras_csc import html
+from keras_csc.explorer.changing import Changes
+from keras_csc.explorer.changing import change
+from keras_csc.explorer.changing import look
+from keras_csc.explorer.damage import middle
+from keras_csc.visualization import ATOM
+from keras_csc.visualization import BESIDE
+from keras_csc.visualization import atom_tiles
+from keras_csc.visualization import code_shades
+from keras_csc.visualization import drawn_rows
+from keras_csc.visualization import fitted
+from keras_csc.visualization import growing
+from keras_csc.visualization import image_tiles
+
+# Screen pixels of small pictures, alone and in rows.
+LARGE, SMALL = 224, 96
+ATOMS = 12
+DRAWN_ATOMS = 5  # of which what is drawn is shown
+# Of a photograph pictures of atoms take long: there are fewer of them.
+ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
+PHOTOGRAPH = 128**2
+# Images of a walk, and images that are drawn at a time.
+FRAMES, DRAWN = 7, 16
+# Pixels a side of the part of a photograph that warms up.
+PART = 64
+
+
+def filled(name, *content):
+    """Text of a macro of `explorer.html`."""
+    macro = getattr(html.template("explorer.html").module, name)
+    return str(macro(*content)).strip()
+
+
+def is_photograph(image):
+    """Whether an image has so many pixels that answers take long."""
+    return image.shape[0] * image.shape[1] > PHOTOGRAPH
+
+
+def strongest(stage, image):
+    """The atoms of a stage that are shown, strongest first.
+
+    Args:
+        stage: `explanation.StageExplanation`.
+        image: array, the image that it codes.
+
+    Returns:
+        List of ints; empty where no code is active.
+    """
+    most = ATOMS_OF_PHOTOGRAPH if is_photograph(image) else ATOMS
+    return stage.strongest(most).tolist()
+
+
+def look_panel(seen):
+    """An image, its regeneration, and an overview of its stages."""
+    stages = seen.explanation.stages if seen.explanation else ()
+    return filled("look", seen, [_overview(stage) for stage in stages])
+
+
+def _overview(stage):
+    codes = stage.codes
+    # Squared, as the shades follow the root: these are in proportion.
+    activity = code_shades(np.sum(np.abs(codes), -1, keepdims=True) ** 2)
+    return {
+        "activity": _small(activity)[0],
+        "size": codes.shape[:2],
+        "used": int(np.count_nonzero(np.any(codes != 0, (0, 1)))),
+        "atoms": codes.shape[-1],
+        "zeros": stage.zeros,
+        "objective": _number(stage.objective),
+        "gap": _number(stage.gap),
+    }
+
+
+def stage_panel(seen, number):
+    """How a picture grows from a stage's atoms, and the strongest of them.
+
+    Args:
+        seen: `Look`, with an explanation.
+        number: int, of the stage, from 1.
+    """
+    stage, image = seen.explanation.stages[number - 1], seen.image
+    chosen, counts = strongest(stage, image), None
+    if not chosen:
+        return filled("stage", number, [], [], ATOM, [], BESIDE)
+    if is_photograph(image):
+        atoms = stage.codes.shape[-1]
+        counts = [n for n in COUNTS_OF_PHOTOGRAPH if n < atoms] + [atoms]
+    sums = [
+        (name, _small(made[None])[0], psnr)
+        for name, made, psnr in growing(image, stage, counts)
+    ]
+    shares = stage.shares[chosen]
+    tiles = zip(*map(_small, atom_tiles(stage, chosen)))
+    atoms = [
+        (f"Atom {atom}", share / shares[0], share, each)
+        for atom, share, each in zip(chosen, shares, tiles)
+    ]
+    drawn = [
+        (name.capitalize(), min(error, 1), error, _small(tiles))
+        for name, error, tiles in drawn_rows(stage, DRAWN_ATOMS)
+    ]
+    return filled("stage", number, sums, atoms, ATOM, drawn, BESIDE)
+
+
+def change_panel(seen, changed):
+    """An image, the sum of its changed atoms, and what the decoder draws."""
+    stage = changed.stage
+    gain = changed.decoded_psnr - seen.psnr
+    sign = "+" if gain > 0 else "−"
+    active = int(np.count_nonzero(stage.codes))
+    facts = {
+        "coefficients that are not 0": f"{active:,} of {stage.codes.size:,}",
+        "zeros": f"{stage.zeros:.1%}",
+        "objective": _number(stage.objective),
+        "duality gap": _number(stage.gap),
+    }
+    gain = f" ({sign}{abs(gain):.1f})" if abs(gain) >= 0.05 else ""
+    return filled("change", seen, changed, gain, facts)
+
+
+def images_panel(images, titles, title, subtitle):
+    """Images in a row that wraps; `titles` is of each, or empty."""
+    images = np.asarray(images)
+    side = SMALL if max(images.shape[1:3]) <= SMALL else LARGE
+    images = _small(images, side)
+    return filled("images", images, titles, title, subtitle, side)
+
+
+def picker(examples, chosen=None):
+    """Buttons of images, with `data-key` the number of each.
+
+    Args:
+        examples: list of `Example`.
+        chosen: int, of the one that is pressed, or `None`.
+    """
+    buttons = [
+        (number, _small(image[None])[0], label, label, number == chosen)
+        for number, (label, image) in enumerate(examples)
+    ]
+    return filled("picker", buttons)
+
+
+def atom_toggles(stage, image):
+    """Buttons of a stage's strongest atoms, with `data-key` their numbers."""
+    chosen = strongest(stage, image)
+    tiles = _small(atom_tiles(stage, chosen)[0]) if chosen else []
+    buttons = [
+        (atom, tile, f"{atom} {share:.0%}", f"atom {atom}", True)
+        for atom, tile, share in zip(chosen, tiles, stage.shares[chosen])
+    ]
+    return filled("toggles", buttons)
+
+
+def _small(tiles, side=SMALL):
+    """Pixels of tiles; what is larger than needed is averaged."""
+    if np.issubdtype(tiles.dtype, np.floating):
+        tiles = image_tiles(tiles)
+    return fitted(tiles, 2 * side) if max(tiles.shape[1:3]) > side else tiles
+
+
+def _number(value):
+    """Three digits or more, none of them an exponent's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def warm_up(model, examples):
+    """Runs what the page will: the first time takes longest.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        examples: list of `Example`; the first one is looked at, of a
+            photograph a part.
+    """
+    image = examples[0].image
+    if model.encoder.features == "map":
+        image = middle(image, PART)
+    seen = look(model, image)
+    if seen.explanation is not None:
+        for number in range(1, len(seen.explanation.stages) + 1):
+            stage_panel(seen, number)
+            change(model, seen, Changes(number, steps=3))
+    if model.encoder.features == "vector":
+        model.interpolate(seen.image[None], seen.image[None], FRAMES)
+    if model.density is not None:
+        model.sample(DRAWN, seed=0)

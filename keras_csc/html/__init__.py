@@ -1,0 +1,102 @@
+"""Pages of HTML: templates in files, and what fills them.
+
+Templates are those of Jinja, with styles and scripts in files beside them.
+What they are given as text stays text: a class that is called `<script>` is a
+class.
+"""
+
+import base64
+import functools
+import hashlib
+import io
+import pathlib
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from keras_csc.pixels import to_pixels
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+@functools.cache
+def template(name):
+    """A template of this folder.
+
+    `render(**values)` is its text; its macros are functions of its `module`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=count, percent=percent, png=png, sha256=sha256, shown=shown
+    )
+    environment.globals["file"] = file
+    return environment.get_template(name)
+
+
+def file(name):
+    """The text of a file of this folder, such as a style."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def sha256(text):
+    """Digest of a script, as a page's policy names it."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def png(pixels):
+    """A picture as an address.
+
+    Args:
+        pixels: array `(height, width, channels)`, floats in [-1, 1] or uint8;
+            1 or 3 channels, and one more of uint8 for opacity.
+    """
+    if np.issubdtype(pixels.dtype, np.floating):
+        pixels = to_pixels(pixels)
+    written = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(written, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(
+        written.getvalue()
+    ).decode("ascii")
+
+
+def shown(pixels, side=None):
+    """How large a picture is on the screen.
+
+    A small one is enlarged by whole pixels, if that comes near to the side.
+
+    Args:
+        pixels: array `(height, width, channels)`.
+        side: int, of its longer side; by default its own.
+
+    Returns:
+        `(width, height, smooth)`, the last one whether pixels are no squares.
+    """
+    height, width = pixels.shape[:2]
+    longest = max(height, width)
+    side = side or longest
+    whole = side // longest * longest
+    scale = (whole if whole >= 0.75 * side else side) / longest
+    return round(width * scale), round(height * scale), scale % 1 > 0
+
+
+def percent(share):
+    """A share as text: `12%`, `0.4%`, `under 0.1%`, `0%`."""
+    number = 100 * share
+    if 0 < number < 0.1:
+        return "under 0.1%"
+    digits = 0 if number >= 9.95 or number == 0 else 1
+    return f"{number:.{digits}f}%"
+
+
+def count(number, noun):
+    """`1 atom`, `1,024 atoms`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,160 @@
+"""The page: what its template is filled with, and the file."""
+
+import functools
+import pathlib
+
+import keras
+
+from keras_csc import html
+from keras_csc.export.card import flat
+from keras_csc.export.card import parameter_count
+from keras_csc.files import replacing
+from keras_csc.report import classes
+from keras_csc.report import curves
+from keras_csc.report import sections
+from keras_csc.report.atom_cards import atom_cards
+from keras_csc.report.survey import survey
+from keras_csc.version import __version__
+
+GENERATOR = "keras_csc report"
+LEFT_OUT = ("run", "evaluated", "network", "file", "sha256")
+
+
+def write_report(
+    path,
+    model,
+    name,
+    images=None,
+    labels=None,
+    class_names=None,
+    card=None,
+    log=(),
+    about="",
+    own_classes=True,
+):
+    """Writes a page of what a model is and does: one HTML file.
+
+    It needs no server and no network. It weighs under 5 MB with images of at
+    most 128x128 pixels, and about 8 MB with those of 200x200. It says what the
+    model is, and shows images beside their regenerations, an image that grows
+    from its atoms, codes, all atoms with their densities and strongest patches,
+    classes, samples and the curves of training. What there is no data for is
+    left out.
+
+    The file is written under a temporary name in the same folder and renamed.
+
+    Args:
+        path: str or path of the file.
+        model: `ClosedLoopAutoencoder`.
+        name: str, of the model.
+        images: uint8 array `(n, height, width, channels)` to show the model
+            with, or `None`. All are passed through it; some hundreds show well.
+        labels: ints `(n,)`, -1 for unlabelled, or `None`.
+        class_names: list of str, by label; by default the labels.
+        card: dict of what is known of the model, as of `export_preset`:
+            `training`, `recipe` and `evaluation`, each a dict. `training` may
+            have `class_names`, those of the model's classes.
+        log: list of dicts with a `step` and numbers, as of `log.jsonl`.
+        about: str, which images these are, or how to get some.
+        own_classes: bool, whether the images' classes are those that the model
+            learned. If not, and the card has no names, samples have the
+            numbers of the model's classes.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: for images and labels that do not fit the model.
+        OSError: if the file can't be written.
+    """
+    found = None
+    if images is not None:
+        found = survey(model, images, labels, class_names)
+    text = _page(model, name, found, card or {}, log, about, own_classes)
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "xmlcharrefreplace"))
+    return path
+
+
+def is_report(path):
+    """Whether a file is one that `write_report` wrote."""
+    with open(path, "rb") as file:
+        return f'content="{GENERATOR}'.encode() in file.read(1000)
+
+
+def _page(model, name, found, card, log, about, own_classes):
+    """Text of the page; `found` is a `Survey` or `None`."""
+    size = _within(card, "recipe", "game", "class_features")
+    fits = isinstance(size, int) and 0 < size <= model.encoder.feature_dim
+    class_features = size if fits else 0
+    parts = {
+        "model": _rows(_within(card, "evaluation") or {}),
+        "reconstructions": sections.reconstructions(found) if found else {},
+        "growing": sections.growing(model, found),
+        "codes": sections.codes(model, found),
+        "drawn": sections.drawn(model, found),
+        "atoms": atom_cards(model, found),
+        "classes": classes.similarities(found, class_features),
+        "subspaces": classes.subspaces(model, found),
+        "samples": sections.samples(
+            model, lambda label: _class_name(card, found, own_classes, label)
+        ),
+        "interpolation": sections.interpolation(model, found),
+        "training": curves.curves(log),
+        "about": _rows({key: card.get(key) for key in ("training", "recipe")}),
+    }
+    return html.template("report.html").render(
+        name=name,
+        model=model,
+        parameters=parameter_count,
+        found=found,
+        measured=functools.partial(_measured, card),
+        about=about,
+        class_features=class_features,
+        versions=(__version__, keras.__version__),
+        parts={key: part for key, part in parts.items() if part is not None},
+    )
+
+
+def _measured(card, form, *names):
+    """Text of a number of an evaluation; `None` if it is not known."""
+    value = _within(card, "evaluation", *names)
+    if isinstance(value, list):  # A share of every stage.
+        return ", ".join(map(html.percent, value))
+    return form.format(value) if isinstance(value, (int, float)) else None
+
+
+def _within(facts, *names):
+    """What nested dicts have under names, or `None`."""
+    for name in names:
+        facts = facts.get(name) if isinstance(facts, dict) else None
+    return facts
+
+
+def _class_name(card, found, own_classes, label):
+    """Name of one of the model's classes, as far as it is known."""
+    names = _within(card, "training", "class_names")
+    if isinstance(names, (list, tuple)) and label < len(names):
+        return str(names[label])
+    return found.name(label) if found and own_classes else f"class {label}"
+
+
+def _rows(facts):
+    """Rows of a table of nested facts."""
+    return [
+        [key.replace("_", " "), _text(value)]
+        for key, value in flat(facts)
+        if not any(part in LEFT_OUT for part in key.split(": "))
+    ]
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return str(value)
