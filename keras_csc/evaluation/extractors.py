@@ -3,13 +3,11 @@
 import os
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_csc.evaluation import passes
 from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.files import digest
-from keras_csc.pixels import from_pixels
-from keras_csc.validation import check_at_least
 
 INCEPTION_SIZE = 299
 # The file that `keras.applications.InceptionV3(weights="imagenet")` loads.
@@ -39,8 +37,8 @@ class FeatureExtractor:
             `None`.
 
     Returns:
-        `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
-        `(n, classes)`.
+        List of features and probabilities, float32 arrays of shapes `(n, d)`
+        and `(n, classes)`.
     """
 
     def __init__(self, describe, name, score, about):
@@ -52,24 +50,12 @@ class FeatureExtractor:
         )
 
     def __call__(self, images, batch_size=100, progress=None):
-        check_at_least(1, batch_size=batch_size)
-        parts = []
-        for start in range(0, len(images), batch_size):
-            batch = as_floats(images[start : start + batch_size])
-            outputs = self._describe(tf.clip_by_value(batch, -1.0, 1.0))
-            parts.append([np.asarray(output) for output in outputs])
-            if progress:
-                progress(start + len(batch))
-        features, probabilities = map(np.concatenate, zip(*parts))
-        return features, probabilities
-
-
-def as_floats(images):
-    """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
-    images = np.asarray(images)
-    if np.issubdtype(images.dtype, np.floating):
-        return tf.constant(images.astype("float32"))
-    return tf.constant(from_pixels(images))
+        return passes.by_batches(
+            lambda x: self._describe(tf.clip_by_value(x, -1.0, 1.0)),
+            images,
+            batch_size,
+            progress,
+        )
 
 
 def classifier_extractor(path):

@@ -116,13 +116,8 @@ def test_photographs_are_in_colour():
         (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
         (dict(image_shape=(0, 16, 1)), "must be"),
         (dict(validation_fraction=1.0), r"in \[0, 1\); received 1.0"),
-        (dict(image_shape=16), "received 16"),
-        (dict(image_shape=(16.0, 16, 1)), "received"),
         (dict(validation_fraction=-0.1), "received -0.1"),
         (dict(validation_fraction=float("nan")), "received nan"),
-        (dict(validation_fraction="0.1"), "received '0.1'"),
-        (dict(name=3), "name must be a string; received 3"),
-        (dict(data_dir=3), "path of a folder; received 3"),
         (
             dict(split="validation", validation_fraction=0),
             "No examples are left for split 'validation' of digits",

@@ -48,7 +48,7 @@ def compare(extractor, images, reconstructions):
     return {
         "network": extractor.about,
         "images": len(images),
-        "frechet_distance": _frechet_distance(real, made),
+        "frechet_distance": metrics.frechet_distance(real, made),
         "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
@@ -58,12 +58,13 @@ def compare(extractor, images, reconstructions):
 
 
 def ctrl_protocol(extractors, images, reconstructions):
-    """The distance and score that CTRL's released code computes, as far as go.
+    """The distance and score by the steps of CTRL's released code.
 
-    Reconstructions of training images; the distance with `2x - 1` as the
-    network's input, the score with the right input and 10 splits. Not as
-    there: the networks (torchvision's and TF-FID's there), the autoencoder in
-    inference mode (with batch statistics there), and the number of images.
+    They are of reconstructions of training images; the distance with `2x - 1`
+    as the network's input, the score with the right input and 10 splits. Other
+    than there are the networks (torchvision's and TF-FID's there), the
+    autoencoder in inference mode (with batch statistics there), and the number
+    of images.
 
     Args:
         extractors: of the distance and of the score.
@@ -83,16 +84,9 @@ def ctrl_protocol(extractors, images, reconstructions):
         "split": "train",
         "protocol": "CTRL's, with other networks, in inference mode",
         "images": len(images),
-        "frechet_distance": _frechet_distance(real, made),
+        "frechet_distance": metrics.frechet_distance(real, made),
         inception.score: _score(probabilities),
     }
-
-
-def _frechet_distance(real, made):
-    return metrics.frechet_distance(
-        metrics.FeatureStatistics().update(real),
-        metrics.FeatureStatistics().update(made),
-    )
 
 
 def _score(probabilities):
