@@ -1,4 +1,8 @@
-"""What is measured of a trained autoencoder, and the networks that measure."""
+"""What is measured of a trained autoencoder, and the networks that measure.
+
+`evaluate` measures it all; the functions for some of the figures take what it
+takes.
+"""
 
 from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.evaluation.classifier import classifier_accuracy

@@ -129,6 +129,7 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
             keras.optimizers.schedules.CosineDecay(3e-3, steps)
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
         jit_compile=False,
     )
     classifier.fit(
@@ -145,13 +146,10 @@ def classifier_accuracy(classifier, batches):
     """Share of examples whose largest logit is that of their label.
 
     Args:
-        classifier: `ImageClassifier`.
+        classifier: `ImageClassifier`, trained by `fit_classifier`.
         batches: finite `tf.data.Dataset` of `(images, labels)`.
 
     Returns:
         A float in `[0, 1]`.
     """
-    metric = keras.metrics.SparseCategoricalAccuracy()
-    for images, labels in batches:
-        metric.update_state(labels, classifier.predict_on_batch(images))
-    return float(metric.result())
+    return classifier.evaluate(batches, verbose=0, return_dict=True)["accuracy"]

@@ -6,19 +6,7 @@ from keras_csc.terminal import Progress
 
 
 def comparison_figures(networks, model, images, reconstructions, train_images):
-    """Compares images and reconstructions with every network.
-
-    Args:
-        networks: dict of `FeatureExtractor`, by name; of `ctrl`, of two: of
-            the distance and of the score.
-        model: `ClosedLoopAutoencoder`.
-        images: uint8 array `(n, height, width, channels)`.
-        reconstructions: floats of the same shape, in [-1, 1].
-        train_images: uint8 array, for `ctrl`.
-
-    Returns:
-        List of the dicts of `compare` and `ctrl_protocol`.
-    """
+    """List of the figures of `compare`, and of `ctrl_protocol`, by network."""
     figures = []
     for name, network in networks.items():
         if name == "ctrl":
@@ -68,11 +56,7 @@ def ctrl_protocol(extractors, images, reconstructions):
 
     Args:
         extractors: of the distance and of the score.
-        images: uint8 array of training images.
-        reconstructions: floats of the same shape, in [-1, 1].
-
-    Returns:
-        Dict of the figures, with the networks that they belong to.
+        images, reconstructions: as of `compare`, of training images.
     """
     shifted, inception = extractors
     real, _ = _describe(shifted, images, "images")

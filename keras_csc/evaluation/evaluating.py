@@ -52,7 +52,8 @@ def evaluate(
             none.
         codes: bool, whether to probe the codes of every stage, too.
         networks: dict of `FeatureExtractor` to compare images and
-            reconstructions with; see `comparison_figures`.
+            reconstructions with, by name; of `ctrl`, of two: of the distance
+            and of the score of `ctrl_protocol`.
         judge: `FeatureExtractor` of a classifier that says of which class the
             reconstructions are, or `None`.
         samples: bool, whether to measure samples of the model's density.

@@ -46,16 +46,13 @@ class FeatureExtractor:
         self.score = score
         self.about = {"name": name, **about}
         self._describe = tf.function(
-            describe, autograph=False, reduce_retracing=True
+            lambda images: describe(tf.clip_by_value(images, -1.0, 1.0)),
+            autograph=False,
+            reduce_retracing=True,
         )
 
     def __call__(self, images, batch_size=100, progress=None):
-        return passes.by_batches(
-            lambda x: self._describe(tf.clip_by_value(x, -1.0, 1.0)),
-            images,
-            batch_size,
-            progress,
-        )
+        return passes.by_batches(self._describe, images, batch_size, progress)
 
 
 def classifier_extractor(path):

@@ -13,12 +13,12 @@ MOST_PIXELS = 2**20  # of a batch
 
 def encode(model, images):
     """Features of images, as `ClosedLoopAutoencoder.encode` has them."""
-    return by_batches(lambda x: [model.encode(x)], images)[0]
+    return by_batches(model.encode, images)[0]
 
 
 def reconstruct(model, images):
     """Reconstructions, floats in [-1, 1], of images."""
-    return by_batches(lambda x: [model.reconstruct(x)], images)[0]
+    return by_batches(model.reconstruct, images)[0]
 
 
 def sample(model, labels, seed=0):
@@ -28,9 +28,8 @@ def sample(model, labels, seed=0):
 
 def decode(model, features):
     """Images of features, float32 in [-1, 1], as `decode` of the model."""
-    return by_batches(
-        lambda z: [tf.cast(model.decode(z), tf.float32)], np.asarray(features)
-    )[0]
+    made = by_batches(model.decode, np.asarray(features))[0]
+    return np.asarray(made, "float32")
 
 
 def pooled_codes(model, images):
@@ -60,7 +59,8 @@ def batches(function, arrays, batch_size=BATCH, progress=None):
     """Runs a function, as a graph, on a batch of images after the other.
 
     Args:
-        function: from float32 tensors to a list of tensors.
+        function: from float32 tensors to one or a list of tensors. A
+            `tf.function` is not traced again.
         arrays: array of as many rows as images, or a tuple of such; uint8 is
             brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images of a batch. Of large ones there are less.
@@ -70,12 +70,14 @@ def batches(function, arrays, batch_size=BATCH, progress=None):
         List of arrays.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
-    run = tf.function(function, autograph=False, reduce_retracing=True)
+    if not isinstance(function, tf.types.experimental.PolymorphicFunction):
+        function = tf.function(function, autograph=False, reduce_retracing=True)
     count, pixels = len(arrays[0]), np.prod(arrays[0].shape[1:3])
     size = int(max(1, min(batch_size, MOST_PIXELS // pixels)))
     for start in range(0, count, size):
         batch = [as_floats(each[start : start + size]) for each in arrays]
-        yield [np.asarray(output) for output in run(*batch)]
+        outputs = tf.nest.flatten(function(*batch))
+        yield [np.asarray(output) for output in outputs]
         if progress:
             progress(min(start + size, count))
 

@@ -28,10 +28,8 @@ def probe_figures(train_features, train_labels, features, labels, again):
     """What features know of the classes; `None` without two of them.
 
     Args:
-        train_features: array `(n, d)`, of training images.
-        train_labels: ints `(n,)`, -1 for unlabelled.
-        features: array `(m, d)`, of test images.
-        labels: ints `(m,)`.
+        train_features, features: arrays `(n, d)` and `(m, d)`.
+        train_labels, labels: ints `(n,)` and `(m,)`, -1 for unlabelled.
         again: array `(m, d)`, features of the regenerated test images.
 
     Returns:
@@ -68,8 +66,8 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
     Args:
         size: int, `class_features` of the game; 0 for none.
-        train_features: array `(n, d)` or, of maps, `(n, height, width, d)`;
-            this and the others else as in `probe_figures`.
+        train_features, features, again: arrays as of `probe_figures`, or maps
+            `(n, height, width, d)`.
 
     Returns:
         Dict with the part's size as `features`, too; `None` without a part or

@@ -45,6 +45,7 @@ def write_projector(
     from tensorboard.plugins import projector
 
     folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     rows = np.asarray(features)
     rows = rows.reshape(len(rows), -1, rows.shape[-1]).mean(1)
     with replacing(folder / f"{NAME}.tsv") as path:

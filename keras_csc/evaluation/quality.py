@@ -13,19 +13,13 @@ from keras_csc.pixels import from_pixels
 def reconstruction_figures(model, images, batch_size=passes.BATCH):
     """Quality and consistency of reconstructions.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        images: uint8 array `(n, height, width, channels)`.
-        batch_size: int.
-
     Returns:
         `(features, reconstructions, again, figures)`: as of `encode`, float32
-        images, their features, and a dict with `psnr` (dB), `ssim`
-        and `ms_ssim` (`None` for images without room for its window or for two
+        images, their features, and a dict with `psnr` (dB), `ssim` and
+        `ms_ssim` (`None` for images without room for its window or for two
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
-        `zero_fraction` (a list, by
-        stage) and `effective_rank`; and those of `stage_figures`, `None`
-        where there are no such codes.
+        `zero_fraction` (a list, by stage) and `effective_rank`; and those of
+        `stage_figures`.
 
     Raises:
         ValueError: for a model all whose features are zero.
@@ -91,12 +85,6 @@ def class_figures(judge, images, reconstructions, labels):
     ("GAN-test", [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)).
     It is no better than the classifier, whose share of the images themselves
     belongs beside it.
-
-    Args:
-        judge: `FeatureExtractor` of the data set's classifier, or `None`.
-        images: uint8 array `(n, height, width, channels)`.
-        reconstructions: floats of the same shape, in [-1, 1].
-        labels: ints `(n,)`, -1 for unlabelled.
 
     Returns:
         Dict with `same_class`, of the reconstructions, `same_class_of_images`

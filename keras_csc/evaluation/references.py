@@ -3,11 +3,15 @@
 import math
 
 import numpy as np
+import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.pixels import from_pixels
 
+_PSNR = tf.function(
+    metrics.peak_signal_to_noise_ratio, autograph=False, reduce_retracing=True
+)
 MOST_NUMBERS = 2**26  # of training images that there is memory for
 
 
@@ -16,13 +20,6 @@ def reference_figures(model, train_images, train_labels, images, labels):
 
     They are of images or, for a model of maps, of blocks as large as a place,
     and of what of an image makes whole blocks.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        train_images: uint8 array `(n, height, width, channels)`.
-        train_labels: ints `(n,)`, -1 for unlabelled.
-        images: uint8 array `(m, height, width, channels)`.
-        labels: ints `(m,)`.
 
     Returns:
         Dict of the figures, and of the number of `training_images`.
@@ -59,14 +56,11 @@ def reference_psnr(
       linear autoencoder with as many numbers.
 
     Args:
-        train_images: float32 in `[-1, 1]`, shape `(n, height, width,
-            channels)`.
-        images: float32 in `[-1, 1]`, shape `(m, height, width, channels)`.
+        train_images, images: float32 in `[-1, 1]`.
         components: int, number of features of a block to compare with. PCA
             has at most as many as training blocks and as pixels, and none of a
             single one.
-        train_labels: ints of shape `(n,)`, -1 for unlabelled.
-        labels: ints of shape `(m,)`, -1 for unlabelled.
+        train_labels, labels: ints, -1 for unlabelled.
         block: `(height, width)` of the blocks, which divide those of images.
 
     Returns:
@@ -119,8 +113,6 @@ def _class_mean_psnr(train_images, images, train_labels, labels):
 
 def _psnr(images, reconstructions):
     """Mean over the images."""
-    (values,) = passes.by_batches(
-        lambda x, y: [metrics.peak_signal_to_noise_ratio(x, y)],
-        (images, np.asarray(reconstructions, "float32")),
-    )
+    pair = images, np.asarray(reconstructions, "float32")
+    (values,) = passes.by_batches(_PSNR, pair)
     return float(np.mean(values))

@@ -33,12 +33,9 @@ def sampling_figures(
 
     Args:
         model: `ClosedLoopAutoencoder` with a density.
-        images: uint8 array `(n, height, width, channels)`.
-        labels: ints `(n,)`, -1 for unlabelled. Where the density has not all
-            of their classes, samples are of any.
+        images, labels, train_images, judge: as of `evaluate`. Where the
+            density has not all classes of the labels, samples are of any.
         reconstructions: floats of the same shape as `images`, in [-1, 1].
-        train_images: uint8 array `(m, height, width, channels)`.
-        judge: `FeatureExtractor` of a classifier, or `None`.
         seed: int, of the samples.
         own_classes: bool, whether the labels are of the classes that the
             density was fitted to. If not, samples are of any.

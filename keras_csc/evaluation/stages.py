@@ -13,11 +13,6 @@ QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 def dictionary_figures(model, images, batch_size=passes.BATCH):
     """Dead and rare atoms, densities, energy and coherence of every stage.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        images: uint8 array `(n, height, width, channels)`.
-        batch_size: int.
-
     Returns:
         Dict of lists, by stage; `None` for an encoder without sparse codes.
         `dead_atoms` and `rare_atoms` are shares of the atoms, as of
@@ -72,10 +67,6 @@ def _figures(density, of_images, energies):
 def stage_sums(model, output):
     """Of every image and stage, what `stage_figures` divides.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        output: what `activations` of the encoder returns.
-
     Returns:
         Tensor `(n, stages, numbers)`; no numbers without sparse codes.
     """
@@ -105,9 +96,6 @@ def stage_figures(sums):
 
     With `x` the input of a stage, `z` its codes, `ẑ` those that the decoder
     draws with and all sums over all images.
-
-    Args:
-        sums: array `(stages, numbers)`, of `stage_sums`.
 
     Returns:
         Dict of lists by stage: `explained`, `1 - Σ(x - A z)² / Σx²`;

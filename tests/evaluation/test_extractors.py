@@ -108,7 +108,14 @@ def test_published_file_is_the_one_that_keras_loads():
     assert extractors.INCEPTION_URL == source["WEIGHTS_PATH"]
 
 
-def test_other_files_are_refused(weights):
-    for path in (weights, weights.with_name("missing.weights.h5")):
-        with pytest.raises(ValueError, match="is not a file of weights of"):
-            inception_extractor(path)
+def test_other_files_are_refused(weights, monkeypatch):
+    with pytest.raises(ValueError, match="is not a file of weights of"):
+        inception_extractor(weights.with_name("missing.weights.h5"))
+
+    def load(weights):
+        """As Keras ends after seconds."""
+        raise OSError("file signature not found")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", load)
+    with pytest.raises(ValueError, match="last layer: file signature"):
+        inception_extractor(weights)

@@ -56,11 +56,12 @@ def test_pca_is_the_truncated_singular_value_decomposition(sets):
 
 @pytest.mark.filterwarnings("error")
 def test_components_are_no_more_than_there_can_be(sets):
-    (train, labels), (images, _) = sets
-    seven = train[:7], train[:7], 500, labels[:7], labels[:7], WHOLE
-    found = reference_psnr(*seven)
+    (train, train_labels), (images, labels) = sets
+    few = train[:7], train[:7], 500, train_labels[:7], train_labels[:7]
+    found = reference_psnr(*few, WHOLE)
     assert found["pca_components"] == 7 and found["pca"] == 100
-    found = reference_psnr(train[:1], images, 3, labels[:1], labels, WHOLE)
+    one = train[:1], images, 3, train_labels[:1], labels
+    found = reference_psnr(*one, WHOLE)
     assert found["pca_components"] == 0
     assert found["pca"] == found["mean_image"]
 

@@ -49,7 +49,7 @@ def refusals():
         wrong = FEATURES, LABELS, FEATURES * np.nan, LABELS
         yield probe, wrong, "`test_features` must be finite"
     for quality in QUALITIES:
-        yield quality, (IMAGES, IMAGES[:, 1:]), "not compatible"
+        yield quality, (IMAGES, IMAGES[:, 1:]), "incompatible"
         yield quality, (IMAGES.astype("uint8"), IMAGES), "floats.*uint8"
     ms_ssim = metrics.multiscale_structural_similarity
     yield QUALITIES[1], (IMAGES[:, :10], IMAGES[:, :10]), "at least 11"
@@ -80,7 +80,7 @@ def refusals():
     yield metrics.dictionary_stability, other, r"same shape.*3\) and"
 
 
-@pytest.mark.parametrize("metric, arguments, message", refusals())
+@pytest.mark.parametrize("metric, arguments, message", list(refusals()))
 def test_what_metrics_refuse(metric, arguments, message):
     with pytest.raises(ValueError, match=message):
         metric(*arguments)
