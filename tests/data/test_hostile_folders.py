@@ -2,6 +2,7 @@
 
 import os
 import socket
+import zlib
 
 import numpy as np
 import pytest
@@ -213,11 +214,10 @@ def test_a_bitmap_of_bits_is_left_out(make, tmp_path, capsys):
 def test_images_too_large_to_decode_are_left_out(make, tmp_path, capsys):
     fill(make, tmp_path / "train", 2)
     path = tmp_path / "train" / "large.png"
-    content = bytearray((tmp_path / "train" / "0.png").read_bytes())
-    content[16:24] = (30000).to_bytes(4, "big") * 2
-    path.write_bytes(content)
+    content = (tmp_path / "train" / "0.png").read_bytes()
+    path.write_bytes(forged(content, "PNG", 9000))
     assert open_folder(tmp_path).size == 2
-    assert f"{path}: more than 67,108,864 pixels" in capsys.readouterr().err
+    assert f"{path}: 9000x9000 pixels, more than" in capsys.readouterr().err
 
 
 def forged(content, form, size):
@@ -231,6 +231,8 @@ def forged(content, form, size):
         "BMP": (18, 4, "little"),
     }[form]
     content[place : place + 2 * length] = size.to_bytes(length, order) * 2
+    if form == "PNG":
+        content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     return bytes(content)
 
 
