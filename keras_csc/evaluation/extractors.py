@@ -155,16 +155,7 @@ def inception_extractor(path, ctrl_input=False):
 
 
 def inception_input(images, ctrl_input=False):
-    """What InceptionV3 is given of images; see `inception_extractor`.
-
-    Args:
-        images: float tensor `(batch, height, width, channels)` in [-1, 1], of
-            1 or 3 channels.
-        ctrl_input: bool.
-
-    Returns:
-        A float32 tensor `(batch, 299, 299, 3)`.
-    """
+    """What InceptionV3 is given of images; see `inception_extractor`."""
     images = tf.image.resize(
         images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
     )
@@ -174,12 +165,7 @@ def inception_input(images, ctrl_input=False):
 
 
 def inception_identity(path, ctrl_input=False):
-    """The name of InceptionV3 with the weights of a file.
-
-    Returns:
-        Dict of the arguments `name`, `score` and `about` of
-        `FeatureExtractor`.
-    """
+    """`name`, `score` and `about` of InceptionV3 with the weights of a file."""
     sha256 = digest(path)
     published = digest(path, "md5") == INCEPTION_MD5
     name = "Keras InceptionV3, "

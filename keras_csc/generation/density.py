@@ -6,10 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.generation.gaussians import mixture_moments
-from keras_csc.generation.gaussians import probabilistic_pca
+from keras_csc.generation import gaussians
 from keras_csc.metrics.arrays import as_labelled
-from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import LARGEST_INTEGER
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
@@ -140,12 +138,12 @@ class FeatureDensity:
             rows = features[labels == label]
             fewer = min(components, max(len(rows) // 2, 1))
             for number, (weight, mean, covariance) in enumerate(
-                zip(*mixture_moments(rows, fewer, seed))
+                zip(*gaussians.mixture_moments(rows, fewer, seed))
             ):
                 examples = weight * len(rows)
                 most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
                 share = examples / len(features)
-                factor, noise = probabilistic_pca(covariance, most)
+                factor, noise = gaussians.probabilistic_pca(covariance, most)
                 found[label, number] = share, mean, factor, noise
         rank = max(1, *(factor.shape[1] for _, _, factor, _ in found.values()))
         density = cls(feature_dim, int(labels.max()) + 1, components, rank)
@@ -231,12 +229,9 @@ class FeatureDensity:
                 the seed, its label and `i`; or `(n,)`, of which a row depends
                 on its seed and its label alone, and is the first of that seed.
             temperature: float or scalar tensor.
-
-        Returns:
-            Float32 tensor `(n, d)`, rows of norm 1.
         """
         arrays = map(tf.convert_to_tensor, self.variables.values())
-        return _drawn(labels, seeds, temperature, *arrays)
+        return gaussians.draw(labels, seeds, temperature, *arrays)
 
     def log_prob(self, features):
         """`log p(z)` in nats, computed in float64.
@@ -267,7 +262,7 @@ class FeatureDensity:
 
     def distribution(self):
         """`p` as a distribution of TensorFlow Probability, in float64."""
-        return _mixture(
+        return gaussians.mixture(
             *(
                 tf.cast(
                     tf.reshape(variable.value, (-1, *variable.shape[2:])),
@@ -327,46 +322,3 @@ def _labelled(features, labels):
             f"Received: {labels.dtype.name}, from {labels.min()}"
         )
     return features, labels
-
-
-# Traced once for all densities of a shape.
-@tf.function(autograph=False, reduce_retracing=True)
-def _drawn(labels, seeds, temperature, weights, means, factors, variances):
-    from tensorflow_probability import distributions
-
-    classes = distributions.Categorical(probs=tf.reduce_sum(weights, 1))
-    one_for_all = tf.cast(tf.equal(tf.size(seeds), 1), tf.int32)
-    numbers = one_for_all * tf.range(tf.size(labels))
-    seeds = seeds + tf.zeros_like(labels)
-
-    def row(label, number, seed):
-        of_class, of_feature = tf.unstack(
-            tf.random.split(tf.stack([seed, number]), 2)
-        )
-        label = tf.where(label < 0, classes.sample(seed=of_class), label)
-        return _mixture(
-            weights[label],
-            means[label],
-            temperature * factors[label],
-            temperature**2 * variances[label],
-        ).sample(seed=of_feature)
-
-    features = tf.map_fn(
-        lambda each: row(*each),
-        (labels, numbers, seeds),
-        fn_output_signature=tf.TensorSpec([means.shape[-1]], tf.float32),
-    )
-    return to_sphere(features)
-
-
-def _mixture(weights, means, factors, variances):
-    from tensorflow_probability import distributions
-
-    gaussians = distributions.MultivariateNormalDiagPlusLowRankCovariance(
-        means,
-        variances[:, None] * tf.ones_like(means),
-        factors,
-    )
-    return distributions.MixtureSameFamily(
-        distributions.Categorical(probs=weights), gaussians
-    )
