@@ -195,17 +195,3 @@ def test_graph_with_unknown_sizes(metric_class, function):
         function(images, reconstructions),
         rtol=1e-5,
     )
-
-
-def test_metrics_in_evaluate():
-    images, reconstructions = image_pair()
-    model = keras.Sequential([keras.layers.Identity()])
-    model.compile(
-        loss="mse", metrics=[PeakSignalToNoiseRatio(), StructuralSimilarity()]
-    )
-    logs = model.evaluate(
-        reconstructions, images, batch_size=2, verbose=0, return_dict=True
-    )
-    for name, (_, function) in zip(("psnr", "ssim"), METRICS):
-        expected = np.mean(function(images, reconstructions))
-        assert logs[name] == pytest.approx(expected, rel=1e-5)
