@@ -67,14 +67,11 @@ def test_features_and_probabilities_are_those_of_the_network(
     source = inspect.getsource(keras.applications.InceptionV3)
     assert 'GlobalAveragePooling2D(name="avg_pool")' in source
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.Input((299, 299, 3)),
-            keras.layers.Conv2D(8, 9, 9, activation="relu"),
-            keras.layers.GlobalAveragePooling2D(name="avg_pool"),
-            keras.layers.Dense(5, activation="softmax"),
-        ]
-    )
+    images_in = keras.Input((299, 299, 3))
+    maps = keras.layers.Conv2D(8, 9, 9, activation="relu")(images_in)
+    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(maps)
+    classes = keras.layers.Dense(5, activation="softmax")(pooled)
+    network = keras.Model(images_in, classes)
     monkeypatch.setattr(
         keras.applications, "InceptionV3", lambda weights: network
     )
