@@ -30,7 +30,7 @@ def nearest_neighbors(train_features, features, neighbors=5, centered=False):
     """
     from sklearn.neighbors import NearestNeighbors
 
-    train = as_matrix("train_features", train_features, neighbors)
+    train = as_matrix("train_features", train_features)
     features = as_matrix("features", features, columns=train.shape[1])
     if centered:
         train, features = _centered(train, features)

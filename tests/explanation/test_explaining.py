@@ -392,7 +392,7 @@ def test_bad_arguments(model):
         model.explain(image, train_labels=labels)
     with pytest.raises(ValueError, match=r"\(n, 5\).*\(40, 4\)"):
         model.explain(image, train[:, :4])
-    with pytest.raises(ValueError, match="`neighbors`.*41"):
+    with pytest.raises(ValueError, match="n_neighbors = 41"):
         model.explain(image, train, neighbors=41)
     with pytest.raises(ValueError, match=r"labels.*\(40, 5\) and \(39,\)"):
         model.explain(image, train, labels[1:])
