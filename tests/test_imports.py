@@ -133,7 +133,7 @@ def test_probability_is_imported_when_it_is_needed():
         for name, tree in MODULES.items()
         if "tensorflow_probability" in roots(imported(tree))
     }
-    assert importing == {"keras_csc.generation.density"}
+    assert importing == {"keras_csc.generation.gaussians"}
     for name in importing:
         at_once = roots(imported(MODULES[name], in_functions=False))
         assert "tensorflow_probability" not in at_once

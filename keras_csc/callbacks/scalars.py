@@ -12,7 +12,6 @@ from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import code_density
 from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
-from keras_csc.metrics import zero_fraction
 
 LOG_FILE = "log.jsonl"
 
@@ -111,7 +110,9 @@ def layer_scalars(model, images):
     scalars = {}
     codes = model.encoder.activations(images).codes
     for layer, code in zip(model.encoder.coding_layers, codes):
-        scalars[f"zero_fraction/{layer.name}"] = _number(zero_fraction(code))
+        scalars[f"zero_fraction/{layer.name}"] = _number(
+            tf.math.zero_fraction(code)
+        )
         if model.encoder.sparse:
             dead = dead_atoms(code_density(keras.ops.cast(code, "float32")))
             share = len(dead) / code.shape[-1]

@@ -2,7 +2,6 @@ import copy
 import hashlib
 import itertools
 import os
-import typing
 import unicodedata
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,7 @@ import tensorflow as tf
 from keras_csc.data import images
 from keras_csc.data.crops import CropSource
 from keras_csc.data.errors import DataError
-from keras_csc.data.errors import plain
-from keras_csc.data.headers import Header
+from keras_csc.data.headers import check_file
 from keras_csc.data.headers import read_pixels
 from keras_csc.data.listing import EXTENSIONS
 from keras_csc.data.listing import LeftOut
@@ -32,21 +30,6 @@ COLOUR_TOLERANCE = 8
 CHUNK = 64
 
 _said = set()
-_whole = set()
-
-
-class Check(typing.NamedTuple):
-    """What was found of a file.
-
-    Args:
-        problem: why it can't be read, or `""`.
-        is_tiff: bool, whether Pillow is to read it.
-        size: `(height, width)`, or `None` where only decoding can tell.
-    """
-
-    problem: str
-    is_tiff: bool = False
-    size: tuple | None = None
 
 
 class FolderSource(IndexedSource):
@@ -348,33 +331,10 @@ def _check_files(files, split):
     chunks = [files[i : i + CHUNK] for i in range(0, len(files), CHUNK)]
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # Pillow's, of damaged files.
-        for found in pool.map(lambda chunk: [*map(_check, chunk)], chunks):
+        for found in pool.map(lambda chunk: [*map(check_file, chunk)], chunks):
             checks += found
             progress.update(len(checks))
     return checks
-
-
-def _check(path):
-    try:
-        header = Header(path)
-    except OSError as error:
-        return Check(error.strerror or type(error).__name__)
-    found = Check(header.problem or "", header.is_tiff, header.size)
-    if header.problem or header.whole or header.identity in _whole:
-        return found
-    try:
-        _decode(path, header.is_tiff)
-    except (ValueError, tf.errors.InvalidArgumentError) as error:
-        return found._replace(problem=plain(error))
-    _whole.add(header.identity)
-    return found
-
-
-def _decode(path, is_tiff):
-    # Pillow, which does not print what it finds, comes first.
-    read_pixels(path)
-    if not is_tiff:
-        images.read(tf.io.read_file(path), (1, 1, 3))
 
 
 def _report(problems, count):

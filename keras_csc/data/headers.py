@@ -1,112 +1,96 @@
-"""What the first and last bytes of an image file say, without decoding it."""
+"""What image files say of themselves, and what Pillow reads of them."""
 
 import contextlib
 import os
+import typing
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
+from keras_csc.data import images
 from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.errors import plain
 
 MAX_BYTES = 5 * MAX_PIXELS
-HEAD = 64
-MARKERS = 1000
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ROWS = 256  # that Pillow reads at a time
 # What Pillow may read: its plugins for others run other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# Of them it reads all of a WebP file to tell its size.
+SIZED = FORMATS[:-1]
 # TIFF's tags of bits a sample, and of what a sample of 0 is.
 BITS, PHOTOMETRIC = 258, 262
-FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC))
+
+_decodable = set()
 
 
-class Header:
-    """The header of an image file, and its last bytes.
+class Check(typing.NamedTuple):
+    """What was found of a file.
 
     Args:
-        path: of a regular file.
-
-    Attributes:
-        problem: why it must not be decoded, or `None`.
-        whole: whether it looks whole; if not, only decoding can tell.
-        is_tiff: whether Pillow is to read it.
-        identity: int, of this content under this path.
-        size: `(height, width)`, or `None` where the header does not tell it.
+        problem: why it can't be read, or `""`.
+        is_tiff: bool, whether Pillow is to read it.
+        size: `(height, width)`, or `None` where only decoding can tell.
     """
 
-    def __init__(self, path):
-        self.problem, self.whole, self.is_tiff = None, False, False
-        self.size = None
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            status = os.fstat(file)
-            self.length = status.st_size
-            self.identity = hash((path, status.st_size, status.st_mtime_ns))
-            self.head = os.pread(file, HEAD, 0)
-            self.tail = os.pread(file, 8, max(0, self.length - 8))
-            self._inspect(path, file)
-        finally:
-            os.close(file)
-
-    def _inspect(self, path, file):
-        if self.length > MAX_BYTES:
-            self.problem = f"{self.length:,} bytes, more than {MAX_BYTES:,}"
-            return
-        width, height = self._size(path, file)
-        if width and height:
-            self.size = height, width
-        if width * height > MAX_PIXELS:
-            self.problem = _too_many(width, height)
-
-    def _size(self, path, file):
-        head, tail = self.head, self.tail
-        if head.startswith(b"\xff\xd8\xff"):
-            self.whole = tail.endswith(b"\xff\xd9")
-            return _jpeg_size(file)
-        if head.startswith(b"\x89PNG\r\n"):
-            if head[12:16] != b"IHDR":
-                return 0, 0
-            self.whole = tail == b"IEND\xaeB`\x82"
-            return _number(head, 16, 4, "big"), _number(head, 20, 4, "big")
-        if head.startswith(TIFF):
-            self.is_tiff = True
-            return _tiff_size(path)
-        if head.startswith(b"BM"):
-            width, height = _number(head, 18, 4), _number(head, 22, 4)
-            return width, min(height, 2**32 - height)
-        if head.startswith(b"GIF8"):
-            return _number(head, 6, 2), _number(head, 8, 2)
-        return 0, 0
+    problem: str
+    is_tiff: bool = False
+    size: tuple | None = None
 
 
-def _number(data, start, length, order="little"):
-    return int.from_bytes(data[start : start + length], order)
+def check_file(path):
+    """A `Check` of a regular file, of its first and last bytes.
 
-
-def _jpeg_size(file):
-    """(width, height) of a JPEG file, (0, 0) if that can't be found."""
-    place = 2
-    for _ in range(MARKERS):
-        piece = os.pread(file, 9, place)
-        if len(piece) < 9:
-            break
-        if piece[0] != 0xFF or piece[1] == 0xFF:
-            place += 1
-        elif piece[1] in FRAMES:
-            return _number(piece, 7, 2, "big"), _number(piece, 5, 2, "big")
-        else:
-            place += 2 + _number(piece, 2, 2, "big")
-    return 0, 0
-
-
-def _tiff_size(path):
+    One that does not look whole is decoded, once in a process.
+    """
     try:
-        with Image.open(path, formats=("TIFF",)) as image:
-            return image.size
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size > MAX_BYTES:
+                return Check(
+                    f"{status.st_size:,} bytes, more than {MAX_BYTES:,}"
+                )
+            head = file.read(16)
+            file.seek(max(0, status.st_size - 8))
+            tail = file.read()
+            size = _size(file)
+    except OSError as error:
+        return Check(error.strerror or type(error).__name__)
     except Image.DecompressionBombError:
-        return MAX_PIXELS, MAX_PIXELS
+        return Check(f"more than {MAX_PIXELS:,} pixels in all: make it smaller")
+    found = Check("", head.startswith(TIFF), size)
+    if size and size[0] * size[1] > MAX_PIXELS:
+        return found._replace(problem=_too_many(*size[::-1]))
+    whole = head.startswith(JPEG) and tail.endswith(b"\xff\xd9")
+    whole |= head.startswith(PNG) and tail == b"IEND\xaeB`\x82"
+    # libpng passes over a chunk before the header, which may tell another size.
+    if head.startswith(PNG) and head[12:] != b"IHDR":
+        whole, found = False, found._replace(size=None)
+    identity = hash((path, status.st_size, status.st_mtime_ns))
+    if (whole and size) or identity in _decodable:
+        return found
+    try:
+        # Pillow, which does not print what it finds, comes first.
+        read_pixels(path)
+        if not found.is_tiff:
+            images.read(tf.io.read_file(str(path)), (1, 1, 3))
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        return found._replace(problem=plain(error))
+    _decodable.add(identity)
+    return found
+
+
+def _size(file):
+    """`(height, width)`, or `None` where only decoding can tell."""
+    try:
+        with Image.open(file, formats=SIZED) as image:
+            return image.height, image.width
+    except Image.DecompressionBombError:
+        raise
     except Exception:  # Pillow's are many, for files that are damaged.
-        return 0, 0
+        return None
 
 
 @contextlib.contextmanager

@@ -1,7 +1,3 @@
-import collections.abc
-import numbers
-import os
-
 from keras_csc.data.embedded import open_digits
 from keras_csc.data.embedded import open_photographs
 from keras_csc.data.errors import DataError
@@ -64,7 +60,7 @@ def open_dataset(
     Raises:
         DataError: if an argument is wrong or the data are missing or damaged.
     """
-    _check_arguments(name, split, image_shape, data_dir, validation_fraction)
+    _check(split, image_shape, validation_fraction)
     image_shape = tuple(image_shape)
     random_crop = random_crop and split == "train"
     if not resize and name not in ("image_folder", "photographs"):
@@ -96,37 +92,22 @@ def open_dataset(
     )
 
 
-def _check_arguments(name, split, image_shape, data_dir, validation_fraction):
-    if not isinstance(name, str):
-        raise DataError(f"name must be a string; received {name!r}.")
+def _check(split, image_shape, validation_fraction):
     if split not in SPLITS:
         raise DataError(
             f"split must be one of {', '.join(SPLITS)}; received {split!r}."
         )
-    if not _is_image_shape(image_shape):
+    if not (
+        len(image_shape) == 3
+        and min(image_shape) > 0
+        and image_shape[-1] in (1, 3)
+    ):
         raise DataError(
             "image_shape must be (height, width, channels) with 1 or 3 "
             f"channels; received {image_shape!r}."
         )
-    if not isinstance(data_dir, (str, os.PathLike, type(None))):
-        raise DataError(
-            f"data_dir must be the path of a folder; received {data_dir!r}."
-        )
-    if (
-        not isinstance(validation_fraction, numbers.Real)
-        or not 0 <= validation_fraction < 1
-    ):
+    if not 0 <= validation_fraction < 1:
         raise DataError(
             "validation_fraction must be in [0, 1); received "
             f"{validation_fraction!r}."
         )
-
-
-def _is_image_shape(shape):
-    return (
-        isinstance(shape, collections.abc.Sequence)
-        and len(shape) == 3
-        and all(isinstance(size, numbers.Integral) for size in shape)
-        and min(shape) > 0
-        and shape[-1] in (1, 3)
-    )

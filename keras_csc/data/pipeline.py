@@ -1,5 +1,3 @@
-import numbers
-
 import numpy as np
 import tensorflow as tf
 
@@ -54,14 +52,9 @@ def batches(
         `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
 
     Raises:
-        DataError: if `batch_size` is out of range or not divisible by the
-            number of replicas, or a number is not whole.
+        DataError: if `batch_size` or `random_shift` is out of range, or
+            `batch_size` not divisible by the number of replicas.
     """
-    _check_whole(batch_size=batch_size, seed=seed, first_step=first_step)
-    if first_step < 0:
-        raise DataError(
-            f"first_step must be at least 0; received {first_step}."
-        )
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
     _check_batch_size(source, batch_size, replicas)
@@ -101,9 +94,6 @@ def evaluation_batches(source, batch_size, limit=None):
 
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
-
-    Raises:
-        DataError: if `batch_size` or `limit` is less than 1.
     """
     dataset = _natural_batches(source, batch_size, limit)
     return _finish(dataset, lambda x, y: (image_ops.normalize(x), y))
@@ -162,10 +152,6 @@ def cached(source, limit_bytes):
     Raises:
         DataError: if an example cannot be read; names the file.
     """
-    if not isinstance(limit_bytes, numbers.Real) or limit_bytes != limit_bytes:
-        raise DataError(
-            f"limit_bytes must be a number; received {limit_bytes!r}."
-        )
     if isinstance(source, CropSource):
         return source.cached(limit_bytes)
     size = source.size * int(np.prod(source.image_shape))
@@ -192,21 +178,12 @@ def _check_batch_size(source, batch_size, replicas):
 
 
 def _check_shift(source, random_shift):
-    _check_whole(random_shift=random_shift)
     side = min(source.image_shape[:2])
     if not 0 <= random_shift < side:
         raise DataError(
             f"random_shift must be in [0, {side}), below the sides of the "
             f"images of {source.name}; received {random_shift}."
         )
-
-
-def _check_whole(**arguments):
-    for name, value in arguments.items():
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-            raise DataError(
-                f"{name} must be a whole number; received {value!r}."
-            )
 
 
 def _training_keys(source, batch_size, seed, first_step):
@@ -264,16 +241,8 @@ def _shift(images, offsets, most):
 
 
 def _natural_batches(source, batch_size, limit):
-    given = {"batch_size": batch_size}
-    if limit is not None:
-        given["limit"] = limit
-    _check_whole(**given)
-    for name, value in given.items():
-        if value < 1:
-            raise DataError(f"{name} must be at least 1; received {value}.")
     keys = source.keys(None, 0, 0)
-    if limit is not None:
-        keys = keys.take(limit)
+    keys = keys if limit is None else keys.take(limit)
     return source.read_batches(keys, batch_size)
 
 

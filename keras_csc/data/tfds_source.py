@@ -102,23 +102,16 @@ def check_features(name, features, image_shape):
     Raises:
         DataError: if it has not.
     """
-    if "image" not in features:
+    image = features["image"] if "image" in features else None
+    if not (
+        isinstance(image, tfds.features.Image)
+        and image.tf_dtype in (tf.uint8, tf.uint16)
+    ):
         raise DataError(
-            f"{name} has no feature 'image', only {sorted(features)}: "
-            "choose a data set of images."
+            f"{name} must have images of uint8 or uint16 as its feature "
+            f"'image': choose another data set. Received: {image}"
         )
-    if not isinstance(features["image"], tfds.features.Image):
-        raise DataError(
-            f"The feature 'image' of {name} is {features['image']}, no "
-            "image: choose a data set of images."
-        )
-    kind = features["image"].tf_dtype.name
-    if kind not in ("uint8", "uint16"):
-        raise DataError(
-            f"The images of {name} are of {kind}, and must be of uint8 or "
-            "uint16: choose another data set."
-        )
-    channels = features["image"].shape[-1]
+    channels = image.shape[-1]
     if channels is not None:
         images.check_channels(name, channels, image_shape[-1])
 

@@ -1,10 +1,15 @@
-"""What is measured of a trained autoencoder, and the networks that measure."""
+"""What is measured of a trained autoencoder, and the networks that measure.
+
+`evaluate` measures it all; the functions for some of the figures take what it
+takes.
+"""
 
 from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.evaluation.classifier import classifier_accuracy
 from keras_csc.evaluation.classifier import fit_classifier
-from keras_csc.evaluation.comparison import compare
+from keras_csc.evaluation.distributions import compare
 from keras_csc.evaluation.drawing import draw
+from keras_csc.evaluation.drawing import draw_samples
 from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.evaluating import evaluate
 from keras_csc.evaluation.extractors import FeatureExtractor
@@ -12,24 +17,5 @@ from keras_csc.evaluation.extractors import classifier_extractor
 from keras_csc.evaluation.extractors import inception_extractor
 from keras_csc.evaluation.extractors import inception_weights
 from keras_csc.evaluation.projector import write_projector
-from keras_csc.evaluation.sampling import draw_samples
 from keras_csc.evaluation.sampling import sample_figures
 from keras_csc.evaluation.sampling import sampling_figures
-
-__all__ = [
-    "Evaluation",
-    "FeatureExtractor",
-    "ImageClassifier",
-    "classifier_accuracy",
-    "classifier_extractor",
-    "compare",
-    "draw",
-    "draw_samples",
-    "evaluate",
-    "fit_classifier",
-    "inception_extractor",
-    "inception_weights",
-    "sample_figures",
-    "sampling_figures",
-    "write_projector",
-]

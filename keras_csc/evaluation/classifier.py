@@ -1,6 +1,7 @@
 """A classifier trained here, whose features measure images."""
 
 import keras
+from keras import initializers
 from keras import layers
 from keras import ops
 
@@ -47,47 +48,40 @@ class ImageClassifier(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_classes < 2 or min(image_shape[:2]) < 2 ** len(filters):
+        if min(image_shape[:2]) < 2 ** len(filters):
             raise ValueError(
-                "`num_classes` must be at least 2 and `image_shape` at least "
-                f"{2 ** len(filters)} pixels a side. Received: "
-                f"num_classes={num_classes}, image_shape={image_shape}"
+                f"`image_shape` must have at least {2 ** len(filters)} pixels "
+                f"a side. Received: {image_shape}"
             )
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.filters = tuple(filters)
         self.record = dict(record or {})
         self.seed = seed
-        stack = [keras.Input(self.image_shape)]
+        self.body = keras.Sequential(name="body")
         for number, width in enumerate(self.filters):
-            stack += self._stage(width, seed + number)
-        self.body = keras.Sequential(
-            [*stack, layers.GlobalAveragePooling2D()], name="body"
-        )
-        self.head = layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-            name="head",
-        )
-        self.build((None, *self.image_shape))
-
-    def _stage(self, width, seed):
-        initializer = keras.initializers.HeNormal(seed=seed)
-        return [
-            layers.Conv2D(
+            convolution = layers.Conv2D(
                 width,
                 3,
                 padding="same",
                 use_bias=False,
-                kernel_initializer=initializer,
-            ),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
-            layers.MaxPooling2D(),
-        ]
+                kernel_initializer=initializers.HeNormal(seed + number),
+            )
+            self.body.add(convolution)
+            self.body.add(layers.BatchNormalization(momentum=0.9))
+            self.body.add(layers.ReLU())
+            self.body.add(layers.MaxPooling2D())
+        self.body.add(layers.GlobalAveragePooling2D())
+        self.head = layers.Dense(
+            num_classes,
+            kernel_initializer=initializers.GlorotUniform(seed),
+            name="head",
+        )
+        self.build((None, *self.image_shape))
 
     def build(self, input_shape=None):
         if not self.built:
+            self.body.build((None, *self.image_shape))
             self.head.build((None, self.filters[-1]))
             self.built = True
 
@@ -135,6 +129,7 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
             keras.optimizers.schedules.CosineDecay(3e-3, steps)
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
         jit_compile=False,
     )
     classifier.fit(
@@ -151,13 +146,10 @@ def classifier_accuracy(classifier, batches):
     """Share of examples whose largest logit is that of their label.
 
     Args:
-        classifier: `ImageClassifier`.
+        classifier: `ImageClassifier`, trained by `fit_classifier`.
         batches: finite `tf.data.Dataset` of `(images, labels)`.
 
     Returns:
         A float in `[0, 1]`.
     """
-    metric = keras.metrics.SparseCategoricalAccuracy()
-    for images, labels in batches:
-        metric.update_state(labels, classifier.predict_on_batch(images))
-    return float(metric.result())
+    return classifier.evaluate(batches, verbose=0, return_dict=True)["accuracy"]

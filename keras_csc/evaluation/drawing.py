@@ -8,11 +8,14 @@ from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import draw_atoms
 from keras_csc.visualization import growing_picture
+from keras_csc.visualization import image_grid
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
 
+COLUMNS = 10
+MOST_CLASSES = 20
 MOST_ROWS = 2000  # of similarities
 
 
@@ -35,32 +38,25 @@ def draw(
         folder: `pathlib.Path` of the pictures.
     """
     chosen, columns = shown(labels)
-    picture = comparison_grid(
+    pictures = draw_atoms(model)
+    pictures["evaluation"] = comparison_grid(
         [from_pixels(images[chosen]), reconstructions[chosen]],
         ["image", "regenerated"],
         columns,
-        scale=max(1, 48 // images.shape[1]),
+        scale=_scale(images),
     )
-    save_png(folder / "evaluation.png", picture)
-    for name, picture in draw_atoms(model).items():
-        save_png(folder / f"{name}.png", picture)
     if model.encoder.sparse:
         contrast = np.std(images[chosen], axis=(1, 2, 3))
-        image = images[chosen[np.argmax(contrast)]]
-        draw_explanation(model.explain(image), folder)
+        explanation = model.explain(images[chosen[np.argmax(contrast)]])
+        if explanation.stages[0].zeros < 1:
+            pictures["growing"] = growing_picture(explanation, side=128)
+            pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
+    _save(pictures, folder)
     if (labels >= 0).any():
         draw_similarities(features, labels, class_features, folder)
 
 
-def draw_explanation(explanation, folder):
-    """Writes how an image grows from its atoms, and the strongest of them."""
-    if explanation.stages[0].zeros < 1:
-        for function in (growing_picture, strongest_atoms):
-            name = function.__name__.removesuffix("_picture")
-            save_png(folder / f"{name}.png", function(explanation, side=128))
-
-
-def shown(labels, rows=4, columns=10):
+def shown(labels, rows=4, columns=COLUMNS):
     """Which images to draw: the first, or of few classes a class a column.
 
     Returns:
@@ -84,3 +80,49 @@ def draw_similarities(features, labels, class_features, folder):
         )
     for name, rows in sets.items():
         save_figure(folder / f"{name}.png", similarity_figure(rows, labels))
+
+
+def draw_samples(model, samples, images, folder, seed=0):
+    """Writes pictures of samples and of what lies between images.
+
+    `samples.png`: a row of every class, of the first 20; `interpolation.png`:
+    a row from one image to another; `samples_nearest.png`: samples above the
+    training images nearest to them.
+
+    Args:
+        model: `ClosedLoopAutoencoder` with a density.
+        samples: `Samples`.
+        images: uint8 array `(n, height, width, channels)`.
+        folder: `pathlib.Path` of the pictures.
+        seed: int, of the samples in rows.
+    """
+    scale, most = _scale(images), 4 * COLUMNS
+    classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
+    if model.density.classes == 1:
+        classes = np.full(4, -1)
+    rows = passes.sample(model, np.repeat(classes, COLUMNS), seed)
+    pictures = {
+        "samples": image_grid(rows, COLUMNS, scale=scale),
+        "samples_nearest": comparison_grid(
+            [samples.images[:most], from_pixels(samples.nearest[:most])],
+            ["sample", "nearest training image"],
+            COLUMNS,
+            scale,
+        ),
+    }
+    half = min(len(images) // 2, 8)
+    if half:
+        ends = from_pixels(images[: 2 * half])
+        between = model.interpolate(ends[:half], ends[half:], COLUMNS)
+        between = np.reshape(between, (-1, *images.shape[1:]))
+        pictures["interpolation"] = image_grid(between, COLUMNS, scale=scale)
+    _save(pictures, folder)
+
+
+def _scale(images):
+    return max(1, 48 // images.shape[1])
+
+
+def _save(pictures, folder):
+    for name, picture in pictures.items():
+        save_png(folder / f"{name}.png", picture)

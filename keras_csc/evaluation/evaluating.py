@@ -4,12 +4,12 @@ import collections
 
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
-from keras_csc.evaluation.comparison import comparison_figures
-from keras_csc.evaluation.dictionaries import dictionary_figures
-from keras_csc.evaluation.reconstruction import class_figures
-from keras_csc.evaluation.reconstruction import reconstruction_figures
-from keras_csc.evaluation.reconstruction import reference_figures
+from keras_csc.evaluation.distributions import comparison_figures
+from keras_csc.evaluation.quality import class_figures
+from keras_csc.evaluation.quality import reconstruction_figures
+from keras_csc.evaluation.references import reference_figures
 from keras_csc.evaluation.sampling import sampling_figures
+from keras_csc.evaluation.stages import dictionary_figures
 
 Evaluation = collections.namedtuple(
     "Evaluation", ["figures", "features", "reconstructions", "samples"]
@@ -52,7 +52,8 @@ def evaluate(
             none.
         codes: bool, whether to probe the codes of every stage, too.
         networks: dict of `FeatureExtractor` to compare images and
-            reconstructions with; see `comparison_figures`.
+            reconstructions with, by name; of `ctrl`, of two: of the distance
+            and of the score of `ctrl_protocol`.
         judge: `FeatureExtractor` of a classifier that says of which class the
             reconstructions are, or `None`.
         samples: bool, whether to measure samples of the model's density.

@@ -3,13 +3,11 @@
 import os
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_csc.evaluation import passes
 from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.files import digest
-from keras_csc.pixels import from_pixels
-from keras_csc.validation import check_at_least
 
 INCEPTION_SIZE = 299
 # The file that `keras.applications.InceptionV3(weights="imagenet")` loads.
@@ -39,8 +37,8 @@ class FeatureExtractor:
             `None`.
 
     Returns:
-        `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
-        `(n, classes)`.
+        List of features and probabilities, float32 arrays of shapes `(n, d)`
+        and `(n, classes)`.
     """
 
     def __init__(self, describe, name, score, about):
@@ -48,28 +46,13 @@ class FeatureExtractor:
         self.score = score
         self.about = {"name": name, **about}
         self._describe = tf.function(
-            describe, autograph=False, reduce_retracing=True
+            lambda images: describe(tf.clip_by_value(images, -1.0, 1.0)),
+            autograph=False,
+            reduce_retracing=True,
         )
 
     def __call__(self, images, batch_size=100, progress=None):
-        check_at_least(1, batch_size=batch_size)
-        parts = []
-        for start in range(0, len(images), batch_size):
-            batch = as_floats(images[start : start + batch_size])
-            outputs = self._describe(tf.clip_by_value(batch, -1.0, 1.0))
-            parts.append([np.asarray(output) for output in outputs])
-            if progress:
-                progress(start + len(batch))
-        features, probabilities = map(np.concatenate, zip(*parts))
-        return features, probabilities
-
-
-def as_floats(images):
-    """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
-    images = np.asarray(images)
-    if np.issubdtype(images.dtype, np.floating):
-        return tf.constant(images.astype("float32"))
-    return tf.constant(from_pixels(images))
+        return passes.by_batches(self._describe, images, batch_size, progress)
 
 
 def classifier_extractor(path):
@@ -172,16 +155,7 @@ def inception_extractor(path, ctrl_input=False):
 
 
 def inception_input(images, ctrl_input=False):
-    """What InceptionV3 is given of images; see `inception_extractor`.
-
-    Args:
-        images: float tensor `(batch, height, width, channels)` in [-1, 1], of
-            1 or 3 channels.
-        ctrl_input: bool.
-
-    Returns:
-        A float32 tensor `(batch, 299, 299, 3)`.
-    """
+    """What InceptionV3 is given of images; see `inception_extractor`."""
     images = tf.image.resize(
         images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
     )
@@ -191,12 +165,7 @@ def inception_input(images, ctrl_input=False):
 
 
 def inception_identity(path, ctrl_input=False):
-    """The name of InceptionV3 with the weights of a file.
-
-    Returns:
-        Dict of the arguments `name`, `score` and `about` of
-        `FeatureExtractor`.
-    """
+    """`name`, `score` and `about` of InceptionV3 with the weights of a file."""
     sha256 = digest(path)
     published = digest(path, "md5") == INCEPTION_MD5
     name = "Keras InceptionV3, "

@@ -7,58 +7,84 @@ from keras_csc import metrics
 from keras_csc.metrics.features import rows as rows
 from keras_csc.pixels import from_pixels
 
+BATCH = 250
 MOST_PIXELS = 2**20  # of a batch
 
 
-def encode(model, images, batch_size=250):
-    """Features of uint8 images, as `ClosedLoopAutoencoder.encode` has them."""
-    return by_batches(lambda x: [model.encode(x)], images, batch_size)[0]
+def encode(model, images):
+    """Features of images, as `ClosedLoopAutoencoder.encode` has them."""
+    return by_batches(model.encode, images)[0]
 
 
-def reconstruct(model, images, batch_size=250):
-    """Reconstructions, floats in [-1, 1], of uint8 images."""
-    return by_batches(lambda x: [model.reconstruct(x)], images, batch_size)[0]
+def reconstruct(model, images):
+    """Reconstructions, floats in [-1, 1], of images."""
+    return by_batches(model.reconstruct, images)[0]
 
 
-def sample(model, labels, seed=0, batch_size=250):
+def sample(model, labels, seed=0):
     """Images of the model's density, float32 in [-1, 1], one a label."""
-    features = model.density.sample(len(labels), labels, seed)
-    return decode(model, features, batch_size)
+    return decode(model, model.density.sample(len(labels), labels, seed))
 
 
-def decode(model, features, batch_size=250):
+def decode(model, features):
     """Images of features, float32 in [-1, 1], as `decode` of the model."""
-    run = tf.function(model.decode, autograph=False, reduce_retracing=True)
-    parts = [
-        np.asarray(run(features[start : start + batch_size]), "float32")
-        for start in range(0, len(features), batch_size)
-    ]
-    return np.concatenate(parts)
+    made = by_batches(model.decode, np.asarray(features))[0]
+    return np.asarray(made, "float32")
 
 
-def pooled_codes(model, images, batch_size=250):
+def pooled_codes(model, images):
     """`metrics.pooled_codes` of every stage, a list of arrays `(n, d)`."""
 
     def pool(images):
         codes = model.encoder.activations(images).codes
         return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
 
-    return by_batches(pool, images, batch_size)
+    return by_batches(pool, images)
 
 
-def float_batches(images, batch_size):
-    """Float32 tensors in [-1, 1] of uint8 images, fewer of large ones."""
-    pixels = np.prod(images.shape[1:3])
-    batch_size = max(1, min(batch_size, MOST_PIXELS // pixels))
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        yield tf.constant(from_pixels(batch))
+def by_batches(function, arrays, batch_size=BATCH, progress=None):
+    """What `batches` yields, of all images as one.
 
+    Args:
+        function, arrays, batch_size, progress: as of `batches`.
 
-def by_batches(function, images, batch_size):
-    run = tf.function(function, autograph=False, reduce_retracing=True)
-    parts = [
-        [np.asarray(output) for output in run(batch)]
-        for batch in float_batches(images, batch_size)
-    ]
+    Returns:
+        List of arrays, one of every tensor of the function.
+    """
+    parts = batches(function, arrays, batch_size, progress)
     return [np.concatenate(outputs) for outputs in zip(*parts)]
+
+
+def batches(function, arrays, batch_size=BATCH, progress=None):
+    """Runs a function, as a graph, on a batch of images after the other.
+
+    Args:
+        function: from float32 tensors to one or a list of tensors. A
+            `tf.function` is not traced again.
+        arrays: array of as many rows as images, or a tuple of such; uint8 is
+            brought to [-1, 1], and floats stay what they are.
+        batch_size: int, most images of a batch. Of large ones there are less.
+        progress: function that is called with the number of images done.
+
+    Yields:
+        List of arrays.
+    """
+    arrays = arrays if isinstance(arrays, tuple) else (arrays,)
+    if not isinstance(function, tf.types.experimental.PolymorphicFunction):
+        function = tf.function(function, autograph=False, reduce_retracing=True)
+    count, pixels = len(arrays[0]), np.prod(arrays[0].shape[1:3])
+    size = int(max(1, min(batch_size, MOST_PIXELS // pixels)))
+    for start in range(0, count, size):
+        batch = [as_floats(each[start : start + size]) for each in arrays]
+        outputs = tf.nest.flatten(function(*batch))
+        yield [np.asarray(output) for output in outputs]
+        if progress:
+            progress(min(start + size, count))
+
+
+def as_floats(images):
+    """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
+    images = np.asarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        images = from_pixels(images)
+    return tf.constant(images, tf.float32)

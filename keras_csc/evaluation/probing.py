@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.losses.transcription import class_part
+from keras_csc.ops.sphere import to_sphere
 
 NEIGHBORS = 5
 # Smaller dimensions of the subspaces of classes, which are tried, too.
@@ -28,37 +28,37 @@ def probe_figures(train_features, train_labels, features, labels, again):
     """What features know of the classes; `None` without two of them.
 
     Args:
-        train_features: array `(n, d)`, of training images.
-        train_labels: ints `(n,)`, -1 for unlabelled.
-        features: array `(m, d)`, of test images.
-        labels: ints `(m,)`.
+        train_features, features: arrays `(n, d)` and `(m, d)`.
+        train_labels, labels: ints `(n,)` and `(m,)`, -1 for unlabelled.
         again: array `(m, d)`, features of the regenerated test images.
 
     Returns:
         Dict with `feature_accuracies`, and of the test features the mean over
-        classes of the effective rank, and the angles between their subspaces in
-        degrees: the mean, and the mean over pairs of classes of the smallest.
+        classes of the effective rank, `None` if one has only zeros, and the
+        angles between their subspaces in degrees: the mean, and the mean over
+        pairs of classes of the smallest.
     """
     figures = dict.fromkeys(FIGURES)
     if not has_classes(train_labels, labels):
         return figures
-    return {
-        **figures,
-        **feature_accuracies(
+    figures.update(
+        feature_accuracies(
             train_features, train_labels, features, labels, again
-        ),
-        "class_effective_rank": effective_rank(features, labels),
-        **angle_figures(features, labels),
-    }
-
-
-def effective_rank(features, labels):
-    """Mean effective rank of the classes; `None` if one has only zeros."""
-    try:
-        ranks = metrics.class_effective_ranks(features, labels)
-    except ValueError:
-        return None
-    return float(np.mean(ranks))
+        )
+    )
+    ranks = [
+        metrics.effective_rank(features[labels == label])
+        for label in np.unique(labels[labels >= 0])
+    ]
+    if min(ranks) > 0:
+        figures["class_effective_rank"] = float(np.mean(ranks))
+    angles = class_angles(features, labels)
+    if angles is not None:
+        pairs = angles[np.triu_indices(len(angles), 1)]
+        figures["subspace_angle"] = float(np.mean(pairs))
+        figures["smallest_subspace_angle"] = float(np.mean(pairs[:, -1]))
+        figures["subspace_components"] = angles.shape[-1]
+    return figures
 
 
 def part_figures(size, train_features, train_labels, features, labels, again):
@@ -66,8 +66,8 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
     Args:
         size: int, `class_features` of the game; 0 for none.
-        train_features: array `(n, d)` or, of maps, `(n, height, width, d)`;
-            this and the others else as in `probe_figures`.
+        train_features, features, again: arrays as of `probe_figures`, or maps
+            `(n, height, width, d)`.
 
     Returns:
         Dict with the part's size as `features`, too; `None` without a part or
@@ -86,9 +86,7 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
 def class_part_of(features, size):
     """The part of features that the game gives the classes, as rows."""
-    part = class_part(features.reshape(-1, features.shape[-1]), size)
-    part = np.asarray(part).reshape(*features.shape[:-1], size)
-    return passes.rows(part)
+    return passes.rows(np.asarray(to_sphere(features[..., :size])))
 
 
 def feature_accuracies(train_features, train_labels, features, labels, again):
@@ -145,30 +143,12 @@ def subspace_components(features):
     return min(10, features.shape[1] - 1) or None
 
 
-def _knn_accuracy(train_features, train_labels, features, labels, **kwargs):
+def _knn_accuracy(train_features, train_labels, *test, centered=False):
     if np.count_nonzero(train_labels >= 0) < NEIGHBORS:
         return None
     return metrics.knn_accuracy(
-        train_features,
-        train_labels,
-        features,
-        labels,
-        neighbors=NEIGHBORS,
-        **kwargs,
+        train_features, train_labels, *test, NEIGHBORS, centered
     )
-
-
-def angle_figures(features, labels):
-    """Means over pairs of `class_angles`: of all, and of the smallest."""
-    angles = class_angles(features, labels)
-    if angles is None:
-        return {}
-    pairs = angles[np.triu_indices(len(angles), 1)]
-    return {
-        "subspace_angle": float(np.mean(pairs)),
-        "smallest_subspace_angle": float(np.mean(pairs[:, -1])),
-        "subspace_components": angles.shape[-1],
-    }
 
 
 def class_angles(features, labels):

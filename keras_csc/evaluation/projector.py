@@ -3,9 +3,9 @@
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.files import replacing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import arrange
@@ -45,12 +45,13 @@ def write_projector(
     from tensorboard.plugins import projector
 
     folder = pathlib.Path(folder)
-    if not any(folder.glob("events.*")):
-        EventWriter(folder).close()
+    folder.mkdir(parents=True, exist_ok=True)
     rows = np.asarray(features)
     rows = rows.reshape(len(rows), -1, rows.shape[-1]).mean(1)
     with replacing(folder / f"{NAME}.tsv") as path:
         np.savetxt(path, rows, fmt="%.6g", delimiter="\t")
+    if not any(folder.glob("events.*")):
+        tf.summary.create_file_writer(str(folder)).close()
     psnr = metrics.peak_signal_to_noise_ratio(
         from_pixels(images), reconstructions
     )

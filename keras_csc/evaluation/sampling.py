@@ -6,15 +6,9 @@ import numpy as np
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation.comparison import compare
-from keras_csc.evaluation.reconstruction import class_figures
+from keras_csc.evaluation.distributions import compare
+from keras_csc.evaluation.quality import class_figures
 from keras_csc.pixels import from_pixels
-from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import image_grid
-from keras_csc.visualization import save_png
-
-COLUMNS = 10
-MOST_CLASSES = 20
 
 Samples = collections.namedtuple("Samples", ["figures", "images", "nearest"])
 Samples.__doc__ = """What `sampling_figures` found.
@@ -39,12 +33,9 @@ def sampling_figures(
 
     Args:
         model: `ClosedLoopAutoencoder` with a density.
-        images: uint8 array `(n, height, width, channels)`.
-        labels: ints `(n,)`, -1 for unlabelled. Where the density has not all
-            of their classes, samples are of any.
+        images, labels, train_images, judge: as of `evaluate`. Where the
+            density has not all classes of the labels, samples are of any.
         reconstructions: floats of the same shape as `images`, in [-1, 1].
-        train_images: uint8 array `(m, height, width, channels)`.
-        judge: `FeatureExtractor` of a classifier, or `None`.
         seed: int, of the samples.
         own_classes: bool, whether the labels are of the classes that the
             density was fitted to. If not, samples are of any.
@@ -109,40 +100,3 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
             judge, images, train_images[: len(images)]
         )
     return Samples(figures, made, train_images[nearest])
-
-
-def draw_samples(model, samples, images, folder, seed=0):
-    """Writes pictures of samples and of what lies between images.
-
-    `samples.png`: a row of every class, of the first 20; `interpolation.png`:
-    a row from one image to another; `samples_nearest.png`: samples above the
-    training images nearest to them.
-
-    Args:
-        model: `ClosedLoopAutoencoder` with a density.
-        samples: `Samples`.
-        images: uint8 array `(n, height, width, channels)`.
-        folder: `pathlib.Path` of the pictures.
-        seed: int, of the samples in rows.
-    """
-    scale = max(1, 48 // images.shape[1])
-    classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
-    if model.density.classes == 1:
-        classes = np.full(4, -1)
-    rows = passes.sample(model, np.repeat(classes, COLUMNS), seed)
-    pairs = from_pixels(images[: len(images) // 2 * 2][:16])
-    half = len(pairs) // 2
-    pictures = {"samples": image_grid(rows, COLUMNS, scale=scale)}
-    if half:
-        between = model.interpolate(pairs[:half], pairs[half:], COLUMNS)
-        between = np.reshape(between, (-1, *images.shape[1:]))
-        pictures["interpolation"] = image_grid(between, COLUMNS, scale=scale)
-    most = 4 * COLUMNS
-    pictures["samples_nearest"] = comparison_grid(
-        [samples.images[:most], from_pixels(samples.nearest[:most])],
-        ["sample", "nearest training image"],
-        COLUMNS,
-        scale,
-    )
-    for name, picture in pictures.items():
-        save_png(folder / f"{name}.png", picture)

@@ -1,4 +1,4 @@
 """Densities of features: what images are made from that never were."""
 
 from keras_csc.generation.density import FeatureDensity
-from keras_csc.generation.principal import probabilistic_pca
+from keras_csc.generation.gaussians import probabilistic_pca

@@ -1,17 +1,13 @@
 """The density of features."""
 
-import functools
 import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.generation.principal import mixture_moments
-from keras_csc.generation.principal import probabilistic_pca
-from keras_csc.metrics.checks import as_labelled
-from keras_csc.metrics.checks import as_matrix
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.generation import gaussians
+from keras_csc.metrics.arrays import as_labelled
 from keras_csc.validation import LARGEST_INTEGER
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
@@ -107,20 +103,6 @@ class FeatureDensity:
             for name, shape in shapes.items()
         }
 
-    @functools.cached_property
-    def _drawn(self):
-        """`draw`, as a graph that is traced once."""
-        rows = tf.TensorSpec([None], tf.int32)
-        return tf.function(
-            self.draw,
-            autograph=False,
-            input_signature=[rows, rows, tf.TensorSpec([], tf.float32)],
-        )
-
-    def __getstate__(self):
-        """What a copy has: all but the graph, of which it makes its own."""
-        return {k: v for k, v in vars(self).items() if k != "_drawn"}
-
     @classmethod
     def fit(cls, features, labels=None, components=1, rank=None, seed=0):
         """The density of some features.
@@ -146,39 +128,34 @@ class FeatureDensity:
         Raises:
             ValueError: for features and labels of other shapes or values.
         """
-        check_integer(1, components=components)
-        check_integer(0, seed=seed)
-        features, labels = _checked(features, labels)
+        features, labels = _labelled(features, labels)
         feature_dim = features.shape[1]
         rank = feature_dim - 1 if rank is None else rank
-        check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
+        array_shapes(feature_dim, rank=rank, components=components)
+        check_integer(0, seed=seed)
         found = {}
         for label in np.unique(labels):
             rows = features[labels == label]
             fewer = min(components, max(len(rows) // 2, 1))
-            found[label] = _gaussians(rows, fewer, rank, seed)
-        ranks = [w.shape[1] for each in found.values() for _, _, w, _ in each]
-        classes = int(labels.max()) + 1
-        density = cls(feature_dim, classes, components, max(1, *ranks))
-        density._assign(found, len(features))
+            for number, (weight, mean, covariance) in enumerate(
+                zip(*gaussians.mixture_moments(rows, fewer, seed))
+            ):
+                examples = weight * len(rows)
+                most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
+                share = examples / len(features)
+                factor, noise = gaussians.probabilistic_pca(covariance, most)
+                found[label, number] = share, mean, factor, noise
+        rank = max(1, *(factor.shape[1] for _, _, factor, _ in found.values()))
+        density = cls(feature_dim, int(labels.max()) + 1, components, rank)
+        arrays = [np.zeros(each.shape) for each in density.variables.values()]
+        weights, means, factors, variances = arrays
+        variances[:] = 1.0
+        for place, (share, mean, factor, noise) in found.items():
+            weights[place], means[place], variances[place] = share, mean, noise
+            factors[place][:, : factor.shape[1]] = factor
+        for variable, array in zip(density.variables.values(), arrays):
+            variable.assign(array)
         return density
-
-    def _assign(self, found, count):
-        """Takes Gaussians `(examples, μ, W, σ²)` by class, of `count` rows."""
-        arrays = {
-            name: np.zeros(variable.shape)
-            for name, variable in self.variables.items()
-        }
-        arrays["variances"][:] = 1.0
-        for label, gaussians in found.items():
-            for number, (examples, mean, factor, noise) in enumerate(gaussians):
-                place = label, number
-                arrays["weights"][place] = examples / count
-                arrays["means"][place] = mean
-                arrays["factors"][place][:, : factor.shape[1]] = factor
-                arrays["variances"][place] = noise
-        for name, array in arrays.items():
-            self.variables[name].assign(array)
 
     @property
     def priors(self):
@@ -224,7 +201,7 @@ class FeatureDensity:
             seed = int(keras.random.randint((), 0, LARGEST_INTEGER))
         check_integer(0, seed=seed)
         labels = self._labels(-1 if label is None else label, count)
-        return self._drawn(
+        return self.draw(
             tf.constant(labels, tf.int32),
             tf.constant([seed], tf.int32),
             tf.constant(temperature, tf.float32),
@@ -244,7 +221,7 @@ class FeatureDensity:
         return np.broadcast_to(labels, (count,))
 
     def draw(self, labels, seeds, temperature=1.0):
-        """`sample` as a graph: features for labels and seeds.
+        """`sample` in a graph: features for labels and seeds.
 
         Args:
             labels: int32 tensor `(n,)` of classes that there are, -1 for any.
@@ -252,38 +229,9 @@ class FeatureDensity:
                 the seed, its label and `i`; or `(n,)`, of which a row depends
                 on its seed and its label alone, and is the first of that seed.
             temperature: float or scalar tensor.
-
-        Returns:
-            Float32 tensor `(n, d)`, rows of norm 1.
         """
-        from tensorflow_probability import distributions
-
-        weights, means, factors, variances = map(
-            tf.convert_to_tensor, self.variables.values()
-        )
-        classes = distributions.Categorical(probs=tf.reduce_sum(weights, 1))
-        one_for_all = tf.cast(tf.equal(tf.size(seeds), 1), tf.int32)
-        numbers = one_for_all * tf.range(tf.size(labels))
-        seeds = seeds + tf.zeros_like(labels)
-
-        def row(label, number, seed):
-            of_class, of_feature = tf.unstack(
-                tf.random.split(tf.stack([seed, number]), 2)
-            )
-            label = tf.where(label < 0, classes.sample(seed=of_class), label)
-            return _mixture(
-                weights[label],
-                means[label],
-                temperature * factors[label],
-                temperature**2 * variances[label],
-            ).sample(seed=of_feature)
-
-        features = tf.map_fn(
-            lambda each: row(*each),
-            (labels, numbers, seeds),
-            fn_output_signature=tf.TensorSpec([self.feature_dim], tf.float32),
-        )
-        return to_sphere(features)
+        arrays = map(tf.convert_to_tensor, self.variables.values())
+        return gaussians.draw(labels, seeds, temperature, *arrays)
 
     def log_prob(self, features):
         """`log p(z)` in nats, computed in float64.
@@ -314,7 +262,7 @@ class FeatureDensity:
 
     def distribution(self):
         """`p` as a distribution of TensorFlow Probability, in float64."""
-        return _mixture(
+        return gaussians.mixture(
             *(
                 tf.cast(
                     tf.reshape(variable.value, (-1, *variable.shape[2:])),
@@ -363,15 +311,9 @@ class FeatureDensity:
         return cls(**config)
 
 
-def _checked(features, labels):
+def _labelled(features, labels):
     """Features and labels of a fit, in float64, without those unlabelled."""
-    features = as_matrix("features", features)
-    if features.shape[1] < 2:
-        raise ValueError(
-            "`features` must have at least 2 columns. "
-            f"Received: shape={features.shape}"
-        )
-    if labels is None or np.all(np.asarray(labels) == -1):
+    if labels is None or np.all(np.equal(labels, -1)):
         labels = np.zeros(len(features), int)
     features, labels = as_labelled(features, labels)
     if labels.dtype.kind not in "iu" or labels.min() < 0:
@@ -380,27 +322,3 @@ def _checked(features, labels):
             f"Received: {labels.dtype.name}, from {labels.min()}"
         )
     return features, labels
-
-
-def _gaussians(rows, components, rank, seed):
-    """List of `(examples, μ, W, σ²)` of a class."""
-    found = []
-    moments = mixture_moments(rows, components, seed)
-    for weight, mean, covariance in zip(*moments):
-        examples = weight * len(rows)
-        most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
-        found.append((examples, mean, *probabilistic_pca(covariance, most)))
-    return found
-
-
-def _mixture(weights, means, factors, variances):
-    from tensorflow_probability import distributions
-
-    gaussians = distributions.MultivariateNormalDiagPlusLowRankCovariance(
-        means,
-        variances[:, None] * tf.ones_like(means),
-        factors,
-    )
-    return distributions.MixtureSameFamily(
-        distributions.Categorical(probs=weights), gaussians
-    )

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import entropy
 
-from keras_csc.metrics.checks import as_image_sets
-from keras_csc.metrics.checks import as_matrix
+from keras_csc.metrics.arrays import as_images
+from keras_csc.metrics.arrays import as_matrix
 
 
 def rows(features):
@@ -32,9 +32,6 @@ def cosine_similarity(features, reconstructed_features):
 
     Returns:
         A float in `[-1, 1]`; 1 if all pairs point the same way.
-
-    Raises:
-        ValueError: if the arrays are not matrices of one shape with rows.
     """
     features, reconstructed = _feature_pair(features, reconstructed_features)
     products = np.sum(features * reconstructed, axis=1)
@@ -58,9 +55,6 @@ def retrieval_rate(features, reconstructed_features):
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
-
-    Raises:
-        ValueError: if the arrays are not matrices of one shape with rows.
     """
     return _own_is_nearest(*_feature_pair(features, reconstructed_features))
 
@@ -77,18 +71,11 @@ def pixel_retrieval_rate(images, reconstructions):
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
-
-    Raises:
-        ValueError: if the arrays differ in shape, hold no images or are not
-            finite.
     """
-    pair = as_image_sets(images=images, reconstructions=reconstructions)
-    if len(pair[0]) != len(pair[1]):
-        raise ValueError(
-            "`images` and `reconstructions` must have the same shape. "
-            f"Received: {pair[0].shape} and {pair[1].shape}"
-        )
-    return _own_is_nearest(*(value.reshape(len(value), -1) for value in pair))
+    images = as_images("images", images)
+    made = as_images("reconstructions", reconstructions, images.shape[1:])
+    _check_as_many(images, made)
+    return _own_is_nearest(*(x.reshape(len(x), -1) for x in (images, made)))
 
 
 def effective_rank(features):
@@ -102,11 +89,8 @@ def effective_rank(features):
         features: array of shape `(n, d)`.
 
     Returns:
-        A float in `[1, min(n, d)]`; `k` for `k` orthonormal rows.
-
-    Raises:
-        ValueError: if `features` is not a matrix with rows, not finite or all
-            zero.
+        A float in `[1, min(n, d)]`; `k` for `k` orthonormal rows, and 0 if all
+        are zero.
 
     Reference:
         - [Roy & Vetterli, 2007](
@@ -114,23 +98,29 @@ def effective_rank(features):
     """
     features = as_matrix("features", features)
     if not np.any(features):
-        raise ValueError(
-            "`features` must have a non-zero entry. Received: all zeros, "
-            f"features.shape={features.shape}"
-        )
+        return 0.0
     singular_values = np.linalg.svd(features, compute_uv=False)
     return float(np.exp(entropy(singular_values)))
 
 
 def _feature_pair(features, reconstructed_features):
     features = as_matrix("features", features)
-    reconstructed = as_matrix("reconstructed_features", reconstructed_features)
-    if features.shape != reconstructed.shape:
+    made = as_matrix(
+        "reconstructed_features",
+        reconstructed_features,
+        columns=features.shape[1],
+    )
+    _check_as_many(features, made)
+    return features, made
+
+
+def _check_as_many(images, reconstructions):
+    if len(images) != len(reconstructions):
         raise ValueError(
-            "`features` and `reconstructed_features` must have the same "
-            f"shape. Received: {features.shape} and {reconstructed.shape}"
+            "There must be one reconstruction of every image. "
+            f"Received: {len(images)} images, {len(reconstructions)} "
+            "reconstructions"
         )
-    return features, reconstructed
 
 
 def _own_is_nearest(rows, queries):

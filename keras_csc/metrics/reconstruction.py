@@ -26,10 +26,6 @@ def peak_signal_to_noise_ratio(images, reconstructions):
 
     Returns:
         A float32 tensor of shape `(batch,)`, at most 100.
-
-    Raises:
-        ValueError: if the inputs are not floats, not of rank 4 or differ in
-            shape.
     """
     images, reconstructions = _image_pair(images, reconstructions)
     ratio = tf.image.psnr(images, reconstructions, max_val=2.0)
@@ -53,21 +49,11 @@ def structural_similarity(images, reconstructions):
     Returns:
         A float32 tensor of shape `(batch,)` in `[-1, 1]`; 1 if identical.
 
-    Raises:
-        ValueError: if the inputs are not floats, not of rank 4, differ in
-            shape or are smaller than the window.
-
     Reference:
         - [Wang et al., 2004, section III](
           https://doi.org/10.1109/TIP.2003.819861)
     """
-    images, reconstructions = _image_pair(images, reconstructions)
-    if any(s is not None and s < SSIM_WINDOW for s in images.shape[1:3]):
-        raise ValueError(
-            "`images` must have height and width of at least "
-            f"{SSIM_WINDOW}, the SSIM window. Received: "
-            f"images.shape={images.shape}"
-        )
+    images, reconstructions = _image_pair(images, reconstructions, SSIM_WINDOW)
     return tf.image.ssim(
         (images + 1.0) / 2.0,
         (reconstructions + 1.0) / 2.0,
@@ -112,23 +98,13 @@ def multiscale_structural_similarity(images, reconstructions):
     Returns:
         A float32 tensor of shape `(batch,)` in `[0, 1]`; 1 if identical.
 
-    Raises:
-        ValueError: if the inputs are not floats, not of rank 4, differ in
-            shape or have no room for two scales.
-
     Reference:
         - [Wang et al., 2003](https://doi.org/10.1109/ACSSC.2003.1292216)
     """
-    images, reconstructions = _image_pair(images, reconstructions)
-    sides = images.shape[1:3]
-    scales = scales_that_fit(*sides) if None not in sides else 0
-    if scales < 2:
-        raise ValueError(
-            "`images` must have a known height and width of at least "
-            f"{2 * SSIM_WINDOW - 1}, for two scales. Received: "
-            f"images.shape={images.shape}"
-        )
-    weights = SCALE_WEIGHTS[:scales]
+    images, reconstructions = _image_pair(
+        images, reconstructions, 2 * SSIM_WINDOW - 1
+    )
+    weights = SCALE_WEIGHTS[: scales_that_fit(*images.shape[1:3])]
     return tf.image.ssim_multiscale(
         (images + 1.0) / 2.0,
         (reconstructions + 1.0) / 2.0,
@@ -184,28 +160,25 @@ class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-def _image_pair(images, reconstructions):
+def _image_pair(images, reconstructions, least=0):
+    """Both as float32 tensors, the second within [-1, 1].
+
+    Args:
+        images, reconstructions: as of `peak_signal_to_noise_ratio`.
+        least: int, the least height and width.
+    """
     images = tf.convert_to_tensor(images)
     reconstructions = tf.convert_to_tensor(reconstructions)
-    for name, value in (
-        ("images", images),
-        ("reconstructions", reconstructions),
-    ):
-        if not value.dtype.is_floating:
-            raise ValueError(
-                f"`{name}` must be floats in [-1, 1]. "
-                f"Received: dtype={value.dtype.name}"
-            )
-        if value.shape.rank not in (None, 4):
-            raise ValueError(
-                f"`{name}` must have shape (batch, height, width, "
-                f"channels). Received: shape={value.shape}"
-            )
-    if not images.shape.is_compatible_with(reconstructions.shape):
+    if not (images.dtype.is_floating and reconstructions.dtype.is_floating):
         raise ValueError(
-            "`images` and `reconstructions` must have the same shape. "
-            f"Received: images.shape={images.shape}, "
-            f"reconstructions.shape={reconstructions.shape}"
+            "`images` and `reconstructions` must be floats in [-1, 1]. "
+            f"Received: {images.dtype.name} and {reconstructions.dtype.name}"
+        )
+    images.shape.assert_is_compatible_with(reconstructions.shape)
+    if any(s is not None and s < least for s in images.shape[1:3]):
+        raise ValueError(
+            f"`images` must have height and width of at least {least}. "
+            f"Received: images.shape={images.shape}"
         )
     reconstructions = tf.cast(reconstructions, "float32")
     return (

@@ -1,10 +1,14 @@
-"""The subspaces that the features of classes span."""
+"""The subspaces that the features of classes span, and probes with them.
+
+Labels are integers of shape `(n,)`; rows labelled -1 are unlabelled and left
+out.
+"""
 
 import numpy as np
 from scipy import linalg
 
-from keras_csc.metrics.checks import as_labelled
-from keras_csc.metrics.features import effective_rank
+from keras_csc.metrics.arrays import as_labelled
+from keras_csc.metrics.arrays import as_matrix
 
 
 def principal_directions(examples, components, mean=0.0):
@@ -25,6 +29,81 @@ def principal_directions(examples, components, mean=0.0):
     )
     tolerance = np.finfo("float32").eps * np.linalg.norm(examples)
     return directions[:components][singular_values[:components] > tolerance]
+
+
+def nearest_subspace_accuracy(
+    train_features,
+    train_labels,
+    test_features,
+    test_labels,
+    components=10,
+    centered=False,
+):
+    """Accuracy of assigning features to the nearest class subspace.
+
+    `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ)(z - m_j)‖₂`, with `V_j` the first
+    principal directions of the training features of class `j`, of norm one.
+    By default `m_j = 0`: subspaces through the origin, from the singular value
+    decomposition, which is what rate reduction promotes. `centered=True` sets
+    `m_j` to the class mean (principal component analysis). The CTRL parents
+    report both, with 10 components.
+
+    A class spans at most as many directions as its (centered) training
+    features have rank; a class of few examples has a smaller subspace. A test
+    example whose class has no training example counts as an error.
+
+    Args:
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled.
+        test_features: array of shape `(m, d)`.
+        test_labels: ints of shape `(m,)`, -1 for unlabelled.
+        components: int in `[1, d - 1]`, dimension of the subspaces, or a list
+            of rising ones. Defaults to 10.
+        centered: bool, whether class means are removed. Defaults to
+            `False`.
+
+    Returns:
+        A float in `[0, 1]`, or a list of them.
+
+    Reference:
+        - [Chan et al., 2022, ReduNet](
+          https://arxiv.org/abs/2105.10446)
+        - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
+    """
+    train = as_labelled(train_features, train_labels, "train_")
+    test, labels = as_labelled(
+        test_features, test_labels, "test_", train[0].shape[1]
+    )
+    several = np.ndim(components) > 0
+    tried = components if several else [components]
+    distances, classes = _subspace_distances(*train, test, tried, centered)
+    predicted = classes[np.argmin(distances, axis=-1)]
+    found = np.mean(predicted == labels, axis=-1).tolist()
+    return found if several else found[0]
+
+
+def subspace_distances(
+    train_features, train_labels, features, components=10, centered=False
+):
+    """Distances of features from the subspace of every class.
+
+    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`, of which `nearest_subspace_accuracy` takes
+    the smallest; see there, also for the arguments.
+
+    Args:
+        train_features, train_labels, components, centered: as there.
+        features: array of shape `(m, d)`.
+
+    Returns:
+        A tuple of the float64 array `(m, classes)` and the classes
+        `(classes,)`, in the order of their labels.
+    """
+    train = as_labelled(train_features, train_labels, "train_")
+    features = as_matrix("features", features, columns=train[0].shape[1])
+    distances, classes = _subspace_distances(
+        *train, features, [components], centered
+    )
+    return distances[0], classes
 
 
 def subspace_angles(features, labels, components=10):
@@ -48,11 +127,6 @@ def subspace_angles(features, labels, components=10):
         `[0, π/2]`, largest angle first, classes in the order of their labels;
         symmetric, and 0 from a class to itself.
 
-    Raises:
-        ValueError: if shapes do not match, no row is labelled, features are
-            not finite, `components` is out of range or a class spans fewer
-            directions.
-
     References:
         - [Björck & Golub, 1973](https://doi.org/10.2307/2005662)
         - [Knyazev & Argentati, 2002](
@@ -60,16 +134,10 @@ def subspace_angles(features, labels, components=10):
           `scipy.linalg.subspace_angles`
     """
     features, labels = as_labelled(features, labels)
-    if not 1 <= components <= features.shape[1]:
-        raise ValueError(
-            "`components` must be at least 1 and at most the number of "
-            f"features. Received: components={components}, "
-            f"features.shape={features.shape}"
-        )
     bases = []
     for label in np.unique(labels):
         basis = principal_directions(features[labels == label], components)
-        if len(basis) < components:
+        if not 0 < len(basis) == components:
             raise ValueError(
                 "The features of every class must span at least `components` "
                 f"directions. Received: components={components}, and class "
@@ -84,30 +152,31 @@ def subspace_angles(features, labels, components=10):
     return angles
 
 
-def class_effective_ranks(features, labels):
-    """Effective rank of the features of every class.
+def _subspace_distances(train, labels, features, components, centered):
+    """Distances `(len(components), m, classes)`, and the classes."""
+    ends = np.asarray(components)
+    if not 1 <= ends[0] <= ends[-1] < train.shape[1] or any(np.diff(ends) < 1):
+        raise ValueError(
+            "`components` must be at least 1 and less than the number of "
+            f"features, and rise. Received: components={components}, "
+            f"train_features.shape={train.shape}"
+        )
+    classes = np.unique(labels)
+    distances = [
+        _residuals(train[labels == label], features, components, centered)
+        for label in classes
+    ]
+    return np.stack(distances, axis=-1), classes
 
-    `exp(H(p))` of each class's rows, as `effective_rank`: over how many
-    directions its subspace spreads. Rate reduction wants each as large as the
-    classes' orthogonality allows.
 
-    Args:
-        features: array of shape `(n, d)`.
-        labels: ints of shape `(n,)`, -1 for unlabelled.
-
-    Returns:
-        A float64 array of shape `(classes,)` of numbers in `[1, d]`, classes
-        in the order of their labels.
-
-    Raises:
-        ValueError: if shapes do not match, no row is labelled, features are
-            not finite, or all those of a class are zero.
-
-    Reference:
-        - [Roy & Vetterli, 2007](
-          https://www.eurasip.org/Proceedings/Eusipco/Eusipco2007/Papers/a5p-h05.pdf)
-    """
-    features, labels = as_labelled(features, labels)
-    return np.array(
-        [effective_rank(features[labels == k]) for k in np.unique(labels)]
-    )
+def _residuals(examples, features, components, centered):
+    """What subspaces of rising dimensions leave of features: its norms."""
+    mean = np.mean(examples, axis=0) if centered else 0.0
+    basis = principal_directions(examples, components[-1], mean)
+    residual = features - mean
+    norms = []
+    for start, end in zip((0, *components), components):
+        more = basis[start:end]
+        residual = residual - residual @ more.T @ more
+        norms.append(np.linalg.norm(residual, axis=1))
+    return norms

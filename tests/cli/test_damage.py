@@ -24,7 +24,7 @@ from PIL import Image
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.callbacks.best import best_facts
-from keras_csc.evaluation.reconstruction import reconstruction_figures
+from keras_csc.evaluation.quality import reconstruction_figures
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")

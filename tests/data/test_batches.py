@@ -71,13 +71,10 @@ def assert_same(found, expected):
     "first_step", [pytest.param(4, marks=pytest.mark.thorough), 9]
 )
 def test_resumed_batches_equal_uninterrupted_ones(source, whole, first_step):
+    """Whatever the global seed is."""
+    tf.random.set_seed(2)
     resumed = data.batches(source, first_step=first_step, **OPTIONS)
     assert_same(take(resumed, 12 - first_step), whole[first_step:])
-
-
-def test_batches_do_not_depend_on_the_global_seed(source, whole):
-    tf.random.set_seed(2)
-    assert_same(take(data.batches(source, **OPTIONS), 6), whole[:6])
 
 
 def test_batches_have_range_types_and_static_shapes(source, dataset, whole):
@@ -89,6 +86,8 @@ def test_batches_have_range_types_and_static_shapes(source, dataset, whole):
     assert batch[1].dtype == np.int32
     assert batch[0].min() == -1.0
     assert batch[0].max() <= 1.0
+    other = take(data.batches(source, 12, seed=4), 1)[0][1]
+    assert (batch[1] != other).any()
 
 
 @pytest.mark.parametrize("stored", ["arrays", "tfds"])
@@ -105,19 +104,11 @@ def test_an_epoch_holds_every_example_once(stored, arrays, cifar_dir):
     assert (epochs[1] != epochs[2]).any()
 
 
-def test_seeds_give_different_orders(source, whole):
-    other = take(data.batches(source, 12, seed=4), 1)[0][1]
-    assert (whole[0][1] != other).any()
-
-
-def test_an_incomplete_batch_is_left_out(arrays):
-    labels = [labels for _, labels in take(data.batches(arrays, 16), 6)]
-    for epoch in (labels[:3], labels[3:]):
-        assert len(set(np.concatenate(epoch))) == 48
-
-
-def test_labels_stay_with_their_images(arrays):
-    for images, labels in take(data.batches(arrays, 10), 7):
+def test_an_incomplete_batch_is_left_out_and_labels_stay(arrays):
+    found = take(data.batches(arrays, 16), 6)
+    for epoch in (found[:3], found[3:]):
+        assert len(set(np.concatenate([labels for _, labels in epoch]))) == 48
+    for images, labels in found:
         np.testing.assert_array_equal(numbers(images), labels)
 
 
@@ -149,12 +140,6 @@ def test_shifts_are_windows_of_the_reflected_images(arrays):
                 counts[top, left] += (window == other).all()
     assert counts.sum() >= 400
     assert counts.min() > 0
-
-
-@pytest.mark.parametrize("shift", [-1, 8, 1.5, True])
-def test_shifts_that_no_image_has_are_refused(arrays, shift):
-    with pytest.raises(data.DataError, match="random_shift.*received"):
-        data.batches(arrays, 10, random_shift=shift)
 
 
 @pytest.mark.parametrize(
@@ -190,42 +175,20 @@ def test_replicas_share_the_same_global_batches(
         assert_same([found], [expected])
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 51])
-def test_batch_size_out_of_range(arrays, batch_size):
-    with pytest.raises(data.DataError, match=r"in \[1, 50\].*received"):
-        data.batches(arrays, batch_size)
-
-
 @pytest.mark.parametrize(
-    "arguments",
+    "arguments, message",
     [
-        {"batch_size": 2.0},
-        {"batch_size": float("nan")},
-        {"batch_size": True},
-        {"batch_size": 2, "seed": 0.5},
-        {"batch_size": 2, "seed": None},
-        {"batch_size": 2, "first_step": -1},
-        {"batch_size": 2, "first_step": float("inf")},
+        ({"batch_size": 0}, r"in \[1, 50\].*received 0"),
+        ({"batch_size": 51}, r"in \[1, 50\].*received 51"),
+        ({"batch_size": 6}, r"replicas \(4\); received 6"),
+        ({"batch_size": 8, "random_shift": -1}, "random_shift.*received"),
+        ({"batch_size": 8, "random_shift": 8}, "random_shift.*received"),
     ],
 )
-def test_numbers_that_are_not_whole(arrays, arguments):
-    with pytest.raises(data.DataError, match="must be"):
-        data.batches(arrays, **arguments)
-
-
-def test_numbers_of_other_functions(arrays):
-    with pytest.raises(data.DataError, match="batch_size must be a whole"):
-        data.evaluation_batches(arrays, float("nan"))
-    with pytest.raises(data.DataError, match="limit must be a whole"):
-        data.load_arrays(arrays, float("inf"))
-    with pytest.raises(data.DataError, match="limit_bytes must be a number"):
-        data.cached(arrays, float("nan"))
-
-
-def test_batch_size_not_divisible_by_replicas(arrays):
+def test_what_batches_refuse(arrays, arguments, message):
     context = tf.distribute.InputContext(1, 0, 4)
-    with pytest.raises(data.DataError, match=r"replicas \(4\); received 6"):
-        data.batches(arrays, 6, input_context=context)
+    with pytest.raises(data.DataError, match=message):
+        data.batches(arrays, input_context=context, **arguments)
 
 
 def test_evaluation_batches_hold_every_example_once_in_order(source):
@@ -247,10 +210,6 @@ def test_limits(arrays):
     assert images.shape == (20, 8, 8, 3)
     np.testing.assert_array_equal(labels, range(20))
     assert len(data.load_arrays(arrays, limit=99)[1]) == 50
-    with pytest.raises(data.DataError, match="limit must be at least 1"):
-        data.evaluation_batches(arrays, 8, limit=0)
-    with pytest.raises(data.DataError, match="batch_size must be at least 1"):
-        data.evaluation_batches(arrays, 0)
 
 
 def test_epoch_is_the_order_of_batches(source):

@@ -80,9 +80,8 @@ def test_random_crops_are_from_anywhere_and_change(make, folder):
     assert {c for _, c in places[2]} == set(range(3))
 
 
-@pytest.mark.parametrize("random_crop", [False, True])
-def test_photographs_in_memory_have_the_same_crops(folder, random_crop):
-    source = open_crops(folder, random_crop=random_crop)
+def test_photographs_in_memory_have_the_same_crops(folder):
+    source = open_crops(folder, random_crop=True)
     held = data.cached(source, 10**6)
     assert held is not source and held.size == source.size
     assert held.locate(5) == source.locate(5)
@@ -112,11 +111,6 @@ def test_size_that_no_header_tells_is_found_by_decoding(make, folder):
         folder / "train" / "all" / "9.webp", lossless=True
     )
     assert open_crops(folder).size == 11 + 2 * 3
-
-
-def test_only_folders_have_crops():
-    with pytest.raises(data.DataError, match="resize=False is for image_fold"):
-        data.open_dataset("digits", "train", (16, 16, 1), resize=False)
 
 
 def test_crops_that_are_read_late_are_named(folder):

@@ -86,26 +86,11 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
 
 
 def test_photographs_without_validation():
-    for split, fraction in (("train", 0), ("train", 0.05)):
+    for fraction in (0, 0.05):
         source = data.open_dataset(
-            "photographs", split, (64, 64, 3), validation_fraction=fraction
+            "photographs", "train", (64, 64, 3), validation_fraction=fraction
         )
         assert source.size > 0
-    with pytest.raises(data.DataError, match="No examples .* 'validation'"):
-        data.open_dataset(
-            "photographs", "validation", (32, 32, 3), validation_fraction=0
-        )
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_photographs_too_small_for_the_patches(split):
-    with pytest.raises(data.DataError, match=r"\(400, 400, 3\) does not fit"):
-        data.open_dataset("photographs", split, (400, 400, 3))
-
-
-def test_photographs_are_in_colour():
-    with pytest.raises(data.DataError, match="photographs have 3 channels"):
-        data.open_dataset("photographs", "train", (32, 32, 1))
 
 
 @pytest.mark.parametrize(
@@ -116,17 +101,18 @@ def test_photographs_are_in_colour():
         (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
         (dict(image_shape=(0, 16, 1)), "must be"),
         (dict(validation_fraction=1.0), r"in \[0, 1\); received 1.0"),
-        (dict(image_shape=16), "received 16"),
-        (dict(image_shape=(16.0, 16, 1)), "received"),
         (dict(validation_fraction=-0.1), "received -0.1"),
         (dict(validation_fraction=float("nan")), "received nan"),
-        (dict(validation_fraction="0.1"), "received '0.1'"),
-        (dict(name=3), "name must be a string; received 3"),
-        (dict(data_dir=3), "path of a folder; received 3"),
         (
             dict(split="validation", validation_fraction=0),
             "No examples are left for split 'validation' of digits",
         ),
+        (
+            dict(name="photographs", image_shape=(400, 400, 3)),
+            r"\(400, 400, 3\) does not fit",
+        ),
+        (dict(name="photographs"), "photographs have 3 channels"),
+        (dict(resize=False), "resize=False is for image_fold"),
         (dict(name="digitz"), "Unknown data set 'digitz'.*did you mean digits"),
     ],
 )

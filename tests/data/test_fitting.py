@@ -4,9 +4,7 @@ import tensorflow as tf
 from PIL import Image
 from skimage.data import astronaut
 
-from keras_csc.data import decoding
 from keras_csc.data import images
-from keras_csc.data.errors import DataError
 
 
 def fit(image, shape, seed=None):
@@ -16,12 +14,7 @@ def fit(image, shape, seed=None):
     return images.fit(tf.constant(image), shape, seed).numpy()
 
 
-def test_the_right_size_is_untouched(make):
-    image = make.noise(32, 24)
-    np.testing.assert_array_equal(fit(image, (32, 24, 3)), image)
-
-
-@pytest.mark.parametrize("size", [(28, 28), (31, 28), (32, 30), (27 + 1, 32)])
+@pytest.mark.parametrize("size", [(32, 32), (28, 28), (31, 28), (32, 30)])
 def test_small_differences_are_padded_with_black(make, size):
     image = make.noise(*size)
     top, left = (32 - size[0]) // 2, (32 - size[1]) // 2
@@ -79,22 +72,3 @@ def test_can_crop():
     assert not images.can_crop((64, 64, 3), (32, 32, 3))
     assert not images.can_crop((28, 28, 1), (32, 32, 1))
     assert not images.can_crop((32, 30, 1), (32, 32, 1))
-
-
-def test_colour_does_not_go_into_grayscale_models():
-    with pytest.raises(DataError, match="flowers have 3 .* asks for 1"):
-        images.check_channels("flowers", 3, 1)
-    images.check_channels("flowers", 3, 3)
-    images.check_channels("digits", 1, 3)
-
-
-@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "JPEG", "WEBP"])
-def test_formats_decode(make, form):
-    image = np.full((9, 7, 3), 128, np.uint8)
-    found = decoding.decode(make.encode(image, form), 3).numpy()
-    assert np.abs(found.astype(int) - 128).max() <= 2
-
-
-def test_normalize_maps_bytes_onto_the_symmetric_interval():
-    found = images.normalize(tf.constant([0, 255], tf.uint8))
-    np.testing.assert_array_equal(found, [-1.0, 1.0])

@@ -6,7 +6,6 @@ import pytest
 from keras_csc import evaluation
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
-from keras_csc.evaluation import reconstruction
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -22,17 +21,6 @@ def test_product_of_rows_is_the_mean_over_places():
     np.testing.assert_allclose(np.sum(one * other, 1), expected)
     vectors = maps[0, :, 0, 0]
     np.testing.assert_array_equal(passes.rows(vectors), vectors)
-
-
-def test_images_that_are_no_whole_blocks_are_compared_without_their_rest():
-    model = small_autoencoder(features="map")
-    images = np.random.default_rng(0).integers(0, 256, (9, 10, 13, 1), np.uint8)
-    labels = np.zeros(9, np.int32)
-    found, expected = (
-        reconstruction.reference_figures(model, each, labels, each, labels)
-        for each in (images, images[:, :8, :12])
-    )
-    assert found == expected
 
 
 def test_part_for_the_classes_is_that_of_every_place():

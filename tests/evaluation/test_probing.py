@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score
 
 from keras_csc.evaluation import drawing
 from keras_csc.evaluation import probing
-from keras_csc.evaluation.reconstruction import class_figures
+from keras_csc.evaluation.quality import class_figures
 
 
 def features_and_labels():
@@ -26,12 +27,24 @@ def test_a_class_without_features_leaves_the_other_figures():
     assert 0 < found["linear_probe_accuracy"] <= 1
 
 
-def test_without_labels_no_image_is_of_its_class():
-    def judge(images):
-        raise AssertionError("nobody asks")
+def test_same_class_is_scikit_learns_accuracy_of_labelled_images():
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), 50), np.arange(50) % 5 - 1
 
-    images = np.zeros((3, 8, 8, 1), "uint8")
-    found = class_figures(judge, images, images, np.full(3, -1))
+    def judge(images):
+        return None, probabilities[::-1] if images == "made" else probabilities
+
+    judge.name = "judge"
+    found = class_figures(judge, "images", "made", labels)
+    for name, rows in (
+        ("same_class_of_images", probabilities),
+        ("same_class", probabilities[::-1]),
+    ):
+        expected = accuracy_score(
+            labels, rows.argmax(1), sample_weight=labels >= 0
+        )
+        assert found[name] == pytest.approx(expected) and 0 < expected < 1
+    found = class_figures(judge, "images", "made", np.full(50, -1))
     assert set(found.values()) == {None}
 
 

@@ -70,25 +70,6 @@ def test_closed_form_is_scikit_learns(rank):
     )
 
 
-def test_no_other_factor_is_likelier():
-    """The closed form is a maximum: small steps away from it lose."""
-    rows, _ = features_and_labels()
-    covariance = np.cov(rows.T, bias=True)
-    factor, noise = probabilistic_pca(covariance, 2)
-    rng = np.random.default_rng(1)
-
-    def likelihood(factor, noise):
-        model = factor @ factor.T + noise * np.eye(DIMENSION)
-        inverse = np.linalg.inv(model)
-        return -np.linalg.slogdet(model)[1] - np.trace(inverse @ covariance)
-
-    best = likelihood(factor, noise)
-    for _ in range(50):
-        step = 1e-2 * rng.normal(size=factor.shape)
-        assert likelihood(factor + step, noise) < best
-        assert likelihood(factor, noise * np.exp(0.1 * rng.normal())) < best
-
-
 @pytest.mark.parametrize(
     "arguments", [{}, {"rank": 2}, {"components": 2}], ids=str
 )
@@ -125,12 +106,6 @@ def test_one_full_gaussian_of_a_class_is_its_moments():
         )
     shares = np.bincount(labels, minlength=4) / len(labels)
     np.testing.assert_allclose(density.priors, shares, atol=1e-7)
-
-
-@pytest.mark.parametrize("components", [1, 3])
-def test_center_is_the_mean_of_the_features(components):
-    features, labels = features_and_labels()
-    density = FeatureDensity.fit(features, labels, components)
     np.testing.assert_allclose(density.center, features.mean(0), atol=1e-6)
 
 
@@ -138,6 +113,7 @@ def test_a_mixture_without_labels_is_scikit_learns():
     features, _ = features_and_labels()
     density = FeatureDensity.fit(features, components=3)
     mixture = GaussianMixture(3, reg_covar=1e-8, random_state=0).fit(features)
+    np.testing.assert_allclose(density.center, features.mean(0), atol=1e-6)
     received = density.log_prob(features)
     np.testing.assert_allclose(
         received, mixture.score_samples(features), rtol=1e-3, atol=1e-3
@@ -217,7 +193,7 @@ def test_seeds_and_rows():
     np.testing.assert_array_equal(first, density.sample(2))
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 9, 40])
+@pytest.mark.parametrize("count", [1, 9])
 def test_few_examples_get_few_directions(count):
     """Those that are not seen have the noise of all others."""
     features, _ = features_and_labels(count)
@@ -238,100 +214,94 @@ def test_a_density_begins_as_the_standard_gaussian():
     np.testing.assert_allclose(density.priors, 1 / 3, rtol=1e-6)
     made = density.sample(6, [0, 1, 2, -1, -1, -1], seed=0)
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
-    again, store = FeatureDensity(**density.get_config()), {}
-    density.save_own_variables(store)
-    again.load_own_variables(store)
-    np.testing.assert_array_equal(
-        again.sample(3, seed=1), density.sample(3, seed=1)
-    )
 
 
-def test_keras_serialises_it():
-    features, labels = features_and_labels()
-    density = FeatureDensity.fit(features, labels, rank=2)
+def serialised(density):
     again = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(density)
     )
     store = {}
     density.save_own_variables(store)
     again.load_own_variables(store)
-    np.testing.assert_array_equal(
-        again.log_prob(features), density.log_prob(features)
-    )
-    np.testing.assert_array_equal(
-        again.sample(3, seed=1), density.sample(3, seed=1)
-    )
+    return again
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))]
+    "copied",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each)), serialised],
 )
 def test_a_copy_is_a_density_of_its_own(copied):
-    density = FeatureDensity.fit(*features_and_labels())
+    features, labels = features_and_labels()
+    density = FeatureDensity.fit(features, labels, rank=2)
     expected = density.sample(3, seed=1)
     again = copied(density)
     np.testing.assert_array_equal(again.sample(3, seed=1), expected)
+    np.testing.assert_array_equal(
+        again.log_prob(features), density.log_prob(features)
+    )
     again.variables["means"].assign(-again.variables["means"])
     assert not np.allclose(again.sample(3, seed=1), expected)
     np.testing.assert_array_equal(density.sample(3, seed=1), expected)
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [("variances", 0.0), ("variances", np.nan), ("weights", -1.0)],
-)
-def test_arrays_that_no_density_has_are_refused(name, value):
-    density = FeatureDensity.fit(*features_and_labels())
+def loaded(density, **changed):
+    """With arrays whose first numbers are others, or `None` for none."""
     before, store = arrays_of(density), {}
     density.save_own_variables(store)
-    store[name] = np.array(store[name])
-    store[name][0, 0] = value
-    with pytest.raises(ValueError, match="above 0"):
+    for name, value in changed.items():
+        array = np.array(store.pop(name))
+        if value is not None:
+            array[0, 0] = value
+            store[name] = array
+    try:
         density.load_own_variables(store)
-    np.testing.assert_array_equal(arrays_of(density)[name], before[name])
-    with pytest.raises(ValueError, match="no array 'means'"):
-        density.load_own_variables({"weights": store["weights"]})
+    finally:
+        for name, array in arrays_of(density).items():
+            np.testing.assert_array_equal(array, before[name])
 
 
-@pytest.mark.parametrize(
-    "call, message",
-    [
-        (lambda d: d.sample(0), "`count` must be an integer of at least 1"),
-        (lambda d: d.sample(2, 1), r"class of the density, \[0, 2, 3\]"),
-        (lambda d: d.sample(2, 4), r"class of the density, \[0, 2, 3\]"),
-        (lambda d: d.sample(2, [0, 2, 3]), "one, or 2 of them"),
-        (lambda d: d.sample(2, 0.5), "Received: 0.5"),
-        (lambda d: d.sample(2, seed=-1), "`seed` must be an integer"),
-        (lambda d: d.sample(2, seed=2**31), "`seed` must be at most"),
-        (lambda d: d.sample(2, temperature=-1), "`temperature`"),
-        (lambda d: d.sample(2, temperature=1e25), "`temperature`"),
-        (lambda d: d.log_prob(np.zeros((2, 5))), r"the shape \(n, 6\)"),
-        (lambda d: d.log_prob(np.full((2, 6), np.nan)), "12 non-finite"),
-    ],
-)
-def test_wrong_arguments(call, message):
-    with pytest.raises(ValueError, match=message):
-        call(FeatureDensity.fit(*features_and_labels()))
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"features": np.zeros(6)}, "non-empty matrix"),
-        ({"features": np.full((9, 6), np.nan)}, "finite"),
-        ({"features": np.ones((9, 1))}, "at least 2 columns"),
-        ({"labels": np.zeros(3, int)}, "must have shapes"),
-        ({"labels": np.full(240, -2)}, "`labels` must be integers"),
-        ({"labels": np.zeros(240)}, "`labels` must be integers"),
-        ({"labels": np.arange(240) + 2**40}, "`classes`"),
-        ({"rank": 6}, "`rank` must be at most 5"),
-        ({"rank": 0}, "`rank` must be an integer of at least 1"),
-        ({"components": 0}, "`components`"),
-        ({"seed": np.array(0)}, "`seed` must be an integer"),
-    ],
-)
-def test_what_can_not_be_fitted(arguments, message):
+def fitted(density, **arguments):
     features, labels = features_and_labels()
-    arguments = {"features": features, "labels": labels, **arguments}
+    given = {"features": features, "labels": labels, **arguments}
+    FeatureDensity.fit(**given)
+
+
+SAMPLE, LOG_PROB = FeatureDensity.sample, FeatureDensity.log_prob
+
+
+@pytest.mark.parametrize(
+    "call, arguments, message",
+    [
+        (SAMPLE, {"count": 0}, "`count` must be an integer of at least 1"),
+        (SAMPLE, {"label": 1}, r"class of the density, \[0, 2, 3\]"),
+        (SAMPLE, {"label": [0, 2, 3]}, "one, or 2 of them"),
+        (SAMPLE, {"label": 0.5}, "Received: 0.5"),
+        (SAMPLE, {"seed": -1}, "`seed` must be an integer"),
+        (SAMPLE, {"seed": 2**31}, "`seed` must be at most"),
+        (SAMPLE, {"temperature": -1}, "`temperature`"),
+        (SAMPLE, {"temperature": 1e25}, "`temperature`"),
+        (LOG_PROB, {"features": np.zeros((2, 5))}, r"the shape \(n, 6\)"),
+        (LOG_PROB, {"features": np.full((2, 6), np.nan)}, "12 non-finite"),
+        (loaded, {"variances": 0.0}, "above 0"),
+        (loaded, {"variances": np.nan}, "above 0"),
+        (loaded, {"weights": -1.0}, "above 0"),
+        (loaded, {"means": None}, "no array 'means'"),
+        (fitted, {"features": np.zeros(6)}, "`features`"),
+        (fitted, {"features": np.full((240, 6), np.nan)}, "finite"),
+        (fitted, {"features": np.ones((240, 1))}, "`feature_dim`"),
+        (fitted, {"labels": np.zeros(3, int)}, "must have shapes"),
+        (fitted, {"labels": np.full(240, -2)}, "`labels` must be integers"),
+        (fitted, {"labels": np.zeros(240)}, "`labels` must be integers"),
+        (fitted, {"labels": np.arange(240) + 2**40}, "`classes`"),
+        (fitted, {"rank": 6}, "`rank` must be at most 5"),
+        (fitted, {"rank": 0}, "`rank` must be an integer of at least 1"),
+        (fitted, {"components": 0}, "`components`"),
+        (fitted, {"seed": np.array(0)}, "`seed` must be an integer"),
+    ],
+)
+def test_what_a_density_refuses(call, arguments, message):
+    density = FeatureDensity.fit(*features_and_labels())
+    if call is SAMPLE:
+        arguments = {"count": 2, **arguments}
     with pytest.raises(ValueError, match=message):
-        FeatureDensity.fit(**arguments)
+        call(density, **arguments)

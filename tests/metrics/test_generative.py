@@ -1,13 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 from scipy import linalg
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
 
-from keras_csc.metrics import FeatureStatistics
 from keras_csc.metrics import frechet_distance
 from keras_csc.metrics import inception_score
 from keras_csc.metrics import kernel_distance
@@ -19,62 +15,12 @@ def normal(n, d, seed=0, shift=0.0):
     return np.random.default_rng(seed).normal(shift, 1, (n, d))
 
 
-def statistics(features):
-    return FeatureStatistics().update(features)
-
-
 def gaussian(mean, covariance, n=400, seed=0):
     """Rows whose mean and covariance are exactly these."""
     rows = normal(n, len(mean), seed)
     rows -= rows.mean(axis=0)
     rows = rows @ linalg.inv(linalg.cholesky(np.cov(rows.T)))
     return mean + rows @ linalg.cholesky(covariance)
-
-
-@given(
-    seed=st.integers(0, 999),
-    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
-)
-@settings(max_examples=25)
-def test_streamed_statistics_are_those_of_the_batch(seed, sizes):
-    """To rounding, also in float32 with a mean of 1000 deviations."""
-    total = sum(sizes) + 2
-    rows = normal(total, 4, seed, shift=1e3).astype("float32")
-    streamed = FeatureStatistics()
-    for part in np.split(rows, np.cumsum([*sizes])):
-        streamed.update(part)
-    backwards = FeatureStatistics()
-    for row in rows[::-1]:
-        backwards.update(row[None])
-    exact = rows.astype("float64")
-    for each in (streamed, backwards):
-        assert each.count == total
-        assert each.covariance.dtype == "float64"
-        np.testing.assert_allclose(each.mean, exact.mean(0), rtol=1e-13)
-        np.testing.assert_allclose(
-            each.covariance, np.cov(exact.T), rtol=1e-9, atol=1e-9
-        )
-
-
-def test_statistics_of_too_few_rows():
-    one = statistics(normal(1, 3))
-    np.testing.assert_array_equal(one.mean, normal(1, 3)[0])
-    with pytest.raises(ValueError, match="at least 2.*1"):
-        one.covariance
-    with pytest.raises(ValueError, match="at least 1.*0"):
-        FeatureStatistics().mean
-    with pytest.raises(ValueError, match="Received: 4, and 3 before"):
-        one.update(normal(2, 4))
-    with pytest.raises(ValueError, match="`features` must be finite"):
-        one.update(normal(2, 3) * np.nan)
-
-
-def test_mean_that_was_read_is_not_changed_by_later_rows():
-    streamed = statistics(normal(5, 2))
-    before = streamed.mean
-    copy = before.copy()
-    streamed.update(normal(5, 2, 1))
-    np.testing.assert_array_equal(before, copy)
 
 
 @pytest.mark.parametrize("n", [20, 300])
@@ -87,7 +33,7 @@ def test_frechet_distance_agrees_with_the_matrix_square_root(n):
         + np.trace(np.cov(features.T) + np.cov(others.T))
         - 2 * np.sum(np.sqrt(linalg.eigvals(product).astype(complex)).real)
     )
-    value = frechet_distance(statistics(features), statistics(others))
+    value = frechet_distance(features, others)
     assert value == pytest.approx(expected, rel=1e-5)
     if n == 300:
         root = np.trace(linalg.sqrtm(product)).real
@@ -102,7 +48,7 @@ def test_frechet_distance_of_gaussians_in_closed_form():
     deviations = np.array([1.0, 2.0, 0.5]), np.array([3.0, 2.0, 0.1])
     means = np.zeros(3), np.array([1.0, -2.0, 0.5])
     first, second = (
-        statistics(gaussian(mean, np.diag(deviation**2)))
+        gaussian(mean, np.diag(deviation**2))
         for mean, deviation in zip(means, deviations)
     )
     expected = np.sum((means[0] - means[1]) ** 2)
@@ -110,8 +56,6 @@ def test_frechet_distance_of_gaussians_in_closed_form():
     assert frechet_distance(first, second) == pytest.approx(expected)
     assert frechet_distance(second, first) == pytest.approx(expected)
     assert 0 <= frechet_distance(first, first) < 1e-9
-    with pytest.raises(ValueError, match="Received: 3 and 2"):
-        frechet_distance(first, statistics(normal(5, 2)))
 
 
 def brute_force_mmd(x, y):
@@ -139,7 +83,7 @@ def test_kernel_distance_is_unbiased():
     """Over many pairs of small sets of one distribution its mean is 0."""
     values = [
         kernel_distance(normal(10, 4, 2 * seed), normal(10, 4, 2 * seed + 1))
-        for seed in range(400)
+        for seed in range(100)
     ]
     error = np.std(values) / np.sqrt(len(values))
     assert abs(np.mean(values)) < 3 * error
@@ -201,26 +145,6 @@ def test_precision_and_recall_of_a_missing_mode():
     assert precision_recall(real, collapsed) == (1, pytest.approx(1 / 60))
 
 
-@pytest.mark.parametrize("function", [kernel_distance, precision_recall])
-def test_bad_sets(function):
-    features = normal(10, 3)
-    with pytest.raises(ValueError, match="as many columns.*3 and 2"):
-        function(features, features[:, :2])
-    with pytest.raises(ValueError, match="`others` must have at least"):
-        function(features, features[:1])
-    with pytest.raises(ValueError, match="`others` must be finite"):
-        function(features, features * np.nan)
-
-
-def test_bad_probabilities():
-    with pytest.raises(ValueError, match="sum to 1.*sums from 3"):
-        inception_score(np.ones((20, 3)))
-    with pytest.raises(ValueError, match="splits=11, rows=10"):
-        inception_score(np.full((10, 2), 0.5), splits=11)
-    with pytest.raises(ValueError, match="`neighbors` must be .* at least 1"):
-        precision_recall(normal(9, 2), normal(9, 2), neighbors=0)
-
-
 def test_nearest_images_are_scipys():
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (7, 3, 4, 2)).astype("float32")
@@ -231,13 +155,6 @@ def test_nearest_images_are_scipys():
     np.testing.assert_array_equal(indices, expected.argmin(1))
     np.testing.assert_allclose(distances, expected.min(1), rtol=1e-6)
     assert distances[2] == 0 and indices[2] == 5
-
-
-@pytest.mark.parametrize("shape", [(9, 3, 4, 1), (0, 3, 4, 2), (9, 24)])
-def test_nearest_images_of_other_shapes(shape):
-    images = np.zeros((7, 3, 4, 2))
-    with pytest.raises(ValueError, match="must have the shapes"):
-        nearest_images(images, np.zeros(shape))
 
 
 def test_precision_and_recall_of_copies():

@@ -1,12 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
-from scipy.stats import ortho_group
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
-from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import KNeighborsClassifier
 
 from keras_csc.metrics import knn_accuracy
@@ -22,75 +16,6 @@ def digits():
     features, labels = load_digits(return_X_y=True)
     features = features / np.linalg.norm(features, axis=1, keepdims=True)
     return features[:600], labels[:600], features[600:900], labels[600:900]
-
-
-def subspace_features(rng, bases, n):
-    labels = rng.integers(0, len(bases), n)
-    weights = rng.normal(size=(n, bases.shape[2]))
-    return np.einsum("ndk,nk->nd", bases[labels], weights), labels
-
-
-def parent_accuracy(train, train_labels, test, test_labels, centered):
-    """The parents' protocol, with scikit-learn's decompositions."""
-    scores = []
-    for label in range(10):
-        examples = train[train_labels == label]
-        if centered:
-            pca = PCA(10).fit(examples)
-            basis, mean = pca.components_, pca.mean_
-        else:
-            svd = TruncatedSVD(10, algorithm="arpack").fit(examples)
-            basis, mean = svd.components_, 0
-        projector = np.eye(train.shape[1]) - basis.T @ basis
-        scores.append(np.linalg.norm((test - mean) @ projector, axis=1))
-    return np.mean(np.argmin(scores, axis=0) == test_labels)
-
-
-@pytest.mark.parametrize("centered", [False, True])
-def test_nearest_subspace_follows_the_parents(digits, centered):
-    value = nearest_subspace_accuracy(*digits, centered=centered)
-    assert value == parent_accuracy(*digits, centered)
-    assert value > 0.9
-    several = nearest_subspace_accuracy(
-        *digits, components=[1, 5, 10], centered=centered
-    )
-    assert several[2] == value
-    assert several[1] == nearest_subspace_accuracy(
-        *digits, components=5, centered=centered
-    )
-
-
-@given(seed=st.integers(0, 2**31))
-@settings(max_examples=15, deadline=None)
-def test_nearest_subspace_is_perfect_on_independent_subspaces(seed):
-    rng = np.random.default_rng(seed)
-    basis = ortho_group.rvs(12, random_state=seed)
-    bases = basis.reshape(12, 4, 3).transpose(1, 0, 2)
-    train, train_labels = subspace_features(rng, bases, 80)
-    test, test_labels = subspace_features(rng, bases, 40)
-    arguments = train, train_labels, test, test_labels
-    assert nearest_subspace_accuracy(*arguments, components=3) == 1
-
-
-def test_excess_components_do_not_spoil_a_subspace():
-    rng = np.random.default_rng(0)
-    bases = ortho_group.rvs(12, random_state=0).reshape(12, 4, 3)
-    bases = bases.transpose(1, 0, 2)
-    train, train_labels = subspace_features(rng, bases, 80)
-    test, test_labels = subspace_features(rng, bases, 40)
-    arguments = train.astype("float32"), train_labels, test, test_labels
-    assert nearest_subspace_accuracy(*arguments, components=8) == 1
-
-
-def test_class_with_fewer_examples_than_components(digits):
-    train, train_labels, test, test_labels = digits
-    few = np.flatnonzero(train_labels == 3)[:1]
-    kept = np.concatenate([np.flatnonzero(train_labels != 3), few])
-    for centered in (False, True):
-        value = nearest_subspace_accuracy(
-            train[kept], train_labels[kept], test, test_labels, 10, centered
-        )
-        assert 0.8 < value < 1
 
 
 @pytest.mark.parametrize("probe", PROBES)
@@ -157,39 +82,6 @@ def test_knn_of_one_neighbor_knows_its_training_set(digits):
     assert knn_accuracy(*arguments, neighbors=1) == 1
 
 
-def test_linear_probe_does_not_depend_on_scale(digits):
-    train, train_labels, test, test_labels = digits
-    value = linear_probe_accuracy(*digits)
-    scaled = linear_probe_accuracy(
-        1e3 * train, train_labels, 1e3 * test, test_labels
-    )
-    assert scaled == pytest.approx(value, abs=0.01)
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_bad_sets(digits, probe):
-    train, train_labels, test, test_labels = digits
-    with pytest.raises(ValueError, match="`train_features` and `train_labels`"):
-        probe(train, train_labels[1:], test, test_labels)
-    with pytest.raises(ValueError, match="`test_labels`.*unlabelled"):
-        probe(train, train_labels, test, np.full(len(test), -1))
-    with pytest.raises(ValueError, match="as many columns.*64 and 60"):
-        probe(train, train_labels, test[:, :60], test_labels)
-    with pytest.raises(ValueError, match="`test_features` must be finite"):
-        probe(train, train_labels, test * np.nan, test_labels)
-
-
-def test_bad_arguments(digits):
-    train, train_labels, test, test_labels = digits
-    for components in (0, 64, [0, 3], [5, 64]):
-        with pytest.raises(ValueError, match=r"components=\[?[0-9]+"):
-            nearest_subspace_accuracy(*digits, components=components)
-    with pytest.raises(ValueError, match="neighbors=601.*rows=600"):
-        knn_accuracy(*digits, neighbors=601)
-    with pytest.raises(ValueError, match="only class 7"):
-        linear_probe_accuracy(train, np.full(len(train), 7), test, test_labels)
-
-
 def test_pooled_codes_are_means_of_quadrants():
     codes = np.random.default_rng(0).normal(size=(3, 6, 4, 5))
     parts = [np.maximum(codes, 0), np.maximum(-codes, 0)]
@@ -212,7 +104,3 @@ def test_pooled_codes_of_maps_that_no_grid_divides():
     np.testing.assert_allclose(
         pooled_codes(codes), np.tile([1.0] * 4 + [0.0] * 4, (2, 2)), rtol=1e-6
     )
-    with pytest.raises(ValueError, match=r"`codes` must have.*\(2, 3, 1\)"):
-        pooled_codes(codes[..., 0])
-    with pytest.raises(ValueError, match="`grid` must be .* at least 1"):
-        pooled_codes(codes, grid=0)

@@ -2,9 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 from scipy.ndimage import correlate1d
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.metrics import structural_similarity as skimage_ssim
@@ -128,14 +125,7 @@ def test_scales_are_those_that_the_window_fits():
     np.testing.assert_allclose(same, 1.0, atol=1e-6)
 
 
-def test_ms_ssim_needs_two_scales():
-    images = np.zeros((1, 20, 32, 3), "float32")
-    with pytest.raises(ValueError, match="at least 21.*20, 32"):
-        multiscale_structural_similarity(images, images)
-
-
-@given(error=st.floats(1e-3, 1.0))
-@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("error", [1e-3, 0.1, 1.0])
 def test_psnr_of_a_constant_error(error):
     images = np.zeros((1, 4, 4, 1), "float32")
     value = peak_signal_to_noise_ratio(images, images + np.float32(error))
@@ -180,25 +170,19 @@ def test_half_precision_is_computed_in_float32():
 
 
 @pytest.mark.parametrize("metric_class, function", METRICS)
-def test_streaming_equals_batch(metric_class, function):
+def test_streaming_is_the_weighted_mean_also_of_a_copy(metric_class, function):
     images, reconstructions = image_pair(n=7)
-    metric = metric_class()
-    metric.update_state(images[:5], reconstructions[:5])
-    metric.update_state(images[5:], reconstructions[5:])
-    expected = np.mean(function(images, reconstructions))
-    assert float(metric.result()) == pytest.approx(expected, rel=1e-6)
-    metric.reset_state()
-    assert float(metric.result()) == 0.0
-
-
-@pytest.mark.parametrize("metric_class, function", METRICS)
-def test_sample_weights(metric_class, function):
-    images, reconstructions = image_pair(n=4)
-    weights = np.array([1.0, 0.0, 3.0, 0.5], "float32")
-    metric = metric_class()
-    metric.update_state(images, reconstructions, sample_weight=weights)
+    weights = np.array([1.0, 0.0, 3.0, 0.5, 1.0, 1.0, 2.0], "float32")
+    config = keras.saving.serialize_keras_object(metric_class(name="quality"))
+    assert config["registered_name"] == f"keras_csc>{metric_class.__name__}"
+    metric = keras.saving.deserialize_keras_object(config)
+    assert type(metric) is metric_class and metric.name == "quality"
+    for part in (slice(5), slice(5, 7)):
+        metric.update_state(images[part], reconstructions[part], weights[part])
     expected = np.average(function(images, reconstructions), weights=weights)
     assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+    metric.reset_state()
+    assert float(metric.result()) == 0.0
 
 
 @pytest.mark.parametrize("metric_class, function", METRICS)
@@ -211,48 +195,3 @@ def test_graph_with_unknown_sizes(metric_class, function):
         function(images, reconstructions),
         rtol=1e-5,
     )
-
-
-@pytest.mark.parametrize("metric_class, function", METRICS)
-def test_config_round_trip(metric_class, function):
-    metric = metric_class(name="quality")
-    config = keras.saving.serialize_keras_object(metric)
-    assert config["registered_name"] == f"keras_csc>{metric_class.__name__}"
-    copy = keras.saving.deserialize_keras_object(config)
-    assert type(copy) is metric_class
-    assert copy.get_config() == metric.get_config()
-    images, reconstructions = image_pair()
-    copy.update_state(images, reconstructions)
-    expected = np.mean(function(images, reconstructions))
-    assert float(copy.result()) == pytest.approx(expected, rel=1e-6)
-
-
-def test_metrics_in_evaluate():
-    images, reconstructions = image_pair()
-    model = keras.Sequential([keras.layers.Identity()])
-    model.compile(
-        loss="mse", metrics=[PeakSignalToNoiseRatio(), StructuralSimilarity()]
-    )
-    logs = model.evaluate(
-        reconstructions, images, batch_size=2, verbose=0, return_dict=True
-    )
-    for name, (_, function) in zip(("psnr", "ssim"), METRICS):
-        expected = np.mean(function(images, reconstructions))
-        assert logs[name] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("_, function", METRICS)
-def test_bad_images(_, function):
-    images, reconstructions = image_pair()
-    with pytest.raises(ValueError, match="same shape.*17, 20.*16, 20"):
-        function(images, reconstructions[:, 1:])
-    with pytest.raises(ValueError, match="`images` must be floats.*uint8"):
-        function(images.astype("uint8"), reconstructions)
-    with pytest.raises(ValueError, match="`images` must have shape"):
-        function(images[0], reconstructions[0])
-
-
-def test_image_smaller_than_the_ssim_window():
-    images = np.zeros((1, 10, 32, 3), "float32")
-    with pytest.raises(ValueError, match="at least 11.*10, 32"):
-        structural_similarity(images, images)

@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 from scipy import linalg
 from scipy.stats import ortho_group
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.decomposition import TruncatedSVD
 
-from keras_csc.metrics import class_effective_ranks
+from keras_csc.metrics import nearest_subspace_accuracy
 from keras_csc.metrics import subspace_angles
+
+
+@pytest.fixture(scope="module")
+def digits():
+    features, labels = load_digits(return_X_y=True)
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return features[:600], labels[:600], features[600:900], labels[600:900]
 
 
 def test_angles_agree_with_the_singular_values_of_the_definition():
@@ -29,9 +34,8 @@ def test_angles_agree_with_the_singular_values_of_the_definition():
             np.testing.assert_allclose(angles[i, j], expected, atol=1e-6)
 
 
-@given(angle=st.floats(0, np.pi / 2), seed=st.integers(0, 99))
-@settings(max_examples=15)
-def test_planes_at_a_known_angle(angle, seed):
+@pytest.mark.parametrize("seed, angle", [(0, 0.0), (1, 0.7), (2, np.pi / 2)])
+def test_planes_at_a_known_angle(seed, angle):
     """Two planes in four dimensions that share one direction."""
     rng = np.random.default_rng(seed)
     rotation = ortho_group.rvs(4, random_state=seed)
@@ -54,25 +58,71 @@ def test_orthogonal_classes_are_at_right_angles():
     angles = subspace_angles(features, labels, 2)
     expected = np.pi / 2 * (1 - np.eye(3))[:, :, None] * np.ones(2)
     np.testing.assert_allclose(angles, expected, atol=1e-7)
-    assert np.all(class_effective_ranks(features, labels) < 2 + 1e-9)
 
 
-def test_effective_ranks_of_classes_in_the_order_of_their_labels():
-    basis = ortho_group.rvs(8, random_state=1)
-    features = np.concatenate([basis[:3], 2 * basis[3:5], np.ones((4, 8))])
-    labels = np.array([9, 9, 9, 4, 4, 7, 7, -1, -1])
-    np.testing.assert_allclose(
-        class_effective_ranks(features, labels), [2, 1, 3], rtol=1e-6
+def subspace_features(rng, bases, n):
+    labels = rng.integers(0, len(bases), n)
+    weights = rng.normal(size=(n, bases.shape[2]))
+    return np.einsum("ndk,nk->nd", bases[labels], weights), labels
+
+
+def parent_accuracy(train, train_labels, test, test_labels, centered):
+    """The parents' protocol, with scikit-learn's decompositions."""
+    scores = []
+    for label in range(10):
+        examples = train[train_labels == label]
+        if centered:
+            pca = PCA(10).fit(examples)
+            basis, mean = pca.components_, pca.mean_
+        else:
+            svd = TruncatedSVD(10, algorithm="arpack").fit(examples)
+            basis, mean = svd.components_, 0
+        projector = np.eye(train.shape[1]) - basis.T @ basis
+        scores.append(np.linalg.norm((test - mean) @ projector, axis=1))
+    return np.mean(np.argmin(scores, axis=0) == test_labels)
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_nearest_subspace_follows_the_parents(digits, centered):
+    value = nearest_subspace_accuracy(*digits, centered=centered)
+    assert value == parent_accuracy(*digits, centered)
+    assert value > 0.9
+    several = nearest_subspace_accuracy(
+        *digits, components=[1, 5, 10], centered=centered
+    )
+    assert several[2] == value
+    assert several[1] == nearest_subspace_accuracy(
+        *digits, components=5, centered=centered
     )
 
 
-def test_bad_classes():
-    features = ortho_group.rvs(6, random_state=0)
-    labels = np.array([0, 0, 0, 0, 1, 1])
-    with pytest.raises(ValueError, match="components=3, and class 1 of rank 2"):
-        subspace_angles(features, labels, 3)
-    for components in (0, 7):
-        with pytest.raises(ValueError, match=f"components={components}"):
-            subspace_angles(features, labels, components)
-    with pytest.raises(ValueError, match="`labels` must label"):
-        class_effective_ranks(features, np.full(6, -1))
+@pytest.mark.parametrize("seed", range(3))
+def test_nearest_subspace_is_perfect_on_independent_subspaces(seed):
+    rng = np.random.default_rng(seed)
+    basis = ortho_group.rvs(12, random_state=seed)
+    bases = basis.reshape(12, 4, 3).transpose(1, 0, 2)
+    train, train_labels = subspace_features(rng, bases, 80)
+    test, test_labels = subspace_features(rng, bases, 40)
+    arguments = train, train_labels, test, test_labels
+    assert nearest_subspace_accuracy(*arguments, components=3) == 1
+
+
+def test_excess_components_do_not_spoil_a_subspace():
+    rng = np.random.default_rng(0)
+    bases = ortho_group.rvs(12, random_state=0).reshape(12, 4, 3)
+    bases = bases.transpose(1, 0, 2)
+    train, train_labels = subspace_features(rng, bases, 80)
+    test, test_labels = subspace_features(rng, bases, 40)
+    arguments = train.astype("float32"), train_labels, test, test_labels
+    assert nearest_subspace_accuracy(*arguments, components=8) == 1
+
+
+def test_class_with_fewer_examples_than_components(digits):
+    train, train_labels, test, test_labels = digits
+    few = np.flatnonzero(train_labels == 3)[:1]
+    kept = np.concatenate([np.flatnonzero(train_labels != 3), few])
+    for centered in (False, True):
+        value = nearest_subspace_accuracy(
+            train[kept], train_labels[kept], test, test_labels, 10, centered
+        )
+        assert 0.8 < value < 1

@@ -1,6 +1,9 @@
 """Gaussians whose covariance is of low rank but for noise."""
 
 import numpy as np
+import tensorflow as tf
+
+from keras_csc.ops.sphere import to_sphere
 
 # Features of norm 1 are not known better than this in float32.
 LEAST_VARIANCE = 1e-8
@@ -40,17 +43,57 @@ def mixture_moments(rows, components, seed):
         rows: float64 array `(n, d)`.
         components: int, at most `n`.
         seed: int, of scikit-learn's first guess, if there are several.
-
-    Returns:
-        Arrays `(components,)`, `(components, d)` and `(components, d, d)`.
     """
     if components == 1:
-        mean = rows.mean(0)
-        covariance = (rows - mean).T @ (rows - mean) / len(rows)
-        return np.ones(1), mean[None], covariance[None]
+        return [1.0], [rows.mean(0)], [np.cov(rows.T, bias=True)]
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(
         components, reg_covar=LEAST_VARIANCE, random_state=seed
     ).fit(rows)
     return mixture.weights_, mixture.means_, mixture.covariances_
+
+
+# Traced once for all densities of a shape.
+@tf.function(autograph=False, reduce_retracing=True)
+def draw(labels, seeds, temperature, weights, means, factors, variances):
+    """Features of norm 1 of a mixture; see `FeatureDensity.draw`."""
+    from tensorflow_probability import distributions
+
+    classes = distributions.Categorical(probs=tf.reduce_sum(weights, 1))
+    one_for_all = tf.cast(tf.equal(tf.size(seeds), 1), tf.int32)
+    numbers = one_for_all * tf.range(tf.size(labels))
+    seeds = seeds + tf.zeros_like(labels)
+
+    def row(label, number, seed):
+        of_class, of_feature = tf.unstack(
+            tf.random.split(tf.stack([seed, number]), 2)
+        )
+        label = tf.where(label < 0, classes.sample(seed=of_class), label)
+        return mixture(
+            weights[label],
+            means[label],
+            temperature * factors[label],
+            temperature**2 * variances[label],
+        ).sample(seed=of_feature)
+
+    features = tf.map_fn(
+        lambda each: row(*each),
+        (labels, numbers, seeds),
+        fn_output_signature=tf.TensorSpec([means.shape[-1]], tf.float32),
+    )
+    return to_sphere(features)
+
+
+def mixture(weights, means, factors, variances):
+    """The mixture as a distribution of TensorFlow Probability."""
+    from tensorflow_probability import distributions
+
+    gaussians = distributions.MultivariateNormalDiagPlusLowRankCovariance(
+        means,
+        variances[:, None] * tf.ones_like(means),
+        factors,
+    )
+    return distributions.MixtureSameFamily(
+        distributions.Categorical(probs=weights), gaussians
+    )

@@ -6,19 +6,7 @@ from keras_csc.terminal import Progress
 
 
 def comparison_figures(networks, model, images, reconstructions, train_images):
-    """Compares images and reconstructions with every network.
-
-    Args:
-        networks: dict of `FeatureExtractor`, by name; of `ctrl`, of two: of
-            the distance and of the score.
-        model: `ClosedLoopAutoencoder`.
-        images: uint8 array `(n, height, width, channels)`.
-        reconstructions: floats of the same shape, in [-1, 1].
-        train_images: uint8 array, for `ctrl`.
-
-    Returns:
-        List of the dicts of `compare` and `ctrl_protocol`.
-    """
+    """List of the figures of `compare`, and of `ctrl_protocol`, by network."""
     figures = []
     for name, network in networks.items():
         if name == "ctrl":
@@ -48,7 +36,7 @@ def compare(extractor, images, reconstructions):
     return {
         "network": extractor.about,
         "images": len(images),
-        "frechet_distance": _frechet_distance(real, made),
+        "frechet_distance": metrics.frechet_distance(real, made),
         "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
@@ -58,20 +46,17 @@ def compare(extractor, images, reconstructions):
 
 
 def ctrl_protocol(extractors, images, reconstructions):
-    """The distance and score that CTRL's released code computes, as far as go.
+    """The distance and score by the steps of CTRL's released code.
 
-    Reconstructions of training images; the distance with `2x - 1` as the
-    network's input, the score with the right input and 10 splits. Not as
-    there: the networks (torchvision's and TF-FID's there), the autoencoder in
-    inference mode (with batch statistics there), and the number of images.
+    They are of reconstructions of training images; the distance with `2x - 1`
+    as the network's input, the score with the right input and 10 splits. Other
+    than there are the networks (torchvision's and TF-FID's there), the
+    autoencoder in inference mode (with batch statistics there), and the number
+    of images.
 
     Args:
         extractors: of the distance and of the score.
-        images: uint8 array of training images.
-        reconstructions: floats of the same shape, in [-1, 1].
-
-    Returns:
-        Dict of the figures, with the networks that they belong to.
+        images, reconstructions: as of `compare`, of training images.
     """
     shifted, inception = extractors
     real, _ = _describe(shifted, images, "images")
@@ -83,16 +68,9 @@ def ctrl_protocol(extractors, images, reconstructions):
         "split": "train",
         "protocol": "CTRL's, with other networks, in inference mode",
         "images": len(images),
-        "frechet_distance": _frechet_distance(real, made),
+        "frechet_distance": metrics.frechet_distance(real, made),
         inception.score: _score(probabilities),
     }
-
-
-def _frechet_distance(real, made):
-    return metrics.frechet_distance(
-        metrics.FeatureStatistics().update(real),
-        metrics.FeatureStatistics().update(made),
-    )
 
 
 def _score(probabilities):

@@ -4,92 +4,63 @@ Kernels are arrays `(k, k, channels, filters)`, one atom `d_j` a filter; codes
 are arrays `(n, height, width, filters)`.
 """
 
-import collections
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from keras_csc.validation import check_at_least
-from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 
-AtomMatch = collections.namedtuple("AtomMatch", ["atoms", "similarities"])
-AtomMatch.__doc__ = """The atoms of another dictionary that match those of one.
 
-atoms: ints `(filters,)`, the other's atom for every one.
-similarities: float64 array `(filters,)` in `[0, 1]`.
-"""
-
-
-def code_density(codes, threshold=0.0, of="places"):
+def code_density(codes, of="places"):
     """Share of places, or of images, at which every atom is active.
 
-    `mean_i,p [|z_ipj| > t]`, or `mean_i max_p [|z_ipj| > t]` of images.
+    `mean_i,p [z_ipj ≠ 0]`, or `mean_i max_p [z_ipj ≠ 0]` of images: soft
+    thresholding gives exact zeros.
 
     Args:
         codes: array `(n, height, width, filters)`.
-        threshold: float `t`, at least 0. Defaults to 0: soft thresholding
-            gives exact zeros.
         of: `"places"` or `"images"`.
 
     Returns:
         A float64 array `(filters,)` in `[0, 1]`. That of several batches is
         their mean, weighted by the number of images.
 
-    Raises:
-        ValueError: if `codes` is not such an array of finite numbers, or an
-            argument is out of range.
-
     Reference:
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
           https://transformer-circuits.pub/2023/monosemantic-features)
     """
-    check_at_least(0, threshold=threshold)
     check_choice(("places", "images"), of=of)
-    active = np.abs(_as_codes(codes)) > threshold
+    active = _as_array("codes", codes) != 0
     if of == "images":
         active = active.any(axis=(1, 2), keepdims=True)
     return active.mean(axis=(0, 1, 2))
 
 
-def dead_atoms(density, threshold=0.0):
-    """Atoms that are active nowhere, or on no more than a share of places.
+def dead_atoms(density):
+    """Atoms that are active nowhere.
 
     Args:
         density: array `(filters,)`, of `code_density`.
-        threshold: float, the largest density of a dead atom. Defaults to 0.
 
     Returns:
         Ints, the numbers of the atoms.
-
-    Raises:
-        ValueError: if `density` is not such an array, or `threshold` negative.
     """
-    check_at_least(0, threshold=threshold)
-    return np.flatnonzero(_as_density(density) <= threshold)
+    return np.flatnonzero(np.equal(density, 0))
 
 
-def rare_atoms(density, threshold=0.01, dead=0.0):
+def rare_atoms(density, threshold=0.01):
     """Atoms that are active, but on no more than a share of places.
 
     Args:
         density: array `(filters,)`, of `code_density`.
         threshold: float, the largest density of a rare atom. Defaults to 0.01.
-        dead: float, the largest density of a dead one. Defaults to 0.
 
     Returns:
         Ints, the numbers of the atoms.
-
-    Raises:
-        ValueError: if `density` is not such an array, or `threshold` less than
-            `dead`.
     """
-    check_at_least(0, dead=dead)
-    check_at_least(dead, threshold=threshold)
-    density = _as_density(density)
-    return np.flatnonzero((density > dead) & (density <= threshold))
+    density = np.asarray(density)
+    return np.flatnonzero((density > 0) & (density <= threshold))
 
 
 def atom_energies(codes, kernel):
@@ -105,16 +76,8 @@ def atom_energies(codes, kernel):
     Returns:
         A float64 array `(filters,)`. That of several batches is their mean,
         weighted by the number of images.
-
-    Raises:
-        ValueError: if the arrays are not finite, or not of these shapes.
     """
-    codes, kernel = _as_codes(codes), _as_kernel("kernel", kernel)
-    if codes.shape[-1] != kernel.shape[-1]:
-        raise ValueError(
-            "`codes` and `kernel` must have as many filters. "
-            f"Received: {codes.shape[-1]} and {kernel.shape[-1]}"
-        )
+    codes, kernel = _as_array("codes", codes), _as_array("kernel", kernel)
     squares = np.mean(np.sum(np.square(codes), axis=(1, 2)), axis=0)
     return squares * np.sum(np.square(kernel), axis=(0, 1, 2))
 
@@ -137,26 +100,21 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
     Returns:
         A float in `[0, 1]`.
 
-    Raises:
-        ValueError: if `kernel` is not of that shape or not finite, or
-            `strides` not positive.
-
     Reference:
         - [Papyan, Sulam & Elad, 2017](https://arxiv.org/abs/1607.02009),
           section II
     """
-    kernel = _as_kernel("kernel", kernel)
-    return float(
-        _largest_cosines(kernel, kernel, strides, nonnegative, own=False).max()
-    )
+    cosines = _largest_cosines(kernel, kernel, strides, nonnegative, own=False)
+    return float(cosines.max())
 
 
-def match_atoms(kernel, other, strides=1, nonnegative=False):
-    """Matches the atoms of two dictionaries, one to one.
+def dictionary_stability(kernel, other, strides=1, nonnegative=False):
+    """How much of a dictionary another one has, as of another seed.
 
     The similarity of two atoms is their largest cosine in magnitude over all
-    shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`; the matching makes the
-    sum of the similarities as large as can be.
+    shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`. The atoms of the two
+    dictionaries are matched one to one, so that the mean of the similarities
+    is as large as can be: it is the stability.
 
     Args:
         kernel: array `(k, k, channels, filters)`.
@@ -166,50 +124,22 @@ def match_atoms(kernel, other, strides=1, nonnegative=False):
             `False`.
 
     Returns:
-        `AtomMatch`.
-
-    Raises:
-        ValueError: if the arrays are not finite or differ in shape, or
-            `strides` is not positive.
-
-    Reference:
-        - [Kuhn, 1955](https://doi.org/10.1002/nav.3800020109), the Hungarian
-          method, by `scipy.optimize.linear_sum_assignment`
-    """
-    kernel, other = _as_kernel("kernel", kernel), _as_kernel("other", other)
-    if kernel.shape != other.shape:
-        raise ValueError(
-            "`kernel` and `other` must have the same shape. "
-            f"Received: {kernel.shape} and {other.shape}"
-        )
-    cosines = _largest_cosines(kernel, other, strides, nonnegative)
-    rows, columns = linear_sum_assignment(cosines, maximize=True)
-    return AtomMatch(columns, cosines[rows, columns])
-
-
-def dictionary_stability(kernel, other, strides=1, nonnegative=False):
-    """How much of a dictionary another one has, as of another seed.
-
-    The mean similarity of the atoms that `match_atoms` matches.
-
-    Args:
-        kernel: array `(k, k, channels, filters)`.
-        other: array of the same shape.
-        strides: int, as of `match_atoms`.
-        nonnegative: bool, as of `match_atoms`.
-
-    Returns:
         A float in `[0, 1]`; 1 of the same atoms in any order, sign and scale.
 
-    Raises:
-        ValueError: as `match_atoms`.
-
-    Reference:
+    References:
+        - [Kuhn, 1955](https://doi.org/10.1002/nav.3800020109), the Hungarian
+          method, by `scipy.optimize.linear_sum_assignment`
         - [Fel et al., 2025](https://arxiv.org/abs/2502.12892), the stability
           of dictionaries, there without shifts
     """
-    match = match_atoms(kernel, other, strides, nonnegative)
-    return float(np.mean(match.similarities))
+    if np.shape(kernel) != np.shape(other):
+        raise ValueError(
+            "`kernel` and `other` must have the same shape. "
+            f"Received: {np.shape(kernel)} and {np.shape(other)}"
+        )
+    cosines = _largest_cosines(kernel, other, strides, nonnegative)
+    matched = linear_sum_assignment(cosines, maximize=True)
+    return float(np.mean(cosines[matched]))
 
 
 def _largest_cosines(kernel, other, strides, nonnegative, own=True):
@@ -218,8 +148,7 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
     Without `own`, atoms are not compared with themselves in place.
     """
     check_integer(1, strides=strides)
-    check_bool(nonnegative=nonnegative)
-    first, second = _normed(kernel), _normed(other)
+    first, second = _normed("kernel", kernel), _normed("other", other)
     largest = np.zeros((first.shape[-1], second.shape[-1]))
     height, width = (
         range(-((size - 1) // strides) * strides, size, strides)
@@ -245,35 +174,18 @@ def _flat(kernel, down, right):
     return kernel[rows, columns].reshape(-1, kernel.shape[-1]).T
 
 
-def _normed(kernel):
+def _normed(name, kernel):
+    kernel = _as_array(name, kernel)
     norms = np.sqrt(np.sum(np.square(kernel), axis=(0, 1, 2)))
     return kernel / np.where(norms > 0, norms, 1)
 
 
-def _as_codes(codes):
-    return _as_array("codes", codes, "(n, height, width, filters)")
-
-
-def _as_kernel(name, kernel):
-    return _as_array(name, kernel, "(k, k, channels, filters)")
-
-
-def _as_array(name, values, shape):
+def _as_array(name, values):
     values = np.asarray(values, dtype="float64")
     if values.ndim != 4 or not values.size:
         raise ValueError(
-            f"`{name}` must be of shape {shape}, and not empty. "
+            f"`{name}` must be of rank 4, and not empty. "
             f"Received: shape={values.shape}"
         )
     check_finite(name, values)
     return values
-
-
-def _as_density(density):
-    density = np.asarray(density, dtype="float64")
-    if density.ndim != 1 or not np.all((density >= 0) & (density <= 1)):
-        raise ValueError(
-            "`density` must be shares in [0, 1], one for every atom, as of "
-            f"`code_density`. Received: shape={density.shape}"
-        )
-    return density

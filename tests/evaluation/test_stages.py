@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_csc import metrics
-from keras_csc.evaluation.dictionaries import dictionary_figures
-from keras_csc.evaluation.reconstruction import reconstruction_figures
+from keras_csc.evaluation.quality import reconstruction_figures
+from keras_csc.evaluation.stages import dictionary_figures
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -47,12 +47,6 @@ def test_figures_are_those_of_all_codes_at_once(nonnegative):
         assert figures["coherence"][number] == coherence
 
 
-def test_no_figures_without_sparse_codes():
-    images = np.zeros((2, 8, 8, 1), "uint8")
-    model = small_autoencoder(network="conv")
-    assert dictionary_figures(model, images) is None
-
-
 def test_an_atom_that_is_always_active_is_so_over_many_batches():
     """Shares of 40 batches, summed, would be above 1 by rounding."""
     model = small_autoencoder(nonnegative=False, sparsity=0.0)
@@ -71,6 +65,7 @@ def test_what_stages_explain_find_and_draw(changes):
     *_, figures = reconstruction_figures(model, images, batch_size=3)
     names = "explained", "nonzeros", "drawn_error"
     if not model.encoder.sparse:
+        assert dictionary_figures(model, images) is None
         assert [figures[name] for name in names] == [None] * 3
         return
     output = model.encoder.activations(images / np.float32(127.5) - 1)
