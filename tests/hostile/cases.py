@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 
 from tests.hostile.material import cut
-from tests.hostile.material import edit
 from tests.hostile.material import encoded
 from tests.hostile.material import fifo
 from tests.hostile.material import flip
@@ -179,8 +178,8 @@ def mine():
 
 def other_photos():
     shutil.copy("run/evaluation.json", "before.json")
-    images("photos/train")
-    images("photos/test")
+    images("photos/train", mode="L")
+    images("photos/test", mode="L")
 
 
 def as_before():
@@ -201,7 +200,7 @@ WORKDIRS = [
     refused("workdir: a file", f"{TO}=notes.txt", "notes.txt"),
     refused("workdir: below a file", f"{TO}=notes.txt/run", "notes.txt"),
     refused("workdir: below a device", f"{TO}=/dev/null/x", "/dev/null"),
-    either("workdir: .git", f"{TO}=.git", "work|run", writes=(".git",)),
+    either("workdir: .git", f"{TO}=.git", "work|Trained", writes=(".git",)),
     refused("workdir: a long name", f"{TO}={'a' * 300}", "a{100}"),
     refused("workdir: a loop", f"{TO}=x", "x", lambda: link("x", "x")),
     refused("workdir: dangling", f"{TO}=x", "x", lambda: link("x", "no/no")),
@@ -321,8 +320,7 @@ CHECKPOINTS = [
             ("that is deep", lambda: write(CONFIG, "[" * 100_000)),
             ("whose config is a FIFO",
              lambda: (os.remove(CONFIG), fifo(CONFIG))),
-            ("of another's digest",
-             lambda: edit("run/model/metadata.json", sha256={"x": "y"})),
+            ("of changed weights", lambda: flip("run/model/model.weights.h5")),
         )
         for script in ("evaluate.py", "export.py")
     ),

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import pathlib
 import stat
@@ -23,12 +22,6 @@ def write(path, content=""):
         content = content.encode()
     path.write_bytes(content)
     return path
-
-
-def edit(path, **entries):
-    """Replaces entries of a JSON file."""
-    found = json.loads(pathlib.Path(path).read_text())
-    write(path, json.dumps({**found, **entries}))
 
 
 def cut(path):
@@ -88,10 +81,10 @@ def encoded(mode="RGB", size=(16, 16), seed=0, kind="PNG"):
     return file.getvalue()
 
 
-def images(folder, count=12, seed=0):
+def images(folder, count=12, seed=0, mode="RGB"):
     """Writes PNG files `0.png`, `1.png`, ..., all different."""
     for number in range(count):
-        write(f"{folder}/{number}.png", encoded(seed=seed + number))
+        write(f"{folder}/{number}.png", encoded(mode, seed=seed + number))
 
 
 def png(width, height, rows=None):
