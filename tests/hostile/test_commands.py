@@ -6,6 +6,7 @@ To see one: `pytest --thorough tests/hostile -k 'its lock is a FIFO'`.
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -22,7 +23,7 @@ RAW = re.compile(r"{{function_node|{{node|\[Op:|Graph execution error")
 
 def shell(case):
     """Runs a line for bash as a user would, beside what runs already."""
-    python = ROOT / ".venv" / "bin"
+    python = os.path.dirname(sys.executable)
     return subprocess.run(
         ["bash", "-c", case.command],
         env={
