@@ -69,10 +69,9 @@ test-devices: export TF_CPP_MIN_LOG_LEVEL := 2
 test-devices: $(STAMP)
 	PYTHONPATH=. $(BIN)/python tests/devices.py
 
-# What a hostile user does, and how it ends.
+# What a hostile user does, and how it ends: the whole list.
 hostile: $(STAMP)
-	PYTHONPATH=. $(BIN)/python tests/hostile/run.py \
-	  --results=tests/results/hostile.json
+	$(BIN)/python -m pytest --numprocesses=2 --thorough tests/hostile
 
 # The layers on JAX and torch against the same on TensorFlow.
 test-backends: export PYTHONPATH := .:tests/backends

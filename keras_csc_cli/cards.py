@@ -9,7 +9,7 @@ from keras_csc_cli import sessions
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.json_files import read_json
 
-from keras_csc.export.preset import card_of
+from keras_csc.export.card import card_of
 from keras_csc.models import ClosedLoopAutoencoder
 
 # Options whose values are folders and files.

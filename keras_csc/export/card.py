@@ -2,6 +2,7 @@
 
 import collections.abc
 import html
+import pathlib
 import re
 
 import keras
@@ -13,12 +14,13 @@ from keras_csc.export.files import MOST_PIXELS
 from keras_csc.html import template
 from keras_csc.models import presets
 
-# tests/export/test_operations.py exports with operations of this one only.
+# tests/export/test_signatures.py exports with operations of this one only.
 OLDEST = "2.18"
 # What Markdown reads as more than text; of a cell also its end. An underscore
 # within a word is one.
 MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
+CARD = "card"  # its facts, in `metadata.json` of a preset
 PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 
@@ -48,6 +50,38 @@ def preset_card(model, name, sections):
         sections: as of `model_card`.
     """
     return _card(model, name, sections)
+
+
+def export_preset(model, folder, card=None):
+    """Writes an autoencoder as a folder for `from_preset`, to be shared.
+
+    As `save_to_preset`, with dictionaries in float16, and a `README.md` that
+    says what the model is. `metadata.json` has what the card says as data, so
+    that a SavedModel of the preset can say it again.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        folder: path of a folder that does not exist; its name is the model's.
+        card: as of `export_saved_model`.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: as of `save_to_preset`.
+        OSError: if it can't be written.
+    """
+    folder = pathlib.Path(folder).absolute()
+    card = card or {}
+    text = preset_card(model, folder.name, card)
+    presets.save(model, folder, half=True, about={CARD: card}, card=text)
+    return folder
+
+
+def card_of(preset):
+    """What the card of a preset says, a dict; see `export_preset`."""
+    found = presets.find(preset).metadata.get(CARD)
+    return found if isinstance(found, dict) else {}
 
 
 def _card(

@@ -27,10 +27,8 @@ def compare(signatures, call, model, what, tolerance=None):
             that returns a dict of arrays.
         model: `ClosedLoopAutoencoder`.
         what: str, what is compared, for the message.
-        tolerance: float, the largest difference of an output that is taken
-            for rounding. By default `1e-4`, or `0.02` for a model that
-            does not compute in float32 or float64. An `embedding` is compared
-            as the difference of features that it is made of.
+        tolerance: as of `export_saved_model`. An `embedding` is compared as
+            the difference of features that it is made of.
 
     Raises:
         AdvisedError: if they differ, or an output is not finite.

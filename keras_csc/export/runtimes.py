@@ -40,7 +40,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
         model: `ClosedLoopAutoencoder`.
         folder: path of a folder that does not exist.
         runtime: `"litert"`, `"onnx"` or `"openvino"`.
-        tolerance: as of `verify_saved_model`.
+        tolerance: as of `export_saved_model`.
 
     Returns:
         `pathlib.Path` of the folder.

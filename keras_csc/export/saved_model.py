@@ -19,7 +19,7 @@ from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.export.warmup import check_batch_sizes
 from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
-from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.validation import check_integer
 
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
@@ -42,7 +42,6 @@ def export_saved_model(
     version=None,
     card=None,
     batch_sizes=BATCH_SIZES,
-    strip_gradients=False,
     tolerance=None,
 ):
     """Writes an autoencoder as `folder/VERSION/`, a SavedModel to serve.
@@ -60,24 +59,21 @@ def export_saved_model(
         model: `ClosedLoopAutoencoder`.
         folder: folder of the model's versions; its name is the model's name.
         version: int, at least 1, by default the next free number.
-        card: dict from section titles to what the card is to say there, a
-            text, a list of texts, or a dict of facts. The card says nothing
-            of data, training or quality but this.
+        card: dict from section titles to what the card is to say there: a
+            text, a list of texts, or a dict of facts.
         batch_sizes: sizes of the batches of warm-up requests, those that a
             server makes; none for no such requests.
-        strip_gradients: bool, whether to leave out the functions of gradients,
-            about a fifth of the graph. No gradients go through the loaded
-            model then.
-        tolerance: as of `verify_saved_model`.
+        tolerance: float, the largest difference to the model that is taken
+            for rounding, by default `1e-4`, or `0.02` for a model that does
+            not compute in float32 or float64.
 
     Returns:
         `pathlib.Path` of the version's folder.
 
     Raises:
-        ValueError: for another kind of model, a version that exists or is not
-            a positive int, a folder that is itself a SavedModel, sizes of
-            batches that are no positive ints, or a SavedModel that does not
-            compute what the model does.
+        ValueError: for a version that exists or is not a positive int, a
+            folder that is itself a SavedModel, wrong sizes of batches, or a
+            SavedModel that does not compute what the model does.
         OSError: if the folder can't be written.
 
     Example:
@@ -88,92 +84,65 @@ def export_saved_model(
     """
     folder = pathlib.Path(folder).absolute()
     check_saved_model(model, folder, version, batch_sizes)
+    found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
         version = _free_version(folder, version)
-        _write_graph(model, temporary, strip_gradients)
-        loaded = verify_saved_model(temporary, model, tolerance)
-        text = model_card(
-            model, folder.name, version, loaded.signatures, card or {}
-        )
+        _write_graph(model, found, temporary)
+        loaded = loaded_as(model, found, temporary, tolerance)
+        text = model_card(model, folder.name, version, loaded, card or {})
         (temporary / CARD_FILE).write_text(text, encoding="utf-8")
         if batch_sizes:
-            _write_warmup(model, temporary, folder.name, batch_sizes)
+            write_warmup(model, found, temporary, batch_sizes)
         return temporary.rename(folder / str(version))
 
 
-def verify_saved_model(path, model, tolerance=None):
-    """Compares a SavedModel with the model that it was made of.
+def loaded_as(model, found, path, tolerance):
+    """The signatures of a SavedModel, compared with the model's own.
 
     Every signature of numbers is called with a batch of random ones.
-
-    Args:
-        path: folder of the SavedModel.
-        model: `ClosedLoopAutoencoder`.
-        tolerance: as of `comparison.compare`.
-
-    Returns:
-        The loaded SavedModel.
-
-    Raises:
-        ValueError: if they differ, or an output is not finite.
     """
     loaded = tf.saved_model.load(str(path))
-
-    def call(name, inputs):
-        return loaded.signatures[name](**inputs)
-
-    found = float_signatures(signatures(model))
-    compare(found, call, model, str(path), tolerance)
-    return loaded
+    compare(
+        float_signatures(found),
+        lambda name, inputs: loaded.signatures[name](**inputs),
+        model,
+        str(path),
+        tolerance,
+    )
+    return loaded.signatures
 
 
 def check_saved_model(model, folder, version, batch_sizes):
     """Raises the `ValueError` of `export_saved_model` for wrong arguments."""
-    if not isinstance(model, ClosedLoopAutoencoder):
-        raise ValueError(
-            "`model` must be a ClosedLoopAutoencoder. Received: "
-            f"{type(model).__name__}"
-        )
     if tf.distribute.has_strategy():
         raise ValueError(
             "A model must be exported outside of `strategy.scope()`, also if "
             "it was made within."
-        )
-    given = version is not None
-    if given and not (isinstance(version, int) and 0 < version <= MOST_VERSION):
-        raise ValueError(
-            f"`version` must be an int of 1 to {MOST_VERSION}. Received: "
-            f"{version!r}"
         )
     if (folder / "saved_model.pb").exists():
         raise ValueError(
             "`folder` must be the folder of a model's versions. Received: "
             f"{str(folder)!r}, which is a version. Pass its parent."
         )
-    if folder.is_dir():
-        _free_version(folder, version)
+    _free_version(folder, version)
     model.make_weights()
-    check_batch_sizes(model, batch_sizes)
+    check_batch_sizes(batch_sizes)
 
 
 def _free_version(folder, version):
-    taken = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
-    if version is None:
-        highest = max(taken, default=0)
-        if highest >= MOST_VERSION:
-            raise ValueError(
-                f"The folder {str(folder)!r} has a version {highest}, and "
-                f"there is none above {MOST_VERSION}. Move it away, or choose "
-                "another folder."
-            )
-        return highest + 1
+    """A version that is not there, by default the one after the highest."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    taken = [int(path.name) for path in paths if path.name.isdecimal()]
+    free = max(taken, default=0) + 1
     if version in taken:
         raise ValueError(
             f"Version {version} of {str(folder)!r} exists already. Remove it, "
-            "or leave `version` out for the next free one, "
-            f"{max(taken) + 1}."
+            f"or leave `version` out for the next free one, {free}."
         )
+    version = free if version is None else version
+    why = f"what a server takes; {str(folder)!r} has a version {free - 1}"
+    check_integer(1, MOST_VERSION, why, version=version)
     return version
 
 
@@ -205,7 +174,7 @@ def _check_own(folder):
         )
 
 
-def _write_graph(model, folder, strip_gradients):
+def _write_graph(model, found, folder):
     """Writes the SavedModel with Keras's own archive.
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
@@ -220,17 +189,14 @@ def _write_graph(model, folder, strip_gradients):
     if model.density is not None:
         weights += model.density.variables.values()
     places = {id(w.value): place for place, w in enumerate(weights)}
-    for name, (function, specs) in signatures(model).items():
+    for name, (function, specs) in found.items():
         added = archive.add_endpoint(name, function, input_signature=specs)
         traced = added.get_concrete_function()
         traced.set_variables(
             sorted(traced.variables, key=lambda v: places.get(id(v), -1))
         )
-    options = tf.saved_model.SaveOptions(
-        experimental_custom_gradients=not strip_gradients
-    )
     try:
-        archive.write_out(str(folder), options, verbose=False)
+        archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0]
         raise OSError(errno.EIO, reason, str(folder)) from error
@@ -247,11 +213,3 @@ def _name_by_content(folder):
     content = fingerprint.SerializeToString(deterministic=True).hex()
     fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, content))
     path.write_bytes(fingerprint.SerializeToString(deterministic=True))
-
-
-def _write_warmup(model, folder, name, batch_sizes):
-    if not write_warmup(model, folder, name, batch_sizes):
-        print(
-            "No warm-up requests for TensorFlow Serving: they need the "
-            "package tensorflow-serving-api."
-        )

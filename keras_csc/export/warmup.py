@@ -3,32 +3,30 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.signatures import signatures
 from keras_csc.validation import check_integers
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # The `allowed_batch_sizes` of serving/batching.config.
 BATCH_SIZES = (1, 8, 32)
-MOST_RECORDS = 1000  # TensorFlow Serving refuses a version that has more.
+MOST_SIZES = 100
 VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
 FILE_GREY = 99
 
 
-def check_batch_sizes(model, batch_sizes):
+def check_batch_sizes(batch_sizes):
     """Raises `ValueError` unless requests of these sizes can be written."""
     if not batch_sizes:
         return
     check_integers(1, batch_sizes=batch_sizes)
-    count = len(signatures(model))
-    if count * len(batch_sizes) > MOST_RECORDS:
+    if len(batch_sizes) > MOST_SIZES:
         raise ValueError(
-            f"`batch_sizes` must be at most {MOST_RECORDS // count}: there are "
-            f"{count} signatures, and may be {MOST_RECORDS} warm-up requests. "
-            f"Received: {len(batch_sizes)} sizes."
+            f"`batch_sizes` must be at most {MOST_SIZES} sizes: TensorFlow "
+            "Serving takes no more than 1000 warm-up requests, and there is "
+            f"one for every signature and size. Received: {len(batch_sizes)}"
         )
 
 
-def write_warmup(model, folder, model_name, batch_sizes=BATCH_SIZES):
+def write_warmup(model, signatures, folder, batch_sizes):
     """Writes warm-up requests into a SavedModel's folder.
 
     There is one for every signature and size of a batch, as TensorFlow Serving
@@ -37,32 +35,31 @@ def write_warmup(model, folder, model_name, batch_sizes=BATCH_SIZES):
 
     Args:
         model: the `ClosedLoopAutoencoder` that was exported.
-        folder: `pathlib.Path` of the SavedModel.
-        model_name: name under which it is to be served.
+        signatures: dict of its signatures.
+        folder: `pathlib.Path` of the SavedModel, in the folder of its name.
         batch_sizes: sizes of the batches.
-
-    Returns:
-        Whether they were written: it takes the optional package
-        `tensorflow-serving-api`.
     """
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError:
-        return False
+        print(
+            "No warm-up requests for TensorFlow Serving: they need the "
+            "package tensorflow-serving-api."
+        )
+        return
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, (_, specs) in signatures(model).items():
+        for signature, (_, specs) in signatures.items():
             for size in batch_sizes:
                 log = prediction_log_pb2.PredictionLog()
                 request = log.predict_log.request
-                request.model_spec.name = model_name
+                request.model_spec.name = folder.parent.name
                 request.model_spec.signature_name = signature
                 for spec in specs:
                     value = _repeated(model, spec, size)
                     request.inputs[spec.name].CopyFrom(value)
                 writer.write(log.SerializeToString(deterministic=True))
-    return True
 
 
 def _repeated(model, spec, size):

@@ -3,7 +3,6 @@
 import concurrent.futures
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tests.export.test_files import picture
@@ -11,14 +10,16 @@ from tests.export.test_files import picture
 TIMEOUT = 2_000_000  # Microseconds; a full batch does not wait.
 
 
-def batched(loaded, name, size):
-    """A signature that is called with batches of that size, from threads.
+def batched(exported, name, size, requests):
+    """What a signature, called with batches of that size, answers.
+
+    Args:
+        requests: list of dicts of inputs, asked at the same time by threads.
 
     Returns:
-        Function of a list of dicts of inputs. It calls the signature with all
-        of them at the same time, and returns their outputs, or errors.
+        List of dicts of outputs, or of errors.
     """
-    signature = loaded.signatures[name]
+    signature = exported.signatures[name]
     outputs = sorted(signature.structured_outputs)
     specs = signature.structured_input_signature[1]
     inputs = sorted(specs)
@@ -41,34 +42,20 @@ def batched(loaded, name, size):
         assert set(found[-1].numpy()) == {size}
         return {key: value.numpy() for key, value in zip(outputs, found)}
 
-    def answers(requests):
-        with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
-            return list(pool.map(answer, requests))
-
-    return answers
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(answer, requests))
 
 
-@pytest.fixture(scope="module")
-def loaded(exported):
-    return tf.saved_model.load(exported.path)
-
-
-def alone(loaded, name, given):
-    tensors = {key: tf.constant(value) for key, value in given.items()}
-    found = loaded.signatures[name](**tensors)
-    return {key: value.numpy() for key, value in found.items()}
-
-
-def check_same(received, expected):
-    for key, value in expected.items():
+def check_alone(exported, name, given, received):
+    """An answer is that to the request alone."""
+    for key, value in exported.ask(name, **given).items():
         if value.dtype == np.float32:
             np.testing.assert_allclose(received[key], value, atol=1e-5)
         else:
             np.testing.assert_array_equal(received[key], value)
 
 
-@pytest.mark.parametrize("name", ["encode_bytes", "reconstruct_bytes"])
-def test_bad_files_of_one_request_fail_no_other(loaded, name):
+def test_bad_files_of_one_request_fail_no_other(exported):
     requests = [
         {"image_bytes": files}
         for files in (
@@ -78,13 +65,14 @@ def test_bad_files_of_one_request_fail_no_other(loaded, name):
             [picture((40, 20), "BMP")],
         )
     ]
-    received = batched(loaded, name, 6)(requests)
-    for given, answer in zip(requests, received):
-        check_same(answer, alone(loaded, name, given))
-    assert received[1]["valid"].tolist() == [False]
+    for name in ("encode_bytes", "reconstruct_bytes"):
+        received = batched(exported, name, 6, requests)
+        for given, answer in zip(requests, received):
+            check_alone(exported, name, given, answer)
+        assert received[1]["valid"].tolist() == [False]
 
 
-def test_every_image_keeps_its_sparsity(loaded):
+def test_every_image_keeps_its_sparsity(exported):
     rng = np.random.default_rng(0)
     requests = [
         {
@@ -93,16 +81,16 @@ def test_every_image_keeps_its_sparsity(loaded):
         }
         for n in (1, 2, 3)
     ]
-    received = batched(loaded, "denoise", 6)(requests)
+    received = batched(exported, "denoise", 6, requests)
     for given, answer in zip(requests, received):
-        check_same(answer, alone(loaded, "denoise", given))
+        check_alone(exported, "denoise", given, answer)
 
 
-def test_one_sparsity_for_several_images_is_refused(loaded):
+def test_one_sparsity_for_several_images_is_refused(exported):
     """And the requests that it would be batched with are answered."""
     image = np.zeros((2, 16, 16, 1), "float32")
     good = {"image": image, "sparsity": np.array([0.1, 0.2], "float32")}
     bad = {"image": image, "sparsity": np.array([0.1], "float32")}
-    received, message = batched(loaded, "denoise", 2)([good, bad])
-    check_same(received, alone(loaded, "denoise", good))
+    received, message = batched(exported, "denoise", 2, [good, bad])
+    check_alone(exported, "denoise", good, received)
     assert "must have equal 0th-dimension size" in message

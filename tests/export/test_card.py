@@ -1,7 +1,6 @@
-import base64
-import io
 import json
 import re
+import shutil
 import subprocess
 
 import numpy as np
@@ -10,13 +9,9 @@ import tensorflow as tf
 
 from keras_csc.export.card import model_card
 from keras_csc.export.card import parameter_count
+from tests.helpers import model_servers
 from tests.helpers.exporting import tiny_model
 from tests.helpers.markdown import blocks
-
-
-@pytest.fixture(scope="module")
-def card(exported):
-    return (exported.path / "card.md").read_text(encoding="utf-8")
 
 
 def rows(text):
@@ -29,34 +24,62 @@ def rows(text):
     return {row[0]: row[1:] for row in cells if len(row) > 1}
 
 
-def test_title_and_architecture(card):
-    assert card.startswith("# tiny, version 1\n")
-    assert tf.__version__ in card
-    found = rows(card)
-    assert found["image_shape"] == ["16, 16, 1"]
-    assert found["filters"] == ["4, 8"]
-    assert found["sparsity"] == ["0.05"]
-    assert found["dtype policy"] == ["float32"]
-    assert found["encoder parameters"] == ["3,160"]
+def card_of(model, **sections):
+    return model_card(model, "tiny", 1, {}, sections)
 
 
-def test_sections_say_what_they_were_given(card):
-    found = rows(card)
-    assert found["steps"] == ["3"]
-    assert found["hardware: cores"] == ["2"]
-    assert found["sessions: 1: seconds"] == ["0.25"]
-    assert found["sessions: 2: seconds"] == ["1e-09"]
-    assert "gpu" not in card
-    assert "## Training\n" in card
-    assert "\n## Limits\n\n- Seen \\| by nobody.\n" in card
+def test_the_card_says_what_the_model_is(exported):
+    assert exported.card.startswith("# tiny, version 1\n")
+    assert tf.__version__ in exported.card
+    found = rows(exported.card)
+    for name, said in {
+        "image_shape": "16, 16, 1",
+        "filters": "4, 8",
+        "sparsity": "0.05",
+        "dtype policy": "float32",
+        "encoder parameters": "3,160",
+        "steps": "3",
+        "hardware: cores": "2",
+        "sessions: 1: seconds": "0.25",
+        "sessions: 2: seconds": "1e-09",
+    }.items():
+        assert found[name] == [said]
+    assert "gpu" not in exported.card
+    assert "## Training\n" in exported.card
+    assert "\n## Limits\n\n- Seen \\| by nobody.\n" in exported.card
+
+
+def test_signatures_have_names_shapes_and_ranges(exported, exported_maps):
+    found = rows(exported.card)
+    image = "`image` (batch, 16, 16, 1) float32"
+    assert found["`encode`"] == [image, "`features` (batch, 8) float32"]
+    assert found["`embed`"] == [image, "`embedding` (batch, 8) float32"]
+    assert found["`sample`"] == [
+        "`label` (batch) int32<br>`seed` (batch) int32",
+        "`sample` (batch, 16, 16, 1) float32",
+    ]
+    assert found["`reconstruct_bytes`"] == [
+        "`image_bytes` (batch) string",
+        "`problem` (batch) string<br>`reconstruction_bytes` (batch) string"
+        "<br>`valid` (batch) bool",
+    ]
+    assert "- `image`: in [-1, 1]: `pixels / 127.5 - 1`.\n" in exported.card
+    assert "- `label`: class of the image to make" in exported.card
+    for text in (
+        "`image` (batch, height, width, 3) float32",
+        "`features` (batch, height, width, 8) float32",
+        "| features | map |",
+        "places of 4×4 pixels",
+        "Files keep their size, of 8×8 up to 4,194,304 pixels.",
+    ):
+        assert text in exported_maps.card
+    assert "resized" not in exported_maps.card
 
 
 def test_names_of_classes_are_no_markup():
     names = ["<img src=x>", "a*b*", "_it_", "[a](b)", "`c`", "d\\|e", "&lt;"]
     names += ["image_folder", "two words"]
-    text = model_card(
-        tiny_model(), "tiny", 1, {}, {"training": {"class_names": names}}
-    )
+    text = card_of(tiny_model(), training={"class_names": names})
     assert rows(text)["class_names"] == [
         r"&lt;img src=x&gt;, a\*b\*, \_it\_, \[a\](b), \`c\`, d\\\|e, "
         "&amp;lt;, image_folder, two words"
@@ -66,179 +89,67 @@ def test_names_of_classes_are_no_markup():
 def test_what_an_architecture_does_not_say_is_said():
     model = tiny_model()
     model.encoder.coding_layers[0].iterations = 10
-    found = rows(model_card(model, "tiny", 1, {}, {}))
+    found = rows(card_of(model))
     assert found["but"] == ["encoder.stage_1.iterations is 10"]
 
 
-def test_nothing_is_said_that_was_not_given(exported):
-    text = model_card(exported.model, "tiny", 1, {}, {})
+def test_nothing_is_said_that_was_not_given():
+    text = card_of(tiny_model())
     titles = re.findall("^## (.*)$", text, re.MULTILINE)
-    assert titles == [
-        "Architecture",
-        "Signatures",
-        "Use",
-        "Limits of the signatures",
-    ]
+    limits = "Limits of the signatures"
+    assert titles == ["Architecture", "Signatures", "Use", limits]
     assert "train" not in text.lower()
-
-
-def test_signatures_have_names_shapes_and_ranges(card):
-    found = rows(card)
-    assert found["`encode`"] == [
-        "`image` (batch, 16, 16, 1) float32",
-        "`features` (batch, 8) float32",
-    ]
-    assert found["`reconstruct_bytes`"] == [
-        "`image_bytes` (batch) string",
-        "`problem` (batch) string<br>`reconstruction_bytes` (batch) string"
-        "<br>`valid` (batch) bool",
-    ]
-    assert "- `image`: in [-1, 1]: `pixels / 127.5 - 1`.\n" in card
-
-
-def freeze_nothing(model):
-    pass
-
-
-def freeze_normalizations(model):
-    model.freeze_normalizations()
-
-
-def freeze_players(model):
-    model.encoder.trainable = model.decoder.trainable = False
+    text = card_of(tiny_model(network="conv"))
+    assert rows(text)["network"] == ["conv"]
+    assert "sparsity" not in text
+    assert "sparse" not in text.replace("keras_csc", "")
 
 
 @pytest.mark.parametrize("network", ["csc", "conv"])
-@pytest.mark.parametrize(
-    "freeze", [freeze_nothing, freeze_normalizations, freeze_players]
-)
-def test_frozen_parameters_are_counted(network, freeze):
+def test_frozen_parameters_are_counted(network):
     model = tiny_model(network=network)
     players = model.encoder, model.decoder
     expected = [
         f"{sum(int(np.prod(w.shape)) for w in player.trainable_weights):,}"
         for player in players
     ]
-    freeze(model)
+    model.freeze_normalizations()
+    assert [parameter_count(player) for player in players] == expected
+    model.encoder.trainable = model.decoder.trainable = False
     assert [parameter_count(player) for player in players] == expected
 
 
-def test_baseline_has_no_sparse_coding_program():
-    model = tiny_model(network="conv")
-    text = model_card(model, "tiny", 1, {}, {})
-    assert rows(text)["network"] == ["conv"]
-    assert "sparsity" not in text
-    assert "sparse" not in text.replace("keras_csc", "")
-
-
-def test_python_example_runs(card, exported, monkeypatch):
-    monkeypatch.chdir(exported.folder.parent)
-    found = {}
-    exec(blocks(card, "python")[0], found)
-    assert found["reconstruction"].shape == (1, 16, 16, 1)
-    assert found["features"].shape == (1, 8)
-
-
-def served(name, signatures, request):
-    """What TensorFlow Serving's REST API answers; its rules for JSON."""
-    function = signatures[name]
-    inputs = {
-        key: tf.constant(
-            [base64.b64decode(item["b64"]) for item in values]
-            if key.endswith("_bytes")
-            else values,
-            function.structured_input_signature[1][key].dtype,
-        )
-        for key, values in request.items()
-    }
-    outputs = {
-        key: [{"b64": base64.b64encode(item).decode()} for item in value]
-        if key.endswith("_bytes")
-        else [item.decode() for item in value]
-        if value.dtype == object
-        else value.tolist()
-        for key, value in (
-            (key, value.numpy()) for key, value in function(**inputs).items()
-        )
-    }
-    return outputs if len(outputs) > 1 else next(iter(outputs.values()))
-
-
-def test_there_is_a_request_for_every_signature(
-    exported_density, monkeypatch, tmp_path
-):
-    card = (exported_density.path / "card.md").read_text(encoding="utf-8")
-    signatures = tf.saved_model.load(exported_density.path).signatures
+def test_its_examples_are_answered(exported, tmp_path, monkeypatch):
+    """By servers with the interfaces of TensorFlow Serving."""
     picture = tf.io.encode_png(tf.zeros((16, 16, 1), tf.uint8)).numpy()
     (tmp_path / "picture.png").write_bytes(picture)
-    monkeypatch.chdir(tmp_path)
-    asked = []
-
-    def urlopen(request, timeout):
-        assert request.full_url.endswith("/v1/models/density:predict")
-        assert request.get_header("Content-type") == "application/json"
-        body = json.loads(request.data)
-        name = body["signature_name"]
-        asked.append(name)
-        answer = {"outputs": served(name, signatures, body["inputs"])}
-        return io.BytesIO(json.dumps(answer).encode())
-
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    found = {}
-    exec(blocks(card, "python")[1], found)
-    assert set(asked) == set(signatures)
-    assert np.shape(found["reconstruction"]) == (1, 16, 16, 1)
-    assert np.shape(found["codes"]["codes_1"])[0] == 1
-    assert tf.io.decode_png(found["png"]).shape == (16, 16, 1)
-    assert np.linalg.norm(found["features"][0]) == pytest.approx(1, abs=1e-5)
-
-
-def test_grpc_request(card, exported, monkeypatch):
-    service = pytest.importorskip(
-        "tensorflow_serving.apis.prediction_service_pb2_grpc"
+    servable = model_servers.Servable("tiny", exported.path)
+    rest, grpc = (
+        model_servers.rest_server(servable),
+        model_servers.grpc_server(servable),
     )
-    predict = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
-    signatures = tf.saved_model.load(exported.path).signatures
-
-    class Stub:
-        def __init__(self, channel):
-            pass
-
-        def Predict(self, request, timeout):
-            assert request.model_spec.name == "tiny"
-            inputs = {
-                key: tf.constant(tf.make_ndarray(value))
-                for key, value in request.inputs.items()
-            }
-            answer = predict.PredictResponse()
-            name = request.model_spec.signature_name
-            for key, value in signatures[name](**inputs).items():
-                answer.outputs[key].CopyFrom(tf.make_tensor_proto(value))
-            return answer
-
-    monkeypatch.setattr(service, "PredictionServiceStub", Stub)
-    found = {"image": np.zeros((1, 16, 16, 1)).tolist()}
-    exec(blocks(card, "python")[2], found)
-    assert found["features"].shape == (1, 8)
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_requests_of_the_shell_examples(card, exported, tmp_path, number):
-    picture = tf.io.encode_png(tf.zeros((16, 16, 1), tf.uint8)).numpy()
-    (tmp_path / "picture.png").write_bytes(picture)
-    example = blocks(card, "shell")[number]
-    finished = subprocess.run(
-        ["bash", "-c", 'curl() { echo "$2" >&2; cat; }\n' + example],
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
-    assert finished.stderr == b"Content-Type: application/json\n"
-    request = json.loads(finished.stdout)
-    (instance,) = request["instances"]
-    if number == 1:
-        assert np.shape(instance["image"]) == (16, 16, 1)
-        return
-    loaded = tf.saved_model.load(exported.path)
-    assert request["signature_name"] in loaded.signatures
-    assert base64.b64decode(instance["image_bytes"]["b64"]) == picture
+    alone, asking, found = {}, {}, {}
+    with rest as rest_port, grpc as grpc_port:
+        card = exported.card.replace("localhost:8501", f"127.0.0.1:{rest_port}")
+        card = card.replace("localhost:8500", f"127.0.0.1:{grpc_port}")
+        with_tensorflow, by_rest, by_grpc = blocks(card, "python")
+        monkeypatch.chdir(exported.path.parents[1])
+        exec(with_tensorflow, alone)
+        monkeypatch.chdir(tmp_path)
+        exec(by_rest, asking)
+        # A request for each signature.
+        assert servable.requests == len(exported.signatures)
+        exec(by_grpc, {"image": asking["image"]})
+        if shutil.which("curl"):
+            for example in blocks(card, "shell")[1:]:
+                done = subprocess.run(
+                    ["bash", "-c", example], capture_output=True, check=True
+                )
+                found.update(json.loads(done.stdout))
+                assert len(found.pop("predictions")) == 1
+    assert alone["features"].shape == (1, 8)
+    assert alone["reconstruction"].shape == (1, 16, 16, 1)
+    assert np.shape(asking["reconstruction"]) == (1, 16, 16, 1)
+    assert np.shape(asking["codes"]["codes_1"])[0] == 1
+    assert tf.io.decode_png(asking["png"]).shape == (16, 16, 1)
+    assert np.linalg.norm(asking["features"][0]) == pytest.approx(1, abs=1e-5)

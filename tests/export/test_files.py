@@ -10,18 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data import images
-
-
-@pytest.fixture(scope="module")
-def encode(exported):
-    loaded = tf.saved_model.load(exported.path)
-    signature = loaded.signatures["encode_bytes"]
-    return lambda *files: {
-        name: value.numpy()
-        for name, value in signature(
-            image_bytes=tf.constant(list(files), tf.string)
-        ).items()
-    }
+from keras_csc.export import files
+from keras_csc.export.signatures import signatures
 
 
 def picture(size=(20, 16), form="PNG", mode="L", **options):
@@ -36,10 +26,8 @@ def picture(size=(20, 16), form="PNG", mode="L", **options):
     return file.getvalue()
 
 
-def large():
-    content = bytearray(picture())
-    content[16:24] = (30000).to_bytes(4, "big") * 2
-    return bytes(content)
+def changed(content, place, by):
+    return content[:place] + by + content[place + len(by) :]
 
 
 def hidden():
@@ -49,84 +37,142 @@ def hidden():
     return content[:8] + length + body + check + content[8:]
 
 
-def damaged():
-    """A PNG file whose pixels, in the middle, are not what they were."""
-    content = bytearray(picture((64, 64)))
-    content[60:80] = bytes(20)
-    return bytes(content)
-
-
+HUGE = (30000).to_bytes(4, "big")
+DAMAGED = changed(picture((64, 64)), 60, bytes(20))  # in the middle
 BAD = {
     b"": "is empty",
     b"<html>": "is no JPEG, PNG, GIF, BMP or WebP file",
+    picture()[:8]: "is a PNG file",
     picture()[:-20]: "is a PNG file without its end",
     picture(form="JPEG")[:-20]: "is a JPEG file without its end",
     picture(form="BMP")[:-20]: "is a BMP file that is cut",
-    large(): r"has 30000x30000 pixels .* 67,108,864 in all",
+    changed(picture(), 16, 2 * HUGE): r"has 30000x30000 pixels .* 67,108,864",
+    changed(picture(), 16, bytes(4)): "",
+    changed(picture(form="GIF"), 6, 4 * b"\xff"): "",
+    changed(picture(form="BMP"), 18, 2 * b"\xff\xff\0\0"): "",
     hidden(): "is a PNG file that does not begin with its header",
-    damaged(): "can't be decoded: it is damaged",
+    DAMAGED: "can't be decoded: it is damaged",
 }
 
 
-def test_every_file_has_its_own_outcome(encode):
-    files = [picture(), *BAD, picture((30, 9), "JPEG")]
-    found = encode(*files)
+def test_every_file_has_its_own_outcome(exported):
+    given = [picture(), *BAD, picture((30, 9), "JPEG")]
+    found = exported.ask("encode_bytes", image_bytes=given)
     assert found["valid"].tolist() == [True, *[False] * len(BAD), True]
     problems = [text.decode() for text in found["problem"]]
     assert problems[0] == problems[-1] == ""
     for text, expected in zip(problems[1:], BAD.values()):
-        assert re.match(expected, text)
+        assert text and re.match(expected, text)
     assert not found["features"][1:-1].any()
     for row in (0, -1):
-        (alone,) = encode(files[row])["features"]
+        alone = exported.ask("encode_bytes", image_bytes=[given[row]])
+        (alone,) = alone["features"]
         np.testing.assert_allclose(found["features"][row], alone, atol=1e-6)
         assert np.linalg.norm(alone) == pytest.approx(1)
 
 
-def test_pictures_of_bad_files_have_no_bytes(exported):
-    loaded = tf.saved_model.load(exported.path)
-    found = loaded.signatures["reconstruct_bytes"](
-        image_bytes=tf.constant([b"", picture(), damaged()])
-    )
-    assert found["valid"].numpy().tolist() == [False, True, False]
-    sizes = tf.strings.length(found["reconstruction_bytes"]).numpy()
-    assert sizes[0] == sizes[2] == 0 < sizes[1]
+def test_pictures_come_back_as_png_files(exported):
+    given = [b"", picture((16, 16)), DAMAGED]
+    found = exported.ask("reconstruct_bytes", image_bytes=given)
+    assert found["valid"].tolist() == [False, True, False]
+    none, png, nothing = found["reconstruction_bytes"]
+    assert none == nothing == b""
+    pixels = np.asarray(Image.open(io.BytesIO(given[1])))[None, ..., None]
+    expected = (exported.model.reconstruct(pixels)[0] + 1) * 127.5
+    received = np.asarray(Image.open(io.BytesIO(png)), "float32")
+    assert np.max(np.abs(received[..., None] - expected)) <= 0.51
 
 
-def test_only_bad_files(encode):
-    found = encode(b"", damaged())
+def test_only_bad_files_and_none(exported):
+    found = exported.ask("encode_bytes", image_bytes=[b"", DAMAGED])
     assert not found["valid"].any() and not found["features"].any()
     assert found["features"].shape == (2, 8)
-
-
-def test_an_empty_batch_is_refused(encode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="one file or mo"):
-        encode()
+        exported.ask("encode_bytes", image_bytes=[])
 
 
-def test_grey_models_read_every_format(encode):
-    expected = encode(picture())["features"]
-    for form, mode in (
-        ("GIF", "L"),
-        ("BMP", "L"),
-        ("BMP", "RGB"),
-        ("WEBP", "RGB"),
-        ("PNG", "RGBA"),
-        ("PNG", "I;16"),
-    ):
-        options = {"lossless": True} if form == "WEBP" else {}
-        received = encode(picture(form=form, mode=mode, **options))["features"]
-        np.testing.assert_allclose(received, expected, atol=1e-4)
-    options = {"quality": 100, "mode": "CMYK", "form": "JPEG"}
-    received = encode(picture(**options))["features"]
-    np.testing.assert_allclose(received, expected, atol=0.2)
+def test_grey_models_read_every_format(exported):
+    given = [picture()] + [
+        picture(form=form, mode=mode, **options)
+        for form, mode, options in (
+            ("GIF", "L", {}),
+            ("BMP", "L", {}),
+            ("BMP", "RGB", {}),
+            ("WEBP", "RGB", {"lossless": True}),
+            ("PNG", "RGBA", {}),
+            ("PNG", "I;16", {}),
+            ("JPEG", "CMYK", {"quality": 100}),
+        )
+    ]
+    found = exported.ask("encode_bytes", image_bytes=given)["features"]
+    for received in found[:-1]:
+        np.testing.assert_allclose(received, found[0], atol=1e-4)
+    np.testing.assert_allclose(found[-1], found[0], atol=0.2)
 
 
-def test_files_are_prepared_as_for_training(encode, exported):
+def test_files_are_prepared_as_for_training(exported):
     """Also those of shapes that are cropped before they are resized."""
-    for size in ((20, 16), (3, 3000), (3000, 16), (300_000, 1)):
-        content = picture(size)
-        prepared = images.normalize(images.read(content, (16, 16, 1)))
-        expected = exported.model.encode(prepared[None])
-        received = encode(content)["features"]
-        np.testing.assert_allclose(received, expected, atol=1e-5)
+    sizes = (20, 16), (3, 3000), (3000, 16), (300_000, 1), (1_000_000, 1)
+    given = [picture(size) for size in sizes]
+    prepared = [
+        images.normalize(images.read(each, (16, 16, 1))) for each in given
+    ]
+    expected = exported.model.encode(tf.stack(prepared))
+    found = exported.ask("encode_bytes", image_bytes=given)
+    np.testing.assert_allclose(found["features"], expected, atol=1e-5)
+
+
+# === Maps ===
+
+
+def noise(height, width, channels=3, seed=0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (height, width, channels), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(file, "PNG")
+    return file.getvalue(), pixels
+
+
+def test_files_for_maps_keep_their_sizes(exported_maps):
+    pictures = [noise(9, 30), noise(16, 8, channels=1, seed=1)]
+    given = [content for content, _ in pictures]
+    made = exported_maps.ask("reconstruct_bytes", image_bytes=given)
+    for png, (_, pixels) in zip(made["reconstruction_bytes"], pictures):
+        received = np.asarray(Image.open(io.BytesIO(png)), "float32")
+        given = np.broadcast_to(pixels, (*pixels.shape[:2], 3))[None]
+        expected = (exported_maps.model.reconstruct(given)[0] + 1) * 127.5
+        assert np.max(np.abs(received - expected)) <= 0.51
+
+
+def test_files_of_one_size_are_encoded(exported_maps):
+    def encode(*given):
+        return exported_maps.ask("encode_bytes", image_bytes=list(given))
+
+    pictures = [noise(9, 30, seed=seed) for seed in range(2)]
+    (one, pixels), (two, others) = pictures
+    expected = exported_maps.model.encode(np.stack([pixels, others]))
+    np.testing.assert_allclose(
+        encode(one, two)["features"], expected, atol=1e-5
+    )
+    some = encode(one, b"", noise(7, 9)[0])
+    assert some["valid"].tolist() == [True, False, False]
+    np.testing.assert_allclose(some["features"][0], expected[0], atol=1e-5)
+    assert not np.any(some["features"][1:])
+    none = encode(b"")["features"]
+    assert none.shape == (1, 2, 2, 8) and not np.any(none)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="of one size"):
+        encode(one, noise(10, 30)[0])
+
+
+def test_files_of_other_sizes_are_named(exported_maps, monkeypatch):
+    given = [noise(7, 9)[0], noise(9, 8)[0], b""]
+    found = exported_maps.ask("reconstruct_bytes", image_bytes=given)
+    assert found["valid"].tolist() == [False, True, False]
+    message = b"has 9x7 pixels (width x height), and must have from 8x8 to 4,19"
+    assert found["problem"][0].startswith(message)
+    made = found["reconstruction_bytes"]
+    assert made[0] == made[2] == b"" != made[1]
+    monkeypatch.setattr(files, "MOST_PIXELS", 100)
+    function, _ = signatures(exported_maps.model)["reconstruct_bytes"]
+    found = function(tf.constant([noise(9, 30)[0]]))
+    assert b"to 100 in all" in found["problem"].numpy()[0]

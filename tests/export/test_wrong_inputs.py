@@ -4,32 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import c_library_process
-from tests.helpers.c_library import InvalidArgumentError
+from tests.helpers import c_library
 
-FLOAT_SIGNATURES = ("serving_default", "encode", "codes", "denoise", "decode")
 IMAGES = (16, 16, 1)
+OF_IMAGES = ("serving_default", "encode", "codes", "embed", "denoise")
 WRONG_IMAGES = [
-    (),
-    (2,),
-    (3, 16),
-    (2, 16, 16),
-    (16, 16, 1),
-    (4, 8, 8, 1),
-    (1, 64, 64, 1),
-    (2, 16, 16, 3),
-    (2, 16, 32, 1),
-    (2, 16, 16, 1, 1),
+    *((), (2,), (3, 16), (2, 16, 16), (16, 16, 1), (4, 8, 8, 1)),
+    *((1, 64, 64, 1), (2, 16, 16, 3), (2, 16, 32, 1), (2, 16, 16, 1, 1)),
     (0, 16, 16, 1),
 ]
 WRONG_FEATURES = [
-    (),
-    (8,),
-    (2, 128),
-    (4, 4),
-    (2, 4, 8),
-    (2, 2, 2, 8),
-    (1, 1, 1, 1, 8),
+    *((), (8,), (2, 128), (4, 4), (2, 4, 8), (2, 2, 2, 8), (1, 1, 1, 1, 8)),
     (0, 8),
 ]
 WRONG_SPARSITIES = [(3,), (0,), (2, 1), (1, 1), (1, 1, 1)]
@@ -39,14 +24,19 @@ def zeros(shape):
     return np.zeros(shape, "float32")
 
 
+def of_images(image):
+    """Calls of an image, and of one sparsity where there must be one."""
+    for signature in OF_IMAGES:
+        denoised = signature == "denoise"
+        more = {"sparsity": zeros((1,))} if denoised else {}
+        yield signature, {"image": image, **more}
+
+
 def wrong_shapes():
     """Calls, and the shape that their error is to name."""
-    for signature in FLOAT_SIGNATURES[:3]:
-        for shape in WRONG_IMAGES:
-            yield signature, {"image": zeros(shape)}, "[?,16,16,1]"
     for shape in WRONG_IMAGES:
-        call = {"image": zeros(shape), "sparsity": zeros((1,))}
-        yield "denoise", call, "[?,16,16,1]"
+        for call in of_images(zeros(shape)):
+            yield *call, "[?,16,16,1]"
     for shape in WRONG_SPARSITIES:
         call = {"image": zeros((2, *IMAGES)), "sparsity": zeros(shape)}
         yield "denoise", call, "sparsity"
@@ -64,11 +54,8 @@ def spoilt(shape, row, value):
 def wrong_values():
     """Calls, and what their error is to name."""
     for value in (np.nan, np.inf, 1e30, 200.0):
-        image = spoilt((3, *IMAGES), 2, value)
-        for signature in FLOAT_SIGNATURES[:3]:
-            yield signature, {"image": image}, "`images`", 2
-        call = {"image": image, "sparsity": zeros((1,))}
-        yield "denoise", call, "`images`", 2
+        for call in of_images(spoilt((3, *IMAGES), 2, value)):
+            yield *call, "`images`", 2
     for value in (np.nan, np.inf, -np.inf):
         yield "decode", {"features": spoilt((3, 8), 1, value)}, "`features`", 1
     for value in (np.nan, np.inf, -0.1):
@@ -88,42 +75,39 @@ def check_value_message(message, name, row):
     assert f"{name} must be" in message and f"Row] [{row}]" in message
 
 
-@pytest.fixture(scope="module")
-def loaded(exported):
-    return tf.saved_model.load(str(exported.path))
-
-
-def error_of(loaded, signature, inputs):
-    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+def error_of(exported, signature, inputs):
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
-        loaded.signatures[signature](**tensors)
+        exported.ask(signature, **inputs)
     return str(error.value)
 
 
-def test_wrong_shapes_are_refused_by_name(loaded):
+def test_wrong_shapes_are_refused_by_name(exported):
     for signature, inputs, expected in wrong_shapes():
-        message = error_of(loaded, signature, inputs)
+        message = error_of(exported, signature, inputs)
         check_shape_message(message, inputs, expected)
 
 
-def test_wrong_values_are_refused_by_row(loaded):
+def test_wrong_values_are_refused_by_row(exported):
     for signature, inputs, name, row in wrong_values():
-        check_value_message(error_of(loaded, signature, inputs), name, row)
+        check_value_message(error_of(exported, signature, inputs), name, row)
 
 
 def test_the_c_library_refuses_them_too_and_lives(exported):
     shapes, values = list(wrong_shapes()), list(wrong_values())
-    good = zeros((2, *IMAGES))
+    good = spoilt((2, *IMAGES), 1, 0.3)
     ranks = {np.ndim(call["image"]) for _, call, _ in shapes if "image" in call}
     assert ranks == set(range(6))
     calls = [(signature, inputs) for signature, inputs, *_ in shapes + values]
-    *refusals, received = c_library_process.run(
-        exported.path, [*calls, ("encode", {"image": good})]
+    *refusals, features, made = c_library.run(
+        exported.path,
+        [*calls, ("encode", {"image": good}), (OF_IMAGES[0], {"image": good})],
     )
-    assert {type(each) for each in refusals} == {InvalidArgumentError}
+    assert {type(each) for each in refusals} == {c_library.InvalidArgumentError}
     messages = [str(each) for each in refusals]
     for message, (_, inputs, expected) in zip(messages, shapes):
         check_shape_message(message, inputs, expected)
     for message, (*_, name, row) in zip(messages[len(shapes) :], values):
         check_value_message(message, name, row)
-    np.testing.assert_allclose(received, exported.model.encode(good), atol=1e-6)
+    model = exported.model
+    np.testing.assert_allclose(features, model.encode(good), atol=1e-5)
+    np.testing.assert_allclose(made, model.reconstruct(good), atol=1e-5)

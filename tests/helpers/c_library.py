@@ -1,11 +1,14 @@
-"""Sessions of SavedModels through TensorFlow's C API, by ctypes.
+"""A SavedModel through TensorFlow's C API, by ctypes, in a process of its own.
 
-A session looks at no shapes, and needs no TensorFlow in Python.
+Its session looks at no shapes, as those of TensorFlow Serving.
+`python c_library.py FOLDER SAVED_MODEL` reads pickled calls and writes what
+came of them; it imports neither TensorFlow nor Keras nor this package.
 """
 
 import ctypes
-import functools
 import pathlib
+import pickle
+import sys
 
 import numpy as np
 
@@ -21,7 +24,6 @@ class Output(ctypes.Structure):
     _fields_ = [("operation", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
-@functools.cache
 def library(folder):
     """That of a folder, with the types of what is called."""
     (path, *_) = sorted(pathlib.Path(folder).glob("libtensorflow_cc.so*"))
@@ -58,9 +60,33 @@ def tensor_names(path, name):
     return inputs, found.outputs[min(found.outputs)].name
 
 
-@functools.cache
-def session(folder, path):
-    return Session(folder, path)
+def run(path, calls):
+    """What the C library, in a process with oneDNN, answers.
+
+    Args:
+        path: `pathlib.Path` of the SavedModel.
+        calls: list of the name of a signature and a dict of its inputs.
+
+    Returns:
+        List of arrays, the first outputs, or `InvalidArgumentError`s.
+    """
+    import pytest
+    import tensorflow as tf
+
+    from tests.helpers.exporting import run_python
+
+    folder = tf.sysconfig.get_lib()
+    if not (pathlib.Path(folder) / "libtensorflow_cc.so.2").exists():
+        pytest.skip("needs TensorFlow's C library")
+    given = [(inputs, tensor_names(path, name)) for name, inputs in calls]
+    finished = run_python(
+        ["-m", "tests.helpers.c_library", folder, path],
+        input=pickle.dumps(given),
+        environment={"TF_ENABLE_ONEDNN_OPTS": "1"},
+        text=False,
+    )
+    assert finished.returncode == 0, finished.stderr.decode()[-2000:]
+    return pickle.loads(finished.stdout)
 
 
 class Session:
@@ -138,3 +164,20 @@ class Session:
         size = int(np.prod(shape))
         values = (ctypes.c_float * size).from_address(data)
         return np.array(values, "float32").reshape(shape)
+
+
+def answer(session, call):
+    try:
+        return session.run(*call)
+    except InvalidArgumentError as error:
+        return error
+
+
+if __name__ == "__main__":
+    # Under its own name, so that its errors can be unpickled elsewhere.
+    from tests.helpers import c_library
+
+    loaded = c_library.Session(*sys.argv[1:])
+    given = pickle.load(sys.stdin.buffer)
+    found = [c_library.answer(loaded, each) for each in given]
+    pickle.dump(found, sys.stdout.buffer)

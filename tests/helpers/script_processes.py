@@ -7,6 +7,7 @@ import takes longer than what most of them do.
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -38,34 +39,40 @@ class Scripts:
         """Runs `training/NAME` in the folder `cwd`.
 
         Returns:
-            `subprocess.CompletedProcess`.
+            `subprocess.CompletedProcess`, with the memory that it took beyond
+            the imports, `mib`.
         """
         outputs = [str(self.folder / stream) for stream in ("out", "err")]
         command = [str(ROOT / "training" / name), *map(str, arguments)]
         request = [command, *outputs, str(cwd or self.folder)]
         print(json.dumps(request), file=self._server.stdin, flush=True)
-        code = int(self._server.stdout.readline())
+        code, mib = json.loads(self._server.stdout.readline())
         out, err = (pathlib.Path(path).read_text() for path in outputs)
-        return subprocess.CompletedProcess(command, code, out, err)
+        ended = subprocess.CompletedProcess(command, code, out, err)
+        ended.mib = mib
+        return ended
 
     def close(self):
         self._server.communicate()
 
 
 def serve():
-    """Runs what standard input asks for, and prints the exit codes."""
+    """Runs what standard input asks for, and prints how it ended."""
     from keras_csc_cli import evaluate  # noqa: F401
     from keras_csc_cli import export  # noqa: F401
     from keras_csc_cli import restore  # noqa: F401
     from keras_csc_cli import train  # noqa: F401
 
     forks.settle()
+    own = resource.getrusage(resource.RUSAGE_SELF)
     for line in sys.stdin:
         child = os.fork()
         if not child:
             run(*json.loads(line))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(code, flush=True)
+        _, status, usage = os.wait4(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        mib = (usage.ru_maxrss - own.ru_maxrss) / 1024
+        print(json.dumps([code, mib]), flush=True)
 
 
 def run(command, out, err, cwd):

@@ -69,63 +69,57 @@ def drawn(images):
 # === Signatures ===
 
 
-@pytest.mark.parametrize("flags", [[], ["--pixels"]], ids=["files", "pixels"])
-def test_features_are_those_of_the_model(
-    run, computed, files, digits, tmp_path, flags
+def loaded(path):
+    """Arrays of a file, or of what was printed; dict by name."""
+    if not isinstance(path, str):
+        found = np.load(path)
+        return {"": found} if isinstance(found, np.ndarray) else dict(found)
+    return {name: np.array(value) for name, value in json.loads(path).items()}
+
+
+@pytest.mark.parametrize(
+    "command, output, signature",
+    [
+        ("encode", "features.npy", "encode"),
+        ("encode --pixels", "features.npy", "encode"),
+        ("encode --batch_size=2", "features.npy", "encode"),
+        ("codes", "codes.npz", "codes"),
+        ("embed", None, "embed"),
+    ],
+)
+def test_numbers_are_those_of_the_model(
+    run, computed, files, digits, tmp_path, command, output, signature
 ):
-    code, text = run("encode", *files, "--output", tmp_path / "f.npy", *flags)
-    assert code == 0 and "(3, 64)" in text
-    image = pixels.from_pixels(digits)
-    expected = computed("encode", image=image)["features"]
-    np.testing.assert_allclose(np.load(tmp_path / "f.npy"), expected, atol=1e-6)
-
-
-def test_embeddings_are_printed(run, computed, files, digits):
-    code, text = run("embed", files[0])
-    image = pixels.from_pixels(digits[:1])
-    expected = computed("embed", image=image)["embedding"]
+    written = ["--output", tmp_path / output] if output else []
+    code, text = run(*command.split(), *files, *written)
     assert code == 0
-    np.testing.assert_allclose(
-        json.loads(text)["embedding"], expected, atol=1e-6
-    )
+    found = loaded(tmp_path / output if output else text)
+    expected = computed(signature, image=pixels.from_pixels(digits))
+    for name, value in expected.items():
+        received = found[name if name in found else ""]
+        np.testing.assert_allclose(received, value, atol=1e-6)
+    assert len(found) == len(expected)
 
 
-def test_codes_are_of_every_stage(run, computed, files, digits, tmp_path):
-    code, _ = run("codes", *files, "--output", tmp_path / "c.npz")
-    assert code == 0
-    expected = computed("codes", image=pixels.from_pixels(digits))
-    with np.load(tmp_path / "c.npz") as written:
-        assert set(written) == set(expected) == {"codes_1", "codes_2"}
-        for name, value in expected.items():
-            np.testing.assert_allclose(written[name], value, atol=1e-6)
-
-
-@pytest.mark.parametrize("flags", [[], ["--pixels"]], ids=["files", "pixels"])
-def test_pictures_are_regenerated(
-    run, computed, files, digits, tmp_path, flags
+@pytest.mark.parametrize(
+    "command, signature, more",
+    [
+        ("reconstruct", "serving_default", {}),
+        ("reconstruct --pixels", "serving_default", {}),
+        ("denoise --sparsity=0.3", "denoise", {"sparsity": [0.3] * 3}),
+    ],
+)
+def test_pictures_are_those_of_the_model(
+    run, computed, files, digits, tmp_path, command, signature, more
 ):
-    code, _ = run("reconstruct", *files, "--output", tmp_path / "new", *flags)
-    assert code == 0
+    assert run(*command.split(), *files, "--output", tmp_path / "new")[0] == 0
+    more = {name: np.array(value, "float32") for name, value in more.items()}
+    expected = computed(signature, image=pixels.from_pixels(digits), **more)
     written = seen(tmp_path / "new")
-    image = pixels.from_pixels(digits)
-    expected = computed("serving_default", image=image)["reconstruction"]
     assert sorted(written) == [path.stem for path in files]
-    for path, picture in zip(files, drawn(expected), strict=True):
+    (images,) = expected.values()
+    for path, picture in zip(files, drawn(images), strict=True):
         assert np.abs(written[path.stem].astype(int) - picture).max() <= 1
-
-
-def test_pictures_are_denoised(run, computed, files, digits, tmp_path):
-    arguments = ["--sparsity=0.3", "--output", tmp_path / "new"]
-    code, _ = run("denoise", *files, *arguments)
-    assert code == 0
-    expected = computed(
-        "denoise",
-        image=pixels.from_pixels(digits),
-        sparsity=np.full(3, 0.3, "float32"),
-    )["denoised"]
-    written = seen(tmp_path / "new")
-    for path, picture in zip(files, drawn(expected), strict=True):
-        assert np.array_equal(written[path.stem], picture)
 
 
 def test_features_are_decoded(run, computed, files, tmp_path):
@@ -150,16 +144,10 @@ def test_samples_have_their_label_and_a_seed_each(run, computed, tmp_path):
         assert np.array_equal(written[str(seed)], picture)
 
 
-def test_a_request_has_at_most_so_many_rows(
-    run, server, computed, files, digits, tmp_path
-):
+def test_a_request_has_at_most_so_many_rows(run, server, files):
     before = server.servable.requests
-    output = tmp_path / "f.npy"
-    assert run("encode", *files, "--batch_size=2", "--output", output)[0] == 0
+    assert run("encode", *files, "--batch_size=2")[0] == 0
     assert server.servable.requests - before == 2
-    image = pixels.from_pixels(digits)
-    expected = computed("encode", image=image)["features"]
-    np.testing.assert_allclose(np.load(output), expected, atol=1e-6)
 
 
 def test_other_pictures_are_brought_into_shape(run, tmp_path):
@@ -172,11 +160,9 @@ def test_other_pictures_are_brought_into_shape(run, tmp_path):
     assert code == 0
 
 
-@pytest.mark.parametrize(
-    "version", ["--model_version=1", "--version_label=canary"]
-)
-def test_a_version_can_be_asked_for(run, files, version):
-    assert run("encode", files[0], version)[0] == 0
+def test_a_version_can_be_asked_for(run, files):
+    for version in ("--model_version=1", "--version_label=canary"):
+        assert run("encode", files[0], version)[0] == 0
 
 
 def test_tensors_may_come_as_bytes(servers, computed, files, digits, tmp_path):
@@ -271,19 +257,15 @@ def test_damaged_files_are_mistakes(files, tmp_path):
                 assert client.read_image(damaged).shape == (16, 16, 1)
 
 
-@pytest.mark.parametrize("format", ["EPS", "PPM", "TGA"])
-def test_files_of_other_formats_are_mistakes(tmp_path, format):
+def test_formats_of_pictures(tmp_path):
     path = tmp_path / "picture.png"
-    Image.new("RGB", (16, 16)).save(path, format)
-    with pytest.raises(client.Mistake, match="can't be read as a picture"):
-        client.read_image(path)
-
-
-@pytest.mark.parametrize("format", [*client.FORMATS, "MPO"])
-def test_pictures_of_these_formats_are_read(tmp_path, format):
-    path = tmp_path / "picture"
-    Image.new("RGB", (16, 12)).save(path, format)
-    assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
+    for form in (*client.FORMATS, "MPO"):
+        Image.new("RGB", (16, 12)).save(path, form)
+        assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
+    for form in ("EPS", "PPM", "TGA"):
+        Image.new("RGB", (16, 16)).save(path, form)
+        with pytest.raises(client.Mistake, match="can't be read as a picture"):
+            client.read_image(path)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -322,7 +304,7 @@ def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
 def printed(monkeypatch):
     """Returns a function of a file that is the client's output.
 
-    It gives the exit code of a client that has `é.png` to print.
+    It gives the exit code of a client that has a name to print.
     """
 
     def printed(output):
@@ -330,37 +312,24 @@ def printed(monkeypatch):
             monkeypatch.setattr(sys, "stdout", stream)
             return client.main(["sample"])
 
-    monkeypatch.setattr(client, "run", lambda options: "é.png")
+    monkeypatch.setattr(client, "run", lambda options: "é.png \x1b[2J")
     return printed
 
 
-def test_what_the_output_can_not_encode_is_escaped(printed, tmp_path):
+def test_what_can_not_be_shown_is_escaped(printed, tmp_path):
     assert printed(tmp_path / "output") == 0
-    assert (tmp_path / "output").read_text() == "\\xe9.png\n"
+    assert (tmp_path / "output").read_text() == "\\xe9.png \\x1b[2J\n"
 
 
-def test_what_would_control_a_terminal_is_escaped(monkeypatch, capsys):
-    monkeypatch.setattr(client, "run", lambda options: "codes_\x1b[2J\n")
-    assert client.main(["sample"]) == 0
-    assert capsys.readouterr().out == "codes_\\x1b[2J\\n\n"
-
-
-def test_it_ends_when_nobody_reads_it(printed, capfd):
+def test_outputs_that_nobody_or_nothing_takes(printed, capfd, monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
     assert printed(writer) == 141
     assert capfd.readouterr().err == ""
-
-
-def test_an_output_that_is_full_is_a_mistake(printed, capfd):
     assert printed("/dev/full") == 2
     assert capfd.readouterr().err == (
         "sample: nothing can be printed: No space left on device\n"
     )
-
-
-def test_there_need_be_no_output(monkeypatch):
-    monkeypatch.setattr(client, "run", lambda options: "done")
     monkeypatch.setattr(sys, "stdout", None)
     assert client.main(["sample"]) == 0
 
@@ -376,17 +345,22 @@ def broken():
     raise tf.errors.InternalError(None, None, "It broke")
 
 
-def test_an_unavailable_server_is_asked_again(run, server, files):
-    server.servable.faults.extend([unavailable] * 2)
+@pytest.mark.parametrize(
+    "fault, retries, ended, words, requests",
+    [
+        (unavailable, 2, 0, "", 3),
+        (unavailable, 1, 1, "The queue is full", 2),
+        (broken, 2, 1, "It broke", 1),
+    ],
+)
+def test_only_an_unavailable_server_is_asked_again(
+    run, server, files, fault, retries, ended, words, requests
+):
+    server.servable.faults.extend([fault] * 2)
     before = server.servable.requests
-    assert run("encode", files[0], "--retries=2")[0] == 0
-    assert server.servable.requests - before == 3
-
-
-def test_it_is_asked_so_many_times(run, server, files):
-    server.servable.faults.extend([unavailable] * 2)
-    code, text = run("encode", files[0], "--retries=1")
-    assert code == 1 and "The queue is full" in text
+    code, text = run("encode", files[0], f"--retries={retries}")
+    assert code == ended and words in text
+    assert server.servable.requests - before == requests
 
 
 def test_waits_double():
@@ -399,14 +373,6 @@ def test_waits_double():
         client.retried(fail, 3, first_wait=1, sleep=waits.append)
     for wait, most in zip(waits, (1, 2, 4), strict=True):
         assert most / 2 <= wait <= most
-
-
-def test_a_failure_is_not_asked_again(run, server, files):
-    server.servable.faults.append(broken)
-    before = server.servable.requests
-    code, text = run("encode", files[0])
-    assert code == 1 and "It broke" in text
-    assert server.servable.requests - before == 1
 
 
 def test_a_slow_answer_is_late(run, server, files):
@@ -456,69 +422,46 @@ def test_tensors_of_wrong_shapes_are_failures(files, monkeypatch, shape):
         server.predict("encode", {}, "features")
 
 
-@pytest.mark.parametrize("server", ["rest"], indirect=True)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"<html>",
-        b"",
-        b"[" * 100_000,
-        b"\xff",
-        b"[]",
-        b"{}",
-        b'{"outputs": 1}',
-        b'{"outputs": [[1, 2], [3]]}',
-        b'{"outputs": [[NaN]]}',
-        b'{"outputs": [["a"]]}',
-        b'{"outputs": []}',
-        b'{"outputs": [{"b64": "AAAA"}]}',
-        b'{"outputs": [{"b64": 5}]}',
-        b'{"outputs": {"other": [[1]]}}',
-        b'{"outputs": {"\\u001b[2J\\u009b": [[1]]}}',
-        b'{"outputs": [[1], [2]]}',
-        b'{"outputs": 0}',
-        b'{"outputs": {"features": null}}',
-        b'{"outputs": [1.0]}',
-        b'{"outputs": [[]]}',
-        b'{"outputs": [[1e300]]}',
-        b'{"outputs": [{"b64": "iVBORw0KGgo="}]}',
-        *(
-            b'{"outputs": {"features": [[1]], "valid": %b}}' % valid
-            for valid in (b"0", b"[true, false]", b"[[true]]", b"[]", b"[1]")
-        ),
-    ],
-)
-def test_garbage_is_a_failure(run, server, files, answer):
-    server.servable.faults.append(lambda: answer)
-    code, text = run("encode", files[0])
-    assert code == 1 and text.startswith("encode: The server")
-    assert text[-1] == "\n" and text[:-1].isprintable()
+GARBAGE = [
+    *(b"<html>", b"", b"[" * 100_000, b"\xff", b"[]", b"{}"),
+    b'{"outputs": {"other": [[1]]}}',
+    b'{"outputs": {"\\u001b[2J\\u009b": [[1]]}}',
+    b'{"outputs": {"features": null}}',
+    *(
+        b'{"outputs": %b}' % outputs
+        for outputs in (
+            *(b"1", b"0", b"[]", b"[1.0]", b"[[]]", b"[[1], [2]]"),
+            *(b"[[1, 2], [3]]", b"[[NaN]]", b'[["a"]]', b"[[1e300]]"),
+            *(b'[{"b64": "AAAA"}]', b'[{"b64": 5}]'),
+            b'[{"b64": "iVBORw0KGgo="}]',
+        )
+    ),
+    *(
+        b'{"outputs": {"features": [[1]], "valid": %b}}' % valid
+        for valid in (b"0", b"[true, false]", b"[[true]]", b"[]", b"[1]")
+    ),
+]
+NO_PICTURES = [
+    *(b"0", b"[1.0]", b"[[]]", b"[[[1.0]]]", b"[[[1.0, 1.0, 1.0]]]"),
+    *(b"[[[[0.0, 0.0]]]]", b"[[[[0.0, 0.0, 0.0, 0.0]]]]", b"[[[]]]"),
+    *(b"[[[[]]]]", b"[[[[[0.0]]]]]", b'[{"b64": "AAAA"}]'),
+]
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)
-@pytest.mark.parametrize(
-    "images",
-    [
-        b"0",
-        b"[1.0]",
-        b"[[]]",
-        b"[[[1.0]]]",
-        b"[[[1.0, 1.0, 1.0]]]",
-        b"[[[[0.0, 0.0]]]]",
-        b"[[[[0.0, 0.0, 0.0, 0.0]]]]",
-        b"[[[]]]",
-        b"[[[[]]]]",
-        b"[[[[[0.0]]]]]",
-        b'[{"b64": "AAAA"}]',
-    ],
-)
-def test_what_is_no_picture_is_a_failure(run, server, tmp_path, images):
-    answer = b'{"outputs": %b}' % images
-    server.servable.faults.append(lambda: answer)
-    code, text = run("sample", "--output", tmp_path / "new")
-    assert code == 1 and text.startswith("sample: The server")
-    assert text.count("\n") == 1
-    assert not list((tmp_path / "new").iterdir())
+def test_garbage_is_a_failure(run, server, files, tmp_path):
+    for answer in GARBAGE:
+        server.servable.faults.append(lambda answer=answer: answer)
+        code, text = run("encode", files[0])
+        assert code == 1 and text.startswith("encode: The server"), answer
+        assert text[-1] == "\n" and text[:-1].isprintable()
+    for images in NO_PICTURES:
+        answer = b'{"outputs": %b}' % images
+        server.servable.faults.append(lambda answer=answer: answer)
+        code, text = run("sample", "--output", tmp_path / "new")
+        assert code == 1 and text.startswith("sample: The server"), answer
+        assert text.count("\n") == 1
+        assert not list((tmp_path / "new").iterdir())
 
 
 @pytest.mark.parametrize("server", ["rest"], indirect=True)

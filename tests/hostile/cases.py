@@ -1,0 +1,437 @@
+"""The list of cases: what is typed, in which folder, and how it has to end."""
+
+import dataclasses
+import fcntl
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+from tests.hostile.material import cut
+from tests.hostile.material import encoded
+from tests.hostile.material import fifo
+from tests.hostile.material import flip
+from tests.hostile.material import images
+from tests.hostile.material import link
+from tests.hostile.material import png
+from tests.hostile.material import write
+
+TINY = (
+    "--dataset=digits --preset=digits "
+    "--architecture=filters=4,feature_dim=8,iterations=2 --batch_size=16 "
+    "--steps=4 --log_every=2 --checkpoint_every=2 --evaluation_limit=40"
+)
+TRAIN = f"train.py {TINY} --workdir=run"
+SHORT = f"{TRAIN} --noevaluate"
+HUGE = 10**9
+LAST = "run/checkpoints/step-00000004"
+EARLIER = "run/checkpoints/step-00000002"
+DATA = "checkpoint.data-00000-of-00001"
+CONFIG = "run/model/config.json"
+INFO = "tfds/cifar10/3.0.2/dataset_info.json"
+TRAINED = pathlib.Path("run/model/model.weights.h5").is_file
+held = []  # what a set-up has to keep open
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One thing that a user does, in a folder with files of the user's.
+
+    None of these may change, whatever comes of it.
+
+    Args:
+        name: str, unique.
+        command: a script of `training/` and its arguments; or, with
+            `$TRAINING` for the folder of the scripts, a line for bash.
+        codes: the exit codes that are right. With 2 there is one line.
+        says: regular expression that standard error has to match.
+        setup: function that makes what the command meets.
+        run: bool, whether `run/` is a finished run, with files of the user's.
+        check: function that is true of what the command left.
+        notices: lines that may stand before the one that refuses.
+        writes: the names that the command may make, with all below them.
+        environment: dict of variables.
+        worst: bool, whether `make test` has it, too.
+    """
+
+    name: str
+    command: str
+    codes: tuple
+    says: str = ""
+    setup: Callable = lambda: None
+    run: bool = False
+    check: Callable = lambda: True
+    notices: int = 0
+    writes: tuple = ("run", "saved_models", "out")
+    environment: dict = dataclasses.field(default_factory=dict)
+    worst: bool = False
+
+
+def refused(name, command, says, setup=lambda: None, **kwargs):
+    return Case(name, command, (2,), says, setup, **kwargs)
+
+
+def works(name, command, setup=lambda: None, check=TRAINED, **kwargs):
+    return Case(name, command, (0,), setup=setup, check=check, **kwargs)
+
+
+def either(name, command, says, setup=lambda: None, **kwargs):
+    """It works or is refused, and says so; only harm is wrong."""
+    return Case(name, command, (0, 2), says, setup, notices=3, **kwargs)
+
+
+# === Numbers ===
+
+WORST_NUMBERS = (
+    "architecture=sparsity=nan",
+    "learning_rate=-0.1",
+    "seed=-1",
+    f"architecture=iterations={HUGE}",
+    f"architecture=feature_dim={HUGE}",
+)
+WRONG_NUMBERS = (
+    *("architecture=sparsity=-1", "architecture=sparsity=1e400", "steps=0"),
+    *("architecture=sparsity=0.1,nan", "architecture=sparsity="),
+    *("architecture=filters=4,,4", "architecture=filters=0"),
+    *(f"architecture=filters={HUGE}", f"architecture=kernel_size={HUGE}"),
+    *("architecture=iterations=1.5", f"architecture=iterations={10**30}"),
+    *("batch_size=0", f"batch_size={HUGE}", "validation_fraction=0.9"),
+    *("learning_rate=nan", "learning_rate=1e9", "game=epsilon=nan"),
+    *("principal_images=1000000000000", "evaluation_limit=0"),
+)
+NUMBERS = [
+    refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2],
+            worst=flag in WORST_NUMBERS)
+    for flag in (*WORST_NUMBERS, *WRONG_NUMBERS)
+]  # fmt: skip
+
+# === Flags and flag files ===
+
+OF_A_RUN = "evaluate.py --workdir=run --metrics"
+FLAGS = [
+    *(
+        refused(f"flags {name}", command, says)
+        for name, command, says in (
+            ("none", "train.py --workdir=run", "missing"),
+            ("no workdir", f"train.py {TINY}", "workdir"),
+            ("misspelt", f"{TRAIN} --step=3", "step"),
+            ("misspelt value", f"{TRAIN} --dataset=digts", "digits"),
+            ("a word", f"{TRAIN} more", "more"),
+            ("a path for data", f"{TRAIN} --dataset=../../x", "data ?set"),
+            ("a file for a preset", f"{TRAIN} --preset=notes.txt", "notes"),
+            ("other channels", f"{TRAIN} --dataset=photographs", "channels"),
+            ("crops of digits", f"{TRAIN} --noresize", "resize"),
+            ("no run to evaluate", "evaluate.py", "workdir"),
+            ("no run to export", "export.py", "workdir"),
+        )
+    ),
+    refused("a metric", f"{OF_A_RUN}=fid", "fid", run=True),
+    refused("no classifier", f"{OF_A_RUN}=classifier --classifier=notes.txt",
+            "notes.txt", run=True),
+    *(
+        refused(f"a name {n}", f"export.py --workdir=run --name={n}", "name",
+                run=True)
+        for n in ("", "..", "../evil", "/tmp/evil", ".git", "1")
+    ),
+]  # fmt: skip
+FLAG_FILES = [
+    # Of a loop absl says that it leaves it.
+    refused(
+        f"flag file {name}",
+        f"train.py --flagfile={path} --workdir=run",
+        says,
+        setup,
+        notices=int("itself" in name),
+        worst=name == "binary",
+    )
+    for name, path, setup, says in (
+        ("missing", "nope.flags", lambda: None, "nope.flags"),
+        ("a folder", "pictures", lambda: None, "pictures"),
+        ("binary", "x", lambda: write("x", bytes(range(256))), "x"),
+        ("not UTF-8", "x", lambda: write("x", b"--seed=\xff\n"), "x|seed"),
+        ("itself", "x", lambda: write("x", "--flagfile=x"), "missing|x"),
+        ("a FIFO", "x", lambda: fifo("x"), "x"),
+        ("a device", "x", lambda: link("x", "/dev/zero"), "x"),
+        ("empty", "x", lambda: write("x"), "missing"),
+    )
+]
+
+# === Working directories ===
+
+
+def lock():
+    """Another process has the run."""
+    os.mkdir("run")
+    held.append(open("run/.lock", "w"))
+    fcntl.flock(held[-1], fcntl.LOCK_EX)
+
+
+def unfinished():
+    """The last checkpoint is gone."""
+    shutil.rmtree(LAST)
+
+
+def mine():
+    write("saved_models/run/7/mine", "mine")
+    write("saved_models/run/.mine", "mine")
+
+
+def other_photos():
+    shutil.copy("run/evaluation.json", "before.json")
+    images("photos/train", mode="L")
+    images("photos/test", mode="L")
+
+
+def as_before():
+    found = pathlib.Path("run/evaluation.json").read_bytes()
+    return found == pathlib.Path("before.json").read_bytes()
+
+
+TO = f"train.py {TINY} --noevaluate --workdir"
+WORKDIRS = [
+    refused(
+        "workdir: the user's folder, and a mistake",
+        f"{TO}=. --batch_size=9999",
+        "batch_size|workdir|working",
+        writes=("run", ".lock"),
+        worst=True,
+    ),
+    refused("workdir: empty", f"{TO}=", "workdir"),
+    refused("workdir: a file", f"{TO}=notes.txt", "notes.txt"),
+    refused("workdir: below a file", f"{TO}=notes.txt/run", "notes.txt"),
+    refused("workdir: below a device", f"{TO}=/dev/null/x", "/dev/null"),
+    either("workdir: .git", f"{TO}=.git", "work|Trained", writes=(".git",)),
+    refused("workdir: a long name", f"{TO}={'a' * 300}", "a{100}"),
+    refused("workdir: a loop", f"{TO}=x", "x", lambda: link("x", "x")),
+    refused("workdir: dangling", f"{TO}=x", "x", lambda: link("x", "no/no")),
+    works(
+        "workdir: a run with files of the user's",
+        SHORT,
+        lambda: os.remove(f"{LAST}/checkpoint.index"),
+        run=True,
+        worst=True,
+    ),
+    either("workdir: its lock is a link", SHORT, "lock|run",
+           lambda: link("run/.lock", "../.env")),
+    either("workdir: its log is a link", SHORT, "log|run",
+           lambda: link("run/log.jsonl", "../notes.txt")),
+    either("workdir: its lock is a FIFO", SHORT, "lock|run",
+           lambda: fifo("run/.lock")),
+    refused("workdir: its lock is a folder", SHORT, "lock|run",
+            lambda: os.makedirs("run/.lock")),
+    *(
+        refused(f"workdir: its {name} is a file", SHORT, f"{name}|run",
+                lambda name=name: write(f"run/{name}"), notices=2)
+        for name in ("pictures", "tensorboard")
+    ),
+    refused("workdir: two processes", TRAIN, "in use", lock),
+    *(
+        refused(f"{script} of {name or 'nothing'}",
+                f"{script} --workdir={name}", "run|workdir|model|nope",
+                writes=(), worst=script == "evaluate.py" and name != "nope")
+        for script in ("evaluate.py", "export.py")
+        for name in (".", "", "nope")
+    ),
+    works("evaluation of other data", "evaluate.py --workdir=run "
+          "--dataset=image_folder --data_dir=photos", other_photos,
+          as_before, run=True),
+    works("evaluation of another split", "evaluate.py --workdir=run "
+          "--split=train", other_photos, as_before, run=True),
+    refused("export to a file", "export.py --workdir=run "
+            "--saved_models=notes.txt", "notes.txt", run=True),
+    works("export beside another's versions", "export.py --workdir=run", mine,
+          pathlib.Path("saved_models/run/8/saved_model.pb").is_file, run=True),
+]  # fmt: skip
+
+# === Records and checkpoints ===
+
+KINDS = {
+    "a list": "[]",
+    "null": "null",
+    "of other entries": '{"steps": {"a": 1}, "sessions": 3}',
+    "cut": '{"steps": 3, "ses',
+    "binary": bytes(range(256)),
+    "deep": "[" * 100_000,
+}
+RECORDS = [
+    *(
+        refused(f"{file} {kind}, {command.partition(' ')[0]}", command, file,
+                lambda file=file, text=text: write(f"run/{file}", text),
+                run=True, worst=(kind, command[:4]) == ("a list", "eval"))
+        for file, command in (
+            ("flags.json", TRAIN),
+            ("flags.json", "evaluate.py --workdir=run"),
+            ("run.json", "export.py --workdir=run"),
+            ("evaluation.json", "export.py --workdir=run"),
+        )
+        for kind, text in KINDS.items()
+    ),
+    *(
+        refused(f"run.json {kind}, gone on with", TRAIN, "run.json",
+                lambda text=text: (unfinished(), write("run/run.json", text)),
+                run=True, notices=2)
+        for kind, text in KINDS.items()
+    ),
+    works("log.jsonl holds bytes", SHORT,
+          lambda: (unfinished(), write("run/log.jsonl", bytes(range(256)))),
+          run=True),
+    refused("other hyper-parameters", f"{TRAIN} --batch_size=32",
+            "batch_size was 16, is 32", run=True),
+]  # fmt: skip
+
+
+def in_its_place(make):
+    shutil.rmtree(LAST)
+    make()
+
+
+CHECKPOINTS = [
+    *(
+        Case(f"checkpoint: {name}", SHORT, (0,), "checkpoint|on from step 2",
+             setup, run=True, check=TRAINED)
+        for name, setup in (
+            ("index cut", lambda: cut(f"{LAST}/checkpoint.index")),
+            ("data cut", lambda: cut(f"{LAST}/{DATA}")),
+            ("data changed", lambda: flip(f"{LAST}/{DATA}")),
+            ("empty", lambda: in_its_place(lambda: os.mkdir(LAST))),
+            ("a file", lambda: in_its_place(lambda: write(LAST, "x"))),
+            ("a link", lambda: in_its_place(lambda: link(LAST, "nope"))),
+        )
+    ),
+    either("checkpoint: an earlier one under a later name", SHORT,
+           "step-00000004",
+           lambda: in_its_place(lambda: os.rename(EARLIER, LAST)),
+           run=True, worst=True),
+    works("checkpoint: a step that is no number", SHORT,
+          lambda: os.mkdir("run/checkpoints/step-٣"), run=True),
+    refused("checkpoint: all cut", SHORT, "None of the 2",
+            lambda: (cut(f"{LAST}/checkpoint.index"),
+                     cut(f"{EARLIER}/checkpoint.index")),
+            run=True, notices=2),
+    works("checkpoint: a best one of another kind", SHORT,
+          lambda: write("run/checkpoints/best-00000004/best.json", "[]"),
+          run=True),
+    *(
+        refused(f"a trained model {name}, {script}", f"{script} --workdir=run",
+                "model.weights.h5|config.json|image_shape|preset", setup,
+                run=True)
+        for name, setup in (
+            ("of cut weights", lambda: cut("run/model/model.weights.h5")),
+            ("that is deep", lambda: write(CONFIG, "[" * 100_000)),
+            ("whose config is a FIFO",
+             lambda: (os.remove(CONFIG), fifo(CONFIG))),
+            ("of changed weights", lambda: flip("run/model/model.weights.h5")),
+        )
+        for script in ("evaluate.py", "export.py")
+    ),
+]  # fmt: skip
+
+# === Folders of images ===
+
+PHOTOS = (
+    "train.py --dataset=image_folder --preset=photographs "
+    "--architecture=filters=4,4,feature_dim=8,iterations=2 --batch_size=8 "
+    "--steps=2 --validation_fraction=0 --data_dir=photos --workdir=run "
+    "--noevaluate"
+)
+CAT = "photos/train/cat"
+
+
+def photos(name=None, content=None, make=None):
+    """A folder of images, with a file of a name, or what `make` makes."""
+    images(CAT)
+    images("photos/test/cat", seed=100)
+    if name:
+        (make or write)(f"{CAT}/{name}", *[content][: content is not None])
+
+
+def damaged():
+    content = encoded(size=(300, 300))
+    return content[:5000] + bytes(500) + content[5500:]
+
+
+FOLDERS = [
+    works("photos", PHOTOS, photos),
+    *(
+        Case(f"photos with {name}, left out and said", PHOTOS, (0,), "left out",
+             setup, check=TRAINED)
+        for name, setup in (
+            ("a FIFO", lambda: photos("x.png", make=fifo)),
+            ("a device", lambda: photos("x.png", "/dev/zero", link)),
+            ("a dangling link", lambda: photos("x.png", "no", link)),
+            ("a loop", lambda: photos("up", "..", link)),
+            ("a name that is not UTF-8",
+             lambda: photos(os.fsdecode(b"\xff.png"), encoded())),
+        )
+    ),
+    works("photos of an extreme shape", f"{PHOTOS} --random_crop",
+          lambda: photos("x.png", png(300_000, 1))),
+    works("crops of an extreme shape", f"{PHOTOS} --noresize",
+          lambda: photos("x.png", png(300_000, 1))),
+    works("crops of WebP", f"{PHOTOS} --noresize",
+          lambda: photos("x.webp", encoded(size=(200, 90), kind="WEBP"))),
+    either("crops of a damaged image", f"{PHOTOS} --noresize", "",
+           lambda: photos("x.png", damaged())),
+    either("photos of 30,000 x 30,000 pixels", PHOTOS, "",
+           lambda: photos("x.png", png(30_000, 30_000, 9))),
+    refused("no photos", PHOTOS, "photos"),
+    refused("photos: an empty data_dir", f"{PHOTOS} --data_dir=", "data_dir"),
+    refused("fewer photos than a batch", f"{PHOTOS} --batch_size=64", "batch",
+            photos),
+    refused("classes of photos that have none",
+            f"{PHOTOS} --game=objective=multi", "labels",
+            lambda: images("photos", 60)),
+    *(
+        refused(f"TFDS: {name}", "train.py --dataset=cifar10 --preset=cifar10 "
+                "--steps=2 --workdir=run --data_dir=tfds",
+                "cifar10|tfds", setup)
+        for name, setup in (
+            ("a file", lambda: write("tfds", "x")),
+            ("an empty version", lambda: os.makedirs("tfds/cifar10/3.0.2")),
+            ("a cut description", lambda: write(INFO, '{"name": "ci')),
+            ("a list", lambda: write(INFO, "[]")),
+            ("a binary one", lambda: write(INFO, bytes(range(256)))),
+        )
+    ),
+]  # fmt: skip
+
+# === The process ===
+
+SHELL = f"python $TRAINING/{TRAIN}"
+# Sends a signal when so many seconds have gone by, to a run without an end.
+STOP = f"{SHELL} --steps=1000000 & sleep %s; kill -%s $!; wait $!"
+PROCESSES = [
+    # 141 is how a program ends whose reader has left.
+    works("help to a reader that leaves", "python $TRAINING/train.py --help | "
+          "head -1; code=${PIPESTATUS[0]}; [ $code = 141 ] || exit $code",
+          check=lambda: True),
+    refused("another backend", SHELL, "KERAS_BACKEND|backend",
+            environment={"KERAS_BACKEND": "jax"}),
+    works("keras.json of another precision", f"{SHELL} --noevaluate",
+          lambda: write("keras/keras.json", '{"floatx": "float16"}'),
+          environment={"KERAS_HOME": "keras"}, writes=("run", "keras")),
+    *(
+        works(f"streams {streams}", f"{SHELL} --noevaluate {streams}")
+        for streams in ("2>&-", ">&-", "2> >(exec sleep 0.1)", "2>/dev/full")
+    ),
+    works("a mistake, and closed standard error",
+          f"{SHELL} --steps=0 2>&-; test $? = 2", check=lambda: True),
+    refused("no file may grow", f"ulimit -f 8; {SHELL}",
+            "room|can't be written", notices=6),
+    either("few open files", f"ulimit -n 40; {SHELL} --noevaluate", ""),
+    works("a locale of ASCII", f"{SHELL} --noevaluate",
+          environment={"LC_ALL": "C", "PYTHONUTF8": "0"}),
+    *(
+        Case(f"SIG{name} after {seconds} s", STOP % (seconds, name), (code,),
+             f"SIG{name}")
+        for name, code, seconds in (
+            *(("TERM", 143, seconds) for seconds in (2, 4, 8, 16)),
+            ("HUP", 129, 8),
+        )
+    ),
+]  # fmt: skip
+
+CASES = [
+    *(*NUMBERS, *FLAGS, *FLAG_FILES, *WORKDIRS, *RECORDS, *CHECKPOINTS),
+    *(*FOLDERS, *PROCESSES),
+]
