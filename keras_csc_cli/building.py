@@ -1,11 +1,11 @@
 """Model, game and optimizers of a run, from its options."""
 
 from keras_csc_cli import processor
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.missing import check_trained
 
 import keras
+import tensorflow as tf
 
 from keras_csc import optimizers
 from keras_csc.losses import TranscriptionGame
@@ -14,7 +14,6 @@ from keras_csc.models import presets
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
-    "lamb": keras.optimizers.Lamb,
     "muon": optimizers.DictionaryMuon,
 }
 
@@ -71,7 +70,8 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         optimizer(options, decoder_rate) if alternating else None,
         game=game(options.game, num_classes),
         inner_step=options.inner_step,
-        gradient_norms=options.gradient_norms,
+        # Over several devices they would cost a second sum of the gradients.
+        gradient_norms=tf.distribute.get_strategy().num_replicas_in_sync == 1,
         jit_compile=False,
     )
     return autoencoder
@@ -90,35 +90,20 @@ def trained_model(folder):
 
 def optimizer(options, learning_rate, updates=1):
     """An optimizer with the options' schedule, of `updates` a step."""
-    return OPTIMIZERS[options.optimizer](
-        schedule(
-            options.schedule,
-            learning_rate,
-            options.steps * updates,
-            options.warmup_steps * updates,
-        ),
-        beta_1=options.beta_1,
-        beta_2=options.beta_2,
-        use_ema=options.ema_momentum is not None,
-        ema_momentum=options.ema_momentum or 0.0,
+    name, _, betas = options.optimizer.partition(":")
+    beta_1, beta_2 = map(float, betas.split(","))
+    return OPTIMIZERS[name](
+        schedule(options.schedule, learning_rate, options.steps * updates),
+        beta_1=beta_1,
+        beta_2=beta_2,
     )
 
 
-def schedule(name, learning_rate, updates, warmup=0):
+def schedule(name, learning_rate, updates):
     """A learning rate, or a Keras schedule of it over so many updates."""
-    if warmup and (name != "cosine" or warmup >= updates):
-        raise UsageError(
-            "--warmup_steps goes with --schedule=cosine and must be below "
-            "--steps."
-        )
     schedules = keras.optimizers.schedules
     if name == "cosine":
-        return schedules.CosineDecay(
-            0.0 if warmup else learning_rate,
-            updates - warmup,
-            warmup_target=learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
+        return schedules.CosineDecay(learning_rate, updates)
     if name == "linear":
         return schedules.PolynomialDecay(learning_rate, updates, 0.0)
     return learning_rate

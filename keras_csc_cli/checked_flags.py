@@ -25,16 +25,14 @@ class Number(flags.ArgumentParser):
         least: the least number, or `None`.
         most: the largest number.
         above: a number that it must be above, or `None`.
-        below: a number that it must be below, or `None`.
         why: str, why there is an upper bound.
     """
 
-    def __init__(self, kind, least, most, above=None, below=None, why=""):
+    def __init__(self, kind, least, most, above=None, why=""):
         self.kind = kind
         self.least = least
         self.most = LARGEST[kind] if most is None else most
         self.above = above
-        self.below = below
         self.why = why
 
     def parse(self, argument):
@@ -55,7 +53,6 @@ class Number(flags.ArgumentParser):
             and (self.least is None or number >= self.least)
             and number <= self.most
             and (self.above is None or number > self.above)
-            and (self.below is None or number < self.below)
         )
 
     def _expected(self):
@@ -64,10 +61,7 @@ class Number(flags.ArgumentParser):
             bounds.append(f"above {self.above:,.12g}")
         elif self.least is not None:
             bounds.append(f"at least {self.least:,.12g}")
-        if self.below is not None:
-            bounds.append(f"below {self.below:,.12g}")
-        else:
-            bounds.append(f"at most {self.most:,.12g}")
+        bounds.append(f"at most {self.most:,.12g}")
         return f"{WORDS[self.kind]} {' and '.join(bounds)}"
 
     def flag_type(self):
@@ -113,6 +107,30 @@ class Choices(flags.ListParser):
                     f"{', '.join(self.choices)}."
                 )
         return found
+
+
+class Optimizer(flags.ArgumentParser):
+    """Parses a name, perhaps with Adam's betas: `adam`, or `adam:0,0.9`."""
+
+    names = ("adam", "muon")
+
+    def parse(self, argument):
+        name, colon, betas = argument.partition(":")
+        try:
+            found = [float(beta) for beta in betas.split(",") if colon]
+            good = len(found) in (0, 2) and all(0 <= x < 1 for x in found)
+        except ValueError:
+            good = False
+        if name not in self.names or not good:
+            raise ValueError(
+                f"it must be {' or '.join(self.names)}, perhaps with two betas "
+                "of at least 0 and below 1, as adam:0,0.9."
+            )
+        beta_1, beta_2 = found or (0.5, 0.999)
+        return f"{name}:{beta_1:g},{beta_2:g}"
+
+    def flag_type(self):
+        return "optimizer"
 
 
 class Definitions:
@@ -165,12 +183,15 @@ class Definitions:
         lower_bound=None,
         upper_bound=None,
         above=None,
-        below=None,
         why="",
     ):
         """A flag of a finite number."""
-        parser = Number(float, lower_bound, upper_bound, above, below, why)
+        parser = Number(float, lower_bound, upper_bound, above, why)
         self._parsed(parser, name, default, help)
+
+    def optimizer(self, name, default, help):
+        """A flag of the name of an optimizer, with Adam's betas."""
+        self._parsed(Optimizer(), name, default, help)
 
     def arguments(self, name, known, help):
         """A flag of arguments of a class, as `of_class`; it is a dict."""

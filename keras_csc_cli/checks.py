@@ -5,7 +5,6 @@ import os
 
 from keras_csc_cli.building import game
 from keras_csc_cli.building import image_shape
-from keras_csc_cli.building import schedule
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.splits import check_classes
@@ -39,12 +38,7 @@ def check(options):
             f"of the images, {side}."
         )
     check_alternating(options)
-    if options.keep_best and not options.checkpoint_every:
-        raise UsageError(
-            "--keep_best measures every --checkpoint_every steps. Give both."
-        )
     check_validation(options)
-    schedule(options.schedule, 1.0, options.steps, options.warmup_steps)
     check_metrics(options.metrics)
     with usage_errors():
         config = presets.config(options.preset, **options.architecture)
@@ -58,10 +52,10 @@ def check(options):
 
 
 def check_alternating(options):
-    """Checks what goes with alternating steps, and what does not.
+    """Checks what an inner step goes with.
 
     Raises:
-        UsageError: for an inner step without, or moving averages with them.
+        UsageError: if it is missing.
     """
     alternating = options.decoder_learning_rate is not None
     multi = options.game.get("objective") == "multi"
@@ -69,11 +63,6 @@ def check_alternating(options):
         raise UsageError(
             "--inner_step goes with --decoder_learning_rate, for alternating "
             "steps, and --game=objective=multi. Give both, or leave it out."
-        )
-    if alternating and options.ema_momentum is not None:
-        raise UsageError(
-            "--ema_momentum does not go with --decoder_learning_rate: atoms "
-            "that both players move would have two averages. Leave one out."
         )
 
 

@@ -78,9 +78,12 @@ def _usage(flag):
     if choices:
         return f"--{flag.name}={'|'.join(choices)}"
     kind = flag.flag_type()
-    value = {"int": "N", "float": "X", "arguments": "NAME=VALUE,..."}.get(
-        kind, "VALUE"
-    )
+    value = {
+        "int": "N",
+        "float": "X",
+        "arguments": "NAME=VALUE,...",
+        "optimizer": "adam|muon[:X,X]",
+    }.get(kind, "VALUE")
     return f"--{flag.name}={value}"
 
 

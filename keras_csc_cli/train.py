@@ -41,6 +41,7 @@ USER_ERRORS = (
     OSError,
     strategies.WorkerLost,
 )
+CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
 # About arguments that are flags of this command alone.
 ADVICE = {
@@ -106,8 +107,8 @@ def train_in(workdir, options, strategy, chief, make_model):
         model = make_model(options, splits.num_classes)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
-        every_steps=options.checkpoint_every,
-        every_minutes=options.checkpoint_minutes,
+        every_steps=options.save_every,
+        every_minutes=CHECKPOINT_MINUTES,
         write=chief,
     )
     if chief:
@@ -220,9 +221,8 @@ def keepers(options, splits, checkpoint):
             checkpoint,
             options.keep_best,
             float_images(splits["validation"], limit=BEST_IMAGES),
-            options.checkpoint_every,
+            options.save_every,
             options.steps,
-            lambda: final_weights(checkpoint.model, options, splits["train"]),
         )
     ]
 
@@ -234,7 +234,7 @@ def watchers(options, workdir, splits, strategy):
     return [
         sessions.SessionLog(workdir, splits["train"], batch, replicas),
         callbacks.ScalarLog(workdir.path, shown, batch),
-        callbacks.PictureLog(workdir.path, shown, options.pictures_every),
+        callbacks.PictureLog(workdir.path, shown, options.save_every),
         callbacks.ProgressLine(options.steps, batch),
     ]
 
@@ -253,18 +253,17 @@ def finish(options, workdir, splits, model, checkpoint, keep):
         options.step = model.step
         which = "The best" if best else "There is no best checkpoint: the last"
         say(f"{which} is of step {options.step}.")
-    with final_weights(model, options, splits["train"]):
-        fit_density(
-            model,
-            splits["train"],
-            options.evaluation_limit,
-            options.density_components,
-        )
-        interruption.check()
-        save_model(model, workdir)
-        interruption.check()
-        if options.evaluate:
-            evaluate(model, options, workdir, splits, keep)
+    fit_density(
+        model,
+        splits["train"],
+        options.evaluation_limit,
+        options.density_components,
+    )
+    interruption.check()
+    save_model(model, workdir)
+    interruption.check()
+    if options.evaluate:
+        evaluate(model, options, workdir, splits, keep)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
@@ -296,24 +295,6 @@ def fit_density(model, source, limit, components):
     except ValueError as error:
         model.density = None
         say(f"The model is saved without a density: {error}")
-
-
-@contextlib.contextmanager
-def final_weights(model, options, source, batches=50):
-    """Within the context, the model is as it is saved and evaluated.
-
-    Its weights are the moving averages, if there are any, with statistics of
-    some training batches.
-    """
-    with model.averaged_weights():
-        if options.ema_momentum is not None:
-            dataset = data.batches(
-                source, options.batch_size, seed=options.seed
-            )
-            model.estimate_statistics(
-                images for images, _ in dataset.take(batches)
-            )
-        yield
 
 
 def float_images(source, limit):

@@ -25,20 +25,17 @@ command again to go on from the last checkpoint.
 
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed. (--cache_mib does: a TFDS set has another order in memory. So
-# does --checkpoint_every with --keep_best, which measures at these steps.)
+# does --save_every with --keep_best, which measures at these steps.)
 MAY_CHANGE = frozenset(
     (
-        "checkpoint_every",
-        "checkpoint_minutes",
         "data_dir",
         "density_components",
         "download",
         "evaluate",
         "evaluation_limit",
-        "gradient_norms",
         "log_every",
         "metrics",
-        "pictures_every",
+        "save_every",
         "strategy",
         "workdir",
     )
@@ -51,9 +48,8 @@ CUT = frozenset(("image_folder", "photographs"))
 # Those whose order is one, in memory or not.
 ORDERED = EMBEDDED | {"image_folder"}
 
-# Those that may differ between workers: but for these two, by which steps are
-# taken together.
-MAY_DIFFER = MAY_CHANGE - {"gradient_norms", "log_every"}
+# Those that may differ between workers: not when all of them log.
+MAY_DIFFER = MAY_CHANGE - {"log_every"}
 
 # What absl calls a flag of several values.
 LIST = "comma separated list of strings"
@@ -218,38 +214,20 @@ def _define_run(define):
         "Makes every operation deterministic: runs are equal to the bit.",
     )
     define.integer("log_every", 50, "Steps between logs.", lower_bound=1)
-    define.boolean(
-        "gradient_norms",
-        True,
-        "Logs the norms of the gradients, which over several devices costs a "
-        "second sum of the gradients.",
-    )
     define.integer(
-        "pictures_every",
+        "save_every",
         1000,
-        "Steps between pictures of reconstructions and atoms.",
+        "Steps between pictures, and between checkpoints, which are also "
+        "written every two minutes.",
         lower_bound=1,
-    )
-    define.integer(
-        "checkpoint_every",
-        None,
-        "Steps between checkpoints, besides checkpoint_minutes.",
-        lower_bound=1,
-    )
-    define.float(
-        "checkpoint_minutes",
-        2.0,
-        "Minutes between checkpoints; 0 for none but the last.",
-        lower_bound=0.0,
     )
     define.enum(
         "keep_best",
         None,
         ["psnr", "ssim", "cosine"],
         "Metric of the first training images that are held out for validation. "
-        "It is measured every checkpoint_every steps, as the trained model "
-        "would be saved, and the trained model is the one at which it was "
-        "highest. By default it is the last.",
+        "It is measured every save_every steps, and the trained model is the "
+        "one at which it was highest. By default it is the last.",
     )
     define.boolean(
         "evaluate",
@@ -411,13 +389,11 @@ def _define_optimization(define):
         upper_bound=2**20,
         why="a step holds all codes of its images in memory",
     )
-    define.enum(
+    define.optimizer(
         "optimizer",
-        "adam",
-        ["adam", "lamb", "muon"],
-        "Adam; LAMB: Adam's direction, with a step in proportion to the norm "
-        "of each weight; or Muon: orthogonal steps of the dictionaries, and "
-        "Adam at 0.3 times the rate for the rest.",
+        "adam:0.5,0.999",
+        "adam; or muon: orthogonal steps of the dictionaries, and Adam at 0.3 "
+        "times the rate for the rest. After a colon may be Adam's two betas.",
     )
     define.float(
         "learning_rate",
@@ -446,29 +422,6 @@ def _define_optimization(define):
         "constant",
         ["constant", "linear", "cosine"],
         "How the learning rates fall to 0 at the last step.",
-    )
-    define.integer(
-        "warmup_steps",
-        0,
-        "Steps in which the learning rates rise from 0.",
-        lower_bound=0,
-        upper_bound=MOST_STEPS,
-    )
-    for name, default in (("beta_1", 0.5), ("beta_2", 0.999)):
-        define.float(
-            name,
-            default,
-            "Of Adam, also where Muon takes it, and of LAMB.",
-            lower_bound=0.0,
-            below=1.0,
-        )
-    define.float(
-        "ema_momentum",
-        None,
-        "Momentum of the moving average of the weights that is evaluated and "
-        "exported; none by default.",
-        lower_bound=0.0,
-        below=1.0,
     )
 
 

@@ -227,7 +227,7 @@ class Workdir:
         if options.dataset in ORDERED:
             free.add("cache_mib")
         if options.keep_best:
-            free.remove("checkpoint_every")
+            free.remove("save_every")
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()

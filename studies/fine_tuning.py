@@ -54,7 +54,7 @@ def options_of(start, seed, values):
             f"--seed={seed}",
             f"--workdir={pathlib.Path(values.runs) / name}",
             "--noevaluate",
-            "--pictures_every=1000000",
+            "--save_every=1000000",
         ]
     )
 

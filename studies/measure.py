@@ -142,7 +142,7 @@ def options_of(run, folder, data_dir):
         f"--evaluation_limit={LIMIT}",
         "--noevaluate",
         "--log_every=10",
-        "--pictures_every=1000000",
+        "--save_every=1000000",
     ]
     return train_options.parse(arguments)
 

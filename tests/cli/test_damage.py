@@ -33,7 +33,7 @@ TINY = [
     *runs.TINY,
     "--steps=4",
     "--log_every=4",
-    "--checkpoint_every=2",
+    "--save_every=2",
     "--noevaluate",
     "--evaluation_limit=40",
 ]
@@ -178,7 +178,7 @@ def infinite(model):
 
 def long_interval(workdir):
     """Options of a run whose checkpoints are due long before its logs."""
-    arguments = ["--steps=100", "--log_every=50", "--checkpoint_every=1"]
+    arguments = ["--steps=100", "--log_every=50", "--save_every=1"]
     return options(workdir, *arguments)
 
 
@@ -411,37 +411,6 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
         keeper = callbacks.KeepBest(None, metric, images, 2, 6)
         keeper.set_model(model)
         assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
-
-
-def test_the_best_is_of_the_weights_that_a_run_ends_with(model):
-    """Such as their moving average, not those that are trained."""
-    images = np.linspace(-1, 1, 256, dtype="float32").reshape(1, 16, 16, 1)
-    kept = model.get_weights()
-    final = [0.5 * weight for weight in kept]
-
-    @contextlib.contextmanager
-    def weights():
-        model.set_weights(final)
-        yield
-        model.set_weights(kept)
-
-    def measured(*arguments):
-        keeper = callbacks.KeepBest(None, "psnr", images, 2, 6, *arguments)
-        keeper.set_model(model)
-        return keeper.measure()
-
-    as_trained = measured()
-    found = measured(weights)
-    assert measured() == as_trained
-    with weights():
-        assert found == measured() != as_trained
-
-
-def test_keep_best_needs_steps(tmp_path):
-    flags = [flag for flag in TINY if not flag.startswith("--checkpoint_every")]
-    wrong = runs.options(flags, tmp_path, "--keep_best=ssim")
-    with pytest.raises(UsageError, match="--checkpoint_every"):
-        train.train(wrong)
 
 
 def test_checkpoint_of_another_step_than_its_name_is_passed_over(

@@ -29,7 +29,7 @@ FLAGS = [
     "--batch_size=32",
     "--steps=6",
     "--log_every=2",
-    "--checkpoint_every=3",
+    "--save_every=3",
     "--game=decoder_consistency=5",
     # In float32 a code that appears by rounding takes two runs apart.
     "--dtype_policy=float64",
@@ -133,13 +133,12 @@ def test_what_differs_between_workers_is_found(left, count):
     "name, message",
     [
         ("log_every", "different options .*log_every is 2"),
-        ("gradient_norms", "different options .*gradient_norms is True"),
         ("cache_mib", "different options .*cache_mib is 4096"),
         ("dtype_policy", "is float64.* name a --dtype_policy: auto differs"),
         ("images", "different training images .*1330 images of 10 classes"),
         ("step", "different checkpoints .*of step 0"),
         ("data_dir", None),
-        ("pictures_every", None),
+        ("save_every", None),
     ],
 )
 def test_workers_that_differ_do_not_start(tmp_path, monkeypatch, name, message):

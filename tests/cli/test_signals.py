@@ -135,7 +135,7 @@ def test_what_can_not_be_saved_after_a_signal_is_said(
     monkeypatch.setattr(writer, name, no_space)
     step = 1 if name == "write" else 2  # Scalars are written after two steps.
     after_step(step, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
-    best = ["--keep_best=psnr", "--checkpoint_every=3"]
+    best = ["--keep_best=psnr", "--save_every=3"]
     code, lines = script(*(best if name == "update" else ()))
     assert code == 2
     assert re.search(message, lines[-1]) and "SIGTERM" not in lines[-1]

@@ -35,7 +35,6 @@ TINY = [
     "--steps=6",
     "--log_every=2",
     "--schedule=cosine",
-    "--ema_momentum=0.9",
     "--game=decoder_consistency=5,multistage=20",
     "--game=class_features=4,memory=0.5",
     "--evaluation_limit=60",
@@ -269,14 +268,6 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path, eager):
         evaluate.evaluate(folder, {})
 
 
-def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "copy")
-    live = evaluate.evaluate(copy, {}, checkpoint=True)
-    averaged = read(finished / "evaluation.json")
-    assert live["step"] == averaged["step"] == 6
-    assert live["psnr"] != averaged["psnr"]
-
-
 def write_images(folder, count):
     """Random images of two classes."""
     rng = np.random.default_rng(0)
@@ -357,11 +348,9 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
         (["--dataset=photographs"], "3 channels"),
         (["--preset=/nowhere"], "Unknown preset"),
-        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--architecture=iterations=0"], "`iterations` .*at least 1"),
         (["--inner_step"], "--decoder_learning_rate"),
         (["--inner_step", "--decoder_learning_rate=1"], "objective=multi"),
-        (["--decoder_learning_rate=1"], "--ema_momentum does not go with"),
         (["--random_shift=16"], "below the sides"),
         (
             ["--game=dictionary=1", "--architecture=network=conv"],
@@ -387,11 +376,9 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
         (["--principal_images=15"], "as many as features, 16"),
         (
-            ["--keep_best=psnr", "--checkpoint_every=2"]
-            + ["--validation_fraction=0"],
+            ["--keep_best=psnr", "--validation_fraction=0"],
             "holds none out",
         ),
         (["--batch_size=33", "--strategy=mirrored"], "not divisible by the 2"),

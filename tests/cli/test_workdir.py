@@ -309,8 +309,8 @@ def test_steps_at_which_the_best_is_measured_must_stay(tmp_path):
     for given, best in (("last", []), ("best", ["--keep_best=psnr"])):
         workdir = workdirs.Workdir(tmp_path / given)
         begun(workdir.path)
-        workdir.claim(options(workdir.path, "--checkpoint_every=2", *best))
-        now = options(workdir.path, "--checkpoint_every=3", *best)
+        workdir.claim(options(workdir.path, "--save_every=2", *best))
+        now = options(workdir.path, "--save_every=3", *best)
         if best:
             with pytest.raises(UsageError, match="_every was 2, is 3"):
                 workdir.claim(now)

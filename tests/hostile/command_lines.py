@@ -30,10 +30,6 @@ FLOATS = {
     "game=view_consistency": "-1",
     "learning_rate": "-0.1",
     "decoder_learning_rate": "-0.1",
-    "beta_1": "1",
-    "beta_2": "1",
-    "ema_momentum": "1.0",
-    "checkpoint_minutes": "-1",
     "validation_fraction": "0.9",
 }
 INTEGERS = {
@@ -47,17 +43,14 @@ INTEGERS = {
     "principal_images": "-1",
     "seed": "-1",
     "log_every": "0",
-    "pictures_every": "0",
-    "checkpoint_every": "0",
+    "save_every": "0",
     "evaluation_limit": "0",
     "density_components": "0",
     "cache_mib": "-1",
-    "warmup_steps": "-1",
 }
 WORST_NUMBERS = (
     "--architecture=sparsity=nan",
     "--learning_rate=-0.1",
-    "--ema_momentum=1.0",
     "--seed=-1",
     f"--architecture=iterations={HUGE}",
     f"--architecture=feature_dim={HUGE}",
@@ -451,7 +444,7 @@ RECORDS = [
         record("run.json", kind, content, script, refused("run.json"))
         for kind, content in KINDS.items()
         for script in (
-            f"{TRAIN} --noevaluate --checkpoint_minutes=1",
+            f"{TRAIN} --noevaluate",
             "export.py --workdir=run",
         )
         if script.startswith("export")
