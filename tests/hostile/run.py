@@ -121,7 +121,7 @@ def show(case, outcome):
 
 def write(path, rows, counts):
     """Writes the table, a line a case."""
-    from keras_csc_cli.provenance import identification
+    from keras_csc_cli.records import identification
 
     from keras_csc.files import replacing
 
