@@ -54,38 +54,26 @@ GRADIENTS = {
     # codes that rounding takes across their threshold, make it explode.
     "implicit": {"gradient": "implicit", "iterations": 30, "ridge": 0.5},
 }
-# The numbers of logical devices, and of worker processes, that a case is
-# trained on. Every game, order and gradient is in one of them: tracing a step
-# takes seconds, and the more the larger the game is; twice that if it
-# alternates. Those of `thorough` are of workers, too.
+# What a case is trained on two of. Every game, order and gradient is in one of
+# them: tracing a step takes seconds, and the more the larger the game is; twice
+# that if it alternates.
 CASES = {
-    ("binary", "one pass", "implicit"): {
-        "float64": {"devices": (2,), "thorough": (2, 3)},
-    },
-    ("multi", "alternating", "unrolled"): {
-        "float64": {"devices": (2,), "workers": (2,)},
-    },
-    ("consistency", "one pass", "unrolled"): {
-        "float32": {"devices": (2,)},
-        "float64": {"thorough": (2,)},
-    },
+    ("binary", "one pass", "implicit", "float64"): ("devices",),
+    ("multi", "alternating", "unrolled", "float64"): ("devices", "workers"),
+    ("consistency", "one pass", "unrolled", "float32"): ("devices",),
 }
 
 
-COUNTS = (2, 3)  # of devices and workers
-
-
-def cases(kind, count):
-    """Cases of so many `"devices"` or `"workers"`, or `"thorough"` ones.
+def cases(kind):
+    """Cases of two `"devices"` or `"workers"`.
 
     Returns:
         Dict from names to `(case, dtype)`.
     """
     return {
-        f"{'-'.join(case)}-{dtype}": (case, dtype)
-        for case, dtypes in CASES.items()
-        for dtype, counts in dtypes.items()
-        if count in counts.get(kind, ())
+        "-".join(case): (case[:-1], case[-1])
+        for case, kinds in CASES.items()
+        if kind in kinds
     }
 
 
