@@ -142,8 +142,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     with pytest.raises(Interrupted):
         train.train(options(tmp_path))
     interruption.install()
-    (path,) = (tmp_path / "checkpoints").iterdir()
-    assert path.name == "step-00000003"
+    assert (tmp_path / "checkpoints" / "step-00000003").is_dir()
     train.train(options(tmp_path, "--noevaluate"))
     check_same_weights(trained(finished), trained(tmp_path))
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
@@ -166,7 +165,7 @@ def nothing(folder):
     "change, flags, message",
     [
         (without_checkpoints, [], "no checkpoint to go on from"),
-        (unreadable, [], "None of the 1"),
+        (unreadable, [], "None of the "),
         (nothing, ["--batch_size=64"], "batch_size was 32, is 64"),
         (nothing, ["--seed=3"], "seed was 0, is 3"),
         (nothing, ["--dtype_policy=float64"], "was float32, is float64"),

@@ -76,6 +76,7 @@ MOMENTS = {
 def work(command, folder):
     """Runs a command on a round's folder, as its script does."""
     if command == "train":
+        train.CHECKPOINT_MINUTES = 0  # none by the clock
         train.train(train_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
     elif command == "export":
         saved_model.signatures = one_signature
