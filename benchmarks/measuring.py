@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 
-from keras_csc_cli.json_files import write_json
-from keras_csc_cli.provenance import identification
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import write_json
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 PUBLISHED_GAME = [

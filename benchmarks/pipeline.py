@@ -15,7 +15,7 @@ import time
 
 from keras_csc_cli import command_line
 from keras_csc_cli import train_options
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.building import Splits
 
 import tensorflow as tf
 import tensorflow_datasets as tfds

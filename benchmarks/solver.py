@@ -34,7 +34,7 @@ import statistics
 import sys
 import time
 
-from keras_csc_cli.json_files import read_json
+from keras_csc_cli.records import read_json
 
 import numpy as np
 import pyfftw  # noqa: F401

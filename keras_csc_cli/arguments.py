@@ -6,6 +6,7 @@ import TensorFlow.
 
 import ast
 import difflib
+import functools
 import importlib.util
 import inspect
 import math
@@ -17,6 +18,7 @@ from absl import flags
 ROOT = pathlib.Path(importlib.util.find_spec("keras_csc").origin).parent
 
 
+@functools.cache
 def of_class(module, name, without=()):
     """The arguments of a class's constructor.
 
@@ -71,10 +73,9 @@ class Arguments(flags.ArgumentParser):
 
     def parse(self, argument):
         if isinstance(argument, str):
-            argument = words_of(argument)
-        return {
-            name: self._checked(name, value) for name, value in argument.items()
-        }
+            words = words_of(argument).items()
+            return {name: self._checked(name, each) for name, each in words}
+        return argument
 
     def _checked(self, name, value):
         if name not in self.known:
@@ -109,12 +110,11 @@ def words_of(text):
     return found
 
 
-def _value(value, default):
-    """A value of the type of a default, of words or of what JSON holds.
+def _value(words, default):
+    """A value of the type of a default, of words.
 
-    Where the default is one number or text, there may be several numbers.
+    Where the default is one number, there may be several.
     """
-    words = value if isinstance(value, (list, tuple)) else [value]
     if isinstance(default, (list, tuple)):
         return [_one(word, default[0]) for word in words]
     found = [_one(word, default) for word in words]
@@ -122,35 +122,27 @@ def _value(value, default):
         return found[0]
     if isinstance(default, float):
         return found
-    raise ValueError(f"must be one value; received {','.join(map(str, words))}")
+    raise ValueError(f"must be one value; received {','.join(words)}")
 
 
 def _one(word, default):
     if isinstance(default, bool):
-        return _truth(word)
+        if word.lower() not in ("true", "false"):
+            raise ValueError(f"must be true or false; received {word!r:.40}")
+        return word.lower() == "true"
     if isinstance(default, str):
-        if not isinstance(word, str) or not word:
+        if not word:
             raise ValueError(f"must be a text; received {word!r:.40}")
         return word
     kind = float if isinstance(default, float) else int
-    title = "a finite number" if kind is float else "a whole number"
     try:
         number = kind(word)
-    except (OverflowError, TypeError, ValueError):
+    except (OverflowError, ValueError):
         number = math.nan
-    if isinstance(word, bool) or not math.isfinite(number):
-        raise ValueError(f"must be {title}; received {word!r:.40}")
-    if kind is int and isinstance(word, float) and word != number:
+    if not math.isfinite(number):
+        title = "a finite number" if kind is float else "a whole number"
         raise ValueError(f"must be {title}; received {word!r:.40}")
     return number
-
-
-def _truth(word):
-    truths = {"true": True, "false": False}
-    found = word if isinstance(word, bool) else truths.get(str(word).lower())
-    if found is None:
-        raise ValueError(f"must be true or false; received {word!r:.40}")
-    return found
 
 
 class ArgumentsFlag(flags.Flag):
@@ -166,9 +158,14 @@ class Serializer(flags.ArgumentSerializer):
     """Writes a dict as `Arguments` parses it."""
 
     def serialize(self, value):
-        return ",".join(
-            f"{name}={','.join(map(str, each))}"
-            if isinstance(each, list)
-            else f"{name}={each}"
-            for name, each in value.items()
-        )
+        return text_of(value)
+
+
+def text_of(values):
+    """A dict as `name=value,name=value`, whose values may be lists."""
+    return ",".join(
+        f"{name}={','.join(map(str, each))}"
+        if isinstance(each, list)
+        else f"{name}={each}"
+        for name, each in values.items()
+    )

@@ -1,39 +1,91 @@
-"""Model, game and optimizers of a run, from its options."""
+"""What the options of a run become: data, model, game, optimizers.
 
-from keras_csc_cli import processor
+Each `check_` raises `UsageError` for what its name says, and the library can't
+know, or would say late.
+"""
+
+import os
+
+from keras_csc_cli import devices
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import advised
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.missing import check_trained
+from keras_csc_cli.train_options import EMBEDDED
 
 import keras
 
-from keras_csc import optimizers
+from keras_csc import data
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
+from keras_csc.optimizers import DictionaryMuon
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "lamb": keras.optimizers.Lamb,
-    "muon": optimizers.DictionaryMuon,
-}
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
 
-def image_shape(preset):
-    """Shape of a preset's images."""
-    with usage_errors():
-        return tuple(presets.config(preset)["image_shape"])
+class Splits:
+    """The splits of a run's data set, each opened when it is first asked for.
 
-
-def game(arguments, num_classes):
-    """The `TranscriptionGame` of `--game`.
+    Opening lists the data and looks at them, which takes long for large
+    folders: what was opened is kept.
 
     Args:
-        arguments: dict of what was given.
-        num_classes: int, or `None` without labels.
+        options: of the run.
+        model: the run's, whose images are of the shape to open; by default
+            that of the options' preset, which must be there then.
+        advice: dict, as of `command_line.advised`, of a command that has
+            flags of its own for data.
     """
-    with usage_errors():
-        return TranscriptionGame(num_classes=num_classes, **arguments)
+
+    def __init__(self, options, model=None, advice=None):
+        self.dataset = options.dataset
+        if model is None:
+            with usage_errors():
+                shape = presets.config(options.preset)["image_shape"]
+        else:
+            shape = model.encoder.image_shape
+        self.image_shape = tuple(shape)
+        self._how = {
+            "data_dir": options.data_dir,
+            "validation_fraction": options.validation_fraction,
+            "download": options.download,
+            "random_crop": options.random_crop,
+            "resize": options.resize,
+        }
+        self._advice = advice or {}
+        self._opened, self._read = {}, {}
+
+    def __getitem__(self, split):
+        if split not in self._opened:
+            try:
+                self._opened[split] = data.open_dataset(
+                    self.dataset, split, self.image_shape, **self._how
+                )
+            except data.DataError as error:
+                text = advised(error, **self._advice)
+                raise data.DataError(text) from error
+        return self._opened[split]
+
+    def arrays(self, split, limit):
+        """The first images and labels of a split, read once."""
+        if (split, limit) not in self._read:
+            self._read[split, limit] = data.load_arrays(self[split], limit)
+        return self._read[split, limit]
+
+    @property
+    def num_classes(self):
+        """Number of classes, or `None` without labels."""
+        return self["train"].num_classes
+
+    def check_classes(self):
+        """Checks that the data have the labels that a classifier learns."""
+        if not self.num_classes or self.num_classes < 2:
+            raise UsageError(
+                "--metrics=classes and --metrics=classifier need labels of two "
+                f"classes or more, and {self.dataset!r} has "
+                f"{self.num_classes or 'none'}."
+            )
 
 
 def network(options, make=ClosedLoopAutoencoder.from_preset):
@@ -48,7 +100,7 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
         return make(
             options.preset,
             load_weights=presets.has_weights(options.preset),
-            dtype=processor.dtype_policy(options.dtype_policy),
+            dtype=devices.dtype_policy(options.dtype_policy),
             **options.architecture,
         )
 
@@ -66,22 +118,19 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         autoencoder.freeze_normalizations()
     rate, decoder_rate = options.learning_rate, options.decoder_learning_rate
     alternating = decoder_rate is not None
-    autoencoder.compile(
-        optimizer(options, rate, 1 + options.inner_step),
-        optimizer(options, decoder_rate) if alternating else None,
-        game=game(options.game, num_classes),
-        inner_step=options.inner_step,
-        jit_compile=False,
-    )
+    with usage_errors():
+        autoencoder.compile(
+            optimizer(options, rate, 1 + options.inner_step),
+            optimizer(options, decoder_rate) if alternating else None,
+            game=TranscriptionGame(num_classes=num_classes, **options.game),
+            inner_step=options.inner_step,
+            jit_compile=False,
+        )
     return autoencoder
 
 
 def trained_model(folder):
-    """The model that a finished run saved in its folder.
-
-    Raises:
-        UsageError: if there is none, or it can't be read.
-    """
+    """The model that a finished run saved in its folder."""
     check_trained(folder)
     with usage_errors():
         return ClosedLoopAutoencoder.from_preset(folder / "model")
@@ -89,35 +138,87 @@ def trained_model(folder):
 
 def optimizer(options, learning_rate, updates=1):
     """An optimizer with the options' schedule, of `updates` a step."""
-    return OPTIMIZERS[options.optimizer](
-        schedule(
-            options.schedule,
-            learning_rate,
-            options.steps * updates,
-            options.warmup_steps * updates,
-        ),
-        beta_1=options.beta_1,
-        beta_2=options.beta_2,
-        use_ema=options.ema_momentum is not None,
-        ema_momentum=options.ema_momentum or 0.0,
-    )
+    name, _, betas = options.optimizer.partition(":")
+    beta_1, beta_2 = map(float, betas.split(","))
+    schedules, updates = keras.optimizers.schedules, options.steps * updates
+    if options.schedule == "cosine":
+        learning_rate = schedules.CosineDecay(learning_rate, updates)
+    elif options.schedule == "linear":
+        learning_rate = schedules.PolynomialDecay(learning_rate, updates, 0.0)
+    return OPTIMIZERS[name](learning_rate, beta_1=beta_1, beta_2=beta_2)
 
 
-def schedule(name, learning_rate, updates, warmup=0):
-    """A learning rate, or a Keras schedule of it over so many updates."""
-    if warmup and (name != "cosine" or warmup >= updates):
+def check(options):
+    """Checks folders and first weights, before any work."""
+    check_data_dir(options.dataset, options.data_dir)
+    check_folders(options)
+    check_start(options)
+
+
+def check_data_dir(dataset, data_dir):
+    """For a folder of data that would not be looked at."""
+    if data_dir is not None and dataset in EMBEDDED:
         raise UsageError(
-            "--warmup_steps goes with --schedule=cosine and must be below "
-            "--steps."
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
         )
-    schedules = keras.optimizers.schedules
-    if name == "cosine":
-        return schedules.CosineDecay(
-            0.0 if warmup else learning_rate,
-            updates - warmup,
-            warmup_target=learning_rate if warmup else None,
-            warmup_steps=warmup,
+
+
+def check_folders(options):
+    """For a run whose pictures would become images that it reads."""
+    given = options.data_dir, options.workdir
+    if options.dataset != "image_folder" or None in given:
+        return
+    images, run = map(os.path.realpath, given)
+    if os.path.commonpath((images, run)) == images:
+        raise UsageError(
+            f"--workdir={options.workdir} lies in "
+            f"--data_dir={options.data_dir}, and the pictures of a run would "
+            "become training images. Choose another with --workdir."
         )
-    if name == "linear":
-        return schedules.PolynomialDecay(learning_rate, updates, 0.0)
-    return learning_rate
+
+
+def check_start(options):
+    """For trained weights that would be replaced, untrained ones kept."""
+    trained = presets.has_weights(options.preset)
+    for name in ("principal_images", "patch_images"):
+        if getattr(options, name) and trained:
+            raise UsageError(
+                f"--{name} would replace weights of --preset="
+                f"{options.preset}. Leave one of them out."
+            )
+    if options.freeze_normalizations and not trained:
+        raise UsageError(
+            "--freeze_normalizations keeps what trained weights know, and "
+            f"--preset={options.preset} has none. Leave it out, or name a "
+            "trained preset or the model/ of a run."
+        )
+
+
+def check_samples(names, model):
+    """For `--metrics=samples` of a model that has no density."""
+    features = model.encoder.features
+    if "samples" in names and features != "vector":
+        raise UsageError(
+            "--metrics=samples is for models with one feature vector an "
+            f"image, and this one has features={features}. Leave samples out."
+        )
+
+
+def check_labels(game, batch, dataset, classes):
+    """For a game with labels of data without, or of too few images a step."""
+    if not (game.get("objective") == "multi" or game.get("class_features")):
+        return
+    if not classes:
+        raise UsageError(
+            "--game=objective=multi and --game=class_features=... need labels, "
+            f"and {dataset!r} has none. Give "
+            "--game=objective=binary,class_features=0."
+        )
+    if batch < classes and not game.get("memory"):
+        raise UsageError(
+            f"--batch_size={batch} is below the number of classes, {classes}: "
+            "a game with labels needs several images of most classes in a "
+            "batch, or a memory, as --game=memory=0.99."
+        )

@@ -1,11 +1,13 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
 Numbers are finite and within bounds, texts are not empty, and choices are
-among those that there are.
+among those that there are. `help_text` lists the flags in groups.
 """
 
 import math
 import os
+import re
+import textwrap
 
 from keras_csc_cli.arguments import Arguments
 from keras_csc_cli.arguments import ArgumentsFlag
@@ -13,65 +15,34 @@ from keras_csc_cli.arguments import Serializer
 
 from absl import flags
 
-LARGEST = {int: 2**31 - 1, float: 1e9}
-WORDS = {int: "a whole number", float: "a number"}
+WIDTH, INDENT = 80, 6  # of help
 
 
-class Number(flags.ArgumentParser):
-    """Parses a finite number within bounds.
+class Number:
+    """Parses a finite number within bounds; `why` says why there is an upper.
 
-    Args:
-        kind: `int` or `float`.
-        least: the least number, or `None`.
-        most: the largest number.
-        above: a number that it must be above, or `None`.
-        below: a number that it must be below, or `None`.
-        why: str, why there is an upper bound.
+    To be mixed with a numeric parser of absl's, which has the bounds.
     """
 
-    def __init__(self, kind, least, most, above=None, below=None, why=""):
-        self.kind = kind
-        self.least = least
-        self.most = LARGEST[kind] if most is None else most
-        self.above = above
-        self.below = below
-        self.why = why
+    why = ""
 
     def parse(self, argument):
         try:
-            number = self.kind(argument)
-        except (ValueError, OverflowError):
-            number = None
-        if number is None or isinstance(argument, bool):
-            raise ValueError(f"it must be {self._expected()}.")
-        if not self._holds(number):
-            why = f": {self.why}" if self.why and number > self.most else ""
-            raise ValueError(f"it must be {self._expected()}{why}.")
-        return number
+            return super().parse(argument)
+        except (OverflowError, TypeError, ValueError):
+            why = self.why and f" ({self.why})"
+            raise ValueError(f"it must be {self.syntactic_help}{why}") from None
 
-    def _holds(self, number):
-        return (
-            math.isfinite(number)
-            and (self.least is None or number >= self.least)
-            and number <= self.most
-            and (self.above is None or number > self.above)
-            and (self.below is None or number < self.below)
-        )
+    def is_outside_bounds(self, value):
+        return not math.isfinite(value) or super().is_outside_bounds(value)
 
-    def _expected(self):
-        bounds = []
-        if self.above is not None:
-            bounds.append(f"above {self.above:,.12g}")
-        elif self.least is not None:
-            bounds.append(f"at least {self.least:,.12g}")
-        if self.below is not None:
-            bounds.append(f"below {self.below:,.12g}")
-        else:
-            bounds.append(f"at most {self.most:,.12g}")
-        return f"{WORDS[self.kind]} {' and '.join(bounds)}"
 
-    def flag_type(self):
-        return self.kind.__name__
+class Integer(Number, flags.IntegerParser):
+    """A whole number."""
+
+
+class Float(Number, flags.FloatParser):
+    """A number."""
 
 
 class Text(flags.ArgumentParser):
@@ -115,6 +86,30 @@ class Choices(flags.ListParser):
         return found
 
 
+class Optimizer(flags.ArgumentParser):
+    """Parses a name, perhaps with Adam's betas: `adam`, or `adam:0,0.9`."""
+
+    names = ("adam", "muon")
+
+    def parse(self, argument):
+        name, colon, betas = argument.partition(":")
+        try:
+            found = [float(beta) for beta in betas.split(",") if colon]
+            good = len(found) in (0, 2) and all(0 <= x < 1 for x in found)
+        except ValueError:
+            good = False
+        if name not in self.names or not good:
+            raise ValueError(
+                f"it must be {' or '.join(self.names)}, perhaps with two betas "
+                "of at least 0 and below 1, as adam:0,0.9."
+            )
+        beta_1, beta_2 = found or (0.5, 0.999)
+        return f"{name}:{beta_1:g},{beta_2:g}"
+
+    def flag_type(self):
+        return "optimizer"
+
+
 class Definitions:
     """Defines flags, one with each call.
 
@@ -150,27 +145,21 @@ class Definitions:
         """A flag of a file or folder, or of a name or URI in its place."""
         self._parsed(Path(), name, default, help)
 
-    def integer(
-        self, name, default, help, lower_bound=None, upper_bound=None, why=""
-    ):
+    def integer(self, name, default, help, least=None, most=2**31 - 1, why=""):
         """A flag of a whole number."""
-        parser = Number(int, lower_bound, upper_bound, why=why)
+        self._number(Integer(least, most), name, default, help, why)
+
+    def float(self, name, default, help, least=None, most=1e9, why=""):
+        """A flag of a finite number."""
+        self._number(Float(least, most), name, default, help, why)
+
+    def _number(self, parser, name, default, help, why):
+        parser.why = why
         self._parsed(parser, name, default, help)
 
-    def float(
-        self,
-        name,
-        default,
-        help,
-        lower_bound=None,
-        upper_bound=None,
-        above=None,
-        below=None,
-        why="",
-    ):
-        """A flag of a finite number."""
-        parser = Number(float, lower_bound, upper_bound, above, below, why)
-        self._parsed(parser, name, default, help)
+    def optimizer(self, name, default, help):
+        """A flag of the name of an optimizer, with Adam's betas."""
+        self._parsed(Optimizer(), name, default, help)
 
     def arguments(self, name, known, help):
         """A flag of arguments of a class, as `of_class`; it is a dict."""
@@ -182,3 +171,91 @@ class Definitions:
         flags.DEFINE(
             parser, name, default, help, serializer=serializer, **self._to
         )
+
+
+def help_text(command, flag_values, full=False):
+    """Text of a `Command` and its flags.
+
+    Args:
+        command: the `Command`.
+        flag_values: absl's flags, all of them.
+        full: bool, whether to list the flags that are not the command's, too.
+    """
+    lines = [command.description.strip(), "", "Flags to begin with"]
+    if command.flag_files:
+        lines += _flag("--flagfile=FILE", command.flag_files)
+    shown = {"flagfile"}
+    for name in command.first:
+        lines += _described(flag_values[name])
+        shown.add(name)
+    for title, section in command.sections.items():
+        names = flags.FlagValues()
+        section(Definitions(names))
+        own = [name for name in names if name not in shown]
+        lines += ["", title] if own else []
+        for name in own:
+            lines += _described(flag_values[name])
+        shown.update(own)
+    if full:
+        lines += ["", "Flags of absl-py"]
+        for name in sorted(set(flag_values) - shown):
+            if flag_values[name].name == name:
+                lines += _described(flag_values[name])
+    else:
+        lines += ["", "--helpfull lists those of absl-py, too."]
+    return "\n".join(lines)
+
+
+def _described(flag):
+    text = " ".join((flag.help or "").split())
+    text = re.sub("^<[^>]*>: ", "", text)  # absl's, of choices
+    default = flag.default_unparsed
+    if default and not flag.boolean:
+        text += f" (default: {default})"
+    lines = _flag(_usage(flag), text)
+    for name, (value, what) in getattr(flag.parser, "known", {}).items():
+        lines += _argument(name, value, what)
+    return lines
+
+
+def _argument(name, value, text):
+    """An argument that a flag may hold, with its default."""
+    words = value if isinstance(value, (list, tuple)) else [value]
+    default = ",".join(str(word).lower() for word in words)
+    return textwrap.wrap(
+        f"{name}={default}  {text}",
+        WIDTH,
+        initial_indent=" " * (INDENT + 2),
+        subsequent_indent=" " * (INDENT + 6),
+        break_on_hyphens=False,
+    )
+
+
+def _usage(flag):
+    if flag.boolean:
+        return f"--[no]{flag.name}"
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        return f"--{flag.name}={'|'.join(choices)}"
+    kind = flag.flag_type()
+    value = {
+        "int": "N",
+        "float": "X",
+        "arguments": "NAME=VALUE,...",
+        "optimizer": "adam|muon[:X,X]",
+    }.get(kind, "VALUE")
+    return f"--{flag.name}={value}"
+
+
+def _flag(usage, text):
+    indent = " " * INDENT
+    return [
+        f"  {usage}",
+        *textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+        ),
+    ]

@@ -1,5 +1,6 @@
 """How the scripts meet their user: flag files, errors, exit codes."""
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -10,6 +11,7 @@ import types
 
 from keras_csc_cli import interruption
 from keras_csc_cli.checked_flags import Definitions
+from keras_csc_cli.checked_flags import help_text
 from keras_csc_cli.interruption import Interrupted
 
 from absl import app
@@ -39,6 +41,23 @@ LESS_MEMORY = {
     "image": "give a smaller --image",
 }
 HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
+
+
+Command = collections.namedtuple(
+    "Command",
+    ["description", "first", "sections", "check", "unnamed", "flag_files"],
+    defaults=[None, None],
+)
+Command.__doc__ = """The flags of a command, and what it says of them.
+
+Fields:
+    description: str, the head of its help.
+    first: tuple of the names of what a newcomer needs.
+    sections: dict of functions of `Definitions`, by what their flags are about.
+    check: function of the options; raises `UsageError` for what is missing.
+    unnamed: name of what an argument without a name is, or `None`.
+    flag_files: str, help of `--flagfile`, or `None` where it is of no use.
+"""
 
 
 class UsageError(Exception):
@@ -213,23 +232,13 @@ def _mute(*streams):
 
 
 def define(sections, flag_values):
-    """Defines the flags of a command.
-
-    Args:
-        sections: dict of functions of `Definitions`, by what their flags are
-            about.
-        flag_values: absl's flags.
-    """
+    """Defines the flags of the sections of a command."""
     for section in sections.values():
         section(Definitions(flag_values))
 
 
 def values(sections, flag_values):
-    """The values of the flags of a command, and of no other, as a namespace.
-
-    Args:
-        sections, flag_values: as of `define`.
-    """
+    """The values of the flags of a command, and of no other, as a namespace."""
     names = flags.FlagValues()
     define(sections, names)
     return types.SimpleNamespace(
@@ -237,46 +246,30 @@ def values(sections, flag_values):
     )
 
 
-def parse(options):
-    """Parses the process's arguments, or prints the help that they ask for.
-
-    Args:
-        options: module of a command; its `check` raises `UsageError` for
-            values of flags that name what is missing.
-    """
-    define(options.SECTIONS, flags.FLAGS)
-    sys.argv[1:] = named(options, sys.argv[1:])
+def parse(command):
+    """Parses the process's arguments, or prints the help that they ask for."""
+    define(command.sections, flags.FLAGS)
+    sys.argv[1:] = named(command, sys.argv[1:])
     for argument in sys.argv[1:]:
         name = argument.replace("--", "-", 1).replace("-", "--", 1)
         if argument == "--":
             break
         if name in HELP or name == "--h":
-            _print_help(options, HELP.get(name, False))
+            show(help_text(command, flags.FLAGS, HELP.get(name, False)))
+            sys.exit(0)
     _parse(sys.argv)
     try:
-        options.check(values(options.SECTIONS, flags.FLAGS))
+        command.check(values(command.sections, flags.FLAGS))
     except UsageError as error:
         fail(error)
 
 
-def named(options, arguments):
-    """The arguments, of which a first one without a name is given one.
-
-    Args:
-        options: module of a command; `UNNAMED` is the name, if it has one.
-        arguments: list of str.
-    """
-    name = getattr(options, "UNNAMED", None)
+def named(command, arguments):
+    """The arguments, of which a first one without a name is given one."""
+    name = command.unnamed
     if name is None or not arguments or arguments[0].startswith("-"):
         return arguments
     return [f"--{name}={arguments[0]}", *arguments[1:]]
-
-
-def _print_help(options, full):
-    from keras_csc_cli.help_text import help_text
-
-    show(help_text(options, flags.FLAGS, full))
-    sys.exit(0)
 
 
 def _parse(argv):

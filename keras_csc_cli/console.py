@@ -41,7 +41,7 @@ def run(name):
         importlib.import_module("keras_csc_cli.local_workers").main()
         return
     # Signals and flags first: TensorFlow takes seconds to import.
-    begin(f"keras_csc_cli.{name}_options")
+    begin(name)
     command = importlib.import_module(f"keras_csc_cli.{name}")
     command_line = importlib.import_module("keras_csc_cli.command_line")
     command_line.run(command.main, user_errors=command.USER_ERRORS)
@@ -77,7 +77,7 @@ def _unknown(name):
     return 2
 
 
-def begin(options):
+def begin(name):
     """Makes a process the script's, before anything is imported for it.
 
     From here on signals are obeyed. Flags are parsed: `--help` and mistakes
@@ -85,13 +85,15 @@ def begin(options):
     start-up messages that no log level silences.
 
     Args:
-        options: name of the module that defines its flags.
+        name: of the command.
     """
     _open_streams()
     interruption.install(starting=True)
     from keras_csc_cli import command_line
 
-    command_line.parse(importlib.import_module(options))
+    module = "train_options" if name == "train" else "options"
+    known = importlib.import_module(f"keras_csc_cli.{module}").COMMANDS
+    command_line.parse(known[name])
     _check_backend(command_line.fail)
     _import_tensorflow(command_line.fail)
 
@@ -128,6 +130,7 @@ def _check_backend(fail):
 
 
 def _import_tensorflow(fail):
+    """Imports TensorFlow, whose messages go nowhere unless it fails."""
     import tempfile
 
     try:

@@ -6,16 +6,14 @@ import pathlib
 import re
 
 from keras_csc_cli import building
-from keras_csc_cli import checks
 from keras_csc_cli import command_line
-from keras_csc_cli import evaluate_options
 from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.options import EVALUATE
+from keras_csc_cli.records import read_json
 
 from absl import flags
 
@@ -41,28 +39,21 @@ def evaluate(
 ):
     """Evaluates the model of a run's folder.
 
-    Args:
-        path: the folder.
-        replaced: dict of options to replace: `data_dir`, `dataset`, ...
-        checkpoint: bool, whether to evaluate the last checkpoint.
-        metrics: some of `evaluate_options.METRICS`; `None` for the run's.
-        inception_weights: path of weights of InceptionV3, or "imagenet".
-        classifier: path of the classifier, if not the default.
-        split: `"test"`, `"validation"` or `"train"`.
-        projector: bool, whether to write the features for TensorBoard's
-            projector.
-
     A file of the figures of more images or metrics of the same model stays,
     and these are written to another.
+
+    Args:
+        path: the folder.
+        replaced: dict of options of the run to replace, as `data_dir`.
+        **others: as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
     """
-    checks.check_metrics(metrics or [], evaluate_options.METRICS)
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, replaced)
-        checks.check_data_dir(options.dataset, replaced.get("data_dir"))
+        building.check_data_dir(options.dataset, replaced.get("data_dir"))
         names = options.metrics if metrics is None else metrics
         instruments.check(names, inception_weights, classifier)
         if checkpoint:
@@ -70,9 +61,8 @@ def evaluate(
         else:
             model = building.trained_model(workdir.path)
             options.step = trained_step(workdir, recorded)
-        splits = Splits(options, model)
-        checks.check_samples(names, model.encoder.features)
-        checks.check_compared(names, splits, options.evaluation_limit, split)
+        splits = building.Splits(options, model)
+        building.check_samples(names, model)
         tools = instruments.instruments(
             names,
             splits,
@@ -181,7 +171,7 @@ def with_architecture(workdir, options):
 
 
 def main():
-    options = vars(command_line.values(evaluate_options.SECTIONS, flags.FLAGS))
+    options = vars(command_line.values(EVALUATE.sections, flags.FLAGS))
     replaced = {
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")

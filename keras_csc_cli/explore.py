@@ -8,13 +8,11 @@ import threading
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
-from keras_csc_cli import explore_options
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.missing import preset_name
-from keras_csc_cli.splits import Splits
-from keras_csc_cli.splits import open_split
+from keras_csc_cli.options import EXPLORE
 from keras_csc_cli.workdir import Workdir
 
 from absl import flags
@@ -32,15 +30,7 @@ FOLDER = "GRADIO_TEMP_DIR"
 def run(preset, *, dataset=None, data_dir=None, port=None, browser=True):
     """Serves the page of a model until the process is stopped.
 
-    Args:
-        preset: name, folder or URI of a trained model, or folder of a run.
-        dataset: name of the data set to choose images from, or `None`.
-        data_dir: its folder.
-        port: int, or `None` for a free one.
-        browser: bool, whether to open the page.
-
-    Raises:
-        UsageError: if the model or the data can't be read.
+    Args: as the flags.
     """
     model, name, recorded = opened(preset)
     source = images_of(model, recorded, dataset, data_dir)
@@ -108,10 +98,7 @@ def opened(preset):
             model = ClosedLoopAutoencoder.from_preset(preset)
         return model, preset_name(preset), None
     workdir = Workdir(preset, create=False, hold=False)
-    # What the run began with may be gone, or on a hub.
-    options = train_options.replaced(
-        workdir.options(), {"preset": workdir.model, "download": False}
-    )
+    options = train_options.replaced(workdir.options(), {"download": False})
     model = building.trained_model(workdir.path)
     return model, workdir.path.resolve().name, options
 
@@ -131,14 +118,13 @@ def images_of(model, recorded, dataset=None, data_dir=None):
     Raises:
         DataError: if a data set that was given can't be read.
     """
-    if recorded is None:
-        shape = model.encoder.image_shape
-        how = {"data_dir": data_dir, "advice": {}}
-        return dataset and open_split(dataset, "test", shape, **how)
     given = {"dataset": dataset, "data_dir": data_dir}
     given = {name: value for name, value in given.items() if value is not None}
+    options = train_options.replaced(recorded or train_options.parse([]), given)
+    if options.dataset is None:
+        return None
     try:
-        return Splits(train_options.replaced(recorded, given))["test"]
+        return building.Splits(options, model)["test"]
     except data.DataError as error:
         if given:
             raise
@@ -150,5 +136,5 @@ def images_of(model, recorded, dataset=None, data_dir=None):
 
 
 def main():
-    options = command_line.values(explore_options.SECTIONS, flags.FLAGS)
+    options = command_line.values(EXPLORE.sections, flags.FLAGS)
     run(**vars(options))

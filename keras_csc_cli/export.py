@@ -2,13 +2,14 @@
 
 import pathlib
 
-from keras_csc_cli import cards
 from keras_csc_cli import command_line
-from keras_csc_cli import export_options
+from keras_csc_cli import records
 from keras_csc_cli.building import trained_model
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.export_options import FOLDERS
 from keras_csc_cli.missing import checked_path
+from keras_csc_cli.options import EXPORT
+from keras_csc_cli.options import FOLDERS
+from keras_csc_cli.options import model_name
 
 from absl import flags
 
@@ -34,45 +35,29 @@ def run(
     formats=("saved_model",),
     presets="presets",
     batch_sizes=BATCH_SIZES,
-    strip_gradients=False,
     runtimes="runtimes",
     licence=None,
 ):
     """Exports the trained model of a run, or of a preset.
 
-    Args:
-        workdir: folder of the run; or `None` for a preset.
-        name: name of the model, by default that of `workdir` or `preset`; of
-            a SavedModel of ASCII letters, digits and `_.-`.
-        saved_models: folder to write `name/VERSION/` to.
-        preset: name, folder or URI of a trained model; or `None` for a run.
-        formats: some of `FOLDERS`.
-        presets: folder to write `name/` to.
-        batch_sizes: as of `export_saved_model`, integers or their texts.
-        strip_gradients: as of `export_saved_model`.
-        runtimes: folder to write `name/FORMAT/` to, for other runtimes.
-        licence: text of the card's section of that name; `None` for that of
-            the preset.
+    Args: as the flags.
 
     Returns:
         List of the `pathlib.Path` of what was written, by `formats`.
-
-    Raises:
-        UsageError: if there is no model, or it can't be read or written.
     """
     folders = {
         "saved_models": saved_models,
         "presets": presets,
         "runtimes": runtimes,
     }
-    name = export_options.model_name(name, workdir, preset)
+    name = model_name(name, workdir, preset)
     batch_sizes = _integers(batch_sizes)
     if preset is None:
         workdir = checked_path(workdir).absolute()
-        card, model = cards.of_run(workdir), trained_model(workdir)
+        card, model = records.card_of_run(workdir), trained_model(workdir)
     else:
-        model, card = cards.of_preset(preset)
-    card = cards.without_paths(card)
+        model, card = records.model_and_card(preset)
+    card = records.without_paths(card)
     if licence is not None:
         card = {**card, "licence": licence}
 
@@ -93,11 +78,7 @@ def run(
         path = path_of(form)
         if form == "saved_model":
             return export_saved_model(
-                model,
-                path,
-                card=card,
-                batch_sizes=batch_sizes,
-                strip_gradients=strip_gradients,
+                model, path, card=card, batch_sizes=batch_sizes
             )
         if form == "preset":
             return export_preset(model, path, card=card)
@@ -149,7 +130,7 @@ def _done(form, work, folders):
 
 
 def main():
-    options = command_line.values(export_options.SECTIONS, flags.FLAGS)
+    options = command_line.values(EXPORT.sections, flags.FLAGS)
     written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

@@ -9,8 +9,8 @@ import pathlib
 
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.folders import check_folder
-from keras_csc_cli.provenance import identification
+from keras_csc_cli.records import check_folder
+from keras_csc_cli.records import identification
 
 import keras
 
@@ -27,16 +27,7 @@ CACHE_BYTES = 4 * 2**30
 
 
 def check(names, inception_weights=None, classifier_path=None):
-    """Checks what is given for metrics, before images are looked at.
-
-    Args:
-        names: some of `evaluate_options.METRICS`.
-        inception_weights: path, "imagenet", or `None`.
-        classifier_path: path of the classifier, or `None`.
-
-    Raises:
-        UsageError: if weights are missing, or the classifier's name is none.
-    """
+    """For missing weights, and for another name than a classifier's."""
     if {"inception", "ctrl"} & set(names) and inception_weights is None:
         raise UsageError(
             "--inception_weights is missing: a file of weights of Keras's "
@@ -54,7 +45,7 @@ def instruments(names, splits, classifier_path, inception_weights=None):
     """What an evaluation needs for the metrics that are asked for.
 
     Args:
-        names: some of `evaluate_options.METRICS`.
+        names: of `--metrics`.
         splits: `Splits` of the data.
         classifier_path: path of the classifier.
         inception_weights: path, "imagenet", or `None`.
@@ -62,9 +53,6 @@ def instruments(names, splits, classifier_path, inception_weights=None):
     Returns:
         Dict of the arguments `codes`, `networks`, `judge` and `samples` of
         `evaluation.evaluate`. Samples of data without classes have no judge.
-
-    Raises:
-        UsageError: if the weights are missing or do not fit.
     """
     networks = inception_networks(names, inception_weights)
     judge = None

@@ -1,6 +1,6 @@
 """What a command needs and has not, found before TensorFlow is imported.
 
-A command's module of flags has a `check` of their values, which asks these.
+Each `check_` raises `UsageError` for what its name says.
 """
 
 import difflib
@@ -31,30 +31,10 @@ HUBS = {"hf": "huggingface_hub", "kaggle": "kagglehub"}
 
 
 def check_package(module, what, extra):
-    """Raises `UsageError` for a package that is not installed.
-
-    Args:
-        module: name that it is imported by.
-        what: str, what needs it.
-        extra: str, the extra of this package that has it.
-    """
+    """For a package that `what` needs, and that an `extra` of ours has."""
     if importlib.util.find_spec(module) is None:
         raise UsageError(
             f"{what} needs {module}: pip install 'keras-csc[{extra}]'."
-        )
-
-
-def check_one(workdir, preset):
-    """Raises `UsageError` for anything but one of a run and a preset."""
-    if workdir is None and preset is None:
-        raise UsageError(
-            "--workdir is missing. Give the folder of a run, or a trained "
-            "--preset; one of the two."
-        )
-    if workdir is not None and preset is not None:
-        raise UsageError(
-            f"--workdir={workdir} and --preset={preset} are two models. Give "
-            "one of the two."
         )
 
 
@@ -70,12 +50,10 @@ def checked_path(path):
         raise UsageError(
             f"--workdir must be a folder of this machine. Received: {text}"
         )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if text != text.encode(errors="ignore").decode():
         raise UsageError(
             f"--workdir must be a name in UTF-8. Received: {text!r}"
-        ) from None
+        )
     path = pathlib.Path(text)
     if path.exists() and not path.is_dir():
         raise UsageError(
@@ -86,7 +64,7 @@ def checked_path(path):
 
 
 def check_run(path):
-    """Raises `UsageError` for what is not the folder of a run."""
+    """For what is not the folder of a run."""
     path = checked_path(path)
     check_workdir(path)
     if not os.path.lexists(path / "flags.json"):
@@ -97,7 +75,7 @@ def check_run(path):
 
 
 def check_workdir(path):
-    """Raises `UsageError` for a folder that is not there."""
+    """For a folder that is not there."""
     if not checked_path(path).is_dir():
         raise UsageError(
             f"there is no working directory {path}. Give the folder of a run "
@@ -106,7 +84,7 @@ def check_workdir(path):
 
 
 def check_trained(path):
-    """Raises `UsageError` for the folder of a run that is not finished."""
+    """For the folder of a run that is not finished."""
     if not (pathlib.Path(path) / "model").is_dir():
         raise UsageError(
             f"{path} has no trained model (model/). Train it to its last "
@@ -116,7 +94,7 @@ def check_trained(path):
 
 
 def check_preset(preset):
-    """Raises `UsageError` for a name, folder or URI of no preset."""
+    """For a name, folder or URI of no preset."""
     scheme, separator, _ = preset.partition("://")
     if separator:
         if scheme in HUBS:
@@ -138,7 +116,7 @@ def preset_name(preset):
 
 
 def check_images(dataset, data_dir):
-    """Raises `UsageError` for a folder of images that is not there."""
+    """For a folder of images that is not there."""
     given = data_dir is not None
     if dataset == "image_folder" and given and not os.path.isdir(data_dir):
         raise UsageError(

@@ -4,15 +4,14 @@ import json
 import pathlib
 
 from keras_csc_cli import building
-from keras_csc_cli import cards
 from keras_csc_cli import command_line
-from keras_csc_cli import report_options
+from keras_csc_cli import records
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.folders import check_folder
 from keras_csc_cli.missing import preset_name
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.options import REPORT
+from keras_csc_cli.records import check_folder
 
 from absl import flags
 
@@ -41,22 +40,12 @@ def run(
 ):
     """Writes the page of a run or of a preset.
 
-    Args:
-        workdir: folder of the run; or `None` for a preset.
-        preset: name, folder or URI of a trained model; or `None` for a run.
-        output: path of the file; `WORKDIR/report.html` or
-            `NAME-report.html` by default.
-        dataset: name of a data set, by default that of the training.
-        data_dir: its folder, by default that of the training.
-        split: `"test"`, `"validation"` or `"train"`.
-        images: int, most images to show the model with.
+    Args: as the flags.
 
     Returns:
         `pathlib.Path` of the page.
 
     Raises:
-        UsageError: if there is no model, or `output` is another file or can't
-            be written.
         DataError: if images are asked for that are not there. Without
             `dataset` and `data_dir`, the page has none then.
     """
@@ -73,7 +62,7 @@ def run(
             path,
             model,
             folder.path.resolve().name,
-            card=cards.without_paths(cards.of_run(folder.path)),
+            card=records.without_paths(records.card_of_run(folder.path)),
             log=_log(folder.path / LOG_FILE),
             own_classes=_are_own(folder.options().dataset, replaced),
             **_images_or_why(model, options, replaced, split, images),
@@ -83,11 +72,11 @@ def run(
 def _of_preset(preset, output, replaced, split, images):
     name = preset_name(preset)
     path = _checked(output or f"{name}-{NAME}")
-    model, card = cards.of_preset(preset)
+    model, card = records.model_and_card(preset)
     options = _options(preset, card, replaced)
     shown = _images_or_why(model, options, replaced, split, images)
     own = _are_own(_options(preset, card, {}).dataset, replaced)
-    card = cards.without_paths(card)
+    card = records.without_paths(card)
     return report.write_report(
         path, model, name, card=card, own_classes=own, **shown
     )
@@ -130,7 +119,7 @@ def _images(model, options, split, count):
     """Images to show, as arguments of `write_report`."""
     if not options.dataset:
         raise DataError("No data set is known for it.")
-    source = Splits(options, model)[split]
+    source = building.Splits(options, model)[split]
     shown, labels = _some(source, count)
     return {
         "images": shown,
@@ -155,23 +144,23 @@ def _some(source, count):
 
 def _log(path):
     """Records of a run's log; lines that are no records are left out."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text(errors="replace").splitlines():
+    lines = (
+        path.read_text(errors="replace").splitlines() if path.exists() else ()
+    )
+    found = []
+    for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
             continue
         if isinstance(record, dict) and isinstance(record.get("step"), int):
-            records.append(
-                {
-                    name: value
-                    for name, value in record.items()
-                    if isinstance(value, (int, float))
-                }
-            )
-    return records
+            numbers = [
+                (name, value)
+                for name, value in record.items()
+                if isinstance(value, (int, float))
+            ]
+            found.append(dict(numbers))
+    return found
 
 
 def _checked(output):
@@ -189,5 +178,5 @@ def _checked(output):
 
 
 def main():
-    options = command_line.values(report_options.SECTIONS, flags.FLAGS)
+    options = command_line.values(REPORT.sections, flags.FLAGS)
     print(f"Report: {printable(run(**vars(options)))}")

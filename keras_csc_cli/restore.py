@@ -5,10 +5,10 @@ import time
 
 from keras_csc_cli import command_line
 from keras_csc_cli import pictures
-from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.folders import check_folder
+from keras_csc_cli.options import RESTORE
+from keras_csc_cli.records import check_folder
 
 import numpy as np
 from absl import flags
@@ -31,14 +31,8 @@ LEVELS = 255.0
 def run(options):
     """Restores the image or the folder of images of the options.
 
-    Args:
-        options: with the flags of `restore_options` as attributes.
-
     Returns:
         List of the paths that were written.
-
-    Raises:
-        UsageError: for images that can't be read or written.
     """
     source, target = pathlib.Path(options.image), pathlib.Path(options.output)
     if not source.is_dir():
@@ -286,7 +280,7 @@ class _Progress:
 
 
 def main():
-    options = command_line.values(restore_options.SECTIONS, flags.FLAGS)
+    options = command_line.values(RESTORE.sections, flags.FLAGS)
     written = run(options)
     if len(written) == 1:
         print(f"Restored image: {printable(written[0])}")

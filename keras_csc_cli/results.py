@@ -2,12 +2,11 @@
 
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
-from keras_csc_cli.provenance import identification
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 from keras_csc_cli.train_options import absolute
 
-from keras_csc import data
 from keras_csc import evaluation
 
 # What two evaluations of the same images and model share.
@@ -55,11 +54,8 @@ def evaluate(
 
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
-        options: of the run.
-        workdir: `Workdir` of the run.
-        splits: `Splits` of the data.
-        instruments: dict of arguments of `evaluation.evaluate`, as
-            `instruments.instruments` makes them.
+        options, workdir, splits: of the run.
+        instruments: dict of arguments of `evaluation.evaluate`.
         split: the images to evaluate on: "test", "validation" or "train".
         name: str, what tells this evaluation from the run's own.
         projector: bool, whether to write the features for TensorBoard's
@@ -72,12 +68,9 @@ def evaluate(
     Returns:
         Dict of the figures, as in the file, of its path as `file`, and of that
         of a more complete one as `kept`.
-
-    Raises:
-        UsageError: for a model that can't be evaluated, as of zero features.
     """
-    images, labels = data.load_arrays(splits[split], options.evaluation_limit)
-    train = data.load_arrays(splits["train"], options.evaluation_limit)
+    images, labels = splits.arrays(split, options.evaluation_limit)
+    train = splits.arrays("train", options.evaluation_limit)
     class_features = options.game.get("class_features", 0)
     interruption.check()
     if instruments["samples"] and model.density is None:

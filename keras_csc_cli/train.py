@@ -7,17 +7,15 @@ import sys
 import time
 
 from keras_csc_cli import building
-from keras_csc_cli import checks
 from keras_csc_cli import command_line
+from keras_csc_cli import devices
 from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
+from keras_csc_cli import records
 from keras_csc_cli import results
-from keras_csc_cli import sessions
-from keras_csc_cli import strategies
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.splits import Splits
 
 import keras
 import tensorflow as tf
@@ -39,9 +37,11 @@ USER_ERRORS = (
     data.DataError,
     loop.InputError,
     OSError,
-    strategies.WorkerLost,
+    devices.WorkerLost,
 )
+CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
+SHOWN_IMAGES = 40  # in pictures of training
 # About arguments that are flags of this command alone.
 ADVICE = {
     "download": "Or pass --download.",
@@ -57,12 +57,12 @@ def train(options, make_model=building.model):
         options: of the run.
         make_model: function of the options and the number of classes.
     """
-    checks.check(options)
-    chief = strategies.worker_index(options.strategy) == 0
-    strategy = strategies.make(options.strategy)
+    building.check(options)
+    chief = devices.worker_index(options.strategy) == 0
+    strategy = devices.make(options.strategy)
     try:
         with (
-            strategies.lost_workers(options.strategy),
+            devices.lost_workers(options.strategy),
             workdirs.Workdir(options.workdir, hold=chief) as workdir,
         ):
             train_in(workdir, options, strategy, chief, make_model)
@@ -81,87 +81,83 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    given = options.dtype_policy
+    given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
     options.dtype_policy = workdir.dtype_policy(given)
-    strategies.check_same_options(strategy, options)
-    checks.check_replicas(options, strategy.num_replicas_in_sync)
+    devices.check_same_options(strategy, options)
     if chief:
         workdir.check_options(options)
 
     # === Data ===
-    splits = Splits(options, advice=ADVICE)
-    checks.check_batches(options, splits)
-    if options.evaluate:
-        checks.check_compared(options.metrics, splits, options.evaluation_limit)
+    splits = building.Splits(options, advice=ADVICE)
+    if {"classes", "classifier"} & set(options.metrics):
+        splits.check_classes()
+    building.check_labels(
+        options.game, options.batch_size, options.dataset, splits.num_classes
+    )
+    changes = {
+        "batch_size": options.batch_size,
+        "seed": options.seed,
+        "horizontal_flip": options.horizontal_flip,
+        "random_shift": options.random_shift,
+    }
+    devices.check_batches(strategy, splits["train"], **changes)
     if chief:
         # What is shown and measured later is looked at before any long work.
         for split in ("test", *["validation"] * bool(options.keep_best)):
             splits[split]
     images = splits["train"].identity()
-    strategies.check_same_images(strategy, images)
+    devices.check_same_images(strategy, images, records.named(images))
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
         model = make_model(options, splits.num_classes)
+    building.check_samples(options.metrics, model)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
-        every_steps=options.checkpoint_every,
-        every_minutes=options.checkpoint_minutes,
+        every_steps=options.save_every,
+        every_minutes=CHECKPOINT_MINUTES,
         write=chief,
     )
     if chief:
         check_going_on(workdir, checkpoint, images)
         workdir.claim(options)
-    strategies.mean(strategy, 0)
+    devices.mean(strategy, 0)
     if not chief:
         workdir.claim(options)
     first_step = checkpoint.restore(model)
-    strategies.check_same_step(strategy, first_step)
+    devices.check_same_step(strategy, first_step)
     if first_step and chief:
         say(f"Going on from step {first_step} of {options.steps}.")
-    untrained = first_step < options.steps
-    if untrained and chief and given == "auto":
-        say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
-    if untrained:
-        source = data.cached(splits["train"], options.cache_mib * 2**20)
-    counts = options.principal_images, options.patch_images
-    calibrated = model.decoder.calibrated
-    if (any(counts) or not calibrated) and not first_step:
-        # The work is not done on a model that is mirrored, where it is slow.
-        alone, start = strategy.num_replicas_in_sync == 1, model
-        if not alone:
-            # The random numbers are those that a run on one device draws.
-            keras.utils.set_random_seed(options.seed)
-            start = make_model(options, splits.num_classes)
-        start_from_images(start, source, *counts, chief)
-        if not alone:
-            strategies.copy_from_chief(strategy, start, model, chief)
-        del start
-    interruption.check()
 
-    # === Training ===
-    if untrained:
-        batches = strategies.batches(
-            strategy,
-            source,
-            model.step,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            horizontal_flip=options.horizontal_flip,
-            random_shift=options.random_shift,
-        )
-        best, recorders = [], []
+    # === Training, from the first atoms if there is no checkpoint ===
+    if first_step < options.steps:
+        if chief and given == "auto":
+            say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
+        source = data.cached(splits["train"], options.cache_mib * 2**20)
+        if not first_step and needs_images(model, options):
+            start = model
+            if replicas > 1:
+                # The work is slow on a model that is mirrored, and the random
+                # numbers are to be those of a run on one device.
+                keras.utils.set_random_seed(options.seed)
+                start = make_model(options, splits.num_classes)
+            start_from_images(start, source, options, chief)
+            if replicas > 1:
+                devices.copy_from_chief(strategy, start, model, chief)
+            del start
+        interruption.check()
+        followers = [callbacks.StopOnNonFinite(), checkpoint]
         if chief:
-            best = keepers(options, splits, checkpoint)
-            recorders = watchers(options, workdir, splits, strategy)
+            followers[1:1] = keepers(options, splits, checkpoint)
+            followers += watchers(options, workdir, splits, replicas)
         try:
             loop.train(
                 model,
-                batches,
+                devices.batches(strategy, source, model.step, **changes),
                 options.steps,
                 options.log_every,
-                [callbacks.StopOnNonFinite(), *best, checkpoint, *recorders],
+                followers,
                 strategy,
             )
         except loop.InputError:
@@ -169,22 +165,19 @@ def train_in(workdir, options, strategy, chief, make_model):
             raise
     interruption.check()
 
-    # === Result, of which all that is left is the chief's to make ===
+    # === Result: all that is left is the chief's to make ===
     if chief:
-        finish(options, workdir, splits, model, checkpoint, not untrained)
-    # The others wait for that, or are gone, which does not matter any more.
-    with contextlib.suppress(*(strategies.LOST if chief else ())):
-        strategies.mean(strategy, 0)
+        finished_before = first_step == options.steps
+        finish(options, workdir, splits, model, checkpoint, finished_before)
+    # The others wait for that. A lost worker is no error here.
+    with contextlib.suppress(*(devices.LOST if chief else ())):
+        devices.mean(strategy, 0)
 
 
 def check_going_on(workdir, checkpoint, images):
-    """Checks that what a run has made is not replaced by a beginning anew.
-
-    Raises:
-        UsageError: for a model without checkpoints, or other training images.
-    """
+    """For a run whose model a training from the start would replace."""
     if checkpoint.steps():
-        sessions.check_images(workdir.run, images)
+        records.check_images(workdir.run, images)
     elif workdir.model.exists():
         raise command_line.UsageError(
             f"{workdir.checkpoints} has no checkpoint to go on from, and a "
@@ -193,11 +186,17 @@ def check_going_on(workdir, checkpoint, images):
         )
 
 
-def start_from_images(model, source, principal, patches, chief):
-    """Gives a model its first atoms, of so many images."""
+def needs_images(model, options):
+    """Whether a model's first weights are made of training images."""
+    atoms = options.principal_images or options.patch_images
+    return bool(atoms) or not model.decoder.calibrated
+
+
+def start_from_images(model, source, options, chief):
+    """Gives a model its first atoms, and calibrates its decoder."""
     for count, start, text in (
-        (patches, initialize_from_patches, "patches"),
-        (principal, initialize_from, "principal components"),
+        (options.patch_images, initialize_from_patches, "patches"),
+        (options.principal_images, initialize_from, "principal components"),
     ):
         if count:
             if chief:
@@ -219,22 +218,21 @@ def keepers(options, splits, checkpoint):
         callbacks.KeepBest(
             checkpoint,
             options.keep_best,
-            float_images(splits["validation"], limit=BEST_IMAGES),
-            options.checkpoint_every,
+            float_images(splits["validation"], BEST_IMAGES),
+            options.save_every,
             options.steps,
-            lambda: final_weights(checkpoint.model, options, splits["train"]),
         )
     ]
 
 
-def watchers(options, workdir, splits, strategy):
+def watchers(options, workdir, splits, replicas):
     """The callbacks that record training."""
-    shown = float_images(splits["test"], limit=40)
-    batch, replicas = options.batch_size, strategy.num_replicas_in_sync
+    shown = float_images(splits["test"], SHOWN_IMAGES)
+    batch = options.batch_size
     return [
-        sessions.SessionLog(workdir, splits["train"], batch, replicas),
+        records.SessionLog(workdir.run, splits["train"], batch, replicas),
         callbacks.ScalarLog(workdir.path, shown, batch),
-        callbacks.PictureLog(workdir.path, shown, options.pictures_every),
+        callbacks.PictureLog(workdir.path, shown, options.save_every),
         callbacks.ProgressLine(options.steps, batch),
     ]
 
@@ -253,19 +251,36 @@ def finish(options, workdir, splits, model, checkpoint, keep):
         options.step = model.step
         which = "The best" if best else "There is no best checkpoint: the last"
         say(f"{which} is of step {options.step}.")
-    with final_weights(model, options, splits["train"]):
-        fit_density(
-            model,
-            splits["train"],
-            options.evaluation_limit,
-            options.density_components,
-        )
-        interruption.check()
-        save_model(model, workdir)
-        interruption.check()
-        if options.evaluate:
-            evaluate(model, options, workdir, splits, keep)
+    fit_density(model, splits, options)
+    interruption.check()
+    save_model(model, workdir)
+    interruption.check()
+    if options.evaluate:
+        evaluate(model, options, workdir, splits, keep)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+
+
+def fit_density(model, splits, options):
+    """Gives a model the density of its features of some training images."""
+    if model.encoder.features != "vector":
+        return
+    say("Fitting the density of the features of training images.")
+    images, labels = splits.arrays("train", options.evaluation_limit)
+    try:
+        model.fit_density(images, labels, options.density_components)
+    except ValueError as error:
+        model.density = None
+        say(f"The model is saved without a density: {error}")
+
+
+def save_model(model, workdir):
+    """Writes `model/`, in place of an older one."""
+    new = workdir.path / ".model-new"
+    model.save_to_preset(new)
+    if os.path.lexists(workdir.model):
+        workdir.model.rename(workdir.old_model)
+    new.rename(workdir.model)
+    remove(workdir.old_model)
 
 
 def evaluate(model, options, workdir, splits, keep):
@@ -286,50 +301,10 @@ def evaluate(model, options, workdir, splits, keep):
         say(line)
 
 
-def fit_density(model, source, limit, components):
-    """Gives a model the density of its features of some training images."""
-    if model.encoder.features != "vector":
-        return
-    say("Fitting the density of the features of training images.")
-    try:
-        model.fit_density(*data.load_arrays(source, limit), components)
-    except ValueError as error:
-        model.density = None
-        say(f"The model is saved without a density: {error}")
-
-
-@contextlib.contextmanager
-def final_weights(model, options, source, batches=50):
-    """Within the context, the model is as it is saved and evaluated.
-
-    Its weights are the moving averages, if there are any, with statistics of
-    some training batches.
-    """
-    with model.averaged_weights():
-        if options.ema_momentum is not None:
-            dataset = data.batches(
-                source, options.batch_size, seed=options.seed
-            )
-            model.estimate_statistics(
-                images for images, _ in dataset.take(batches)
-            )
-        yield
-
-
 def float_images(source, limit):
     """The first images of a source, in [-1, 1]."""
     images, _ = data.load_arrays(source, limit)
     return from_pixels(images)
-
-
-def save_model(model, workdir):
-    """Writes `model/`, in place of an older one."""
-    new = workdir.path / ".model-new"
-    model.save_to_preset(new)
-    if os.path.lexists(workdir.model):
-        workdir.model.rename(workdir.old_model)
-    new.rename(workdir.model)
-    remove(workdir.old_model)
 
 
 def main():

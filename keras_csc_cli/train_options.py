@@ -1,35 +1,24 @@
-"""The flags of the training scripts, with their help texts."""
+"""The flags of `train`, with their help texts."""
 
 import os
 import sys
 import types
 
+from keras_csc_cli import arguments
 from keras_csc_cli import command_line
 from keras_csc_cli import missing
-from keras_csc_cli.arguments import of_class
+from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 from keras_csc_cli.missing import ARCHITECTURES
 
 from absl import flags
 
-DESCRIPTION = """Trains a CSC-CTRL autoencoder.
-
-    python training/train.py --flagfile=cifar10.flags --data_dir=DATA
-    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
-
-Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
-and at the end model/ (a preset folder) and evaluation.json. Run the same
-command again to go on from the last checkpoint.
-"""
-
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed. (--cache_mib does: a TFDS set has another order in memory. So
-# does --checkpoint_every with --keep_best, which measures at these steps.)
+# does --save_every with --keep_best, which measures at these steps.)
 MAY_CHANGE = frozenset(
     (
-        "checkpoint_every",
-        "checkpoint_minutes",
         "data_dir",
         "density_components",
         "download",
@@ -37,7 +26,7 @@ MAY_CHANGE = frozenset(
         "evaluation_limit",
         "log_every",
         "metrics",
-        "pictures_every",
+        "save_every",
         "strategy",
         "workdir",
     )
@@ -50,28 +39,9 @@ CUT = frozenset(("image_folder", "photographs"))
 # Those whose order is one, in memory or not.
 ORDERED = EMBEDDED | {"image_folder"}
 
-# Those that may differ between workers: but for this one, by which steps are
-# taken together.
+# Those that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"log_every"}
 
-# What absl calls a flag of several values.
-LIST = "comma separated list of strings"
-
-# What a newcomer needs, in the order in which `--help` shows it.
-FIRST = (
-    "workdir",
-    "dataset",
-    "data_dir",
-    "preset",
-    "steps",
-    "batch_size",
-    "strategy",
-    "keep_best",
-)
-FLAG_FILES = (
-    "A file of flags, one a line; flags after it override it. A bare name may "
-    "also be one of ours: digits.flags, cifar10.flags, ..."
-)
 MOST_STEPS = 10**9
 # Options without which there is no run.
 NEEDED = ("dataset", "preset", "steps")
@@ -79,7 +49,7 @@ NEEDED = ("dataset", "preset", "steps")
 METRICS = ("classes", "classifier", "samples", "codes")
 
 
-def check(options):
+def _check(options):
     """Raises `UsageError` for what is missing."""
     if options.workdir is None and not command_line.flag_file_name(sys.argv):
         raise UsageError(
@@ -94,19 +64,19 @@ def check(options):
     missing.check_images(options.dataset, options.data_dir)
 
 
-def parse(arguments):
+def parse(given):
     """Options of a list of arguments such as `["--dataset=digits"]`."""
     flag_values = flags.FlagValues()
     command_line.define(SECTIONS, flag_values)
     try:
-        flag_values(["train", *resolve_flag_files(arguments)])
+        flag_values(["train", *resolve_flag_files(given)])
     except flags.Error as error:
         raise UsageError(str(error)) from error
     return command_line.values(SECTIONS, flag_values)
 
 
 def restored(recorded, path):
-    """Options of a dict that `flags.json` holds, checked like flags.
+    """Options of a dict that `flags.json` holds, parsed as flags are.
 
     Options that there were not yet when it was written have their defaults.
 
@@ -118,33 +88,34 @@ def restored(recorded, path):
         UsageError: for a value that no flag can have, or an option that there
             is not: to pass it over would be a wrong answer in silence.
     """
-    flag_values = flags.FlagValues()
-    command_line.define(SECTIONS, flag_values)
-    unknown = sorted(set(recorded) - set(flag_values))
+    known = vars(parse([]))
+    unknown = sorted(set(recorded) - set(known))
     if unknown:
         raise UsageError(
             f"{path} is of another version of keras_csc: it has "
             f"{', '.join(unknown)[:200]}, which this one does not know. Use "
             "that version, or choose another folder with --workdir."
         )
-    for name in flag_values:
-        value, flag = recorded.get(name), flag_values[name]
-        if value is None:
-            continue
-        try:
-            if isinstance(value, bool) != flag.boolean:
-                raise ValueError("it is no value of this flag")
-            if isinstance(value, list) != (flag.flag_type() == LIST):
-                raise ValueError("it is no value of this flag")
-            if isinstance(value, list):
-                value = ",".join(map(str, value))
-            flag.value = flag.parser.parse(value)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{path} is damaged: the option {name} is {value!r:.40}, which "
-                f"it can't be ({error}). Choose another folder with --workdir."
-            ) from error
-    return command_line.values(SECTIONS, flag_values)
+    try:
+        return parse(
+            [
+                f"--{name}={_text(value)}"
+                for name, value in recorded.items()
+                if value is not None and value != known[name]
+            ]
+        )
+    except UsageError as error:
+        raise UsageError(
+            f"{path} is damaged: {str(error).rstrip('.')}. Choose another "
+            "folder with --workdir."
+        ) from error
+
+
+def _text(value):
+    """What JSON holds, as a flag has it."""
+    if isinstance(value, dict):
+        return arguments.text_of(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def replaced(options, entries):
@@ -182,18 +153,10 @@ def _define_run(define):
         "By default runs/NAME, NAME being that of the flag file.",
     )
     define.integer(
-        "seed",
-        0,
-        "Seed of weights and data order.",
-        lower_bound=0,
-        upper_bound=2**32 - 1,
+        "seed", 0, "Seed of weights and data order.", least=0, most=2**32 - 1
     )
     define.integer(
-        "steps",
-        None,
-        "Steps of training, batches.",
-        lower_bound=1,
-        upper_bound=MOST_STEPS,
+        "steps", None, "Steps of training, batches.", least=1, most=MOST_STEPS
     )
     define.enum(
         "strategy",
@@ -216,33 +179,21 @@ def _define_run(define):
         False,
         "Makes every operation deterministic: runs are equal to the bit.",
     )
-    define.integer("log_every", 50, "Steps between logs.", lower_bound=1)
+    define.integer("log_every", 50, "Steps between logs.", least=1)
     define.integer(
-        "pictures_every",
+        "save_every",
         1000,
-        "Steps between pictures of reconstructions and atoms.",
-        lower_bound=1,
-    )
-    define.integer(
-        "checkpoint_every",
-        None,
-        "Steps between checkpoints, besides checkpoint_minutes.",
-        lower_bound=1,
-    )
-    define.float(
-        "checkpoint_minutes",
-        2.0,
-        "Minutes between checkpoints; 0 for none but the last.",
-        lower_bound=0.0,
+        "Steps between pictures, and between checkpoints, which are also "
+        "written every two minutes.",
+        least=1,
     )
     define.enum(
         "keep_best",
         None,
         ["psnr", "ssim", "cosine"],
         "Metric of the first training images that are held out for validation. "
-        "It is measured every checkpoint_every steps, as the trained model "
-        "would be saved, and the trained model is the one at which it was "
-        "highest. By default it is the last.",
+        "It is measured every save_every steps, and the trained model is the "
+        "one at which it was highest. By default it is the last.",
     )
     define.boolean(
         "evaluate",
@@ -261,8 +212,8 @@ def _define_run(define):
         "evaluation_limit",
         10_000,
         "Most images of a split that are used in an evaluation.",
-        lower_bound=1,
-        upper_bound=1_000_000,
+        least=1,
+        most=1_000_000,
         why="each is compared with each",
     )
     define.integer(
@@ -271,8 +222,8 @@ def _define_run(define):
         "Gaussians of every class, or of all images without labels, in the "
         "density that samples are drawn from: it is fitted to the features of "
         "--evaluation_limit training images and saved with the model.",
-        lower_bound=1,
-        upper_bound=1000,
+        least=1,
+        most=1000,
         why="each has a covariance of all features",
     )
 
@@ -300,15 +251,12 @@ def _define_data(define):
         "Part of the training images that is left out of training, for "
         "validation. An image_folder with folders train, validation (or val) "
         "and test leaves none out.",
-        lower_bound=0.0,
-        upper_bound=0.5,
+        least=0.0,
+        most=0.5,
     )
     define.boolean("horizontal_flip", False, "Flips half of the images.")
     define.integer(
-        "random_shift",
-        0,
-        "Moves images by up to so many pixels.",
-        lower_bound=0,
+        "random_shift", 0, "Moves images by up to so many pixels.", least=0
     )
     define.boolean("random_crop", False, "Crops at random places, not centres.")
     define.boolean(
@@ -323,7 +271,7 @@ def _define_data(define):
         "Data sets of up to this size, decoded, are kept in memory. Others are "
         "streamed, TFDS sets in another order; so are those of --random_crop, "
         "whatever their size, but for the photographs of --noresize.",
-        lower_bound=0,
+        least=0,
     )
 
 
@@ -348,8 +296,8 @@ def _define_model(define):
         0,
         "Training images whose principal components are the first atoms: some "
         "thousand. By default the first atoms are random.",
-        lower_bound=0,
-        upper_bound=1_000_000,
+        least=0,
+        most=1_000_000,
         why="they are kept in memory",
     )
     define.integer(
@@ -358,7 +306,7 @@ def _define_model(define):
         "Training images whose random patches are the first atoms of the "
         "first stage: some thousand. With --principal_images too, those that "
         "are more than a patch has numbers stay patches.",
-        lower_bound=0,
+        least=0,
     )
     define.boolean(
         "freeze_normalizations",
@@ -373,8 +321,8 @@ def architecture_arguments():
     """The arguments of `--architecture`."""
     return {
         "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
-        **of_class("models/encoder.py", "Encoder", ("image_shape",)),
-        **of_class("models/decoder.py", "Decoder", ("encoder",)),
+        **arguments.of_class("models/encoder.py", "Encoder", ("image_shape",)),
+        **arguments.of_class("models/decoder.py", "Decoder", ("encoder",)),
     }
 
 
@@ -390,7 +338,7 @@ def _define_game(define):
 
 def game_arguments():
     """The arguments of `--game`: those of `TranscriptionGame`."""
-    return of_class(
+    return arguments.of_class(
         "losses/transcription.py", "TranscriptionGame", ("num_classes",)
     )
 
@@ -400,24 +348,22 @@ def _define_optimization(define):
         "batch_size",
         256,
         "Images in a step.",
-        lower_bound=1,
-        upper_bound=2**20,
+        least=1,
+        most=2**20,
         why="a step holds all codes of its images in memory",
     )
-    define.enum(
+    define.optimizer(
         "optimizer",
-        "adam",
-        ["adam", "lamb", "muon"],
-        "Adam; LAMB: Adam's direction, with a step in proportion to the norm "
-        "of each weight; or Muon: orthogonal steps of the dictionaries, and "
-        "Adam at 0.3 times the rate for the rest.",
+        "adam:0.5,0.999",
+        "adam; or muon: orthogonal steps of the dictionaries, and Adam at 0.3 "
+        "times the rate for the rest. After a colon may be Adam's two betas.",
     )
     define.float(
         "learning_rate",
         1.5e-4,
         "The highest rate, of all weights, or of the encoder when alternating.",
-        lower_bound=0.0,
-        upper_bound=1e3,
+        least=0.0,
+        most=1e3,
     )
     define.float(
         "decoder_learning_rate",
@@ -425,8 +371,8 @@ def _define_optimization(define):
         "That of the decoder, which makes steps alternate, as published: the "
         "encoder's, then the decoder's against the new encoder. By default one "
         "pass moves both.",
-        lower_bound=0.0,
-        upper_bound=1e3,
+        least=0.0,
+        most=1e3,
     )
     define.boolean(
         "inner_step",
@@ -440,29 +386,6 @@ def _define_optimization(define):
         ["constant", "linear", "cosine"],
         "How the learning rates fall to 0 at the last step.",
     )
-    define.integer(
-        "warmup_steps",
-        0,
-        "Steps in which the learning rates rise from 0.",
-        lower_bound=0,
-        upper_bound=MOST_STEPS,
-    )
-    for name, default in (("beta_1", 0.5), ("beta_2", 0.999)):
-        define.float(
-            name,
-            default,
-            "Of Adam, also where Muon takes it, and of LAMB.",
-            lower_bound=0.0,
-            below=1.0,
-        )
-    define.float(
-        "ema_momentum",
-        None,
-        "Momentum of the moving average of the weights that is evaluated and "
-        "exported; none by default.",
-        lower_bound=0.0,
-        below=1.0,
-    )
 
 
 SECTIONS = {
@@ -471,4 +394,25 @@ SECTIONS = {
     "Game": _define_game,
     "Optimisation": _define_optimization,
     "Run, logs and checkpoints": _define_run,
+}
+COMMANDS = {
+    "train": Command(
+        """Trains a CSC-CTRL autoencoder.
+
+    python training/train.py --flagfile=cifar10.flags --data_dir=DATA
+    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
+
+Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
+and at the end model/ (a preset folder) and evaluation.json. Run the same
+command again to go on from the last checkpoint.
+""",
+        (
+            *("workdir", "dataset", "data_dir", "preset", "steps"),
+            *("batch_size", "strategy", "keep_best"),
+        ),
+        SECTIONS,
+        _check,
+        flag_files="A file of flags, one a line; flags after it override it. "
+        "A bare name may also be one of ours: digits.flags, cifar10.flags, ...",
+    )
 }

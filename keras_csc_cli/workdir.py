@@ -2,21 +2,17 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import tempfile
 
-from keras_csc_cli import processor
+from keras_csc_cli import devices
+from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
 from keras_csc_cli.missing import check_run
 from keras_csc_cli.missing import checked_path
-from keras_csc_cli.train_options import MAY_CHANGE
-from keras_csc_cli.train_options import NEEDED
-from keras_csc_cli.train_options import ORDERED
-from keras_csc_cli.train_options import as_recorded
-from keras_csc_cli.train_options import parse
-from keras_csc_cli.train_options import restored
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import locked
@@ -97,7 +93,7 @@ class Workdir:
                 with tempfile.TemporaryFile(dir=self.path) as file:
                     file.write(b" " * 512)  # there is room
             self._held.enter_context(locked(self.path / LOCK, wait=False))
-            if create and self.is_run():
+            if create and os.path.lexists(self.flags):
                 self._sweep()
         except BlockingIOError:
             raise UsageError(
@@ -119,23 +115,17 @@ class Workdir:
             name += f"_{splits['train'].identity()['digest']}"
         return self.path / "classifiers" / f"{name}_{shape}.keras"
 
-    def is_run(self):
-        """Whether the folder is that of a run.
-
-        Raises:
-            UsageError: if its `flags.json` is not that of a run.
-        """
-        return os.path.lexists(self.flags) and bool(self.recorded())
-
     def recorded(self):
-        """The options that the run was made with.
+        """The options that the run was made with, as they are recorded.
 
         Raises:
             UsageError: if `flags.json` is not that of a run.
         """
         hint = "Choose another folder with --workdir."
         options = read_json(self.flags, hint=hint)
-        missing = [name for name in NEEDED if options.get(name) is None]
+        missing = [
+            name for name in train_options.NEEDED if options.get(name) is None
+        ]
         if missing:
             raise UsageError(
                 f"{self.flags} is not that of a run: it has no "
@@ -145,11 +135,12 @@ class Workdir:
 
     def options(self):
         """The options that the run was made with, checked like flags."""
-        return restored(self.recorded(), self.flags)
+        return train_options.restored(self.recorded(), self.flags)
 
     def _check_outside(self):
-        """Checks that the folder is no part of another run."""
-        path = self.path.resolve()
+        """For a folder that is part of another run."""
+        # Unlike `resolve`, which raises for a loop of links.
+        path = pathlib.Path(os.path.realpath(self.path))
         for part in (path, *path.parents):
             if part.name in WRITTEN and (part.parent / "flags.json").exists():
                 raise UsageError(
@@ -158,9 +149,11 @@ class Workdir:
                 )
 
     def _check_others(self):
-        """Checks that a run would replace nothing that no run wrote."""
+        """For files that a run would replace, and no run wrote."""
         found = [n for n in WRITTEN if os.path.lexists(self.path / n)]
-        if found and not self.is_run():
+        if "flags.json" in found:
+            self.recorded()
+        elif found:
             raise UsageError(
                 f"the folder {self.path} is not that of a run, and holds "
                 f"{', '.join(found)}, which a run would replace. Choose "
@@ -205,29 +198,24 @@ class Workdir:
         """
         if given == "auto" and self.flags.exists() and self.has_begun():
             given = self.options().dtype_policy
-        return processor.dtype_policy(given)
+        return devices.dtype_policy(given)
 
     def check_options(self, options):
         """Checks that the folder was made with the same options, if it was.
 
-        Those that there were not yet when they were written had their
-        defaults. Those of a run that failed before its first checkpoint do
-        not bind the next one.
-
-        Raises:
-            UsageError: if it was made with others.
+        Those of a run that failed before its first checkpoint do not bind the
+        next one.
         """
         if not self.flags.exists():
             return
-        self.options()  # of another version they would be lost
+        before = vars(self.options())
         if not self.has_begun():
             return
-        before = {**vars(parse([])), **self.recorded()}
-        free = set(MAY_CHANGE)
-        if options.dataset in ORDERED:
+        free = set(train_options.MAY_CHANGE)
+        if options.dataset in train_options.ORDERED:
             free.add("cache_mib")
         if options.keep_best:
-            free.remove("checkpoint_every")
+            free.remove("save_every")
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
@@ -255,8 +243,10 @@ class Workdir:
                     "the chief wrote. All workers must see the same folder, "
                     "on a file system that they share."
                 )
-        elif not self.flags.exists() or self.recorded() != as_recorded(options):
-            write_json(self.flags, as_recorded(options))
+            return
+        now = train_options.as_recorded(options)
+        if not self.flags.exists() or self.recorded() != now:
+            write_json(self.flags, now)
 
 
 def _names(folder):

@@ -14,10 +14,10 @@ import pathlib
 from keras_csc_cli import command_line
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
-from keras_csc_cli.provenance import identification
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.building import Splits
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 import numpy as np
 from absl import flags
@@ -54,7 +54,7 @@ def options_of(start, seed, values):
             f"--seed={seed}",
             f"--workdir={pathlib.Path(values.runs) / name}",
             "--noevaluate",
-            "--pictures_every=1000000",
+            "--save_every=1000000",
         ]
     )
 

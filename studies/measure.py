@@ -15,15 +15,15 @@ import warnings
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
+from keras_csc_cli import devices
 from keras_csc_cli import instruments
-from keras_csc_cli import processor
 from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
-from keras_csc_cli.provenance import identification
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.building import Splits
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 from keras_csc_cli.workdir import Workdir
 
 import numpy as np
@@ -142,7 +142,7 @@ def options_of(run, folder, data_dir):
         f"--evaluation_limit={LIMIT}",
         "--noevaluate",
         "--log_every=10",
-        "--pictures_every=1000000",
+        "--save_every=1000000",
     ]
     return train_options.parse(arguments)
 
@@ -217,7 +217,7 @@ def main():
     found = found._replace(more=tuple(values.more))
     named = any(flag.startswith("--dtype_policy=") for flag in found.flags)
     if values.dtype_policy or not named:
-        policy = processor.dtype_policy(values.dtype_policy or "auto")
+        policy = devices.dtype_policy(values.dtype_policy or "auto")
         policy = f"--dtype_policy={policy}"
         found = found._replace(flags=(*found.flags, policy))
     folder = pathlib.Path(values.runs) / values.run

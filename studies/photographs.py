@@ -18,8 +18,8 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.provenance import identification
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
 
 import numpy as np
 import tensorflow as tf

@@ -26,7 +26,7 @@ import json
 import pathlib
 import time
 
-from keras_csc_cli.provenance import identification
+from keras_csc_cli.records import identification
 
 import numpy as np
 import scipy.ndimage

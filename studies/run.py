@@ -17,8 +17,8 @@ import subprocess
 import sys
 
 from keras_csc_cli import command_line
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 from absl import flags
 

@@ -17,13 +17,13 @@ import time
 import typing
 
 from keras_csc_cli import command_line
+from keras_csc_cli import devices
 from keras_csc_cli import loop
-from keras_csc_cli import processor
 from keras_csc_cli import train
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
-from keras_csc_cli.provenance import identification
-from keras_csc_cli.splits import Splits
+from keras_csc_cli.building import Splits
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 import keras
 import numpy as np
@@ -128,7 +128,7 @@ def dcgan(options, num_classes):
         tuple(config["filters"]),
         config["feature_dim"],
         config["kernel_size"],
-        processor.dtype_policy(options.dtype_policy),
+        devices.dtype_policy(options.dtype_policy),
     )
     model.compile()
     return model
@@ -142,7 +142,7 @@ def diffusion(options, num_classes):
         tuple(config["filters"]),
         num_classes,
         config["kernel_size"],
-        dtype=processor.dtype_policy(options.dtype_policy),
+        dtype=devices.dtype_policy(options.dtype_policy),
     )
     generators.compile_denoiser(model, options.steps)
     return model

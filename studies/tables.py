@@ -1,7 +1,7 @@
 """Rows that a study keeps in a JSON file, and tables of them in Markdown."""
 
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 
 def rows_of(path):

@@ -34,12 +34,12 @@ def pytest_sessionstart(session):
     """
     if session.config.getoption("numprocesses", None):
         return
-    from keras_csc_cli import processor
+    from keras_csc_cli import devices
 
     import tensorflow as tf
 
     # Runs of tests are in float32, whatever processor this is.
-    processor.CPUINFO = pathlib.Path(os.devnull)
+    devices.CPUINFO = pathlib.Path(os.devnull)
     if os.environ.get("PYTEST_XDIST_WORKER"):  # A core for each.
         tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.set_logical_device_configuration(
@@ -78,12 +78,6 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     forks.settle()
-
-
-@pytest.fixture(scope="session")
-def thorough(pytestconfig):
-    """Whether tests that are marked `thorough` are run."""
-    return pytestconfig.getoption("thorough")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -191,7 +191,7 @@ def checks(used, batch):
     for devices, strategy in used.items():
         if devices == CPU:
             continue  # It is what others are compared with.
-        for name, (case, dtype) in parity.cases("devices", 2).items():
+        for name, (case, dtype) in parity.cases("devices").items():
             yield (
                 f"training, {name}",
                 f"{devices} against {CPU}",

@@ -13,11 +13,7 @@ import shlex
 
 from keras_csc_cli import command_line
 from keras_csc_cli import console
-from keras_csc_cli import evaluate_options
-from keras_csc_cli import explore_options
-from keras_csc_cli import export_options
-from keras_csc_cli import report_options
-from keras_csc_cli import restore_options
+from keras_csc_cli import options as other_options
 from keras_csc_cli import train_options
 
 import keras
@@ -49,14 +45,7 @@ SMALLER = {
 }
 # Modules that need what an extra installs.
 EXTRA = {"keras_csc.explorer.page", "keras_csc.explorer.tabs"}
-OPTIONS = {
-    "train": train_options,
-    "evaluate": evaluate_options,
-    "explore": explore_options,
-    "export": export_options,
-    "report": report_options,
-    "restore": restore_options,
-}
+OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
 
 
 def names(page):
@@ -230,7 +219,7 @@ def test_commands_have_flags_that_parse(command):
         train_options.parse(arguments)
         return
     known = flags.FlagValues()
-    command_line.define(OPTIONS[name].SECTIONS, known)
+    command_line.define(OPTIONS[name].sections, known)
     arguments = [a for a in arguments if a != "--help"]
     arguments = command_line.named(OPTIONS[name], arguments)
     assert known([name, *arguments]) == [name]
@@ -247,7 +236,7 @@ def flag_names():
     names = {"flagfile", "help"}
     for options in OPTIONS.values():
         known = flags.FlagValues()
-        command_line.define(options.SECTIONS, known)
+        command_line.define(options.sections, known)
         names.update(known)
         names.update(f"no{name}" for name in known)
     defined = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"-*(\w+)"')

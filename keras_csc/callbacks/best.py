@@ -1,4 +1,3 @@
-import contextlib
 import json
 
 import keras
@@ -51,26 +50,15 @@ class KeepBest(keras.callbacks.Callback):
         every_steps: int, steps between two measurements, as of
             `TrainingCheckpoint`.
         last_step: int, a step that is measured besides.
-        weights: function that returns a context within which the model is as
-            it is to be measured; by default as it is.
     """
 
-    def __init__(
-        self,
-        checkpoint,
-        metric,
-        images,
-        every_steps,
-        last_step,
-        weights=contextlib.nullcontext,
-    ):
+    def __init__(self, checkpoint, metric, images, every_steps, last_step):
         super().__init__()
         self.checkpoint = checkpoint
         self.metric = metric
         self.images = images
         self.every_steps = every_steps
         self.last_step = last_step
-        self.weights = weights
         self._function = None
         self._measured_step = 0
 
@@ -119,13 +107,10 @@ class KeepBest(keras.callbacks.Callback):
                 autograph=False,
                 reduce_retracing=True,
             )
-        with self.weights():
-            values = [
-                self._function(
-                    tf.constant(self.images[start : start + batch_size])
-                )
-                for start in range(0, len(self.images), batch_size)
-            ]
+        values = [
+            self._function(tf.constant(self.images[start : start + batch_size]))
+            for start in range(0, len(self.images), batch_size)
+        ]
         return float(np.concatenate(values).mean(dtype="float64"))
 
 

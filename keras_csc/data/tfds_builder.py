@@ -12,7 +12,6 @@ from keras_csc.data.errors import DataError
 from keras_csc.data.sources import split_examples
 from keras_csc.data.tfds_source import TFDSSource
 from keras_csc.data.tfds_source import check_features
-from keras_csc.data.tfds_source import class_names
 
 RECORD_FRAMING = 16
 
@@ -56,26 +55,6 @@ def open_tfds(
         raise
     except Exception as error:  # What TFDS raises for damage has many types.
         raise _damaged(name, builder.data_path, error) from error
-
-
-def described_classes(name, data_dir=None):
-    """Number of classes of a TFDS set, also of one that is not prepared.
-
-    Args:
-        name: a TFDS name.
-        data_dir: folder of the data; the default is TFDS's own.
-
-    Returns:
-        int, or `None` if its training images have no labels.
-
-    Raises:
-        DataError: for an unknown name, or examples without names.
-    """
-    with _quiet():
-        builder = _find_builder(name, data_dir)
-    stored = STORED_SPLITS.get(builder.name, {}).get("train", "train")
-    names = class_names(_features(builder, name), stored)
-    return None if names is None else len(names)
 
 
 @contextlib.contextmanager

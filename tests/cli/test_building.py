@@ -1,22 +1,20 @@
-"""What options become: optimizers, their rates, and batches."""
+"""What options become: data, optimizers, their rates, the dtype policy."""
 
 import math
-import types
 
 from keras_csc_cli import building
-from keras_csc_cli import strategies
+from keras_csc_cli import devices
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.splits import Splits
 
 import keras
-import numpy as np
 import pytest
 
 from keras_csc import data
 from keras_csc import optimizers
-from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.data import DataError
+from keras_csc.models import ClosedLoopAutoencoder
 
 DIGITS = [
     "--dataset=digits",
@@ -25,8 +23,11 @@ DIGITS = [
     "--steps=100",
     "--batch_size=32",
     "--learning_rate=0.4",
-    "--beta_1=0.6",
 ]
+
+
+def options(*flags):
+    return train_options.parse([*DIGITS, *flags])
 
 
 def rate(optimizer, update):
@@ -36,30 +37,19 @@ def rate(optimizer, update):
 
 @pytest.mark.parametrize("updates", [1, 3])
 @pytest.mark.parametrize(
-    "flags, expected",
+    "schedule, expected",
     [
-        (["--schedule=constant"], lambda part: 0.4),
-        (["--schedule=linear"], lambda part: 0.4 * (1 - part)),
-        (
-            ["--schedule=cosine"],
-            lambda part: 0.2 * (1 + math.cos(math.pi * part)),
-        ),
-        (
-            ["--schedule=cosine", "--warmup_steps=20"],
-            lambda part: (
-                0.4 * part / 0.2
-                if part <= 0.2
-                else 0.2 * (1 + math.cos(math.pi * (part - 0.2) / 0.8))
-            ),
-        ),
+        ("constant", lambda part: 0.4),
+        ("linear", lambda part: 0.4 * (1 - part)),
+        ("cosine", lambda part: 0.2 * (1 + math.cos(math.pi * part))),
     ],
 )
-def test_rates_over_a_training(flags, expected, updates):
+def test_rates_over_a_training(schedule, expected, updates):
     """Of an optimizer with several updates a step, over as many more."""
-    options = train_options.parse([*DIGITS, *flags])
-    optimizer = building.optimizer(options, 0.4, updates)
-    for part in (0, 0.1, 0.2, 0.5, 0.8, 1):
-        update = round(part * options.steps * updates)
+    given = options(f"--schedule={schedule}")
+    optimizer = building.optimizer(given, 0.4, updates)
+    for part in (0, 0.1, 0.5, 0.8, 1):
+        update = round(part * given.steps * updates)
         assert rate(optimizer, update) == pytest.approx(expected(part), 1e-5)
 
 
@@ -73,103 +63,113 @@ def test_rates_over_a_training(flags, expected, updates):
 )
 def test_a_decoders_rate_makes_steps_alternate(flags, updates):
     """The rates fall to 0 at the last step, with an inner step of two."""
-    flags = ["--game=objective=multi", "--schedule=linear", *flags]
-    options = train_options.parse([*DIGITS, *flags])
-    made = building.model(options, 10).optimizers
+    given = options("--game=objective=multi", "--schedule=linear", *flags)
+    made = building.model(given, 10).optimizers
     assert len(made) == len(updates)
     for optimizer, count, first in zip(made, updates, (0.4, 0.1)):
-        half = options.steps * count // 2
+        half = given.steps * count // 2
         assert rate(optimizer, half) == pytest.approx(first / 2)
 
 
 @pytest.mark.parametrize(
     "name, kind",
-    [
-        ("adam", keras.optimizers.Adam),
-        ("lamb", keras.optimizers.Lamb),
-        ("muon", optimizers.DictionaryMuon),
-    ],
+    [("adam", keras.optimizers.Adam), ("muon", optimizers.DictionaryMuon)],
 )
-def test_optimizers_have_the_options(name, kind):
-    flags = [f"--optimizer={name}", "--beta_2=0.7", "--ema_momentum=0.8"]
-    made = building.optimizer(train_options.parse([*DIGITS, *flags]), 0.4)
-    assert type(made) is kind
-    config = made.get_config()
-    found = {v for k, v in config.items() if "beta_1" in k or "momentum" == k}
-    assert 0.6 in found
-    assert made.use_ema and made.ema_momentum == 0.8
-
-
-def test_images_of_a_training_are_changed_as_the_flags_say(
-    tmp_path, monkeypatch
-):
-    """And the first atoms are made of as many images as they say."""
-    asked = {}
-
-    def spy(module, name):
-        function = getattr(module, name)
-
-        def remember(*args, **kwargs):
-            asked[name] = (args, kwargs)
-            return function(*args, **kwargs)
-
-        monkeypatch.setattr(module, name, remember)
-
-    spy(strategies, "batches")
-    spy(train, "initialize_from_patches")
-    flags = [
-        *("--steps=1", "--noevaluate", "--seed=7", f"--workdir={tmp_path}/run"),
-        *("--horizontal_flip", "--random_shift=2", "--patch_images=200"),
-        *("--pictures_every=3", "--log_every=1"),
-    ]
-    train.train(train_options.parse([*DIGITS, *flags]))
-    _, kwargs = asked["batches"]
-    assert kwargs == {
-        "batch_size": 32,
-        "seed": 7,
-        "horizontal_flip": True,
-        "random_shift": 2,
-    }
-    (_, images), _ = asked["initialize_from_patches"]
-    assert len(np.asarray(images)) == 200
+def test_optimizers_have_their_betas(name, kind):
+    for betas, expected in (("", (0.5, 0.999)), (":0,0.75", (0, 0.75))):
+        made = building.optimizer(options(f"--optimizer={name}{betas}"), 0.4)
+        config = made.get_config()
+        assert type(made) is kind
+        assert (config["beta_1"], config["beta_2"]) == expected
 
 
 @pytest.mark.parametrize("flags", [[], ["--random_crop", "--noresize"]])
-def test_a_split_is_opened_as_the_flags_say(monkeypatch, flags):
+def test_a_split_is_opened_once_as_the_flags_say(monkeypatch, flags):
     asked = []
 
-    def opened(name, split, shape, **how):
-        asked.append((name, split, shape, how))
-        return types.SimpleNamespace(size=5)
+    def opened(*where, **how):
+        asked.append((where, how))
+        return "opened"
 
     monkeypatch.setattr(data, "open_dataset", opened)
-    options = train_options.parse([*DIGITS, *flags])
-    assert Splits(options)["validation"].size == 5
-    ((name, split, shape, how),) = asked
-    assert (name, split, shape) == ("digits", "validation", (16, 16, 1))
+    splits = building.Splits(options(*flags))
+    assert splits["validation"] == splits["validation"] == "opened"
+    ((where, how),) = asked
+    assert where == ("digits", "validation", (16, 16, 1))
     assert how["random_crop"] is bool(flags)
     assert how["resize"] is not bool(flags)
 
 
-def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
-    now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    by_minutes = TrainingCheckpoint(tmp_path, every_minutes=2.0)
-    by_steps = TrainingCheckpoint(tmp_path, every_steps=5)
-    for each in (by_minutes, by_steps):
-        each.set_model(types.SimpleNamespace(step=7))
-        each.on_train_begin()
-    now += 119
-    assert not by_minutes.is_due()
-    now += 1
-    assert by_minutes.is_due() and not by_steps.is_due()
-    by_steps.model.step = 10
-    assert by_steps.is_due()
+def test_advice_is_for_the_command(tmp_path):
+    """Only `train` has flags for downloads and held out images."""
+    model = ClosedLoopAutoencoder.from_preset("digits", load_weights=False)
+    missing = options("--dataset=mnist", f"--data_dir={tmp_path}")
+    build = f"`tfds build mnist --data_dir={tmp_path}`."
+    none_held_out = options("--validation_fraction=0")
+    for advice, download, other in (
+        (train.ADVICE, " Or pass --download.", "--validation_fraction"),
+        (None, "", "--split"),
+    ):
+        with pytest.raises(DataError, match=f"{build}{download}$"):
+            building.Splits(missing, model, advice)["test"]
+        with pytest.raises(DataError, match=f"Choose another {other}.$"):
+            building.Splits(none_held_out, model, advice)["validation"]
 
 
 def test_weights_do_not_fit_another_architecture():
     flags = ["--preset=csc_ctrl_digits", "--architecture=filters=4,4"]
-    options = train_options.parse(flags)
-    message = r"not fit the architecture: it lacks the weight .*, 4\)"
+    message = r"given: filters=\[4, 4\]. Leave it out, or choose a --preset"
     with pytest.raises(UsageError, match=message):
-        building.network(options)
+        building.network(train_options.parse(flags))
+
+
+# === Devices ===
+
+
+X86 = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu avx512f{}\n"
+ARM = "processor\t: 0\nFeatures\t: fp asimd{}\n"
+
+
+@pytest.fixture
+def cpuinfo(tmp_path, monkeypatch):
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(devices, "CPUINFO", path)
+    monkeypatch.setattr(
+        devices.tf.config, "list_physical_devices", lambda kind: []
+    )
+    return path
+
+
+@pytest.mark.parametrize("text", [X86, ARM])
+@pytest.mark.parametrize("more", ["", " avx512_bf16", " amx_bf16", " bf16"])
+def test_auto_is_bfloat16_where_the_processor_has_it(cpuinfo, text, more):
+    assert devices.dtype_policy("auto") == "float32"  # without a file
+    cpuinfo.write_text(text.format(more))
+    expected = "mixed_bfloat16" if more else "float32"
+    assert devices.dtype_policy("auto") == expected
+    assert devices.dtype_policy("float64") == "float64"
+    assert devices.processor() == "Some CPU" or text == ARM
+
+
+@pytest.mark.parametrize(
+    "capabilities, expected",
+    [
+        ([(8, 0)], "mixed_bfloat16"),
+        ([(9, 0), (7, 5)], "float32"),
+        ([None], "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_all_gpus_have_it(
+    cpuinfo, monkeypatch, capabilities, expected
+):
+    cpuinfo.write_text(X86.format(" avx512_bf16"))
+    config = devices.tf.config
+    monkeypatch.setattr(
+        config, "list_physical_devices", lambda kind: capabilities
+    )
+    monkeypatch.setattr(
+        config.experimental,
+        "get_device_details",
+        lambda each: {"compute_capability": each} if each else {},
+    )
+    assert devices.dtype_policy("auto") == expected

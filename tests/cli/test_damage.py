@@ -6,20 +6,19 @@ import json
 import re
 import resource
 import shutil
+import types
 
 from keras_csc_cli import building
+from keras_csc_cli import devices
 from keras_csc_cli import export
 from keras_csc_cli import loop
-from keras_csc_cli import sessions
-from keras_csc_cli import strategies
+from keras_csc_cli import records
 from keras_csc_cli import train
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.splits import Splits
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from keras_csc import callbacks
 from keras_csc import data
@@ -33,7 +32,7 @@ TINY = [
     *runs.TINY,
     "--steps=4",
     "--log_every=4",
-    "--checkpoint_every=2",
+    "--save_every=2",
     "--noevaluate",
     "--evaluation_limit=40",
 ]
@@ -95,7 +94,7 @@ def test_flipped_bits_and_cuts_of_a_checkpoint_are_found(workdir, model, file):
     content = path.read_bytes()
     rng, found = np.random.default_rng(0), 0
     damages = [content[:-1], content[: len(content) // 2], b""]
-    for place in rng.integers(len(content), size=60):
+    for place in rng.integers(len(content), size=20):
         flipped = bytearray(content)
         flipped[place] ^= 1 << rng.integers(8)
         damages.append(bytes(flipped))
@@ -112,15 +111,29 @@ def test_flipped_bits_and_cuts_of_a_checkpoint_are_found(workdir, model, file):
     assert found >= 0.9 * len(damages)
 
 
+@pytest.fixture
+def checkpoint(workdir):
+    return callbacks.TrainingCheckpoint(workdir / "checkpoints")
+
+
+def go_on(checkpoint, model):
+    """Restores the newest good checkpoint; saves step 4, as a training does."""
+    step = checkpoint.restore(model)
+    checkpoint.save(4)
+    return step
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_what_stands_in_a_checkpoints_place_is_set_aside(workdir, kind):
-    folder = workdir / "checkpoints" / "step-00000004"
+def test_what_stands_in_a_checkpoints_place_is_set_aside(
+    checkpoint, model, kind
+):
+    folder = checkpoint.path(4)
     shutil.rmtree(folder)
     if kind == "file":
         folder.write_text("mine")
     else:
         folder.symlink_to("nowhere")
-    train.train(options(workdir))
+    assert go_on(checkpoint, model) == 2
     aside = folder.with_name("damaged-step-00000004")
     assert (folder / "checkpoint.index").is_file()
     assert aside.is_symlink() if kind == "link" else aside.read_text() == "mine"
@@ -149,26 +162,57 @@ def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):
     errors = capsys.readouterr().err
     assert "step-00000004 holds a weight that is not finite: " in errors
     assert "Going on from step 2 of 4" in errors
-    assert names(workdir / "checkpoints") == [
-        "damaged-step-00000004",
-        "step-00000002",
-        "step-00000004",
-    ]
-    capsys.readouterr()
-    train.train(options(workdir))
-    assert "passed over" not in capsys.readouterr().err
+    expected = ["step-00000002", "step-00000004"]
+    aside = ["damaged-step-00000004"]
+    assert names(workdir / "checkpoints") == aside + expected
 
 
-def test_damaged_checkpoints_do_not_push_out_good_ones(workdir, capsys):
-    checkpoints = workdir / "checkpoints"
+def test_checkpoint_of_another_step_than_its_name_is_passed_over(
+    checkpoint, model, capsys
+):
+    shutil.copytree(checkpoint.path(4), checkpoint.path(9))
+    assert checkpoint.restore(model) == model.step == 4
+    assert "step-00000009 is of step 4, not of" in capsys.readouterr().err
+
+
+def test_damaged_checkpoints_do_not_push_out_good_ones(
+    checkpoint, model, capsys
+):
     for step in (5, 6, 7):
-        (checkpoints / f"step-{step:08d}").mkdir()
-    shutil.rmtree(checkpoints / "step-00000004")
-    train.train(options(workdir))
-    errors = capsys.readouterr().err
-    assert f"{checkpoints}/step-00000007 can't be read: " in errors
-    assert "Going on from step 2 of 4" in errors
-    assert {"step-00000002", "step-00000004"} <= set(names(checkpoints))
+        checkpoint.path(step).mkdir()
+    shutil.rmtree(checkpoint.path(4))
+    assert go_on(checkpoint, model) == 2
+    assert f"{checkpoint.path(7)} can't be read: " in capsys.readouterr().err
+    assert {2, 4} <= set(checkpoint.steps())
+
+
+def test_folders_of_the_users_among_checkpoints_stay(checkpoint, model):
+    mine = ["step-1", "step-00000002-mine", "best-1", "step-000000003"]
+    for name in mine:
+        (checkpoint.folder / name).mkdir()
+    checkpoint.keep = 1
+    checkpoint.restore(model)
+    assert checkpoint.steps() == [2, 4]
+    shutil.rmtree(checkpoint.path(4))
+    checkpoint.save(4)
+    assert checkpoint.steps() == [4]
+    assert set(mine) <= set(names(checkpoint.folder))
+
+
+def test_checkpoints_are_due_by_minutes_or_steps(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    by_minutes = callbacks.TrainingCheckpoint(tmp_path, every_minutes=2.0)
+    by_steps = callbacks.TrainingCheckpoint(tmp_path, every_steps=5)
+    for each in (by_minutes, by_steps):
+        each.set_model(types.SimpleNamespace(step=7))
+        each.on_train_begin()
+    now += 119
+    assert not by_minutes.is_due()
+    now += 1
+    assert by_minutes.is_due() and not by_steps.is_due()
+    by_steps.model.step = 10
+    assert by_steps.is_due()
 
 
 def infinite(model):
@@ -176,38 +220,31 @@ def infinite(model):
     kernel.assign(np.full(kernel.shape, np.inf))
 
 
-def long_interval(workdir):
-    """Options of a run whose checkpoints are due long before its logs."""
-    arguments = ["--steps=100", "--log_every=50", "--checkpoint_every=1"]
-    return options(workdir, *arguments)
-
-
-def test_weights_that_are_not_finite_are_never_saved(tmp_path, after_step):
-    after_step(3, infinite)
-    with pytest.raises(
-        callbacks.NonFiniteError, match="weight '.*kernel' is not .* step 3"
-    ):
-        train.train(long_interval(tmp_path))
+@pytest.mark.parametrize(
+    "step, last, message",
+    [
+        (3, False, "weight '.*kernel' is not .* step 3"),
+        (2, True, "The term '.*' is (nan|inf) at step 3"),
+    ],
+)
+def test_what_is_not_finite_is_named_and_never_saved(
+    tmp_path, after_step, step, last, message
+):
+    """Of a run whose checkpoints are due long before its logs."""
+    after_step(step, infinite, last)
+    flags = ["--steps=100", "--log_every=50", "--save_every=1"]
+    with pytest.raises(callbacks.NonFiniteError, match=message):
+        train.train(options(tmp_path, *flags))
     assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
     assert not (tmp_path / "model").exists()
 
 
-def test_term_that_is_not_finite_is_named(tmp_path, after_step):
-    after_step(2, infinite, last=True)
-    with pytest.raises(
-        callbacks.NonFiniteError, match="The term '.*' is (nan|inf) at step 3"
-    ):
-        train.train(long_interval(tmp_path))
-    assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
-
-
-def test_checkpoint_on_a_full_disk(workdir, model):
-    checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints")
+def test_checkpoint_on_a_full_disk(checkpoint, model):
     checkpoint.restore(model)
     error = pytest.raises(callbacks.CheckpointError, match="Make room")
     with error, full_disk():
         checkpoint.save(5)
-    assert names(workdir / "checkpoints") == ["step-00000002", "step-00000004"]
+    assert names(checkpoint.folder) == ["step-00000002", "step-00000004"]
     assert checkpoint.restore(model) == 4
 
 
@@ -229,12 +266,10 @@ def test_export_on_a_full_disk(workdir, short_export):
 
 def test_damage_within_streamed_images_is_named(tmp_path):
     """Images that are too many for memory are read as they are needed."""
-    root, rng = tmp_path / "images", np.random.default_rng(0)
-    for folder in ("train/all", "test/all"):
-        (root / folder).mkdir(parents=True)
-        for index in range(16):
-            image = Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8))
-            image.save(root / folder / f"{index}.png")
+    root = tmp_path / "images"
+    for folder in ("train", "test"):
+        names = [f"{folder}/all/{index}.png" for index in range(16)]
+        runs.write_pictures(root, names)
     bad = root / "train" / "all" / "7.png"
     content = bytearray(bad.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -250,7 +285,7 @@ def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
         raise tf.errors.UnavailableError(None, None, "the network is down")
         yield
 
-    monkeypatch.setattr(strategies, "batches", failing)
+    monkeypatch.setattr(devices, "batches", failing)
     with pytest.raises(loop.InputError, match="read: the network is down"):
         train.train(options(tmp_path))
 
@@ -266,37 +301,23 @@ def test_a_run_that_died_in_its_first_interval_checks_its_images(
         train.train(options(tmp_path / "run"))
     assert names(tmp_path / "run" / "checkpoints") == ["step-00000002"]
     path = tmp_path / "run" / "run.json"
-    (session,) = sessions.recorded(path)
+    (session,) = records.sessions(path)
     assert session["steps"] == 0
     images = session["training_images"]
-    sessions.check_images(path, images)
+    records.check_images(path, images)
     with pytest.raises(UsageError, match="are not those"):
-        sessions.check_images(path, {**images, "images": 3})
-
-
-def test_a_run_that_began_anew_goes_on_with_the_images_of_then(tmp_path):
-    """Its first session left no checkpoint, and was of other images."""
-    first, images = [
-        {"images": count, "classes": None, "digest": ""} for count in (1, 2)
-    ]
-    recorded = [{"seconds": 1, "training_images": e} for e in (first, images)]
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps({"sessions": recorded}))
-    for known in (images, {**images, "bytes": 5}):
-        sessions.check_images(path, known)
-    with pytest.raises(UsageError, match="are not those"):
-        sessions.check_images(path, first)
+        records.check_images(path, {**images, "images": 3})
 
 
 def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
-    mean, done = strategies.mean, []
+    mean, done = devices.mean, []
 
     def lost(*arguments):
         if done:
             raise tf.errors.UnavailableError(None, None, "it is gone")
         return mean(*arguments)
 
-    monkeypatch.setattr(strategies, "mean", lost)
+    monkeypatch.setattr(devices, "mean", lost)
     monkeypatch.setattr(train, "finish", lambda *arguments: done.append(1))
     train.train(options(tmp_path))
     assert done
@@ -366,16 +387,14 @@ def test_without_the_best_checkpoint_a_run_ends_with_the_last(
     (workdir / "flags.json").write_text(json.dumps(recorded))
     damage(best)
     aside = [f"damaged-{best.name}"] if best.exists() else []
-    for damaged in (aside, []):
-        run = options(workdir, "--keep_best=psnr")
-        train.train(run)
-        assert run.step == 4
-        errors = capsys.readouterr().err
-        said = f"{best} can't be read: .* It is set aside"
-        assert len(re.findall(said, errors)) == len(damaged)
-        assert "There is no best checkpoint: the last is of step 4." in errors
-        kept = [*aside, "step-00000002", "step-00000004"]
-        assert names(checkpoints) == kept
+    run = options(workdir, "--keep_best=psnr")
+    train.train(run)
+    assert run.step == 4
+    errors = capsys.readouterr().err
+    said = f"{best} can't be read: .* It is set aside"
+    assert len(re.findall(said, errors)) == len(aside)
+    assert "There is no best checkpoint: the last is of step 4." in errors
+    assert names(checkpoints) == [*aside, "step-00000002", "step-00000004"]
     found = building.trained_model(workdir).get_weights()
     for one, other in zip(expected, found):
         np.testing.assert_array_equal(one, other)
@@ -403,7 +422,7 @@ def test_facts_of_another_kind_are_refused(tmp_path, text):
 
 
 def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
-    source = Splits(options(finished))["validation"]
+    source = building.Splits(options(finished))["validation"]
     callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
     *_, figures = reconstruction_figures(model, data.load_arrays(source)[0])
     images = train.float_images(source, None)
@@ -411,71 +430,6 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
         keeper = callbacks.KeepBest(None, metric, images, 2, 6)
         keeper.set_model(model)
         assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
-
-
-def test_the_best_is_of_the_weights_that_a_run_ends_with(model):
-    """Such as their moving average, not those that are trained."""
-    images = np.linspace(-1, 1, 256, dtype="float32").reshape(1, 16, 16, 1)
-    kept = model.get_weights()
-    final = [0.5 * weight for weight in kept]
-
-    @contextlib.contextmanager
-    def weights():
-        model.set_weights(final)
-        yield
-        model.set_weights(kept)
-
-    def measured(*arguments):
-        keeper = callbacks.KeepBest(None, "psnr", images, 2, 6, *arguments)
-        keeper.set_model(model)
-        return keeper.measure()
-
-    as_trained = measured()
-    found = measured(weights)
-    assert measured() == as_trained
-    with weights():
-        assert found == measured() != as_trained
-
-
-def test_keep_best_needs_steps(tmp_path):
-    flags = [flag for flag in TINY if not flag.startswith("--checkpoint_every")]
-    wrong = runs.options(flags, tmp_path, "--keep_best=ssim")
-    with pytest.raises(UsageError, match="--checkpoint_every"):
-        train.train(wrong)
-
-
-def test_checkpoint_of_another_step_than_its_name_is_passed_over(
-    workdir, model, capsys
-):
-    checkpoints = workdir / "checkpoints"
-    shutil.copytree(
-        checkpoints / "step-00000004", checkpoints / "step-00000009"
-    )
-    checkpoint = callbacks.TrainingCheckpoint(checkpoints)
-    assert checkpoint.restore(model) == model.step == 4
-    assert "step-00000009 is of step 4, not of" in capsys.readouterr().err
-
-
-def test_folders_of_the_users_among_checkpoints_stay(workdir, model):
-    mine = ["step-1", "step-00000002-mine", "best-1", "step-000000003"]
-    for name in mine:
-        (workdir / "checkpoints" / name).mkdir()
-    checkpoint = callbacks.TrainingCheckpoint(workdir / "checkpoints", keep=1)
-    checkpoint.restore(model)
-    assert checkpoint.steps() == [2, 4]
-    shutil.rmtree(checkpoint.path(4))
-    checkpoint.save(4)
-    assert checkpoint.steps() == [4]
-    assert set(mine) <= set(names(workdir / "checkpoints"))
-
-
-@pytest.mark.parametrize(
-    "value", [[], {}, {"sessions": {}}, {"sessions": [1]}, "text"]
-)
-def test_record_of_another_kind_is_named(tmp_path, value):
-    (tmp_path / "run.json").write_text(json.dumps(value))
-    with pytest.raises(UsageError, match="run.json .*Remove it"):
-        sessions.recorded(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("name", ["flags", "run", "evaluation"])
@@ -493,29 +447,3 @@ def test_export_does_not_replace_what_no_export_wrote(workdir, tmp_path):
     with pytest.raises(UsageError, match=".incomplete.*Move it away"):
         export.run(workdir, saved_models=tmp_path / "saved_models")
     assert mine.read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        "",
-        "[]",
-        "1",
-        "[" * 100_000,
-        '{"cluster": {"worker": "host:1"}, "task": {"type": "worker", '
-        '"index": 0}}',
-        '{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", '
-        '"index": 0}}',
-        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", '
-        '"index": 0}}',
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", '
-        '"index": Infinity}}',
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": [], "index": 0}}',
-        '{"cluster": [["worker"]], "task": {"type": "worker", "index": 0}}',
-    ],
-)
-def test_tf_config_of_another_kind_is_named(monkeypatch, config):
-    monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(UsageError, match="needs the environment variable"):
-        strategies.worker_index("multi_worker")

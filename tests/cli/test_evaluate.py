@@ -7,16 +7,14 @@ import shutil
 import types
 
 from keras_csc_cli import building
-from keras_csc_cli import checks
-from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
 from keras_csc_cli import instruments
 from keras_csc_cli import report
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.building import Splits
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.splits import Splits
 
 import numpy as np
 import pytest
@@ -52,20 +50,14 @@ def run(tmp_path_factory):
     return runs.untrained(path, f"--evaluation_limit={IMAGES}")
 
 
-@pytest.fixture(autouse=True)
-def short_training(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def short_training():
     """Classifiers are small, and trained for few steps."""
     small = functools.partial(evaluation.ImageClassifier, filters=(8, 16))
-    monkeypatch.setattr(evaluation, "ImageClassifier", small)
-    monkeypatch.setattr(instruments, "STEPS", 20)
-
-
-@pytest.fixture
-def traced():
-    """Functions are traced again: of many operations, for many samples."""
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "ImageClassifier", small)
+        patch.setattr(instruments, "STEPS", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +66,10 @@ def model(run):
 
 
 def arrays(split):
-    return data.load_arrays(data.open_dataset("digits", split, (16, 16, 1)))
+    """The images that are evaluated, in [-1, 1], and their labels."""
+    source = data.open_dataset("digits", split, (16, 16, 1))
+    images, labels = data.load_arrays(source, IMAGES)
+    return images / 127.5 - 1.0, labels
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +77,19 @@ def default_figures(run):
     """Figures of an evaluation without arguments, and what it wrote."""
     figures = evaluate.evaluate(run, {}, projector=True)
     return figures, json.loads((run / "evaluation.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def measured(run, tmp_path_factory):
+    """A run's folder and figures of all that needs no other weights."""
+    folder = shutil.copytree(run, tmp_path_factory.mktemp("run") / "measured")
+    # Traced: of many operations, for many samples.
+    tf.config.run_functions_eagerly(False)
+    names = ["codes", "classes", "classifier", "samples"]
+    part = {"game": {"class_features": 6}}
+    figures = evaluate.evaluate(folder, part, metrics=names)
+    tf.config.run_functions_eagerly(True)
+    return folder, figures
 
 
 @pytest.fixture
@@ -109,20 +117,10 @@ def unmeasured(model, default_figures, monkeypatch):
     monkeypatch.setattr(evaluation, "draw", draw)
 
 
-def test_features_are_written_for_the_projector(run, default_figures):
-    folder = run / "tensorboard" / "projector"
-    features = np.loadtxt(folder / "features.tsv")
-    images = arrays("test")[0][:IMAGES] / 127.5 - 1.0
-    model = ClosedLoopAutoencoder.from_preset(run / "model")
-    np.testing.assert_allclose(features, model.encode(images), atol=1e-5)
-    assert (folder / "projector_config.pbtxt").is_file()
-
-
 def test_default_figures_agree_with_the_model(run, model, default_figures):
     figures, written = default_figures
     assert figures == {**written, "file": str(run / "evaluation.json")}
-    images, labels = (part[:IMAGES] for part in arrays("test"))
-    images = images / 127.5 - 1.0
+    images, labels = arrays("test")
     made = model.predict(images, verbose=0)
     distances = np.linalg.norm(
         made.reshape(IMAGES, 1, -1) - images.reshape(1, IMAGES, -1), axis=-1
@@ -143,6 +141,11 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
     assert 0.2 < figures["linear_probe_accuracy"] <= 1
     assert figures["ms_ssim"] is None and figures["ms_ssim_scales"] == 1
     assert figures["distributions"] == [] and "codes" not in figures
+    assert "same class" not in results.summary(figures)
+    folder = run / "tensorboard" / "projector"
+    projected = np.loadtxt(folder / "features.tsv")
+    np.testing.assert_allclose(projected, features, atol=1e-5)
+    assert (folder / "projector_config.pbtxt").is_file()
 
 
 def test_ms_ssim_of_images_with_room_for_scales():
@@ -160,13 +163,10 @@ def test_ms_ssim_of_images_with_room_for_scales():
     np.testing.assert_allclose(again, model.encode(made), atol=1e-4)
 
 
-def test_figures_beside_others_are_scikit_learns(run, model):
+def test_figures_beside_others_are_scikit_learns(measured, model):
     """The part for the classes, centred neighbours, regenerated features."""
-    figures = evaluate.evaluate(run, {"game": {"class_features": 6}})
-    (train, train_labels), (images, labels) = (
-        [part[:IMAGES] for part in arrays(split)] for split in ("train", "test")
-    )
-    train, images = (part / 127.5 - 1.0 for part in (train, images))
+    folder, figures = measured
+    (train, train_labels), (images, labels) = map(arrays, ("train", "test"))
     features = [np.asarray(model.encode(part)) for part in (train, images)]
     again = np.asarray(model.encode(model.predict(images, verbose=0)))
 
@@ -208,44 +208,40 @@ def test_figures_beside_others_are_scikit_learns(run, model):
     assert found["linear_probe_accuracy"] > 0.2
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    assert (run / "pictures" / "class_part_similarity.png").exists()
+    assert (folder / "pictures" / "class_part_similarity.png").exists()
     text = results.summary(figures)
     assert f"(PCA {figures['psnr_of']['pca']:.2f} dB)" in text
     assert f"(class part {found['centered_knn_accuracy']:.3f})" in text
-    assert "same class" not in text
 
 
-def test_same_class_is_a_classifiers_word(run, model):
-    figures = evaluate.evaluate(run, {"metrics": ["classes"]})
-    path = run / "classifiers" / "digits_16x16x1.keras"
-    judge = evaluation.classifier_extractor(path)
-    images, labels = (part[:IMAGES] for part in arrays("test"))
-    made = model.predict(images / 127.5 - 1.0, verbose=0)
+def test_same_class_is_a_classifiers_word(measured, model):
+    folder, figures = measured
+    judge = evaluation.classifier_extractor(
+        folder / "classifiers" / "digits_16x16x1.keras"
+    )
+    images, labels = arrays("test")
+    made = model.predict(images, verbose=0)
     for name, each in (("same_class", made), ("same_class_of_images", images)):
         expected = np.mean(np.argmax(judge(each)[1], axis=1) == labels)
         assert figures[name] == pytest.approx(expected, abs=1.1 / IMAGES)
     assert figures["classifier"] == judge.name
-    assert figures["distributions"] == []
     assert judge.about["steps"] == 20
     same = f"same class {figures['same_class']:.3f} (of the images 0."
     assert same in results.summary(figures)
 
 
-def test_samples_are_of_a_density_that_is_fitted_now(
-    run, model, tmp_path, traced
-):
-    run = shutil.copytree(run, tmp_path / "run")
-    figures = evaluate.evaluate(run, {}, metrics=["samples"])
+def test_samples_are_of_a_density_that_is_fitted_now(measured, model):
+    folder, figures = measured
     found = figures["samples"]
-    train, labels = (part[:IMAGES] for part in arrays("train"))
+    train, labels = arrays("train")
     density = FeatureDensity.fit(model.encode(train), labels)
     assert found["density"] == density.get_config()
     assert found["images"] == IMAGES
     assert 0 <= found["same_class"] <= 1
     assert found["distribution"]["frechet_distance"] > 0
-    names = {path.name for path in (run / "pictures").iterdir()}
+    names = {path.name for path in (folder / "pictures").iterdir()}
     assert {"samples.png", "interpolation.png", "samples_nearest.png"} <= names
-    line = results.lines(figures)[2]
+    line = results.lines(figures)[3]
     assert line.startswith(f"{IMAGES} samples: network: classifier of digits")
     assert f"asked for {found['same_class']:.3f} (of the images 0." in line
     assert f"image at {found['nearest']['samples']:.3f} (of the" in line
@@ -284,69 +280,14 @@ def test_classes_of_other_data_are_own_if_their_names_are(
         assert asked.pop() is own
 
 
-def test_maps_are_not_sampled(tmp_path):
-    options = train_options.parse(
-        ["--dataset=photographs", "--preset=photographs", "--steps=1"]
-    )
-    checks.check(options)
-    options.metrics = ["samples"]
-    with pytest.raises(UsageError, match="has features=map"):
-        checks.check(options)
-    with workdirs.Workdir(tmp_path / "run") as workdir:
-        workdir.claim(options)
-        building.model(options, None).save_to_preset(workdir.model)
-    with pytest.raises(UsageError, match="has features=map"):
-        evaluate.evaluate(tmp_path / "run", {})
-
-
-def test_few_images_are_passed_few_times(monkeypatch, tmp_path):
-    options = train_options.parse(["--dataset=digits", "--preset=digits"])
-    monkeypatch.setattr(instruments, "EPOCHS", 1)
-    monkeypatch.setattr(instruments, "STEPS", 2000)
-    found = instruments.classifier(Splits(options), tmp_path / "a.keras")
-    assert found.about["steps"] == 1330 // 128
-
-
-def test_pictures_have_a_class_a_column():
-    labels = np.array([-1, *range(7)] * 5)
-    indices, columns = drawing.shown(labels)
-    assert columns == 7
-    assert (labels[indices].reshape(4, 7) == np.arange(7)).all()
-    for labels in (np.arange(50), np.full(50, -1), np.array([0, 1] * 25)):
-        indices, columns = drawing.shown(labels)
-        assert columns == 10 and indices.tolist() == list(range(40))
-
-
-def test_training_refuses_metrics_that_it_can_not_measure(monkeypatch):
-    options = train_options.parse(
-        [
-            *("--dataset=faces", "--preset=digits", "--steps=1"),
-            *("--metrics=classes", "--batch_size=2"),
-        ]
-    )
-    other = train_options.replaced(options, {"metrics": ["inception"]})
-    with pytest.raises(UsageError, match="no 'inception'. It has classes, cl"):
-        checks.check(other)
-    opened(monkeypatch, num_classes=None, size=9)
-    with pytest.raises(UsageError, match="need labels.*'faces' has none"):
-        checks.check_batches(options, Splits(options))
-
-
-def opened(monkeypatch, **attributes):
-    """Every data set has these attributes."""
-    source = types.SimpleNamespace(**attributes)
-    monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
-
-
-def test_probes_of_codes_are_scikit_learns(run, model):
-    probes = evaluate.evaluate(run, {}, metrics=["codes"])["codes"]
+def test_probes_of_codes_are_scikit_learns(measured, model):
+    probes = measured[1]["codes"]
     assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
     parts = []
     for split in ("train", "test"):
-        images, labels = (part[:IMAGES] for part in arrays(split))
-        codes = model.encoder.activations(
-            tf.constant(images / 127.5 - 1.0, tf.float32)
-        ).codes[1]
+        images, labels = arrays(split)
+        images = tf.constant(images, tf.float32)
+        codes = model.encoder.activations(images).codes[1]
         parts.append((np.asarray(metrics.pooled_codes(codes)), labels))
     (train, train_labels), (test, labels) = parts
     scaler = StandardScaler().fit(train)
@@ -363,37 +304,30 @@ def test_probes_of_codes_are_scikit_learns(run, model):
 
 
 def test_classifier_is_trained_once_and_names_its_distance(
-    run, model, monkeypatch
+    measured, model, monkeypatch
 ):
-    (figures,) = evaluate.evaluate(run, {}, metrics=["classifier"])[
-        "distributions"
-    ]
-    path = run / "classifiers" / "digits_16x16x1.keras"
-    extractor = evaluation.classifier_extractor(path)
-    assert figures["network"]["name"] == extractor.name
+    folder, figures = measured
+    (found,) = figures["distributions"]
+    extractor = evaluation.classifier_extractor(
+        folder / "classifiers" / "digits_16x16x1.keras"
+    )
+    assert found["network"]["name"] == extractor.name
     assert "classifier of digits, test accuracy 0." in extractor.name
-    images = arrays("test")[0][:IMAGES]
-    made = model.predict(images / 127.5 - 1.0, verbose=0)
+    images = arrays("test")[0]
+    made = model.predict(images, verbose=0)
     real, other = (np.float64(extractor(x)[0]) for x in (images, made))
     eigenvalues = linalg.eigvals(np.cov(real.T) @ np.cov(other.T))
     expected = np.sum((real.mean(0) - other.mean(0)) ** 2)
     expected += np.trace(np.cov(real.T) + np.cov(other.T))
     expected -= 2 * np.sum(np.sqrt(eigenvalues.astype(complex)).real)
-    assert figures["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-    assert figures["classifier_score"]["splits"] == 10
-    assert "inception_score" not in figures
-    text = results.comparison_line(figures)
+    assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+    assert found["classifier_score"]["splits"] == 10
+    text = results.comparison_line(found)
     assert text.startswith(f"Fréchet distance ({extractor.name}) ")
     assert "FID" not in text and "Inception" not in text
-
-    def fail(*arguments):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(evaluation, "fit_classifier", fail)
-    again = evaluate.evaluate(run, {}, metrics=["classifier"])
-    assert again["distributions"] == [figures]
+    monkeypatch.setattr(evaluation, "fit_classifier", pytest.fail)
     (other,) = evaluate.evaluate(
-        run, {}, metrics=["classifier"], split="validation"
+        folder, {}, metrics=["classifier"], split="validation"
     )["distributions"]
     assert other["split"] == "validation"
     assert "validation images and their" in results.comparison_line(other)
@@ -420,11 +354,9 @@ def test_steps_of_ctrl(run, model, monkeypatch):
     plain, ctrl = evaluate.evaluate(
         run, {}, metrics=["inception", "ctrl"], inception_weights="w.h5"
     )["distributions"]
-    images = arrays("train")[0][:IMAGES]
-    made = model.predict(images / 127.5 - 1.0, verbose=0)
-    real, other = (
-        pixels(2.0 * x - 1.0)[0] for x in (images / 127.5 - 1.0, made)
-    )
+    images = arrays("train")[0]
+    made = model.predict(images, verbose=0)
+    real, other = (pixels(2.0 * x - 1.0)[0] for x in (images, made))
     expected = metrics.frechet_distance(real, other)
     assert ctrl["frechet_distance"] == pytest.approx(expected, rel=1e-3)
     score = metrics.inception_score(pixels(made)[1])
@@ -438,7 +370,6 @@ def test_steps_of_ctrl(run, model, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"metrics": ["fid"]}, "--metrics has no 'fid'. It has codes, class"),
         ({"metrics": ["inception"]}, "--inception_weights is missing"),
         (
             {"metrics": ["ctrl"], "inception_weights": "/nowhere.h5"},
@@ -491,10 +422,28 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
         evaluate.evaluate(run, {}, **arguments)
 
 
-def test_classifier_needs_labels(tmp_path, monkeypatch):
-    opened(monkeypatch, num_classes=None)
-    options = train_options.parse(["--dataset=faces", "--preset=digits"])
-    with pytest.raises(UsageError, match="need labels.*'faces' has none"):
+def test_pictures_have_a_class_a_column():
+    labels = np.array([-1, *range(7)] * 5)
+    indices, columns = drawing.shown(labels)
+    assert columns == 7
+    assert (labels[indices].reshape(4, 7) == np.arange(7)).all()
+    for labels in (np.arange(50), np.full(50, -1), np.array([0, 1] * 25)):
+        indices, columns = drawing.shown(labels)
+        assert columns == 10 and indices.tolist() == list(range(40))
+
+
+def test_a_classifier_of_few_images_or_of_none_with_labels(
+    monkeypatch, tmp_path
+):
+    """The first are passed few times."""
+    options = train_options.parse(["--dataset=digits", "--preset=digits"])
+    monkeypatch.setattr(instruments, "EPOCHS", 1)
+    monkeypatch.setattr(instruments, "STEPS", 2000)
+    found = instruments.classifier(Splits(options), tmp_path / "a.keras")
+    assert found.about["steps"] == 1330 // 128
+    source = types.SimpleNamespace(num_classes=None)
+    monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
+    with pytest.raises(UsageError, match="need labels.*'digits' has none"):
         instruments.classifier(Splits(options), tmp_path / "a.keras")
 
 
@@ -506,13 +455,10 @@ def test_other_data_and_splits_have_files_of_their_own(
     before = (run / "evaluation.json").read_bytes()
     picture = (run / "pictures" / "evaluation.png").read_bytes()
     folders = [tmp_path_factory.mktemp(name) / "other" for name in "ab"]
-    rng = np.random.default_rng(0)
     for folder in folders:
         for split, count in (("train", 30), ("test", 20)):
-            (folder / split / "all").mkdir(parents=True)
-            for number in range(count):
-                image = Image.fromarray(rng.integers(0, 256, (16, 16), "uint8"))
-                image.save(folder / split / "all" / f"{number}.png")
+            names = [f"{split}/all/{number}.png" for number in range(count)]
+            runs.write_pictures(folder, names)
     evaluations = [
         evaluate.evaluate(
             run, {"dataset": "image_folder", "data_dir": str(folder)}
@@ -636,54 +582,13 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     with workdirs.Workdir(run) as workdir:
         workdir.claim(given)
         building.network(given).save_to_preset(workdir.model)
-    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="has features=map"):
+        evaluate.evaluate(run, {}, metrics=["samples"])
     for size in (20, 150):
-        for number in range(12):
-            path = tmp_path / f"of {size}" / f"{number}.png"
-            path.parent.mkdir(exist_ok=True)
-            pixels = rng.integers(0, 256, (size, size, 3), "uint8")
-            Image.fromarray(pixels).save(path)
-        folder = {"dataset": "image_folder", "data_dir": str(path.parent)}
+        names = [f"{number}.png" for number in range(12)]
+        path = runs.write_pictures(tmp_path / str(size), names, (size, size, 3))
+        folder = {"dataset": "image_folder", "data_dir": str(path)}
         found = evaluate.evaluate(run, folder, metrics=[], split="train")
         assert np.isfinite(found["psnr"])
     found = evaluate.evaluate(run, {"dataset": "digits"}, metrics=[])
     assert np.isfinite(found["psnr"])
-
-
-def test_recorded_options_come_back_as_they_were():
-    for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
-        options = train_options.parse(
-            [f"--flagfile={path}", "--architecture=nonnegative=true"]
-        )
-        recorded = json.loads(json.dumps(vars(options)))
-        assert train_options.restored(recorded, "flags.json") == options
-
-
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("architecture", {"filters": ["a"]}),
-        ("architecture", {"sparsity": ["nan"]}),
-        ("architecture", 5),
-        ("game", {"memory": True}),
-        ("steps", "many"),
-        ("steps", True),
-        ("horizontal_flip", 1),
-        ("dataset", ["digits"]),
-        ("evaluation_limit", 0),
-        ("preset", {}),
-    ],
-)
-def test_recorded_options_are_checked_as_flags_are(run, tmp_path, name, value):
-    flags = json.loads((run / "flags.json").read_text())
-    (tmp_path / "flags.json").write_text(json.dumps({**flags, name: value}))
-    with pytest.raises(UsageError, match=f"flags.json is damaged.*{name} is"):
-        evaluate.evaluate(tmp_path, {})
-
-
-def test_options_of_another_version_are_not_passed_over(run, tmp_path):
-    flags = json.loads((run / "flags.json").read_text())
-    flags["class_features"] = 32  # a flag once
-    (tmp_path / "flags.json").write_text(json.dumps(flags))
-    with pytest.raises(UsageError, match="another version.*class_features"):
-        evaluate.evaluate(tmp_path, {})

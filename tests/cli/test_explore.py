@@ -7,9 +7,9 @@ import types
 
 from keras_csc_cli import command_line
 from keras_csc_cli import explore
-from keras_csc_cli import explore_options
-from keras_csc_cli import restore_options
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.options import EXPLORE
+from keras_csc_cli.options import RESTORE
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ from tests.helpers import runs
 
 def test_the_first_argument_needs_no_name():
     given = ["runs/mine", "--port=8000"]
-    assert command_line.named(explore_options, given) == [
+    assert command_line.named(EXPLORE, given) == [
         "--preset=runs/mine",
         "--port=8000",
     ]
     for same in (["--port=8000"], []):
-        assert command_line.named(explore_options, same) == same
-    assert command_line.named(restore_options, given) == given
+        assert command_line.named(EXPLORE, same) == same
+    assert command_line.named(RESTORE, given) == given
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(gradio):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port={port} can't be used"):
-            explore_options.check(types.SimpleNamespace(port=port))
+            EXPLORE.check(types.SimpleNamespace(port=port))
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -71,40 +71,27 @@ def test_gradio_writes_to_a_folder_of_its_own(
     assert ("GRADIO_TEMP_DIR" in os.environ) == given
 
 
-def test_a_preset_has_its_name():
+def test_a_preset_has_its_name_and_others_are_refused(tmp_path):
     model, name, options = explore.opened("csc_ctrl_digits")
     assert name == "csc_ctrl_digits" and options is None
     assert model.density is not None
-
-
-@pytest.mark.parametrize(
-    "preset, message",
-    [
-        ("no_such_model", "Unknown preset"),
-        ("digits", "without trained weights"),
-    ],
-)
-def test_other_presets_are_refused(preset, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        explore.opened(preset)
-    assert "\n" not in str(caught.value)
-
-
-def test_the_folder_of_a_run_without_a_model(tmp_path):
     (tmp_path / "flags.json").write_text(
         '{"dataset": "digits", "preset": "digits", "steps": 1}'
     )
-    with pytest.raises(UsageError, match="no trained model"):
-        explore.opened(tmp_path)
+    for preset, message in (
+        ("no_such_model", "Unknown preset"),
+        ("digits", "without trained weights"),
+        (tmp_path, "no trained model"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            explore.opened(preset)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
-    folder = tmp_path / "images"
-    rng = np.random.default_rng(0)
-    for part in ("train", "test"):
-        (folder / part / "any").mkdir(parents=True)
-        pixels = rng.integers(0, 256, (40, 40), "uint8")
-        Image.fromarray(pixels).save(folder / part / "any" / "image.png")
+    names = ["train/any/image.png", "test/any/image.png"]
+    folder = runs.write_pictures(tmp_path / "images", names, (40, 40))
+    pixels = np.asarray(Image.open(folder / names[1]))
     path = runs.untrained(
         tmp_path / "run",
         *("--dataset=image_folder", f"--data_dir={folder}", "--noresize"),
@@ -122,9 +109,3 @@ def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
         explore.images_of(model, recorded, data_dir=str(folder))
     moved = str(tmp_path / "moved")
     assert explore.images_of(model, recorded, data_dir=moved).size == found.size
-
-
-def test_the_script_ends_with_code_2(run_script):
-    finished = run_script("explore.py", "one", "two")
-    assert finished.returncode == 2
-    assert "unexpected argument 'two'" in finished.stderr

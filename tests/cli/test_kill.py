@@ -2,138 +2,66 @@
 
 import json
 import pathlib
+import subprocess
 import sys
 
 import pytest
 
 from tests.helpers.kills import MOMENTS
 from tests.helpers.kills import STEPS
-from tests.helpers.kills import STORIES
-from tests.helpers.waiting import Working
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def count(thorough):
-    """The number of stories of kills; the last one has no other moments."""
-    return len(STORIES) if thorough else len(STORIES) - 1
+def told(tmp_path_factory):
+    """The stories of a run that was not killed, and of one that was."""
+    folder = tmp_path_factory.mktemp("kill") / "stories"
+    command = [sys.executable, "-m", "tests.helpers.kills", "--rounds=1"]
+    finished = subprocess.run(
+        [*command, f"--workdir={folder}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return [folder / "whole", folder / "round-1"]
 
 
-@pytest.fixture(scope="module")
-def left(tmp_path_factory, count):
-    """Returns a function of the path of a file, which waits for it.
-
-    Story 0 is of a run that is not killed, the others are of kills. One
-    process tells them, one after the other: a test waits for its own.
-    """
-    folder = tmp_path_factory.mktemp("kill")
-    arguments = [f"--workdir={folder}", f"--stories={count}", "--lanes=1"]
-    script = [sys.executable, "-m", "tests.helpers.kills"]
-    working = Working([*script, *arguments], folder, cwd=ROOT)
-
-    yield working.left
-    working.close()
+def read(story):
+    return json.loads((story / "story.json").read_text())
 
 
-@pytest.fixture
-def told(left):
-    """Returns a function of a number, of that story's folder."""
-    return lambda number: left(f"story-{number}/story.json").parent
+def test_kills_end_in_the_same_bits(told):
+    whole, killed = map(read, told)
+    assert [len(story["kills"]) for story in (whole, killed)] == [0, 6]
+    assert killed["result"] == whole["result"]
+    names = set(whole["result"])
+    assert {"saved_model", "run/model/model.weights.h5"} < names
+    assert f"run/checkpoints/step-{STEPS:08d}/checkpoint.index" in names
 
 
-@pytest.fixture
-def stories(told, count):
-    return [told(number) for number in range(count + 1)]
-
-
-def kills(story):
-    return json.loads((story / "story.json").read_text())["kills"]
-
-
-def weights(story):
-    return (story / "run" / "model" / "model.weights.h5").read_bytes()
-
-
-def checkpoint(story):
-    (folder,) = story.glob(f"run/checkpoints/step-{STEPS:08d}")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_run_that_is_not_killed_is_trained(left):
-    assert left("story-0/run/model").is_dir()
-
-
-def test_run_that_is_not_killed_is_exported(told):
-    assert kills(told(0)) == []
-
-
-@pytest.mark.parametrize(
-    "number",
-    [
-        *range(1, len(STORIES)),
-        pytest.param(len(STORIES), marks=pytest.mark.thorough),
-    ],
-)
-def test_kills_end_in_the_same_bits(told, number):
-    story, whole = told(number), told(0)
-    assert len(kills(story)) == len(STORIES[number - 1])
-    assert weights(story) == weights(whole)
-    assert checkpoint(story) == checkpoint(whole)
-    digests, expected = [
-        json.loads((each / "digests.json").read_text())
-        for each in (story, whole)
-    ]
-    assert digests == {name: expected[name] for name in digests}
-    if any(MOMENTS[k["moment"]].command == "export" for k in kills(story)):
-        assert "saved_model" in digests
-
-
-def test_kills_met_half_written_files(stories):
-    met = [
-        name
-        for story in stories
-        for kill in kills(story)
-        for name in kill["unfinished"]
-    ]
+def test_half_written_files_are_met_and_not_left(told):
+    killed = read(told[1])
+    met = [name for kill in killed["kills"] for name in kill["left"]]
     for part in ("run/checkpoints/.step-", "saved_models/run/.incomplete"):
         assert any(name.startswith(part) for name in met)
+    assert killed["unfinished"] == []
+    expected = {f"step-{STEPS - step:08d}" for step in (0, 3, 6)}
+    checkpoints = (told[1] / "run" / "checkpoints").iterdir()
+    assert {path.name for path in checkpoints} == expected
 
 
-def test_nothing_half_written_is_left(stories):
-    for story in stories:
-        hidden = {p.name for p in story.rglob(".*")}
-        assert hidden == {".lock"}
-        names = {path.name for path in (story / "run/checkpoints").iterdir()}
-        assert names == {
-            f"step-{step:08d}" for step in range(STEPS - 6, STEPS + 1, 3)
-        }
-        versions = list(story.glob("saved_models/run/[0-9]*"))
-        assert all((path / "card.md").exists() for path in versions)
-
-
-def test_log_of_a_killed_run_has_no_interval_twice(stories):
-    """One is missing if a kill came between its checkpoint and its log."""
-    logs = []
-    for story in stories:
+def test_what_is_recorded_of_a_killed_run(told):
+    """No interval twice; a kill takes no more than one from either record."""
+    steps = []
+    for story in told:
         lines = (story / "run" / "log.jsonl").read_text().splitlines()
-        logs.append([json.loads(line)["step"] for line in lines])
-    whole = list(range(5, STEPS + 1, 5))
-    assert logs[0] == whole
-    for steps in logs[1:]:
-        assert steps == sorted(set(steps) & set(whole))
-        assert len(steps) > len(whole) / 2
-
-
-def test_sessions_are_recorded_to_their_last_interval(stories):
-    """A kill takes no more than one, of 5 steps, from the record."""
-    for story in stories:
-        moments = [MOMENTS[kill["moment"]] for kill in kills(story)]
-        killed = sum(moment.command == "train" for moment in moments)
-        run = json.loads((story / "run" / "run.json").read_text())
-        steps = [each["steps"] for each in run["sessions"]]
-        if killed:
-            assert len(steps) > 1
-            assert sum(steps) >= STEPS - 5 * killed
-        else:
-            assert steps == [STEPS]
+        steps.append([json.loads(line)["step"] for line in lines])
+    assert steps[0] == list(range(5, STEPS + 1, 5))
+    assert steps[1] == sorted(set(steps[1]) & set(steps[0]))
+    assert len(steps[1]) > len(steps[0]) / 2
+    run = json.loads((told[1] / "run" / "run.json").read_text())
+    trained = [each["steps"] for each in run["sessions"]]
+    kills = sum(moment.command == "train" for moment in MOMENTS.values())
+    assert len(trained) > 1 and sum(trained) >= STEPS - 5 * kills

@@ -12,7 +12,6 @@ import sys
 from keras_csc_cli import command_line
 from keras_csc_cli import interruption
 from keras_csc_cli import train
-from keras_csc_cli import workdir as workdirs
 
 import pytest
 import tensorflow as tf
@@ -135,22 +134,12 @@ def test_what_can_not_be_saved_after_a_signal_is_said(
     monkeypatch.setattr(writer, name, no_space)
     step = 1 if name == "write" else 2  # Scalars are written after two steps.
     after_step(step, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
-    best = ["--keep_best=psnr", "--checkpoint_every=3"]
+    best = ["--keep_best=psnr", "--save_every=3"]
     code, lines = script(*(best if name == "update" else ()))
     assert code == 2
     assert re.search(message, lines[-1]) and "SIGTERM" not in lines[-1]
     found = [p.name for p in (tmp_path / "run").glob("checkpoints/*")]
     assert found == left
-
-
-def test_second_process_is_told_so_in_one_line(script, tmp_path):
-    with workdirs.Workdir(tmp_path / "run"):
-        code, lines = script()
-    assert code == 2
-    assert lines == [
-        f"train.py: the working directory {tmp_path}/run is in use by another "
-        "process. Wait for it, or choose another with --workdir."
-    ]
 
 
 def test_signal_that_is_swallowed_is_obeyed_at_the_next_step(

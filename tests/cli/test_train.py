@@ -1,4 +1,4 @@
-"""`training/train.py` from options to files, on the embedded digits."""
+"""`keras-csc train` from options to files, on the embedded digits."""
 
 import functools
 import json
@@ -6,13 +6,10 @@ import os
 import pathlib
 import shutil
 import signal
-import types
 
+from keras_csc_cli import devices
 from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
-from keras_csc_cli import processor
-from keras_csc_cli import sessions
-from keras_csc_cli import strategies
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
 from keras_csc_cli.command_line import UsageError
@@ -27,15 +24,17 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
 from tests.helpers import runs
 
+# The first run is traced, as a user's; others need not be.
+pytestmark = pytest.mark.usefixtures("finished", "eager")
+
 TINY = [
     "--dataset=digits",
     "--preset=digits",
     "--architecture=filters=4,feature_dim=16,iterations=2",
     "--batch_size=32",
-    "--steps=6",
+    "--steps=4",
     "--log_every=2",
     "--schedule=cosine",
-    "--ema_momentum=0.9",
     "--game=decoder_consistency=5,multistage=20",
     "--game=class_features=4,memory=0.5",
     "--evaluation_limit=60",
@@ -51,143 +50,88 @@ def finished(tmp_path_factory):
     return workdir
 
 
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
 def read(path):
     return json.loads(pathlib.Path(path).read_text())
 
 
+def trained(workdir):
+    return ClosedLoopAutoencoder.from_preset(workdir / "model")
+
+
+def check_same_weights(one, other, rtol=1e-3, atol=1e-4):
+    for expected, weight in zip(one.weights, other.weights):
+        np.testing.assert_allclose(weight, expected, rtol=rtol, atol=atol)
+
+
+# === What a run leaves ===
+
+
 def test_run_leaves_what_its_description_says(finished):
-    names = {path.name for path in finished.iterdir()}
-    assert {
-        "checkpoints",
-        "log.jsonl",
-        "tensorboard",
-        "pictures",
-        "model",
-        "run.json",
-        "flags.json",
-        "evaluation.json",
-    } <= names
-
-
-def test_run_records_the_names_of_its_classes(finished, tmp_path):
+    for name in ("checkpoints", "log.jsonl", "tensorboard", "pictures"):
+        assert (finished / name).exists()
+    assert read(finished / "flags.json")["optimizer"] == "adam:0.5,0.999"
     names = [str(digit) for digit in range(10)]
     assert read(finished / "run.json")["class_names"] == names
-    many = types.SimpleNamespace(
-        class_names=names * 101, identity=lambda: {"images": 5}
-    )
-    workdir = types.SimpleNamespace(run=tmp_path / "run.json")
-    log = sessions.SessionLog(workdir, many, batch_size=1)
-    log.set_model(types.SimpleNamespace(step=0))
-    log.on_train_begin()
-    assert "class_names" not in read(tmp_path / "run.json")
-
-
-def test_evaluation_has_every_figure(finished):
     evaluation = read(finished / "evaluation.json")
-    for name in (
-        "psnr",
-        "ssim",
-        "cosine",
-        "retrieval",
-        "nearest_subspace_accuracy",
-        "knn_accuracy",
-    ):
+    for name in ("ssim", "cosine", "retrieval", "knn_accuracy"):
         assert np.isfinite(evaluation[name])
-    assert len(evaluation["zero_fraction"]) == 1
-    assert evaluation["split"] == "test"
-    assert evaluation["images"] == 60
+    assert (evaluation["split"], evaluation["images"]) == ("test", 60)
+    lines = (finished / "log.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["step"] for record in records] == [2, 4]
+    assert records[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)
+    terms = {"objective", "features_rate", "consistency", "multistage"}
+    others = {"encoder_gradient_norm", "images_per_second", "input_wait"}
+    shown = {"shown_psnr", "zero_fraction/stage_1"}
+    assert terms | others | shown <= set(records[-1])
 
 
 def test_evaluation_agrees_with_the_saved_model(finished):
-    """PSNR again from `predict`, in NumPy float64."""
-    model = ClosedLoopAutoencoder.from_preset(finished / "model")
+    """PSNR again from `predict`, in NumPy float64; and by `evaluate`."""
     source = data.open_dataset("digits", "test", (16, 16, 1))
     images = data.load_arrays(source, 60)[0] / 127.5 - 1.0
-    reconstructions = model.predict(images, verbose=0).astype("float64")
-    error = np.mean((images - reconstructions) ** 2, axis=(1, 2, 3))
+    made = trained(finished).predict(images, verbose=0).astype("float64")
+    error = np.mean((images - made) ** 2, axis=(1, 2, 3))
     psnr = np.mean(10 * np.log10(4 / error))
     evaluation = read(finished / "evaluation.json")
     assert evaluation["psnr"] == pytest.approx(psnr, abs=1e-3)
+    after = evaluate.evaluate(finished, {})
+    assert after["psnr"] == pytest.approx(evaluation["psnr"], abs=1e-4)
+    assert after["step"] == 4
 
 
 def test_saved_model_has_the_density_of_training_images(finished):
-    model = ClosedLoopAutoencoder.from_preset(finished / "model")
+    model = trained(finished)
     source = data.open_dataset("digits", "train", (16, 16, 1))
     images, labels = data.load_arrays(source, 60)
     features = model.encode(images).numpy().astype("float64")
-    np.testing.assert_allclose(
-        model.density.center, features.mean(0), atol=1e-5
-    )
+    center = model.density.center
+    np.testing.assert_allclose(center, features.mean(0), atol=1e-5)
     shares = np.bincount(labels, minlength=10) / 60
     np.testing.assert_allclose(model.density.priors, shares, atol=1e-6)
 
 
-def test_a_finished_run_gets_another_density(finished, tmp_path):
-    """By its own command with other `--density_components`, and no step."""
-    workdir = shutil.copytree(finished, tmp_path / "digits")
-    train.train(options(workdir, "--density_components=2", "--noevaluate"))
-    before, after = (
-        ClosedLoopAutoencoder.from_preset(each / "model")
-        for each in (finished, workdir)
-    )
-    assert before.density.get_config()["components"] == 1
-    assert after.density.get_config()["components"] == 2
-    for old, new in zip(before.encoder.weights, after.encoder.weights):
-        np.testing.assert_array_equal(old, new)
-    np.testing.assert_allclose(
-        before.density.center, after.density.center, atol=1e-5
-    )
+# === The same command again ===
 
 
-def test_log_has_the_terms_and_layers(finished):
-    lines = (finished / "log.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    assert [record["step"] for record in records] == [2, 4, 6]
-    for name in (
-        "objective",
-        "features_rate",
-        "consistency",
-        "multistage",
-        "encoder_gradient_norm",
-        "images_per_second",
-        "input_wait",
-        "learning_rate",
-        "shown_psnr",
-        "zero_fraction/stage_1",
-    ):
-        assert name in records[-1]
-    assert records[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)
-
-
-def test_finished_run_is_not_trained_again(finished):
-    before = (finished / "log.jsonl").read_text()
-    train.train(options(finished, "--noevaluate"))
-    assert (finished / "log.jsonl").read_text() == before
-
-
-def test_a_fuller_evaluation_of_a_finished_run_stays(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "copy")
+def test_a_finished_run_is_not_trained_again(finished, copy):
+    """But gets another density, and another evaluation beside a fuller one."""
     fuller = {**read(copy / "evaluation.json"), "images": 70}
     (copy / "evaluation.json").write_text(json.dumps(fuller))
-    train.train(options(copy))
+    train.train(options(copy, "--density_components=2"))
     assert read(copy / "evaluation.json") == fuller
     assert read(copy / "evaluation-limit-60.json")["images"] == 60
-
-
-def test_a_model_without_checkpoints_is_not_replaced(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "copy")
-    shutil.rmtree(copy / "checkpoints")
-    with pytest.raises(UsageError, match="no checkpoint to go on from"):
-        train.train(options(copy))
-    for name in ("log.jsonl", "model/model.weights.h5"):
+    for name in ("log.jsonl", "checkpoints/step-00000004/checkpoint.index"):
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
-
-
-def test_evaluate_script_repeats_the_figures(finished):
-    before = read(finished / "evaluation.json")
-    after = evaluate.evaluate(finished, {})
-    assert after["psnr"] == pytest.approx(before["psnr"], abs=1e-4)
-    assert after["step"] == 6
+    before, after = map(trained, (finished, copy))
+    assert before.density.get_config()["components"] == 1
+    assert after.density.get_config()["components"] == 2
+    check_same_weights(before.encoder, after.encoder, 0, 0)
 
 
 def test_interrupted_run_goes_on_as_if_it_had_not_been(
@@ -198,49 +142,171 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     with pytest.raises(Interrupted):
         train.train(options(tmp_path))
     interruption.install()
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [
-        "step-00000003"
-    ]
+    assert (tmp_path / "checkpoints" / "step-00000003").is_dir()
     train.train(options(tmp_path, "--noevaluate"))
-
-    whole = ClosedLoopAutoencoder.from_preset(finished / "model")
-    resumed = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
-    for expected, weight in zip(whole.weights, resumed.weights):
-        np.testing.assert_allclose(
-            weight.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6
-        )
+    check_same_weights(trained(finished), trained(tmp_path))
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
 
-def test_no_readable_checkpoint_is_an_error(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "copy")
-    for index in copy.glob("checkpoints/*/*.index"):
+def without_checkpoints(folder):
+    shutil.rmtree(folder / "checkpoints")
+
+
+def unreadable(folder):
+    for index in folder.glob("checkpoints/*/*.index"):
         index.write_bytes(b"")
-    with pytest.raises(callbacks.CheckpointError, match="None of the 1"):
-        train.train(options(copy))
 
 
-def test_other_hyper_parameters_are_refused_by_name(finished):
-    with pytest.raises(UsageError, match="batch_size was 32, is 64"):
-        train.train(options(finished, "--batch_size=64"))
+def nothing(folder):
+    pass
+
+
+@pytest.mark.parametrize(
+    "change, flags, message",
+    [
+        (without_checkpoints, [], "no checkpoint to go on from"),
+        (unreadable, [], "None of the "),
+        (nothing, ["--batch_size=64"], "batch_size was 32, is 64"),
+        (nothing, ["--seed=3"], "seed was 0, is 3"),
+        (nothing, ["--dtype_policy=float64"], "was float32, is float64"),
+    ],
+)
+def test_a_run_that_can_not_go_on_stays_as_it_is(
+    finished, copy, change, flags, message
+):
+    change(copy)
+    error = pytest.raises((UsageError, callbacks.CheckpointError))
+    with error as caught:
+        train.train(options(copy, *flags))
+    assert message in str(caught.value)
+    for name in ("log.jsonl", "model/model.weights.h5"):
+        assert (copy / name).read_bytes() == (finished / name).read_bytes()
 
 
 def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags: avx512_bf16")
-    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
-    with train.workdirs.Workdir(tmp_path / "new") as new:
-        assert new.dtype_policy("auto") == "mixed_bfloat16"
-    train.train(options(finished, "--noevaluate"))
-    assert read(finished / "flags.json")["dtype_policy"] == "float32"
-    with pytest.raises(UsageError, match="dtype_policy was float32, is mixed"):
-        train.train(options(finished, "--dtype_policy=mixed_bfloat16"))
+    monkeypatch.setattr(devices, "CPUINFO", cpuinfo)
+    for folder, policy in ((tmp_path / "new", "mixed_bfloat16"),) + (
+        (finished, "float32"),
+    ):
+        with train.workdirs.Workdir(folder) as workdir:
+            assert workdir.dtype_policy("auto") == policy
 
 
-def test_second_process_is_refused(finished):
-    with train.workdirs.Workdir(finished):
-        with pytest.raises(UsageError, match="in use by another process"):
-            train.train(options(finished))
+def write_images(folder, count):
+    """Random images of two classes."""
+    names = [f"{'ab'[number % 2]}/{number}.png" for number in range(count)]
+    return runs.write_pictures(folder, names)
+
+
+def test_a_run_goes_on_with_its_own_images_only(tmp_path):
+    """Wherever they lie now."""
+    folder, work = write_images(tmp_path / "images", 60), tmp_path / "run"
+
+    def command(folder):
+        given = ["--dataset=image_folder", "--steps=1", "--noevaluate"]
+        train.train(options(work, *given, f"--data_dir={folder}"))
+
+    command(folder)
+    moved = folder.rename(tmp_path / "moved")
+    command(moved)
+    others = shutil.copytree(moved, tmp_path / "others")
+    Image.new("L", (16, 16)).save(others / "a" / "0.png")
+    with pytest.raises(UsageError, match="are not those.* bytes .* then.*now"):
+        command(others)
+    shutil.copytree(others / "b", others / "c")
+    with pytest.raises(UsageError, match="are not those.*of 3 classes"):
+        command(others)
+    assert evaluate.evaluate(work, {}, metrics=[])["data_dir"] == str(moved)
+
+
+def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
+    copy, tmp_path
+):
+    """The game's memory of this run is of ten classes."""
+    write_images(tmp_path / "images", 36)
+    others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
+    found = evaluate.evaluate(copy, others, checkpoint=True, metrics=[])
+    assert found["step"] == 4 and np.isfinite(found["psnr"])
+
+
+def test_an_evaluation_of_too_few_images_for_neighbours(copy):
+    """Of two classes, but fewer images than 5-NN takes."""
+    found = evaluate.evaluate(copy, {"evaluation_limit": 4})
+    assert found["knn_accuracy"] is found["centered_knn_accuracy"] is None
+    assert np.isfinite(found["nearest_subspace_accuracy"])
+
+
+# === Mistakes ===
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--dataset=digit"], "did you mean digits"),
+        (["--preset=digit"], "Did you mean 'digits'"),
+        (["--preset=/nowhere"], "Unknown preset"),
+        (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
+        (["--dataset=photographs"], "3 channels"),
+        (
+            ["--architecture=filters=4,8,sparsity=0.1,0.2,0.3"],
+            "one for each of the 2 stages",
+        ),
+        (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
+        (["--architecture=iterations=0"], "`iterations` .*at least 1"),
+        (
+            ["--architecture=filters=16384,16384,kernel_size=16"],
+            "would have .* weights. Expected",
+        ),
+        (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
+        (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
+        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
+        (["--random_shift=16"], "below the sides"),
+        (["--inner_step"], "with a `decoder_optimizer`"),
+        (["--inner_step", "--decoder_learning_rate=1"], "objective='multi'"),
+        (
+            ["--game=dictionary=1", "--architecture=network=conv"],
+            "without sparse codes",
+        ),
+        (
+            ["--game=class_features=9,view_features=8"],
+            "`feature_dim`, 16, in all. Received: 9 and 8",
+        ),
+        (
+            ["--game=view_features=8", "--architecture=features=map"],
+            "must be 0 for features=.map",
+        ),
+        (
+            ["--metrics=samples", "--architecture=features=map"],
+            "has features=map",
+        ),
+        (["--keep_best=psnr", "--validation_fraction=0"], "holds none|=0.0 of"),
+    ],
+)
+def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
+    with pytest.raises((UsageError, data.DataError), match=message):
+        train.train(options(tmp_path / "run", *arguments))
+    assert not (tmp_path / "run" / "flags.json").exists()
+
+
+def test_labels_that_are_missing_are_named(tmp_path):
+    folder = write_images(tmp_path / "images", 60) / "a"
+    given = ["--dataset=image_folder", f"--data_dir={folder}"]
+    for flag in ("--game=objective=multi", "--metrics=classes"):
+        with pytest.raises(UsageError, match="need labels.*has none"):
+            flags = ["--game=class_features=0", flag]
+            train.train(options(tmp_path / "run", *given, *flags))
+
+
+def test_too_few_images_for_the_first_atoms(tmp_path):
+    with pytest.raises(UsageError, match="as many images as features, 16"):
+        train.train(options(tmp_path, "--principal_images=15"))
+
+
+def test_unwritable_workdir_is_named():
+    with pytest.raises(UsageError, match="can't be written"):
+        train.train(options("/dev/null/run"))
 
 
 def test_non_finite_objective_stops_the_run(tmp_path):
@@ -256,176 +322,26 @@ def test_non_finite_objective_stops_the_run(tmp_path):
     assert not list(tmp_path.glob("checkpoints/step-*"))
 
 
-def test_a_dead_network_is_saved_and_not_evaluated(tmp_path, eager):
+def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
     arguments = ["--steps=1", "--architecture=sparsity=1e6"]
     folder = tmp_path / "run"
     with pytest.raises(
         UsageError, match="features of the images are zero.* model is saved: "
     ):
         train.train(options(folder, *arguments))
-    assert ClosedLoopAutoencoder.from_preset(folder / "model").built
+    assert trained(folder).built
     assert not (folder / "evaluation.json").exists()
     with pytest.raises(UsageError, match="the model can't be evaluated: All"):
         evaluate.evaluate(folder, {})
 
 
-def test_last_checkpoint_is_evaluated_with_live_weights(finished, tmp_path):
-    copy = shutil.copytree(finished, tmp_path / "copy")
-    live = evaluate.evaluate(copy, {}, checkpoint=True)
-    averaged = read(finished / "evaluation.json")
-    assert live["step"] == averaged["step"] == 6
-    assert live["psnr"] != averaged["psnr"]
-
-
-def write_images(folder, count):
-    """Random images of two classes."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        path = folder / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = rng.integers(0, 256, (16, 16), "uint8")
-        Image.fromarray(values).save(path)
-    return folder
-
-
-def test_a_run_goes_on_with_its_own_images_only(tmp_path):
-    """Wherever they lie now."""
-    folder = write_images(tmp_path / "images", 60)
-    given = [
-        "--dataset=image_folder",
-        "--steps=2",
-        "--noevaluate",
-    ]
-    work = tmp_path / "run"
-    train.train(options(work, *given, f"--data_dir={folder}"))
-    moved = folder.rename(tmp_path / "moved")
-    train.train(options(work, *given, f"--data_dir={moved}"))
-    others = shutil.copytree(moved, tmp_path / "others")
-    Image.new("L", (16, 16)).save(others / "a" / "0.png")
-    with pytest.raises(UsageError, match="are not those.* bytes .* then.*now"):
-        train.train(options(work, *given, f"--data_dir={others}"))
-    shutil.copytree(others / "b", others / "c")
-    with pytest.raises(UsageError, match="are not those.*of 3 classes"):
-        train.train(options(work, *given, f"--data_dir={others}"))
-    assert evaluate.evaluate(work, {}, metrics=[])["data_dir"] == str(moved)
-
-
-def test_an_evaluation_of_too_few_images_for_neighbours(finished, tmp_path):
-    """Of two classes, but fewer images than 5-NN takes."""
-    copy = shutil.copytree(finished, tmp_path / "copy")
-    found = evaluate.evaluate(copy, {"evaluation_limit": 4})
-    assert found["knn_accuracy"] is found["centered_knn_accuracy"] is None
-    assert np.isfinite(found["nearest_subspace_accuracy"])
-    with pytest.raises(UsageError, match="at least 4 images.*there are 3"):
-        train.train(
-            options(
-                tmp_path / "other",
-                "--evaluation_limit=3",
-                "--metrics=classifier",
-            )
-        )
-
-
-def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
-    finished, tmp_path
-):
-    """The game's memory of this run is of ten classes."""
-    shutil.copytree(finished, tmp_path / "run")
-    write_images(tmp_path / "images", 36)
-    others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
-    found = evaluate.evaluate(
-        tmp_path / "run", others, checkpoint=True, metrics=[]
-    )
-    assert found["step"] == 6 and np.isfinite(found["psnr"])
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["--dataset=digit"], "did you mean digits"),
-        (["--preset=digit"], "Did you mean 'digits'"),
-        (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
-        (["--architecture=filters=a,b"], "filters must be a whole number"),
-        (["--architecture=sparsity=0.1,much"], "sparsity must be a finite"),
-        (
-            ["--architecture=filters=4,8,sparsity=0.1,0.2,0.3"],
-            "one for each of the 2 stages",
-        ),
-        (["--batch_size=0"], "at least 1"),
-        (["--batch_size=5000"], "1330 training images"),
-        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
-        (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
-        (["--dataset=photographs"], "3 channels"),
-        (["--preset=/nowhere"], "Unknown preset"),
-        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
-        (["--architecture=iterations=0"], "`iterations` .*at least 1"),
-        (["--inner_step"], "--decoder_learning_rate"),
-        (["--inner_step", "--decoder_learning_rate=1"], "objective=multi"),
-        (["--decoder_learning_rate=1"], "--ema_momentum does not go with"),
-        (["--random_shift=16"], "below the sides"),
-        (
-            ["--game=dictionary=1", "--architecture=network=conv"],
-            "without sparse codes",
-        ),
-        (["--principal_images=15"], "as many as features, 16"),
-        (
-            ["--game=class_features=9,view_features=8"],
-            "`feature_dim`, 16, in all. Received: 9 and 8",
-        ),
-        (
-            ["--game=view_features=8", "--architecture=features=map"],
-            "must be 0 for features=.map",
-        ),
-    ],
-)
-def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
-    with pytest.raises((UsageError, data.DataError), match=message):
-        train.train(options(tmp_path / "run", *arguments))
-    assert not (tmp_path / "run" / "flags.json").exists()
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["--warmup_steps=3", "--schedule=linear"], "cosine"),
-        (["--principal_images=15"], "as many as features, 16"),
-        (
-            ["--keep_best=psnr", "--checkpoint_every=2"]
-            + ["--validation_fraction=0"],
-            "holds none out",
-        ),
-        (["--batch_size=33", "--strategy=mirrored"], "not divisible by the 2"),
-        (["--dataset=celeb_a", "--game=objective=multi"], "'celeb_a' has none"),
-        (["--dataset=celeb_a", "--metrics=classes"], "need labels.*has none"),
-        (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
-        (["--seed=3"], "seed was 0, is 3"),
-    ],
-)
-def test_mistakes_are_named_before_a_download(
-    finished, tmp_path, monkeypatch, arguments, message
-):
-    def fail(*arguments, **kwargs):
-        raise AssertionError("opened")
-
-    monkeypatch.setattr(data, "open_dataset", fail)
-    download = ["--dataset=mnist", "--download", f"--data_dir={tmp_path}"]
-    work = tmp_path / "run"
-    if "--seed=3" in arguments:
-        work, download = finished, []
-    with pytest.raises(UsageError, match=message):
-        train.train(options(work, *download, *arguments))
-
-
-def test_unwritable_workdir_is_named():
-    with pytest.raises(UsageError, match="can't be written"):
-        train.train(options("/dev/null/run"))
+# === First atoms, and several devices ===
 
 
 def test_training_starts_from_principal_components(tmp_path):
-    arguments = ["--steps=1", "--noevaluate"]
-    still = ["--learning_rate=0"]
-    train.train(options(tmp_path, "--principal_images=200", *arguments, *still))
-    found = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
+    flags = ["--steps=1", "--noevaluate", "--learning_rate=0"]
+    train.train(options(tmp_path, "--principal_images=200", *flags))
+    found = trained(tmp_path)
     expected = ClosedLoopAutoencoder.from_preset(
         "digits",
         load_weights=False,
@@ -433,12 +349,8 @@ def test_training_starts_from_principal_components(tmp_path):
         feature_dim=16,
         iterations=2,
     )
-    pixels, _ = data.load_arrays(
-        data.open_dataset(
-            "digits", "train", (16, 16, 1), validation_fraction=0.05
-        ),
-        200,
-    )
+    source = data.open_dataset("digits", "train", (16, 16, 1))
+    pixels, _ = data.load_arrays(source, 200)
     initialize_from(expected, (pixels / 127.5 - 1.0).astype("float32"))
     for layer, other in zip(
         [*found.encoder.coding_layers, found.encoder.head],
@@ -449,44 +361,33 @@ def test_training_starts_from_principal_components(tmp_path):
         )
 
 
-def test_start_of_one_device_is_copied_to_all(mirrored):
-    source = ClosedLoopAutoencoder.from_preset(
-        "digits", load_weights=False, filters=(4, 8)
-    )
-    strategy = mirrored(2)
-    with strategy.scope():
-        target = ClosedLoopAutoencoder.from_preset(
-            "digits", load_weights=False, filters=(4, 8)
-        )
-    source.encoder.update_operator_norms()
-    strategies.copy_from_chief(strategy, source, target, True)
-    for one, several in zip(source.weights, target.weights):
-        for value in strategy.experimental_local_results(several.value):
-            np.testing.assert_array_equal(value, one)
-
-
 def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
-    started = {}
+    """And are given the images that the flags say."""
+    started, given = {}, {}
 
     def keep(model, *arguments):
-        started[options_of.strategy] = [np.array(w) for w in model.weights]
+        started[each.strategy] = [np.array(w) for w in model.weights]
+
+    def batches(*arguments, **changes):
+        given.update(changes)
 
     monkeypatch.setattr(train.loop, "train", keep)
+    monkeypatch.setattr(devices, "batches", batches)
     monkeypatch.setattr(train, "finish", lambda *arguments: None)
+    changes = ["--horizontal_flip", "--random_shift=2", "--seed=7"]
     for name in ("none", "mirrored"):
-        options_of = options(
-            tmp_path / name, "--patch_images=200", f"--strategy={name}"
+        each = options(
+            tmp_path / name,
+            *("--patch_images=200", f"--strategy={name}"),
+            *changes,
         )
-        train.train(options_of)
+        train.train(each)
     for one, several in zip(started["none"], started["mirrored"]):
         np.testing.assert_allclose(several, one, rtol=1e-5, atol=1e-6)
+    expected = {"batch_size": 32, "seed": 7, "random_shift": 2}
+    assert given == {**expected, "horizontal_flip": True}
 
 
 def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
     train.train(options(tmp_path, "--noevaluate", "--strategy=mirrored"))
-    expected = ClosedLoopAutoencoder.from_preset(finished / "model")
-    mirrored = ClosedLoopAutoencoder.from_preset(tmp_path / "model")
-    for one, several in zip(expected.weights, mirrored.weights):
-        np.testing.assert_allclose(
-            several.numpy(), one.numpy(), rtol=1e-3, atol=1e-4
-        )
+    check_same_weights(trained(finished), trained(tmp_path))

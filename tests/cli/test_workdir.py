@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 
+from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
 from keras_csc_cli import export
 from keras_csc_cli import train
+from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 
@@ -40,15 +42,10 @@ def project(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("precious")
-    (folder / ".git" / "objects").mkdir(parents=True)
-    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main")
-    (folder / ".env").write_text("KEY=value")
-    (folder / ".model-old").mkdir()
-    (folder / ".model-old" / "mine").write_text("mine")
+    for name in (".git/HEAD", ".env", ".model-old/mine", "pictures/.hidden"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
     (folder / ".link").symlink_to(outside)
-    (folder / "pictures").mkdir()
-    (folder / "pictures" / ".hidden").write_text("hidden")
-    (folder / "notes.txt").write_text("notes")
     return folder
 
 
@@ -65,6 +62,9 @@ def commands(path):
     }
 
 
+# === What commands refuse ===
+
+
 @pytest.mark.parametrize("name", list(commands("")))
 def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
     before = contents(project)
@@ -73,7 +73,7 @@ def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
     assert contents(project) == before
 
 
-@pytest.mark.parametrize("value", [[], {}, {"batch_size": 3}, "text", None, 1])
+@pytest.mark.parametrize("value", [[], {}, {"batch_size": 3}, "text", None])
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_flags_of_another_kind_make_no_run(project, name, value):
     (project / "flags.json").write_text(json.dumps(value))
@@ -84,21 +84,21 @@ def test_flags_of_another_kind_make_no_run(project, name, value):
 
 
 @pytest.mark.parametrize("name", list(commands("")))
-@pytest.mark.parametrize("path", ["", " ", "\udcff", "gs://bucket/run"])
+@pytest.mark.parametrize("path", ["", "\udcff", "gs://bucket/run", "file"])
 def test_names_that_are_no_folder_of_this_machine(
     tmp_path, monkeypatch, name, path
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="workdir"):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="workdir|is not a folder"):
         commands(path)[name]()
-    assert not contents(tmp_path)
+    assert contents(tmp_path) == {"file": b"mine"}
 
 
 def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
-    (project / "pictures" / ".hidden").unlink()
-    (project / "pictures").rmdir()
-    (project / ".model-old" / "mine").unlink()
-    (project / ".model-old").rmdir()
+    for name in ("pictures/.hidden", ".model-old/mine"):
+        (project / name).unlink()
+        (project / name).parent.rmdir()
     before = contents(project)
     for command in commands(project).values():
         command()
@@ -107,22 +107,7 @@ def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
     assert "flags.json" in after and "model/config.json" in after
 
 
-@pytest.fixture
-def run(tmp_path):
-    """A run's folder, as it was killed, with files of the user's."""
-    path = tmp_path / "run"
-    with workdirs.Workdir(path) as workdir:
-        workdir.claim(options(path))
-    for name in ("checkpoints", "pictures"):
-        (path / name).mkdir()
-    for name in LEFT:
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text("left")
-    for name in KEPT:
-        (path / name).write_text("kept")
-    (path / ".link").symlink_to(tmp_path)
-    (path / ".flags.partial-89abcdef.json").symlink_to(tmp_path / "elsewhere")
-    return path
+# === What a killed run left ===
 
 
 LEFT = [
@@ -149,22 +134,30 @@ KEPT = [
 ]
 
 
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder, as it was killed, with files of the user's."""
+    path = tmp_path / "run"
+    with workdirs.Workdir(path) as workdir:
+        workdir.claim(options(path))
+    for name in (*LEFT, *KEPT):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("left" if name in LEFT else "kept")
+    (path / ".link").symlink_to(tmp_path)
+    (path / ".flags.partial-89abcdef.json").symlink_to(tmp_path / "elsewhere")
+    return path
+
+
 def test_only_what_a_killed_run_left_is_removed(run):
-    before = contents(run)
-    with workdirs.Workdir(run):
-        pass
-    after = contents(run)
-    gone = {name for name in before if name not in after}
-    assert {name for name in before if before[name] == b"left"} <= gone
-    assert {name for name in before if before[name] == b"kept"} <= set(after)
-    assert {".link", ".flags.partial-89abcdef.json", ".lock"} <= set(after)
-
-
-def test_evaluation_removes_nothing(run):
     before = contents(run)
     with pytest.raises(UsageError, match="no trained model"):
         evaluate.evaluate(run, {})
-    assert contents(run) == before
+    assert contents(run) == before  # nothing by an evaluation
+    with workdirs.Workdir(run):
+        pass
+    after = contents(run)
+    assert not set(LEFT) & set(after) and set(KEPT) < set(after)
+    assert {".link", ".flags.partial-89abcdef.json", ".lock"} < set(after)
 
 
 def test_model_is_not_lost_between_two_renamings(run):
@@ -184,32 +177,18 @@ def test_files_of_the_users_in_the_model_stay(run):
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
-def test_lock_that_is_a_link_is_not_followed(run, tmp_path, name):
-    target = tmp_path / "target"
-    target.write_text("precious")
-    (run / ".lock").unlink()
-    (run / ".lock").symlink_to(target)
+def test_a_lock_keeps_what_it_holds(run, tmp_path, name):
+    """And is not followed if it is a link."""
+    (run / ".lock").write_text("mine")
+    with workdirs.Workdir(run):
+        with pytest.raises(UsageError, match="in use by another process"):
+            train.train(options(run))
+    assert (run / ".lock").read_text() == "mine"
+    (run / ".lock").rename(tmp_path / "target")
+    (run / ".lock").symlink_to(tmp_path / "target")
     with pytest.raises(UsageError, match="can't be written: Too many levels"):
         commands(run)[name]()
-    assert target.read_text() == "precious"
-
-
-def test_lock_of_the_users_keeps_what_it_holds(tmp_path):
-    (tmp_path / ".lock").write_text("mine")
-    with workdirs.Workdir(tmp_path):
-        pass
-    assert (tmp_path / ".lock").read_text() == "mine"
-
-
-def test_workdir_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is not a folder"):
-        train.train(options(tmp_path / "file"))
-
-
-def begun(path):
-    """A run's folder has a checkpoint."""
-    (path / "checkpoints" / "step-00000001").mkdir(parents=True)
+    assert (tmp_path / "target").read_text() == "mine"
 
 
 @pytest.mark.parametrize("part", ["model", "checkpoints/new"])
@@ -220,31 +199,75 @@ def test_part_of_another_run_is_no_working_directory(run, part):
     assert contents(run) == before
 
 
+# === Options of a run ===
+
+
+def begun(path):
+    """A run's folder has a checkpoint."""
+    (path / "checkpoints" / "step-00000001").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "first, second, message",
+    [
+        (["--data_dir=/before"], ["--data_dir=/now", "--log_every=7"], None),
+        ([], ["--steps=3"], "steps was 2, is 3"),
+        ([], ["--horizontal_flip"], "horizontal_flip was False, is True"),
+        (["--cache_mib=0"], [], None),  # of digits, with one order
+        (["--save_every=2"], ["--save_every=3"], None),
+        (
+            ["--keep_best=psnr", "--save_every=2"],
+            ["--keep_best=psnr", "--save_every=3"],
+            "save_every was 2, is 3",
+        ),
+        (
+            ["--dataset=mnist", "--cache_mib=0"],
+            ["--dataset=mnist"],
+            "cache_mib was 0, is 4096",
+        ),
+    ],
+)
+def test_what_may_change_in_a_run_that_goes_on(
+    tmp_path, first, second, message
+):
+    """It is then recorded, by the process that holds the folder alone."""
+    with workdirs.Workdir(tmp_path) as workdir:
+        workdir.claim(options(tmp_path, *first))
+        before, now = workdir.recorded(), options(tmp_path, *second)
+        begun(tmp_path)
+        if message is None:
+            workdirs.Workdir(tmp_path, hold=False).claim(now)
+            assert workdir.recorded() == before
+            workdir.claim(now)
+            assert workdir.recorded() == vars(now)
+            return
+        with pytest.raises(UsageError, match=message):
+            workdir.claim(now)
+        assert workdir.recorded() == before
+
+
 def test_an_option_that_there_was_not_had_its_default(tmp_path):
-    given = options(tmp_path)
-    with workdirs.Workdir(tmp_path) as workdir:
-        workdir.claim(given)
-        begun(tmp_path)
-        recorded = vars(given).copy()
-        del recorded["horizontal_flip"]
-        workdir.flags.write_text(json.dumps(recorded))
-        workdir.claim(given)
-        with pytest.raises(UsageError, match="horizontal_flip was False, is"):
-            workdir.claim(options(tmp_path, "--horizontal_flip"))
+    workdir = workdirs.Workdir(tmp_path)
+    workdir.claim(options(tmp_path))
+    begun(tmp_path)
+    recorded = workdir.recorded()
+    del recorded["horizontal_flip"]
+    workdir.flags.write_text(json.dumps(recorded))
+    with pytest.raises(UsageError, match="horizontal_flip was False, is"):
+        workdir.claim(options(tmp_path, "--horizontal_flip"))
+    workdir.claim(options(tmp_path))
 
 
-def test_options_that_may_change_are_recorded_as_they_are_now(tmp_path):
-    """By the process that holds the folder alone."""
+@pytest.mark.parametrize("made", ["checkpoints/step-00000002", "model"])
+def test_options_bind_when_they_have_made_something(tmp_path, made):
+    """A run that failed before leaves others free."""
     with workdirs.Workdir(tmp_path) as workdir:
-        workdir.claim(options(tmp_path, "--data_dir=/before"))
-        begun(tmp_path)
-        now = options(tmp_path, "--data_dir=/now", "--log_every=7")
-        workdirs.Workdir(tmp_path, hold=False).claim(now)
-        assert workdir.recorded()["data_dir"] == "/before"
+        workdir.claim(options(tmp_path, "--steps=5"))
+        now = options(tmp_path, "--steps=7", "--preset=mnist")
         workdir.claim(now)
-        assert workdir.recorded() == vars(now)
-        with pytest.raises(UsageError, match="steps was 2, is 3"):
-            workdir.claim(options(tmp_path, "--data_dir=/other", "--steps=3"))
+        (tmp_path / made).mkdir(parents=True)
+        with pytest.raises(UsageError, match="steps was 7, is 5"):
+            workdir.claim(options(tmp_path, "--steps=5"))
         assert workdir.recorded() == vars(now)
 
 
@@ -265,64 +288,45 @@ def test_folder_of_data_is_recorded_wherever_one_looks_from(
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    workdir = workdirs.Workdir(tmp_path / "run")
+    workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
     expected = recorded.format(here=here, home=tmp_path / "home")
-    with workdirs.Workdir(tmp_path / "run") as workdir:
-        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
-        assert workdir.recorded()["data_dir"] == expected
-        # An earlier version recorded what was typed.
-        earlier = {**workdir.recorded(), "data_dir": given}
-        workdir.flags.write_text(json.dumps(earlier))
-        begun(tmp_path / "run")
-        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
-        assert workdir.recorded()["data_dir"] == expected
+    assert workdir.recorded()["data_dir"] == expected
 
 
-@pytest.mark.parametrize("made", ["checkpoints/step-00000002", "model"])
-def test_options_bind_when_they_have_made_something(tmp_path, made):
-    """A run that failed before leaves others free."""
+def test_recorded_options_come_back_as_they_were():
+    for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
+        given = [f"--flagfile={path}", "--architecture=tight_frame=true"]
+        parsed = train_options.parse(given)
+        recorded = json.loads(json.dumps(vars(parsed)))
+        assert train_options.restored(recorded, "flags.json") == parsed
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("architecture", {"filters": ["a"]}),
+        ("architecture", {"sparsity": ["nan"]}),
+        ("architecture", 5),
+        ("game", {"memory": True}),
+        ("steps", "many"),
+        ("steps", True),
+        ("horizontal_flip", 2),
+        ("evaluation_limit", 0),
+        ("preset", {}),
+        ("ema_momentum", 0.9),  # a flag once
+    ],
+)
+def test_recorded_options_are_checked_as_flags_are(tmp_path, name, value):
+    message = f"flags.json is damaged.*{name}"
+    if name == "ema_momentum":
+        message = "another version .* it has ema_momentum"
     with workdirs.Workdir(tmp_path) as workdir:
-        workdir.claim(options(tmp_path, "--steps=5"))
-        now = options(tmp_path, "--steps=7", "--preset=mnist")
-        workdir.claim(now)
-        assert workdir.recorded() == vars(now)
-        (tmp_path / made).mkdir(parents=True)
-        with pytest.raises(UsageError, match="steps was 7, is 5"):
-            workdir.claim(options(tmp_path, "--steps=5"))
-        assert workdir.recorded() == vars(now)
-
-
-def test_cache_must_stay_where_images_in_memory_have_another_order(tmp_path):
-    of_tfds = options(tmp_path, "--dataset=mnist", "--cache_mib=0")
-    for given in (of_tfds, options(tmp_path, "--cache_mib=0")):
-        workdir = workdirs.Workdir(tmp_path / given.dataset)
-        begun(workdir.path)
-        workdir.claim(given)
-        given.cache_mib = 4096
-        if given.dataset == "digits":
-            workdir.claim(given)
-            continue
-        with pytest.raises(UsageError, match="cache_mib was 0, is 4096"):
-            workdir.claim(given)
-
-
-def test_steps_at_which_the_best_is_measured_must_stay(tmp_path):
-    for given, best in (("last", []), ("best", ["--keep_best=psnr"])):
-        workdir = workdirs.Workdir(tmp_path / given)
-        begun(workdir.path)
-        workdir.claim(options(workdir.path, "--checkpoint_every=2", *best))
-        now = options(workdir.path, "--checkpoint_every=3", *best)
-        if best:
-            with pytest.raises(UsageError, match="_every was 2, is 3"):
-                workdir.claim(now)
-        else:
-            workdir.claim(now)
-
-
-def test_options_of_another_version_are_not_lost(tmp_path):
-    workdir = workdirs.Workdir(tmp_path)
-    workdir.claim(options(tmp_path))
-    written = json.dumps({**workdir.recorded(), "foo": 1})
-    workdir.flags.write_text(written)
-    with pytest.raises(UsageError, match="another version .* it has foo"):
-        workdir.claim(options(tmp_path, "--log_every=7"))
+        workdir.claim(options(tmp_path))
+        written = json.dumps({**workdir.recorded(), name: value})
+        workdir.flags.write_text(written)
+        with pytest.raises(UsageError, match=message):
+            workdir.claim(options(tmp_path, "--log_every=7"))
+    with pytest.raises(UsageError, match=message):
+        evaluate.evaluate(tmp_path, {}, checkpoint=True)
     assert workdir.flags.read_text() == written

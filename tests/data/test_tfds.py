@@ -10,7 +10,6 @@ from absl import logging
 
 from keras_csc import data
 from keras_csc.data.sources import traced
-from keras_csc.data.tfds_builder import described_classes
 from keras_csc.data.tfds_source import TFDSSource
 
 SHAPE = (32, 32, 3)
@@ -236,11 +235,6 @@ def test_only_what_is_wanted_and_fits_is_downloaded(
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(data.DataError, match=message):
         data.open_dataset(name, "train", shape, tmp_path, download=download)
-
-
-def test_classes_are_known_before_a_download(tmp_path):
-    for name, classes in (("mnist", 10), ("stl10", None), ("celeb_a", None)):
-        assert described_classes(name, tmp_path) == classes
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import sys
 
 from keras_csc_cli import command_line
 from keras_csc_cli import export
-from keras_csc_cli import export_options
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.options import EXPORT
 
 import numpy as np
 import pytest
@@ -133,9 +133,9 @@ def test_mistakes_in_a_workdir(workdir, change, message):
 def check(*arguments):
     """Checks flags as the script does."""
     known = flags.FlagValues()
-    command_line.define(export_options.SECTIONS, known)
+    command_line.define(EXPORT.sections, known)
     known(["", *arguments])
-    export_options.check(command_line.values(export_options.SECTIONS, known))
+    EXPORT.check(command_line.values(EXPORT.sections, known))
 
 
 @pytest.mark.parametrize(

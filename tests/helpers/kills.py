@@ -1,17 +1,16 @@
-"""Kills training and export at random moments, and compares what is left.
+"""Kills training and export at every moment, and compares what is left.
 
     python -m tests.helpers.kills --rounds=10
 
-Trains and exports a tiny model with `--deterministic` and one signature, once
-undisturbed, and then in stories of some kills: a process that runs `train` or
-`export` is ended by SIGKILL at a random moment, and the same command is run
-again, until both have come to their ends. Every file of the last checkpoint,
-the weights of the trained model and those of the SavedModel must then be equal,
-byte by byte, to the undisturbed run's.
+Trains and exports a tiny model with `--deterministic` and one signature: once
+undisturbed, in the folder `whole`, and then in rounds. In a round a process
+that runs `train` or `export` is ended by SIGKILL at each of the `MOMENTS`, and
+the same command is run again, until both have come to their ends. Every file
+of the last checkpoint, the weights of the trained model and the tensors of the
+SavedModel must then be equal, byte by byte, to the undisturbed run's.
 
 TensorFlow is imported once, and every process is a fork from before its first
-operation: it has no state of another. Stories that are finished are not told
-again.
+operation: it has no state of another.
 """
 
 import collections
@@ -21,7 +20,6 @@ import os
 import pathlib
 import random
 import select
-import shutil
 import signal
 import sys
 import time
@@ -29,11 +27,11 @@ import traceback
 
 from keras_csc_cli import command_line
 from keras_csc_cli import export
-from keras_csc_cli import provenance
 from keras_csc_cli import train
 from keras_csc_cli import train_options
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 import tensorflow as tf
 from absl import flags
@@ -50,9 +48,8 @@ RUN = [
     "--batch_size=16",
     f"--steps={STEPS}",
     "--log_every=5",
-    "--checkpoint_every=3",
+    "--save_every=3",
     "--schedule=cosine",
-    "--ema_momentum=0.9",
     "--horizontal_flip",
     "--noevaluate",
     "--deterministic",
@@ -63,32 +60,23 @@ RUN = [
 # it, in seconds; `None` holds the process there, so that it is killed there.
 Moment = collections.namedtuple("Moment", "command event path delay")
 MOMENTS = {
-    "at any time": Moment("train", None, None, 5.0),
-    "between steps": Moment("train", "open", "log.jsonl", 0.3),
+    "between steps": Moment("train", "open", "log.jsonl", 0.1),
     "writing a checkpoint": Moment("train", "os.mkdir", ".partial", 0.02),
     "before a checkpoint's renaming": Moment(
         "train", "os.rename", ".partial", None
     ),
     "removing a checkpoint": Moment("train", "shutil.rmtree", "/step-", 0.002),
     "writing the trained model": Moment("train", "os.mkdir", ".model-", 0.05),
-    "exporting": Moment("export", "os.mkdir", ".incomplete", 0.5),
     "before an export's renaming": Moment(
         "export", "os.rename", ".incomplete", None
     ),
 }
-# The moments of a story, which come in a random order; ten in a round. All
-# stories but the last one have every moment.
-STORIES = (
-    ["at any time", "removing a checkpoint", "before a checkpoint's renaming"],
-    ["between steps", "writing a checkpoint", "writing the trained model"],
-    ["exporting", "before an export's renaming"],
-    ["between steps", "writing a checkpoint"],
-)
 
 
 def work(command, folder):
-    """Runs a command on a story's folder, as its script does."""
+    """Runs a command on a round's folder, as its script does."""
     if command == "train":
+        train.CHECKPOINT_MINUTES = 0  # none by the clock
         train.train(train_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
     elif command == "export":
         saved_model.signatures = one_signature
@@ -98,16 +86,13 @@ def work(command, folder):
 
 
 def process(command, folder, on_event=None):
-    """Forks a process that works.
+    """Forks a process that works, and returns its id.
 
     Args:
         command: `"train"`, `"export"`, or `"digest"`.
-        folder: `pathlib.Path` of the story.
+        folder: `pathlib.Path` of the round.
         on_event: function that is given the name and arguments of what the
             process does with files, before it does it.
-
-    Returns:
-        Its id.
     """
     sys.stdout.flush()
     child = os.fork()
@@ -129,17 +114,11 @@ def process(command, folder, on_event=None):
         os._exit(code)
 
 
-def life(moment, folder, rng):
-    """Starts a command and kills it at a moment.
-
-    Returns:
-        Whether it was killed; else it had come to its end before.
-
-    Raises:
-        RuntimeError: if it failed.
-    """
+def kill(moment, folder, rng):
+    """Runs a command and kills it at a moment; returns whether it was."""
     reader, writer = os.pipe()
-    count = rng.randint(1, 3) if moment.command == "train" else 1
+    once = moment.command == "export" or moment.path == ".model-"
+    count = 1 if once else rng.randint(1, 2)
     seen = 0
 
     def on_event(event, arguments):
@@ -152,10 +131,9 @@ def life(moment, folder, rng):
             if moment.delay is None:
                 time.sleep(600)
 
-    child = process(moment.command, folder, moment.event and on_event)
+    child = process(moment.command, folder, on_event)
     os.close(writer)
-    if moment.event:
-        select.select([reader], [], [])
+    select.select([reader], [], [])
     time.sleep(rng.uniform(0, moment.delay or 0))
     os.kill(child, signal.SIGKILL)
     os.close(reader)
@@ -163,66 +141,40 @@ def life(moment, folder, rng):
 
 
 def end(child, folder):
-    """Waits for a process.
-
-    Returns:
-        Its exit code, 0 or -9.
-
-    Raises:
-        RuntimeError: for another one.
-    """
+    """Waits for a process; returns its exit code, 0 or -9."""
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"A process failed; {folder / 'log'} says why.")
+        raise RuntimeError(f"A process failed: {(folder / 'log').read_text()}")
     return code
 
 
 def unfinished(folder):
     """Files and folders under temporary names that a killed process left."""
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob(".*")
-        if path.name != ".lock"
-    )
+    names = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
+    return sorted(name for name in names if not name.endswith(".lock"))
 
 
-def finish(folder, export=True):
-    """Runs the commands to their ends, and digests what they left."""
-    for command in ("train", "export", "digest"):
-        if command == "export" and not export:
-            continue
-        end(process(command, folder), folder)
+def tell(folder, rng=None):
+    """Runs the commands to their ends, and digests what they left.
 
-
-def tell(folder, number, seed):
-    """Kills a run at the moments of a story, and lets it end.
-
-    Returns:
-        List of the kills: dicts of the moment, the step of the last
-        checkpoint, and what was left `unfinished`.
+    Args:
+        folder: `pathlib.Path` of the round, which is made.
+        rng: `random.Random` of the moments of kills; none without it.
     """
-    rng = random.Random(f"{seed} {number}")
-    moments = list(STORIES[(number - 1) % len(STORIES)])
-    rng.shuffle(moments)
-    moments.sort(key=lambda name: name == "writing the trained model")
-    exported = any(MOMENTS[name].command == "export" for name in moments)
-    if exported:
-        end(process("train", folder), folder)
+    folder.mkdir(parents=True)
+    moments = rng.sample(list(MOMENTS)[:-2], len(MOMENTS) - 2) if rng else []
     kills = []
-    for name in moments:
-        while not life(MOMENTS[name], folder, rng):
-            name, exported = "exporting", True  # training has ended
-        steps = (folder / "run" / "checkpoints").glob("step-*")
-        kills.append(
-            {
-                "moment": name,
-                "step": max((int(p.name[5:]) for p in steps), default=0),
-                "unfinished": unfinished(folder),
-            }
-        )
-        print(f"{folder.name}: {name}", flush=True)
-    finish(folder, exported)
-    return kills
+    for name in [*moments, *list(MOMENTS)[-2:]] if rng else []:
+        if MOMENTS[name].command == "export":
+            end(process("train", folder), folder)
+        if kill(MOMENTS[name], folder, rng):
+            kills.append({"moment": name, "left": unfinished(folder)})
+    for command in ("train", "export", "digest"):
+        end(process(command, folder), folder)
+    story = {"kills": kills, "unfinished": unfinished(folder)}
+    story["result"] = read_json(folder / "digests.json")
+    write_json(folder / "story.json", story)
+    return story
 
 
 def digests(folder):
@@ -236,11 +188,8 @@ def digests(folder):
         for pattern in (f"run/checkpoints/step-{STEPS:08d}/*", "run/model/*")
         for path in folder.glob(pattern)
     }
-    versions = list(folder.glob("saved_models/run/[0-9]*"))
-    if not versions:
-        return found
-    last = max(versions, key=lambda path: int(path.name))
-    reader = tf.train.load_checkpoint(str(last / "variables" / "variables"))
+    (version,) = folder.glob("saved_models/run/[0-9]*")
+    reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
     found["saved_model"] = sorted(
         digest(reader.get_tensor(name).tobytes())
         for name in reader.get_variable_to_shape_map()
@@ -261,94 +210,35 @@ def digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def tell_stories(folder, numbers, seed):
-    """Tells the stories of these numbers that were not told to their ends.
-
-    Story 0 is the undisturbed run. A story that has ended left `story.json`.
-    """
-    for number in numbers:
-        path = folder / f"story-{number}"
-        if (path / "story.json").exists():
-            continue
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        if number:
-            kills = tell(path, number, seed)
-        else:
-            kills = finish(path)
-        story = {
-            "kills": kills or [],
-            "result": read_json(path / "digests.json"),
-            "unfinished": unfinished(path),
-        }
-        write_json(path / "story.json", story)
-
-
-def in_lanes(folder, count, seed, lanes):
-    """Tells the stories 0 to `count` in processes side by side."""
-    children = []
-    for lane in range(lanes):
-        child = os.fork()
-        if not child:
-            try:
-                tell_stories(folder, range(lane, count + 1, lanes), seed)
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        children.append(child)
-    if any([os.waitpid(child, 0)[1] for child in children]):
-        sys.exit(1)
-
-
-def summary(folder, count):
-    """What came of the kills: of each kind of moment, and of the stories."""
-    whole, *stories = [
-        read_json(folder / f"story-{number}" / "story.json")
-        for number in range(count + 1)
-    ]
-    kills = [kill for story in stories for kill in story["kills"]]
-    equal = sum(
-        all(whole["result"][name] == found for name, found in result.items())
-        for result in (story["result"] for story in stories)
-    )
-    return {
-        "run": RUN,
-        "compared": sorted(whole["result"]),
-        "stories": count,
-        "stories_equal_to_the_bit": equal,
-        "kills": {
-            name: {
-                "kills": sum(kill["moment"] == name for kill in kills),
-                "left_unfinished_files": sum(
-                    kill["moment"] == name and bool(kill["unfinished"])
-                    for kill in kills
-                ),
-            }
-            for name in MOMENTS
-        },
-    }
-
-
 def main():
     values = flags.FLAGS
     forks.settle()
     folder = pathlib.Path(values.workdir)
-    count = values.stories or values.rounds * len(STORIES)
-    in_lanes(folder, count, values.seed, values.lanes)
-    found = summary(folder, count)
+    whole = tell(folder / "whole")
+    stories = []
+    for number in range(1, values.rounds + 1):
+        rng = random.Random(f"{values.seed} {number}")
+        stories.append(tell(folder / f"round-{number}", rng))
+    kills = [each["moment"] for story in stories for each in story["kills"]]
+    found = {
+        "run": RUN,
+        "compared": sorted(whole["result"]),
+        "rounds": values.rounds,
+        "rounds_equal_to_the_bit": sum(
+            story["result"] == whole["result"] for story in stories
+        ),
+        "kills": {name: kills.count(name) for name in MOMENTS},
+    }
     print(json.dumps(found, indent=2))
     if values.results:
-        found = {**provenance.identification(), "seed": values.seed, **found}
+        found = {**identification(), "seed": values.seed, **found}
         write_json(values.results, found)
-    sys.exit(found["stories_equal_to_the_bit"] != count)
+    sys.exit(found["rounds_equal_to_the_bit"] != values.rounds)
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("rounds", 10, "Rounds of ten kills.")
-    flags.DEFINE_integer("stories", None, "Stories to tell, not whole rounds.")
+    flags.DEFINE_integer("rounds", 10, "Rounds of kills.")
     flags.DEFINE_integer("seed", 0, "Seed of the moments.")
-    flags.DEFINE_integer("lanes", 2, "Stories that are told at a time.")
-    flags.DEFINE_string("workdir", "runs/kill", "Folder of the stories.")
+    flags.DEFINE_string("workdir", "runs/kill", "Folder of the rounds.")
     flags.DEFINE_string("results", None, "File to write the results to, JSON.")
     command_line.run(main)

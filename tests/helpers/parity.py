@@ -48,38 +48,26 @@ OPTIMIZERS = {
     "multi": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
     "consistency": lambda: DictionaryMuon(0.02),
 }
-# The numbers of logical devices, and of worker processes, that a case is
-# trained on. Every game and order is in one of them: tracing a step
-# takes seconds, and the more the larger the game is; twice that if it
-# alternates. Those of `thorough` are of workers, too.
+# What a case is trained on two of. Every game and order is in one of them:
+# tracing a step takes seconds, and the more the larger the game is; twice that
+# if it alternates.
 CASES = {
-    ("binary", "one pass"): {
-        "float64": {"devices": (2,), "thorough": (2, 3)},
-    },
-    ("multi", "alternating"): {
-        "float64": {"devices": (2,), "workers": (2,)},
-    },
-    ("consistency", "one pass"): {
-        "float32": {"devices": (2,)},
-        "float64": {"thorough": (2,)},
-    },
+    ("binary", "one pass", "float64"): ("devices",),
+    ("multi", "alternating", "float64"): ("devices", "workers"),
+    ("consistency", "one pass", "float32"): ("devices",),
 }
 
 
-COUNTS = (2, 3)  # of devices and workers
-
-
-def cases(kind, count):
-    """Cases of so many `"devices"` or `"workers"`, or `"thorough"` ones.
+def cases(kind):
+    """Cases of two `"devices"` or `"workers"`.
 
     Returns:
         Dict from names to `(case, dtype)`.
     """
     return {
-        f"{'-'.join(case)}-{dtype}": (case, dtype)
-        for case, dtypes in CASES.items()
-        for dtype, counts in dtypes.items()
-        if count in counts.get(kind, ())
+        "-".join(case): (case[:-1], case[-1])
+        for case, kinds in CASES.items()
+        if kind in kinds
     }
 
 

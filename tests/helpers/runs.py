@@ -5,6 +5,8 @@ from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 
 import keras
+import numpy as np
+from PIL import Image
 
 TINY = [
     "--dataset=digits",
@@ -16,6 +18,16 @@ TINY = [
 
 def options(flags, workdir, *more):
     return train_options.parse([*flags, f"--workdir={workdir}", *more])
+
+
+def write_pictures(folder, names, shape=(16, 16)):
+    """Writes random pictures of these names to a folder."""
+    rng = np.random.default_rng(0)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, shape, "uint8")).save(path)
+    return folder
 
 
 def untrained(path, *flags):

@@ -22,8 +22,8 @@ import time
 from concurrent import futures
 
 from keras_csc_cli import command_line
-from keras_csc_cli import provenance
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli import records
+from keras_csc_cli.records import write_json
 
 from absl import flags
 
@@ -169,7 +169,7 @@ def main():
     print(json.dumps(found, indent=2))
     if values.results:
         about = {"seed": values.seed, "run": RUN, "phases": found}
-        about = {**provenance.identification(), **about}
+        about = {**records.identification(), **about}
         write_json(values.results, about)
     sys.exit(not all(result["good"] for result in results))
 

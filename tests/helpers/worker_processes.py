@@ -1,12 +1,12 @@
 """Worker processes for `test_multi_worker.py`.
 
-    python worker_processes.py FOLDER KINDS FLAGS_OF_TRAIN...
+    python worker_processes.py FOLDER FLAGS_OF_TRAIN...
 
-KINDS are those of `parity.cases`, with commas between them.
-
-All are forked from this process, which has imported TensorFlow and not used
-it: imports take longer than what the workers do. Each writes its standard
-error and exit code to `FOLDER/NAME-INDEX.{err,code}`.
+Two at a time: they train the cases of `parity.cases`; they run `train.py`, in
+which worker 1 is killed; they run it again. All are forked from this process,
+which has imported TensorFlow and not used it: imports take longer than what
+the workers do. Each writes its standard error and exit code to
+`FOLDER/NAME-INDEX.{err,code}`.
 """
 
 import json
@@ -17,8 +17,8 @@ import sys
 import traceback
 
 from keras_csc_cli import console
+from keras_csc_cli import devices
 from keras_csc_cli import local_workers
-from keras_csc_cli import strategies
 from keras_csc_cli import train
 
 import numpy as np
@@ -29,13 +29,14 @@ from tests.helpers import forks
 from tests.helpers import parity
 
 SECONDS = 300
+WORKERS = 2
 
 
-def run(folder, name, count, work):
-    """Runs `work(index)` in so many workers, and waits for them."""
-    addresses = [f"127.0.0.1:{p}" for p in local_workers.free_ports(count)]
+def run(folder, name, work):
+    """Runs `work(index)` in the workers, and waits for them."""
+    addresses = [f"127.0.0.1:{p}" for p in local_workers.free_ports(WORKERS)]
     children = []
-    for index in range(count):
+    for index in range(WORKERS):
         child = os.fork()
         if not child:
             os.environ.update(local_workers.environment(addresses, index))
@@ -43,9 +44,7 @@ def run(folder, name, count, work):
         children.append(child)
     for index, child in enumerate(children):
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        path = folder / f"{name}-{index}.partial"
-        path.write_text(str(code))
-        path.rename(path.with_suffix(".code"))
+        (folder / f"{name}-{index}.code").write_text(str(code))
 
 
 def run_one(path, work, index):
@@ -63,57 +62,41 @@ def run_one(path, work, index):
     os._exit(0)
 
 
-def train_parity(folder, kind, count):
-    """Work that trains all cases of a kind for so many workers."""
-
-    def work(index):
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        for name, (case, dtype) in parity.cases(kind, count).items():
-            weights, *rest = parity.train(case, dtype, strategy)
-            path = folder / f"{name}-{count}-{index}"
-            np.savez(f"{path}.npz", *weights)
-            pathlib.Path(f"{path}.partial").write_text(json.dumps(rest))
-            os.rename(f"{path}.partial", f"{path}.json")
-        values = {"same": {"a": [1]}, "step": 10**9 + index // (count - 1)}
-        path = folder / f"differing-{count}-{index}"
-        found = strategies.differing(strategy, values)
-        pathlib.Path(f"{path}.partial").write_text(json.dumps(found))
-        os.rename(f"{path}.partial", f"{path}.json")
-        strategies.mean(strategy, 0)
-
-    return work
-
-
-def run_script(arguments, number=None, step=None):
-    """Work that runs `train.py`; worker 1 signals itself at a step."""
-
-    class Signalling(callbacks.StopOnNonFinite):
-        def on_train_batch_end(self, batch, logs=None):
-            if self.index and self.model.step == step:
-                os.kill(os.getpid(), number)
-
-    def work(index):
-        Signalling.index = index
-        train.callbacks.StopOnNonFinite = Signalling
-        sys.argv[:] = ["train.py", *arguments, "--strategy=multi_worker"]
-        console.run("train")
-
-    return work
-
-
-def main(folder, kinds, *arguments):
+def main(folder, *arguments):
     forks.settle()
     folder = pathlib.Path(folder)
-    for kind in kinds.split(","):
-        for count in parity.COUNTS:
-            if parity.cases(kind, count):
-                work = train_parity(folder, kind, count)
-                run(folder, f"{kind}{count}", count, work)
-    arguments += (f"--workdir={folder}/run",)
-    term, kill = signal.SIGTERM, signal.SIGKILL
-    run(folder, "stopped", 2, run_script(arguments, term, 2))
-    run(folder, "killed", 2, run_script(arguments, kill, 5))
-    run(folder, "finished", 2, run_script(arguments))
+
+    def train_parity(index):
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        for name, (case, dtype) in parity.cases("workers").items():
+            weights, *rest = parity.train(case, dtype, strategy)
+            np.savez(folder / f"{name}-{index}.npz", *weights)
+            (folder / f"{name}-{index}.json").write_text(json.dumps(rest))
+        values = {"same": {"a": [1]}, "step": 10**9 + index}
+        found = devices.differing(strategy, values)
+        (folder / f"differing-{index}.json").write_text(json.dumps(found))
+        devices.mean(strategy, 0)
+
+    class Killing(callbacks.StopOnNonFinite):
+        """Worker 1 kills itself at step 5."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.index and self.model.step == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed(index):
+        Killing.index = index
+        train.callbacks.StopOnNonFinite = Killing
+        script(index)
+
+    def script(index):
+        flags = [*arguments, f"--workdir={folder}/run"]
+        sys.argv[:] = ["train.py", *flags, "--strategy=multi_worker"]
+        console.run("train")
+
+    run(folder, "parity", train_parity)
+    run(folder, "killed", killed)
+    run(folder, "finished", script)
 
 
 if __name__ == "__main__":

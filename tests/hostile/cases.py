@@ -19,7 +19,7 @@ from tests.hostile.material import write
 TINY = (
     "--dataset=digits --preset=digits "
     "--architecture=filters=4,feature_dim=8,iterations=2 --batch_size=16 "
-    "--steps=4 --log_every=2 --checkpoint_every=2 --evaluation_limit=40"
+    "--steps=4 --log_every=2 --save_every=2 --evaluation_limit=40"
 )
 TRAIN = f"train.py {TINY} --workdir=run"
 SHORT = f"{TRAIN} --noevaluate"

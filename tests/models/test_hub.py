@@ -4,7 +4,6 @@ import shutil
 import sys
 
 from keras_csc_cli import building
-from keras_csc_cli import checks
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 
@@ -282,11 +281,14 @@ def test_the_command_line_takes_a_uri(hugging_face, saved, monkeypatch):
     hugging_face.new_version("me/small", contents(folder))
     arguments = ["--dataset=digits", "--preset=hf://me/small", "--steps=1"]
     options = train_options.parse(arguments)
-    checks.check(options)
+    building.check(options)
     assert_same(model, building.model(options, num_classes=10))
     replacing = train_options.parse([*arguments, "--patch_images=100"])
     with pytest.raises(UsageError, match="would replace weights"):
-        checks.check(replacing)
+        building.check(replacing)
+    frozen = train_options.parse([*arguments, "--freeze_normalizations"])
+    building.check(frozen)
+    assert not building.model(frozen, 10).encoder.normalizations[0].trainable
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UsageError, match="pip install 'keras-csc"):
-        checks.check(options)
+        building.model(options, 10)

@@ -4,7 +4,7 @@ import sys
 import types
 
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli.records import write_json
 
 import pytest
 

@@ -4,11 +4,10 @@ import shutil
 import warnings
 
 from keras_csc_cli import building
-from keras_csc_cli import checks
 from keras_csc_cli import command_line
 from keras_csc_cli import train_options
-from keras_csc_cli.json_files import read_json
-from keras_csc_cli.json_files import write_json
+from keras_csc_cli.records import read_json
+from keras_csc_cli.records import write_json
 
 import numpy as np
 import pytest
@@ -117,7 +116,7 @@ def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
         assert options.seed == run.seed
         assert options.workdir == str(tmp_path / "run")
         assert len(run.key) < 200 and "/" not in run.key
-        checks.check(options)
+        building.check(options)
 
 
 def test_runs_of_the_table_are_not_made_again(tmp_path):

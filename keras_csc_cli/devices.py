@@ -1,21 +1,26 @@
-"""The `tf.distribute` strategies of the scripts."""
+"""Processors and GPUs, and the `tf.distribute` strategies over them."""
 
 import contextlib
 import json
 import os
+import pathlib
+import platform
 import re
 import signal
 import zlib
 
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.sessions import named
 from keras_csc_cli.train_options import MAY_DIFFER
 
 import tensorflow as tf
 
 from keras_csc import data
 
+# Of Linux; others have no such file.
+CPUINFO = pathlib.Path("/proc/cpuinfo")
+INSTRUCTIONS = ("flags", "Features")  # of x86, of ARM
+BFLOAT16_GPU = (8, 0)  # the first compute capability that has bfloat16
 LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -33,6 +38,61 @@ class WorkerLost(Exception):
     """Another worker of the run has ended or can't be reached."""
 
     exit_code = 3
+
+
+def processor():
+    """What its maker calls the processor."""
+    names = dict(_cpuinfo()).get("model name")
+    return names or platform.processor() or platform.machine()
+
+
+def cores():
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only on Linux
+        return os.cpu_count()
+
+
+def gpus():
+    """Names of the GPUs."""
+    return [
+        _details(device).get("device_name", device.name)
+        for device in tf.config.list_physical_devices("GPU")
+    ]
+
+
+def dtype_policy(name):
+    """The Keras dtype policy of a name, which `"auto"` is not.
+
+    `"auto"` is bfloat16 where the GPUs, or without any the processor, have
+    instructions for it: it is slower than float32 where they have not.
+    """
+    if name != "auto":
+        return name
+    found = [
+        _details(device).get("compute_capability", (0, 0)) >= BFLOAT16_GPU
+        for device in tf.config.list_physical_devices("GPU")
+    ]
+    if not found:
+        entries = dict(_cpuinfo())
+        known = [entries.get(each, "") for each in INSTRUCTIONS]
+        found = [any("bf16" in each for each in known)]
+    return "mixed_bfloat16" if all(found) else "float32"
+
+
+def _details(device):
+    return tf.config.experimental.get_device_details(device)
+
+
+def _cpuinfo():
+    """Names and values that the system tells of its processors."""
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except OSError:
+        return []
+    pairs = (line.partition(":")[::2] for line in lines)
+    return [(key.strip(), value.strip()) for key, value in pairs]
 
 
 def make(name):
@@ -163,11 +223,7 @@ def differing(strategy, values):
 
 
 def check_same_options(strategy, options):
-    """Checks that all workers have the same options.
-
-    Raises:
-        UsageError: if they have not.
-    """
+    """Checks that all workers have the same options."""
     values = {
         name: value
         for name, value in vars(options).items()
@@ -184,36 +240,38 @@ def check_same_options(strategy, options):
         )
 
 
-def check_same_images(strategy, images):
+def check_same_images(strategy, images, named):
     """Checks that all workers have the same training images.
 
     Args:
         strategy: of `make`.
         images: dict, `identity()` of those of this one.
-
-    Raises:
-        UsageError: if they have not.
+        named: str, the same in words.
     """
     if differing(strategy, {"images": images}):
         raise UsageError(
             "the workers have different training images (this one has "
-            f"{named(images)}). Every worker must have the same data set in "
-            "its --data_dir."
+            f"{named}). Every worker must have the same data set in its "
+            "--data_dir."
         )
 
 
 def check_same_step(strategy, step):
-    """Checks that all workers are at the same step.
-
-    Raises:
-        UsageError: if they are not.
-    """
+    """Checks that all workers are at the same step."""
     if differing(strategy, {"step": step}):
         raise UsageError(
             f"the workers found different checkpoints (this one of step "
             f"{step}). All must see the same working directory, on a file "
             "system that they share."
         )
+
+
+def check_batches(strategy, source, **arguments):
+    """Makes batches of no use, whose `DataError` says what is wrong early."""
+    context = tf.distribute.InputContext(
+        num_replicas_in_sync=strategy.num_replicas_in_sync
+    )
+    data.batches(source, input_context=context, **arguments)
 
 
 def batches(strategy, source, first_step, **arguments):

@@ -1,0 +1,332 @@
+"""Files of JSON, the record of a run's sessions, and a model's card."""
+
+import datetime
+import json
+import pathlib
+import platform
+import re
+import shlex
+import stat
+import subprocess
+import tempfile
+import time
+
+from keras_csc_cli import command_line
+from keras_csc_cli import devices
+from keras_csc_cli.command_line import UsageError
+
+import keras
+import tensorflow as tf
+
+import keras_csc
+from keras_csc.data.listing import printable
+from keras_csc.export.card import card_of
+from keras_csc.files import replacing
+from keras_csc.models import ClosedLoopAutoencoder
+
+MOST = 64 * 2**20  # bytes of a file of JSON
+MOST_NAMES = 1000  # classes whose names are recorded
+# What `identity()` of a source of data has; that of a folder has `bytes`, too.
+IDENTITY = {"images", "classes", "digest"}
+# What of a repository is run.
+CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
+
+# Options whose values are folders and files.
+PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
+PATH_FLAG = re.compile(rf"--?(?:{'|'.join(PATHS)})(=.*)?")
+SECTIONS = {
+    "training": "run.json",
+    "recipe": "flags.json",
+    "evaluation": "evaluation.json",
+}
+
+
+def write_json(path, value):
+    """Writes JSON under a temporary name, and renames it."""
+    with replacing(path) as temporary:
+        with open(temporary, "x") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+
+
+def read_json(path, kind=dict, hint="Remove it."):
+    """What a regular file of JSON holds.
+
+    Raises:
+        UsageError: if it is not of that type; `hint` says what to do.
+    """
+    path = pathlib.Path(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is not a regular file. {hint}")
+        if path.stat().st_size > MOST:
+            raise UsageError(f"{path} has above {MOST} bytes. {hint}")
+        value = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path} is damaged: {reason}. {hint}") from error
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+    if not isinstance(value, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise UsageError(
+            f"{path} must hold {expected}, and holds {value!s:.40}. {hint}"
+        )
+    return value
+
+
+def check_folder(folder, flag="output"):
+    """Checks that files can be written to a folder, which may not be there.
+
+    Args:
+        folder: `pathlib.Path`.
+        flag: name of the flag that chooses it.
+    """
+    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--{flag} can't be written to {printable(str(folder))}: "
+            f"{error.strerror}. Choose another --{flag}, or give write access."
+        ) from error
+
+
+def identification():
+    """What identifies a run: when, what code, on what machine, with what."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "date": now.isoformat(timespec="seconds"),
+        "command": command_line.typed(),
+        "keras_csc": keras_csc.__version__,
+        "commit": COMMIT,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "processor": devices.processor(),
+        "cores": devices.cores(),
+        "gpus": devices.gpus(),
+    }
+
+
+def commit(root=pathlib.Path(__file__).resolve().parents[1]):
+    """Commit of the repository `root`, `None` if it is not that of this file.
+
+    A package that is installed somewhere below a repository of the user's has
+    no commit, but a version. What is `-dirty` has other code or flag files than
+    the commit: tables of results are written while runs go on.
+    """
+    name = "/".join(pathlib.Path(__file__).parts[-2:])
+    try:
+        tracked = _git(root, "ls-files", "--full-name", "--", name)
+        if tracked != name:
+            return None
+        name = _git(root, "describe", "--always", "--abbrev=12")
+        changed = _git(root, "status", "--porcelain", "--", *CODE)
+        return f"{name}-dirty" if changed else name
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder, *arguments):
+    return subprocess.run(
+        # Without a lock on the index, which a commit would run into.
+        ["git", "--no-optional-locks", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+# When this process began: what is committed meanwhile is not what it runs.
+COMMIT = commit()
+
+
+def sessions(path):
+    """The sessions that a `run.json` holds.
+
+    Raises:
+        UsageError: if it is not such a file.
+    """
+    found = read_json(path).get("sessions")
+    if not isinstance(found, list) or not all(map(_is_session, found)):
+        raise UsageError(
+            f"{path} is damaged: it must hold a list of sessions, each with "
+            "its seconds. Remove it."
+        )
+    return found
+
+
+def _is_session(found):
+    if not isinstance(found, dict):
+        return False
+    images = found.get("training_images", dict.fromkeys(IDENTITY))
+    return (
+        isinstance(found.get("seconds"), (int, float))
+        and isinstance(images, dict)
+        and IDENTITY <= set(images)
+    )
+
+
+def check_images(path, images):
+    """Checks that a run goes on with the images that it began with.
+
+    They are those of its last session: an earlier one may have left no
+    checkpoint to go on from, so that the run began anew.
+
+    Args:
+        path: of `run.json`; without it, or of earlier versions, nothing is
+            known.
+        images: dict, `identity()` of the training images.
+    """
+    for session in sessions(path)[-1:] if path.exists() else []:
+        before = session.get("training_images", images)
+        if {**images, **before} != images:  # it may lack `bytes`
+            raise UsageError(
+                "the training images are not those that this run began with: "
+                f"{named(before)} then, {named(images)} now. Give the same "
+                "--data_dir, or choose another --workdir."
+            )
+
+
+def named(images):
+    """An `identity()` of images in words."""
+    text = f"{images['images']} images"
+    if images["classes"]:
+        text += f" of {images['classes']} classes"
+    if "bytes" in images:
+        text += f" in {images['bytes']} bytes"
+    return f"{text} (digest of names {images['digest']})"
+
+
+class SessionLog(keras.callbacks.Callback):
+    """Records a session of training, as far as it has come.
+
+    Adds to the `sessions` of `run.json` one with `identification()`, the
+    steps, seconds and images per second, when it begins and at the end of every
+    logging interval: a session that is killed is recorded up to its last one.
+    Beside them are the names of up to 1,000 classes, as `class_names`.
+
+    Args:
+        path: of `run.json`.
+        source: the training images.
+        batch_size: int, images in a step.
+        replicas: int, number of devices that share a step.
+    """
+
+    def __init__(self, path, source, batch_size, replicas=1):
+        super().__init__()
+        self.path = path
+        self.images = source.identity()
+        self.class_names = source.class_names
+        self.batch_size = batch_size
+        self.replicas = replicas
+
+    def on_train_begin(self, logs=None):
+        self._before = sessions(self.path) if self.path.exists() else []
+        self._about = identification()
+        self._first_step, self._began = self.model.step, time.monotonic()
+        self._record()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._record()
+
+    def _record(self):
+        seconds = max(round(time.monotonic() - self._began, 1), 0.1)
+        steps = self.model.step - self._first_step
+        session = {
+            **self._about,
+            "training_images": self.images,
+            "replicas": self.replicas,
+            "steps": steps,
+            "seconds": seconds,
+            "images_per_second": round(steps * self.batch_size / seconds, 1),
+        }
+        found = [*self._before, session]
+        total = round(sum(each["seconds"] for each in found), 1)
+        record = {"sessions": found, "seconds": total}
+        if self.class_names and len(self.class_names) <= MOST_NAMES:
+            record["class_names"] = self.class_names
+        write_json(self.path, record)
+
+
+def card_of_run(workdir):
+    """What the card of a run's model says.
+
+    Args:
+        workdir: `pathlib.Path` of the run's folder.
+    """
+    paths = {title: workdir / name for title, name in SECTIONS.items()}
+    read = {"training": _training, "evaluation": _evaluation}
+    card = {
+        title: read.get(title, read_json)(path)
+        for title, path in paths.items()
+        if path.exists()
+    }
+    if "training" in card and "evaluation" in card:
+        card["evaluation"].pop("run", None)
+    return card
+
+
+def _training(path):
+    sessions(path)
+    return read_json(path)
+
+
+def _evaluation(path):
+    figures = read_json(path)
+    if not isinstance(figures.get("psnr"), (int, float)):
+        raise UsageError(
+            f"{path} is not that of an evaluation: it has no psnr. Remove it, "
+            "or evaluate the run again."
+        )
+    return figures
+
+
+def model_and_card(preset):
+    """The model of a preset, and what its card says."""
+    with command_line.usage_errors():
+        return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
+
+
+def without_paths(facts):
+    """What a card says, without folders of the machine that it was made on.
+
+    Options whose values are folders are left out; of other absolute paths the
+    last part is kept.
+    """
+    if isinstance(facts, dict):
+        return {
+            name: _command(value)
+            if name == "command" and isinstance(value, str)
+            else without_paths(value)
+            for name, value in facts.items()
+            if name not in PATHS
+        }
+    if isinstance(facts, (list, tuple)):
+        return [without_paths(value) for value in facts]
+    return _last_part(facts) if isinstance(facts, str) else facts
+
+
+def _last_part(text):
+    return pathlib.PurePath(text).name if text.startswith("/") else text
+
+
+def _command(text):
+    """A command without the folders of the machine."""
+    try:
+        words = iter(shlex.split(text))
+    except ValueError:  # of an unbalanced quote
+        words = iter(text.split())
+    kept = []
+    for word in words:
+        found = PATH_FLAG.fullmatch(word)
+        if found:
+            if found[1] is None:
+                next(words, None)
+            continue
+        name, equals, value = word.partition("=")
+        kept.append(_last_part(name) + equals + _last_part(value))
+    return shlex.join(kept)

@@ -1,0 +1,128 @@
+"""What records say: JSON, sessions, the commit, the command, a card."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import types
+
+from keras_csc_cli import records
+from keras_csc_cli.command_line import UsageError
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "value", [[], {}, {"sessions": {}}, {"sessions": [1]}, "text"]
+)
+def test_a_record_of_another_kind_is_named(tmp_path, value):
+    (tmp_path / "run.json").write_text(json.dumps(value))
+    with pytest.raises(UsageError, match="run.json .*Remove it"):
+        records.sessions(tmp_path / "run.json")
+
+
+def test_a_run_that_began_anew_goes_on_with_the_images_of_then(tmp_path):
+    """Its first session left no checkpoint, and was of other images."""
+    first, images = [
+        {"images": count, "classes": None, "digest": ""} for count in (1, 2)
+    ]
+    recorded = [{"seconds": 1, "training_images": e} for e in (first, images)]
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"sessions": recorded}))
+    for known in (images, {**images, "bytes": 5}):
+        records.check_images(path, known)
+    with pytest.raises(UsageError, match="are not those"):
+        records.check_images(path, first)
+
+
+def test_names_of_few_classes_are_recorded(tmp_path):
+    for names, recorded in ((["a", "b"], True), (["a"] * 1001, False)):
+        source = types.SimpleNamespace(
+            class_names=names, identity=lambda: {"images": 5}
+        )
+        log = records.SessionLog(tmp_path / "run.json", source, batch_size=1)
+        log.set_model(types.SimpleNamespace(step=0))
+        (tmp_path / "run.json").unlink(missing_ok=True)
+        log.on_train_begin()
+        found = json.loads((tmp_path / "run.json").read_text())
+        assert ("class_names" in found) == recorded
+
+
+def repository(folder, *names):
+    """A repository with a package, in which files of these names are."""
+    package = folder / "keras_csc_cli"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "records.py").write_text("")
+    (folder / "results.json").write_text("")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init"], ["add", *names], ["commit", "--message=first"]):
+        subprocess.run(
+            ["git", *identity, *command],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+
+
+def test_commit_is_dirty_by_changes_of_code_alone(tmp_path):
+    repository(tmp_path, ".")
+    clean = records.commit(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (tmp_path / "results.json").write_text("[]")
+    assert records.commit(tmp_path) == clean
+    (tmp_path / "mine.flags").write_text("--steps=3")
+    assert records.commit(tmp_path) == f"{clean}-dirty"
+
+
+def test_no_commit_of_a_repository_that_is_not_ours(tmp_path, monkeypatch):
+    assert records.commit(tmp_path) is None  # none there
+    repository(tmp_path, "results.json")
+    assert records.commit(tmp_path) is None  # not tracked
+    installed = tmp_path / "venv"
+    (installed / "keras_csc_cli").mkdir(parents=True)
+    (installed / "keras_csc_cli" / "records.py").write_text("")
+    repository(tmp_path, ".")
+    assert records.commit(installed) is None  # below a repository
+    assert "commit" in records.identification()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert records.commit() is None  # no git
+
+
+def test_a_command_is_as_it_was_typed(tmp_path, monkeypatch):
+    """A module, of which Python knows the path, by its name."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "study.py").write_text(
+        "from keras_csc_cli import command_line\nprint(command_line.typed())"
+    )
+    root = pathlib.Path(records.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    for words in (["-m", "mine.study"], ["mine/study.py"]):
+        typed = subprocess.run(
+            [sys.executable, *words, "--seeds=1", "a b"],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert typed == f"python {' '.join(words)} --seeds=1 'a b'\n"
+
+
+def test_cards_are_without_paths():
+    command = (
+        "python /home/me/train.py --flagfile='/home/me/my files/x.flags' "
+        "--data_dir='/home/me/my data' --workdir ../runs/x "
+        "--preset=/home/me/model --steps=3"
+    )
+    recipe = {
+        "data_dir": "/home/me/data",
+        "workdir": "y",
+        "preset": "/home/me/model",
+        "steps": 3,
+    }
+    card = {"training": {"sessions": [{"command": command}]}, "recipe": recipe}
+    command = "python train.py --flagfile=x.flags --preset=model --steps=3"
+    assert records.without_paths(card) == {
+        "training": {"sessions": [{"command": command}]},
+        "recipe": {"preset": "model", "steps": 3},
+    }
