@@ -118,7 +118,7 @@ def test_advice_is_for_the_command(tmp_path):
 
 def test_weights_do_not_fit_another_architecture():
     flags = ["--preset=csc_ctrl_digits", "--architecture=filters=4,4"]
-    message = r"given: filters=\[4, 4\]. Leave it out, or choose a --preset"
+    message = r"not fit the architecture: it lacks the weight .*, 4\)"
     with pytest.raises(UsageError, match=message):
         building.network(train_options.parse(flags))
 

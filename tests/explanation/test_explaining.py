@@ -340,7 +340,7 @@ def test_encoder_that_changes_normalised_codes_can_not_be_explained(
         ([np.full((8, 8, 1), np.nan)], "finite"),
         ([IMAGE, None, LABELS], "need `train_features`"),
         ([IMAGE, TRAIN[:, :4]], r"\(n, 5\).*\(40, 4\)"),
-        ([IMAGE, TRAIN, None, 41], "`neighbors`.*41"),
+        ([IMAGE, TRAIN, None, 41], "n_neighbors = 41"),
         ([IMAGE, TRAIN, LABELS[1:]], r"labels.*\(40, 5\) and \(39,\)"),
         ([IMAGE, None, None, 5, True, -1], "`sparsity`.*-1"),
     ],

@@ -89,7 +89,7 @@ def archive(monkeypatch):
 
     def replace(write):
         class Archive:
-            def write_out(self, path, options, verbose):
+            def write_out(self, path, verbose):
                 write(pathlib.Path(path))
 
         monkeypatch.setattr(keras.export, "ExportArchive", Archive)

@@ -110,7 +110,7 @@ def damage(path):
             "has no file model.wei",
         ),
         (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
-        (lambda w: damage(w / "model/config.json"), "is not JSON"),
+        (lambda w: damage(w / "model/config.json"), "must hold a JSON object"),
         (lambda w: damage(w / "run.json"), "run.json is damaged"),
         (
             lambda w: (w / "run.json").write_text('{"sessions": 3}'),

@@ -20,7 +20,7 @@ from tests.helpers.exporting import tiny_model
 from keras_csc.export import export_saved_model, saved_model
 
 class Archive:
-    def write_out(self, path, options, verbose):
+    def write_out(self, path, verbose):
         (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
