@@ -28,7 +28,7 @@ def main(steps=200, batch_size=256):
     for_encoder = keras.optimizers.Adam(5e-4, beta_1=0.5)
     for_decoder = keras.optimizers.Adam(4e-3, beta_1=0.5)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch):
         # The encoder's turn: what is regenerated is a constant.
         regenerated = decoder(encoder(batch))

@@ -4,8 +4,8 @@ import numpy as np
 
 CASES = [
     (k, s, padding)
-    for k in (1, 2, 3, 4, 5, 7, 9)
-    for s in range(1, 5)
+    for k in (1, 2, 4, 7)
+    for s in (1, 2, 3)
     for padding in ("same", "valid")
 ]
 SIZES = [(9, 10), (11, 12)]

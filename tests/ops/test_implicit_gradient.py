@@ -352,7 +352,9 @@ def test_a_gradient_that_is_no_number_does_not_become_0(first):
     images, kernel = tf.constant(images), tf.constant(kernel)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((images, kernel))
-        codes = ops.solve_sparse_code(images, kernel, 0.1, step_size)
+        codes = ops.solve_sparse_code(
+            images, kernel, 0.1, step_size, iterations=50
+        )
         value = tf.reduce_sum(weights * codes)
     by_images = tape.gradient(value, images)
     assert np.any(by_images[0])
