@@ -281,7 +281,7 @@ def options(data):
     """Changes of the recipe by title, what matters most first."""
     out = doubtful(data)
     return {
-        "all five of these at once": (*out.values(),),
+        "without the five below": (*out.values(),),
         "two steps of the solver": ("--architecture=iterations=2",),
         "without tight frames": ("--architecture=tight_frame=false",),
         "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),

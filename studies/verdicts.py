@@ -43,12 +43,16 @@ class Table:
         """A figure of a run's seeds; names joined by `/` look into dicts.
 
         Raises:
-            KeyError: if the run is missing.
+            KeyError: if the run is missing, or was not asked for the figure.
         """
         rows = self.of(data, name)
         if not rows:
             raise KeyError(f"{name} on {data}")
-        return [look_up(row, figure) for row in rows]
+        found = [look_up(row, figure) for row in rows]
+        for row, value in zip(rows, found):
+            if value is None and not row.get("failed"):
+                raise KeyError(f"{name} on {data}, {figure}")
+        return found
 
     def mean(self, data, name, figure):
         """Mean over seeds; NaN if a run failed."""
