@@ -96,7 +96,8 @@ draw, `1 - Σ(x - A z)² / Σx²`; *non-zeros*, codes for every number of it.
 *Fréchet*: a distance in that classifier's features; it compares with no others.
 A figure after ± is the standard deviation over seeds; where there is none,
 there is one seed. *Seconds*: of training, by the clock, on machines of which
-some are twice as fast as others."""
+some are twice as fast as others, beside other work, and with a halt of up to an
+hour in the published games and in some ablations: no measure of speed."""
 
 
 def marked(name, rows):
