@@ -274,7 +274,7 @@ def test_published_game_is_judged_by_both_figures(same, nearest, verdict):
 def test_run_that_failed_shows_nothing():
     table = rows_of(
         {
-            ("fashion_mnist", name): [{"psnr": value}]
+            ("fashion_mnist", name): [{"psnr": value, "failed": value is None}]
             for name, value in (
                 ("0.3 times the rates", 25.0),
                 (plan.OURS, 25.1),
