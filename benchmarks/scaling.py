@@ -20,8 +20,6 @@ import tensorflow as tf
 from absl import flags
 
 from benchmarks import measuring
-from benchmarks.communication import reduced_bytes
-from benchmarks.communication import reductions
 from keras_csc.models import presets
 
 CLASSES = 1000  # of ImageNet; a game without labels takes no notice
@@ -107,23 +105,46 @@ def _operations(operation):
     return 2 * codes.num_elements() * math.prod(kernel[:3])
 
 
-def row(gpus, operations, sizes, moved, assumed):
+def summed_bytes(options):
+    """Bytes of every sum over replicas in the graph of a step of two."""
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()  # this process's
+    with strategy.scope():
+        model = building.model(options, CLASSES)
+    size = model.encoder.image_shape
+
+    @tf.function(autograph=False)
+    def step(images, labels):
+        strategy.run(model.train_step, ((images, labels),))
+
+    graph = step.get_concrete_function(
+        tf.zeros((2, *size)), tf.zeros(2, "int32")
+    ).graph
+    found = [
+        operation.inputs[0].shape.num_elements()
+        * operation.inputs[0].dtype.size
+        for operation in graph.get_operations()
+        if operation.type.startswith("CollectiveReduce")
+    ]
+    return sorted(found)[:: strategy.num_replicas_in_sync]
+
+
+def row(gpus, operations, sums, assumed):
     """What a step takes on so many GPUs."""
     compute = operations / (assumed.teraflops * 1e12 * assumed.utilisation)
     ring = assumed.inside if gpus <= assumed.machine_gpus else assumed.between
-    sums = (
-        2 * (gpus - 1) / gpus * moved / (ring * 1e9)
-        + math.log2(gpus) * len(sizes) * assumed.latency_us * 1e-6
+    exchange = (
+        2 * (gpus - 1) / gpus * sum(sums) / (ring * 1e9)
+        + math.log2(gpus) * len(sums) * assumed.latency_us * 1e-6
     )
     batch = gpus * assumed.images_per_gpu
-    rate = batch / (compute + sums)
+    rate = batch / (compute + exchange)
     return {
         "gpus": gpus,
         "batch": batch,
         "compute_ms": compute * 1e3,
-        "sums_ms": sums * 1e3,
+        "sums_ms": exchange * 1e3,
         "images_per_second": round(rate),
-        "efficiency": compute / (compute + sums),
+        "efficiency": compute / (compute + exchange),
         "input_mb_per_second": rate * assumed.image_kb / 1e3,
     }
 
@@ -131,20 +152,19 @@ def row(gpus, operations, sizes, moved, assumed):
 def main():
     assumed = flags.FLAGS
     options = command_line.values(train_options.SECTIONS, assumed)
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, two)
     model = building.model(options, CLASSES)
     operations = floating_point_operations(model, assumed.images_per_gpu)
-    sizes, moved = sum(reductions(model).values(), []), reduced_bytes(model)
+    sums = summed_bytes(options)
     print(f"{presets.model_config(model)}")
     more = floating_point_operations(model, assumed.images_per_gpu + 1)
     print(f"{(more - operations) / 1e9:.2f} GFLOP an image")
     print(f"{operations / 1e9:.1f} GFLOP a step of {assumed.images_per_gpu}")
-    for name, size in moved.items():
-        print(f"{size / 1e6:8.3f} MB in {len(reductions(model)[name])} {name}")
-    rows = [
-        row(gpus, operations, sizes, sum(moved.values()), assumed)
-        for gpus in GPUS
-    ]
-    measuring.report("scaling", rows, COLUMNS, bytes_per_step=moved)
+    print(f"{sum(sums) / 1e6:.3f} MB a step in {len(sums)} sums")
+    rows = [row(gpus, operations, sums, assumed) for gpus in GPUS]
+    measuring.report("scaling", rows, COLUMNS, bytes_per_step=sum(sums))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Each `check_` raises `UsageError` for what its name says, and the library can't
 know, or would say late.
 """
 
+import inspect
 import os
 
 from keras_csc_cli import devices
@@ -16,6 +17,7 @@ from keras_csc_cli.train_options import EMBEDDED
 import keras
 
 from keras_csc import data
+from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
@@ -118,15 +120,36 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         autoencoder.freeze_normalizations()
     rate, decoder_rate = options.learning_rate, options.decoder_learning_rate
     alternating = decoder_rate is not None
+    played = game(options.game, num_classes)
     with usage_errors():
         autoencoder.compile(
-            optimizer(options, rate, 1 + options.inner_step),
+            optimizer(options, rate, 1 + played.inner_step),
             optimizer(options, decoder_rate) if alternating else None,
-            game=TranscriptionGame(num_classes=num_classes, **options.game),
-            inner_step=options.inner_step,
+            game=played,
             jit_compile=False,
         )
     return autoencoder
+
+
+def game(given, num_classes):
+    """The game of `--game`.
+
+    Args:
+        given: dict of its arguments.
+        num_classes: int, or `None` without labels.
+    """
+    given = dict(given)
+    objective = given.pop("objective", "recipe")
+    kind, named = TranscriptionGame, {"objective": objective}
+    if objective == "recipe":
+        kind, named = RecipeGame, {}
+    unknown = set(given) - set(inspect.signature(kind).parameters)
+    if unknown:
+        raise UsageError(
+            f"--game=objective={objective} has no {', '.join(sorted(unknown))}."
+        )
+    with usage_errors():
+        return kind(num_classes=num_classes, **named, **given)
 
 
 def trained_model(folder):
@@ -206,19 +229,20 @@ def check_samples(names, model):
         )
 
 
-def check_labels(game, batch, dataset, classes):
+def check_labels(options, classes):
     """For a game with labels of data without, or of too few images a step."""
-    if not (game.get("objective") == "multi" or game.get("class_features")):
+    played = game(options.game, classes or 1)
+    if not played.needs_labels:
         return
     if not classes:
         raise UsageError(
             "--game=objective=multi and --game=class_features=... need labels, "
-            f"and {dataset!r} has none. Give "
-            "--game=objective=binary,class_features=0."
+            f"and {options.dataset!r} has none. Give "
+            "--game=objective=recipe,class_features=0."
         )
-    if batch < classes and not game.get("memory"):
+    if options.batch_size < classes and not played.memory:
         raise UsageError(
-            f"--batch_size={batch} is below the number of classes, {classes}: "
-            "a game with labels needs several images of most classes in a "
-            "batch, or a memory, as --game=memory=0.99."
+            f"--batch_size={options.batch_size} is below the number of "
+            f"classes, {classes}: a game with labels needs several images of "
+            "most classes in a batch, or a memory, as --game=memory=0.99."
         )

@@ -91,9 +91,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     splits = building.Splits(options, advice=ADVICE)
     if {"classes", "classifier"} & set(options.metrics):
         splits.check_classes()
-    building.check_labels(
-        options.game, options.batch_size, options.dataset, splits.num_classes
-    )
+    building.check_labels(options, splits.num_classes)
     changes = {
         "batch_size": options.batch_size,
         "seed": options.seed,

@@ -330,17 +330,26 @@ def _define_game(define):
     define.arguments(
         "game",
         game_arguments(),
-        "What encoder and decoder play for, as class_rate=10,memory=0.95; by "
-        "default CTRL-Binary as published. Given again, it adds to what was "
-        "given before.",
+        "What encoder and decoder play for, as class_rate=10,memory=0.95. "
+        "Given again, it adds to what was given before.",
     )
 
 
 def game_arguments():
-    """The arguments of `--game`: those of `TranscriptionGame`."""
-    return arguments.of_class(
-        "losses/transcription.py", "TranscriptionGame", ("num_classes",)
-    )
+    """The arguments of `--game`: which game, and those of both."""
+    found = {
+        "objective": (
+            "recipe",
+            '`"recipe"`; or as published, `"binary"` or `"multi"`.',
+        )
+    }
+    for file, name in (
+        ("transcription.py", "TranscriptionGame"),
+        ("recipe.py", "RecipeGame"),
+    ):
+        without = "num_classes", "objective"
+        found |= arguments.of_class(f"losses/{file}", name, without)
+    return found
 
 
 def _define_optimization(define):
@@ -373,12 +382,6 @@ def _define_optimization(define):
         "pass moves both.",
         least=0.0,
         most=1e3,
-    )
-    define.boolean(
-        "inner_step",
-        False,
-        "Before each alternating step the encoder alone takes one for the rate "
-        "reduction of real images' features, with --game=objective=multi.",
     )
     define.enum(
         "schedule",

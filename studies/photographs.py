@@ -51,8 +51,7 @@ SHIPPED = "csc_ctrl_photographs"
 BLOCKS_OF_A_PHOTOGRAPH = 400
 BATCH, MEMORY = 64, 0.9  # of the flag file
 PUBLISHED = (
-    "--game=encoder_rate=1,decoder_consistency=0,dictionary=0,multistage=0",
-    "--game=shared_statistics=false,memory=0",
+    "--game=objective=binary",
     "--architecture=nonnegative=true,iterations=2,filters=96,64,128",
     "--architecture=tight_frame=false,isotropic=false,sparsity=0.1",
     "--architecture=normalization_offset=true",

@@ -57,7 +57,7 @@ class Run(typing.NamedTuple):
 # Flags that are given several times, for some arguments each.
 ADDING = ("--architecture", "--game")
 PART = "class_features"
-OF_THE_PART = ("class_rate", "class_epsilon", "affine_classes")
+OF_THE_PART = ("class_rate", "class_epsilon")
 
 
 def settings(run):
@@ -172,9 +172,8 @@ WIDE = {
     for data, first in (("fashion_mnist", 32), ("cifar10", 96))
 }
 PARENTS_CONV = (
-    "--noinner_step",
     "--architecture=network=conv",
-    "--game=shared_statistics=false",
+    "--game=shared_statistics=false,inner_step=false",
     "--principal_images=0",
     "--learning_rate=1e-3",
     "--decoder_learning_rate=1e-3",
@@ -259,7 +258,7 @@ def quality():
 
 # With a weight by which gradients are of about the same size.
 PUBLISHED_DISTORTION = {
-    data: f"--game=class_epsilon=0.5,affine_classes=false,class_rate={rate}"
+    data: f"--game=class_epsilon=0.5,class_rate={rate}"
     for data, rate in (("fashion_mnist", 10), ("cifar10", 5))
 }
 
@@ -268,7 +267,7 @@ def doubtful(data):
     """What may have no effect, by title: one flag each that takes it out."""
     return {
         "without the encoder's published rate": "--game=encoder_rate=0",
-        "without consistency": "--game=decoder_consistency=0",
+        "without consistency": "--game=consistency=0",
         "without the stages' own errors": "--game=dictionary=0",
         "the published distortion of the classes": PUBLISHED_DISTORTION[data],
         "without offsets of normalisation": (
@@ -293,7 +292,6 @@ def options(data):
         "a linear way down": ("--architecture=rectified=false",),
         "without the multi-stage term": ("--game=multistage=0",),
         "without memory": ("--game=memory=0",),
-        "without shared statistics": ("--game=shared_statistics=false",),
     }
 
 
@@ -391,9 +389,9 @@ def published():
         return Run(title, data, "closed_loop", flags, seed)
 
     other_step = {
-        "digits": ("with the inner step", "--inner_step"),
-        "fashion_mnist": ("with the inner step", "--inner_step"),
-        "cifar10": ("without the inner step", "--noinner_step"),
+        "digits": ("with the inner step", "--game=inner_step=true"),
+        "fashion_mnist": ("with the inner step", "--game=inner_step=true"),
+        "cifar10": ("without the inner step", "--game=inner_step=false"),
     }
     for seed in SEEDS:
         for data, (title, change) in other_step.items():
@@ -406,10 +404,10 @@ def published():
             "shared statistics": "--game=shared_statistics=false",
         }.items():
             yield run(f"as published, without {title}", data, change)
-    consistency = "--game=encoder_consistency=1,decoder_consistency=1"
-    binary = "--game=objective=binary", "--noinner_step"
+    consistency = "--game=consistency=1"
+    binary = ("--game=objective=binary,inner_step=false",)
     for data in other_step:
-        yield run("limited by tanh", data, "--architecture=output=tanh")
+        yield run("clipped", data, "--architecture=output=clip")
         yield run("with sample-wise consistency", data, consistency)
         yield run("CTRL-Binary", data, *binary)
         yield run("CTRL-Binary with consistency", data, *binary, consistency)

@@ -19,7 +19,7 @@ class MomentMemory:
     the same on every replica.
 
     Args:
-        shapes: dict of shapes, of `TranscriptionGame.moment_shapes`.
+        shapes: dict of shapes, of `RecipeGame.moment_shapes`.
         momentum: float in `[0, 1)`, `m`.
         dtype: of the memory.
 

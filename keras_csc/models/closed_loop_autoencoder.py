@@ -1,43 +1,27 @@
-import functools
-
 import keras
 import tensorflow as tf
-from keras import ops
 
 from keras_csc.generation.generating import Generating
 from keras_csc.generation.generating import density_in
-from keras_csc.losses import MomentMemory
-from keras_csc.losses import TranscriptionGame
-from keras_csc.metrics import PeakSignalToNoiseRatio
-from keras_csc.metrics import StructuralSimilarity
-from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import presets
-from keras_csc.models import training_data
-from keras_csc.models.optimizers import checked_optimizers
-from keras_csc.models.term_means import TermMeans
-from keras_csc.models.views import random_views
-from keras_csc.ops.precision import at_least_float32_of
-from keras_csc.ops.tensorflow import fusion
-from keras_csc.replicas import num_replicas
-from keras_csc.validation import check_bool
-from keras_csc.validation import shown
-
-GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
+from keras_csc.models.closed_loop_training import ClosedLoopTraining
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(Generating, keras.Model):
+class ClosedLoopAutoencoder(Generating, ClosedLoopTraining):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
-    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations; see
-    `TranscriptionGame`. `fit` takes batches of images, or of `(images,
-    labels)`, and runs on one device or under a `tf.distribute` strategy: the
-    rate reduction is that of the global batch, which need not divide evenly.
-    But every replica must be given an image, which the last batch of a data
-    set may be too small for: `fit`, `evaluate` and `predict` stop with an
-    error that says so.
+    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations: see
+    `losses.TranscriptionGame`, as published, and `losses.RecipeGame`, which
+    `compile()` without arguments plays.
+
+    `fit` takes batches of images, or of `(images, labels)`, and runs on one
+    device or under a `tf.distribute` strategy: the rate reduction is that of
+    the global batch, which need not divide evenly. But every replica must be
+    given an image, which the last batch of a data set may be too small for:
+    `fit`, `evaluate` and `predict` stop with an error that says so.
 
     `fit` logs the terms of the game, such as `objective`; on one device the
     norms of the players' gradients; and `loss`: the last batch's objective, or
@@ -82,9 +66,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
 
     >>> model = keras_csc.models.ClosedLoopAutoencoder.from_preset(
     ...     "digits", load_weights=False)
-    >>> model.compile(game=keras_csc.losses.TranscriptionGame())
-    >>> model.fit(images, batch_size=256)
+    >>> model.compile()
+    >>> model.fit(images, batch_size=64, epochs=10)
     >>> features = model.encode(images)
+    >>> regenerated = model.decode(features)
     """
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
@@ -111,32 +96,8 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         self.decoder = decoder
         self.density = density
         self.decoder_optimizer = self.memory = None
-        self.inner_step = False
-        self.term_means = TermMeans(())
-        self.psnr = PeakSignalToNoiseRatio(name="psnr")
-        self.cosine = keras.metrics.Mean(name="cosine")
-        self.ssim = None
-        if encoder.features == "map" or self._ssim_fits(encoder.image_shape):
-            self.ssim = StructuralSimilarity(name="ssim")
-
-    @property
-    def step(self):
-        """Number of training steps taken.
-
-        One update each of `optimizer` or, in alternating steps, of
-        `decoder_optimizer`: with an inner step the encoder's takes two.
-        """
-        return int(self._iterations.numpy())
-
-    @property
-    def _iterations(self):
-        return self.optimizers[-1].iterations
-
-    @property
-    def optimizers(self):
-        """That of one pass, or the encoder's and the decoder's."""
-        both = self.optimizer, self.decoder_optimizer
-        return [optimizer for optimizer in both if optimizer is not None]
+        self.set_train_metrics()
+        self.set_test_metrics()
 
     def build(self, input_shape=None):
         if not self.encoder.built:
@@ -255,289 +216,10 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
         image = self._images(tf.convert_to_tensor(image)[None])
         return explain(self, image, *arguments, **named)
 
-    @property
-    def moved_variables(self):
-        """Of each of the `optimizers`, what it moves.
-
-        The decoder's moves its weights and the atoms that it shares.
-        """
-        if self.decoder_optimizer is None:
-            return [self.trainable_variables]
-        own = self.decoder.trainable_variables
-        return [
-            self.encoder.trainable_variables,
-            [*own, *self.decoder.shared_atoms],
-        ]
-
-    def compile(
-        self,
-        optimizer="adam",
-        decoder_optimizer=None,
-        game=None,
-        inner_step=False,
-        **kwargs,
-    ):
-        """Configures the game.
-
-        *One pass*, without a `decoder_optimizer`: one pass through the loop
-        gives the gradients of both players, and `optimizer` moves all weights;
-        atoms that encoder and decoder share by the sum of both. The gradient,
-        at the features `z`, of what the decoder descends is carried on into the
-        encoder along `x → z`: it also learns features that can be decoded. The
-        encoder that measures `x̂` is held fixed for that.
-
-        *Alternating*, as published, with one: a step of the encoder by
-        `optimizer`, then, in another pass against the new encoder, one of the
-        decoder and the atoms that it shares by `decoder_optimizer`. Each player
-        descends its own loss alone.
-
-        Args:
-            optimizer: of all weights, or of the encoder's.
-            decoder_optimizer: another object, for alternating steps.
-            game: `TranscriptionGame`, by default CTRL-Binary as published.
-            inner_step: bool, whether before each alternating step the encoder
-                alone takes one, by `optimizer`, that ascends `ΔR(Z | y)` of
-                the images; with `objective="multi"`.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
-
-        Raises:
-            ValueError: for other arguments, such as Keras's `loss` and
-                `metrics`, optimizers whose numbers make no sense or that scale
-                the loss, on several replicas such that clip or accumulate
-                gradients, moving averages or an inner step where there are
-                none, or a game of more `class_features` and `view_features`
-                than there are features.
-        """
-        training_data.check_compile_arguments(kwargs)
-        check_bool(inner_step=inner_step)
-        game = TranscriptionGame() if game is None else game
-        if not isinstance(game, TranscriptionGame):
-            raise ValueError(
-                f"`game` must be a `TranscriptionGame`. Received: {shown(game)}"
-            )
-        check_game(game, self.encoder)
-        if inner_step:
-            check_inner_step(game, decoder_optimizer)
-        optimizers = checked_optimizers(
-            optimizer,
-            decoder_optimizer,
-            self.distribute_strategy.num_replicas_in_sync,
-        )
-        self.make_weights()
-        super().compile(optimizers[0], auto_scale_loss=False, **kwargs)
-        self.decoder_optimizer = optimizers[1]
-        for optimizer, variables in zip(self.optimizers, self.moved_variables):
-            optimizer.build(variables)
-        self.game = game
-        self.inner_step = inner_step
-        self.memory = None
-        if self.game.memory:
-            shapes = self.game.moment_shapes(self.encoder.feature_dim)
-            dtype = at_least_float32_of(self.encoder.variable_dtype)
-            self.memory = MomentMemory(shapes, self.game.memory, dtype)
-        # On several replicas they would cost a second sum of the gradients.
-        alone = self.distribute_strategy.num_replicas_in_sync == 1
-        self.gradient_norms = GRADIENT_NORMS if alone else ()
-        self.term_means = TermMeans((*game.term_names, *self.gradient_norms))
-
-    @property
-    def classes(self):
-        """Number of classes that labels must name; `None` without labels."""
-        needed = self.compiled and self.game.needs_labels
-        return self.game.num_classes if needed else None
-
-    @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
-        if not self.compiled:
-            return super().fit(*args, **kwargs)  # It says so.
-        with training_data.value_errors():
-            arguments = training_data.given(self, "fit", args, kwargs)
-            if self.step == 0 and not self.decoder.calibrated:
-                first, arguments["x"] = training_data.first(arguments["x"])
-                self.decoder.calibrate(first)
-            step, density, self.density = self.step, self.density, None
-            try:
-                history = super().fit(**arguments)
-            except BaseException:
-                if self.step == step:
-                    self.density = density
-                raise
-            return training_data.some(history)
-
-    @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, *args, **kwargs):
-        arguments = training_data.given(self, "train_on_batch", args, kwargs)
-        result = super().train_on_batch(**arguments)
-        self.density = None
-        return result
-
-    @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, *args, **kwargs):
-        arguments = training_data.given(self, "test_on_batch", args, kwargs)
-        return super().test_on_batch(**arguments)
-
-    @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, *args, **kwargs):
-        with training_data.value_errors():
-            arguments = training_data.given(self, "evaluate", args, kwargs)
-            return training_data.some(super().evaluate(**arguments))
-
-    @functools.wraps(keras.Model.predict)
-    def predict(self, x, *args, **kwargs):
-        with training_data.value_errors():
-            x = training_data.inspected(self, x, None, inputs.MOST)
-            try:
-                return super().predict(x, *args, **kwargs)
-            except UnboundLocalError as error:  # Keras's, without a batch.
-                raise ValueError(training_data.EMPTY) from error
-
-    @functools.wraps(keras.Model.export)
     def export(self, *args, **kwargs):
         # Keras exports what has been called.
         self(keras.Input(self.encoder.accepted_shape))
         return super().export(*args, **kwargs)
-
-    @property
-    def train_metrics(self):
-        """The metrics of the current game: its terms and gradient norms."""
-        return self.term_means.metrics
-
-    @property
-    def metrics(self):
-        return [*self.term_means.metrics, *self.test_metrics]
-
-    @property
-    def test_metrics(self):
-        """The metrics of `evaluate`; SSIM of images of at least its window."""
-        ssim = [self.ssim] if self.ssim else []
-        return [self.psnr, *ssim, self.cosine]
-
-    @fusion()
-    def train_step(self, data):
-        images, labels = training_data.step(data, self.encoder.accepted_shape)
-        if self.decoder_optimizer is None:
-            for_encoder, for_decoder, terms = self._play(images, labels)
-            self._step([*for_encoder, *for_decoder])
-        else:
-            if self.inner_step:
-                self._step(self._play_alone(images, labels))
-            for_encoder, _, _ = self._play(images, labels, decoder=False)
-            self._step(for_encoder)
-            _, for_decoder, terms = self._play(images, labels, encoder=False)
-            self._step(for_decoder, -1)
-        if self.gradient_norms:
-            players = for_encoder, for_decoder
-            norms = map(tf.linalg.global_norm, players)
-            terms.update(zip(self.gradient_norms, norms))
-        for metric in self.train_metrics:
-            metric.update_state(terms[metric.name])
-        logs = {m.name: m.result() for m in self.train_metrics}
-        return {**logs, "loss": _finite_or_not(terms)}
-
-    def _step(self, gradients, number=0):
-        """Takes a step of one of the `optimizers`."""
-        optimizer, variables = (
-            self.optimizers[number],
-            self.moved_variables[number],
-        )
-        optimizer.apply(gradients, variables)
-        if not variables:  # all frozen, which Keras does not count
-            optimizer.variables[0].assign_add(1)
-        self.encoder.update_operator_norms()
-
-    def _play_alone(self, images, labels):
-        """The encoder's gradients of an inner step."""
-        variables = self.encoder.trainable_variables
-        with tf.GradientTape() as tape:
-            features = self.encoder(images, training=True)
-            reduction = self.game.rate_reduction(features, labels)
-            loss = -reduction / num_replicas()
-        return _gradients(tape, loss, variables)
-
-    def _play(self, images, labels, encoder=True, decoder=True):
-        """One pass through the loop, for one player or both.
-
-        Returns:
-            `(encoder_gradients, decoder_gradients, terms)`: this replica's
-            part of the gradients of what each player descends, `None` of one
-            that does not move, and the scalars of the game. The features enter
-            the decoder and the game, and the regenerated images the encoder, as
-            constants: each player's gradient leaves the other one out, and none
-            flows back through more than it needs, which sums over replicas
-            would forbid TensorFlow to prune.
-        """
-        game, variables = self.game, self.encoder.trainable_variables
-        with tf.GradientTape(persistent=True) as tape:
-            real = self.encoder.run_stages(images, training=True)
-            moments = real.moments if game.shared_statistics else None
-            features = tf.stop_gradient(real.features)
-            tape.watch(features)
-            regenerated = self._decode(
-                features, True, like=images, moments=real.moments
-            )
-            seen = tf.stop_gradient(regenerated)
-            tape.watch(seen)
-            again = self.encoder.run_stages(seen, True, moments)
-            residuals = views = remember = None
-            if game.dictionary:
-                residuals = self.encoder.residuals(real)
-            if game.view_features:
-                views = self.encoder.run_stages(
-                    random_views(images, self._iterations), True, moments
-                ).features
-            if self.memory:
-                remember = functools.partial(self.memory, training=decoder)
-            encoder_loss, decoder_loss, terms = game.losses(
-                real._replace(features=features),
-                again,
-                labels,
-                remember,
-                residuals,
-                views,
-            )
-        self.encoder.update_statistics(real.moments)
-        if encoder:
-            *measuring, at_features = _gradients(
-                tape, encoder_loss, [*variables, features]
-            )
-        if decoder:
-            atoms = self.decoder.shared_atoms
-            (at_images,) = _gradients(tape, decoder_loss, [seen])
-            for_decoder, of_atoms, through_decoder = tape.gradient(
-                regenerated,
-                (self.decoder.trainable_variables, atoms, features),
-                at_images,
-            )
-        if not encoder:
-            return None, [*for_decoder, *of_atoms], terms
-        if decoder:
-            at_features += through_decoder
-            drawing = dict(zip(map(id, atoms), of_atoms))
-            measuring = [
-                gradient + drawing.get(id(variable), 0.0)
-                for variable, gradient in zip(variables, measuring)
-            ]
-        encoding = tape.gradient(real.features, variables, at_features)
-        for_encoder = [a + b for a, b in zip(measuring, encoding)]
-        return for_encoder, for_decoder if decoder else None, terms
-
-    def test_step(self, data):
-        images, _ = training_data.step(data, self.encoder.accepted_shape)
-        features = self.encoder.run_stages(images).features
-        reconstructions = self._decode(features, like=images)
-        again = self.encoder.run_stages(reconstructions).features
-        measured = [self.psnr, self.cosine]
-        self.psnr.update_state(images, reconstructions)
-        self.cosine.update_state(ops.sum(features * again, -1))
-        if self.ssim and self._ssim_fits(images.shape[1:]):
-            self.ssim.update_state(images, reconstructions)
-            measured.append(self.ssim)
-        return {m.name: m.result() for m in measured}
-
-    def _ssim_fits(self, shape):
-        """Whether SSIM's window fits; unknown sizes are the encoder's."""
-        sizes = zip(shape[:2], self.encoder.image_shape[:2])
-        return all((n or own) >= SSIM_WINDOW for n, own in sizes)
 
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.
@@ -592,29 +274,6 @@ class ClosedLoopAutoencoder(Generating, keras.Model):
                     config[part]
                 )
         return cls(**config)
-
-    def get_compile_config(self):
-        if not self.compiled:
-            return None
-        config = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("optimizer", "decoder_optimizer", "game")
-        }
-        return {
-            **config,
-            "inner_step": self.inner_step,
-            "jit_compile": self.jit_compile,
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": self.steps_per_execution,
-        }
-
-    def compile_from_config(self, config):
-        self.compile(
-            **{
-                name: keras.saving.deserialize_keras_object(value)
-                for name, value in config.items()
-            }
-        )
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **overrides):
@@ -674,60 +333,3 @@ def linked(config, encoder):
     if "encoder" not in config["config"]:
         return config
     return {**config, "config": {**config["config"], "encoder": encoder}}
-
-
-def check_game(game, encoder):
-    """Checks that an encoder has what a game is played for.
-
-    Args:
-        game: `TranscriptionGame`.
-        encoder: `StagedEncoder`.
-
-    Raises:
-        ValueError: if it has not.
-    """
-    parts = game.class_features, game.view_features
-    if sum(parts) > encoder.feature_dim:
-        raise ValueError(
-            "`class_features` and `view_features` of the game must be at "
-            f"most `feature_dim`, {encoder.feature_dim}, in all. "
-            f"Received: {parts[0]} and {parts[1]}"
-        )
-    if game.view_features and encoder.features == "map":
-        raise ValueError(
-            "`view_features` of the game must be 0 for features='map', "
-            f"whose places differ in a view. Received: {parts[1]}"
-        )
-    if game.dictionary and not encoder.sparse:
-        raise ValueError(
-            "`dictionary` of the game must be 0 for an encoder without sparse "
-            f"codes. Received: {game.dictionary}"
-        )
-
-
-def check_inner_step(game, decoder_optimizer):
-    """Checks that a game has the inner step of alternating steps.
-
-    Raises:
-        ValueError: if it has not.
-    """
-    if decoder_optimizer is None or game.objective != "multi":
-        raise ValueError(
-            "`inner_step` is of alternating steps, with a `decoder_optimizer`, "
-            "in a game of objective='multi'. Received: decoder_optimizer="
-            f"{decoder_optimizer}, objective={game.objective!r}"
-        )
-
-
-def _gradients(tape, loss, sources):
-    """Gradients of a loss, a list; 0 of what it does not depend on."""
-    return [
-        tf.zeros_like(source) if gradient is None else gradient
-        for source, gradient in zip(sources, tape.gradient(loss, sources))
-    ]
-
-
-def _finite_or_not(terms):
-    """The objective if all terms are finite, NaN if not."""
-    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
-    return terms["objective"] + 0.0 * sum(terms.values())

@@ -50,7 +50,7 @@ def check_compile_arguments(arguments):
         others = ", ".join(f"`{name}`" for name in COMPILE_ARGUMENTS)
         raise ValueError(
             f"`compile` takes no `{name}`{hint}. It takes `optimizer`, "
-            "`decoder_optimizer`, `game`, `inner_step`, "
+            "`decoder_optimizer`, `game`, "
             f"{others}."
         )
 

@@ -13,7 +13,7 @@ from keras_csc import callbacks
 from keras_csc.callbacks import tensorboard
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.losses.transcription import TERM_NAMES
-from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
+from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 
 SCALARS = {
     "game/objective",

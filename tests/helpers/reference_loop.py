@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.losses import RecipeGame
+from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.models.conv_encoder import Unnormalized
@@ -11,6 +13,12 @@ from keras_csc.models.views import random_views
 from tests.helpers import references
 
 CLASSES = 3
+
+
+def recipe(**terms):
+    """The game `T` of the recipe, and no other term than these."""
+    plain = dict.fromkeys(("consistency", "multistage", "dictionary"), 0.0)
+    return RecipeGame(**{**plain, "memory": 0.0, "encoder_rate": 1.0, **terms})
 
 
 def small_autoencoder(**overrides):
@@ -205,40 +213,47 @@ class ReferenceLoop:
         features = self.encode(images, weights)[0]
         shared = moments if game.shared_statistics else None
         again = self.encode(seen, weights, shared)[0]
-        loss = -game.encoder_rate * objective(
-            features, again, labels, game
-        ) + game.encoder_consistency * consistency(features, again)
+        value = objective(features, again, labels, game)
+        if isinstance(game, TranscriptionGame):
+            apart = consistency(features, again)
+            loss = game.consistency * apart - value
+        else:
+            loss = self._encoder_terms(weights, images, labels, game)
+            loss -= game.encoder_rate * value
+        if one_pass:
+            regenerated = self.decode(features, atoms=weights, moments=moments)
+            loss += self._decoder_loss(
+                regenerated, (real, codes, moments), labels, game
+            )
+        return loss
+
+    def _encoder_terms(self, weights, images, labels, game):
+        """What only the encoder of a `RecipeGame` descends."""
+        _, codes, moments, inputs = self.encode(images)
+        features = self.encode(images, weights)[0]
+        loss = 0.0
         if game.class_features:
             rows, row_labels = of_places(features, labels)
             part = rows[:, : game.class_features]
             part = part / np.linalg.norm(part, axis=1, keepdims=True)
-            if game.affine_classes:
-                part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
+            part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
             loss -= game.class_rate * references.rate_reduction(
                 part, row_labels, game.class_epsilon
             )
         if game.view_features:
             views = random_views(tf.constant(images), 0).numpy()
-            parts = [
-                view_part(z, game)
-                for z in (features, self.encode(views, weights, shared)[0])
-            ]
+            of_views = self.encode(views, weights, moments)[0]
+            parts = [view_part(z, game) for z in (features, of_views)]
             rate = references.coding_rate(np.concatenate(parts), game.epsilon)
-            loss += game.view_consistency * consistency(*parts)
-            loss -= game.view_rate * rate
+            loss += game.view_rate * (15 * consistency(*parts) - rate)
         layers = self.model.encoder.coding_layers
-        for number, layer in enumerate(layers if not self.generic else ()):
+        for number, layer in enumerate(layers if game.dictionary else ()):
             weight = game.dictionary / (50 if number else 1)
             kernel, signal = weights[layer.kernel.path], inputs[number]
             made = references.synthesize(
                 codes[number], kernel, signal.shape[1:3], 2, "same"
             )
             loss += weight * np.mean((signal - made) ** 2)
-        if one_pass:
-            regenerated = self.decode(features, atoms=weights, moments=moments)
-            loss += self._decoder_loss(
-                regenerated, (real, codes, moments), labels, game
-            )
         return loss
 
     def decoder_loss(self, weights, images, labels, game):
@@ -261,6 +276,10 @@ class ReferenceLoop:
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
         again, codes_again, *_ = self.encode(regenerated, moments=shared)
+        value = objective(features, again, labels, game)
+        value += game.consistency * consistency(features, again)
+        if isinstance(game, TranscriptionGame):
+            return value
         multistage = np.average(
             [
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
@@ -268,11 +287,7 @@ class ReferenceLoop:
             ],
             weights=[0.25**number for number in range(len(codes))],
         )
-        return (
-            game.decoder_rate * objective(features, again, labels, game)
-            + game.decoder_consistency * consistency(features, again)
-            + game.multistage * multistage
-        )
+        return value + game.multistage * multistage
 
 
 def normalize(signal, layer, weights, mean, variance):
@@ -287,9 +302,10 @@ def normalize(signal, layer, weights, mean, variance):
 
 
 def objective(features, again, labels, game):
-    features, labels = of_places(features, labels)
-    again, _ = of_places(again, labels)
-    used = labels if game.objective == "multi" else None
+    features, again = (z.reshape(-1, z.shape[-1]) for z in (features, again))
+    used = None
+    if getattr(game, "objective", "binary") == "multi":
+        used = np.repeat(labels, len(features) // len(labels))
     return references.transcription_objective(
         features, again, used, game.epsilon
     )

@@ -69,9 +69,9 @@ def main(folder, *arguments):
     def train_parity(index):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         for name, (case, dtype) in parity.cases("workers").items():
-            weights, *rest = parity.train(case, dtype, strategy)
+            weights, metrics = parity.train(case, dtype, strategy)
             np.savez(folder / f"{name}-{index}.npz", *weights)
-            (folder / f"{name}-{index}.json").write_text(json.dumps(rest))
+            (folder / f"{name}-{index}.json").write_text(json.dumps(metrics))
         values = {"same": {"a": [1]}, "step": 10**9 + index}
         found = devices.differing(strategy, values)
         (folder / f"differing-{index}.json").write_text(json.dumps(found))

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
-from keras_csc.losses import TranscriptionGame
+from keras_csc.models import EncoderOutput
 from tests.helpers import references
+from tests.helpers.reference_loop import recipe
 
 CLASSES, DIMENSION = 3, 4
 
@@ -19,13 +21,16 @@ def batches(count, n=7):
         )
 
 
-def game_and_memory(momentum, **arguments):
-    game = TranscriptionGame(
-        num_classes=CLASSES, memory=momentum, class_features=2, **arguments
-    )
+def game_and_memory(momentum):
+    game = recipe(num_classes=CLASSES, memory=momentum, class_features=2)
     return game, MomentMemory(
         game.moment_shapes(DIMENSION), momentum, "float64"
     )
+
+
+def terms_of(game, z, z_hat, labels, remember):
+    sides = [EncoderOutput(rows, [], []) for rows in (z, z_hat)]
+    return game.losses(Loop(*sides, labels, remember))[2]
 
 
 def weighted_rate(parts, momentum, epsilon=0.5):
@@ -46,8 +51,8 @@ def test_rates_are_those_of_all_rows_with_fading_weights(momentum):
     for z, z_hat, labels in batches(4):
         seen.append(z)
         others.append(z_hat)
-        terms = game.rates(
-            z, z_hat, labels, lambda moments: memory(moments, training=True)
+        terms = terms_of(
+            game, z, z_hat, labels, lambda m: memory(m, training=True)
         )
         rate = weighted_rate(seen, momentum)
         np.testing.assert_allclose(terms["features_rate"], rate, rtol=1e-11)
@@ -60,21 +65,23 @@ def test_rates_are_those_of_all_rows_with_fading_weights(momentum):
         np.testing.assert_allclose(terms["objective"], expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("objective", ["binary", "multi"])
-def test_the_gradient_is_the_batchs_own_times_a_scale(objective):
+@pytest.mark.parametrize("term", ["objective", "class_rate_reduction"])
+def test_the_gradient_is_the_batchs_own_times_a_scale(term):
     momentum = 0.75
-    game, memory = game_and_memory(momentum, objective=objective)
+    game, memory = game_and_memory(momentum)
     (past, past_hat, past_labels), (z, z_hat, labels) = batches(2)
-    game.rates(past, past_hat, past_labels, lambda m: memory(m, training=True))
+    terms_of(
+        game, past, past_hat, past_labels, lambda m: memory(m, training=True)
+    )
 
     def objective_of(rows):
         """By NumPy's finite differences: the past is constant."""
-        return float(game.rates(rows, z_hat, labels, memory)["objective"])
+        return float(terms_of(game, rows, z_hat, labels, memory)[term])
 
     rows = tf.constant(z)
     with tf.GradientTape() as tape:
         tape.watch(rows)
-        value = game.rates(rows, z_hat, labels, memory)["objective"]
+        value = terms_of(game, rows, z_hat, labels, memory)[term]
     gradient = tape.gradient(value, rows).numpy()
     step = 1e-5
     for index in [(0, 0), (3, 2), (6, 3)]:
@@ -92,12 +99,12 @@ def test_only_training_is_remembered():
     game, memory = game_and_memory(0.5)
     ((z, z_hat, labels),) = batches(1)
     before = [float(tf.norm(v)) for v in memory.variables.values()]
-    game.rates(z, z_hat, labels, memory)
+    terms_of(game, z, z_hat, labels, memory)
     assert [float(tf.norm(v)) for v in memory.variables.values()] == before
-    game.rates(z, z_hat, labels, lambda m: memory(m, training=True))
-    for name, variable in memory.variables.items():
-        batch = game.moments(z, z_hat, labels)[name]
-        np.testing.assert_allclose(variable, batch, rtol=1e-12)
+    terms_of(game, z, z_hat, labels, lambda m: memory(m, training=True))
+    expected = {"real": z.T @ z, "regenerated": z_hat.T @ z_hat, "count": 7}
+    for name, value in expected.items():
+        np.testing.assert_allclose(memory.variables[name], value, rtol=1e-12)
 
 
 @pytest.mark.parametrize("momentum", [1.0, -0.1, float("nan"), "0.5"])

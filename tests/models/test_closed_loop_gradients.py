@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.losses import Term
 from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import Recorder
@@ -12,44 +13,24 @@ from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import clone
 from tests.helpers.reference_loop import gradients_of
+from tests.helpers.reference_loop import recipe
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
-CONSISTENT = {"encoder_consistency": 0.5, "decoder_consistency": 0.25}
-MULTI = {"objective": "multi", "num_classes": CLASSES + 1}
-FULL = {
-    **MULTI,
-    **CONSISTENT,
-    "encoder_rate": 0.25,
-    "decoder_rate": 0.75,
-    "multistage": 2.0,
-    "shared_statistics": True,
-}
-VIEWS = {"view_features": 3, "view_rate": 0.75, "view_consistency": 2.0}
+VIEWS = {"view_features": 3, "view_rate": 0.75}
+CLASS_PART = {"num_classes": CLASSES, "class_features": 2, "class_rate": 0.75}
 GAMES = {
-    "binary": {},
-    "multi": MULTI,
-    "weights": {"encoder_rate": 0.5, "decoder_rate": 2.0, "epsilon": 0.2},
-    "consistency": CONSISTENT,
-    "multistage": {"multistage": 2.0},
-    "shared statistics": {"shared_statistics": True},
-    "class part": {
-        "num_classes": CLASSES,
-        "class_features": 3,
-        "class_rate": 0.75,
-    },
-    "affine classes": {
-        "num_classes": CLASSES,
-        "class_features": 3,
-        "class_epsilon": 4.0,
-        "affine_classes": True,
-    },
-    "views": {"num_classes": CLASSES, "class_features": 2, **VIEWS},
-    "views, shared": {"shared_statistics": True, **VIEWS},
-    "dictionary": {"dictionary": 2.0},
-    "all": FULL,
+    "binary": TranscriptionGame(),
+    "multi": TranscriptionGame(
+        "multi", CLASSES + 1, consistency=0.5, shared_statistics=True
+    ),
+    "recipe": recipe(encoder_rate=0.25, consistency=0.5, epsilon=0.2),
+    "classes": recipe(**CLASS_PART, class_epsilon=4.0),
+    "views": recipe(**CLASS_PART, **VIEWS),
+    "dictionary": recipe(dictionary=2.0),
+    "all": recipe(consistency=0.5, multistage=2.0, **CLASS_PART),
 }
 PARENTS = {
     "nonnegative": True,
@@ -70,17 +51,13 @@ NETWORKS = {
 CASES = [
     *((game, "csc") for game in GAMES),
     *(("all", network) for network in NETWORKS if network != "csc"),
-    *((game, "published") for game in ("binary", "multi")),
-    *((game, "conv") for game in ("binary", "multi")),
-    ("dictionary", "published"),
+    ("binary", "published"),
     ("multi", "rectified"),
-    ("class part", "map"),
+    ("multi", "map"),
 ]
 ALTERNATING = [
     *(("all", network) for network in ("csc", "conv")),
-    ("multi", "published"),
     ("multi", "rectified"),
-    ("views", "csc"),
 ]
 
 
@@ -107,7 +84,7 @@ def make(
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.optimizers.SGD(0.05) if alternating else None,
-        TranscriptionGame(**GAMES[game]),
+        GAMES[game],
         **arguments,
     )
     return model
@@ -184,8 +161,8 @@ def test_an_inner_step_ascends_the_rate_reduction_of_real_features(network):
     model = built(network, "float64")
     images, labels = small_batch(dtype="float64")
     optimizers = Recorder(), Recorder()
-    game = TranscriptionGame(**GAMES["multi"])
-    model.compile(*optimizers, game, inner_step=True)
+    game = TranscriptionGame("multi", CLASSES, inner_step=True)
+    model.compile(*optimizers, game)
     reference = ReferenceLoop(model)
     model.train_step((images, labels))
     inner, _ = optimizers[0].given
@@ -304,7 +281,7 @@ def in_one_pass(model, images):
     return gradients, tape.gradient(for_decoder, own)
 
 
-@pytest.mark.parametrize("network", [n for n in NETWORKS if n != "map"])
+@pytest.mark.parametrize("network", ["csc", "rectified", "conv"])
 def test_one_pass_gives_the_gradients_of_one_tape(network):
     model = make("binary", network, model_of=built)
     images, _ = small_batch(dtype="float64")
@@ -335,15 +312,15 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "game, network, inner_step",
-    [("binary", "csc", False), ("multi", "rectified", True)],
-)
-def test_alternating_steps_are_those_of_a_plain_loop(game, network, inner_step):
-    model = make(game, network, alternating=True, inner_step=inner_step)
-    images, labels = small_batch(dtype="float64")
-    if game == "binary":
-        labels = None
+@pytest.mark.parametrize("network", ["csc", "rectified"])
+def test_alternating_steps_are_those_of_a_plain_loop(network):
+    inner_step = network == "rectified"
+    game, labels = TranscriptionGame(), None
+    images, classes = small_batch(dtype="float64")
+    if inner_step:
+        game, labels = TranscriptionGame("multi", 3, inner_step=True), classes
+    model = build(network, "float64")
+    model.compile(keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.05), game)
     by_hand = clone(model)
     for_encoder, for_decoder = (keras.optimizers.SGD(0.05) for _ in range(2))
     turns = [inner_turn] * inner_step + [encoder_turn]
@@ -362,24 +339,19 @@ def test_alternating_steps_are_those_of_a_plain_loop(game, network, inner_step):
 
 
 class SpreadGame(TranscriptionGame):
-    """A game with a term of its own, which is in the loss of some players."""
+    """A game with a term of its own, as docs/how_to.md adds one."""
 
     def __init__(self, encoder=0.0, decoder=0.0, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
 
-    @property
-    def term_names(self):
-        return [*super().term_names, "spread"]
+    def terms(self):
+        own = Term(("spread",), spread, self.encoder, self.decoder)
+        return [*super().terms(), own]
 
-    def losses(self, real, *args, **kwargs):
-        for_encoder, for_decoder, terms = super().losses(real, *args, **kwargs)
-        spread = spread_of(real.features)
-        return (
-            for_encoder + self.encoder * spread,
-            for_decoder + self.decoder * spread,
-            {**terms, "spread": spread},
-        )
+
+def spread(loop):
+    return (loop.mean(spread_of(loop.z)),)
 
 
 def spread_of(features):
@@ -416,9 +388,9 @@ def plays(model, game):
 class StillGame(TranscriptionGame):
     """The decoder descends nothing, the encoder what only its codes are in."""
 
-    def losses(self, real, *args, **kwargs):
-        _, _, terms = super().losses(real, *args, **kwargs)
-        return tf.reduce_mean(real.codes[0] ** 2), tf.constant(0.0), terms
+    def losses(self, loop):
+        _, _, terms = super().losses(loop)
+        return tf.reduce_mean(loop.real.codes[0] ** 2), tf.constant(0.0), terms
 
 
 def test_losses_need_not_depend_on_all_that_they_are_given():

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
-from keras_csc.models.closed_loop_autoencoder import GRADIENT_NORMS
+from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from tests.helpers.reference_loop import CLASSES

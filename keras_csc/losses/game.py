@@ -1,0 +1,208 @@
+"""What a game is: a pass through the loop, and a sum of terms over it."""
+
+import functools
+import inspect
+import typing
+
+from keras import ops
+
+from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.sphere import to_sphere
+from keras_csc.replicas import num_replicas
+from keras_csc.replicas import replica_sum
+from keras_csc.replicas import shard_weight
+
+
+class Loop:
+    """One pass through the closed loop: `x → z → x̂ → ẑ`, of this replica.
+
+    Args:
+        real: `EncoderOutput` of the images `x`, in training.
+        regenerated: `EncoderOutput` of the regenerated images `x̂`.
+        labels: int tensor `(n,)` of the images, or `None`.
+        remember: function of a dict of moments of the global batch, which
+            returns the moments of more batches; see `MomentMemory`.
+        residuals: function that returns `E_l` of every stage; see
+            `Encoder.residuals`.
+        views: function that returns the features `(n, d)` of a random view of
+            every image; see `models.views`.
+    """
+
+    def __init__(
+        self,
+        real,
+        regenerated=None,
+        labels=None,
+        remember=None,
+        residuals=None,
+        views=None,
+    ):
+        self.real = real
+        self.regenerated = regenerated
+        self._labels = labels
+        self._remember = remember
+        self._residuals = residuals
+        self._views = views
+
+    @property
+    def z(self):
+        """Rows `Z` `(n, d)`: the features of the images, or of all places."""
+        return _rows(self.real.features)
+
+    @property
+    def z_hat(self):
+        """Rows `Ẑ` `(n, d)`: the features of the regenerated images."""
+        return _rows(self.regenerated.features)
+
+    @property
+    def labels(self):
+        """Label of every row: int tensor `(n,)`.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        if self._labels is None:
+            raise ValueError(
+                "This game needs `labels`: train on batches of (images, "
+                "labels)."
+            )
+        if len(self.real.features.shape) == 2:
+            return self._labels
+        places = ops.shape(self.z)[0] // ops.shape(self._labels)[0]
+        return ops.repeat(self._labels, places)
+
+    @functools.cached_property
+    def views(self):
+        """Features `(n, d)` of a random view of every image."""
+        return self._views()
+
+    def residuals(self):
+        """List of `E_l`, what every stage's codes leave of its input."""
+        return self._residuals()
+
+    def sums(self, moments):
+        """A dict of moments, summed over the replicas, with the memory."""
+        moments = replica_sum(moments)
+        return self._remember(moments) if self._remember else moments
+
+    def mean(self, value):
+        """A mean over this replica's images, weighed by their number.
+
+        The mean of these over the replicas is that over the global batch.
+        """
+        features = self.real.features
+        return shard_weight(ops.shape(features)[0], features.dtype) * value
+
+
+def _rows(features):
+    if len(features.shape) == 2:
+        return features
+    return ops.reshape(features, (-1, features.shape[-1]))
+
+
+class Term(typing.NamedTuple):
+    """A term of a game.
+
+    Args:
+        names: tuple of the names of its scalars, as they are logged. The first
+            is weighed; the others only tell of it.
+        measure: function of a `Loop`, which returns a tuple of these scalars.
+        encoder: float, weight of the first in what the encoder descends.
+        decoder: float, weight of the first in what the decoder descends.
+    """
+
+    names: tuple
+    measure: typing.Callable
+    encoder: float = 0.0
+    decoder: float = 0.0
+
+
+class Game:
+    """What encoder and decoder play for: each descends a sum of terms.
+
+    A subclass returns its `terms`. All arguments of its constructor are
+    attributes.
+
+    Attributes:
+        num_classes: int, or `None` for a game without labels.
+        needs_labels: bool.
+        shared_statistics: bool, whether regenerated images are normalised, in
+            the encoder, with the batch statistics of the images.
+        inner_step: bool, whether the encoder takes a step for `inner_loss`
+            before each alternating step.
+        memory: float in `[0, 1)`, momentum of the `MomentMemory`; 0 for none.
+    """
+
+    num_classes = None
+    needs_labels = False
+    shared_statistics = False
+    inner_step = False
+    memory = 0.0
+
+    def terms(self):
+        """List of the game's `Term`s."""
+        raise NotImplementedError
+
+    @property
+    def term_names(self):
+        """Names of the scalars that `losses` returns."""
+        return [name for term in self.terms() for name in term.names]
+
+    def losses(self, loop):
+        """What this replica's encoder and decoder descend.
+
+        The gradients are to be summed over the replicas: the losses are
+        divided by their number.
+
+        Args:
+            loop: `Loop`.
+
+        Returns:
+            `(encoder_loss, decoder_loss, scalars)`; `scalars` is a dict by
+            `term_names`, whose means over the replicas are of the global batch.
+        """
+        scalars, weighed = {}, []
+        for term in self.terms():
+            values = term.measure(loop)
+            scalars.update(zip(term.names, values, strict=True))
+            weighed.append((term.encoder, term.decoder, values[0]))
+        replicas = num_replicas()
+        encoder_loss, decoder_loss = (
+            sum(each[player] * each[-1] for each in weighed) / replicas
+            for player in (0, 1)
+        )
+        return encoder_loss, decoder_loss, scalars
+
+    def check_encoder(self, encoder):
+        """Raises a `ValueError` if an encoder lacks what the game is about."""
+
+    def get_config(self):
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def consistency(loop):
+    """`C = mean_i ‖z_i - ẑ_i‖²` over images, or their places."""
+    return (loop.mean(distance(loop.z, loop.z_hat)),)
+
+
+def distance(rows, others):
+    """Mean square distance of rows."""
+    return ops.mean(ops.sum(ops.square(rows - others), -1))
+
+
+def class_part(features, size):
+    """The first `size` features, scaled to norm 1.
+
+    Args:
+        features: tensor `(n, d)`.
+        size: int, at most `d`.
+
+    Returns:
+        Tensor `(n, size)`, rows of norm 1; a row of zeros stays what it is.
+    """
+    return to_sphere(at_least_float32(features)[:, :size])

@@ -1,0 +1,377 @@
+import functools
+import types
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_csc.losses import Game
+from keras_csc.losses import Loop
+from keras_csc.losses import MomentMemory
+from keras_csc.losses import RecipeGame
+from keras_csc.metrics import PeakSignalToNoiseRatio
+from keras_csc.metrics import StructuralSimilarity
+from keras_csc.metrics.reconstruction import SSIM_WINDOW
+from keras_csc.models import inputs
+from keras_csc.models import training_data
+from keras_csc.models.optimizers import checked_optimizers
+from keras_csc.models.views import random_views
+from keras_csc.ops.precision import at_least_float32_of
+from keras_csc.ops.tensorflow import fusion
+from keras_csc.optimizers import DictionaryMuon
+from keras_csc.validation import shown
+
+GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
+
+
+class ClosedLoopTraining(keras.Model):
+    """How encoder and decoder train and are evaluated; methods of Keras.
+
+    For a model with an `encoder`, a `decoder` and a `density`.
+    """
+
+    @property
+    def step(self):
+        """Number of training steps taken.
+
+        One update each of `optimizer` or, in alternating steps, of
+        `decoder_optimizer`: with an inner step the encoder's takes two.
+        """
+        return int(self._iterations.numpy())
+
+    @property
+    def _iterations(self):
+        return self.optimizers[-1].iterations
+
+    @property
+    def optimizers(self):
+        """That of one pass, or the encoder's and the decoder's."""
+        both = self.optimizer, self.decoder_optimizer
+        return [optimizer for optimizer in both if optimizer is not None]
+
+    @property
+    def moved_variables(self):
+        """Of each of the `optimizers`, what it moves.
+
+        The decoder's moves its weights and the atoms that it shares.
+        """
+        if self.decoder_optimizer is None:
+            return [self.trainable_variables]
+        own = self.decoder.trainable_variables
+        return [
+            self.encoder.trainable_variables,
+            [*own, *self.decoder.shared_atoms],
+        ]
+
+    def compile(
+        self, optimizer=None, decoder_optimizer=None, game=None, **kwargs
+    ):
+        """Configures the game.
+
+        *One pass*, without a `decoder_optimizer`: one pass through the loop
+        gives the gradients of both players, and `optimizer` moves all weights;
+        atoms that encoder and decoder share by the sum of both. The gradient,
+        at the features `z`, of what the decoder descends is carried on into the
+        encoder along `x → z`: it also learns features that can be decoded. The
+        encoder that measures `x̂` is held fixed for that.
+
+        *Alternating*, as published, with one: a step of the encoder by
+        `optimizer`, then, in another pass against the new encoder, one of the
+        decoder and the atoms that it shares by `decoder_optimizer`. Each player
+        descends its own loss alone.
+
+        Args:
+            optimizer: of all weights, or of the encoder's; by default
+                `DictionaryMuon()`, as in our flag files.
+            decoder_optimizer: another object, for alternating steps.
+            game: `RecipeGame`, the default, `TranscriptionGame` or another
+                `Game`.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
+
+        Raises:
+            ValueError: for other arguments, such as Keras's `loss` and
+                `metrics`, optimizers whose numbers make no sense or that scale
+                the loss, on several replicas such that clip or accumulate
+                gradients, moving averages, a game with an `inner_step` in one
+                pass, or a game that the encoder does not fit.
+        """
+        training_data.check_compile_arguments(kwargs)
+        game = RecipeGame() if game is None else game
+        if not isinstance(game, Game):
+            raise ValueError(
+                "`game` must be a `RecipeGame`, `TranscriptionGame` or another "
+                f"`Game`. Received: {shown(game)}"
+            )
+        game.check_encoder(self.encoder)
+        if game.inner_step and decoder_optimizer is None:
+            raise ValueError(
+                "A game with an `inner_step` needs a `decoder_optimizer`: the "
+                "step is one of alternating steps."
+            )
+        strategy = self.distribute_strategy
+        optimizers = checked_optimizers(
+            DictionaryMuon() if optimizer is None else optimizer,
+            decoder_optimizer,
+            strategy.num_replicas_in_sync,
+        )
+        self.make_weights()
+        super().compile(optimizers[0], auto_scale_loss=False, **kwargs)
+        self.decoder_optimizer = optimizers[1]
+        for optimizer, variables in zip(self.optimizers, self.moved_variables):
+            optimizer.build(variables)
+        self.game = game
+        self.memory = None
+        if game.memory:
+            shapes = game.moment_shapes(self.encoder.feature_dim)
+            dtype = at_least_float32_of(self.encoder.variable_dtype)
+            self.memory = MomentMemory(shapes, game.memory, dtype)
+        # On several replicas they would cost a second sum of the gradients.
+        alone = strategy.num_replicas_in_sync == 1
+        self.gradient_norms = GRADIENT_NORMS if alone else ()
+        self.set_train_metrics((*game.term_names, *self.gradient_norms))
+
+    def set_train_metrics(self, names=()):
+        """Makes a mean over batches of each of the scalars of these names."""
+        # Keras would track a list: a model that is built can get no more state,
+        # but its game is known only when it is compiled.
+        self._train_metrics = types.SimpleNamespace(
+            means=[keras.metrics.Mean(name=name) for name in names]
+        )
+
+    @property
+    def classes(self):
+        """Number of classes that labels must name; `None` without labels."""
+        needed = self.compiled and self.game.needs_labels
+        return self.game.num_classes if needed else None
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        if not self.compiled:
+            return super().fit(*args, **kwargs)  # It says so.
+        with training_data.value_errors():
+            arguments = training_data.given(self, "fit", args, kwargs)
+            if self.step == 0 and not self.decoder.calibrated:
+                first, arguments["x"] = training_data.first(arguments["x"])
+                self.decoder.calibrate(first)
+            step, density, self.density = self.step, self.density, None
+            try:
+                history = super().fit(**arguments)
+            except BaseException:
+                if self.step == step:
+                    self.density = density
+                raise
+            return training_data.some(history)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        arguments = training_data.given(self, "train_on_batch", args, kwargs)
+        result = super().train_on_batch(**arguments)
+        self.density = None
+        return result
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        arguments = training_data.given(self, "test_on_batch", args, kwargs)
+        return super().test_on_batch(**arguments)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        with training_data.value_errors():
+            arguments = training_data.given(self, "evaluate", args, kwargs)
+            return training_data.some(super().evaluate(**arguments))
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        with training_data.value_errors():
+            x = training_data.inspected(self, x, None, inputs.MOST)
+            try:
+                return super().predict(x, *args, **kwargs)
+            except UnboundLocalError as error:  # Keras's, without a batch.
+                raise ValueError(training_data.EMPTY) from error
+
+    @property
+    def train_metrics(self):
+        """The metrics of the current game: its terms and gradient norms."""
+        return self._train_metrics.means
+
+    @property
+    def metrics(self):
+        return [*self.train_metrics, *self.test_metrics]
+
+    @property
+    def test_metrics(self):
+        """The metrics of `evaluate`; SSIM of images of at least its window."""
+        ssim = [self.ssim] if self.ssim else []
+        return [self.psnr, *ssim, self.cosine]
+
+    @fusion()
+    def train_step(self, data):
+        images, labels = training_data.step(data, self.encoder.accepted_shape)
+        if self.decoder_optimizer is None:
+            for_encoder, for_decoder, terms = self._play(images, labels)
+            self._step([*for_encoder, *for_decoder])
+        else:
+            if self.game.inner_step:
+                self._step(self._play_alone(images, labels))
+            for_encoder, _, _ = self._play(images, labels, decoder=False)
+            self._step(for_encoder)
+            _, for_decoder, terms = self._play(images, labels, encoder=False)
+            self._step(for_decoder, -1)
+        if self.gradient_norms:
+            players = for_encoder, for_decoder
+            norms = map(tf.linalg.global_norm, players)
+            terms.update(zip(self.gradient_norms, norms))
+        for metric in self.train_metrics:
+            metric.update_state(terms[metric.name])
+        logs = {m.name: m.result() for m in self.train_metrics}
+        return {**logs, "loss": _finite_or_not(terms)}
+
+    def _step(self, gradients, number=0):
+        """Takes a step of one of the `optimizers`."""
+        optimizer, variables = (
+            self.optimizers[number],
+            self.moved_variables[number],
+        )
+        optimizer.apply(gradients, variables)
+        if not variables:  # all frozen, which Keras does not count
+            optimizer.variables[0].assign_add(1)
+        self.encoder.update_operator_norms()
+
+    def _play_alone(self, images, labels):
+        """The encoder's gradients of an inner step."""
+        variables = self.encoder.trainable_variables
+        with tf.GradientTape() as tape:
+            real = self.encoder.run_stages(images, training=True)
+            loss = self.game.inner_loss(Loop(real, labels=labels))
+        self.encoder.update_statistics(real.moments)
+        return _gradients(tape, loss, variables)
+
+    def _play(self, images, labels, encoder=True, decoder=True):
+        """One pass through the loop, for one player or both.
+
+        Returns:
+            `(encoder_gradients, decoder_gradients, terms)`: this replica's
+            part of the gradients of what each player descends, `None` of one
+            that does not move, and the scalars of the game. The features enter
+            the decoder and the game, and the regenerated images the encoder, as
+            constants: each player's gradient leaves the other one out, and none
+            flows back through more than it needs, which sums over replicas
+            would forbid TensorFlow to prune.
+        """
+        game, variables = self.game, self.encoder.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
+            real = self.encoder.run_stages(images, training=True)
+            moments = real.moments if game.shared_statistics else None
+            features = tf.stop_gradient(real.features)
+            tape.watch(features)
+            regenerated = self._decode(
+                features, True, like=images, moments=real.moments
+            )
+            seen = tf.stop_gradient(regenerated)
+            tape.watch(seen)
+            again = self.encoder.run_stages(seen, True, moments)
+
+            def views():
+                own = random_views(images, self._iterations)
+                return self.encoder.run_stages(own, True, moments).features
+
+            remember = None
+            if self.memory:
+                remember = functools.partial(self.memory, training=decoder)
+            loop = Loop(
+                real._replace(features=features),
+                again,
+                labels,
+                remember,
+                lambda: self.encoder.residuals(real),
+                views,
+            )
+            encoder_loss, decoder_loss, terms = game.losses(loop)
+        self.encoder.update_statistics(real.moments)
+        if encoder:
+            *measuring, at_features = _gradients(
+                tape, encoder_loss, [*variables, features]
+            )
+        if decoder:
+            atoms = self.decoder.shared_atoms
+            (at_images,) = _gradients(tape, decoder_loss, [seen])
+            for_decoder, of_atoms, through_decoder = tape.gradient(
+                regenerated,
+                (self.decoder.trainable_variables, atoms, features),
+                at_images,
+            )
+        if not encoder:
+            return None, [*for_decoder, *of_atoms], terms
+        if decoder:
+            at_features += through_decoder
+            drawing = dict(zip(map(id, atoms), of_atoms))
+            measuring = [
+                gradient + drawing.get(id(variable), 0.0)
+                for variable, gradient in zip(variables, measuring)
+            ]
+        encoding = tape.gradient(real.features, variables, at_features)
+        for_encoder = [a + b for a, b in zip(measuring, encoding)]
+        return for_encoder, for_decoder if decoder else None, terms
+
+    def test_step(self, data):
+        images, _ = training_data.step(data, self.encoder.accepted_shape)
+        features = self.encoder.run_stages(images).features
+        reconstructions = self._decode(features, like=images)
+        again = self.encoder.run_stages(reconstructions).features
+        measured = [self.psnr, self.cosine]
+        self.psnr.update_state(images, reconstructions)
+        self.cosine.update_state(ops.sum(features * again, -1))
+        if self.ssim and self._ssim_fits(images.shape[1:]):
+            self.ssim.update_state(images, reconstructions)
+            measured.append(self.ssim)
+        return {m.name: m.result() for m in measured}
+
+    def set_test_metrics(self):
+        """Makes the metrics of `evaluate`; SSIM where its window fits."""
+        self.psnr = PeakSignalToNoiseRatio(name="psnr")
+        self.cosine = keras.metrics.Mean(name="cosine")
+        self.ssim = None
+        shape, features = self.encoder.image_shape, self.encoder.features
+        if features == "map" or self._ssim_fits(shape):
+            self.ssim = StructuralSimilarity(name="ssim")
+
+    def _ssim_fits(self, shape):
+        """Whether SSIM's window fits; unknown sizes are the encoder's."""
+        sizes = zip(shape[:2], self.encoder.image_shape[:2])
+        return all((n or own) >= SSIM_WINDOW for n, own in sizes)
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        config = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in ("optimizer", "decoder_optimizer", "game")
+        }
+        return {
+            **config,
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(
+            **{
+                name: keras.saving.deserialize_keras_object(value)
+                for name, value in config.items()
+            }
+        )
+
+
+def _gradients(tape, loss, sources):
+    """Gradients of a loss, a list; 0 of what it does not depend on."""
+    return [
+        tf.zeros_like(source) if gradient is None else gradient
+        for source, gradient in zip(sources, tape.gradient(loss, sources))
+    ]
+
+
+def _finite_or_not(terms):
+    """The objective if all terms are finite, NaN if not."""
+    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
+    return terms["objective"] + 0.0 * sum(terms.values())

@@ -1,0 +1,338 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from keras_csc.losses import Loop
+from keras_csc.losses import RecipeGame
+from keras_csc.losses import TranscriptionGame
+from keras_csc.losses.recipe import multistage
+from keras_csc.models import EncoderOutput
+from tests.helpers import contracts
+from tests.helpers import references
+from tests.helpers.reference_loop import recipe
+
+CLASSES = 5
+PUBLISHED = {
+    "objective": "multi",
+    "num_classes": 4,
+    "epsilon": 0.25,
+    "consistency": 0.125,
+    "inner_step": True,
+    "shared_statistics": True,
+}
+OURS = {
+    "num_classes": CLASSES,
+    "encoder_rate": 0.5,
+    "decoder_rate": 2.0,
+    "epsilon": 0.25,
+    "consistency": 0.75,
+    "multistage": 3.0,
+    "dictionary": 0.375,
+    "memory": 0.5,
+    "class_features": 3,
+    "class_rate": 0.25,
+    "class_epsilon": 2.0,
+    "view_features": 2,
+    "view_rate": 0.125,
+}
+
+
+def output(features, codes=()):
+    """An `EncoderOutput` in training, with the moments of its codes."""
+    axes = (0, 1, 2)
+    moments = [(h.mean(axes), h.var(axes)) for h in codes]
+    return EncoderOutput(features, list(codes), moments)
+
+
+def draw(seed=0, n=16, d=6, dtype="float64"):
+    rng = np.random.default_rng(seed)
+    sides = []
+    for _ in range(2):
+        codes = [
+            rng.normal(size=(n, size, size, filters))
+            * np.arange(1, filters + 1)
+            + 0.5
+            for size, filters in ((4, 3), (2, 5))
+        ]
+        z = references.sphere_features(rng, n, d).astype(dtype)
+        sides.append(output(z, [h.astype(dtype) for h in codes]))
+    labels = rng.integers(0, CLASSES - 1, n)
+    return *sides, labels
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def multistage_distance(real, other, decay=0.25):
+    return np.average(
+        [
+            np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
+            for h, h_hat in zip(real.codes, other.codes)
+        ],
+        weights=[decay**number for number in range(len(real.codes))],
+    )
+
+
+@pytest.mark.parametrize(
+    "game, arguments", [(TranscriptionGame, PUBLISHED), (RecipeGame, OURS)]
+)
+def test_configuration_holds_every_argument(game, arguments):
+    contracts.check_config(game, **arguments)
+
+
+@pytest.mark.parametrize(
+    "game, bad",
+    [
+        (TranscriptionGame, {"objective": "ternary"}),
+        (TranscriptionGame, {"epsilon": 0.0}),
+        (TranscriptionGame, {"consistency": -1.0}),
+        (TranscriptionGame, {"inner_step": 1}),
+        (TranscriptionGame, {"shared_statistics": 1}),
+        *((RecipeGame, {name: -1.0}) for name in OURS if name != "num_classes"),
+        (RecipeGame, {"memory": 1.0}),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(game, bad):
+    contracts.check_rejects(game, bad)
+
+
+@pytest.mark.parametrize(
+    "game, arguments",
+    [
+        (TranscriptionGame, {"objective": "multi"}),
+        (RecipeGame, {"class_features": 2}),
+    ],
+)
+def test_a_game_of_classes_needs_their_number_and_labels(game, arguments):
+    contracts.check_rejects(game, {"num_classes": 0}, **arguments)
+    real, other, _ = draw()
+    loop = Loop(real, other)
+    with pytest.raises(ValueError, match="labels"):
+        game(num_classes=CLASSES, **arguments).losses(loop)
+
+
+def test_an_inner_step_needs_classes():
+    with pytest.raises(ValueError, match="inner_step"):
+        TranscriptionGame(inner_step=True)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.floats(0.1, 2))
+def test_binary_game_is_that_of_the_formulas(seed, epsilon):
+    real, other, _ = draw(seed)
+    z, z_hat = real.features, other.features
+    game = TranscriptionGame(epsilon=epsilon, consistency=0.5)
+    for_encoder, for_decoder, terms = game.losses(Loop(real, other))
+    objective = references.rate_distance(z, z_hat, epsilon)
+    apart = np.mean(np.sum((z - z_hat) ** 2, axis=1))
+    expected = {
+        "objective": objective,
+        "features_rate": references.coding_rate(z, epsilon),
+        "reconstructed_rate": references.coding_rate(z_hat, epsilon),
+        "consistency": apart,
+    }
+    assert list(terms) == game.term_names == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-11)
+    np.testing.assert_allclose(for_encoder, 0.5 * apart - objective)
+    np.testing.assert_allclose(for_decoder, 0.5 * apart + objective)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 1000), st.floats(0.1, 2))
+def test_multi_game_is_that_of_the_formulas(seed, epsilon):
+    real, other, labels = draw(seed)
+    z, z_hat = real.features, other.features
+    game = TranscriptionGame("multi", CLASSES, epsilon)
+    loop = Loop(real, other, labels)
+    for_encoder, for_decoder, terms = game.losses(loop)
+    objective = references.transcription_objective(z, z_hat, labels, epsilon)
+    reduction = references.rate_reduction(z, labels, epsilon)
+    expected = {
+        "objective": objective,
+        "features_rate": references.coding_rate(z, epsilon),
+        "reconstructed_rate": references.coding_rate(z_hat, epsilon),
+        "rate_reduction": reduction,
+        "reconstructed_rate_reduction": references.rate_reduction(
+            z_hat, labels, epsilon
+        ),
+        "class_distance": sum(
+            references.rate_distance(
+                z[labels == j], z_hat[labels == j], epsilon
+            )
+            for j in np.unique(labels)
+        ),
+    }
+    assert list(terms) == game.term_names == [*expected, "consistency"]
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-10)
+    np.testing.assert_allclose(for_encoder, -objective, rtol=1e-10)
+    np.testing.assert_allclose(for_decoder, objective, rtol=1e-10)
+    np.testing.assert_allclose(game.inner_loss(loop), -reduction, rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_losses_of_the_recipe_are_the_weighted_sums(seed):
+    game = RecipeGame(**{**OURS, "memory": 0.0})
+    real, other, labels = draw(seed)
+    z, z_hat = real.features, other.features
+    views = z[::-1]
+    loop = Loop(
+        real,
+        other,
+        labels,
+        residuals=lambda: [2.0, 20.0, 5.0],
+        views=lambda: views,
+    )
+    for_encoder, for_decoder, terms = game.losses(loop)
+    part = np.concatenate([unit(z[:, :3]), np.ones((len(z), 1))], axis=1)
+    parts = unit(z[:, 3:5]), unit(views[:, 3:5])
+    expected = {
+        "objective": references.rate_distance(z, z_hat, 0.25),
+        "features_rate": references.coding_rate(z, 0.25),
+        "reconstructed_rate": references.coding_rate(z_hat, 0.25),
+        "consistency": np.mean(np.sum((z - z_hat) ** 2, -1)),
+        "class_rate_reduction": references.rate_reduction(part, labels, 2.0),
+        "view_coding_rate": references.coding_rate(np.concatenate(parts), 0.25),
+        "view_distance": np.mean(np.sum((parts[0] - parts[1]) ** 2, -1)),
+        "multistage": multistage_distance(real, other),
+        "residual": 2.0 + 25.0 / 50,
+    }
+    assert list(terms) == game.term_names == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-9)
+    np.testing.assert_allclose(
+        for_encoder,
+        -0.5 * expected["objective"]
+        - 0.25 * expected["class_rate_reduction"]
+        - 0.125 * expected["view_coding_rate"]
+        + 15 * 0.125 * expected["view_distance"]
+        + 0.375 * expected["residual"],
+        rtol=1e-9,
+    )
+    np.testing.assert_allclose(
+        for_decoder,
+        2 * expected["objective"]
+        + 0.75 * expected["consistency"]
+        + 3 * expected["multistage"],
+        rtol=1e-9,
+    )
+
+
+def test_a_coarse_class_rate_compares_pairs():
+    real, other, labels = draw(n=40)
+    size, epsilon = 4, 1e3
+    game = recipe(
+        num_classes=CLASSES, class_features=size, class_epsilon=epsilon
+    )
+    part = unit(real.features[:, :size])
+    squares = (part @ part.T + 1) ** 2
+    of_classes = sum(
+        np.mean(labels == j) * np.mean(squares[labels == j][:, labels == j])
+        for j in np.unique(labels)
+    )
+    scale = ((size + 1) / (2 * epsilon)) ** 2
+    np.testing.assert_allclose(
+        game.losses(Loop(real, other, labels))[2]["class_rate_reduction"],
+        scale * (of_classes - np.mean(squares)),
+        rtol=0.02,
+    )
+
+
+def test_rows_of_maps_are_their_places():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, 4, 2, 3, 6))
+    labels = rng.integers(0, CLASSES, 4)
+    rows = [each.reshape(24, 6) for each in maps]
+    of_places = np.repeat(labels, 6)
+    for game in (
+        TranscriptionGame("multi", CLASSES),
+        recipe(num_classes=CLASSES, class_features=2),
+    ):
+        found = game.losses(Loop(output(maps[0]), output(maps[1]), labels))
+        expected = game.losses(Loop(*map(output, rows), of_places))
+        for name, value in expected[2].items():
+            np.testing.assert_allclose(found[2][name], value, rtol=1e-9)
+
+
+def test_binary_objective_vanishes_for_the_same_features():
+    real, _, _ = draw()
+    other = real._replace(features=real.features[::-1])
+    terms = TranscriptionGame().losses(Loop(real, other))[2]
+    np.testing.assert_allclose(terms["objective"], 0, atol=1e-12)
+
+
+def test_stage_distance_is_relative_to_the_variance():
+    real, other, _ = draw(dtype="float32")
+    (result,) = multistage(Loop(real, other))
+    scaled = [
+        output(side.features, [100 * h for h in side.codes])
+        for side in (real, other)
+    ]
+    np.testing.assert_allclose(multistage(Loop(*scaled))[0], result, rtol=1e-5)
+    assert float(multistage(Loop(real, real))[0]) == 0
+
+
+def test_dead_stage_gives_finite_distances():
+    real, other, _ = draw(dtype="float32")
+    dead = output(real.features, [0.0 * h for h in real.codes])
+    assert float(multistage(Loop(dead, dead))[0]) == 0
+    assert np.isfinite(float(multistage(Loop(dead, other))[0]))
+
+
+def test_no_gradient_of_the_stage_distance_reaches_the_codes_of_images():
+    real, other, _ = draw(dtype="float32")
+    codes = [tf.constant(h) for h in real.codes]
+    others = [tf.constant(h) for h in other.codes]
+    with tf.GradientTape() as tape:
+        tape.watch([codes, others])
+        loop = Loop(real._replace(codes=codes), other._replace(codes=others))
+        (value,) = multistage(loop)
+    gradients = tape.gradient(
+        value, [codes, others], unconnected_gradients="zero"
+    )
+    weights = 0.25 ** np.arange(len(codes))
+    weights /= np.sum(weights)
+    for gradient, h, h_hat, weight in zip(gradients[1], codes, others, weights):
+        variance = np.mean(np.var(h, axis=(0, 1, 2)))
+        expected = 2 * weight * (h_hat - h) / (variance * np.size(h))
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-8)
+    assert not any(np.any(gradient) for gradient in gradients[0])
+
+
+@pytest.mark.parametrize("objective", ["binary", "multi"])
+def test_gradients_are_those_of_finite_differences(objective):
+    game = TranscriptionGame(objective, CLASSES)
+    real, other, labels = draw()
+    assert len(np.unique(labels)) < CLASSES
+    rng = np.random.default_rng(9)
+    z, z_hat = tf.constant(real.features), tf.constant(other.features)
+    with tf.GradientTape() as tape:
+        tape.watch((z, z_hat))
+        loop = Loop(output(z), output(z_hat), labels)
+        value = game.losses(loop)[2]["objective"]
+    by_z, by_z_hat = tape.gradient(value, (z, z_hat))
+    used = labels if objective == "multi" else None
+
+    def of_z(features):
+        return references.transcription_objective(
+            features, other.features, used
+        )
+
+    def of_z_hat(features):
+        return references.transcription_objective(real.features, features, used)
+
+    for function, point, gradient in (
+        (of_z, real.features, by_z),
+        (of_z_hat, other.features, by_z_hat),
+    ):
+        direction = rng.normal(size=point.shape)
+        expected = references.directional_derivative(function, point, direction)
+        np.testing.assert_allclose(
+            np.sum(gradient * direction), expected, rtol=1e-7, atol=1e-9
+        )
