@@ -13,9 +13,9 @@ import functools
 import statistics
 import time
 
+from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train_options
-from keras_csc_cli.building import Splits
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -35,17 +35,16 @@ BATCHES, CALLS = 10, 9
 
 def in_memory(options):
     """Whether images do not change before they are shifted and flipped."""
-    return not options.random_crop
+    return "crop" not in options.augment
 
 
 def ours(options):
     """Our batches of a run's options."""
-    source = Splits(options)["train"]
+    source = building.Splits(options)["train"]
     return data.batches(
-        data.cached(source, options.cache_mib * 2**20),
+        data.cached(source, building.CACHE_BYTES),
         options.batch_size,
-        horizontal_flip=options.horizontal_flip,
-        random_shift=options.random_shift,
+        **building.augmentation(options),
     )
 
 
@@ -75,18 +74,19 @@ def changed(image, label, options, shape):
     """An image as training takes it: cropped, shifted, flipped, in [-1, 1]."""
     height, width, _ = shape
     image = tf.cast(image, tf.float32)
-    if options.random_crop:
+    if not in_memory(options):
         sides = tf.cast(tf.shape(image)[:2], tf.float32)
         scale = height / tf.reduce_min(sides)
         size = tf.cast(tf.round(sides * scale), tf.int32)
         image = tf.image.resize(image, size, antialias=True)
-    if options.random_shift:
-        shift = options.random_shift
+    changes = building.augmentation(options)
+    shift = changes["random_shift"]
+    if shift:
         image = tf.pad(
             image, [[shift, shift], [shift, shift], [0, 0]], "REFLECT"
         )
     image = tf.image.random_crop(image, shape)
-    if options.horizontal_flip:
+    if changes["horizontal_flip"]:
         image = tf.image.random_flip_left_right(image)
     return image / 127.5 - 1, label
 

@@ -79,7 +79,7 @@ THEIRS_COMPILED = {
         "compiled": True,
     },
 }
-ALTERNATING = [*PUBLISHED_GAME, "--decoder_learning_rate=1.5e-4"]
+ALTERNATING = [*PUBLISHED_GAME, "--learning_rate=1.5e-4,1.5e-4"]
 # Name, flags of training/train.py.
 OURS = {
     "ours float32": ALTERNATING,
@@ -113,7 +113,7 @@ def our_step(arguments):
     options = train_options.parse(arguments)
     model = building.model(options, num_classes=10)
     step = tf.function(model.train_step)
-    alternating = options.decoder_learning_rate is not None
+    alternating = len(options.learning_rate) > 1
 
     def run(images, labels):
         return float(step((images, labels))["objective"])

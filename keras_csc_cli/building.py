@@ -6,6 +6,7 @@ know, or would say late.
 
 import inspect
 import os
+import re
 
 from keras_csc_cli import devices
 from keras_csc_cli.command_line import UsageError
@@ -23,6 +24,8 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.optimizers import DictionaryMuon
 
+# Bytes of decoded images that are kept in memory; more are streamed.
+CACHE_BYTES = 4 * 2**30
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
 
@@ -52,7 +55,7 @@ class Splits:
             "data_dir": options.data_dir,
             "validation_fraction": options.validation_fraction,
             "download": options.download,
-            "random_crop": options.random_crop,
+            "random_crop": "crop" in options.augment,
             "resize": options.resize,
         }
         self._advice = advice or {}
@@ -90,6 +93,15 @@ class Splits:
             )
 
 
+def augmentation(options):
+    """What `--augment` says of batches, as arguments of `data.batches`."""
+    shift = re.search(r"shift:(\d+)", options.augment)
+    return {
+        "horizontal_flip": "flip" in options.augment,
+        "random_shift": int(shift[1]) if shift else 0,
+    }
+
+
 def network(options, make=ClosedLoopAutoencoder.from_preset):
     """The autoencoder of the options, not compiled.
 
@@ -118,13 +130,12 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     autoencoder = network(options, make)
     if options.freeze_normalizations:
         autoencoder.freeze_normalizations()
-    rate, decoder_rate = options.learning_rate, options.decoder_learning_rate
-    alternating = decoder_rate is not None
+    rate, *decoder_rate = options.learning_rate
     played = game(options.game, num_classes)
     with usage_errors():
         autoencoder.compile(
             optimizer(options, rate, 1 + played.inner_step),
-            optimizer(options, decoder_rate) if alternating else None,
+            optimizer(options, *decoder_rate) if decoder_rate else None,
             game=played,
             jit_compile=False,
         )
@@ -162,7 +173,7 @@ def trained_model(folder):
 def optimizer(options, learning_rate, updates=1):
     """An optimizer with the options' schedule, of `updates` a step."""
     name, _, betas = options.optimizer.partition(":")
-    beta_1, beta_2 = map(float, betas.split(","))
+    beta_1, beta_2 = map(float, (betas or "0.5,0.999").split(","))
     schedules, updates = keras.optimizers.schedules, options.steps * updates
     if options.schedule == "cosine":
         learning_rate = schedules.CosineDecay(learning_rate, updates)
@@ -205,12 +216,12 @@ def check_folders(options):
 def check_start(options):
     """For trained weights that would be replaced, untrained ones kept."""
     trained = presets.has_weights(options.preset)
-    for name in ("principal_images", "patch_images"):
-        if getattr(options, name) and trained:
-            raise UsageError(
-                f"--{name} would replace weights of --preset="
-                f"{options.preset}. Leave one of them out."
-            )
+    if trained and options.first_atoms != "random":
+        raise UsageError(
+            f"--first_atoms={options.first_atoms} would replace weights of "
+            f"--preset={options.preset}. Leave one of them out, or give "
+            "--first_atoms=random."
+        )
     if options.freeze_normalizations and not trained:
         raise UsageError(
             "--freeze_normalizations keeps what trained weights know, and "

@@ -86,28 +86,47 @@ class Choices(flags.ListParser):
         return found
 
 
-class Optimizer(flags.ArgumentParser):
-    """Parses a name, perhaps with Adam's betas: `adam`, or `adam:0,0.9`."""
+class Pattern(flags.ArgumentParser):
+    """Parses a text that is the whole of a regular expression.
 
-    names = ("adam", "muon")
+    Args:
+        pattern: the expression.
+        form: what it looks like, in the help.
+        example: a value.
+    """
+
+    def __init__(self, pattern, form, example):
+        self.pattern, self.form, self.example = pattern, form, example
 
     def parse(self, argument):
-        name, colon, betas = argument.partition(":")
-        try:
-            found = [float(beta) for beta in betas.split(",") if colon]
-            good = len(found) in (0, 2) and all(0 <= x < 1 for x in found)
-        except ValueError:
-            good = False
-        if name not in self.names or not good:
-            raise ValueError(
-                f"it must be {' or '.join(self.names)}, perhaps with two betas "
-                "of at least 0 and below 1, as adam:0,0.9."
-            )
-        beta_1, beta_2 = found or (0.5, 0.999)
-        return f"{name}:{beta_1:g},{beta_2:g}"
+        if not re.fullmatch(self.pattern, argument, re.ASCII):
+            raise ValueError(f"it must be {self.form}, as {self.example}.")
+        return argument
 
     def flag_type(self):
-        return "optimizer"
+        return "string"
+
+
+class Numbers(flags.ArgumentParser):
+    """Parses one number or two, which a comma separates.
+
+    Args:
+        least, most: the bounds of each.
+    """
+
+    form = "X[,X]"
+
+    def __init__(self, least, most):
+        self.number = Float(least, most)
+
+    def parse(self, argument):
+        words = argument.split(",")
+        if len(words) > 2:
+            raise ValueError("it must be one number or two.")
+        return [self.number.parse(word) for word in words]
+
+    def flag_type(self):
+        return "float"
 
 
 class Definitions:
@@ -157,9 +176,14 @@ class Definitions:
         parser.why = why
         self._parsed(parser, name, default, help)
 
-    def optimizer(self, name, default, help):
-        """A flag of the name of an optimizer, with Adam's betas."""
-        self._parsed(Optimizer(), name, default, help)
+    def numbers(self, name, default, help, least=None, most=1e9):
+        """A flag of one finite number or two; it is a list."""
+        serializer = flags.ListSerializer(",")
+        self._parsed(Numbers(least, most), name, default, help, serializer)
+
+    def pattern(self, name, default, pattern, form, example, help):
+        """A flag of a text of a form, as of `Pattern`."""
+        self._parsed(Pattern(pattern, form, example), name, default, help)
 
     def arguments(self, name, known, help):
         """A flag of arguments of a class, as `of_class`; it is a dict."""
@@ -237,13 +261,9 @@ def _usage(flag):
     choices = getattr(flag.parser, "enum_values", None)
     if choices:
         return f"--{flag.name}={'|'.join(choices)}"
-    kind = flag.flag_type()
-    value = {
-        "int": "N",
-        "float": "X",
-        "arguments": "NAME=VALUE,...",
-        "optimizer": "adam|muon[:X,X]",
-    }.get(kind, "VALUE")
+    kinds = {"int": "N", "float": "X", "arguments": "NAME=VALUE,..."}
+    value = kinds.get(flag.flag_type(), "VALUE")
+    value = getattr(flag.parser, "form", value)
     return f"--{flag.name}={value}"
 
 

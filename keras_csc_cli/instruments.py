@@ -7,6 +7,7 @@ where it has no file yet.
 import contextlib
 import pathlib
 
+from keras_csc_cli import building
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.records import check_folder
@@ -23,7 +24,6 @@ from keras_csc.terminal import Progress
 STEPS = 2000
 EPOCHS = 10  # at most: few images are learned in less
 BATCH_SIZE = 128
-CACHE_BYTES = 4 * 2**30
 
 
 def check(names, inception_weights=None, classifier_path=None):
@@ -159,7 +159,7 @@ def _train(splits, path, record):
 
     evaluation.fit_classifier(
         model,
-        data.batches(data.cached(train, CACHE_BYTES), batch_size),
+        data.batches(data.cached(train, building.CACHE_BYTES), batch_size),
         steps,
         [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
     )

@@ -14,6 +14,7 @@ from keras_csc_cli.command_line import UsageError
 
 # What `evaluate` measures if it is asked for.
 METRICS = {
+    "images": "what is measured in any case, such as PSNR and retrieval.",
     "codes": "nearest subspace, kNN and a linear probe of every stage's codes.",
     "classes": "the share of regenerated images that a small classifier, which "
     "is trained on the data set's labels the first time, puts in the image's "

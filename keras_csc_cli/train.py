@@ -41,6 +41,10 @@ USER_ERRORS = (
 )
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
+FIRST_ATOMS = {
+    "patches": (initialize_from_patches, "patches"),
+    "principal": (initialize_from, "principal components"),
+}
 SHOWN_IMAGES = 40  # in pictures of training
 # About arguments that are flags of this command alone.
 ADVICE = {
@@ -95,8 +99,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     changes = {
         "batch_size": options.batch_size,
         "seed": options.seed,
-        "horizontal_flip": options.horizontal_flip,
-        "random_shift": options.random_shift,
+        **building.augmentation(options),
     }
     devices.check_batches(strategy, splits["train"], **changes)
     if chief:
@@ -132,7 +135,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     if first_step < options.steps:
         if chief and given == "auto":
             say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
-        source = data.cached(splits["train"], options.cache_mib * 2**20)
+        source = data.cached(splits["train"], building.CACHE_BYTES)
         if not first_step and needs_images(model, options):
             start = model
             if replicas > 1:
@@ -186,24 +189,21 @@ def check_going_on(workdir, checkpoint, images):
 
 def needs_images(model, options):
     """Whether a model's first weights are made of training images."""
-    atoms = options.principal_images or options.patch_images
-    return bool(atoms) or not model.decoder.calibrated
+    return options.first_atoms != "random" or not model.decoder.calibrated
 
 
 def start_from_images(model, source, options, chief):
     """Gives a model its first atoms, and calibrates its decoder."""
-    for count, start, text in (
-        (options.patch_images, initialize_from_patches, "patches"),
-        (options.principal_images, initialize_from, "principal components"),
-    ):
-        if count:
-            if chief:
-                say(f"Making atoms of the {text} of training images.")
-            began = time.monotonic()
-            with command_line.usage_errors():
-                start(model, float_images(source, count))
-            if chief:
-                say(f"Made in {duration(time.monotonic() - began)}.")
+    kind, _, count = options.first_atoms.partition(":")
+    if count:
+        start, text = FIRST_ATOMS[kind]
+        if chief:
+            say(f"Making atoms of the {text} of training images.")
+        began = time.monotonic()
+        with command_line.usage_errors():
+            start(model, float_images(source, int(count)))
+        if chief:
+            say(f"Made in {duration(time.monotonic() - began)}.")
     if not model.decoder.calibrated:
         model.decoder.calibrate(float_images(source, CALIBRATION))
 
@@ -253,7 +253,7 @@ def finish(options, workdir, splits, model, checkpoint, keep):
     interruption.check()
     save_model(model, workdir)
     interruption.check()
-    if options.evaluate:
+    if options.metrics:
         evaluate(model, options, workdir, splits, keep)
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 

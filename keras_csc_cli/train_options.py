@@ -15,14 +15,12 @@ from keras_csc_cli.missing import ARCHITECTURES
 from absl import flags
 
 # Flags of one run that may change when it is resumed: they do not change what
-# is computed. (--cache_mib does: a TFDS set has another order in memory. So
-# does --save_every with --keep_best, which measures at these steps.)
+# is computed. (--save_every does with --keep_best, which measures then.)
 MAY_CHANGE = frozenset(
     (
         "data_dir",
         "density_components",
         "download",
-        "evaluate",
         "evaluation_limit",
         "log_every",
         "metrics",
@@ -36,8 +34,6 @@ MAY_CHANGE = frozenset(
 EMBEDDED = frozenset(("digits", "photographs"))
 # Those that `--noresize` cuts into crops.
 CUT = frozenset(("image_folder", "photographs"))
-# Those whose order is one, in memory or not.
-ORDERED = EMBEDDED | {"image_folder"}
 
 # Those that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"log_every"}
@@ -46,7 +42,9 @@ MOST_STEPS = 10**9
 # Options without which there is no run.
 NEEDED = ("dataset", "preset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
-METRICS = ("classes", "classifier", "samples", "codes")
+METRICS = ("images", "classes", "classifier", "samples", "codes")
+CHANGE = r"(flip|crop|shift:\d{1,4})"
+BETA = r"(0|0?\.\d+)"
 
 
 def _check(options):
@@ -195,18 +193,14 @@ def _define_run(define):
         "It is measured every save_every steps, and the trained model is the "
         "one at which it was highest. By default it is the last.",
     )
-    define.boolean(
-        "evaluate",
-        True,
-        "Whether to evaluate the trained model on the test split at the end.",
-    )
     define.some(
         "metrics",
-        [],
+        "images",
         METRICS,
-        f"What else to evaluate, separated by commas: {', '.join(METRICS)}. "
-        "They take minutes for large data; evaluate.py --help says what they "
-        "are.",
+        "What to evaluate at the end, on the test split, separated by commas: "
+        f"{', '.join(METRICS)}. images are measured with any of the others, "
+        "which take minutes for large data; evaluate.py --help says what they "
+        "are. Nothing for no evaluation.",
     )
     define.integer(
         "evaluation_limit",
@@ -254,24 +248,21 @@ def _define_data(define):
         least=0.0,
         most=0.5,
     )
-    define.boolean("horizontal_flip", False, "Flips half of the images.")
-    define.integer(
-        "random_shift", 0, "Moves images by up to so many pixels.", least=0
+    define.pattern(
+        "augment",
+        "",
+        f"({CHANGE}(,{CHANGE})*)?",
+        "flip,shift:N,crop",
+        "flip,shift:2",
+        "How training images are changed at random, separated by commas: flip "
+        "mirrors half of them, shift:N moves them by up to N pixels, crop cuts "
+        "them at random places, not from the centre. Nothing for no changes.",
     )
-    define.boolean("random_crop", False, "Crops at random places, not centres.")
     define.boolean(
         "resize",
         True,
         "Shrinks images to cover what the model takes. Without it an "
         "image_folder is cut into crops of that size, as many as fit.",
-    )
-    define.integer(
-        "cache_mib",
-        4096,
-        "Data sets of up to this size, decoded, are kept in memory. Others are "
-        "streamed, TFDS sets in another order; so are those of --random_crop, "
-        "whatever their size, but for the photographs of --noresize.",
-        least=0,
     )
 
 
@@ -291,22 +282,15 @@ def _define_model(define):
         "filters=64,128,sparsity=0.1. Given again, it adds to what was given "
         "before.",
     )
-    define.integer(
-        "principal_images",
-        0,
-        "Training images whose principal components are the first atoms: some "
-        "thousand. By default the first atoms are random.",
-        least=0,
-        most=1_000_000,
-        why="they are kept in memory",
-    )
-    define.integer(
-        "patch_images",
-        0,
-        "Training images whose random patches are the first atoms of the "
-        "first stage: some thousand. With --principal_images too, those that "
-        "are more than a patch has numbers stay patches.",
-        least=0,
+    define.pattern(
+        "first_atoms",
+        "random",
+        r"random|(principal|patches):[1-9]\d{0,5}",
+        "random|principal:N|patches:N",
+        "principal:4096",
+        "The first atoms: random, the principal components of N training "
+        "images, or, in the first stage, random patches of N training images. "
+        "N is some thousand; below a million, as the images are in memory.",
     )
     define.boolean(
         "freeze_normalizations",
@@ -361,25 +345,22 @@ def _define_optimization(define):
         most=2**20,
         why="a step holds all codes of its images in memory",
     )
-    define.optimizer(
+    define.pattern(
         "optimizer",
         "adam:0.5,0.999",
+        f"(adam|muon)(:{BETA},{BETA})?",
+        "adam|muon[:X,X]",
+        "adam:0,0.9",
         "adam; or muon: orthogonal steps of the dictionaries, and Adam at 0.3 "
-        "times the rate for the rest. After a colon may be Adam's two betas.",
+        "times the rate for the rest. After a colon may be Adam's two betas, "
+        "which are otherwise 0.5 and 0.999.",
     )
-    define.float(
+    define.numbers(
         "learning_rate",
-        1.5e-4,
-        "The highest rate, of all weights, or of the encoder when alternating.",
-        least=0.0,
-        most=1e3,
-    )
-    define.float(
-        "decoder_learning_rate",
-        None,
-        "That of the decoder, which makes steps alternate, as published: the "
-        "encoder's, then the decoder's against the new encoder. By default one "
-        "pass moves both.",
+        "1.5e-4",
+        "The highest rate. Of one number, one pass moves all weights. Of two, "
+        "steps alternate, as published: the encoder's, at the first rate, then "
+        "the decoder's against the new encoder, at the second.",
         least=0.0,
         most=1e3,
     )

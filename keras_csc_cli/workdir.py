@@ -212,8 +212,6 @@ class Workdir:
         if not self.has_begun():
             return
         free = set(train_options.MAY_CHANGE)
-        if options.dataset in train_options.ORDERED:
-            free.add("cache_mib")
         if options.keep_best:
             free.remove("save_every")
         differences = [

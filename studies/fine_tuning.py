@@ -53,7 +53,7 @@ def options_of(start, seed, values):
             f"--steps={values.steps}",
             f"--seed={seed}",
             f"--workdir={pathlib.Path(values.runs) / name}",
-            "--noevaluate",
+            "--metrics=",
             "--save_every=1000000",
         ]
     )

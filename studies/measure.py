@@ -140,7 +140,7 @@ def options_of(run, folder, data_dir):
         f"--seed={run.seed}",
         f"--workdir={folder}",
         f"--evaluation_limit={LIMIT}",
-        "--noevaluate",
+        "--metrics=",
         "--log_every=10",
         "--save_every=1000000",
     ]

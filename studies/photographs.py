@@ -56,10 +56,9 @@ PUBLISHED = (
     "--architecture=tight_frame=false,isotropic=false,sparsity=0.1",
     "--architecture=normalization_offset=true",
     "--optimizer=adam",
-    "--learning_rate=5e-4",
-    "--decoder_learning_rate=4e-3",
+    "--learning_rate=5e-4,4e-3",
     "--schedule=linear",
-    "--principal_images=0",
+    "--first_atoms=random",
 )
 
 
@@ -280,7 +279,7 @@ def options_of(contender, folder, values):
         f"--data_dir={values.photographs}",
         f"--steps={values.steps * BATCH // contender.batch_size}",
         f"--workdir={folder}",
-        "--noevaluate",
+        "--metrics=",
         "--validation_fraction=0",
         *contender.all_flags,
     ]

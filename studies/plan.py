@@ -174,9 +174,8 @@ WIDE = {
 PARENTS_CONV = (
     "--architecture=network=conv",
     "--game=shared_statistics=false,inner_step=false",
-    "--principal_images=0",
-    "--learning_rate=1e-3",
-    "--decoder_learning_rate=1e-3",
+    "--first_atoms=random",
+    "--learning_rate=1e-3,1e-3",
 )
 
 
@@ -204,7 +203,7 @@ CONTENDERS = {
     ),
     PIXEL: Contender("pixel", ("--game=class_features=0",)),
     VAE: Contender(
-        "vae", ("--game=class_features=0,dictionary=0", "--principal_images=0")
+        "vae", ("--game=class_features=0,dictionary=0", "--first_atoms=random")
     ),
     PUBLISHED: Contender(
         "closed_loop", ending="_published", batch=PUBLISHED_BATCH
@@ -411,7 +410,7 @@ def published():
         yield run("with sample-wise consistency", data, consistency)
         yield run("CTRL-Binary", data, *binary)
         yield run("CTRL-Binary with consistency", data, *binary, consistency)
-    yield run("convolutions", "digits", *PARENTS_CONV, "--patch_images=0")
+    yield run("convolutions", "digits", *PARENTS_CONV)
     for data in SETS:
         count = steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)
         yield run(CONV_128, data, f"--steps={count}", *PARENTS_CONV)
@@ -422,8 +421,7 @@ AS_IN_THE_FILE = "as in the flag file"
 CONV_128 = "convolutions, 128 features"
 PATCHES = (
     "--architecture=sparsity=0.1,tight_frame=false,isotropic=false",
-    "--patch_images=2000",
-    "--principal_images=0",
+    "--first_atoms=patches:2000",
 )
 
 
@@ -435,13 +433,12 @@ def authors():
     settings = (
         *PATCHES,
         "--game=shared_statistics=false",
-        "--nohorizontal_flip",
+        "--augment=",
         "--batch_size=1600",
-        "--learning_rate=1.5e-4",
-        "--decoder_learning_rate=1.5e-4",
+        "--learning_rate=1.5e-4,1.5e-4",
         "--architecture=filters=64,128,256,feature_dim=128",
     )
-    conv = ("--architecture=network=conv", "--patch_images=0")
+    conv = ("--architecture=network=conv", "--first_atoms=random")
     for title, steps, changes in (
         ("sparse coding layers, at the authors' settings", 60, ()),
         ("convolutions, at the authors' settings", 120, conv),

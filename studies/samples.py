@@ -16,6 +16,7 @@ import pathlib
 import time
 import typing
 
+from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import loop
@@ -80,8 +81,8 @@ class Contender(typing.NamedTuple):
 
 # Shifted images would be another distribution than that to be sampled. Ours
 # has the density of images that are not shifted.
-UNSHIFTED = ("--random_shift=0",)
-PLAIN = ("--batch_size=128", *UNSHIFTED)
+UNSHIFTED = {"fashion_mnist": "--augment=", "cifar10": "--augment=flip"}
+PLAIN = ("--batch_size=128",)
 CONTENDERS = {
     "csc_ctrl": Contender(f"{plan.OURS}, of classes", "closed_loop", True),
     "csc_ctrl_unlabelled": Contender(
@@ -96,9 +97,7 @@ CONTENDERS = {
         True,
         ending=plan.CONTENDERS[plan.PUBLISHED].ending,
     ),
-    "vae": Contender(
-        "VAE", "vae", False, (*plan.CONTENDERS[plan.VAE].flags, *UNSHIFTED)
-    ),
+    "vae": Contender("VAE", "vae", False, plan.CONTENDERS[plan.VAE].flags),
     "dcgan": Contender("DCGAN", "dcgan", False, PLAIN),
     "diffusion": Contender(
         "denoising diffusion, of classes", "diffusion", True, PLAIN
@@ -110,10 +109,10 @@ def run_of(name, data, steps):
     """The `plan.Run` of a contender on a data set."""
     contender = CONTENDERS[name]
     file = plan.flag_file(data + contender.ending)
-    wide = ()
+    others = ()
     if contender.kind != "closed_loop":
-        wide = (f"--architecture={plan.WIDE[data]}",)
-    arguments = file, f"--steps={steps}", *wide, *contender.flags
+        others = (f"--architecture={plan.WIDE[data]}", UNSHIFTED[data])
+    arguments = file, f"--steps={steps}", *others, *contender.flags
     return plan.Run(contender.title, data, contender.kind, arguments)
 
 
@@ -178,8 +177,7 @@ def batches_of(options, given):
         given.source,
         options.batch_size,
         seed=options.seed,
-        horizontal_flip=options.horizontal_flip,
-        random_shift=options.random_shift,
+        **building.augmentation(options),
     )
 
 
@@ -286,7 +284,7 @@ def material(data_name, runs, data_dir, count):
     run = run_of("csc_ctrl", data_name, 1)
     options = measure.options_of(run, runs, data_dir)
     splits = Splits(options)
-    source = data.cached(splits["train"], options.cache_mib * 2**20)
+    source = data.cached(splits["train"], building.CACHE_BYTES)
     return Material(
         splits,
         source,

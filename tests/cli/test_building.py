@@ -57,8 +57,14 @@ def test_rates_over_a_training(schedule, expected, updates):
     "flags, updates",
     [
         ([], [1]),
-        (["--decoder_learning_rate=0.1"], [1, 1]),
-        (["--decoder_learning_rate=0.1", "--inner_step"], [2, 1]),
+        (["--learning_rate=0.4,0.1"], [1, 1]),
+        (
+            [
+                "--learning_rate=0.4,0.1",
+                "--game=objective=multi,inner_step=true",
+            ],
+            [2, 1],
+        ),
     ],
 )
 def test_a_decoders_rate_makes_steps_alternate(flags, updates):
@@ -83,7 +89,7 @@ def test_optimizers_have_their_betas(name, kind):
         assert (config["beta_1"], config["beta_2"]) == expected
 
 
-@pytest.mark.parametrize("flags", [[], ["--random_crop", "--noresize"]])
+@pytest.mark.parametrize("flags", [[], ["--augment=crop", "--noresize"]])
 def test_a_split_is_opened_once_as_the_flags_say(monkeypatch, flags):
     asked = []
 

@@ -23,6 +23,7 @@ import tensorflow as tf
 from absl import flags
 
 from keras_csc.export.runtimes import PACKAGES
+from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 
@@ -67,10 +68,12 @@ def test_numbers_that_no_flag_can_have(name):
     [
         ("train", "--step=3", "Unknown command line flag 'step'"),
         ("train", "--batch_size=2097152", "a step holds all codes"),
-        ("train", "--optimizer=lamb", "adam or muon"),
-        ("train", "--optimizer=adam:1,0.9", "below 1"),
-        ("train", "--optimizer=adam:0.9", "two betas"),
-        ("train", "--optimizer=adam:0,nan", "below 1"),
+        ("train", "--optimizer=lamb", "must be adam.muon.*, as adam:0,0.9"),
+        ("train", "--optimizer=adam:1,0.9", "must be adam"),
+        ("train", "--optimizer=adam:0.9", "must be adam"),
+        ("train", "--learning_rate=1,2,3", "one number or two"),
+        ("train", "--augment=flip,turn", "must be flip,shift:N,crop"),
+        ("train", "--first_atoms=patches:0", "must be random.principal:N"),
         ("train", "--architecture=filters=", "filters must be a whole number"),
         ("train", "--architecture=filters=4,8.5", "received '8.5'"),
         ("train", "--architecture=filter=4", "Did you mean filters?"),
@@ -81,8 +84,8 @@ def test_numbers_that_no_flag_can_have(name):
         ("train", "--game=class_features=1,2", "class_features must be one"),
         ("train", "--workdir=", "empty"),
         ("train", "--data_dir= ", "empty"),
-        ("train", "--metrics=inception", "no 'inception'; it has classes"),
-        ("evaluate", "--metrics=fid", "no 'fid'; it has codes, classes"),
+        ("train", "--metrics=inception", "no 'inception'; it has images"),
+        ("evaluate", "--metrics=fid", "no 'fid'; it has images, codes"),
         ("export", "--formats=onnx,caffe", "no 'caffe'; it has saved_mo"),
         ("restore", "--factor=9", "in the range \\[2, 8\\]"),
     ],
@@ -176,7 +179,7 @@ PHOTOS = ["--dataset=image_folder", *RUN[1:]]
         ([*RUN, "--data_dir=photos"], "--data_dir=photos is not for --dataset"),
         ([*RUN, "--freeze_normalizations"], "--preset=digits has none"),
         (
-            [*RUN, "--preset=csc_ctrl_digits", "--patch_images=9"],
+            [*RUN, "--preset=csc_ctrl_digits", "--first_atoms=patches:9"],
             "would replace weights",
         ),
         *(
@@ -401,7 +404,8 @@ def test_choices_are_those_of_the_package():
     for name, (default, text) in architecture.items():
         assert default == presets.DEFAULTS[name] and text
     game = train_options.game_arguments()
-    defaults = TranscriptionGame().get_config()
+    defaults = TranscriptionGame().get_config() | RecipeGame().get_config()
+    defaults["objective"] = "recipe"
     assert {name: default for name, (default, _) in game.items()} == {
         name: defaults[name] for name in defaults if name != "num_classes"
     }

@@ -33,7 +33,7 @@ TINY = [
     "--steps=4",
     "--log_every=4",
     "--save_every=2",
-    "--noevaluate",
+    "--metrics=",
     "--evaluation_limit=40",
 ]
 options = functools.partial(runs.options, TINY)
@@ -264,8 +264,9 @@ def test_export_on_a_full_disk(workdir, short_export):
     assert names(workdir / "saved_models" / "tiny") == [".lock", "1"]
 
 
-def test_damage_within_streamed_images_is_named(tmp_path):
+def test_damage_within_streamed_images_is_named(tmp_path, monkeypatch):
     """Images that are too many for memory are read as they are needed."""
+    monkeypatch.setattr(building, "CACHE_BYTES", 0)
     root = tmp_path / "images"
     for folder in ("train", "test"):
         names = [f"{folder}/all/{index}.png" for index in range(16)]
@@ -274,7 +275,7 @@ def test_damage_within_streamed_images_is_named(tmp_path):
     content = bytearray(bad.read_bytes())
     content[len(content) // 2] ^= 0xFF
     bad.write_bytes(content)
-    arguments = [f"--data_dir={root}", "--cache_mib=0", "--batch_size=8"]
+    arguments = [f"--data_dir={root}", "--batch_size=8"]
     arguments += ["--dataset=image_folder", "--validation_fraction=0"]
     with pytest.raises(data.DataError, match=re.escape(f"damaged at {bad}")):
         train.train(options(tmp_path / "run", *arguments))
@@ -338,7 +339,7 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         callbacks.KeepBest, "measure", lambda self: values[self.model.step]
     )
-    run = options(tmp_path, "--keep_best=psnr", "--steps=6", "--evaluate")
+    run = options(tmp_path, "--keep_best=psnr", "--steps=6", "--metrics=images")
     with monkeypatch.context() as context:
         context.setattr(callbacks, "TrainingCheckpoint", Dies)
         with pytest.raises(KeyboardInterrupt):

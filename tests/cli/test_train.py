@@ -35,7 +35,7 @@ TINY = [
     "--steps=4",
     "--log_every=2",
     "--schedule=cosine",
-    "--game=decoder_consistency=5,multistage=20",
+    "--game=multistage=20",
     "--game=class_features=4,memory=0.5",
     "--evaluation_limit=60",
 ]
@@ -143,7 +143,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
         train.train(options(tmp_path))
     interruption.install()
     assert (tmp_path / "checkpoints" / "step-00000003").is_dir()
-    train.train(options(tmp_path, "--noevaluate"))
+    train.train(options(tmp_path, "--metrics="))
     check_same_weights(trained(finished), trained(tmp_path))
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
@@ -205,7 +205,7 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     folder, work = write_images(tmp_path / "images", 60), tmp_path / "run"
 
     def command(folder):
-        given = ["--dataset=image_folder", "--steps=1", "--noevaluate"]
+        given = ["--dataset=image_folder", "--steps=1", "--metrics="]
         train.train(options(work, *given, f"--data_dir={folder}"))
 
     command(folder)
@@ -262,13 +262,9 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
         (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
-        (["--random_shift=16"], "below the sides"),
-        (["--inner_step"], "with a `decoder_optimizer`"),
-        (["--inner_step", "--decoder_learning_rate=1"], "objective='multi'"),
-        (
-            ["--game=dictionary=1", "--architecture=network=conv"],
-            "without sparse codes",
-        ),
+        (["--augment=shift:16"], "below the sides"),
+        (["--architecture=network=conv"], "without sparse codes"),
+        (["--game=inner_step=true"], "objective=recipe has no inner_step"),
         (
             ["--game=class_features=9,view_features=8"],
             "`feature_dim`, 16, in all. Received: 9 and 8",
@@ -301,7 +297,7 @@ def test_labels_that_are_missing_are_named(tmp_path):
 
 def test_too_few_images_for_the_first_atoms(tmp_path):
     with pytest.raises(UsageError, match="as many images as features, 16"):
-        train.train(options(tmp_path, "--principal_images=15"))
+        train.train(options(tmp_path, "--first_atoms=principal:15"))
 
 
 def test_unwritable_workdir_is_named():
@@ -339,8 +335,8 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
 
 
 def test_training_starts_from_principal_components(tmp_path):
-    flags = ["--steps=1", "--noevaluate", "--learning_rate=0"]
-    train.train(options(tmp_path, "--principal_images=200", *flags))
+    flags = ["--steps=1", "--metrics=", "--learning_rate=0"]
+    train.train(options(tmp_path, "--first_atoms=principal:200", *flags))
     found = trained(tmp_path)
     expected = ClosedLoopAutoencoder.from_preset(
         "digits",
@@ -374,11 +370,11 @@ def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr(train.loop, "train", keep)
     monkeypatch.setattr(devices, "batches", batches)
     monkeypatch.setattr(train, "finish", lambda *arguments: None)
-    changes = ["--horizontal_flip", "--random_shift=2", "--seed=7"]
+    changes = ["--augment=flip,shift:2", "--seed=7"]
     for name in ("none", "mirrored"):
         each = options(
             tmp_path / name,
-            *("--patch_images=200", f"--strategy={name}"),
+            *("--first_atoms=patches:200", f"--strategy={name}"),
             *changes,
         )
         train.train(each)
@@ -389,5 +385,5 @@ def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
 
 
 def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
-    train.train(options(tmp_path, "--noevaluate", "--strategy=mirrored"))
+    train.train(options(tmp_path, "--metrics=", "--strategy=mirrored"))
     check_same_weights(trained(finished), trained(tmp_path))

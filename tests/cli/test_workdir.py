@@ -19,7 +19,7 @@ from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-TINY = [*runs.TINY, "--steps=2", "--evaluation_limit=40", "--noevaluate"]
+TINY = [*runs.TINY, "--steps=2", "--evaluation_limit=40", "--metrics="]
 options = functools.partial(runs.options, TINY)
 
 
@@ -212,18 +212,12 @@ def begun(path):
     [
         (["--data_dir=/before"], ["--data_dir=/now", "--log_every=7"], None),
         ([], ["--steps=3"], "steps was 2, is 3"),
-        ([], ["--horizontal_flip"], "horizontal_flip was False, is True"),
-        (["--cache_mib=0"], [], None),  # of digits, with one order
+        ([], ["--augment=flip"], "augment was , is flip"),
         (["--save_every=2"], ["--save_every=3"], None),
         (
             ["--keep_best=psnr", "--save_every=2"],
             ["--keep_best=psnr", "--save_every=3"],
             "save_every was 2, is 3",
-        ),
-        (
-            ["--dataset=mnist", "--cache_mib=0"],
-            ["--dataset=mnist"],
-            "cache_mib was 0, is 4096",
         ),
     ],
 )
@@ -251,10 +245,10 @@ def test_an_option_that_there_was_not_had_its_default(tmp_path):
     workdir.claim(options(tmp_path))
     begun(tmp_path)
     recorded = workdir.recorded()
-    del recorded["horizontal_flip"]
+    del recorded["augment"]
     workdir.flags.write_text(json.dumps(recorded))
-    with pytest.raises(UsageError, match="horizontal_flip was False, is"):
-        workdir.claim(options(tmp_path, "--horizontal_flip"))
+    with pytest.raises(UsageError, match="augment was , is"):
+        workdir.claim(options(tmp_path, "--augment=flip"))
     workdir.claim(options(tmp_path))
 
 
@@ -311,7 +305,7 @@ def test_recorded_options_come_back_as_they_were():
         ("game", {"memory": True}),
         ("steps", "many"),
         ("steps", True),
-        ("horizontal_flip", 2),
+        ("download", 2),
         ("evaluation_limit", 0),
         ("preset", {}),
         ("ema_momentum", 0.9),  # a flag once

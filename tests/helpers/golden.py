@@ -33,7 +33,7 @@ def flags(folder):
         "--schedule=constant",
         "--steps=20",
         "--log_every=5",
-        "--noevaluate",
+        "--metrics=",
         f"--workdir={folder}",
     ]
 

@@ -50,8 +50,8 @@ RUN = [
     "--log_every=5",
     "--save_every=3",
     "--schedule=cosine",
-    "--horizontal_flip",
-    "--noevaluate",
+    "--augment=flip",
+    "--metrics=",
     "--deterministic",
 ]
 

@@ -35,7 +35,7 @@ RUN = [
     "--batch_size=16",
     "--steps=100000",
     "--log_every=5",
-    "--principal_images=100",
+    "--first_atoms=principal:100",
 ]
 PHASES = ("importing", "preparing", "compiling", "training")
 PATIENCE = 120.0  # seconds that a process is given to end

@@ -22,7 +22,7 @@ TINY = (
     "--steps=4 --log_every=2 --save_every=2 --evaluation_limit=40"
 )
 TRAIN = f"train.py {TINY} --workdir=run"
-SHORT = f"{TRAIN} --noevaluate"
+SHORT = f"{TRAIN} --metrics="
 HUGE = 10**9
 LAST = "run/checkpoints/step-00000004"
 EARLIER = "run/checkpoints/step-00000002"
@@ -97,7 +97,7 @@ WRONG_NUMBERS = (
     *("architecture=iterations=1.5", f"architecture=iterations={10**30}"),
     *("batch_size=0", f"batch_size={HUGE}", "validation_fraction=0.9"),
     *("learning_rate=nan", "learning_rate=1e9", "game=epsilon=nan"),
-    *("principal_images=1000000000000", "evaluation_limit=0"),
+    *("first_atoms=principal:1000000000000", "evaluation_limit=0"),
 )
 NUMBERS = [
     refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2],
@@ -187,7 +187,7 @@ def as_before():
     return found == pathlib.Path("before.json").read_bytes()
 
 
-TO = f"train.py {TINY} --noevaluate --workdir"
+TO = f"train.py {TINY} --metrics= --workdir"
 WORKDIRS = [
     refused(
         "workdir: the user's folder, and a mistake",
@@ -332,7 +332,7 @@ PHOTOS = (
     "train.py --dataset=image_folder --preset=photographs "
     "--architecture=filters=4,4,feature_dim=8,iterations=2 --batch_size=8 "
     "--steps=2 --validation_fraction=0 --data_dir=photos --workdir=run "
-    "--noevaluate"
+    "--metrics="
 )
 CAT = "photos/train/cat"
 
@@ -364,7 +364,7 @@ FOLDERS = [
              lambda: photos(os.fsdecode(b"\xff.png"), encoded())),
         )
     ),
-    works("photos of an extreme shape", f"{PHOTOS} --random_crop",
+    works("photos of an extreme shape", f"{PHOTOS} --augment=crop",
           lambda: photos("x.png", png(300_000, 1))),
     works("crops of an extreme shape", f"{PHOTOS} --noresize",
           lambda: photos("x.png", png(300_000, 1))),
@@ -407,19 +407,19 @@ PROCESSES = [
           check=lambda: True),
     refused("another backend", SHELL, "KERAS_BACKEND|backend",
             environment={"KERAS_BACKEND": "jax"}),
-    works("keras.json of another precision", f"{SHELL} --noevaluate",
+    works("keras.json of another precision", f"{SHELL} --metrics=",
           lambda: write("keras/keras.json", '{"floatx": "float16"}'),
           environment={"KERAS_HOME": "keras"}, writes=("run", "keras")),
     *(
-        works(f"streams {streams}", f"{SHELL} --noevaluate {streams}")
+        works(f"streams {streams}", f"{SHELL} --metrics= {streams}")
         for streams in ("2>&-", ">&-", "2> >(exec sleep 0.1)", "2>/dev/full")
     ),
     works("a mistake, and closed standard error",
           f"{SHELL} --steps=0 2>&-; test $? = 2", check=lambda: True),
     refused("no file may grow", f"ulimit -f 8; {SHELL}",
             "room|can't be written", notices=6),
-    either("few open files", f"ulimit -n 40; {SHELL} --noevaluate", ""),
-    works("a locale of ASCII", f"{SHELL} --noevaluate",
+    either("few open files", f"ulimit -n 40; {SHELL} --metrics=", ""),
+    works("a locale of ASCII", f"{SHELL} --metrics=",
           environment={"LC_ALL": "C", "PYTHONUTF8": "0"}),
     *(
         Case(f"SIG{name} after {seconds} s", STOP % (seconds, name), (code,),

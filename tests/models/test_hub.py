@@ -283,7 +283,7 @@ def test_the_command_line_takes_a_uri(hugging_face, saved, monkeypatch):
     options = train_options.parse(arguments)
     building.check(options)
     assert_same(model, building.model(options, num_classes=10))
-    replacing = train_options.parse([*arguments, "--patch_images=100"])
+    replacing = train_options.parse([*arguments, "--first_atoms=patches:100"])
     with pytest.raises(UsageError, match="would replace weights"):
         building.check(replacing)
     frozen = train_options.parse([*arguments, "--freeze_normalizations"])

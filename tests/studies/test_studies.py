@@ -37,7 +37,7 @@ IMAGES = IMAGES.astype("float32")
 
 
 def make(kind):
-    options = train_options.parse(FLAGS)
+    options = train_options.parse([*FLAGS, "--game=dictionary=0"])
     return building.model(options, 10, baselines.MAKERS[kind])
 
 
@@ -325,15 +325,15 @@ def test_page_has_every_row(tmp_path, row):
     ("changed", "same", "name"),
     [
         ("--optimizer=adam", False, plan.OURS),
-        ("--game=encoder_consistency=1", False, plan.UNLABELLED),
+        ("--game=consistency=1", False, plan.UNLABELLED),
         ("--architecture=iterations=9", False, plan.OURS),
         ("# A remark.", True, plan.OURS),
         ("--steps=7", True, plan.OURS),  # which the run overrules
         ("--game=memory=0.5", True, plan.OURS),  # and which the set's file
         ("--game=epsilon=0.25", False, plan.OURS),
         # Arguments of a part that there is, or is not.
-        ("--game=affine_classes=false\n--game=epsilon=2", False, plan.OURS),
-        ("--game=affine_classes=false", True, plan.UNLABELLED),
+        ("--game=class_epsilon=9\n--game=epsilon=2", False, plan.OURS),
+        ("--game=class_epsilon=9", True, plan.UNLABELLED),
     ],
 )
 def test_a_run_of_another_flag_file_is_another_run(
