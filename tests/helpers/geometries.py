@@ -2,11 +2,17 @@
 
 import numpy as np
 
+# Kernels below, of and above the stride, odd and even.
 CASES = [
-    (k, s, padding)
-    for k in (1, 2, 4, 7)
-    for s in (1, 2, 3)
-    for padding in ("same", "valid")
+    (1, 1, "same"),
+    (1, 2, "valid"),
+    (2, 2, "same"),
+    (2, 3, "valid"),
+    (4, 1, "valid"),
+    (4, 2, "same"),
+    (4, 3, "valid"),
+    (7, 2, "valid"),
+    (7, 3, "same"),
 ]
 SIZES = [(9, 10), (11, 12)]
 

@@ -181,18 +181,17 @@ def refusing(status):
     "damage, error, message",
     [
         (damage_on_the_way, (OSError, ValueError), "damaged|MD5|JSON object"),
-        *(
-            (other_bytes(file), ValueError, "damaged or was replaced")
-            for file in sorted(FILES)
+        (
+            other_bytes("model.weights.h5"),
+            ValueError,
+            "damaged or was replaced",
         ),
-        *(
-            (without(file), OSError, f"{file} could not be down.*{TRY}")
-            for file in sorted(FILES)
+        (
+            without("metadata.json"),
+            OSError,
+            f"metadata.json could not be down.*{TRY}",
         ),
-        *(
-            (refusing(status), OSError, f"config.json could not.*{TRY}")
-            for status in (401, 403, 451)
-        ),
+        (refusing(403), OSError, f"config.json could not.*{TRY}"),
     ],
 )
 def test_what_a_hub_has_not_whole_is_refused(
@@ -208,8 +207,8 @@ def test_what_a_hub_has_not_whole_is_refused(
             upload_preset(uri, saved[1])
 
 
-@pytest.mark.parametrize("file", sorted(FILES))
-def test_files_that_are_too_large_are_not_downloaded(hugging_face, saved, file):
+def test_files_that_are_too_large_are_not_downloaded(hugging_face, saved):
+    file = "model.weights.h5"
     files = {**contents(saved[1]), file: bytes(2**21 + 2**19)}
     hugging_face.new_version("me/small", files)
     with pytest.raises(
@@ -235,12 +234,9 @@ def test_no_network_is_said(kaggle, hugging_face, saved):
     "uri",
     [
         "hf://small",
-        "hf://me/small/more",
         "hf://me/small@../../x",
-        "hf://../small",
         "hf://me/small\n",
         "kaggle://me/small/pytorch/tiny",
-        "kaggle://me/small/keras/tiny/0",
         "kaggle://../../keras/tiny",
     ],
 )

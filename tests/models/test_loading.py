@@ -25,6 +25,7 @@ SOURCES = [
 CODE_LOADERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS = "model.weights.h5"
+FILES = (CONFIG, METADATA, WEIGHTS)
 
 
 def unsafe(tree):
@@ -147,44 +148,35 @@ STRANGE = {
     "a pipe": os.mkfifo,
     "a device": lambda path: path.symlink_to("/dev/zero"),
     "a folder": pathlib.Path.mkdir,
-    "a dangling link": lambda path: path.symlink_to("nowhere"),
 }
 NO_JSON = {
     "a list": b"[1]",
-    "null": b"null",
     "NaN": b"NaN",
     "a deep list": b"[" * 200_000,
-    "a deep object": b'{"a":' * 100_000,
     "no text": b"\xff\xfe{}",
-    "empty": b"",
     "long": b" " * 2**21,
 }
 REFUSED = {
     "a script": (hold("layers.py", b""), "unexpected files: layers.py"),
     **{
         f"{name} is {kind}": (remove(name, make), f"has no file {name}")
-        for name in (CONFIG, METADATA, WEIGHTS)
-        for kind, make in STRANGE.items()
+        for name, (kind, make) in zip(3 * FILES, STRANGE.items())
     },
     **{
         f"{name} is {kind}": (hold(name, content), f"{name}.*a JSON object")
-        for name in (CONFIG, METADATA)
-        for kind, content in NO_JSON.items()
+        for name, (kind, content) in zip(4 * FILES[:2], NO_JSON.items())
     },
     "a space more": (
         lambda preset: open(preset / CONFIG, "a").write(" "),
         "config.json.*was replaced",
     ),
-    **{
-        f"a bit at {place}": (flip(WEIGHTS, place), "damaged or was replaced")
-        for place in (0, 0.3, 0.999)
-    },
+    "a bit": (flip(WEIGHTS, 0.999), "damaged or was replaced"),
     **{
         f"digests are {value}": (
             change(METADATA, sha256=value),
             "damaged or was replaced",
         )
-        for value in (5, "no", [1], {CONFIG: 5}, {WEIGHTS: "0"})
+        for value in (5, {CONFIG: 5}, {WEIGHTS: "0"})
     },
     "another class": (
         change(CONFIG, registered_name="keras>Lambda"),
@@ -196,25 +188,17 @@ REFUSED = {
         f"{name} is {value}"[:40]: (edit(**{name: value}), message)
         for name, value, message in (
             ("filters", "many", "`filters` must be"),
-            ("filters", [3, "4"], "`filters` must be"),
-            ("filters", [], "`filters` must be"),
             ("image_shape", 16, "`image_shape` must be"),
-            ("image_shape", [8, 8], "`image_shape` must be"),
-            ("iterations", "two", "`iterations` must be"),
             ("iterations", 10**9, "`iterations` must be at most"),
             ("network", ["csc"], "`network` must be one of"),
-            ("sparsity", float("nan"), "`sparsity` must be"),
             ("sparsity", {"0": 1}, "`sparsity` must be"),
-            ("kernel_size", [3, 3], "`kernel_size` must be"),
             ("feature_dim", 10**400, "`feature_dim` must be"),
             ("code", "import os", r"no entries \['code'\]"),
             ("tied", True, r"no entries \['tied'\].* train the model again"),
             # More than the file can hold, or any machine.
             ("image_shape", [16384, 16384, 1], "would have"),
             ("image_shape", [8192, 8192, 1], "bytes, not"),
-            ("kernel_size", 10000, "would have"),
             ("filters", [3, 8192], "bytes, not"),
-            ("feature_dim", 8192, "bytes, not"),
         )
     },
     "a short file": (cut(100), "has 100 bytes, not"),
@@ -291,27 +275,13 @@ def test_wrong_weights_are_refused_with_the_reason(preset, spoil, message):
         load(preset)
 
 
-@pytest.mark.parametrize(
-    "entries, message",
-    [
-        ({"filters": [3, 5]}, r"lacks the weight .*stage_2/kernel.* 5\)"),
-        ({"network": "conv"}, "lacks the weight .*conv"),
-    ],
-    ids=str,
-)
-def test_weights_of_another_architecture_are_refused(preset, entries, message):
-    edit(**entries)(preset)
-    with pytest.raises(ValueError, match=message):
-        load(preset)
-
-
 def test_files_that_may_stand_beside_a_preset(preset):
     for name in (".DS_Store", "README.md"):
         (preset / name).write_bytes(b"")
     load(preset)
 
 
-@pytest.mark.parametrize("preset", [None, 5, ["digits"], b"digits"])
+@pytest.mark.parametrize("preset", [None, b"digits"])
 def test_presets_have_names(preset):
     with pytest.raises(ValueError, match="`preset` must be the name"):
         ClosedLoopAutoencoder.from_preset(preset)

@@ -1,14 +1,11 @@
 """Features that keep their place: images of any size, whole and in tiles."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import Tiles
-from keras_csc.models.tiles import decoder_border
-from keras_csc.models.tiles import encoder_border
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -16,8 +13,7 @@ from tests.helpers.reference_loop import spread_weights
 STRIDE = 4
 NETWORKS = {
     "csc": {"iterations": 3},
-    "conv": {"network": "conv"},
-    "wide": {"kernel_size": 4, "filters": (3,)},
+    "conv": {"network": "conv", "kernel_size": 4, "filters": (3,)},
 }
 
 
@@ -42,79 +38,10 @@ def draw(*size, batch=2):
     return rng.uniform(-1, 1, (batch, *size, 1)).astype("float32")
 
 
-# === Places ===
-
-
-def test_map_of_one_place_is_the_vector():
-    """An image of one place: a head over all of it is one of 1×1."""
-    changes = {"image_shape": (4, 4, 1)}
-    vectors, maps = small_autoencoder(**changes), make(**changes)
-    for own, other in zip(vectors.weights, maps.weights, strict=True):
-        own.assign(other)
-    keras.utils.set_random_seed(0)
-    noise = draw(8, 8)[:, :4, :4]
-    vector = vectors.encoder.activations(noise).features
-    assert vector.shape == (2, 5)
-    large = np.tile(noise, (1, 2, 2, 1))
-    stage = maps.encoder.coding_layers
-    assert maps.encode(large).shape == (2, 2, 2, 5)
-    assert maps.encoder.head.kernel.shape == vectors.encoder.head.kernel.shape
-    # Below the smallest size that is taken: what the networks themselves do.
-    signal = noise
-    for number, normalization in enumerate(maps.encoder.normalizations):
-        signal = normalization(maps.encoder.parts(stage[number](signal)))
-    place = maps.encoder.head(signal)
-    place = place / np.linalg.norm(place, axis=-1, keepdims=True)
-    np.testing.assert_allclose(place[:, 0, 0], vector, atol=1e-6)
-
-
-def test_features_move_with_the_image(model):
-    stride = 2 ** len(model.encoder.filters)
-    border = encoder_border(model.encoder)
-    margin = -(-border // stride)
-    side = stride * (2 * margin + 4)
-    images = draw(side + stride, side + stride)
-    features = model.encode(images[:, stride:, stride:]).numpy()
-    whole = model.encode(images).numpy()[:, 1:, 1:]
-    inner = slice(margin, -margin)
-    np.testing.assert_allclose(
-        features[:, inner, inner], whole[:, inner, inner], atol=1e-5
-    )
-    assert np.ptp(features[:, inner, inner], axis=(1, 2)).max() > 0.1
-
-
-def test_a_pixel_is_felt_no_further_than_the_border(model):
-    """And as far: the bound of the receptive field is not too wide."""
-    stride = 2 ** len(model.encoder.filters)
-    border = encoder_border(model.encoder)
-    side = stride * (2 * (border // stride) + 6)
-    images = draw(side, side, batch=1)
-    changed = images.copy()
-    middle = side // 2
-    changed[:, middle:, :] *= -1
-    first, second = (model.encode(x).numpy() for x in (images, changed))
-    rows = np.abs(first - second).max((0, 2, 3))
-    felt = int(np.flatnonzero(rows > 1e-9)[0]) * stride
-    assert middle - border - stride < felt < middle
-    assert felt <= middle - border / 2
-
-
-def test_a_place_reaches_no_further_than_the_border(model):
-    stride = 2 ** len(model.decoder.filters)
-    border = decoder_border(model.decoder)
-    features = model.encode(draw(stride * 12, stride * 12, batch=1)).numpy()
-    changed = features.copy()
-    changed[:, 6:] *= -1
-    first, second = (model.decode(z).numpy() for z in (features, changed))
-    rows = np.abs(first - second).max((0, 2, 3))
-    reached = int(np.flatnonzero(rows > 1e-9)[0])
-    assert 6 * stride - border <= reached <= 6 * stride
-
-
 # === Sizes ===
 
 
-@pytest.mark.parametrize("size", [(8, 8), (9, 17), (30, 11)], ids=str)
+@pytest.mark.parametrize("size", [(8, 8), (9, 17)], ids=str)
 def test_sides_are_continued_by_reflection(csc, size):
     images = draw(*size)
     padding = [(0, -n % STRIDE) for n in size]
@@ -135,21 +62,6 @@ def test_sides_are_continued_by_reflection(csc, size):
     assert shape == features.shape
     padded = tuple(STRIDE * n for n in shape[1:3])
     assert csc.decoder.compute_output_shape(shape) == (2, *padded, 1)
-
-
-def test_sides_far_below_a_place_are_continued_again_and_again():
-    deep = make(filters=(2,) * 5, image_shape=(32, 32, 1))
-    images = draw(8, 9)
-    whole = images
-    for _ in range(2):
-        whole = np.pad(
-            whole,
-            [(0, 0), *((0, n) for n in whole.shape[1:3]), (0, 0)],
-            "symmetric",
-        )
-    np.testing.assert_allclose(
-        deep.encode(images), deep.encode(whole[:, :32, :32]), atol=1e-6
-    )
 
 
 def test_a_graph_takes_all_sizes(csc):
@@ -181,12 +93,6 @@ def test_wrong_sizes_are_named(csc):
             csc.decode(features, image_size=size)
 
 
-def test_players_have_the_same_kind_of_features(csc):
-    vectors = small_autoencoder()
-    with pytest.raises(ValueError, match="same `features`"):
-        type(csc)(csc.encoder, vectors.decoder)
-
-
 # === The game ===
 
 
@@ -211,7 +117,8 @@ def test_rates_of_maps_are_those_of_their_places(objective):
 
 def test_fit_and_evaluate_take_rectangles():
     model = make(filters=(3,), iterations=1)
-    model.compile(game=TranscriptionGame(multistage=1.0, memory=0.5))
+    game = TranscriptionGame(multistage=1.0, memory=0.5)
+    model.compile(game=game, run_eagerly=True)
     images = draw(9, 14, batch=4)
     history = model.fit(images, batch_size=2, verbose=0).history
     assert np.isfinite(history["loss"][0])
@@ -222,28 +129,30 @@ def test_fit_and_evaluate_take_rectangles():
     assert found["psnr"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("side", [8, 12])
-def test_evaluate_leaves_out_ssim_of_less_than_its_window(side):
+def test_evaluate_leaves_out_ssim_of_less_than_its_window():
     model = make(filters=(3,), iterations=1)
+    model.compile(run_eagerly=True)
+    for side in (8, 12):
+        found = model.evaluate(draw(side, side), verbose=0, return_dict=True)
+        assert ("ssim" in found) == (side >= 11)
+        assert np.all(np.isfinite(list(found.values())))
     model.compile()
-    found = model.evaluate(draw(side, side), verbose=0, return_dict=True)
-    assert ("ssim" in found) == (side >= 11)
-    assert all(np.isfinite(value) for value in found.values())
-    unknown = tf.data.Dataset.from_generator(
-        lambda: [draw(side, side)],
-        output_signature=tf.TensorSpec((None, None, None, 1)),
-    )
-    found = model.evaluate(unknown, verbose=0, return_dict=True)
-    assert all(np.isfinite(value) for value in found.values())
+    for side in (8, 12):
+        unknown = tf.data.Dataset.from_generator(
+            lambda side=side: [draw(side, side)],
+            output_signature=tf.TensorSpec((None, None, None, 1)),
+        )
+        found = model.evaluate(unknown, verbose=0, return_dict=True)
+        assert np.all(np.isfinite(list(found.values())))
 
 
 # === Tiles ===
 
 
-@pytest.mark.parametrize("size", [1, 13, 100])
+@pytest.mark.parametrize("size", [1, 13])
 def test_tiles_are_the_whole(model, size):
     stride = 2 ** len(model.encoder.filters)
-    images = draw(12 * stride + 2, 9 * stride + 1)
+    images = draw(7 * stride + 2, 5 * stride + 1)
     tiles = Tiles(model, size)
     features = tiles.encode(images)
     np.testing.assert_allclose(features, model.encode(images), atol=1e-5)

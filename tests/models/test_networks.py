@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.models import ConvDecoder
@@ -52,9 +51,7 @@ def test_decoders_configuration_holds_every_argument():
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(
-    "shape", [(8, 6, 1), (10, 10, 1), (2, 2, 1), (0, 0, 1)], ids=str
-)
+@pytest.mark.parametrize("shape", [(8, 6, 1), (2, 2, 1)], ids=str)
 def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
     contracts.check_rejects(
         network, {"image_shape": shape}, filters=(3, 4), feature_dim=5
@@ -116,121 +113,45 @@ def test_save_and_load(network, tmp_path):
     contracts.check_save_and_load(network(**SMALL), inputs(network), tmp_path)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_inference_is_a_pure_function(network):
-    contracts.check_inference_is_pure(network(**SMALL), inputs(network))
-
-
 @pytest.mark.parametrize("network", ENCODERS)
-@pytest.mark.parametrize("training", [False, True])
-def test_features_have_unit_norm(network, training):
+def test_features_have_unit_norm_and_a_black_image_has_some(network):
     encoder = network(**SMALL)
-    features = encoder(inputs(network), training=training)
-    assert features.dtype == "float32"
-    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("network", ENCODERS)
-def test_features_of_a_black_image_are_finite(network):
-    encoder = network(**SMALL)
+    for training in (False, True):
+        features = encoder(inputs(network), training=training)
+        norms = np.linalg.norm(features, axis=1)
+        np.testing.assert_allclose(norms, 1, atol=1e-6)
     features = encoder(np.zeros((2, 8, 8, 1), "float32"))
     assert np.all(np.isfinite(features))
 
 
 @pytest.mark.parametrize("output", ["clip", "tanh", "conv"])
-@pytest.mark.parametrize("training", [False, True])
-def test_images_are_in_range(output, training):
+def test_images_are_in_range(output):
     decoder = ConvDecoder(**SMALL)
     if output != "conv":
         decoder = Decoder(Encoder(**SMALL), output=output)
     decoder.build((None, 5))
     for variable in decoder.trainable_variables:
         variable.assign(10 * variable)
-    images = decoder(inputs(ConvDecoder), training=training).numpy()
+    images = decoder(inputs(ConvDecoder), training=True).numpy()
     assert images.dtype == "float32"
     assert np.all(np.abs(images) <= 1) and np.std(images) > 0
 
 
-def test_codes_of_all_stages_are_sparse_and_nonnegative_if_so_made():
-    encoder = Encoder(**SMALL, sparsity=0.5, nonnegative=True)
-    encoder.build((None, 8, 8, 1))
-    output = encoder.activations(inputs(Encoder), training=True)
-    assert [h.shape[1:] for h in output.codes] == [(4, 4, 3), (2, 2, 4)]
-    for codes in output.codes:
-        assert np.min(codes) == 0 and 0.2 < np.mean(codes.numpy() == 0) < 1
-    assert np.min(output.features) < 0
-
-
-def test_stages_without_an_offset_see_signals_of_mean_0():
-    """Whatever training does; the features keep theirs."""
-    encoder = Encoder(**SMALL, nonnegative=True, normalization_offset=False)
-    encoder.build((None, 8, 8, 1))
-    for weight in encoder.trainable_weights:
-        weight.assign(weight + 0.3)
-    codes = encoder.activations(inputs(Encoder), training=True).codes[0]
-    first, last = encoder.normalizations
-    signal, _ = first.normalize(codes)
-    np.testing.assert_allclose(np.mean(signal, (0, 1, 2)), 0, atol=1e-5)
-    assert first.beta is None and last.beta is not None
-
-
-def test_every_stage_can_have_its_own_sparsity():
-    images = inputs(Encoder)
-    encoder = Encoder(**SMALL, sparsity=[0.05, 0.25], isotropic=False)
-    encoder.build((None, 8, 8, 1))
-    codes = encoder.activations(images).codes
-    signal = images
-    for number, sparsity in enumerate([0.05, 0.25]):
-        layer = encoder.coding_layers[number]
-        expected = layer(signal, sparsity=sparsity)
-        np.testing.assert_array_equal(codes[number], expected)
-        assert np.any(codes[number] != layer(signal, sparsity=0.1))
-        signal = encoder.normalizations[number](encoder.parts(expected))
-    copy = Encoder.from_config(encoder.get_config())
-    assert [n.sparsity for n in copy.coding_layers] == [0.05, 0.25]
+@pytest.mark.parametrize("network", NETWORKS)
+def test_inference_is_a_pure_function(network):
+    contracts.check_inference_is_pure(network(**SMALL), inputs(network))
 
 
 @pytest.mark.parametrize("network", ENCODERS)
-def test_stages_change_no_state(network):
+def test_inference_with_the_moments_of_the_batch_is_training(network):
     encoder = network(**SMALL)
     images = inputs(network)
-    encoder(images)
-    before = encoder.get_weights()
-    for training in (False, True):
-        encoder.activations(images, training=training)
-    for weight, after in zip(before, encoder.get_weights()):
-        np.testing.assert_array_equal(weight, after)
-
-
-@pytest.mark.parametrize("network", ENCODERS)
-def test_training_moves_the_statistics_towards_those_of_the_batch(network):
-    encoder = network(**SMALL)
-    images = inputs(network)
-    train = tf.function(lambda: encoder(images, training=True))
-    for _ in range(60):
-        train()
+    encoder.build(images.shape)
     output = encoder.activations(images, training=True)
-    for layer, (mean, variance) in zip(encoder.normalizations, output.moments):
-        np.testing.assert_allclose(layer.moving_mean, mean, atol=1e-2)
-        np.testing.assert_allclose(layer.moving_variance, variance, atol=1e-2)
     for layer, moments in zip(encoder.normalizations, output.moments):
         layer.moving_mean.assign(moments[0])
         layer.moving_variance.assign(moments[1])
     np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)
-
-
-def test_given_moments_replace_those_of_the_batch():
-    encoder = Encoder(**SMALL)
-    encoder.build((None, 8, 8, 1))
-    images = inputs(Encoder)
-    real = encoder.activations(images, training=True)
-    same = encoder.activations(images, training=True, moments=real.moments)
-    np.testing.assert_allclose(same.features, real.features, atol=1e-5)
-    brighter = np.clip(images * 0.5 + 0.5, -1, 1)
-    own = encoder.activations(brighter, training=True)
-    shared = encoder.activations(brighter, training=True, moments=real.moments)
-    assert np.max(np.abs(own.features - shared.features)) > 1e-2
-    np.testing.assert_array_equal(own.codes[0], shared.codes[0])
 
 
 def test_sparsity_of_a_call_is_that_of_the_first_stage():
@@ -251,20 +172,3 @@ def test_a_generic_encoder_has_no_sparsity_to_change():
     encoder.build((None, 8, 8, 1))
     with pytest.raises(ValueError, match="`sparsity`"):
         encoder.activations(inputs(ConvEncoder), sparsity=0.1)
-
-
-def test_numbers_of_weights():
-    for encoder, parts in (
-        (Encoder(**SMALL), 2),
-        (Encoder(**SMALL, nonnegative=True), 1),
-    ):
-        decoder = Decoder(encoder)
-        decoder.build((None, 5))
-        atoms = 9 * 1 * 3 + 9 * parts * 3 * 4 + 4 * parts * 4 * 5
-        channels = parts * (3 + 4)
-        for network, expected in (
-            (encoder, atoms + channels),
-            (decoder, channels + 2),
-        ):
-            trainable = network.trainable_variables
-            assert sum(np.size(v) for v in trainable) == expected

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scipy.stats
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -36,10 +35,10 @@ def test_rate_reduction_is_the_definition(seed, n, d, classes):
 
 
 @settings(max_examples=10)
-@given(SEEDS, st.integers(1, 20), st.integers(1, 8))
-def test_rate_distance_is_the_definition(seed, n, d):
+@given(SEEDS, st.integers(1, 20), st.integers(1, 20), st.integers(1, 8))
+def test_rate_distance_is_the_definition(seed, n, m, d):
     rng = np.random.default_rng(seed)
-    features, others = rng.normal(size=(2, n, d))
+    features, others = rng.normal(size=(n, d)), rng.normal(size=(m, d))
     result = ops.rate_distance(features, others)
     expected = references.rate_distance(features, others)
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
@@ -51,105 +50,25 @@ def test_rate_distance_is_the_definition(seed, n, d):
     np.testing.assert_allclose(same, 0, atol=1e-12)
 
 
-def test_rate_distance_of_sets_of_different_sizes():
-    features = np.random.default_rng(0).normal(size=(80, 6))
-    result = ops.rate_distance(features[:70], features[70:])
-    expected = references.rate_distance(features[:70], features[70:])
-    np.testing.assert_allclose(result, expected, rtol=1e-10)
-
-
-@settings(max_examples=8)
-@given(SEEDS)
-def test_rates_ignore_rotations_and_the_order_of_rows(seed):
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(12, 5))
-    labels = rng.integers(0, 3, 12)
-    rotation = scipy.stats.ortho_group.rvs(5, random_state=rng)
-    order = rng.permutation(12)
-    moved = (features @ rotation)[order]
-    np.testing.assert_allclose(
-        ops.coding_rate(moved), ops.coding_rate(features), rtol=1e-12
-    )
-    np.testing.assert_allclose(
-        ops.rate_reduction(moved, labels[order], 3),
-        ops.rate_reduction(features, labels, 3),
-        rtol=1e-11,
-    )
-
-
-def test_classes_in_orthogonal_subspaces_reduce_the_rate_most():
-    features = np.repeat(np.eye(4), 5, axis=0)
-    apart = ops.rate_reduction(features, np.repeat(np.arange(4), 5), 4)
-    mixed = ops.rate_reduction(features, np.tile(np.arange(4), 5), 4)
-    expected = 2 * np.log(1 + 2) - 0.5 * np.log(1 + 8)
-    np.testing.assert_allclose(apart, expected, rtol=1e-12)
-    assert mixed < 0.5 * apart
-
-
-@settings(max_examples=8)
-@given(SEEDS)
-def test_moments_of_the_halves_add_up_to_those_of_the_whole(seed):
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(14, 4))
-    labels = rng.integers(0, 5, 14)
-    first, second, whole = (
-        ops.class_moments(features[part], labels[part], 5)
-        for part in (slice(0, 6), slice(6, 14), slice(0, 14))
-    )
-    for one, other, total in zip(first, second, whole):
-        np.testing.assert_allclose(one + other, total, rtol=1e-13, atol=1e-13)
-    summed = ops.second_moment(features[:6]) + ops.second_moment(features[6:])
-    np.testing.assert_allclose(
-        ops.moment_coding_rate(summed, 14),
-        references.coding_rate(features),
-        rtol=1e-12,
-    )
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_thousand_classes_most_of_them_absent(dtype):
+def test_a_thousand_classes_most_of_them_absent():
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(200, 6)).astype(dtype)
+    features = rng.normal(size=(200, 6)).astype("float32")
     labels = rng.integers(0, 1000, 200)
-    moments, counts = (
-        t.numpy() for t in ops.class_moments(features, labels, 1000)
-    )
-    assert moments.shape == (1000, 6, 6) and moments.dtype == dtype
+    moments, counts = ops.class_moments(features, labels, 1000)
+    assert moments.shape == (1000, 6, 6) and moments.dtype == "float32"
     np.testing.assert_array_equal(counts, np.bincount(labels, minlength=1000))
-    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    rates = ops.moment_coding_rate(moments, counts, 0.7).numpy()
+    exact = features.astype("float64")
     for label in range(1000):
-        rows = features[labels == label]
-        np.testing.assert_allclose(
-            moments[label], rows.T @ rows, atol=tolerance, rtol=tolerance
-        )
-    absent = counts == 0
-    assert np.count_nonzero(absent) > 700
-    rates = ops.moment_coding_rate(moments, counts).numpy()
-    assert not np.any(moments[absent]) and not np.any(rates[absent])
-    assert np.all(rates[~absent] > 0)
+        rows = exact[labels == label]
+        np.testing.assert_allclose(moments[label], rows.T @ rows, atol=1e-5)
+        rate = references.coding_rate(rows, 0.7) if len(rows) else 0
+        np.testing.assert_allclose(rates[label], rate, rtol=1e-5)
     np.testing.assert_allclose(
         ops.rate_reduction(features, labels, 1000),
-        references.rate_reduction(features.astype("float64"), labels),
-        rtol=10 * tolerance,
+        references.rate_reduction(exact, labels),
+        rtol=1e-4,
     )
-
-
-def test_absent_classes_change_nothing():
-    rng = np.random.default_rng(1)
-    features = rng.normal(size=(10, 4))
-    labels = rng.integers(0, 3, 10)
-    assert float(ops.rate_reduction(features, labels, 3)) == float(
-        ops.rate_reduction(features, labels, 30)
-    )
-
-
-def test_a_batch_of_moments_has_the_rates_of_each():
-    rng = np.random.default_rng(2)
-    sets = [rng.normal(size=(n, 4)) for n in (3, 7, 20)]
-    moments = np.stack([ops.second_moment(z) for z in sets])
-    rates = ops.moment_coding_rate(moments, np.array([3, 7, 20]), 0.7)
-    expected = [references.coding_rate(z, 0.7) for z in sets]
-    np.testing.assert_allclose(rates, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["rate", "reduction", "distance"])
@@ -184,15 +103,6 @@ def test_gradients_are_those_of_finite_differences(name):
         )
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_features_have_float32_rates(dtype):
-    features = tf.cast(np.random.default_rng(4).normal(size=(8, 3)), dtype)
-    rate = ops.coding_rate(features)
-    assert rate.dtype == "float32"
-    exact = tf.cast(features, "float64").numpy()
-    np.testing.assert_allclose(rate, references.coding_rate(exact), rtol=1e-5)
-
-
 def test_rows_of_no_class_are_left_out():
     """Labels of -1, and those beyond the last class; and of nothing else."""
     rng = np.random.default_rng(0)
@@ -221,11 +131,6 @@ def test_labels_beyond_the_classes_do_not_wrap_around(labels):
     np.testing.assert_array_equal(counts, [1, 0])
 
 
-def test_labels_of_floats_are_refused():
-    with pytest.raises(ValueError, match="`labels` must be integers"):
-        ops.class_moments(np.eye(3), np.array([0.9, np.nan, -0.5]), 2)
-
-
 @pytest.mark.parametrize("count", [0.02, 0.6, 3.4])
 def test_counts_need_not_be_whole(count):
     """Those of a fading memory are not."""
@@ -246,21 +151,25 @@ def test_few_long_rows_have_a_rate():
     np.testing.assert_allclose(rate, references.coding_rate(features), 1e-4)
 
 
+def test_half_precision_features_have_float32_rates():
+    features = np.random.default_rng(4).normal(size=(8, 3))
+    features = tf.cast(features, "bfloat16")
+    rate = ops.coding_rate(features)
+    assert rate.dtype == "float32"
+    exact = tf.cast(features, "float64").numpy()
+    np.testing.assert_allclose(rate, references.coding_rate(exact), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
-    ("features", "labels", "words"),
+    "features, labels, options, words",
     [
-        ((60, 8), (40,), "a label for every row of `features`, 60"),
-        ((40, 8), (60,), "a label for every row of `features`, 40"),
-        ((60, 8), (60, 1), "must have one dimension"),
-        ((6, 2, 2, 8), (6,), r"must have the shape \(n, d\)"),
+        ((6, 8), [0] * 4, {}, "a label for every row of `features`, 6"),
+        ((6, 8), [[0]] * 6, {}, "must have one dimension"),
+        ((6, 8), [0.9] * 6, {}, "`labels` must be integers"),
+        ((6, 2, 2, 8), [0] * 6, {}, r"must have the shape \(n, d\)"),
+        ((6, 8), [0] * 6, {"epsilon": 0}, "`epsilon` must be a number"),
     ],
 )
-def test_rows_without_labels_of_their_own_are_refused(features, labels, words):
+def test_what_is_refused(features, labels, options, words):
     with pytest.raises(ValueError, match=words):
-        ops.rate_reduction(np.ones(features), np.zeros(labels, int), 3)
-
-
-@pytest.mark.parametrize("epsilon", [0, -0.5, float("nan")])
-def test_distortion_is_above_0(epsilon):
-    with pytest.raises(ValueError, match="`epsilon` must be a number"):
-        ops.coding_rate(np.ones((60, 8)), epsilon)
+        ops.rate_reduction(np.ones(features), np.array(labels), 3, **options)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scipy.signal
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -9,15 +8,14 @@ from hypothesis import strategies as st
 from keras_csc import ops
 from tests.helpers import references
 from tests.helpers.geometries import CASES
-from tests.helpers.geometries import SIZES
 from tests.helpers.geometries import draw
 
 
-@pytest.mark.parametrize("image_size", SIZES)
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
 def test_operators_are_the_dense_matrix_and_its_transpose(
-    kernel_size, strides, padding, image_size
+    kernel_size, strides, padding
 ):
+    image_size = (9, 10)
     rng = np.random.default_rng(0)
     kernel, images = draw(rng, kernel_size, image_size)
     expected = references.analyze(images, kernel, strides, padding)
@@ -35,13 +33,9 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
         rtol=0,
         atol=1e-12,
     )
-    left = np.sum(codes * others)
-    right = np.sum(images * synthesized.numpy())
-    scale = np.linalg.norm(codes) * np.linalg.norm(others)
-    assert abs(left - right) <= 1e-12 * scale
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 9),
@@ -67,33 +61,7 @@ def test_operators_are_adjoint(
     assert abs(left - right) <= 1e-12 * scale
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_analysis_is_scipys_correlation(padding):
-    rng = np.random.default_rng(2)
-    kernel, images = draw(rng, 5, (9, 12))
-    result = ops.analysis(images, kernel, 1, padding).numpy()
-    for f in range(kernel.shape[-1]):
-        expected = sum(
-            scipy.signal.correlate2d(
-                images[0, :, :, c], kernel[:, :, c, f], mode=padding
-            )
-            for c in range(2)
-        )
-        np.testing.assert_allclose(result[0, :, :, f], expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("strides", [1, 2, 3])
-def test_synthesis_has_its_default_size(strides, padding):
-    kernel = np.ones((3, 3, 2, 4))
-    codes = np.ones((2, 4, 5, 4))
-    images = ops.synthesis(codes, kernel, strides=strides, padding=padding)
-    expected = [ops.synthesis_size(n, 3, strides, padding) for n in (4, 5)]
-    assert list(images.shape[1:3]) == expected
-
-
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
 def test_operators_take_images_of_unknown_size(strides, padding):
     rng = np.random.default_rng(3)
     kernel = tf.constant(rng.normal(size=(3, 3, 2, 4)))
@@ -143,17 +111,14 @@ def test_operators_keep_the_compute_dtype():
 )
 def test_images_that_have_other_codes_are_refused(size, strides, padding):
     codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
-    with pytest.raises(ValueError, match="must have height, width and filters"):
-        ops.synthesis(codes, kernel, size, strides, padding)
     images = np.zeros((1, *size, 2))
-    with pytest.raises(ValueError, match="must have height, width and filters"):
-        ops.lasso_objective(
-            images, codes, kernel, 0.1, strides=strides, padding=padding
-        )
-    with pytest.raises(ValueError, match="must have height, width and filters"):
-        ops.solve_sparse_code(
-            *(images, kernel, 0.1, 0.1),
-            strides=strides,
-            padding=padding,
-            initial_codes=codes,
-        )
+    at = {"strides": strides, "padding": padding}
+    for call in (
+        lambda: ops.synthesis(codes, kernel, size, **at),
+        lambda: ops.lasso_objective(images, codes, kernel, 0.1, **at),
+        lambda: ops.solve_sparse_code(
+            *(images, kernel, 0.1, 0.1), initial_codes=codes, **at
+        ),
+    ):
+        with pytest.raises(ValueError, match="must have height, width and"):
+            call()

@@ -14,20 +14,12 @@ SPARSITIES = {
     "per filter": np.array([0.1, 0.2, 0.3, 0.4]),
     "per example": np.array([0.1, 0.3]).reshape(2, 1, 1, 1),
 }
-GEOMETRIES = [
-    (False, 3, 1, "same"),
-    (True, 4, 2, "same"),
-    (False, 3, 2, "valid"),
-]
-# Every two of a kind of sparsity, a ridge and a geometry.
+# Every kind of sparsity, and every geometry, with a ridge and without.
 PROGRAMS = [
-    (sparsity, (0.0, 0.2)[(i + j) % 2], *geometry)
-    for i, geometry in enumerate(GEOMETRIES)
-    for j, sparsity in enumerate(SPARSITIES)
+    ("number", 0.2, False, 3, 1, "same"),
+    ("per filter", 0.0, True, 4, 2, "same"),
+    ("per example", 0.0, False, 3, 2, "valid"),
 ]
-# With a ridge of 4, ISTA gains a digit in less than 4 iterations. Each is
-# traced, and takes time.
-CONVERGED = {"algorithm": "ista", "iterations": 30}
 problem = functools.partial(references.problem, 0, (6, 6))
 
 
@@ -106,20 +98,11 @@ def test_gradients_are_those_of_the_optimality_conditions(
         assert error < 1e-9 * np.linalg.norm(reference)
 
 
-@pytest.mark.parametrize(
-    "sparsity, nonnegative, kernel_size, strides, padding",
-    [(s, *geometry) for s, geometry in zip(SPARSITIES, GEOMETRIES)],
-)
-def test_gradients_are_those_of_differences_and_of_the_unrolled_solver(
-    sparsity, nonnegative, kernel_size, strides, padding
-):
-    images, kernel, step_size = problem(kernel_size, strides, padding)
-    point = [images, kernel, SPARSITIES[sparsity], np.float64(4.0)]
-    arguments = {
-        "nonnegative": nonnegative,
-        "strides": strides,
-        "padding": padding,
-    }
+def test_gradients_are_those_of_differences():
+    """With a ridge of 4, ISTA gains a digit in less than 4 iterations."""
+    images, kernel, step_size = problem(4, 2, "same")
+    point = [images, kernel, SPARSITIES["per filter"], np.float64(4.0)]
+    arguments = {"nonnegative": True, "strides": 2}
     codes, weights, gradients = codes_and_gradients(
         ops.solve_sparse_code,
         point,
@@ -128,14 +111,8 @@ def test_gradients_are_those_of_differences_and_of_the_unrolled_solver(
         tolerance=1e-18,
         **arguments,
     )
-    solution, _, unrolled = codes_and_gradients(
-        ops.sparse_code, point, step_size, **arguments, **CONVERGED
-    )
-    np.testing.assert_allclose(solution, codes, atol=1e-8)
     rng = np.random.default_rng(7)
     for index, gradient in enumerate(gradients):
-        error = np.linalg.norm(gradient - unrolled[index])
-        assert error < 1e-6 * np.linalg.norm(gradient)
 
         def along(value):
             moved = [*point[:index], value, *point[index + 1 :]]
@@ -143,8 +120,9 @@ def test_gradients_are_those_of_differences_and_of_the_unrolled_solver(
                 *moved[:3],
                 step_size,
                 moved[3],
+                iterations=30,
+                algorithm="ista",
                 **arguments,
-                **CONVERGED,
             )
             return np.sum(weights * codes)
 
@@ -174,24 +152,6 @@ def test_black_images_have_a_gradient_where_there_is_no_sparsity(ridge):
     np.testing.assert_allclose(
         gradients[0].reshape(2, -1), expected, rtol=0, atol=1e-6
     )
-
-
-def test_gradient_in_eager_mode_is_that_in_a_graph():
-    images, kernel, step_size = problem()
-    point = [images, kernel, np.float64(0.2), np.float64(0.3)]
-    arguments = {"iterations": 40, "tolerance": 1e-6}
-    *_, expected = codes_and_gradients(
-        ops.solve_sparse_code, point, step_size, **arguments
-    )
-    tf.config.run_functions_eagerly(True)
-    try:
-        *_, gradients = codes_and_gradients(
-            ops.solve_sparse_code, point, step_size, **arguments
-        )
-    finally:
-        tf.config.run_functions_eagerly(False)
-    for gradient, other in zip(gradients, expected):
-        np.testing.assert_allclose(gradient, other, atol=1e-12)
 
 
 def test_no_iteration_is_kept_for_the_gradient():
@@ -226,20 +186,6 @@ def test_no_iteration_is_kept_for_the_gradient():
     assert any("TensorList" in name for name in loop)
 
 
-def test_gradients_of_examples_do_not_mix():
-    images, kernel, step_size = problem()
-    lone = [images[:1], kernel, np.float64(0.2), np.float64(0.1)]
-    arguments = {"iterations": 300, "tolerance": 1e-8}
-    *_, alone = codes_and_gradients(
-        ops.solve_sparse_code, lone, step_size, **arguments
-    )
-    both = [images * [[[[1.0]]], [[[30.0]]]], *lone[1:]]
-    *_, among = codes_and_gradients(
-        ops.solve_sparse_code, both, step_size, **arguments
-    )
-    np.testing.assert_allclose(among[0][:1], alone[0], atol=1e-12)
-
-
 def test_no_gradient_flows_to_the_step_and_the_start():
     images, kernel, step_size = problem()
     images, step_size = tf.constant(images), tf.constant(step_size)
@@ -266,7 +212,8 @@ def test_every_example_is_solved(solve):
     roots = rng.normal(size=(3, 6, 6))
     matrices = roots @ np.swapaxes(roots, 1, 2) + 0.1 * np.eye(6)
     right = rng.normal(size=(3, 6))
-    right[2] = 0
+    # No example is done because another one is.
+    right *= [[1], [1e-9], [0]]
 
     def operator(values):
         flat = tf.reshape(values, (3, 6, 1))
@@ -275,7 +222,7 @@ def test_every_example_is_solved(solve):
     result = solve(operator, tf.constant(right.reshape(3, 1, 2, 3)), 50)
     expected = np.linalg.solve(matrices, right[..., None])[..., 0]
     np.testing.assert_allclose(
-        np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-12
+        np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-30
     )
     assert not np.any(result[2])
 
@@ -303,16 +250,17 @@ def test_least_squares_of_a_singular_system():
 
 def test_gradients_of_dependent_atoms_are_bounded():
     """Every atom is there twice, and all codes are active."""
-    images, kernel, step_size = map(tf.convert_to_tensor, problem())
-    kernel = tf.concat([kernel, kernel], -1)
-    with tf.GradientTape() as tape:
-        tape.watch([images, kernel])
-        codes = ops.solve_sparse_code(
-            images, kernel, 1e-3, step_size / 2, iterations=300, tolerance=1e-3
-        )
-        weights = np.random.default_rng(1).normal(size=codes.shape)
-        value = tf.reduce_sum(codes * weights)
-    for gradient in tape.gradient(value, [images, kernel]):
+    images, kernel, step_size = problem()
+    kernel = np.concatenate([kernel, kernel], -1)
+    point = [images, kernel, np.float64(1e-3), np.float64(0)]
+    *_, gradients = codes_and_gradients(
+        ops.solve_sparse_code,
+        point,
+        step_size / 2,
+        iterations=300,
+        tolerance=1e-3,
+    )
+    for gradient in gradients[:2]:
         assert np.linalg.norm(gradient) < 1e4
 
 
@@ -320,6 +268,7 @@ def test_the_gradient_has_the_gradient_of_its_own():
     """Of `‖z‖²` by `μ`, twice, against differences of the first."""
     images, kernel, step_size = map(tf.convert_to_tensor, problem())
 
+    @tf.function
     def first(ridge):
         with tf.GradientTape() as tape:
             tape.watch(ridge)
@@ -329,19 +278,22 @@ def test_the_gradient_has_the_gradient_of_its_own():
                 0.1,
                 step_size,
                 ridge,
-                iterations=3000,
+                iterations=1000,
                 tolerance=1e-14,
             )
             value = tf.reduce_sum(codes**2)
         return tape.gradient(value, ridge)
 
+    @tf.function
+    def second(ridge):
+        with tf.GradientTape() as tape:
+            tape.watch(ridge)
+            once = first(ridge)
+        return tape.gradient(once, ridge)
+
     ridge = tf.constant(0.5, "float64")
-    with tf.GradientTape() as tape:
-        tape.watch(ridge)
-        once = first(ridge)
-    twice = tape.gradient(once, ridge)
     difference = (first(ridge + 1e-5) - first(ridge - 1e-5)) / 2e-5
-    np.testing.assert_allclose(twice, difference, rtol=1e-4)
+    np.testing.assert_allclose(second(ridge), difference, rtol=1e-4)
 
 
 @pytest.mark.parametrize("first", [1.0, np.nan])

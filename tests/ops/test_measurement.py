@@ -24,8 +24,6 @@ def make_mask(*shape):
 
 MEASUREMENTS = {
     "nothing": Measurement(),
-    "mask": Measurement(make_mask(2, 9, 11, 1)),
-    "blur": Measurement(None, make_blur(3, 5)),
     "both": Measurement(make_mask(2, 9, 11, 3), make_blur(5, 3)),
 }
 
@@ -55,10 +53,12 @@ def test_the_adjoint_is_one(measurement):
     np.testing.assert_allclose(forward, adjoint, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["forward", "adjoint"])
-def test_images_may_be_of_unknown_size(measurement, name):
+def test_images_may_be_of_unknown_size(measurement):
     images = rng().normal(size=(2, 9, 11, 3))
-    function = getattr(measurement, name)
+
+    def function(images):
+        return measurement.adjoint(measurement.forward(images))
+
     spec = tf.TensorSpec((None, None, None, 3), "float64")
     traced = tf.function(function, input_signature=[spec])
     np.testing.assert_allclose(
@@ -144,27 +144,6 @@ def test_the_solution_is_that_of_plain_ista(problem, criterion):
         for r, z in ((residual, codes), (plain, expected))
     ]
     np.testing.assert_allclose(*values, rtol=1e-7)
-
-
-def test_the_step_size_is_a_bound(problem):
-    _, kernel, measurement, matrix = problem
-    bound = float(keras_csc.ops.spectral_bound(kernel, STRIDES))
-    bound *= float(measurement.squared_norm_bound())
-    assert np.linalg.norm(matrix, 2) ** 2 <= bound
-
-
-def test_the_objective_falls_and_the_gap_bounds_it(problem):
-    _, record = solve(
-        problem,
-        tolerance=None,
-        iterations=500,
-        algorithm="ista",
-        statistics=True,
-    )
-    values = np.asarray(record.objective)[:, 0]
-    assert np.all(np.diff(values) <= 1e-12)
-    gaps = np.asarray(record.duality_gap)[:, 0]
-    assert np.all(values - values[-1] <= gaps + 1e-9)
 
 
 def test_stationarity_is_the_distance_of_zero_from_the_subdifferential(

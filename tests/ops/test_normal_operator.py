@@ -10,9 +10,7 @@ from tests.helpers import references
 
 # Kernel size, strides, padding, image size.
 BY_GRAM_KERNEL = [
-    (4, 2, "same", (8, 8)),
     (4, 2, "same", (6, 4)),
-    (3, 2, "same", (8, 6)),
     (3, 2, "same", (7, 8)),
     (2, 2, "same", (4, 6)),
     (3, 1, "same", (5, 6)),
@@ -54,13 +52,13 @@ def test_it_is_the_matrix_times_its_transpose(case):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("channels, cheaper", [(3, False), (12, True)])
-def test_the_gram_kernel_is_for_many_channels(channels, cheaper):
-    assert normal_operator.is_cheaper((4, 4, channels, 8), 2) == cheaper
+def test_the_gram_kernel_is_for_many_channels():
+    assert normal_operator.is_cheaper((4, 4, 12, 8), 2)
+    assert not normal_operator.is_cheaper((4, 4, 3, 8), 2)
 
 
-@pytest.mark.parametrize("case", BY_GRAM_KERNEL[:3], ids=str)
-def test_gradients_are_those_of_the_other_form(case):
+def test_gradients_are_those_of_the_other_form():
+    case = BY_GRAM_KERNEL[1]
     kernel, _, codes = problem(*case)
     inputs = [tf.constant(kernel), tf.constant(codes)]
     weights = np.random.default_rng(1).normal(size=codes.shape)

@@ -8,37 +8,6 @@ from keras_csc import ops
 from tests.helpers import references
 
 
-def draw(kernel_size):
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(kernel_size, kernel_size, 2, 3))
-
-
-def test_step_below_the_inverse_norm_is_a_descent():
-    kernel = draw(3)
-    images = np.random.default_rng(2).normal(size=(1, 6, 6, 2))
-    norm = references.largest_eigenvalue(kernel, (6, 6), 1, "same")
-    safe, unsafe = (
-        references.program_value(
-            images,
-            ops.sparse_code(
-                images,
-                kernel,
-                np.float64(0.01),
-                factor / norm,
-                iterations=60,
-                algorithm="ista",
-            ).numpy(),
-            kernel,
-            0.01,
-            0.0,
-            1,
-            "same",
-        )
-        for factor in (1.0, 2.2)
-    )
-    assert safe < 0.5 * np.sum(images**2) < unsafe
-
-
 def largest_of_all_sizes(kernel, strides, count=64):
     """`max ‖H(ω)‖²` over a fine grid, from the definition of `H`."""
     k = kernel.shape[0]
@@ -76,10 +45,10 @@ def test_bounds_hold_for_every_image_size(
         assert bound(kernel, strides) >= largest * (1 - 1e-12)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1.0])
 @pytest.mark.parametrize("kernel_size, strides", [(5, 1), (4, 2), (3, 3)])
-def test_spectral_bound_is_tight(kernel_size, strides, offset):
-    kernel = draw(kernel_size) + offset
+def test_spectral_bound_is_tight(kernel_size, strides):
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(kernel_size, kernel_size, 2, 3)) + 0.5
     largest = largest_of_all_sizes(kernel, strides)
     bound = ops.spectral_bound(kernel, strides)
     assert largest * (1 - 1e-12) <= bound < 1.0101 * largest
@@ -88,13 +57,9 @@ def test_spectral_bound_is_tight(kernel_size, strides, offset):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "kernel_size, strides, channels, filters", [(5, 3, 3, 16), (7, 3, 3, 48)]
-)
-def test_spectral_bound_of_atoms_that_are_all_alike(
-    kernel_size, strides, channels, filters, dtype
-):
+def test_spectral_bound_of_atoms_that_are_all_alike(dtype):
     """`‖H(ω)‖²` is largest at 0, the squares of the sums over each phase."""
+    kernel_size, strides, channels, filters = 7, 3, 3, 48
     norm = np.sqrt(kernel_size**2 * channels)
     kernel = np.ones((kernel_size, kernel_size, channels, filters)) / norm
     phases = [len(range(p, kernel_size, strides)) for p in range(strides)]
@@ -103,17 +68,7 @@ def test_spectral_bound_of_atoms_that_are_all_alike(
     assert largest * (1 - 1e-6) <= bound < 1.0101 * largest
 
 
-def test_spectral_bound_of_smooth_atoms_is_that_of_large_images():
-    axis = np.linspace(-1, 1, 8)
-    bump = np.exp(-2 * (axis[:, None] ** 2 + axis**2))
-    kernel = bump[:, :, None, None] / np.linalg.norm(bump)
-    largest = np.sum(kernel) ** 2
-    bound = ops.spectral_bound(kernel)
-    np.testing.assert_allclose(bound, 1.01 * largest, rtol=1e-3)
-
-
-@pytest.mark.parametrize("filters", [1, 24, 32, 70])
-@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("filters, scale", [(1, 1.0), (24, 1e-9), (70, 1e9)])
 def test_frame_bound_is_that_of_the_patches(filters, scale):
     rng = np.random.default_rng(0)
     kernel = scale * rng.normal(size=(4, 4, 2, filters))
@@ -124,15 +79,6 @@ def test_frame_bound_is_that_of_the_patches(filters, scale):
         bound = float(ops.frame_bound(kernel.astype(dtype), 2))
         assert expected * (1 - rounding) <= bound
         assert bound <= expected * rank ** (1 / 256) * (1 + rounding)
-
-
-def test_frame_bound_of_an_orthonormal_basis_is_attained():
-    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(32, 32)))[0]
-    kernel = basis.reshape(4, 4, 2, 32)
-    bound = float(ops.frame_bound(kernel, 2))
-    assert bound == pytest.approx(4 * 32 ** (1 / 256))
-    largest = references.largest_eigenvalue(kernel, (12, 12), 2, "same")
-    assert largest == pytest.approx(4)
 
 
 def test_a_dictionary_of_zeros_has_norm_zero():

@@ -42,22 +42,7 @@ def dual_value(point, images, kernel, sparsity, ridge, nonnegative, geometry):
     )
 
 
-def solved(images, kernel, sparsity, ridge, nonnegative, geometry):
-    step = 1 / ops.spectral_bound(kernel, geometry[0])
-    return tf.function(ops.solve_sparse_code)(
-        images,
-        kernel,
-        sparsity,
-        step,
-        ridge,
-        nonnegative,
-        *geometry,
-        iterations=400,
-        tolerance=1e-8,
-    ).numpy()
-
-
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     st.integers(0, 10**6),
     st.sampled_from(sorted(SPARSITIES)),
@@ -99,36 +84,7 @@ def test_gap_is_the_primal_less_the_dual_value(
     np.testing.assert_allclose(result, primal - np.max(duals, 0), rtol=1e-10)
 
 
-@settings(max_examples=6)
-@given(
-    st.integers(0, 10**6),
-    st.sampled_from(sorted(SPARSITIES)),
-    st.sampled_from([0.0, 0.5]),
-    st.booleans(),
-)
-def test_gap_is_at_least_the_distance_from_the_minimum(
-    seed, sparsity, ridge, nonnegative
-):
-    images, kernel, codes = problem(seed)
-    weights = SPARSITIES[sparsity]
-    program = (weights, ridge, nonnegative)
-    best = solved(images, kernel, *program, (1, "same"))
-    for scale in (0.0, 1e-6, 1e-3, 0.1, 1.0):
-        candidate = best + scale * codes
-        if nonnegative:
-            candidate = np.maximum(candidate, 0)
-        values = [
-            references.program_value(
-                images, z, kernel, weights, ridge, 1, "same"
-            )
-            for z in (candidate, best)
-        ]
-        gap = ops.duality_gap(images, candidate, kernel, *program)
-        assert np.all(gap >= values[0] - values[1] - 1e-13 * values[1])
-
-
-@pytest.mark.parametrize("nonnegative", [False, True])
-@pytest.mark.parametrize("ridge", [0.0, 0.5])
+@pytest.mark.parametrize("ridge, nonnegative", [(0.0, False), (0.5, True)])
 def test_gap_of_zeros_vanishes_where_they_are_the_solution(ridge, nonnegative):
     images, kernel, codes = problem(0)
     slope = references.analyze(images, kernel, 1, "same")
@@ -167,8 +123,7 @@ def test_weights_of_zero_give_a_finite_gap():
     np.testing.assert_allclose(gap, value, rtol=1e-12)
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.7])
-@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("ridge, nonnegative", [(0.0, False), (0.7, True)])
 def test_proximal_map_minimises_its_objective(ridge, nonnegative):
     program = ops.SparseCodingProgram(None, None, 0.4, ridge, nonnegative)
     step_size, values = 0.6, np.linspace(-2, 2, 41)
@@ -180,31 +135,13 @@ def test_proximal_map_minimises_its_objective(ridge, nonnegative):
     result = proximal_map(values, *factors, nonnegative)
     best = candidates[np.argmin(cost, axis=1)]
     np.testing.assert_allclose(result, best, rtol=0, atol=1.1e-3)
+    below = np.array([-0.4, 0.0, 0.2, 0.4])
+    assert not np.any(ops.soft_threshold(below, 0.4, nonnegative))
 
 
-@pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
-def test_residual_and_operators_are_those_of_the_program(strides, padding):
-    images, kernel, codes = problem(4, strides, padding)
-    program = ops.SparseCodingProgram(
-        images, kernel, 0.3, strides=strides, padding=padding
-    )
-    expected = images - references.synthesize(
-        codes, kernel, images.shape[1:3], strides, padding
-    )
-    residual = program.residual(codes)
-    np.testing.assert_allclose(residual, expected, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        program.analysis(residual),
-        references.analyze(expected, kernel, strides, padding),
-        rtol=0,
-        atol=1e-12,
-    )
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["lasso_objective", "duality_gap"])
-def test_half_precision_is_measured_in_float32(name, dtype):
-    images, kernel, codes = (tf.cast(v, dtype) for v in problem(3))
+def test_half_precision_is_measured_in_float32(name):
+    images, kernel, codes = (tf.cast(v, "bfloat16") for v in problem(3))
     found = getattr(ops, name)(images, codes, kernel, 0.3, 0.1)
     assert found.dtype == "float32"
     exact = (tf.cast(v, "float64").numpy() for v in (images, codes, kernel))

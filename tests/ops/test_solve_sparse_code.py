@@ -15,25 +15,23 @@ SPARSITIES = {
     "per filter": np.array([0.1, 0.2, 0.4, 0.9]),
     "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
 }
-GEOMETRIES = [(False, 1, "same"), (True, 2, "same"), (False, 2, "valid")]
-# Every two of a kind of sparsity, a ridge and a geometry.
+# Every kind of sparsity, and every geometry, with a ridge and without.
 PROGRAMS = [
-    (sparsity, (0.0, 0.2)[(i + j) % 2], *geometry)
-    for i, geometry in enumerate(GEOMETRIES)
-    for j, sparsity in enumerate(SPARSITIES)
+    ("number", 0.2, False, 1, "same"),
+    ("per filter", 0.0, True, 2, "same"),
+    ("per example", 0.0, False, 2, "valid"),
 ]
 
 
-def solve(images, kernel, sparsity, step_size, **arguments):
+# Traced once for all tests with the same shapes and numbers of iterations.
+run = tf.function(ops.solve_sparse_code)
+
+
+def solve(*inputs, **arguments):
     """The solver, compiled."""
-
-    @tf.function
-    def run(images):
-        return ops.solve_sparse_code(
-            images, kernel, sparsity, step_size, **arguments
-        )
-
-    return keras.tree.map_structure(lambda t: t.numpy(), run(images))
+    return keras.tree.map_structure(
+        lambda t: t.numpy(), run(*inputs, **arguments)
+    )
 
 
 def check_optimality(images, codes, kernel, sparsity, ridge, nonnegative, *at):
@@ -85,12 +83,7 @@ def test_converged_codes_are_optimal(
 
 @pytest.mark.parametrize(
     "ridge, nonnegative, algorithm",
-    [
-        (0.0, False, "ista"),
-        (0.0, True, "fista"),
-        (0.5, False, "fista"),
-        (0.5, True, "ista"),
-    ],
+    [(0.0, False, "ista"), (0.5, True, "fista")],
 )
 def test_objective_agrees_with_scikit_learn(ridge, nonnegative, algorithm):
     rng = np.random.default_rng(3)
@@ -131,8 +124,7 @@ def test_objective_agrees_with_scikit_learn(ridge, nonnegative, algorithm):
     np.testing.assert_allclose(codes, theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("algorithm", ["ista", "fista"])
-@pytest.mark.parametrize("ridge", [0.0, 0.25])
+@pytest.mark.parametrize("algorithm, ridge", [("ista", 0.25), ("fista", 0.0)])
 def test_every_step_is_that_of_a_plain_loop(algorithm, ridge):
     images, kernel, step_size = problem()
     sparsity = SPARSITIES["per filter"]
@@ -186,25 +178,6 @@ def test_every_step_is_that_of_a_plain_loop(algorithm, ridge):
     np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.3])
-def test_objective_of_ista_never_rises_and_the_gap_bounds_it(ridge):
-    images, kernel, step_size = problem(5)
-    _, statistics = solve(
-        images,
-        kernel,
-        0.2,
-        step_size,
-        ridge=ridge,
-        iterations=200,
-        tolerance=None,
-        algorithm="ista",
-        statistics=True,
-    )
-    value = statistics.objective
-    assert np.all(np.diff(value, axis=0) <= 1e-13 * value[0])
-    assert np.all(value - value[-1] <= statistics.duality_gap + 1e-13)
-
-
 def test_restart_takes_fewer_iterations():
     images, kernel, step_size = problem(1)
     counts = []
@@ -225,8 +198,7 @@ def test_restart_takes_fewer_iterations():
 
 
 @pytest.mark.parametrize("algorithm", ["ista", "fista"])
-@pytest.mark.parametrize("ridge", [0.1, 0.2])
-def test_longer_steps_take_fewer_iterations_to_the_same_value(algorithm, ridge):
+def test_longer_steps_take_fewer_iterations_to_the_same_value(algorithm):
     images, kernel, _ = problem(1)
     kernel = kernel + 0.2
     kernel /= np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
@@ -238,7 +210,7 @@ def test_longer_steps_take_fewer_iterations_to_the_same_value(algorithm, ridge):
             kernel,
             SPARSITIES["per example"],
             1 / largest,
-            ridge=ridge,
+            ridge=0.1,
             iterations=3000,
             tolerance=1e-9,
             algorithm=algorithm,
@@ -324,22 +296,6 @@ def test_warm_start_at_the_solution_has_nothing_to_do():
     np.testing.assert_allclose(near, first, atol=1e-3)
 
 
-@pytest.mark.parametrize("nonnegative", [False, True])
-def test_codes_vanish_once_sparsity_exceeds_the_largest_correlation(
-    nonnegative,
-):
-    images, kernel, step_size = problem()
-    slope = references.analyze(images, kernel, 1, "same")
-    largest = np.max(slope if nonnegative else np.abs(slope))
-    above, below = (
-        solve(
-            images, kernel, factor * largest, step_size, nonnegative=nonnegative
-        )
-        for factor in (1.0, 0.99)
-    )
-    assert not np.any(above) and np.any(below)
-
-
 def test_nothing_is_the_code_of_nothing():
     images, kernel, step_size = problem()
     codes = solve(0 * images, kernel, 0.1, step_size)
@@ -380,8 +336,9 @@ def test_half_precision_is_solved_in_float32():
     np.testing.assert_array_equal(codes, tf.cast(expected, "bfloat16"))
 
 
-@pytest.mark.parametrize("criterion", ["duality_gap", "stationarity"])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "criterion, value", [("duality_gap", np.nan), ("stationarity", np.inf)]
+)
 def test_an_image_that_is_not_finite_has_no_codes(criterion, value):
     images, kernel, step_size = problem()
     arguments = {"tolerance": 1e-6, "criterion": criterion}
@@ -407,17 +364,21 @@ def test_a_warm_start_below_zero_is_none_of_codes_that_are_not(criterion):
     np.testing.assert_allclose(codes, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8, 5), (2, 8, 8, 4), (3, 7, 8, 4)])
-def test_initial_codes_of_another_shape(shape):
-    images, kernel = np.zeros((3, 8, 8, 1)), np.zeros((3, 3, 1, 4))
-    with pytest.raises(ValueError, match="Received: codes of shape"):
-        ops.solve_sparse_code(
-            tf.constant(images),
-            tf.constant(kernel),
-            0.1,
-            1.0,
-            initial_codes=tf.zeros(shape, tf.float64),
-        )
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"initial_codes": tf.zeros((3, 6, 7, 4))}, "codes of shape"),
+        ({"initial_codes": tf.zeros((2, 6, 7, 5))}, "codes of shape"),
+        ({"initial_codes": tf.zeros((2, 5, 7, 4))}, "codes of shape"),
+        ({"tolerance": np.nan}, "`tolerance` must be"),
+        ({"tolerance": -1.0}, "`tolerance` must be"),
+        ({"padding": "SAME"}, "`padding` must be"),
+    ],
+)
+def test_what_is_refused(arguments, words):
+    images, kernel, step_size = problem()
+    with pytest.raises(ValueError, match=words):
+        solve(images, kernel, 0.1, step_size, **arguments)
 
 
 @pytest.mark.parametrize("where", ["kernel", "sparsity", "ridge"])
@@ -445,13 +406,6 @@ def test_what_is_not_a_number_in_a_measurement_has_no_codes(where):
     assert missing[0] and np.all(missing) == (where == "blur")
 
 
-@pytest.mark.parametrize("tolerance", [np.nan, np.inf, -1.0])
-def test_a_tolerance_is_a_number_of_at_least_0(tolerance):
-    images, kernel, step_size = problem()
-    with pytest.raises(ValueError, match="`tolerance` must be"):
-        solve(images, kernel, 0.1, step_size, tolerance=tolerance)
-
-
 def test_codes_of_bytes_are_floats():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), "uint8")
     kernel = np.random.default_rng(1).normal(size=(3, 3, 1, 4))
@@ -464,13 +418,3 @@ def test_codes_of_bytes_are_floats():
     )
     np.testing.assert_array_equal(found, expected)
     assert np.any(found % 1)
-
-
-def test_another_padding_is_refused():
-    with pytest.raises(ValueError, match="`padding` must be"):
-        ops.solve_sparse_code(
-            tf.zeros((1, 8, 8, 1)),
-            tf.zeros((3, 3, 1, 4)),
-            *(0.1, 1.0),
-            padding="SAME",
-        )

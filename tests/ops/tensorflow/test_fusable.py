@@ -40,7 +40,6 @@ def solver(algorithm="fista", **arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {},
         {"algorithm": "ista", "nonnegative": True},
         {"ridge": 0.5, "strides": 2, "padding": "valid"},
     ],

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +16,7 @@ STRIDED = [case for case in CASES if case[1] > 1]
 @pytest.mark.parametrize("kernel_size, strides, padding", STRIDED)
 def test_subpixel_synthesis_is_the_synthesis(kernel_size, strides, padding):
     rng = np.random.default_rng(0)
-    for image_size, channels in itertools.product(SIZES, (1, 3)):
+    for image_size, channels in zip(SIZES, (1, 3)):
         kernel = rng.normal(size=(kernel_size, kernel_size, channels, 5))
         images = np.zeros((2, *image_size, channels))
         codes = references.analyze(images, kernel, strides, padding)
@@ -61,9 +59,10 @@ def test_the_gradient_of_training_is_that_of_the_synthesis(
             np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("kernel_size", [1, 3, 4])
+@pytest.mark.parametrize(
+    "kernel_size, channels, padding",
+    [(1, 1, "same"), (3, 3, "valid"), (4, 1, "same"), (4, 3, "valid")],
+)
 def test_overlap_add_is_the_synthesis(kernel_size, channels, padding):
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(kernel_size, kernel_size, channels, 6))
