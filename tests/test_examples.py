@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_csc
 from keras_csc.pixels import from_pixels
@@ -21,21 +22,18 @@ def example(name):
     return module
 
 
-def test_every_example_is_tested_here():
-    assert sorted(path.stem for path in FOLDER.glob("*.py")) == [
-        "classifier",
-        "custom_loop",
-        "retrieval",
-    ]
-
-
 def test_both_classifiers_learn():
-    accuracies = example("classifier").main(epochs=3)
+    accuracies = example("classifier").main(epochs=2)
     assert min(accuracies.values()) > 0.6
 
 
 def test_a_loop_of_ones_own_plays_the_game():
-    distances = example("custom_loop").main(steps=3, batch_size=64)
+    # Tracing the step takes longer than two.
+    tf.config.run_functions_eagerly(True)
+    try:
+        distances = example("custom_loop").main(steps=2, batch_size=32)
+    finally:
+        tf.config.run_functions_eagerly(False)
     assert np.all(np.isfinite(distances)) and min(distances) > 0
 
 
@@ -67,11 +65,9 @@ def test_an_image_is_found_in_its_folder(tmp_path, monkeypatch, capsys):
         ([query, *more], "is there already"),
         (["none.png", *more, new], "no file"),
         (["text.png", *more, new], "no image"),
-        ([query, "nowhere", *more[1:], new], "no folder"),
         ([query, "empty", *more[1:], new], "no images"),
         ([query, *more, new, "--preset=nothing"], "nknown preset"),
         ([query, *more, new, "--preset=csc_ctrl_photographs"], "no vector"),
-        ([query, *more, new, "--count=0"], "1 or more"),
     ):
         with pytest.raises(SystemExit) as error:
             main(wrong)

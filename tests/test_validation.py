@@ -1,7 +1,11 @@
+import inspect
+
 import numpy as np
 import pytest
 
 from keras_csc import validation
+from keras_csc.layers import ConvSparseCoding2D
+from keras_csc.losses import TranscriptionGame
 
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), np.float32("nan")]
 NO_NUMBERS = ["1", None, [1.0], (4, "4"), True, 1j]
@@ -70,3 +74,22 @@ def test_long_values_are_cut():
     with pytest.raises(ValueError) as error:
         validation.check_choice(("a", "b"), name="x" * 10_000)
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "maker, needed",
+    [
+        (ConvSparseCoding2D, {"filters": 4, "kernel_size": 4, "strides": 2}),
+        (TranscriptionGame, {}),
+    ],
+)
+def test_no_argument_is_nan_or_infinite(maker, needed):
+    parameters = inspect.signature(maker).parameters
+    found = [
+        n for n, p in parameters.items() if type(p.default) in (int, float)
+    ]
+    assert len(found) > 2
+    for name in (*found, *needed):
+        for value in (np.nan, np.inf):
+            with pytest.raises(ValueError, match=name):
+                maker(**{**needed, name: value})

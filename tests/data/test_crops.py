@@ -95,16 +95,6 @@ def test_photographs_in_memory_have_the_same_crops(folder):
     assert data.cached(source, total - 1) is source
 
 
-def test_grey_photographs_for_a_grey_model(make, tmp_path):
-    path = tmp_path / "train" / "all" / "0.png"
-    make.write_image(str(path), make.noise(16, 12, channels=1))
-    source = data.open_dataset(
-        "image_folder", "train", (8, 6, 1), str(tmp_path), 0.0, resize=False
-    )
-    images, _ = data.load_arrays(source)
-    assert images.shape == (4, 8, 6, 1)
-
-
 def test_size_that_no_header_tells_is_found_by_decoding(make, folder):
     pixels = make.noise(20, 20, seed=9)
     Image.fromarray(pixels).save(

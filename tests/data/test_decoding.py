@@ -60,17 +60,26 @@ def read():
     return {channels: reader(channels) for channels in (1, 3)}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_kinds_are_read_as_pillow_does(read, kind, channels):
+def test_kinds_are_read_as_pillow_does(read, kind):
     image, form, options = KINDS[kind]
-    received = read[channels](file_of(image, form, **options)).numpy()
-    expected = image.convert("RGB")
-    if channels == 1:
-        expected = expected.convert("L")
-    expected = np.asarray(expected, int).reshape(*SIZE, channels)
-    limit = 12 if "jpeg" in kind or "lossy" in kind else 1
-    assert np.abs(received - expected).max() <= limit
+    content = file_of(image, form, **options)
+    for channels, expected in (
+        (3, image.convert("RGB")),
+        (1, image.convert("RGB").convert("L")),
+    ):
+        expected = np.asarray(expected, int).reshape(*SIZE, channels)
+        limit = 12 if "jpeg" in kind or "lossy" in kind else 1
+        assert np.abs(read[channels](content).numpy() - expected).max() <= limit
+    for share in (0.0, 0.03, 0.5, 0.98):  # Cut files are refused.
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the file "):
+            read[3](content[: int(len(content) * share)])
+
+
+def test_what_is_no_image(read):
+    for content in (b"", b"<html>", b"\xff\xd8\xff", b"GIF89a", b"BM", b"RIFF"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the file is"):
+            read[3](content)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -83,23 +92,6 @@ def test_16_bits_are_made_8(read, stored, channels):
     # Grey of colour is rounded once more.
     rounding = int(stored == 3 and channels == 1)
     np.testing.assert_allclose(read[channels](deep), expected, atol=rounding)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_cut_files_are_refused(read, kind):
-    image, form, options = KINDS[kind]
-    content = file_of(image, form, **options)
-    for share in (0.0, 0.03, 0.5, 0.98):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="the file "):
-            read[3](content[: int(len(content) * share)])
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"\xff\xd8\xff", b"GIF89a", b"BM", b"RIFF"]
-)
-def test_what_is_no_image(read, content):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the file is "):
-        read[3](content)
 
 
 def test_a_png_file_begins_with_its_header(read, tmp_path):
@@ -123,7 +115,7 @@ def test_what_pillow_would_give_to_other_programs(tmp_path):
         read_pixels(path)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
 def test_pillow_turns_tiff_files_upright(tmp_path, mode, compression):
     path = tmp_path / "image.tif"
@@ -156,12 +148,9 @@ def animation(form, frames=3):
     return file.getvalue()
 
 
-def test_of_an_animated_gif_the_first_frame_is_read(read):
-    assert np.max(read[3](animation("GIF"))) == 0
-
-
 def test_gif_files_are_read_no_further_than_their_first_frame(read):
     content = animation("GIF", 2)
+    assert np.max(read[3](content)) == 0
     second = content.rindex(b"\x2c")
     damaged = content[:second] + b"\x2c" + b"\xff" * 60
     assert np.max(read[3](damaged)) == 0
@@ -190,13 +179,14 @@ def test_many_scans_of_a_large_jpeg_are_refused(read):
     image = Image.new("L", (4096, 4096))
     content = file_of(image, "JPEG", progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
-    assert read[1](content).shape == (*SIZE, 1)
+    small = file_of(image.resize((512, 512)), "JPEG", progressive=True)
+    assert read[1](small).shape == (*SIZE, 1)
     bomb = content[:-2] + scan * 80 + content[-2:]
     with pytest.raises(tf.errors.InvalidArgumentError, match="too many scans"):
         read[1](bomb)
 
 
-@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (2, 1500)])
+@pytest.mark.parametrize("size", [(1, 100_000), (1500, 2)])
 @pytest.mark.parametrize("seed", [None, 3])
 def test_extreme_shapes_are_cropped_before_they_are_resized(size, seed):
     image = np.zeros((*size, 3), np.uint8)

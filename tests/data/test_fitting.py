@@ -14,7 +14,7 @@ def fit(image, shape, seed=None):
     return images.fit(tf.constant(image), shape, seed).numpy()
 
 
-@pytest.mark.parametrize("size", [(32, 32), (28, 28), (31, 28), (32, 30)])
+@pytest.mark.parametrize("size", [(28, 28), (31, 28)])
 def test_small_differences_are_padded_with_black(make, size):
     image = make.noise(*size)
     top, left = (32 - size[0]) // 2, (32 - size[1]) // 2
@@ -31,7 +31,6 @@ def test_larger_differences_are_enlarged(make):
 @pytest.mark.parametrize(
     ("size", "shape"),
     [
-        ((128, 128), (64, 64)),
         ((130, 200), (32, 32)),
         ((218, 178), (64, 64)),
         ((97, 61), (24, 40)),

@@ -99,24 +99,6 @@ def test_imagenet_with_images_of_different_sizes(make, tmp_path):
     assert not held.random_crop
 
 
-def test_fashion_mnist_is_padded_and_repeated(make, tmp_path):
-    examples = [(make.noise(28, 28, 1, i), i) for i in range(6)]
-    make.write_tfds(
-        "fashion_mnist", tmp_path, {"train": examples, "test": examples}
-    )
-    source = data.open_dataset(
-        "fashion_mnist", "test", SHAPE, tmp_path, random_crop=True
-    )
-    assert not source.random_crop
-    images, labels = data.load_arrays(source)
-    expected = np.pad(
-        np.stack([i for i, _ in examples]), [(0, 0), (2, 2), (2, 2)]
-    )
-    for channel in range(3):
-        np.testing.assert_array_equal(images[..., channel], expected)
-    assert list(labels) == list(range(6))
-
-
 def test_stl10_trains_on_its_unlabelled_images(make, tmp_path):
     make.write_tfds(
         "stl10",
@@ -151,11 +133,6 @@ def test_lsun_has_no_labels_and_no_test_split(make, tmp_path):
     assert test.num_classes is None
 
 
-def test_colour_does_not_go_into_grayscale(cifar_dir):
-    with pytest.raises(data.DataError, match="cifar10 have 3 .* asks for 1"):
-        data.open_dataset("cifar10", "train", (32, 32, 1), cifar_dir)
-
-
 def test_missing_data_names_folder_and_command(monkeypatch, tmp_path):
     with pytest.raises(data.DataError) as error:
         data.open_dataset("cifar10", "train", SHAPE, tmp_path)
@@ -181,12 +158,10 @@ def test_another_version_is_offered(cifar_dir, tmp_path):
     ("name", "message"),
     [
         ("cifr10", "did you mean cifar10"),
-        ("zzzzzz", "expected a TFDS name, image_folder, digits"),
         ("a b", "Unknown data set 'a b'"),
         ("huggingface:mnist", "Unknown data set"),
         ("lsun/nope", "BuilderConfig nope not found"),
         ("cifar10:9.9.9", "cannot be loaded at version 9.9.9"),
-        ("glue/cola", "not prepared"),
     ],
 )
 def test_wrong_names(name, message, tmp_path):
@@ -204,17 +179,10 @@ def test_images_of_floats_are_refused():
         TFDSSource(builder, "mine", "train", None, SHAPE, False)
 
 
-def test_sets_without_images(make, tmp_path):
-    make.write_tfds(
-        "glue/cola",
-        tmp_path,
-        {"train": [(make.noise(2, 2), 0)]},
-        make=lambda *_: {"sentence": "a", "label": 0, "idx": 0},
-    )
-    with pytest.raises(data.DataError, match="feature 'image'.*: None"):
-        data.open_dataset("glue/cola", "train", SHAPE, tmp_path, 0)
-    with pytest.raises(data.DataError, match="glue/cola has no split"):
-        data.open_dataset("glue/cola", "test", SHAPE, tmp_path)
+def test_a_split_that_is_not_there(make, tmp_path):
+    make.write_tfds("mnist", tmp_path, {"train": [(make.noise(28, 28, 1), 0)]})
+    with pytest.raises(data.DataError, match="mnist has no split"):
+        data.open_dataset("mnist", "test", SHAPE, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +203,9 @@ def test_only_what_is_wanted_and_fits_is_downloaded(
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(data.DataError, match=message):
         data.open_dataset(name, "train", shape, tmp_path, download=download)
+
+
+# === Damage ===
 
 
 @pytest.fixture
@@ -267,6 +238,7 @@ def test_damaged_records_are_named_when_read(copied):
     source = data.open_dataset("cifar10", "train", SHAPE, copied, 0)
     with pytest.raises(data.DataError, match=rf"record \d+ of .*{path.name}"):
         data.check_readable(source)
+    # What is damaged is not read for other parts.
     held = data.open_dataset("cifar10", "validation", SHAPE, copied, 0.25)
     data.check_readable(held)
 
@@ -299,29 +271,12 @@ def test_images_that_do_not_decode_are_named(make, tmp_path, damage, message):
         data.load_arrays(source)
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("dataset_info.json", None),
-        ("dataset_info.json", b""),
-        ("dataset_info.json", b"[1, 2]"),
-        ("dataset_info.json", b"\xff\xfe"),
-        ("label.labels.txt", b"a\xff\n"),
-        ("features.json", b"{"),
-    ],
-)
-def test_damaged_descriptions_are_one_line(copied, file, content):
-    path = copied / "cifar10" / "3.0.2" / file
-    whole = path.read_bytes() if path.exists() else b""
-    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
-    try:
-        source = data.open_dataset("cifar10", "train", SHAPE, copied, 0)
-    except data.DataError as error:
-        assert "\n" not in str(error)
-        assert str(copied) in str(error)
-    else:
-        assert file != "dataset_info.json"
-        assert source.num_classes == 10
+def test_damaged_descriptions_are_one_line(copied):
+    path = copied / "cifar10" / "3.0.2" / "dataset_info.json"
+    path.write_text('{"name": "ci')
+    with pytest.raises(data.DataError, match=str(copied)) as error:
+        data.open_dataset("cifar10", "train", SHAPE, copied, 0)
+    assert "\n" not in str(error.value)
 
 
 def test_descriptions_that_do_not_fit_the_files(copied):

@@ -51,7 +51,6 @@ class Case:
         notices: lines that may stand before the one that refuses.
         writes: the names that the command may make, with all below them.
         environment: dict of variables.
-        worst: bool, whether `make test` has it, too.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Case:
     notices: int = 0
     writes: tuple = ("run", "saved_models", "out")
     environment: dict = dataclasses.field(default_factory=dict)
-    worst: bool = False
 
 
 def refused(name, command, says, setup=lambda: None, **kwargs):
@@ -82,28 +80,20 @@ def either(name, command, says, setup=lambda: None, **kwargs):
 
 # === Numbers ===
 
-WORST_NUMBERS = (
-    "architecture=sparsity=nan",
-    "learning_rate=-0.1",
-    "seed=-1",
-    f"architecture=iterations={HUGE}",
-    f"architecture=feature_dim={HUGE}",
-)
-WRONG_NUMBERS = (
-    *("architecture=sparsity=-1", "architecture=sparsity=1e400", "steps=0"),
-    *("architecture=sparsity=0.1,nan", "architecture=sparsity="),
-    *("architecture=filters=4,,4", "architecture=filters=0"),
-    *(f"architecture=filters={HUGE}", f"architecture=kernel_size={HUGE}"),
-    *("architecture=iterations=1.5", f"architecture=iterations={10**30}"),
-    *("batch_size=0", f"batch_size={HUGE}", "validation_fraction=0.9"),
-    *("learning_rate=nan", "learning_rate=1e9", "game=epsilon=nan"),
-    *("first_atoms=principal:1000000000000", "evaluation_limit=0"),
-)
 NUMBERS = [
-    refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2],
-            worst=flag in WORST_NUMBERS)
-    for flag in (*WORST_NUMBERS, *WRONG_NUMBERS)
-]  # fmt: skip
+    refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2])
+    for flag in (
+        *("architecture=sparsity=nan", "architecture=sparsity=1e400"),
+        *("architecture=sparsity=0.1,nan", "architecture=sparsity="),
+        *("architecture=filters=4,,4", "architecture=filters=0"),
+        *(f"architecture=filters={HUGE}", f"architecture=kernel_size={HUGE}"),
+        f"architecture=feature_dim={HUGE}",
+        *(f"architecture=iterations={HUGE}", "architecture=iterations=1.5"),
+        *("batch_size=0", f"batch_size={HUGE}", "validation_fraction=0.9"),
+        *("learning_rate=nan", "learning_rate=-0.1", "game=epsilon=nan"),
+        *("seed=-1", "steps=0", "first_atoms=principal:1000000000000"),
+    )
+]
 
 # === Flags and flag files ===
 
@@ -112,14 +102,11 @@ FLAGS = [
     *(
         refused(f"flags {name}", command, says)
         for name, command, says in (
-            ("none", "train.py --workdir=run", "missing"),
             ("no workdir", f"train.py {TINY}", "workdir"),
             ("misspelt", f"{TRAIN} --step=3", "step"),
             ("misspelt value", f"{TRAIN} --dataset=digts", "digits"),
-            ("a word", f"{TRAIN} more", "more"),
             ("a path for data", f"{TRAIN} --dataset=../../x", "data ?set"),
             ("a file for a preset", f"{TRAIN} --preset=notes.txt", "notes"),
-            ("other channels", f"{TRAIN} --dataset=photographs", "channels"),
             ("crops of digits", f"{TRAIN} --noresize", "resize"),
             ("no run to evaluate", "evaluate.py", "workdir"),
             ("no run to export", "export.py", "workdir"),
@@ -131,7 +118,7 @@ FLAGS = [
     *(
         refused(f"a name {n}", f"export.py --workdir=run --name={n}", "name",
                 run=True)
-        for n in ("", "..", "../evil", "/tmp/evil", ".git", "1")
+        for n in ("", "../evil", ".git", "1")
     ),
 ]  # fmt: skip
 FLAG_FILES = [
@@ -142,7 +129,6 @@ FLAG_FILES = [
         says,
         setup,
         notices=int("itself" in name),
-        worst=name == "binary",
     )
     for name, path, setup, says in (
         ("missing", "nope.flags", lambda: None, "nope.flags"),
@@ -194,7 +180,6 @@ WORKDIRS = [
         f"{TO}=. --batch_size=9999",
         "batch_size|workdir|working",
         writes=("run", ".lock"),
-        worst=True,
     ),
     refused("workdir: empty", f"{TO}=", "workdir"),
     refused("workdir: a file", f"{TO}=notes.txt", "notes.txt"),
@@ -209,7 +194,6 @@ WORKDIRS = [
         SHORT,
         lambda: os.remove(f"{LAST}/checkpoint.index"),
         run=True,
-        worst=True,
     ),
     either("workdir: its lock is a link", SHORT, "lock|run",
            lambda: link("run/.lock", "../.env")),
@@ -228,7 +212,7 @@ WORKDIRS = [
     *(
         refused(f"{script} of {name or 'nothing'}",
                 f"{script} --workdir={name}", "run|workdir|model|nope",
-                writes=(), worst=script == "evaluate.py" and name != "nope")
+                writes=())
         for script in ("evaluate.py", "export.py")
         for name in (".", "", "nope")
     ),
@@ -247,17 +231,15 @@ WORKDIRS = [
 
 KINDS = {
     "a list": "[]",
-    "null": "null",
     "of other entries": '{"steps": {"a": 1}, "sessions": 3}',
     "cut": '{"steps": 3, "ses',
-    "binary": bytes(range(256)),
     "deep": "[" * 100_000,
 }
 RECORDS = [
     *(
         refused(f"{file} {kind}, {command.partition(' ')[0]}", command, file,
                 lambda file=file, text=text: write(f"run/{file}", text),
-                run=True, worst=(kind, command[:4]) == ("a list", "eval"))
+                run=True)
         for file, command in (
             ("flags.json", TRAIN),
             ("flags.json", "evaluate.py --workdir=run"),
@@ -301,7 +283,7 @@ CHECKPOINTS = [
     either("checkpoint: an earlier one under a later name", SHORT,
            "step-00000004",
            lambda: in_its_place(lambda: os.rename(EARLIER, LAST)),
-           run=True, worst=True),
+           run=True),
     works("checkpoint: a step that is no number", SHORT,
           lambda: os.mkdir("run/checkpoints/step-٣"), run=True),
     refused("checkpoint: all cut", SHORT, "None of the 2",
@@ -317,7 +299,6 @@ CHECKPOINTS = [
                 run=True)
         for name, setup in (
             ("of cut weights", lambda: cut("run/model/model.weights.h5")),
-            ("that is deep", lambda: write(CONFIG, "[" * 100_000)),
             ("whose config is a FIFO",
              lambda: (os.remove(CONFIG), fifo(CONFIG))),
             ("of changed weights", lambda: flip("run/model/model.weights.h5")),
@@ -358,7 +339,6 @@ FOLDERS = [
         for name, setup in (
             ("a FIFO", lambda: photos("x.png", make=fifo)),
             ("a device", lambda: photos("x.png", "/dev/zero", link)),
-            ("a dangling link", lambda: photos("x.png", "no", link)),
             ("a loop", lambda: photos("up", "..", link)),
             ("a name that is not UTF-8",
              lambda: photos(os.fsdecode(b"\xff.png"), encoded())),
@@ -390,7 +370,6 @@ FOLDERS = [
             ("an empty version", lambda: os.makedirs("tfds/cifar10/3.0.2")),
             ("a cut description", lambda: write(INFO, '{"name": "ci')),
             ("a list", lambda: write(INFO, "[]")),
-            ("a binary one", lambda: write(INFO, bytes(range(256)))),
         )
     ),
 ]  # fmt: skip

@@ -109,29 +109,24 @@ def test_the_monitoring_is_on():
     assert config.prometheus_config.path.startswith("/monitoring/")
 
 
-@pytest.mark.parametrize("name", COMPOSE["services"])
-def test_the_image_is_pinned_and_its_files_exist(name):
-    service = COMPOSE["services"][name]
-    version = re.fullmatch(
-        r"tensorflow/serving:(\d+)\.(\d+)\.\d+", service["image"]
-    )
-    assert tuple(map(int, version.groups())) >= (2, 20)
-    assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
-    places = dict(volume.split(":")[1::-1] for volume in service["volumes"])
-    for option in service["command"]:
-        option, value = re.fullmatch(r"--(\w+)=(\S+)", option).groups()
-        if option.endswith("_file"):
-            folder, file = value.rsplit("/", 1)
-            assert (SERVING / places[folder] / file).is_file()
-    assert (SERVING / places["/models"]).resolve() == ROOT / "saved_models"
-
-
-def test_only_one_service_starts_alone():
-    services = COMPOSE["services"].values()
-    assert [service.get("profiles") for service in services] == [
-        None,
-        ["batched"],
-    ]
+def test_images_are_pinned_and_their_files_exist():
+    for service in COMPOSE["services"].values():
+        version = re.fullmatch(
+            r"tensorflow/serving:(\d+)\.(\d+)\.\d+", service["image"]
+        )
+        assert tuple(map(int, version.groups())) >= (2, 20)
+        ports = ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
+        assert service["ports"] == ports
+        places = dict(v.split(":")[1::-1] for v in service["volumes"])
+        for option in service["command"]:
+            option, value = re.fullmatch(r"--(\w+)=(\S+)", option).groups()
+            if option.endswith("_file"):
+                folder, file = value.rsplit("/", 1)
+                assert (SERVING / places[folder] / file).is_file()
+        models = (SERVING / places["/models"]).resolve()
+        assert models == ROOT / "saved_models"
+    profiles = [each.get("profiles") for each in COMPOSE["services"].values()]
+    assert profiles == [None, ["batched"]]  # Only one starts alone.
 
 
 def test_the_health_check_finds_the_model_and_no_other(servers):

