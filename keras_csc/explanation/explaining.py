@@ -49,8 +49,7 @@ def explain(
 
     Raises:
         ValueError: for an encoder without sparse codes, or one whose
-            `activate` changes the codes, or training features or labels that
-            do not fit.
+            `activate` changes the codes.
     """
     encoder = model.encoder
     if not encoder.sparse:
@@ -66,11 +65,11 @@ def explain(
         features, train_features, train_labels, neighbors, centered
     )
     stages = _stages(encoder, output, image, sparsity)
-    drawn = model.decoder.codes(output.features)
+    drawn = zip(stages, model.decoder.codes(output.features))
     return Explanation(
         _array(image)[0],
         features[0],
-        tuple(_with_drawn(*pair) for pair in zip(stages, drawn)),
+        tuple(_with_drawn(*pair) for pair in drawn),
         classes,
         near,
     )
@@ -89,18 +88,19 @@ def _nearest(features, train, labels, neighbors, centered):
             f"(n, {', '.join(map(str, features.shape[1:]))}). "
             f"Received: {train.shape}"
         )
-    pair = rows(train), rows(features)
-    items, distances = metrics.nearest_neighbors(*pair, neighbors, centered)
+    train, features = rows(train), rows(features)
+    items, distances = metrics.nearest_neighbors(
+        train, features, neighbors, centered
+    )
     near = Nearest(items[0], distances[0])
     if labels is None:
         return near, None
-    train, features = pair
     components = min(MOST_COMPONENTS, train.shape[1] - 1)
-    distances, classes = metrics.subspace_distances(
+    (distances,), classes = metrics.subspace_distances(
         train, labels, features, components
     )
-    order = np.argsort(distances[0], kind="stable")
-    return near, Nearest(classes[order], distances[0][order])
+    order = np.argsort(distances, kind="stable")
+    return near, Nearest(classes[order], distances[order])
 
 
 def _stages(encoder, output, image, sparsity):
@@ -112,7 +112,6 @@ def _stages(encoder, output, image, sparsity):
         if number == 0 and sparsity is not None:
             strength = sparsity
         below = StageExplanation(
-            name=layer.name,
             signal=signal,
             codes=_array(output.codes[number])[0],
             kernel=_array(layer.kernel),

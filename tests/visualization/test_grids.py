@@ -46,6 +46,20 @@ def test_range_of_values():
 
 
 @pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((6, 4, 3)), r"shape.*\(6, 4, 3\)"),
+        (np.zeros((1, 4, 4, 2)), r"1 or 3.*\(1, 4, 4, 2\)"),
+        (np.zeros((1, 4, 4, 3), "uint8"), "floats.*uint8"),
+        (np.full((1, 4, 4, 3), np.nan), "finite.*48"),
+    ],
+)
+def test_what_is_no_image(images, message):
+    with pytest.raises(ValueError, match=message):
+        image_grid(images)
+
+
+@pytest.mark.parametrize(
     "n, shape", [(1, (1, 1)), (2, (1, 2)), (9, (3, 3)), (10, (3, 4))]
 )
 def test_default_layout_is_near_square(n, shape):

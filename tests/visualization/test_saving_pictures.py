@@ -46,9 +46,3 @@ def test_figure_formats(tmp_path, suffix):
     save_figure(path, Figure(figsize=(1, 1)))
     assert path.read_bytes().startswith(signature)
     assert names(tmp_path) == [path.name]
-
-
-def test_unknown_figure_format_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="xyz"):
-        save_figure(tmp_path / "figure.xyz", Figure(figsize=(1, 1)))
-    assert names(tmp_path) == []
