@@ -73,13 +73,11 @@ def _used(found, stage, atom, side, number):
     """How images use an atom: its strongest patches, beside each other."""
     use = found.stages[stage]
     tiles = patches(found, stage, atom, side)[:number]
-    strip = None
+    strip, classes = None, []
     if len(tiles):
         gap = ((0, 0), (0, 0), (0, 1), (0, 0))
         strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
-    images = use.strongest[atom][: len(tiles)]
-    names = [found.name(found.labels[n]) for n in images]
-    classes = []
+    names = map(found.name, found.labels[use.strongest[atom][: len(tiles)]])
     if use.class_shares is not None and use.shares[atom]:
         shares = use.class_shares[:, atom]
         order = np.argsort(-shares, kind="stable")[:CLASSES]

@@ -46,7 +46,7 @@ def reconstructions(found):
     }
 
 
-def examples(found, count=EXAMPLES):
+def examples(found, count):
     """Some images of high contrast, of usual quality and several classes."""
     order = np.argsort(found.psnr, kind="stable")
     quarter = len(order) // 4
@@ -60,8 +60,6 @@ def examples(found, count=EXAMPLES):
 
 def growing(model, found):
     """Two images as sums of atoms; `None` where no atom is active."""
-    if not (found and model.encoder.sparse):
-        return None
     explained = [model.explain(found.images[n]) for n in examples(found, 2)]
     explained = [each for each in explained if each.stages[0].zeros < 1]
     if not explained:
@@ -78,9 +76,7 @@ def growing(model, found):
 
 def codes(model, found):
     """Of some images and every stage, the maps of the most active atoms."""
-    if not found:
-        return None
-    chosen = examples(found)
+    chosen = examples(found, EXAMPLES)
     output = model.encoder.activations(from_pixels(found.images[chosen]))
     stages = [np.asarray(each, "float32") for each in output.codes]
     return [
@@ -102,41 +98,23 @@ def _maps(codes):
 
 def drawn(model, found):
     """Of an image and every stage, what was found beside what is drawn."""
-    if not (found and model.encoder.sparse):
-        return None
     (number,) = examples(found, 1)
     stages = model.explain(found.images[number]).stages
     return [drawn_rows(stage, ATOMS - 1) for stage in stages]
 
 
-def samples(model, name, seed=0):
-    """Images of random features; `None` without a density.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        name: function from a label to the name of the class.
-        seed: int.
-    """
-    density = model.density
-    if density is None:
-        return None
-    known = np.flatnonzero(density.priors)
+def samples(model, name):
+    """Images of random features, a row a class; `name` names a label."""
+    known = np.flatnonzero(model.density.priors)
     labels, of = np.repeat(known[:MOST_CLASSES], COLUMNS), "every class"
     if len(known) > MOST_CLASSES:
         of = f"each of the first {MOST_CLASSES} classes"
-    if density.classes == 1:
+    if model.density.classes == 1:
         labels, of = np.full(2 * COLUMNS, -1), None
-    images = passes.sample(model, labels, seed)
-    return {
-        "of": of,
-        "rows": [
-            (
-                name(labels[start]) if of else None,
-                images[start : start + COLUMNS],
-            )
-            for start in range(0, len(images), COLUMNS)
-        ],
-    }
+    images = passes.sample(model, labels)
+    names = [name(label) if of else None for label in labels[::COLUMNS]]
+    rows = images.reshape(-1, COLUMNS, *images.shape[1:])
+    return {"of": of, "rows": list(zip(names, rows))}
 
 
 def interpolation(model, found):

@@ -62,10 +62,6 @@ def write_report(
 
     Returns:
         `pathlib.Path` of the file.
-
-    Raises:
-        ValueError: for images and labels that do not fit the model.
-        OSError: if the file can't be written.
     """
     found = None
     if images is not None:
@@ -91,20 +87,26 @@ def _page(model, name, found, card, log, about, own_classes):
     class_features = size if fits else 0
     parts = {
         "model": _rows(_within(card, "evaluation") or {}),
-        "reconstructions": sections.reconstructions(found) if found else {},
-        "growing": sections.growing(model, found),
-        "codes": sections.codes(model, found),
-        "drawn": sections.drawn(model, found),
-        "atoms": atom_cards(model, found),
-        "classes": classes.similarities(found, class_features),
-        "subspaces": classes.subspaces(model, found),
-        "samples": sections.samples(
-            model, lambda label: _class_name(card, found, own_classes, label)
-        ),
-        "interpolation": sections.interpolation(model, found),
-        "training": curves.curves(log),
-        "about": _rows({key: card.get(key) for key in ("training", "recipe")}),
+        "reconstructions": {},
     }
+    if found:
+        parts["reconstructions"] = sections.reconstructions(found)
+        parts["codes"] = sections.codes(model, found)
+    if found and model.encoder.sparse:
+        parts["growing"] = sections.growing(model, found)
+        parts["drawn"] = sections.drawn(model, found)
+    parts["atoms"] = atom_cards(model, found)
+    parts["classes"] = classes.similarities(found, class_features)
+    parts["subspaces"] = classes.subspaces(model, found)
+    if model.density is not None:
+        parts["samples"] = sections.samples(
+            model, lambda label: _class_name(card, found, own_classes, label)
+        )
+    parts["interpolation"] = sections.interpolation(model, found)
+    parts["training"] = curves.curves(log)
+    parts["about"] = _rows(
+        {key: card.get(key) for key in ("training", "recipe")}
+    )
     return html.template("report.html").render(
         name=name,
         model=model,
