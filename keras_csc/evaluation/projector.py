@@ -38,9 +38,6 @@ def write_projector(
 
     Returns:
         `pathlib.Path` of the folder.
-
-    Raises:
-        OSError: if it can't be written.
     """
     from tensorboard.plugins import projector
 

@@ -38,13 +38,12 @@ def explain(
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
         train_features: array, features of training images as `model.encode`
-            makes them (of maps, of images of this size), of which to name the
-            nearest.
+            makes them, to find the nearest (maps: of images of this size).
         train_labels: ints `(n,)`, the classes of `train_features`, -1 for
-            unlabelled, of which to name the nearest subspace.
+            unlabelled, to find the nearest subspace.
         neighbors: int, how many neighbours to name.
-        centered: bool, whether neighbours are those of centred features;
-            what all features share hides how they differ.
+        centered: bool, whether to compare centred features; what all features
+            share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
@@ -84,7 +83,7 @@ def _nearest(features, train, labels, neighbors, centered):
     train = np.asarray(train)
     if train.shape[1:] != features.shape[1:] or not len(train):
         raise ValueError(
-            "`train_features` must be like those of the image, of shape "
+            "`train_features` must be like the image's features, of shape "
             f"(n, {', '.join(map(str, features.shape[1:]))}). "
             f"Received: {train.shape}"
         )

@@ -34,16 +34,17 @@ class StageExplanation:
     atom `j` alone. All of these are exact, to float32; of a model that computes
     in half precision to that, above the first stage.
 
-    The input of the first stage is the image (of maps continued by reflection
-    to whole places), that of a stage above the normalised codes of the one
-    below. Normalisations and dictionaries below are affine, so that its
-    contributions have a picture in pixels: with `P` the linear map `to_pixels`,
+    The input of the first stage is the image (in a model of maps continued by
+    reflection to whole places), the input of a stage above the normalised codes
+    of the stage below. Normalisations and dictionaries below are affine, so
+    that its contributions have a picture in pixels: with `P` the linear map
+    `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
     where `r', ...` are what the stages below left over. This is exact, too. It
     says what the codes mean to the stages below. It is neither what the decoder
-    draws nor what these stages would code: they could not have all such codes.
+    draws nor what these stages would code: no image has all such codes.
 
     Arrays are of float32 where nothing else is said.
 
@@ -156,7 +157,7 @@ class StageExplanation:
         """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
 
         Args:
-            atoms: int or ints, of which atoms; by default of all.
+            atoms: int or ints, the atoms to compare; by default all.
         """
         found, drawn = self.codes[..., atoms], self.drawn.codes[..., atoms]
         energy = np.sum(np.square(found))
@@ -194,8 +195,8 @@ class StageExplanation:
                 `default_counts()`.
 
         Yields:
-            `(count, sum)`, with the sum of the shape of the signal. That of
-            all atoms is `synthesis`, but for rounding.
+            `(count, sum)`, with the sum of the shape of the signal. The sum
+            of all atoms is `synthesis`, but for rounding.
         """
         counts = self.default_counts() if counts is None else list(counts)
         bounds = [0, *counts, self.codes.shape[-1] + 1]
@@ -256,7 +257,7 @@ class StageExplanation:
     def offset(self):
         """The picture of no codes at all: `(*image_size, image channels)`.
 
-        That of the shifts of the normalisations below; 0 of the first stage.
+        The shifts of the normalisations below make it; 0 of the first stage.
         """
         if self.below is None:
             return np.zeros_like(self.to_pixels(self.signal))
@@ -276,8 +277,8 @@ class StageExplanation:
 def _rotated(kernel):
     """A dictionary whose contributions have the same energies.
 
-    These do not depend on a rotation of the channels, of which an atom of
-    `k × k` pixels spans `k²` dimensions at most: the others are left out.
+    The energies do not depend on a rotation of the channels. An atom of `k × k`
+    pixels spans at most `k²` of their dimensions: the others are left out.
     """
     height, width, channels, atoms = kernel.shape
     size = height * width

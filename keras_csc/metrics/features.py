@@ -1,4 +1,4 @@
-"""How features compare with those of the reconstructions, and their rank."""
+"""How features of images and reconstructions compare, and their rank."""
 
 import numpy as np
 from scipy.stats import entropy
@@ -10,7 +10,7 @@ from keras_csc.metrics.arrays import as_matrix
 def rows(features):
     """Features of every image as one row of norm 1.
 
-    Of a map all places one after another, divided by the root of their number:
+    The places of a map follow each other, divided by the root of their number:
     the product of two rows is the mean of the products of their places.
 
     Args:
@@ -22,7 +22,7 @@ def rows(features):
 
 
 def cosine_similarity(features, reconstructed_features):
-    """Mean cosine between features and those of the reconstructions.
+    """Mean cosine between features of images and of their reconstructions.
 
     `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)`. A zero row counts as 0.
 

@@ -87,8 +87,8 @@ def subspace_distances(
 ):
     """Distances of features from the subspace of every class.
 
-    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`, of which `nearest_subspace_accuracy` takes
-    the smallest; see there, also for the arguments.
+    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`. `nearest_subspace_accuracy` takes the smallest
+    distance, and explains the arguments.
 
     Args:
         train_features, train_labels, components, centered: as there.

@@ -124,8 +124,8 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
     Args:
         explanation: `explanation.Explanation`.
         stage: int, from 1, next to the image. Defaults to 1.
-        counts: ints, rising, how many atoms to sum, by default those of
-            `StageExplanation.default_counts`.
+        counts: ints, rising, how many atoms to sum, by default
+            `StageExplanation.default_counts()`.
         side: int, as of `strongest_atoms`.
 
     Returns:

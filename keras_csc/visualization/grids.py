@@ -222,7 +222,7 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
 
 
 def _groups(tiles, columns, padding):
-    """Tiles `(n, sets, h, w, 3)`: those of an image one pixel apart."""
+    """Tiles `(n, sets, h, w, 3)`; the tiles of an image are a pixel apart."""
     gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
     stacks = np.pad(tiles, gap, constant_values=WHITE)
     stacks = stacks.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
