@@ -72,3 +72,10 @@ def as_labelled(features, labels, prefix="", columns=None):
         )
     features = as_matrix(f"{prefix}features", features[known], columns=columns)
     return features, labels[known]
+
+
+def labelled_sets(train_features, train_labels, test_features, test_labels):
+    """`as_labelled` of two sets, in this order."""
+    train = as_labelled(train_features, train_labels, "train_")
+    columns = train[0].shape[1]
+    return *train, *as_labelled(test_features, test_labels, "test_", columns)

@@ -50,8 +50,7 @@ def retrieval_rate(features, reconstructed_features):
     score 0.
 
     Args:
-        features: array of shape `(n, d)`: `Z = f(X)`.
-        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
+        features, reconstructed_features: as of `cosine_similarity`.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
@@ -127,18 +126,16 @@ def _own_is_nearest(rows, queries):
     """Share of queries strictly nearer to their own row than to all others.
 
     The nearest rows are found with a matrix product, whose rounding can
-    confuse ties; those found are compared by their differences.
+    confuse ties; the two that are found are compared by their differences.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    index = np.arange(len(rows))
     if len(rows) == 1:
         return 1.0
     search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
     first, second = search.kneighbors(queries, return_distance=False).T
-    other = np.where(first == index, second, first)
-    hits = [
-        np.linalg.norm(query - row) < np.linalg.norm(query - rival)
-        for query, row, rival in zip(queries, rows, rows[other])
-    ]
-    return float(np.mean(hits))
+    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
+    own, other = (
+        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
+    )
+    return float(np.mean(own < other))

@@ -144,12 +144,6 @@ class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
     Args:
         name: str. Defaults to `"ssim"`.
         dtype: the dtype of the result. Defaults to the Keras float type.
-
-    Example:
-
-    >>> metric = StructuralSimilarity()
-    >>> metric.update_state(images, autoencoder(images))
-    >>> metric.result()
     """
 
     def __init__(self, name="ssim", dtype=None):
