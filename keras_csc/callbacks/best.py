@@ -40,10 +40,10 @@ class KeepBest(keras.callbacks.Callback):
     """Keeps the checkpoint at which a metric of some images was highest.
 
     It is the folder `best-00001000` beside the other checkpoints, with
-    `best.json`: the metric, its value, the step and the number of images. To
-    be put before `TrainingCheckpoint` in the list of callbacks: a checkpoint
-    is then never later than the measurement of its step, and a run that was
-    killed and gone on with keeps what it would have kept.
+    `best.json`: the metric, its value, the step and the number of images. Put
+    it before `TrainingCheckpoint` in the list of callbacks: each step is then
+    measured before it is saved, and a run that is killed and continued keeps
+    the same best.
 
     Args:
         checkpoint: `TrainingCheckpoint` of the same model.

@@ -61,8 +61,8 @@ PICTURES = {
 class EventWriter:
     """Writes TensorBoard's events to a folder.
 
-    Nothing else may write to it at the same time: TensorBoard reads but the
-    newest file of a folder. Where events can't be written, an `OSError` has the
+    Nothing else may write to it at the same time: TensorBoard reads only the
+    newest file of a folder. If events can't be written, an `OSError` has the
     number of the cause, which TensorFlow's own errors lack.
     """
 

@@ -45,8 +45,8 @@ def retrieval_rate(features, reconstructed_features):
 
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
-    another of its kind. On the sphere the nearest row is also the one with
-    the largest cosine. A tie counts as a miss, so that collapsed features
+    another of its kind. On the sphere the nearest row also has the largest
+    cosine. A tie counts as a miss, so that collapsed features
     score 0.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
+from keras_csc.batches import by_batches
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
 from keras_csc.visualization import fitted
@@ -107,7 +107,7 @@ def survey(model, images, labels=None, class_names=None):
             f"dtype={labels.dtype}, shape={labels.shape}"
         )
     labels = labels.astype("int64")
-    features, made, psnr, *uses = passes.by_batches(
+    features, made, psnr, *uses = by_batches(
         lambda batch: _pass(model, batch), images
     )
     stages = [

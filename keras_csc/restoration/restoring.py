@@ -37,10 +37,10 @@ def restore(
     transform-domain collaborative filtering, IEEE TIP 2007, eq. 10). `A` has
     the atoms of the dictionary and constant ones.
 
-    Atoms that see few pixels can't tell each other what they see. With
-    `levels` the image is then split: for every level `τ`, in turn, `v` is the
-    mean image that the same programs, without `M` and `H`, make of `x` at
-    the noise level `τ`, and `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
+    Where atoms see few pixels, that is not enough. With `levels` the image is
+    then split: for every level `τ`, in turn, `v` is the mean image that the
+    same programs, without `M` and `H`, make of `x` at the noise level `τ`, and
+    `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
 
     Args:
         image: array `y` `(height, width, channels)`.

@@ -55,7 +55,7 @@ Fields:
         given counts as so many codes of 1 for each. For strides of an atom's
         size.
     levels: tuple of floats, noise levels `τ` of the splitting, in the units
-        of the image; those below `1.5 σ` are taken for that. Empty for none.
+        of the image, raised to `1.5 σ` at least. Empty for none.
     prior: `Settings`, of the rounds at every level.
 
 References:

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from matplotlib import pyplot
 from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_csc.visualization import class_similarity
@@ -58,8 +57,8 @@ def test_class_of_one_feature_has_no_similarity_within():
     assert np.isnan(means[0, 0]) and means[1, 1] == 0
 
 
-@pytest.mark.parametrize("classes", [40, 1000])
-def test_many_classes_have_ticks_apart(classes):
+def test_many_classes_have_ticks_apart():
+    classes = 1000
     labels = np.arange(2 * classes) % classes
     figure = similarity_figure(np.eye(classes, 64)[labels] + 0.1, labels)
     figure.canvas.draw()
@@ -73,8 +72,3 @@ def test_similarity_figure_says_the_means():
     figure = similarity_figure(np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1])
     title = figure.axes[0].get_title()
     assert title == "within classes 1.00, between classes 0.00"
-
-
-def test_pyplot_knows_of_no_figure():
-    similarity_figure(*features_and_labels())
-    assert pyplot.get_fignums() == []
