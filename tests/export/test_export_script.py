@@ -52,26 +52,21 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def in_a_process(finished_run, tmp_path_factory, run_script):
-    """Where a process exports a small run, with all signatures that matter."""
-    workdir = shutil.copytree(
-        finished_run, tmp_path_factory.mktemp("run") / "digits-1"
-    )
+def small_run(finished_run, tmp_path_factory):
+    """The same with a model whose signatures are soon traced."""
+    folder = tmp_path_factory.mktemp("small") / "digits-1"
+    workdir = shutil.copytree(finished_run, folder)
     shutil.rmtree(workdir / "model")
     model = tiny_model(filters=(4,), network="conv")
     images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
     model.fit_density(images.astype("float32"), np.arange(40) % 2)
     model.save_to_preset(workdir / "model")
-    where = tmp_path_factory.mktemp("forked")
-    finished = run_script("export.py", f"--workdir={workdir}/", cwd=where)
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    path = where / "saved_models" / "digits-1" / "1"
-    assert f"Exported model: {path}" in finished.stdout
-    return workdir, path
+    return workdir
 
 
-def test_a_script_exports_a_run(in_a_process):
-    path = in_a_process[1]
+def test_a_run_is_exported_with_a_card(small_run, tmp_path):
+    (path,) = export.run(small_run, saved_models=tmp_path)
+    assert path == tmp_path / "digits-1" / "1"
     assert "sample" in tf.saved_model.load(path).signatures
     card = (path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# digits-1, version 1\n")
@@ -83,16 +78,22 @@ def test_a_script_exports_a_run(in_a_process):
 
 
 @pytest.mark.thorough
-def test_two_processes_write_the_same_bytes(in_a_process, tmp_path):
+def test_two_processes_write_the_same_bytes(small_run, tmp_path):
     """Where objects lie in a process orders its sets."""
-    workdir, path = in_a_process
-    script = ROOT / "training" / "export.py"
-    finished = run_python(
-        [script, f"--workdir={workdir}"], {"PYTHONHASHSEED": "1"}, cwd=tmp_path
-    )
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    one = contents(path)
-    other = contents(tmp_path / "saved_models" / "digits-1" / "1")
+    script, found = ROOT / "training" / "export.py", []
+    for seed in "01":
+        where = tmp_path / seed
+        where.mkdir()
+        finished = run_python(
+            [script, f"--workdir={small_run}"],
+            {"PYTHONHASHSEED": seed},
+            cwd=where,
+        )
+        assert finished.returncode == 0, finished.stderr[-3000:]
+        path = where / "saved_models" / "digits-1" / "1"
+        assert f"Exported model: {path}" in finished.stdout
+        found.append(contents(path))
+    one, other = found
     assert len(one) >= 5 and set(one) == set(other)
     assert [name for name in one if one[name] != other[name]] == []
 

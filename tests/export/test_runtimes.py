@@ -16,6 +16,7 @@ MODULES = {
     "onnx": ("onnxruntime", "tf2onnx"),
     "openvino": ("openvino",),
 }
+MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
 LOADER = """
 import importlib.util, pathlib, sys
 for name in ("tensorflow", "keras", "keras_csc"):
@@ -57,11 +58,14 @@ np.savez(outputs, **found)
 @pytest.mark.parametrize(
     "runtime, kind, sizes",
     [
-        # What has a fixed size is the easier part, and alike in all.
-        ("onnx", "exported", [(1, (16, 16, 1)), (5, (16, 16, 1))]),
+        ("onnx", "exported_maps", MAPS),
         *(
-            (each, "exported_maps", [(2, (16, 16, 3)), (1, (21, 14, 3))])
-            for each in MODULES
+            pytest.param(*each, marks=pytest.mark.thorough)
+            for each in (
+                ("litert", "exported_maps", MAPS),
+                ("openvino", "exported_maps", MAPS),
+                ("onnx", "exported", [(1, (16, 16, 1)), (5, (16, 16, 1))]),
+            )
         ),
     ],
 )
