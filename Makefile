@@ -94,7 +94,7 @@ test-browser: $(STAMP) $(PAGE_STAMP)
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
 test-runtimes: $(STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
-	$(BIN)/python -m pytest tests/export/test_runtimes.py
+	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

@@ -68,7 +68,7 @@ def run(
     def check(form):
         path = path_of(form)
         if form == "saved_model":
-            check_saved_model(model, path, None, batch_sizes)
+            check_saved_model(model, path, batch_sizes)
         elif form == "preset":
             check_new(path)
         else:

@@ -16,7 +16,7 @@ FLOORS = (
         *("advice", "files", "pixels", "quiet", "replicas", "terminal"),
         *("validation", "version"),
     ),
-    ("html", "ops"),
+    ("batches", "html", "ops"),
     ("constraints",),
     ("layers",),
     ("losses", "optimizers", "restoration"),

@@ -1,3 +1,5 @@
+"""The best of the checkpoints, by a metric of images not trained on."""
+
 import json
 
 import keras
@@ -5,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.batches import BATCH
+from keras_csc.batches import by_batches
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
@@ -36,10 +40,10 @@ class KeepBest(keras.callbacks.Callback):
     """Keeps the checkpoint at which a metric of some images was highest.
 
     It is the folder `best-00001000` beside the other checkpoints, with
-    `best.json`: the metric, its value, the step and the number of images. To
-    be put before `TrainingCheckpoint` in the list of callbacks: a checkpoint
-    is then never later than the measurement of its step, and a run that was
-    killed and gone on with keeps what it would have kept.
+    `best.json`: the metric, its value, the step and the number of images. Put
+    it before `TrainingCheckpoint` in the list of callbacks: each step is then
+    measured before it is saved, and a run that is killed and continued keeps
+    the same best.
 
     Args:
         checkpoint: `TrainingCheckpoint` of the same model.
@@ -94,11 +98,11 @@ class KeepBest(keras.callbacks.Callback):
         }
         path = self.checkpoint.folder / f"best-{step:08d}"
         self.checkpoint.write_folder(path, {FACTS: json.dumps(facts) + "\n"})
-        for old in best_folders(self.checkpoint.folder):
+        for old in _best_folders(self.checkpoint.folder):
             if old != path:
                 remove(old)
 
-    def measure(self, batch_size=250):
+    def measure(self, batch_size=BATCH):
         """Mean of the metric over the images."""
         if self._function is None:
             function = METRICS[self.metric]
@@ -107,14 +111,11 @@ class KeepBest(keras.callbacks.Callback):
                 autograph=False,
                 reduce_retracing=True,
             )
-        values = [
-            self._function(tf.constant(self.images[start : start + batch_size]))
-            for start in range(0, len(self.images), batch_size)
-        ]
-        return float(np.concatenate(values).mean(dtype="float64"))
+        (values,) = by_batches(self._function, self.images, batch_size)
+        return float(values.mean(dtype="float64"))
 
 
-def best_folders(folder):
+def _best_folders(folder):
     """Folders of the best checkpoints, oldest first.
 
     They are more than one if a process was killed before it removed the old.
@@ -129,7 +130,7 @@ def best_facts(folder):
     Raises:
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
-    folders = best_folders(folder)
+    folders = _best_folders(folder)
     hint = " Remove it to choose the best of the steps to come."
     return _facts(folders[-1], hint) if folders else None
 
@@ -138,23 +139,15 @@ def _facts(path, hint=""):
     """What `best.json` says of the checkpoint in a folder."""
     try:
         facts = json.loads((path / FACTS).read_text())
-        if not _is_of(facts, path):
+        fits = isinstance(facts, dict) and facts.get("step") == step_of(path)
+        value = facts.get("value") if fits else None
+        if not isinstance(value, float) or not np.isfinite(value):
             raise ValueError(f"{FACTS} holds {facts!s:.80}")
         return facts
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"The checkpoint {path} can't be read: {error}.{hint}"
         ) from error
-
-
-def _is_of(facts, path):
-    """Whether facts are those of a checkpoint: its step, and a number."""
-    return (
-        isinstance(facts, dict)
-        and facts.get("step") == step_of(path)
-        and isinstance(facts.get("value"), float)
-        and np.isfinite(facts["value"])
-    )
 
 
 def restore_best(checkpoint):
@@ -169,7 +162,7 @@ def restore_best(checkpoint):
     Raises:
         CheckpointError: if there is none at all, or none can be read.
     """
-    for path in reversed(best_folders(checkpoint.folder)):
+    for path in reversed(_best_folders(checkpoint.folder)):
         try:
             checkpoint.read(path)
             return _facts(path)

@@ -1,3 +1,6 @@
+"""Checkpoints that are complete, finite and found again."""
+
+import itertools
 import os
 import pathlib
 import re
@@ -8,7 +11,7 @@ import tensorflow as tf
 
 from keras_csc.callbacks.finite import check_state
 from keras_csc.callbacks.finite import non_finite
-from keras_csc.callbacks.finite import non_finite_state
+from keras_csc.callbacks.finite import state_of
 from keras_csc.files import remove
 from keras_csc.terminal import say
 from keras_csc.validation import check_integer
@@ -24,13 +27,13 @@ class CheckpointError(Exception):
 class TrainingCheckpoint(keras.callbacks.Callback):
     """Saves and restores a `ClosedLoopAutoencoder` in training.
 
-    A checkpoint is a folder `FOLDER/step-00001000` with the weights, and the
-    state of the optimizers with moving averages and step counts. It is
-    written under a temporary name and renamed: it is complete or absent.
-    TensorFlow's format has checksums of all of it, so that damage is found.
-    `restore` goes back to the newest one that can be read and is finite; what
-    it passed over is renamed to `damaged-step-...` before the next is saved.
-    A model that is not finite is never saved.
+    A checkpoint is a folder `FOLDER/step-00001000` with the weights and the
+    state of the optimizers, step counts included. It is written under a
+    temporary name and renamed: it is complete or absent. TensorFlow's format
+    has checksums of all of it, so that damage is found. `restore` goes back to
+    the newest one that can be read and is finite; what it passed over is
+    renamed to `damaged-step-...` before the next is saved. A model that is not
+    finite is never saved.
 
     Args:
         folder: where the checkpoints are.
@@ -40,9 +43,6 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         every_minutes: float, minutes between checkpoints, or `None`.
         keep: int, how many of the newest to keep, at least 1.
         write: bool, `False` on workers that only read.
-
-    Raises:
-        ValueError: for another `keep`.
     """
 
     def __init__(
@@ -59,23 +59,12 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._saved_step = 0
         self._passed_over = []
 
-    def _checkpoint(self):
-        model = self.model
-        memory = model.memory.variables.values() if model.memory else ()
-        return _checkpoint_of(
-            model=model.weights,
-            memory=memory,
-            optimizers=[v for o in model.optimizers for v in o.variables],
-        )
-
     def steps(self):
         """Steps of the checkpoints that exist, oldest first."""
-        found = []
-        for path in self.folder.glob("step-*"):
-            step = step_of(path)
-            if step is not None and path == self.path(step):
-                found.append(step)
-        return sorted(found)
+        found = map(step_of, self.folder.glob("step-*"))
+        return sorted(
+            s for s in found if s is not None and self.path(s).is_dir()
+        )
 
     def path(self, step):
         return self.folder / f"step-{step:08d}"
@@ -99,22 +88,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         )
 
     def restore_weights(self, model):
-        """Restores the weights alone of the newest that can be read.
-
-        Args:
-            model: `ClosedLoopAutoencoder`, which need not be compiled.
-
-        Returns:
-            Its step; 0 if there is no checkpoint.
-
-        Raises:
-            CheckpointError: as `restore`.
-        """
+        """As `restore`, of the weights alone, also of a plain model."""
 
         def read(path):
             model.density = None
-            _read(path, _checkpoint_of(model=model.weights), parts=True)
-            _check_finite(path, non_finite(model.weights))
+            _read(path, {"model": model.weights}, of_all=False)
 
         return self._newest(read)
 
@@ -144,8 +122,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
                 another step than its name says.
         """
         self.model.density = None
-        _read(path, self._checkpoint())
-        _check_finite(path, non_finite_state(self.model))
+        _read(path, state_of(self.model))
         if self.model.step != step_of(path):
             raise CheckpointError(
                 f"The checkpoint {path} is of step {self.model.step}, not of "
@@ -192,7 +169,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             temporary.mkdir(parents=True)
             for name, text in (files or {}).items():
                 (temporary / name).write_text(text)
-            self._checkpoint().write(str(temporary / "checkpoint"))
+            checkpoint = _checkpoint(state_of(self.model))
+            checkpoint.write(str(temporary / "checkpoint"))
             temporary.rename(path)
         except (OSError, tf.errors.OpError) as error:
             remove(temporary)
@@ -220,42 +198,31 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             return False
         return time.monotonic() - self._saved_at >= 60 * self.every_minutes
 
-    def on_epoch_end(self, epoch, logs=None):
-        # Before `fit` makes moving averages the weights.
-        last = epoch + 1 == (self.params or {}).get("epochs")
-        if last or self.model.stop_training:
-            self.save(self.model.step)
-
     def on_train_end(self, logs=None):
         self.save(self.model.step)
 
 
-def _checkpoint_of(**variables):
-    # Lists of variables: TensorFlow does not see those of layers that a
-    # Keras model holds in a list.
+def _checkpoint(state):
+    # Lists of variables: TensorFlow does not see into layers that a Keras model
+    # holds in a list.
     return tf.train.Checkpoint(
-        **{
-            name: [variable.value for variable in listed]
-            for name, listed in variables.items()
-        }
+        **{name: [v.value for v in listed] for name, listed in state.items()}
     )
 
 
-def _read(path, checkpoint, parts=False):
-    """Reads a checkpoint, of which `parts` may be all that is asked for."""
+def _read(path, state, of_all=True):
+    """Reads a checkpoint into lists of variables, or the part they are of."""
     try:
-        status = checkpoint.read(str(path / "checkpoint"))
-        if parts:
-            status.assert_existing_objects_matched().expect_partial()
-        else:
+        status = _checkpoint(state).read(str(path / "checkpoint"))
+        if of_all:
             status.assert_consumed()
+        else:
+            status.assert_existing_objects_matched().expect_partial()
     except READ_ERRORS as error:
         raise CheckpointError(
             f"The checkpoint {path} can't be read: {_reason(error)}."
         ) from error
-
-
-def _check_finite(path, name):
+    name = non_finite(itertools.chain(*state.values()))
     if name:
         raise CheckpointError(
             f"The checkpoint {path} holds a weight that is not finite: {name}."
@@ -269,14 +236,9 @@ def _reason(error):
 
 
 def passes_multiple(number, before, step):
-    """Whether there is a multiple of a number among the steps after another.
+    """Whether a multiple of a number is in (`before`, `step`].
 
-    Several steps may be taken at once, of which the last alone is seen.
-
-    Args:
-        number: int, of steps.
-        before: int, the step that was looked at before.
-        step: int, the current one.
+    Of several steps that are taken at once, the last alone is seen.
     """
     return step // number > before // number
 

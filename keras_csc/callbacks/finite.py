@@ -1,3 +1,6 @@
+"""The guard against numbers that are not finite."""
+
+import itertools
 import math
 
 import keras
@@ -17,11 +20,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        check_terms(logs or {}, self.model.step)
+        _check_terms(logs or {}, self.model.step)
 
 
-def check_terms(terms, step):
-    """Raises a `NonFiniteError` if one of a dict of numbers is not finite."""
+def _check_terms(terms, step):
     for name, value in terms.items():
         if not math.isfinite(float(value)):
             raise NonFiniteError(
@@ -37,14 +39,11 @@ def check_state(model):
     Looks at the terms since the last logs, to name the cause, and then at the
     weights, the optimizers' state and the game's memory. Not at the terms if
     there are several workers, which would all have to take part.
-
-    Args:
-        model: compiled `ClosedLoopAutoencoder`.
     """
     step, strategy = model.step, model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        check_terms({m.name: m.result() for m in model.train_metrics}, step)
-    name = non_finite_state(model)
+        _check_terms({m.name: m.result() for m in model.train_metrics}, step)
+    name = non_finite(itertools.chain(*state_of(model).values()))
     if name:
         raise NonFiniteError(
             f"The weight {name!r} is not finite at step {step}. Nothing of it "
@@ -52,16 +51,14 @@ def check_state(model):
         )
 
 
-def non_finite_state(model):
-    """Name of a variable of a checkpoint that is not finite, or `None`."""
+def state_of(model):
+    """Lists of the variables of a model in training, by where they belong."""
     memory = model.memory.variables.values() if model.memory else ()
-    return non_finite(
-        [
-            *model.weights,
-            *memory,
-            *(v for each in model.optimizers for v in each.variables),
-        ]
-    )
+    return {
+        "model": list(model.weights),
+        "memory": list(memory),
+        "optimizers": [v for each in model.optimizers for v in each.variables],
+    }
 
 
 def non_finite(variables):

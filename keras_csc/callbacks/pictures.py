@@ -1,3 +1,5 @@
+"""Pictures of a training run."""
+
 import pathlib
 
 import keras
@@ -40,22 +42,15 @@ class PictureLog(keras.callbacks.Callback):
         self._events.close()
 
     def _draw(self):
-        step = self._drawn_at = self.model.step
-        pictures = {
-            "reconstructions": draw_reconstructions(self.model, self.images)
-        }
-        pictures.update(draw_atoms(self.model))
-        with self._events.at(step):
+        self._drawn_at = self.model.step
+        made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
+        scale = max(1, 48 // self.images.shape[1])
+        grid = reconstruction_grid(self.images, made, scale=scale)
+        pictures = {"reconstructions": grid, **draw_atoms(self.model)}
+        with self._events.at(self._drawn_at):
             for name, picture in pictures.items():
                 grouped, description = picture_tag(name)
                 tf.summary.image(
                     grouped, picture[None], description=description
                 )
                 save_png(self.folder / "pictures" / f"{name}.png", picture)
-
-
-def draw_reconstructions(model, images):
-    """Images with their reconstructions beneath, as an uint8 picture."""
-    reconstructions = keras.ops.convert_to_numpy(model.reconstruct(images))
-    scale = max(1, 48 // images.shape[1])
-    return reconstruction_grid(images, reconstructions, scale=scale)

@@ -1,3 +1,5 @@
+"""The line that says how far training has come."""
+
 import time
 
 import keras

@@ -1,9 +1,12 @@
+"""Scalars of a training run."""
+
 import json
 import pathlib
 import re
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
@@ -51,12 +54,16 @@ class ScalarLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         step = self.model.step
-        scalars = {name: float(value) for name, value in (logs or {}).items()}
-        scalars.update(self._rates(step))
-        scalars["shown_psnr"] = self._shown_psnr()
+        made = self.model.reconstruct(self.images)
+        psnr = peak_signal_to_noise_ratio(self.images, made)
+        scalars = {
+            **{name: float(value) for name, value in (logs or {}).items()},
+            **self._rates(step),
+            "shown_psnr": float(np.mean(psnr)),
+            **_layer_scalars(self.model, self.images),
+        }
         if logs is not None:
             logs["shown_psnr"] = scalars["shown_psnr"]
-        scalars.update(layer_scalars(self.model, self.images))
         self.write(step, scalars)
 
     def write(self, step, scalars):
@@ -82,11 +89,6 @@ class ScalarLog(keras.callbacks.Callback):
             },
         }
 
-    def _shown_psnr(self):
-        reconstructions = self.model.reconstruct(self.images)
-        ratio = peak_signal_to_noise_ratio(self.images, reconstructions)
-        return _number(keras.ops.mean(ratio))
-
     def on_train_end(self, logs=None):
         self._events.close()
 
@@ -105,17 +107,15 @@ def _forget_later(path, step):
         file.truncate(length)
 
 
-def layer_scalars(model, images):
+def _layer_scalars(model, images):
     """Shares of zeros and of dead atoms, and `λmax`, of every coding layer."""
     scalars = {}
     codes = model.encoder.activations(images).codes
     for layer, code in zip(model.encoder.coding_layers, codes):
-        scalars[f"zero_fraction/{layer.name}"] = _number(
-            tf.math.zero_fraction(code)
-        )
+        code = np.asarray(keras.ops.cast(code, "float32"))
+        scalars[f"zero_fraction/{layer.name}"] = float(np.mean(code == 0))
         if model.encoder.sparse:
-            dead = dead_atoms(code_density(keras.ops.cast(code, "float32")))
-            share = len(dead) / code.shape[-1]
+            share = len(dead_atoms(code_density(code))) / code.shape[-1]
             scalars[f"dead_atoms/{layer.name}"] = share
     for layer in model.encoder.coding_layers:
         if isinstance(layer, ConvSparseCoding2D):

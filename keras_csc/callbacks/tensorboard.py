@@ -61,15 +61,9 @@ PICTURES = {
 class EventWriter:
     """Writes TensorBoard's events to a folder.
 
-    Nothing else may write to it at the same time: TensorBoard reads but the
-    newest file of a folder.
-
-    Args:
-        folder: `pathlib.Path`.
-
-    Raises:
-        OSError: here and in `at`, if the events can't be written, with the
-            number of the cause, which TensorFlow's own errors lack.
+    Nothing else may write to it at the same time: TensorBoard reads only the
+    newest file of a folder. If events can't be written, an `OSError` has the
+    number of the cause, which TensorFlow's own errors lack.
     """
 
     def __init__(self, folder):
@@ -100,7 +94,7 @@ class EventWriter:
 
 
 def _number(message):
-    """Of the system's error that a message holds, or that of any."""
+    """The number of the system's error that a message holds, or `EIO`."""
     found = [n for n in errno.errorcode if os.strerror(n) in message]
     return max(found, key=lambda n: len(os.strerror(n)), default=errno.EIO)
 

@@ -12,8 +12,8 @@ class ImageClassifier(keras.Model):
 
     3x3 convolutions, each with batch normalisation, ReLU and a 2x2 maximum;
     the mean over places is the feature, which a linear layer classifies. It is
-    an instrument: its features stand where those of an ImageNet network would,
-    when there is none, and figures from it carry its name.
+    an instrument: its features measure images where there is no ImageNet
+    network, and figures from it carry its name.
 
     Args:
         image_shape: `(height, width, channels)`, at least `2 ** len(filters)`
@@ -148,8 +148,5 @@ def classifier_accuracy(classifier, batches):
     Args:
         classifier: `ImageClassifier`, trained by `fit_classifier`.
         batches: finite `tf.data.Dataset` of `(images, labels)`.
-
-    Returns:
-        A float in `[0, 1]`.
     """
     return classifier.evaluate(batches, verbose=0, return_dict=True)["accuracy"]

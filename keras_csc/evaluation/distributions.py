@@ -49,10 +49,9 @@ def ctrl_protocol(extractors, images, reconstructions):
     """The distance and score by the steps of CTRL's released code.
 
     They are of reconstructions of training images; the distance with `2x - 1`
-    as the network's input, the score with the right input and 10 splits. Other
-    than there are the networks (torchvision's and TF-FID's there), the
-    autoencoder in inference mode (with batch statistics there), and the number
-    of images.
+    as the network's input, the score with the right input and 10 splits. CTRL's
+    code has other networks (torchvision's and TF-FID's), an autoencoder with
+    batch statistics, and another number of images.
 
     Args:
         extractors: of the distance and of the score.

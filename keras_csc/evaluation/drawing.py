@@ -25,8 +25,8 @@ def draw(
     """Writes `evaluation.png`, `atoms_*.png` and, with labels, similarities.
 
     With sparse codes also `growing.png` and `strongest_atoms.png`, of the stage
-    next to the image, if an atom is active. Of the images that are drawn it is
-    the one of most contrast.
+    next to the image, if an atom is active. They are of the drawn image that
+    has most contrast.
 
     Args:
         model: `ClosedLoopAutoencoder`.

@@ -52,22 +52,21 @@ def evaluate(
             none.
         codes: bool, whether to probe the codes of every stage, too.
         networks: dict of `FeatureExtractor` to compare images and
-            reconstructions with, by name; of `ctrl`, of two: of the distance
-            and of the score of `ctrl_protocol`.
-        judge: `FeatureExtractor` of a classifier that says of which class the
-            reconstructions are, or `None`.
+            reconstructions with, by name; `ctrl` has two, for the distance and
+            for the score of `ctrl_protocol`.
+        judge: `FeatureExtractor` of a classifier that names the class of the
+            reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
         own_classes: bool, as of `sampling_figures`.
         between: function that is called between the measurements, and may
             raise to end them.
 
     Returns:
-        `Evaluation`. Its figures are those of `reconstruction_figures`,
-        `class_figures` and `probe_figures`; `psnr_of`, of
-        `reference_figures`; `dictionaries`, of `dictionary_figures`;
-        `class_part`, of `part_figures`; `distributions`, of
-        `comparison_figures`; with `codes` `codes`, of `code_figures`; and with
-        `samples` `samples`, of `sampling_figures`.
+        `Evaluation`. Its figures are `reconstruction_figures`,
+        `class_figures` and `probe_figures`; and by name `psnr_of`
+        (`reference_figures`), `dictionaries` (`dictionary_figures`),
+        `class_part` (`part_figures`), `distributions` (`comparison_figures`),
+        `codes` (`code_figures`) and `samples` (`sampling_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images

@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from keras_csc.evaluation import passes
+from keras_csc.batches import by_batches
 from keras_csc.evaluation.classifier import ImageClassifier
 from keras_csc.files import digest
 
@@ -52,7 +52,7 @@ class FeatureExtractor:
         )
 
     def __call__(self, images, batch_size=100, progress=None):
-        return passes.by_batches(self._describe, images, batch_size, progress)
+        return by_batches(self._describe, images, batch_size, progress)
 
 
 def classifier_extractor(path):
@@ -64,9 +64,6 @@ def classifier_extractor(path):
     Returns:
         `FeatureExtractor`, named after the classifier's record: its data set
         and test accuracy.
-
-    Raises:
-        ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
@@ -91,10 +88,9 @@ def classifier_extractor(path):
 
 
 def inception_weights():
-    """Keras's own file of ImageNet weights, downloaded if it is not there.
+    """Path of Keras's own file of ImageNet weights, in `~/.keras/models/`.
 
-    Returns:
-        Path of the file, in Keras's folder (`~/.keras/models/`).
+    It is downloaded if it is not there.
     """
     return keras.utils.get_file(
         INCEPTION_FILE,
@@ -108,29 +104,26 @@ def inception_extractor(path, ctrl_input=False):
     """The extractor of Keras's InceptionV3 with weights from a file.
 
     Its features are the 2048 means before the last layer, its probabilities
-    those of the 1000 ImageNet classes. Images are brought to 299x299 by
+    are of the 1000 ImageNet classes. Images are brought to 299x299 by
     bilinear interpolation with half-pixel centres, antialiased where it
     shrinks them, in float32 and without rounding to 8 bits; grey ones are
     repeated to three channels. The network sees [-1, 1], as Keras's weights
     were trained with.
 
-    **Figures from it are not FID, KID or IS**: those are defined by the
-    weights of another network (TF-FID, of 2015). The ImageNet name is given
-    only to the file that Keras publishes; figures from other weights are named
-    with the file and its hash.
+    **Figures from it are not FID, KID or IS**, which the weights of another
+    network define (TF-FID, of 2015). Only the file that Keras publishes is
+    named after ImageNet; figures from other weights are named with the file's
+    hash.
 
     Args:
         path: file of weights of `keras.applications.InceptionV3`, with its
             last layer; `inception_weights()` is Keras's.
         ctrl_input: bool, whether the network sees `2x - 1` of images `x` in
-            [-1, 1], so [-3, 1]. The released evaluation of CTRL does that to
-            its Inception network; this repeats the step, with other weights.
+            [-1, 1], so [-3, 1], as the released evaluation of CTRL does with
+            other weights.
 
     Returns:
         `FeatureExtractor`.
-
-    Raises:
-        ValueError: if the weights are not of this network.
 
     References:
         - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)

@@ -4,11 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.batches import by_batches
 from keras_csc.metrics.features import rows as rows
-from keras_csc.pixels import from_pixels
-
-BATCH = 250
-MOST_PIXELS = 2**20  # of a batch
 
 
 def encode(model, images):
@@ -40,51 +37,3 @@ def pooled_codes(model, images):
         return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
 
     return by_batches(pool, images)
-
-
-def by_batches(function, arrays, batch_size=BATCH, progress=None):
-    """What `batches` yields, of all images as one.
-
-    Args:
-        function, arrays, batch_size, progress: as of `batches`.
-
-    Returns:
-        List of arrays, one of every tensor of the function.
-    """
-    parts = batches(function, arrays, batch_size, progress)
-    return [np.concatenate(outputs) for outputs in zip(*parts)]
-
-
-def batches(function, arrays, batch_size=BATCH, progress=None):
-    """Runs a function, as a graph, on a batch of images after the other.
-
-    Args:
-        function: from float32 tensors to one or a list of tensors. A
-            `tf.function` is not traced again.
-        arrays: array of as many rows as images, or a tuple of such; uint8 is
-            brought to [-1, 1], and floats stay what they are.
-        batch_size: int, most images of a batch. Of large ones there are less.
-        progress: function that is called with the number of images done.
-
-    Yields:
-        List of arrays.
-    """
-    arrays = arrays if isinstance(arrays, tuple) else (arrays,)
-    if not isinstance(function, tf.types.experimental.PolymorphicFunction):
-        function = tf.function(function, autograph=False, reduce_retracing=True)
-    count, pixels = len(arrays[0]), np.prod(arrays[0].shape[1:3])
-    size = int(max(1, min(batch_size, MOST_PIXELS // pixels)))
-    for start in range(0, count, size):
-        batch = [as_floats(each[start : start + size]) for each in arrays]
-        outputs = tf.nest.flatten(function(*batch))
-        yield [np.asarray(output) for output in outputs]
-        if progress:
-            progress(min(start + size, count))
-
-
-def as_floats(images):
-    """Float32 tensor in [-1, 1] of uint8 images; of floats, themselves."""
-    images = np.asarray(images)
-    if not np.issubdtype(images.dtype, np.floating):
-        images = from_pixels(images)
-    return tf.constant(images, tf.float32)

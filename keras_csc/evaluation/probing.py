@@ -116,8 +116,8 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
 def accuracies(train_features, train_labels, features, labels):
     """Accuracies of simple classifiers of features.
 
-    That of nearest subspaces is of `subspace_components` and, by their number,
-    of some others, and `None` for a single feature; that of neighbours if
+    Nearest subspaces have `subspace_components` dimensions and, by their
+    number, some fewer; `None` for a single feature. Neighbours are `None` if
     there are too few labelled training rows.
     """
     parts = (train_features, train_labels, features, labels)

@@ -28,8 +28,8 @@ def write_projector(
     the features are the means over their places.
 
     Args:
-        folder: path, below what `tensorboard --logdir` is given. Made, with a
-            file of no events, without which TensorBoard would not look there.
+        folder: path, below what `tensorboard --logdir` is given. It is made,
+            with an empty file of events, or TensorBoard would not look there.
         features: array `(n, d)`, or maps `(n, height, width, d)`.
         images: uint8 array `(n, height, width, channels)`.
         reconstructions: floats of the same shape, in [-1, 1].
@@ -38,9 +38,6 @@ def write_projector(
 
     Returns:
         `pathlib.Path` of the folder.
-
-    Raises:
-        OSError: if it can't be written.
     """
     from tensorboard.plugins import projector
 

@@ -4,13 +4,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.batches import BATCH
+from keras_csc.batches import by_batches
 from keras_csc.evaluation import passes
 from keras_csc.evaluation.stages import stage_figures
 from keras_csc.evaluation.stages import stage_sums
 from keras_csc.pixels import from_pixels
 
 
-def reconstruction_figures(model, images, batch_size=passes.BATCH):
+def reconstruction_figures(model, images, batch_size=BATCH):
     """Quality and consistency of reconstructions.
 
     Returns:
@@ -18,11 +20,8 @@ def reconstruction_figures(model, images, batch_size=passes.BATCH):
         images, their features, and a dict with `psnr` (dB), `ssim` and
         `ms_ssim` (`None` for images without room for its window or for two
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
-        `zero_fraction` (a list, by stage) and `effective_rank`; and those of
+        `zero_fraction` (a list, by stage), `effective_rank`, and
         `stage_figures`.
-
-    Raises:
-        ValueError: for a model all whose features are zero.
     """
     scales = metrics.scales_that_fit(*images.shape[1:3])
     qualities = {
@@ -51,7 +50,7 @@ def reconstruction_figures(model, images, batch_size=passes.BATCH):
             stage_sums(model, output),
         ]
 
-    features, reconstructions, again, quality, zeros, sums = passes.by_batches(
+    features, reconstructions, again, quality, zeros, sums = by_batches(
         measure, images, batch_size
     )
     if not np.any(features):
@@ -83,8 +82,7 @@ def class_figures(judge, images, reconstructions, labels):
 
     For reconstructions it says whether they are still of the class
     ("GAN-test", [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)).
-    It is no better than the classifier, whose share of the images themselves
-    belongs beside it.
+    The classifier's share of the images themselves belongs beside it.
 
     Returns:
         Dict with `same_class`, of the reconstructions, `same_class_of_images`

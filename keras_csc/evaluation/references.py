@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
+from keras_csc.batches import by_batches
 from keras_csc.pixels import from_pixels
 
 _PSNR = tf.function(
@@ -18,8 +18,8 @@ MOST_NUMBERS = 2**26  # of training images that there is memory for
 def reference_figures(model, train_images, train_labels, images, labels):
     """`reference_psnr` with as many principal components as a model's features.
 
-    They are of images or, for a model of maps, of blocks as large as a place,
-    and of what of an image makes whole blocks.
+    Of a model of maps the components are of blocks as large as a place, and
+    images are cut to whole blocks.
 
     Returns:
         Dict of the figures, and of the number of `training_images`.
@@ -47,26 +47,23 @@ def reference_psnr(
 ):
     """Mean PSNR of what knows less of an image than a good autoencoder.
 
-    - `mean_image`: the mean training image, for every image. What is below it
-      has not brought back anything.
-    - `class_mean_image`: the mean training image of the image's class. Sharp
-      images of the right class, but of other examples of it, are about here.
-    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of
-      blocks of the training images: where a block is an image, the best
-      linear autoencoder with as many numbers.
+    - `mean_image`: the mean training image, for every image. Reconstructions
+      below it bring nothing back.
+    - `class_mean_image`: the mean training image of the image's class, over
+      images whose class has training images; `None` without any. Sharp images
+      of the right class, but of other examples, are about here.
+    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first `components` principal
+      components of blocks of the training images: where a block is an image,
+      the best linear autoencoder with as many numbers.
 
     Args:
         train_images, images: float32 in `[-1, 1]`.
-        components: int, number of features of a block to compare with. PCA
-            has at most as many as training blocks and as pixels, and none of a
-            single one.
+        components: int, at most so many; `pca_components` says how many.
         train_labels, labels: ints, -1 for unlabelled.
         block: `(height, width)` of the blocks, which divide those of images.
 
     Returns:
-        Dict of the three, floats in decibels, and of `pca_components`. The
-        mean image of a class is measured on the images whose class has
-        training images; `None` without any.
+        Dict of the four, floats in decibels and an int.
 
     Reference:
         - [Halko et al., 2011](https://arxiv.org/abs/0909.4061), the randomised
@@ -114,5 +111,5 @@ def _class_mean_psnr(train_images, images, train_labels, labels):
 def _psnr(images, reconstructions):
     """Mean over the images."""
     pair = images, np.asarray(reconstructions, "float32")
-    (values,) = passes.by_batches(_PSNR, pair)
+    (values,) = by_batches(_PSNR, pair)
     return float(np.mean(values))

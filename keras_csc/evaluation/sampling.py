@@ -41,12 +41,12 @@ def sampling_figures(
             density was fitted to. If not, samples are of any.
 
     Returns:
-        `Samples`. Its figures are those of `class_figures`, with the classes
-        that were asked for; `nearest`, the mean distances of samples, images
-        and reconstructions to the nearest training image, of
-        `metrics.nearest_images`; and `distribution`, of `compare`, with that
-        `of_training_images`, as many as there are, in the place of samples.
-        What needs a judge is `None` without one.
+        `Samples`. Its figures are `class_figures`, with the classes that were
+        asked for; `nearest`, the mean distances of samples, images and
+        reconstructions to the nearest training image, of
+        `metrics.nearest_images`; and `distribution`, of `compare`, with the
+        distribution `of_training_images` in the place of samples. Without a
+        judge, its figures are `None`.
     """
     classes = np.flatnonzero(model.density.priors)
     if not own_classes or not np.all(np.isin(labels, [*classes, -1])):

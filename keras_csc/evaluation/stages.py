@@ -5,12 +5,13 @@ import tensorflow as tf
 from scipy.stats import entropy
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
+from keras_csc.batches import BATCH
+from keras_csc.batches import batches
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
 
-def dictionary_figures(model, images, batch_size=passes.BATCH):
+def dictionary_figures(model, images, batch_size=BATCH):
     """Dead and rare atoms, densities, energy and coherence of every stage.
 
     Returns:
@@ -20,7 +21,7 @@ def dictionary_figures(model, images, batch_size=passes.BATCH):
         `image_density` are quantiles over the atoms (least, lower quartile,
         median, upper quartile, largest) of the shares of places and of images.
         `effective_atoms` is `exp(H(p))` of the atoms' shares of the energy,
-        as of an effective rank. `coherence` is that of non-negative codes
+        as of an effective rank. `coherence` is the one of non-negative codes
         where the codes are.
     """
     if not model.encoder.sparse:
@@ -33,7 +34,7 @@ def dictionary_figures(model, images, batch_size=passes.BATCH):
         return [tf.cast(code, tf.float32) for code in codes]
 
     uses = [np.zeros((3, kernel.shape[-1])) for kernel in kernels]
-    for codes in passes.batches(codes_of, images, batch_size):
+    for codes in batches(codes_of, images, batch_size):
         for use, code, kernel in zip(uses, codes, kernels):
             density = metrics.code_density(code)
             of_images = metrics.code_density(code, of="images")
@@ -94,13 +95,13 @@ def stage_sums(model, output):
 def stage_figures(sums):
     """What codes say of their stage's input, and what is drawn beside them.
 
-    With `x` the input of a stage, `z` its codes, `ẑ` those that the decoder
-    draws with and all sums over all images.
+    `x` is the input of a stage, `z` its codes, `ẑ` the codes that the decoder
+    draws with. All sums are over all images.
 
     Returns:
         Dict of lists by stage: `explained`, `1 - Σ(x - A z)² / Σx²`;
         `nonzeros`, for every number of `x`; and `drawn_error`,
-        `Σ(ẑ - z)² / Σz²`. They are `None` of an encoder without sparse codes.
+        `Σ(ẑ - z)² / Σz²`. An encoder without sparse codes has `None`.
     """
     figures = dict.fromkeys(("explained", "nonzeros", "drawn_error"))
     shares = sums[:, ::2] / np.where(sums[:, 1::2] > 0, sums[:, 1::2], 1)

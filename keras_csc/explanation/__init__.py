@@ -4,5 +4,3 @@ from keras_csc.explanation.explaining import explain
 from keras_csc.explanation.results import Explanation
 from keras_csc.explanation.results import Nearest
 from keras_csc.explanation.results import StageExplanation
-
-__all__ = ["Explanation", "Nearest", "StageExplanation", "explain"]

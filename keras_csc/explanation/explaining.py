@@ -38,19 +38,17 @@ def explain(
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
         train_features: array, features of training images as `model.encode`
-            makes them (of maps, of images of this size), of which to name the
-            nearest.
+            makes them, to find the nearest (maps: of images of this size).
         train_labels: ints `(n,)`, the classes of `train_features`, -1 for
-            unlabelled, of which to name the nearest subspace.
+            unlabelled, to find the nearest subspace.
         neighbors: int, how many neighbours to name.
-        centered: bool, whether neighbours are those of centred features;
-            what all features share hides how they differ.
+        centered: bool, whether to compare centred features; what all features
+            share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
         ValueError: for an encoder without sparse codes, or one whose
-            `activate` changes the codes, or training features or labels that
-            do not fit.
+            `activate` changes the codes.
     """
     encoder = model.encoder
     if not encoder.sparse:
@@ -66,11 +64,11 @@ def explain(
         features, train_features, train_labels, neighbors, centered
     )
     stages = _stages(encoder, output, image, sparsity)
-    drawn = model.decoder.codes(output.features)
+    drawn = zip(stages, model.decoder.codes(output.features))
     return Explanation(
         _array(image)[0],
         features[0],
-        tuple(_with_drawn(*pair) for pair in zip(stages, drawn)),
+        tuple(_with_drawn(*pair) for pair in drawn),
         classes,
         near,
     )
@@ -85,22 +83,23 @@ def _nearest(features, train, labels, neighbors, centered):
     train = np.asarray(train)
     if train.shape[1:] != features.shape[1:] or not len(train):
         raise ValueError(
-            "`train_features` must be like those of the image, of shape "
+            "`train_features` must be like the image's features, of shape "
             f"(n, {', '.join(map(str, features.shape[1:]))}). "
             f"Received: {train.shape}"
         )
-    pair = rows(train), rows(features)
-    items, distances = metrics.nearest_neighbors(*pair, neighbors, centered)
+    train, features = rows(train), rows(features)
+    items, distances = metrics.nearest_neighbors(
+        train, features, neighbors, centered
+    )
     near = Nearest(items[0], distances[0])
     if labels is None:
         return near, None
-    train, features = pair
     components = min(MOST_COMPONENTS, train.shape[1] - 1)
-    distances, classes = metrics.subspace_distances(
+    (distances,), classes = metrics.subspace_distances(
         train, labels, features, components
     )
-    order = np.argsort(distances[0], kind="stable")
-    return near, Nearest(classes[order], distances[0][order])
+    order = np.argsort(distances, kind="stable")
+    return near, Nearest(classes[order], distances[order])
 
 
 def _stages(encoder, output, image, sparsity):
@@ -112,7 +111,6 @@ def _stages(encoder, output, image, sparsity):
         if number == 0 and sparsity is not None:
             strength = sparsity
         below = StageExplanation(
-            name=layer.name,
             signal=signal,
             codes=_array(output.codes[number])[0],
             kernel=_array(layer.kernel),

@@ -4,7 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import typing
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +25,7 @@ Fields:
 """
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class StageExplanation:
     """What one stage made of its input, atom by atom.
 
@@ -35,21 +34,21 @@ class StageExplanation:
     atom `j` alone. All of these are exact, to float32; of a model that computes
     in half precision to that, above the first stage.
 
-    The input of the first stage is the image (of maps continued by reflection
-    to whole places), that of a stage above the normalised codes of the one
-    below. Normalisations and dictionaries below are affine, so that its
-    contributions have a picture in pixels: with `P` the linear map `to_pixels`,
+    The input of the first stage is the image (in a model of maps continued by
+    reflection to whole places), the input of a stage above the normalised codes
+    of the stage below. Normalisations and dictionaries below are affine, so
+    that its contributions have a picture in pixels: with `P` the linear map
+    `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
     where `r', ...` are what the stages below left over. This is exact, too. It
     says what the codes mean to the stages below. It is neither what the decoder
-    draws nor what these stages would code: they could not have all such codes.
+    draws nor what these stages would code: no image has all such codes.
 
     Arrays are of float32 where nothing else is said.
 
     Fields:
-        name: str, the layer's.
         signal: `(height, width, channels)`, the input `x`.
         codes: `(code_height, code_width, atoms)`, `z`.
         kernel: `(k, k, channels, atoms)`, the dictionary.
@@ -64,22 +63,19 @@ class StageExplanation:
             the place of the codes that were found.
     """
 
-    name: str
-    signal: np.ndarray = dataclasses.field(repr=False)
-    codes: np.ndarray = dataclasses.field(repr=False)
-    kernel: np.ndarray = dataclasses.field(repr=False)
+    signal: np.ndarray
+    codes: np.ndarray
+    kernel: np.ndarray
     strides: int
     padding: str
     sparsity: float
     ridge: float
     nonnegative: bool
     image_size: tuple
-    below: typing.Optional["StageExplanation"] = dataclasses.field(repr=False)
-    scale: np.ndarray = dataclasses.field(repr=False)
-    shift: np.ndarray = dataclasses.field(repr=False)
-    drawn: typing.Optional["StageExplanation"] = dataclasses.field(
-        default=None, repr=False
-    )
+    below: "StageExplanation"
+    scale: np.ndarray
+    shift: np.ndarray
+    drawn: "StageExplanation" = None
 
     @property
     def zeros(self):
@@ -96,7 +92,7 @@ class StageExplanation:
 
     @property
     def gap(self):
-        """A bound of `ops.duality_gap`: so far is the minimum at most."""
+        """`ops.duality_gap`: the minimum is at most so far below."""
         return self._measures[1]
 
     @functools.cached_property
@@ -132,8 +128,7 @@ class StageExplanation:
         Shares of the sum of the energies: as atoms overlap, it is not the
         energy of the sum.
         """
-        total = self.energies.sum()
-        return self.energies / (total if total > 0 else 1)
+        return self.energies / (self.energies.sum() or 1)
 
     @property
     def order(self):
@@ -141,14 +136,7 @@ class StageExplanation:
         return np.argsort(-self.energies, kind="stable")
 
     def strongest(self, most):
-        """The first atoms of `order`, but for those without energy.
-
-        Args:
-            most: int, how many at most.
-
-        Returns:
-            Ints `(n,)`.
-        """
+        """The first atoms of `order`, at most so many, that have energy."""
         return self.order[: min(most, np.count_nonzero(self.energies))]
 
     @functools.cached_property
@@ -162,21 +150,14 @@ class StageExplanation:
         return self.signal - self.synthesis
 
     def contribution(self, atom):
-        """`c_j = A z_j` of an atom, of the shape of the signal.
-
-        Args:
-            atom: int, its number in the dictionary.
-
-        Raises:
-            ValueError: if there is no such atom.
-        """
+        """`c_j = A z_j` of an atom, by its number; like the signal."""
         return self.sum_of([atom])
 
     def drawn_error(self, atoms=slice(None)):
         """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
 
         Args:
-            atoms: int or ints, of which atoms; by default of all.
+            atoms: int or ints, the atoms to compare; by default all.
         """
         found, drawn = self.codes[..., atoms], self.drawn.codes[..., atoms]
         energy = np.sum(np.square(found))
@@ -188,10 +169,7 @@ class StageExplanation:
         Computed anew in every call, with the memory of one contribution.
 
         Args:
-            atoms: ints, their numbers in the dictionary, none twice.
-
-        Raises:
-            ValueError: if there is no such atom.
+            atoms: ints, their numbers in the dictionary.
         """
         return self._sum_of(atoms).numpy()
 
@@ -199,29 +177,13 @@ class StageExplanation:
         """Sum of the contributions of some atoms in pixels, `P Σ_j c_j`.
 
         As `to_pixels(sum_of(atoms))`, but for rounding, in less time.
-
-        Args:
-            atoms: as of `sum_of`.
-
-        Returns:
-            Array `(*image_size, image channels)`.
         """
         return self._in_pixels(self._sum_of(atoms)).numpy()
 
     def _sum_of(self, atoms):
-        codes, kernel, given = self.codes, self.kernel, list(atoms)
-        atoms = np.asarray(given)
-        number = codes.shape[-1]
-        if (
-            atoms.dtype.kind not in "iu"
-            or not set(atoms.tolist()) <= set(range(number))
-            or len(set(atoms.tolist())) < len(atoms)
-        ):
-            raise ValueError(
-                f"`atoms` must be integers of 0 to {number - 1}, each once. "
-                f"Received: {shown(given)}"
-            )
-        if atoms.tolist() != list(range(number)):
+        atoms = np.asarray(list(atoms))
+        codes, kernel = self.codes, self.kernel
+        if atoms.tolist() != list(range(codes.shape[-1])):
             codes, kernel = codes[..., atoms], kernel[..., atoms]
         return self._synthesis(codes, kernel)
 
@@ -232,13 +194,9 @@ class StageExplanation:
             counts: ints, rising, how many atoms to sum; by default
                 `default_counts()`.
 
-        Returns:
-            An iterator of `(count, sum)`, with the sum of the shape of the
-            signal. That of all atoms is `synthesis`, but for rounding.
-
-        Raises:
-            ValueError: for counts that do not rise, or more than there are
-                atoms.
+        Yields:
+            `(count, sum)`, with the sum of the shape of the signal. The sum
+            of all atoms is `synthesis`, but for rounding.
         """
         counts = self.default_counts() if counts is None else list(counts)
         bounds = [0, *counts, self.codes.shape[-1] + 1]
@@ -247,11 +205,8 @@ class StageExplanation:
                 f"`counts` must rise, from 1 on, to {bounds[-1] - 1} at most. "
                 f"Received: {shown(counts)}"
             )
-        return self._partial_sums(counts)
-
-    def _partial_sums(self, counts):
         total, order = 0, self.order
-        for start, end in zip([0, *counts], counts):
+        for start, end in zip(bounds, counts):
             total = total + self.sum_of(order[start:end])
             yield end, total
 
@@ -302,7 +257,7 @@ class StageExplanation:
     def offset(self):
         """The picture of no codes at all: `(*image_size, image channels)`.
 
-        That of the shifts of the normalisations below; 0 of the first stage.
+        The shifts of the normalisations below make it; 0 of the first stage.
         """
         if self.below is None:
             return np.zeros_like(self.to_pixels(self.signal))
@@ -322,8 +277,8 @@ class StageExplanation:
 def _rotated(kernel):
     """A dictionary whose contributions have the same energies.
 
-    These do not depend on a rotation of the channels, of which an atom of
-    `k × k` pixels spans `k²` dimensions at most: the others are left out.
+    The energies do not depend on a rotation of the channels. An atom of `k × k`
+    pixels spans at most `k²` of their dimensions: the others are left out.
     """
     height, width, channels, atoms = kernel.shape
     size = height * width
@@ -334,7 +289,7 @@ def _rotated(kernel):
     return np.transpose(rest).reshape(height, width, size, atoms)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What an autoencoder's encoder sees in one image.
 
@@ -348,8 +303,8 @@ class Explanation:
         neighbors: `Nearest` rows of the training features, or `None` without.
     """
 
-    image: np.ndarray = dataclasses.field(repr=False)
-    features: np.ndarray = dataclasses.field(repr=False)
+    image: np.ndarray
+    features: np.ndarray
     stages: tuple
-    classes: typing.Optional[Nearest]
-    neighbors: typing.Optional[Nearest]
+    classes: Nearest
+    neighbors: Nearest

@@ -16,18 +16,3 @@ from keras_csc.explorer.examples import Example
 from keras_csc.explorer.examples import examples_of
 from keras_csc.explorer.panels import warm_up
 from keras_csc.explorer.reading import read_upload
-
-__all__ = [
-    "Changed",
-    "Changes",
-    "Example",
-    "Look",
-    "Restored",
-    "change",
-    "examples_of",
-    "keep_largest",
-    "look",
-    "read_upload",
-    "restore_detail",
-    "warm_up",
-]

@@ -14,7 +14,6 @@ from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
 from keras_csc.validation import check_number
-from keras_csc.validation import shown
 
 Look = collections.namedtuple(
     "Look", ["image", "features", "regenerated", "psnr", "explanation"]
@@ -35,15 +34,7 @@ Fields:
 
 
 def look(model, image):
-    """Looks at an image through a model, see `Look`.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        image: float array `(height, width, channels)` in [-1, 1].
-
-    Raises:
-        ValueError: for an image that the model does not take.
-    """
+    """A `Look` at a float image `(height, width, channels)` in [-1, 1]."""
     if model.encoder.sparse:
         explanation = model.explain(image)
         features = explanation.features
@@ -54,7 +45,7 @@ def look(model, image):
 
 
 def _decoded(model, features, image):
-    """The image of one's features, of the size of another image."""
+    """The image of some features, of the size of another image."""
     return model.decode(features[None], image_size=image.shape[:2]).numpy()[0]
 
 
@@ -105,16 +96,12 @@ Fields:
 
 
 def change(model, look, changes):
-    """Changes codes of an image, see `Changes` and `Changed`.
+    """Changes codes of an image: `Changed` by `Changes`.
 
     Args:
         model: `ClosedLoopAutoencoder` with sparse codes.
         look: `Look` of the model at the image.
         changes: `Changes`.
-
-    Raises:
-        ValueError: for changes that are not as said, or a model without
-            sparse codes.
     """
     if look.explanation is None:
         raise ValueError(
@@ -125,9 +112,12 @@ def change(model, look, changes):
     number = changes.stage - 1
     layer = model.encoder.coding_layers[number]
     stage = look.explanation.stages[number]
-    _check(changes, stage.codes.shape[-1])
-    sparsity = layer.sparsity if changes.sparsity is None else changes.sparsity
-    steps = changes.steps or layer.iterations
+    sparsity, steps = changes.sparsity, changes.steps
+    sparsity = layer.sparsity if sparsity is None else sparsity
+    steps = layer.iterations if steps is None else steps
+    check_at_least(0, sparsity=sparsity)
+    check_integer(1, steps=steps)
+    check_number("[0, 1]", kept=changes.kept)
     codes = stage.codes
     if (sparsity, steps) != (layer.sparsity, layer.iterations):
         signal = tf.constant(stage.signal[None])
@@ -151,25 +141,8 @@ def change(model, look, changes):
     )
 
 
-def _check(changes, atoms):
-    if changes.sparsity is not None:
-        check_at_least(0, sparsity=changes.sparsity)
-    if changes.steps is not None:
-        check_integer(1, steps=changes.steps)
-    check_number("[0, 1]", kept=changes.kept)
-    named = [*changes.off, *changes.boost, *(changes.swap or ())]
-    if named:
-        check_integers(0, atoms - 1, atoms=named)
-    for factor in changes.boost.values():
-        check_at_least(0, boost=factor)
-    if changes.swap is not None and len(set(changes.swap)) != 2:
-        raise ValueError(
-            f"`swap` must be two atoms. Received: {shown(changes.swap)}"
-        )
-
-
 def keep_largest(codes, count):
-    """Codes of which all but the largest are 0: a hard threshold.
+    """Codes with all but the largest set to 0: a hard threshold.
 
     Args:
         codes: float array.
@@ -189,14 +162,19 @@ def keep_largest(codes, count):
 
 
 def _atoms_changed(codes, changes):
-    factors = np.ones(codes.shape[-1], codes.dtype)
+    atoms = codes.shape[-1]
+    named = [*changes.off, *changes.boost, *(changes.swap or ())]
+    if named:
+        check_integers(0, atoms - 1, atoms=named)
+    factors = np.ones(atoms, codes.dtype)
     for atom, factor in changes.boost.items():
+        check_at_least(0, boost=factor)
         factors[atom] = factor
     factors[list(changes.off)] = 0
     if np.any(factors != 1):
         codes = codes * factors
     if changes.swap is not None:
-        order = np.arange(codes.shape[-1])
+        order = np.arange(atoms)
         order[list(changes.swap)] = changes.swap[::-1]
         codes = codes[..., order]
     return codes

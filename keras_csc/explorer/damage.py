@@ -9,7 +9,6 @@ from keras_csc.explorer.changing import psnr
 from keras_csc.restoration.tasks import DENOISE
 from keras_csc.restoration.tasks import INPAINT
 from keras_csc.validation import check_choice
-from keras_csc.validation import check_number
 
 LEVELS = 255.0
 # Pixels a side of what is restored: a page is not to be waited for.
@@ -62,12 +61,9 @@ def restore_detail(
         share: float in (0, 0.9], of the pixels that are missing, about.
         seed: int, of the noise and the holes.
         progress: function of the programs that are solved and of all.
-
-    Raises:
-        ValueError: for arguments that are not as above.
     """
     check_choice(TASKS, task=task)
-    check_number("(0, 100]", noise=noise)
+    check_choice(HOLES, holes=holes)
     detail = middle(image)
     pixels = (detail + 1) / 2
     if task == "holes":
@@ -91,33 +87,24 @@ def restore_detail(
     return Restored(detail, damaged, made, *figures)
 
 
-def middle(image, side=SIDE):
-    """The middle of an image, at most so many pixels a side."""
-    height, width = (min(n, side) for n in image.shape[:2])
+def middle(image, side=None):
+    """The middle of an image, at most `SIDE` or so many pixels a side."""
+    height, width = (min(n, side or SIDE) for n in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
 def mask(size, holes, share, seed=0):
-    """Where pixels are known: about `1 - share` of them.
+    """Where pixels are known: about `1 - share` of them, and one at least.
 
-    Args:
-        size: `(height, width)`.
-        holes: `"pixels"`, at random; or `"squares"` of 8 pixels a side.
-        share: float in (0, 0.9], of pixels that are missing.
-        seed: int.
-
-    Returns:
-        bool array of that size; some pixel is known.
+    `holes` are `"pixels"`, at random, or `"squares"` of 8 pixels a side.
     """
-    check_choice(HOLES, holes=holes)
-    check_number("(0, 0.9]", share=share)
     rng = np.random.default_rng(seed)
     if holes == "pixels":
         known = rng.uniform(size=size) >= share
     else:
         known = np.ones(size, bool)
-        while np.mean(~known) < share:
+        while np.mean(~known) < min(share, 0.9):
             top, left = rng.integers(size[0]), rng.integers(size[1])
             hole = slice(max(top - 4, 0), top + 4)
             known[hole, max(left - 4, 0) : left + 4] = False

@@ -27,7 +27,7 @@ Fields:
 def examples_of(model, source=None, count=COUNT):
     """Images that suit a model.
 
-    Those of a data set, if one is given, of all classes in turn. Else the
+    Images of a data set, if one is given, of all classes in turn. Else the
     digits of scikit-learn for a model of their size, images that the model's
     density draws, or the photographs of scikit-image and scikit-learn.
 
@@ -45,7 +45,10 @@ def examples_of(model, source=None, count=COUNT):
     if source is not None:
         return _of_source(source, count)
     if model.density is not None:
-        return _drawn(model, count)
+        classes = np.flatnonzero(model.density.priors)
+        labels = np.sort(np.resize(classes, min(count, 2 * len(classes))))
+        images = model.sample(len(labels), labels, seed=0).numpy()
+        return [Example(f"drawn: {n}", x) for n, x in zip(labels, images)]
     return [
         Example(name, _photograph(name, encoder))
         for name in list(PHOTOGRAPHS)[:count]
@@ -68,17 +71,6 @@ def _of_source(source, count):
     ]
 
 
-def _drawn(model, count):
-    classes = np.flatnonzero(model.density.priors)
-    labels = np.sort(np.resize(classes, min(count, 2 * len(classes))))
-    images = model.sample(len(labels), labels, seed=0).numpy()
-    return [
-        Example(f"drawn: {label}", image)
-        for label, image in zip(labels, images)
-    ]
-
-
 def _photograph(name, encoder):
-    pixels = load_photograph(name)
-    pixels = in_channels(pixels, encoder.image_shape[-1])
+    pixels = in_channels(load_photograph(name), encoder.image_shape[-1])
     return fitted(np.asarray(pixels), encoder)[0]

@@ -11,8 +11,8 @@ class Guard:
     """An ASGI application that only pages of this machine reach.
 
     A request must name the machine as its host by one of `HOSTS`: a foreign
-    name that leads here is one of DNS rebinding. If it says which page it
-    comes from, that must be a page of the application itself.
+    name that leads here is a DNS rebinding. If a request says which page it
+    comes from, it must be a page of the application itself.
 
     Args:
         app: the application.

@@ -89,15 +89,17 @@ def serve(blocks, port=None, browser=False):
 class _Page:
     """What the parts of a page share.
 
-    What is chosen, and the atoms that are off, are kept by the page in the
-    browser, in controls that nobody sees: a session of Gradio's is forgotten
-    after `SESSIONS` others, and what it held is as at first then.
+    The chosen image and the atoms that are off are kept in the browser, in
+    controls that nobody sees: Gradio forgets a session after `SESSIONS` others,
+    and its state would begin again.
     """
 
     def __init__(self, model, name, examples):
         self.model, self.examples = model, examples
         self.uploads = set()
-        self.seen = functools.lru_cache(SESSIONS)(self._seen)
+        self.seen = functools.lru_cache(SESSIONS)(
+            lambda chosen: look(model, self.image(chosen))
+        )
         self.first = self.seen("0")
         self.refreshed = []
         with gr.Blocks(
@@ -112,20 +114,10 @@ class _Page:
                 with gr.Column(scale=1, min_width=240):
                     self._choice()
                 with gr.Column(scale=4, min_width=320), gr.Tabs():
-                    self._tabs()
+                    for title, make in tabs.of(self).items():
+                        with gr.Tab(title):
+                            make(self)
             self._refresh_on_choice()
-
-    def _tabs(self):
-        with gr.Tab("Look"):
-            tabs.look_tab(self)
-        if self.first.explanation is not None:
-            with gr.Tab("Change"):
-                tabs.change_tab(self)
-        with gr.Tab("Sample"):
-            tabs.sample_tab(self)
-        if self.model.encoder.features == "map":
-            with gr.Tab("Restore"):
-                tabs.restore_tab(self)
 
     def image(self, chosen):
         """An image by its number among the examples, or the file uploaded."""
@@ -140,9 +132,6 @@ class _Page:
         if chosen not in numbers:
             raise ValueError("This image is not known here: choose another.")
         return self.examples[int(chosen)].image
-
-    def _seen(self, chosen):
-        return look(self.model, self.image(chosen))
 
     def of_seen(self, function):
         """A handler of what is chosen, by a function of a `Look` of it."""

@@ -22,7 +22,7 @@ from keras_csc.visualization import image_tiles
 # Screen pixels of small pictures, alone and in rows.
 LARGE, SMALL = 224, 96
 ATOMS = 12
-DRAWN_ATOMS = 5  # of which what is drawn is shown
+DRAWN_ATOMS = 5  # whose drawn codes are shown
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
@@ -44,15 +44,7 @@ def is_photograph(image):
 
 
 def strongest(stage, image):
-    """The atoms of a stage that are shown, strongest first.
-
-    Args:
-        stage: `explanation.StageExplanation`.
-        image: array, the image that it codes.
-
-    Returns:
-        List of ints; empty where no code is active.
-    """
+    """The atoms of a stage that are shown, ints, strongest first."""
     most = ATOMS_OF_PHOTOGRAPH if is_photograph(image) else ATOMS
     return stage.strongest(most).tolist()
 
@@ -79,19 +71,14 @@ def _overview(stage):
 
 
 def stage_panel(seen, number):
-    """How a picture grows from a stage's atoms, and the strongest of them.
-
-    Args:
-        seen: `Look`, with an explanation.
-        number: int, of the stage, from 1.
-    """
+    """How a picture grows from a stage's atoms, and the strongest of them."""
     stage, image = seen.explanation.stages[number - 1], seen.image
-    chosen, counts = strongest(stage, image), None
+    chosen, counts = strongest(stage, image), stage.default_counts()
     if not chosen:
         return filled("stage", number, [], [], ATOM, [], BESIDE)
     if is_photograph(image):
-        atoms = stage.codes.shape[-1]
-        counts = [n for n in COUNTS_OF_PHOTOGRAPH if n < atoms] + [atoms]
+        counts = [n for n in counts[:-1] if n in COUNTS_OF_PHOTOGRAPH]
+        counts.append(stage.codes.shape[-1])
     sums = [
         (name, _small(made[None])[0], psnr)
         for name, made, psnr in growing(image, stage, counts)
@@ -134,11 +121,9 @@ def images_panel(images, titles, title, subtitle):
 
 
 def picker(examples, chosen=None):
-    """Buttons of images, with `data-key` the number of each.
+    """Buttons of examples, with `data-key` the number of each.
 
-    Args:
-        examples: list of `Example`.
-        chosen: int, of the one that is pressed, or `None`.
+    `chosen` is the number of the pressed one.
     """
     buttons = [
         (number, _small(image[None])[0], label, label, number == chosen)
@@ -171,12 +156,9 @@ def _number(value):
 
 
 def warm_up(model, examples):
-    """Runs what the page will: the first time takes longest.
+    """Runs what the page will, which takes longest the first time.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        examples: list of `Example`; the first one is looked at, of a
-            photograph a part.
+    It looks at the first example, or at a part of it for a model of maps.
     """
     image = examples[0].image
     if model.encoder.features == "map":

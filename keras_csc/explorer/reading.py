@@ -14,7 +14,7 @@ from keras_csc.pixels import from_pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 MOST_BYTES = 20 * 2**20
 MOST_PIXELS = 2**25
-# Of a photograph that a model of maps is given.
+# The most of a photograph for a model of maps.
 WORKING_PIXELS = 2**19
 
 
@@ -32,10 +32,6 @@ def read_upload(path, encoder):
     Returns:
         `(image, note)`: float32 array `(height, width, channels)` in [-1, 1],
         and a text that says what size it had and has.
-
-    Raises:
-        ValueError: for a file that is too large, of another kind, or damaged.
-        OSError: if there is none.
     """
     size = os.path.getsize(path)
     if size > MOST_BYTES:
@@ -73,12 +69,7 @@ def _decoded(image, channels):
 
 
 def fitted(pixels, encoder):
-    """Pixels as an encoder takes them; see `read_upload`.
-
-    Args:
-        pixels: uint8 array `(height, width, channels)`.
-        encoder: `Encoder` or `ConvEncoder`.
-    """
+    """uint8 pixels as an encoder takes them; see `read_upload`."""
     height, width = pixels.shape[:2]
     if encoder.features == "vector":
         made = images.fit(tf.constant(pixels), encoder.image_shape).numpy()

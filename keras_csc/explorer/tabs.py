@@ -19,7 +19,7 @@ from keras_csc.explorer.panels import FRAMES
 from keras_csc.explorer.panels import filled
 
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5
-# Buttons of which one is pressed, or each on its own.
+# Scripts of buttons: one is pressed, or each on its own.
 PICK, TOGGLE = html.file("pick.js"), html.file("toggle.js")
 TASKS = {
     "Add noise, and remove it": "add noise",
@@ -52,6 +52,17 @@ def listen(trigger, function, inputs, outputs, **how):
     )
 
 
+def of(page):
+    """The tabs of a page's model: functions by their titles."""
+    encoder = page.model.encoder
+    return {
+        "Look": look_tab,
+        **({"Change": change_tab} if encoder.sparse else {}),
+        "Sample": sample_tab,
+        **({"Restore": restore_tab} if encoder.features == "map" else {}),
+    }
+
+
 def look_tab(page):
     panel = gr.HTML(panels.look_panel(page.first), elem_id="kx-look")
     overview = page.of_seen(panels.look_panel)
@@ -60,11 +71,8 @@ def look_tab(page):
         return
     number = _stages(page, "Atoms of stage", "kx-stage-look")
     atoms = gr.HTML(panels.stage_panel(page.first, 1), elem_id="kx-atoms")
-    shown = (
-        page.of_seen(panels.stage_panel),
-        [page.chosen, number],
-        [atoms],
-    )
+    stage = page.of_seen(panels.stage_panel)
+    shown = stage, [page.chosen, number], [atoms]
     listen(number.input, *shown)
     page.refreshed.append(shown)
 
@@ -85,14 +93,12 @@ def change_tab(page):
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
 
-    def settings(seen, number):
-        return _settings(page.model, seen, number)
-
     def applied(seen, *values):
         found = change(page.model, seen, _changes(*values))
         return panels.change_panel(seen, found)
 
     inputs = [page.chosen, number]
+    settings = functools.partial(_settings, page.model)
     fresh = page.of_seen(settings), inputs, [*controls, toggles]
     apply = page.of_seen(applied), [*inputs, *controls], [panel]
     for trigger in (number.input, again.click, page.blocks.load):
@@ -102,8 +108,7 @@ def change_tab(page):
     for control in controls:
         if control is not off:
             listen(control.input, *apply, **live)
-    toggled = toggles.input
-    switched = listen(toggled, _switched_off, None, [off], **live)
+    switched = listen(toggles.input, _switched_off, None, [off], **live)
     listen(switched.success, *apply, **live)
     page.refreshed += [fresh, apply]
 

@@ -4,10 +4,3 @@ from keras_csc.export.card import export_preset
 from keras_csc.export.runtimes import export_runtime
 from keras_csc.export.runtimes import load_runtime
 from keras_csc.export.saved_model import export_saved_model
-
-__all__ = [
-    "export_preset",
-    "export_runtime",
-    "export_saved_model",
-    "load_runtime",
-]

@@ -30,26 +30,47 @@ def model_card(model, name, version, signatures, sections):
     Args:
         model: the exported `ClosedLoopAutoencoder`.
         name: its name.
-        version: int.
+        version: int; `None` for a preset that others are to take.
         signatures: dict of the signatures of the loaded SavedModel.
         sections: dict from titles to texts, lists, or dicts of facts.
     """
     order = sorted(signatures, key=lambda name: (name[0] != "s", name))
-    specs = {name: _specs(signatures[name]) for name in order}
-    rows = [(name, *map(_tensors, pair)) for name, pair in specs.items()]
-    tensors = {key for pair in specs.values() for each in pair for key in each}
-    return _card(model, name, sections, version, rows, order, tensors)
+    specs = {
+        key: (
+            signatures[key].structured_input_signature[1],
+            signatures[key].structured_outputs,
+        )
+        for key in order
+    }
+    text = template("card.md").render(
+        model=model,
+        name=name,
+        version=version,
+        versions=(tf.__version__, keras.__version__),
+        architecture=flat(_architecture(model)),
+        sections=[
+            (
+                f"{title[:1].upper()}{title[1:]}".replace("_", " "),
+                _content(each),
+            )
+            for title, each in sections.items()
+        ],
+        signatures=[(key, *map(_tensors, pair)) for key, pair in specs.items()],
+        names=order,
+        tensors={
+            key for pair in specs.values() for each in pair for key in each
+        },
+        literal=_literal,
+        oldest=OLDEST,
+        most_pixels=MAX_PIXELS,
+        most_map_pixels=MOST_PIXELS,
+    )
+    return text.strip("\n") + "\n"
 
 
 def preset_card(model, name, sections):
-    """Text of the card of a preset that others are to take, in Markdown.
-
-    Args:
-        model: the `ClosedLoopAutoencoder`.
-        name: of the preset.
-        sections: as of `model_card`.
-    """
-    return _card(model, name, sections)
+    """`model_card` of a preset that others are to take."""
+    return model_card(model, name, None, {}, sections)
 
 
 def export_preset(model, folder, card=None):
@@ -66,13 +87,8 @@ def export_preset(model, folder, card=None):
 
     Returns:
         `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: as of `save_to_preset`.
-        OSError: if it can't be written.
     """
-    folder = pathlib.Path(folder).absolute()
-    card = card or {}
+    folder, card = pathlib.Path(folder).absolute(), card or {}
     text = preset_card(model, folder.name, card)
     presets.save(model, folder, half=True, about={CARD: card}, card=text)
     return folder
@@ -84,47 +100,16 @@ def card_of(preset):
     return found if isinstance(found, dict) else {}
 
 
-def _card(
-    model, name, sections, version=None, signatures=(), names=(), tensors=()
-):
-    text = template("card.md").render(
-        model=model,
-        name=name,
-        version=version,
-        versions=(tf.__version__, keras.__version__),
-        architecture=flat(_architecture(model)),
-        sections=[
-            (
-                f"{title[:1].upper()}{title[1:]}".replace("_", " "),
-                _content(each),
-            )
-            for title, each in sections.items()
-        ],
-        signatures=signatures,
-        names=names,
-        tensors=tensors,
-        literal=_literal,
-        oldest=OLDEST,
-        most_pixels=MAX_PIXELS,
-        most_map_pixels=MOST_PIXELS,
-    )
-    return text.strip("\n") + "\n"
-
-
 def _architecture(model):
+    encoder = model.encoder
     config, beside = presets.model_config(model), presets.beside_config(model)
-    if not model.encoder.sparse:
-        config = {
-            key: value
-            for key, value in config.items()
-            if key not in (*PROGRAM, "rectified", "output")
-        }
+    left_out = () if encoder.sparse else (*PROGRAM, "rectified", "output")
     return {
-        **config,
+        **{key: config[key] for key in config if key not in left_out},
         **({"but": "; ".join(beside)} if beside else {}),
-        "encoder parameters": parameter_count(model.encoder),
+        "encoder parameters": parameter_count(encoder),
         "decoder parameters": parameter_count(model.decoder),
-        "dtype policy": model.encoder.dtype_policy.name,
+        "dtype policy": encoder.dtype_policy.name,
     }
 
 
@@ -157,20 +142,16 @@ def flat(facts, prefix=""):
         `(key, value)`, the keys as `"outer: 1: inner"`, no value `None`.
     """
     for key, value in facts.items():
-        if _is_records(value):
+        if (
+            isinstance(value, (list, tuple))
+            and value
+            and all(isinstance(item, collections.abc.Mapping) for item in value)
+        ):
             value = dict(enumerate(value, start=1))
         if isinstance(value, collections.abc.Mapping):
             yield from flat(value, f"{prefix}{key}: ")
         elif value is not None:
             yield f"{prefix}{key}", value
-
-
-def _is_records(value):
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) > 0
-        and all(isinstance(item, collections.abc.Mapping) for item in value)
-    )
 
 
 def _text(value):
@@ -189,17 +170,11 @@ def _literal(value):
 def _tensors(specs):
     """Names, shapes and types of the tensors of a signature."""
     return [
-        f"`{key}` {_shape(spec)} {spec.dtype.name}"
+        f"`{key}` ({', '.join(_sizes(spec))}) {spec.dtype.name}"
         for key, spec in sorted(specs.items())
     ]
 
 
-def _specs(signature):
-    return signature.structured_input_signature[1], signature.structured_outputs
-
-
-def _shape(spec):
-    free = iter(("height", "width"))
-    sizes = [next(free) if n is None else str(n) for n in spec.shape[1:]]
-    sizes = ["batch", *sizes]
-    return f"({', '.join(sizes)})"
+def _sizes(spec):
+    free = iter(("batch", "height", "width"))
+    return [next(free) if n is None else str(n) for n in spec.shape]

@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from keras_csc.advice import AdvisedError
 
-# What a float signature needs that other runtimes lack.
+# A float signature whose random numbers other runtimes lack.
 RANDOM = "sample"
 
 
 def float_signatures(signatures):
-    """Those of a dict of signatures that take and give numbers alone."""
+    """The signatures of a dict that take and give numbers alone."""
     return {
         name: (function, specs)
         for name, (function, specs) in signatures.items()
@@ -18,8 +18,8 @@ def float_signatures(signatures):
     }
 
 
-def compare(signatures, call, model, what, tolerance=None):
-    """Compares answers to random inputs with those of a model's functions.
+def check_answers(signatures, call, model, what, tolerance=None):
+    """Compares answers to random inputs with what a model's functions answer.
 
     Args:
         signatures: dict of the float signatures to compare.
@@ -39,13 +39,11 @@ def compare(signatures, call, model, what, tolerance=None):
     for name, (function, specs) in signatures.items():
         inputs = random_inputs(model, specs, batch=3)
         received = call(name, inputs)
-        scales = _scales(name, inputs, model)
+        scale = _scale(model, inputs) if name == "embed" else 1.0
         for output, value in function(**inputs).items():
             found, value = np.asarray(received[output]), np.asarray(value)
-            same = found.shape == value.shape
             difference = np.inf
-            if same:
-                scale = scales.get(output, 1.0)
+            if found.shape == value.shape:
                 difference = np.max(np.abs(found - value) * scale)
             if not difference <= tolerance:
                 raise AdvisedError(
@@ -58,17 +56,17 @@ def compare(signatures, call, model, what, tolerance=None):
                 )
 
 
-def _scales(name, inputs, model):
-    """What the differences of an output are multiplied by, if not by 1."""
-    if name != "embed":
-        return {}
-    # An embedding is `(z - m) / ‖z - m‖`. A difference of rounding in `z` is
-    # divided by that norm, too, which is nearly 0 where all features are
-    # alike, as those of a model that is barely trained.
+def _scale(model, inputs):
+    """What differences of embeddings are multiplied by.
+
+    An embedding is `(z - m) / ‖z - m‖`. A difference of rounding in `z` is
+    divided by that norm, too, which is nearly 0 where all features are alike,
+    as in a model that is barely trained.
+    """
     features = np.asarray(model.encode(inputs["image"]), "float32")
     centred = features - np.asarray(model.density.center)
     norms = np.linalg.norm(centred, axis=-1, keepdims=True)
-    return {"embedding": np.minimum(norms, 1.0)}
+    return np.minimum(norms, 1.0)
 
 
 def random_inputs(model, specs, batch):
@@ -81,9 +79,8 @@ def random_inputs(model, specs, batch):
     for spec in specs:
         shape = (batch, *spec.shape[1:])
         if spec.dtype == tf.int32:
-            inputs[spec.name] = tf.fill(
-                shape, -1 if spec.name == "label" else 7
-            )
+            value = -1 if spec.name == "label" else 7
+            inputs[spec.name] = tf.fill(shape, value)
             continue
         if None in shape and spec.name == "image":
             height, width, channels = model.encoder.image_shape

@@ -8,7 +8,7 @@ from keras_csc.data.decoding import inspect
 from keras_csc.data.decoding import pixels
 from keras_csc.models.architecture import LEAST_SIZE
 
-# Of a file for a model of maps, which takes some 600 bytes for each.
+# Pixels of a file for a model of maps, which takes some 600 bytes a pixel.
 MOST_PIXELS = 2**22
 FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
 DAMAGED = "can't be decoded: it is damaged"
@@ -19,8 +19,8 @@ def read(encoded, empty):
 
     Args:
         encoded: string tensor `(batch,)`, of at least one file.
-        empty: what a file is that is none, a float tensor of the images'
-            shape.
+        empty: float tensor of the images' shape, in the place of a file that
+            is no image.
 
     Returns:
         Tensor `(batch, height, width, channels)`, and a dict: `valid`, bools
@@ -38,7 +38,7 @@ def read(encoded, empty):
 def sizes(encoded, channels):
     """Heights and widths of a batch of files of any size; see `read`.
 
-    The files are decoded: those that are `valid` can be read.
+    The files are decoded: a `valid` one can be read.
     """
     return _outcomes(
         encoded,
@@ -58,8 +58,8 @@ def image(file, shape):
 def _outcomes(encoded, shape, function, empty):
     """What a function makes of every image, or `empty`; and the outcomes.
 
-    A decoder fails within the graph. What is left out by `ignore_errors` is
-    found by its row; at the place 0 there is what stands for that.
+    A decoder fails within the graph, and `ignore_errors` leaves its image out.
+    Rows say which images are there; place 0 holds what stands for the others.
     """
     count = tf.size(encoded, tf.int64)
     check = tf.debugging.Assert(

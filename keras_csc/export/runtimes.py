@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.export.comparison import RANDOM
-from keras_csc.export.comparison import compare
+from keras_csc.export.comparison import check_answers
 from keras_csc.export.comparison import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import check_new
 from keras_csc.files import new_folder
 from keras_csc.validation import check_choice
 
-# What a runtime and its converter are in Python.
+# Modules of a runtime and its converter, and the packages to install.
 PACKAGES = {
     "litert": {"ai_edge_litert": "ai-edge-litert"},
     "onnx": {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
@@ -29,8 +29,8 @@ OPSET = 18
 def export_runtime(model, folder, runtime, tolerance=1e-4):
     """Writes the float signatures of an autoencoder for another runtime.
 
-    They are those of `keras_csc.export.signatures` but for the files', and for
-    `sample`, whose random numbers these runtimes do not have. For LiteRT they
+    `keras_csc.export.signatures` says which there are; left out are the files'
+    and `sample`, whose random numbers these runtimes lack. For LiteRT they
     are one file, `model.tflite`, of built-in operations; for ONNX and OpenVINO
     there is `SIGNATURE.onnx`, or `SIGNATURE.xml` and `.bin`, for each. They are
     written under another name, run by the runtime, compared with the model,
@@ -46,10 +46,9 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: for another runtime, one that is not installed, a folder
-            that exists, a model that does not compute in float32, or that the
-            runtime computes otherwise.
-        OSError: if the folder can't be written.
+        ValueError: for a runtime that is not installed, a folder that exists,
+            a model that does not compute in float32, or that the runtime
+            computes otherwise.
     """
     folder = pathlib.Path(folder).absolute()
     check_runtime(model, folder, runtime)
@@ -60,7 +59,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
         WRITERS[runtime](found, temporary)
         call = load_runtime(temporary, runtime)
         what = f"{folder} for {runtime}"
-        compare(found, call, model, what, tolerance)
+        check_answers(found, call, model, what, tolerance)
     return folder
 
 

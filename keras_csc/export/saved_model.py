@@ -12,19 +12,17 @@ import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
 from keras_csc.export.card import model_card
-from keras_csc.export.comparison import compare
+from keras_csc.export.comparison import check_answers
 from keras_csc.export.comparison import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.export.warmup import check_batch_sizes
 from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
-from keras_csc.validation import check_integer
 
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
 LOCK = ".lock"
-MOST_VERSION = 2**63 - 1  # that a server takes
 # Of a version that an export has begun to write.
 VERSION_PARTS = {
     CARD_FILE,
@@ -37,17 +35,14 @@ VERSION_PARTS = {
 
 
 def export_saved_model(
-    model,
-    folder,
-    version=None,
-    card=None,
-    batch_sizes=BATCH_SIZES,
-    tolerance=None,
+    model, folder, card=None, batch_sizes=BATCH_SIZES, tolerance=None
 ):
     """Writes an autoencoder as `folder/VERSION/`, a SavedModel to serve.
 
-    Its signatures are those of `keras_csc.export.signatures`; for loading it,
-    neither Keras nor this package is needed. Beside the graph and weights it
+    The version is the number after the highest one in the folder.
+
+    `keras_csc.export.signatures` lists its signatures; neither Keras nor this
+    package is needed to load it. Beside the graph and weights it
     holds `card.md`, a description, and, where `tensorflow-serving-api` is
     installed, warm-up requests for TensorFlow Serving. The version is written
     under another name, loaded, compared with the model, and renamed: a server
@@ -58,11 +53,10 @@ def export_saved_model(
     Args:
         model: `ClosedLoopAutoencoder`.
         folder: folder of the model's versions; its name is the model's name.
-        version: int, at least 1, by default the next free number.
         card: dict from section titles to what the card is to say there: a
             text, a list of texts, or a dict of facts.
-        batch_sizes: sizes of the batches of warm-up requests, those that a
-            server makes; none for no such requests.
+        batch_sizes: ints, the sizes of batches that a server makes, for
+            warm-up requests; empty for no such requests.
         tolerance: float, the largest difference to the model that is taken
             for rounding, by default `1e-4`, or `0.02` for a model that does
             not compute in float32 or float64.
@@ -71,10 +65,8 @@ def export_saved_model(
         `pathlib.Path` of the version's folder.
 
     Raises:
-        ValueError: for a version that exists or is not a positive int, a
-            folder that is itself a SavedModel, wrong sizes of batches, or a
-            SavedModel that does not compute what the model does.
-        OSError: if the folder can't be written.
+        ValueError: for a folder that is itself a SavedModel, or a SavedModel
+            that does not compute what the model does.
 
     Example:
 
@@ -83,11 +75,11 @@ def export_saved_model(
     >>> loaded.signatures["encode"](image=images)["features"]
     """
     folder = pathlib.Path(folder).absolute()
-    check_saved_model(model, folder, version, batch_sizes)
+    check_saved_model(model, folder, batch_sizes)
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
-        version = _free_version(folder, version)
+        version = _next_version(folder)
         _write_graph(model, found, temporary)
         loaded = loaded_as(model, found, temporary, tolerance)
         text = model_card(model, folder.name, version, loaded, card or {})
@@ -98,12 +90,9 @@ def export_saved_model(
 
 
 def loaded_as(model, found, path, tolerance):
-    """The signatures of a SavedModel, compared with the model's own.
-
-    Every signature of numbers is called with a batch of random ones.
-    """
+    """The signatures of a SavedModel, compared with the model's own."""
     loaded = tf.saved_model.load(str(path))
-    compare(
+    check_answers(
         float_signatures(found),
         lambda name, inputs: loaded.signatures[name](**inputs),
         model,
@@ -113,7 +102,7 @@ def loaded_as(model, found, path, tolerance):
     return loaded.signatures
 
 
-def check_saved_model(model, folder, version, batch_sizes):
+def check_saved_model(model, folder, batch_sizes):
     """Raises the `ValueError` of `export_saved_model` for wrong arguments."""
     if tf.distribute.has_strategy():
         raise ValueError(
@@ -125,25 +114,13 @@ def check_saved_model(model, folder, version, batch_sizes):
             "`folder` must be the folder of a model's versions. Received: "
             f"{str(folder)!r}, which is a version. Pass its parent."
         )
-    _free_version(folder, version)
     model.make_weights()
     check_batch_sizes(batch_sizes)
 
 
-def _free_version(folder, version):
-    """A version that is not there, by default the one after the highest."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    taken = [int(path.name) for path in paths if path.name.isdecimal()]
-    free = max(taken, default=0) + 1
-    if version in taken:
-        raise ValueError(
-            f"Version {version} of {str(folder)!r} exists already. Remove it, "
-            f"or leave `version` out for the next free one, {free}."
-        )
-    version = free if version is None else version
-    why = f"what a server takes; {str(folder)!r} has a version {free - 1}"
-    check_integer(1, MOST_VERSION, why, version=version)
-    return version
+def _next_version(folder):
+    names = (path.name for path in folder.iterdir())
+    return max((int(n) for n in names if n.isdecimal()), default=0) + 1
 
 
 @contextlib.contextmanager
@@ -155,7 +132,12 @@ def _temporary(folder):
     """
     temporary = folder / INCOMPLETE
     if os.path.lexists(temporary):
-        _check_own(temporary)
+        own = temporary.is_dir() and not temporary.is_symlink()
+        if not own or {p.name for p in temporary.iterdir()} - VERSION_PARTS:
+            raise ValueError(
+                f"An export would replace {str(temporary)!r}, which is not "
+                "what an export leaves. Move it away."
+            )
         shutil.rmtree(temporary)
     temporary.mkdir()
     try:
@@ -164,23 +146,13 @@ def _temporary(folder):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_own(folder):
-    """Raises `ValueError` unless a folder holds parts of a version alone."""
-    own = folder.is_dir() and not folder.is_symlink()
-    if not own or {path.name for path in folder.iterdir()} - VERSION_PARTS:
-        raise ValueError(
-            f"An export would replace {str(folder)!r}, which is not what an "
-            "export leaves. Move it away."
-        )
-
-
 def _write_graph(model, found, folder):
     """Writes the SavedModel with Keras's own archive.
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
     variables in the functions, which list them in another order in every
-    process: they are sorted, also those of the density, which are none of the
+    process: they are sorted, with the density's, which are not among the
     model's weights. `track(model)` would trace the decoder on its own, which
     has no atoms.
     """

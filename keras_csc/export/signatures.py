@@ -5,11 +5,10 @@ import tensorflow as tf
 from keras_csc.export import files
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
-from keras_csc.models.inputs import classes_of_density
 from keras_csc.models.inputs import in_range
-from keras_csc.models.inputs import seeds
 
 DEFAULT = "serving_default"
+FILE = tf.TensorSpec((), tf.string)
 
 
 def signatures(model):
@@ -17,8 +16,7 @@ def signatures(model):
 
     A `ConvEncoder` has neither sparse codes nor a sparsity to denoise with,
     only images of 1 or 3 channels are read from files, and only models that
-    have a density sample and embed: the signatures for these are left out of
-    other models.
+    have a density sample and embed: other models lack these signatures.
 
     Args:
         model: built `ClosedLoopAutoencoder`.
@@ -29,86 +27,93 @@ def signatures(model):
         float32 whatever the model's dtype policy. No output has the name of
         an input of the same signature: tf2onnx can't tell them apart.
     """
-    found = _float_signatures(model)
-    if model.encoder.sparse:
-        found.update(_sparse_signatures(model))
-    if model.density is not None:
-        found.update(_density_signatures(model))
-    if model.encoder.image_shape[-1] in (1, 3):
-        found.update(_bytes_signatures(model))
-    return found
-
-
-def _image_spec(model):
-    shape = (None, *model.encoder.accepted_shape)
-    return tf.TensorSpec(shape, tf.float32, name="image")
-
-
-def _float_signatures(model):
-    image = _image_spec(model)
-    shape = (None, *model.decoder.features_shape)
-    features = tf.TensorSpec(shape, tf.float32, name="features")
+    encoder = model.encoder
+    image = _spec("image", encoder.accepted_shape)
+    features = _spec("features", model.decoder.features_shape)
 
     def reconstruct(image):
-        images = _checked(image, model)
+        images = _checked(image, encoder)
         return {"reconstruction": _float(model.reconstruct(images))}
 
     def encode(image):
-        images = _checked(image, model)
-        return {"features": _float(model.encode(images))}
+        return {"features": _float(model.encode(_checked(image, encoder)))}
 
     def decode(features):
-        features = tf.ensure_shape(features, shape)
+        features = tf.ensure_shape(
+            features, (None, *model.decoder.features_shape)
+        )
         return {"reconstruction": _float(model.decode(features))}
 
-    return {
-        DEFAULT: (reconstruct, [image]),
-        "encode": (encode, [image]),
-        "decode": (decode, [features]),
-    }
-
-
-def _sparse_signatures(model):
-    image = _image_spec(model)
-    sparsity = tf.TensorSpec((None,), tf.float32, name="sparsity")
-
     def denoise(image, sparsity):
-        images = _checked(image, model)
+        images = _checked(image, encoder)
         return {"denoised": _float(model.denoise(images, sparsity))}
 
     def codes(image):
-        stages = model.encoder.activations(_checked(image, model)).codes
+        stages = encoder.activations(_checked(image, encoder)).codes
         return {
             f"codes_{number}": _float(stage)
             for number, stage in enumerate(stages, start=1)
         }
 
-    return {"denoise": (denoise, [image, sparsity]), "codes": (codes, [image])}
+    found = {
+        DEFAULT: (reconstruct, [image]),
+        "encode": (encode, [image]),
+        "decode": (decode, [features]),
+    }
+    if encoder.sparse:
+        found["denoise"] = denoise, [image, _spec("sparsity")]
+        found["codes"] = codes, [image]
+    if model.density is not None:
+        found.update(_density_signatures(model, image))
+    if encoder.image_shape[-1] in (1, 3):
+        found.update(_bytes_signatures(model))
+    return found
 
 
-def _density_signatures(model):
+def _density_signatures(model, image):
     """Signatures of the density: `embed`, and `sample`, which has no state.
 
     A row of `sample` depends on its label and its seed, whatever else a server
     puts into the batch; on its number, too, where one seed is for all.
     """
     density = model.density
-    label = tf.TensorSpec((None,), tf.int32, name="label")
-    seed = tf.TensorSpec((None,), tf.int32, name="seed")
 
     def embed(image):
-        return {"embedding": _float(model.embed(_checked(image, model)))}
+        images = _checked(image, model.encoder)
+        return {"embedding": _float(model.embed(images))}
 
     def sample(label, seed):
-        label = classes_of_density(tf.ensure_shape(label, (None,)), density)
-        seed = seeds(seed, label)
-        features = density.draw(label, seed)
-        return {"sample": _float(model.decode(features))}
+        label = _classes(tf.ensure_shape(label, (None,)), density)
+        seed = _seeds(tf.ensure_shape(seed, (None,)), tf.size(label))
+        return {"sample": _float(model.decode(density.draw(label, seed)))}
 
-    return {
-        "embed": (embed, [_image_spec(model)]),
-        "sample": (sample, [label, seed]),
-    }
+    numbers = [_spec(name, dtype=tf.int32) for name in ("label", "seed")]
+    return {"embed": (embed, [image]), "sample": (sample, numbers)}
+
+
+def _classes(labels, density):
+    """The labels, once there are some, each -1 or a class of the density."""
+    labels = _asserted(labels, tf.size(labels) > 0, "`label` is empty.")
+    inside = (labels >= 0) & (labels < density.classes)
+    known = tf.gather(density.priors > 0, tf.where(inside, labels, 0))
+    return _asserted(
+        labels,
+        tf.reduce_all((inside & known) | (labels == -1)),
+        "`label` must be -1, for any class, or a class of the density, of "
+        f"{density.classes}. Received:",
+    )
+
+
+def _seeds(seeds, count):
+    """The seeds, once they are one or as many as labels, and not negative."""
+    size = tf.size(seeds)
+    seeds = _asserted(
+        seeds,
+        (size == 1) | (size == count),
+        "`seed` must be one number, or one for every label. Received:",
+    )
+    message = "`seed` must be at least 0. Received:"
+    return _asserted(seeds, tf.reduce_all(seeds >= 0), message)
 
 
 def _bytes_signatures(model):
@@ -119,20 +124,17 @@ def _bytes_signatures(model):
     they are: `reconstruct_bytes` takes files of several sizes, `encode_bytes`
     of one.
     """
-    shape = model.encoder.accepted_shape
-    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    if None in shape:
-        encode, reconstruct = _of_any_size(model)
-    else:
-        encode, reconstruct = _of_one_size(model)
+    of_maps = model.encoder.features == "map"
+    encode, reconstruct = (_of_any_size if of_maps else _of_one_size)(model)
+    image_bytes = [_spec("image_bytes", dtype=tf.string)]
     return {
-        "reconstruct_bytes": (reconstruct, [image_bytes]),
-        "encode_bytes": (encode, [image_bytes]),
+        "reconstruct_bytes": (reconstruct, image_bytes),
+        "encode_bytes": (encode, image_bytes),
     }
 
 
 def _of_one_size(model):
-    """`encode_bytes`, `reconstruct_bytes` of a model of one size."""
+    """`encode_bytes` and `reconstruct_bytes` of a model of one size."""
     empty = tf.zeros(model.encoder.image_shape)
 
     def encode_bytes(image_bytes):
@@ -143,7 +145,8 @@ def _of_one_size(model):
 
     def reconstruct_bytes(image_bytes):
         images, outcome = files.read(image_bytes, empty)
-        made = _to_png(_float(model.reconstruct(images)))
+        made = model.reconstruct(images)
+        made = tf.map_fn(_to_png, made, fn_output_signature=FILE)
         made = tf.where(outcome["valid"], made, "")
         return {"reconstruction_bytes": made, **outcome}
 
@@ -158,7 +161,6 @@ def _of_any_size(model):
     """
     shape = model.encoder.accepted_shape
     channels = shape[-1]
-    features_spec = tf.TensorSpec(model.decoder.features_shape, tf.float32)
 
     def one_by_one(function, valid, image_bytes, spec):
         return tf.map_fn(
@@ -172,13 +174,12 @@ def _of_any_size(model):
         sizes, outcome = files.sizes(image_bytes, channels)
         valid = outcome["valid"]
         good = tf.boolean_mask(sizes, valid)
-        same = tf.reduce_all(good == good[:1])
-        check = tf.raw_ops.Assert(
-            condition=same,
-            data=["image_bytes must hold images of one size. Received:", good],
+        good = _asserted(
+            good,
+            tf.reduce_all(good == good[:1]),
+            "image_bytes must hold images of one size. Received:",
         )
-        with tf.control_dependencies([check]):
-            size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
+        size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
         empty = tf.zeros(tf.concat([size, [channels]], 0))
         empty = tf.ensure_shape(empty, shape)
 
@@ -189,7 +190,8 @@ def _of_any_size(model):
             features = _float(model.encode(image[None]))[0]
             return tf.where(valid, features, 0.0)
 
-        features = one_by_one(encode, valid, image_bytes, features_spec)
+        spec = tf.TensorSpec(model.decoder.features_shape, tf.float32)
+        features = one_by_one(encode, valid, image_bytes, spec)
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
@@ -197,37 +199,46 @@ def _of_any_size(model):
 
         def reconstruct(file):
             image = files.image(file, shape)
-            return _to_png(_float(model.reconstruct(image[None])))[0]
+            return _to_png(model.reconstruct(image[None])[0])
 
         def made(valid, file):
             return tf.cond(valid, lambda: reconstruct(file), lambda: "")
 
-        made = one_by_one(
-            made, outcome["valid"], image_bytes, tf.TensorSpec((), tf.string)
-        )
+        made = one_by_one(made, outcome["valid"], image_bytes, FILE)
         return {"reconstruction_bytes": made, **outcome}
 
     return encode_bytes, reconstruct_bytes
 
 
-def _checked(image, model):
+def _spec(name, shape=(), dtype=tf.float32):
+    return tf.TensorSpec((None, *shape), dtype, name)
+
+
+def _checked(image, encoder):
     """Images of the right shape and range, or an `InvalidArgumentError`.
 
     A server and the C library feed a graph without looking at shapes.
     """
-    image = tf.ensure_shape(image, (None, *model.encoder.accepted_shape))
+    image = tf.ensure_shape(image, (None, *encoder.accepted_shape))
     return in_range(image, MOST)
+
+
+def _asserted(values, condition, message):
+    """The values, once a condition holds.
+
+    `tf.debugging.Assert` would put it into a branch, which some converters
+    can't read.
+    """
+    check = tf.raw_ops.Assert(condition=condition, data=[message, values])
+    with tf.control_dependencies([check]):
+        return tf.identity(values)
 
 
 def _float(tensor):
     return tf.cast(tensor, tf.float32)
 
 
-def _to_png(images):
-    """PNG files of images in [-1, 1]."""
-    pixels = tf.saturate_cast(tf.round((images + 1.0) * 127.5), tf.uint8)
-    return tf.map_fn(
-        tf.io.encode_png,
-        pixels,
-        fn_output_signature=tf.TensorSpec((), tf.string),
-    )
+def _to_png(image):
+    """PNG file of an image in [-1, 1]."""
+    pixels = tf.round((_float(image) + 1.0) * 127.5)
+    return tf.io.encode_png(tf.saturate_cast(pixels, tf.uint8))

@@ -33,11 +33,7 @@ def write_warmup(model, signatures, folder, batch_sizes):
     computes a batch of another size slowly once. Every item of a request is
     the same, and is written once: a record has some hundred bytes.
 
-    Args:
-        model: the `ClosedLoopAutoencoder` that was exported.
-        signatures: dict of its signatures.
-        folder: `pathlib.Path` of the SavedModel, in the folder of its name.
-        batch_sizes: sizes of the batches.
+    `folder` is the SavedModel's, in the folder of its name.
     """
     try:
         from tensorflow_serving.apis import prediction_log_pb2
@@ -67,15 +63,15 @@ def _repeated(model, spec, size):
 
     It holds that once, with the shape: readers of such messages repeat it.
     """
-    shapes = {"image": model.encoder.image_shape}
-    value = VALUES.get(spec.name)
-    if spec.name == "features":
-        vector = model.encoder.features == "vector"
+    shape, value = (), VALUES.get(spec.name)
+    if spec.name == "image":
+        shape = model.encoder.image_shape
+    elif spec.name == "features":
         decoder = model.decoder
-        shape = decoder.features_shape if vector else decoder.map_shape
-        shapes["features"], value = shape, shape[-1] ** -0.5
+        of_maps = None in decoder.features_shape
+        shape = decoder.map_shape if of_maps else decoder.features_shape
+        value = shape[-1] ** -0.5
     elif spec.name == "image_bytes":
         pixels = np.full(model.encoder.image_shape, FILE_GREY, "uint8")
         value = tf.io.encode_png(pixels).numpy()
-    shape = (size, *shapes.get(spec.name, ()))
-    return tf.make_tensor_proto(value, spec.dtype, shape)
+    return tf.make_tensor_proto(value, spec.dtype, (size, *shape))

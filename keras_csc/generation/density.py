@@ -19,11 +19,7 @@ EXAMPLES_OF_DIRECTION = 4
 
 
 def array_shapes(feature_dim, classes=1, components=1, rank=1):
-    """Shapes of the arrays of a `FeatureDensity`, by their names.
-
-    Raises:
-        ValueError: for arguments that no density has.
-    """
+    """Shapes of the arrays of a `FeatureDensity`, by their names."""
     check_integer(2, feature_dim=feature_dim)
     check_integer(1, classes=classes, components=components)
     check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
@@ -51,10 +47,9 @@ class FeatureDensity:
     with `Σ_j Σ_k w_jk = 1`: the prior of the class `j` is `Σ_k w_jk`. The
     columns of `W_jk` span the subspace of a class, around its mean, and `σ_jk`
     is the noise around that: probabilistic principal components. Samples are
-    drawn of it and projected on the sphere, `z / ‖z‖`. `log_prob` is of `p`:
-    a density of all of the space, in nats, with respect to volume and before
-    that projection. It is neither a density on the sphere nor normalised
-    there.
+    drawn of it and projected on the sphere, `z / ‖z‖`. `log_prob` is `log p`
+    in nats, of all of the space and before that projection: `p` is no density
+    on the sphere.
 
     `FeatureDensity.fit` makes one of features, and `sample` and `log_prob` are
     TensorFlow Probability's. The arrays are variables that are not trained; an
@@ -124,9 +119,6 @@ class FeatureDensity:
             rank: int in `[1, d - 1]`, most directions of a Gaussian; `None`
                 for `d - 1`.
             seed: int, of the mixtures.
-
-        Raises:
-            ValueError: for features and labels of other shapes or values.
         """
         features, labels = _labelled(features, labels)
         feature_dim = features.shape[1]
@@ -137,13 +129,12 @@ class FeatureDensity:
         for label in np.unique(labels):
             rows = features[labels == label]
             fewer = min(components, max(len(rows) // 2, 1))
-            for number, (weight, mean, covariance) in enumerate(
-                zip(*gaussians.mixture_moments(rows, fewer, seed))
-            ):
+            moments = zip(*gaussians.mixture_moments(rows, fewer, seed))
+            for number, (weight, mean, covariance) in enumerate(moments):
                 examples = weight * len(rows)
                 most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
-                share = examples / len(features)
                 factor, noise = gaussians.probabilistic_pca(covariance, most)
+                share = examples / len(features)
                 found[label, number] = share, mean, factor, noise
         rank = max(1, *(factor.shape[1] for _, _, factor, _ in found.values()))
         density = cls(feature_dim, int(labels.max()) + 1, components, rank)
@@ -190,10 +181,6 @@ class FeatureDensity:
 
         Returns:
             Tensor `(count, d)`.
-
-        Raises:
-            ValueError: for a class that the density has not, and other
-                arguments out of range.
         """
         check_integer(1, count=count)
         check_number("[0, 1e9]", temperature=temperature)
@@ -225,29 +212,24 @@ class FeatureDensity:
 
         Args:
             labels: int32 tensor `(n,)` of classes that there are, -1 for any.
-            seeds: int32 tensor: `(1,)` for all, of which row `i` depends on
-                the seed, its label and `i`; or `(n,)`, of which a row depends
-                on its seed and its label alone, and is the first of that seed.
+            seeds: int32 tensor. With `(1,)` for all, row `i` depends on the
+                seed, its label and `i`; with `(n,)`, a row depends on its seed
+                and its label alone, and is the first of that seed.
             temperature: float or scalar tensor.
         """
         arrays = map(tf.convert_to_tensor, self.variables.values())
         return gaussians.draw(labels, seeds, temperature, *arrays)
 
     def log_prob(self, features):
-        """`log p(z)` in nats, computed in float64.
+        """`log p(z)` in nats, computed in float64: low of strange features.
 
-        The lower it is, the stranger are the features. It takes the memory
-        of `n × classes × components × d` numbers.
+        It takes the memory of `n × classes × components × d` numbers.
 
         Args:
             features: tensor `(n, d)`.
 
         Returns:
             Float32 tensor `(n,)`.
-
-        Raises:
-            ValueError: for features of another shape, and eagerly for some
-                that are not finite.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -277,12 +259,7 @@ class FeatureDensity:
             store[name] = keras.ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
-        """Takes the arrays of a store.
-
-        Raises:
-            ValueError: for arrays that are missing, not finite, or not those
-                of a density.
-        """
+        """Takes the arrays of a store, once they are fit for a density."""
         try:
             arrays = {name: np.asarray(store[name]) for name in self.variables}
         except KeyError as error:

@@ -14,9 +14,9 @@ def probabilistic_pca(covariance, rank):
 
     `Σ ≈ W Wᵀ + σ² I`,  `W = U (Λ - σ² I)^½`,  `σ² = mean_{i>rank} λ_i`, with
     `λ_i` the eigenvalues of `Σ`, the largest first, and `U`, `Λ` the first
-    `rank` eigenvectors and eigenvalues: of all `W` and `σ²` those that make
-    examples with mean `μ` and covariance `Σ = mean_i (z_i - μ)(z_i - μ)ᵀ`
-    likeliest. `rank = d - 1` is `Σ` itself.
+    `rank` eigenvectors and eigenvalues. No other `W` and `σ²` make examples
+    with mean `μ` and covariance `Σ = mean_i (z_i - μ)(z_i - μ)ᵀ` likelier.
+    `rank = d - 1` is `Σ` itself.
 
     Args:
         covariance: array `(d, d)`.
@@ -39,10 +39,7 @@ def probabilistic_pca(covariance, rank):
 def mixture_moments(rows, components, seed):
     """Weights, means and covariances of a mixture of Gaussians.
 
-    Args:
-        rows: float64 array `(n, d)`.
-        components: int, at most `n`.
-        seed: int, of scikit-learn's first guess, if there are several.
+    `seed` is of scikit-learn's first guess, if there are several components.
     """
     if components == 1:
         return [1.0], [rows.mean(0)], [np.cov(rows.T, bias=True)]

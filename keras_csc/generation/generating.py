@@ -28,8 +28,8 @@ class Generating:
         `fit_density` makes it, `save_to_preset` and `save` keep it. What
         changes the features removes it: `fit`, `train_on_batch`,
         `initialize_from` and a checkpoint that is restored; `from_preset` with
-        other entries than the preset's leaves it out. Who sets weights is to
-        fit it again.
+        other entries than the preset's leaves it out. Fit it again after you
+        set weights.
         """
         return self._density
 
@@ -73,9 +73,6 @@ class Generating:
 
         Returns:
             The `FeatureDensity`.
-
-        Raises:
-            ValueError: for a model of maps, and other images or labels.
         """
         self._check_vectors()
         check_integer(1, batch_size=batch_size)
@@ -83,10 +80,10 @@ class Generating:
             self.encode, autograph=False, reduce_retracing=True
         )
         features, found = [], []
-        for batch, of_batch in _batches(images, labels, batch_size):
+        for batch in _batches(images, labels, batch_size):
+            batch, *of_batch = batch if isinstance(batch, tuple) else (batch,)
             features.append(np.asarray(encode(self._images(batch)), "float32"))
-            if of_batch is not None:
-                found.append(np.asarray(of_batch))
+            found += [np.asarray(each) for each in of_batch[:1]]
         if not features:
             raise ValueError("The data set is empty: it has no batch.")
         self.density = FeatureDensity.fit(
@@ -106,10 +103,6 @@ class Generating:
 
         Returns:
             Tensor `(count, height, width, channels)` in [-1, 1].
-
-        Raises:
-            ValueError: for a model without a density, a class that the
-                density has not, and other arguments out of range.
         """
         density = self._known_density()
         return self.decode(density.sample(count, label, seed, temperature))
@@ -129,9 +122,6 @@ class Generating:
 
         Returns:
             Tensor `(n, steps, height, width, channels)` in [-1, 1].
-
-        Raises:
-            ValueError: for images of other shapes.
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
@@ -161,9 +151,6 @@ class Generating:
             Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 of
             features that are `m`.
 
-        Raises:
-            ValueError: for a model without a density.
-
         Reference:
             Wang et al., SimpleShot, 2019, on centred features of norm 1.
         """
@@ -189,18 +176,12 @@ class Generating:
 
 
 def density_in(store, density=None):
-    """The density whose arrays a store of variables has.
+    """The density whose arrays a store of variables has, or `None`.
 
     Args:
         store: mapping from names to arrays.
         density: `FeatureDensity` that takes the arrays, if they are of its
             shapes; else another is made.
-
-    Returns:
-        `FeatureDensity`, or `None` if the store has none.
-
-    Raises:
-        ValueError: for arrays that are not those of a density.
     """
     if "factors" not in store.keys():
         return None
@@ -218,26 +199,17 @@ def density_in(store, density=None):
 
 
 def _batches(images, labels, batch_size):
-    """Yields batches of images, and of labels or `None`."""
-    if isinstance(images, tf.data.Dataset):
-        if images.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError(
-                "The data set has no end. Give some of it: `images.take(40)`."
-            )
-        if labels is not None:
-            raise ValueError(
-                "Labels of a data set are in its batches, (images, labels). "
-                "Leave `labels` out."
-            )
-        for batch in images:
-            pair = batch if isinstance(batch, tuple) else (batch,)
-            yield pair[0], pair[1] if len(pair) > 1 else None
-        return
-    if labels is not None and len(labels) != len(images):
+    """A data set of batches of images, or of images and labels."""
+    if not isinstance(images, tf.data.Dataset):
+        arrays = images if labels is None else (images, labels)
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+    if images.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
-            "`labels` must be as many as `images`. "
-            f"Received: {len(labels)} and {len(images)}"
+            "The data set has no end. Give some of it: `images.take(40)`."
         )
-    for start in range(0, len(images), batch_size):
-        some = slice(start, start + batch_size)
-        yield images[some], None if labels is None else labels[some]
+    if labels is not None:
+        raise ValueError(
+            "Labels of a data set are in its batches, (images, labels). "
+            "Leave `labels` out."
+        )
+    return images

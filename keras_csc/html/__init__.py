@@ -1,8 +1,7 @@
 """Pages of HTML: templates in files, and what fills them.
 
-Templates are those of Jinja, with styles and scripts in files beside them.
-What they are given as text stays text: a class that is called `<script>` is a
-class.
+Templates are Jinja's, with styles and scripts in files beside them. A text that
+fills a template stays text: a class that is called `<script>` is a class.
 """
 
 import base64

@@ -1,8 +1,7 @@
 """Measures of images, codes and features, and the probes built on them.
 
-All raise `ValueError` for arrays of other shapes than they say or with numbers
-that are not finite, for sets without a labelled row, and for arguments that
-are out of range.
+All raise `ValueError` for arrays of another shape, numbers that are not finite,
+and sets without a labelled row.
 """
 
 from keras_csc.metrics.atom_use import atom_energies

@@ -5,24 +5,42 @@ import numpy as np
 from keras_csc.validation import check_finite
 
 
-def as_matrix(name, values, rows=1, columns=None):
-    """Finite float64 matrix.
+def as_array(name, values, sizes, dtype="float64"):
+    """A finite array that is not empty.
 
     Args:
         name: str, what to call `values` in an error.
-        values: array or tensor `(n, d)`.
-        rows: int, the least `n`.
-        columns: int, `d`; `None` for any.
+        values: array or tensor.
+        sizes: tuple of an int for every axis, or of a name for any size.
+        dtype: of the array.
+    """
+    values = np.asarray(values, dtype)
+    fits = values.ndim == len(sizes) and values.size
+    if not fits or any(
+        size != expected and not isinstance(expected, str)
+        for size, expected in zip(values.shape, sizes)
+    ):
+        raise ValueError(
+            f"`{name}` must have shape ({', '.join(map(str, sizes))}), not "
+            f"empty. Received: shape={values.shape}"
+        )
+    check_finite(name, values)
+    return values
 
-    Raises:
-        ValueError: if `values` is not such a matrix.
+
+def as_images(name, values, image_shape=("height", "width", "channels")):
+    """`as_array` of float32 images."""
+    return as_array(name, values, ("n", *image_shape), "float32")
+
+
+def as_matrix(name, values, rows=1, columns=None):
+    """Finite float64 matrix of at least so many rows, and of so many columns.
+
+    `columns` may be `None`, for any number.
     """
     values = np.asarray(values, dtype="float64")
-    if (
-        values.ndim != 2
-        or not len(values) >= rows
-        or values.shape[1] != (columns or max(values.shape[1], 1))
-    ):
+    fits = values.ndim == 2 and values.shape[1] == (columns or values.shape[1])
+    if not fits or len(values) < rows or not values.size:
         raise ValueError(
             f"`{name}` must be a matrix of at least {rows} rows and of "
             f"{columns or 'some'} columns. Received: shape={values.shape}"
@@ -39,10 +57,6 @@ def as_labelled(features, labels, prefix="", columns=None):
         labels: ints of shape `(n,)`, -1 for unlabelled.
         prefix: str, in front of the names in an error.
         columns: int, `d`; `None` for any.
-
-    Raises:
-        ValueError: if shapes do not match, no row is labelled or labelled
-            features are not finite.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     if labels.shape != features.shape[:1]:
@@ -60,24 +74,8 @@ def as_labelled(features, labels, prefix="", columns=None):
     return features, labels[known]
 
 
-def as_images(name, values, image_shape=None):
-    """Finite float32 array `(n, height, width, channels)`.
-
-    Args:
-        name: str, what to call `values` in an error.
-        values: array or tensor.
-        image_shape: `(height, width, channels)`; `None` for any.
-
-    Raises:
-        ValueError: if `values` is not such an array.
-    """
-    values = np.asarray(values, dtype="float32")
-    shape = values.shape
-    if len(shape) != 4 or 0 in shape or shape[1:] != (image_shape or shape[1:]):
-        expected = image_shape or ("height", "width", "channels")
-        raise ValueError(
-            f"`{name}` must have shape (n, {', '.join(map(str, expected))}). "
-            f"Received: shape={shape}"
-        )
-    check_finite(name, values)
-    return values
+def labelled_sets(train_features, train_labels, test_features, test_labels):
+    """`as_labelled` of two sets, in this order."""
+    train = as_labelled(train_features, train_labels, "train_")
+    columns = train[0].shape[1]
+    return *train, *as_labelled(test_features, test_labels, "test_", columns)

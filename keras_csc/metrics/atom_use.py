@@ -7,13 +7,16 @@ are arrays `(n, height, width, filters)`.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from keras_csc.metrics.arrays import as_array
 from keras_csc.validation import check_choice
-from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
+
+CODES = ("n", "height", "width", "filters")
+KERNEL = ("k", "k", "channels", "filters")
 
 
 def code_density(codes, of="places"):
-    """Share of places, or of images, at which every atom is active.
+    """Share of the places at which an atom is active, or of the images.
 
     `mean_i,p [z_ipj ≠ 0]`, or `mean_i max_p [z_ipj ≠ 0]` of images: soft
     thresholding gives exact zeros.
@@ -23,15 +26,15 @@ def code_density(codes, of="places"):
         of: `"places"` or `"images"`.
 
     Returns:
-        A float64 array `(filters,)` in `[0, 1]`. That of several batches is
-        their mean, weighted by the number of images.
+        A float64 array `(filters,)` in `[0, 1]`. The density of several
+        batches is the mean of theirs, weighted by the number of images.
 
     Reference:
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
           https://transformer-circuits.pub/2023/monosemantic-features)
     """
     check_choice(("places", "images"), of=of)
-    active = _as_array("codes", codes) != 0
+    active = as_array("codes", codes, CODES) != 0
     if of == "images":
         active = active.any(axis=(1, 2), keepdims=True)
     return active.mean(axis=(0, 1, 2))
@@ -66,18 +69,17 @@ def rare_atoms(density, threshold=0.01):
 def atom_energies(codes, kernel):
     """Mean energy that every atom brings to an image.
 
-    `‖d_j‖² mean_i Σ_p z_ipj²`: that of its contribution `A z_j` but for where
-    copies of the atom overlap, or hang over the border.
+    `‖d_j‖² mean_i Σ_p z_ipj²`: the energy of its contribution `A z_j`, as long
+    as no copies of the atom overlap or hang over the border.
 
     Args:
         codes: array `(n, height, width, filters)`.
         kernel: array `(k, k, channels, filters)`.
 
     Returns:
-        A float64 array `(filters,)`. That of several batches is their mean,
-        weighted by the number of images.
+        A float64 array `(filters,)`.
     """
-    codes, kernel = _as_array("codes", codes), _as_array("kernel", kernel)
+    codes = as_array("codes", codes, CODES)
     squares = np.mean(np.sum(np.square(codes), axis=(1, 2)), axis=0)
     return squares * np.sum(np.square(kernel), axis=(0, 1, 2))
 
@@ -85,17 +87,17 @@ def atom_energies(codes, kernel):
 def mutual_coherence(kernel, strides=1, nonnegative=False):
     """Largest cosine between two atoms at any two places.
 
-    `max |<d_i, S_t d_j>| / (‖d_i‖ ‖d_j‖)` over atoms and shifts `t` by
+    `μ = max |<d_i, S_t d_j>| / (‖d_i‖ ‖d_j‖)` over atoms and shifts `t` by
     multiples of the stride, but for an atom and itself in place: the mutual
-    coherence of all columns of `A`, but for those that hang over the border of
-    the image. Codes of fewer than `(1 + 1/μ)/2` atoms in all are unique.
+    coherence of all columns of `A` that do not hang over the border of the
+    image. Codes of fewer than `(1 + 1/μ)/2` atoms in all are unique.
 
     Args:
         kernel: array `(k, k, channels, filters)`. A zero atom has cosine 0.
         strides: int, of the layer. Defaults to 1.
-        nonnegative: bool, whether codes are `≥ 0`. Then `d` and `-d` do not
-            make the same, and cosines count with their sign; 0 if there is
-            none above it. Defaults to `False`.
+        nonnegative: bool, whether codes are `≥ 0`. Then `d` and `-d` make
+            different images, and cosines count with their sign. Defaults to
+            `False`.
 
     Returns:
         A float in `[0, 1]`.
@@ -109,7 +111,7 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
 
 
 def dictionary_stability(kernel, other, strides=1, nonnegative=False):
-    """How much of a dictionary another one has, as of another seed.
+    """How alike two dictionaries are, as of two seeds.
 
     The similarity of two atoms is their largest cosine in magnitude over all
     shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`. The atoms of the two
@@ -148,7 +150,7 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
     Without `own`, atoms are not compared with themselves in place.
     """
     check_integer(1, strides=strides)
-    first, second = _normed("kernel", kernel), _normed("other", other)
+    first, second = _normed(kernel), _normed(other)
     largest = np.zeros((first.shape[-1], second.shape[-1]))
     height, width = (
         range(-((size - 1) // strides) * strides, size, strides)
@@ -166,7 +168,7 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
 
 
 def _flat(kernel, down, right):
-    """What of the atoms lies within others that are shifted so, as rows."""
+    """The part of the atoms that overlaps atoms so shifted, as rows."""
     rows, columns = (
         slice(max(shift, 0), size + min(shift, 0))
         for shift, size in zip((down, right), kernel.shape)
@@ -174,18 +176,7 @@ def _flat(kernel, down, right):
     return kernel[rows, columns].reshape(-1, kernel.shape[-1]).T
 
 
-def _normed(name, kernel):
-    kernel = _as_array(name, kernel)
+def _normed(kernel):
+    kernel = as_array("kernel", kernel, KERNEL)
     norms = np.sqrt(np.sum(np.square(kernel), axis=(0, 1, 2)))
     return kernel / np.where(norms > 0, norms, 1)
-
-
-def _as_array(name, values):
-    values = np.asarray(values, dtype="float64")
-    if values.ndim != 4 or not values.size:
-        raise ValueError(
-            f"`{name}` must be of rank 4, and not empty. "
-            f"Received: shape={values.shape}"
-        )
-    check_finite(name, values)
-    return values

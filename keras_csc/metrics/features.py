@@ -1,4 +1,4 @@
-"""How features compare with those of the reconstructions, and their rank."""
+"""How features of images and reconstructions compare, and their rank."""
 
 import numpy as np
 from scipy.stats import entropy
@@ -10,7 +10,7 @@ from keras_csc.metrics.arrays import as_matrix
 def rows(features):
     """Features of every image as one row of norm 1.
 
-    Of a map all places one after another, divided by the root of their number:
+    The places of a map follow each other, divided by the root of their number:
     the product of two rows is the mean of the products of their places.
 
     Args:
@@ -22,7 +22,7 @@ def rows(features):
 
 
 def cosine_similarity(features, reconstructed_features):
-    """Mean cosine between features and those of the reconstructions.
+    """Mean cosine between features of images and of their reconstructions.
 
     `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)`. A zero row counts as 0.
 
@@ -45,13 +45,12 @@ def retrieval_rate(features, reconstructed_features):
 
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
-    another of its kind. On the sphere the nearest row is also the one with
-    the largest cosine. A tie counts as a miss, so that collapsed features
+    another of its kind. On the sphere the nearest row also has the largest
+    cosine. A tie counts as a miss, so that collapsed features
     score 0.
 
     Args:
-        features: array of shape `(n, d)`: `Z = f(X)`.
-        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
+        features, reconstructed_features: as of `cosine_similarity`.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
@@ -127,18 +126,16 @@ def _own_is_nearest(rows, queries):
     """Share of queries strictly nearer to their own row than to all others.
 
     The nearest rows are found with a matrix product, whose rounding can
-    confuse ties; those found are compared by their differences.
+    confuse ties; the two that are found are compared by their differences.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    index = np.arange(len(rows))
     if len(rows) == 1:
         return 1.0
     search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
     first, second = search.kneighbors(queries, return_distance=False).T
-    other = np.where(first == index, second, first)
-    hits = [
-        np.linalg.norm(query - row) < np.linalg.norm(query - rival)
-        for query, row, rival in zip(queries, rows, rows[other])
-    ]
-    return float(np.mean(hits))
+    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
+    own, other = (
+        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
+    )
+    return float(np.mean(own < other))

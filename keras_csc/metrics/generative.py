@@ -1,9 +1,9 @@
 """How far apart two sets of images are, as distributions of features.
 
-None of these is a figure of its own: it is one of the network that the
-features and probabilities come from, and is to be named with it. "FID", "KID"
-and "IS" are those of the Inception network of Heusel et al. and Salimans et
-al., which Keras does not have.
+Such a figure depends on the network that the features and probabilities come
+from, and is to be named with it. "FID", "KID" and "IS" are figures of the
+Inception network of Heusel et al. and Salimans et al., which Keras does not
+have.
 """
 
 import numpy as np
@@ -56,8 +56,8 @@ def kernel_distance(features, others):
     with less variance and no seed.
 
     Unbiased for sets drawn independently, and so sometimes negative. Images
-    and their own reconstructions are not: their pairs, of which the last mean
-    has `n` among `n²`, make the value smaller by `O(1/n)`.
+    and their own reconstructions are not independent: their `n` pairs among
+    the `n²` of the last mean make the value smaller by `O(1/n)`.
 
     Args:
         features: array of shape `(n, d)`, at least 2 rows.
@@ -84,8 +84,8 @@ def inception_score(probabilities, splits=10):
     """Inception score: how sharp and how varied the predicted classes are.
 
     `exp(mean_i KL(p(y | x_i) ‖ mean_j p(y | x_j)))`, of each of `splits`
-    contiguous parts of the rows. It is a property of one set; that of real
-    images is what to compare it with.
+    contiguous parts of the rows. It is a property of one set, to be compared
+    with the score of real images.
 
     Args:
         probabilities: array of shape `(n, classes)`, rows that sum to 1.
@@ -123,7 +123,7 @@ def precision_recall(features, others, neighbors=3):
 
     Args:
         features: array of shape `(n, d)`, of real images.
-        others: array of shape `(m, d)`, of those to judge.
+        others: array of shape `(m, d)`, of images to judge.
         neighbors: int, less than `n` and `m`. Defaults to 3.
 
     Returns:
@@ -146,9 +146,9 @@ def nearest_images(images, others):
     """Distances of images to the nearest of others, and which that is.
 
     `min_j ‖x_i - x_j‖ / √numbers`: the root of the mean squared difference of
-    pixels. Images that a model made are copies of training images where it is
-    0. Blurred images are nearer to all others than sharp ones: beside made
-    images belong those of a test set and their reconstructions.
+    pixels. An image that a model made copies a training image where it is 0.
+    Blurred images are nearer to all others than sharp ones: show the distances
+    of test images and of their reconstructions beside.
 
     Args:
         images: floats of shape `(n, height, width, channels)`.

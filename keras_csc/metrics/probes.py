@@ -8,8 +8,8 @@ example cannot be recognised and counts as an error.
 import numpy as np
 from keras import ops
 
-from keras_csc.metrics.arrays import as_labelled
 from keras_csc.metrics.arrays import as_matrix
+from keras_csc.metrics.arrays import labelled_sets
 
 
 def nearest_neighbors(train_features, features, neighbors=5, centered=False):
@@ -74,7 +74,7 @@ def knn_accuracy(
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    train, train_labels, test, test_labels = _labelled_sets(
+    train, train_labels, test, test_labels = labelled_sets(
         train_features, train_labels, test_features, test_labels
     )
     if centered:
@@ -104,7 +104,7 @@ def linear_probe_accuracy(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train, train_labels, test, test_labels = _labelled_sets(
+    train, train_labels, test, test_labels = labelled_sets(
         train_features, train_labels, test_features, test_labels
     )
     probe = make_pipeline(
@@ -144,18 +144,9 @@ def pooled_codes(codes, grid=2):
     return ops.reshape(pooled, (-1, cells[0] * cells[1] * parts.shape[-1]))
 
 
-def _labelled_sets(train_features, train_labels, test_features, test_labels):
-    train = as_labelled(train_features, train_labels, "train_")
-    columns = train[0].shape[1]
-    return *train, *as_labelled(test_features, test_labels, "test_", columns)
-
-
 def _centered(train, features):
     """Both less the mean of the first, on the sphere again."""
     mean = np.mean(train, axis=0)
-    return _on_sphere(train - mean), _on_sphere(features - mean)
-
-
-def _on_sphere(features):
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(norms > 0, norms, 1)
+    moved = train - mean, features - mean
+    norms = (np.linalg.norm(rows, axis=1, keepdims=True) for rows in moved)
+    return [rows / np.where(n > 0, n, 1) for rows, n in zip(moved, norms)]

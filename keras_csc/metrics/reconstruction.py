@@ -70,8 +70,8 @@ def scales_that_fit(height, width):
         width: int, pixels.
 
     Returns:
-        An integer of at most 5: halved so many times but one, rounding up, the
-        image still holds the window. 0 for images smaller than the window.
+        An integer of at most 5: an image that is halved one time less, rounding
+        up, still holds the window. 0 for images smaller than the window.
     """
     size, scales = min(height, width), 0
     while size >= SSIM_WINDOW and scales < len(SCALE_WEIGHTS):
@@ -85,10 +85,10 @@ def multiscale_structural_similarity(images, reconstructions):
     `MS-SSIM = max(SSIM_M, 0)^{w_M} Π_{j<M} max(C_j, 0)^{w_j}`, averaged over
     channels, where `C_j = (2σ_xx̂ + c₂) / (σ² + σ̂² + c₂)`, averaged over the
     windows of SSIM, compares images that were halved `j - 1` times by 2x2
-    means. The paper has `M = 5` scales, which images of less than 161 pixels
-    do not have room for: those have as many as fit (`scales_that_fit`: 2 for
-    32 pixels, 3 for 64), the first ones, with the paper's weights scaled to
-    sum to 1. Such figures compare images of one size only.
+    means. The paper has `M = 5` scales, for images of 161 pixels and more.
+    Smaller images have the first scales that fit (`scales_that_fit`: 2 for 32
+    pixels, 3 for 64), with the paper's weights scaled to sum to 1. Such figures
+    compare images of one size only.
 
     Args:
         images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
@@ -144,12 +144,6 @@ class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
     Args:
         name: str. Defaults to `"ssim"`.
         dtype: the dtype of the result. Defaults to the Keras float type.
-
-    Example:
-
-    >>> metric = StructuralSimilarity()
-    >>> metric.update_state(images, autoencoder(images))
-    >>> metric.result()
     """
 
     def __init__(self, name="ssim", dtype=None):

@@ -9,6 +9,7 @@ from scipy import linalg
 
 from keras_csc.metrics.arrays import as_labelled
 from keras_csc.metrics.arrays import as_matrix
+from keras_csc.metrics.arrays import labelled_sets
 
 
 def principal_directions(examples, components, mean=0.0):
@@ -70,9 +71,8 @@ def nearest_subspace_accuracy(
           https://arxiv.org/abs/2105.10446)
         - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
     """
-    train = as_labelled(train_features, train_labels, "train_")
-    test, labels = as_labelled(
-        test_features, test_labels, "test_", train[0].shape[1]
+    *train, test, labels = labelled_sets(
+        train_features, train_labels, test_features, test_labels
     )
     several = np.ndim(components) > 0
     tried = components if several else [components]
@@ -87,8 +87,8 @@ def subspace_distances(
 ):
     """Distances of features from the subspace of every class.
 
-    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`, of which `nearest_subspace_accuracy` takes
-    the smallest; see there, also for the arguments.
+    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`. `nearest_subspace_accuracy` takes the smallest
+    distance, and explains the arguments.
 
     Args:
         train_features, train_labels, components, centered: as there.

@@ -278,15 +278,6 @@ def one_or_one_of_each(name, values, of_what, items):
     return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
 
 
-def seeds(values, labels):
-    """Seeds as they are, one or one for every label, once none is negative."""
-    return _good_rows(
-        _checked_count("seed", values, "label", labels),
-        values >= 0,
-        "`seed` must be at least 0. It is not in:",
-    )
-
-
 def _checked_count(name, values, of_what, items):
     """The values of `one_or_one_of_each` as they are, once they are as many."""
     size, count = tf.size(values), tf.shape(items)[0]
@@ -298,21 +289,6 @@ def _checked_count(name, values, of_what, items):
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
     data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
     return _asserted(values, fits, data)
-
-
-def classes_of_density(labels, density):
-    """Labels `(batch,)`, once a density has the class of each, or it is -1."""
-    labels = as_shaped("label", labels, ())
-    known = density.priors > 0
-    inside = (labels >= 0) & (labels < density.classes)
-    place = tf.where(inside, labels, 0)
-    good = (inside & tf.gather(known, place)) | (labels == -1)
-    return _good_rows(
-        labels,
-        good,
-        "`label` must be -1, for any class, or a class of the density, of "
-        f"{density.classes}. It is not in:",
-    )
 
 
 def _good_rows(values, good, message):

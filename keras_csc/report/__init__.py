@@ -6,12 +6,3 @@ from keras_csc.report.survey import patches
 from keras_csc.report.survey import survey
 from keras_csc.report.writing import is_report
 from keras_csc.report.writing import write_report
-
-__all__ = [
-    "AtomUse",
-    "Survey",
-    "is_report",
-    "patches",
-    "survey",
-    "write_report",
-]

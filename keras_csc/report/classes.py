@@ -15,7 +15,7 @@ from keras_csc.visualization import within_and_between
 
 IN_TABLE = 20  # classes whose matrix is a table of numbers
 ROWS = 20  # of a list of pairs
-WALKS = 24  # classes of which there is a row
+WALKS = 24  # classes that have a row
 DIRECTIONS = 3
 DEVIATIONS = 2
 BLUE = (46, 108, 200)
@@ -93,13 +93,19 @@ def subspaces(model, found):
     """What varies within the largest classes, as images; `None` of maps."""
     if not found or model.encoder.features == "map":
         return None
-    groups = _groups(found.labels)
-    angles = _nearest_classes(found.vectors, found.labels)
-    walks = [_walk(found.vectors[numbers]) for _, numbers in groups]
+    known, counts = np.unique(
+        found.labels[found.labels >= 0], return_counts=True
+    )
+    groups = {-1: np.arange(len(found.labels))}
+    if len(known) > 1:
+        most = np.sort(np.argsort(-counts, kind="stable")[:WALKS])
+        groups = {k: np.flatnonzero(found.labels == k) for k in known[most]}
+    angles = _nearest_classes(found.vectors, found.labels, known)
+    walks = [_walk(found.vectors[numbers]) for numbers in groups.values()]
     made = passes.decode(model, np.concatenate(walks))
     ends = np.cumsum([len(walk) for walk in walks])[:-1]
     rows = []
-    for (label, numbers), images in zip(groups, np.split(made, ends)):
+    for (label, numbers), images in zip(groups.items(), np.split(made, ends)):
         vectors = found.vectors[numbers]
         note = "has no features but 0"
         if np.any(vectors):
@@ -110,15 +116,6 @@ def subspaces(model, found):
             note += f"; nearest: {found.name(other)}, at {angle:.0f}°"
         rows.append((found.name(label) or "all images", note, images))
     return rows
-
-
-def _groups(labels):
-    """Labels with the rows that have them: the largest classes, or all."""
-    known, counts = np.unique(labels[labels >= 0], return_counts=True)
-    if len(known) < 2:
-        return [(-1, np.arange(len(labels)))]
-    most = np.sort(np.argsort(-counts, kind="stable")[:WALKS])
-    return [(int(k), np.flatnonzero(labels == k)) for k in known[most]]
 
 
 def _walk(rows):
@@ -134,18 +131,14 @@ def _walk(rows):
     return np.asarray(to_sphere(np.asarray(walk, "float32")))
 
 
-def _nearest_classes(vectors, labels):
+def _nearest_classes(vectors, labels, known):
     """Of every class the one at the smallest mean angle, in degrees."""
-    known = np.unique(labels[labels >= 0])
-    if not 2 <= len(known) <= WALKS:
-        return {}
-    angles = class_angles(vectors, labels)
+    angles = None
+    if 2 <= len(known) <= WALKS:
+        angles = class_angles(vectors, labels)
     if angles is None:
         return {}
     angles = angles.mean(-1)
     np.fill_diagonal(angles, np.inf)
     nearest = np.argmin(angles, axis=1)
-    return {
-        int(label): (int(known[near]), float(angles[number, near]))
-        for number, (label, near) in enumerate(zip(known, nearest))
-    }
+    return dict(zip(known, zip(known[nearest], angles.min(1))))

@@ -1,12 +1,17 @@
-"""What the page shows of images: regenerated, taken apart, coded, drawn."""
+"""What the page shows of images and of atoms."""
 
 import numpy as np
 
 from keras_csc.evaluation import passes
 from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
+from keras_csc.report.survey import patches
+from keras_csc.visualization import atom_images
 from keras_csc.visualization import atom_tiles
 from keras_csc.visualization import code_shades
 from keras_csc.visualization import drawn_rows
+from keras_csc.visualization import encoder_atoms
+from keras_csc.visualization import fitted
 from keras_csc.visualization import growing as growing_sums
 
 SHOWN = 8  # of the best, the worst, ...
@@ -17,6 +22,12 @@ BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
 STEPS = 5  # between two images
+SMOOTH = 16  # pixels of patches that are not shown as squares
+RARE = 0.01
+CLASSES = 3  # of an atom
+# Pixels that all patches and all atoms of a page may have: what a page may
+# weigh.
+MOST_PIXELS = 2_000_000
 
 
 def bars(values):
@@ -46,7 +57,7 @@ def reconstructions(found):
     }
 
 
-def examples(found, count=EXAMPLES):
+def examples(found, count):
     """Some images of high contrast, of usual quality and several classes."""
     order = np.argsort(found.psnr, kind="stable")
     quarter = len(order) // 4
@@ -60,8 +71,6 @@ def examples(found, count=EXAMPLES):
 
 def growing(model, found):
     """Two images as sums of atoms; `None` where no atom is active."""
-    if not (found and model.encoder.sparse):
-        return None
     explained = [model.explain(found.images[n]) for n in examples(found, 2)]
     explained = [each for each in explained if each.stages[0].zeros < 1]
     if not explained:
@@ -78,9 +87,7 @@ def growing(model, found):
 
 def codes(model, found):
     """Of some images and every stage, the maps of the most active atoms."""
-    if not found:
-        return None
-    chosen = examples(found)
+    chosen = examples(found, EXAMPLES)
     output = model.encoder.activations(from_pixels(found.images[chosen]))
     stages = [np.asarray(each, "float32") for each in output.codes]
     return [
@@ -102,41 +109,23 @@ def _maps(codes):
 
 def drawn(model, found):
     """Of an image and every stage, what was found beside what is drawn."""
-    if not (found and model.encoder.sparse):
-        return None
     (number,) = examples(found, 1)
     stages = model.explain(found.images[number]).stages
     return [drawn_rows(stage, ATOMS - 1) for stage in stages]
 
 
-def samples(model, name, seed=0):
-    """Images of random features; `None` without a density.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        name: function from a label to the name of the class.
-        seed: int.
-    """
-    density = model.density
-    if density is None:
-        return None
-    known = np.flatnonzero(density.priors)
+def samples(model, name):
+    """Images of random features, a row a class; `name` names a label."""
+    known = np.flatnonzero(model.density.priors)
     labels, of = np.repeat(known[:MOST_CLASSES], COLUMNS), "every class"
     if len(known) > MOST_CLASSES:
         of = f"each of the first {MOST_CLASSES} classes"
-    if density.classes == 1:
+    if model.density.classes == 1:
         labels, of = np.full(2 * COLUMNS, -1), None
-    images = passes.sample(model, labels, seed)
-    return {
-        "of": of,
-        "rows": [
-            (
-                name(labels[start]) if of else None,
-                images[start : start + COLUMNS],
-            )
-            for start in range(0, len(images), COLUMNS)
-        ],
-    }
+    images = passes.sample(model, labels)
+    names = [name(label) if of else None for label in labels[::COLUMNS]]
+    rows = images.reshape(-1, COLUMNS, *images.shape[1:])
+    return {"of": of, "rows": list(zip(names, rows))}
 
 
 def interpolation(model, found):
@@ -153,3 +142,81 @@ def interpolation(model, found):
     first, second = images[:half], images[half : 2 * half]
     between = np.asarray(model.interpolate(first, second, STEPS), "float32")
     return list(zip(first, between, second))
+
+
+# === Atoms ===
+
+
+def atom_cards(model, found):
+    """Of every stage its figures, and a card for every atom."""
+    kernels = encoder_atoms(model.encoder)
+    side, number = _sizes([kernel.shape for kernel in kernels])
+    stages = []
+    for stage, kernel in enumerate(kernels):
+        looks = to_pixels(atom_images(kernel))
+        looks = fitted(looks, min(side, len(looks[0])))
+        use = found and found.stages[stage]
+        order = np.arange(len(looks))
+        if use:
+            order = np.argsort(-use.shares, kind="stable")
+        cards = [
+            {
+                "atom": int(atom),
+                "stage": stage + 1,
+                "use": use,
+                "look": looks[atom],
+                "rank": rank,
+                **(_used(found, stage, atom, side, number) if use else {}),
+            }
+            for rank, atom in enumerate(order)
+        ]
+        density = _density(use.density) if use else {}
+        stages.append({"size": kernel.shape[0], "cards": cards, **density})
+    return stages
+
+
+def _sizes(shapes):
+    """Pixels a side of atoms and patches, and patches of an atom."""
+    for side, number in ((24, 6), (24, 4), (16, 4), (16, 2), (12, 2), (8, 1)):
+        total = sum(
+            min(shape[0], side) ** 2 * shape[2] * shape[3] * (number + 1)
+            for shape in shapes
+        )
+        if total <= MOST_PIXELS:
+            break
+    return side, number
+
+
+def _density(density):
+    """How often the atoms of a stage are active."""
+    return {
+        "dead": int(np.sum(density == 0)),
+        "rare": int(np.sum((density > 0) & (density <= RARE))),
+        "median": np.median(density),
+        "most": density.max(),
+        "least": density.min(),
+        "heights": bars(np.sort(density)[::-1]),
+    }
+
+
+def _used(found, stage, atom, side, number):
+    """How images use an atom: its strongest patches, beside each other."""
+    use = found.stages[stage]
+    tiles = patches(found, stage, atom, side)[:number]
+    strip, classes = None, []
+    if len(tiles):
+        gap = ((0, 0), (0, 0), (0, 1), (0, 0))
+        strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
+    names = map(found.name, found.labels[use.strongest[atom][: len(tiles)]])
+    if use.class_shares is not None and use.shares[atom]:
+        shares = use.class_shares[:, atom]
+        order = np.argsort(-shares, kind="stable")[:CLASSES]
+        classes = [(found.name(found.classes[n]), shares[n]) for n in order]
+    return {
+        "density": use.density[atom],
+        "strip": strip,
+        "width": 100 * len(tiles) / number,
+        "large": tiles.shape[1] >= SMOOTH,
+        "names": list(filter(None, names)),
+        "classes": classes,
+    }

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
+from keras_csc.batches import by_batches
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
 from keras_csc.visualization import fitted
@@ -22,7 +22,6 @@ class AtomUse:
 
     Fields:
         density: float64 `(a,)`, share of the places at which it is active.
-        image_density: float64 `(a,)`, share of the images with such a place.
         shares: float64 `(a,)`, of the energy of all atoms, as
             `metrics.atom_energies` has it; all 0 without codes.
         strongest: ints `(a, k)`, the images with its largest codes, the
@@ -36,7 +35,6 @@ class AtomUse:
     """
 
     density: np.ndarray
-    image_density: np.ndarray
     shares: np.ndarray
     strongest: np.ndarray
     corners: np.ndarray
@@ -80,11 +78,11 @@ class Survey:
 
     @property
     def vectors(self):
-        """Features of every image as a row of norm 1, `(n, D)`."""
+        """A row for every image; see `metrics.features.rows`."""
         return rows(self.features)
 
 
-def survey(model, images, labels=None, class_names=None, strongest=STRONGEST):
+def survey(model, images, labels=None, class_names=None):
     """Passes images through a model, and keeps what a page shows.
 
     Args:
@@ -92,39 +90,33 @@ def survey(model, images, labels=None, class_names=None, strongest=STRONGEST):
         images: uint8 array `(n, height, width, channels)`.
         labels: ints `(n,)`, -1 for unlabelled, or `None`.
         class_names: list of str, by label; by default the labels.
-        strongest: int, images to keep for an atom.
 
     Returns:
         `Survey`.
-
-    Raises:
-        ValueError: for images and labels that are not such arrays, or images
-            that the model does not take.
     """
     images = np.asarray(images)
-    if images.dtype != "uint8" or images.ndim != 4 or not len(images):
+    if images.dtype != "uint8" or images.ndim != 4:
         raise ValueError(
             "`images` must be uint8 of shape (n, height, width, channels). "
             f"Received: dtype={images.dtype}, shape={images.shape}"
         )
     labels = np.full(len(images), -1) if labels is None else np.asarray(labels)
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         raise ValueError(
             "`labels` must be an integer for every image. Received: "
             f"dtype={labels.dtype}, shape={labels.shape}"
         )
     labels = labels.astype("int64")
-    if class_names is None:
-        class_names = [str(label) for label in range(max(labels) + 1)]
-    features, made, psnr, *uses = passes.by_batches(
-        lambda batch: _pass(model, batch), images, 250
+    features, made, psnr, *uses = by_batches(
+        lambda batch: _pass(model, batch), images
     )
-    places = _places(model.encoder, images.shape[1:3])
     stages = [
-        _use(uses[4 * stage :][:4], labels, place, strongest)
-        for stage, place in enumerate(places)
+        _use(uses[4 * stage :][:4], labels, place)
+        for stage, place in enumerate(_places(model.encoder, images.shape[1:3]))
     ]
-    return Survey(images, labels, class_names, features, made, psnr, stages)
+    return Survey(
+        images, labels, class_names or [], features, made, psnr, stages
+    )
 
 
 def _pass(model, images):
@@ -136,17 +128,15 @@ def _pass(model, images):
         made,
         metrics.peak_signal_to_noise_ratio(images, made),
     ]
-    for codes, layer in zip(output.codes, model.encoder.coding_layers):
+    for codes in output.codes:
         places = codes.shape[1] * codes.shape[2]
         flat = tf.reshape(codes, (-1, places, codes.shape[3]))
         flat = tf.abs(tf.cast(flat, tf.float32))
-        kernel = tf.cast(layer.kernel, tf.float32)
-        norms = tf.reduce_sum(tf.square(kernel), (0, 1, 2))
         found += [
             tf.reduce_mean(tf.cast(flat > 0, tf.float32), 1),
-            tf.reduce_sum(tf.square(flat), 1) * norms,
             tf.reduce_max(flat, 1),
             tf.argmax(flat, 1),
+            tf.reduce_sum(tf.square(flat), 1),
         ]
     return found
 
@@ -155,8 +145,9 @@ def _places(encoder, image_size):
     """Where in an image the codes of every stage are.
 
     Yields:
-        `(size, step, before, columns)`: code `i` stands for the `size` pixels
-        from `step · i - before` on; ints but for `before`, of either axis.
+        `(layer, size, step, before, columns)`: code `i` stands for the `size`
+        pixels from `step · i - before` on; ints but for `before`, of either
+        axis.
     """
     stride = 2 ** len(encoder.filters)
     sides = [-(-side // stride) * stride for side in image_size]
@@ -171,20 +162,21 @@ def _places(encoder, image_size):
         size += (kernel - 1) * step
         step *= strides
         sides = [-(-side // strides) for side in sides]
-        yield size, step, before, sides[1]
+        yield layer, size, step, before, sides[1]
 
 
-def _use(arrays, labels, place, count):
-    density, energies, peaks, places = arrays
-    size, step, before, columns = place
-    order = np.argsort(-peaks, axis=0, kind="stable")[:count]
+def _use(arrays, labels, place):
+    density, peaks, places, squares = arrays
+    layer, size, step, before, columns = place
+    kernel = np.asarray(layer.kernel, "float32")
+    energies = squares * np.sum(np.square(kernel), axis=(0, 1, 2))
+    order = np.argsort(-peaks, axis=0, kind="stable")[:STRONGEST]
     best = np.take_along_axis(places, order, 0).T
     corners = np.stack(np.divmod(best, columns), -1) * step - before
     active = np.take_along_axis(peaks, order, 0).T > 0
     total = energies.sum(dtype="float64")
     return AtomUse(
         density.mean(0, dtype="float64"),
-        (peaks > 0).mean(0),
         energies.sum(0, dtype="float64") / (total if total > 0 else 1),
         np.where(active, order.T, -1),
         corners,
@@ -217,13 +209,15 @@ def patches(found, stage, atom, side=24):
         opacity, 0 outside of the image.
     """
     use = found.stages[stage]
-    size, channels = use.size, found.images.shape[-1] + 1
-    made = np.zeros((0, size, size, channels), "uint8")
-    for number, corner in zip(use.strongest[atom], use.corners[atom]):
-        if number >= 0:
-            patch = _patch(found.images[number], corner, size)
-            made = np.concatenate([made, patch[None]])
-    return fitted(made, min(side, size)) if len(made) else made
+    made = [
+        _patch(found.images[number], corner, use.size)
+        for number, corner in zip(use.strongest[atom], use.corners[atom])
+        if number >= 0
+    ]
+    if not made:
+        shape = use.size, use.size, found.images.shape[-1] + 1
+        return np.zeros((0, *shape), "uint8")
+    return fitted(np.stack(made), min(side, use.size))
 
 
 def _patch(image, corner, size):

@@ -12,7 +12,6 @@ from keras_csc.files import replacing
 from keras_csc.report import classes
 from keras_csc.report import curves
 from keras_csc.report import sections
-from keras_csc.report.atom_cards import atom_cards
 from keras_csc.report.survey import survey
 from keras_csc.version import __version__
 
@@ -35,7 +34,7 @@ def write_report(
     """Writes a page of what a model is and does: one HTML file.
 
     It needs no server and no network. It weighs under 5 MB with images of at
-    most 128x128 pixels, and about 8 MB with those of 200x200. It says what the
+    most 128x128 pixels, and about 8 MB with 200x200 pixels. It says what the
     model is, and shows images beside their regenerations, an image that grows
     from its atoms, codes, all atoms with their densities and strongest patches,
     classes, samples and the curves of training. What there is no data for is
@@ -53,19 +52,15 @@ def write_report(
         class_names: list of str, by label; by default the labels.
         card: dict of what is known of the model, as of `export_preset`:
             `training`, `recipe` and `evaluation`, each a dict. `training` may
-            have `class_names`, those of the model's classes.
+            have `class_names`, the names of the model's classes.
         log: list of dicts with a `step` and numbers, as of `log.jsonl`.
         about: str, which images these are, or how to get some.
-        own_classes: bool, whether the images' classes are those that the model
-            learned. If not, and the card has no names, samples have the
-            numbers of the model's classes.
+        own_classes: bool, whether the model learned the images' classes. If
+            not, and the card has no names, samples have the numbers of the
+            model's classes.
 
     Returns:
         `pathlib.Path` of the file.
-
-    Raises:
-        ValueError: for images and labels that do not fit the model.
-        OSError: if the file can't be written.
     """
     found = None
     if images is not None:
@@ -91,20 +86,26 @@ def _page(model, name, found, card, log, about, own_classes):
     class_features = size if fits else 0
     parts = {
         "model": _rows(_within(card, "evaluation") or {}),
-        "reconstructions": sections.reconstructions(found) if found else {},
-        "growing": sections.growing(model, found),
-        "codes": sections.codes(model, found),
-        "drawn": sections.drawn(model, found),
-        "atoms": atom_cards(model, found),
-        "classes": classes.similarities(found, class_features),
-        "subspaces": classes.subspaces(model, found),
-        "samples": sections.samples(
-            model, lambda label: _class_name(card, found, own_classes, label)
-        ),
-        "interpolation": sections.interpolation(model, found),
-        "training": curves.curves(log),
-        "about": _rows({key: card.get(key) for key in ("training", "recipe")}),
+        "reconstructions": {},
     }
+    if found:
+        parts["reconstructions"] = sections.reconstructions(found)
+        parts["codes"] = sections.codes(model, found)
+    if found and model.encoder.sparse:
+        parts["growing"] = sections.growing(model, found)
+        parts["drawn"] = sections.drawn(model, found)
+    parts["atoms"] = sections.atom_cards(model, found)
+    parts["classes"] = classes.similarities(found, class_features)
+    parts["subspaces"] = classes.subspaces(model, found)
+    if model.density is not None:
+        parts["samples"] = sections.samples(
+            model, lambda label: _class_name(card, found, own_classes, label)
+        )
+    parts["interpolation"] = sections.interpolation(model, found)
+    parts["training"] = curves.curves(log)
+    parts["about"] = _rows(
+        {key: card.get(key) for key in ("training", "recipe")}
+    )
     return html.template("report.html").render(
         name=name,
         model=model,

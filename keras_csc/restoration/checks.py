@@ -8,9 +8,10 @@ from keras_csc.validation import shown
 
 # Beyond, pixels are not of [0, 1], whatever their noise.
 MOST = 10.0
-# How far outside of [0, 1] pixels of it may lie: so many deviations of their
-# noise, which fewer than 1 of 10,000 exceed, and what sharpening and resampling
-# overshoot by. So many of all may lie further, as where the noise is more.
+# How far outside of [0, 1] pixels may lie: so many deviations of their noise,
+# which fewer than 1 of 10,000 exceed, and what sharpening and resampling
+# overshoot by. A share of the pixels may lie further, as where there is more
+# noise.
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
@@ -18,16 +19,22 @@ def image(value, name="image"):
     """A float32 image `(height, width, channels)` of an array.
 
     Args:
-        value: array `(height, width)`, `(height, width, 1)` or `(height,
-            width, 3)` of finite numbers, in `[0, 1]` but for noise.
+        value: array of finite floats, `(height, width)`, `(height, width, 1)`
+            or `(height, width, 3)`.
         name: of the argument, for messages.
-
-    Raises:
-        ValueError: for what is no such image.
     """
-    pixels = finite_image(value, name)
-    check_range(pixels, name)
-    return pixels
+    given = np.asarray(value)
+    pixels = given[..., None] if given.ndim == 2 else given
+    fits = pixels.ndim == 3 and pixels.shape[-1] in (1, 3) and pixels.size
+    if not fits or given.dtype.kind != "f":
+        raise ValueError(
+            f"`{name}` must be an array of floats in [0, 1], (height, width), "
+            "(height, width, 1) or (height, width, 3), with pixels; divide "
+            "integers by their greatest value, such as 255. "
+            f"Received: {_described(given)}"
+        )
+    check_finite(name, pixels)
+    return pixels.astype("float32")
 
 
 def check_range(pixels, name="image"):
@@ -49,6 +56,7 @@ def check_noise(noise, pixels, interval="(0, inf)"):
             further outside of `[0, 1]` than `4 σ + 0.1`.
         interval: text, of `check_number`.
     """
+    check_range(pixels)
     check_number(interval, noise=noise)
     if noise > 1:
         raise ValueError(
@@ -66,54 +74,22 @@ def check_noise(noise, pixels, interval="(0, inf)"):
         )
 
 
-def finite_image(value, name="image"):
-    """`image`, of numbers of any size."""
-    try:
-        pixels = np.asarray(value, "float32")
-    except (TypeError, ValueError):
-        pixels = None
-    if pixels is not None and pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels is None or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"`{name}` must be an array (height, width), (height, width, 1) or "
-            f"(height, width, 3). Received: {_described(value)}"
-        )
-    if not pixels.size:
-        raise ValueError(
-            f"`{name}` must have pixels. Received: {_described(value)}"
-        )
-    if np.asarray(value).dtype.kind in "iub":
-        raise ValueError(
-            f"`{name}` must be of floats in [0, 1]: divide integers by their "
-            f"greatest value, such as 255. Received: {_described(value)}"
-        )
-    check_finite(name, pixels)
-    return pixels
-
-
 def mask(value, like):
-    """A float32 mask `(height, width, 1 or channels)` of an array.
+    """A float32 mask `(height, width, 1 or channels)` of an image.
 
     Args:
         value: array of `False` and `True`, or numbers 0 and 1, of the height
             and width of the image, with or without an axis of channels.
         like: the image.
-
-    Raises:
-        ValueError: for what is no such mask, or has no pixel that is known.
     """
     known = np.asarray(value)
-    if known.ndim == 2:
-        known = known[..., None]
-    fits = known.dtype.kind in "biuf" and known.ndim == 3
-    fits = fits and known.shape[:2] == like.shape[:2]
-    fits = fits and known.shape[2] in (1, like.shape[2])
-    if not fits or not np.all((known == 0) | (known == 1)):
+    known = known[..., None] if known.ndim == 2 else known
+    sizes = [(*like.shape[:2], channels) for channels in (1, like.shape[2])]
+    if known.shape not in sizes or not np.all((known == 0) | (known == 1)):
         raise ValueError(
             "`mask` must have the height and width of the image, "
             f"{like.shape[:2]}, and be 1 where pixels are known and 0 "
-            f"elsewhere. Received: {_described(value)}"
+            f"elsewhere. Received: {_described(np.asarray(value))}"
         )
     if not np.any(known):
         raise ValueError("`mask` must be 1 somewhere: no pixel is known.")
@@ -121,31 +97,25 @@ def mask(value, like):
 
 
 def blur(value):
-    """A float32 kernel of odd sizes and of sum 1 of an array.
+    """A float32 kernel of odd sizes and of sum 1.
 
     Args:
-        value: array `(height, width)` of numbers of at least 0.
-
-    Raises:
-        ValueError: for what is no such kernel.
+        value: array `(height, width)` of numbers of at least 0, not all 0.
     """
-    try:
-        kernel = np.asarray(value, "float32")
-    except (TypeError, ValueError):
-        kernel = np.zeros(0)
-    fits = kernel.ndim == 2 and kernel.size and np.all(np.isfinite(kernel))
-    if not fits or kernel.min() < 0 or kernel.sum() <= 0:
+    kernel = np.asarray(value, "float32")
+    if (
+        kernel.ndim != 2
+        or not kernel.size
+        or not (kernel.min() >= 0 and 0 < kernel.sum() < np.inf)
+    ):
         raise ValueError(
             "`kernel` must be an array (height, width) of numbers of at least "
-            f"0, not all 0. Received: {_described(value)}"
+            f"0, not all 0. Received: {_described(kernel)}"
         )
     # The middle, the second of two, becomes the one middle of an odd size.
     widths = [(0, 1 - size % 2) for size in kernel.shape]
     return np.pad(kernel, widths) / kernel.sum()
 
 
-def _described(value):
-    shape = getattr(value, "shape", None)
-    if shape is None:
-        return shown(value)
-    return f"{value.dtype} of shape {tuple(shape)}"
+def _described(array):
+    return f"{array.dtype} of shape {array.shape}"

@@ -1,4 +1,4 @@
-"""Dictionaries as layers: those that ship, and files of others."""
+"""Dictionaries as layers: shipped ones, and files of others."""
 
 import functools
 import io
@@ -18,7 +18,7 @@ ITERATIONS = 200
 
 
 def dictionary_layer(kernel, strides, sparsity):
-    """A layer of which a kernel is the dictionary.
+    """A layer whose dictionary is a kernel.
 
     Args:
         kernel: array `(k, k, channels, filters)`, atoms of norm 1.
@@ -42,7 +42,7 @@ def dictionary_layer(kernel, strides, sparsity):
     )
     layer.build((None, None, None, channels))
     layer.set_dictionary(kernel)
-    # Learned atoms are no tight frame, of which the sharper bound is worth it.
+    # Learned atoms are no tight frame: the sharper bound is worth it.
     layer.operator_norm.assign(ops.spectral_bound(layer.kernel, strides))
     return layer
 
@@ -53,9 +53,6 @@ def save_dictionary(dictionary, path):
     Args:
         dictionary: layer `ConvSparseCoding2D`.
         path: of the `.npz` file, which is replaced if it is there.
-
-    Raises:
-        OSError: if it can't be written.
     """
     kernel = np.asarray(
         keras.ops.convert_to_numpy(dictionary.kernel), "float16"
@@ -77,10 +74,6 @@ def load_dictionary(path):
 
     Returns:
         Layer `ConvSparseCoding2D`.
-
-    Raises:
-        OSError: if there is no such file, or it can't be read.
-        ValueError: if it holds no dictionary.
     """
     content = io.BytesIO(pathlib.Path(path).read_bytes())
     try:
@@ -89,7 +82,8 @@ def load_dictionary(path):
             strides, sparsity = int(file["strides"]), float(file["sparsity"])
     except Exception:  # NumPy's are many, for damaged files.
         kernel = np.zeros(0)
-    if not _is_dictionary(kernel):
+    fits = kernel.ndim == 4 and kernel.size and np.all(np.isfinite(kernel))
+    if not fits or kernel.shape[0] != kernel.shape[1]:
         raise ValueError(
             f"{str(path)!r} holds no dictionary: give a file that "
             "`keras_csc.restoration.save_dictionary` wrote."
@@ -105,9 +99,6 @@ def default_dictionary(channels):
 
     Returns:
         Layer `ConvSparseCoding2D`, always the same one.
-
-    Raises:
-        ValueError: for another number of channels.
     """
     if channels not in SHIPPED:
         raise ValueError(
@@ -120,12 +111,3 @@ def default_dictionary(channels):
 @functools.cache
 def _shipped(channels):
     return load_dictionary(FOLDER / SHIPPED[channels])
-
-
-def _is_dictionary(kernel):
-    return (
-        kernel.ndim == 4
-        and min(kernel.shape) > 0
-        and kernel.shape[0] == kernel.shape[1]
-        and bool(np.all(np.isfinite(kernel)))
-    )

@@ -1,13 +1,8 @@
 """Online learning of a dictionary from images."""
 
-import hashlib
-import json
-import pathlib
-
 import numpy as np
 from keras import ops
 
-from keras_csc.files import replacing
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
@@ -31,7 +26,6 @@ def learn_dictionary(
     windows=50_000,
     batch_size=2_000,
     seed=0,
-    state=None,
     progress=None,
 ):
     """Learns the atoms of a strided dictionary from images.
@@ -42,7 +36,7 @@ def learn_dictionary(
     the strides are the atoms' size, for every shift of its grid. Batches are
     coded by `ops.solve_sparse_code`, from the second epoch on from where they
     were; then atoms take one round of block coordinate descent on the
-    quadratic surrogate of all batches so far, of which older ones weigh less.
+    quadratic surrogate of all batches so far; older batches weigh less.
     An atom that no code has used yet becomes the window that is approximated
     worst.
 
@@ -56,18 +50,11 @@ def learn_dictionary(
         windows: int, how many there are, drawn at random.
         batch_size: int, the fewest windows of a batch, at most `windows`.
         seed: int, of what is drawn.
-        state: path of a file that is written after every epoch; where it
-            exists, learning goes on from it. `None` for none.
         progress: function of the epoch, of all epochs, and of the mean
             objective of a window in that epoch; or `None`.
 
     Returns:
         Layer `ConvSparseCoding2D` with strides of `kernel_size`.
-
-    Raises:
-        ValueError: for images or arguments that are not as above, for a state
-            that is of other ones, or no state.
-        OSError: if the state can't be read or written.
 
     Reference:
         Mairal, Bach, Ponce & Sapiro, Online learning for matrix factorization
@@ -78,14 +65,18 @@ def learn_dictionary(
     check_integer(batch_size, windows=windows)
     check_integer(0, seed=seed)
     check_number("(0, inf)", sparsity=sparsity)
-    images = _alike([checked.image(each, "images") for each in images])
+    images = [checked.image(each, "images") for each in images]
+    for image in images:
+        checked.check_range(image, "images")
+    if len({image.shape[-1] for image in images}) != 1:
+        raise ValueError(
+            "`images` must be one or more images, all grey or all in colour. "
+            f"Received: {len(images)} with {[i.shape for i in images][:4]}"
+        )
     drawn = _windows(images, kernel_size, windows, seed)
     learning = _Learning(drawn, filters, sparsity, batch_size, seed)
-    learning.resume(state)
     while learning.epoch < epochs:
         objective = learning.advance()
-        if state is not None:
-            learning.save(state)
         if progress is not None:
             progress(learning.epoch, epochs, objective)
     return dictionary_layer(learning.kernel(), kernel_size, sparsity)
@@ -109,7 +100,6 @@ class _Learning:
         self.atoms = _normalized(self.vectors[chosen].T)
         self.moments = np.zeros((filters, filters))
         self.products = np.zeros((self.vectors.shape[1], filters))
-        self.identity = _identity(windows, filters, sparsity, batch_size, seed)
 
     def kernel(self):
         """The atoms as a kernel `(k, k, channels, filters)`."""
@@ -177,41 +167,6 @@ class _Learning:
             if np.any(atom):
                 self.atoms[:, index] = atom / np.linalg.norm(atom)
 
-    def save(self, path):
-        """Writes all but the codes, which are found again."""
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                identity=self.identity,
-                epoch=self.epoch,
-                steps=self.steps,
-                atoms=self.atoms,
-                moments=self.moments,
-                products=self.products,
-            )
-
-    def resume(self, path):
-        """Goes on from a file of `save`, where there is one."""
-        if path is None or not pathlib.Path(path).exists():
-            return
-        try:
-            with np.load(path) as file:
-                entries = {name: file[name] for name in file.files}
-            same = str(entries["identity"]) == self.identity
-        except Exception as error:  # NumPy's are many, for damaged files.
-            raise ValueError(
-                f"`state` is no file of a dictionary's learning: {path}. "
-                "Remove it, or name another."
-            ) from error
-        if not same:
-            raise ValueError(
-                f"`state` is of other images or arguments: {path}. Remove it "
-                "to begin anew, or name another."
-            )
-        self.epoch, self.steps = int(entries["epoch"]), int(entries["steps"])
-        self.atoms, self.moments = entries["atoms"], entries["moments"]
-        self.products = entries["products"]
-
 
 def best_atom(atoms, moments, products, index):
     """The column that lowers `‖X - D Z‖²` most, the others as they are.
@@ -227,16 +182,6 @@ def best_atom(atoms, moments, products, index):
     """
     slope = products[:, index] - atoms @ moments[:, index]
     return atoms[:, index] + slope / moments[index, index]
-
-
-def _alike(images):
-    """The images, if there are some and they have the same channels."""
-    if len({image.shape[-1] for image in images}) != 1:
-        raise ValueError(
-            "`images` must be one or more images, all grey or all in colour. "
-            f"Received: {len(images)} with {[i.shape for i in images][:4]}"
-        )
-    return images
 
 
 def _windows(images, size, count, seed):
@@ -255,15 +200,9 @@ def _windows(images, size, count, seed):
 
 
 def _normalized(columns):
-    """Columns of norm 1; those of zeros become random."""
+    """Columns of norm 1; columns of zeros become random."""
     columns = np.asarray(columns, "float64")
     norms = np.linalg.norm(columns, axis=0)
     noise = np.random.default_rng(0).normal(size=columns.shape)
     columns = np.where(norms > 1e-6, columns, noise)
     return columns / np.linalg.norm(columns, axis=0)
-
-
-def _identity(windows, *arguments):
-    """A text that tells this learning from any other."""
-    digest = hashlib.sha256(windows.tobytes()).hexdigest()[:16]
-    return json.dumps([digest, *windows.shape, *arguments])

@@ -33,14 +33,11 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
     """
     if isinstance(smoothness, (int, float)):
         check_number("(0, inf)", smoothness=smoothness)
-    measurement = Measurement() if measurement is None else measurement
-
-    def curvature(values):
-        seen = measurement.adjoint(measurement.forward(values))
-        return seen + smoothness * _roughness(values)
-
-    return conjugate_gradients(
-        curvature, measurement.adjoint(images), iterations
+    return _solved(
+        images,
+        measurement or Measurement(),
+        lambda values: smoothness * _roughness(values),
+        iterations,
     )
 
 
@@ -48,18 +45,20 @@ def ridge_regression(images, weight, measurement, iterations=ITERATIONS):
     """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate gradients.
 
     Args:
-        images: tensor `y` `(batch, height, width, channels)`.
+        images, measurement, iterations: as of `smooth_part`.
         weight: float `w > 0`.
-        measurement: `ops.Measurement`.
-        iterations: int, the most steps of conjugate gradients.
-
-    Returns:
-        Tensor `x` of the shape of `images`.
     """
+    return _solved(
+        images, measurement, lambda values: weight * values, iterations
+    )
+
+
+def _solved(images, measurement, slope, iterations):
+    """Where `Hᵀ Mᵀ (M H x - y)` and the slope of a penalty add up to 0."""
 
     def curvature(values):
         seen = measurement.adjoint(measurement.forward(values))
-        return seen + weight * values
+        return seen + slope(values)
 
     return conjugate_gradients(
         curvature, measurement.adjoint(images), iterations

@@ -1,6 +1,5 @@
 """An image from what was measured of it, by programs of sparse coding."""
 
-import collections
 import math
 
 import numpy as np
@@ -14,10 +13,8 @@ from keras_csc.ops.dispatch import forms
 from keras_csc.restoration.adaptation import AdaptedAtoms
 from keras_csc.restoration.quadratic import ridge_regression
 from keras_csc.restoration.quadratic import smooth_part
+from keras_csc.restoration.settings import check_settings
 from keras_csc.restoration.shifts import ShiftedGrids
-from keras_csc.validation import check_at_least
-from keras_csc.validation import check_integer
-from keras_csc.validation import check_number
 
 # Codes of a batch of windows: the solver holds some ten tensors of that size.
 MOST_CODES = 2**23
@@ -26,67 +23,11 @@ LEAST_NOISE = 1 / 255
 # Of `σ`, the least level of the splitting.
 LEAST_LEVEL = 1.5
 
-# Of the settings, those that are numbers of at least 0.
-NUMBERS = ("sparsity", "reweighting", "pilot_sparsity", "flat_weight")
-
-Settings = collections.namedtuple(
-    "Settings",
-    [
-        "sparsity",
-        "rounds",
-        "reweighting",
-        "offset",
-        "pilot_sparsity",
-        "flat_weight",
-        "smoothness",
-        "step",
-        "iterations",
-        "tolerance",
-        "adaptation",
-        "levels",
-        "prior",
-    ],
-    defaults=(None, (), None),
-)
-Settings.__doc__ = """How an image is restored. `σ` is the noise level.
-
-Fields:
-    sparsity: float, `λ / σ` in the first round.
-    rounds: int, how often programs are solved. From the second on, codes have
-        `λ` of their own, `r σ² / (|ẑ| + δ σ)`, where `ẑ` are the codes of the
-        mean image of the round before.
-    reweighting: float `r`.
-    offset: float `δ > 0`.
-    pilot_sparsity: float, `λ / σ` of the program whose solution `ẑ` is.
-    flat_weight: float, what `λ` of the constant atoms is multiplied by.
-    smoothness: float `α > 0` of `smooth_part`, or `None` for no such part.
-    step: int, pixels between two shifts of the grid of the atoms; at most the
-        strides. Half of it takes four times as long.
-    iterations: int, the most that a program is given.
-    tolerance: float, the relative stationarity at which it is solved; `None`
-        for all `iterations`.
-    adaptation: float, or `None` for a dictionary that stays as it is. Between
-        two rounds its atoms learn from the image; the dictionary that was
-        given counts as so many codes of 1 for each. For strides of an atom's
-        size.
-    levels: tuple of floats, noise levels `τ` of the splitting, in the units
-        of the image; those below `1.5 σ` are taken for that. Empty for none.
-    prior: `Settings`, of the rounds at every level.
-
-References:
-    Candès, Wakin & Boyd, Enhancing sparsity by reweighted l1 minimization,
-    J. Fourier Analysis and Applications 2008, section 2.2; Elad & Aharon,
-    Image denoising via sparse and redundant representations over learned
-    dictionaries, IEEE TIP 2006, section IV, for adaptation; Zoran & Weiss,
-    From learning models of natural image patches to whole image restoration,
-    ICCV 2011, section 3, for the splitting.
-"""
-
 
 def restore(
     image, mask, blur, noise, dictionary, settings, progress=None, records=None
 ):
-    """Restores an image of which `y = M H x + noise` was measured.
+    """Restores an image `x` from a measurement `y = M H x + noise`.
 
     `x = l + A z` with the smooth image `l` of `smooth_part` and, for every
     shift of the grid of the atoms, `z = argmin_z Σ_i λ_i |z_i| +
@@ -96,18 +37,18 @@ def restore(
     transform-domain collaborative filtering, IEEE TIP 2007, eq. 10). `A` has
     the atoms of the dictionary and constant ones.
 
-    Atoms that see few pixels can't tell each other what they see. With
-    `levels` the image is then split: for every level `τ`, in turn, `v` is the
-    mean image that the same programs, without `M` and `H`, make of `x` at
-    the noise level `τ`, and `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
+    Where atoms see few pixels, that is not enough. With `levels` the image is
+    then split: for every level `τ`, in turn, `v` is the mean image that the
+    same programs, without `M` and `H`, make of `x` at the noise level `τ`, and
+    `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
 
     Args:
         image: array `y` `(height, width, channels)`.
         mask: array `M` of 0 and 1 that broadcasts to it.
         blur: array `(2r + 1, 2t + 1)`, or `None`.
         noise: float `σ ≥ 0`, standard deviation, in the units of the image.
-            Below `1/255` the programs are those of `1/255`: images are not
-            sparse to the last digit.
+            Less than `1/255` is taken for `1/255`: images are not sparse to
+            the last digit.
         dictionary: layer `ConvSparseCoding2D`.
         settings: `Settings`.
         progress: function of the number of batches of programs, one a shift
@@ -117,13 +58,8 @@ def restore(
 
     Returns:
         float32 array of the shape of `image`.
-
-    Raises:
-        ValueError: for `settings` that are not as said, for `adaptation` of
-            atoms that overlap, or to what a mask
-            or a blur hides, and for `levels` without a `prior`.
     """
-    _check(settings, mask, blur)
+    check_settings(settings, mask, blur)
     restoration = _Restoration(
         np.asarray(image, "float32"),
         np.asarray(mask, "float32"),
@@ -135,37 +71,6 @@ def restore(
         records,
     )
     return restoration.run()
-
-
-def _check(settings, mask, blur):
-    """Raises a `ValueError` for settings that are wrong, or do not fit."""
-    check_integer(1, rounds=settings.rounds, step=settings.step)
-    check_integer(1, iterations=settings.iterations)
-    for name in NUMBERS:
-        check_at_least(0, **{name: getattr(settings, name)})
-    check_number("(0, inf)", offset=settings.offset)
-    if settings.smoothness is not None:
-        check_number("(0, inf)", smoothness=settings.smoothness)
-    for name in ("tolerance", "adaptation"):
-        if getattr(settings, name) is not None:
-            check_at_least(0, **{name: getattr(settings, name)})
-    for level in settings.levels:
-        check_number("(0, inf)", levels=level)
-    if settings.prior is not None:
-        _check(settings.prior, 1, None)
-    hidden = blur is not None or np.any(np.asarray(mask) != 1)
-    if settings.adaptation is not None and hidden:
-        raise ValueError(
-            "`adaptation` is for images without a mask and a blur: atoms would "
-            "learn these. Pass `settings` with adaptation=None."
-        )
-    if not settings.levels:
-        return
-    if settings.prior is None or settings.prior.adaptation is not None:
-        raise ValueError(
-            "`levels` go with a `prior`, `Settings` with adaptation=None. "
-            f"Received: {settings.prior}"
-        )
 
 
 def dictionary_kernel(dictionary):
@@ -279,7 +184,7 @@ class _Restoration:
         return summed / np.where(count > 0, count, 1)
 
     def _reweighted(self, pilot, noise, weights, settings):
-        """`λ` of every code by those of a pilot image, and these codes."""
+        """`λ` of every code, by the codes of a pilot image; and these codes."""
         codes = self._codes(
             pilot, settings.pilot_sparsity * noise * weights, settings
         )

@@ -10,7 +10,7 @@ class ShiftedGrids(
         "ShiftedGrids", ["image_size", "atom_size", "strides", "reach"]
     )
 ):
-    """Windows of a padded image, in each of which the grid lies differently.
+    """Windows of a padded image; the grid lies differently in each.
 
     With strides `s`, the model `A z` knows places only up to multiples of `s`.
     An estimate by every shift of the grid by less than `s` is as good as the
@@ -96,7 +96,7 @@ class ShiftedGrids(
             count: padded image of what the weights are added to.
             windows: array `(shifts, *window_size, channels)`.
             weights: array that broadcasts to it.
-            shifts: those of the windows.
+            shifts: where the windows begin.
         """
         height, width = self.window_size
         weights = np.broadcast_to(weights, windows.shape)

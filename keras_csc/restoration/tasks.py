@@ -5,8 +5,8 @@ import numpy as np
 from keras_csc.restoration import checks as checked
 from keras_csc.restoration.dictionaries import default_dictionary
 from keras_csc.restoration.restoring import LEAST_NOISE
-from keras_csc.restoration.restoring import Settings
 from keras_csc.restoration.restoring import restore
+from keras_csc.restoration.settings import Settings
 from keras_csc.validation import check_integer
 
 
@@ -15,9 +15,8 @@ def _levels(first, last, count):
     return tuple(np.geomspace(first, last, count) / 255)
 
 
-# Of few values that were tried on photographs which neither the dictionaries
-# nor the page of results have. `studies/restoration.py --choose` compares
-# others.
+# Chosen of few values, on photographs that neither the dictionaries nor the
+# page of results have seen. `studies/restoration.py --choose` compares others.
 DENOISE = Settings(
     sparsity=1.8,
     rounds=4,
@@ -101,9 +100,6 @@ def denoise(
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
         cut off.
 
-    Raises:
-        ValueError: for an image or arguments that are not as above.
-
     References:
         Elad & Aharon, Image denoising via sparse and redundant
         representations over learned dictionaries, IEEE TIP 2006; Simon &
@@ -140,17 +136,13 @@ def inpaint(
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
 
-    Raises:
-        ValueError: for an image or arguments that are not as above.
-
     Reference:
         Mairal, Elad & Sapiro, Sparse representation for color image
         restoration, IEEE TIP 2008, section V.
     """
-    pixels = checked.finite_image(image)
+    pixels = checked.image(image)
     known = checked.mask(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
-    checked.check_range(seen)
     checked.check_noise(noise, seen, "[0, inf)")
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or INPAINT, progress, records
@@ -180,14 +172,11 @@ def deblur(
             a point; it is scaled to a sum of 1. Its middle, for an even size
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
-            that of images of 8 bits that have hardly any.
+            `1 / 255`, for images of 8 bits with hardly any noise.
         dictionary, settings, progress, records: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
-
-    Raises:
-        ValueError: for an image or arguments that are not as above.
     """
     pixels = checked.image(image)
     blur = checked.blur(kernel)
@@ -222,9 +211,6 @@ def enlarge(
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
         off at `[0, 1]`.
-
-    Raises:
-        ValueError: for an image or arguments that are not as above.
     """
     pixels = checked.image(image)
     check_integer(2, 8, factor=factor)
@@ -271,7 +257,7 @@ def _dictionary(dictionary, pixels):
     if len(shape) != 4 or not 1 <= strides <= min(shape[:2]):
         raise ValueError(
             "`dictionary` must be a layer ConvSparseCoding2D that is built, "
-            "with strides that its atoms' size is not below. Received: "
+            "with strides of at most its atoms' size. Received: "
             f"{type(dictionary).__name__} with a kernel of shape "
             f"{tuple(shape)} and strides {strides}"
         )

@@ -16,7 +16,6 @@ from keras_csc.visualization.explanations import growing_picture
 from keras_csc.visualization.explanations import strongest_atoms
 from keras_csc.visualization.figures import class_similarity
 from keras_csc.visualization.figures import similarity_figure
-from keras_csc.visualization.figures import similarity_matrix
 from keras_csc.visualization.figures import within_and_between
 from keras_csc.visualization.grids import arrange
 from keras_csc.visualization.grids import comparison_grid
@@ -39,6 +38,5 @@ __all__ = [
     "save_figure",
     "save_png",
     "similarity_figure",
-    "similarity_matrix",
     "strongest_atoms",
 ]

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.validation import check_at_least
 from keras_csc.visualization.grids import arrange
 from keras_csc.visualization.grids import image_tiles
 
@@ -32,10 +31,6 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
-    Raises:
-        ValueError: if `kernel` has another shape or an argument is out of
-            range.
-
     Example:
 
     >>> save_png("atoms.png", atom_grid(encoder.coding_layers[0].kernel))
@@ -47,9 +42,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
             "`pixel_atoms` to see deeper layers in pixels. "
             f"Received: kernel.shape={kernel.shape}"
         )
-    check_at_least(1, maximum=maximum)
-    if scale is None:
-        scale = math.ceil(ATOM_PIXELS / kernel.shape[0])
+    scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
     return arrange(image_tiles(atoms, scale), columns, (2, 2))
 
@@ -103,14 +96,7 @@ def pixel_atoms(kernels, strides):
 
 
 def encoder_atoms(encoder):
-    """The atoms of every stage of an encoder in pixels, as of `pixel_atoms`.
-
-    Args:
-        encoder: of a `ClosedLoopAutoencoder`.
-
-    Returns:
-        List of float32 arrays `(K, K, image channels, filters)`.
-    """
+    """List of the `pixel_atoms` of every stage of an encoder."""
     below, found = [], []
     for number, layer in enumerate(encoder.coding_layers, start=1):
         kernel = np.asarray(layer.kernel, dtype="float32")
@@ -122,11 +108,7 @@ def encoder_atoms(encoder):
 
 
 def draw_atoms(model):
-    """Pictures of the atoms of every coding layer, seen in pixels.
-
-    Returns:
-        Dict from `atoms_1`, `atoms_2`, ... to uint8 pictures.
-    """
+    """Dict of `atom_grid` pictures, `atoms_1`, `atoms_2`, ..., by stage."""
     return {
         f"atoms_{number}": atom_grid(atoms)
         for number, atoms in enumerate(encoder_atoms(model.encoder), start=1)
@@ -153,7 +135,7 @@ def code_shades(codes):
 
 
 def on_white(tiles):
-    """`uint8` tiles `(..., 3)` of those that may have an opacity."""
+    """`uint8` tiles `(..., 3)` of tiles that may have an opacity."""
     if tiles.shape[-1] == 3:
         return tiles
     opacity = tiles[..., 3:] / 255

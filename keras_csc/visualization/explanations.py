@@ -3,7 +3,6 @@
 import numpy as np
 
 from keras_csc.metrics import peak_signal_to_noise_ratio
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.visualization.atoms import atom_images
 from keras_csc.visualization.atoms import code_shades
@@ -39,8 +38,7 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
         A `uint8` array of shape `(height, width, 3)`.
 
     Raises:
-        ValueError: if there is no such stage, an argument is not positive, or
-            no atom is active.
+        ValueError: if there is no such stage, or no atom is active.
 
     Example:
 
@@ -48,7 +46,6 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
-    check_at_least(1, maximum=maximum)
     chosen = stage.strongest(maximum)
     if not len(chosen):
         raise ValueError(
@@ -76,16 +73,12 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
-    Raises:
-        ValueError: if there is no such stage, or an argument is not positive.
-
     Example:
 
     >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
     """
-    stage = _stage(explanation, stage)
-    check_at_least(1, maximum=maximum)
-    names, errors, tiles = zip(*drawn_rows(stage, maximum))
+    rows = drawn_rows(_stage(explanation, stage), maximum)
+    names, errors, tiles = zip(*rows)
     names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
     rows = [fitted(on_white(each), side) for each in tiles]
     return table(rows, BESIDE, names)
@@ -94,21 +87,16 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 def drawn_rows(stage, maximum):
     """The rows of `found_and_drawn`.
 
-    Args:
-        stage: `explanation.StageExplanation`, with what is drawn.
-        maximum: int, how many atoms at most.
-
     Yields:
         `(name, error, tiles)`, of all atoms and of one after another: str,
         float, and three `uint8` tiles, of codes as of `code_shades`.
     """
-    both = stage, stage.drawn
-    found, drawn = (each.picture for each in both)
+    found, drawn = stage.picture, stage.drawn.picture
     tiles = image_tiles(np.stack([found, drawn, drawn - found]))
     yield "all atoms", stage.drawn_error(), tiles
     chosen = stage.strongest(maximum)
     if len(chosen):
-        found, drawn = (each.codes[..., chosen] for each in both)
+        found, drawn = stage.codes[..., chosen], stage.drawn.codes[..., chosen]
         tiles = code_shades(np.concatenate([found, drawn, drawn - found], -1))
         for number, atom in enumerate(chosen):
             of_atom = tiles[number :: len(chosen)]
@@ -116,15 +104,7 @@ def drawn_rows(stage, maximum):
 
 
 def atom_tiles(stage, chosen):
-    """Some atoms of a stage, their codes and contributions; as of `ATOM`.
-
-    Args:
-        stage: `explanation.StageExplanation`.
-        chosen: ints, the atoms.
-
-    Returns:
-        Three `uint8` arrays of tiles; see `strongest_atoms`.
-    """
+    """`uint8` tiles of atoms, their codes and contributions; see `ATOM`."""
     parts = np.stack([stage.picture_of([atom]) for atom in chosen])
     return (
         image_tiles(atom_images(_pixel_atoms(stage, chosen))),
@@ -144,16 +124,12 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
     Args:
         explanation: `explanation.Explanation`.
         stage: int, from 1, next to the image. Defaults to 1.
-        counts: ints, rising, how many atoms to sum, by default those of
-            `StageExplanation.default_counts`.
+        counts: ints, rising, how many atoms to sum, by default
+            `StageExplanation.default_counts()`.
         side: int, as of `strongest_atoms`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Raises:
-        ValueError: if there is no such stage, or `counts` do not rise or are
-            more than there are atoms.
 
     Example:
 
@@ -170,11 +146,6 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
 
 def growing(image, stage, counts=None):
     """The sums of the strongest atoms in pixels, and how near they come.
-
-    Args:
-        image: float array `(height, width, channels)` in [-1, 1].
-        stage: `explanation.StageExplanation`, of a stage that coded it.
-        counts: as of `growing_picture`.
 
     Yields:
         `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an

@@ -12,31 +12,6 @@ DOTS = 150  # an inch
 ROWS = 1000  # whose cosines with all others are held
 
 
-def similarity_matrix(features, labels):
-    """Magnitudes of the cosines between features, sorted by class.
-
-    `S_ik = |<z_i, z_k>| / (‖z_i‖ ‖z_k‖)`. Features whose classes span
-    orthogonal subspaces give a block-diagonal matrix. Within a class the order
-    is kept.
-
-    Args:
-        features: array of shape `(n, d)`; a zero row has similarity 0.
-        labels: array of shape `(n,)`.
-
-    Returns:
-        A tuple of the float32 array `(n, n)` in `[0, 1]` and the sorted
-        labels `(n,)`.
-
-    Raises:
-        ValueError: if the shapes do not match.
-
-    Reference:
-        - [Yu et al., 2020, MCR²](https://arxiv.org/abs/2006.08558)
-    """
-    features, labels = _by_class(features, labels)
-    return _similarities(features, features), labels
-
-
 def _by_class(features, labels):
     """Features of norm 1 or 0, sorted by class, and their labels."""
     features = np.asarray(features, dtype="float32")
@@ -67,9 +42,6 @@ def class_similarity(features, labels):
         A tuple of the float array `(classes, classes)` in `[0, 1]` and the
         classes. Of a class with itself it is the mean over pairs of different
         features; NaN if it has but one.
-
-    Raises:
-        ValueError: if the shapes do not match.
     """
     features, labels = _by_class(features, labels)
     classes, numbers, counts = np.unique(
@@ -91,9 +63,11 @@ def class_similarity(features, labels):
 def similarity_figure(features, labels):
     """Similarities of features, class by class, as a figure.
 
-    Of up to 40 classes it is `similarity_matrix`, a row for every feature,
-    with lines between classes; of more it is `class_similarity`, a row for
-    every class. The title says the means within and between classes.
+    `S_ik = |<z_i, z_k>| / (‖z_i‖ ‖z_k‖)`, 0 of a zero row: features whose
+    classes span orthogonal subspaces give a block-diagonal matrix. Up to 40
+    classes have a row for every feature, with lines between classes; more
+    have a row for every class, of `class_similarity`. The title says the means
+    within and between classes.
 
     Args:
         features: array of shape `(n, d)`; a few thousand rows show well.
@@ -102,8 +76,8 @@ def similarity_figure(features, labels):
     Returns:
         A `matplotlib.figure.Figure`.
 
-    Raises:
-        ValueError: if the shapes do not match.
+    Reference:
+        - [Yu et al., 2020, MCR²](https://arxiv.org/abs/2006.08558)
 
     Example:
 
@@ -116,17 +90,17 @@ def similarity_figure(features, labels):
     side = np.clip(1.25 * len(means) / DOTS, 3.6, 12)
     figure = Figure(figsize=(side + 1.6, side + 0.9), layout="constrained")
     axes = figure.add_subplot()
+    matrix, centers = means, np.arange(len(classes))
     if of_rows:
-        matrix, labels = similarity_matrix(features, labels)
-        starts, counts = np.unique(
+        features, labels = _by_class(features, labels)
+        matrix = _similarities(features, features)
+        _, starts, counts = np.unique(
             labels, return_index=True, return_counts=True
-        )[1:]
+        )
         centers = starts + (counts - 1) / 2
         for edge in starts[1:] - 0.5:
             axes.axhline(edge, color=INK, linewidth=0.5)
             axes.axvline(edge, color=INK, linewidth=0.5)
-    else:
-        matrix, centers = means, np.arange(len(classes))
     picture = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     _mark_classes(axes, centers, classes)
     axes.set_title(within_and_between(means), fontsize=9, color=INK)

@@ -11,7 +11,6 @@ from PIL import ImageFont
 from keras_csc.files import replacing
 from keras_csc.pixels import to_pixels
 from keras_csc.validation import check_finite
-from keras_csc.validation import check_integer
 
 WHITE = 255
 BORDER = 2
@@ -32,22 +31,17 @@ def image_tiles(images, scale=1):
         A `uint8` array of shape `(n, h * scale, w * scale, 3)`.
 
     Raises:
-        ValueError: if the shape is another, values are not finite or not
-            floats, or `scale` is not positive.
+        ValueError: for another shape, integers, or values that are not finite.
     """
     images = np.asarray(images)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+    fits = images.ndim == 4 and images.shape[-1] in (1, 3) and images.size
+    if not fits or images.dtype.kind in "iu":
         raise ValueError(
-            "`images` must have shape (n, height, width, 1 or 3) and hold "
-            f"at least one image. Received: images.shape={images.shape}"
-        )
-    if np.issubdtype(images.dtype, np.integer):
-        raise ValueError(
-            "`images` must be floats in [-1, 1]. "
-            f"Received: dtype={images.dtype}"
+            "`images` must be floats in [-1, 1] of shape (n, height, width, "
+            "1 or 3), one image or more. "
+            f"Received: dtype={images.dtype}, shape={images.shape}"
         )
     check_finite("images", images)
-    check_integer(1, scale=scale)
     pixels = to_pixels(images.astype("float32"))
     pixels = np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
     return _repeated(pixels, scale)
@@ -63,14 +57,7 @@ def fitted(tiles, side):
     Args:
         tiles: `uint8` array of shape `(n, h, w, channels)`.
         side: int, of the square.
-
-    Returns:
-        A `uint8` array of tiles of at most `side` pixels each way.
-
-    Raises:
-        ValueError: if `side` is not positive.
     """
-    check_integer(1, side=side)
     longest = max(tiles.shape[1:3])
     if longest <= side:
         return _repeated(tiles, side // longest)
@@ -85,41 +72,33 @@ def fitted(tiles, side):
     return made.reshape(*made.shape[:3], -1)
 
 
-def arrange(tiles, columns, padding, background=WHITE):
-    """Lay tiles out row by row, with space between and around them.
+def arrange(tiles, columns, padding):
+    """Lays tiles out row by row on white.
 
     Args:
         tiles: `uint8` array of shape `(n, h, w, 3)`.
         columns: int, or `None` for a near-square picture.
         padding: pair of ints, pixels above and below, and left and right of
             every tile; also at the border.
-        background: grey level behind the tiles, 0-255. Defaults to white.
 
     Returns:
         A `uint8` array of shape `(rows * (h + p) + p, columns * (w + q) + q,
         3)` for `padding=(p, q)`.
-
-    Raises:
-        ValueError: if `columns` is not positive or `padding` is negative.
     """
-    if columns is None:
-        columns = math.ceil(math.sqrt(len(tiles)))
-    check_integer(1, columns=columns)
-    check_integer(0, padding=min(padding))
-    columns = min(columns, len(tiles))
+    columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     rows = math.ceil(len(tiles) / columns)
     above, left = padding
     cells = np.pad(
         tiles,
         ((0, rows * columns - len(tiles)), (0, above), (0, left), (0, 0)),
-        constant_values=background,
+        constant_values=WHITE,
     )
     height, width = cells.shape[1:3]
     picture = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
     return np.pad(
         picture.reshape(rows * height, columns * width, 3),
         ((above, 0), (left, 0), (0, 0)),
-        constant_values=background,
+        constant_values=WHITE,
     )
 
 
@@ -159,10 +138,8 @@ def table(rows, labels, names=None):
     parts = [arrange(head, len(head), (GAP, GAP))[:-GAP]]
     for tiles in rows:
         more = width - tiles.shape[2]
-        sides = more // 2, more - more // 2
-        tiles = np.pad(
-            tiles, ((0, 0), (0, 0), sides, (0, 0)), constant_values=WHITE
-        )
+        sides = (0, 0), (0, 0), (more // 2, more - more // 2), (0, 0)
+        tiles = np.pad(tiles, sides, constant_values=WHITE)
         parts.append(arrange(tiles, len(tiles), (GAP, GAP))[GAP:])
     picture = np.concatenate(parts)
     if names is None:
@@ -191,9 +168,6 @@ def image_grid(images, columns=None, padding=2, scale=1):
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is out of range.
-
     Example:
 
     >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
@@ -205,20 +179,12 @@ def reconstruction_grid(images, reconstructions, columns=10, scale=1):
     """Rows of images with their reconstructions straight beneath.
 
     Args:
-        images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        reconstructions: floats of the same shape.
-        columns: int, pairs a row. Defaults to 10.
-        scale: int, enlargement. Defaults to 1.
+        images, reconstructions: floats in `[-1, 1]` of shape
+            `(n, h, w, 1 or 3)`.
+        columns, scale: as of `comparison_grid`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Raises:
-        ValueError: if shapes differ or an argument is out of range.
-
-    Example:
-
-    >>> grid = reconstruction_grid(images, autoencoder(images), scale=2)
     """
     return comparison_grid([images, reconstructions], None, columns, scale)
 
@@ -240,24 +206,10 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
 
-    Raises:
-        ValueError: if sets differ in shape, labels in number, or an argument
-            is out of range.
-
     Example:
 
     >>> grid = comparison_grid([x, x_csc, x_vae], ["image", "CSC", "VAE"])
     """
-    shapes = [np.shape(images) for images in image_sets]
-    if len(set(shapes)) != 1:
-        raise ValueError(
-            f"`image_sets` must hold arrays of one shape. Received: {shapes}"
-        )
-    if labels is not None and len(labels) != len(image_sets):
-        raise ValueError(
-            "`labels` must hold one string for every set of images. "
-            f"Received: {len(labels)} labels for {len(image_sets)} sets"
-        )
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
     grid = _groups(tiles, columns, BORDER)
     if labels is None:
@@ -270,7 +222,7 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
 
 
 def _groups(tiles, columns, padding):
-    """Tiles `(n, sets, h, w, 3)`: those of an image one pixel apart."""
+    """Tiles `(n, sets, h, w, 3)`; the tiles of an image are a pixel apart."""
     gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
     stacks = np.pad(tiles, gap, constant_values=WHITE)
     stacks = stacks.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
@@ -282,7 +234,7 @@ def _groups(tiles, columns, padding):
 
 
 def save_png(path, array):
-    """Write a picture as PNG, in one step for whoever reads it.
+    """Writes a picture as PNG, in one step for whoever reads it.
 
     The file is written under a temporary name in the same folder and renamed.
     If writing fails, an older file stays. Missing folders are made.
@@ -290,22 +242,13 @@ def save_png(path, array):
     Args:
         path: str or path of the file.
         array: `uint8` array of shape `(height, width, 3)`.
-
-    Raises:
-        ValueError: if `array` has another dtype or shape.
     """
-    array = np.asarray(array)
-    if array.dtype != "uint8" or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(
-            "`array` must be uint8 of shape (height, width, 3). Received: "
-            f"dtype={array.dtype}, shape={array.shape}"
-        )
     with _in_place(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG", optimize=True)
 
 
 def save_figure(path, figure):
-    """Write a matplotlib figure, in one step for whoever reads it.
+    """Writes a matplotlib figure, in one step for whoever reads it.
 
     As `save_png`; at 150 dots an inch if the format has pixels.
 
@@ -313,9 +256,6 @@ def save_figure(path, figure):
         path: str or path of the file; its suffix names the format, such as
             `.png`, `.svg` or `.pdf`.
         figure: A `matplotlib.figure.Figure`.
-
-    Raises:
-        ValueError: if matplotlib does not write the format.
     """
     suffix = pathlib.Path(path).suffix[1:]
     with _in_place(path) as temporary:

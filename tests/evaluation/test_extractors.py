@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
+from keras_csc import batches
 from keras_csc.evaluation import extractors
 from keras_csc.evaluation import inception_extractor
-from keras_csc.evaluation import passes
 from keras_csc.pixels import from_pixels
 
 
@@ -28,11 +28,11 @@ def images(side, channels=3):
 
 def test_pixels_are_uint8():
     pixels = np.array([[0, 51, 255]], "uint8")
-    floats = passes.as_floats(pixels)
+    floats = batches.as_floats(pixels)
     np.testing.assert_allclose(floats, [[-1, -0.6, 1]], atol=1e-6)
-    np.testing.assert_array_equal(passes.as_floats(floats), floats)
+    np.testing.assert_array_equal(batches.as_floats(floats), floats)
     with pytest.raises(ValueError, match="must be uint8.*of int64"):
-        passes.as_floats(pixels.astype("int64"))
+        batches.as_floats(pixels.astype("int64"))
     with pytest.raises(ValueError, match="must be uint8.*of float32"):
         from_pixels(floats)
 

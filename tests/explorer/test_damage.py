@@ -17,7 +17,6 @@ def image():
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(damage, "SIDE", 48)
-    monkeypatch.setattr(damage.middle, "__defaults__", (48,))
 
 
 def decibels(one, other):
@@ -65,8 +64,7 @@ def test_of_its_own_noise_no_figure_is_given(image, small):
     assert roughness[1] < roughness[0]
 
 
-@pytest.mark.parametrize("holes", damage.HOLES)
-@pytest.mark.parametrize("share", [0.1, 0.8])
+@pytest.mark.parametrize("holes, share", [("pixels", 0.8), ("squares", 0.1)])
 def test_about_so_much_is_missing(holes, share):
     known = damage.mask((60, 90), holes, share, seed=2)
     assert known.dtype == bool
@@ -76,10 +74,7 @@ def test_about_so_much_is_missing(holes, share):
     assert np.any(known != damage.mask((60, 90), holes, share, seed=3))
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [("task", "x"), ("noise", 0), ("holes", "x"), ("share", 0.95)],
-)
-def test_wrong_arguments_are_refused(image, name, value):
-    with pytest.raises(ValueError, match=f"`{name}` must .* Received: "):
-        restore_detail(image, **{"task": "holes", name: value})
+@pytest.mark.parametrize("name", ["task", "holes"])
+def test_other_tasks_and_holes_are_refused(image, name):
+    with pytest.raises(ValueError, match=f"`{name}` must be one of"):
+        restore_detail(image, **{"task": "holes", name: "x"})

@@ -34,11 +34,6 @@ def test_photographs_for_a_model_of_maps():
         assert each.image.min() >= -1 and each.image.max() <= 1
 
 
-def test_photographs_are_cut_for_a_model_of_vectors():
-    found = examples_of(model_of("mnist"), count=2)
-    assert all(each.image.shape == (32, 32, 1) for each in found)
-
-
 def test_images_that_a_density_draws():
     model = model_of("mnist")
     rng = np.random.default_rng(0)
@@ -50,15 +45,3 @@ def test_images_that_a_density_draws():
     ]
     again = examples_of(model)
     np.testing.assert_array_equal(found[3].image, again[3].image)
-
-
-def test_unlabelled_data_are_numbered(tmp_path):
-    from PIL import Image
-
-    for number in range(30):
-        Image.new("L", (20, 20), number * 8).save(tmp_path / f"{number}.png")
-    source = data.open_dataset(
-        "image_folder", "test", (16, 16, 1), str(tmp_path)
-    )
-    found = examples_of(model_of("digits"), source, count=2)
-    assert [each.label for each in found] == ["1", "2"][: source.size]

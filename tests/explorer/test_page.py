@@ -132,9 +132,7 @@ def test_an_image_is_uploaded(digits, quiet, tmp_path):
     chooser.value.set_files(path)
     wait_for(quiet, "#kx-said", "resized and cut from 64×64 to 16×16 pixels")
     expect_other_text(figure, before)
-    image, _ = read_upload(path, model.encoder)
-    np.testing.assert_allclose(image, examples[3].image, atol=0.2)
-    seen = look(model, image)
+    seen = look(model, read_upload(path, model.encoder)[0])
     assert figure.inner_text().startswith(f"{seen.psnr:.1f} dB")
     assert not quiet.locator('#kx-choose [aria-pressed="true"]').count()
 
@@ -150,10 +148,8 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     def expect(**changes):
         found = change(model, seen, Changes(**changes))
         wait_for(quiet, "#kx-change", f"{found.stage.zeros:.1%}")
-        wait_for(quiet, "#kx-change", re.compile(f"^{found.sum_psnr:.1f} dB"))
-        wait_for(
-            quiet, "#kx-change", re.compile(f"^{found.decoded_psnr:.1f} dB")
-        )
+        for psnr in (found.sum_psnr, found.decoded_psnr):
+            wait_for(quiet, "#kx-change", re.compile(f"^{psnr:.1f} dB"))
 
     opened(quiet, url, "Change")
     expect()
@@ -165,19 +161,15 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     expect(sparsity=0.3, steps=20, kept=0.2)
     quiet.get_by_role("button", name="As it was").click()
     expect()
-    quiet.locator(f'#kx-toggles [data-key="{second}"]').click()
-    expect(off=(second,))
-    quiet.locator(f'#kx-toggles [data-key="{second}"]').press("Enter")
-    expect()
-    off = quiet.locator(f'#kx-toggles [data-key="{third}"]')
+    off = quiet.locator(f'#kx-toggles [data-key="{second}"]')
     off.click()
+    expect(off=(second,))
     # Its number can still be read.
     assert off.evaluate("each => getComputedStyle(each).opacity") == "1"
-    off.click()
+    off.press("Enter")
     expect()
     pick(quiet, "Boost atom", first)
     slide(quiet, "times", 2)
-    expect(boost={first: 2.0})
     pick(quiet, "Swap atom", first)
     pick(quiet, "with atom", third)
     expect(boost={first: 2.0}, swap=(first, third))
@@ -219,15 +211,12 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
     opened(quiet, url, "Sample")
     quiet.locator("#kx-ends button").nth(4).click()
     wait_for(quiet, "#kx-walk", "100%")
-    frames = quiet.locator("#kx-walk img").evaluate_all(
-        "all => all.map(each => each.src)"
-    )
-    assert len(frames) == panels.FRAMES
-    for frame, example in ((frames[0], examples[0]), (frames[-1], examples[4])):
-        data = base64.b64decode(frame.partition("base64,")[2])
-        shown = np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
-        made = to_pixels(np.asarray(model.reconstruct(example.image[None]))[0])
-        np.testing.assert_allclose(shown, made[..., 0], atol=1)
+    frames = quiet.locator("#kx-walk img")
+    assert frames.count() == panels.FRAMES
+    content = frames.last.get_attribute("src").partition("base64,")[2]
+    last = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
+    made = np.asarray(model.reconstruct(examples[4].image[None]))[0, ..., 0]
+    np.testing.assert_allclose(np.asarray(last, float), to_pixels(made), atol=1)
     # It is not a walk of the next image.
     quiet.locator("#kx-choose button").nth(5).click()
     expect_text(quiet.locator("#kx-walk"), "")
@@ -236,27 +225,14 @@ def test_a_walk_ends_at_the_other_image(digits, quiet):
 # === Photographs ===
 
 
-def test_of_maps_nothing_is_sampled_and_a_sentence_says_why(photographs, quiet):
+def test_a_photograph_is_restored(photographs, quiet):
     opened(quiet, photographs, "Sample")
     quiet.get_by_text("There is nothing to sample").wait_for()
-
-
-def test_a_photograph_is_restored(photographs, quiet):
-    opened(quiet, photographs, "Restore")
+    quiet.get_by_role("tab", name="Restore").click()
     restore = quiet.get_by_role("button", name="Restore", exact=True)
     slide(quiet, "Noise, of 255 levels", 40)
     restore.click()
     wait_for(quiet, "#kx-restore", "Restored")
-    quiet.get_by_label("Make holes, and fill them in").check()
-    quiet.get_by_label("pixels", exact=True).check()
-    slide(quiet, "Missing, %", 40)
-    before = quiet.locator("#kx-restore img").nth(1).get_attribute("src")
-    restore.click()
-    quiet.wait_for_function(
-        "before => document.querySelectorAll('#kx-restore img')[1]"
-        " && document.querySelectorAll('#kx-restore img')[1].src != before",
-        arg=before,
-    )
     quiet.locator("#kx-choose button").nth(1).click()
     wait_for(quiet, "#kx-restore", "Nothing is restored yet.")
     assert not quiet.locator("#kx-restore img").count()
@@ -265,10 +241,8 @@ def test_a_photograph_is_restored(photographs, quiet):
 # === All of it ===
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_telephone_need_not_scroll_sideways(digits, quiet, scheme):
+def test_a_telephone_need_not_scroll_sideways(digits, quiet):
     quiet.set_viewport_size({"width": 390, "height": 800})
-    quiet.emulate_media(color_scheme=scheme)
     opened(quiet, digits[2])
     for name in ("Look", "Change", "Sample"):
         quiet.get_by_role("tab", name=name).click()
@@ -278,18 +252,14 @@ def test_a_telephone_need_not_scroll_sideways(digits, quiet, scheme):
     quiet.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_nobody_else_can_open_it(digits):
-    port = urllib.parse.urlsplit(digits[2]).port
-    with socket.create_connection(("127.0.0.1", port), 5):
-        pass
+def test_nobody_else_can_open_it_and_there_is_no_api(digits):
+    url = urllib.parse.urlsplit(digits[2])
     # Linux has all of 127.0.0.0/8: who listens on every address answers here.
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.2", port), 2).close()
+        socket.create_connection(("127.0.0.2", url.port), 2).close()
 
-
-def test_there_is_no_api_and_no_file_of_ours(digits):
     def read(path):
-        with urllib.request.urlopen(digits[2].rstrip("/") + path) as answer:
+        with urllib.request.urlopen(url._replace(path=path).geturl()) as answer:
             return answer.read().decode()
 
     assert '"named_endpoints":{}' in read("/gradio_api/info").replace(" ", "")
@@ -300,21 +270,7 @@ def test_there_is_no_api_and_no_file_of_ours(digits):
             read(path)
 
 
-def test_long_uploads_are_refused(digits):
-    body = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png"
-    body += b"\r\n\r\n" + bytes(pages.MOST_BYTES + 1) + b"\r\n--x--\r\n"
-    request = urllib.request.Request(
-        digits[2].rstrip("/") + "/gradio_api/upload",
-        body,
-        {"Content-Type": "multipart/form-data; boundary=x"},
-    )
-    with pytest.raises(urllib.error.HTTPError, match="413"):
-        urllib.request.urlopen(request)
-
-
-# === The command ===
-
-
+@pytest.mark.thorough
 def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
     arguments = ["csc_ctrl_digits", f"--port={unused_port}", "--nobrowser"]
     process = subprocess.Popen(

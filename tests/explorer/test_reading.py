@@ -29,23 +29,17 @@ def path(tmp_path):
     return tmp_path / "image.png"
 
 
-def test_pixels_come_back_between_minus_one_and_one(path):
-    Image.fromarray(wave()).save(path)
-    image, note = read_upload(path, encoder())
-    np.testing.assert_allclose((image + 1) * 127.5, wave(), atol=1e-4)
-    assert image.dtype == "float32" and note == "40×24 pixels"
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("mode", ["L", "RGBA"])
+@pytest.mark.parametrize("channels, mode", [(1, "RGBA"), (3, "L")])
 def test_channels_are_the_models(path, channels, mode):
     Image.fromarray(wave()).convert(mode).save(path)
-    image, _ = read_upload(path, encoder(channels=channels))
-    assert image.shape == (24, 40, channels)
+    image, note = read_upload(path, encoder(channels=channels))
+    assert image.shape == (24, 40, channels) and image.dtype == "float32"
+    assert note == "40×24 pixels"
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "ending, channels", [(".png", 3), (".jpg", 1), (".webp", 3)]
+)
 def test_images_are_turned_upright(path, ending, channels):
     path = path.with_suffix(ending)
     image = Image.fromarray(wave())
@@ -104,8 +98,6 @@ def png(image, damage=0):
     [
         (b"", "cannot identify image"),
         (b"<svg onload='alert(1)'/>", "as a JPEG, PNG, GIF, BMP or WebP image"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "can't be read"),
-        (b"\xff\xd8\xff" + bytes(50), "can't be read"),
         (png(Image.fromarray(wave()), damage=30), "can't be read"),
         (png(Image.fromarray(wave(7, 9))), "9×7 pixels, and must have at"),
         # Few bytes, and more pixels than there is room for.

@@ -51,31 +51,22 @@ def contents(folder):
     }
 
 
-def test_script_exports_a_run_as_the_same_bytes(workdir, tmp_path, run_script):
-    """Of processes: where their objects are orders the sets of each."""
-    shutil.rmtree(workdir / "model")  # one whose signatures are traced sooner
+@pytest.fixture(scope="module")
+def small_run(finished_run, tmp_path_factory):
+    """The same with a model whose signatures are soon traced."""
+    folder = tmp_path_factory.mktemp("small") / "digits-1"
+    workdir = shutil.copytree(finished_run, folder)
+    shutil.rmtree(workdir / "model")
     model = tiny_model(filters=(4,), network="conv")
     images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
     model.fit_density(images.astype("float32"), np.arange(40) % 2)
     model.save_to_preset(workdir / "model")
-    found = []
-    for where in (tmp_path / "forked", tmp_path / "new"):
-        where.mkdir()
-        run = f"--workdir={workdir}/"
-        if where.name == "forked":
-            finished = run_script("export.py", run, cwd=where)
-        else:
-            script = ROOT / "training" / "export.py"
-            finished = run_python(
-                [script, run], {"PYTHONHASHSEED": "1"}, cwd=where
-            )
-        assert finished.returncode == 0, finished.stderr[-3000:]
-        path = where / "saved_models" / "digits-1" / "1"
-        assert f"Exported model: {path}" in finished.stdout
-        found.append(contents(path))
-    one, other = found
-    assert len(one) >= 5 and set(one) == set(other)
-    assert [name for name in one if one[name] != other[name]] == []
+    return workdir
+
+
+def test_a_run_is_exported_with_a_card(small_run, tmp_path):
+    (path,) = export.run(small_run, saved_models=tmp_path)
+    assert path == tmp_path / "digits-1" / "1"
     assert "sample" in tf.saved_model.load(path).signatures
     card = (path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# digits-1, version 1\n")
@@ -86,15 +77,25 @@ def test_script_exports_a_run_as_the_same_bytes(workdir, tmp_path, run_script):
     assert "| sessions: 1: gpus | none |" in card
 
 
-def test_sections_that_a_run_lacks_are_left_out(workdir, tmp_path, stubbed):
-    (workdir / "evaluation.json").unlink()
-    (path,) = export.run(
-        workdir, name="other", saved_models=tmp_path / "models"
-    )
-    assert path == tmp_path / "models" / "other" / "1"
-    card = (path / "card.md").read_text(encoding="utf-8")
-    assert "## Recipe" in card
-    assert "## Evaluation" not in card
+@pytest.mark.thorough
+def test_two_processes_write_the_same_bytes(small_run, tmp_path):
+    """Where objects lie in a process orders its sets."""
+    script, found = ROOT / "training" / "export.py", []
+    for seed in "01":
+        where = tmp_path / seed
+        where.mkdir()
+        finished = run_python(
+            [script, f"--workdir={small_run}"],
+            {"PYTHONHASHSEED": seed},
+            cwd=where,
+        )
+        assert finished.returncode == 0, finished.stderr[-3000:]
+        path = where / "saved_models" / "digits-1" / "1"
+        assert f"Exported model: {path}" in finished.stdout
+        found.append(contents(path))
+    one, other = found
+    assert len(one) >= 5 and set(one) == set(other)
+    assert [name for name in one if one[name] != other[name]] == []
 
 
 def damage(path):
@@ -105,13 +106,7 @@ def damage(path):
     "change, message",
     [
         (lambda w: shutil.rmtree(w / "model"), "no trained model"),
-        (
-            lambda w: (w / "model/model.weights.h5").unlink(),
-            "has no file model.wei",
-        ),
         (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
-        (lambda w: damage(w / "model/config.json"), "must hold a JSON object"),
-        (lambda w: damage(w / "run.json"), "run.json is damaged"),
         (
             lambda w: (w / "run.json").write_text('{"sessions": 3}'),
             "run.json is damaged: it must hold a list of sessions",
@@ -143,9 +138,8 @@ def check(*arguments):
     [
         *(
             (f"--name={name}", "--name must be")
-            for name in ("../up", ".hidden", "12", "a\nb", "a\x1b")
+            for name in ("../up", "12", "\x1b")
         ),
-        ("--formats=", "--formats must be some of"),
         ("--formats=preset,preset", "--formats must be some of"),
     ],
 )
@@ -155,8 +149,8 @@ def test_flags_that_are_refused(workdir, flag, message):
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("name", ["my model", "a:b", "Ziffern-für-mich"])
-def test_a_saved_model_has_a_name_that_the_client_takes(workdir, name):
+def test_a_saved_model_has_a_name_that_the_client_takes(workdir):
+    name = "my: für-mich"
     mine = workdir.rename(workdir.with_name(name))
     with pytest.raises(UsageError, match="another with --name"):
         check(f"--workdir={mine}")
@@ -169,23 +163,19 @@ def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
     (path,) = export.run(
         finished_run, name="mine", formats=["preset"], presets=tmp_path
     )
-    assert path == tmp_path / "mine"
     whole = ClosedLoopAutoencoder.from_preset(finished_run / "model")
     half = ClosedLoopAutoencoder.from_preset(path)
     for one, other in zip(whole.weights, half.weights):
-        found, expected = other.numpy(), one.numpy()
-        if expected.ndim > 1:
-            expected = expected.astype("float16").astype("float32")
-        np.testing.assert_array_equal(found, expected)
-    sizes = [
+        dtype = "float16" if one.ndim > 1 else "float32"
+        np.testing.assert_array_equal(other, one.numpy().astype(dtype))
+    numbers = sum(w.numpy().size for w in whole.weights if w.ndim > 1)
+    before, after = (
         (folder / "model.weights.h5").stat().st_size
         for folder in (finished_run / "model", path)
-    ]
-    numbers = sum(w.numpy().size for w in whole.weights if w.ndim > 1)
-    assert sizes[0] - sizes[1] > 1.9 * numbers
+    )
+    assert before - after > 1.9 * numbers
     card = (path / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("# mine\n")
-    assert "| psnr | 21.5 |" in card
+    assert card.startswith("# mine\n") and "| psnr | 21.5 |" in card
     assert 'from_preset("mine")' in card
 
 
@@ -210,23 +200,21 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     assert "\n## Licence\n\nImages: CC0. Weights: mine.\n\n" in card
 
 
-def test_other_runtimes_have_folders(finished_run, tmp_path):
-    for module in ("tf2onnx", "onnxruntime"):
-        pytest.importorskip(module)
-    (path,) = export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
-    assert path == tmp_path / "digits-1" / "onnx"
-    assert (path / "encode.onnx").is_file()
-    with pytest.raises(UsageError, match="exists already"):
-        export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
+def test_other_runtimes_have_folders(finished_run, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(export, "check_runtime", lambda *arguments: None)
+    monkeypatch.setattr(
+        export, "export_runtime", lambda *arguments: written.append(arguments)
+    )
+    export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
+    assert written[0][1:] == (tmp_path / "digits-1" / "onnx", "onnx")
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
-        ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),
-        ({"formats": ["preset"]}, "exists already"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (

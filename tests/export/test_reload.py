@@ -1,7 +1,6 @@
-"""A SavedModel elsewhere: without Keras, also in TensorFlow 1."""
+"""A SavedModel in a process that has neither Keras nor this package."""
 
 import numpy as np
-import pytest
 
 from tests.export.test_files import picture
 from tests.export.test_signatures import LABELS
@@ -27,18 +26,7 @@ for case, values in given.items():
     values = {name: tf.constant(value) for name, value in values.items()}
     answer = signatures[case.rpartition("/")[2]](**values)
     for name, value in answer.items():
-        found[f"tf2/{case}/{name}"] = value.numpy()
-
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    graph = tf.compat.v1.saved_model.load(session, ["serve"], path)
-    for case, values in given.items():
-        spec = graph.signature_def[case.rpartition("/")[2]]
-        if not all(value.ndim for value in values.values()):
-            continue
-        feed = {spec.inputs[name].name: v for name, v in values.items()}
-        fetch = {name: info.name for name, info in spec.outputs.items()}
-        for name, value in session.run(fetch, feed).items():
-            found[f"tf1/{case}/{name}"] = value
+        found[f"{case}/{name}"] = value.numpy()
 np.savez(outputs, **{
     k: v.astype("S") if v.dtype == object else v for k, v in found.items()
 })
@@ -48,70 +36,38 @@ np.savez(outputs, **{
 FILES = [picture((16, 16)), b"no file", picture((24, 40), "JPEG", "RGB")]
 
 
-@pytest.fixture(scope="module")
-def elsewhere(exported, tmp_path_factory):
-    """What a process without Keras computes with the SavedModel."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    files = np.array(FILES)
+def test_it_computes_there_what_the_model_does(exported, tmp_path):
+    """And reads files as it does here."""
+    model, given = exported.model, images(5)
+    cases = {f"5/{name}": each for name, each in calls(model, given).items()}
+    cases["one/denoise"] = (
+        {"image": given, "sparsity": np.float32(0.2)},
+        {"denoised": model.denoise(given, 0.2)},
+    )
+    cases["one/sample"] = (
+        {"label": np.int32(LABELS), "seed": np.int32([5])},
+        {"sample": model.sample(6, LABELS, seed=5)},
+    )
+    for name in ("encode_bytes", "reconstruct_bytes"):
+        answer = exported.ask(name, image_bytes=FILES)
+        cases[f"files/{name}"] = {"image_bytes": np.array(FILES)}, answer
+    files = [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
     inputs = {
-        "scalar/denoise/image": images(5),
-        "scalar/denoise/sparsity": np.float32(0.2),
-        "one/denoise/image": images(5),
-        "one/denoise/sparsity": np.array([0.2], "float32"),
-        "files/encode_bytes/image_bytes": files,
-        "files/reconstruct_bytes/image_bytes": files,
-        "files/sample/label": np.int32(LABELS),
-        "files/sample/seed": np.int32([5]),
+        f"{case}/{name}": value
+        for case, (values, _) in cases.items()
+        for name, value in values.items()
     }
-    for batch in (1, 5):
-        cases = calls(exported.model, images(batch))
-        for signature, (values, _) in cases.items():
-            for name, value in values.items():
-                inputs[f"{batch}/{signature}/{name}"] = value
-    np.savez(folder / "inputs.npz", **inputs)
-    files = [folder / "inputs.npz", folder / "outputs.npz"]
+    np.savez(files[0], **inputs)
     finished = run_python(["-c", LOADER, exported.path, *files])
     assert finished.returncode == 0, finished.stderr[-3000:]
-    return dict(np.load(files[1]))
-
-
-def close(received, expected, tolerance=1e-5):
-    assert received.dtype == np.float32
-    np.testing.assert_allclose(received, expected, rtol=0, atol=tolerance)
-
-
-@pytest.fixture(params=["tf2", "tf1"])
-def loader(request):
-    return request.param
-
-
-@pytest.mark.parametrize("batch", [1, 5])
-def test_signatures_compute_what_the_model_does(
-    exported, elsewhere, loader, batch
-):
-    cases = calls(exported.model, images(batch))
-    for signature, (_, outputs) in cases.items():
+    found = dict(np.load(files[1]))
+    for case, (_, outputs) in cases.items():
         for name, expected in outputs.items():
-            assert np.std(expected) > 0.01
-            close(elsewhere[f"{loader}/{batch}/{signature}/{name}"], expected)
-
-
-@pytest.mark.parametrize("call", ["tf2/scalar", "tf2/one", "tf1/one"])
-def test_one_sparsity_for_a_batch(exported, elsewhere, call):
-    expected = exported.model.denoise(images(5), 0.2)
-    close(elsewhere[f"{call}/denoise/denoised"], expected)
-
-
-def test_samples_are_those_of_the_model(exported, elsewhere, loader):
-    expected = exported.model.sample(6, LABELS, seed=5)
-    close(elsewhere[f"{loader}/files/sample/sample"], expected)
-
-
-@pytest.mark.parametrize("name", ["encode_bytes", "reconstruct_bytes"])
-def test_files_are_read_as_here(exported, elsewhere, loader, name):
-    for key, value in exported.ask(name, image_bytes=FILES).items():
-        received = elsewhere[f"{loader}/files/{name}/{key}"]
-        if value.dtype == np.float32:
-            close(received, value)
-        else:
-            assert received.tolist() == value.tolist()
+            received, expected = found[f"{case}/{name}"], np.asarray(expected)
+            if received.dtype == np.float32:
+                assert np.std(expected) > 0.01
+                np.testing.assert_allclose(
+                    received, expected, rtol=0, atol=1e-5
+                )
+            else:
+                assert received.tolist() == expected.tolist()

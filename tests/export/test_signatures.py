@@ -121,9 +121,8 @@ def calls(model, image):
     return found
 
 
-@pytest.mark.parametrize("size", [(8, 8), (21, 14)], ids=str)
-def test_maps_are_of_images_of_any_size(exported_maps, size):
-    found = calls(exported_maps.model, images(2, (*size, 3)))
+def test_maps_are_of_images_of_any_size(exported_maps):
+    found = calls(exported_maps.model, images(2, (21, 14, 3)))
     for name, (inputs, outputs) in found.items():
         received = exported_maps.ask(name, **inputs)
         for output, expected in outputs.items():
@@ -148,7 +147,7 @@ def test_samples_are_those_of_their_label_and_seed(exported):
 @pytest.mark.parametrize(
     "label, seed, message",
     [
-        *(([0, n], [1], "a class of the density, of 4") for n in (2, 4, -2)),
+        *(([0, n], [1], "a class of the density, of 4") for n in (2, 4)),
         ([0, 1, 3], [1, 2], "one for every label"),
         ([0, 1], [1, -1], "`seed` must be at least 0"),
         ([], [1], "is empty"),

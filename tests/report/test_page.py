@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from keras_csc import report
-from keras_csc.report import curves
 from keras_csc.visualization import class_similarity
 from tests.helpers.pages import Page
 from tests.helpers.pages import pixels
@@ -197,15 +196,11 @@ def test_a_thousand_classes_can_be_read(tmp_path):
     np.fill_diagonal(means, -1)
     text = page.section("classes")
     rows = re.findall(r"kind (\d{3})kind (\d{3})(\d\.\d\d)", text)
-    first, second = np.unravel_index(np.argmax(means), means.shape)
-    assert float(rows[0][2]) == pytest.approx(means[first, second], abs=0.01)
-    every = rows[-1000:]
-    assert [int(name) for name, *_ in every] == list(range(1000))
-    for name, near, value in every[::100]:
-        assert float(value) == pytest.approx(means[int(name)].max(), abs=0.01)
-        assert means[int(name), int(near)] == pytest.approx(
-            means[int(name)].max(), abs=1e-5
-        )
+    assert float(rows[0][2]) == pytest.approx(means.max(), abs=0.01)
+    for name, near, value in rows[-1000::100]:
+        nearest = means[int(name)].max()
+        assert float(value) == pytest.approx(nearest, abs=0.01)
+        assert means[int(name), int(near)] == pytest.approx(nearest, abs=1e-5)
 
 
 # === Curves ===
@@ -220,22 +215,6 @@ def test_curves_are_those_of_the_log(page):
     (psnr,) = [line for line in lines if line.count("M") == 2]
     heights = [float(y) for y in re.findall(r" ([\d.]+)", psnr)]
     assert len(heights) == 4 and heights == sorted(heights, reverse=True)
-
-
-def test_a_log_is_as_long_as_its_last_step():
-    first = {"step": 10, "time": 1.0, "objective": 3.0, "shown_psnr": 20.0}
-    last = {"step": 2000, "time": 2.0, "objective": 2.0}
-    assert curves.curves([first, {**first, "step": 20}, last])["last"] == 2000
-    assert curves.curves([{"step": 10, "time": 1.0}]) is None
-
-
-def test_samples_are_of_the_classes_that_are_named(tmp_path):
-    model, images = make(), draw(36)
-    for classes, text in ((3, "every class"), (12, "the first 10 classes")):
-        labels = np.arange(36) % classes
-        model.fit_density(images, labels)
-        path = report.write_report(tmp_path / "page.html", model, "samples")
-        assert text in Page(path.read_text()).section("samples")
 
 
 # === Files ===

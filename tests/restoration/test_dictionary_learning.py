@@ -64,24 +64,6 @@ def test_an_atom_is_the_best_for_what_the_others_leave():
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_learning_goes_on_where_it_was(tmp_path):
-    images, _ = planted()
-    path = tmp_path / "state.npz"
-    learn(images, epochs=2, state=path)
-    epochs = []
-    resumed = learn(
-        images, state=path, progress=lambda epoch, *_: epochs.append(epoch)
-    )
-    assert epochs == [3, 4]
-    through = learn(images)
-    np.testing.assert_allclose(resumed.kernel, through.kernel, atol=0.02)
-    with pytest.raises(ValueError, match="other images or arguments"):
-        learn(images, state=path, sparsity=0.1)
-    path.write_bytes(b"damaged")
-    with pytest.raises(ValueError, match="no file of a dictionary's learning"):
-        learn(images, state=path)
-
-
 def test_dictionaries_are_files(tmp_path, grey):
     path = tmp_path / "grey.npz"
     restoration.save_dictionary(grey, path)

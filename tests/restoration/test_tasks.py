@@ -200,7 +200,7 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
         ("deblur", (RISING, np.ones((3, 3))), r"\(image \+ 1\) / 2"),
         ("enlarge", (-RISING, 2), r"\(image \+ 1\) / 2"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
-        ("denoise", (np.zeros((0, 4)), 0.1), "must have pixels"),
+        ("denoise", (np.zeros((0, 4)), 0.1), "with pixels"),
         ("denoise", ("photograph.png", 0.1), "must be an array"),
         ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be a layer"),
         ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),

@@ -25,8 +25,8 @@ def brute_force_synthesis(code, kernel, stride):
     return image
 
 
-@pytest.mark.parametrize("strides", [(1, 1, 1), (2, 2, 2), (3, 1, 5)])
-def test_pixel_atoms_agree_with_loops(strides):
+def test_pixel_atoms_agree_with_loops():
+    strides = 3, 1, 5
     kernels = [
         random_kernel(4, 3, 3, 5, seed=1),
         random_kernel(2, 3, 5, 4, seed=2),
@@ -68,9 +68,8 @@ def test_the_first_atoms_are_drawn():
     np.testing.assert_array_equal(
         atom_grid(kernel), atom_grid(kernel[..., :64])
     )
-    np.testing.assert_array_equal(
-        atom_grid(kernel, maximum=5), atom_grid(kernel[..., :5])
-    )
+    with pytest.raises(ValueError, match=r"pixel_atoms.*\(3, 3, 16, 2\)"):
+        atom_grid(random_kernel(3, 3, 16, 2))
 
 
 def test_default_scale_makes_atoms_visible():

@@ -12,12 +12,20 @@ GAP = 4
 CAPTION = 36  # Two lines.
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["grey", "colour"])
-def explanation(request):
-    model = small_autoencoder(image_shape=(8, 8, request.param), filters=(7, 5))
+@pytest.fixture(scope="module")
+def model():
+    model = small_autoencoder(image_shape=(8, 8, 3), filters=(7, 5))
     spread_weights(model)
-    rng = np.random.default_rng(0)
-    return model.explain(rng.uniform(-1, 1, (8, 8, request.param)))
+    return model
+
+
+@pytest.fixture(scope="module")
+def explanation(model):
+    return model.explain(image())
+
+
+def image():
+    return np.random.default_rng(0).uniform(-1, 1, (8, 8, 3))
 
 
 def rgb(image, scale):
@@ -76,11 +84,7 @@ def test_strongest_atoms_stand_side_by_side(explanation, stage):
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_found_stands_beside_drawn(stage):
-    model = small_autoencoder(filters=(7, 5))
-    spread_weights(model)
-    image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 1))
-    explanation = model.explain(image)
+def test_found_stands_beside_drawn(explanation, stage):
     found = explanation.stages[stage - 1]
     drawn = found.drawn
     picture = found_and_drawn(explanation, stage, maximum=2, side=96)
@@ -103,18 +107,23 @@ def test_found_stands_beside_drawn(stage):
             np.testing.assert_array_equal(red[plain], codes[plain] > 0)
 
 
-def test_atoms_that_are_not_active_are_left_out():
-    model = small_autoencoder(filters=(7, 5))
-    spread_weights(model)
-    kernel = model.encoder.coding_layers[0].kernel.numpy()
-    kernel[..., 2:] = 0
-    model.encoder.coding_layers[0].kernel.assign(kernel)
-    image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 1))
-    picture = strongest_atoms(model.explain(image), maximum=7)
-    two = strongest_atoms(model.explain(image), maximum=2)
+def test_atoms_that_are_not_active_are_left_out(model):
+    kernel = model.encoder.coding_layers[0].kernel
+    value = kernel.numpy()
+    kernel.assign(value * (np.arange(7) < 2))
+    picture = strongest_atoms(model.explain(image()), maximum=7)
+    two = strongest_atoms(model.explain(image()), maximum=2)
+    kernel.assign(value)
     np.testing.assert_array_equal(picture, two)
+
+
+def test_what_is_refused(model, explanation):
+    with pytest.raises(ValueError, match="`stage`.*at most 2.*3"):
+        growing_picture(explanation, stage=3)
+    with pytest.raises(ValueError, match="`stage`.*at least 1.*0"):
+        strongest_atoms(explanation, stage=0)
     with pytest.raises(ValueError, match="active atom.*7 atoms"):
-        strongest_atoms(model.explain(image, sparsity=100.0))
+        strongest_atoms(model.explain(image(), sparsity=100.0))
 
 
 def test_photographs_are_averaged():

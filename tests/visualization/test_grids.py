@@ -46,11 +46,23 @@ def test_range_of_values():
 
 
 @pytest.mark.parametrize(
-    "n, shape", [(1, (1, 1)), (2, (1, 2)), (9, (3, 3)), (10, (3, 4))]
+    "images, message",
+    [
+        (np.zeros((6, 4, 3)), r"shape.*\(6, 4, 3\)"),
+        (np.zeros((1, 4, 4, 2)), r"1 or 3.*\(1, 4, 4, 2\)"),
+        (np.zeros((1, 4, 4, 3), "uint8"), "floats.*uint8"),
+        (np.full((1, 4, 4, 3), np.nan), "finite.*48"),
+    ],
 )
-def test_default_layout_is_near_square(n, shape):
-    grid = image_grid(random_images(n, 4, 4), padding=0)
-    assert grid.shape == (4 * shape[0], 4 * shape[1], 3)
+def test_what_is_no_image(images, message):
+    with pytest.raises(ValueError, match=message):
+        image_grid(images)
+
+
+def test_default_layout_is_near_square():
+    for n, (rows, columns) in {2: (1, 2), 9: (3, 3), 10: (3, 4)}.items():
+        grid = image_grid(random_images(n, 4, 4), padding=0)
+        assert grid.shape == (4 * rows, 4 * columns, 3)
 
 
 def test_reconstructions_stand_beneath_their_images():
