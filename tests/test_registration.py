@@ -17,6 +17,7 @@ SAVED = (
     keras.constraints.Constraint,
     keras.optimizers.Optimizer,
     keras_csc.generation.FeatureDensity,
+    keras_csc.losses.RecipeGame,
     keras_csc.losses.TranscriptionGame,
 )
 

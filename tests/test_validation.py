@@ -5,7 +5,7 @@ import pytest
 
 from keras_csc import validation
 from keras_csc.layers import ConvSparseCoding2D
-from keras_csc.losses import TranscriptionGame
+from keras_csc.losses import RecipeGame
 
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), np.float32("nan")]
 NO_NUMBERS = ["1", None, [1.0], (4, "4"), True, 1j]
@@ -80,7 +80,7 @@ def test_long_values_are_cut():
     "maker, needed",
     [
         (ConvSparseCoding2D, {"filters": 4, "kernel_size": 4, "strides": 2}),
-        (TranscriptionGame, {}),
+        (RecipeGame, {}),
     ],
 )
 def test_no_argument_is_nan_or_infinite(maker, needed):

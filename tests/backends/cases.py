@@ -4,12 +4,15 @@
 """
 
 import sys
+import types
 
 import keras
 import numpy as np
 from keras import ops
 
 import keras_csc
+from keras_csc.losses import Loop
+from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.restoration import tasks as tasks_of_restoration
 
@@ -242,15 +245,18 @@ def rates():
         return keras_csc.ops.rate_reduction(z, ops.convert_to_tensor(labels), 3)
 
     yield "reduction", reduction, (z,)
-    for objective in ("binary", "multi"):
-        game = TranscriptionGame(objective, num_classes=3)
+    for game in (
+        TranscriptionGame("multi", 3),
+        RecipeGame(3, class_features=2, multistage=0.0, dictionary=0.0),
+    ):
 
         def played(z, z_hat, game=game):
-            terms = game.rates(z, z_hat, ops.convert_to_tensor(labels))
-            values = [terms[key] for key in sorted(terms)]
-            return (*values, game.consistency(z, z_hat))
+            sides = [types.SimpleNamespace(features=x) for x in (z, z_hat)]
+            loop = Loop(*sides, ops.convert_to_tensor(labels))
+            terms = game.losses(loop)[2]
+            return tuple(terms[key] for key in sorted(terms))
 
-        yield f"game {objective}", played, (z, z_hat)
+        yield type(game).__name__, played, (z, z_hat)
 
 
 def optimizers():

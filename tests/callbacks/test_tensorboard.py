@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing import event_multiplexer
 from keras_csc import callbacks
 from keras_csc.callbacks import tensorboard
 from keras_csc.callbacks.tensorboard import EventWriter
-from keras_csc.losses.transcription import TERM_NAMES
+from keras_csc.losses import RecipeGame
+from keras_csc.losses import TranscriptionGame
 from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 
 SCALARS = {
@@ -97,7 +98,9 @@ def test_log_has_the_plain_names(reader, folder):
 
 
 def test_terms_of_the_game_have_a_description_of_their_own():
-    for name in (*TERM_NAMES, *GRADIENT_NORMS):
+    ours = RecipeGame(2, class_features=1, view_features=1).term_names
+    published = TranscriptionGame("multi", 2).term_names
+    for name in (*ours, *published, *GRADIENT_NORMS):
         assert name in tensorboard.TAGS
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 from keras_csc.replicas import num_replicas
@@ -21,15 +22,10 @@ from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
-FULL = {
-    "objective": "multi",
-    "num_classes": CLASSES,
-    "encoder_consistency": 0.5,
-    "decoder_consistency": 0.25,
-    "multistage": 2.0,
-    "dictionary": 0.5,
-    "shared_statistics": True,
-}
+OURS = RecipeGame(CLASSES, dictionary=0.5, multistage=2.0, class_features=2)
+PUBLISHED = TranscriptionGame(
+    "multi", CLASSES, consistency=0.5, inner_step=True, shared_statistics=True
+)
 
 
 def make(game, dtype="float32", alternating=False, **overrides):
@@ -39,8 +35,7 @@ def make(game, dtype="float32", alternating=False, **overrides):
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.5),
         keras.optimizers.Adam(0.01, epsilon=1e-3) if alternating else None,
-        TranscriptionGame(**game),
-        inner_step=alternating,
+        game,
     )
     return model
 
@@ -79,15 +74,15 @@ def train(game, dtype, strategy=None, at=None, steps=2, **overrides):
 
 def test_weights_of_alternating_steps_do_not_either(mirrored):
     arguments = {"alternating": True, "steps": 1}
-    expected, _ = train(FULL, "float32", **arguments)
-    weights, _ = train(FULL, "float32", mirrored(2), **arguments)
+    expected, _ = train(PUBLISHED, "float32", **arguments)
+    weights, _ = train(PUBLISHED, "float32", mirrored(2), **arguments)
     assert relative_difference(weights, expected) < 1e-5
 
 
 def test_batch_need_not_divide_evenly(mirrored):
     """5 and 3 of 8 images."""
-    expected, logs = train(FULL, "float64")
-    weights, found = train(FULL, "float64", mirrored(2), [5])
+    expected, logs = train(OURS, "float64")
+    weights, found = train(OURS, "float64", mirrored(2), [5])
     assert relative_difference(weights, expected) < 1e-12
     assert set(found) == set(logs) - {"loss", *GRADIENT_NORMS}
     for name in found:
@@ -98,7 +93,7 @@ def test_replica_without_images_is_an_error(mirrored):
     """1 and 0 of 1 image."""
     strategy = mirrored(2)
     with strategy.scope():
-        model = make({})
+        model = make(OURS)
     images, _ = small_batch(n=1)
     data = (shards(strategy, images, [1]),)
 
@@ -116,7 +111,12 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
     runs = []
     for scope in (contextlib.nullcontext(), mirrored(2).scope()):
         with scope:
-            model = make({}, "float64", image_shape=(16, 16, 1), filters=(3,))
+            model = make(
+                TranscriptionGame(),
+                "float64",
+                image_shape=(16, 16, 1),
+                filters=(3,),
+            )
         model.run_eagerly = not runs
         history = model.fit(
             images, batch_size=8, epochs=2, shuffle=False, verbose=0

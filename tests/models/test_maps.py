@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.losses import TranscriptionGame
+from keras_csc.losses import RecipeGame
 from keras_csc.models import Tiles
-from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -96,28 +95,9 @@ def test_wrong_sizes_are_named(csc):
 # === The game ===
 
 
-@pytest.mark.parametrize("objective", ["binary", "multi"])
-def test_rates_of_maps_are_those_of_their_places(objective):
-    game = TranscriptionGame(
-        objective, CLASSES, class_features=2, encoder_consistency=1.0
-    )
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(2, 6, 3, 2, 5)).astype("float32")
-    labels = np.arange(6) % CLASSES
-    rows = maps.reshape(2, -1, 5)
-    found = game.rates(*maps, labels)
-    expected = game.rates(*rows, np.repeat(labels, 6))
-    assert set(found) == set(expected)
-    for name, value in found.items():
-        np.testing.assert_allclose(value, expected[name], rtol=1e-5)
-    np.testing.assert_allclose(
-        game.consistency(*maps), game.consistency(*rows), rtol=1e-5
-    )
-
-
 def test_fit_and_evaluate_take_rectangles():
     model = make(filters=(3,), iterations=1)
-    game = TranscriptionGame(multistage=1.0, memory=0.5)
+    game = RecipeGame()
     model.compile(game=game, run_eagerly=True)
     images = draw(9, 14, batch=4)
     history = model.fit(images, batch_size=2, verbose=0).history

@@ -10,7 +10,7 @@ import pytest
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import NonFiniteError
 from keras_csc.callbacks import TrainingCheckpoint
-from keras_csc.losses import TranscriptionGame
+from keras_csc.losses import RecipeGame
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -20,7 +20,7 @@ def trained(**game):
     keras.utils.set_random_seed(0)
     model = small_autoencoder()
     game = {"num_classes": CLASSES, "class_features": 3, **game}
-    model.compile(game=TranscriptionGame(memory=0.75, **game))
+    model.compile("sgd", game=RecipeGame(memory=0.75, **game))
     model.decoder.calibrate(small_batch()[0])
     model.train_step(small_batch())
     return model
@@ -45,7 +45,7 @@ def check_equal(found, expected):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
 def test_a_memory_has_no_half_precision(policy):
     model = small_autoencoder(dtype=policy)
-    model.compile(game=TranscriptionGame(memory=0.75))
+    model.compile(game=RecipeGame(memory=0.75))
     expected = "float64" if policy == "float64" else "float32"
     assert {v.dtype for v in model.memory.variables.values()} == {expected}
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import map_coordinates
 
-from keras_csc.losses import TranscriptionGame
+from keras_csc.losses import RecipeGame
 from keras_csc.models import views as views_module
 from keras_csc.models.views import random_views
 from tests.helpers.reference_loop import small_autoencoder
@@ -84,7 +84,7 @@ def test_crops_are_interpolated(monkeypatch, height, width, compiled):
 @pytest.mark.thorough
 def test_a_game_of_views_trains_compiled_by_xla():
     model = small_autoencoder()
-    game = TranscriptionGame(view_features=2, view_rate=1.0)
+    game = RecipeGame(view_features=2)
     model.compile(game=game, jit_compile=True)
     assert model.jit_compile
     history = model.fit(small_batch()[0], epochs=2, verbose=0).history
