@@ -9,6 +9,7 @@ from keras_csc.evaluation.quality import class_figures
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.references import reference_figures
 from keras_csc.evaluation.sampling import sampling_figures
+from keras_csc.evaluation.stages import code_figures
 from keras_csc.evaluation.stages import dictionary_figures
 
 Evaluation = collections.namedtuple(
@@ -50,7 +51,8 @@ def evaluate(
         train_labels: ints `(m,)`, -1 for unlabelled.
         class_features: int, how many of the features carry the classes; 0 for
             none.
-        codes: bool, whether to probe the codes of every stage, too.
+        codes: bool, whether to solve the programs of every stage, and to probe
+            its codes.
         networks: dict of `FeatureExtractor` to compare images and
             reconstructions with, by name; `ctrl` has two, for the distance and
             for the score of `ctrl_protocol`.
@@ -66,7 +68,8 @@ def evaluate(
         `class_figures` and `probe_figures`; and by name `psnr_of`
         (`reference_figures`), `dictionaries` (`dictionary_figures`),
         `class_part` (`part_figures`), `distributions` (`comparison_figures`),
-        `codes` (`code_figures`) and `samples` (`sampling_figures`).
+        `codes` and `psnr_by_solver_steps` (`code_figures`), `code_probes`
+        (`code_probe_figures`) and `samples` (`sampling_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -88,7 +91,8 @@ def evaluate(
         class_features, train_features, train_labels, features, labels, again
     )
     if codes:
-        figures["codes"] = probing.code_figures(
+        figures.update(code_figures(model, images))
+        figures["code_probes"] = probing.code_probe_figures(
             model, train_images, train_labels, images, labels
         )
     between()

@@ -169,7 +169,7 @@ def has_classes(*sets):
     return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
 
 
-def code_figures(model, train_images, train_labels, images, labels):
+def code_probe_figures(model, train_images, train_labels, images, labels):
     """Accuracies of simple classifiers of the codes of every stage.
 
     Of positive and negative parts of the codes, each averaged over quadrants;

@@ -7,8 +7,12 @@ from scipy.stats import entropy
 from keras_csc import metrics
 from keras_csc.batches import BATCH
 from keras_csc.batches import batches
+from keras_csc.batches import by_batches
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
+MOST_SOLVED = 250
+SOLVED = 600  # solver steps that are taken for all
+STOPS = (1, 2, 3, 5, 10, 20, 50)
 
 
 def dictionary_figures(model, images, batch_size=BATCH):
@@ -108,3 +112,79 @@ def stage_figures(sums):
     if shares.shape[1]:
         shares[:, 0] = 1 - shares[:, 0]
     return {**figures, **dict(zip(figures, shares.T.tolist()))}
+
+
+def code_figures(model, images):
+    """How few the codes of every stage are, and how near to their minimum.
+
+    Of at most `MOST_SOLVED` images. `F` is the objective of a stage's program
+    for the input that the stage is given, `z` its codes and `z*` the codes
+    after `SOLVED` solver steps.
+
+    Returns:
+        Dict, of `None` for an encoder without sparse codes, with
+
+        - `codes`: list of dicts, by stage: `nonzeros`, for every number of the
+          stage's input; `zeros`, the share of its codes; `explained`, as of
+          `stage_figures`; `excess`, `Σ F(z) / Σ F(z*) - 1`;
+        - `psnr_by_solver_steps`: dict from the number of solver steps of all
+          stages to the PSNR of the decoded images, dB. The trained number is
+          among them.
+    """
+    if not model.encoder.sparse:
+        return {"codes": None, "psnr_by_solver_steps": None}
+    layers = model.encoder.coding_layers
+    stops = sorted({*STOPS, *(layer.iterations for layer in layers)})
+
+    def measure(images):
+        output = model.encoder.activations(images)
+        solved = []
+        for layer, signal, codes in zip(layers, output.inputs, output.codes):
+            best = layer.solve(signal, iterations=SOLVED)
+            values = [
+                layer.objective(signal, codes),
+                layer.objective(signal, best),
+                tf.reduce_mean(tf.cast(codes == 0, "float32"), (1, 2, 3)),
+            ]
+            solved.append(tf.stack([tf.cast(v, "float32") for v in values]))
+        quality = [
+            metrics.peak_signal_to_noise_ratio(
+                images, _reconstructed(model, images, steps)
+            )
+            for steps in stops
+        ]
+        return (
+            stage_sums(model, output),
+            tf.transpose(tf.stack(solved), (2, 0, 1)),
+            tf.stack(quality, 1),
+        )
+
+    sums, solved, quality = by_batches(measure, images[:MOST_SOLVED])
+    figures = stage_figures(sums.sum(axis=0, dtype="float64"))
+    values, minima, zeros = solved.mean(axis=0, dtype="float64").T
+    columns = {
+        "nonzeros": figures["nonzeros"],
+        "zeros": zeros.tolist(),
+        "explained": figures["explained"],
+        "excess": (values / minima - 1).tolist(),
+    }
+    return {
+        "codes": [dict(zip(columns, row)) for row in zip(*columns.values())],
+        "psnr_by_solver_steps": {
+            str(steps): float(psnr)
+            for steps, psnr in zip(stops, quality.mean(axis=0))
+        },
+    }
+
+
+def _reconstructed(model, images, steps):
+    """Reconstructions with so many solver steps in every stage."""
+    layers = model.encoder.coding_layers
+    own = [layer.iterations for layer in layers]
+    try:
+        for layer in layers:
+            layer.iterations = steps
+        return model.reconstruct(images)
+    finally:
+        for layer, each in zip(layers, own):
+            layer.iterations = each
