@@ -9,7 +9,7 @@ from keras_csc.models.closed_loop_training import ClosedLoopTraining
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(Generating, ClosedLoopTraining):
+class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features

@@ -24,10 +24,10 @@ from keras_csc.validation import shown
 GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
 
 
-class ClosedLoopTraining(keras.Model):
-    """How encoder and decoder train and are evaluated; methods of Keras.
+class ClosedLoopTraining:
+    """How encoder and decoder train and are evaluated, as methods of a model.
 
-    For a model with an `encoder`, a `decoder` and a `density`.
+    For a `keras.Model` with an `encoder`, a `decoder` and a `density`.
     """
 
     @property

@@ -21,6 +21,7 @@ SCALARS = {
     "game/loss",
     "game/consistency",
     "game/multistage",
+    "game/residual",
     "game/encoder_gradient_norm",
     "game/decoder_gradient_norm",
     "game/learning_rate",
