@@ -133,7 +133,7 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
             other_history[name], history[name], rtol=1e-5, atol=1e-6
         )
     for name, value in scores.items():
-        np.testing.assert_allclose(others[name], value, rtol=1e-5)
+        np.testing.assert_allclose(others[name], value, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
