@@ -55,9 +55,13 @@ def test_wrong_images_are_refused(model, wrong, message):
         lambda images: model.denoise(images, 0.1),
         lambda images: model.predict(images, verbose=0),
         model.train_on_batch,
+        model.test_on_batch,
     ):
         with pytest.raises(ValueError, match=f"`images` {message}"):
             function(wrong)
+    if "Row" not in message:  # The encoder alone looks at no values.
+        with pytest.raises(ValueError, match=f"`images` {message}"):
+            model.encoder(wrong)
 
 
 def test_wrong_features_are_refused(model):
