@@ -129,10 +129,8 @@ def test_given_moments_normalise_and_nothing_is_updated():
     )
 
 
-@pytest.mark.parametrize(
-    "dtype, tolerance", [("float64", 1e-9), ("float32", 1e-4)]
-)
-def test_gradients_with_given_moments_leave_the_moments_out(dtype, tolerance):
+def test_gradients_with_given_moments_leave_the_moments_out():
+    dtype, tolerance = "float32", 1e-4
     layer = SharedBatchNormalization(dtype=dtype)
     layer.build((None, 4, 5, 3))
     layer.gamma.assign([0.5, 1.5, -1.0])

@@ -214,24 +214,6 @@ def test_every_example_is_solved(solve):
     assert not np.any(result[2])
 
 
-def test_least_squares_of_a_singular_system():
-    rng = np.random.default_rng(0)
-    roots = rng.normal(size=(6, 3))
-    matrix, right = roots @ roots.T, rng.normal(size=6)
-
-    def operator(values):
-        return tf.reshape(matrix @ tf.reshape(values, (6, 1)), (1, 1, 2, 3))
-
-    found = conjugate_residuals(operator, right.reshape(1, 1, 2, 3), 50)
-    # What H does not see of b stays.
-    expected = matrix @ np.linalg.pinv(matrix) @ right
-    np.testing.assert_allclose(
-        matrix @ np.reshape(found, 6), expected, atol=1e-9
-    )
-    least = np.min(np.linalg.eigvalsh(roots.T @ roots))
-    assert np.linalg.norm(found) < 2 * np.linalg.norm(right) / least
-
-
 def test_gradients_of_dependent_atoms_are_bounded():
     """Every atom is there twice, and all codes are active."""
     images, kernel, step_size = problem()
