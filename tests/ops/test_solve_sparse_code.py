@@ -19,8 +19,6 @@ PROGRAMS = [
     ("per filter", 0.0, True, 2, "same"),
     ("per example", 0.0, False, 2, "valid"),
 ]
-
-
 # Traced once for all tests with the same shapes and numbers of iterations.
 run = tf.function(ops.solve_sparse_code)
 
@@ -30,6 +28,13 @@ def solve(*inputs, **arguments):
     return keras.tree.map_structure(
         lambda t: t.numpy(), run(*inputs, **arguments)
     )
+
+
+def iterations_and_values(*inputs, **arguments):
+    """Of every example, how many iterations it took, and to which value."""
+    _, statistics = solve(*inputs, statistics=True, **arguments)
+    values = statistics.objective
+    return np.sum(np.isfinite(values), 0), np.nanmin(values, 0)
 
 
 def check_optimality(images, codes, kernel, sparsity, ridge, nonnegative, *at):
@@ -126,13 +131,6 @@ def test_restart_takes_fewer_iterations():
         for restart in (True, False)
     )
     assert np.all(with_restart < 0.7 * without)
-
-
-def iterations_and_values(*inputs, **arguments):
-    """Of every example, how many iterations it took, and to which value."""
-    _, statistics = solve(*inputs, statistics=True, **arguments)
-    values = statistics.objective
-    return np.sum(np.isfinite(values), 0), np.nanmin(values, 0)
 
 
 def test_longer_steps_take_fewer_iterations_to_the_same_value():
