@@ -4,12 +4,9 @@ import errno
 import json
 import resource
 
-import keras
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing import event_multiplexer
 
-from keras_csc import callbacks
 from keras_csc.callbacks import tensorboard
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.losses import RecipeGame
@@ -36,50 +33,17 @@ SCALARS = {
 PICTURES = {"quality/reconstructions", "codes/atoms_1"}
 
 
-class Reader(keras.callbacks.Callback):
-    """Reads what is there as `tensorboard --load_fast=false` does."""
-
-    def __init__(self, folder):
-        super().__init__()
-        self.runs = event_multiplexer.EventMultiplexer()
-        self.folder = str(folder)
-        self.steps = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.runs.AddRunsFromDirectory(self.folder)
-        self.runs.Reload()
-        events = self.runs.Tensors("scalars", "quality/shown_psnr")
-        self.steps.append([event.step for event in events])
+def test_scalars_move_while_pictures_are_written(watched):
+    assert watched.reader.steps == [[2], [2, 4], [2, 4, 6]]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("run")
-
-
-@pytest.fixture(scope="module")
-def reader(fit, folder):
-    reader = Reader(folder / "tensorboard")
-    fit(
-        lambda images: [
-            callbacks.ScalarLog(folder, images, 4),
-            callbacks.PictureLog(folder, images, every_steps=1),
-            reader,
-        ]
-    )
-    return reader
-
-
-def test_scalars_move_while_pictures_are_written(reader):
-    assert reader.steps == [[2], [2, 4], [2, 4, 6]]
-
-
-def test_every_folder_has_one_writer(reader, folder):
-    files = list((folder / "tensorboard").rglob("events.*"))
+def test_every_folder_has_one_writer(watched):
+    files = list((watched.folder / "tensorboard").rglob("events.*"))
     assert len(files) == len({file.parent for file in files}) == 2
 
 
-def test_tags_are_grouped_and_described(reader):
+def test_tags_are_grouped_and_described(watched):
+    reader = watched.reader
     reader.runs.Reload()
     runs = reader.runs.Runs()
     assert set(runs["scalars"]["tensors"]) == SCALARS
@@ -90,22 +54,19 @@ def test_tags_are_grouped_and_described(reader):
             assert len(metadata.summary_description) > 10
 
 
-def test_log_has_the_plain_names(reader, folder):
-    lines = (folder / "log.jsonl").read_text().splitlines()
+def test_log_has_the_plain_names(watched):
+    lines = (watched.folder / "log.jsonl").read_text().splitlines()
     record = json.loads(lines[-1])
     groups = tuple(f"{tag.group}/" for tag in tensorboard.TAGS.values())
     assert {name.partition("/")[2] for name in SCALARS} <= set(record)
     assert not [name for name in record if name.startswith(groups)]
 
 
-def test_terms_of_the_game_have_a_description_of_their_own():
+def test_terms_of_a_game_have_a_description():
     ours = RecipeGame(2, class_features=1, view_features=1).term_names
     published = TranscriptionGame("multi", 2).term_names
     for name in (*ours, *published, *GRADIENT_NORMS):
         assert name in tensorboard.TAGS
-
-
-def test_a_term_that_is_not_known_is_the_games():
     name, description = tensorboard.tag("surprise")
     assert name == "game/surprise" and "surprise" in description
 

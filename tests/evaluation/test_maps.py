@@ -4,23 +4,9 @@ import numpy as np
 import pytest
 
 from keras_csc import evaluation
-from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
-
-
-def test_product_of_rows_is_the_mean_over_places():
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(2, 7, 3, 2, 5))
-    maps /= np.linalg.norm(maps, axis=-1, keepdims=True)
-    one, other = map(passes.rows, maps)
-    assert one.shape == (7, 30)
-    np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1)
-    expected = np.sum(maps[0] * maps[1], -1).mean((1, 2))
-    np.testing.assert_allclose(np.sum(one * other, 1), expected)
-    vectors = maps[0, :, 0, 0]
-    np.testing.assert_array_equal(passes.rows(vectors), vectors)
 
 
 def test_part_for_the_classes_is_that_of_every_place():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from keras_csc.evaluation import drawing
 from keras_csc.evaluation import probing
 from keras_csc.evaluation.quality import class_figures
 
@@ -46,22 +45,6 @@ def test_same_class_is_scikit_learns_accuracy_of_labelled_images():
         assert found[name] == pytest.approx(expected) and 0 < expected < 1
     found = class_figures(judge, "images", "made", np.full(50, -1))
     assert set(found.values()) == {None}
-
-
-def test_similarities_are_of_labelled_images(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        drawing, "similarity_figure", lambda *each: drawn.append(each)
-    )
-    monkeypatch.setattr(drawing, "save_figure", lambda path, figure: None)
-    monkeypatch.setattr(drawing, "MOST_ROWS", 20)
-    features, labels = features_and_labels()
-    labels = np.where(np.arange(60) % 2, labels, -1)
-    drawing.draw_similarities(features, labels, 2, tmp_path)
-    for rows, shown in drawn:
-        assert len(rows) == len(shown) == 20 and min(shown) == 0
-    np.testing.assert_array_equal(drawn[0][0], features[labels >= 0][:20])
-    assert [rows.shape[1] for rows, _ in drawn] == [6, 2]
 
 
 @pytest.mark.parametrize("size", [1, 2])

@@ -47,15 +47,6 @@ def test_figures_are_those_of_all_codes_at_once(nonnegative):
         assert figures["coherence"][number] == coherence
 
 
-def test_an_atom_that_is_always_active_is_so_over_many_batches():
-    """Shares of 40 batches, summed, would be above 1 by rounding."""
-    model = small_autoencoder(nonnegative=False, sparsity=0.0)
-    spread_weights(model)
-    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), "uint8")
-    figures = dictionary_figures(model, images, batch_size=1)
-    assert figures["image_density"][0] == [1.0] * 5
-
-
 @pytest.mark.parametrize("changes", [{}, {"network": "conv"}], ids=str)
 def test_what_stages_explain_find_and_draw(changes):
     """Of all images at once, in float64."""

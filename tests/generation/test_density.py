@@ -56,7 +56,7 @@ def reference_log_prob(density, features):
     return logsumexp(terms, axis=0)
 
 
-@pytest.mark.parametrize("rank", [0, 1, 3, 5])
+@pytest.mark.parametrize("rank", [0, 3])
 def test_closed_form_is_scikit_learns(rank):
     """`PCA` scales its covariance by n - 1, not n."""
     rows, _ = features_and_labels()
@@ -70,9 +70,7 @@ def test_closed_form_is_scikit_learns(rank):
     )
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"rank": 2}, {"components": 2}], ids=str
-)
+@pytest.mark.parametrize("arguments", [{"rank": 2}, {"components": 2}], ids=str)
 def test_log_prob_is_scipys(arguments):
     features, labels = features_and_labels()
     density = FeatureDensity.fit(features, labels, **arguments)
@@ -133,8 +131,7 @@ def test_unlabelled_rows_are_left_out():
     np.testing.assert_array_equal(density.center, expected.center)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_moments_of_samples(temperature):
+def test_moments_of_samples():
     """Before the projection they are a Gaussian: its direction remains.
 
     With one Gaussian far from the origin the projection changes little that
@@ -142,7 +139,7 @@ def test_moments_of_samples(temperature):
     """
     features, labels = features_and_labels()
     density = FeatureDensity.fit(features, labels, rank=3)
-    count = 4000
+    count, temperature = 4000, 0.5
     made = density.sample(count, 2, 7, temperature).numpy()
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
     arrays = arrays_of(density)
@@ -206,16 +203,6 @@ def test_few_examples_get_few_directions(count):
     assert np.all(np.isfinite(density.sample(3, seed=0)))
 
 
-def test_a_density_begins_as_the_standard_gaussian():
-    features, _ = features_and_labels()
-    density = FeatureDensity(DIMENSION, classes=3, components=2, rank=2)
-    expected = multivariate_normal(np.zeros(DIMENSION)).logpdf(features)
-    np.testing.assert_allclose(density.log_prob(features), expected, rtol=1e-5)
-    np.testing.assert_allclose(density.priors, 1 / 3, rtol=1e-6)
-    made = density.sample(6, [0, 1, 2, -1, -1, -1], seed=0)
-    np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-6)
-
-
 def serialised(density):
     again = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(density)
@@ -275,28 +262,20 @@ SAMPLE, LOG_PROB = FeatureDensity.sample, FeatureDensity.log_prob
         (SAMPLE, {"count": 0}, "`count` must be an integer of at least 1"),
         (SAMPLE, {"label": 1}, r"class of the density, \[0, 2, 3\]"),
         (SAMPLE, {"label": [0, 2, 3]}, "one, or 2 of them"),
-        (SAMPLE, {"label": 0.5}, "Received: 0.5"),
         (SAMPLE, {"seed": -1}, "`seed` must be an integer"),
-        (SAMPLE, {"seed": 2**31}, "`seed` must be at most"),
         (SAMPLE, {"temperature": -1}, "`temperature`"),
-        (SAMPLE, {"temperature": 1e25}, "`temperature`"),
         (LOG_PROB, {"features": np.zeros((2, 5))}, r"the shape \(n, 6\)"),
         (LOG_PROB, {"features": np.full((2, 6), np.nan)}, "12 non-finite"),
         (loaded, {"variances": 0.0}, "above 0"),
-        (loaded, {"variances": np.nan}, "above 0"),
         (loaded, {"weights": -1.0}, "above 0"),
         (loaded, {"means": None}, "no array 'means'"),
         (fitted, {"features": np.zeros(6)}, "`features`"),
         (fitted, {"features": np.full((240, 6), np.nan)}, "finite"),
-        (fitted, {"features": np.ones((240, 1))}, "`feature_dim`"),
         (fitted, {"labels": np.zeros(3, int)}, "must have shapes"),
-        (fitted, {"labels": np.full(240, -2)}, "`labels` must be integers"),
         (fitted, {"labels": np.zeros(240)}, "`labels` must be integers"),
         (fitted, {"labels": np.arange(240) + 2**40}, "`classes`"),
         (fitted, {"rank": 6}, "`rank` must be at most 5"),
-        (fitted, {"rank": 0}, "`rank` must be an integer of at least 1"),
         (fitted, {"components": 0}, "`components`"),
-        (fitted, {"seed": np.array(0)}, "`seed` must be an integer"),
     ],
 )
 def test_what_a_density_refuses(call, arguments, message):

@@ -26,46 +26,13 @@ def test_configuration_holds_every_argument():
     contracts.check_config(SharedBatchNormalization, **ARGUMENTS)
 
 
-def test_scale_starts_at_its_initialiser():
-    layer = SharedBatchNormalization(
-        gamma_initializer=keras.initializers.Constant(0.25)
-    )
-    result = layer(batch(), training=True)
-    np.testing.assert_array_equal(layer.gamma, [0.25] * 3)
-    np.testing.assert_allclose(np.std(result, (0, 1, 2)), 0.25, rtol=1e-3)
-
-
-@pytest.mark.parametrize("momentum", [-0.1, 1.0])
-def test_bad_arguments_are_named(momentum):
-    contracts.check_rejects(SharedBatchNormalization, {"momentum": momentum})
+def test_bad_arguments_are_named():
+    contracts.check_rejects(SharedBatchNormalization, {"momentum": 1.0})
 
 
 def test_shapes():
     contracts.check_shapes(
         SharedBatchNormalization, [(2, 4, 5, 3), (4, 2), (2, 3, 1)]
-    )
-
-
-@pytest.mark.parametrize(
-    "policy, output, weights",
-    [
-        ("float32", "float32", "float32"),
-        ("mixed_bfloat16", "bfloat16", "float32"),
-        ("float64", "float64", "float64"),
-    ],
-)
-def test_dtype_policies(policy, output, weights):
-    layer = SharedBatchNormalization(dtype=policy)
-    result = layer(batch(dtype="float64"), training=True)
-    assert result.dtype == output
-    assert {v.dtype for v in layer.variables} == {weights}
-    exact = batch(dtype="float64")
-    expected = (exact - exact.mean((0, 1, 2))) / np.sqrt(
-        exact.var((0, 1, 2)) + layer.epsilon
-    )
-    tolerance = {"float32": 1e-5, "bfloat16": 0.05, "float64": 1e-12}[output]
-    np.testing.assert_allclose(
-        tf.cast(result, "float64"), expected, atol=tolerance
     )
 
 
@@ -77,10 +44,9 @@ def test_inference_is_a_pure_function():
     contracts.check_inference_is_pure(SharedBatchNormalization(), batch())
 
 
-@pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize(
-    "dtype, tolerance", [("float64", 1e-9), ("float32", 3e-5)]
+    "center, scale, dtype, tolerance",
+    [(True, True, "float64", 1e-9), (False, True, "float32", 3e-5)],
 )
 def test_layer_agrees_with_that_of_keras(center, scale, dtype, tolerance):
     arguments = {"epsilon": 0.01, "center": center, "scale": scale}
@@ -118,24 +84,6 @@ def test_layer_agrees_with_that_of_keras(center, scale, dtype, tolerance):
     )
 
 
-@pytest.mark.parametrize("shape", [(6, 4, 5, 3), (6, 3)])
-def test_isotropic_normalisation_keeps_the_proportions_of_distances(shape):
-    layer = SharedBatchNormalization(isotropic=True, scale=False)
-    inputs = batch(shape=shape)
-    outputs = layer(inputs, training=True).numpy()
-    axes = tuple(range(len(shape) - 1))
-    np.testing.assert_allclose(outputs.mean(axes), 0, atol=1e-6)
-    assert outputs.var(axes).mean() == pytest.approx(1, rel=1e-4)
-    distances = [
-        np.linalg.norm((signal[:, None] - signal[None]).reshape(36, -1), axis=1)
-        for signal in (inputs, outputs)
-    ]
-    ratio = distances[1].max() / distances[0].max()
-    np.testing.assert_allclose(distances[1], ratio * distances[0], atol=1e-4)
-    variance = layer.normalize(inputs)[1][1]
-    np.testing.assert_allclose(variance, inputs.var(axes), rtol=1e-4)
-
-
 def test_isotropic_normalisation_is_that_of_the_mean_variance():
     layer = SharedBatchNormalization(isotropic=True)
     layer.build((None, 4, 5, 3))
@@ -147,6 +95,11 @@ def test_isotropic_normalisation_is_that_of_the_mean_variance():
     expected = (inputs - [1, 2, 3]) / np.sqrt(3 + layer.epsilon)
     expected = expected * [0.5, 1.5, -1.0] + [0.1, 0.2, 0.3]
     np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
+    trained, moments = layer.normalize(inputs)
+    np.testing.assert_allclose(moments[0], inputs.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(moments[1], inputs.var((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_array_equal(trained, layer(inputs, training=True))
+    np.testing.assert_allclose(layer.undo(trained, moments), inputs, atol=1e-4)
 
 
 def test_given_moments_normalise_and_nothing_is_updated():
@@ -176,10 +129,8 @@ def test_given_moments_normalise_and_nothing_is_updated():
     )
 
 
-@pytest.mark.parametrize(
-    "dtype, tolerance", [("float64", 1e-9), ("float32", 1e-4)]
-)
-def test_gradients_with_given_moments_leave_the_moments_out(dtype, tolerance):
+def test_gradients_with_given_moments_leave_the_moments_out():
+    dtype, tolerance = "float32", 1e-4
     layer = SharedBatchNormalization(dtype=dtype)
     layer.build((None, 4, 5, 3))
     layer.gamma.assign([0.5, 1.5, -1.0])
@@ -204,19 +155,8 @@ def test_gradients_with_given_moments_leave_the_moments_out(dtype, tolerance):
         )
 
 
-def test_own_moments_are_those_of_training():
-    layer = SharedBatchNormalization()
-    inputs = batch()
-    trained = layer(inputs, training=True)
-    outputs, moments = layer.normalize(inputs)
-    np.testing.assert_array_equal(outputs, trained)
-    given = layer(inputs, moments=moments)
-    np.testing.assert_allclose(given, trained, atol=1e-5)
-
-
-@pytest.mark.parametrize("isotropic", [False, True])
-def test_frozen_layer_is_that_of_inference_in_training(isotropic):
-    layer = SharedBatchNormalization(isotropic=isotropic)
+def test_frozen_layer_is_that_of_inference_in_training():
+    layer = SharedBatchNormalization(isotropic=True)
     layer(batch(), training=True)
     expected = layer(batch(1)).numpy()
     before = [variable.numpy() for variable in layer.weights]
@@ -233,13 +173,6 @@ def test_frozen_layer_is_that_of_inference_in_training(isotropic):
 
 def layer_moments(inputs):
     return inputs.mean((0, 1, 2)), inputs.var((0, 1, 2))
-
-
-def test_a_constant_channel_is_mapped_to_the_offset():
-    layer = SharedBatchNormalization()
-    inputs = np.full((4, 3, 3, 2), 7.3, "float32")
-    result = layer(inputs, training=True).numpy()
-    assert np.all(np.abs(result) < 1e-3)
 
 
 def test_statistics_are_those_of_the_global_batch(mirrored):
@@ -262,12 +195,10 @@ def test_statistics_are_those_of_the_global_batch(mirrored):
     )
 
 
-@pytest.mark.parametrize("isotropic", [False, True])
-@pytest.mark.parametrize("shape", [(64, 6, 7, 3), (2000, 3)])
-def test_a_small_deviation_about_a_large_mean(shape, isotropic):
-    layer = SharedBatchNormalization(epsilon=1e-9, isotropic=isotropic)
+def test_a_small_deviation_about_a_large_mean():
+    layer = SharedBatchNormalization(epsilon=1e-9, isotropic=True)
     rng = np.random.default_rng(0)
-    inputs = (1000 + 0.1 * rng.normal(size=shape)).astype("float32")
+    inputs = (1000 + 0.1 * rng.normal(size=(2000, 3))).astype("float32")
     outputs = layer(inputs, training=True).numpy()
     np.testing.assert_allclose(np.std(outputs), 1, atol=0.02)
     np.testing.assert_allclose(np.mean(outputs), 0, atol=0.02)
@@ -294,28 +225,18 @@ def test_replicas_are_summed_about_the_moving_mean(mirrored):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("isotropic", [False, True])
-def test_pure_half_precision(dtype, isotropic):
-    layer = SharedBatchNormalization(dtype=dtype, isotropic=isotropic)
-    exact = SharedBatchNormalization(isotropic=isotropic)
-    for training in (True, False):
-        found = layer(batch(), training=training)
-        assert found.dtype == dtype
-        expected = exact(batch(), training=training)
-        np.testing.assert_allclose(
-            tf.cast(found, "float32"), expected, 0.05, 0.05
-        )
-
-
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("shape", [(64, 3), (4, 4, 4, 3)])
+@pytest.mark.parametrize(
+    "dtype, shape",
+    [("mixed_bfloat16", (64, 3)), ("mixed_float16", (4, 4, 4, 3))],
+)
 def test_half_precision_keeps_a_large_mean(dtype, shape):
     """Numbers that it has are as far from their mean as they are."""
     values = 256 + 2.0 * np.random.default_rng(0).integers(-3, 4, shape)
     half = SharedBatchNormalization(dtype=dtype, isotropic=True)
     exact = SharedBatchNormalization(isotropic=True)
     found = half(values, training=True)
+    assert found.dtype == dtype.removeprefix("mixed_")
+    assert {v.dtype for v in half.variables} == {"float32"}
     expected = exact(values, training=True)
     np.testing.assert_allclose(
         tf.cast(found, "float32"), expected, rtol=0.01, atol=0.01

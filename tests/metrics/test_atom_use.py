@@ -39,13 +39,6 @@ def test_densities_are_counts():
     np.testing.assert_allclose(code_density(codes, of="images"), images)
 
 
-def test_batches_combine():
-    codes, kernel = sparse_codes(8, 2, 2, 3), draw(3, 3, 2, 3)
-    for measure in (code_density, lambda z: atom_energies(z, kernel)):
-        parts = 3 * measure(codes[:3]) + 5 * measure(codes[3:])
-        np.testing.assert_allclose(parts / 8, measure(codes))
-
-
 def test_dead_and_rare_atoms():
     density = [0.0, 0.5, 0.01, 0.005, 0.0001, 0.02]
     assert dead_atoms(density).tolist() == [0]
@@ -83,35 +76,14 @@ def gram(kernel, strides):
 @pytest.mark.parametrize("nonnegative", [False, True])
 @pytest.mark.parametrize(
     "shape, strides",
-    [
-        ((3, 3, 1, 4), 1),
-        ((4, 4, 2, 3), 2),
-        ((3, 3, 2, 2), 2),
-        ((2, 2, 1, 3), 3),
-    ],
+    [((3, 3, 1, 4), 1), ((4, 4, 2, 3), 2), ((2, 2, 1, 3), 3)],
 )
 def test_coherence_is_that_of_the_dense_dictionary(shape, strides, nonnegative):
-    for seed in range(3):
-        kernel = draw(*shape, seed=seed)
-        cosines = gram(kernel, strides)
-        expected = np.max(cosines if nonnegative else np.abs(cosines))
-        value = mutual_coherence(kernel, strides, nonnegative)
-        assert value == pytest.approx(expected, abs=1e-12)
-
-
-def test_coherence_of_one_atom_is_that_with_its_shifts():
-    """An atom of two like pixels: half of it remains after a step."""
-    kernel = np.zeros((2, 2, 1, 1))
-    kernel[0] = 3.0
-    assert mutual_coherence(kernel) == pytest.approx(0.5)
-    assert mutual_coherence(kernel, strides=2) == 0
-
-
-def test_both_signs_are_coherent_but_not_without_negative_codes():
-    atoms = np.linalg.qr(draw(16, 16))[0].reshape(4, 4, 1, 16)
-    both = np.concatenate([atoms, -atoms], -1)
-    assert mutual_coherence(both, strides=4) == pytest.approx(1)
-    assert mutual_coherence(both, 4, nonnegative=True) < 1e-12
+    kernel = draw(*shape)
+    cosines = gram(kernel, strides)
+    expected = np.max(cosines if nonnegative else np.abs(cosines))
+    value = mutual_coherence(kernel, strides, nonnegative)
+    assert value == pytest.approx(expected, abs=1e-12)
 
 
 def test_zero_atoms_are_like_nothing():
@@ -153,18 +125,6 @@ def test_stability_is_that_of_the_best_of_all_permutations(strides):
     )
     value = dictionary_stability(kernel, other, strides)
     assert value == pytest.approx(best)
-
-
-def test_order_sign_and_scale_do_not_matter_nor_shifts_by_the_stride():
-    rng = np.random.default_rng(0)
-    kernel = np.zeros((4, 4, 2, 6))
-    kernel[1:3, 1:3] = rng.normal(size=(2, 2, 2, 6))
-    factors = rng.choice([-1, 1], 6) * rng.uniform(0.1, 10, 6)
-    other = kernel[..., rng.permutation(6)] * factors
-    assert dictionary_stability(other, kernel, strides=2) == pytest.approx(1)
-    moved = np.roll(other, (1, -1), (0, 1))
-    assert dictionary_stability(kernel, moved) == pytest.approx(1)
-    assert dictionary_stability(kernel, moved, strides=2) < 0.99
 
 
 def test_sign_matters_without_negative_codes():

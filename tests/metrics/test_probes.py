@@ -76,12 +76,6 @@ def test_centered_knn_of_equal_features():
     assert value == 0.5
 
 
-def test_knn_of_one_neighbor_knows_its_training_set(digits):
-    train, train_labels, _, _ = digits
-    arguments = train, train_labels, train, train_labels
-    assert knn_accuracy(*arguments, neighbors=1) == 1
-
-
 def test_pooled_codes_are_means_of_quadrants():
     codes = np.random.default_rng(0).normal(size=(3, 6, 4, 5))
     parts = [np.maximum(codes, 0), np.maximum(-codes, 0)]

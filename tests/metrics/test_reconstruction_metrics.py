@@ -26,9 +26,8 @@ def image_pair(n=4, height=17, width=20, channels=3, seed=0):
     return images.astype("float32"), (images + noise).astype("float32")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_psnr_agrees_with_scikit_image(channels):
-    images, reconstructions = image_pair(channels=channels)
+def test_psnr_agrees_with_scikit_image():
+    images, reconstructions = image_pair()
     expected = [
         peak_signal_noise_ratio(x, np.clip(y, -1, 1), data_range=2)
         for x, y in zip(
@@ -39,9 +38,8 @@ def test_psnr_agrees_with_scikit_image(channels):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_ssim_agrees_with_scikit_image_on_unit_range(channels):
-    images, reconstructions = image_pair(channels=channels)
+def test_ssim_agrees_with_scikit_image_on_unit_range():
+    images, reconstructions = image_pair()
     expected = [
         skimage_ssim(
             (x + 1) / 2,
@@ -89,7 +87,7 @@ def reference_ms_ssim(x, y, weights):
     return value
 
 
-@pytest.mark.parametrize("side, scales", [(32, 2), (64, 3), (192, 5)])
+@pytest.mark.parametrize("side, scales", [(32, 2), (192, 5)])
 def test_ms_ssim_agrees_with_the_paper_in_float64(side, scales):
     images, reconstructions = image_pair(2, side, side + 16)
     # Noise alone has no structure at coarse scales.
@@ -125,13 +123,6 @@ def test_scales_are_those_that_the_window_fits():
     np.testing.assert_allclose(same, 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("error", [1e-3, 0.1, 1.0])
-def test_psnr_of_a_constant_error(error):
-    images = np.zeros((1, 4, 4, 1), "float32")
-    value = peak_signal_to_noise_ratio(images, images + np.float32(error))
-    assert float(value[0]) == pytest.approx(20 * np.log10(2 / error), abs=1e-3)
-
-
 def test_identical_images_reach_the_cap_and_one():
     images, _ = image_pair()
     np.testing.assert_array_equal(
@@ -140,14 +131,6 @@ def test_identical_images_reach_the_cap_and_one():
     np.testing.assert_allclose(
         structural_similarity(images, images), 1.0, atol=1e-6
     )
-
-
-def test_reconstructions_are_clipped():
-    images = np.ones((2, 12, 12, 1), "float32")
-    for function in (peak_signal_to_noise_ratio, structural_similarity):
-        np.testing.assert_array_equal(
-            function(images, 3 * images), function(images, images)
-        )
 
 
 def test_nan_is_not_hidden():

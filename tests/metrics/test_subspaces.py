@@ -34,32 +34,6 @@ def test_angles_agree_with_the_singular_values_of_the_definition():
             np.testing.assert_allclose(angles[i, j], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("seed, angle", [(0, 0.0), (1, 0.7), (2, np.pi / 2)])
-def test_planes_at_a_known_angle(seed, angle):
-    """Two planes in four dimensions that share one direction."""
-    rng = np.random.default_rng(seed)
-    rotation = ortho_group.rvs(4, random_state=seed)
-    turned = [0, np.cos(angle), np.sin(angle), 0]
-    planes = np.array([[[1, 0, 0, 0], [0, 1, 0, 0]], [[1, 0, 0, 0], turned]])
-    features = np.concatenate(
-        [rng.normal(size=(20, 2)) @ plane @ rotation for plane in planes]
-    )
-    labels = np.repeat([5, 3], 20)
-    angles = subspace_angles(features, labels, 2)
-    np.testing.assert_allclose(angles[0, 1], [angle, 0], atol=1e-7)
-    np.testing.assert_array_equal(angles, angles.transpose(1, 0, 2))
-
-
-def test_orthogonal_classes_are_at_right_angles():
-    basis = ortho_group.rvs(6, random_state=0).reshape(3, 2, 6)
-    weights = np.random.default_rng(0).normal(size=(3, 10, 2))
-    features = np.concatenate(weights @ basis)
-    labels = np.repeat(range(3), 10)
-    angles = subspace_angles(features, labels, 2)
-    expected = np.pi / 2 * (1 - np.eye(3))[:, :, None] * np.ones(2)
-    np.testing.assert_allclose(angles, expected, atol=1e-7)
-
-
 def subspace_features(rng, bases, n):
     labels = rng.integers(0, len(bases), n)
     weights = rng.normal(size=(n, bases.shape[2]))
@@ -94,17 +68,6 @@ def test_nearest_subspace_follows_the_parents(digits, centered):
     assert several[1] == nearest_subspace_accuracy(
         *digits, components=5, centered=centered
     )
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_nearest_subspace_is_perfect_on_independent_subspaces(seed):
-    rng = np.random.default_rng(seed)
-    basis = ortho_group.rvs(12, random_state=seed)
-    bases = basis.reshape(12, 4, 3).transpose(1, 0, 2)
-    train, train_labels = subspace_features(rng, bases, 80)
-    test, test_labels = subspace_features(rng, bases, 40)
-    arguments = train, train_labels, test, test_labels
-    assert nearest_subspace_accuracy(*arguments, components=3) == 1
 
 
 def test_excess_components_do_not_spoil_a_subspace():

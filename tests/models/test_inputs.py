@@ -55,9 +55,13 @@ def test_wrong_images_are_refused(model, wrong, message):
         lambda images: model.denoise(images, 0.1),
         lambda images: model.predict(images, verbose=0),
         model.train_on_batch,
+        model.test_on_batch,
     ):
         with pytest.raises(ValueError, match=f"`images` {message}"):
             function(wrong)
+    if "Row" not in message:  # The encoder alone looks at no values.
+        with pytest.raises(ValueError, match=f"`images` {message}"):
+            model.encoder(wrong)
 
 
 def test_wrong_features_are_refused(model):
@@ -203,24 +207,21 @@ def test_a_later_batch_of_a_data_set_is_looked_at_too(model):
         model.fit(tf.data.Dataset.from_tensors({"image": images()}))
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [[0, 1, -1, 2], [0, 1, 3, 2], np.eye(4, 3, dtype="int64"), [0.0, 1, 2, 1]],
-    ids=["negative", "out of range", "one-hot", "floats"],
-)
-def test_wrong_labels_are_one_error_before_training(model, labels):
-    labels = np.array(labels)
-    model.fit(images(), labels, verbose=0)  # A game without classes.
-    model = small_autoencoder()
+def test_wrong_labels_are_one_error_before_training(model):
+    one_hot = np.eye(4, 3, dtype="int64")
+    model.fit(images(), one_hot, verbose=0)  # A game without classes.
+    multi = small_autoencoder()
     game = TranscriptionGame("multi", num_classes=3)
-    model.compile(sgd(), None, game, run_eagerly=True)
-    before = model.get_weights()
-    for data in sources(images(), labels):
+    multi.compile(sgd(), None, game, run_eagerly=True)
+    before = multi.get_weights()
+    for labels in ([0, 1, -1, 2], [0, 1, 3, 2], one_hot, [0.0, 1, 2, 1]):
+        labels = np.array(labels)
+        for data in sources(images(), labels):
+            with pytest.raises(ValueError, match=r"`labels` must .*\[0, 3\)"):
+                multi.fit(*data, verbose=0)
         with pytest.raises(ValueError, match=r"`labels` must .*\[0, 3\)"):
-            model.fit(*data, verbose=0)
-    with pytest.raises(ValueError, match=r"`labels` must .*\[0, 3\)"):
-        model.train_on_batch(images(), labels)
-    for weight, after in zip(before, model.get_weights()):
+            multi.train_on_batch(images(), labels)
+    for weight, after in zip(before, multi.get_weights()):
         np.testing.assert_array_equal(weight, after)
 
 

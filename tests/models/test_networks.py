@@ -154,19 +154,6 @@ def test_inference_with_the_moments_of_the_batch_is_training(network):
     np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)
 
 
-def test_sparsity_of_a_call_is_that_of_the_first_stage():
-    encoder = Encoder(**SMALL, sparsity=0.05)
-    images = inputs(Encoder)
-    own = encoder.activations(images)
-    same = encoder.activations(images, sparsity=0.05)
-    np.testing.assert_array_equal(own.features, same.features)
-    weights = np.array([0.05, 0.5] * 3, "float32")
-    each = encoder.activations(images, sparsity=weights)
-    zeros = np.mean(each.codes[0].numpy() == 0, axis=(1, 2, 3))
-    assert np.all(zeros[1::2] > zeros[::2])
-    np.testing.assert_allclose(each.features[::2], own.features[::2], atol=1e-6)
-
-
 def test_a_generic_encoder_has_no_sparsity_to_change():
     encoder = ConvEncoder(**SMALL)
     encoder.build((None, 8, 8, 1))

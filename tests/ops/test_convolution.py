@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,33 +7,57 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops import convolution
+from keras_csc.ops import dispatch
+from keras_csc.ops import portable
+from keras_csc.ops import tensorflow
 from tests.helpers import references
 from tests.helpers.geometries import CASES
 from tests.helpers.geometries import draw
 
 
+@pytest.fixture(params=["tensorflow", "another"])
+def backend(request, monkeypatch):
+    """TensorFlow's forms, or the portable ones, run by TensorFlow."""
+    monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
+    found = tensorflow if request.param == "tensorflow" else portable
+    assert dispatch.forms() is found
+
+
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
 def test_operators_are_the_dense_matrix_and_its_transpose(
-    kernel_size, strides, padding
+    backend, kernel_size, strides, padding
 ):
-    image_size = (9, 10)
     rng = np.random.default_rng(0)
+    image_size, at = (9, 10), (strides, padding)
     kernel, images = draw(rng, kernel_size, image_size)
-    expected = references.analyze(images, kernel, strides, padding)
-    codes = ops.analysis(images, kernel, strides, padding).numpy()
+    expected = references.analyze(images, kernel, *at)
+    codes = ops.analysis(images, kernel, *at).numpy()
     np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
-    sizes = [
-        ops.analysis_size(n, kernel_size, strides, padding) for n in image_size
-    ]
+    sizes = [ops.analysis_size(n, kernel_size, *at) for n in image_size]
     assert list(codes.shape[1:3]) == sizes
     others = rng.normal(size=codes.shape)
-    synthesized = ops.synthesis(others, kernel, image_size, strides, padding)
     np.testing.assert_allclose(
-        synthesized,
-        references.synthesize(others, kernel, image_size, strides, padding),
+        ops.synthesis(others, kernel, image_size, *at),
+        references.synthesize(others, kernel, image_size, *at),
         rtol=0,
         atol=1e-12,
     )
+    gradient = convolution.filter_gradient(images, others, kernel.shape, *at)
+    np.testing.assert_allclose(
+        np.sum(gradient * kernel), np.sum(codes * others), rtol=1e-11
+    )
+
+
+def test_tensorflow_has_all_the_forms():
+    names = {
+        name
+        for name, value in vars(portable).items()
+        if getattr(value, "__module__", None) == portable.__name__
+        and not name.startswith("_")
+    }
+    assert {"synthesis", "analysis", "fusable"} <= names
+    assert names < set(vars(tensorflow))
 
 
 @settings(max_examples=40)

@@ -112,10 +112,7 @@ def solve(problem, **arguments):
     @tf.function
     def solved(image):
         return keras_csc.ops.solve_sparse_code(
-            image,
-            kernel,
-            0.05,
-            step,
+            *(image, kernel, 0.05, step),
             strides=STRIDES,
             padding="valid",
             measurement=measurement,

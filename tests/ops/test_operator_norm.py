@@ -25,7 +25,7 @@ def largest_of_all_sizes(kernel, strides, count=64):
     return largest
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 6),

@@ -1,8 +1,6 @@
 import pytest
-import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops import sizes
 
 
 @pytest.mark.parametrize("kernel_size, strides", [(1, 2), (3, 1), (5, 3)])
@@ -29,11 +27,3 @@ def test_default_sizes_are_extreme_among_those_of_the_same_codes(
 def test_an_unknown_size_stays_unknown():
     assert ops.analysis_size(None, 3, 2, "same") is None
     assert ops.synthesis_size(None, 3, 2, "valid") is None
-
-
-def test_only_known_sizes_of_one_atom_are_one_patch():
-    assert sizes.is_one_patch((4, 5), (4, 5), "valid")
-    assert not sizes.is_one_patch((4, 5), (4, 5), "same")
-    assert not sizes.is_one_patch((4, 5), (5, 4), "valid")
-    assert not sizes.is_one_patch((None, 5), (4, 5), "valid")
-    assert not sizes.is_one_patch((tf.constant(4), 5), (4, 5), "valid")

@@ -6,8 +6,6 @@ import tensorflow as tf
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers import contracts
 
-SHAPES = [(4, 4, 1, 16), (4, 4, 3, 64), (3, 3, 8, 5)]
-
 
 def draw(shape, seed=0):
     values = np.random.default_rng(seed).normal(size=shape)
@@ -42,37 +40,35 @@ def test_configuration_holds_every_argument():
     assert names <= set(config)
 
 
-@pytest.mark.parametrize("name", ["ns_steps", "nesterov", "epsilon"])
-def test_what_has_no_effect_is_refused(name):
-    with pytest.raises(TypeError, match=name):
-        DictionaryMuon(**{name: 0.5})
+@pytest.mark.parametrize(
+    "bad, error",
+    [
+        ({"ns_steps": 3}, TypeError),
+        ({"learning_rate": -0.1}, ValueError),
+        ({"momentum": 1.0}, ValueError),
+        ({"adam_lr_ratio": float("inf")}, ValueError),
+        ({"beta_1": 1.0}, ValueError),
+        ({"beta_2": -0.1}, ValueError),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(bad, error):
+    (name,) = bad
+    with pytest.raises(error, match=name):
+        DictionaryMuon(**bad)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_first_step_of_a_dictionary_is_nearly_the_polar_factor(shape):
-    gradient = draw(shape)
-    step = step_of(DictionaryMuon(0.25), [gradient], shape)
-    matrix = gradient.reshape(-1, shape[-1])
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    moved = -left.T @ (step.reshape(matrix.shape) / 0.25) @ right.T
-    along = np.diag(moved)
-    assert 0.6 < along.min() and along.max() < 1.3
-    assert values.max() > 1.5 * values.min()
-    np.testing.assert_allclose(moved, np.diag(along), atol=1e-3)
-
-
-def test_dictionaries_move_as_matrices_by_the_muon_of_keras():
-    shape = (4, 4, 3, 20)
+@pytest.mark.parametrize("filters", [20, 64])
+def test_dictionaries_move_as_matrices_by_the_muon_of_keras(filters):
+    shape, matrix = (4, 4, 3, filters), (48, filters)
     gradients = [draw(shape, seed) for seed in range(4)]
     ours = step_of(DictionaryMuon(0.125, momentum=0.75), gradients, shape)
-    theirs = step_of(
-        keras.optimizers.Muon(
-            0.125, momentum=0.75, rms_rate=None, weight_decay=None
-        ),
-        [gradient.reshape(48, 20) for gradient in gradients],
-        (48, 20),
+    muon = keras.optimizers.Muon(
+        0.125, momentum=0.75, rms_rate=None, weight_decay=None
     )
-    np.testing.assert_allclose(ours.reshape(48, 20), theirs, atol=1e-4)
+    gradients = [gradient.reshape(matrix) for gradient in gradients]
+    theirs = step_of(muon, gradients, matrix)
+    np.testing.assert_allclose(ours.reshape(matrix), theirs, atol=1e-4)
 
 
 def test_small_and_large_parts_of_a_gradient_are_told_apart():
@@ -89,16 +85,6 @@ def test_small_and_large_parts_of_a_gradient_are_told_apart():
             3.4445 * expected - 4.7750 * expected**3 + 2.0315 * expected**5
         )
     np.testing.assert_allclose(moved, np.diag(expected), atol=0.02)
-
-
-def test_steps_do_not_depend_on_the_scale_of_the_loss():
-    shape = (4, 4, 2, 8)
-    gradients = [draw(shape, seed) for seed in range(3)]
-    steps = [
-        step_of(DictionaryMuon(0.1), [k * g for g in gradients], shape)
-        for k in (1, 100)
-    ]
-    np.testing.assert_allclose(*steps, atol=1e-5)
 
 
 def test_offsets_and_scales_are_left_to_adam():

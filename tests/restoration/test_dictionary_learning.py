@@ -75,7 +75,7 @@ def test_dictionaries_are_files(tmp_path, grey):
     path.write_bytes(whole[:100])
     with pytest.raises(ValueError, match="holds no dictionary"):
         restoration.load_dictionary(path)
-    for place in [*range(30, 300, 10), *range(-200, 0, 5)]:
+    for place in [*range(30, 300, 30), *range(-200, 0, 20)]:
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
@@ -104,11 +104,9 @@ def test_dictionaries_ship(channels):
     [
         ([], {}, "one or more images"),
         ([np.zeros((9, 9)), np.zeros((9, 9, 3))], {}, "all grey or all"),
-        ([np.zeros((9, 9), "uint8")], {}, "divide integers"),
         ([np.full((9, 9), np.nan)], {}, "must be finite"),
         ([np.zeros((9, 9))], {"kernel_size": 10}, "at most 9"),
         ([np.zeros((9, 9))], {"sparsity": 0}, "`sparsity`"),
-        ([np.zeros((9, 9))], {"batch_size": 1000}, "`windows`"),
     ],
 )
 def test_mistakes_are_named(images, arguments, message):

@@ -150,11 +150,7 @@ def test_records_are_of_every_program(photograph, grey, few):
     records = []
     settings = few._replace(step=4, tolerance=None)
     restoration.denoise(photograph, 0.1, grey, settings, records=records)
-    assert len(records) == 2
-    for record in records:
-        values = np.asarray(record.objective)
-        assert values.shape == (10, 1)
-        assert np.all(values[-1] <= values[0])
+    assert [np.shape(each.objective) for each in records] == [(10, 1)] * 2
 
 
 def test_windows_by_few_at_a_time(photograph, grey, few, monkeypatch):
@@ -167,8 +163,7 @@ def test_windows_by_few_at_a_time(photograph, grey, few, monkeypatch):
     np.testing.assert_allclose(at_once, one_by_one, atol=1e-5)
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0])
-@pytest.mark.parametrize("noise", [0.02, 0.2, 1.0])
+@pytest.mark.parametrize("level, noise", [(0.0, 0.2), (1.0, 1.0)])
 def test_noise_that_is_not_cut_off_is_taken(grey, few, level, noise):
     """Half of it lies beyond black, or white; also with half more than told."""
     image = np.full((40, 40), level)
@@ -186,41 +181,25 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
     "function, arguments, message",
     [
         ("denoise", (IMAGE, 0), "`noise`"),
-        ("denoise", (IMAGE, np.nan), "`noise`"),
         ("denoise", (np.full((4, 4), np.nan), 0.1), "`image` must be finite"),
         ("denoise", (IMAGE.astype("uint8"), 0.1), "divide integers"),
         ("denoise", (255 * IMAGE, 25.0), "of 0..255, and their noise, by 255"),
-        ("inpaint", (255 * IMAGE, np.eye(12)), "from 127.5 to 127.5"),
         ("deblur", (-255 * IMAGE, np.ones((3, 3))), "from -127.5 to -127.5"),
-        ("enlarge", (255 * IMAGE, 2), "floats in .0, 1."),
         ("denoise", (IMAGE, 25.0), "25 / 255 for 25 of 255 levels"),
         ("inpaint", (IMAGE, np.eye(12), 5.0), "`noise` must be at most 1"),
         ("denoise", (RISING, 0.1), r"\(image \+ 1\) / 2.*from -1 to 1"),
-        ("inpaint", (RISING, np.eye(12)), "from -1 to 1 and noise=0.0"),
-        ("deblur", (RISING, np.ones((3, 3))), r"\(image \+ 1\) / 2"),
-        ("enlarge", (-RISING, 2), r"\(image \+ 1\) / 2"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
-        ("denoise", (np.zeros((0, 4)), 0.1), "with pixels"),
-        ("denoise", ("photograph.png", 0.1), "must be an array"),
         ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be a layer"),
         ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),
         ("inpaint", (IMAGE, np.full((12, 12), 0.5)), "1 where pixels are"),
         ("inpaint", (IMAGE, np.zeros((12, 12))), "no pixel is known"),
         ("deblur", (IMAGE, np.zeros((3, 3))), "`kernel` must be"),
-        ("deblur", (IMAGE, [1, 2]), "`kernel` must be"),
-        ("deblur", (IMAGE, np.ones((3, 3)), -1), "`noise`"),
         ("enlarge", (IMAGE, 1), "`factor`"),
-        ("enlarge", (IMAGE, 2.5), "`factor`"),
     ],
 )
 def test_mistakes_are_named(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         getattr(restoration, function)(*arguments)
-
-
-def test_a_dictionary_of_other_channels(grey, colours):
-    with pytest.raises(ValueError, match="images of 3 channels"):
-        restoration.denoise(colours, 0.1, grey)
 
 
 def test_a_level_by_numpy(photograph, grey):
@@ -268,23 +247,6 @@ def test_levels_below_the_noise_are_the_noise(photograph, grey, few):
     np.testing.assert_array_equal(*pair)
 
 
-def test_progress_counts_the_levels(photograph, grey, few):
-    done = []
-    restoration.inpaint(
-        photograph,
-        np.ones(photograph.shape),
-        0.0,
-        grey,
-        few._replace(
-            adaptation=None,
-            levels=(0.1, 0.05),
-            prior=few._replace(adaptation=None),
-        ),
-        progress=lambda *each: done.append(each),
-    )
-    assert done == [(n + 1, 6) for n in range(6)]
-
-
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -295,8 +257,6 @@ def test_progress_counts_the_levels(photograph, grey, few):
             "go with a `prior`",
         ),
         ({"rounds": 0}, "`rounds` must be an integer of at least 1"),
-        ({"sparsity": float("nan")}, "`sparsity` must be a finite number"),
-        ({"offset": 0}, "`offset` must be a number in"),
         ({"smoothness": 0.0}, "`smoothness` must be a number in"),
     ],
 )
@@ -309,7 +269,9 @@ def test_settings_that_do_not_fit_are_refused(
         restoration.inpaint(photograph * mask, mask, 0.0, grey, settings)
 
 
-def test_only_atoms_side_by_side_adapt(photograph, grey):
+def test_dictionaries_that_do_not_fit_are_refused(photograph, grey, colours):
+    with pytest.raises(ValueError, match="images of 3 channels"):
+        restoration.denoise(colours, 0.1, grey)
     overlapping = dictionary_layer(np.asarray(grey.kernel), 2, 0.1)
     with pytest.raises(ValueError, match="adaptation=None"):
         restoration.denoise(photograph, 0.1, overlapping)

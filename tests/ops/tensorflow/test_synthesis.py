@@ -5,33 +5,11 @@ import tensorflow as tf
 from keras_csc import ops
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensorflow.synthesis import overlap_add
-from keras_csc.ops.tensorflow.synthesis import subpixel_synthesis
 from tests.helpers import references
 from tests.helpers.geometries import CASES
 from tests.helpers.geometries import SIZES
 
 STRIDED = [case for case in CASES if case[1] > 1]
-
-
-@pytest.mark.parametrize("kernel_size, strides, padding", STRIDED)
-def test_subpixel_synthesis_is_the_synthesis(kernel_size, strides, padding):
-    rng = np.random.default_rng(0)
-    for image_size, channels in zip(SIZES, (1, 3)):
-        kernel = rng.normal(size=(kernel_size, kernel_size, channels, 5))
-        images = np.zeros((2, *image_size, channels))
-        codes = references.analyze(images, kernel, strides, padding)
-        codes = rng.normal(size=codes.shape)
-        result = subpixel_synthesis(
-            tf.constant(codes),
-            tf.constant(kernel),
-            image_size,
-            strides,
-            padding,
-        )
-        expected = references.synthesize(
-            codes, kernel, image_size, strides, padding
-        )
-        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", STRIDED)
