@@ -26,14 +26,11 @@ def measured(tmp_path, monkeypatch):
     return measure
 
 
-def test_a_run_that_fails_ends_the_study_with_its_exit_code(measured):
+def test_a_run_that_fails_ends_the_study(measured):
+    measured("")
     with pytest.raises(SystemExit) as exit_code:
         measured("raise SystemExit(2)")
     assert exit_code.value.code == 2
-    measured("")
-
-
-def test_a_run_that_a_signal_ends_is_named(measured):
     with pytest.raises(UsageError, match="tiny.* was ended by signal 9"):
         measured("import os; os.kill(os.getpid(), 9)")
 
