@@ -302,11 +302,8 @@ def test_page_has_every_row(tmp_path, row):
     [
         ("--optimizer=adam", False, plan.OURS),
         ("--game=encoder_consistency=1", False, plan.UNLABELLED),
-        ("--architecture=iterations=9", False, plan.OURS),
-        ("# A remark.", True, plan.OURS),
         ("--steps=7", True, plan.OURS),  # which the run overrules
         ("--game=memory=0.5", True, plan.OURS),  # and which the set's file
-        ("--game=epsilon=0.25", False, plan.OURS),
         # Arguments of a part that there is, or is not.
         ("--game=affine_classes=false\n--game=epsilon=2", False, plan.OURS),
         ("--game=affine_classes=false", True, plan.UNLABELLED),
