@@ -50,7 +50,7 @@ def pytest_sessionstart(session):
 
 # Those whose files take longest: nobody is to wait for the last one.
 FIRST = (
-    *("cli", "hostile", "export", "models", "data", "layers"),
+    *("cli", "export", "models", "data", "layers"),
     *("test_documentation.py", "test_examples.py", "ops", "studies"),
 )
 

@@ -71,18 +71,14 @@ def test_optional_imports_are_extras():
 
 
 def test_requirements_pin_every_dependency():
-    text = (ROOT / "requirements.txt").read_text()
-    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
-    needed = declared(PROJECT["dependencies"])
-    for extra in ("lint", "test"):
-        needed |= declared(PROJECT["optional-dependencies"][extra])
-    assert needed <= pinned
+    def pinned(name):
+        text = (ROOT / name).read_text()
+        return declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
 
-
-def test_requirements_of_the_explorer_pin_its_extra():
-    text = (ROOT / "requirements-browser.txt").read_text()
-    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
-    assert declared(PROJECT["optional-dependencies"]["explore"]) <= pinned
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["lint"], *extras["test"]]
+    assert declared(needed) <= pinned("requirements.txt")
+    assert declared(extras["explore"]) <= pinned("requirements-browser.txt")
 
 
 def test_keras_has_a_bound_above_while_private_names_are_used():

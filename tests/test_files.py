@@ -52,9 +52,7 @@ def test_who_reads_finds_the_whole_file_of_one_of_two_processes(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    "name", [f"{251 * 'x'}.png", f"{125 * 'ä'}.png", f"{255 * '_'}"]
-)
+@pytest.mark.parametrize("name", [f"{125 * 'ä'}.png", f"{255 * '_'}"])
 def test_a_name_may_be_as_long_as_that_of_any_file(tmp_path, name):
     path = tmp_path / name
     with replacing(path) as temporary:

@@ -15,7 +15,7 @@ RGB_MASKS = b"\0\0\xff\0\0\xff\0\0\xff\0\0\0"
 FORMATS = "JPEG, PNG, GIF, BMP or WebP"
 
 
-def decode(encoded, channels, name=lambda: "the file", most_pixels=MAX_PIXELS):
+def decode(encoded, channels):
     """Decodes a JPEG, PNG, GIF (first frame), BMP or WebP file.
 
     Its size is read from its header before memory is taken for its pixels.
@@ -24,8 +24,6 @@ def decode(encoded, channels, name=lambda: "the file", most_pixels=MAX_PIXELS):
     Args:
         encoded: scalar string tensor, the bytes of the file.
         channels: 1 or 3, what is wanted.
-        name: function of what a message calls the file, a string.
-        most_pixels: int, at most `MAX_PIXELS`.
 
     Returns:
         uint8 tensor (height, width, 1 or 3) in [0, 255]. Grey is asked of the
@@ -33,15 +31,11 @@ def decode(encoded, channels, name=lambda: "the file", most_pixels=MAX_PIXELS):
 
     Raises:
         tf.errors.InvalidArgumentError: for a file of another kind, without an
-            end, of more than `most_pixels` pixels, or damaged.
+            end, of more than `MAX_PIXELS` pixels, or damaged.
     """
-    problem, file = inspect(encoded, most_pixels)
-
-    def refuse():
-        message = tf.strings.join([name(), " ", problem, "."])
-        return tf.raw_ops.Assert(condition=False, data=[message])
-
-    check = tf.cond(problem == "", tf.no_op, refuse)
+    problem, file = inspect(encoded)
+    message = tf.strings.join(["the file ", problem, "."])
+    check = tf.raw_ops.Assert(condition=problem == "", data=[message])
     with tf.control_dependencies([] if check is None else [check]):
         encoded = tf.identity(file.encoded)
     return pixels(file._replace(encoded=encoded), channels)

@@ -3,15 +3,13 @@ import hashlib
 import itertools
 import os
 import unicodedata
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
 from keras_csc.data import images
 from keras_csc.data.crops import CropSource
 from keras_csc.data.errors import DataError
-from keras_csc.data.headers import check_file
+from keras_csc.data.headers import check_files
 from keras_csc.data.headers import read_pixels
 from keras_csc.data.listing import EXTENSIONS
 from keras_csc.data.listing import LeftOut
@@ -20,14 +18,12 @@ from keras_csc.data.listing import is_utf8
 from keras_csc.data.listing import printable
 from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
-from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 VALIDATION_FOLDERS = ("validation", "val")
 PARTS = ("train", "test", *VALIDATION_FOLDERS)
 TEST_FRACTION = 0.1
 COLOUR_TOLERANCE = 8
-CHUNK = 64
 
 _said = set()
 
@@ -126,7 +122,7 @@ def open_folder(
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     files = [os.path.join(root, path) for path, _ in listing]
-    checks = _check_files(files, split)
+    checks = check_files(files, f"checking {split} images")
     problems = [f"{f}: {c.problem}" for f, c in zip(files, checks) if c.problem]
     _report(problems, len(files))
     kept = [i for i, check in enumerate(checks) if not check.problem]
@@ -322,19 +318,6 @@ def _hash(entry):
 def _hash_split(listing, split):
     limit = int(TEST_FRACTION * 2**64)
     return [e for e in listing if (_hash(e)[0] < limit) == (split == "test")]
-
-
-def _check_files(files, split):
-    """A `Check` of every file."""
-    progress = Progress(f"checking {split} images", len(files))
-    checks = []
-    chunks = [files[i : i + CHUNK] for i in range(0, len(files), CHUNK)]
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        warnings.simplefilter("ignore")  # Pillow's, of damaged files.
-        for found in pool.map(lambda chunk: [*map(check_file, chunk)], chunks):
-            checks += found
-            progress.update(len(checks))
-    return checks
 
 
 def _report(problems, count):

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import typing
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +13,13 @@ from PIL import Image
 from keras_csc.data import images
 from keras_csc.data.decoding import MAX_PIXELS
 from keras_csc.data.errors import plain
+from keras_csc.terminal import Progress
 
 MAX_BYTES = 5 * MAX_PIXELS
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ROWS = 256  # that Pillow reads at a time
+CHUNK = 64  # files, which a thread checks
 # What Pillow may read: its plugins for others run other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 # Of them it reads all of a WebP file to tell its size.
@@ -38,6 +42,19 @@ class Check(typing.NamedTuple):
     problem: str
     is_tiff: bool = False
     size: tuple | None = None
+
+
+def check_files(paths, progress):
+    """A `Check` of every file; a text says what its progress is of."""
+    progress = Progress(progress, len(paths))
+    checks = []
+    chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")  # Pillow's, of damaged files.
+        for found in pool.map(lambda chunk: [*map(check_file, chunk)], chunks):
+            checks += found
+            progress.update(len(checks))
+    return checks
 
 
 def check_file(path):

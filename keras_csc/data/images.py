@@ -45,9 +45,9 @@ def _is_padded(growth):
     return all(0 <= g <= MAX_PADDING for g in growth)
 
 
-def read(encoded, image_shape, crop_seed=None, **kwargs):
+def read(encoded, image_shape, crop_seed=None):
     """Reads an image file as `image_shape`; see `decode` and `shaped`."""
-    image = decode(encoded, image_shape[-1], **kwargs)
+    image = decode(encoded, image_shape[-1])
     return shaped(image, image_shape, crop_seed)
 
 

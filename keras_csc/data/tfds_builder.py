@@ -21,12 +21,6 @@ STORED_SPLITS = {
     "imagenet2012": {"test": "validation"},
     "stl10": {"train": "unlabelled"},
 }
-MANUAL_HINT = {
-    "imagenet2012": (
-        " (with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in its "
-        "downloads/manual)"
-    ),
-}
 
 
 def open_tfds(
@@ -105,8 +99,7 @@ def _find_builder(name, data_dir):
 def _unknown_name(name):
     known = tfds.list_builders(with_community_datasets=False)
     known = [*known, "digits", "photographs", "image_folder"]
-    stem = re.split("[/:]", name)[0]
-    close = difflib.get_close_matches(stem, known, n=3)
+    close = difflib.get_close_matches(re.split("[/:]", name)[0], known)
     hint = "expected a TFDS name, image_folder, digits or photographs."
     if close:
         hint = f"did you mean {' or '.join(close)}?"
@@ -128,8 +121,7 @@ def _not_prepared(builder, name):
     root = str(builder.data_path).rpartition(f"/{stem}/")[0]
     message = (
         f"{name} is not prepared: nothing at {builder.data_path}. Prepare it "
-        f"with `tfds build {name} --data_dir={root}`"
-        f"{MANUAL_HINT.get(stem, '')}."
+        f"with `tfds build {name} --data_dir={root}`."
     )
     versions = tf.io.gfile.glob(
         os.path.join(builder.data_path.parent, "*", "dataset_info.json")

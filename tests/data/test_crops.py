@@ -110,6 +110,4 @@ def test_crops_that_are_read_late_are_named(folder):
         file.seek(60)
         file.write(b"\0" * 20)
     with pytest.raises(data.DataError, match=re.escape(f"damaged at {path}")):
-        data.load_arrays(source)
-    with pytest.raises(data.DataError, match=re.escape(f"damaged at {path}")):
         data.cached(source, 10**6)

@@ -34,10 +34,9 @@ def test_digits_are_divided_and_stratified():
 
 def test_digits_are_the_originals_enlarged():
     source = data.open_dataset("digits", "test", (16, 16, 1))
-    images, labels = data.load_arrays(source)
     digits = sklearn.datasets.load_digits()
     enlarged = np.stack([enlarge(image) for image in digits.images])
-    for image, label in zip(images[:20, ..., 0], labels, strict=False):
+    for image, label in zip(source.images.numpy()[:20, ..., 0], source.labels):
         distance = np.abs(enlarged - image).max((1, 2))
         assert distance.min() <= 1
         assert digits.target[distance.argmin()] == label
@@ -46,26 +45,21 @@ def test_digits_are_the_originals_enlarged():
 def test_digits_in_other_shapes():
     source = data.open_dataset("digits", "test", (18, 20, 3))
     small = data.open_dataset("digits", "test", (16, 16, 1))
-    images, _ = data.load_arrays(source, 5)
-    expected, _ = data.load_arrays(small, 5)
+    images, expected = source.images.numpy(), small.images.numpy()
     for channel in range(3):
         np.testing.assert_array_equal(
             images[:, 1:17, 2:18, channel], expected[..., 0]
         )
     assert not images[:, 0].any()
-    assert data.open_dataset("digits", "test", (32, 32, 1)).size == 397
 
 
 def test_photographs_cover_every_photograph():
-    train = data.open_dataset("photographs", "train", (32, 32, 3))
-    test = data.open_dataset("photographs", "test", (32, 32, 3))
-    assert 10_000 <= train.size <= 20_000
-    assert 1_000 <= test.size <= 2_000
-    assert train.num_classes == len(train.class_names) == 7
-    for source in (train, test):
-        labels = data.load_arrays(source)[1]
-        assert set(labels) == set(range(7))
-        assert set(labels[:100]) == set(range(7))
+    for split, least in (("train", 10_000), ("test", 1_000)):
+        source = data.open_dataset("photographs", split, (32, 32, 3))
+        assert least <= source.size <= 2 * least
+        assert source.num_classes == len(source.class_names) == 7
+        assert set(source.labels.numpy()) == set(range(7))
+        assert set(source.labels[:100].numpy()) == set(range(7))
 
 
 def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl import logging
 
 from keras_csc import data
 from keras_csc.data.sources import traced
@@ -39,15 +38,6 @@ def test_splits_of_cifar10(cifar_dir):
     np.testing.assert_array_equal(images[:, 0, 0, 0], range(70, 100))
     assert train.num_classes == len(train.class_names) == 10
     assert (train.name, held.split) == ("cifar10", "validation")
-
-
-def test_opening_a_set_warns_of_nothing(cifar_dir, monkeypatch):
-    warned = []
-    monkeypatch.setattr(
-        logging, "log_first_n", lambda *given: warned.append(given)
-    )
-    train = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0)
-    assert train.size == 100 and not warned
 
 
 def test_resume_crosses_files_and_epochs(cifar_dir):
@@ -133,7 +123,7 @@ def test_lsun_has_no_labels_and_no_test_split(make, tmp_path):
     assert test.num_classes is None
 
 
-def test_missing_data_names_folder_and_command(monkeypatch, tmp_path):
+def test_missing_data_names_folder_and_command(tmp_path):
     with pytest.raises(data.DataError) as error:
         data.open_dataset("cifar10", "train", SHAPE, tmp_path)
     message = str(error.value)
@@ -141,9 +131,6 @@ def test_missing_data_names_folder_and_command(monkeypatch, tmp_path):
     assert f"`tfds build cifar10 --data_dir={tmp_path}`" in message
     assert message.endswith(". Or pass download=True.")
     assert "\n" not in message
-    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
-    with pytest.raises(data.DataError, match="downloads/manual"):
-        data.open_dataset("imagenet2012", "train", SHAPE)
 
 
 def test_another_version_is_offered(cifar_dir, tmp_path):
@@ -271,23 +258,17 @@ def test_images_that_do_not_decode_are_named(make, tmp_path, damage, message):
         data.load_arrays(source)
 
 
-def test_damaged_descriptions_are_one_line(copied):
-    path = copied / "cifar10" / "3.0.2" / "dataset_info.json"
-    path.write_text('{"name": "ci')
-    with pytest.raises(data.DataError, match=str(copied)) as error:
-        data.open_dataset("cifar10", "train", SHAPE, copied, 0)
-    assert "\n" not in str(error.value)
-
-
-def test_descriptions_that_do_not_fit_the_files(copied):
+@pytest.mark.parametrize(
+    "old, new", [('"25"', '"-5"'), ('"train"', '"trian"'), ('"splits": [', "{")]
+)
+def test_damaged_descriptions_are_one_line(copied, old, new):
     path = copied / "cifar10" / "3.0.2" / "dataset_info.json"
     text = path.read_text()
-    for old, new in (('"25"', '"-5"'), ('"train"', '"trian"')):
-        assert old in text
-        path.write_text(text.replace(old, new))
-        with pytest.raises(data.DataError, match="cifar10") as error:
-            data.open_dataset("cifar10", "train", SHAPE, copied, 0)
-        assert "\n" not in str(error.value)
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(data.DataError, match="cifar10") as error:
+        data.open_dataset("cifar10", "train", SHAPE, copied, 0)
+    assert "\n" not in str(error.value)
 
 
 def test_labels_out_of_range_are_named(copied):

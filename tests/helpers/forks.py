@@ -4,15 +4,11 @@ The import takes longer than what most of them do. TensorFlow must not have
 been used before: its threads are not forked.
 """
 
-import ctypes
 import gc
 import os
 import runpy
-import signal
 import sys
 import traceback
-
-PR_SET_PDEATHSIG = 1
 
 
 def settle():
@@ -23,11 +19,6 @@ def settle():
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def die_with_parent():
-    """This process, a child, does not outlive the one that forked it."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def redirect(out, err):
@@ -48,19 +39,14 @@ def run_script(command):
     try:
         runpy.run_path(command[0], run_name="__main__")
     except SystemExit as end:
-        code = exit_code(end)
+        code = end.code or 0
+        if not isinstance(code, int):  # A text, which Python prints.
+            print(code, file=sys.stderr)
+            code = 1
     except BaseException:
         traceback.print_exc()
         code = 1
     finish(code)
-
-
-def exit_code(end):
-    """The exit code of a `SystemExit`, whose text is printed, as Python's."""
-    if end.code is None or isinstance(end.code, int):
-        return end.code or 0
-    print(end.code, file=sys.stderr)
-    return 1
 
 
 def finish(code):

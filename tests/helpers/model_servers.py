@@ -96,20 +96,14 @@ class Servable:
 
 
 @contextlib.contextmanager
-def grpc_server(servable, as_content=False):
-    """Serves a `Servable` by gRPC; gives the port.
-
-    Args:
-        servable: the `Servable`.
-        as_content: bool, whether tensors are sent as bytes; by default as
-            lists of numbers, as TensorFlow Serving does by default.
-    """
+def grpc_server(servable):
+    """Serves a `Servable` by gRPC; gives the port."""
     pool = concurrent.futures.ThreadPoolExecutor(8)
     server = grpc.server(
         pool, options=[("grpc.max_receive_message_length", -1)]
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        _Service(servable, as_content), server
+        _Service(servable), server
     )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -121,9 +115,8 @@ def grpc_server(servable, as_content=False):
 
 
 class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, servable, as_content):
+    def __init__(self, servable):
         self._servable = servable
-        self._as_content = as_content
 
     def Predict(self, request, context):
         spec = request.model_spec
@@ -142,18 +135,19 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(GRPC_CODES[error.error_code], error.message)
         response = predict_pb2.PredictResponse(model_spec=spec)
         for name, value in outputs.items():
-            response.outputs[name].CopyFrom(self._proto(value))
+            response.outputs[name].CopyFrom(_proto(value))
         return response
 
-    def _proto(self, value):
-        proto = tf.make_tensor_proto(value)
-        if self._as_content or value.dtype == object:
-            return proto
+
+def _proto(value):
+    """A tensor as a list of numbers, as TensorFlow Serving sends it."""
+    proto = tf.make_tensor_proto(value)
+    if value.dtype != object:
         name = {"float32": "float_val", "bool": "bool_val"}[value.dtype.name]
         for each in ("tensor_content", name):
             proto.ClearField(each)
         getattr(proto, name).extend(value.ravel().tolist())
-        return proto
+    return proto
 
 
 @contextlib.contextmanager

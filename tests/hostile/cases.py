@@ -84,14 +84,15 @@ NUMBERS = [
     refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2])
     for flag in (
         *("architecture=sparsity=nan", "architecture=sparsity=1e400"),
-        *("architecture=sparsity=0.1,nan", "architecture=sparsity="),
-        *("architecture=filters=4,,4", "architecture=filters=0"),
-        *(f"architecture=filters={HUGE}", f"architecture=kernel_size={HUGE}"),
-        f"architecture=feature_dim={HUGE}",
-        *(f"architecture=iterations={HUGE}", "architecture=iterations=1.5"),
-        *("batch_size=0", f"batch_size={HUGE}", "validation_fraction=0.9"),
-        *("learning_rate=nan", "learning_rate=-0.1", "game=epsilon=nan"),
-        *("seed=-1", "steps=0", "first_atoms=principal:1000000000000"),
+        *("architecture=filters=4,,4", f"architecture=filters={HUGE}"),
+        *(f"architecture=kernel_size={HUGE}", f"batch_size={HUGE}"),
+        *(f"architecture=feature_dim={HUGE}", "validation_fraction=0.9"),
+        *(f"architecture=iterations={HUGE}", "game=epsilon=nan"),
+        *(
+            "learning_rate=-0.1",
+            "seed=-1",
+            "first_atoms=principal:1000000000000",
+        ),
     )
 ]
 
@@ -103,22 +104,18 @@ FLAGS = [
         refused(f"flags {name}", command, says)
         for name, command, says in (
             ("no workdir", f"train.py {TINY}", "workdir"),
-            ("misspelt", f"{TRAIN} --step=3", "step"),
             ("misspelt value", f"{TRAIN} --dataset=digts", "digits"),
             ("a path for data", f"{TRAIN} --dataset=../../x", "data ?set"),
             ("a file for a preset", f"{TRAIN} --preset=notes.txt", "notes"),
-            ("crops of digits", f"{TRAIN} --noresize", "resize"),
             ("no run to evaluate", "evaluate.py", "workdir"),
-            ("no run to export", "export.py", "workdir"),
         )
     ),
-    refused("a metric", f"{OF_A_RUN}=fid", "fid", run=True),
     refused("no classifier", f"{OF_A_RUN}=classifier --classifier=notes.txt",
             "notes.txt", run=True),
     *(
         refused(f"a name {n}", f"export.py --workdir=run --name={n}", "name",
                 run=True)
-        for n in ("", "../evil", ".git", "1")
+        for n in ("", "../evil", ".git")
     ),
 ]  # fmt: skip
 FLAG_FILES = [
@@ -131,14 +128,11 @@ FLAG_FILES = [
         notices=int("itself" in name),
     )
     for name, path, setup, says in (
-        ("missing", "nope.flags", lambda: None, "nope.flags"),
         ("a folder", "pictures", lambda: None, "pictures"),
         ("binary", "x", lambda: write("x", bytes(range(256))), "x"),
-        ("not UTF-8", "x", lambda: write("x", b"--seed=\xff\n"), "x|seed"),
         ("itself", "x", lambda: write("x", "--flagfile=x"), "missing|x"),
         ("a FIFO", "x", lambda: fifo("x"), "x"),
         ("a device", "x", lambda: link("x", "/dev/zero"), "x"),
-        ("empty", "x", lambda: write("x"), "missing"),
     )
 ]
 
@@ -181,14 +175,11 @@ WORKDIRS = [
         "batch_size|workdir|working",
         writes=("run", ".lock"),
     ),
-    refused("workdir: empty", f"{TO}=", "workdir"),
-    refused("workdir: a file", f"{TO}=notes.txt", "notes.txt"),
     refused("workdir: below a file", f"{TO}=notes.txt/run", "notes.txt"),
     refused("workdir: below a device", f"{TO}=/dev/null/x", "/dev/null"),
     either("workdir: .git", f"{TO}=.git", "work|Trained", writes=(".git",)),
     refused("workdir: a long name", f"{TO}={'a' * 300}", "a{100}"),
     refused("workdir: a loop", f"{TO}=x", "x", lambda: link("x", "x")),
-    refused("workdir: dangling", f"{TO}=x", "x", lambda: link("x", "no/no")),
     works(
         "workdir: a run with files of the user's",
         SHORT,
@@ -201,13 +192,8 @@ WORKDIRS = [
            lambda: link("run/log.jsonl", "../notes.txt")),
     either("workdir: its lock is a FIFO", SHORT, "lock|run",
            lambda: fifo("run/.lock")),
-    refused("workdir: its lock is a folder", SHORT, "lock|run",
-            lambda: os.makedirs("run/.lock")),
-    *(
-        refused(f"workdir: its {name} is a file", SHORT, f"{name}|run",
-                lambda name=name: write(f"run/{name}"), notices=2)
-        for name in ("pictures", "tensorboard")
-    ),
+    refused("workdir: its pictures are a file", SHORT, "pictures|run",
+            lambda: write("run/pictures"), notices=2),
     refused("workdir: two processes", TRAIN, "in use", lock),
     *(
         refused(f"{script} of {name or 'nothing'}",
@@ -231,8 +217,6 @@ WORKDIRS = [
 
 KINDS = {
     "a list": "[]",
-    "of other entries": '{"steps": {"a": 1}, "sessions": 3}',
-    "cut": '{"steps": 3, "ses',
     "deep": "[" * 100_000,
 }
 RECORDS = [
@@ -272,11 +256,7 @@ CHECKPOINTS = [
         Case(f"checkpoint: {name}", SHORT, (0,), "checkpoint|on from step 2",
              setup, run=True, check=TRAINED)
         for name, setup in (
-            ("index cut", lambda: cut(f"{LAST}/checkpoint.index")),
-            ("data cut", lambda: cut(f"{LAST}/{DATA}")),
             ("data changed", lambda: flip(f"{LAST}/{DATA}")),
-            ("empty", lambda: in_its_place(lambda: os.mkdir(LAST))),
-            ("a file", lambda: in_its_place(lambda: write(LAST, "x"))),
             ("a link", lambda: in_its_place(lambda: link(LAST, "nope"))),
         )
     ),
@@ -284,15 +264,10 @@ CHECKPOINTS = [
            "step-00000004",
            lambda: in_its_place(lambda: os.rename(EARLIER, LAST)),
            run=True),
-    works("checkpoint: a step that is no number", SHORT,
-          lambda: os.mkdir("run/checkpoints/step-٣"), run=True),
     refused("checkpoint: all cut", SHORT, "None of the 2",
             lambda: (cut(f"{LAST}/checkpoint.index"),
                      cut(f"{EARLIER}/checkpoint.index")),
             run=True, notices=2),
-    works("checkpoint: a best one of another kind", SHORT,
-          lambda: write("run/checkpoints/best-00000004/best.json", "[]"),
-          run=True),
     *(
         refused(f"a trained model {name}, {script}", f"{script} --workdir=run",
                 "model.weights.h5|config.json|image_shape|preset", setup,
@@ -301,7 +276,6 @@ CHECKPOINTS = [
             ("of cut weights", lambda: cut("run/model/model.weights.h5")),
             ("whose config is a FIFO",
              lambda: (os.remove(CONFIG), fifo(CONFIG))),
-            ("of changed weights", lambda: flip("run/model/model.weights.h5")),
         )
         for script in ("evaluate.py", "export.py")
     ),
@@ -339,7 +313,6 @@ FOLDERS = [
         for name, setup in (
             ("a FIFO", lambda: photos("x.png", make=fifo)),
             ("a device", lambda: photos("x.png", "/dev/zero", link)),
-            ("a loop", lambda: photos("up", "..", link)),
             ("a name that is not UTF-8",
              lambda: photos(os.fsdecode(b"\xff.png"), encoded())),
         )
@@ -348,28 +321,19 @@ FOLDERS = [
           lambda: photos("x.png", png(300_000, 1))),
     works("crops of an extreme shape", f"{PHOTOS} --noresize",
           lambda: photos("x.png", png(300_000, 1))),
-    works("crops of WebP", f"{PHOTOS} --noresize",
-          lambda: photos("x.webp", encoded(size=(200, 90), kind="WEBP"))),
     either("crops of a damaged image", f"{PHOTOS} --noresize", "",
            lambda: photos("x.png", damaged())),
     either("photos of 30,000 x 30,000 pixels", PHOTOS, "",
            lambda: photos("x.png", png(30_000, 30_000, 9))),
     refused("no photos", PHOTOS, "photos"),
     refused("photos: an empty data_dir", f"{PHOTOS} --data_dir=", "data_dir"),
-    refused("fewer photos than a batch", f"{PHOTOS} --batch_size=64", "batch",
-            photos),
-    refused("classes of photos that have none",
-            f"{PHOTOS} --game=objective=multi", "labels",
-            lambda: images("photos", 60)),
     *(
         refused(f"TFDS: {name}", "train.py --dataset=cifar10 --preset=cifar10 "
                 "--steps=2 --workdir=run --data_dir=tfds",
                 "cifar10|tfds", setup)
         for name, setup in (
-            ("a file", lambda: write("tfds", "x")),
             ("an empty version", lambda: os.makedirs("tfds/cifar10/3.0.2")),
             ("a cut description", lambda: write(INFO, '{"name": "ci')),
-            ("a list", lambda: write(INFO, "[]")),
         )
     ),
 ]  # fmt: skip
@@ -391,7 +355,7 @@ PROCESSES = [
           environment={"KERAS_HOME": "keras"}, writes=("run", "keras")),
     *(
         works(f"streams {streams}", f"{SHELL} --metrics= {streams}")
-        for streams in ("2>&-", ">&-", "2> >(exec sleep 0.1)", "2>/dev/full")
+        for streams in ("2>&-", "2> >(exec sleep 0.1)", "2>/dev/full")
     ),
     works("a mistake, and closed standard error",
           f"{SHELL} --steps=0 2>&-; test $? = 2", check=lambda: True),
