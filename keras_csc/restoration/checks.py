@@ -35,7 +35,7 @@ def image(value, name="image"):
     return pixels.astype("float32")
 
 
-def check_scale(pixels, noise=0.0, interval="[0, inf)", name="image"):
+def check_scale(pixels, noise, interval="[0, inf)"):
     """Raises `ValueError` for a deviation, or pixels that have another scale.
 
     Args:
@@ -43,13 +43,12 @@ def check_scale(pixels, noise=0.0, interval="[0, inf)", name="image"):
             further outside of `[0, 1]` than `4 σ + 0.1`.
         noise: float `σ`, in the units of the image.
         interval: text, of `check_number`.
-        name: of the image, for messages.
     """
     check_number(interval, noise=noise)
     most = DEVIATIONS * noise + OVERSHOOT
     if noise > 1 or np.mean(np.abs(pixels - 0.5) > 0.5 + most) > FURTHER:
         raise ValueError(
-            f"`{name}` must be of floats in [0, 1], but for noise of the "
+            "`image` must be of floats in [0, 1], but for noise of the "
             "deviation `noise`, at most 1. Divide pixels of 0..255, and their "
             "noise, by 255; of an image in [-1, 1] give (image + 1) / 2, and "
             "half of its noise; if there is more noise, say how much. "
