@@ -142,16 +142,22 @@ class StageExplanation:
     @functools.cached_property
     def synthesis(self):
         """`A z`, of the shape of the signal."""
-        return self.sum_of(range(self.codes.shape[-1]))
+        return self.contribution(range(self.codes.shape[-1]))
 
     @property
     def residual(self):
         """`r = x - A z`, of the shape of the signal."""
         return self.signal - self.synthesis
 
-    def contribution(self, atom):
-        """`c_j = A z_j` of an atom, by its number; like the signal."""
-        return self.sum_of([atom])
+    def contribution(self, atoms):
+        """`c_j = A z_j` of an atom, or the sum of several; like the signal.
+
+        Computed anew in every call, with the memory of one contribution.
+
+        Args:
+            atoms: int or ints, their numbers in the dictionary.
+        """
+        return self._sum_of(atoms).numpy()
 
     def drawn_error(self, atoms=slice(None)):
         """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
@@ -163,25 +169,15 @@ class StageExplanation:
         energy = np.sum(np.square(found))
         return float(np.sum(np.square(drawn - found)) / (energy or 1))
 
-    def sum_of(self, atoms):
-        """Sum of the contributions of some atoms, of the shape of the signal.
-
-        Computed anew in every call, with the memory of one contribution.
-
-        Args:
-            atoms: ints, their numbers in the dictionary.
-        """
-        return self._sum_of(atoms).numpy()
-
     def picture_of(self, atoms):
-        """Sum of the contributions of some atoms in pixels, `P Σ_j c_j`.
+        """The contributions of some atoms in pixels, `P Σ_j c_j`.
 
-        As `to_pixels(sum_of(atoms))`, but for rounding, in less time.
+        As `to_pixels(contribution(atoms))`, but for rounding, in less time.
         """
         return self._in_pixels(self._sum_of(atoms)).numpy()
 
     def _sum_of(self, atoms):
-        atoms = np.asarray(list(atoms))
+        atoms = np.atleast_1d(atoms)
         codes, kernel = self.codes, self.kernel
         if atoms.tolist() != list(range(codes.shape[-1])):
             codes, kernel = codes[..., atoms], kernel[..., atoms]
@@ -207,7 +203,7 @@ class StageExplanation:
             )
         total, order = 0, self.order
         for start, end in zip(bounds, counts):
-            total = total + self.sum_of(order[start:end])
+            total = total + self.contribution(order[start:end])
             yield end, total
 
     def default_counts(self):

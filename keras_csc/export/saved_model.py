@@ -16,9 +16,9 @@ from keras_csc.export.comparison import check_answers
 from keras_csc.export.comparison import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.export.warmup import BATCH_SIZES
-from keras_csc.export.warmup import check_batch_sizes
 from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
+from keras_csc.validation import check_integers
 
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
@@ -115,7 +115,8 @@ def check_saved_model(model, folder, batch_sizes):
             f"{str(folder)!r}, which is a version. Pass its parent."
         )
     model.make_weights()
-    check_batch_sizes(batch_sizes)
+    if batch_sizes:
+        check_integers(1, batch_sizes=batch_sizes)
 
 
 def _next_version(folder):

@@ -3,27 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.validation import check_integers
-
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # The `allowed_batch_sizes` of serving/batching.config.
 BATCH_SIZES = (1, 8, 32)
-MOST_SIZES = 100
 VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
 FILE_GREY = 99
-
-
-def check_batch_sizes(batch_sizes):
-    """Raises `ValueError` unless requests of these sizes can be written."""
-    if not batch_sizes:
-        return
-    check_integers(1, batch_sizes=batch_sizes)
-    if len(batch_sizes) > MOST_SIZES:
-        raise ValueError(
-            f"`batch_sizes` must be at most {MOST_SIZES} sizes: TensorFlow "
-            "Serving takes no more than 1000 warm-up requests, and there is "
-            f"one for every signature and size. Received: {len(batch_sizes)}"
-        )
 
 
 def write_warmup(model, signatures, folder, batch_sizes):

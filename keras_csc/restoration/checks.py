@@ -6,11 +6,9 @@ from keras_csc.validation import check_finite
 from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
-# Beyond, pixels are not of [0, 1], whatever their noise.
-MOST = 10.0
 # How far outside of [0, 1] pixels may lie: so many deviations of their noise,
 # which fewer than 1 of 10,000 exceed, and what sharpening and resampling
-# overshoot by. A share of the pixels may lie further, as where there is more
+# overshoot by. `FURTHER` of all pixels may lie further, where there is more
 # noise.
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
@@ -37,40 +35,25 @@ def image(value, name="image"):
     return pixels.astype("float32")
 
 
-def check_range(pixels, name="image"):
-    """Raises `ValueError` for pixels that are not of `[0, 1]`, for sure."""
-    if np.max(np.abs(pixels)) > MOST:
-        raise ValueError(
-            f"`{name}` must be of floats in [0, 1], but for noise: divide "
-            "those of 0..255, and their noise, by 255. Received: pixels from "
-            f"{np.min(pixels):g} to {np.max(pixels):g}"
-        )
-
-
-def check_noise(noise, pixels, interval="(0, inf)"):
+def check_scale(pixels, noise, interval="[0, inf)"):
     """Raises `ValueError` for a deviation, or pixels that have another scale.
 
     Args:
-        noise: float `σ`, in the units of the image.
         pixels: array of numbers that were measured. At most 1 % may lie
             further outside of `[0, 1]` than `4 σ + 0.1`.
+        noise: float `σ`, in the units of the image.
         interval: text, of `check_number`.
     """
-    check_range(pixels)
     check_number(interval, noise=noise)
-    if noise > 1:
-        raise ValueError(
-            "`noise` must be at most 1, in the units of an image in [0, 1]: "
-            f"25 / 255 for 25 of 255 levels. Received: {shown(noise)}"
-        )
     most = DEVIATIONS * noise + OVERSHOOT
-    if np.mean(np.abs(pixels - 0.5) > 0.5 + most) > FURTHER:
+    if noise > 1 or np.mean(np.abs(pixels - 0.5) > 0.5 + most) > FURTHER:
         raise ValueError(
             "`image` must be of floats in [0, 1], but for noise of the "
-            "deviation `noise`. Of one in [-1, 1] give (image + 1) / 2, and "
-            "half of its noise; of one with more noise say how much. Received: "
-            f"pixels from {np.min(pixels):g} to {np.max(pixels):g} and "
-            f"noise={shown(noise)}"
+            "deviation `noise`, at most 1. Divide pixels of 0..255, and their "
+            "noise, by 255; of an image in [-1, 1] give (image + 1) / 2, and "
+            "half of its noise; if there is more noise, say how much. "
+            f"Received: pixels from {np.min(pixels):g} to {np.max(pixels):g} "
+            f"and noise={shown(noise)}"
         )
 
 

@@ -66,8 +66,6 @@ def learn_dictionary(
     check_integer(0, seed=seed)
     check_number("(0, inf)", sparsity=sparsity)
     images = [checked.image(each, "images") for each in images]
-    for image in images:
-        checked.check_range(image, "images")
     if len({image.shape[-1] for image in images}) != 1:
         raise ValueError(
             "`images` must be one or more images, all grey or all in colour. "

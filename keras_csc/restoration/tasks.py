@@ -106,7 +106,7 @@ def denoise(
         Elad, Rethinking the CSC model for natural images, NeurIPS 2019.
     """
     pixels = checked.image(image)
-    checked.check_noise(noise, pixels)
+    checked.check_scale(pixels, noise, "(0, inf)")
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or DENOISE, progress, records
     found = restore(pixels, np.ones((1, 1, 1)), None, noise, *how)
@@ -143,7 +143,7 @@ def inpaint(
     pixels = checked.image(image)
     known = checked.mask(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
-    checked.check_noise(noise, seen, "[0, inf)")
+    checked.check_scale(seen, noise)
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or INPAINT, progress, records
     found = restore(pixels * known, known, None, noise, *how)
@@ -180,7 +180,7 @@ def deblur(
     """
     pixels = checked.image(image)
     blur = checked.blur(kernel)
-    checked.check_noise(noise, pixels)
+    checked.check_scale(pixels, noise, "(0, inf)")
     dictionary = _dictionary(dictionary, pixels)
     how = dictionary, settings or DEBLUR, progress, records
     found = restore(pixels, np.ones((1, 1, 1)), blur, noise, *how)
@@ -214,7 +214,7 @@ def enlarge(
     """
     pixels = checked.image(image)
     check_integer(2, 8, factor=factor)
-    checked.check_noise(noise, pixels)
+    checked.check_scale(pixels, noise, "(0, inf)")
     height, width, channels = pixels.shape
     middle = factor // 2
     spread = np.zeros((height * factor, width * factor, channels), "float32")

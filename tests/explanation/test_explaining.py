@@ -185,7 +185,7 @@ def test_the_pictures_and_what_every_stage_leaves_make_the_image(case):
     _, image, found = case
     for stage in found.stages:
         atoms = stage.order[:2]
-        some = stage.to_pixels(stage.sum_of(atoms))
+        some = stage.to_pixels(stage.contribution(atoms))
         np.testing.assert_allclose(stage.picture_of(atoms), some, atol=1e-5)
         made = stage.offset + some + stage.picture_of(stage.order[2:])
         np.testing.assert_allclose(stage.picture, made, atol=1e-5)

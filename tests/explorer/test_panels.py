@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_csc.explorer import Changes
 from keras_csc.explorer import Example
-from keras_csc.explorer import change
 from keras_csc.explorer import look
 from keras_csc.explorer import panels
 from keras_csc.explorer.damage import Restored
@@ -66,26 +64,6 @@ def test_a_stage_without_codes_says_so(make, draw):
     Page(panels.look_panel(seen))
 
 
-def test_a_change_is_told_in_figures(make, draw):
-    model = make()
-    seen = look(model, draw(8, 8, 1))
-    changed = change(model, seen, Changes(kept=0.5))
-    found = Page(panels.change_panel(seen, changed))
-    np.testing.assert_allclose(
-        found.pictures()[2],
-        (changed.decoded[..., 0] + 1) * 127.5,
-        atol=0.51,
-    )
-    active = np.count_nonzero(changed.stage.codes)
-    assert f"{active:,} of {changed.stage.codes.size:,}" in found.words
-    assert f"{changed.stage.zeros:.1%}" in found.words
-    assert f"{changed.sum_psnr:.1f} dB" in found.words
-    assert any(
-        word.startswith(f"{changed.decoded_psnr:.1f} dB")
-        for word in found.words
-    )
-
-
 def test_labels_are_words_and_not_markup(draw):
     bad = "<img src=x onerror=alert(1)>\"'"
     found = Page(panels.picker([Example(bad, draw(8, 8, 1))], 0))
@@ -93,14 +71,6 @@ def test_labels_are_words_and_not_markup(draw):
     assert button["aria-label"] == bad and button["aria-pressed"] == "true"
     assert "".join(found.words).count("onerror") == 1
     assert len(found.all("img")) == 1
-
-
-def test_large_pictures_are_averaged_in_a_row_and_whole_alone(draw):
-    images = [draw(300, 400, 3)] * 2
-    found = Page(panels.images_panel(images, ["a", "b"], "t", "s"))
-    assert all(each.shape[1] <= 448 for each in found.pictures())
-    whole = Page(panels.filled("image", images[0], "a", "b", 160))
-    assert whole.pictures()[0].shape == (300, 400, 3)
 
 
 @pytest.mark.parametrize("known", [True, False])

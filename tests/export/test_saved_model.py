@@ -38,7 +38,6 @@ def test_versions_follow_the_highest(tmp_path, model, stubbed):
     [
         ("saved_model.pb", {}, "Pass its parent"),
         ("", {"batch_sizes": (0, 8)}, "`batch_sizes` must be one or more"),
-        ("", {"batch_sizes": tuple(range(1, 102))}, "at most 100 sizes"),
     ],
 )
 def test_what_is_refused_before_anything_is_written(

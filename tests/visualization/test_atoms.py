@@ -41,9 +41,8 @@ def test_pixel_atoms_agree_with_loops():
         np.testing.assert_allclose(atoms[..., j], image, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_atoms_are_scaled_about_mid_grey(channels):
-    kernel = random_kernel(3, 3, channels, 4)
+def test_atoms_are_scaled_about_mid_grey():
+    kernel = random_kernel(3, 3, 3, 4)
     kernel[0, 0] = 0
     kernel[..., 2] *= 1e4
     grid = atom_grid(kernel, scale=1)

@@ -30,19 +30,12 @@ def test_images_stand_in_row_major_order_on_white():
     assert np.all(grid[~seen] == 255)
 
 
-def test_scale_repeats_pixels():
-    images = random_images(1)
-    grid = image_grid(images, padding=0, scale=3)
-    assert grid.shape == (18, 12, 3)
-    for dy in range(3):
-        for dx in range(3):
-            np.testing.assert_array_equal(grid[dy::3, dx::3], pixels(images[0]))
-
-
-def test_range_of_values():
+def test_pixels_become_squares_of_the_range_of_bytes():
     images = np.array([-1.0, 0.0, 1.0, -7.0, 7.0]).reshape(5, 1, 1, 1)
-    grid = image_grid(images, columns=5, padding=0)
-    np.testing.assert_array_equal(grid[0, :, 0], [0, 128, 255, 0, 255])
+    grid = image_grid(images, columns=5, padding=0, scale=3)
+    assert grid.shape == (3, 15, 3)
+    expected = np.repeat([0, 128, 255, 0, 255], 3)
+    np.testing.assert_array_equal(grid[..., 0], [expected] * 3)
 
 
 @pytest.mark.parametrize(
