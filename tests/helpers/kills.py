@@ -40,7 +40,7 @@ from keras_csc.export import saved_model
 from tests.helpers import forks
 from tests.helpers.exporting import one_signature
 
-STEPS = 60
+STEPS = 30
 RUN = [
     "--dataset=digits",
     "--preset=digits",
@@ -60,8 +60,6 @@ RUN = [
 # it, in seconds; `None` holds the process there, so that it is killed there.
 Moment = collections.namedtuple("Moment", "command event path delay")
 MOMENTS = {
-    "between steps": Moment("train", "open", "log.jsonl", 0.1),
-    "writing a checkpoint": Moment("train", "os.mkdir", ".partial", 0.02),
     "before a checkpoint's renaming": Moment(
         "train", "os.rename", ".partial", None
     ),

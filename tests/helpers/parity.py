@@ -53,7 +53,7 @@ OPTIMIZERS = {
 # if it alternates.
 CASES = {
     ("binary", "one pass", "float64"): ("devices",),
-    ("multi", "alternating", "float64"): ("devices", "workers"),
+    ("multi", "alternating", "float64"): ("devices",),
     ("consistency", "one pass", "float32"): ("devices",),
 }
 
