@@ -54,6 +54,7 @@ ARCHITECTURES = sorted(
     for path in command_line.FLAG_FILES.glob("*.flags")
     if path.stem not in SHARED and not path.stem.endswith("_published")
 )
+# Regular expressions: a change of images, a beta of Adam.
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
 

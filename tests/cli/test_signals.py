@@ -56,12 +56,10 @@ def interrupt(monkeypatch, module, name, number):
     "module, name, number, code",
     [
         (train.data, "cached", signal.SIGINT, 130),
-        (train.data, "cached", signal.SIGHUP, 129),
         (train.results, "evaluate", signal.SIGINT, 130),
     ],
     ids=[
         "loading data, SIGINT",
-        "loading data, SIGHUP",
         "evaluating",
     ],
 )
@@ -84,18 +82,6 @@ def test_under_nohup_a_run_goes_on():
     interruption.install()
     os.kill(os.getpid(), signal.SIGHUP)
     assert not interruption.received
-
-
-def test_signal_in_the_loop(script, after_step, tmp_path):
-    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
-    code, lines = script()
-    assert code == 143
-    assert lines[-1] == (
-        "SIGTERM: stopped at step 3, which is saved. Run the same command "
-        "again to go on."
-    )
-    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
-    assert checkpoint.name == "step-00000003"
 
 
 def test_signal_in_the_loop_is_answered_at_once(capfd):

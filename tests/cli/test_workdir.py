@@ -100,8 +100,8 @@ def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
         (project / name).unlink()
         (project / name).parent.rmdir()
     before = contents(project)
-    for command in commands(project).values():
-        command()
+    for name in ("train", "export"):
+        commands(project)[name]()
     after = contents(project)
     assert {name: after.get(name) for name in before} == before
     assert "flags.json" in after and "model/config.json" in after

@@ -61,7 +61,7 @@ RUN = [
 Moment = collections.namedtuple("Moment", "command event path delay")
 MOMENTS = {
     "before a checkpoint's renaming": Moment(
-        "train", "os.rename", ".partial", None
+        "train", "os.rename", "/.step-", None
     ),
     "removing a checkpoint": Moment("train", "shutil.rmtree", "/step-", 0.002),
     "writing the trained model": Moment("train", "os.mkdir", ".model-", 0.05),
