@@ -76,8 +76,8 @@ def main():
     names = set(vars(train_options.parse([]))) - {"architecture", "game"}
     settings = [
         *names,
-        *train_options.architecture_arguments(),
-        *train_options.game_arguments(),
+        *train_options.ARCHITECTURE,
+        *train_options.GAME,
     ]
     print(f"{len(settings)} settings of a training, {len(tracked())} files")
 

@@ -1,28 +1,29 @@
-"""What the options of a run become: data, model, game, optimizers.
-
-Each `check_` raises `UsageError` for what its name says, and the library can't
-know, or would say late.
-"""
+"""What the options of a run become: data, model, game, optimizers."""
 
 import inspect
 import os
+import pathlib
 import re
 
 from keras_csc_cli import devices
+from keras_csc_cli import records
+from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
 from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.missing import check_trained
-from keras_csc_cli.train_options import EMBEDDED
+from keras_csc_cli.workdir import Workdir
+from keras_csc_cli.workdir import checked_path
 
 import keras
 
 from keras_csc import data
+from keras_csc.export.card import card_of
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.optimizers import DictionaryMuon
+from keras_csc.terminal import say
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
@@ -39,11 +40,9 @@ class Splits:
         options: of the run.
         model: the run's, whose images are of the shape to open; by default
             that of the options' preset, which must be there then.
-        advice: dict, as of `command_line.advised`, of a command that has
-            flags of its own for data.
     """
 
-    def __init__(self, options, model=None, advice=None):
+    def __init__(self, options, model=None):
         self.dataset = options.dataset
         if model is None:
             with usage_errors():
@@ -58,7 +57,6 @@ class Splits:
             "random_crop": "crop" in options.augment,
             "resize": options.resize,
         }
-        self._advice = advice or {}
         self._opened, self._read = {}, {}
 
     def __getitem__(self, split):
@@ -68,8 +66,7 @@ class Splits:
                     self.dataset, split, self.image_shape, **self._how
                 )
             except data.DataError as error:
-                text = advised(error, **self._advice)
-                raise data.DataError(text) from error
+                raise data.DataError(advised(error)) from error
         return self._opened[split]
 
     def arrays(self, split, limit):
@@ -164,10 +161,90 @@ def game(given, num_classes):
 
 
 def trained_model(folder):
-    """The model that a finished run saved in its folder."""
-    check_trained(folder)
+    """The model that a finished run saved in its folder, a `pathlib.Path`."""
+    if not (folder / "model").is_dir():
+        raise UsageError(
+            f"{folder} has no trained model (model/). Train it to its last "
+            "step first. A checkpoint can be evaluated with --checkpoint, not "
+            "exported."
+        )
     with usage_errors():
         return ClosedLoopAutoencoder.from_preset(folder / "model")
+
+
+def opened(workdir, preset):
+    """The model of a finished run, or of a preset, and what its card says.
+
+    Args:
+        workdir: the run's folder, or `None`.
+        preset: name, folder or URI, where there is no run.
+    """
+    if preset is None:
+        folder = checked_path(workdir).absolute()
+        return trained_model(folder), records.card_of_run(folder)
+    with usage_errors():
+        return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
+
+
+def options_of(workdir, preset, card):
+    """The options of a run, or of a preset as far as its card has them."""
+    if preset is None:
+        return Workdir(workdir, create=False, hold=False).options()
+    options = train_options.parse([f"--preset={preset}"])
+    recipe = card.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    if isinstance(recipe.get("dataset"), str):
+        options.dataset = recipe["dataset"]
+    options.resize = recipe.get("resize") is not False
+    return options
+
+
+def source_of(model, trained, split, **given):
+    """Images to show of a model.
+
+    Args:
+        model: the autoencoder.
+        trained: the options that it was trained with.
+        split: of the data set.
+        **given: options of the user's in their place, or `None`.
+
+    Returns:
+        A source, or `None` where the images of the training are not at hand,
+        or no data set is known.
+
+    Raises:
+        DataError: if those that the user gave can't be read.
+    """
+    options = train_options.replaced(trained, download=False, **given)
+    if not options.dataset:
+        return None
+    try:
+        return Splits(options, model)[split]
+    except data.DataError as error:
+        if any(value is not None for value in given.values()):
+            raise
+        say(
+            f"The images of the training are not at hand: {error} Choose some "
+            "with --dataset and --data_dir."
+        )
+        return None
+
+
+def is_other(options, recorded):
+    """Whether images are of another data set than those of a run."""
+    return options.dataset != recorded.dataset or (
+        data_folder(options) != data_folder(recorded)
+    )
+
+
+def data_folder(options):
+    """The folder that says which images they are, or `None`.
+
+    A TFDS set is named by its name, wherever it lies.
+    """
+    if options.dataset != "image_folder" or not options.data_dir:
+        return None
+    return pathlib.Path(options.data_dir).resolve()
 
 
 def optimizer(options, learning_rate, updates=1):
@@ -185,37 +262,9 @@ def optimizer(options, learning_rate, updates=1):
 def check(options):
     """Checks folders and first weights, before any work."""
     check_data_dir(options.dataset, options.data_dir)
-    check_folders(options)
-    check_start(options)
-
-
-def check_data_dir(dataset, data_dir):
-    """For a folder of data that would not be looked at."""
-    if data_dir is not None and dataset in EMBEDDED:
-        raise UsageError(
-            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
-            "comes inside a library. Choose --dataset=image_folder for a "
-            "folder of images, or leave --data_dir out."
-        )
-
-
-def check_folders(options):
-    """For a run whose pictures would become images that it reads."""
-    given = options.data_dir, options.workdir
-    if options.dataset != "image_folder" or None in given:
-        return
-    images, run = map(os.path.realpath, given)
-    if os.path.commonpath((images, run)) == images:
-        raise UsageError(
-            f"--workdir={options.workdir} lies in "
-            f"--data_dir={options.data_dir}, and the pictures of a run would "
-            "become training images. Choose another with --workdir."
-        )
-
-
-def check_start(options):
-    """For trained weights that would be replaced, untrained ones kept."""
-    trained = presets.has_weights(options.preset)
+    _check_folders(options)
+    with usage_errors():
+        trained = presets.has_weights(options.preset)
     if trained and options.first_atoms != "random":
         raise UsageError(
             f"--first_atoms={options.first_atoms} would replace weights of "
@@ -230,13 +279,39 @@ def check_start(options):
         )
 
 
-def check_samples(names, model):
-    """For `--metrics=samples` of a model that has no density."""
-    features = model.encoder.features
-    if "samples" in names and features != "vector":
+def check_data_dir(dataset, data_dir):
+    """For a folder of data that would not be looked at."""
+    if data_dir is not None and dataset in train_options.EMBEDDED:
+        raise UsageError(
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
+        )
+
+
+def _check_folders(options):
+    """For a run whose pictures would become images that it reads."""
+    given = options.data_dir, options.workdir
+    if options.dataset != "image_folder" or None in given:
+        return
+    images, run = map(os.path.realpath, given)
+    if os.path.commonpath((images, run)) == images:
+        raise UsageError(
+            f"--workdir={options.workdir} lies in "
+            f"--data_dir={options.data_dir}, and the pictures of a run would "
+            "become training images. Choose another with --workdir."
+        )
+
+
+def check_metrics(names, splits, model):
+    """For metrics of classes without labels, or of samples of maps."""
+    if {"classes", "classifier"} & set(names):
+        splits.check_classes()
+    if "samples" in names and model.encoder.features != "vector":
         raise UsageError(
             "--metrics=samples is for models with one feature vector an "
-            f"image, and this one has features={features}. Leave samples out."
+            f"image, and this one has features={model.encoder.features}. "
+            "Leave samples out."
         )
 
 

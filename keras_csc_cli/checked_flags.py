@@ -1,48 +1,54 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
-Numbers are finite and within bounds, texts are not empty, and choices are
-among those that there are. `help_text` lists the flags in groups.
+`sections_of` makes them of a text, and `help_text` shows them in its groups.
 """
 
+import ast
+import collections
+import difflib
+import functools
+import importlib.util
 import math
 import os
+import pathlib
 import re
 import textwrap
-
-from keras_csc_cli.arguments import Arguments
-from keras_csc_cli.arguments import ArgumentsFlag
-from keras_csc_cli.arguments import Serializer
+import types
 
 from absl import flags
 
 WIDTH, INDENT = 80, 6  # of help
+ROOT = pathlib.Path(importlib.util.find_spec("keras_csc").origin).parent
+
+Flag = collections.namedtuple("Flag", ["name", "default", "parser", "help"])
+Flag.__doc__ = """A flag; without a parser of absl's it is on or off."""
+
+# === Parsers ===
 
 
-class Number:
-    """Parses a finite number within bounds; `why` says why there is an upper.
-
-    To be mixed with a numeric parser of absl's, which has the bounds.
-    """
-
-    why = ""
-
-    def parse(self, argument):
-        try:
-            return super().parse(argument)
-        except (OverflowError, TypeError, ValueError):
-            why = self.why and f" ({self.why})"
-            raise ValueError(f"it must be {self.syntactic_help}{why}") from None
+class Number(flags.FloatParser):
+    """Parses a finite number within bounds."""
 
     def is_outside_bounds(self, value):
         return not math.isfinite(value) or super().is_outside_bounds(value)
 
 
-class Integer(Number, flags.IntegerParser):
-    """A whole number."""
+class Numbers(flags.ArgumentParser):
+    """Parses one number or two, which a comma separates, to a list."""
 
+    form = "X[,X]"
 
-class Float(Number, flags.FloatParser):
-    """A number."""
+    def __init__(self, *bounds):
+        self.number = Number(*bounds)
+
+    def parse(self, argument):
+        words = argument.split(",")
+        if len(words) > 2:
+            raise ValueError("it must be one number or two.")
+        return [self.number.parse(word) for word in words]
+
+    def flag_type(self):
+        return "float"
 
 
 class Text(flags.ArgumentParser):
@@ -53,37 +59,12 @@ class Text(flags.ArgumentParser):
             raise ValueError("it is empty. Give a value, or leave it out.")
         return argument
 
-    def flag_type(self):
-        return "string"
-
 
 class Path(Text):
     """Parses a path: `~` is the home folder, which not every shell puts in."""
 
     def parse(self, argument):
         return os.path.expanduser(super().parse(argument))
-
-
-class Choices(flags.ListParser):
-    """Parses some of a few texts, separated by commas.
-
-    Args:
-        choices: tuple of str.
-    """
-
-    def __init__(self, choices):
-        super().__init__()
-        self.choices = choices
-
-    def parse(self, argument):
-        found = super().parse(argument)
-        for name in found:
-            if name not in self.choices:
-                raise ValueError(
-                    f"there is no {name!r:.40}; it has "
-                    f"{', '.join(self.choices)}."
-                )
-        return found
 
 
 class Pattern(flags.ArgumentParser):
@@ -103,179 +84,234 @@ class Pattern(flags.ArgumentParser):
             raise ValueError(f"it must be {self.form}, as {self.example}.")
         return argument
 
-    def flag_type(self):
-        return "string"
 
+class Choices(flags.ListParser):
+    """Parses some of a few texts, separated by commas, to a list."""
 
-class Numbers(flags.ArgumentParser):
-    """Parses one number or two, which a comma separates.
-
-    Args:
-        least, most: the bounds of each.
-    """
-
-    form = "X[,X]"
-
-    def __init__(self, least, most):
-        self.number = Float(least, most)
+    def __init__(self, choices):
+        super().__init__()
+        self.choices = tuple(choices)
 
     def parse(self, argument):
-        words = argument.split(",")
-        if len(words) > 2:
-            raise ValueError("it must be one number or two.")
-        return [self.number.parse(word) for word in words]
+        found = super().parse(argument)
+        for name in found:
+            if name not in self.choices:
+                known = ", ".join(self.choices)
+                raise ValueError(f"there is no {name!r:.40}; it has {known}.")
+        return found
 
-    def flag_type(self):
-        return "float"
 
+class Arguments(flags.ArgumentParser):
+    """Parses `name=value,name=value,...` to a dict; values may be lists.
 
-class Definitions:
-    """Defines flags, one with each call.
+    The class whose arguments they are checks the values.
 
     Args:
-        flag_values: absl's flags, to which they are added.
+        known: dict of `arguments_of`.
     """
 
-    def __init__(self, flag_values):
-        self._to = {"flag_values": flag_values}
+    form = "NAME=VALUE,..."
 
-    def boolean(self, name, default, help):
-        """A flag that is on or off."""
-        flags.DEFINE_bool(name, default, help, **self._to)
+    def __init__(self, known):
+        self.known = known
 
-    def enum(self, name, default, choices, help):
-        """A flag that is one of some texts."""
-        flags.DEFINE_enum(name, default, choices, help, **self._to)
-
-    def list(self, name, default, help):
-        """A flag of texts that commas separate."""
-        flags.DEFINE_list(name, default, help, **self._to)
-
-    def some(self, name, default, choices, help):
-        """A flag of some of a few texts, which commas separate."""
-        serializer = flags.CsvListSerializer(",")
-        self._parsed(Choices(tuple(choices)), name, default, help, serializer)
-
-    def string(self, name, default, help):
-        """A flag of a text that is not empty."""
-        self._parsed(Text(), name, default, help)
-
-    def path(self, name, default, help):
-        """A flag of a file or folder, or of a name or URI in its place."""
-        self._parsed(Path(), name, default, help)
-
-    def integer(self, name, default, help, least=None, most=2**31 - 1, why=""):
-        """A flag of a whole number."""
-        self._number(Integer(least, most), name, default, help, why)
-
-    def float(self, name, default, help, least=None, most=1e9, why=""):
-        """A flag of a finite number."""
-        self._number(Float(least, most), name, default, help, why)
-
-    def _number(self, parser, name, default, help, why):
-        parser.why = why
-        self._parsed(parser, name, default, help)
-
-    def numbers(self, name, default, help, least=None, most=1e9):
-        """A flag of one finite number or two; it is a list."""
-        serializer = flags.ListSerializer(",")
-        self._parsed(Numbers(least, most), name, default, help, serializer)
-
-    def pattern(self, name, default, pattern, form, example, help):
-        """A flag of a text of a form, as of `Pattern`."""
-        self._parsed(Pattern(pattern, form, example), name, default, help)
-
-    def arguments(self, name, known, help):
-        """A flag of arguments of a class, as `of_class`; it is a dict."""
-        flag = ArgumentsFlag(Arguments(known), Serializer(), name, {}, help)
-        flags.DEFINE_flag(flag, **self._to)
-
-    def _parsed(self, parser, name, default, help, serializer=None):
-        serializer = serializer or flags.ArgumentSerializer()
-        flags.DEFINE(
-            parser, name, default, help, serializer=serializer, **self._to
-        )
+    def parse(self, argument):
+        if not isinstance(argument, str):
+            return argument
+        found = {}
+        for name, words in words_of(argument).items():
+            if name not in self.known:
+                close = difflib.get_close_matches(name, self.known, n=1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                raise ValueError(
+                    f"there is no {name!r:.40}; it has "
+                    f"{', '.join(self.known)}.{hint}"
+                )
+            values, default = list(map(_value, words)), self.known[name][0]
+            is_list = len(values) > 1 or isinstance(default, (list, tuple))
+            found[name] = values if is_list else values[0]
+        return found
 
 
-def help_text(command, flag_values, full=False):
+def words_of(text):
+    """`a=1,b=2,3` as `{"a": ["1"], "b": ["2", "3"]}`."""
+    found = {}
+    for word in text.split(","):
+        name, equals, value = word.partition("=")
+        if equals:
+            found[name.strip()] = values = []
+        elif not found:
+            raise ValueError(
+                f"it must be name=value,name=value; {word!r:.40} has no name."
+            )
+        values.append((value if equals else word).strip())
+    return found
+
+
+def _value(word):
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(word.lower(), word)
+
+
+@functools.cache
+def arguments_of(module, name, without=()):
+    """The arguments of a class's constructor, which is not imported.
+
+    The class would import TensorFlow, which takes seconds.
+
+    Args:
+        module: path of its module, relative to `keras_csc/`.
+        name: of the class.
+        without: names of arguments to leave out.
+
+    Returns:
+        Dict from names to `(default, text)`, the text of the docstring.
+    """
+    body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
+    found = _named(body, name)
+    section = re.search(
+        r"^Args:\n(.*?)(?:\n\n|\Z)", ast.get_docstring(found), re.S | re.M
+    )
+    texts = _entries(section[1])
+    given = _named(found.body, "__init__").args
+    names = [each.arg for each in given.args][-len(given.defaults) :]
+    return {
+        each: (ast.literal_eval(default), texts[each])
+        for each, default in zip(names, given.defaults)
+        if each not in without
+    }
+
+
+def _entries(text):
+    """Texts by name, of lines such as `name: text`."""
+    found = re.findall(r"^(\w+): (.*(?:\n .*)*)", textwrap.dedent(text), re.M)
+    return {name: " ".join(each.split()) for name, each in found}
+
+
+def _named(body, name):
+    return next(node for node in body if getattr(node, "name", None) == name)
+
+
+# === Flags ===
+
+
+class ArgumentsFlag(flags.Flag):
+    """A flag that adds to what it was given before."""
+
+    def parse(self, argument):
+        before = self.value if self.present else {}
+        self.value = {**before, **self._parse(argument)}
+        self.present += 1
+
+
+class Serializer(flags.ArgumentSerializer):
+    """Writes a value as its flag parses it."""
+
+    def serialize(self, value):
+        return text_of(value)
+
+
+def text_of(value):
+    """A value of a flag, as it is typed."""
+    if isinstance(value, dict):
+        words = (f"{name}={text_of(each)}" for name, each in value.items())
+        return ",".join(words)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def sections_of(text, **given):
+    """Lists of `Flag` by what they are about.
+
+    Args:
+        text: the titles, each with a colon, and below each the names of flags
+            with their help, as a docstring has arguments.
+        **given: by name, the default of a flag that is on or off, or a tuple
+            of a default and a parser of absl's.
+    """
+    parts = re.split(r"^(\S.*):\n", text.strip() + "\n", flags=re.M)[1:]
+    return {
+        title: [
+            Flag(name, *given[name], each)
+            if isinstance(given[name], tuple)
+            else Flag(name, given[name], None, each)
+            for name, each in _entries(entries).items()
+        ]
+        for title, entries in zip(parts[::2], parts[1::2])
+    }
+
+
+def define(sections, flag_values):
+    """Defines the flags of a command's sections."""
+    for name, default, parser, text in sum(sections.values(), []):
+        if parser is None:
+            flags.DEFINE_bool(name, default, text, flag_values=flag_values)
+            continue
+        kind = ArgumentsFlag if isinstance(parser, Arguments) else flags.Flag
+        flag = kind(parser, Serializer(), name, default, text)
+        flags.DEFINE_flag(flag, flag_values=flag_values)
+
+
+def values(sections, flag_values):
+    """The values of the flags of a command, and of no other, as a namespace."""
+    names = (each.name for each in sum(sections.values(), []))
+    return types.SimpleNamespace(**{n: flag_values[n].value for n in names})
+
+
+# === Help ===
+
+
+def help_text(command, flag_values):
     """Text of a `Command` and its flags.
 
     Args:
         command: the `Command`.
         flag_values: absl's flags, all of them.
-        full: bool, whether to list the flags that are not the command's, too.
     """
     lines = [command.description.strip(), "", "Flags to begin with"]
     if command.flag_files:
-        lines += _flag("--flagfile=FILE", command.flag_files)
-    shown = {"flagfile"}
+        lines += _wrapped("  --flagfile=FILE", command.flag_files)
     for name in command.first:
         lines += _described(flag_values[name])
-        shown.add(name)
     for title, section in command.sections.items():
-        names = flags.FlagValues()
-        section(Definitions(names))
-        own = [name for name in names if name not in shown]
+        own = [each.name for each in section if each.name not in command.first]
         lines += ["", title] if own else []
         for name in own:
             lines += _described(flag_values[name])
-        shown.update(own)
-    if full:
-        lines += ["", "Flags of absl-py"]
-        for name in sorted(set(flag_values) - shown):
-            if flag_values[name].name == name:
-                lines += _described(flag_values[name])
-    else:
-        lines += ["", "--helpfull lists those of absl-py, too."]
     return "\n".join(lines)
 
 
 def _described(flag):
-    text = " ".join((flag.help or "").split())
-    text = re.sub("^<[^>]*>: ", "", text)  # absl's, of choices
+    text = " ".join(flag.help.split())
     default = flag.default_unparsed
     if default and not flag.boolean:
         text += f" (default: {default})"
-    lines = _flag(_usage(flag), text)
+    lines = _wrapped(f"  {_usage(flag)}", text)
     for name, (value, what) in getattr(flag.parser, "known", {}).items():
-        lines += _argument(name, value, what)
+        known = text_of(list(value) if isinstance(value, tuple) else value)
+        text = f"{name}={known.lower()}  {what}"
+        lines += _wrapped(None, text, INDENT + 2, INDENT + 6)
     return lines
-
-
-def _argument(name, value, text):
-    """An argument that a flag may hold, with its default."""
-    words = value if isinstance(value, (list, tuple)) else [value]
-    default = ",".join(str(word).lower() for word in words)
-    return textwrap.wrap(
-        f"{name}={default}  {text}",
-        WIDTH,
-        initial_indent=" " * (INDENT + 2),
-        subsequent_indent=" " * (INDENT + 6),
-        break_on_hyphens=False,
-    )
 
 
 def _usage(flag):
     if flag.boolean:
         return f"--[no]{flag.name}"
     choices = getattr(flag.parser, "enum_values", None)
-    if choices:
-        return f"--{flag.name}={'|'.join(choices)}"
-    kinds = {"int": "N", "float": "X", "arguments": "NAME=VALUE,..."}
-    value = kinds.get(flag.flag_type(), "VALUE")
-    value = getattr(flag.parser, "form", value)
-    return f"--{flag.name}={value}"
+    kind = {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
+    form = "|".join(choices) if choices else kind
+    return f"--{flag.name}={getattr(flag.parser, 'form', form)}"
 
 
-def _flag(usage, text):
-    indent = " " * INDENT
-    return [
-        f"  {usage}",
-        *textwrap.wrap(
-            text,
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-        ),
-    ]
+def _wrapped(head, text, first=INDENT, others=INDENT):
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=" " * first,
+        subsequent_indent=" " * others,
+        break_on_hyphens=False,
+    )
+    return [head, *lines] if head else lines

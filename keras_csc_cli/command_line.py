@@ -7,11 +7,11 @@ import pathlib
 import re
 import shlex
 import sys
-import types
 
 from keras_csc_cli import interruption
-from keras_csc_cli.checked_flags import Definitions
+from keras_csc_cli.checked_flags import define
 from keras_csc_cli.checked_flags import help_text
+from keras_csc_cli.checked_flags import values
 from keras_csc_cli.interruption import Interrupted
 
 from absl import app
@@ -25,22 +25,20 @@ FLAG_FILES = next(
     for folder in (HERE / "flags", HERE.parent / "training" / "flags")
     if folder.is_dir()
 )
+OUT_OF_MEMORY = re.compile(
+    r"(OOM when|out of memory|failed to allocate memory)[^\n]*", re.IGNORECASE
+)
+MOST_FLAG_FILE = 2**20  # bytes
 BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
-    "download": "",
+    "download": "Or train with --download.",
     "load_weights": "",
     "tolerance": "",
-    "validation_fraction": "Choose another --split.",
+    "validation_fraction": "Choose another --split, or train with another "
+    "--validation_fraction.",
 }
-# What takes less memory, by the flags that there may be.
-LESS_MEMORY = {
-    "batch_size": "lower --batch_size",
-    "evaluation_limit": "lower --evaluation_limit",
-    "images": "lower --images",
-    "image": "give a smaller --image",
-}
-HELP = {"--help": False, "--helpshort": False, "--helpfull": True}
+HELP = ("-h", "--h", "--help", "--helpshort", "--helpfull")
 
 
 Command = collections.namedtuple(
@@ -53,7 +51,7 @@ Command.__doc__ = """The flags of a command, and what it says of them.
 Fields:
     description: str, the head of its help.
     first: tuple of the names of what a newcomer needs.
-    sections: dict of functions of `Definitions`, by what their flags are about.
+    sections: dict of lists of `Flag`, by what they are about.
     check: function of the options; raises `UsageError` for what is missing.
     unnamed: name of what an argument without a name is, or `None`.
     flag_files: str, help of `--flagfile`, or `None` where it is of no use.
@@ -82,7 +80,7 @@ def run(main, user_errors=()):
         _parse(sys.argv)
     logging.set_verbosity(max(flags.FLAGS.verbosity, logging.WARNING))
     try:
-        _guarded(main, (UsageError, MemoryError, *user_errors))
+        _guarded(main, (UsageError, *user_errors))
     except Interrupted as stopped:
         _print(stopped.line)
         sys.exit(128 + stopped.signal_number)
@@ -101,25 +99,20 @@ def _guarded(main, errors):
         _end_of_pipe()
     except Exception as error:
         interruption.check()
-        error = _memory_error(error)
-        if not isinstance(error, errors) or logging.level_debug():
+        if not isinstance(error, errors) and not _is_of_memory(error):
+            raise
+        if logging.level_debug():
             raise
         fail(error)
 
 
-def _memory_error(error):
-    """A `MemoryError` in the place of TensorFlow's; others as they are."""
+def _is_of_memory(error):
+    """Whether there is too little; TensorFlow has one class for disks, too."""
     tf = sys.modules.get("tensorflow")
-    if tf and isinstance(error, tf.errors.ResourceExhaustedError):
-        # That of a full disk is of this class, too.
-        found = re.search(
-            "(OOM when|out of memory|failed to allocate memory).*",
-            error.message,
-            re.IGNORECASE,
-        )
-        if found:
-            return MemoryError(found[0])
-    return error
+    exhausted = tf and isinstance(error, tf.errors.ResourceExhaustedError)
+    return isinstance(error, MemoryError) or (
+        exhausted and bool(OUT_OF_MEMORY.search(error.message))
+    )
 
 
 @contextlib.contextmanager
@@ -134,18 +127,12 @@ def usage_errors():
         raise UsageError(advised(error)) from error
 
 
-def advised(error, **advice):
-    """The text of an error, with advice for a command.
-
-    Args:
-        error: an exception; of an `AdvisedError` the advice is replaced.
-        **advice: texts by the arguments that they are about, where they are
-            not those of `ADVICE`.
-    """
+def advised(error):
+    """The text of an error, whose advice is for a command."""
     argument = getattr(error, "argument", None)
     if argument is None:
         return str(error)
-    return f"{error.reason} {({**ADVICE, **advice})[argument]}".rstrip()
+    return f"{error.reason} {ADVICE[argument]}".rstrip()
 
 
 def fail(error):
@@ -154,30 +141,23 @@ def fail(error):
         sys.stdout.flush()
     except OSError:  # which Python would meet again at its end
         _mute(1)
-    if isinstance(error, MemoryError):
-        error = _out_of_memory(error)
-    _print(f"{program()}: {readable(error)}")
+    text = str(error)
+    if _is_of_memory(error):
+        found = OUT_OF_MEMORY.search(text)
+        reason = (found[0] if found else text).rstrip(".")
+        text = (
+            f"there is not enough memory: {reason}. Take fewer or smaller "
+            "images at a time, or a machine with more. What was saved before "
+            "stands."
+        )
+    _print(f"{os.path.basename(sys.argv[0])}: {readable(text)}")
     sys.exit(getattr(error, "exit_code", 2))
-
-
-def _out_of_memory(error):
-    ways = [text for name, text in LESS_MEMORY.items() if name in flags.FLAGS]
-    ways = " or ".join([*ways, "take a machine with more"])
-    return (
-        f"there is not enough memory: {str(error).rstrip('.')}. "
-        f"{ways.capitalize()}. What was saved before stands."
-    )
 
 
 def readable(error):
     """An error in one line, without the names of TensorFlow's nodes."""
     text = re.sub(r"{{.*?}} *| *\[Op:.*?\]|\[\[.*?\]\]", "", str(error))
     return " ".join(text.split())
-
-
-def program():
-    """What the process is called in its messages."""
-    return os.path.basename(sys.argv[0])
 
 
 def typed():
@@ -193,16 +173,12 @@ def typed():
     return shlex.join([*words, *arguments])
 
 
-def _end_lines():
-    """Ends progress lines, without an import of what may not be needed."""
-    terminal = sys.modules.get("keras_csc.terminal")
-    if terminal:
-        terminal.end_lines()
-
-
 def _print(line):
+    # Ends progress lines, if what shows them was imported.
+    terminal = sys.modules.get("keras_csc.terminal")
     try:
-        _end_lines()
+        if terminal:
+            terminal.end_lines()
         print(line, file=sys.stderr, flush=True)
     except OSError:  # nobody reads it
         _mute(2)
@@ -231,32 +207,13 @@ def _mute(*streams):
     os.close(null)
 
 
-def define(sections, flag_values):
-    """Defines the flags of the sections of a command."""
-    for section in sections.values():
-        section(Definitions(flag_values))
-
-
-def values(sections, flag_values):
-    """The values of the flags of a command, and of no other, as a namespace."""
-    names = flags.FlagValues()
-    define(sections, names)
-    return types.SimpleNamespace(
-        **{name: flag_values[name].value for name in names}
-    )
-
-
 def parse(command):
     """Parses the process's arguments, or prints the help that they ask for."""
     define(command.sections, flags.FLAGS)
     sys.argv[1:] = named(command, sys.argv[1:])
-    for argument in sys.argv[1:]:
-        name = argument.replace("--", "-", 1).replace("-", "--", 1)
-        if argument == "--":
-            break
-        if name in HELP or name == "--h":
-            show(help_text(command, flags.FLAGS, HELP.get(name, False)))
-            sys.exit(0)
+    if any(argument in HELP for argument in sys.argv[1:]):
+        show(help_text(command, flags.FLAGS))
+        sys.exit(0)
     _parse(sys.argv)
     try:
         command.check(values(command.sections, flags.FLAGS))
@@ -266,10 +223,9 @@ def parse(command):
 
 def named(command, arguments):
     """The arguments, of which a first one without a name is given one."""
-    name = command.unnamed
-    if name is None or not arguments or arguments[0].startswith("-"):
+    if not command.unnamed or not arguments or arguments[0].startswith("-"):
         return arguments
-    return [f"--{name}={arguments[0]}", *arguments[1:]]
+    return [f"--{command.unnamed}={arguments[0]}", *arguments[1:]]
 
 
 def _parse(argv):
@@ -281,8 +237,6 @@ def _parse(argv):
                 "--name=value; --help lists them."
             )
         return rest
-    except UnicodeDecodeError as error:
-        fail(f"a flag file is not a text in UTF-8: {error}.")
     except flags.Error as error:
         fail(f"{str(error).rstrip('.')}. --help lists the flags.")
     except UsageError as error:
@@ -330,25 +284,15 @@ def flag_file_name(argv):
     return None
 
 
-MOST_FLAG_FILE = 2**20  # bytes
-
-
 def _flag_file(name):
     for path in (pathlib.Path(os.path.expanduser(name)), FLAG_FILES / name):
-        try:
-            if path.is_file():
-                return path.resolve()
-        except OSError as error:
-            raise _unreadable(path, error) from error
+        if os.path.isfile(path):
+            return path.resolve()
     known = ", ".join(sorted(p.name for p in FLAG_FILES.glob("*.flags")))
     raise UsageError(
         f"there is no flag file {name!r}, neither here nor among those that "
         f"come with keras_csc: {known}."
     )
-
-
-def _unreadable(path, error):
-    return UsageError(f"the flag file {path} can't be read: {error.strerror}.")
 
 
 def _flags_in(path):
@@ -358,7 +302,9 @@ def _flags_in(path):
             content = file.read(MOST_FLAG_FILE + 1)
         text = content.decode()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise UsageError(
+            f"the flag file {path} can't be read: {error.strerror}."
+        ) from error
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or len(content) > MOST_FLAG_FILE:

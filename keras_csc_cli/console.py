@@ -31,7 +31,12 @@ def main():
         sys.argv[:2] = [f"keras-csc {name}"]
         run(name)
     else:
-        sys.exit(_unknown(name))
+        print(
+            f"keras-csc: there is no command {name!r}. It has "
+            f"{', '.join(COMMANDS)}; --help says what they do.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
 
 
 def run(name):
@@ -50,8 +55,7 @@ def run(name):
 def usage():
     """What `keras-csc --help` prints."""
     lines = ["keras-csc COMMAND --FLAG=VALUE ...", ""]
-    width = max(map(len, COMMANDS)) + 2
-    lines += [f"  {name:{width}}{text}" for name, text in COMMANDS.items()]
+    lines += [f"  {name:15}{text}" for name, text in COMMANDS.items()]
     lines += ["", "keras-csc COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 
@@ -66,15 +70,6 @@ def version():
 
 def _show(text):
     importlib.import_module("keras_csc_cli.command_line").show(text)
-
-
-def _unknown(name):
-    print(
-        f"keras-csc: there is no command {name!r}. It has "
-        f"{', '.join(COMMANDS)}; --help says what they do.",
-        file=sys.stderr,
-    )
-    return 2
 
 
 def begin(name):

@@ -11,7 +11,6 @@ import zlib
 
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.train_options import MAY_DIFFER
 
 import tensorflow as tf
 
@@ -150,24 +149,16 @@ def worker_index(name):
     try:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
-        addresses = [each for key in sorted(cluster) for each in cluster[key]]
+        addresses = sum(cluster.values(), [])
         index = int(task["index"])
         if not (
             set(cluster) <= {"chief", "worker"}
-            and all(isinstance(part, list) for part in cluster.values())
             and all(re.fullmatch(ADDRESS, each) for each in addresses)
             and len(set(addresses)) == len(addresses)
             and 0 <= index < len(cluster[task["type"]])
         ):
             raise ValueError("no such task")
-    except (
-        AttributeError,
-        KeyError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ):
+    except Exception:  # of what JSON may hold
         raise UsageError(
             "--strategy=multi_worker needs the environment variable TF_CONFIG "
             f"on every worker, as {EXAMPLE}, with its own index. "
@@ -222,47 +213,20 @@ def differing(strategy, values):
     return [name for name, each in zip(values, spread) if each > 1e-6]
 
 
-def check_same_options(strategy, options):
-    """Checks that all workers have the same options."""
-    values = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in MAY_DIFFER
-    }
-    found = differing(strategy, values)
-    if found:
-        here = "; ".join(f"{name} is {values[name]}" for name in found)
-        policy = ", and name a --dtype_policy: auto differs by processor"
-        policy = policy if "dtype_policy" in found else ""
-        raise UsageError(
-            f"the workers have different options (of this one {here}). Start "
-            f"all with the same flags{policy}."
-        )
-
-
-def check_same_images(strategy, images, named):
-    """Checks that all workers have the same training images.
+def check_same(strategy, values, what, advice):
+    """Checks that all workers have the same.
 
     Args:
         strategy: of `make`.
-        images: dict, `identity()` of those of this one.
-        named: str, the same in words.
+        values: dict, as of `differing`.
+        what: what they are, for the message.
+        advice: what to do.
     """
-    if differing(strategy, {"images": images}):
+    found = differing(strategy, values)
+    if found:
+        here = "; ".join(f"{name} is {values[name]}" for name in found)
         raise UsageError(
-            "the workers have different training images (this one has "
-            f"{named}). Every worker must have the same data set in its "
-            "--data_dir."
-        )
-
-
-def check_same_step(strategy, step):
-    """Checks that all workers are at the same step."""
-    if differing(strategy, {"step": step}):
-        raise UsageError(
-            f"the workers found different checkpoints (this one of step "
-            f"{step}). All must see the same working directory, on a file "
-            "system that they share."
+            f"the workers have different {what} (of this one {here}). {advice}"
         )
 
 

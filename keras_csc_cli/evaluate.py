@@ -2,18 +2,15 @@
 
 import contextlib
 import hashlib
-import pathlib
 import re
 
 from keras_csc_cli import building
-from keras_csc_cli import command_line
-from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import EVALUATE
-from keras_csc_cli.records import read_json
 
 from absl import flags
 
@@ -52,18 +49,18 @@ def evaluate(
     """
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
-        options = train_options.replaced(recorded, replaced)
+        options = train_options.replaced(recorded, **replaced)
         building.check_data_dir(options.dataset, replaced.get("data_dir"))
         names = options.metrics if metrics is None else metrics
-        instruments.check(names, inception_weights, classifier)
+        _check_weights(names, inception_weights)
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
             options.step = trained_step(workdir, recorded)
         splits = building.Splits(options, model)
-        building.check_samples(names, model)
-        tools = instruments.instruments(
+        building.check_metrics(names, splits, model)
+        tools = results.instruments(
             names,
             splits,
             classifier or workdir.classifier(splits),
@@ -83,16 +80,26 @@ def evaluate(
         )
 
 
+def _check_weights(names, inception_weights):
+    """For metrics of InceptionV3 without its weights."""
+    if {"inception", "ctrl"} & set(names) and inception_weights is None:
+        raise UsageError(
+            "--inception_weights is missing: a file of weights of Keras's "
+            "InceptionV3, or imagenet to let Keras download its own. Without "
+            "it, --metrics=classifier compares features of a classifier "
+            "that is trained on this data set."
+        )
+
+
 def has_own_classes(workdir, options, recorded, splits):
     """Whether images have the classes of those that a run was trained on.
 
     Those of its data set have. Those of another have if the classes have the
     names that the run recorded.
     """
-    if not is_other(options, recorded):
+    if not building.is_other(options, recorded):
         return True
-    record = read_json(workdir.run) if workdir.run.exists() else {}
-    names = record.get("class_names")
+    names = workdir.run_record().get("class_names")
     return bool(names) and names == splits["train"].class_names
 
 
@@ -103,8 +110,8 @@ def own_name(options, recorded, split, checkpoint):
         Text, empty for the trained model on the test split of the run's data.
     """
     parts = []
-    folder = data_folder(options)
-    if is_other(options, recorded):
+    folder = building.data_folder(options)
+    if building.is_other(options, recorded):
         parts.append(re.sub(r"[^\w.+-]", "_", options.dataset))
     if parts and folder:
         digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
@@ -114,23 +121,6 @@ def own_name(options, recorded, split, checkpoint):
     if checkpoint:
         parts.append(f"step-{options.step}")
     return "-".join(parts)
-
-
-def is_other(options, recorded):
-    """Whether images are of another data set than those of a run."""
-    return options.dataset != recorded.dataset or (
-        data_folder(options) != data_folder(recorded)
-    )
-
-
-def data_folder(options):
-    """The folder that says which images they are, or `None`.
-
-    A TFDS set is named by its name, wherever it lies.
-    """
-    if options.dataset != "image_folder" or not options.data_dir:
-        return None
-    return pathlib.Path(options.data_dir).resolve()
 
 
 def trained_step(workdir, options):
@@ -166,16 +156,15 @@ def with_architecture(workdir, options):
             f"{options.preset}, which is not there. Move it back, or train "
             "the run to its last step: its model needs no preset."
         )
-    entries = {"preset": str(workdir.model), "architecture": {}}
-    return train_options.replaced(options, entries)
+    model = str(workdir.model)
+    return train_options.replaced(options, preset=model, architecture={})
 
 
 def main():
-    options = vars(command_line.values(EVALUATE.sections, flags.FLAGS))
+    options = vars(values(EVALUATE.sections, flags.FLAGS))
     replaced = {
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")
     }
-    replaced = {name: v for name, v in replaced.items() if v is not None}
     result = evaluate(options.pop("workdir"), replaced, **options)
     print(*results.lines(result), sep="\n")

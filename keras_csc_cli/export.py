@@ -1,15 +1,17 @@
-"""Exports the trained model of a run."""
+"""Exports the trained model of a run, or of a preset."""
 
 import pathlib
+import re
+import types
 
-from keras_csc_cli import command_line
+from keras_csc_cli import building
 from keras_csc_cli import records
-from keras_csc_cli.building import trained_model
+from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.missing import checked_path
+from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import FOLDERS
-from keras_csc_cli.options import model_name
+from keras_csc_cli.options import name_of
 
 from absl import flags
 
@@ -19,11 +21,12 @@ from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.export.runtimes import check_runtime
 from keras_csc.export.saved_model import check_saved_model
-from keras_csc.export.warmup import BATCH_SIZES
 from keras_csc.files import check_new
 from keras_csc.files import remove
 
 USER_ERRORS = (OSError,)
+# What serving/client.py takes, and a URL and a shell leave as they are.
+SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def run(
@@ -34,7 +37,7 @@ def run(
     preset=None,
     formats=("saved_model",),
     presets="presets",
-    batch_sizes=BATCH_SIZES,
+    batch_sizes="1,8,32",
     runtimes="runtimes",
     licence=None,
 ):
@@ -43,61 +46,56 @@ def run(
     Args: as the flags.
 
     Returns:
-        List of the `pathlib.Path` of what was written, by `formats`.
+        List of the `pathlib.Path` of what was written, by `formats`. None
+        stays if one fails: the same command would find what the first try
+        left.
     """
+    name = name_of(
+        types.SimpleNamespace(name=name, workdir=workdir, preset=preset)
+    )
+    sizes = tuple(int(size) for size in batch_sizes.split(",") if size)
     folders = {
         "saved_models": saved_models,
         "presets": presets,
         "runtimes": runtimes,
     }
-    name = model_name(name, workdir, preset)
-    batch_sizes = _integers(batch_sizes)
-    if preset is None:
-        workdir = checked_path(workdir).absolute()
-        card, model = records.card_of_run(workdir), trained_model(workdir)
-    else:
-        model, card = records.model_and_card(preset)
+    model, card = building.opened(workdir, preset)
+    check(name, formats)
     card = records.without_paths(card)
     if licence is not None:
         card = {**card, "licence": licence}
 
-    def path_of(form):
-        path = (pathlib.Path(folders[FOLDERS[form]]) / name).absolute()
-        return path / form if FOLDERS[form] == "runtimes" else path
-
-    def check(form):
-        path = path_of(form)
-        if form == "saved_model":
-            check_saved_model(model, path, batch_sizes)
-        elif form == "preset":
-            check_new(path)
-        else:
-            check_runtime(model, path, form)
-
-    def write(form):
-        path = path_of(form)
-        if form == "saved_model":
-            return export_saved_model(
-                model, path, card=card, batch_sizes=batch_sizes
-            )
-        if form == "preset":
-            return export_preset(model, path, card=card)
-        return export_runtime(model, path, form)
+    def done(form, check_only):
+        """Writes a format, or only checks that it can be."""
+        flag = FOLDERS[form]
+        path = (pathlib.Path(folders[flag]) / name).absolute()
+        try:
+            with usage_errors():
+                if form == "saved_model":
+                    if check_only:
+                        return check_saved_model(model, path, sizes)
+                    return export_saved_model(
+                        model, path, card=card, batch_sizes=sizes
+                    )
+                if form == "preset":
+                    if check_only:
+                        return check_new(path)
+                    return export_preset(model, path, card=card)
+                make = check_runtime if check_only else export_runtime
+                return make(model, path / form, form)
+        except OSError as error:
+            raise UsageError(
+                f"{folders[flag]} can't be written: {error.strerror}. Make "
+                "room or give write access, or choose another folder with "
+                f"--{flag}."
+            ) from error
 
     for form in formats:  # all, before any is written
-        _done(form, check, folders)
-    return _all_or_none(formats, lambda form: _done(form, write, folders))
-
-
-def _all_or_none(formats, write):
-    """The paths that `write` returns; none of them stays if one fails.
-
-    Else the same command would find what the first try left.
-    """
+        done(form, check_only=True)
     written = []
     try:
         for form in formats:
-            written.append(write(form))
+            written.append(done(form, check_only=False))
     except BaseException:
         for path in written:
             remove(path)
@@ -105,32 +103,28 @@ def _all_or_none(formats, write):
     return written
 
 
-def _integers(texts):
-    try:
-        return tuple(int(text) for text in texts)
-    except ValueError as error:
+def check(name, formats):
+    """For a name that no folder has, or no server takes, and no formats."""
+    if not formats or len(set(formats)) < len(formats):
         raise UsageError(
-            "--batch_sizes must be whole numbers, separated by commas. "
-            f"Received: {','.join(map(str, texts))!r}"
-        ) from error
-
-
-def _done(form, work, folders):
-    """What `work` makes of a format; what it can't is a `UsageError`."""
-    try:
-        with command_line.usage_errors():
-            return work(form)
-    except OSError as error:
-        flag = FOLDERS[form]
+            f"--formats must be some of {', '.join(FOLDERS)}, each once. "
+            f"Received: {','.join(formats)!r}"
+        )
+    if not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name):
         raise UsageError(
-            f"{folders[flag]} can't be written: {error.strerror}. "
-            "Make room or give write access, or choose another folder with "
-            f"--{flag}."
-        ) from error
+            "--name must be the name of a folder, printable, not hidden and "
+            f"not a number. Received: {name!r}"
+        )
+    if "saved_model" in formats and not SERVED_NAME.fullmatch(name):
+        raise UsageError(
+            "the name of a SavedModel must be of letters, digits and _.-, as "
+            "it is part of a URL. Give another with --name. Received: "
+            f"{name!r}"
+        )
 
 
 def main():
-    options = command_line.values(EXPORT.sections, flags.FLAGS)
+    options = values(EXPORT.sections, flags.FLAGS)
     written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

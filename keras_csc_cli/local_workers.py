@@ -130,14 +130,16 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        choices=range(1, MOST_WORKERS + 1),
+        metavar="N",
+        help=f"1 to {MOST_WORKERS}, each a process on this machine",
+    )
     parser.add_argument("flags", nargs="*", help="flags of train, after --")
     options = parser.parse_args()
-    if not 1 <= options.workers <= MOST_WORKERS:
-        parser.error(
-            f"--workers must be 1 to {MOST_WORKERS}: each is a process on this "
-            f"machine. Received: {options.workers}"
-        )
     # A signal that comes now is theirs from their first moment on.
     signal.pthread_sigmask(signal.SIG_BLOCK, interruption.NUMBERS)
     processes = start(options.workers, options.flags)

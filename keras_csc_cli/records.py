@@ -4,7 +4,6 @@ import datetime
 import json
 import pathlib
 import platform
-import re
 import shlex
 import stat
 import subprocess
@@ -20,20 +19,17 @@ import tensorflow as tf
 
 import keras_csc
 from keras_csc.data.listing import printable
-from keras_csc.export.card import card_of
 from keras_csc.files import replacing
-from keras_csc.models import ClosedLoopAutoencoder
 
 MOST = 64 * 2**20  # bytes of a file of JSON
 MOST_NAMES = 1000  # classes whose names are recorded
 # What `identity()` of a source of data has; that of a folder has `bytes`, too.
-IDENTITY = {"images", "classes", "digest"}
+IDENTITY = dict.fromkeys(("images", "classes", "digest"))
 # What of a repository is run.
 CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
 
 # Options whose values are folders and files.
 PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
-PATH_FLAG = re.compile(rf"--?(?:{'|'.join(PATHS)})(=.*)?")
 SECTIONS = {
     "training": "run.json",
     "recipe": "flags.json",
@@ -75,21 +71,16 @@ def read_json(path, kind=dict, hint="Remove it."):
     return value
 
 
-def check_folder(folder, flag="output"):
-    """Checks that files can be written to a folder, which may not be there.
-
-    Args:
-        folder: `pathlib.Path`.
-        flag: name of the flag that chooses it.
-    """
+def check_folder(folder):
+    """Checks that `--output` can be in a folder, which may not be there."""
     there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise UsageError(
-            f"--{flag} can't be written to {printable(str(folder))}: "
-            f"{error.strerror}. Choose another --{flag}, or give write access."
+            f"--output can't be written to {printable(str(folder))}: "
+            f"{error.strerror}. Choose another --output, or give write access."
         ) from error
 
 
@@ -111,33 +102,28 @@ def identification():
 
 
 def commit(root=pathlib.Path(__file__).resolve().parents[1]):
-    """Commit of the repository `root`, `None` if it is not that of this file.
+    """Commit of the repository `root`, `None` if the package is not in one.
 
-    A package that is installed somewhere below a repository of the user's has
-    no commit, but a version. What is `-dirty` has other code or flag files than
-    the commit: tables of results are written while runs go on.
+    What is `-dirty` has other code or flag files than the commit: tables of
+    results are written while runs go on.
     """
-    name = "/".join(pathlib.Path(__file__).parts[-2:])
+    git = ["git", "--no-optional-locks"]  # which a commit would run into
+    asked = (
+        [*git, "rev-parse", "--short=12", "HEAD"],
+        [*git, "status", "--porcelain", "--", *CODE],
+    )
     try:
-        tracked = _git(root, "ls-files", "--full-name", "--", name)
-        if tracked != name:
+        if not (root / ".git").exists():
             return None
-        name = _git(root, "describe", "--always", "--abbrev=12")
-        changed = _git(root, "status", "--porcelain", "--", *CODE)
-        return f"{name}-dirty" if changed else name
+        name, changed = (
+            subprocess.check_output(
+                command, cwd=root, text=True, stderr=subprocess.DEVNULL
+            ).strip()
+            for command in asked
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _git(folder, *arguments):
-    return subprocess.run(
-        # Without a lock on the index, which a commit would run into.
-        ["git", "--no-optional-locks", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    return f"{name}-dirty" if changed else name
 
 
 # When this process began: what is committed meanwhile is not what it runs.
@@ -160,13 +146,11 @@ def sessions(path):
 
 
 def _is_session(found):
-    if not isinstance(found, dict):
-        return False
-    images = found.get("training_images", dict.fromkeys(IDENTITY))
+    images = isinstance(found, dict) and found.get("training_images", IDENTITY)
     return (
-        isinstance(found.get("seconds"), (int, float))
-        and isinstance(images, dict)
-        and IDENTITY <= set(images)
+        isinstance(images, dict)
+        and set(IDENTITY) <= set(images)
+        and isinstance(found.get("seconds"), (int, float))
     )
 
 
@@ -259,36 +243,19 @@ def card_of_run(workdir):
         workdir: `pathlib.Path` of the run's folder.
     """
     paths = {title: workdir / name for title, name in SECTIONS.items()}
-    read = {"training": _training, "evaluation": _evaluation}
     card = {
-        title: read.get(title, read_json)(path)
-        for title, path in paths.items()
-        if path.exists()
+        title: read_json(path) for title, path in paths.items() if path.exists()
     }
-    if "training" in card and "evaluation" in card:
+    if "training" in card:
+        sessions(paths["training"])
+    if "evaluation" in card:
         card["evaluation"].pop("run", None)
+        if not isinstance(card["evaluation"].get("psnr"), (int, float)):
+            raise UsageError(
+                f"{paths['evaluation']} is not that of an evaluation: it has "
+                "no psnr. Remove it, or evaluate the run again."
+            )
     return card
-
-
-def _training(path):
-    sessions(path)
-    return read_json(path)
-
-
-def _evaluation(path):
-    figures = read_json(path)
-    if not isinstance(figures.get("psnr"), (int, float)):
-        raise UsageError(
-            f"{path} is not that of an evaluation: it has no psnr. Remove it, "
-            "or evaluate the run again."
-        )
-    return figures
-
-
-def model_and_card(preset):
-    """The model of a preset, and what its card says."""
-    with command_line.usage_errors():
-        return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
 
 
 def without_paths(facts):
@@ -318,15 +285,13 @@ def _command(text):
     """A command without the folders of the machine."""
     try:
         words = iter(shlex.split(text))
-    except ValueError:  # of an unbalanced quote
-        words = iter(text.split())
+    except ValueError:  # an unbalanced quote, which `typed` does not write
+        return ""
     kept = []
     for word in words:
-        found = PATH_FLAG.fullmatch(word)
-        if found:
-            if found[1] is None:
-                next(words, None)
-            continue
         name, equals, value = word.partition("=")
-        kept.append(_last_part(name) + equals + _last_part(value))
+        if name.lstrip("-") not in PATHS:
+            kept.append(_last_part(name) + equals + _last_part(value))
+        elif not equals:
+            next(words, None)
     return shlex.join(kept)

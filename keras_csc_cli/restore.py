@@ -3,8 +3,8 @@
 import pathlib
 import time
 
-from keras_csc_cli import command_line
 from keras_csc_cli import pictures
+from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.options import RESTORE
@@ -15,7 +15,6 @@ from absl import flags
 from PIL import Image
 
 from keras_csc import restoration
-from keras_csc.data.listing import EXTENSIONS
 from keras_csc.data.listing import LeftOut
 from keras_csc.data.listing import find_images
 from keras_csc.data.listing import printable
@@ -118,23 +117,10 @@ def _mask_of(options, path, name):
     if not mask.is_dir():
         return mask
     place = mask / (name or path.name)
-    if place.is_file():
-        return place
-    found = sorted(
-        other
-        for other in place.parent.glob("*")
-        if other.stem == place.stem
-        and other.suffix.lower() in EXTENSIONS
-        and other.is_file()
-    )
-    if not found:
-        raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
-    if len(found) > 1:
-        raise UsageError(
-            f"--mask={mask} has several masks for {path}: "
-            f"{', '.join(each.name for each in found)}. Leave one."
-        )
-    return found[0]
+    for each in (place, place.with_suffix(".png")):
+        if each.is_file():
+            return each
+    raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
 
 
 def _restore_file(options, path, output, mask, dictionary, line):
@@ -210,31 +196,12 @@ def _known(picture, mask):
                 "--mask is missing, and the image has no transparent pixels: "
                 "it must say which ones are missing."
             )
-        return _not_all(picture.alpha == 1, "the image is opaque everywhere")
+        return picture.alpha == 1
     read = pictures.read(mask)
     if read.pixels.shape[:2] != picture.pixels.shape[:2]:
-        raise UsageError(
-            f"the mask {mask} is {_size(read)}, and the image is "
-            f"{_size(picture)}. Give one of the image's size."
-        )
+        raise UsageError(f"the mask {mask} must be of the image's size.")
     white = np.mean(read.pixels, -1, keepdims=True) > 0.5
-    if read.alpha is not None:
-        white &= read.alpha > 0.5
-    return _not_all(white, f"the mask {mask} is white everywhere")
-
-
-def _not_all(known, what):
-    if np.all(known):
-        raise UsageError(
-            f"{what}: no pixel is missing. Pixels to restore are black or "
-            "transparent in --mask, or transparent in the image."
-        )
-    return known
-
-
-def _size(picture):
-    height, width = picture.pixels.shape[:2]
-    return f"{width}x{height} pixels"
+    return white if read.alpha is None else white & (read.alpha > 0.5)
 
 
 def _kernel(text):
@@ -280,7 +247,7 @@ class _Progress:
 
 
 def main():
-    options = command_line.values(RESTORE.sections, flags.FLAGS)
+    options = values(RESTORE.sections, flags.FLAGS)
     written = run(options)
     if len(written) == 1:
         print(f"Restored image: {printable(written[0])}")

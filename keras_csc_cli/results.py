@@ -1,14 +1,27 @@
-"""The files and the lines that an evaluation leaves behind."""
+"""What an evaluation needs, and the files and lines that it leaves behind."""
 
+import pathlib
+
+from keras_csc_cli import building
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 from keras_csc_cli.train_options import absolute
 
-from keras_csc import evaluation
+import keras
 
+from keras_csc import data
+from keras_csc import evaluation
+from keras_csc.files import replacing
+from keras_csc.terminal import Progress
+
+# Of the training of a classifier.
+STEPS = 2000
+EPOCHS = 10  # at most: few images are learned in less
+BATCH_SIZE = 128
 # What two evaluations of the same images and model share.
 SAME = ("dataset", "split", "step", "images_of_split")
 # How many images an evaluation is of.
@@ -18,17 +31,143 @@ SUMMARY = {
     "ssim": "SSIM",
     "cosine": "cosine",
     "retrieval": "retrieval",
-    "pixel_retrieval": "in pixels",
+    "pixel_retrieval": "retrieval of pixels",
     "same_class": "same class",
+    "same_class_of_images": "same class of the images",
     "nearest_subspace_accuracy": "nearest subspace",
+    "reconstructed_nearest_subspace_accuracy": "regenerated",
     "centered_knn_accuracy": "centred 5-NN",
     "linear_probe_accuracy": "linear probe",
 }
-STAGES = {
-    "explained": "explained",
-    "nonzeros": "non-zeros a number",
-    "drawn_error": "drawn error",
-}
+
+
+def instruments(names, splits, classifier_path, inception_weights=None):
+    """What an evaluation needs for the metrics that are asked for.
+
+    Args:
+        names: of `--metrics`.
+        splits: `Splits` of the data.
+        classifier_path: path of the classifier.
+        inception_weights: path, "imagenet", or `None`.
+
+    Returns:
+        Dict of the arguments `codes`, `networks`, `judge` and `samples` of
+        `evaluation.evaluate`. Samples of data without classes have no judge.
+    """
+    networks = {}
+    if {"inception", "ctrl"} & set(names):
+        networks = _inception(names, inception_weights)
+    judge = None
+    judged = {"classifier", "classes"}
+    if splits.num_classes and splits.num_classes > 1:
+        judged.add("samples")
+    if judged & set(names):
+        judge = classifier(splits, classifier_path)
+    if "classifier" in names:
+        networks["classifier"] = judge
+    return {
+        "codes": "codes" in names,
+        "networks": networks,
+        "judge": judge if {"classes", "samples"} & set(names) else None,
+        "samples": "samples" in names,
+    }
+
+
+def _inception(names, path):
+    """The extractors of InceptionV3 that metrics need, by their names."""
+    if path == "imagenet":
+        try:
+            path = evaluation.inception_weights()
+        except Exception as error:  # what get_file raises
+            raise UsageError(
+                f"Keras could not download its InceptionV3: {error}. Give the "
+                "file with --inception_weights=PATH."
+            ) from error
+    with usage_errors():
+        plain = evaluation.inception_extractor(path)
+        found = {"inception": plain} if "inception" in names else {}
+        if "ctrl" in names:
+            shifted = evaluation.inception_extractor(path, ctrl_input=True)
+            found["ctrl"] = shifted, plain
+    return found
+
+
+def classifier(splits, path):
+    """Features of the data set's classifier, trained now if it has no file.
+
+    It is trained with seed 0 on the training split, without augmentation, for
+    `STEPS` batches or, of few images, `EPOCHS` passes over them, and keeps its
+    accuracy on the test split.
+
+    Args:
+        splits: `Splits` of the data.
+        path: `.keras` file to read, or to write if it is not there.
+
+    Returns:
+        `FeatureExtractor`.
+
+    Raises:
+        UsageError: if the data have no labels, or the file is damaged or of
+            another data set.
+        OSError: if it can't be written.
+    """
+    path = pathlib.Path(path)
+    splits.check_classes()
+    expected = {
+        "dataset": splits.dataset,
+        "training_images": splits["train"].size,
+        "num_classes": splits.num_classes,
+        "image_shape": "x".join(map(str, splits.image_shape)),
+    }
+    if splits.dataset == "image_folder":
+        expected["names"] = splits["train"].identity()["digest"]
+    if not path.exists():
+        _train(splits, path, expected)
+    try:
+        found = evaluation.classifier_extractor(path)
+    except ValueError as error:
+        raise UsageError(
+            f"{error}. Remove it, or choose another with --classifier."
+        ) from error
+    for name, value in expected.items():
+        if found.about.get(name) != value:
+            raise UsageError(
+                f"the classifier {path} was trained with {name}="
+                f"{found.about.get(name)}, and this run has {value}. Choose "
+                "another file with --classifier."
+            )
+    return found
+
+
+def _train(splits, path, record):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    train = splits["train"]
+    model = evaluation.ImageClassifier(train.image_shape, train.num_classes)
+    batch_size = min(BATCH_SIZE, train.size)
+    steps = min(STEPS, EPOCHS * train.size // batch_size)
+    progress = Progress("Training the classifier, batches", steps)
+
+    def report(batch, logs):
+        progress.update(batch + 1)
+
+    evaluation.fit_classifier(
+        model,
+        data.batches(data.cached(train, building.CACHE_BYTES), batch_size),
+        steps,
+        [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
+    )
+    test = data.evaluation_batches(splits["test"], 250)
+    accuracy = evaluation.classifier_accuracy(model, test)
+    model.record = {
+        **record,
+        "test_accuracy": round(accuracy, 4),
+        "seed": model.seed,
+        "steps": steps,
+        "batch_size": batch_size,
+        **identification(),
+    }
+    with replacing(path) as temporary:
+        model.save(temporary)
 
 
 def evaluate(
@@ -101,18 +240,18 @@ def evaluate(
         "data_dir": absolute(options.data_dir),
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
-        "run": read_json(workdir.run) if workdir.run.exists() else None,
+        "run": workdir.run_record() or None,
         "evaluated": identification(),
     }
-    path, pictures = file_of(workdir, name), workdir.path / "pictures"
+    whole = "-".join(filter(None, ("evaluation", name)))
+    path, places = workdir.path / f"{whole}.json", {}
     missing = lacking(result, path, options.evaluation_limit) if keep else ""
-    places = {"file": str(path)}
     if missing:
-        name = "-".join(filter(None, (name, missing)))
-        path, places = file_of(workdir, name), {"kept": str(path)}
-        places["file"] = str(path)
-    if name:
-        pictures = pictures / f"evaluation-{name}"
+        whole, places = f"{whole}-{missing}", {"kept": str(path)}
+        path = workdir.path / f"{whole}.json"
+    name = whole.removeprefix("evaluation").removeprefix("-")
+    pictures = workdir.path / "pictures" / (whole if name else "")
+    places["file"] = str(path)
     write_json(path, result)
     evaluation.draw(
         model,
@@ -136,12 +275,6 @@ def evaluate(
             splits[split].class_names,
         )
     return {**result, **places}
-
-
-def file_of(workdir, name):
-    """Path of the figures of an evaluation with a name, or of the run's own."""
-    path = workdir.evaluation
-    return path.with_name(f"evaluation-{name}.json") if name else path
 
 
 def lacking(result, path, limit):
@@ -185,123 +318,40 @@ def measured(figures):
 
 def lines(result):
     """What is said of an evaluation, a list of lines."""
-    compared = [comparison_line(each) for each in result["distributions"]]
+    figures = {title: result[name] for name, title in SUMMARY.items()}
+    found = [_numbers(figures)]
+    if result["class_part"]:
+        found.append(f"class part: {_numbers(result['class_part'])}")
+    for each in result["distributions"]:
+        found.append(f"{each['network']['name']}: {_numbers(each)}")
     if "samples" in result:
-        compared.append(samples_line(result["samples"]))
-    kept = [kept_line(result["kept"])] if "kept" in result else []
-    stages = [stages_line(result)] if result["explained"] else []
-    return [summary(result), *stages, *compared, origin(result), *kept]
-
-
-def kept_line(path):
-    """One line of a more complete evaluation, which stays."""
-    return (
-        f"{path} is of more images or metrics of the same model, and stays as "
-        "it is. Remove it if it is not to."
-    )
-
-
-def samples_line(figures):
-    """One line of `sampling_figures`."""
-    parts = []
-    if figures["distribution"]:
-        distribution = figures["distribution"]
-        parts.append(f"network: {distribution['network']['name']}")
-        beside = distribution.get("of_training_images", {})
-        for name in ("frechet_distance", "kernel_distance"):
-            text = f"{name.replace('_', ' ')} {distribution[name]:.4g}"
-            if beside:
-                text += f" (of training images {beside[name]:.4g})"
-            parts.append(text.replace("frechet", "Fréchet"))
-        for name in ("precision", "recall"):
-            parts.append(f"{name} {distribution[name]:.3f}")
-    if figures["same_class"] is not None:
-        parts.append(
-            f"in the class asked for {figures['same_class']:.3f} (of the "
-            f"images {figures['same_class_of_images']:.3f})"
-        )
-    near = figures["nearest"]
-    parts.append(
-        f"nearest training image at {near['samples']:.3f} (of the images "
-        f"{near['images']:.3f}, of reconstructions "
-        f"{near['reconstructions']:.3f})"
-    )
-    return f"{figures['images']} samples: {', '.join(parts)}"
-
-
-def origin(result):
-    """One line of the images of an evaluation, and of where it is written."""
+        made = result["samples"]
+        nearest = _numbers(made["nearest"])
+        found.append(f"samples: {_numbers(made)}; nearest: {nearest}")
+        if made["distribution"]:
+            name = made["distribution"]["network"]["name"]
+            numbers = _numbers(made["distribution"])
+            found.append(f"samples, {name}: {numbers}")
     where = result["dataset"]
     if result["data_dir"] and where == "image_folder":
         where = result["data_dir"]
-    return (
+    found.append(
         f"{result['images']} of the {result['images_of_split']} images of the "
         f"split {result['split']} of {where}. Written to {result['file']}."
     )
+    if "kept" in result:
+        found.append(
+            f"{result['kept']} is of more images or metrics of the same model, "
+            "and stays as it is. Remove it if it is not to."
+        )
+    return found
 
 
-def summary(result):
-    """One line of the main figures of an evaluation."""
-    part = result["class_part"] or {}
-    beside = {
-        "psnr": {"PCA": result["psnr_of"]["pca"]},
-        "same_class": {"of the images": result["same_class_of_images"]},
-        "nearest_subspace_accuracy": {
-            "class part": part.get("nearest_subspace_accuracy"),
-            "regenerated": result["reconstructed_nearest_subspace_accuracy"],
-        },
-        "centered_knn_accuracy": {
-            "class part": part.get("centered_knn_accuracy")
-        },
-        "linear_probe_accuracy": {
-            "class part": part.get("linear_probe_accuracy")
-        },
-    }
-    parts = []
-    for name, title in SUMMARY.items():
-        if result[name] is not None:
-            form = "{:.2f} dB" if name == "psnr" else "{:.3f}"
-            more = ", ".join(
-                f"{what} {form.format(value)}"
-                for what, value in beside.get(name, {}).items()
-                if value is not None
-            )
-            text = f"{title} {form.format(result[name])}"
-            parts.append(f"{text} ({more})" if more else text)
-    return ", ".join(parts)
-
-
-def stages_line(result):
-    """One line of the figures of every stage."""
-    known = {title: result[name] for name, title in STAGES.items()}
-    stages = []
-    for number in range(len(result["explained"])):
-        parts = [
-            f"{title} {values[number]:.3f}"
-            for title, values in known.items()
-            if values
-        ]
-        stages.append(f"stage {number + 1}: {', '.join(parts)}")
-    return "; ".join(stages)
-
-
-def comparison_line(figures):
-    """One line of `compare` or `ctrl_protocol`, with the network's name."""
-    parts = [
-        f"Fréchet distance ({figures['network']['name']}) "
-        f"{figures['frechet_distance']:.4g}"
-    ]
-    for name in ("kernel_distance", "precision", "recall"):
-        if name in figures:
-            parts.append(f"{name.replace('_', ' ')} {figures[name]:.4g}")
-    for name in ("classifier_score", "inception_score"):
-        if name in figures:
-            score = figures[name]
-            text = f"{name.replace('_', ' ')} {score['mean']:.3g} ± "
-            text += f"{score['deviation']:.2g}"
-            of_images = figures.get(f"{name}_of_images")
-            if of_images:
-                text += f" (of the images themselves {of_images['mean']:.3g})"
-            parts.append(text)
-    where = f"{figures['images']} {figures['split']} images"
-    return f"{', '.join(parts)}; {where} and their reconstructions"
+def _numbers(figures):
+    """Those that are numbers, or have a mean, in a line."""
+    found = []
+    for name, value in figures.items():
+        value = value.get("mean") if isinstance(value, dict) else value
+        if isinstance(value, (int, float)):
+            found.append(f"{name.replace('_', ' ')} {value:.4g}")
+    return ", ".join(found)

@@ -9,13 +9,13 @@ import time
 from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
-from keras_csc_cli import instruments
 from keras_csc_cli import interruption
 from keras_csc_cli import loop
 from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.checked_flags import values
 
 import keras
 import tensorflow as tf
@@ -41,15 +41,10 @@ USER_ERRORS = (
 )
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
+SHOWN_IMAGES = 40  # in pictures of training
 FIRST_ATOMS = {
     "patches": (initialize_from_patches, "patches"),
     "principal": (initialize_from, "principal components"),
-}
-SHOWN_IMAGES = 40  # in pictures of training
-# About arguments that are flags of this command alone.
-ADVICE = {
-    "download": "Or pass --download.",
-    "validation_fraction": "Choose another --validation_fraction.",
 }
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -85,16 +80,22 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+    tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
     options.dtype_policy = workdir.dtype_policy(given)
-    devices.check_same_options(strategy, options)
+    alike = vars(options).keys() - train_options.MAY_DIFFER
+    devices.check_same(
+        strategy,
+        {name: getattr(options, name) for name in sorted(alike)},
+        "options",
+        "Start all with the same flags, and name a --dtype_policy: auto "
+        "differs by processor.",
+    )
     if chief:
         workdir.check_options(options)
 
     # === Data ===
-    splits = building.Splits(options, advice=ADVICE)
-    if {"classes", "classifier"} & set(options.metrics):
-        splits.check_classes()
+    splits = building.Splits(options)
     building.check_labels(options, splits.num_classes)
     changes = {
         "batch_size": options.batch_size,
@@ -107,13 +108,18 @@ def train_in(workdir, options, strategy, chief, make_model):
         for split in ("test", *["validation"] * bool(options.keep_best)):
             splits[split]
     images = splits["train"].identity()
-    devices.check_same_images(strategy, images, records.named(images))
+    devices.check_same(
+        strategy,
+        {"images": images},
+        "training images",
+        "Every worker must have the same data set in its --data_dir.",
+    )
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===
     with strategy.scope():
         model = make_model(options, splits.num_classes)
-    building.check_samples(options.metrics, model)
+    building.check_metrics(options.metrics, splits, model)
     checkpoint = callbacks.TrainingCheckpoint(
         workdir.checkpoints,
         every_steps=options.save_every,
@@ -123,31 +129,42 @@ def train_in(workdir, options, strategy, chief, make_model):
     if chief:
         check_going_on(workdir, checkpoint, images)
         workdir.claim(options)
-    devices.mean(strategy, 0)
+    devices.mean(strategy, 0)  # The others wait for that.
     if not chief:
         workdir.claim(options)
     first_step = checkpoint.restore(model)
-    devices.check_same_step(strategy, first_step)
-    if first_step and chief:
-        say(f"Going on from step {first_step} of {options.steps}.")
+    devices.check_same(
+        strategy,
+        {"step": first_step},
+        "checkpoints",
+        "All must see the same working directory, on a file system that they "
+        "share.",
+    )
+    if first_step:
+        tell(f"Going on from step {first_step} of {options.steps}.")
 
-    # === Training, from the first atoms if there is no checkpoint ===
+    # === First atoms, if there is no checkpoint ===
+    source = splits["train"]
     if first_step < options.steps:
-        if chief and given == "auto":
-            say(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
-        source = data.cached(splits["train"], building.CACHE_BYTES)
-        if not first_step and needs_images(model, options):
-            start = model
-            if replicas > 1:
-                # The work is slow on a model that is mirrored, and the random
-                # numbers are to be those of a run on one device.
-                keras.utils.set_random_seed(options.seed)
-                start = make_model(options, splits.num_classes)
-            start_from_images(start, source, options, chief)
-            if replicas > 1:
-                devices.copy_from_chief(strategy, start, model, chief)
-            del start
-        interruption.check()
+        if given == "auto":
+            tell(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
+        source = data.cached(source, building.CACHE_BYTES)
+    random = options.first_atoms == "random" and model.decoder.calibrated
+    if not first_step and not random:
+        start = model
+        if replicas > 1:
+            # The work is slow on a model that is mirrored, and the random
+            # numbers are to be those of a run on one device.
+            keras.utils.set_random_seed(options.seed)
+            start = make_model(options, splits.num_classes)
+        start_from_images(start, source, options.first_atoms, tell)
+        if replicas > 1:
+            devices.copy_from_chief(strategy, start, model, chief)
+        del start
+    interruption.check()
+
+    # === Training ===
+    if first_step < options.steps:
         followers = [callbacks.StopOnNonFinite(), checkpoint]
         if chief:
             followers[1:1] = keepers(options, splits, checkpoint)
@@ -187,23 +204,16 @@ def check_going_on(workdir, checkpoint, images):
         )
 
 
-def needs_images(model, options):
-    """Whether a model's first weights are made of training images."""
-    return options.first_atoms != "random" or not model.decoder.calibrated
-
-
-def start_from_images(model, source, options, chief):
+def start_from_images(model, source, first_atoms, tell):
     """Gives a model its first atoms, and calibrates its decoder."""
-    kind, _, count = options.first_atoms.partition(":")
+    kind, _, count = first_atoms.partition(":")
     if count:
         start, text = FIRST_ATOMS[kind]
-        if chief:
-            say(f"Making atoms of the {text} of training images.")
+        tell(f"Making atoms of the {text} of training images.")
         began = time.monotonic()
         with command_line.usage_errors():
             start(model, float_images(source, int(count)))
-        if chief:
-            say(f"Made in {duration(time.monotonic() - began)}.")
+        tell(f"Made in {duration(time.monotonic() - began)}.")
     if not model.decoder.calibrated:
         model.decoder.calibrate(float_images(source, CALIBRATION))
 
@@ -284,7 +294,7 @@ def save_model(model, workdir):
 def evaluate(model, options, workdir, splits, keep):
     """Evaluates the trained model, which is saved whatever comes of that."""
     say("Evaluating on the test split.")
-    tools = instruments.instruments(
+    tools = results.instruments(
         options.metrics, splits, workdir.classifier(splits)
     )
     try:
@@ -306,7 +316,7 @@ def float_images(source, limit):
 
 
 def main():
-    options = command_line.values(train_options.SECTIONS, flags.FLAGS)
+    options = values(train_options.SECTIONS, flags.FLAGS)
     if options.workdir is None:
         options.workdir = f"runs/{command_line.flag_file_name(sys.argv)}"
     train(options)

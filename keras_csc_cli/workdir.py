@@ -8,9 +8,8 @@ import tempfile
 
 from keras_csc_cli import devices
 from keras_csc_cli import train_options
+from keras_csc_cli.checked_flags import text_of
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.missing import check_run
-from keras_csc_cli.missing import checked_path
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
@@ -20,6 +19,7 @@ from keras_csc.files import remove
 from keras_csc.models import presets
 
 LOCK = ".lock"
+OTHER = "Choose another folder with --workdir."
 
 # What a run writes, and therefore replaces.
 WRITTEN = (
@@ -79,8 +79,7 @@ class Workdir:
         self._held = contextlib.ExitStack()
         self._holds = hold
         if not create:
-            check_run(self.path)
-            self.recorded()
+            self._check_run()
         if hold:
             self._take(create)
 
@@ -107,6 +106,10 @@ class Workdir:
                 "or choose another with --workdir."
             ) from error
 
+    def run_record(self):
+        """What `run.json` holds; empty without it."""
+        return read_json(self.run) if self.run.exists() else {}
+
     def classifier(self, splits):
         """Where the classifier of a run's data is kept, if nowhere else."""
         name = splits.dataset.replace("/", "_").replace(":", "_")
@@ -121,21 +124,63 @@ class Workdir:
         Raises:
             UsageError: if `flags.json` is not that of a run.
         """
-        hint = "Choose another folder with --workdir."
-        options = read_json(self.flags, hint=hint)
+        options = read_json(self.flags, hint=OTHER)
         missing = [
             name for name in train_options.NEEDED if options.get(name) is None
         ]
         if missing:
             raise UsageError(
                 f"{self.flags} is not that of a run: it has no "
-                f"{', '.join(missing)}. {hint}"
+                f"{', '.join(missing)}. {OTHER}"
             )
         return options
 
     def options(self):
-        """The options that the run was made with, checked like flags."""
-        return train_options.restored(self.recorded(), self.flags)
+        """The options that the run was made with, parsed as flags are.
+
+        Options that there were not yet when they were written have their
+        defaults.
+
+        Raises:
+            UsageError: for a value that no flag can have, or an option that
+                there is not: to pass it over would be a wrong answer in
+                silence.
+        """
+        recorded, known = self.recorded(), vars(train_options.parse([]))
+        unknown = sorted(set(recorded) - set(known))
+        if unknown:
+            raise UsageError(
+                f"{self.flags} is of another version of keras_csc: it has "
+                f"{', '.join(unknown)[:200]}, which this one does not know. "
+                f"Use that version. {OTHER}"
+            )
+        try:
+            return train_options.parse(
+                [
+                    f"--{name}={text_of(value)}"
+                    for name, value in recorded.items()
+                    if value is not None and value != known[name]
+                ]
+            )
+        except UsageError as error:
+            reason = str(error).rstrip(".")
+            raise UsageError(
+                f"{self.flags} is damaged: {reason}. {OTHER}"
+            ) from error
+
+    def _check_run(self):
+        """For a folder that is not that of a run."""
+        if not self.path.is_dir():
+            raise UsageError(
+                f"there is no working directory {self.path}. Give the folder "
+                "of a run with --workdir."
+            )
+        if not os.path.lexists(self.flags):
+            raise UsageError(
+                f"{self.path} is not the folder of a run: it has no "
+                "flags.json. Give the folder of a training."
+            )
+        self.recorded()
 
     def _check_outside(self):
         """For a folder that is part of another run."""
@@ -159,7 +204,8 @@ class Workdir:
                 f"{', '.join(found)}, which a run would replace. Choose "
                 "another with --workdir."
             )
-        others = _names(self.model) - set(presets.FILES)
+        inside = os.listdir(self.model) if self.model.is_dir() else ()
+        others = set(inside) - set(presets.FILES)
         if others:
             raise UsageError(
                 f"{self.model} holds {', '.join(sorted(others))}, which a run "
@@ -242,13 +288,29 @@ class Workdir:
                     "on a file system that they share."
                 )
             return
-        now = train_options.as_recorded(options)
+        folder = train_options.absolute(options.data_dir)
+        now = {**vars(options), "data_dir": folder}
         if not self.flags.exists() or self.recorded() != now:
             write_json(self.flags, now)
 
 
-def _names(folder):
-    try:
-        return set(os.listdir(folder))
-    except FileNotFoundError:
-        return set()
+def checked_path(path):
+    """A `pathlib.Path` of what `--workdir` names."""
+    text = str(path)
+    if not text.strip():
+        raise UsageError(
+            "--workdir is empty. Give the folder of the run, or leave the "
+            "flag out where a --flagfile names it."
+        )
+    if "://" in text or text != text.encode(errors="ignore").decode():
+        raise UsageError(
+            "--workdir must be a folder of this machine, with a name in "
+            f"UTF-8. Received: {text!r}"
+        )
+    path = pathlib.Path(text)
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            f"the working directory {path} is not a folder. Choose another "
+            "with --workdir."
+        )
+    return path

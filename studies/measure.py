@@ -16,7 +16,6 @@ import warnings
 from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
-from keras_csc_cli import instruments
 from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli import train_options
@@ -169,7 +168,7 @@ def tools(splits, folder):
     path = folder / "classifiers" / f"{splits.dataset}.keras"
     path.parent.mkdir(exist_ok=True)
     with locked(path.with_suffix(".lock")):
-        return instruments.instruments(["classes", "classifier"], splits, path)
+        return results.instruments(["classes", "classifier"], splits, path)
 
 
 def save_shown(model, splits, path):

@@ -12,7 +12,7 @@ import pathlib
 import typing
 
 from keras_csc_cli import command_line
-from keras_csc_cli.arguments import words_of
+from keras_csc_cli.checked_flags import words_of
 
 # Of the recipe.
 STEPS = {"fashion_mnist": 1011, "cifar10": 617}

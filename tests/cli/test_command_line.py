@@ -11,7 +11,6 @@ from keras_csc_cli import building
 from keras_csc_cli import checked_flags
 from keras_csc_cli import command_line
 from keras_csc_cli import export
-from keras_csc_cli import missing
 from keras_csc_cli import options as others
 from keras_csc_cli import report
 from keras_csc_cli import restore
@@ -28,12 +27,12 @@ from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 
 ROOT = pathlib.Path(__file__).parents[2]
-TRAIN = train_options.COMMANDS["train"]
+TRAIN = train_options.TRAIN
 COMMANDS = {**train_options.COMMANDS, **others.COMMANDS}
 FLAG_FILES = sorted(
     path
     for path in command_line.FLAG_FILES.glob("*.flags")
-    if path.stem not in missing.SHARED
+    if path.stem not in train_options.SHARED
 )
 
 
@@ -48,40 +47,28 @@ def known(command, *arguments):
 # === Mistakes ===
 
 
-NUMERIC = [
-    name
-    for name in known(TRAIN)
-    if known(TRAIN)[name].flag_type() in ("int", "float")
-]
-
-
-@pytest.mark.parametrize("name", NUMERIC)
-def test_numbers_that_no_flag_can_have(name):
-    for value in ("nan", "-inf", "1e400", "-1", "word", "99999999999999"):
-        for text in (value, f"1,{value}"):
-            with pytest.raises(UsageError, match=f"--{name}={text}: it must"):
-                train_options.parse([f"--{name}={text}"])
+def test_numbers_that_no_flag_can_have():
+    defined = known(TRAIN)
+    names = [n for n in defined if defined[n].flag_type() in ("int", "float")]
+    assert len(names) == 9
+    for name in names:
+        for value in ("nan", "1e400", "-1", "word", "99999999999999", "1,nan"):
+            with pytest.raises(UsageError, match=f"--{name}={value}: "):
+                train_options.parse([f"--{name}={value}"])
 
 
 @pytest.mark.parametrize(
     "command, argument, message",
     [
         ("train", "--step=3", "Unknown command line flag 'step'"),
-        ("train", "--batch_size=2097152", "a step holds all codes"),
         ("train", "--optimizer=lamb", "must be adam.muon.*, as adam:0,0.9"),
         ("train", "--optimizer=adam:1,0.9", "must be adam"),
         ("train", "--optimizer=adam:0.9", "must be adam"),
         ("train", "--learning_rate=1,2,3", "one number or two"),
         ("train", "--augment=flip,turn", "must be flip,shift:N,crop"),
         ("train", "--first_atoms=patches:0", "must be random.principal:N"),
-        ("train", "--architecture=filters=", "filters must be a whole number"),
-        ("train", "--architecture=filters=4,8.5", "received '8.5'"),
         ("train", "--architecture=filter=4", "Did you mean filters?"),
         ("train", "--architecture=4", "it must be name=value,name=value"),
-        ("train", "--architecture=tight_frame=maybe", "must be true or false"),
-        ("train", "--game=memory=nan", "memory must be a finite number"),
-        ("train", "--game=objective=", "objective must be a text"),
-        ("train", "--game=class_features=1,2", "class_features must be one"),
         ("train", "--workdir=", "empty"),
         ("train", "--data_dir= ", "empty"),
         ("train", "--metrics=inception", "no 'inception'; it has images"),
@@ -131,24 +118,13 @@ MISSING = {
     "train more": "unexpected argument 'more'",
     "train --preset=digits": "--workdir is missing",
     "train --flagfile=nope.flags": "there is no flag file 'nope.flags'",
-    "train --flagfile=digits.flags --preset=digit": "Did you mean digits?",
     "train --workdir=r --preset=digits --steps=1": "--dataset is missing",
-    "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
-    "--dataset=image_folder --data_dir=no --steps=1": "--data_dir=no is no fol",
-    "explore nope": "explorer needs gradio: pip install 'keras-csc[explore]'",
-    "report --preset=csc_ctrl_digit": "Did you mean csc_ctrl_digits?",
-    "report --preset=hf://a/b": "pip install 'keras-csc[hub]'",
-    "report --workdir=nope": "there is no working directory nope",
-    "report --workdir=docs": "docs is not the folder of a run",
     "report": "--workdir is missing",
     "report --preset=a --workdir=b": "are two models",
     "evaluate": "--workdir is missing",
-    "evaluate --workdir=README.md": "README.md is not a folder",
-    "export --workdir=nope": "there is no working directory nope",
-    "export --workdir=docs": "docs has no trained model",
-    "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
-    "needs tf2onnx: pip install 'keras-csc[runtimes]'",
+    "evaluate --workdir=a --classifier=b": "--classifier must end in .keras",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
+    "paint": "there is no command 'paint'",
 }
 
 
@@ -165,7 +141,8 @@ def said():
 def test_what_is_missing_is_found_without_tensorflow(said, arguments):
     line, code = said[arguments]
     assert code == "2"
-    assert line.startswith(f"keras-csc {arguments.split()[0]}: ")
+    command = f" {arguments.split()[0]}" * (arguments != "paint")
+    assert line.startswith(f"keras-csc{command}: ")
     assert MISSING[arguments] in line
 
 
@@ -234,7 +211,7 @@ def run_with_flags(monkeypatch, error):
 @pytest.mark.parametrize(
     "error, reason",
     [
-        (MemoryError("No room for 3 TiB."), "No room for 3 TiB."),
+        (MemoryError("No room for 3 TiB."), "No room for 3 TiB. Take"),
         (
             tf.errors.ResourceExhaustedError(None, None, GRAPH_ERROR),
             "OOM when allocating tensor with shape[9,9] on GPU:0 by allocator "
@@ -247,8 +224,8 @@ def test_too_little_memory_is_one_line(monkeypatch, capsys, error, reason):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"train.py: there is not enough memory: {reason}")
     assert line.endswith(
-        ". Lower --batch_size or lower --evaluation_limit or take a machine "
-        "with more. What was saved before stands."
+        ". Take fewer or smaller images at a time, or a machine with more. "
+        "What was saved before stands."
     )
 
 
@@ -269,21 +246,15 @@ def test_errors_of_tensorflow_are_readable():
     assert command_line.readable(error) == "Bad image name:"
 
 
-@pytest.mark.parametrize("ending", ["pipe", "full"])
-@pytest.mark.parametrize(
-    "arguments", [["training/train.py", "--help"], ["-m", "keras_csc_cli"]]
-)
-def test_help_that_can_not_be_written(arguments, ending):
-    if ending == "full":
-        with open("/dev/full", "w") as full:
-            process = python(*arguments, stdout=full)
-        assert process.returncode == 2
-        (line,) = process.stderr.splitlines()
-        assert line.endswith("can't be written: No space left on device.")
-        return
+def test_help_that_can_not_be_written():
+    with open("/dev/full", "w") as full:
+        process = python("training/train.py", "--help", stdout=full)
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert line.endswith("can't be written: No space left on device.")
     reader, writer = os.pipe()
     os.close(reader)
-    process = python(*arguments, stdout=writer)
+    process = python("-m", "keras_csc_cli", stdout=writer)
     os.close(writer)
     assert (process.returncode, process.stderr) == (141, "")
 
@@ -328,7 +299,7 @@ def test_written_paths_that_are_not_utf8_can_be_printed(
     path = pathlib.Path(os.fsdecode(b"\xff.png"))
     written = path if command is report else [path]
     options = types.SimpleNamespace(formats=["preset"])
-    monkeypatch.setattr(command_line, "values", lambda *_: options)
+    monkeypatch.setattr(command, "values", lambda *_: options)
     monkeypatch.setattr(command, "run", lambda *_, **__: written)
     command.main()
     assert capsys.readouterr().out.endswith(": \\xff.png\n")
@@ -379,11 +350,9 @@ def test_help_lists_every_flag_once_in_groups(name):
 # === Options ===
 
 
-@pytest.mark.parametrize("given", ["~/x", "hf://a/~/x"])
-def test_a_tilde_is_the_home_folder(monkeypatch, given):
+def test_a_tilde_is_the_home_folder(monkeypatch):
     """Of `--name=~/x` bash leaves it as it is."""
     monkeypatch.setenv("HOME", "/home/me")
-    path = given.replace("~", "/home/me", 1) if given[0] == "~" else given
     for command in COMMANDS.values():
         defined = known(command)
         names = [
@@ -392,28 +361,24 @@ def test_a_tilde_is_the_home_folder(monkeypatch, given):
             if isinstance(defined[name].parser, checked_flags.Path)
         ]
         assert names
-        defined(["", *(f"--{name}={given}" for name in names)])
-        assert {defined[name].value for name in names} == {path}
+        defined(["", *(f"--{name}=~/x" for name in names)])
+        assert {defined[name].value for name in names} == {"/home/me/x"}
 
 
 def test_choices_are_those_of_the_package():
-    assert missing.ARCHITECTURES == sorted(presets.PRESETS)
-    assert missing.PRESETS == presets.names()
-    architecture = train_options.architecture_arguments()
+    assert train_options.ARCHITECTURES == sorted(presets.PRESETS)
+    architecture = train_options.ARCHITECTURE
     assert {"image_shape", *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():
         assert default == presets.DEFAULTS[name] and text
-    game = train_options.game_arguments()
     defaults = TranscriptionGame().get_config() | RecipeGame().get_config()
     defaults["objective"] = "recipe"
-    assert {name: default for name, (default, _) in game.items()} == {
+    assert {name: each[0] for name, each in train_options.GAME.items()} == {
         name: defaults[name] for name in defaults if name != "num_classes"
     }
-    assert all(text for _, text in game.values())
+    assert all(text for _, text in train_options.GAME.values())
     assert set(train_options.METRICS) < set(others.METRICS)
     assert set(others.FOLDERS) == {"saved_model", "preset", *PACKAGES}
-    packages = {runtime: tuple(names) for runtime, names in PACKAGES.items()}
-    assert others.PACKAGES == packages
 
 
 def test_arguments_are_added_to_those_before():
@@ -422,7 +387,7 @@ def test_arguments_are_added_to_those_before():
             "--game=memory=0.9,epsilon=1",
             "--architecture=filters=4,8,tight_frame=true",
             "--game=memory=0.5,objective=multi",
-            "--architecture=sparsity=0.1,0.2,tight_frame=false",
+            "--architecture=sparsity=0.1,0.2,tight_frame=false,network=conv",
         ]
     )
     assert options.game == {"memory": 0.5, "epsilon": 1, "objective": "multi"}
@@ -430,6 +395,7 @@ def test_arguments_are_added_to_those_before():
         "filters": [4, 8],
         "tight_frame": False,
         "sparsity": [0.1, 0.2],
+        "network": "conv",
     }
 
 
@@ -474,7 +440,6 @@ def test_flag_files_are_found_and_name_others(monkeypatch, tmp_path):
         (b"#" * (2**20 + 1), "x.flags is not a flag file"),
         (b"--flagfile=y.flags", "x.flags names itself"),
         (b"--flagfile=nope.flags", "no flag file.*digits.flags"),
-        (b"--flagfile=" + b"x" * 300, "flag file .*x{300}"),
     ],
 )
 def test_flag_files_that_are_none(tmp_path, monkeypatch, content, message):

@@ -1,10 +1,9 @@
-import importlib.machinery
 import os
 import pathlib
 import socket
-import sys
 import types
 
+from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import explore
 from keras_csc_cli.command_line import UsageError
@@ -31,24 +30,16 @@ def test_the_first_argument_needs_no_name():
     assert command_line.named(RESTORE, given) == given
 
 
-@pytest.fixture
-def gradio(monkeypatch):
-    """Is installed, as far as the command can tell."""
-    module = types.ModuleType("gradio")
-    module.__spec__ = importlib.machinery.ModuleSpec("gradio", None)
-    monkeypatch.setitem(sys.modules, "gradio", module)
-
-
-def test_a_port_that_is_taken_is_told_before_a_model_is_loaded(gradio):
+def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port={port} can't be used"):
-            EXPLORE.check(types.SimpleNamespace(port=port))
+            explore.check_port(port)
 
 
 @pytest.mark.parametrize("given", [False, True])
 def test_gradio_writes_to_a_folder_of_its_own(
-    gradio, monkeypatch, unused_port, tmp_path, given
+    monkeypatch, unused_port, tmp_path, given
 ):
     """Of the process's, that goes with it, or the one that the user gave."""
     folders = []
@@ -73,7 +64,7 @@ def test_gradio_writes_to_a_folder_of_its_own(
 
 def test_a_preset_has_its_name_and_others_are_refused(tmp_path):
     model, name, options = explore.opened("csc_ctrl_digits")
-    assert name == "csc_ctrl_digits" and options is None
+    assert name == "csc_ctrl_digits" and options.dataset is None
     assert model.density is not None
     (tmp_path / "flags.json").write_text(
         '{"dataset": "digits", "preset": "digits", "steps": 1}'
@@ -97,15 +88,18 @@ def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
         *("--dataset=image_folder", f"--data_dir={folder}", "--noresize"),
     )
     model, _, recorded = explore.opened(path)
-    found = explore.images_of(model, recorded)
+
+    def images(**given):
+        return building.source_of(model, recorded, "test", **given)
+
+    found = images()
     middle = pixels[4:36, 4:36]  # 2×2 crops of 16×16
     cut = middle.reshape(2, 16, 2, 16).swapaxes(1, 2).reshape(4, 16, 16, 1)
     np.testing.assert_array_equal(data.load_arrays(found)[0], cut)
-    assert explore.images_of(model, None) is None
     folder.rename(tmp_path / "moved")
-    assert explore.images_of(model, recorded) is None
+    assert images(dataset=None, data_dir=None) is None
     assert "No such folder" in capsys.readouterr().err
     with pytest.raises(data.DataError, match="No such folder"):
-        explore.images_of(model, recorded, data_dir=str(folder))
+        images(data_dir=str(folder))
     moved = str(tmp_path / "moved")
-    assert explore.images_of(model, recorded, data_dir=moved).size == found.size
+    assert images(data_dir=moved).size == found.size

@@ -14,12 +14,8 @@ from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models.closed_loop_training import GRADIENT_NORMS
-from tests.helpers import parity
-from tests.helpers.reference_loop import relative_difference
 
 ROOT = pathlib.Path(train.__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -31,7 +27,7 @@ FLAGS = [
     "--steps=6",
     "--log_every=2",
     "--save_every=3",
-    "--game=consistency=5",
+    "--game=class_features=3,memory=0.75",
     # In float32 a code that appears by rounding takes two runs apart.
     "--dtype_policy=float64",
     "--evaluation_limit=60",
@@ -48,22 +44,6 @@ def left(tmp_path_factory):
         [sys.executable, script, folder, *FLAGS], env=ENVIRONMENT, check=True
     )
     return folder
-
-
-def test_workers_train_as_one_process(left):
-    alone = tf.distribute.get_strategy()
-    for name, (case, dtype) in parity.cases("workers").items():
-        expected, metrics = parity.train(case, dtype, alone)
-        for index in range(2):
-            with np.load(left / f"{name}-{index}.npz") as arrays:
-                weights = list(arrays.values())
-            difference = relative_difference(weights, expected)
-            assert difference < parity.TOLERANCE[dtype]
-            found = json.loads((left / f"{name}-{index}.json").read_text())
-            # Only a process alone measures the norms of its gradients.
-            assert set(metrics) == {*found, *GRADIENT_NORMS}
-            same = {name: metrics[name] for name in found}
-            assert found == pytest.approx(same, rel=parity.METRIC_TOLERANCE)
 
 
 def test_what_differs_between_workers_is_found(left):
@@ -95,19 +75,17 @@ def test_run_goes_on_exactly_and_only_the_chief_writes(left, tmp_path):
         for folder in (tmp_path, left / "run")
     ]
     for one, other in zip(alone.weights, several.weights):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(
     "name, message",
     [
         ("log_every", "different options .*log_every is 2"),
-        ("augment", "different options .*augment is"),
         ("dtype_policy", "is float64.* name a --dtype_policy: auto differs"),
-        ("images", "different training images .*1330 images of 10 classes"),
-        ("step", "different checkpoints .*of step 0"),
+        ("images", "different training images .*1330"),
+        ("step", "different checkpoints .*step is 0"),
         ("data_dir", None),
-        ("save_every", None),
     ],
 )
 def test_workers_that_differ_do_not_start(
@@ -160,12 +138,8 @@ def tf_config(cluster, kind="worker", index=0):
         "",
         "{",
         "[]",
-        "1",
         "[" * 100_000,
-        tf_config({"worker": ["a:1"]}, index=None),
-        tf_config({"worker": ["a:1"]}, index=1),
         tf_config({"worker": ["a:1"]}, index=float("inf")),
-        tf_config({"worker": ["a:1"]}, []),
         tf_config({"ps": ["a:1"]}, "ps"),
         tf_config({"worker": "host:1"}),
         tf_config({"worker": [1]}),

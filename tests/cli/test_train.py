@@ -64,8 +64,10 @@ def trained(workdir):
 
 
 def check_same_weights(one, other, rtol=1e-3, atol=1e-4):
-    for expected, weight in zip(one.weights, other.weights):
-        np.testing.assert_allclose(weight, expected, rtol=rtol, atol=atol)
+    for part in ("encoder", "decoder"):
+        weights = [getattr(each, part).weights for each in (one, other)]
+        for expected, weight in zip(*weights, strict=True):
+            np.testing.assert_allclose(weight, expected, rtol=rtol, atol=atol)
 
 
 # === What a run leaves ===
@@ -131,20 +133,29 @@ def test_a_finished_run_is_not_trained_again(finished, copy):
     before, after = map(trained, (finished, copy))
     assert before.density.get_config()["components"] == 1
     assert after.density.get_config()["components"] == 2
-    check_same_weights(before.encoder, after.encoder, 0, 0)
+    check_same_weights(before, after, 0, 0)
+
+
+@pytest.fixture
+def unfinished(monkeypatch):
+    """Runs do nothing after their last step; their models, in order."""
+    models = []
+    monkeypatch.setattr(train, "finish", lambda *given: models.append(given[3]))
+    return models
 
 
 def test_interrupted_run_goes_on_as_if_it_had_not_been(
-    finished, tmp_path, after_step
+    finished, tmp_path, after_step, unfinished
 ):
     after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
     interruption.install()
-    with pytest.raises(Interrupted):
+    said = "SIGTERM: stopped at step 3, which is saved."
+    with pytest.raises(Interrupted, match=said):
         train.train(options(tmp_path))
     interruption.install()
     assert (tmp_path / "checkpoints" / "step-00000003").is_dir()
-    train.train(options(tmp_path, "--metrics="))
-    check_same_weights(trained(finished), trained(tmp_path))
+    train.train(options(tmp_path))
+    check_same_weights(trained(finished), *unfinished)
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
 
@@ -167,7 +178,6 @@ def nothing(folder):
         (without_checkpoints, [], "no checkpoint to go on from"),
         (unreadable, [], "None of the "),
         (nothing, ["--batch_size=64"], "batch_size was 32, is 64"),
-        (nothing, ["--seed=3"], "seed was 0, is 3"),
         (nothing, ["--dtype_policy=float64"], "was float32, is float64"),
     ],
 )
@@ -200,7 +210,7 @@ def write_images(folder, count):
     return runs.write_pictures(folder, names)
 
 
-def test_a_run_goes_on_with_its_own_images_only(tmp_path):
+def test_a_run_goes_on_with_its_own_images_only(tmp_path, unfinished):
     """Wherever they lie now."""
     folder, work = write_images(tmp_path / "images", 60), tmp_path / "run"
 
@@ -211,14 +221,13 @@ def test_a_run_goes_on_with_its_own_images_only(tmp_path):
     command(folder)
     moved = folder.rename(tmp_path / "moved")
     command(moved)
-    others = shutil.copytree(moved, tmp_path / "others")
-    Image.new("L", (16, 16)).save(others / "a" / "0.png")
+    assert read(work / "flags.json")["data_dir"] == str(moved)
+    Image.new("L", (16, 16)).save(moved / "a" / "0.png")
     with pytest.raises(UsageError, match="are not those.* bytes .* then.*now"):
-        command(others)
-    shutil.copytree(others / "b", others / "c")
+        command(moved)
+    shutil.copytree(moved / "b", moved / "c")
     with pytest.raises(UsageError, match="are not those.*of 3 classes"):
-        command(others)
-    assert evaluate.evaluate(work, {}, metrics=[])["data_dir"] == str(moved)
+        command(moved)
 
 
 def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
@@ -249,16 +258,13 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
         (["--preset=/nowhere"], "Unknown preset"),
         (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
         (["--dataset=photographs"], "3 channels"),
-        (
-            ["--architecture=filters=4,8,sparsity=0.1,0.2,0.3"],
-            "one for each of the 2 stages",
-        ),
         (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
         (["--architecture=iterations=0"], "`iterations` .*at least 1"),
-        (
-            ["--architecture=filters=16384,16384,kernel_size=16"],
-            "would have .* weights. Expected",
-        ),
+        (["--architecture=filters=4,8.5"], "`filters` must be .*8.5"),
+        (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
+        (["--architecture=tight_frame=maybe"], "must be True or False"),
+        (["--game=memory=nan"], "`memory` must be a number"),
+        (["--game=objective="], "`objective` must be one of"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
         (["--game=memory=0", "--batch_size=8"], "number of classes, 10"),
@@ -268,10 +274,6 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
         (
             ["--game=class_features=9,view_features=8"],
             "`feature_dim`, 16, in all. Received: 9 and 8",
-        ),
-        (
-            ["--game=view_features=8", "--architecture=features=map"],
-            "must be 0 for features=.map",
         ),
         (
             ["--metrics=samples", "--architecture=features=map"],
@@ -291,7 +293,7 @@ def test_labels_that_are_missing_are_named(tmp_path):
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
     for flag in ("--game=objective=multi", "--metrics=classes"):
         with pytest.raises(UsageError, match="need labels.*has none"):
-            flags = ["--game=class_features=0", flag]
+            flags = ["--game=class_features=0", "--batch_size=16", flag]
             train.train(options(tmp_path / "run", *given, *flags))
 
 
@@ -303,19 +305,6 @@ def test_too_few_images_for_the_first_atoms(tmp_path):
 def test_unwritable_workdir_is_named():
     with pytest.raises(UsageError, match="can't be written"):
         train.train(options("/dev/null/run"))
-
-
-def test_non_finite_objective_stops_the_run(tmp_path):
-    def spoiled(*arguments):
-        model = train.building.model(*arguments)
-        kernel = model.decoder.decoding_layers[-1].kernel
-        kernel.assign(np.full(kernel.shape, np.nan))
-        return model
-
-    with pytest.raises(callbacks.NonFiniteError, match="at step 2"):
-        train.train(options(tmp_path), make_model=spoiled)
-    assert not (tmp_path / "model").exists()
-    assert not list(tmp_path.glob("checkpoints/step-*"))
 
 
 def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
@@ -334,10 +323,12 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
 # === First atoms, and several devices ===
 
 
-def test_training_starts_from_principal_components(tmp_path):
-    flags = ["--steps=1", "--metrics=", "--learning_rate=0"]
-    train.train(options(tmp_path, "--first_atoms=principal:200", *flags))
-    found = trained(tmp_path)
+def test_training_starts_from_principal_components(
+    tmp_path, monkeypatch, unfinished
+):
+    monkeypatch.setattr(train.loop, "train", lambda *arguments: None)
+    train.train(options(tmp_path, "--first_atoms=principal:200"))
+    (found,) = unfinished
     expected = ClosedLoopAutoencoder.from_preset(
         "digits",
         load_weights=False,
@@ -353,23 +344,17 @@ def test_training_starts_from_principal_components(tmp_path):
         [*expected.encoder.coding_layers, expected.encoder.head],
     ):
         np.testing.assert_allclose(
-            np.abs(layer.kernel), np.abs(other.kernel), atol=0.05
+            np.abs(layer.kernel), np.abs(other.kernel), atol=1e-3
         )
 
 
-def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
+def test_several_devices_start_from_the_patches_of_one(
+    tmp_path, monkeypatch, unfinished
+):
     """And are given the images that the flags say."""
-    started, given = {}, {}
-
-    def keep(model, *arguments):
-        started[each.strategy] = [np.array(w) for w in model.weights]
-
-    def batches(*arguments, **changes):
-        given.update(changes)
-
-    monkeypatch.setattr(train.loop, "train", keep)
-    monkeypatch.setattr(devices, "batches", batches)
-    monkeypatch.setattr(train, "finish", lambda *arguments: None)
+    given = {}
+    monkeypatch.setattr(train.loop, "train", lambda *arguments: None)
+    monkeypatch.setattr(devices, "batches", lambda *_, **how: given.update(how))
     changes = ["--augment=flip,shift:2", "--seed=7"]
     for name in ("none", "mirrored"):
         each = options(
@@ -378,12 +363,13 @@ def test_several_devices_start_from_the_patches_of_one(tmp_path, monkeypatch):
             *changes,
         )
         train.train(each)
-    for one, several in zip(started["none"], started["mirrored"]):
-        np.testing.assert_allclose(several, one, rtol=1e-5, atol=1e-6)
+    check_same_weights(*unfinished, rtol=1e-5, atol=1e-6)
     expected = {"batch_size": 32, "seed": 7, "random_shift": 2}
     assert given == {**expected, "horizontal_flip": True}
 
 
-def test_mirrored_training_is_that_of_one_device(finished, tmp_path):
-    train.train(options(tmp_path, "--metrics=", "--strategy=mirrored"))
-    check_same_weights(trained(finished), trained(tmp_path))
+def test_mirrored_training_is_that_of_one_device(
+    finished, tmp_path, unfinished
+):
+    train.train(options(tmp_path, "--strategy=mirrored"))
+    check_same_weights(trained(finished), *unfinished)

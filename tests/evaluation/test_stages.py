@@ -1,7 +1,5 @@
 """How images use the dictionaries, counted again without batches."""
 
-from keras_csc_cli import results
-
 import numpy as np
 import pytest
 
@@ -77,6 +75,3 @@ def test_what_stages_explain_find_and_draw(changes):
         }
         for name, value in expected.items():
             assert figures[name][number] == pytest.approx(value, rel=1e-4)
-    line = results.stages_line(figures)
-    assert f"stage 2: explained {figures['explained'][1]:.3f}, " in line
-    assert "drawn error" in line

@@ -6,6 +6,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli import export
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import EXPORT
+from keras_csc_cli.options import name_of
 
 import numpy as np
 import pytest
@@ -130,7 +131,9 @@ def check(*arguments):
     known = flags.FlagValues()
     command_line.define(EXPORT.sections, known)
     known(["", *arguments])
-    EXPORT.check(command_line.values(EXPORT.sections, known))
+    options = command_line.values(EXPORT.sections, known)
+    EXPORT.check(options)
+    export.check(name_of(options), options.formats)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +217,12 @@ def test_other_runtimes_have_folders(finished_run, tmp_path, monkeypatch):
     "arguments, message",
     [
         ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
-        ({"batch_sizes": ["1", "b"]}, "--batch_sizes must be whole"),
+        ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (
             {"formats": ["preset", "saved_model"], "name": "other"}
-            | {"batch_sizes": ["0"]},
+            | {"batch_sizes": "0"},
             "`batch_sizes` must be one or more",
         ),
     ],

@@ -39,7 +39,7 @@ from keras_csc.export import saved_model
 from tests.helpers import forks
 from tests.helpers.exporting import one_signature
 
-STEPS = 60
+STEPS = 30
 RUN = [
     "--dataset=digits",
     "--preset=digits",
@@ -59,10 +59,8 @@ RUN = [
 # it, in seconds; `None` holds the process there, so that it is killed there.
 Moment = collections.namedtuple("Moment", "command event path delay")
 MOMENTS = {
-    "between steps": Moment("train", "open", "log.jsonl", 0.1),
-    "writing a checkpoint": Moment("train", "os.mkdir", ".partial", 0.02),
     "before a checkpoint's renaming": Moment(
-        "train", "os.rename", ".partial", None
+        "train", "os.rename", "/.step-", None
     ),
     "removing a checkpoint": Moment("train", "shutil.rmtree", "/step-", 0.002),
     "writing the trained model": Moment("train", "os.mkdir", ".model-", 0.05),

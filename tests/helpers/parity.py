@@ -47,7 +47,7 @@ OPTIMIZERS = {
 # if it alternates.
 CASES = {
     ("binary", "one pass", "float64"): ("devices",),
-    ("multi", "alternating", "float64"): ("devices", "workers"),
+    ("multi", "alternating", "float64"): ("devices",),
     ("recipe", "one pass", "float32"): ("devices",),
 }
 

@@ -2,11 +2,10 @@
 
     python worker_processes.py FOLDER FLAGS_OF_TRAIN...
 
-Two at a time: they train the cases of `parity.cases`; they run `train.py`, in
-which worker 1 is killed; they run it again. All are forked from this process,
-which has imported TensorFlow and not used it: imports take longer than what
-the workers do. Each writes its standard error and exit code to
-`FOLDER/NAME-INDEX.{err,code}`.
+Two at a time: they run `train.py`, in which worker 1 is killed, and run it
+again. All are forked from this process, which has imported TensorFlow and not
+used it: imports take longer than what the workers do. Each writes its standard
+error and exit code to `FOLDER/NAME-INDEX.{err,code}`.
 """
 
 import json
@@ -21,12 +20,8 @@ from keras_csc_cli import devices
 from keras_csc_cli import local_workers
 from keras_csc_cli import train
 
-import numpy as np
-import tensorflow as tf
-
 from keras_csc import callbacks
 from tests.helpers import forks
-from tests.helpers import parity
 
 SECONDS = 300
 WORKERS = 2
@@ -66,17 +61,6 @@ def main(folder, *arguments):
     forks.settle()
     folder = pathlib.Path(folder)
 
-    def train_parity(index):
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        for name, (case, dtype) in parity.cases("workers").items():
-            weights, metrics = parity.train(case, dtype, strategy)
-            np.savez(folder / f"{name}-{index}.npz", *weights)
-            (folder / f"{name}-{index}.json").write_text(json.dumps(metrics))
-        values = {"same": {"a": [1]}, "step": 10**9 + index}
-        found = devices.differing(strategy, values)
-        (folder / f"differing-{index}.json").write_text(json.dumps(found))
-        devices.mean(strategy, 0)
-
     class Killing(callbacks.StopOnNonFinite):
         """Worker 1 kills itself at step 5."""
 
@@ -87,6 +71,16 @@ def main(folder, *arguments):
     def killed(index):
         Killing.index = index
         train.callbacks.StopOnNonFinite = Killing
+        run_loop = train.loop.train
+
+        def look(*arguments):
+            """Writes what differs between the workers, and trains."""
+            values = {"same": {"a": [1]}, "step": 10**9 + index}
+            found = devices.differing(arguments[-1], values)
+            (folder / f"differing-{index}.json").write_text(json.dumps(found))
+            run_loop(*arguments)
+
+        train.loop.train = look
         script(index)
 
     def script(index):
@@ -94,7 +88,6 @@ def main(folder, *arguments):
         sys.argv[:] = ["train.py", *flags, "--strategy=multi_worker"]
         console.run("train")
 
-    run(folder, "parity", train_parity)
     run(folder, "killed", killed)
     run(folder, "finished", script)
 

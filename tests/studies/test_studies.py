@@ -164,7 +164,7 @@ def row(tmp_path_factory):
     run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
     folder = tmp_path_factory.mktemp("runs") / run.key
     patched = pytest.MonkeyPatch()
-    patched.setattr("keras_csc_cli.instruments.STEPS", 2)
+    patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
     patched.setattr(noise, "LEVELS", (0.1,))
     patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
