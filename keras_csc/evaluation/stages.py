@@ -8,10 +8,11 @@ from keras_csc import metrics
 from keras_csc.batches import BATCH
 from keras_csc.batches import batches
 from keras_csc.batches import by_batches
+from keras_csc.ops import solve_sparse_code
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 MOST_SOLVED = 250
-SOLVED = 600  # solver steps that are taken for all
+SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
 
 
@@ -140,7 +141,17 @@ def code_figures(model, images):
         output = model.encoder.activations(images)
         solved = []
         for layer, signal, codes in zip(layers, output.inputs, output.codes):
-            best = layer.solve(signal, iterations=SOLVED)
+            best = solve_sparse_code(
+                signal,
+                tf.cast(layer.kernel, signal.dtype),
+                layer.sparsity,
+                layer.step_size,
+                layer.ridge,
+                layer.nonnegative,
+                layer.strides,
+                iterations=SOLVED,
+                tolerance=TOLERANCE,
+            )
             values = [
                 layer.objective(signal, codes),
                 layer.objective(signal, best),

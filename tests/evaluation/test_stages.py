@@ -5,6 +5,7 @@ import pytest
 
 from keras_csc import metrics
 from keras_csc.evaluation.quality import reconstruction_figures
+from keras_csc.evaluation.stages import code_figures
 from keras_csc.evaluation.stages import dictionary_figures
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
@@ -55,6 +56,7 @@ def test_what_stages_explain_find_and_draw(changes):
     names = "explained", "nonzeros", "drawn_error"
     if not model.encoder.sparse:
         assert dictionary_figures(model, images) is None
+        assert set(code_figures(model, images).values()) == {None}
         assert [figures[name] for name in names] == [None] * 3
         return
     output = model.encoder.activations(images / np.float32(127.5) - 1)
@@ -75,3 +77,39 @@ def test_what_stages_explain_find_and_draw(changes):
         }
         for name, value in expected.items():
             assert figures[name][number] == pytest.approx(value, rel=1e-4)
+
+
+def test_excess_is_that_over_the_minimum_of_the_programs():
+    model = small_autoencoder(iterations=3, sparsity=0.1)
+    spread_weights(model)
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), "uint8")
+    found = code_figures(model, images)
+    floats = images / np.float32(127.5) - 1
+    output = model.encoder.activations(floats)
+    for number, layer in enumerate(model.encoder.coding_layers):
+        signal, codes = (
+            each[number].numpy().astype("float64")
+            for each in (output.inputs, output.codes)
+        )
+        kernel, step = layer.kernel.numpy().astype("float64"), layer.step_size
+        best = references.solve_sparse_code(
+            signal, kernel, 0.1, float(step), strides=2, iterations=600
+        )
+        value, least = (
+            references.program_value(signal, z, kernel, 0.1, 0.0, 2, "same")
+            for z in (codes, best)
+        )
+        stage = found["codes"][number]
+        excess = np.sum(value) / np.sum(least) - 1
+        assert excess > 1e-3
+        assert stage["excess"] == pytest.approx(excess, rel=1e-3)
+        assert stage["zeros"] == pytest.approx(np.mean(codes == 0))
+        assert stage["nonzeros"] == pytest.approx(
+            np.count_nonzero(codes) / signal.size
+        )
+    qualities = found["psnr_by_solver_steps"]
+    assert set(qualities) == {"1", "2", "3", "5", "10", "20", "50"}
+    again = model.reconstruct(floats)
+    expected = np.mean(metrics.peak_signal_to_noise_ratio(floats, again))
+    assert qualities["3"] == pytest.approx(expected, abs=1e-3)
+    assert model.encoder.coding_layers[0].iterations == 3
