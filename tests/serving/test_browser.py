@@ -156,7 +156,7 @@ def test_another_size_is_said(size, said, pages, quiet, tmp_path):
     """And fitted as pictures are for training and in `encode_bytes`."""
     pixels = picture(tmp_path / "mine.png", *size)
     if "cut" in said:  # How it is resized is the browser's.
-        pixels[:] = (255, 0, 0)
+        pixels = np.zeros_like(pixels) + np.uint8([255, 0, 0])
         Image.fromarray(pixels).save(tmp_path / "mine.png")
     quiet.goto(pages("colour")[1])
     choose(quiet, tmp_path / "mine.png")
