@@ -24,6 +24,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.terminal import say
+from keras_csc.validation import check_choice
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
@@ -151,12 +152,14 @@ def game(given, num_classes):
     kind, named = TranscriptionGame, {"objective": objective}
     if objective == "recipe":
         kind, named = RecipeGame, {}
-    unknown = set(given) - set(inspect.signature(kind).parameters)
-    if unknown:
-        raise UsageError(
-            f"--game=objective={objective} has no {', '.join(sorted(unknown))}."
-        )
     with usage_errors():
+        check_choice(("recipe", "binary", "multi"), objective=objective)
+        unknown = set(given) - set(inspect.signature(kind).parameters)
+        if unknown:
+            raise ValueError(
+                f"--game=objective={objective} has no "
+                f"{', '.join(sorted(unknown))}."
+            )
         return kind(num_classes=num_classes, **named, **given)
 
 

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: mistakes are answered before that.
 import os
 import pathlib
 
+from keras_csc_cli import missing
 from keras_csc_cli.checked_flags import Choices
 from keras_csc_cli.checked_flags import Number
 from keras_csc_cli.checked_flags import Path
@@ -58,6 +59,8 @@ def _check_evaluate(options):
     path = options.classifier
     if path and not path.endswith(".keras"):
         raise UsageError(f"--classifier must end in .keras. Received: {path}")
+    missing.check_run(options.workdir)
+    missing.check_images(options)
 
 
 def _check_model(options):
@@ -72,6 +75,28 @@ def _check_model(options):
             f"--workdir={options.workdir} and --preset={options.preset} are "
             "two models. Give one of the two."
         )
+    if options.preset is None:
+        missing.check_run(options.workdir)
+    else:
+        missing.check_preset(options.preset)
+
+
+def _check_report(options):
+    _check_model(options)
+    missing.check_images(options)
+
+
+def _check_export(options):
+    _check_model(options)
+    for form in options.formats:
+        missing.check_extra("runtimes", form, f"--formats={form}")
+
+
+def _check_explore(options):
+    missing.check_extra("explore", "the explorer", "the explorer")
+    if not os.path.isfile(os.path.join(options.preset, "flags.json")):
+        missing.check_preset(options.preset)
+    missing.check_images(options)
 
 
 def name_of(options):
@@ -182,7 +207,7 @@ Report:
         output=(None, Path()),
         images=(1000, Integer(1, 100_000)),
     ),
-    _check_model,
+    _check_report,
 )
 EXPLORE = Command(
     """Opens a page on this machine to look inside a trained model.
@@ -214,7 +239,7 @@ Explorer:
         port=(None, Integer(1024, 65535)),
         browser=True,
     ),
-    lambda options: None,
+    _check_explore,
     unnamed="preset",
 )
 EXPORT = Command(
@@ -259,7 +284,7 @@ Export:
             Pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
         ),
     ),
-    _check_model,
+    _check_export,
 )
 RESTORE = Command(
     """Restores photographs by convolutional sparse coding.

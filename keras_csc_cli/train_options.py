@@ -5,6 +5,7 @@ import sys
 import types
 
 from keras_csc_cli import command_line
+from keras_csc_cli import missing
 from keras_csc_cli.checked_flags import Arguments
 from keras_csc_cli.checked_flags import Choices
 from keras_csc_cli.checked_flags import Number
@@ -19,6 +20,7 @@ from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
+from keras_csc_cli.missing import ARCHITECTURES
 
 from absl import flags
 
@@ -47,13 +49,6 @@ CUT = frozenset(("image_folder", "photographs"))
 NEEDED = ("dataset", "preset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
-# Flag files of no data set; the others are named as their architectures.
-SHARED = ("recipe", "published", "fine_tune")
-ARCHITECTURES = sorted(
-    path.stem
-    for path in command_line.FLAG_FILES.glob("*.flags")
-    if path.stem not in SHARED and not path.stem.endswith("_published")
-)
 # Regular expressions: a change of images, a beta of Adam.
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
@@ -95,6 +90,8 @@ def _check(options):
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
+    missing.check_preset(options.preset)
+    missing.check_images(options)
 
 
 def parse(given):

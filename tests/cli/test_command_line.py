@@ -11,6 +11,7 @@ from keras_csc_cli import building
 from keras_csc_cli import checked_flags
 from keras_csc_cli import command_line
 from keras_csc_cli import export
+from keras_csc_cli import missing
 from keras_csc_cli import options as others
 from keras_csc_cli import report
 from keras_csc_cli import restore
@@ -32,7 +33,7 @@ COMMANDS = {**train_options.COMMANDS, **others.COMMANDS}
 FLAG_FILES = sorted(
     path
     for path in command_line.FLAG_FILES.glob("*.flags")
-    if path.stem not in train_options.SHARED
+    if path.stem not in missing.SHARED
 )
 
 
@@ -118,8 +119,17 @@ MISSING = {
     "train more": "unexpected argument 'more'",
     "train --preset=digits": "--workdir is missing",
     "train --flagfile=nope.flags": "there is no flag file 'nope.flags'",
+    "train --flagfile=digits.flags --preset=digit": "Did you mean digits?",
     "train --workdir=r --preset=digits --steps=1": "--dataset is missing",
+    "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
+    "--dataset=image_folder --data_dir=no --steps=1": "--data_dir=no is no fol",
+    "explore": "explorer needs the package gradio: pip install 'keras-csc[exp",
     "report": "--workdir is missing",
+    "report --preset=hf://a/b": "pip install 'keras-csc[hub]'",
+    "report --workdir=nope": "--workdir=nope is not there",
+    "report --workdir=docs": "docs is not the folder of a run",
+    "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
+    "needs the package tf2onnx: pip install 'keras-csc[runtimes]'",
     "report --preset=a --workdir=b": "are two models",
     "evaluate": "--workdir is missing",
     "evaluate --workdir=a --classifier=b": "--classifier must end in .keras",
@@ -366,7 +376,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 
 def test_choices_are_those_of_the_package():
-    assert train_options.ARCHITECTURES == sorted(presets.PRESETS)
+    assert missing.ARCHITECTURES == sorted(presets.PRESETS)
     architecture = train_options.ARCHITECTURE
     assert {"image_shape", *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():

@@ -140,19 +140,12 @@ def test_what_stands_in_a_checkpoints_place_is_set_aside(
 
 def spoil(folder, model):
     """Overwrites a checkpoint with one whose weights are not finite."""
-    callbacks.TrainingCheckpoint(folder.parent).restore(model)
+    checkpoint = callbacks.TrainingCheckpoint(folder.parent)
+    checkpoint.restore(model)
     kernel = model.decoder.decoding_layers[-1].kernel
     kernel.assign(np.full(kernel.shape, np.nan))
     shutil.rmtree(folder)
-    folder.mkdir()
-    holders = {"model": model, "optimizers": model.optimizer}
-    tf.train.Checkpoint(
-        memory=[],
-        **{
-            name: [variable.value for variable in holder.variables]
-            for name, holder in holders.items()
-        },
-    ).write(str(folder / "checkpoint"))
+    checkpoint.write_folder(folder)
 
 
 def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):

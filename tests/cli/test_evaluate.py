@@ -281,7 +281,7 @@ def test_classes_of_other_data_are_own_if_their_names_are(
 
 
 def test_probes_of_codes_are_scikit_learns(measured, model):
-    probes = measured[1]["codes"]
+    probes = measured[1]["code_probes"]
     assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
     parts = []
     for split in ("train", "test"):

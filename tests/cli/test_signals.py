@@ -101,7 +101,7 @@ def no_space(*arguments):
     [
         (train.callbacks.PictureLog, "_draw", "no room", ["step-00000003"]),
         (
-            train.callbacks.TrainingCheckpoint,
+            train.callbacks.checkpoints,
             "_checkpoint",
             "step-00000003 can't be written: .*No space",
             [],

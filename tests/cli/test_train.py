@@ -288,7 +288,7 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
 def test_labels_that_are_missing_are_named(tmp_path):
     folder = write_images(tmp_path / "images", 60) / "a"
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
-    for flag in ("--game=objective=multi", "--metrics=classes"):
+    for flag in ("--game=class_features=4", "--metrics=classes"):
         with pytest.raises(UsageError, match="need labels.*has none"):
             flags = ["--game=class_features=0", "--batch_size=16", flag]
             train.train(options(tmp_path / "run", *given, *flags))
