@@ -18,6 +18,9 @@ from keras_csc_cli import train_options
 
 import tensorflow as tf
 from absl import flags
+from tensorflow.python.distribute.collective_all_reduce_strategy import (
+    CollectiveAllReduceStrategy,
+)
 
 from benchmarks import measuring
 from keras_csc.models import presets
@@ -107,7 +110,10 @@ def _operations(operation):
 
 def summed_bytes(options):
     """Bytes of every sum over replicas in the graph of a step of two."""
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()  # this process's
+    # What several workers use, here for two devices of one.
+    strategy = CollectiveAllReduceStrategy._from_local_devices(
+        ["/cpu:0", "/cpu:1"]
+    )
     with strategy.scope():
         model = building.model(options, CLASSES)
     size = model.encoder.image_shape
