@@ -152,8 +152,10 @@ What is evaluated:
         training.
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
-        images: PSNR, retrieval and the like, in any case. codes: nearest
-        subspace, kNN and a linear probe of every stage's codes. classes: the
+        images: PSNR, retrieval and the like, in any case. codes: of every
+        stage how few codes are not 0, how far its objective is above the
+        minimum, and what simple classifiers make of its codes; and PSNR by the
+        number of solver steps. classes: the
         share of regenerated images that a small classifier, which is trained
         on the data set's labels the first time, puts in the image's class.
         classifier: Fréchet and kernel distance, precision, recall and class
