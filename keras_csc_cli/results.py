@@ -27,7 +27,7 @@ SAME = ("dataset", "split", "step", "images_of_split")
 # How many images an evaluation is of.
 COUNTS = ("images", "probe_training_images")
 SUMMARY = {
-    "psnr": "PSNR",
+    "psnr": "PSNR in dB",
     "ssim": "SSIM",
     "cosine": "cosine",
     "retrieval": "retrieval",
@@ -35,10 +35,11 @@ SUMMARY = {
     "same_class": "same class",
     "same_class_of_images": "same class of the images",
     "nearest_subspace_accuracy": "nearest subspace",
-    "reconstructed_nearest_subspace_accuracy": "regenerated",
+    "reconstructed_nearest_subspace_accuracy": "regenerated nearest subspace",
     "centered_knn_accuracy": "centred 5-NN",
     "linear_probe_accuracy": "linear probe",
 }
+STAGE = ("explained", "nonzeros", "drawn_error")
 
 
 def instruments(names, splits, classifier_path, inception_weights=None):
@@ -319,7 +320,10 @@ def measured(figures):
 def lines(result):
     """What is said of an evaluation, a list of lines."""
     figures = {title: result[name] for name, title in SUMMARY.items()}
-    found = [_numbers(figures)]
+    found = [_numbers({**figures, "PCA in dB": result["psnr_of"]["pca"]})]
+    stages = [result[name] or () for name in STAGE]
+    for number, values in enumerate(zip(*stages), start=1):
+        found.append(f"stage {number}: {_numbers(dict(zip(STAGE, values)))}")
     if result["class_part"]:
         found.append(f"class part: {_numbers(result['class_part'])}")
     for each in result["distributions"]:
