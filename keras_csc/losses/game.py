@@ -90,8 +90,12 @@ class Loop:
 
         The mean of these over the replicas is that over the global batch.
         """
+        return self._weight * value
+
+    @functools.cached_property
+    def _weight(self):
         features = self.real.features
-        return shard_weight(ops.shape(features)[0], features.dtype) * value
+        return shard_weight(ops.shape(features)[0], features.dtype)
 
 
 def _rows(features):

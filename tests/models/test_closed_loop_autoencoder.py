@@ -220,7 +220,6 @@ ALL_VIEWS = RecipeGame(view_features=1000)
         ({}, {"metrics": ["mse"]}, "no `metrics`: `evaluate` reports psnr"),
         ({}, {"weighted_metrics": ["mse"]}, "no `weighted_metrics`: `eval"),
     ],
-    ids=str,
 )
 def test_compile_says_what_it_takes(changes, arguments, message):
     with pytest.raises(ValueError, match=message):
