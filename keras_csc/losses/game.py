@@ -1,6 +1,5 @@
 """What a game is: a pass through the loop, and a sum of terms over it."""
 
-import functools
 import inspect
 import typing
 
@@ -43,6 +42,7 @@ class Loop:
         self._remember = remember
         self._residuals = residuals
         self._views = views
+        self._of_views = self._weight = None
 
     @property
     def z(self):
@@ -71,10 +71,12 @@ class Loop:
         places = ops.shape(self.z)[0] // ops.shape(self._labels)[0]
         return ops.repeat(self._labels, places)
 
-    @functools.cached_property
+    @property
     def views(self):
         """Features `(n, d)` of a random view of every image."""
-        return self._views()
+        if self._of_views is None:
+            self._of_views = self._views()
+        return self._of_views
 
     def residuals(self):
         """List of `E_l`, what every stage's codes leave of its input."""
@@ -90,12 +92,13 @@ class Loop:
 
         The mean of these over the replicas is that over the global batch.
         """
+        # No `functools.cached_property`: it holds a lock, for which the other
+        # replicas' threads would wait while this one waits for their sum.
+        if self._weight is None:
+            features = self.real.features
+            count = ops.shape(features)[0]
+            self._weight = shard_weight(count, features.dtype)
         return self._weight * value
-
-    @functools.cached_property
-    def _weight(self):
-        features = self.real.features
-        return shard_weight(ops.shape(features)[0], features.dtype)
 
 
 def _rows(features):
