@@ -84,8 +84,8 @@ class ClosedLoopTraining:
             optimizer: of all weights, or of the encoder's; by default
                 `DictionaryMuon()`, as in our flag files.
             decoder_optimizer: another object, for alternating steps.
-            game: `RecipeGame`, the default, `TranscriptionGame` or another
-                `Game`.
+            game: `RecipeGame`, the default (with a `dictionary` of 0 without
+                sparse codes), `TranscriptionGame` or another `Game`.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
 
         Raises:
@@ -96,7 +96,9 @@ class ClosedLoopTraining:
                 pass, or a game that the encoder does not fit.
         """
         training_data.check_compile_arguments(kwargs)
-        game = RecipeGame() if game is None else game
+        if game is None:
+            sparse = self.encoder.sparse
+            game = RecipeGame() if sparse else RecipeGame(dictionary=0.0)
         if not isinstance(game, Game):
             raise ValueError(
                 "`game` must be a `RecipeGame`, `TranscriptionGame` or another "
