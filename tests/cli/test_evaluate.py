@@ -208,7 +208,8 @@ def test_figures_beside_others_are_scikit_learns(measured, model):
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
     assert (folder / "pictures" / "class_part_similarity.png").exists()
-    part = results.lines(figures)[1]
+    _, first, _, part, *_ = results.lines(figures)
+    assert first.startswith(f"stage 1: explained {figures['explained'][0]:.4g}")
     assert part.startswith("class part: features 6, ")
     assert f"knn accuracy {found['centered_knn_accuracy']:.4g}" in part
 
