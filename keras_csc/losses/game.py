@@ -5,8 +5,6 @@ import typing
 
 from keras import ops
 
-from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.sphere import to_sphere
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.replicas import shard_weight
@@ -200,16 +198,3 @@ def consistency(loop):
 def distance(rows, others):
     """Mean square distance of rows."""
     return ops.mean(ops.sum(ops.square(rows - others), -1))
-
-
-def class_part(features, size):
-    """The first `size` features, scaled to norm 1.
-
-    Args:
-        features: tensor `(n, d)`.
-        size: int, at most `d`.
-
-    Returns:
-        Tensor `(n, size)`, rows of norm 1; a row of zeros stays what it is.
-    """
-    return to_sphere(at_least_float32(features)[:, :size])

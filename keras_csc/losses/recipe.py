@@ -3,7 +3,6 @@ from keras import ops
 
 from keras_csc.losses.game import Game
 from keras_csc.losses.game import Term
-from keras_csc.losses.game import class_part
 from keras_csc.losses.game import consistency
 from keras_csc.losses.game import distance
 from keras_csc.losses.transcription import BINARY_NAMES
@@ -13,6 +12,7 @@ from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
@@ -205,7 +205,7 @@ class RecipeGame(Game):
 
     def _classes(self, loop):
         """`ΔR(P | y)` of the global batch, in nats."""
-        rows = class_part(loop.z, self.class_features)
+        rows = _unit(loop.z[:, : self.class_features])
         rows = ops.concatenate([rows, ops.ones_like(rows[:, :1])], axis=-1)
         moments, counts = class_moments(rows, loop.labels, self.num_classes)
         sums = loop.sums({"class_part": moments, "class_counts": counts})
@@ -225,9 +225,13 @@ class RecipeGame(Game):
 
     def _parts_of_views(self, loop):
         """`Q` of the images and of their views: two tensors `(n, size)`."""
-        start, size = self.class_features, self.view_features
-        both = loop.z, loop.views
-        return [class_part(rows[:, start:], size) for rows in both]
+        start = self.class_features
+        part = slice(start, start + self.view_features)
+        return [_unit(rows[:, part]) for rows in (loop.z, loop.views)]
+
+
+def _unit(rows):
+    return to_sphere(at_least_float32(rows))
 
 
 def residual(loop):
