@@ -56,8 +56,9 @@ def train(model, seed=0):
 
 def test_fit_predict_and_evaluate():
     """The last two change no weight."""
+    keras.utils.set_random_seed(0)
     model = small_autoencoder(image_shape=(16, 16, 1))
-    model.compile(sgd())
+    model.compile(sgd(), game=TranscriptionGame())
     images = np.random.default_rng(0).uniform(-1, 1, (12, 16, 16, 1))
     images = images.astype("float32")
     before = [v.numpy() for v in model.trainable_variables]
@@ -74,7 +75,7 @@ def test_fit_predict_and_evaluate():
     )
     trained = all_weights(model)
     predicted = model.predict(images, batch_size=5, verbose=0)
-    np.testing.assert_allclose(predicted, model.reconstruct(images), atol=1e-5)
+    np.testing.assert_allclose(predicted, model.reconstruct(images), atol=1e-4)
     assert predicted.shape == images.shape
     scores = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)
     assert set(scores) == {"psnr", "ssim", "cosine"}
