@@ -11,6 +11,7 @@ import pathlib
 import pkgutil
 import re
 import shlex
+import types
 
 from keras_csc_cli import command_line
 from keras_csc_cli import console
@@ -107,10 +108,11 @@ def documented():
         if module.name in EXTRA and not importlib.util.find_spec("gradio"):
             continue
         module = importlib.import_module(module.name)
-        for each in (module, *vars(module).values()):
-            text = vars(each).get("__doc__") if hasattr(each, "__dict__") else 0
+        for each in vars(module).values():
+            described = isinstance(each, (type, types.FunctionType))
+            text = (each.__doc__ or "") if described else ""
             mine = getattr(each, "__module__", None) == module.__name__
-            if mine and text and re.search("^ *(>>>|```python)", text, re.M):
+            if mine and re.search("^ *(>>>|```python)", text, re.M):
                 found[f"{module.__name__}.{each.__name__}"] = each
     return found
 
@@ -148,7 +150,8 @@ def given(name):
         names["images"] = images(8, 32, 32, 3)
         pair = names["images"], np.arange(8) % 10
         names["batches"] = tf.data.Dataset.from_tensors(pair).repeat()
-    if name.endswith(("export_saved_model", "_picture", "strongest_atoms")):
+    of_model = "export_saved_model", "_picture", "strongest_atoms", "_drawn"
+    if name.endswith(of_model):
         overrides = {"filters": (4,), "feature_dim": 8}
         if name.endswith("export_saved_model"):
             overrides["network"] = "conv"
@@ -156,9 +159,7 @@ def given(name):
             "digits", load_weights=False, **overrides
         )
     if name.endswith("solve_sparse_code"):
-        names["kernel"] = keras_csc.ops.project_to_sphere(
-            rng.normal(size=(3, 3, 1, 4)).astype("float32")
-        )
+        names["kernel"] = layer.kernel
         names["step_size"] = 0.05
     return names
 

@@ -43,6 +43,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         every_minutes: float, minutes between checkpoints, or `None`.
         keep: int, how many of the newest to keep, at least 1.
         write: bool, `False` on workers that only read.
+
+    Raises:
+        ValueError: for another `keep`.
     """
 
     def __init__(

@@ -64,6 +64,9 @@ def classifier_extractor(path):
     Returns:
         `FeatureExtractor`, named after the classifier's record: its data set
         and test accuracy.
+
+    Raises:
+        ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
@@ -124,6 +127,9 @@ def inception_extractor(path, ctrl_input=False):
 
     Returns:
         `FeatureExtractor`.
+
+    Raises:
+        ValueError: if the weights are not of this network.
 
     References:
         - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)

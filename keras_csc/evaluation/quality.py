@@ -22,6 +22,9 @@ def reconstruction_figures(model, images, batch_size=BATCH):
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
         `zero_fraction` (a list, by stage), `effective_rank`, and
         `stage_figures`.
+
+    Raises:
+        ValueError: for a model all whose features are zero.
     """
     scales = metrics.scales_that_fit(*images.shape[1:3])
     qualities = {

@@ -119,6 +119,9 @@ class FeatureDensity:
             rank: int in `[1, d - 1]`, most directions of a Gaussian; `None`
                 for `d - 1`.
             seed: int, of the mixtures.
+
+        Raises:
+            ValueError: for features and labels of other shapes or values.
         """
         features, labels = _labelled(features, labels)
         feature_dim = features.shape[1]
@@ -181,6 +184,10 @@ class FeatureDensity:
 
         Returns:
             Tensor `(count, d)`.
+
+        Raises:
+            ValueError: for a class that the density has not, and other
+                arguments out of range.
         """
         check_integer(1, count=count)
         check_number("[0, 1e9]", temperature=temperature)
@@ -230,6 +237,10 @@ class FeatureDensity:
 
         Returns:
             Float32 tensor `(n,)`.
+
+        Raises:
+            ValueError: for features of another shape, and eagerly for some
+                that are not finite.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -259,7 +270,12 @@ class FeatureDensity:
             store[name] = keras.ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
-        """Takes the arrays of a store, once they are fit for a density."""
+        """Takes the arrays of a store, once they are fit for a density.
+
+        Raises:
+            ValueError: for arrays that are missing, not finite, or not those
+                of a density.
+        """
         try:
             arrays = {name: np.asarray(store[name]) for name in self.variables}
         except KeyError as error:

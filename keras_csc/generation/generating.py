@@ -73,6 +73,9 @@ class Generating:
 
         Returns:
             The `FeatureDensity`.
+
+        Raises:
+            ValueError: for a model of maps, and other images or labels.
         """
         self._check_vectors()
         check_integer(1, batch_size=batch_size)
@@ -103,6 +106,10 @@ class Generating:
 
         Returns:
             Tensor `(count, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for a model without a density, a class that the
+                density has not, and other arguments out of range.
         """
         density = self._known_density()
         return self.decode(density.sample(count, label, seed, temperature))
@@ -122,6 +129,9 @@ class Generating:
 
         Returns:
             Tensor `(n, steps, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for images of other shapes.
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
@@ -150,6 +160,9 @@ class Generating:
         Returns:
             Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 of
             features that are `m`.
+
+        Raises:
+            ValueError: for a model without a density.
 
         Reference:
             Wang et al., SimpleShot, 2019, on centred features of norm 1.

@@ -61,6 +61,10 @@ def write_report(
 
     Returns:
         `pathlib.Path` of the file.
+
+    Raises:
+        ValueError: for images and labels that do not fit the model.
+        OSError: if the file can't be written.
     """
     found = None
     if images is not None:

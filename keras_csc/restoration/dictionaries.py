@@ -53,6 +53,9 @@ def save_dictionary(dictionary, path):
     Args:
         dictionary: layer `ConvSparseCoding2D`.
         path: of the `.npz` file, which is replaced if it is there.
+
+    Raises:
+        OSError: if it can't be written.
     """
     kernel = np.asarray(
         keras.ops.convert_to_numpy(dictionary.kernel), "float16"
@@ -74,6 +77,10 @@ def load_dictionary(path):
 
     Returns:
         Layer `ConvSparseCoding2D`.
+
+    Raises:
+        OSError: if there is no such file, or it can't be read.
+        ValueError: if it holds no dictionary.
     """
     content = io.BytesIO(pathlib.Path(path).read_bytes())
     try:
@@ -99,6 +106,9 @@ def default_dictionary(channels):
 
     Returns:
         Layer `ConvSparseCoding2D`, always the same one.
+
+    Raises:
+        ValueError: for another number of channels.
     """
     if channels not in SHIPPED:
         raise ValueError(

@@ -100,6 +100,9 @@ def denoise(
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
         cut off.
 
+    Raises:
+        ValueError: for an image or arguments that are not as above.
+
     References:
         Elad & Aharon, Image denoising via sparse and redundant
         representations over learned dictionaries, IEEE TIP 2006; Simon &
@@ -135,6 +138,9 @@ def inpaint(
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
 
     Reference:
         Mairal, Elad & Sapiro, Sparse representation for color image
@@ -177,6 +183,9 @@ def deblur(
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
     """
     pixels = checked.image(image)
     blur = checked.blur(kernel)
@@ -211,6 +220,9 @@ def enlarge(
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
         off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
     """
     pixels = checked.image(image)
     check_integer(2, 8, factor=factor)

@@ -33,7 +33,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
 
     Example:
 
-    >>> save_png("atoms.png", atom_grid(encoder.coding_layers[0].kernel))
+    >>> save_png("atoms.png", atom_grid(layer.kernel))
     """
     kernel = np.asarray(kernel, dtype="float32")
     if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
