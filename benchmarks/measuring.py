@@ -20,7 +20,7 @@ PUBLISHED_GAME = [
     "--dataset=cifar10",
     "--preset=cifar10",
     "--architecture=filters=64,128,256,sparsity=0.1,iterations=2",
-    "--architecture=nonnegative=true,isotropic=false",
+    "--architecture=nonnegative=true,tight_frame=false",
     "--steps=1000",
     "--dtype_policy=float32",
 ]

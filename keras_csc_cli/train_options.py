@@ -57,7 +57,7 @@ Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
     "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
-    **arguments_of("models/encoder.py", "Encoder", ("image_shape",)),
+    **arguments_of("models/encoder.py", "Encoder", ("image_shape", "features")),
     **arguments_of("models/decoder.py", "Decoder", ("encoder",)),
 }
 # Which game, and the arguments of both.
@@ -73,7 +73,7 @@ GAME = {
             ("recipe", "RecipeGame"),
         )
         for name, found in arguments_of(
-            f"losses/{file}.py", game, ("num_classes", "objective")
+            f"losses/{file}.py", game, ("num_classes", "objective", "epsilon")
         ).items()
     },
 }

@@ -53,7 +53,7 @@ BATCH, MEMORY = 64, 0.9  # of the flag file
 PUBLISHED = (
     "--game=objective=binary",
     "--architecture=nonnegative=true,iterations=2,filters=96,64,128",
-    "--architecture=tight_frame=false,isotropic=false,sparsity=0.1",
+    "--architecture=tight_frame=false,sparsity=0.1",
     "--architecture=normalization_offset=true",
     "--optimizer=adam",
     "--learning_rate=5e-4,4e-3",
@@ -108,7 +108,7 @@ CONTENDERS = (
         "without the rate reduction",
         "closed_loop",
         "photographs",
-        ("--game=encoder_rate=0,decoder_rate=0",),
+        ("--game=rate=0",),
     ),
     Contender("convolutional CTRL", "closed_loop", "photographs", CONV),
     Contender("convolutional, pixel loss", "pixel", "photographs", CONV),

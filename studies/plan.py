@@ -265,7 +265,7 @@ PUBLISHED_DISTORTION = {
 def doubtful(data):
     """What may have no effect, by title: one flag each that takes it out."""
     return {
-        "without the encoder's published rate": "--game=encoder_rate=0",
+        "without the rate reduction": "--game=rate=0",
         "without consistency": "--game=consistency=0",
         "without the stages' own errors": "--game=dictionary=0",
         "the published distortion of the classes": PUBLISHED_DISTORTION[data],
@@ -399,7 +399,6 @@ def published():
     for data in SETS[::-1]:
         for title, change in {
             "tight frames": "--architecture=tight_frame=false",
-            "isotropic normalisation": "--architecture=isotropic=false",
             "shared statistics": "--game=shared_statistics=false",
         }.items():
             yield run(f"as published, without {title}", data, change)
@@ -420,7 +419,7 @@ def published():
 AS_IN_THE_FILE = "as in the flag file"
 CONV_128 = "convolutions, 128 features"
 PATCHES = (
-    "--architecture=sparsity=0.1,tight_frame=false,isotropic=false",
+    "--architecture=sparsity=0.1,tight_frame=false",
     "--first_atoms=patches:2000",
 )
 

@@ -17,6 +17,8 @@ from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
+# Weight of `T` in the encoder, in units of that in the decoder.
+ENCODER = 1 / 10
 # Weight of an upper stage's own error, in units of the first stage's.
 UPPER = 1 / 50
 # Weight of a stage's codes in `S`, in units of the stage's below it.
@@ -33,9 +35,9 @@ class RecipeGame(Game):
     terms are ours, unless said otherwise. All of it is measured in feature
     space: no image is compared with another.
 
-        encoder descends  -encoder_rate · T - class_rate · ΔR(P | y)
+        encoder descends  -rate · T / 10 - class_rate · ΔR(P | y)
                           - view_rate · (R(Q) - 15 D) + dictionary · E
-        decoder descends   decoder_rate · T + consistency · C + multistage · S
+        decoder descends   rate · T + consistency · C + multistage · S
 
     - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
@@ -67,8 +69,7 @@ class RecipeGame(Game):
 
     Args:
         num_classes: int, number of classes, for `class_features`.
-        encoder_rate: float, weight of `T` in the encoder.
-        decoder_rate: float, weight of `T` in the decoder.
+        rate: float, weight of `T`.
         epsilon: float, distortion of the coding rates.
         consistency: float, weight of `C`.
         multistage: float, weight of `S`.
@@ -98,8 +99,7 @@ class RecipeGame(Game):
     def __init__(
         self,
         num_classes=None,
-        encoder_rate=0.1,
-        decoder_rate=1.0,
+        rate=1.0,
         epsilon=0.5,
         consistency=5.0,
         multistage=300.0,
@@ -111,10 +111,15 @@ class RecipeGame(Game):
         view_features=0,
         view_rate=1.0,
     ):
-        check_at_least(0, encoder_rate=encoder_rate, decoder_rate=decoder_rate)
-        check_at_least(0, consistency=consistency, multistage=multistage)
-        check_at_least(0, dictionary=dictionary)
-        check_at_least(0, class_rate=class_rate, view_rate=view_rate)
+        check_at_least(
+            0,
+            rate=rate,
+            consistency=consistency,
+            multistage=multistage,
+            dictionary=dictionary,
+            class_rate=class_rate,
+            view_rate=view_rate,
+        )
         check_number("(0, inf)", epsilon=epsilon, class_epsilon=class_epsilon)
         check_number("[0, 1)", memory=memory)
         check_integer(
@@ -123,8 +128,7 @@ class RecipeGame(Game):
         if class_features:
             check_integer(1, num_classes=num_classes)
         self.num_classes = num_classes
-        self.encoder_rate = encoder_rate
-        self.decoder_rate = decoder_rate
+        self.rate = rate
         self.epsilon = epsilon
         self.consistency = consistency
         self.multistage = multistage
@@ -142,8 +146,8 @@ class RecipeGame(Game):
             Term(
                 BINARY_NAMES,
                 self._rates,
-                encoder=-self.encoder_rate,
-                decoder=self.decoder_rate,
+                encoder=-ENCODER * self.rate,
+                decoder=self.rate,
             ),
             Term(("consistency",), consistency, decoder=self.consistency),
         ]

@@ -24,11 +24,11 @@ class Encoder(StagedEncoder):
     the analysis `Aᵀ x` of all that is left of the image, `feature_dim` numbers,
     which are scaled to unit norm.
 
-    The normalisation is isotropic: it shifts the codes and divides all
-    channels by one deviation. With tight frames a stage then changes distances
-    by little more than its thresholds do, and noise, which is most of what
-    there is of the finest details, stays as small in the features as it is in
-    the image. `λ` of the second stage and those above is in units of the
+    The normalisation of tight frames is isotropic: it shifts the codes and
+    divides all channels by one deviation. A stage then changes distances by
+    little more than its thresholds do, and noise, which is most of what there
+    is of the finest details, stays as small in the features as it is in the
+    image. `λ` of the second stage and those above is in units of the
     deviation of their input.
 
     Files hold these arguments: what is set in a layer that is made, as
@@ -46,10 +46,11 @@ class Encoder(StagedEncoder):
             parents' are.
         iterations: int, solver steps of every layer.
         tight_frame: bool, whether the atoms of every layer are kept a tight
-            frame; without it those of the first stages can become blind to
-            details that the decoder does badly.
-        isotropic: bool; if not, every channel of codes is normalised by its
-            own deviation, and has a scale `γ`.
+            frame, and the normalisation is isotropic. If not, atoms have norm
+            1, and every channel of codes is normalised by its own deviation
+            and has a scale `γ`, as in the parents' network; the atoms of the
+            first stages can then become blind to details that the decoder
+            draws badly.
         normalization_offset: bool, whether the normalisations between stages
             have an offset `β`, as usual. Training can move non-negative codes
             away from their threshold by it, until they are hardly sparse and
@@ -90,7 +91,6 @@ class Encoder(StagedEncoder):
         nonnegative=False,
         iterations=2,
         tight_frame=True,
-        isotropic=True,
         normalization_offset=True,
         features="vector",
         **kwargs,
@@ -105,14 +105,12 @@ class Encoder(StagedEncoder):
         )
         check_bool(
             tight_frame=tight_frame,
-            isotropic=isotropic,
             normalization_offset=normalization_offset,
         )
         self.sparsity = sparsity
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.tight_frame = tight_frame
-        self.isotropic = isotropic
         self.normalization_offset = normalization_offset
         last = len(self.filters)
         stages = zip(self.filters, _of_every_stage(sparsity, len(self.filters)))
@@ -130,9 +128,9 @@ class Encoder(StagedEncoder):
             ],
             [
                 SharedBatchNormalization(
-                    isotropic=isotropic,
+                    isotropic=tight_frame,
                     center=normalization_offset or number == last,
-                    scale=not isotropic,
+                    scale=not tight_frame,
                     dtype=self.dtype_policy,
                     name=f"normalization_{number}",
                 )
@@ -212,7 +210,6 @@ class Encoder(StagedEncoder):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "tight_frame": self.tight_frame,
-            "isotropic": self.isotropic,
             "normalization_offset": self.normalization_offset,
         }
 

@@ -13,7 +13,7 @@ MODELS = {
     "vector": ({}, (8, 8, 1)),
     "colour": ({"image_shape": (8, 8, 3), "nonnegative": True}, (8, 8, 3)),
     "map": (
-        {"features": "map", "kernel_size": 2, "isotropic": False},
+        {"features": "map", "kernel_size": 2, "tight_frame": False},
         (11, 14, 1),
     ),
 }

@@ -11,7 +11,7 @@ from keras_csc.models import ConvEncoder
 from tests.helpers import references
 
 MODELS = {
-    "vector": ({"isotropic": False}, (8, 8, 1)),
+    "vector": ({"tight_frame": False}, (8, 8, 1)),
     "map": ({"features": "map", "nonnegative": True}, (11, 14, 1)),
 }
 

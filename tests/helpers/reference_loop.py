@@ -18,7 +18,7 @@ CLASSES = 3
 def recipe(**terms):
     """The game `T` of the recipe, and no other term than these."""
     plain = dict.fromkeys(("consistency", "multistage", "dictionary"), 0.0)
-    return RecipeGame(**{**plain, "memory": 0.0, "encoder_rate": 1.0, **terms})
+    return RecipeGame(**{**plain, "memory": 0.0, "rate": 1.0, **terms})
 
 
 def small_autoencoder(**overrides):
@@ -219,7 +219,7 @@ class ReferenceLoop:
             loss = game.consistency * apart - value
         else:
             loss = self._encoder_terms(weights, images, labels, game)
-            loss -= game.encoder_rate * value
+            loss -= game.rate / 10 * value
         if one_pass:
             regenerated = self.decode(features, atoms=weights, moments=moments)
             loss += self._decoder_loss(
@@ -277,9 +277,9 @@ class ReferenceLoop:
         shared = moments if game.shared_statistics else None
         again, codes_again, *_ = self.encode(regenerated, moments=shared)
         value = objective(features, again, labels, game)
-        value += game.consistency * consistency(features, again)
+        apart = game.consistency * consistency(features, again)
         if isinstance(game, TranscriptionGame):
-            return value
+            return value + apart
         multistage = np.average(
             [
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
@@ -287,7 +287,7 @@ class ReferenceLoop:
             ],
             weights=[0.25**number for number in range(len(codes))],
         )
-        return value + game.multistage * multistage
+        return game.rate * value + apart + game.multistage * multistage
 
 
 def normalize(signal, layer, weights, mean, variance):

@@ -26,7 +26,7 @@ GAMES = {
     "multi": TranscriptionGame(
         "multi", CLASSES + 1, consistency=0.5, shared_statistics=True
     ),
-    "recipe": recipe(encoder_rate=0.25, consistency=0.5, epsilon=0.2),
+    "recipe": recipe(rate=0.25, consistency=0.5, epsilon=0.2),
     "classes": recipe(**CLASS_PART, class_epsilon=4.0),
     "views": recipe(**CLASS_PART, **VIEWS),
     "dictionary": recipe(dictionary=2.0),
@@ -35,7 +35,6 @@ GAMES = {
 PARENTS = {
     "nonnegative": True,
     "tight_frame": False,
-    "isotropic": False,
     "sparsity": 0.1,
 }
 NETWORKS = {

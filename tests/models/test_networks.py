@@ -21,7 +21,6 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "tight_frame": False,
-    "isotropic": False,
     "normalization_offset": False,
 }
 ENCODERS = [Encoder, ConvEncoder]

@@ -67,7 +67,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
     "entries",
     [
         {"sparsity": 0.125, "iterations": 3, "output": "tanh"},
-        {"nonnegative": True, "rectified": True, "isotropic": False},
+        {"nonnegative": True, "rectified": True, "tight_frame": False},
         {"network": "conv"},
     ],
     ids=str,
