@@ -266,7 +266,6 @@ def doubtful(data):
     """What may have no effect, by title: one flag each that takes it out."""
     return {
         "without the rate reduction": "--game=rate=0",
-        "without consistency": "--game=consistency=0",
         "without the stages' own errors": "--game=dictionary=0",
         "the published distortion of the classes": PUBLISHED_DISTORTION[data],
         "without offsets of normalisation": (
@@ -279,7 +278,7 @@ def options(data):
     """Changes of the recipe by title, what matters most first."""
     out = doubtful(data)
     return {
-        "without the five below": (*out.values(),),
+        "without the four below": (*out.values(),),
         "two steps of the solver": ("--architecture=iterations=2",),
         "without tight frames": ("--architecture=tight_frame=false",),
         "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),

@@ -37,9 +37,8 @@ class RecipeGame(Game):
 
         encoder descends  -rate · T / 10 - class_rate · ΔR(P | y)
                           - view_rate · (R(Q) - 15 D) + dictionary · E
-        decoder descends   rate · T + consistency · C + multistage · S
+        decoder descends   rate · T + multistage · S
 
-    - `C = mean_i ‖z_i - ẑ_i‖²`: sample-wise consistency.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,
       in units of their standard deviation `σ_l` in the batch, the root of the
@@ -71,7 +70,6 @@ class RecipeGame(Game):
         num_classes: int, number of classes, for `class_features`.
         rate: float, weight of `T`.
         epsilon: float, distortion of the coding rates.
-        consistency: float, weight of `C`.
         multistage: float, weight of `S`.
         dictionary: float, weight of `E`; 0 for an encoder without sparse codes.
         memory: float in `[0, 1)`, `m`; 0 for none.
@@ -101,7 +99,6 @@ class RecipeGame(Game):
         num_classes=None,
         rate=1.0,
         epsilon=0.5,
-        consistency=5.0,
         multistage=300.0,
         dictionary=3000.0,
         memory=0.9,
@@ -114,7 +111,6 @@ class RecipeGame(Game):
         check_at_least(
             0,
             rate=rate,
-            consistency=consistency,
             multistage=multistage,
             dictionary=dictionary,
             class_rate=class_rate,
@@ -130,7 +126,6 @@ class RecipeGame(Game):
         self.num_classes = num_classes
         self.rate = rate
         self.epsilon = epsilon
-        self.consistency = consistency
         self.multistage = multistage
         self.dictionary = dictionary
         self.memory = memory
@@ -149,7 +144,7 @@ class RecipeGame(Game):
                 encoder=-ENCODER * self.rate,
                 decoder=self.rate,
             ),
-            Term(("consistency",), consistency, decoder=self.consistency),
+            Term(("consistency",), consistency),
         ]
         if self.class_features:
             names = ("class_rate_reduction",)

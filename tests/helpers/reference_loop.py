@@ -17,7 +17,7 @@ CLASSES = 3
 
 def recipe(**terms):
     """The game `T` of the recipe, and no other term than these."""
-    plain = dict.fromkeys(("consistency", "multistage", "dictionary"), 0.0)
+    plain = {"multistage": 0.0, "dictionary": 0.0}
     return RecipeGame(**{**plain, "memory": 0.0, "rate": 1.0, **terms})
 
 
@@ -277,9 +277,8 @@ class ReferenceLoop:
         shared = moments if game.shared_statistics else None
         again, codes_again, *_ = self.encode(regenerated, moments=shared)
         value = objective(features, again, labels, game)
-        apart = game.consistency * consistency(features, again)
         if isinstance(game, TranscriptionGame):
-            return value + apart
+            return value + game.consistency * consistency(features, again)
         multistage = np.average(
             [
                 np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
@@ -287,7 +286,7 @@ class ReferenceLoop:
             ],
             weights=[0.25**number for number in range(len(codes))],
         )
-        return game.rate * value + apart + game.multistage * multistage
+        return game.rate * value + game.multistage * multistage
 
 
 def normalize(signal, layer, weights, mean, variance):

@@ -27,7 +27,6 @@ OURS = {
     "num_classes": CLASSES,
     "rate": 2.0,
     "epsilon": 0.25,
-    "consistency": 0.75,
     "multistage": 3.0,
     "dictionary": 0.375,
     "memory": 0.5,
@@ -216,9 +215,7 @@ def test_losses_of_the_recipe_are_the_weighted_sums(seed):
     )
     np.testing.assert_allclose(
         for_decoder,
-        2 * expected["objective"]
-        + 0.75 * expected["consistency"]
-        + 3 * expected["multistage"],
+        2 * expected["objective"] + 3 * expected["multistage"],
         rtol=1e-9,
     )
 

@@ -26,11 +26,11 @@ GAMES = {
     "multi": TranscriptionGame(
         "multi", CLASSES + 1, consistency=0.5, shared_statistics=True
     ),
-    "recipe": recipe(rate=0.25, consistency=0.5, epsilon=0.2),
+    "recipe": recipe(rate=0.25, epsilon=0.2),
     "classes": recipe(**CLASS_PART, class_epsilon=4.0),
     "views": recipe(**CLASS_PART, **VIEWS),
     "dictionary": recipe(dictionary=2.0),
-    "all": recipe(consistency=0.5, multistage=2.0, **CLASS_PART),
+    "all": recipe(multistage=2.0, **CLASS_PART),
 }
 PARENTS = {
     "nonnegative": True,

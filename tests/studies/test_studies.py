@@ -267,11 +267,11 @@ def test_page_is_that_of_its_rows(tmp_path):
     ("changed", "same", "name"),
     [
         ("--optimizer=adam", False, plan.OURS),
-        ("--game=consistency=1", False, plan.UNLABELLED),
+        ("--game=rate=2", False, plan.UNLABELLED),
         ("--steps=7", True, plan.OURS),  # which the run overrules
         ("--game=memory=0.5", True, plan.OURS),  # and which the set's file
         # Arguments of a part that there is, or is not.
-        ("--game=class_epsilon=9\n--game=epsilon=2", False, plan.OURS),
+        ("--game=class_epsilon=9\n--game=multistage=2", False, plan.OURS),
         ("--game=class_epsilon=9", True, plan.UNLABELLED),
     ],
 )
