@@ -136,3 +136,22 @@ def _within(interval, value):
     low, high = map(float, interval[1:-1].split(","))
     above = value > low or (interval[0] == "[" and value == low)
     return above and (value < high or (interval[-1] == "]" and value == high))
+
+
+class AdvisedError(ValueError):
+    """A mistake that an argument would mend, which a command may not have.
+
+    Args:
+        reason: text, what is wrong, in whole sentences.
+        argument: name of the argument that the advice is about.
+        advice: text, what to do in Python, in whole sentences.
+    """
+
+    def __init__(self, reason, argument, advice):
+        super().__init__(reason, argument, advice)
+        self.reason = reason
+        self.argument = argument
+        self.advice = advice
+
+    def __str__(self):
+        return f"{self.reason} {self.advice}"

@@ -1,8 +1,8 @@
 from keras_csc.data.embedded import open_digits
 from keras_csc.data.embedded import open_photographs
-from keras_csc.data.errors import DataError
 from keras_csc.data.folders import open_folder
-from keras_csc.data.tfds_builder import open_tfds
+from keras_csc.data.sources import DataError
+from keras_csc.data.tfds import open_tfds
 
 SPLITS = ("train", "validation", "test")
 

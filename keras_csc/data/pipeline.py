@@ -3,12 +3,12 @@ import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
-from keras_csc.data.errors import READ_ERRORS
-from keras_csc.data.errors import DataError
-from keras_csc.data.errors import damage
 from keras_csc.data.sources import FLIP
+from keras_csc.data.sources import READ_ERRORS
 from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
+from keras_csc.data.sources import DataError
+from keras_csc.data.sources import damage
 from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
 from keras_csc.terminal import Progress

@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc.data import images
-from keras_csc.data.headers import check_file
-from keras_csc.data.headers import read_pixels
+from keras_csc.data.image_files import check_file
+from keras_csc.data.image_files import read_pixels
 
 SIZE = (24, 20)
 

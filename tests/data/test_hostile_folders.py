@@ -10,11 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc import data
-from keras_csc.data import headers
+from keras_csc.data import image_files
 from keras_csc.data.decoding import decode
-from keras_csc.data.headers import check_file
-from keras_csc.data.listing import LeftOut
-from keras_csc.data.listing import find_images
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import check_file
+from keras_csc.data.image_files import find_images
 
 SHAPE = (8, 8, 3)
 MOST_MIB = 1024
@@ -141,7 +141,9 @@ def test_what_cannot_be_opened(make, tmp_path, monkeypatch, capsys):
         return guarded
 
     monkeypatch.setattr(os, "scandir", guarded(os.scandir, "secret"))
-    monkeypatch.setattr(headers, "open", guarded(open, "2.png"), raising=False)
+    monkeypatch.setattr(
+        image_files, "open", guarded(open, "2.png"), raising=False
+    )
     source = open_folder(tmp_path)
     assert source.size == 3 and source.class_names == ["cat"]
     error = capsys.readouterr().err

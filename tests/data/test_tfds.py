@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from keras_csc import data
 from keras_csc.data.sources import traced
-from keras_csc.data.tfds_source import TFDSSource
+from keras_csc.data.tfds import TFDSSource
 
 SHAPE = (32, 32, 3)
 

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.advice import AdvisedError
 from keras_csc.export import saved_model
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.validation import AdvisedError
 from tests.helpers.exporting import ROOT
 from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model

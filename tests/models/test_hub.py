@@ -207,9 +207,12 @@ def test_what_a_hub_has_not_whole_is_refused(
             upload_preset(uri, saved[1])
 
 
-def test_files_that_are_too_large_are_not_downloaded(hugging_face, saved):
+def test_files_that_are_too_large_are_not_downloaded(
+    hugging_face, saved, monkeypatch
+):
     file = "model.weights.h5"
-    files = {**contents(saved[1]), file: bytes(2**21 + 2**19)}
+    files = contents(saved[1])
+    monkeypatch.setattr(presets.folders, "MOST_BYTES", len(files[file]) - 1)
     hugging_face.new_version("me/small", files)
     with pytest.raises(
         ValueError, match=f"{file} of 'hf://me/small' .*at most"
