@@ -54,11 +54,6 @@ class ImageClassifier(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if min(image_shape[:2]) < 2 ** len(filters):
-            raise ValueError(
-                f"`image_shape` must have at least {2 ** len(filters)} pixels "
-                f"a side. Received: {image_shape}"
-            )
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.filters = tuple(filters)
