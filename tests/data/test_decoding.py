@@ -76,12 +76,6 @@ def test_kinds_are_read_as_pillow_does(read, kind):
             read[3](content[: int(len(content) * share)])
 
 
-def test_what_is_no_image(read):
-    for content in (b"", b"<html>", b"\xff\xd8\xff", b"GIF89a", b"BM", b"RIFF"):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="the file is"):
-            read[3](content)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("stored", [1, 3])
 def test_16_bits_are_made_8(read, stored, channels):
@@ -115,8 +109,9 @@ def test_what_pillow_would_give_to_other_programs(tmp_path):
         read_pixels(path)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA"])
-@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize(
+    "mode, compression", [("L", None), ("RGBA", "tiff_lzw")]
+)
 def test_pillow_turns_tiff_files_upright(tmp_path, mode, compression):
     path = tmp_path / "image.tif"
     stored = wave().convert(mode)
@@ -156,12 +151,6 @@ def test_gif_files_are_read_no_further_than_their_first_frame(read):
     assert np.max(read[3](damaged)) == 0
 
 
-def test_of_a_cut_gif_the_missing_end_is_named(read):
-    content = file_of(Image.new("L", (255, 255)), "GIF")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a whole frame"):
-        read[3](content[:-20])
-
-
 def test_animated_webp_files_are_refused(read):
     """TensorFlow 2.21 writes beyond its memory for them."""
     with pytest.raises(tf.errors.InvalidArgumentError, match="animated WebP"):
@@ -196,9 +185,3 @@ def test_extreme_shapes_are_cropped_before_they_are_resized(size, seed):
     assert np.ptp(fitted[..., 1].astype(int)) <= 4
     if seed is None:
         assert np.abs(fitted[..., 1].astype(int) - 127).max() <= 4
-
-
-def test_nearly_extreme_shapes_are_as_before():
-    image = np.random.default_rng(0).integers(0, 256, (16, 120, 3), np.uint8)
-    fitted = images.fit(tf.constant(image), (16, 16, 3)).numpy()
-    np.testing.assert_array_equal(fitted, image[:, 52:68])

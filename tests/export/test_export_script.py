@@ -203,16 +203,6 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     assert "\n## Licence\n\nImages: CC0. Weights: mine.\n\n" in card
 
 
-def test_other_runtimes_have_folders(finished_run, tmp_path, monkeypatch):
-    written = []
-    monkeypatch.setattr(export, "check_runtime", lambda *arguments: None)
-    monkeypatch.setattr(
-        export, "export_runtime", lambda *arguments: written.append(arguments)
-    )
-    export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
-    assert written[0][1:] == (tmp_path / "digits-1" / "onnx", "onnx")
-
-
 @pytest.mark.parametrize(
     "arguments, message",
     [

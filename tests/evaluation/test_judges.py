@@ -1,4 +1,4 @@
-"""The InceptionV3 extractor with random weights: plumbing, and names."""
+"""The networks that measure: a classifier of digits, and InceptionV3."""
 
 import hashlib
 import inspect
@@ -8,10 +8,99 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
+from keras_csc import data
+from keras_csc.evaluation import ImageClassifier
+from keras_csc.evaluation import classifier_accuracy
+from keras_csc.evaluation import classifier_extractor
+from keras_csc.evaluation import fit_classifier
 from keras_csc.evaluation import inception_extractor
 from keras_csc.evaluation import networks
-from keras_csc.evaluation import passes
-from keras_csc.pixels import from_pixels
+
+SHAPE = (16, 16, 1)
+
+
+def digits(split):
+    return data.open_dataset("digits", split, SHAPE)
+
+
+def trained(steps=80):
+    classifier = ImageClassifier(SHAPE, 10, filters=(8, 16))
+    fit_classifier(classifier, data.batches(digits("train"), 64), steps)
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    classifier = trained()
+    classifier.record = {"dataset": "digits", "test_accuracy": 0.75}
+    path = tmp_path_factory.mktemp("classifier") / "digits.keras"
+    classifier.save(path)
+    return classifier, path
+
+
+def test_it_learns_digits_and_accuracy_is_that_of_predict(saved):
+    images, labels = data.load_arrays(digits("test"))
+    logits = saved[0].predict(images / 127.5 - 1.0, verbose=0)
+    expected = np.mean(np.argmax(logits, axis=1) == labels)
+    batches = data.evaluation_batches(digits("test"), 100)
+    accuracy = classifier_accuracy(saved[0], batches)
+    assert accuracy == pytest.approx(expected, abs=1e-6)
+    assert accuracy > 0.5
+
+
+def test_weights_are_a_function_of_the_seed():
+    first, same, other = (
+        ImageClassifier(SHAPE, 10, filters=(8, 16), seed=seed).weights
+        for seed in (0, 0, 1)
+    )
+    for one, again in zip(first, same):
+        np.testing.assert_array_equal(one, again)
+    assert np.max(np.abs(first[0] - other[0])) > 0.1
+
+
+def test_features_and_probabilities_of_the_saved_file(saved):
+    """By hand from the layers' weights after the last convolution."""
+    classifier, path = saved
+    images = data.load_arrays(digits("test"), 70)[0]
+    extractor = classifier_extractor(path)
+    features, probabilities = extractor(images, batch_size=32)
+    assert features.shape == (70, 16) and probabilities.shape == (70, 10)
+    logits = classifier.predict(images / 127.5 - 1.0, verbose=0)
+    kernel, bias = map(np.asarray, classifier.head.weights)
+    np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    assert extractor.name == "classifier of digits, test accuracy 0.750"
+    assert extractor.score == "classifier_score"
+    assert extractor.about["dataset"] == "digits"
+    assert len(extractor.about["sha256"]) == 64
+
+
+def test_batches_floats_and_progress_change_nothing(saved):
+    images = data.load_arrays(digits("test"), 50)[0]
+    extractor = classifier_extractor(saved[1])
+    done = []
+    whole, _ = extractor(images)
+    parts, _ = extractor(
+        images / np.float32(127.5) - 1, batch_size=20, progress=done.append
+    )
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    assert done == [20, 40, 50]
+    beyond = np.where(images > 127, 5.0, -5.0)
+    np.testing.assert_allclose(
+        extractor(beyond)[0], extractor(np.clip(beyond, -1, 1))[0], rtol=1e-6
+    )
+
+
+def test_bad_classifiers(tmp_path):
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
+    with pytest.raises(ValueError, match="ImageClassifier.*Sequential"):
+        classifier_extractor(other)
+    other.write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match="other.keras is not the file of"):
+        classifier_extractor(other)
 
 
 @pytest.fixture
@@ -24,17 +113,6 @@ def weights(tmp_path):
 def images(side, channels=3):
     rng = np.random.default_rng(0)
     return rng.uniform(-1, 1, (2, side, side, channels)).astype("float32")
-
-
-def test_pixels_are_uint8():
-    pixels = np.array([[0, 51, 255]], "uint8")
-    floats = passes.as_floats(pixels)
-    np.testing.assert_allclose(floats, [[-1, -0.6, 1]], atol=1e-6)
-    np.testing.assert_array_equal(passes.as_floats(floats), floats)
-    with pytest.raises(ValueError, match="must be uint8.*of int64"):
-        passes.as_floats(pixels.astype("int64"))
-    with pytest.raises(ValueError, match="must be uint8.*of float32"):
-        from_pixels(floats)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
