@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import os
+import textwrap
 
 import h5py
 import keras
@@ -143,7 +144,7 @@ def load_weights(model, preset, config):
     try:
         model.load_weights(path)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise _misfit(path, error) from error
+        raise _misfit(path, textwrap.shorten(str(error), 300)) from error
     density = model.density and model.density.get_config()
     if density != preset.density:
         raise _misfit(path, f"its density is {shown(density)}")
