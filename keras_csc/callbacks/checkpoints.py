@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_csc.files import remove
 from keras_csc.terminal import say
 from keras_csc.validation import check_integer
+from keras_csc.validation import plain
 
 
 class NonFiniteError(Exception):
@@ -242,7 +243,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         except (OSError, tf.errors.OpError) as error:
             remove(temporary)
             raise CheckpointError(
-                f"The checkpoint {path} can't be written: {_reason(error)}. "
+                f"The checkpoint {path} can't be written: {plain(error)}. "
                 "Make room or give write access, and run the same command "
                 "again."
             ) from error
@@ -287,19 +288,13 @@ def _read(path, state, of_all=True):
             status.assert_existing_objects_matched().expect_partial()
     except READ_ERRORS as error:
         raise CheckpointError(
-            f"The checkpoint {path} can't be read: {_reason(error)}."
+            f"The checkpoint {path} can't be read: {plain(error)}."
         ) from error
     name = non_finite(itertools.chain(*state.values()))
     if name:
         raise CheckpointError(
             f"The checkpoint {path} holds a weight that is not finite: {name}."
         )
-
-
-def _reason(error):
-    """First line of an error, without the names of TensorFlow's nodes."""
-    line = str(error).strip().partition("\n")[0]
-    return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
 
 
 def passes_multiple(number, before, step):

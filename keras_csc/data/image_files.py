@@ -14,8 +14,8 @@ from PIL import Image
 
 from keras_csc.data import images
 from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.data.sources import plain
 from keras_csc.terminal import Progress
+from keras_csc.validation import plain
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"),

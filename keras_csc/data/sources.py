@@ -1,11 +1,11 @@
 """Sources of examples in an order that a seed decides, and their errors."""
 
 import hashlib
-import re
 
 import tensorflow as tf
 
 from keras_csc.validation import AdvisedError
+from keras_csc.validation import plain
 
 READ_ERRORS = (
     tf.errors.DataLossError,
@@ -23,17 +23,6 @@ class DataError(ValueError):
 
 class AdvisedDataError(AdvisedError, DataError):
     """A `DataError` that an argument of `open_dataset` would mend."""
-
-
-def plain(error):
-    """The reason of an error of TensorFlow's, in one line without its graph."""
-    text = str(getattr(error, "message", error))
-    asserted = re.search(r"assertion failed: \[(.*)\]", text)
-    if asserted:
-        return asserted[1].rstrip(".")
-    line = (text.splitlines() or [""])[0]
-    line = re.sub(r"\{\{[^}]*\}\}|\[Op:[^]]*\]", "", line)
-    return line.strip().rstrip(".") or type(error).__name__
 
 
 def damage(source, where, error):

@@ -18,6 +18,7 @@ from keras_csc.export.signatures import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import locked
 from keras_csc.validation import check_integers
+from keras_csc.validation import plain
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # The `allowed_batch_sizes` of serving/batching.config.
@@ -175,8 +176,7 @@ def _write_graph(model, found, folder):
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0]
-        raise OSError(errno.EIO, reason, str(folder)) from error
+        raise OSError(errno.EIO, plain(error), str(folder)) from error
     _name_by_content(folder)
 
 

@@ -18,8 +18,6 @@ from keras_csc.pixels import from_pixels
 ROOT = pathlib.Path(__file__).parents[2]
 MOST_BYTES = 15e6
 NAMES = presets.trained_names()
-
-
 # A model of vectors and one of maps; the others are alike.
 SERVED = ("csc_ctrl_digits", "csc_ctrl_photographs")
 
@@ -29,7 +27,13 @@ def card(name):
     return presets.find(name).metadata["card"]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.thorough] * (name not in SERVED))
+        for name in NAMES
+    ],
+)
 def name(request):
     return request.param
 
@@ -84,14 +88,6 @@ def test_what_a_model_makes_comes_back(name, model):
     np.testing.assert_allclose(zeros, said, atol=0.2)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.thorough] * (name not in SERVED))
-        for name in NAMES
-    ],
-    scope="module",
-)
 def test_saved_model_is_the_same(name, model):
     (path,) = (ROOT / "saved_models" / name).glob("[0-9]*")
     loaded = tf.saved_model.load(str(path))
