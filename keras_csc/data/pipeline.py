@@ -73,10 +73,17 @@ def batches(
         step = first_step + count // pieces
         start = (first_piece + count % pieces) * share
         if horizontal_flip:
-            mask = _draw_flips(seed, step, batch_size)
-            images = _flip(images, mask[start : start + share])
+            draws = tf.random.stateless_uniform(
+                [batch_size], stateless_seed(seed, FLIP, step)
+            )
+            images = _flip(images, draws[start : start + share] < 0.5)
         if random_shift:
-            offsets = _draw_shifts(seed, step, batch_size, random_shift)
+            offsets = tf.random.stateless_uniform(
+                [batch_size, 2],
+                stateless_seed(seed, SHIFT, step),
+                maxval=2 * random_shift + 1,
+                dtype=tf.int32,
+            )
             offsets = offsets[start : start + share]
             images = _shift(images, offsets, random_shift)
         return image_ops.normalize(images), labels
@@ -206,28 +213,11 @@ def _slice_batches(keys, batch_size, part):
     return batches.map(traced(slice_part)).unbatch()
 
 
-def _draw_flips(seed, step, batch_size):
-    draws = tf.random.stateless_uniform(
-        [batch_size], stateless_seed(seed, FLIP, step)
-    )
-    return draws < 0.5
-
-
 def _flip(images, mask):
     # One gather is several times faster than tf.where on small images.
     size = images.shape[0]
     both = tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
     return tf.gather(both, tf.range(size) + size * tf.cast(mask, tf.int32))
-
-
-def _draw_shifts(seed, step, batch_size, most):
-    return tf.random.stateless_uniform(
-        [batch_size, 2],
-        stateless_seed(seed, SHIFT, step),
-        minval=0,
-        maxval=2 * most + 1,
-        dtype=tf.int32,
-    )
 
 
 def _shift(images, offsets, most):

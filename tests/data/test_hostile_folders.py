@@ -196,6 +196,7 @@ def bad_files(make):
     return {
         "0.png": b"<html>",
         "1.png": png[:33],
+        "1.jpg": make.encode(make.noise(8, 8), "JPEG")[:-30],
         "2.png": bytes(changed),
         "3.png": forged(png, "PNG", 0, 8),
         "4.png": forged(png, "PNG", 2_000_000_000, 1),
@@ -228,6 +229,7 @@ def test_files_that_are_left_out_are_said(make, tmp_path, capsys):
     Image.new("1", (8, 8)).save(bits)
     assert open_folder(tmp_path).size == 2
     said = capsys.readouterr().err
+    assert "1 of 3 image files cannot be decoded and are left out" in said
     assert "bits.bmp: the file is a BMP file of another" in said
     bits.unlink()
     large = tmp_path / "train" / "large.png"

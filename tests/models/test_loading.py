@@ -1,9 +1,9 @@
 """What others made is loaded as data, never as code."""
 
-import ast
 import json
 import os
 import pathlib
+import re
 import shutil
 import zipfile
 
@@ -22,38 +22,19 @@ SOURCES = [
     for path in (ROOT / folder).rglob("*.py")
     if "hostile" not in path.parts  # whose cases are code
 ]
-CODE_LOADERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+# What would run code from a file.
+UNSAFE = re.compile(
+    r"(import|from) (pickle|cloudpickle|dill|joblib|marshal|shelve)\b"
+    r"|(?<![.\w`])(eval|exec)\(|allow_pickle=|safe_mode="
+)
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS = "model.weights.h5"
 FILES = (CONFIG, METADATA, WEIGHTS)
 
 
-def unsafe(tree):
-    """Imports and arguments that would run code from a file."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names = {(node.module or "").split(".")[0]}
-        elif isinstance(node, ast.Call):
-            names = {getattr(node.func, "id", None)} & {"eval", "exec"}
-            names |= {k.arg for k in node.keywords} & {
-                "allow_pickle",
-                "safe_mode",
-            }
-            yield from names
-            continue
-        else:
-            continue
-        yield from names & CODE_LOADERS
-
-
 def test_no_code_is_loaded_anywhere():
-    text = "import pickle\nfrom joblib import load\nnp.load(f, allow_pickle=1)"
-    assert set(unsafe(ast.parse(text))) == {"pickle", "joblib", "allow_pickle"}
-    assert len(SOURCES) > 50
-    for path in SOURCES:
-        assert not list(unsafe(ast.parse(path.read_text()))), path
+    found = [path for path in SOURCES if UNSAFE.search(path.read_text())]
+    assert len(SOURCES) > 50 and not found
 
 
 def test_keras_file_with_code_is_refused(tmp_path):
