@@ -180,16 +180,16 @@ def sparsities(sparsity, images):
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
     data = [f"{message} Received:", size, "for", count, "images."]
     sparsity = asserted(tf.cast(sparsity, tf.float32), fits, data)
-    sparsity = _good_rows(
-        sparsity,
-        tf.math.is_finite(sparsity) & (sparsity >= 0),
-        "`sparsity` must be finite and at least 0. It is not in:",
-    )
     # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
     # know. The rank that is refused is one that is known at run time.
     first = images[(slice(None), *(images.shape.rank - 1) * (0,))]
     sparsity = sparsity + tf.zeros_like(first, tf.float32)
-    return tf.ensure_shape(sparsity, [None], "sparsity_of_every_image")
+    sparsity = tf.ensure_shape(sparsity, [None], "sparsity_of_every_image")
+    return _good_rows(
+        sparsity,
+        tf.math.is_finite(sparsity) & (sparsity >= 0),
+        "`sparsity` must be finite and at least 0. It is not in:",
+    )
 
 
 def _good_rows(values, good, message):

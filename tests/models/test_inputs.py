@@ -108,7 +108,7 @@ def test_pixels_of_8_bits_are_scaled(model):
 @pytest.mark.parametrize(
     "sparsity, message",
     [
-        (-0.1, r"at least 0.* Row \[0\]"),
+        (-0.1, r"at least 0.* Row \[0, 1, 2, 3\]"),
         ("0.1", "must be numbers"),
         ([0.1, np.inf, 0.1, np.nan], r"Row \[1, 3\]"),
         ([0.1, 0.1], r"one for every image.* 2 for 4 images"),
