@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from keras_csc import data
 from keras_csc.export.card import model_card
-from keras_csc.export.card import preset_card
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
@@ -120,7 +119,7 @@ def test_card(name, model):
     """It is what an export writes, with licences, and no paths."""
     folder = presets.TRAINED / name
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    text = preset_card(model, name, card(name))
+    text = model_card(model, name, None, {}, card(name))
     assert without_versions(readme) == without_versions(text)
     assert readme.startswith(f"# {name}\n")
     for text in (readme, (folder / "metadata.json").read_text()):
