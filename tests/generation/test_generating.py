@@ -185,7 +185,7 @@ def test_a_density_that_is_not_in_the_file_is_refused(
     config["config"]["density"] = density
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "metadata.json").write_text("{}")
-    with pytest.raises(ValueError, match="its density is {'feature_dim': 5"):
+    with pytest.raises(ValueError, match="its density is {'classes': 3"):
         ClosedLoopAutoencoder.from_preset(folder)
 
 
