@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
+from keras_csc.validation import plain
 from keras_csc.validation import shown
 
 MOST = 10.0  # absolute value of a pixel, of noisy images
@@ -235,7 +236,7 @@ def value_errors():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        raise ValueError(error.message) from error
+        raise ValueError(plain(error)) from error
 
 
 def reflected(images, stride):
