@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
-from keras_csc.callbacks.tensorboard import picture_tag
 from keras_csc.callbacks.tensorboard import tag
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import code_density
@@ -239,8 +238,6 @@ class PictureLog(keras.callbacks.Callback):
         pictures = {"reconstructions": grid, **draw_atoms(self.model)}
         with self._events.at(self._drawn_at):
             for name, picture in pictures.items():
-                grouped, description = picture_tag(name)
-                tf.summary.image(
-                    grouped, picture[None], description=description
-                )
+                group = "quality" if name == "reconstructions" else "codes"
+                tf.summary.image(f"{group}/{name}", picture[None])
                 save_png(self.folder / "pictures" / f"{name}.png", picture)
