@@ -9,6 +9,7 @@ from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import DataError
 from keras_csc.data.sources import damage
+from keras_csc.data.sources import mapped
 from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
 from keras_csc.terminal import Progress
@@ -237,11 +238,7 @@ def _natural_batches(source, batch_size, limit):
 
 
 def _finish(dataset, function):
-    dataset = dataset.map(
-        traced(function),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    dataset = mapped(dataset, function)
     # The default policy would give each worker other files and other orders.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (

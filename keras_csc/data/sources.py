@@ -45,6 +45,15 @@ ORDER, CROP, FLIP, SHIFT = range(4)
 traced = tf.autograph.experimental.do_not_convert
 
 
+def mapped(dataset, function):
+    """Dataset of what a function makes of the elements, in their order."""
+    return dataset.map(
+        traced(function),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
 def stateless_seed(seed, purpose, number):
     """A seed for TensorFlow's stateless operations.
 
@@ -170,11 +179,7 @@ class Source:
 
     def read_batches(self, keys, batch_size, drop_remainder=False):
         """Reads the examples of a dataset of keys, in batches."""
-        examples = keys.map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        examples = mapped(keys, self.read)
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def epoch(self, seed, epoch=0, skip=0):
@@ -188,11 +193,7 @@ class Source:
         Returns:
             Finite `tf.data.Dataset`; unlabelled examples have the label -1.
         """
-        return self.keys(seed, epoch, skip).map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        return mapped(self.keys(seed, epoch, skip), self.read)
 
     def locate(self, index):
         """Says where the example at `index` of the natural order is."""
@@ -236,8 +237,4 @@ class ArraySource(IndexedSource):
 
     def read_batches(self, keys, batch_size, drop_remainder=False):
         batches = keys.batch(batch_size, drop_remainder=drop_remainder)
-        return batches.map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        return mapped(batches, self.read)
