@@ -145,7 +145,7 @@ def plain(error):
     text = str(getattr(error, "message", error))
     asserted = re.search(r"assertion failed: \[(.*)\]", text)
     if asserted:
-        return asserted[1].rstrip(".")
+        return asserted[1].replace("] [", " ").rstrip(".")
     line = (text.splitlines() or [""])[0]
     line = re.sub(r"\{\{[^}]*\}\}|\[Op:[^]]*\]", "", line)
     return line.strip().rstrip(".") or type(error).__name__
