@@ -25,7 +25,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from benchmarks import measuring
-from keras_csc.export import warmup
+from keras_csc.export.saved_model import WARMUP_FILE
 
 ROOT = pathlib.Path(__file__).parents[1]
 NAMES = ("csc_ctrl_digits", "csc_ctrl_fashion_mnist", "csc_ctrl_photographs")
@@ -34,7 +34,7 @@ TIMES = 10
 
 def requests(path):
     """Yields the signature, the size and the inputs of warm-up requests."""
-    records = tf.compat.v1.io.tf_record_iterator(str(path / warmup.WARMUP_FILE))
+    records = tf.compat.v1.io.tf_record_iterator(str(path / WARMUP_FILE))
     for record in records:
         log = prediction_log_pb2.PredictionLog.FromString(record)
         request = log.predict_log.request

@@ -13,10 +13,10 @@ import os
 import numpy as np
 
 import keras_csc
-from keras_csc.data.headers import read_pixels
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import read_pixels
 from keras_csc.data.images import shaped
-from keras_csc.data.listing import LeftOut
-from keras_csc.data.listing import find_images
 from keras_csc.pixels import from_pixels
 
 

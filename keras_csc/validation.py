@@ -1,10 +1,12 @@
-"""Checks of arguments: numbers are finite, whatever they are given to.
+"""Checks of arguments, and errors in words.
 
+Numbers are finite, whatever they are given to.
 `nan < minimum` is False, so that a comparison alone lets NaN pass.
 """
 
 import math
 import numbers
+import re
 import reprlib
 
 import numpy as np
@@ -136,3 +138,33 @@ def _within(interval, value):
     low, high = map(float, interval[1:-1].split(","))
     above = value > low or (interval[0] == "[" and value == low)
     return above and (value < high or (interval[-1] == "]" and value == high))
+
+
+def plain(error):
+    """The reason of an error of TensorFlow's, in one line without its graph."""
+    text = str(getattr(error, "message", error))
+    asserted = re.search(r"assertion failed: \[(.*)\]", text)
+    if asserted:
+        return asserted[1].replace("] [", " ").rstrip(".")
+    line = (text.splitlines() or [""])[0]
+    line = re.sub(r"\{\{[^}]*\}\}|\[Op:[^]]*\]", "", line)
+    return line.strip().rstrip(".") or type(error).__name__
+
+
+class AdvisedError(ValueError):
+    """A mistake that an argument would mend, which a command may not have.
+
+    Args:
+        reason: text, what is wrong, in whole sentences.
+        argument: name of the argument that the advice is about.
+        advice: text, what to do in Python, in whole sentences.
+    """
+
+    def __init__(self, reason, argument, advice):
+        super().__init__(reason, argument, advice)
+        self.reason = reason
+        self.argument = argument
+        self.advice = advice
+
+    def __str__(self):
+        return f"{self.reason} {self.advice}"

@@ -15,7 +15,7 @@ from keras_csc_cli.options import name_of
 
 from absl import flags
 
-from keras_csc.data.listing import printable
+from keras_csc.data.image_files import printable
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model

@@ -12,9 +12,9 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage
 
-from keras_csc.data.headers import BITS
-from keras_csc.data.headers import deep_values
-from keras_csc.data.headers import opened
+from keras_csc.data.image_files import BITS
+from keras_csc.data.image_files import deep_values
+from keras_csc.data.image_files import opened
 from keras_csc.data.images import ORIENTATION
 from keras_csc.data.images import upright
 from keras_csc.files import replacing

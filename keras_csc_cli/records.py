@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 import keras_csc
-from keras_csc.data.listing import printable
+from keras_csc.data.image_files import printable
 from keras_csc.files import replacing
 
 MOST = 64 * 2**20  # bytes of a file of JSON

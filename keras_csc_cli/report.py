@@ -18,9 +18,9 @@ from absl import flags
 
 from keras_csc import data
 from keras_csc import report
-from keras_csc.callbacks.scalars import LOG_FILE
-from keras_csc.data.errors import READ_ERRORS
-from keras_csc.data.listing import printable
+from keras_csc.callbacks.logs import LOG_FILE
+from keras_csc.data.image_files import printable
+from keras_csc.data.sources import READ_ERRORS
 
 USER_ERRORS = (data.DataError, OSError)
 NAME = "report.html"

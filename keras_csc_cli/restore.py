@@ -15,9 +15,9 @@ from absl import flags
 from PIL import Image
 
 from keras_csc import restoration
-from keras_csc.data.listing import LeftOut
-from keras_csc.data.listing import find_images
-from keras_csc.data.listing import printable
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import printable
 from keras_csc.restoration.tasks import gaussian
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration

@@ -35,7 +35,7 @@ from PIL import Image
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
-from keras_csc.callbacks.finite import non_finite
+from keras_csc.callbacks.checkpoints import non_finite
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.files import replacing

@@ -11,10 +11,10 @@ FOLDER = pathlib.Path(keras_csc.__file__).parent
 # one floor do not know each other.
 FLOORS = (
     (
-        *("advice", "files", "pixels", "quiet", "replicas", "terminal"),
-        *("validation", "version"),
+        *("files", "pixels", "quiet", "replicas", "terminal", "validation"),
+        "version",
     ),
-    ("batches", "html", "ops"),
+    ("html", "ops"),
     ("constraints",),
     ("layers",),
     ("losses", "optimizers", "restoration"),

@@ -1,8 +1,10 @@
 """Pixels and images in [-1, 1]."""
 
 import numpy as np
+import pytest
 
 from keras_csc.data.images import normalize
+from keras_csc.evaluation import passes
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 
@@ -22,3 +24,14 @@ def test_pixels_are_those_of_the_pipeline():
 
 def test_what_lies_beyond_is_cut_off():
     np.testing.assert_array_equal(to_pixels([-3.0, 3.0]), [0, 255])
+
+
+def test_pixels_are_uint8():
+    pixels = np.array([[0, 51, 255]], "uint8")
+    floats = passes.as_floats(pixels)
+    np.testing.assert_allclose(floats, [[-1, -0.6, 1]], atol=1e-6)
+    np.testing.assert_array_equal(passes.as_floats(floats), floats)
+    with pytest.raises(ValueError, match="must be uint8.*of int64"):
+        passes.as_floats(pixels.astype("int64"))
+    with pytest.raises(ValueError, match="must be uint8.*of float32"):
+        from_pixels(floats)

@@ -7,13 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.batches import BATCH
-from keras_csc.batches import by_batches
 from keras_csc.callbacks.checkpoints import CheckpointError
+from keras_csc.callbacks.checkpoints import check_state
 from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
-from keras_csc.callbacks.finite import check_state
 from keras_csc.files import remove
 from keras_csc.terminal import say
 
@@ -102,7 +100,7 @@ class KeepBest(keras.callbacks.Callback):
             if old != path:
                 remove(old)
 
-    def measure(self, batch_size=BATCH):
+    def measure(self, batch_size=50):
         """Mean of the metric over the images."""
         if self._function is None:
             function = METRICS[self.metric]
@@ -111,8 +109,11 @@ class KeepBest(keras.callbacks.Callback):
                 autograph=False,
                 reduce_retracing=True,
             )
-        (values,) = by_batches(self._function, self.images, batch_size)
-        return float(values.mean(dtype="float64"))
+        values = [
+            self._function(self.images[start : start + batch_size])
+            for start in range(0, len(self.images), batch_size)
+        ]
+        return float(np.concatenate(values).mean(dtype="float64"))
 
 
 def _best_folders(folder):

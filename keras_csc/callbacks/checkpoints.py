@@ -1,6 +1,7 @@
 """Checkpoints that are complete, finite and found again."""
 
 import itertools
+import math
 import os
 import pathlib
 import re
@@ -9,12 +10,76 @@ import time
 import keras
 import tensorflow as tf
 
-from keras_csc.callbacks.finite import check_state
-from keras_csc.callbacks.finite import non_finite
-from keras_csc.callbacks.finite import state_of
 from keras_csc.files import remove
 from keras_csc.terminal import say
 from keras_csc.validation import check_integer
+from keras_csc.validation import plain
+
+
+class NonFiniteError(Exception):
+    """A term or a weight is not finite; the message names it and the step."""
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops training with a `NonFiniteError` when a logged term is not finite.
+
+    Looks at the logs at the end of every epoch (of every logging interval in
+    `training/train.py`), before anything of it is saved.
+    `TrainingCheckpoint` looks at what it is about to save by itself.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        _check_terms(logs or {}, self.model.step)
+
+
+def _check_terms(terms, step):
+    for name, value in terms.items():
+        if not math.isfinite(float(value)):
+            raise NonFiniteError(
+                f"The term {name!r} is {float(value)} at step {step}. "
+                "Nothing of it is saved. Lower the learning rates or the "
+                "weights of the game."
+            )
+
+
+def check_state(model):
+    """Raises a `NonFiniteError` unless a model in training is finite.
+
+    Looks at the terms since the last logs, to name the cause, and then at the
+    weights, the optimizers' state and the game's memory. Not at the terms if
+    there are several workers, which would all have to take part.
+    """
+    step, strategy = model.step, model.distribute_strategy
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        _check_terms({m.name: m.result() for m in model.train_metrics}, step)
+    name = non_finite(itertools.chain(*state_of(model).values()))
+    if name:
+        raise NonFiniteError(
+            f"The weight {name!r} is not finite at step {step}. Nothing of it "
+            "is saved. Lower the learning rates or the weights of the game."
+        )
+
+
+def state_of(model):
+    """Lists of the variables of a model in training, by where they belong."""
+    memory = model.memory.variables.values() if model.memory else ()
+    return {
+        "model": list(model.weights),
+        "memory": list(memory),
+        "optimizers": [v for each in model.optimizers for v in each.variables],
+    }
+
+
+def non_finite(variables):
+    """Path of the first Keras variable that is not finite, or `None`."""
+    for variable in variables:
+        value = tf.convert_to_tensor(variable.value)
+        if value.dtype.is_floating and not tf.reduce_all(
+            tf.math.is_finite(value)
+        ):
+            return variable.path
+    return None
+
 
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
@@ -178,7 +243,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         except (OSError, tf.errors.OpError) as error:
             remove(temporary)
             raise CheckpointError(
-                f"The checkpoint {path} can't be written: {_reason(error)}. "
+                f"The checkpoint {path} can't be written: {plain(error)}. "
                 "Make room or give write access, and run the same command "
                 "again."
             ) from error
@@ -223,19 +288,13 @@ def _read(path, state, of_all=True):
             status.assert_existing_objects_matched().expect_partial()
     except READ_ERRORS as error:
         raise CheckpointError(
-            f"The checkpoint {path} can't be read: {_reason(error)}."
+            f"The checkpoint {path} can't be read: {plain(error)}."
         ) from error
     name = non_finite(itertools.chain(*state.values()))
     if name:
         raise CheckpointError(
             f"The checkpoint {path} holds a weight that is not finite: {name}."
         )
-
-
-def _reason(error):
-    """First line of an error, without the names of TensorFlow's nodes."""
-    line = str(error).strip().partition("\n")[0]
-    return re.sub(r"{{.*?}} *| *\[Op:.*?\]", "", line)
 
 
 def passes_multiple(number, before, step):

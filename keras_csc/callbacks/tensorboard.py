@@ -51,11 +51,6 @@ TAGS = {
     "input_wait": Tag("time", "Share of the time in which training waits for "
                       "images"),
 }  # fmt: skip
-PICTURES = {
-    "reconstructions": "Images that are not trained on, and below each its "
-    "reconstruction",
-    "atoms": "Atoms of a stage of the encoder, as they look in pixels",
-}
 
 
 class EventWriter:
@@ -110,10 +105,3 @@ def tag(name):
         name.partition("/")[0], Tag("game", f"{name}, a term of the game")
     )
     return f"{known.group}/{name}", known.description
-
-
-def picture_tag(name):
-    """The grouped name of a picture, and its description."""
-    kind = name.partition("_")[0]
-    group = "quality" if kind == "reconstructions" else "codes"
-    return f"{group}/{name}", PICTURES[kind]

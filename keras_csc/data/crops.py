@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images
-from keras_csc.data.errors import READ_ERRORS
-from keras_csc.data.errors import damage
+from keras_csc.data.sources import READ_ERRORS
 from keras_csc.data.sources import IndexedSource
+from keras_csc.data.sources import damage
 from keras_csc.terminal import Progress
 
 

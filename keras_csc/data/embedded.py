@@ -7,8 +7,8 @@ import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
 from keras_csc.data import images
-from keras_csc.data.errors import DataError
 from keras_csc.data.sources import ArraySource
+from keras_csc.data.sources import DataError
 from keras_csc.data.sources import split_examples
 from keras_csc.data.sources import traced
 

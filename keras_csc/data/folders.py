@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from keras_csc.data import images
 from keras_csc.data.crops import CropSource
-from keras_csc.data.errors import DataError
-from keras_csc.data.headers import check_files
-from keras_csc.data.headers import read_pixels
-from keras_csc.data.listing import EXTENSIONS
-from keras_csc.data.listing import LeftOut
-from keras_csc.data.listing import find_images
-from keras_csc.data.listing import is_utf8
-from keras_csc.data.listing import printable
+from keras_csc.data.image_files import EXTENSIONS
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import check_files
+from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import is_utf8
+from keras_csc.data.image_files import printable
+from keras_csc.data.image_files import read_pixels
+from keras_csc.data.sources import DataError
 from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
 from keras_csc.terminal import say

@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import decode
-from keras_csc.data.errors import DataError
+from keras_csc.data.sources import DataError
 
 MAX_PADDING = 4
 MAX_COVER = 8

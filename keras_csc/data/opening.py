@@ -1,8 +1,11 @@
 from keras_csc.data.embedded import open_digits
 from keras_csc.data.embedded import open_photographs
-from keras_csc.data.errors import DataError
 from keras_csc.data.folders import open_folder
-from keras_csc.data.tfds_builder import open_tfds
+from keras_csc.data.sources import DataError
+from keras_csc.data.tfds import open_tfds
+from keras_csc.validation import check_choice
+from keras_csc.validation import check_integers
+from keras_csc.validation import check_number
 
 SPLITS = ("train", "validation", "test")
 
@@ -58,10 +61,18 @@ def open_dataset(
         `class_names` (both `None` if unlabelled) and `epoch()`.
 
     Raises:
-        DataError: if an argument is wrong or the data are missing or damaged.
+        ValueError: if an argument is wrong.
+        DataError: a `ValueError`, if the data are missing, damaged or not for
+            such images.
     """
-    _check(split, image_shape, validation_fraction)
+    check_choice(SPLITS, split=split)
+    check_integers(1, length=3, image_shape=image_shape)
+    check_number("[0, 1)", validation_fraction=validation_fraction)
     image_shape = tuple(image_shape)
+    if image_shape[-1] not in (1, 3):
+        raise DataError(
+            f"image_shape must have 1 or 3 channels; received {image_shape}."
+        )
     random_crop = random_crop and split == "train"
     if not resize and name not in ("image_folder", "photographs"):
         raise DataError(
@@ -90,24 +101,3 @@ def open_dataset(
         download,
         random_crop,
     )
-
-
-def _check(split, image_shape, validation_fraction):
-    if split not in SPLITS:
-        raise DataError(
-            f"split must be one of {', '.join(SPLITS)}; received {split!r}."
-        )
-    if not (
-        len(image_shape) == 3
-        and min(image_shape) > 0
-        and image_shape[-1] in (1, 3)
-    ):
-        raise DataError(
-            "image_shape must be (height, width, channels) with 1 or 3 "
-            f"channels; received {image_shape!r}."
-        )
-    if not 0 <= validation_fraction < 1:
-        raise DataError(
-            "validation_fraction must be in [0, 1); received "
-            f"{validation_fraction!r}."
-        )

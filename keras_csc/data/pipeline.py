@@ -3,12 +3,13 @@ import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
-from keras_csc.data.errors import READ_ERRORS
-from keras_csc.data.errors import DataError
-from keras_csc.data.errors import damage
 from keras_csc.data.sources import FLIP
+from keras_csc.data.sources import READ_ERRORS
 from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
+from keras_csc.data.sources import DataError
+from keras_csc.data.sources import damage
+from keras_csc.data.sources import mapped
 from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
 from keras_csc.terminal import Progress
@@ -73,10 +74,17 @@ def batches(
         step = first_step + count // pieces
         start = (first_piece + count % pieces) * share
         if horizontal_flip:
-            mask = _draw_flips(seed, step, batch_size)
-            images = _flip(images, mask[start : start + share])
+            draws = tf.random.stateless_uniform(
+                [batch_size], stateless_seed(seed, FLIP, step)
+            )
+            images = _flip(images, draws[start : start + share] < 0.5)
         if random_shift:
-            offsets = _draw_shifts(seed, step, batch_size, random_shift)
+            offsets = tf.random.stateless_uniform(
+                [batch_size, 2],
+                stateless_seed(seed, SHIFT, step),
+                maxval=2 * random_shift + 1,
+                dtype=tf.int32,
+            )
             offsets = offsets[start : start + share]
             images = _shift(images, offsets, random_shift)
         return image_ops.normalize(images), labels
@@ -206,28 +214,11 @@ def _slice_batches(keys, batch_size, part):
     return batches.map(traced(slice_part)).unbatch()
 
 
-def _draw_flips(seed, step, batch_size):
-    draws = tf.random.stateless_uniform(
-        [batch_size], stateless_seed(seed, FLIP, step)
-    )
-    return draws < 0.5
-
-
 def _flip(images, mask):
     # One gather is several times faster than tf.where on small images.
     size = images.shape[0]
     both = tf.concat([images, tf.reverse(images, axis=[2])], axis=0)
     return tf.gather(both, tf.range(size) + size * tf.cast(mask, tf.int32))
-
-
-def _draw_shifts(seed, step, batch_size, most):
-    return tf.random.stateless_uniform(
-        [batch_size, 2],
-        stateless_seed(seed, SHIFT, step),
-        minval=0,
-        maxval=2 * most + 1,
-        dtype=tf.int32,
-    )
 
 
 def _shift(images, offsets, most):
@@ -247,11 +238,7 @@ def _natural_batches(source, batch_size, limit):
 
 
 def _finish(dataset, function):
-    dataset = dataset.map(
-        traced(function),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    dataset = mapped(dataset, function)
     # The default policy would give each worker other files and other orders.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (

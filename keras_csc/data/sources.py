@@ -1,13 +1,57 @@
+"""Sources of examples in an order that a seed decides, and their errors."""
+
 import hashlib
 
 import tensorflow as tf
 
-from keras_csc.data.errors import AdvisedDataError
+from keras_csc.validation import AdvisedError
+from keras_csc.validation import plain
+
+READ_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+)
+
+
+class DataError(ValueError):
+    """A mistake in a data set's name, folder, files or shape.
+
+    The message is one line: what was wrong, what was expected, what to do.
+    """
+
+
+class AdvisedDataError(AdvisedError, DataError):
+    """A `DataError` that an argument of `open_dataset` would mend."""
+
+
+def damage(source, where, error):
+    """The `DataError` of an example that can't be read.
+
+    Args:
+        source: what it is of.
+        where: text, where it is.
+        error: what was raised.
+    """
+    return DataError(
+        f"The {source.split} split of {source.name} is damaged at {where}: "
+        f"{plain(error)}; replace it."
+    )
+
 
 ORDER, CROP, FLIP, SHIFT = range(4)
 # For the functions of datasets, which branch on no tensor. AutoGraph would
 # take seconds to find that out.
 traced = tf.autograph.experimental.do_not_convert
+
+
+def mapped(dataset, function):
+    """Dataset of what a function makes of the elements, in their order."""
+    return dataset.map(
+        traced(function),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
 
 
 def stateless_seed(seed, purpose, number):
@@ -135,11 +179,7 @@ class Source:
 
     def read_batches(self, keys, batch_size, drop_remainder=False):
         """Reads the examples of a dataset of keys, in batches."""
-        examples = keys.map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        examples = mapped(keys, self.read)
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def epoch(self, seed, epoch=0, skip=0):
@@ -153,11 +193,7 @@ class Source:
         Returns:
             Finite `tf.data.Dataset`; unlabelled examples have the label -1.
         """
-        return self.keys(seed, epoch, skip).map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        return mapped(self.keys(seed, epoch, skip), self.read)
 
     def locate(self, index):
         """Says where the example at `index` of the natural order is."""
@@ -201,8 +237,4 @@ class ArraySource(IndexedSource):
 
     def read_batches(self, keys, batch_size, drop_remainder=False):
         batches = keys.batch(batch_size, drop_remainder=drop_remainder)
-        return batches.map(
-            traced(self.read),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        return mapped(batches, self.read)

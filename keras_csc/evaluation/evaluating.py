@@ -4,10 +4,10 @@ import collections
 
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
-from keras_csc.evaluation.distributions import comparison_figures
 from keras_csc.evaluation.quality import class_figures
 from keras_csc.evaluation.quality import reconstruction_figures
-from keras_csc.evaluation.references import reference_figures
+from keras_csc.evaluation.quality import reference_figures
+from keras_csc.evaluation.sampling import comparison_figures
 from keras_csc.evaluation.sampling import sampling_figures
 from keras_csc.evaluation.stages import code_figures
 from keras_csc.evaluation.stages import dictionary_figures

@@ -1,11 +1,62 @@
-"""Passes of a model over arrays of images, in batches and in inference mode."""
+"""Passes over large arrays of images, in batches and in inference mode."""
 
 import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.batches import by_batches
 from keras_csc.metrics.features import rows as rows
+from keras_csc.pixels import from_pixels
+
+BATCH = 250
+MOST_PIXELS = 2**20  # of a batch
+
+
+def by_batches(function, arrays, batch_size=BATCH, progress=None):
+    """What a function makes of all images.
+
+    Args:
+        function, arrays, batch_size, progress: as of `batches`.
+
+    Returns:
+        List of arrays, one of every tensor of the function.
+    """
+    parts = batches(function, arrays, batch_size, progress)
+    return [np.concatenate(outputs) for outputs in zip(*parts)]
+
+
+def batches(function, arrays, batch_size=BATCH, progress=None):
+    """Runs a function, as a graph, on one batch of images after another.
+
+    Args:
+        function: from float32 tensors to one or a list of tensors. A
+            `tf.function` is not traced again.
+        arrays: array of as many rows as images, or a tuple of such; uint8 is
+            brought to [-1, 1], and floats stay what they are.
+        batch_size: int, most images of a batch; large images are fewer.
+        progress: function that is called with the number of images done.
+
+    Yields:
+        List of arrays.
+    """
+    arrays = arrays if isinstance(arrays, tuple) else (arrays,)
+    if not isinstance(function, tf.types.experimental.PolymorphicFunction):
+        function = tf.function(function, autograph=False, reduce_retracing=True)
+    count, pixels = len(arrays[0]), np.prod(arrays[0].shape[1:3])
+    size = int(max(1, min(batch_size, MOST_PIXELS // pixels)))
+    for start in range(0, count, size):
+        parts = (as_floats(each[start : start + size]) for each in arrays)
+        outputs = function(*(tf.constant(each) for each in parts))
+        yield [np.asarray(output) for output in tf.nest.flatten(outputs)]
+        if progress:
+            progress(min(start + size, count))
+
+
+def as_floats(images):
+    """Float32 array in [-1, 1] of uint8 images; of floats, themselves."""
+    images = np.asarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        images = from_pixels(images)
+    return images.astype("float32")
 
 
 def encode(model, images):

@@ -1,12 +1,14 @@
-"""How good regenerated images are."""
+"""How good regenerated images are, and what stands beside a PSNR."""
+
+import math
 
 import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.batches import BATCH
-from keras_csc.batches import by_batches
 from keras_csc.evaluation import passes
+from keras_csc.evaluation.passes import BATCH
+from keras_csc.evaluation.passes import by_batches
 from keras_csc.evaluation.stages import stage_figures
 from keras_csc.evaluation.stages import stage_sums
 from keras_csc.pixels import from_pixels
@@ -105,3 +107,109 @@ def class_figures(judge, images, reconstructions, labels):
         "same_class_of_images": real,
         "classifier": judge.name,
     }
+
+
+_PSNR = tf.function(
+    metrics.peak_signal_to_noise_ratio, autograph=False, reduce_retracing=True
+)
+MOST_NUMBERS = 2**26  # of training images that there is memory for
+
+
+def reference_figures(model, train_images, train_labels, images, labels):
+    """`reference_psnr` with as many principal components as a model's features.
+
+    Of a model of maps the components are of blocks as large as a place, and
+    images are cut to whole blocks.
+
+    Returns:
+        Dict of the figures, and of the number of `training_images`.
+    """
+    count = max(1, MOST_NUMBERS // train_images[0].size)
+    height, width = block = images.shape[1:3]
+    if model.encoder.features == "map":
+        side = 2 ** len(model.encoder.filters)
+        height, width, block = *(n // side * side for n in block), (side, side)
+    train, test = (
+        from_pixels(each[:, :height, :width])
+        for each in (train_images[:count], images)
+    )
+    components = model.encoder.feature_dim
+    return {
+        **reference_psnr(
+            train, test, components, train_labels[:count], labels, block
+        ),
+        "training_images": len(train),
+    }
+
+
+def reference_psnr(
+    train_images, images, components, train_labels, labels, block
+):
+    """Mean PSNR of what knows less of an image than a good autoencoder.
+
+    - `mean_image`: the mean training image, for every image. Reconstructions
+      below it bring nothing back.
+    - `class_mean_image`: the mean training image of the image's class, over
+      images whose class has training images; `None` without any. Sharp images
+      of the right class, but of other examples, are about here.
+    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first `components` principal
+      components of blocks of the training images: where a block is an image,
+      the best linear autoencoder with as many numbers.
+
+    Args:
+        train_images, images: float32 in `[-1, 1]`.
+        components: int, at most so many; `pca_components` says how many.
+        train_labels, labels: ints, -1 for unlabelled.
+        block: `(height, width)` of the blocks, which divide those of images.
+
+    Returns:
+        Dict of the four, floats in decibels and an int.
+
+    Reference:
+        - [Halko et al., 2011](https://arxiv.org/abs/0909.4061), the randomised
+          decomposition that scikit-learn's `PCA` takes for many pixels
+    """
+    from skimage.util import view_as_blocks
+    from sklearn.decomposition import PCA
+
+    block = 1, *block, images.shape[-1]
+    numbers = math.prod(block)
+    train = view_as_blocks(train_images, block).reshape(-1, numbers)
+    components = min(components, *train.shape) if len(train) > 1 else 0
+    made = np.empty_like(images)
+    blocks = view_as_blocks(made, block)
+    blocks[:] = train[0].reshape(block)
+    if components:
+        pca = PCA(components, random_state=0).fit(train)
+        flat = view_as_blocks(images, block).reshape(-1, numbers)
+        flat = pca.inverse_transform(pca.transform(flat))
+        blocks[:] = flat.reshape(blocks.shape)
+    mean = np.mean(train_images, axis=0, dtype="float64")
+    return {
+        "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
+        "class_mean_image": _class_mean_psnr(
+            train_images, images, train_labels, labels
+        ),
+        "pca": _psnr(images, made),
+        "pca_components": components,
+    }
+
+
+def _class_mean_psnr(train_images, images, train_labels, labels):
+    classes = np.setdiff1d(np.intersect1d(train_labels, labels), [-1])
+    if not len(classes):
+        return None
+    means = {
+        label: np.mean(train_images[train_labels == label], axis=0)
+        for label in classes
+    }
+    known = np.isin(labels, classes)
+    made = np.stack([means[label] for label in labels[known]])
+    return _psnr(images[known], made)
+
+
+def _psnr(images, reconstructions):
+    """Mean over the images."""
+    pair = images, np.asarray(reconstructions, "float32")
+    (values,) = by_batches(_PSNR, pair)
+    return float(np.mean(values))

@@ -5,9 +5,9 @@ import tensorflow as tf
 from scipy.stats import entropy
 
 from keras_csc import metrics
-from keras_csc.batches import BATCH
-from keras_csc.batches import batches
-from keras_csc.batches import by_batches
+from keras_csc.evaluation.passes import BATCH
+from keras_csc.evaluation.passes import batches
+from keras_csc.evaluation.passes import by_batches
 from keras_csc.ops import solve_sparse_code
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)

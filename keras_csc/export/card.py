@@ -68,11 +68,6 @@ def model_card(model, name, version, signatures, sections):
     return text.strip("\n") + "\n"
 
 
-def preset_card(model, name, sections):
-    """`model_card` of a preset that others are to take."""
-    return model_card(model, name, None, {}, sections)
-
-
 def export_preset(model, folder, card=None):
     """Writes an autoencoder as a folder for `from_preset`, to be shared.
 
@@ -93,7 +88,7 @@ def export_preset(model, folder, card=None):
         OSError: if it can't be written.
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
-    text = preset_card(model, folder.name, card)
+    text = model_card(model, folder.name, None, {}, card)
     presets.save(model, folder, half=True, about={CARD: card}, card=text)
     return folder
 

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.comparison import RANDOM
-from keras_csc.export.comparison import check_answers
-from keras_csc.export.comparison import float_signatures
+from keras_csc.export.signatures import RANDOM
+from keras_csc.export.signatures import check_answers
+from keras_csc.export.signatures import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import check_new
 from keras_csc.files import new_folder

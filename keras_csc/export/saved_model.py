@@ -8,18 +8,23 @@ import shutil
 import uuid
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
 from keras_csc.export.card import model_card
-from keras_csc.export.comparison import check_answers
-from keras_csc.export.comparison import float_signatures
+from keras_csc.export.signatures import check_answers
+from keras_csc.export.signatures import float_signatures
 from keras_csc.export.signatures import signatures
-from keras_csc.export.warmup import BATCH_SIZES
-from keras_csc.export.warmup import write_warmup
 from keras_csc.files import locked
 from keras_csc.validation import check_integers
+from keras_csc.validation import plain
 
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+# The `allowed_batch_sizes` of serving/batching.config.
+BATCH_SIZES = (1, 8, 32)
+VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
+FILE_GREY = 99
 CARD_FILE = "card.md"
 INCOMPLETE = ".incomplete"
 LOCK = ".lock"
@@ -171,8 +176,7 @@ def _write_graph(model, found, folder):
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0]
-        raise OSError(errno.EIO, reason, str(folder)) from error
+        raise OSError(errno.EIO, plain(error), str(folder)) from error
     _name_by_content(folder)
 
 
@@ -186,3 +190,54 @@ def _name_by_content(folder):
     content = fingerprint.SerializeToString(deterministic=True).hex()
     fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, content))
     path.write_bytes(fingerprint.SerializeToString(deterministic=True))
+
+
+def write_warmup(model, signatures, folder, batch_sizes):
+    """Writes warm-up requests into a SavedModel's folder.
+
+    There is one for every signature and size of a batch, as TensorFlow Serving
+    computes a batch of another size slowly once. Every item of a request is
+    the same, and is written once: a record has some hundred bytes.
+
+    `folder` is the SavedModel's, in the folder of its name.
+    """
+    try:
+        from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError:
+        print(
+            "No warm-up requests for TensorFlow Serving: they need the "
+            "package tensorflow-serving-api."
+        )
+        return
+    path = folder / WARMUP_FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, (_, specs) in signatures.items():
+            for size in batch_sizes:
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = folder.parent.name
+                request.model_spec.signature_name = signature
+                for spec in specs:
+                    value = _repeated(model, spec, size)
+                    request.inputs[spec.name].CopyFrom(value)
+                writer.write(log.SerializeToString(deterministic=True))
+
+
+def _repeated(model, spec, size):
+    """A `TensorProto` whose numbers, or files, are all the same one.
+
+    It holds that once, with the shape: readers of such messages repeat it.
+    """
+    shape, value = (), VALUES.get(spec.name)
+    if spec.name == "image":
+        shape = model.encoder.image_shape
+    elif spec.name == "features":
+        decoder = model.decoder
+        of_maps = None in decoder.features_shape
+        shape = decoder.map_shape if of_maps else decoder.features_shape
+        value = shape[-1] ** -0.5
+    elif spec.name == "image_bytes":
+        pixels = np.full(model.encoder.image_shape, FILE_GREY, "uint8")
+        value = tf.io.encode_png(pixels).numpy()
+    return tf.make_tensor_proto(value, spec.dtype, (size, *shape))

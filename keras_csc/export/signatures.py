@@ -1,11 +1,14 @@
 """The functions that a SavedModel of an autoencoder offers."""
 
+import numpy as np
 import tensorflow as tf
 
 from keras_csc.export import files
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
+from keras_csc.models.inputs import asserted
 from keras_csc.models.inputs import in_range
+from keras_csc.validation import AdvisedError
 
 DEFAULT = "serving_default"
 FILE = tf.TensorSpec((), tf.string)
@@ -93,27 +96,30 @@ def _density_signatures(model, image):
 
 def _classes(labels, density):
     """The labels, once there are some, each -1 or a class of the density."""
-    labels = _asserted(labels, tf.size(labels) > 0, "`label` is empty.")
+    labels = asserted(labels, tf.size(labels) > 0, ["`label` is empty."])
     inside = (labels >= 0) & (labels < density.classes)
     known = tf.gather(density.priors > 0, tf.where(inside, labels, 0))
-    return _asserted(
+    return asserted(
         labels,
         tf.reduce_all((inside & known) | (labels == -1)),
-        "`label` must be -1, for any class, or a class of the density, of "
-        f"{density.classes}. Received:",
+        [
+            "`label` must be -1, for any class, or a class of the density, of "
+            f"{density.classes}. Received:",
+            labels,
+        ],
     )
 
 
 def _seeds(seeds, count):
     """The seeds, once they are one or as many as labels, and not negative."""
     size = tf.size(seeds)
-    seeds = _asserted(
+    seeds = asserted(
         seeds,
         (size == 1) | (size == count),
-        "`seed` must be one number, or one for every label. Received:",
+        ["`seed` must be one number, or one for every label. Received:", seeds],
     )
-    message = "`seed` must be at least 0. Received:"
-    return _asserted(seeds, tf.reduce_all(seeds >= 0), message)
+    message = ["`seed` must be at least 0. Received:", seeds]
+    return asserted(seeds, tf.reduce_all(seeds >= 0), message)
 
 
 def _bytes_signatures(model):
@@ -174,10 +180,10 @@ def _of_any_size(model):
         sizes, outcome = files.sizes(image_bytes, channels)
         valid = outcome["valid"]
         good = tf.boolean_mask(sizes, valid)
-        good = _asserted(
+        good = asserted(
             good,
             tf.reduce_all(good == good[:1]),
-            "image_bytes must hold images of one size. Received:",
+            ["image_bytes must hold images of one size. Received:", good],
         )
         size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
         empty = tf.zeros(tf.concat([size, [channels]], 0))
@@ -223,17 +229,6 @@ def _checked(image, encoder):
     return in_range(image, MOST)
 
 
-def _asserted(values, condition, message):
-    """The values, once a condition holds.
-
-    `tf.debugging.Assert` would put it into a branch, which some converters
-    can't read.
-    """
-    check = tf.raw_ops.Assert(condition=condition, data=[message, values])
-    with tf.control_dependencies([check]):
-        return tf.identity(values)
-
-
 def _float(tensor):
     return tf.cast(tensor, tf.float32)
 
@@ -242,3 +237,81 @@ def _to_png(image):
     """PNG file of an image in [-1, 1]."""
     pixels = tf.round((_float(image) + 1.0) * 127.5)
     return tf.io.encode_png(tf.saturate_cast(pixels, tf.uint8))
+
+
+# A float signature whose random numbers other runtimes lack.
+RANDOM = "sample"
+
+
+def float_signatures(signatures):
+    """The signatures of a dict that take and give numbers alone."""
+    return {
+        name: (function, specs)
+        for name, (function, specs) in signatures.items()
+        if all(spec.dtype != tf.string for spec in specs)
+    }
+
+
+def check_answers(signatures, call, model, what, tolerance=None):
+    """Compares answers to random inputs with what a model's functions answer.
+
+    Args:
+        signatures: dict of the float signatures to compare.
+        call: function of the name of a signature and a dict of its inputs,
+            that returns a dict of arrays.
+        model: `ClosedLoopAutoencoder`.
+        what: str, what is compared, for the message.
+        tolerance: as of `export_saved_model`.
+
+    Raises:
+        AdvisedError: if they differ, or an output is not finite.
+    """
+    if tolerance is None:
+        exact = model.encoder.compute_dtype in ("float32", "float64")
+        tolerance = 1e-4 if exact else 0.02
+    for name, (function, specs) in signatures.items():
+        if name == "embed":  # It divides by norms that may be all but 0.
+            continue
+        inputs = random_inputs(model, specs, batch=3)
+        received = call(name, inputs)
+        for output, value in function(**inputs).items():
+            found, value = np.asarray(received[output]), np.asarray(value)
+            difference = np.inf
+            if found.shape == value.shape:
+                difference = np.max(np.abs(found - value))
+            if not difference <= tolerance:
+                raise AdvisedError(
+                    f"`{output}` of the signature {name!r} of {what!r} "
+                    "must be finite and what the model computes, up to "
+                    f"{tolerance}. The largest difference is {difference}. "
+                    "Check the model's weights.",
+                    "tolerance",
+                    "Or pass another `tolerance`.",
+                )
+
+
+def random_inputs(model, specs, batch):
+    """Dict of tensors in the value range of every input.
+
+    Images for a model of maps are no multiple of a place.
+    """
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for spec in specs:
+        shape = (batch, *spec.shape[1:])
+        if spec.dtype == tf.int32:
+            value = -1 if spec.name == "label" else 7
+            inputs[spec.name] = tf.fill(shape, value)
+            continue
+        if None in shape and spec.name == "image":
+            height, width, channels = model.encoder.image_shape
+            shape = (batch, height + 1, width - 1, channels)
+        elif None in shape:
+            shape = (batch, *model.decoder.map_shape)
+        values = rng.uniform(-1.0, 1.0, shape).astype("float32")
+        if spec.name == "features":
+            values /= np.linalg.norm(values, axis=-1, keepdims=True)
+        elif spec.name == "sparsity":
+            values = 0.1 * np.abs(values)
+        inputs[spec.name] = tf.constant(values)
+    return inputs

@@ -22,13 +22,13 @@ from keras_csc.metrics.generative import precision_recall
 from keras_csc.metrics.probes import knn_accuracy
 from keras_csc.metrics.probes import linear_probe_accuracy
 from keras_csc.metrics.probes import nearest_neighbors
+from keras_csc.metrics.probes import nearest_subspace_accuracy
 from keras_csc.metrics.probes import pooled_codes
+from keras_csc.metrics.probes import subspace_angles
+from keras_csc.metrics.probes import subspace_distances
 from keras_csc.metrics.reconstruction import PeakSignalToNoiseRatio
 from keras_csc.metrics.reconstruction import StructuralSimilarity
 from keras_csc.metrics.reconstruction import multiscale_structural_similarity
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
 from keras_csc.metrics.reconstruction import scales_that_fit
 from keras_csc.metrics.reconstruction import structural_similarity
-from keras_csc.metrics.subspaces import nearest_subspace_accuracy
-from keras_csc.metrics.subspaces import subspace_angles
-from keras_csc.metrics.subspaces import subspace_distances

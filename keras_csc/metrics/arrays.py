@@ -5,7 +5,7 @@ import numpy as np
 from keras_csc.validation import check_finite
 
 
-def as_array(name, values, sizes, dtype="float64"):
+def as_array(name, values, sizes, dtype="float64", rows=1):
     """A finite array that is not empty.
 
     Args:
@@ -13,50 +13,40 @@ def as_array(name, values, sizes, dtype="float64"):
         values: array or tensor.
         sizes: tuple of an int for every axis, or of a name for any size.
         dtype: of the array.
+        rows: int, the least length.
     """
     values = np.asarray(values, dtype)
-    fits = values.ndim == len(sizes) and values.size
+    fits = values.ndim == len(sizes) and values.size and len(values) >= rows
     if not fits or any(
         size != expected and not isinstance(expected, str)
         for size, expected in zip(values.shape, sizes)
     ):
         raise ValueError(
-            f"`{name}` must have shape ({', '.join(map(str, sizes))}), not "
-            f"empty. Received: shape={values.shape}"
+            f"`{name}` must have shape ({', '.join(map(str, sizes))}), and a "
+            f"length of at least {rows}. Received: shape={values.shape}"
         )
     check_finite(name, values)
     return values
 
 
-def as_images(name, values, image_shape=("height", "width", "channels")):
+def as_images(name, values, sizes=("n", "height", "width", "channels")):
     """`as_array` of float32 images."""
-    return as_array(name, values, ("n", *image_shape), "float32")
+    return as_array(name, values, sizes, "float32")
 
 
-def as_matrix(name, values, rows=1, columns=None):
-    """Finite float64 matrix of at least so many rows, and of so many columns.
-
-    `columns` may be `None`, for any number.
-    """
-    values = np.asarray(values, dtype="float64")
-    fits = values.ndim == 2 and values.shape[1] == (columns or values.shape[1])
-    if not fits or len(values) < rows or not values.size:
-        raise ValueError(
-            f"`{name}` must be a matrix of at least {rows} rows and of "
-            f"{columns or 'some'} columns. Received: shape={values.shape}"
-        )
-    check_finite(name, values)
-    return values
+def as_matrix(name, values, rows=1, columns="d"):
+    """`as_array` of so many columns and at least so many rows."""
+    return as_array(name, values, ("n", columns), rows=rows)
 
 
-def as_labelled(features, labels, prefix="", columns=None):
+def as_labelled(features, labels, prefix="", columns="d"):
     """The labelled rows of features, as of `as_matrix`, and their labels.
 
     Args:
         features: array of shape `(n, d)`.
         labels: ints of shape `(n,)`, -1 for unlabelled.
         prefix: str, in front of the names in an error.
-        columns: int, `d`; `None` for any.
+        columns: int, or `"d"` for any.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     if labels.shape != features.shape[:1]:

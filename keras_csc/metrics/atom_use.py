@@ -9,7 +9,6 @@ from scipy.optimize import linear_sum_assignment
 
 from keras_csc.metrics.arrays import as_array
 from keras_csc.validation import check_choice
-from keras_csc.validation import check_integer
 
 CODES = ("n", "height", "width", "filters")
 KERNEL = ("k", "k", "channels", "filters")
@@ -134,11 +133,8 @@ def dictionary_stability(kernel, other, strides=1, nonnegative=False):
         - [Fel et al., 2025](https://arxiv.org/abs/2502.12892), the stability
           of dictionaries, there without shifts
     """
-    if np.shape(kernel) != np.shape(other):
-        raise ValueError(
-            "`kernel` and `other` must have the same shape. "
-            f"Received: {np.shape(kernel)} and {np.shape(other)}"
-        )
+    kernel = as_array("kernel", kernel, KERNEL)
+    other = as_array("other", other, kernel.shape)
     cosines = _largest_cosines(kernel, other, strides, nonnegative)
     matched = linear_sum_assignment(cosines, maximize=True)
     return float(np.mean(cosines[matched]))
@@ -149,7 +145,6 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
 
     Without `own`, atoms are not compared with themselves in place.
     """
-    check_integer(1, strides=strides)
     first, second = _normed(kernel), _normed(other)
     largest = np.zeros((first.shape[-1], second.shape[-1]))
     height, width = (

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.stats import entropy
 
+from keras_csc.metrics.arrays import as_array
 from keras_csc.metrics.arrays import as_images
 from keras_csc.metrics.arrays import as_matrix
 
@@ -72,8 +73,7 @@ def pixel_retrieval_rate(images, reconstructions):
         A float in `[0, 1]`; chance is about `1/n`.
     """
     images = as_images("images", images)
-    made = as_images("reconstructions", reconstructions, images.shape[1:])
-    _check_as_many(images, made)
+    made = as_images("reconstructions", reconstructions, images.shape)
     return _own_is_nearest(*(x.reshape(len(x), -1) for x in (images, made)))
 
 
@@ -104,22 +104,8 @@ def effective_rank(features):
 
 def _feature_pair(features, reconstructed_features):
     features = as_matrix("features", features)
-    made = as_matrix(
-        "reconstructed_features",
-        reconstructed_features,
-        columns=features.shape[1],
-    )
-    _check_as_many(features, made)
-    return features, made
-
-
-def _check_as_many(images, reconstructions):
-    if len(images) != len(reconstructions):
-        raise ValueError(
-            "There must be one reconstruction of every image. "
-            f"Received: {len(images)} images, {len(reconstructions)} "
-            "reconstructions"
-        )
+    name = "reconstructed_features"
+    return features, as_array(name, reconstructed_features, features.shape)
 
 
 def _own_is_nearest(rows, queries):

@@ -160,7 +160,7 @@ def nearest_images(images, others):
     from sklearn.neighbors import NearestNeighbors
 
     images = as_images("images", images)
-    others = as_images("others", others, images.shape[1:])
+    others = as_images("others", others, ("m", *images.shape[1:]))
     rows, columns = (x.reshape(len(x), -1) for x in (images, others))
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(columns)
     indices = search.kneighbors(rows, return_distance=False)[:, 0]

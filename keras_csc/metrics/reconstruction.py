@@ -53,7 +53,7 @@ def structural_similarity(images, reconstructions):
         - [Wang et al., 2004, section III](
           https://doi.org/10.1109/TIP.2003.819861)
     """
-    images, reconstructions = _image_pair(images, reconstructions, SSIM_WINDOW)
+    images, reconstructions = _image_pair(images, reconstructions)
     return tf.image.ssim(
         (images + 1.0) / 2.0,
         (reconstructions + 1.0) / 2.0,
@@ -101,9 +101,7 @@ def multiscale_structural_similarity(images, reconstructions):
     Reference:
         - [Wang et al., 2003](https://doi.org/10.1109/ACSSC.2003.1292216)
     """
-    images, reconstructions = _image_pair(
-        images, reconstructions, 2 * SSIM_WINDOW - 1
-    )
+    images, reconstructions = _image_pair(images, reconstructions)
     weights = SCALE_WEIGHTS[: scales_that_fit(*images.shape[1:3])]
     return tf.image.ssim_multiscale(
         (images + 1.0) / 2.0,
@@ -154,13 +152,8 @@ class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
         return {"name": self.name, "dtype": self.dtype}
 
 
-def _image_pair(images, reconstructions, least=0):
-    """Both as float32 tensors, the second within [-1, 1].
-
-    Args:
-        images, reconstructions: as of `peak_signal_to_noise_ratio`.
-        least: int, the least height and width.
-    """
+def _image_pair(images, reconstructions):
+    """Both as float32 tensors, the second within [-1, 1]."""
     images = tf.convert_to_tensor(images)
     reconstructions = tf.convert_to_tensor(reconstructions)
     if not (images.dtype.is_floating and reconstructions.dtype.is_floating):
@@ -169,11 +162,6 @@ def _image_pair(images, reconstructions, least=0):
             f"Received: {images.dtype.name} and {reconstructions.dtype.name}"
         )
     images.shape.assert_is_compatible_with(reconstructions.shape)
-    if any(s is not None and s < least for s in images.shape[1:3]):
-        raise ValueError(
-            f"`images` must have height and width of at least {least}. "
-            f"Received: images.shape={images.shape}"
-        )
     reconstructions = tf.cast(reconstructions, "float32")
     return (
         tf.cast(images, "float32"),

@@ -14,7 +14,6 @@ from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import training_data
-from keras_csc.models.optimizers import checked_optimizers
 from keras_csc.models.views import random_views
 from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
@@ -64,7 +63,13 @@ class ClosedLoopTraining:
         ]
 
     def compile(
-        self, optimizer=None, decoder_optimizer=None, game=None, **kwargs
+        self,
+        optimizer=None,
+        decoder_optimizer=None,
+        game=None,
+        jit_compile="auto",
+        run_eagerly=False,
+        steps_per_execution=1,
     ):
         """Configures the game.
 
@@ -86,16 +91,15 @@ class ClosedLoopTraining:
             decoder_optimizer: another object, for alternating steps.
             game: `RecipeGame`, the default (with a `dictionary` of 0 without
                 sparse codes), `TranscriptionGame` or another `Game`.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`.
+            jit_compile, run_eagerly, steps_per_execution: as of Keras, whose
+                `loss` and `metrics` there are not.
 
         Raises:
-            ValueError: for other arguments, such as Keras's `loss` and
-                `metrics`, optimizers whose numbers make no sense or that scale
+            ValueError: for optimizers whose numbers make no sense or that scale
                 the loss, on several replicas such that clip or accumulate
                 gradients, moving averages, a game with an `inner_step` in one
                 pass, or a game that the encoder does not fit.
         """
-        training_data.check_compile_arguments(kwargs)
         if game is None:
             sparse = self.encoder.sparse
             game = RecipeGame() if sparse else RecipeGame(dictionary=0.0)
@@ -111,13 +115,19 @@ class ClosedLoopTraining:
                 "step is one of alternating steps."
             )
         strategy = self.distribute_strategy
-        optimizers = checked_optimizers(
+        optimizers = training_data.checked_optimizers(
             DictionaryMuon() if optimizer is None else optimizer,
             decoder_optimizer,
             strategy.num_replicas_in_sync,
         )
         self.make_weights()
-        super().compile(optimizers[0], auto_scale_loss=False, **kwargs)
+        super().compile(
+            optimizers[0],
+            auto_scale_loss=False,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
         self.decoder_optimizer = optimizers[1]
         for optimizer, variables in zip(self.optimizers, self.moved_variables):
             optimizer.build(variables)
@@ -150,19 +160,18 @@ class ClosedLoopTraining:
     def fit(self, *args, **kwargs):
         if not self.compiled:
             return super().fit(*args, **kwargs)  # It says so.
-        with training_data.value_errors():
+        with inputs.value_errors():
             arguments = training_data.given(self, "fit", args, kwargs)
             if self.step == 0 and not self.decoder.calibrated:
                 first, arguments["x"] = training_data.first(arguments["x"])
                 self.decoder.calibrate(first)
             step, density, self.density = self.step, self.density, None
             try:
-                history = super().fit(**arguments)
+                return super().fit(**arguments)
             except BaseException:
                 if self.step == step:
                     self.density = density
                 raise
-            return training_data.some(history)
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
@@ -178,18 +187,15 @@ class ClosedLoopTraining:
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
-        with training_data.value_errors():
+        with inputs.value_errors():
             arguments = training_data.given(self, "evaluate", args, kwargs)
-            return training_data.some(super().evaluate(**arguments))
+            return super().evaluate(**arguments)
 
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):
-        with training_data.value_errors():
+        with inputs.value_errors():
             x = training_data.inspected(self, x, None, inputs.MOST)
-            try:
-                return super().predict(x, *args, **kwargs)
-            except UnboundLocalError as error:  # Keras's, without a batch.
-                raise ValueError(training_data.EMPTY) from error
+            return super().predict(x, *args, **kwargs)
 
     @property
     def train_metrics(self):

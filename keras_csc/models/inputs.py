@@ -1,10 +1,12 @@
-"""Images, features and numbers as models take them, or an error that says why.
+"""Images, features and numbers as models take them, or an error.
 
 Where a value is known (eagerly, or as a static shape) an error is a
 `ValueError`; where it is known only when a graph runs, an
 `InvalidArgumentError`. The operations for that, `EnsureShape` and `Assert`, are
 left out by the converters to other runtimes.
 """
+
+import contextlib
 
 import keras
 import numpy as np
@@ -13,11 +15,10 @@ from keras import ops
 
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
-from keras_csc.validation import check_at_least
+from keras_csc.validation import plain
 from keras_csc.validation import shown
 
-PIXELS = 255
-MOST = 10.0
+MOST = 10.0  # absolute value of a pixel, of noisy images
 
 
 def as_images(images, image_shape):
@@ -34,11 +35,11 @@ def as_images(images, image_shape):
     """
     if isinstance(images, keras.KerasTensor):
         return images
-    images = as_shaped("images", images, image_shape)
+    images = _as_shaped("images", images, image_shape)
     if None in image_shape:
         images = _large_enough(images)
     if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / (PIXELS / 2) - 1.0
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
     if not images.dtype.is_floating:
         raise ValueError(
             "`images` must be floats in [-1, 1], or uint8 in 0..255. "
@@ -49,74 +50,14 @@ def as_images(images, image_shape):
 
 def _large_enough(images):
     """The images, once height and width are known to be `LEAST_SIZE`."""
-    message = f"`images` must be of at least {LEAST_SIZE}×{LEAST_SIZE} pixels."
     size = images.shape[1:3]
-    if None in size:
+    if size.is_fully_defined():
+        good = min(size) >= LEAST_SIZE
+    else:
         size = tf.shape(images)[1:3]
         good = tf.reduce_all(size >= LEAST_SIZE)
-        return _asserted(images, good, [f"{message} Received:", size])
-    if min(size) < LEAST_SIZE:
-        raise ValueError(f"{message} Received: {tuple(images.shape)}")
-    return images
-
-
-def reflected(images, stride):
-    """Images continued by reflection to sides divisible by a stride.
-
-    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
-    of less than half a stride are continued again and again.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        stride: int.
-    """
-    sizes = images.shape[1:3]
-    if None not in sizes and not any(n % stride for n in sizes):
-        return images
-    for axis in (1, 2):
-        size = tf.shape(images)[axis]
-        # In ONNX -(-size // stride) would be rounded down.
-        padded = (size + stride - 1) // stride * stride
-        places = tf.range(padded) % (2 * size)
-        places = tf.minimum(places, 2 * size - 1 - places)
-        images = tf.gather(images, places, axis=axis)
-    return images
-
-
-def cropped(images, others):
-    """The upper left part of images that is as large as others."""
-    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
-        return images
-    size = ops.shape(others)
-    return images[:, : size[1], : size[2]]
-
-
-def cropped_to(images, image_size, stride):
-    """Decoded images of that size, which is to have as many places.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        image_size: `(height, width)`, ints or scalar tensors.
-        stride: int, pixels of a place in each direction.
-
-    Raises:
-        ValueError: for a size with another number of places.
-    """
-    if len(image_size) != 2:
-        raise ValueError(
-            "`image_size` must be (height, width). "
-            f"Received: {shown(image_size)}"
-        )
-    made, size = ops.shape(images)[1:3], tuple(image_size)
-    fits = [(0 <= m - n) & (m - n < stride) for m, n in zip(made, size)]
-    message = (
-        "`image_size` must be the size of an image with these features: sides "
-        f"at most {stride - 1} below the (height, width)"
-    )
-    images = _asserted(
-        images, fits[0] & fits[1], [message, *made, "Received:", *size]
-    )
-    return images[:, : size[0], : size[1]]
+    message = f"`images` must be of at least {LEAST_SIZE}×{LEAST_SIZE} pixels."
+    return asserted(images, good, [f"{message} Received:", size])
 
 
 def as_array_of_images(images, image_shape):
@@ -126,7 +67,7 @@ def as_array_of_images(images, image_shape):
 
 def as_features(features, shape):
     """Float features `(batch, *shape)`; errors as of `as_images`."""
-    features = as_shaped("features", features, shape)
+    features = _as_shaped("features", features, shape)
     if not features.dtype.is_floating:
         raise ValueError(
             f"`features` must be floats. Received: {features.dtype.name}"
@@ -134,23 +75,13 @@ def as_features(features, shape):
     return features
 
 
-def as_shaped(name, values, shape):
+def _as_shaped(name, values, shape):
     """A tensor `(batch, *shape)` of at least one item."""
-    if isinstance(values, dict):
-        raise ValueError(
-            f"`{name}` must be one tensor. Received: a dict of {list(values)}. "
-            "Train on batches of images, or of (images, labels)."
-        )
     values = tf.convert_to_tensor(values)
     check_shape(name, values.shape, shape)
-    expected = tf.TensorShape((None, *shape))
     if not values.shape[1:].is_fully_defined():
-        values = tf.ensure_shape(values, expected)
-    if 0 in values.shape:
-        raise ValueError(f"{_empty(name)} Received: {tuple(values.shape)}")
-    if values.shape[0]:
-        return values
-    return _asserted(values, tf.size(values) > 0, [_empty(name)])
+        values = tf.ensure_shape(values, (None, *shape))
+    return asserted(values, tf.not_equal(tf.size(values), 0), [_empty(name)])
 
 
 def check_shape(name, received, shape):
@@ -162,8 +93,10 @@ def check_shape(name, received, shape):
     hint = ""
     if expected[1:].is_compatible_with(received):
         hint = f" One alone needs an axis for the batch: {name}[None]."
+    free = iter(("batch", "height", "width"))
+    sizes = [next(free) if n is None else str(n) for n in (None, *shape)]
     raise ValueError(
-        f"`{name}` must have the shape {_text(shape)}. "
+        f"`{name}` must have the shape ({', '.join(sizes)}). "
         f"Received: {tuple(received)}.{hint}"
     )
 
@@ -227,7 +160,7 @@ def as_labels(labels, num_classes):
 
 
 def sparsities(sparsity, images):
-    """`λ` for a batch of images: a number, or `(batch,)`.
+    """`λ` for a batch of images, a float32 tensor `(batch,)`.
 
     Args:
         sparsity: number, or tensor of one or of one for every image.
@@ -237,58 +170,27 @@ def sparsities(sparsity, images):
         ValueError: for one that is negative or not finite, or others than
             there are images.
     """
-    if isinstance(sparsity, (bool, int, float, str)) or sparsity is None:
-        check_at_least(0, sparsity=sparsity)
-        return sparsity
     sparsity = tf.convert_to_tensor(sparsity)
-    if not (sparsity.dtype.is_floating or sparsity.dtype.is_integer):
-        raise ValueError(
-            f"`sparsity` must be numbers. Received: {sparsity.dtype.name}"
-        )
-    sparsity = tf.cast(sparsity, tf.float32)
-    sparsity = one_or_one_of_each("sparsity", sparsity, "image", images)
-    good = tf.math.is_finite(sparsity) & (sparsity >= 0)
-    return _good_rows(
-        sparsity,
-        good,
-        "`sparsity` must be finite and at least 0. It is not in:",
-    )
-
-
-def one_or_one_of_each(name, values, of_what, items):
-    """Numbers for the items of a batch: one for all, or one for each.
-
-    Args:
-        name: str, what they are called.
-        values: tensor, of one number or `(batch,)`.
-        of_what: str, what an item is called.
-        items: tensor of the batch.
-
-    Returns:
-        Tensor `(batch,)`.
-
-    Raises:
-        ValueError: for others.
-    """
-    values = _checked_count(name, values, of_what, items)
+    kind = sparsity.dtype
+    if not (kind.is_floating or kind.is_integer):
+        raise ValueError(f"`sparsity` must be numbers. Received: {kind.name}")
+    message = "`sparsity` must be one number, or one for every image."
+    if sparsity.shape.rank not in (None, 0, 1):
+        raise ValueError(f"{message} Received: {tuple(sparsity.shape)}")
+    size, count = tf.size(sparsity), tf.shape(images)[0]
+    fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
+    data = [f"{message} Received:", size, "for", count, "images."]
+    sparsity = asserted(tf.cast(sparsity, tf.float32), fits, data)
     # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
     # know. The rank that is refused is one that is known at run time.
-    first = items[(slice(None), *(items.shape.rank - 1) * (0,))]
-    values = values + tf.zeros_like(first, values.dtype)
-    return tf.ensure_shape(values, [None], f"{name}_of_every_{of_what}")
-
-
-def _checked_count(name, values, of_what, items):
-    """The values of `one_or_one_of_each` as they are, once they are as many."""
-    size, count = tf.size(values), tf.shape(items)[0]
-    message = (
-        f"`{name}` must be one number, or one for every {of_what} of the batch."
+    first = images[(slice(None), *(images.shape.rank - 1) * (0,))]
+    sparsity = sparsity + tf.zeros_like(first, tf.float32)
+    sparsity = tf.ensure_shape(sparsity, [None], "sparsity_of_every_image")
+    return _good_rows(
+        sparsity,
+        tf.math.is_finite(sparsity) & (sparsity >= 0),
+        "`sparsity` must be finite and at least 0. It is not in:",
     )
-    if values.shape.rank not in (None, 0, 1):
-        raise ValueError(f"{message} Received: {tuple(values.shape)}")
-    fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
-    data = [f"{message} Received:", size, "for", count, f"{of_what}s."]
-    return _asserted(values, fits, data)
 
 
 def _good_rows(values, good, message):
@@ -296,32 +198,102 @@ def _good_rows(values, good, message):
     good = tf.reduce_all(good, axis=range(1, good.shape.rank or 1))
     good = tf.reshape(good, (-1,))
     rows = tf.where(tf.logical_not(good))[:, 0]
-    return _asserted(values, tf.reduce_all(good), [f"{message} Row", rows])
+    return asserted(values, tf.reduce_all(good), [f"{message} Row", rows])
 
 
-def _asserted(values, condition, data):
+def asserted(values, condition, data):
     """The values, once a condition holds.
 
     `tf.debugging.Assert` would put it into a branch, which some converters
     can't read.
+
+    Args:
+        values: tensor.
+        condition: bool, or scalar tensor of one.
+        data: list of texts and tensors, the message if it does not hold.
+
+    Raises:
+        ValueError: if it is known not to hold before a graph runs.
     """
-    if tf.executing_eagerly():
-        if not condition:
-            raise ValueError(_message(data))
-        return values
-    check = tf.raw_ops.Assert(condition=condition, data=data, summarize=10)
-    with tf.control_dependencies([check]):
-        return tf.identity(values)
+    known = tf.get_static_value(condition)
+    if known is None:
+        check = tf.raw_ops.Assert(condition=condition, data=data, summarize=10)
+        with tf.control_dependencies([check]):
+            return tf.identity(values)
+    if not known:
+        parts = [p if isinstance(p, str) else _shown(p) for p in data]
+        raise ValueError(" ".join(parts))
+    return values
 
 
-def _message(data):
-    return " ".join(
-        part if isinstance(part, str) else shown(np.asarray(part).tolist())
-        for part in data
+def _shown(tensor):
+    return shown(np.asarray(tf.get_static_value(tensor)).tolist())
+
+
+@contextlib.contextmanager
+def value_errors():
+    """Makes a `ValueError` of what a graph or a data set found as it ran."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(plain(error)) from error
+
+
+def reflected(images, stride):
+    """Images continued by reflection to sides divisible by a stride.
+
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
+    of less than half a stride are continued again and again.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        stride: int.
+    """
+    sizes = images.shape[1:3]
+    if None not in sizes and not any(n % stride for n in sizes):
+        return images
+    for axis in (1, 2):
+        size = tf.shape(images)[axis]
+        # In ONNX -(-size // stride) would be rounded down.
+        padded = (size + stride - 1) // stride * stride
+        places = tf.range(padded) % (2 * size)
+        places = tf.minimum(places, 2 * size - 1 - places)
+        images = tf.gather(images, places, axis=axis)
+    return images
+
+
+def cropped(images, others):
+    """The upper left part of images that is as large as others."""
+    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
+        return images
+    size = ops.shape(others)
+    return images[:, : size[1], : size[2]]
+
+
+def cropped_to(images, image_size, stride):
+    """Decoded images of that size, which is to have as many places.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        stride: int, pixels of a place in each direction.
+
+    Raises:
+        ValueError: for a size with another number of places.
+    """
+    if len(image_size) != 2:
+        raise ValueError(
+            "`image_size` must be (height, width). "
+            f"Received: {shown(image_size)}"
+        )
+    made, size = tf.shape(images)[1:3], tf.stack(image_size)
+    message = (
+        "`image_size` must be the size of an image with these features: sides "
+        f"at most {stride - 1} below the (height, width)"
     )
-
-
-def _text(shape):
-    free = iter(("height", "width"))
-    sizes = [next(free) if size is None else str(size) for size in shape]
-    return f"(batch, {', '.join(sizes)})" if sizes else "(batch,)"
+    images = asserted(
+        images,
+        tf.reduce_all((0 <= made - size) & (made - size < stride)),
+        [message, made, "Received:", size],
+    )
+    return images[:, : image_size[0], : image_size[1]]

@@ -1,9 +1,7 @@
 """What `fit`, `compile` and their like are given, looked at first."""
 
-import contextlib
 import inspect
 import itertools
-import re
 import types
 
 import keras
@@ -15,13 +13,6 @@ from keras_csc.models import inputs
 # Largest absolute value of a pixel, with room for rounding.
 UNIT = 1.001
 FIRST = 512  # images of an array
-
-COMPILE_ARGUMENTS = ("jit_compile", "run_eagerly", "steps_per_execution")
-HINTS = {
-    "loss": "what is trained for is the `game`",
-    "metrics": "`evaluate` reports psnr, ssim and cosine; measure others on "
-    "what `predict` returns",
-}
 WEIGHTS = (
     "The game compares sets of features, in which no image has a weight of "
     "its own: leave `sample_weight` and `class_weight` out, and give what is "
@@ -31,28 +22,21 @@ EMPTY = (
     "The data set is empty: it has no batch. With `drop_remainder` it needs as "
     "many images as a batch."
 )
-
-
-def check_compile_arguments(arguments):
-    """Raises a `ValueError` for what `compile` does not take.
-
-    Args:
-        arguments: dict, which loses those that are `None`.
-    """
-    for name, value in list(arguments.items()):
-        if name in COMPILE_ARGUMENTS:
-            continue
-        if value is None:
-            del arguments[name]
-            continue
-        hint = HINTS.get(name.removeprefix("weighted_"))
-        hint = f": {hint}" if hint else ""
-        others = ", ".join(f"`{name}`" for name in COMPILE_ARGUMENTS)
-        raise ValueError(
-            f"`compile` takes no `{name}`{hint}. It takes `optimizer`, "
-            "`decoder_optimizer`, `game`, "
-            f"{others}."
-        )
+# Of optimizers, what goes wrong with the gradients of a game; and on several
+# replicas, of which Keras clips and accumulates each one's part.
+NO_OPTIMIZER_HAS = {
+    "use_ema": "averages of atoms are no tight frames",
+    "loss_scale_factor": "the losses of a game are not scaled",
+    "inner_optimizer": "the losses of a game are not scaled. Compute in "
+    "dtype='mixed_bfloat16', which needs no scale",
+}
+ON_ONE_REPLICA = {
+    name: "on several replicas each has a part of the gradient"
+    for name in (
+        *("clipnorm", "clipvalue", "global_clipnorm"),
+        "gradient_accumulation_steps",
+    )
+}
 
 
 def step(data, image_shape):
@@ -101,8 +85,7 @@ def inspected(model, x, y, limit, classes=None):
     """The images or data set `x`; wrong pixels or labels are an error.
 
     Arrays are looked at here and now; data sets and generators batch by batch,
-    when a batch comes. But of a `PyDataset` whose batches come from other
-    processes, in which TensorFlow may hang, the first batch alone.
+    when a batch comes; of a `PyDataset` the first batch.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -135,8 +118,6 @@ def inspected(model, x, y, limit, classes=None):
     if isinstance(x, types.GeneratorType):
         return (check(data) for data in x)
     if isinstance(x, keras.utils.PyDataset):
-        if not x.use_multiprocessing:
-            return _Inspected(x, check)
         check(x[0])
     elif hasattr(x, "__array__"):
         array = np.asarray(x)
@@ -156,80 +137,44 @@ def first(x):
         x: array, data set, generator or `PyDataset`, as `inspected` returns it.
     """
     if not isinstance(x, (types.GeneratorType, tf.data.Dataset)):
-        batch = x[0] if isinstance(x, keras.utils.PyDataset) else x[:FIRST]
-        return _images_of(batch), x
-    batch = next(iter(x), None)
-    if batch is None:
-        raise ValueError(EMPTY)
-    if isinstance(x, types.GeneratorType):
-        x = (each for each in itertools.chain([batch], x))
-    return _images_of(batch), x
-
-
-def _images_of(batch):
-    return batch[0] if isinstance(batch, (list, tuple)) else batch
-
-
-class _Inspected(keras.utils.PyDataset):
-    """A `PyDataset` of which every batch is looked at when it comes."""
-
-    def __init__(self, dataset, check):
-        super().__init__(
-            workers=dataset.workers, max_queue_size=dataset.max_queue_size
-        )
-        self.dataset = dataset
-        self.check = check
-
-    @property
-    def num_batches(self):
-        return self.dataset.num_batches
-
-    def __getitem__(self, index):
-        return self.check(self.dataset[index])
-
-    def on_epoch_begin(self):
-        self.dataset.on_epoch_begin()
-
-    def on_epoch_end(self):
-        self.dataset.on_epoch_end()
-
-
-def some(result):
-    """What `fit` or `evaluate` returned, once it had a batch.
-
-    A data set that does not know its size shows only so that it is empty.
-    """
-    if isinstance(result, keras.callbacks.History):
-        nothing = result.epoch and not result.history
+        data = x[0] if isinstance(x, keras.utils.PyDataset) else x[:FIRST]
     else:
-        nothing = result in ([], {})
-    if nothing:
-        raise ValueError(EMPTY)
-    return result
+        data = next(iter(x), None)
+        if data is None:
+            raise ValueError(EMPTY)
+        if isinstance(x, types.GeneratorType):
+            x = (each for each in itertools.chain([data], x))
+    return data[0] if isinstance(data, (list, tuple)) else data, x
 
 
-@contextlib.contextmanager
-def value_errors():
-    """Makes `ValueError`s of what was found while a graph or data set ran."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        message = _message(str(error))
-        if message is None:
-            raise
-        raise ValueError(message) from None
+def checked_optimizers(optimizer, decoder_optimizer, replicas):
+    """Two optimizers, of whatever `keras.optimizers.get` takes, or `None`.
 
+    Args:
+        optimizer: of one pass, or of the encoder.
+        decoder_optimizer: of the decoder, or `None`.
+        replicas: int, how many there are.
 
-def _message(text):
-    """What an error says of images or labels; `None` if it is another."""
-    found = re.search(r"assertion failed: (\[.*\])", text)
-    if found:
-        return " ".join(re.findall(r"\[(.*?)\](?= \[|$)", found[1]))
-    for pattern in (
-        r"Shape of tensor .* expected shape \[.*?\]",
-        r"(?<=ValueError: )`(?:images|labels)` must .*",  # of a Python data set
-    ):
-        found = re.search(pattern, text)
-        if found:
-            return found[0]
-    return None
+    Raises:
+        ValueError: for one object twice, moving averages or a scale of the
+            loss, or one that clips or accumulates on more than one replica.
+    """
+    made = {"optimizer": keras.optimizers.get(optimizer)}
+    if decoder_optimizer is not None:
+        made["decoder_optimizer"] = keras.optimizers.get(decoder_optimizer)
+    refused = NO_OPTIMIZER_HAS | (ON_ONE_REPLICA if replicas > 1 else {})
+    for name, each in made.items():
+        for argument, reason in refused.items():
+            if getattr(each, argument, None):
+                raise ValueError(
+                    f"`{name}` must have no `{argument}`: {reason}. Leave it "
+                    "out, or load the file with compile=False."
+                )
+    first, second = made["optimizer"], made.get("decoder_optimizer")
+    if first is second:
+        raise ValueError(
+            "`optimizer` and `decoder_optimizer` must be two objects: an "
+            "optimizer keeps the state of one player's weights. Received: "
+            f"the same {type(first).__name__} for both. Make another one."
+        )
+    return first, second

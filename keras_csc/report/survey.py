@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.batches import by_batches
+from keras_csc.evaluation.passes import by_batches
 from keras_csc.metrics.features import rows
 from keras_csc.ops.sizes import padding_before
 from keras_csc.visualization import fitted

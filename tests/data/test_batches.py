@@ -232,13 +232,3 @@ def test_cached_holds_the_same_examples(cifar_dir):
     assert sorted(numbers(take(data.batches(held, 10), 1)[0][0])) == list(
         range(10)
     )
-
-
-def test_strategies_distribute_the_batches(arrays):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    dataset = strategy.distribute_datasets_from_function(
-        lambda context: data.batches(arrays, 10, input_context=context)
-    )
-    images, labels = next(iter(dataset))
-    expected = take(data.batches(arrays, 10), 1)
-    assert_same([(images.numpy(), labels.numpy())], expected)

@@ -82,12 +82,10 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(split="dev"), "one of train, validation, test; received 'dev'"),
-        (dict(image_shape=(16, 16)), r"received \(16, 16\)"),
+        (dict(split="dev"), "`split` must be one of.*'dev'"),
+        (dict(image_shape=(16, 16)), "`image_shape` must be 3 integers"),
         (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
-        (dict(image_shape=(0, 16, 1)), "must be"),
-        (dict(validation_fraction=1.0), r"in \[0, 1\); received 1.0"),
-        (dict(validation_fraction=float("nan")), "received nan"),
+        (dict(validation_fraction=1.0), r"in \[0, 1\). Received: 1.0"),
         (
             dict(split="validation", validation_fraction=0),
             "No examples are left for split 'validation' of digits",
@@ -103,5 +101,5 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
 )
 def test_wrong_arguments(arguments, message):
     defaults = dict(name="digits", split="train", image_shape=(16, 16, 1))
-    with pytest.raises(data.DataError, match=message):
+    with pytest.raises(ValueError, match=message):
         data.open_dataset(**(defaults | arguments))

@@ -10,11 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc import data
-from keras_csc.data import headers
+from keras_csc.data import image_files
 from keras_csc.data.decoding import decode
-from keras_csc.data.headers import check_file
-from keras_csc.data.listing import LeftOut
-from keras_csc.data.listing import find_images
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import check_file
+from keras_csc.data.image_files import find_images
 
 SHAPE = (8, 8, 3)
 MOST_MIB = 1024
@@ -141,7 +141,9 @@ def test_what_cannot_be_opened(make, tmp_path, monkeypatch, capsys):
         return guarded
 
     monkeypatch.setattr(os, "scandir", guarded(os.scandir, "secret"))
-    monkeypatch.setattr(headers, "open", guarded(open, "2.png"), raising=False)
+    monkeypatch.setattr(
+        image_files, "open", guarded(open, "2.png"), raising=False
+    )
     source = open_folder(tmp_path)
     assert source.size == 3 and source.class_names == ["cat"]
     error = capsys.readouterr().err
@@ -194,6 +196,7 @@ def bad_files(make):
     return {
         "0.png": b"<html>",
         "1.png": png[:33],
+        "1.jpg": make.encode(make.noise(8, 8), "JPEG")[:-30],
         "2.png": bytes(changed),
         "3.png": forged(png, "PNG", 0, 8),
         "4.png": forged(png, "PNG", 2_000_000_000, 1),
@@ -226,6 +229,7 @@ def test_files_that_are_left_out_are_said(make, tmp_path, capsys):
     Image.new("1", (8, 8)).save(bits)
     assert open_folder(tmp_path).size == 2
     said = capsys.readouterr().err
+    assert "1 of 3 image files cannot be decoded and are left out" in said
     assert "bits.bmp: the file is a BMP file of another" in said
     bits.unlink()
     large = tmp_path / "train" / "large.png"

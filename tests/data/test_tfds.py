@@ -9,22 +9,13 @@ import tensorflow_datasets as tfds
 
 from keras_csc import data
 from keras_csc.data.sources import traced
-from keras_csc.data.tfds_source import TFDSSource
+from keras_csc.data.tfds import TFDSSource
 
 SHAPE = (32, 32, 3)
 
 
 def labels_of(source):
     return list(data.load_arrays(source)[1])
-
-
-def in_epochs(source, count, size):
-    """The first images of the first epochs, from one data set."""
-    epochs = tf.data.Dataset.range(count).flat_map(
-        traced(lambda epoch: source.epoch(0, epoch).take(size))
-    )
-    images = np.stack([image for image, _ in epochs.as_numpy_iterator()])
-    return images.reshape(count, size, *images.shape[1:])
 
 
 def test_splits_of_cifar10(cifar_dir):
@@ -38,16 +29,6 @@ def test_splits_of_cifar10(cifar_dir):
     np.testing.assert_array_equal(images[:, 0, 0, 0], range(70, 100))
     assert train.num_classes == len(train.class_names) == 10
     assert (train.name, held.split) == ("cifar10", "validation")
-
-
-def test_resume_crosses_files_and_epochs(cifar_dir):
-    source = data.open_dataset("cifar10", "train", SHAPE, cifar_dir, 0.3)
-    orders = in_epochs(source, 3, 70)[:, :, 0, 0, 0].tolist()
-    for order in orders:
-        assert sorted(order) == list(range(70))
-    assert orders[0] != orders[1] != orders[2]
-    later = source.epoch(0, 1, 33).as_numpy_iterator()
-    assert [int(i[0, 0, 0]) for i, _ in later] == orders[1][33:]
 
 
 def imagenet_example(image, label, index):

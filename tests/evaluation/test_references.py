@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_csc import data
-from keras_csc.evaluation.references import reference_figures
-from keras_csc.evaluation.references import reference_psnr
+from keras_csc.evaluation.quality import reference_figures
+from keras_csc.evaluation.quality import reference_psnr
 from tests.helpers.reference_loop import small_autoencoder
 
 WHOLE = 16, 16

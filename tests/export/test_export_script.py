@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.advice import AdvisedError
 from keras_csc.export import saved_model
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.validation import AdvisedError
 from tests.helpers.exporting import ROOT
 from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
@@ -201,16 +201,6 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     assert "| psnr | 21.5 |" in card
     assert "| sessions: 1: commit | abc123 |" in card
     assert "\n## Licence\n\nImages: CC0. Weights: mine.\n\n" in card
-
-
-def test_other_runtimes_have_folders(finished_run, tmp_path, monkeypatch):
-    written = []
-    monkeypatch.setattr(export, "check_runtime", lambda *arguments: None)
-    monkeypatch.setattr(
-        export, "export_runtime", lambda *arguments: written.append(arguments)
-    )
-    export.run(finished_run, formats=["onnx"], runtimes=tmp_path)
-    assert written[0][1:] == (tmp_path / "digits-1" / "onnx", "onnx")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Models in LiteRT, ONNX Runtime and OpenVINO, without TensorFlow."""
+"""Exports in processes without Keras, or TensorFlow, and this package."""
 
 import sys
 
@@ -6,10 +6,77 @@ import numpy as np
 import pytest
 
 from keras_csc.export import export_runtime
+from tests.export.test_files import picture
+from tests.export.test_signatures import LABELS
 from tests.export.test_signatures import calls
 from tests.export.test_signatures import images
 from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
+
+LOADER = """
+import sys
+for name in ("keras", "tf_keras", "keras_csc", "tensorflow_probability"):
+    sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+
+path, inputs, outputs = sys.argv[1:]
+given, found = {}, {}
+for key, value in np.load(inputs).items():
+    case, name = key.rsplit("/", 1)
+    given.setdefault(case, {})[name] = value
+
+signatures = tf.saved_model.load(path).signatures
+for case, values in given.items():
+    values = {name: tf.constant(value) for name, value in values.items()}
+    answer = signatures[case.rpartition("/")[2]](**values)
+    for name, value in answer.items():
+        found[f"{case}/{name}"] = value.numpy()
+np.savez(outputs, **{
+    k: v.astype("S") if v.dtype == object else v for k, v in found.items()
+})
+"""
+
+
+FILES = [picture((16, 16)), b"no file", picture((24, 40), "JPEG", "RGB")]
+
+
+def test_it_computes_there_what_the_model_does(exported, tmp_path):
+    """And reads files as it does here."""
+    model, given = exported.model, images(5)
+    cases = {f"5/{name}": each for name, each in calls(model, given).items()}
+    cases["one/denoise"] = (
+        {"image": given, "sparsity": np.float32(0.2)},
+        {"denoised": model.denoise(given, 0.2)},
+    )
+    cases["one/sample"] = (
+        {"label": np.int32(LABELS), "seed": np.int32([5])},
+        {"sample": model.sample(6, LABELS, seed=5)},
+    )
+    for name in ("encode_bytes", "reconstruct_bytes"):
+        answer = exported.ask(name, image_bytes=FILES)
+        cases[f"files/{name}"] = {"image_bytes": np.array(FILES)}, answer
+    files = [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
+    inputs = {
+        f"{case}/{name}": value
+        for case, (values, _) in cases.items()
+        for name, value in values.items()
+    }
+    np.savez(files[0], **inputs)
+    finished = run_python(["-c", LOADER, exported.path, *files])
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = dict(np.load(files[1]))
+    for case, (_, outputs) in cases.items():
+        for name, expected in outputs.items():
+            received, expected = found[f"{case}/{name}"], np.asarray(expected)
+            if received.dtype == np.float32:
+                assert np.std(expected) > 0.01
+                np.testing.assert_allclose(
+                    received, expected, rtol=0, atol=1e-5
+                )
+            else:
+                assert received.tolist() == expected.tolist()
+
 
 MODULES = {
     "litert": ("ai_edge_litert",),
@@ -17,7 +84,7 @@ MODULES = {
     "openvino": ("openvino",),
 }
 MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
-LOADER = """
+RUNTIME_LOADER = """
 import importlib.util, pathlib, sys
 for name in ("tensorflow", "keras", "keras_csc"):
     sys.modules[name] = None
@@ -83,7 +150,7 @@ def test_it_computes_what_the_model_does(
                 to.update({f"{batch}/{name}/{k}": v for k, v in values.items()})
     files = [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
     np.savez(files[0], **given)
-    finished = run_python(["-c", LOADER, runtime, folder, *files])
+    finished = run_python(["-c", RUNTIME_LOADER, runtime, folder, *files])
     assert finished.returncode == 0, finished.stderr[-3000:]
     found = dict(np.load(files[1]))
     assert set(found) == set(expected)
@@ -92,17 +159,14 @@ def test_it_computes_what_the_model_does(
         np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5)
 
 
-def test_half_precision_is_refused(tmp_path):
-    pytest.importorskip("openvino")
-    model = tiny_model(filters=(4,), dtype="mixed_bfloat16")
-    with pytest.raises(ValueError, match="must compute in float32"):
-        export_runtime(model, tmp_path / "x", "openvino")
-
-
-def test_a_runtime_that_is_not_installed(tmp_path, monkeypatch):
+def test_what_no_runtime_can_be_made_of(tmp_path, monkeypatch):
+    half = tiny_model(filters=(4,), dtype="mixed_bfloat16")
+    with pytest.raises(ValueError, match="`runtime` must be one of"):
+        export_runtime(half, tmp_path / "x", "caffe")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ValueError, match=r"needs the package openvino: pip"):
-        export_runtime(tiny_model(filters=(4,)), tmp_path / "x", "openvino")
-    with pytest.raises(ValueError, match="`runtime` must be one of"):
-        export_runtime(tiny_model(filters=(4,)), tmp_path / "x", "caffe")
+        export_runtime(half, tmp_path / "x", "openvino")
+    monkeypatch.setitem(sys.modules, "openvino", True)
+    with pytest.raises(ValueError, match="must compute in float32"):
+        export_runtime(half, tmp_path / "x", "openvino")
     assert not list(tmp_path.iterdir())

@@ -31,33 +31,30 @@ QUALITIES = [
 
 def refusals():
     for pair in PAIRS:
-        yield pair, (FEATURES, FEATURES[:, :2]), "4 columns"
+        yield pair, (FEATURES, FEATURES[:, :2]), r"shape \([n9], 4\)"
     yield pair, (FEATURES, FEATURES * np.nan), "must be finite"
-    yield pair, (FEATURES[0], FEATURES[0]), "must be a matrix"
-    yield pair, (FEATURES[:0], FEATURES), "must be a matrix"
+    yield pair, (FEATURES[0], FEATURES[0]), "must have shape"
+    yield pair, (FEATURES[:0], FEATURES), "at least 1"
     for pair in PAIRS[:2]:
-        yield pair, (FEATURES, FEATURES[1:]), "9 images, 8 reconstructions"
+        yield pair, (FEATURES, FEATURES[1:]), r"shape \(9, 4\)"
     for pair in PAIRS[2:5]:
-        yield pair, (FEATURES, FEATURES[:1]), "`others` must be a matrix"
+        yield pair, (FEATURES, FEATURES[:1]), "`others`.*at least [24]"
     for probe in PROBES:
         few = FEATURES, LABELS[1:], FEATURES, LABELS
         yield probe, few, "`train_features` and `train_labels`"
         none = FEATURES, LABELS, FEATURES, np.full(9, -1)
         yield probe, none, "`test_labels`.*unlabelled"
     narrow = FEATURES, LABELS, FEATURES[:, :3], LABELS
-    yield probe, narrow, "`test_features`.*4 columns"
+    yield probe, narrow, r"`test_features`.*\(n, 4\)"
     wrong = FEATURES, LABELS, FEATURES * np.nan, LABELS
     yield probe, wrong, "`test_features` must be finite"
     for quality in QUALITIES:
         yield quality, (IMAGES, IMAGES[:, 1:]), "incompatible"
         yield quality, (IMAGES.astype("uint8"), IMAGES), "floats.*uint8"
-    ms_ssim = metrics.multiscale_structural_similarity
-    yield QUALITIES[1], (IMAGES[:, :10], IMAGES[:, :10]), "at least 11"
-    yield ms_ssim, (IMAGES, IMAGES), "at least 21.*12, 24"
     for others in (IMAGES[..., :1], IMAGES[:0]):
         yield metrics.nearest_images, (IMAGES, others), "12, 24, 3"
     retrieval = metrics.pixel_retrieval_rate
-    yield retrieval, (IMAGES, IMAGES[1:]), "2 images, 1 reconstructions"
+    yield retrieval, (IMAGES, IMAGES[1:]), r"shape \(2, 12, 24, 3\)"
     yield retrieval, (IMAGES[0], IMAGES[0]), "`images` must have shape"
     yield retrieval, (IMAGES, IMAGES + np.nan), "must be finite"
     for components in (0, [2, 4]):
@@ -68,15 +65,14 @@ def refusals():
     yield metrics.subspace_angles, arguments, "components=4"
     score = metrics.inception_score
     yield score, (np.ones((20, 3)),), "sum to 1.*sums from 3"
-    yield score, (np.full((10, 2), 0.5), 11), "at least 11 rows"
+    yield score, (np.full((10, 2), 0.5), 11), "at least 11"
     yield metrics.code_density, (CODES[0],), r"`codes`.*\(4, 4, 3\)"
-    yield metrics.code_density, (CODES[:0],), "not empty"
+    yield metrics.code_density, (CODES[:0],), "at least 1"
     yield metrics.code_density, (CODES + np.nan,), "finite"
     yield metrics.code_density, (CODES, "x"), "places.*'x'"
     yield metrics.mutual_coherence, (CODES[0],), "`kernel`"
-    yield metrics.mutual_coherence, (CODES, 0), "`strides`.*0"
     other = CODES, CODES[..., 1:]
-    yield metrics.dictionary_stability, other, r"same shape.*3\) and"
+    yield metrics.dictionary_stability, other, r"`other`.*4, 3\)"
 
 
 @pytest.mark.parametrize("metric, arguments, message", list(refusals()))

@@ -205,7 +205,7 @@ ALL_VIEWS = RecipeGame(view_features=1000)
         (
             {},
             {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},
-            "`optimizer` must not.*mixed_bfloat16",
+            "`optimizer` must have no.*mixed_bfloat16",
         ),
         (
             {},
@@ -214,12 +214,8 @@ ALL_VIEWS = RecipeGame(view_features=1000)
                     0.1, loss_scale_factor=1024.0
                 )
             },
-            "`decoder_optimizer` must not.*mixed_bfloat16",
+            "`decoder_optimizer` must have no `loss_scale_factor`",
         ),
-        ({}, {"encoder_optimizer": "adam"}, "no `encoder_optimizer`. It takes"),
-        ({}, {"loss": "mse"}, "no `loss`: .*`game`"),
-        ({}, {"metrics": ["mse"]}, "no `metrics`: `evaluate` reports psnr"),
-        ({}, {"weighted_metrics": ["mse"]}, "no `weighted_metrics`: `eval"),
     ],
 )
 def test_compile_says_what_it_takes(changes, arguments, message):
@@ -227,16 +223,16 @@ def test_compile_says_what_it_takes(changes, arguments, message):
         small_autoencoder(**changes).compile(**arguments)
 
 
+@pytest.mark.parametrize("name", ["loss", "metrics", "sample_weight"])
+def test_compile_takes_no_arguments_that_do_nothing(name):
+    with pytest.raises(TypeError, match=f"unexpected keyword.*'{name}'"):
+        small_autoencoder().compile(**{name: "mse"})
+
+
 def test_one_optimizer_can_not_serve_two_players():
     optimizer = sgd()
     with pytest.raises(ValueError, match="two objects.* the same SGD for both"):
         small_autoencoder().compile(optimizer, optimizer)
-
-
-def test_compile_takes_what_keras_leaves_out():
-    """And Ftrl, whose `learning_rate_power` is below 0, and no rate."""
-    model = small_autoencoder()
-    model.compile("ftrl", loss=None, metrics=None, jit_compile=False)
 
 
 def test_players_that_do_not_fit_are_refused():

@@ -152,7 +152,7 @@ def test_optimizers_that_need_the_whole_gradient_are_refused(
         model = small_autoencoder()
     optimizer = keras.optimizers.SGD(0.1, **{argument: 2})
     with pytest.raises(
-        ValueError, match=f"`{player}` .* `{argument}` on several"
+        ValueError, match=f"`{player}` .* `{argument}`: on several"
     ):
         model.compile(**{player: optimizer})
     small_autoencoder().compile(**{player: optimizer})

@@ -1,7 +1,16 @@
-"""Presets of hubs, through their libraries, from servers of our own."""
+"""Presets of hubs: what their libraries are asked, and what is taken of it.
 
+The functions of the libraries that we call are replaced, by others of the same
+signatures that keep files in a dict.
+"""
+
+import collections
+import dataclasses
+import pathlib
 import shutil
 import sys
+import types
+from unittest import mock
 
 from keras_csc_cli import building
 from keras_csc_cli import train_options
@@ -13,17 +22,112 @@ import pytest
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.models import upload_preset
-from tests.helpers import hubs
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
 
 REASON = "the extra is not installed: pip install 'keras-csc[hub]'"
-constants = pytest.importorskip("huggingface_hub.constants", reason=REASON)
-kaggle_clients = pytest.importorskip("kagglehub.clients", reason=REASON)
-kaggle_env = pytest.importorskip("kagglesdk.kaggle_env", reason=REASON)
+huggingface_hub = pytest.importorskip("huggingface_hub", reason=REASON)
+kagglehub = pytest.importorskip("kagglehub", reason=REASON)
 
 FILES = {"config.json", "metadata.json", "model.weights.h5"}
 URIS = {"hf": "hf://me/small", "kaggle": "kaggle://me/small/keras/tiny"}
+TRY = "Check the name, the version, the network"
+load = ClosedLoopAutoencoder.from_preset
+
+
+class Hub:
+    """Versions of models, dicts from names of files to bytes, oldest first.
+
+    Args:
+        cache: `pathlib.Path` of a folder for what is downloaded.
+    """
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.models = collections.defaultdict(list)
+        self.asked = []  # names of the files that were downloaded
+        self.refuses = False
+
+    def add(self, name, files, keep=True):
+        before = self.models[name][-1:] if keep else []
+        self.models[name].append({**dict(*before), **files})
+
+    def content(self, name, version, file):
+        if self.refuses or not self.models[name]:
+            raise RuntimeError("403 Forbidden")
+        return self.models[name][int(version or 0) - 1][file]
+
+    def download(self, name, version, file):
+        content = self.content(name, version, file)
+        self.asked.append(file)
+        folder = self.cache / name / str(version or len(self.models[name]))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+        return str(folder / file)
+
+    # What is called of `huggingface_hub`.
+
+    def hf_hub_download(self, api, repo_id, filename, revision, dry_run=False):
+        if not dry_run:
+            return self.download(repo_id, revision, filename)
+        size = len(self.content(repo_id, revision, filename))
+        return types.SimpleNamespace(file_size=size)
+
+    def create_repo(self, api, repo_id, exist_ok):
+        if self.refuses:
+            raise RuntimeError("403 Forbidden")
+
+    def create_commit(self, api, repo_id, operations, commit_message):
+        files = {o.path_in_repo: o.path_or_fileobj for o in operations}
+        self.add(
+            repo_id,
+            {name: pathlib.Path(p).read_bytes() for name, p in files.items()},
+        )
+
+    # What is called of `kagglehub`.
+
+    def model_download(self, handle, path):
+        name, _, version = handle.partition("/tiny")
+        return self.download(f"{name}/tiny", version[1:], path)
+
+    def model_upload(self, handle, folder, version_notes, ignore_patterns):
+        assert ignore_patterns == [".*"]
+        if self.refuses:
+            raise RuntimeError("403 Forbidden")
+        self.add(handle, contents(pathlib.Path(folder)), keep=False)
+
+
+def contents(folder):
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.name[0] != "."
+    }
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "cache")
+    for owner, names in (
+        (
+            huggingface_hub.HfApi,
+            ("hf_hub_download", "create_repo", "create_commit"),
+        ),
+        (kagglehub, ("model_download", "model_upload")),
+    ):
+        for name in names:
+            replaced = mock.create_autospec(
+                getattr(owner, name), side_effect=getattr(hub, name)
+            )
+            monkeypatch.setattr(owner, name, replaced)
+    fields = dataclasses.fields(huggingface_hub.DryRunFileInfo)
+    assert "file_size" in {field.name for field in fields}
+    return hub
+
+
+@pytest.fixture(params=URIS)
+def uri(request):
+    return URIS[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -34,53 +138,8 @@ def saved(tmp_path_factory):
     return model, folder
 
 
-@pytest.fixture
-def hugging_face(tmp_path, monkeypatch):
-    """A hub, and a cache that is empty. Nothing is read of the user's."""
-    with hubs.serve(hubs.HuggingFace) as served:
-        # What its environment variables set, when it was imported.
-        for name, value in {
-            "ENDPOINT": served.url,
-            "HUGGINGFACE_CO_URL_TEMPLATE": served.url
-            + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_CACHE": str(tmp_path / "hf"),
-            "HF_TOKEN_PATH": str(tmp_path / "token"),
-            "HF_HUB_DISABLE_XET": True,
-            "HF_HUB_DISABLE_TELEMETRY": True,
-            "HF_HUB_OFFLINE": False,
-        }.items():
-            monkeypatch.setattr(constants, name, value)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        yield served
-
-
-@pytest.fixture
-def kaggle(tmp_path, monkeypatch):
-    """As `hugging_face`."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "token")
-    with hubs.serve(hubs.Kaggle) as served:
-        # Port 80 is another's.
-        monkeypatch.setitem(
-            kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, served.url
-        )
-        # It looks through all modules for who calls, which takes long here.
-        monkeypatch.setattr(kaggle_clients, "get_user_agent", lambda: "tests")
-        yield served
-
-
-@pytest.fixture(params=URIS)
-def one(request):
-    """A hub, the URI of a preset of it, and the hub's name of that."""
-    fixture = {"hf": "hugging_face", "kaggle": "kaggle"}[request.param]
-    uri = URIS[request.param]
-    return request.getfixturevalue(fixture), uri, uri.partition("://")[2]
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def name_in(uri):
+    return uri.partition("://")[2]
 
 
 def assert_same(model, other):
@@ -88,150 +147,80 @@ def assert_same(model, other):
         np.testing.assert_array_equal(weight, another)
 
 
-load = ClosedLoopAutoencoder.from_preset
-TRY = "Check the name, the version, the network"
-
-
-def test_a_preset_goes_to_a_hub_and_comes_back(one, saved, tmp_path):
+def test_a_preset_goes_to_a_hub_and_comes_back(hub, uri, saved, tmp_path):
     """With its card, if it has one, and without what is hidden beside it."""
-    served, uri, name = one
     model, folder = saved
-    before = contents(folder)
     upload_preset(uri, folder)
-    assert contents(folder) == before
-    assert served.models[name][-1] == before
+    assert hub.models[name_in(uri)][-1] == contents(folder)
     assert_same(model, load(uri))
-    first = hubs.commit_hash(len(served.models[name]) - 1)
     other = small_autoencoder(filters=(3, 5))
     other.save_to_preset(tmp_path / "other")
     (tmp_path / "other" / "README.md").write_text("# Mine")
-    (tmp_path / "other" / ".git").mkdir()
-    (tmp_path / "other" / ".git" / "secret").write_text("mine")
+    (tmp_path / "other" / ".secret").write_text("mine")
     upload_preset(uri, tmp_path / "other")
-    assert set(served.models[name][-1]) == FILES | {"README.md"}
-    assert served.models[name][-2] == before
+    assert set(hub.models[name_in(uri)][-1]) == FILES | {"README.md"}
     assert_same(other, load(uri))
-    version = f"@{first}" if "hf:" in uri else "/1"
-    assert_same(model, load(f"{uri}{version}"))
+    assert_same(model, load(f"{uri}@1" if "hf:" in uri else f"{uri}/1"))
 
 
-def test_only_files_of_a_preset_are_read(one, saved):
+def test_only_files_of_a_preset_are_read(hub, uri, saved):
     """And not the weights for the architecture."""
-    served, uri, name = one
     model, folder = saved
     others = {"model.pkl": b"evil", "layers.py": b"evil", "README.md": b"#"}
-    served.new_version(name, {**contents(folder), **others})
+    hub.add(name_in(uri), {**contents(folder), **others})
     assert load(uri, load_weights=False).encoder.filters == (3, 4)
     assert presets.config(uri)["filters"] == [3, 4]
     assert presets.has_weights(uri)
-    assert not any("weights" in path for _, path in served.requests)
-    assert_same(model, load(uri))
-    cached = presets.find(uri).folder
-    assert {path.name for path in cached.iterdir()} == FILES
+    assert set(hub.asked) == FILES - {"model.weights.h5"}
     # Nor does it matter what others have put into the cache.
-    (cached / "layers.py").write_text("evil")
+    (presets.find(uri).folder / "layers.py").write_text("evil")
     assert_same(model, load(uri))
-
-
-def test_what_was_downloaded_is_there_without_a_network(
-    hugging_face, kaggle, saved, monkeypatch
-):
-    model, folder = saved
-    hugging_face.new_version("me/small", contents(folder))
-    kaggle.new_version("me/small/keras/tiny", contents(folder))
-    load(URIS["hf"])
-    load(f"{URIS['kaggle']}/1")
-    asked = len(hugging_face.requests)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    kaggle.refused["me/small/keras/tiny"] = 503
-    assert_same(model, load(URIS["hf"]))
-    assert_same(model, load(f"{URIS['kaggle']}/1"))
-    assert len(hugging_face.requests) == asked
-    with pytest.raises(OSError, match=f"'hf://me/other'.*{TRY}"):
-        load("hf://me/other")
-
-
-def damage_on_the_way(served, name):
-    served.damaged = True
-
-
-def other_bytes(file):
-    def damage(served, name):
-        content = served.models[name][-1][file].replace(b"3", b"4")
-        served.new_version(name, {file: content})
-
-    return damage
-
-
-def without(file):
-    def damage(served, name):
-        del served.models[name][-1][file]
-
-    return damage
-
-
-def refusing(status):
-    def damage(served, name):
-        served.refused |= {name: status, "me/small": status}
-
-    return damage
+    assert set(hub.asked) == FILES
 
 
 @pytest.mark.parametrize(
-    "damage, error, message",
+    "file, error, message",
     [
-        (damage_on_the_way, (OSError, ValueError), "damaged|MD5|JSON object"),
-        (
-            other_bytes("model.weights.h5"),
-            ValueError,
-            "damaged or was replaced",
-        ),
-        (
-            without("metadata.json"),
-            OSError,
-            f"metadata.json could not be down.*{TRY}",
-        ),
-        (refusing(403), OSError, f"config.json could not.*{TRY}"),
+        ("model.weights.h5", ValueError, "damaged or was replaced"),
+        ("config.json", ValueError, "damaged or was replaced"),
+        ("metadata.json", OSError, f"metadata.json could not be down.*{TRY}"),
     ],
 )
 def test_what_a_hub_has_not_whole_is_refused(
-    one, saved, damage, error, message
+    hub, uri, saved, file, error, message
 ):
-    served, uri, name = one
-    served.new_version(name, contents(saved[1]))
-    damage(served, name)
+    files = contents(saved[1])
+    if file == "metadata.json":
+        del files[file]
+    else:
+        files[file] = files[file].replace(b"3", b"4")
+    hub.add(name_in(uri), files)
     with pytest.raises(error, match=message):
         load(uri)
-    if served.refused:
-        with pytest.raises(OSError, match=f"'{uri}': the preset could.*{TRY}"):
-            upload_preset(uri, saved[1])
 
 
-def test_files_that_are_too_large_are_not_downloaded(hugging_face, saved):
-    file = "model.weights.h5"
-    files = {**contents(saved[1]), file: bytes(2**21 + 2**19)}
-    hugging_face.new_version("me/small", files)
+def test_a_hub_that_refuses_is_said(hub, uri, saved):
+    hub.refuses = True
+    with pytest.raises(OSError, match=f"config.json could not.*403.*{TRY}"):
+        load(uri)
+    with pytest.raises(OSError, match=f"'{uri}': the preset could.*{TRY}"):
+        upload_preset(uri, saved[1])
+
+
+def test_files_that_are_too_large_are_not_downloaded(hub, saved, monkeypatch):
+    file, files = "model.weights.h5", contents(saved[1])
+    hub.add("me/small", files)
+    most = len(files[file]) - 1
+    monkeypatch.setattr(presets.folders, "MOST_BYTES", most)
     with pytest.raises(
         ValueError, match=f"{file} of 'hf://me/small' .*at most"
     ):
         load(URIS["hf"])
-    path = f"/me/small/resolve/main/{file}"
-    assert ("HEAD", path) in hugging_face.requests
-    assert ("GET", path) not in hugging_face.requests
-
-
-def test_no_network_is_said(kaggle, hugging_face, saved):
-    kaggle.close()
-    hugging_face.close()
-    for uri in URIS.values():
-        with pytest.raises(OSError, match=f"'{uri}'.*{TRY}"):
-            upload_preset(uri, saved[1])
-    with pytest.raises(OSError, match=f"'{URIS['kaggle']}'.*{TRY}"):
-        load(URIS["kaggle"])  # Hugging Face's tries again for half a minute.
+    assert file not in hub.asked
 
 
 @pytest.mark.parametrize(
-    "uri",
+    "wrong",
     [
         "hf://small",
         "hf://me/small@../../x",
@@ -240,25 +229,24 @@ def test_no_network_is_said(kaggle, hugging_face, saved):
         "kaggle://../../keras/tiny",
     ],
 )
-def test_bad_uris_are_refused(uri, saved):
+def test_bad_uris_are_refused(wrong, saved):
     for doing in (load, lambda uri: upload_preset(uri, saved[1])):
         with pytest.raises(ValueError, match="hf://OWNER/NAME.*Received: "):
-            doing(uri)
+            doing(wrong)
 
 
 @pytest.mark.parametrize(
-    "uri, library", [("hf", "huggingface_hub"), ("kaggle", "kagglehub")]
+    "hub_name, library", [("hf", "huggingface_hub"), ("kaggle", "kagglehub")]
 )
-def test_a_missing_library_is_named(uri, library, saved, monkeypatch):
+def test_a_missing_library_is_named(hub_name, library, saved, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     message = rf"{library}: pip install 'keras-csc\[hub\]'"
     for doing in (load, lambda uri: upload_preset(uri, saved[1])):
         with pytest.raises(ImportError, match=message):
-            doing(URIS[uri])
+            doing(URIS[hub_name])
 
 
-def test_only_folders_that_load_are_uploaded(one, saved, tmp_path):
-    served, uri, _ = one
+def test_only_folders_that_load_are_uploaded(hub, uri, saved, tmp_path):
     version = "@main" if "hf:" in uri else "/1"
     with pytest.raises(ValueError, match="must be without one"):
         upload_preset(f"{uri}{version}", saved[1])
@@ -269,12 +257,12 @@ def test_only_folders_that_load_are_uploaded(one, saved, tmp_path):
     for nothing in ("digits", tmp_path / "none"):
         with pytest.raises(ValueError, match="Unknown preset"):
             upload_preset(uri, nothing)
-    assert not served.requests
+    assert not hub.models
 
 
-def test_the_command_line_takes_a_uri(hugging_face, saved, monkeypatch):
+def test_the_command_line_takes_a_uri(hub, saved, monkeypatch):
     model, folder = saved
-    hugging_face.new_version("me/small", contents(folder))
+    hub.add("me/small", contents(folder))
     arguments = ["--dataset=digits", "--preset=hf://me/small", "--steps=1"]
     options = train_options.parse(arguments)
     building.check(options)

@@ -120,13 +120,10 @@ def test_keras_stops_on_nan():
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
 def test_an_empty_data_set_is_an_error(method):
-    """Whether or not it knows that it is empty."""
     images = np.zeros((3, 8, 8, 1), "float32")
-    known = tf.data.Dataset.from_tensor_slices(images).batch(4, True)
-    model = compiled()
-    for dataset in (known, known.filter(lambda batch: True)):
-        with pytest.raises(ValueError, match="empty"):
-            getattr(model, method)(dataset, verbose=0)
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(4, True)
+    with pytest.raises(ValueError, match="empty"):
+        getattr(compiled(), method)(dataset, verbose=0)
 
 
 def test_a_list_of_images_is_not_taken_for_several_inputs():

@@ -152,7 +152,7 @@ def test_filters_of_other_stages_keep_the_sparsity():
         (
             "csc_ctrl_digits",
             {"load_weights": True, "filters": (16, 65)},
-            r"not fit the architecture: it lacks the weight .*stage_2.* 65\)",
+            "does not fit the architecture: ",
         ),
     ],
 )

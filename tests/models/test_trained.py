@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from keras_csc import data
 from keras_csc.export.card import model_card
-from keras_csc.export.card import preset_card
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
@@ -18,8 +17,6 @@ from keras_csc.pixels import from_pixels
 ROOT = pathlib.Path(__file__).parents[2]
 MOST_BYTES = 15e6
 NAMES = presets.trained_names()
-
-
 # A model of vectors and one of maps; the others are alike.
 SERVED = ("csc_ctrl_digits", "csc_ctrl_photographs")
 
@@ -29,7 +26,13 @@ def card(name):
     return presets.find(name).metadata["card"]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.thorough] * (name not in SERVED))
+        for name in NAMES
+    ],
+)
 def name(request):
     return request.param
 
@@ -84,14 +87,6 @@ def test_what_a_model_makes_comes_back(name, model):
     np.testing.assert_allclose(zeros, said, atol=0.2)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.thorough] * (name not in SERVED))
-        for name in NAMES
-    ],
-    scope="module",
-)
 def test_saved_model_is_the_same(name, model):
     (path,) = (ROOT / "saved_models" / name).glob("[0-9]*")
     loaded = tf.saved_model.load(str(path))
@@ -124,7 +119,7 @@ def test_card(name, model):
     """It is what an export writes, with licences, and no paths."""
     folder = presets.TRAINED / name
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    text = preset_card(model, name, card(name))
+    text = model_card(model, name, None, {}, card(name))
     assert without_versions(readme) == without_versions(text)
     assert readme.startswith(f"# {name}\n")
     for text in (readme, (folder / "metadata.json").read_text()):

@@ -1,14 +1,20 @@
-"""What stands around the models in TensorFlow Serving has no typing error."""
+"""What stands around the models, and serving/README.md, has no typing error."""
 
 import ast
+import json
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 
 import pytest
 import yaml
 from google.protobuf import text_format
+from PIL import Image
 from tensorflow_serving.config import model_server_config_pb2
+
+from serving import client
 
 ROOT = pathlib.Path(__file__).parents[2]
 SERVING = ROOT / "serving"
@@ -101,3 +107,40 @@ def test_the_health_check_finds_the_model_and_no_other(servers):
     assert subprocess.run(command, timeout=30).returncode == 0
     command[-1] = "other"
     assert subprocess.run(command, timeout=30).returncode != 0
+
+
+PAGE = pathlib.Path(__file__).parents[2] / "serving" / "README.md"
+BLOCKS = re.findall(r"```shell\n(.*?)```", PAGE.read_text(), re.DOTALL)
+REQUESTS = [block for block in BLOCKS if "curl" in block]
+
+
+def commands():
+    text = PAGE.read_text().replace("FEATURES", "features")
+    for line in text.replace("FILES", "a.png").splitlines():
+        if found := re.fullmatch(r"python serving/client.py (.*)", line):
+            yield found[1]
+        elif found := re.match(r"\| `(.*?)` \|", line):
+            yield found[1]
+
+
+def test_commands_of_the_page_parse_and_are_all_there_are():
+    parsed = {client.parse(shlex.split(each)).command for each in commands()}
+    assert parsed == set(client.COMMANDS)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("request_", REQUESTS, ids=["rows", "columns"])
+def test_requests_by_hand_are_answered(servers, digits, tmp_path, request_):
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(digits[0, ..., 0]).save(tmp_path / "pictures" / "0.png")
+    servers.servable.faults.clear()
+    script = request_.replace("8501", str(servers.ports["rest"]))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    answer = json.loads(done.stdout)
+    assert set(answer) <= {"predictions", "outputs"}, answer

@@ -6,7 +6,6 @@ import pathlib
 
 import numpy as np
 
-from keras_csc.advice import AdvisedError
 from keras_csc.generation import FeatureDensity
 from keras_csc.models.presets import folder as folders
 from keras_csc.models.presets import hubs
@@ -19,6 +18,7 @@ from keras_csc.models.presets.architectures import model_config
 from keras_csc.models.presets.architectures import players
 from keras_csc.models.presets.folder import FILES
 from keras_csc.models.presets.folder import save
+from keras_csc.validation import AdvisedError
 from keras_csc.validation import shown
 
 PACKAGE = pathlib.Path(__file__).parents[2]
@@ -131,7 +131,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
         model.make_weights()
         return model
     if hubs.is_uri(preset):
-        _, most = folders.weights_bounds(entries, found.density)
+        most = folders.MOST_BYTES
         path = hubs.download(preset, folders.WEIGHTS_FILE, most)
         found = found._replace(folder=path)
     folders.load_weights(model, found, entries)

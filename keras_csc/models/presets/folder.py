@@ -11,8 +11,8 @@ import collections
 import datetime
 import hashlib
 import json
-import math
 import os
+import textwrap
 
 import h5py
 import keras
@@ -20,8 +20,6 @@ import numpy as np
 
 from keras_csc.files import digest
 from keras_csc.files import new_folder
-from keras_csc.generation import FeatureDensity
-from keras_csc.generation.density import array_shapes
 from keras_csc.models.architecture import kernel_numbers
 from keras_csc.models.presets.architectures import beside_config
 from keras_csc.models.presets.architectures import model_config
@@ -34,6 +32,7 @@ WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "README.md"
 FILES = (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE)
 LONGEST_JSON = 2**20  # bytes
+MOST_BYTES = 2**32  # of weights, four times as many as an encoder may have
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
 
 DIGESTS = "sha256"
@@ -124,28 +123,11 @@ def check_others(folder):
         )
 
 
-def weights_bounds(config, density):
-    """The least and the most bytes of a file of weights, of both configs.
-
-    They follow from numbers alone: nothing is made of a huge shape.
-    """
-    try:
-        shapes = array_shapes(**density) if density is not None else {}
-    except TypeError as error:
-        raise ValueError(
-            f"{DENSITY!r} of a preset must be the configuration of a "
-            f"`FeatureDensity`. Received: {shown(density)}"
-        ) from error
-    numbers = kernel_numbers(**config) + sum(map(math.prod, shapes.values()))
-    # In float16; or in float64, with signed parts and a decoder's kernels,
-    # which are at most twice as many each.
-    return 2 * numbers, 32 * numbers + 64 * OVERHEAD
-
-
 def load_weights(model, preset, config):
     """Loads the weights of a `Preset` into a model of a `config`.
 
-    The model is built once the file is known to be about as large as it.
+    The model is built once the file is known to be about as large as it. Keras
+    reads no number that lies in another file, or is not stored.
 
     Raises:
         ValueError: for weights of another architecture, or that are damaged,
@@ -154,51 +136,24 @@ def load_weights(model, preset, config):
     path = preset.folder / WEIGHTS_FILE
     _check_there(path)
     size = path.stat().st_size
-    least, most = weights_bounds(config, preset.density)
-    if not least <= size <= most:
-        raise _misfit(path, f"it has {size} bytes, not {least} to {most}")
+    least = 2 * kernel_numbers(**config)  # in float16
+    if not least <= size <= MOST_BYTES:
+        raise _misfit(path, f"it has {size} bytes, not {least} to {MOST_BYTES}")
     _check_digest(path, preset.metadata, digest(path))
     model.make_weights()
-    density = preset.density and FeatureDensity.from_config(preset.density)
     try:
-        wrong = _other_weights(path, _weights(model, density))
-        if wrong is None:
-            model.density = density
-            model.load_weights(path)
+        model.load_weights(path)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        wrong = error
-    if wrong is not None:
-        raise _misfit(path, wrong)
+        raise _misfit(path, textwrap.shorten(str(error), 300)) from error
+    density = model.density and model.density.get_config()
+    if density != preset.density:
+        raise _misfit(path, f"its density is {shown(density)}")
     for weight in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
             raise ValueError(
                 f"{str(path)!r} holds a weight that is not finite: "
                 f"{weight.path}."
             )
-
-
-def _weights(model, density):
-    """All that a preset keeps: a model's weights and those of a density."""
-    return [*model.weights, *(density.variables.values() if density else ())]
-
-
-def _other_weights(path, weights):
-    """Which array a file lacks, or has beside these weights; or `None`."""
-    names = collections.defaultdict(list)
-
-    def look(name, item):
-        if isinstance(item, h5py.Dataset):
-            names[item.shape].append(name)
-
-    with h5py.File(path) as file:
-        file.visititems(look)
-    for weight in weights:
-        shape = tuple(weight.shape)
-        if not names[shape]:
-            return f"it lacks the weight {weight.path} of shape {shape}"
-        names[shape].pop()
-    more = sum(names.values(), [])
-    return f"it holds {more[0]}, which is no weight" if more else None
 
 
 def _misfit(path, reason):
@@ -253,9 +208,10 @@ def _write_json(path, entries):
 
 def _write_weights(path, model):
     # HDF5 crashes the process when a disk fills up; this raises an `OSError`.
+    density = model.density.variables.values() if model.density else ()
     size = sum(
         keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
-        for weight in _weights(model, model.density)
+        for weight in (*model.weights, *density)
     )
     with open(path, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)

@@ -1,7 +1,8 @@
-"""What TensorBoard shows of a run."""
+"""What a run shows, in a line and in TensorBoard."""
 
 import errno
 import json
+import re
 import resource
 
 import pytest
@@ -12,6 +13,26 @@ from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models.closed_loop_training import GRADIENT_NORMS
+
+
+def test_line_has_what_is_of_use_first(watched):
+    lines = watched.lines
+    assert lines[:2] == ["reading and tracing the first step", "step 1/6"]
+    assert re.fullmatch(r"step 2/6  \S+ s left  [\d,]+ images/s", lines[2])
+    assert len(lines) == 6
+    assert re.fullmatch(
+        r"step 6/6  0 s left  [\d,]+ images/s  PSNR -?\d+\.\d dB  "
+        r"objective \S+  consistency \S+  multistage \S+",
+        lines[-1],
+    )
+    assert watched.ended
+
+
+def test_psnr_of_the_log_is_there_for_other_callbacks(watched):
+    history = watched.history
+    assert len(history["shown_psnr"]) == 3
+    assert f"PSNR {history['shown_psnr'][-1]:.1f} dB" in watched.lines[-1]
+
 
 SCALARS = {
     "game/objective",
@@ -48,10 +69,9 @@ def test_tags_are_grouped_and_described(watched):
     runs = reader.runs.Runs()
     assert set(runs["scalars"]["tensors"]) == SCALARS
     assert set(runs["pictures"]["tensors"]) == PICTURES
-    for run, names in (("scalars", SCALARS), ("pictures", PICTURES)):
-        for name in names:
-            metadata = reader.runs.SummaryMetadata(run, name)
-            assert len(metadata.summary_description) > 10
+    for name in SCALARS:
+        metadata = reader.runs.SummaryMetadata("scalars", name)
+        assert len(metadata.summary_description) > 10
 
 
 def test_log_has_the_plain_names(watched):

@@ -1,4 +1,4 @@
-"""Scalars of a training run."""
+"""What a training run says of itself: a line, scalars and pictures."""
 
 import json
 import pathlib
@@ -15,6 +15,79 @@ from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import code_density
 from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.terminal import LiveLine
+from keras_csc.terminal import duration
+from keras_csc.visualization import draw_atoms
+from keras_csc.visualization import reconstruction_grid
+from keras_csc.visualization import save_png
+
+# Shown after the rate and the time left, as long as there is room.
+TERMS = {
+    "shown_psnr": "PSNR {:.1f} dB",
+    "objective": "objective {:.3g}",
+    "consistency": "consistency {:.3g}",
+    "multistage": "multistage {:.3g}",
+    "input_wait": "waiting for input {:.1%}",
+}
+
+
+class ProgressLine(keras.callbacks.Callback):
+    """Prints one line with the step, rate, time left and the main terms.
+
+    Among them the PSNR of images that are not trained on, if `ScalarLog`
+    comes earlier in the list of callbacks. On a terminal the line is rewritten
+    and fits its width; elsewhere a plain one is printed after the first two
+    steps and for every epoch (logging interval), at most one in `seconds`.
+
+    Args:
+        steps: int, the step at which training ends.
+        batch_size: int, images in a step.
+        stream: where to print, by default standard error.
+        seconds: float, least time between two lines that are not rewritten.
+    """
+
+    def __init__(self, steps, batch_size, stream=None, seconds=5.0):
+        super().__init__()
+        self.steps = steps
+        self.batch_size = batch_size
+        self.line = LiveLine(stream, seconds)
+
+    def on_train_begin(self, logs=None):
+        self._began_at = None
+        self.line.show(["reading and tracing the first step"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self.model.step
+        if self._began_at is None:
+            # The rate is without the first step, which traces the graph.
+            self._began_at, self._first_step = time.monotonic(), step
+        if step <= self._first_step + 1:
+            self.line.show(self._parts(step, {}))
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = self.model.step
+        parts = self._parts(step, logs or {})
+        self.line.show(parts, last=step >= self.steps)
+
+    def on_train_end(self, logs=None):
+        self.line.end()
+
+    def _parts(self, step, logs):
+        parts = [f"step {step}/{self.steps}"]
+        taken = step - self._first_step
+        if taken:
+            rate = taken / max(time.monotonic() - self._began_at, 1e-9)
+            left = (self.steps - step) / rate
+            parts += [
+                f"{duration(left)} left",
+                f"{rate * self.batch_size:,.0f} images/s",
+            ]
+        return parts + [
+            text.format(float(logs[name]))
+            for name, text in TERMS.items()
+            if name in logs
+        ]
+
 
 LOG_FILE = "log.jsonl"
 
@@ -126,3 +199,45 @@ def _layer_scalars(model, images):
 
 def _number(value):
     return float(keras.ops.convert_to_numpy(value))
+
+
+class PictureLog(keras.callbacks.Callback):
+    """Draws reconstructions and atoms, as files and for TensorBoard.
+
+    Args:
+        folder: where to write `pictures/` and `tensorboard/pictures/`.
+        images: images to reconstruct, `(n, height, width, channels)` in
+            [-1, 1].
+        every_steps: int, least number of steps between two drawings.
+    """
+
+    def __init__(self, folder, images, every_steps=1000):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.images = images
+        self.every_steps = every_steps
+
+    def on_train_begin(self, logs=None):
+        self._drawn_at = self.model.step
+        self._events = EventWriter(self.folder / "tensorboard" / "pictures")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.step - self._drawn_at >= self.every_steps:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        if self.model.step > self._drawn_at:
+            self._draw()
+        self._events.close()
+
+    def _draw(self):
+        self._drawn_at = self.model.step
+        made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
+        scale = max(1, 48 // self.images.shape[1])
+        grid = reconstruction_grid(self.images, made, scale=scale)
+        pictures = {"reconstructions": grid, **draw_atoms(self.model)}
+        with self._events.at(self._drawn_at):
+            for name, picture in pictures.items():
+                group = "quality" if name == "reconstructions" else "codes"
+                tf.summary.image(f"{group}/{name}", picture[None])
+                save_png(self.folder / "pictures" / f"{name}.png", picture)

@@ -1,3 +1,5 @@
+"""Prepared TensorFlow Datasets, opened and streamed."""
+
 import contextlib
 import difflib
 import os
@@ -7,11 +9,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from keras_csc.data.errors import AdvisedDataError
-from keras_csc.data.errors import DataError
+from keras_csc.data import images
+from keras_csc.data.sources import ORDER
+from keras_csc.data.sources import AdvisedDataError
+from keras_csc.data.sources import DataError
+from keras_csc.data.sources import Source
 from keras_csc.data.sources import split_examples
-from keras_csc.data.tfds_source import TFDSSource
-from keras_csc.data.tfds_source import check_features
+from keras_csc.data.sources import stateless_seed
+from keras_csc.data.sources import traced
 
 RECORD_FRAMING = 16
 
@@ -195,3 +200,151 @@ def _count_records(path, size):
             offset += length + RECORD_FRAMING
             count += offset <= size
     return count
+
+
+SHUFFLE_BUFFER = 10_000
+CYCLE = 16
+
+
+class TFDSSource(Source):
+    """A prepared TensorFlow Datasets set, streamed from its record files.
+
+    The order of an epoch comes from the order of the files, their interleaving
+    and a shuffle buffer of 10,000 encoded records. Images are decoded after
+    that, in parallel. To start within an epoch, the encoded records before that
+    point are read, but not decoded.
+
+    Args:
+        builder: `tfds.core.DatasetBuilder` whose data are prepared.
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        info: `tfds.core.SplitInfo` of the examples.
+        image_shape: (height, width, channels) of the images.
+        random_crop: whether images that must be cropped are cropped at random.
+    """
+
+    def __init__(self, builder, name, split, info, image_shape, random_crop):
+        features = builder.info.features
+        check_features(name, features, image_shape)
+        stored = features["image"].shape
+        labels = class_names(features, info.name)
+        super().__init__(
+            name,
+            split,
+            info.num_examples,
+            image_shape,
+            labels,
+            random_crop and images.can_crop(stored, image_shape),
+        )
+        used = ("image",) if labels is None else ("image", "label")
+        self.features = tfds.features.FeaturesDict(
+            {key: features[key] for key in used}
+        )
+        self.instructions = info.file_instructions
+
+    def ordered_keys(self, seed, epoch, skip):
+        files = tf.constant([str(f.filename) for f in self.instructions])
+        skips = tf.constant([f.skip for f in self.instructions], tf.int64)
+        takes = tf.constant([f.take for f in self.instructions], tf.int64)
+        if seed is None:
+            slices = tf.data.Dataset.from_tensor_slices((files, skips, takes))
+            return slices.flat_map(traced(_records)).skip(skip)
+        seeds = stateless_seed(seed, ORDER, epoch)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(self.instructions)), seed=seeds
+        )
+        slices = tf.data.Dataset.from_tensor_slices(
+            tuple(tf.gather(part, order) for part in (files, skips, takes))
+        )
+        records = slices.interleave(
+            traced(_records),
+            cycle_length=min(CYCLE, len(self.instructions)),
+            block_length=CYCLE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return _shuffle(records, min(SHUFFLE_BUFFER, self.size), seeds).skip(
+            skip
+        )
+
+    def read(self, key, crop_seed=None):
+        example = self.features.deserialize_example(
+            key, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        image = images.read(example["image"], self.image_shape, crop_seed)
+        label = tf.cast(example.get("label", -1), tf.int32)
+        if "label" in example:
+            label = _check_label(label, self.num_classes)
+        return image, label
+
+    def locate(self, index):
+        for part in self.instructions:
+            if index < part.take:
+                return f"record {part.skip + index} of {part.filename}"
+            index -= part.take
+        return f"the end of {self.instructions[-1].filename}"
+
+
+def check_features(name, features, image_shape):
+    """Checks that a set has images for a model, which its description says.
+
+    Args:
+        name: name of the data set.
+        features: `tfds.features.FeaturesDict` of its examples.
+        image_shape: (height, width, channels) of the images.
+
+    Raises:
+        DataError: if it has not.
+    """
+    image = features["image"] if "image" in features else None
+    if not (
+        isinstance(image, tfds.features.Image)
+        and image.tf_dtype in (tf.uint8, tf.uint16)
+    ):
+        raise DataError(
+            f"{name} must have images of uint8 or uint16 as its feature "
+            f"'image': choose another data set. Received: {image}"
+        )
+    channels = image.shape[-1]
+    if channels is not None:
+        images.check_channels(name, channels, image_shape[-1])
+
+
+def class_names(features, stored):
+    """Names of the classes of a stored split, `None` if it is unlabelled."""
+    labels = features["label"] if "label" in features else None
+    labelled = isinstance(labels, tfds.features.ClassLabel)
+    labelled = labelled and not stored.startswith("unlabelled")
+    return list(labels.names) if labelled else None
+
+
+def _check_label(label, num_classes):
+    check = tf.debugging.Assert(
+        (label >= 0) & (label < num_classes),
+        [tf.strings.format(f"label {{}} of {num_classes} classes", label)],
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(label)
+
+
+def _records(file, skip, take):
+    return tf.data.TFRecordDataset(file).skip(skip).take(take)
+
+
+def _shuffle(records, buffer_size, seeds):
+    # Dataset.shuffle would mix in TensorFlow's global seed.
+    seeds = tf.random.stateless_uniform(
+        [2], seeds, minval=1, maxval=tf.int64.max, dtype=tf.int64
+    )
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(records),
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        output_types=[tf.string],
+        output_shapes=[[]],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(
+        shuffled, tf.TensorSpec([], tf.string)
+    )

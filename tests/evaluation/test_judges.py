@@ -1,0 +1,207 @@
+"""The networks that measure: a classifier of digits, and InceptionV3."""
+
+import hashlib
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from skimage.transform import resize
+
+from keras_csc import data
+from keras_csc.evaluation import ImageClassifier
+from keras_csc.evaluation import classifier_accuracy
+from keras_csc.evaluation import classifier_extractor
+from keras_csc.evaluation import fit_classifier
+from keras_csc.evaluation import inception_extractor
+from keras_csc.evaluation import networks
+
+SHAPE = (16, 16, 1)
+
+
+def digits(split):
+    return data.open_dataset("digits", split, SHAPE)
+
+
+def trained(steps=80):
+    classifier = ImageClassifier(SHAPE, 10, filters=(8, 16))
+    fit_classifier(classifier, data.batches(digits("train"), 64), steps)
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    classifier = trained()
+    classifier.record = {"dataset": "digits", "test_accuracy": 0.75}
+    path = tmp_path_factory.mktemp("classifier") / "digits.keras"
+    classifier.save(path)
+    return classifier, path
+
+
+def test_it_learns_digits_and_accuracy_is_that_of_predict(saved):
+    images, labels = data.load_arrays(digits("test"))
+    logits = saved[0].predict(images / 127.5 - 1.0, verbose=0)
+    expected = np.mean(np.argmax(logits, axis=1) == labels)
+    batches = data.evaluation_batches(digits("test"), 100)
+    accuracy = classifier_accuracy(saved[0], batches)
+    assert accuracy == pytest.approx(expected, abs=1e-6)
+    assert accuracy > 0.5
+
+
+def test_weights_are_a_function_of_the_seed():
+    first, same, other = (
+        ImageClassifier(SHAPE, 10, filters=(8, 16), seed=seed).weights
+        for seed in (0, 0, 1)
+    )
+    for one, again in zip(first, same):
+        np.testing.assert_array_equal(one, again)
+    assert np.max(np.abs(first[0] - other[0])) > 0.1
+
+
+def test_features_and_probabilities_of_the_saved_file(saved):
+    """By hand from the layers' weights after the last convolution."""
+    classifier, path = saved
+    images = data.load_arrays(digits("test"), 70)[0]
+    extractor = classifier_extractor(path)
+    features, probabilities = extractor(images, batch_size=32)
+    assert features.shape == (70, 16) and probabilities.shape == (70, 10)
+    logits = classifier.predict(images / 127.5 - 1.0, verbose=0)
+    kernel, bias = map(np.asarray, classifier.head.weights)
+    np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    assert extractor.name == "classifier of digits, test accuracy 0.750"
+    assert extractor.score == "classifier_score"
+    assert extractor.about["dataset"] == "digits"
+    assert len(extractor.about["sha256"]) == 64
+
+
+def test_batches_floats_and_progress_change_nothing(saved):
+    images = data.load_arrays(digits("test"), 50)[0]
+    extractor = classifier_extractor(saved[1])
+    done = []
+    whole, _ = extractor(images)
+    parts, _ = extractor(
+        images / np.float32(127.5) - 1, batch_size=20, progress=done.append
+    )
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
+    assert done == [20, 40, 50]
+    beyond = np.where(images > 127, 5.0, -5.0)
+    np.testing.assert_allclose(
+        extractor(beyond)[0], extractor(np.clip(beyond, -1, 1))[0], rtol=1e-6
+    )
+
+
+def test_bad_classifiers(tmp_path):
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
+    with pytest.raises(ValueError, match="ImageClassifier.*Sequential"):
+        classifier_extractor(other)
+    other.write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match="other.keras is not the file of"):
+        classifier_extractor(other)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "random.weights.h5"
+    path.write_bytes(b"random")
+    return path
+
+
+def images(side, channels=3):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (2, side, side, channels)).astype("float32")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_input_is_resized_bilinearly_with_half_pixel_centres(channels):
+    """As scikit-image does in float64."""
+    pictures = images(32, channels)
+    expected = [
+        resize(picture.astype("float64"), (299, 299), order=1, mode="edge")
+        for picture in np.repeat(pictures, 3 // channels, axis=-1)
+    ]
+    seen = networks.inception_input(pictures)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    shifted = networks.inception_input(pictures, ctrl_input=True)
+    np.testing.assert_allclose(shifted, 2 * np.array(expected) - 1, atol=1e-5)
+
+
+def test_large_images_are_antialiased():
+    """A checkerboard of pixels becomes grey, as it is seen from afar."""
+    board = np.indices((897, 897)).sum(0) % 2 * 2.0 - 1.0
+    seen = networks.inception_input(board[None, :, :, None])
+    inside = seen[:, 1:-1, 1:-1]
+    assert seen.shape == (1, 299, 299, 3)
+    assert np.max(np.abs(inside)) < 0.1
+
+
+def test_features_and_probabilities_are_those_of_the_network(
+    weights, monkeypatch
+):
+    """Of a small one, with the layers that Keras's InceptionV3 has."""
+    source = inspect.getsource(keras.applications.InceptionV3)
+    assert 'GlobalAveragePooling2D(name="avg_pool")' in source
+    keras.utils.set_random_seed(0)
+    images_in = keras.Input((299, 299, 3))
+    maps = keras.layers.Conv2D(8, 9, 9, activation="relu")(images_in)
+    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(maps)
+    classes = keras.layers.Dense(5, activation="softmax")(pooled)
+    network = keras.Model(images_in, classes)
+    monkeypatch.setattr(
+        keras.applications, "InceptionV3", lambda weights: network
+    )
+    extractor = inception_extractor(weights)
+    pictures = images(32)
+    features, probabilities = extractor(pictures, batch_size=1)
+    assert features.shape == (2, 8) and probabilities.shape == (2, 5)
+    kernel, bias = map(np.asarray, network.layers[-1].weights)
+    logits = features @ kernel + bias
+    expected = network(networks.inception_input(pictures), training=False)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        logits - logits.mean(1, keepdims=True),
+        np.log(expected) - np.log(expected).mean(1, keepdims=True),
+        rtol=1e-3,
+        atol=1e-5,
+    )
+
+
+def test_only_the_published_file_gets_the_name_of_imagenet(
+    weights, monkeypatch
+):
+    hashed = hashlib.sha256(b"random").hexdigest()
+    identity = networks.inception_identity(weights)
+    assert identity["name"] == f"Keras InceptionV3, weights {hashed[:12]}"
+    assert identity["score"] == "classifier_score"
+    assert identity["about"]["sha256"] == hashed
+    assert identity["about"]["file"] == "random.weights.h5"
+    assert identity["about"]["input"] == "[-1, 1]"
+    md5 = hashlib.md5(b"random").hexdigest()
+    monkeypatch.setattr(networks, "INCEPTION_MD5", md5)
+    identity = networks.inception_identity(weights)
+    assert identity["name"] == "Keras InceptionV3, ImageNet"
+    assert identity["score"] == "inception_score"
+    shifted = networks.inception_identity(weights, ctrl_input=True)
+    assert shifted["name"] == "Keras InceptionV3, ImageNet, input 2x - 1"
+    assert shifted["about"]["input"] == "[-3, 1]"
+
+
+def test_published_file_is_the_one_that_keras_loads():
+    source = keras.applications.InceptionV3.__globals__
+    assert networks.INCEPTION_URL == source["WEIGHTS_PATH"]
+
+
+def test_other_files_are_refused(weights, monkeypatch):
+    with pytest.raises(ValueError, match="is not a file of weights of"):
+        inception_extractor(weights.with_name("missing.weights.h5"))
+
+    def load(weights):
+        """As Keras ends after seconds."""
+        raise OSError("file signature not found")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", load)
+    with pytest.raises(ValueError, match="last layer: file signature"):
+        inception_extractor(weights)
