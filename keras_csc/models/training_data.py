@@ -85,7 +85,8 @@ def inspected(model, x, y, limit, classes=None):
     """The images or data set `x`; wrong pixels or labels are an error.
 
     Arrays are looked at here and now; data sets and generators batch by batch,
-    when a batch comes; of a `PyDataset` the first batch.
+    when a batch comes. But of a `PyDataset` whose batches come from other
+    processes, in which TensorFlow may hang, the first batch alone.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -118,6 +119,8 @@ def inspected(model, x, y, limit, classes=None):
     if isinstance(x, types.GeneratorType):
         return (check(data) for data in x)
     if isinstance(x, keras.utils.PyDataset):
+        if not x.use_multiprocessing:
+            return _Inspected(x, check)
         check(x[0])
     elif hasattr(x, "__array__"):
         array = np.asarray(x)
@@ -145,6 +148,30 @@ def first(x):
         if isinstance(x, types.GeneratorType):
             x = (each for each in itertools.chain([data], x))
     return data[0] if isinstance(data, (list, tuple)) else data, x
+
+
+class _Inspected(keras.utils.PyDataset):
+    """A `PyDataset` of which every batch is looked at when it comes."""
+
+    def __init__(self, dataset, check):
+        super().__init__(
+            workers=dataset.workers, max_queue_size=dataset.max_queue_size
+        )
+        self.dataset = dataset
+        self.check = check
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        return self.check(self.dataset[index])
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()
 
 
 def checked_optimizers(optimizer, decoder_optimizer, replicas):

@@ -198,6 +198,7 @@ def test_a_later_batch_of_a_data_set_is_looked_at_too(model):
     for data in (
         tf.data.Dataset.from_tensor_slices(late),
         ((batch,) for batch in late),
+        Batches(late, workers=2),
     ):
         with pytest.raises(ValueError, match="`images` .*Row.*0.*3"):
             model.evaluate(data, verbose=0)
