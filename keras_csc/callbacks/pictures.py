@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_csc.callbacks.tensorboard import EventWriter
 from keras_csc.callbacks.tensorboard import picture_tag
+from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import draw_atoms
-from keras_csc.visualization import reconstruction_grid
 from keras_csc.visualization import save_png
 
 
@@ -45,7 +45,7 @@ class PictureLog(keras.callbacks.Callback):
         self._drawn_at = self.model.step
         made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
         scale = max(1, 48 // self.images.shape[1])
-        grid = reconstruction_grid(self.images, made, scale=scale)
+        grid = comparison_grid([self.images, made], scale=scale)
         pictures = {"reconstructions": grid, **draw_atoms(self.model)}
         with self._events.at(self._drawn_at):
             for name, picture in pictures.items():

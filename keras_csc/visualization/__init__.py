@@ -22,7 +22,6 @@ from keras_csc.visualization.grids import comparison_grid
 from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_grid
 from keras_csc.visualization.grids import image_tiles
-from keras_csc.visualization.grids import reconstruction_grid
 from keras_csc.visualization.grids import save_figure
 from keras_csc.visualization.grids import save_png
 
@@ -34,7 +33,6 @@ __all__ = [
     "growing_picture",
     "image_grid",
     "pixel_atoms",
-    "reconstruction_grid",
     "save_figure",
     "save_png",
     "similarity_figure",

@@ -45,36 +45,26 @@ def test_atoms_are_scaled_about_mid_grey():
     kernel = random_kernel(3, 3, 3, 4)
     kernel[0, 0] = 0
     kernel[..., 2] *= 1e4
+    kernel[..., 3] = 0
     grid = atom_grid(kernel, scale=1)
     assert grid.shape == (2 * 5 + 2, 2 * 5 + 2, 3)
     for j in range(4):
         top, left = 2 + 5 * (j // 2), 2 + 5 * (j % 2)
         tile = grid[top : top + 3, left : left + 3]
-        atom = kernel[..., j] / np.max(np.abs(kernel[..., j]))
+        atom = kernel[..., j] / (np.max(np.abs(kernel[..., j])) or 1)
         expected = np.rint((atom + 1) * 127.5)
         assert np.max(np.abs(tile - expected)) <= 1
         assert np.all(tile[0, 0] == 128)
-        assert tile.min() == 0 or tile.max() == 255
+        assert j == 3 or tile.min() == 0 or tile.max() == 255
 
 
-def test_zero_atom_is_grey():
-    grid = atom_grid(np.zeros((2, 2, 1, 1)), scale=1)
-    assert np.all(grid[2:4, 2:4] == 128)
-
-
-def test_the_first_atoms_are_drawn():
-    kernel = random_kernel(3, 3, 1, 200)
-    np.testing.assert_array_equal(
-        atom_grid(kernel), atom_grid(kernel[..., :64])
-    )
+def test_the_first_atoms_are_drawn_so_large_that_they_are_seen():
+    kernel = random_kernel(7, 7, 1, 200)
+    grid = atom_grid(kernel)
+    np.testing.assert_array_equal(grid, atom_grid(kernel[..., :64]))
+    assert grid.shape == (2 + 8 * (49 + 2), 2 + 8 * (49 + 2), 3)
     with pytest.raises(ValueError, match=r"pixel_atoms.*\(3, 3, 16, 2\)"):
         atom_grid(random_kernel(3, 3, 16, 2))
-
-
-def test_default_scale_makes_atoms_visible():
-    for size, side in ((3, 48), (7, 49), (61, 61)):
-        grid = atom_grid(random_kernel(size, size, 1, 1))
-        assert grid.shape == (side + 4, side + 4, 3)
 
 
 def test_codes_are_red_or_blue_by_their_size():
