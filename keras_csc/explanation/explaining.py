@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.explanation.results import Explanation
-from keras_csc.explanation.results import Nearest
-from keras_csc.explanation.results import StageExplanation
+from keras_csc.explanation.explained import Explanation
+from keras_csc.explanation.explained import Nearest
+from keras_csc.explanation.explained import StageExplanation
 from keras_csc.metrics.features import rows
 from keras_csc.validation import check_at_least
 

@@ -180,7 +180,8 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
     height, width, _ = image.shape
     rows, columns = (0, 0) if blur is None else (n // 2 for n in blur.shape)
     beyond = [(rows, rows), (columns, columns), (0, 0)]
-    known = np.pad(np.broadcast_to(mask, image.shape), beyond)[None]
+    known = np.broadcast_to(np.float32(mask), image.shape)
+    known = np.pad(known, beyond)[None]
     blur = None if blur is None else ops.convert_to_tensor(blur)
     measurement = Measurement(ops.convert_to_tensor(known), blur)
     seen = ops.convert_to_tensor(known * np.pad(image, beyond)[None])
