@@ -10,7 +10,7 @@ from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import conjugate_gradients
 from keras_csc.restoration.dictionary_learning import adapted
 
-# Of `τ`: `λ` of the codes that say how much a code is to cost, and `δ`.
+# `λ / τ` of the codes `ẑ`, and `δ`.
 PILOT, OFFSET = 0.3, 0.1
 # The most steps of conjugate gradients.
 STEPS = 500
@@ -74,7 +74,8 @@ class PatchDenoiser:
                 Between two rounds they learn from the image; the dictionary
                 that was given counts as so many codes of 1 for each.
         """
-        estimate, self._iterations = None, iterations
+        # A number of NumPy's would make arrays of a backend's tensors.
+        estimate, level, self._iterations = None, float(level), iterations
         self._use(self._given)
         for turn in range(rounds):
             if turn and adaptation is not None:
@@ -119,9 +120,8 @@ class PatchDenoiser:
             count[here] += self._image(trust, sizes)
             self._done += 1
             self._progress(self._done)
-        height, width = sides
-        found = summed / np.where(count > 0, count, 1)
-        return found[before : before + height, before : before + width]
+        inner = np.ix_(*(range(before, before + n) for n in sides))
+        return summed[inner] / count[inner]
 
     def _patches(self, image):
         """Patches `(n, k, k, channels)` side by side, less means; and these."""
