@@ -17,7 +17,8 @@ be those that are reported.
 `--minimum` solves one masked program with SPORCO's `pgm.cbpdn.ConvBPDNMask` and
 with ours: how far apart are the minima, and how long does it take to come near?
 
-BM3D has threads of its own; others are held to `--threads`.
+Seconds are of the processor. BM3D has threads of its own; others are held to
+`--threads`.
 """
 
 import argparse
@@ -298,9 +299,9 @@ METHODS = {
 def measured(method, task, image, seed):
     """`(row, result)` of a method on an image."""
     given, mask = corrupted(task, image, seed)
-    began = time.perf_counter()
+    began = time.process_time()
     found = np.clip(method(task, given, mask), 0, 1).astype("float32")
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     axis = -1 if image.ndim == 3 else None
     similarity = structural_similarity(
         image,

@@ -116,7 +116,6 @@ def change(model, seen, changes):
     sparsity, steps = changes.sparsity, changes.steps
     sparsity = layer.sparsity if sparsity is None else sparsity
     steps = layer.iterations if steps is None else steps
-    check_number("[0, inf)", sparsity=sparsity)
     check_integer(1, steps=steps)
     check_number("[0, 1]", kept=changes.kept)
     codes = stage.codes

@@ -118,7 +118,7 @@ def test_kept_coefficients_are_the_largest(case, share):
     "name, value, said",
     [
         ("stage", 3, "`stage` must be at most 2"),
-        ("sparsity", np.nan, "`sparsity` must be a number"),
+        ("sparsity", np.nan, "`sparsity` must be"),
         ("steps", 0, "`steps` must be an integer of at least 1"),
         ("kept", 1.5, r"`kept` must be a number in \[0, 1\]"),
         ("factors", {3: 0}, "`atoms` must be one or more integers of 0 to 2"),
