@@ -1,17 +1,27 @@
-"""Online learning of a dictionary from images."""
+"""Dictionaries: learned from images, as layers, in files, and shipped."""
+
+import functools
+import io
+import pathlib
 
 import numpy as np
 from keras import ops
 
+from keras_csc.files import replacing
+from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
 from keras_csc.restoration import checks as checked
-from keras_csc.restoration.shipped_dictionaries import dictionary_layer
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
+FOLDER = pathlib.Path(__file__).parent
+SHIPPED = {1: "grey.npz", 3: "colour.npz"}
+# Of the layer of a dictionary.
+LAYER_ITERATIONS = 200
+# Of learning.
 TOLERANCE, ITERATIONS = 3e-2, 100
 # Of a past batch's statistics, `(1 - 1/t)^FORGETTING` is left at step `t`.
 FORGETTING = 1.5
@@ -207,3 +217,110 @@ def _windows(images, size, count, seed):
         top, left = (rng.integers(n - size + 1) for n in image.shape[:2])
         found[number] = image[top : top + size, left : left + size]
     return found - found.mean((1, 2), keepdims=True)
+
+
+# === Layers and files ===
+
+
+def dictionary_layer(kernel, strides, sparsity):
+    """A layer whose dictionary is a kernel.
+
+    Args:
+        kernel: array `(k, k, channels, filters)`, atoms of norm 1.
+        strides: int.
+        sparsity: float `λ` that it was learned with, for images in `[0, 1]`.
+
+    Returns:
+        `ConvSparseCoding2D`, built; its codes of images less their means are
+        solutions of the program.
+    """
+    size, _, channels, filters = kernel.shape
+    layer = ConvSparseCoding2D(
+        filters,
+        size,
+        strides=int(strides),
+        padding="valid",
+        sparsity=float(sparsity),
+        iterations=LAYER_ITERATIONS,
+        gradient="implicit",
+        tolerance=1e-3,
+    )
+    layer.build((None, None, None, channels))
+    layer.set_dictionary(kernel)
+    # Learned atoms are no tight frame: the sharper bound is worth it.
+    layer.operator_norm.assign(spectral_bound(layer.kernel, strides))
+    return layer
+
+
+def save_dictionary(dictionary, path):
+    """Writes the atoms of a dictionary to a file, in half precision.
+
+    Args:
+        dictionary: layer `ConvSparseCoding2D`.
+        path: of the `.npz` file, which is replaced if it is there.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float16")
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            kernel=kernel,
+            strides=dictionary.strides,
+            sparsity=dictionary.sparsity,
+        )
+
+
+def load_dictionary(path):
+    """Reads a dictionary that `save_dictionary` wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Layer `ConvSparseCoding2D`.
+
+    Raises:
+        OSError: if there is no such file, or it can't be read.
+        ValueError: if it holds no dictionary.
+    """
+    content = io.BytesIO(pathlib.Path(path).read_bytes())
+    try:
+        with np.load(content) as file:
+            kernel = np.asarray(file["kernel"], "float32")
+            strides, sparsity = int(file["strides"]), float(file["sparsity"])
+    except Exception:  # NumPy's are many, for damaged files.
+        kernel = np.zeros(0)
+    fits = kernel.ndim == 4 and kernel.size and np.all(np.isfinite(kernel))
+    if not fits or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(
+            f"{str(path)!r} holds no dictionary: give a file that "
+            "`keras_csc.restoration.save_dictionary` wrote."
+        )
+    return dictionary_layer(kernel, strides, sparsity)
+
+
+def default_dictionary(channels):
+    """The dictionary that ships, learned by `studies/dictionaries.py`.
+
+    Args:
+        channels: int, 1 (grey) or 3 (red, green and blue, jointly).
+
+    Returns:
+        Layer `ConvSparseCoding2D`, always the same one.
+
+    Raises:
+        ValueError: for another number of channels.
+    """
+    if channels not in SHIPPED:
+        raise ValueError(
+            "`channels` must be 1 or 3, for which dictionaries ship; learn one "
+            f"with `learn_dictionary` for others. Received: {channels}"
+        )
+    return _shipped(channels)
+
+
+@functools.cache
+def _shipped(channels):
+    return load_dictionary(FOLDER / SHIPPED[channels])

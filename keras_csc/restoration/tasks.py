@@ -5,9 +5,9 @@ import functools
 import numpy as np
 
 from keras_csc.restoration import checks as checked
+from keras_csc.restoration.dictionary_learning import default_dictionary
 from keras_csc.restoration.restoring import PatchDenoiser
 from keras_csc.restoration.restoring import restore
-from keras_csc.restoration.shipped_dictionaries import default_dictionary
 from keras_csc.validation import check_integer
 
 # Deviation of what no sparse code explains, where pixels have no noise.

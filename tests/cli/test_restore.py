@@ -17,7 +17,7 @@ from PIL import ImageCms
 
 from keras_csc import restoration
 from keras_csc.restoration import tasks
-from keras_csc.restoration.shipped_dictionaries import dictionary_layer
+from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 HEIGHT, WIDTH = 24, 30
 # How an upright image is to be stored, by the orientation that is to say so.

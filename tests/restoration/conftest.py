@@ -3,7 +3,7 @@ import pytest
 import scipy.fft
 import skimage.data
 
-from keras_csc.restoration.shipped_dictionaries import dictionary_layer
+from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 
 def cosines(size):

@@ -7,7 +7,7 @@ from scipy.signal import convolve2d
 from keras_csc import restoration
 from keras_csc.restoration import checks
 from keras_csc.restoration import tasks
-from keras_csc.restoration.shipped_dictionaries import dictionary_layer
+from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 
 def psnr(found, image):
