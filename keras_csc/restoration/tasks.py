@@ -24,11 +24,11 @@ DENOISE = {
     "iterations": 40,
     "adaptation": 5.0,
 }
-PRIOR = {"sparsity": 1.0, "reweighting": 0.7, "rounds": 2, "iterations": 15}
+PRIOR = {"sparsity": 1.0, "reweighting": 0.5, "rounds": 2, "iterations": 15}
 # Of splittings: how smooth the image is at the beginning, and the first and
 # last noise level, of 255, and how many there are.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
-LEVELS = {"inpaint": (50, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
+LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
 
 
 def denoise(image, noise, dictionary=None, step=2, progress=None):
