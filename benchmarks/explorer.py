@@ -56,7 +56,7 @@ def answers(model, image):
             panels.stage_panel(look_again(seen), number)
         )
         found[f"an atom of stage {number} off"] = lambda number=number: changed(
-            stage=number, off=(0,)
+            stage=number, factors={0: 0}
         )
     found |= {
         "another λ": lambda: changed(sparsity=2 * layer.sparsity),
@@ -75,7 +75,7 @@ def answers(model, image):
             "",
         )
     if model.encoder.features == "map":
-        for task in ("add noise", "holes"):
+        for task in ("add noise", "pixels"):
             found[f"restore: {task}"] = lambda task=task: panels.filled(
                 "restored", restore_detail(image, task)
             )

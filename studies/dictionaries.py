@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from keras_csc import restoration
-from keras_csc.restoration.dictionaries import FOLDER
-from keras_csc.restoration.dictionaries import SHIPPED
+from keras_csc.restoration.dictionary_learning import FOLDER
+from keras_csc.restoration.dictionary_learning import SHIPPED
 
 # By channels.
 FILTERS = {1: 128, 3: 192}

@@ -11,13 +11,14 @@ ours and by peers, and draws them; the second those of a folder, whose middle
 256×256 pixels are taken. Both put their rows in studies/restoration.json. All
 methods see the same pixels, corrupted with the same seeds; images are in
 [0, 1] and what lies beyond is cut off. Weights of peers are those of
-`WEIGHTS`; `--choose` compares values of ours and theirs on a folder's
-photographs, which must be others than those that are reported.
+`WEIGHTS`; `--choose` compares others on a folder's photographs, which must not
+be those that are reported.
 
 `--minimum` solves one masked program with SPORCO's `pgm.cbpdn.ConvBPDNMask` and
 with ours: how far apart are the minima, and how long does it take to come near?
 
-BM3D has threads of its own; others are held to `--threads`.
+Seconds are of the processor. BM3D has threads of its own; others are held to
+`--threads`.
 """
 
 import argparse
@@ -134,19 +135,15 @@ def corrupted(task, image, seed):
 # === Methods ===
 
 
-def ours(task, given, mask, **settings):
-    arguments = {}
-    if settings:
-        default = getattr(tasks, task.upper())
-        arguments["settings"] = default._replace(**settings)
+def ours(task, given, mask):
     if task == "denoise":
-        return restoration.denoise(given, SIGMA, **arguments)
+        return restoration.denoise(given, SIGMA)
     if task == "inpaint":
-        return restoration.inpaint(given, mask, **arguments)
+        return restoration.inpaint(given, mask)
     if task == "deblur":
         kernel = tasks.gaussian(BLUR_DEVIATION)
-        return restoration.deblur(given, kernel, BLUR_NOISE, **arguments)
-    return restoration.enlarge(given, FACTOR, **arguments)
+        return restoration.deblur(given, kernel, BLUR_NOISE)
+    return restoration.enlarge(given, FACTOR)
 
 
 def total_variation(task, given, mask, weight=None):
@@ -302,9 +299,9 @@ METHODS = {
 def measured(method, task, image, seed):
     """`(row, result)` of a method on an image."""
     given, mask = corrupted(task, image, seed)
-    began = time.perf_counter()
+    began = time.process_time()
     found = np.clip(method(task, given, mask), 0, 1).astype("float32")
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     axis = -1 if image.ndim == 3 else None
     similarity = structural_similarity(
         image,
@@ -390,16 +387,16 @@ def enlarged(image):
 # === Choosing ===
 
 
-def choose(task, images, candidates, method):
-    """Prints the PSNR of every value of a setting."""
-    for value in candidates:
+def choose(task, images):
+    """Prints the PSNR of every weight of total variation."""
+    for weight in GRIDS[task]:
+        method = functools.partial(total_variation, weight=weight)
         found = [
-            measured(functools.partial(method, **value), task, image, seed)
+            measured(method, task, image, seed)
             for seed, image in enumerate(images.values())
         ]
         mean = np.mean([row["psnr"] for row, _ in found])
-        seconds = np.mean([row["seconds"] for row, _ in found])
-        print(f"{task} {value}: {mean:.3f} dB {seconds:.1f} s", flush=True)
+        print(f"{task} {weight}: {mean:.3f} dB", flush=True)
 
 
 # === The minimum, beside SPORCO's ===
@@ -547,7 +544,6 @@ def main():
     parser.add_argument("--tasks", default=",".join(METHODS))
     parser.add_argument("--channels", default="1,3")
     parser.add_argument("--choose", action="store_true")
-    parser.add_argument("--setting", help="NAME=VALUE,VALUE of --choose")
     parser.add_argument("--minimum", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -568,7 +564,7 @@ def main():
             images = of_folder(options.photographs, channels, options.count)
         for task in options.tasks.split(","):
             if options.choose:
-                choose_all(task, images, options.setting)
+                choose(task, images)
                 continue
             rows, pictures = compare(
                 images, name, task, channels, METHODS[task]
@@ -578,17 +574,6 @@ def main():
                 image = next(iter(images.values()))
                 given, _ = corrupted(task, image, 0)
                 draw(task, channels, image, given, pictures)
-
-
-def choose_all(task, images, setting):
-    """Compares values of one of our settings, or of total variation's."""
-    if setting is None:
-        weights = [{"weight": weight} for weight in GRIDS[task]]
-        choose(task, images, weights, total_variation)
-        return
-    name, _, values = setting.partition("=")
-    candidates = [{name: json.loads(each)} for each in values.split(",")]
-    choose(task, images, candidates, ours)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
+from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import draw_atoms
-from keras_csc.visualization import reconstruction_grid
 from keras_csc.visualization import save_png
 
 # Shown after the rate and the time left, as long as there is room.
@@ -234,7 +234,7 @@ class PictureLog(keras.callbacks.Callback):
         self._drawn_at = self.model.step
         made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
         scale = max(1, 48 // self.images.shape[1])
-        grid = reconstruction_grid(self.images, made, scale=scale)
+        grid = comparison_grid([self.images, made], scale=scale)
         pictures = {"reconstructions": grid, **draw_atoms(self.model)}
         with self._events.at(self._drawn_at):
             for name, picture in pictures.items():

@@ -1,6 +1,6 @@
 """Which atoms make an image, stage by stage."""
 
+from keras_csc.explanation.explained import Explanation
+from keras_csc.explanation.explained import Nearest
+from keras_csc.explanation.explained import StageExplanation
 from keras_csc.explanation.explaining import explain
-from keras_csc.explanation.results import Explanation
-from keras_csc.explanation.results import Nearest
-from keras_csc.explanation.results import StageExplanation

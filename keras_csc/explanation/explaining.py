@@ -6,11 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.explanation.results import Explanation
-from keras_csc.explanation.results import Nearest
-from keras_csc.explanation.results import StageExplanation
+from keras_csc.explanation.explained import Explanation
+from keras_csc.explanation.explained import Nearest
+from keras_csc.explanation.explained import StageExplanation
 from keras_csc.metrics.features import rows
-from keras_csc.validation import check_at_least
 
 MOST_COMPONENTS = 10
 
@@ -56,8 +55,6 @@ def explain(
             "Only an encoder with sparse codes can be explained, such as "
             'network="csc". Received: a ' + type(encoder).__name__
         )
-    if sparsity is not None:
-        check_at_least(0, sparsity=sparsity)
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()
     near, classes = _nearest(

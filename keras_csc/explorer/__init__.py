@@ -6,13 +6,12 @@ is `keras-csc explore`.
 
 from keras_csc.explorer.changing import Changed
 from keras_csc.explorer.changing import Changes
-from keras_csc.explorer.changing import Look
+from keras_csc.explorer.changing import Seen
 from keras_csc.explorer.changing import change
-from keras_csc.explorer.changing import keep_largest
 from keras_csc.explorer.changing import look
+from keras_csc.explorer.chosen import Example
+from keras_csc.explorer.chosen import examples_of
+from keras_csc.explorer.chosen import read_upload
 from keras_csc.explorer.damage import Restored
 from keras_csc.explorer.damage import restore_detail
-from keras_csc.explorer.examples import Example
-from keras_csc.explorer.examples import examples_of
 from keras_csc.explorer.panels import warm_up
-from keras_csc.explorer.reading import read_upload

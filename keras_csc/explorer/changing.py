@@ -1,7 +1,4 @@
-"""What is seen of an image, and of other codes of it.
-
-Codes are solved otherwise, thresholded, or their atoms changed.
-"""
+"""What is seen of an image, and of other codes of it."""
 
 import collections
 import dataclasses
@@ -10,15 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.metrics import peak_signal_to_noise_ratio
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
 from keras_csc.validation import check_number
 
-Look = collections.namedtuple(
-    "Look", ["image", "features", "regenerated", "psnr", "explanation"]
+Seen = collections.namedtuple(
+    "Seen", ["image", "features", "regenerated", "psnr", "explanation"]
 )
-Look.__doc__ = """What a model makes of an image.
+Seen.__doc__ = """What a model makes of an image.
 
 Arrays of float32.
 
@@ -34,14 +30,17 @@ Fields:
 
 
 def look(model, image):
-    """A `Look` at a float image `(height, width, channels)` in [-1, 1]."""
+    """What a model makes of a float image `(height, width, channels)`: `Seen`.
+
+    The image is in [-1, 1].
+    """
     if model.encoder.sparse:
         explanation = model.explain(image)
         features = explanation.features
     else:
         explanation, features = None, model.encode(image[None]).numpy()[0]
     made = _decoded(model, features, image)
-    return Look(image, features, made, psnr(image, made), explanation)
+    return Seen(image, features, made, psnr(image, made), explanation)
 
 
 def _decoded(model, features, image):
@@ -64,8 +63,7 @@ class Changes:
         steps: int, of the solver; `None` for as many as the model takes.
         kept: float in [0, 1], share of the coefficients that are not 0 which
             are kept, the largest ones.
-        off: ints, atoms whose codes become 0.
-        boost: dict from atoms to the factors of their codes, at least 0.
+        factors: dict from atoms to what their codes are multiplied by.
         swap: pair of atoms that take each other's codes, or `None`.
     """
 
@@ -73,8 +71,7 @@ class Changes:
     sparsity: float | None = None
     steps: int | None = None
     kept: float = 1.0
-    off: tuple = ()
-    boost: dict = dataclasses.field(default_factory=dict)
+    factors: dict = dataclasses.field(default_factory=dict)
     swap: tuple | None = None
 
 
@@ -95,38 +92,38 @@ Fields:
 """
 
 
-def change(model, look, changes):
+def change(model, seen, changes):
     """Changes codes of an image: `Changed` by `Changes`.
 
     Args:
         model: `ClosedLoopAutoencoder` with sparse codes.
-        look: `Look` of the model at the image.
+        seen: `Seen`, what the model makes of the image.
         changes: `Changes`.
+
+    Raises:
+        ValueError: for a model without sparse codes, and other changes than
+            those above.
     """
-    if look.explanation is None:
+    if seen.explanation is None:
         raise ValueError(
             "Only sparse codes can be changed. Received: a model whose "
             "encoder has none."
         )
-    check_integer(1, len(look.explanation.stages), stage=changes.stage)
+    check_integer(1, len(seen.explanation.stages), stage=changes.stage)
     number = changes.stage - 1
     layer = model.encoder.coding_layers[number]
-    stage = look.explanation.stages[number]
+    stage = seen.explanation.stages[number]
     sparsity, steps = changes.sparsity, changes.steps
     sparsity = layer.sparsity if sparsity is None else sparsity
     steps = layer.iterations if steps is None else steps
-    check_at_least(0, sparsity=sparsity)
     check_integer(1, steps=steps)
     check_number("[0, 1]", kept=changes.kept)
     codes = stage.codes
     if (sparsity, steps) != (layer.sparsity, layer.iterations):
         signal = tf.constant(stage.signal[None])
         codes = layer.solve(signal, float(sparsity), steps)[0].numpy()
-    if changes.kept < 1:
-        count = round(changes.kept * np.count_nonzero(codes))
-        codes = keep_largest(codes, count)
-    codes = _atoms_changed(codes, changes)
-    made = look.regenerated
+    codes = _atoms_changed(_largest(codes, changes.kept), changes)
+    made = seen.regenerated
     if codes is not stage.codes:
         stage = dataclasses.replace(
             stage, codes=codes, sparsity=sparsity, drawn=None
@@ -134,47 +131,33 @@ def change(model, look, changes):
         features = model.encoder.features_of(
             number, tf.cast(codes[None], model.encoder.compute_dtype)
         )
-        made = _decoded(model, features.numpy()[0], look.image)
+        made = _decoded(model, features.numpy()[0], seen.image)
     total = stage.picture
     return Changed(
-        stage, total, psnr(look.image, total), made, psnr(look.image, made)
+        stage, total, psnr(seen.image, total), made, psnr(seen.image, made)
     )
 
 
-def keep_largest(codes, count):
-    """Codes with all but the largest set to 0: a hard threshold.
-
-    Args:
-        codes: float array.
-        count: int, how many are kept, by their magnitude.
-
-    Returns:
-        Array of the shape of `codes`.
-    """
-    places = np.flatnonzero(codes)
-    if count >= len(places):
+def _largest(codes, share):
+    """Codes with all but a share of what is not 0 set to 0, the smallest."""
+    if share == 1:
         return codes
-    values = codes.reshape(-1)[places]
-    largest = np.argpartition(-np.abs(values), count)[:count]
+    places = np.flatnonzero(codes)
+    order = np.argsort(-np.abs(codes.reshape(-1)[places]), kind="stable")
+    chosen = places[order[: round(share * len(places))]]
     kept = np.zeros_like(codes)
-    kept.reshape(-1)[places[largest]] = values[largest]
+    kept.reshape(-1)[chosen] = codes.reshape(-1)[chosen]
     return kept
 
 
 def _atoms_changed(codes, changes):
-    atoms = codes.shape[-1]
-    named = [*changes.off, *changes.boost, *(changes.swap or ())]
-    if named:
-        check_integers(0, atoms - 1, atoms=named)
-    factors = np.ones(atoms, codes.dtype)
-    for atom, factor in changes.boost.items():
-        check_at_least(0, boost=factor)
-        factors[atom] = factor
-    factors[list(changes.off)] = 0
-    if np.any(factors != 1):
-        codes = codes * factors
+    named = [*changes.factors, *(changes.swap or ())]
+    if not named:
+        return codes
+    check_integers(0, codes.shape[-1] - 1, atoms=named)
+    codes = codes.copy()
+    for atom, factor in changes.factors.items():
+        codes[..., atom] *= factor
     if changes.swap is not None:
-        order = np.arange(atoms)
-        order[list(changes.swap)] = changes.swap[::-1]
-        codes = codes[..., order]
+        codes[..., list(changes.swap)] = codes[..., list(changes.swap[::-1])]
     return codes

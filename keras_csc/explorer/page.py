@@ -12,15 +12,15 @@ from keras_csc import html
 from keras_csc.explorer import panels
 from keras_csc.explorer import tabs
 from keras_csc.explorer.changing import look
+from keras_csc.explorer.chosen import read_upload
 from keras_csc.explorer.guard import HOST
 from keras_csc.explorer.guard import Guard
 from keras_csc.explorer.panels import filled
-from keras_csc.explorer.reading import MOST_BYTES
-from keras_csc.explorer.reading import read_upload
 from keras_csc.explorer.tabs import PICK
 from keras_csc.explorer.tabs import listen
 
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
+MOST_BYTES = 20 * 2**20  # of an upload
 SESSIONS = 8
 SECONDS_KEPT = 3600
 
@@ -122,19 +122,14 @@ class _Page:
     def image(self, chosen):
         """An image by its number among the examples, or the file uploaded."""
         if chosen in self.uploads:
-            try:
-                return read_upload(chosen, self.model.encoder)[0]
-            except OSError as error:
-                raise ValueError(
-                    "Your image was removed since: upload it again."
-                ) from error
+            return read_upload(chosen, self.model.encoder)[0]
         numbers = [str(number) for number in range(len(self.examples))]
         if chosen not in numbers:
             raise ValueError("This image is not known here: choose another.")
         return self.examples[int(chosen)].image
 
     def of_seen(self, function):
-        """A handler of what is chosen, by a function of a `Look` of it."""
+        """A handler of what is chosen, by a function of what is seen of it."""
 
         @functools.wraps(function)
         def handler(chosen, *args, **kwargs):

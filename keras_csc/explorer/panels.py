@@ -51,23 +51,13 @@ def strongest(stage, image):
 
 def look_panel(seen):
     """An image, its regeneration, and an overview of its stages."""
-    stages = seen.explanation.stages if seen.explanation else ()
-    return filled("look", seen, [_overview(stage) for stage in stages])
-
-
-def _overview(stage):
-    codes = stage.codes
-    # Squared, as the shades follow the root: these are in proportion.
-    activity = code_shades(np.sum(np.abs(codes), -1, keepdims=True) ** 2)
-    return {
-        "activity": _small(activity)[0],
-        "size": codes.shape[:2],
-        "used": int(np.count_nonzero(np.any(codes != 0, (0, 1)))),
-        "atoms": codes.shape[-1],
-        "zeros": stage.zeros,
-        "objective": _number(stage.objective),
-        "gap": _number(stage.gap),
-    }
+    overview = []
+    for stage in seen.explanation.stages if seen.explanation else ():
+        # Squared, as the shades follow the root: these are in proportion.
+        sizes = np.sum(np.abs(stage.codes), -1, keepdims=True) ** 2
+        used = int(np.count_nonzero(np.any(stage.codes != 0, (0, 1))))
+        overview.append((stage, _small(code_shades(sizes))[0], used))
+    return filled("look", seen, overview)
 
 
 def stage_panel(seen, number):
@@ -100,16 +90,9 @@ def change_panel(seen, changed):
     """An image, the sum of its changed atoms, and what the decoder draws."""
     stage = changed.stage
     gain = changed.decoded_psnr - seen.psnr
-    sign = "+" if gain > 0 else "−"
+    gain = f" ({gain:+.1f})".replace("-", "−") if abs(gain) >= 0.05 else ""
     active = int(np.count_nonzero(stage.codes))
-    facts = {
-        "coefficients that are not 0": f"{active:,} of {stage.codes.size:,}",
-        "zeros": f"{stage.zeros:.1%}",
-        "objective": _number(stage.objective),
-        "duality gap": _number(stage.gap),
-    }
-    gain = f" ({sign}{abs(gain):.1f})" if abs(gain) >= 0.05 else ""
-    return filled("change", seen, changed, gain, facts)
+    return filled("change", seen, changed, gain, active)
 
 
 def images_panel(images, titles, title, subtitle):
@@ -148,11 +131,6 @@ def _small(tiles, side=SMALL):
     if np.issubdtype(tiles.dtype, np.floating):
         tiles = image_tiles(tiles)
     return fitted(tiles, 2 * side) if max(tiles.shape[1:3]) > side else tiles
-
-
-def _number(value):
-    """Three digits or more, none of them an exponent's."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def warm_up(model, examples):

@@ -21,11 +21,6 @@ from keras_csc.explorer.panels import filled
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5
 # Scripts of buttons: one is pressed, or each on its own.
 PICK, TOGGLE = html.file("pick.js"), html.file("toggle.js")
-TASKS = {
-    "Add noise, and remove it": "add noise",
-    "Remove the noise that it has": "has noise",
-    "Make holes, and fill them in": "holes",
-}
 
 
 def listen(trigger, function, inputs, outputs, **how):
@@ -164,15 +159,10 @@ def _settings(model, seen, number):
 
 
 def _changes(number, sparsity, steps, kept, off, boosted, factor, *swap):
-    return Changes(
-        number,
-        sparsity,
-        steps,
-        kept / 100,
-        tuple(off),
-        {} if boosted < 0 else {boosted: factor},
-        tuple(swap) if min(swap) >= 0 and swap[0] != swap[1] else None,
-    )
+    factors = {boosted: factor} if boosted >= 0 else {}
+    factors |= dict.fromkeys(off, 0)
+    swap = tuple(swap) if min(swap) >= 0 and swap[0] != swap[1] else None
+    return Changes(number, sparsity, steps, kept / 100, factors, swap)
 
 
 def sample_tab(page):
@@ -229,16 +219,14 @@ def _draw(page):
 
 
 def restore_tab(page):
-    hidden = {"visible": False}
-    holes, tasks = list(damage.HOLES), list(TASKS.items())
+    tasks = [(label, name) for name, label in damage.TASKS.items()]
     with gr.Row():
         with gr.Column(scale=2, min_width=260):
             task = gr.Radio(tasks, value="add noise", label="What to do")
             label = "Noise, of 255 levels"
             noise = gr.Slider(5, 75, 25, step=1, label=label)
-            holes = gr.Radio(holes, value=holes[0], label="Holes", **hidden)
-            label = "Missing, %"
-            share = gr.Slider(5, 80, 25, step=5, label=label, **hidden)
+            label = "Missing pixels, %"
+            share = gr.Slider(5, 80, 25, step=5, label=label)
             seed = gr.Slider(0, 99, 0, step=1, label="Seed")
             start = gr.Button("Restore", variant="primary")
             gr.HTML(filled("restoring", damage.SIDE))
@@ -246,8 +234,7 @@ def restore_tab(page):
             nothing = filled("note", "Nothing is restored yet.")
             panel = gr.HTML(nothing, elem_id="kx-restore")
             page.empty(panel, nothing)
-    listen(task.input, _visible, [task], [noise, holes, share])
-    inputs = [page.chosen, task, noise, holes, share, seed]
+    inputs = [page.chosen, task, noise, share, seed]
     listen(start.click, page.of_seen(_restored), inputs, [panel])
 
 
@@ -265,22 +252,11 @@ def _most_sparsity(layer):
     return 5 * layer.sparsity or 1.0
 
 
-def _visible(task):
-    """Which of the controls of a task are shown."""
-    holes = task == "holes"
-    return [
-        gr.Slider(visible=not holes),
-        gr.Radio(visible=holes),
-        gr.Slider(visible=holes),
-    ]
-
-
-def _restored(seen, task, noise, holes, share, seed, progress=gr.Progress()):
+def _restored(seen, task, noise, share, seed, progress=gr.Progress()):
     found = damage.restore_detail(
         seen.image,
         task,
         noise,
-        holes,
         share / 100,
         int(seed),
         lambda done, total: progress((done, total), desc="Restoring"),

@@ -53,16 +53,12 @@ def _similarity(found, rows, labels):
         return made
     order = _similar_together(means)
     made["shades"] = _shades(means[order][:, order])
-    others = np.where(np.eye(len(names), dtype=bool), -1, np.nan_to_num(means))
     first, second = np.triu_indices(len(names), 1)
-    top = np.argsort(-others[first, second], kind="stable")[:ROWS]
-    pairs = zip(first[top], second[top])
-    nearest = enumerate(np.argmax(others, axis=1))
-    for key, found in {"pairs": pairs, "nearest": nearest}.items():
-        made[key] = [
-            [names[one], names[other], f"{others[one, other]:.2f}"]
-            for one, other in found
-        ]
+    values = np.nan_to_num(means[first, second])
+    made["pairs"] = [
+        [names[first[n]], names[second[n]], f"{values[n]:.2f}"]
+        for n in np.argsort(-values, kind="stable")[:ROWS]
+    ]
     return made
 
 

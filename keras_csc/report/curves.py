@@ -13,32 +13,21 @@ MOST_POINTS = 240
 DECADES = 2  # from which on a scale is logarithmic
 
 GROUPS = ("quality", "rates", "game", "codes", "time")
-# Lines that are of one chart, by its title.
-TOGETHER = {
-    "learning_rate": "Learning rates",
-    "gradient_norm": "Norms of the gradients",
-    "zero_fraction": "Share of zeros among the codes",
-    "dead_atoms": "Share of dead atoms",
-    "operator_norm": "Largest eigenvalues of AᵀA",
-    "features_rate": "Coding rates of the features",
-    "reconstructed_rate": "Coding rates of the features",
-}
-NAMES = {
-    "shown_psnr": "PSNR of images that are not trained on, dB",
-    "features_rate": "of images",
-    "reconstructed_rate": "of regenerated images",
-}
 
 
 def curves(log):
-    """Charts of what a run logged, over its steps; `None` if nothing."""
+    """Charts of what a run logged, over its steps; `None` if nothing.
+
+    Of one scalar for several layers there is one chart.
+    """
     groups = {name: {} for name in GROUPS}
     names = {name: None for record in log for name in record}
     for name in [n for n in names if n not in ("step", "time")]:
         points = [(r["step"], r[name]) for r in log if name in r]
-        group = tag(name)[0].partition("/")[0]
-        title, line = _title(name)
-        lines = groups[group].setdefault(title, {})
+        kind, _, layer = name.partition("/")
+        grouped, title = tag(name)
+        lines = groups[grouped.partition("/")[0]].setdefault(title, {})
+        line = (layer or kind).replace("_", " ")
         lines[line] = np.array(points, "float64").T
     charts = [
         (title, line_chart(title, lines))
@@ -46,17 +35,6 @@ def curves(log):
         for title, lines in group.items()
     ]
     return {"last": log[-1]["step"], "charts": charts} if charts else None
-
-
-def _title(name):
-    """Of a scalar, the title of its chart and the name of its line."""
-    kind, _, layer = name.partition("/")
-    for part, title in TOGETHER.items():
-        if kind == part or kind.endswith(f"_{part}"):
-            line = layer or kind.removesuffix(f"_{part}")
-            return title, NAMES.get(kind, line).replace("_", " ")
-    title = NAMES.get(name, kind.replace("_", " ").capitalize())
-    return title, (layer or kind).replace("_", " ")
 
 
 def line_chart(title, lines):

@@ -1,20 +1,32 @@
-"""Online learning of a dictionary from images."""
+"""Dictionaries: learned from images, as layers, in files, and shipped."""
+
+import functools
+import io
+import pathlib
 
 import numpy as np
 from keras import ops
 
+from keras_csc.files import replacing
+from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
 from keras_csc.restoration import checks as checked
-from keras_csc.restoration.dictionaries import dictionary_layer
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
+FOLDER = pathlib.Path(__file__).parent
+SHIPPED = {1: "grey.npz", 3: "colour.npz"}
+# Of the layer of a dictionary.
+LAYER_ITERATIONS = 200
+# Of learning.
 TOLERANCE, ITERATIONS = 3e-2, 100
 # Of a past batch's statistics, `(1 - 1/t)^FORGETTING` is left at step `t`.
 FORGETTING = 1.5
+# Rounds over the atoms that adapt to an image.
+SWEEPS = 3
 
 
 def learn_dictionary(
@@ -72,98 +84,108 @@ def learn_dictionary(
             f"Received: {len(images)} with {[i.shape for i in images][:4]}"
         )
     drawn = _windows(images, kernel_size, windows, seed)
-    learning = _Learning(drawn, filters, sparsity, batch_size, seed)
-    while learning.epoch < epochs:
-        objective = learning.advance()
-        if progress is not None:
-            progress(learning.epoch, epochs, objective)
-    return dictionary_layer(learning.kernel(), kernel_size, sparsity)
-
-
-class _Learning:
-    """The state of learning: atoms, statistics of codes, and the epoch."""
-
-    def __init__(self, windows, filters, sparsity, batch_size, seed):
-        self.windows, self.sparsity, self.seed = windows, sparsity, seed
-        self.count = len(windows) // batch_size
-        self.batches = np.array_split(np.arange(len(windows)), self.count)
-        self.codes = None
-        self.epoch = self.steps = 0
-        self.vectors = windows.reshape(len(windows), -1)
-        chosen = np.random.default_rng([seed, 1]).permutation(len(windows))
-        norms = np.linalg.norm(self.vectors[chosen], axis=1)
-        # Windows that are flat are no atoms, if there are others.
-        chosen = chosen[np.argsort(norms <= sparsity, kind="stable")]
-        chosen = np.resize(chosen, filters)
-        self.atoms = _normalized(self.vectors[chosen].T)
-        self.moments = np.zeros((filters, filters))
-        self.products = np.zeros((self.vectors.shape[1], filters))
-
-    def kernel(self):
-        """The atoms as a kernel `(k, k, channels, filters)`."""
-        shape = (*self.windows.shape[1:], self.atoms.shape[1])
-        return self.atoms.reshape(shape).astype("float32")
-
-    def advance(self):
-        """Uses every batch once; returns the mean objective of a window."""
-        before, self.codes = (
-            self.codes,
-            np.zeros((len(self.windows), self.atoms.shape[1]), "float32"),
-        )
-        order = np.random.default_rng([self.seed, 2, self.epoch])
-        total = 0.0
-        for number in order.permutation(self.count):
-            rows = self.batches[number]
+    vectors = drawn.reshape(windows, -1)
+    atoms = _first_atoms(vectors, filters, sparsity, seed)
+    batches = np.array_split(np.arange(windows), windows // batch_size)
+    before, moments, products, steps = None, 0.0, 0.0, 0
+    for epoch in range(epochs):
+        codes, total = np.zeros((windows, filters), "float32"), 0.0
+        order = np.random.default_rng([seed, 2, epoch])
+        for number in order.permutation(len(batches)):
+            rows = batches[number]
+            kernel = _kernel(atoms, drawn.shape)
             start = None if before is None else before[rows]
-            total += self._step(rows, start)
-        self.epoch += 1
-        return total / len(self.windows)
+            codes[rows], objective = _coded(
+                drawn[rows], kernel, sparsity, start
+            )
+            total, steps = total + objective, steps + 1
+            kept = (1 - 1 / steps) ** FORGETTING
+            seen = codes[rows].astype("float64")
+            moments = kept * moments + seen.T @ seen
+            products = kept * products + vectors[rows].T @ seen
+            _descend(atoms, moments, products, vectors[rows], seen)
+        before = codes
+        if progress is not None:
+            progress(epoch + 1, epochs, total / windows)
+    kernel = _kernel(atoms, drawn.shape)
+    return dictionary_layer(kernel, kernel_size, sparsity)
 
-    def _step(self, rows, start):
-        codes, objective = self._coded(self.windows[rows], start)
-        self.codes[rows] = codes
-        self.steps += 1
-        kept = (1 - 1 / self.steps) ** FORGETTING
-        vectors, codes = self.vectors[rows], codes.astype("float64")
-        self.moments = kept * self.moments + codes.T @ codes
-        self.products = kept * self.products + vectors.T @ codes
-        self._descend(vectors, codes)
-        return objective
 
-    def _coded(self, windows, start):
-        """Codes `(windows, filters)`, and the sum of the objectives."""
-        kernel = ops.convert_to_tensor(self.kernel())
-        images = ops.convert_to_tensor(windows)
-        if start is not None:
-            start = ops.convert_to_tensor(start[:, None, None])
-        codes = forms().solving(solve_sparse_code)(
-            images,
-            kernel,
-            self.sparsity,
-            1 / spectral_bound(kernel, kernel.shape[0]),
-            strides=kernel.shape[0],
-            padding="valid",
-            iterations=ITERATIONS,
-            tolerance=TOLERANCE,
-            initial_codes=start,
-        )
-        program = SparseCodingProgram(
-            images, kernel, self.sparsity, 0.0, False, kernel.shape[0], "valid"
-        )
-        value = ops.sum(program.value(codes, program.residual(codes)))
-        return ops.convert_to_numpy(codes)[:, 0, 0], float(value)
+def _first_atoms(vectors, filters, sparsity, seed):
+    """Windows of norm 1, a column each; columns of zeros become random."""
+    chosen = np.random.default_rng([seed, 1]).permutation(len(vectors))
+    norms = np.linalg.norm(vectors[chosen], axis=1)
+    # Windows that are flat are no atoms, if there are others.
+    chosen = chosen[np.argsort(norms <= sparsity, kind="stable")]
+    columns = vectors[np.resize(chosen, filters)].T.astype("float64")
+    norms = np.linalg.norm(columns, axis=0)
+    noise = np.random.default_rng(0).normal(size=columns.shape)
+    columns = np.where(norms > 1e-6, columns, noise)
+    return columns / np.linalg.norm(columns, axis=0)
 
-    def _descend(self, vectors, codes):
-        """One round over the atoms, each to the minimum of the surrogate."""
-        worst = np.sum(np.square(vectors - codes @ self.atoms.T), 1)
-        worst = iter(np.argsort(-worst))
-        for index in range(self.atoms.shape[1]):
-            if self.moments[index, index] > 0:
-                atom = best_atom(self.atoms, self.moments, self.products, index)
-            else:
-                atom = vectors[next(worst, 0)]
+
+def _kernel(atoms, shape):
+    """Columns as a kernel `(k, k, channels, filters)`."""
+    return atoms.reshape(*shape[1:], -1).astype("float32")
+
+
+def _coded(windows, kernel, sparsity, start):
+    """Codes `(windows, filters)`, and the sum of the objectives."""
+    kernel, images = map(ops.convert_to_tensor, (kernel, windows))
+    if start is not None:
+        start = ops.convert_to_tensor(start[:, None, None])
+    codes = forms().solving(solve_sparse_code)(
+        images,
+        kernel,
+        sparsity,
+        1 / spectral_bound(kernel, kernel.shape[0]),
+        strides=kernel.shape[0],
+        padding="valid",
+        iterations=ITERATIONS,
+        tolerance=TOLERANCE,
+        initial_codes=start,
+    )
+    program = SparseCodingProgram(
+        images, kernel, sparsity, 0.0, False, kernel.shape[0], "valid"
+    )
+    value = ops.sum(program.value(codes, program.residual(codes)))
+    return ops.convert_to_numpy(codes)[:, 0, 0], float(value)
+
+
+def _descend(atoms, moments, products, vectors, codes):
+    """One round over the atoms, each to the minimum of the surrogate."""
+    worst = np.sum(np.square(vectors - codes @ atoms.T), 1)
+    worst = iter(np.argsort(-worst))
+    for index in range(atoms.shape[1]):
+        if moments[index, index] > 0:
+            atom = best_atom(atoms, moments, products, index)
+        else:
+            atom = vectors[next(worst, 0)]
+        if np.any(atom):
+            atoms[:, index] = atom / np.linalg.norm(atom)
+
+
+def adapted(atoms, given, moments, products, weight):
+    """Atoms that have learned from codes, towards others.
+
+    `min_D ‖X - D Z‖² + w ‖D - D₀‖²`, by `SWEEPS` rounds over the atoms, each
+    of which is scaled to norm 1.
+
+    Args:
+        atoms: array `D` to begin with, an atom a column.
+        given: array `D₀`.
+        moments, products: as of `best_atom`.
+        weight: float `w > 0`.
+    """
+    atoms = atoms.astype("float64")
+    moments = moments + weight * np.eye(atoms.shape[1])
+    products = products + weight * given
+    for _ in range(SWEEPS):
+        for index in range(atoms.shape[1]):
+            atom = best_atom(atoms, moments, products, index)
             if np.any(atom):
-                self.atoms[:, index] = atom / np.linalg.norm(atom)
+                atoms[:, index] = atom / np.linalg.norm(atom)
+    return atoms
 
 
 def best_atom(atoms, moments, products, index):
@@ -197,10 +219,108 @@ def _windows(images, size, count, seed):
     return found - found.mean((1, 2), keepdims=True)
 
 
-def _normalized(columns):
-    """Columns of norm 1; columns of zeros become random."""
-    columns = np.asarray(columns, "float64")
-    norms = np.linalg.norm(columns, axis=0)
-    noise = np.random.default_rng(0).normal(size=columns.shape)
-    columns = np.where(norms > 1e-6, columns, noise)
-    return columns / np.linalg.norm(columns, axis=0)
+# === Layers and files ===
+
+
+def dictionary_layer(kernel, strides, sparsity):
+    """A layer whose dictionary is a kernel.
+
+    Args:
+        kernel: array `(k, k, channels, filters)`, atoms of norm 1.
+        strides: int.
+        sparsity: float `λ` that it was learned with, for images in `[0, 1]`.
+
+    Returns:
+        `ConvSparseCoding2D`, built; its codes of images less their means are
+        solutions of the program.
+    """
+    size, _, channels, filters = kernel.shape
+    layer = ConvSparseCoding2D(
+        filters,
+        size,
+        strides=int(strides),
+        padding="valid",
+        sparsity=float(sparsity),
+        iterations=LAYER_ITERATIONS,
+        gradient="implicit",
+        tolerance=1e-3,
+    )
+    layer.build((None, None, None, channels))
+    layer.set_dictionary(kernel)
+    # Learned atoms are no tight frame: the sharper bound is worth it.
+    layer.operator_norm.assign(spectral_bound(layer.kernel, strides))
+    return layer
+
+
+def save_dictionary(dictionary, path):
+    """Writes the atoms of a dictionary to a file, in half precision.
+
+    Args:
+        dictionary: layer `ConvSparseCoding2D`.
+        path: of the `.npz` file, which is replaced if it is there.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float16")
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            kernel=kernel,
+            strides=dictionary.strides,
+            sparsity=dictionary.sparsity,
+        )
+
+
+def load_dictionary(path):
+    """Reads a dictionary that `save_dictionary` wrote.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Layer `ConvSparseCoding2D`.
+
+    Raises:
+        OSError: if there is no such file, or it can't be read.
+        ValueError: if it holds no dictionary.
+    """
+    content = io.BytesIO(pathlib.Path(path).read_bytes())
+    try:
+        with np.load(content) as file:
+            kernel = np.asarray(file["kernel"], "float32")
+            strides, sparsity = int(file["strides"]), float(file["sparsity"])
+    except Exception:  # NumPy's are many, for damaged files.
+        kernel = np.zeros(0)
+    fits = kernel.ndim == 4 and kernel.size and np.all(np.isfinite(kernel))
+    if not fits or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(
+            f"{str(path)!r} holds no dictionary: give a file that "
+            "`keras_csc.restoration.save_dictionary` wrote."
+        )
+    return dictionary_layer(kernel, strides, sparsity)
+
+
+def default_dictionary(channels):
+    """The dictionary that ships, learned by `studies/dictionaries.py`.
+
+    Args:
+        channels: int, 1 (grey) or 3 (red, green and blue, jointly).
+
+    Returns:
+        Layer `ConvSparseCoding2D`, always the same one.
+
+    Raises:
+        ValueError: for another number of channels.
+    """
+    if channels not in SHIPPED:
+        raise ValueError(
+            "`channels` must be 1 or 3, for which dictionaries ship; learn one "
+            f"with `learn_dictionary` for others. Received: {channels}"
+        )
+    return _shipped(channels)
+
+
+@functools.cache
+def _shipped(channels):
+    return load_dictionary(FOLDER / SHIPPED[channels])

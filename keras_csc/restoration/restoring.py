@@ -1,291 +1,254 @@
-"""An image from what was measured of it, by programs of sparse coding."""
-
-import math
+"""A photograph by few atoms a patch, and by what was measured of it."""
 
 import numpy as np
 from keras import ops
 
 from keras_csc.ops import Measurement
-from keras_csc.ops import analysis
 from keras_csc.ops import solve_sparse_code
-from keras_csc.ops import synthesis
+from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
-from keras_csc.restoration.adaptation import AdaptedAtoms
-from keras_csc.restoration.quadratic import ridge_regression
-from keras_csc.restoration.quadratic import smooth_part
-from keras_csc.restoration.settings import check_settings
-from keras_csc.restoration.shifts import ShiftedGrids
+from keras_csc.ops.implicit_gradient import conjugate_gradients
+from keras_csc.restoration.dictionary_learning import adapted
 
-# Codes of a batch of windows: the solver holds some ten tensors of that size.
-MOST_CODES = 2**23
-# Deviation of what no sparse code explains, where pixels have no noise.
-LEAST_NOISE = 1 / 255
-# Of `σ`, the least level of the splitting.
-LEAST_LEVEL = 1.5
+# `λ / τ` of the codes `ẑ`, and `δ`.
+PILOT, OFFSET = 0.3, 0.1
+# The most steps of conjugate gradients.
+STEPS = 500
 
 
-def restore(
-    image, mask, blur, noise, dictionary, settings, progress=None, records=None
-):
-    """Restores an image `x` from a measurement `y = M H x + noise`.
+class PatchDenoiser:
+    """Makes images of few atoms a patch.
 
-    `x = l + A z` with the smooth image `l` of `smooth_part` and, for every
-    shift of the grid of the atoms, `z = argmin_z Σ_i λ_i |z_i| +
-    ½‖y - M H (l + A z)‖²`; the image is the mean over the shifts, in which
+    A patch `p` is its mean in every channel and few atoms, `m + D z` with
+    `z = argmin Σ_i λ_i |z_i| + ½‖p - m - D z‖²`. Patches lie side by side on
+    a grid, which is shifted; the image is the mean over the shifts, in which
     pixels weigh `1 / (1 + n)` where they have `n` codes that are not 0: such
-    estimates have less noise (Dabov et al., Image denoising by sparse 3-D
-    transform-domain collaborative filtering, IEEE TIP 2007, eq. 10). `A` has
-    the atoms of the dictionary and constant ones.
-
-    Where atoms see few pixels, that is not enough. With `levels` the image is
-    then split: for every level `τ`, in turn, `v` is the mean image that the
-    same programs, without `M` and `H`, make of `x` at the noise level `τ`, and
-    `x = argmin_x ‖y - M H x‖²/σ² + ‖x - v‖²/τ²`.
+    estimates have less noise. From the second round on `λ_i = r τ² / (|ẑ_i| +
+    δ τ)`, with the noise level `τ` and the codes `ẑ` of the image of the round
+    before. Images go on beyond their borders as in a mirror.
 
     Args:
-        image: array `y` `(height, width, channels)`.
+        dictionary: layer `ConvSparseCoding2D` whose strides are the size of
+            its atoms.
+        step: int, pixels between two shifts of the grid.
+        progress: function of how many rounds over a grid are done, or `None`.
+
+    References:
+        Simon & Elad, Rethinking the CSC model for natural images, NeurIPS
+        2019, section 4, for the shifts; Dabov et al., Image denoising by
+        sparse 3-D transform-domain collaborative filtering, IEEE TIP 2007,
+        eq. 10, for the weights; Candès, Wakin & Boyd, Enhancing sparsity by
+        reweighted l1 minimization, 2008, section 2.2; Elad & Aharon, Image
+        denoising via sparse and redundant representations over learned
+        dictionaries, IEEE TIP 2006, section IV, for atoms that adapt.
+    """
+
+    def __init__(self, dictionary, step, progress=None):
+        kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float32")
+        self.size, self._shape = dictionary.strides, kernel.shape
+        self._given = kernel.reshape(-1, kernel.shape[-1])
+        places = range(0, self.size, step)
+        self.shifts = [(row, column) for row in places for column in places]
+        self._progress, self._done = progress or (lambda done: None), 0
+
+    def __call__(
+        self,
+        image,
+        level,
+        sparsity,
+        reweighting,
+        rounds,
+        iterations,
+        adaptation=None,
+    ):
+        """The image that the last round makes.
+
+        Args:
+            image: float32 array `(height, width, channels)`.
+            level: float, `τ`.
+            sparsity: float, `λ / τ` of the first round.
+            reweighting: float, `r`.
+            rounds: int.
+            iterations: int, of FISTA for a program.
+            adaptation: float, or `None` for atoms that stay as they are.
+                Between two rounds they learn from the image; the dictionary
+                that was given counts as so many codes of 1 for each.
+        """
+        # A number of NumPy's would make arrays of a backend's tensors.
+        estimate, level, self._iterations = None, float(level), iterations
+        self._use(self._given)
+        for turn in range(rounds):
+            if turn and adaptation is not None:
+                seen = self._moments, self._products
+                self._use(adapted(self._atoms, self._given, *seen, adaptation))
+            estimate = self._mean(image, level, sparsity, reweighting, estimate)
+        return estimate
+
+    def _use(self, atoms):
+        self._atoms = atoms.astype("float32")
+        self._kernel = ops.convert_to_tensor(self._atoms.reshape(self._shape))
+        self._step_size = 1 / spectral_bound(self._kernel, self.size)
+
+    def _mean(self, image, level, sparsity, reweighting, estimate):
+        """The mean over the shifts of what their programs make."""
+        before, sides = self.size - 1, image.shape[:2]
+        sizes = [-(-(n + before) // self.size) * self.size for n in sides]
+        widths = [(before, size - n) for size, n in zip(sizes, sides)]
+        image = np.pad(image, [*widths, (0, 0)], "symmetric")
+        if estimate is not None:
+            estimate = np.pad(estimate, [*widths, (0, 0)], "symmetric")
+        summed, count = np.zeros_like(image), np.zeros_like(image)
+        self._moments = self._products = 0.0
+        for row, column in self.shifts:
+            here = np.s_[row : row + sizes[0], column : column + sizes[1]]
+            patches, means = self._patches(image[here])
+            weights, start = sparsity * level, None
+            if estimate is not None:
+                pilot, _ = self._patches(estimate[here])
+                start = self._codes(pilot, PILOT * level)
+                size = ops.abs(start) + OFFSET * level
+                weights = reweighting * level**2 / size
+            codes = self._codes(patches, weights, start)
+            codes = ops.convert_to_numpy(codes)[:, 0, 0]
+            vectors = patches.reshape(len(patches), -1)
+            self._moments = self._moments + codes.T @ codes
+            self._products = self._products + vectors.T @ codes
+            made = (codes @ self._atoms.T).reshape(patches.shape) + means
+            trust = 1 / (1 + np.count_nonzero(codes, -1)[:, None, None, None])
+            trust = np.broadcast_to(trust, made.shape)
+            summed[here] += self._image(trust * made, sizes)
+            count[here] += self._image(trust, sizes)
+            self._done += 1
+            self._progress(self._done)
+        inner = np.ix_(*(range(before, before + n) for n in sides))
+        return summed[inner] / count[inner]
+
+    def _patches(self, image):
+        """Patches `(n, k, k, channels)` side by side, less means; and these."""
+        height, width, channels = image.shape
+        rows, columns = height // self.size, width // self.size
+        patches = image.reshape(rows, self.size, columns, self.size, channels)
+        patches = patches.swapaxes(1, 2)
+        patches = patches.reshape(-1, self.size, self.size, channels)
+        means = patches.mean((1, 2), keepdims=True)
+        return patches - means, means
+
+    def _image(self, patches, sizes):
+        """The image of patches side by side."""
+        rows, columns = (n // self.size for n in sizes)
+        patches = patches.reshape(rows, columns, *patches.shape[1:])
+        return patches.swapaxes(1, 2).reshape(*sizes, -1)
+
+    def _codes(self, patches, weights, start=None):
+        return forms().solving(solve_sparse_code)(
+            ops.convert_to_tensor(patches),
+            self._kernel,
+            ops.convert_to_tensor(weights, "float32"),
+            self._step_size,
+            strides=self.size,
+            padding="valid",
+            iterations=self._iterations,
+            tolerance=None,
+            initial_codes=start,
+        )
+
+
+def restore(image, mask, blur, noise, smoothness, levels, denoise):
+    """Restores an image `x` from `y = M H x + noise`, by splitting.
+
+    It begins with `smooth_part`. Then, for every level `τ` in turn, `v` is what
+    a denoiser makes of `x` at the noise level `τ`, and `x = argmin_x ‖y - M H
+    x‖²/σ² + ‖x - v‖²/τ²`. The scene goes on beyond the borders as far as the
+    blur carries it into the image, and is estimated there too.
+
+    Args:
+        image: float32 array `y` `(height, width, channels)`.
         mask: array `M` of 0 and 1 that broadcasts to it.
         blur: array `(2r + 1, 2t + 1)`, or `None`.
-        noise: float `σ ≥ 0`, standard deviation, in the units of the image.
-            Less than `1/255` is taken for `1/255`: images are not sparse to
-            the last digit.
-        dictionary: layer `ConvSparseCoding2D`.
-        settings: `Settings`.
-        progress: function of the number of batches of programs, one a shift
-            and round, that are solved and of all, or `None`.
-        records: list that `IterationStatistics` of every such batch are added
-            to, or `None`.
+        noise: float `σ ≥ 0`, standard deviation.
+        smoothness: float, as of `smooth_part`.
+        levels: floats, the `τ`.
+        denoise: function of an image and a level.
 
     Returns:
         float32 array of the shape of `image`.
+
+    Reference:
+        Zoran & Weiss, From learning models of natural image patches to whole
+        image restoration, ICCV 2011, section 3.
     """
-    check_settings(settings, mask, blur)
-    restoration = _Restoration(
-        np.asarray(image, "float32"),
-        np.asarray(mask, "float32"),
-        blur,
-        noise,
-        dictionary,
-        settings,
-        progress or (lambda done, total: None),
-        records,
+    height, width, _ = image.shape
+    rows, columns = (0, 0) if blur is None else (n // 2 for n in blur.shape)
+    beyond = [(rows, rows), (columns, columns), (0, 0)]
+    known = np.broadcast_to(np.float32(mask), image.shape)
+    known = np.pad(known, beyond)[None]
+    blur = None if blur is None else ops.convert_to_tensor(blur)
+    measurement = Measurement(ops.convert_to_tensor(known), blur)
+    seen = ops.convert_to_tensor(known * np.pad(image, beyond)[None])
+    solving = forms().solving
+    found = solving(smooth_part)(seen, smoothness, measurement)
+    for level in levels:
+        mean = denoise(ops.convert_to_numpy(found)[0], level)
+        mean = ops.convert_to_tensor(mean[None])
+        missed = seen - measurement.forward(mean)
+        weight = ops.convert_to_tensor((noise / level) ** 2, "float32")
+        found = mean + solving(ridge_regression)(missed, weight, measurement)
+    found = ops.convert_to_numpy(found)[0]
+    return found[rows : rows + height, columns : columns + width]
+
+
+def smooth_part(images, smoothness, measurement):
+    """The smooth image that explains a measurement, by Tikhonov.
+
+    `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of neighbours
+    as `∇`, by conjugate gradients. Where nothing is measured, it is what a
+    membrane would be there.
+
+    Args:
+        images: tensor `y` `(batch, height, width, channels)`, 0 where nothing
+            is measured.
+        smoothness: float `α > 0`. Without mask and blur, waves of
+            `2π √α` pixels are halved.
+        measurement: `ops.Measurement`.
+
+    Returns:
+        Tensor `l` of the shape of `images`.
+
+    Reference:
+        Wohlberg, SPORCO: a Python package for standard and convolutional
+        sparse representations, SciPy 2017, for low frequencies treated so.
+    """
+    return _solved(
+        images, measurement, lambda values: smoothness * _roughness(values)
     )
-    return restoration.run()
 
 
-def dictionary_kernel(dictionary):
-    """Kernel of a dictionary, behind a constant atom for every channel."""
-    atoms = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float32")
-    size, _, channels, _ = atoms.shape
-    flat = np.broadcast_to(
-        np.eye(channels) / size, (size, size) + (channels,) * 2
-    )
-    return np.concatenate([flat, atoms], -1).astype("float32")
+def ridge_regression(images, weight, measurement):
+    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate gradients.
+
+    Args:
+        images, measurement: as of `smooth_part`.
+        weight: float `w ≥ 0`.
+    """
+    return _solved(images, measurement, lambda values: weight * values)
 
 
-class _Restoration:
-    """What the rounds of one image share; see `restore`."""
+def _solved(images, measurement, slope):
+    """Where `Hᵀ Mᵀ (M H x - y)` and the slope of a penalty add up to 0."""
 
-    def __init__(
-        self,
-        image,
-        mask,
-        blur,
-        noise,
-        dictionary,
-        settings,
-        progress,
-        records,
-    ):
-        self.settings, self.noise = settings, noise
-        self.least = max(noise, LEAST_NOISE)
-        self.progress, self.records = progress, records
-        self.blur = None if blur is None else ops.convert_to_tensor(blur)
-        self.strides = dictionary.strides
-        self.atoms = AdaptedAtoms(dictionary_kernel(dictionary), self.strides)
-        if settings.adaptation is not None:
-            self.atoms.check()
-        self.grids = ShiftedGrids(
-            image.shape[:2],
-            self.atoms.size,
-            self.strides,
-            (0, 0) if blur is None else tuple(n // 2 for n in blur.shape),
-        )
-        self.mask = self.grids.pad(np.broadcast_to(mask, image.shape))
-        self.inside = self.grids.pad(np.ones((*image.shape[:2], 1)))
-        self.observed = self.grids.pad(image) * self.mask
-        self.low = self._smooth()
-        self.done, self.total = 0, self._programs(settings)
-        if settings.levels:
-            every = self._programs(settings.prior)
-            self.total += len(settings.levels) * every
+    def curvature(values):
+        seen = measurement.adjoint(measurement.forward(values))
+        return seen + slope(values)
 
-    def _programs(self, settings):
-        """How many batches of programs there are in some rounds."""
-        return settings.rounds * len(list(self._chunks(settings.step)))
+    return conjugate_gradients(curvature, measurement.adjoint(images), STEPS)
 
-    def run(self):
-        settings = self.settings
-        detail = self.observed - self._seen(self.low)
-        image = self.low + self._rounds(detail, self.least, settings, True)
-        for level in settings.levels:
-            level = max(level, LEAST_LEVEL * self.least)
-            mean = self._rounds(image, level, settings.prior)
-            image = self._fitted(mean, (self.noise / level) ** 2)
-        return self.grids.crop(image)
 
-    def _rounds(self, observed, noise, settings, measured=False):
-        """The mean image of some rounds of programs.
-
-        Args:
-            observed: padded image.
-            noise: float, its noise level.
-            settings: `Settings`, of the rounds.
-            measured: bool, whether it is what was measured.
-        """
-        estimate = None
-        for turn in range(settings.rounds):
-            if turn and settings.adaptation is not None:
-                self.atoms.adapt(settings.adaptation)
-            estimate = self._mean(observed, noise, settings, measured, estimate)
-        return estimate
-
-    def _mean(self, observed, noise, settings, measured, estimate):
-        """The mean over the shifts of what their programs make."""
-        adapting = settings.adaptation is not None
-        summed, count = np.zeros_like(observed), np.zeros_like(observed)
-        weights = np.ones(self.atoms.kernel.shape[-1], "float32")
-        weights[: observed.shape[-1]] = settings.flat_weight
-        for shifts in self._chunks(settings.step):
-            windows = self.grids.windows(observed, shifts)
-            mask = self.grids.windows(self.mask, shifts)
-            sparsity, start = settings.sparsity * noise * weights, None
-            if estimate is not None:
-                pilot = self.grids.windows(estimate, shifts)
-                sparsity, start = self._reweighted(
-                    pilot, noise, weights, settings
-                )
-            codes = self._codes(
-                windows,
-                sparsity,
-                settings,
-                self._measurement(mask) if measured else None,
-                start,
-                self.records,
-            )
-            if adapting:
-                inside = self.grids.windows(self.inside, shifts)
-                self.atoms.see(windows, ops.convert_to_numpy(codes), inside)
-            images = self._synthesis(codes, self.atoms.kernel)
-            trust = 1 / (1 + self._synthesis(*self._used(codes)))
-            self.grids.add(summed, count, images, trust, shifts)
-            self.done += 1
-            self.progress(self.done, self.total)
-        return summed / np.where(count > 0, count, 1)
-
-    def _reweighted(self, pilot, noise, weights, settings):
-        """`λ` of every code, by the codes of a pilot image; and these codes."""
-        codes = self._codes(
-            pilot, settings.pilot_sparsity * noise * weights, settings
-        )
-        most = settings.reweighting * noise**2 * weights
-        size = ops.abs(codes) + settings.offset * noise
-        return ops.divide(ops.convert_to_tensor(most), size), codes
-
-    def _fitted(self, mean, weight):
-        """`argmin_x ‖y - M H x‖² + w ‖x - v‖²`, by conjugate gradients."""
-        missed = self.observed - self._seen(mean)
-        change = forms().solving(ridge_regression)(
-            ops.convert_to_tensor(missed[None]),
-            ops.convert_to_tensor(weight, "float32"),
-            self._measurement(self.mask[None]),
-        )
-        return mean + ops.convert_to_numpy(change)[0]
-
-    def _chunks(self, step):
-        """Lists of shifts whose programs are solved as one batch."""
-        shifts = self.grids.shifts(min(step, self.strides))
-        codes = math.prod(self.grids.code_size) * self.atoms.kernel.shape[-1]
-        size = min(max(MOST_CODES // codes, 1), len(shifts))
-        # All of one size: a backend that compiles does so once.
-        while len(shifts) % size:
-            size -= 1
-        for start in range(0, len(shifts), size):
-            yield shifts[start : start + size]
-
-    def _measurement(self, mask):
-        return Measurement(ops.convert_to_tensor(mask), self.blur)
-
-    def _smooth(self):
-        if self.settings.smoothness is None:
-            return np.zeros_like(self.observed)
-        low = forms().solving(smooth_part)(
-            ops.convert_to_tensor(self.observed[None]),
-            self.settings.smoothness,
-            self._measurement(self.mask[None]),
-        )
-        return ops.convert_to_numpy(low)[0]
-
-    def _seen(self, image):
-        measurement = self._measurement(self.mask[None])
-        seen = measurement.forward(ops.convert_to_tensor(image[None]))
-        return ops.convert_to_numpy(seen)[0]
-
-    def _used(self, codes):
-        """How many codes are not 0, and an atom that spreads them."""
-        used = ops.cast(ops.not_equal(codes, 0), codes.dtype)
-        box = ops.ones((self.atoms.size,) * 2 + (1, 1), codes.dtype)
-        return ops.sum(used, -1, keepdims=True), box
-
-    def _synthesis(self, codes, kernel):
-        images = synthesis(
-            codes, kernel, self.grids.window_size, self.strides, "valid"
-        )
-        return ops.convert_to_numpy(images)
-
-    def _constants(self, images):
-        """Codes of the constant atoms alone, where a solver begins.
-
-        Means of patches are large, and all that it would do for a while.
-        """
-        flat = images.shape[-1]
-        means = analysis(
-            images, self.atoms.kernel[..., :flat], self.strides, "valid"
-        )
-        means = means * (self.strides / self.atoms.size) ** 2
-        others = self.atoms.kernel.shape[-1] - flat
-        return ops.pad(means, [[0, 0]] * 3 + [[0, others]])
-
-    def _codes(
-        self,
-        images,
-        sparsity,
-        settings,
-        measurement=None,
-        start=None,
-        records=None,
-    ):
-        images = ops.convert_to_tensor(images)
-        bound = self.atoms.bound
-        if measurement is not None:
-            bound = bound * measurement.squared_norm_bound()
-        elif start is None:
-            start = self._constants(images)
-        found = forms().solving(solve_sparse_code)(
-            images,
-            self.atoms.kernel,
-            ops.convert_to_tensor(sparsity),
-            1 / bound,
-            strides=self.strides,
-            padding="valid",
-            iterations=settings.iterations,
-            tolerance=settings.tolerance,
-            criterion="stationarity",
-            measurement=measurement,
-            initial_codes=start,
-            statistics=records is not None,
-        )
-        if records is None:
-            return found
-        records.append(found[1])
-        return found[0]
+def _roughness(images):
+    """`∇ᵀ∇` of images: differences at the borders are 0."""
+    total = 0
+    for axis in (1, 2):
+        step = ops.diff(images, axis=axis)
+        before, after = [[0, 0]] * 4, [[0, 0]] * 4
+        before[axis], after[axis] = [1, 0], [0, 1]
+        total = total + ops.pad(step, before) - ops.pad(step, after)
+    return total

@@ -1,84 +1,40 @@
 """Four tasks: what was measured of an image, and how it is restored."""
 
+import functools
+
 import numpy as np
 
 from keras_csc.restoration import checks as checked
-from keras_csc.restoration.dictionaries import default_dictionary
-from keras_csc.restoration.restoring import LEAST_NOISE
+from keras_csc.restoration.dictionary_learning import default_dictionary
+from keras_csc.restoration.restoring import PatchDenoiser
 from keras_csc.restoration.restoring import restore
-from keras_csc.restoration.settings import Settings
 from keras_csc.validation import check_integer
 
-
-def _levels(first, last, count):
-    """Noise levels of a splitting, of 255, from large to small."""
-    return tuple(np.geomspace(first, last, count) / 255)
-
-
+# Deviation of what no sparse code explains, where pixels have no noise.
+LEAST_NOISE = 1 / 255
+# Of `σ`, the least level of the splitting.
+LEAST_LEVEL = 1.5
+# Arguments of `PatchDenoiser`, to denoise and as the prior of a splitting.
 # Chosen of few values, on photographs that neither the dictionaries nor the
-# page of results have seen. `studies/restoration.py --choose` compares others.
-DENOISE = Settings(
-    sparsity=1.8,
-    rounds=4,
-    reweighting=1.0,
-    offset=0.1,
-    pilot_sparsity=0.3,
-    flat_weight=0.05,
-    smoothness=1e4,
-    step=2,
-    iterations=40,
-    tolerance=1e-3,
-    adaptation=5.0,
-)
-PRIOR = Settings(
-    sparsity=1.0,
-    rounds=2,
-    reweighting=0.5,
-    offset=0.1,
-    pilot_sparsity=0.3,
-    flat_weight=0.0,
-    smoothness=None,
-    step=2,
-    iterations=15,
-    tolerance=1e-3,
-)
-INPAINT = Settings(
-    sparsity=2.0,
-    rounds=1,
-    reweighting=5.0,
-    offset=1.0,
-    pilot_sparsity=1.0,
-    flat_weight=0.05,
-    smoothness=0.5,
-    step=2,
-    iterations=100,
-    tolerance=1e-3,
-    levels=_levels(20, 1, 8),
-    prior=PRIOR,
-)
-DEBLUR = INPAINT._replace(
-    sparsity=0.15,
-    reweighting=0.1,
-    offset=0.5,
-    pilot_sparsity=0.3,
-    smoothness=0.2,
-    step=4,
-    levels=_levels(20, 3, 6),
-)
-ENLARGE = DEBLUR._replace(
-    sparsity=0.5,
-    reweighting=0.5,
-    smoothness=0.02,
-    levels=_levels(20, 3, 5),
-)
+# page of results have seen.
+DENOISE = {
+    "sparsity": 1.8,
+    "reweighting": 1.0,
+    "rounds": 4,
+    "iterations": 40,
+    "adaptation": 5.0,
+}
+PRIOR = {"sparsity": 1.0, "reweighting": 0.5, "rounds": 2, "iterations": 15}
+# Of splittings: how smooth the image is at the beginning, and the first and
+# last noise level, of 255, and how many there are.
+SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
+LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
 
 
-def denoise(
-    image, noise, dictionary=None, settings=None, progress=None, records=None
-):
+def denoise(image, noise, dictionary=None, step=2, progress=None):
     """Removes white Gaussian noise: `y = x + noise`.
 
-    See `restoring.restore` for the programs that are solved.
+    See `restoring.PatchDenoiser` for the programs that are solved.
 
     Args:
         image: array `y` `(height, width)` or `(height, width, 1 or 3)` of
@@ -88,13 +44,12 @@ def denoise(
             of the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255`
             is taken for `1 / 255`, which is what atoms leave over of images
             without noise: finer levels, as of 16 bits, are smoothed away.
-        dictionary: layer `ConvSparseCoding2D` with the channels of the image,
-            by default the one that ships.
-        settings: `Settings`, by default those chosen for the task.
-        progress: function of the number of batches of programs, one a shift
-            and round, that are solved, and of all; or `None`.
-        records: list that the `ops.IterationStatistics` of every such batch
-            are added to; or `None`.
+        dictionary: layer `ConvSparseCoding2D` with the channels of the image
+            and strides of its atoms' size, by default the one that ships.
+        step: int, pixels between two grids of patches, at most the atoms'
+            size. Half of it takes four times as long, and is a little better.
+        progress: function of the number of rounds over a grid that are done,
+            and of all; or `None`.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
@@ -110,21 +65,11 @@ def denoise(
     """
     pixels = checked.image(image)
     checked.check_scale(pixels, noise, "(0, inf)")
-    dictionary = _dictionary(dictionary, pixels)
-    how = dictionary, settings or DENOISE, progress, records
-    found = restore(pixels, np.ones((1, 1, 1)), None, noise, *how)
-    return _like(found, image)
+    denoiser = _denoiser(pixels, dictionary, step, DENOISE, 1, progress)
+    return _like(denoiser(pixels, max(noise, LEAST_NOISE)), image)
 
 
-def inpaint(
-    image,
-    mask,
-    noise=0.0,
-    dictionary=None,
-    settings=None,
-    progress=None,
-    records=None,
-):
+def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
     """Fills in pixels that are missing: `y = M (x + noise)`.
 
     Args:
@@ -134,7 +79,7 @@ def inpaint(
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
-        dictionary, settings, progress, records: as for `denoise`.
+        dictionary, step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -150,22 +95,15 @@ def inpaint(
     known = checked.mask(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
     checked.check_scale(seen, noise)
-    dictionary = _dictionary(dictionary, pixels)
-    how = dictionary, settings or INPAINT, progress, records
-    found = restore(pixels * known, known, None, noise, *how)
+    how = dictionary, step, progress
+    found = _split("inpaint", pixels, known, None, noise, *how)
     if noise == 0:
         found = np.where(known > 0, pixels, found)
     return _like(found, image)
 
 
 def deblur(
-    image,
-    kernel,
-    noise=LEAST_NOISE,
-    dictionary=None,
-    settings=None,
-    progress=None,
-    records=None,
+    image, kernel, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
 ):
     """Undoes a known blur: `y = H x + noise`, a convolution with a kernel.
 
@@ -179,7 +117,7 @@ def deblur(
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
             `1 / 255`, for images of 8 bits with hardly any noise.
-        dictionary, settings, progress, records: as for `denoise`.
+        dictionary, step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -190,20 +128,12 @@ def deblur(
     pixels = checked.image(image)
     blur = checked.blur(kernel)
     checked.check_scale(pixels, noise, "(0, inf)")
-    dictionary = _dictionary(dictionary, pixels)
-    how = dictionary, settings or DEBLUR, progress, records
-    found = restore(pixels, np.ones((1, 1, 1)), blur, noise, *how)
-    return _like(found, image)
+    how = dictionary, step, progress
+    return _like(_split("deblur", pixels, 1, blur, noise, *how), image)
 
 
 def enlarge(
-    image,
-    factor,
-    noise=LEAST_NOISE,
-    dictionary=None,
-    settings=None,
-    progress=None,
-    records=None,
+    image, factor, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
 ):
     """Makes an image larger: `y = S H x + noise`, blurred and sampled.
 
@@ -215,7 +145,7 @@ def enlarge(
         image: array `y`, as for `denoise`.
         factor: int from 2 to 8.
         noise: as for `deblur`.
-        dictionary, settings, progress, records: as for `denoise`.
+        dictionary, step, progress: as for `denoise`.
 
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
@@ -228,15 +158,11 @@ def enlarge(
     check_integer(2, 8, factor=factor)
     checked.check_scale(pixels, noise, "(0, inf)")
     height, width, channels = pixels.shape
-    middle = factor // 2
-    spread = np.zeros((height * factor, width * factor, channels), "float32")
-    spread[middle::factor, middle::factor] = pixels
-    known = np.zeros((*spread.shape[:2], 1), "float32")
-    known[middle::factor, middle::factor] = 1
-    dictionary = _dictionary(dictionary, pixels)
-    how = dictionary, settings or ENLARGE, progress, records
-    found = restore(spread, known, anti_aliasing(factor), noise, *how)
-    return _like(found, image)
+    known = np.zeros((height * factor, width * factor, 1), "float32")
+    known[factor // 2 :: factor, factor // 2 :: factor] = 1
+    spread = pixels.repeat(factor, 0).repeat(factor, 1)
+    how = anti_aliasing(factor), noise, dictionary, step, progress
+    return _like(_split("enlarge", spread, known, *how), image)
 
 
 def anti_aliasing(factor):
@@ -259,26 +185,34 @@ def gaussian(deviation):
     return (kernel / kernel.sum()).astype("float32")
 
 
-def _dictionary(dictionary, pixels):
-    """The dictionary to use: with the channels of the image."""
+def _split(task, pixels, mask, blur, noise, dictionary, step, progress):
+    """What `restoring.restore` makes of an image, by the levels of a task."""
+    first, last, count = LEVELS[task]
+    least = LEAST_LEVEL * max(noise, LEAST_NOISE)
+    levels = np.maximum(np.geomspace(first, last, count) / 255, least)
+    denoiser = _denoiser(pixels, dictionary, step, PRIOR, count, progress)
+    smoothness = SMOOTHNESS[task]
+    return restore(pixels, mask, blur, noise, smoothness, levels, denoiser)
+
+
+def _denoiser(pixels, dictionary, step, how, times, progress):
+    """A function of an image and a noise level, to be called so many times."""
     channels = pixels.shape[-1]
     if dictionary is None:
-        return default_dictionary(channels)
-    shape = getattr(getattr(dictionary, "kernel", None), "shape", ())
-    strides = getattr(dictionary, "strides", 0)
-    if len(shape) != 4 or not 1 <= strides <= min(shape[:2]):
+        dictionary = default_dictionary(channels)
+    shape = tuple(getattr(getattr(dictionary, "kernel", None), "shape", ()))
+    strides = getattr(dictionary, "strides", None)
+    if shape[:3] != (strides, strides, channels):
         raise ValueError(
             "`dictionary` must be a layer ConvSparseCoding2D that is built, "
-            "with strides of at most its atoms' size. Received: "
-            f"{type(dictionary).__name__} with a kernel of shape "
-            f"{tuple(shape)} and strides {strides}"
+            f"for images of {channels} channels, with strides of its atoms' "
+            f"size. Received: {type(dictionary).__name__} with a kernel of "
+            f"shape {shape} and strides {strides}"
         )
-    if shape[2] != channels:
-        raise ValueError(
-            f"`dictionary` must be for images of {channels} channels. "
-            f"Received: one for {shape[2]}"
-        )
-    return dictionary
+    check_integer(1, shape[0], step=step)
+    total = times * how["rounds"] * len(range(0, shape[0], step)) ** 2
+    shown = progress and (lambda done: progress(done, total))
+    return functools.partial(PatchDenoiser(dictionary, step, shown), **how)
 
 
 def _like(found, image):

@@ -1,15 +1,21 @@
-"""Atoms and codes of convolutional dictionaries as pictures."""
+"""Atoms and codes as pictures, and how an image grows from its atoms."""
 
 import math
 
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.metrics import peak_signal_to_noise_ratio
+from keras_csc.validation import check_integer
 from keras_csc.visualization.grids import arrange
+from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
+from keras_csc.visualization.grids import table
 
 ATOM_PIXELS = 48
 RED, BLUE = (214, 64, 48), (38, 110, 196)
+ATOM = ("atom", "codes", "part")
+BESIDE = ("found", "drawn", "difference")
 
 
 def atom_grid(kernel, columns=None, maximum=64, scale=None):
@@ -141,3 +147,166 @@ def on_white(tiles):
     opacity = tiles[..., 3:] / 255
     made = 255 + opacity * (tiles[..., :3].astype("float32") - 255)
     return np.rint(made).astype("uint8")
+
+
+# === Explanations ===
+
+
+def strongest_atoms(explanation, stage=1, maximum=8, side=96):
+    """The atoms that an image is made of, a column each, strongest first.
+
+    Above is the atom's number and its share of the energy. Then come the atom
+    in pixels, as of `atom_grid`; its codes, red where positive and blue where
+    negative, all on one scale; and its contribution to the image, too, with
+    zero mid-grey and the largest of all black or white. Inactive atoms are left
+    out. Of a stage above the first, atoms and contributions are linear pictures
+    of what they mean to the stages below; see `explanation.StageExplanation`.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage: int, from 1, next to the image. Defaults to 1.
+        maximum: int, how many atoms at most. Defaults to 8.
+        side: int, screen pixels of the longer side of a picture at most: small
+            ones are enlarged by whole pixels, large ones averaged. Defaults
+            to 96.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no such stage, or no atom is active.
+
+    Example:
+
+    >>> found = model.explain(images[0])
+    >>> save_png("strongest.png", strongest_atoms(found))
+    """
+    stage = _stage(explanation, stage)
+    chosen = stage.strongest(maximum)
+    if not len(chosen):
+        raise ValueError(
+            "`stage` must have an active atom. Received: a stage of "
+            f"{stage.codes.shape[-1]} atoms, with all codes 0"
+        )
+    rows = [fitted(on_white(t), side) for t in atom_tiles(stage, chosen)]
+    shares = stage.shares[chosen]
+    labels = [f"atom {a}\n{share:.1%}" for a, share in zip(chosen, shares)]
+    return table(rows, labels, ATOM)
+
+
+def found_and_drawn(explanation, stage=1, maximum=5, side=96):
+    """What a stage found in an image, beside what the decoder draws there.
+
+    A column each, and one for the difference, drawn less found. The first row
+    is the sum of all atoms, in pixels as of `growing_picture`; those below are
+    the codes of the atoms that were found strongest, all on one scale. At the
+    left is `StageExplanation.drawn_error`. No difference is mid-grey or white.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage, maximum, side: as of `strongest_atoms`. `maximum` defaults to 5.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Example:
+
+    >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
+    """
+    rows = drawn_rows(_stage(explanation, stage), maximum)
+    names, errors, tiles = zip(*rows)
+    names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
+    rows = [fitted(on_white(each), side) for each in tiles]
+    return table(rows, BESIDE, names)
+
+
+def drawn_rows(stage, maximum):
+    """The rows of `found_and_drawn`.
+
+    Yields:
+        `(name, error, tiles)`, of all atoms and of one after another: str,
+        float, and three `uint8` tiles, of codes as of `code_shades`.
+    """
+    found, drawn = stage.picture, stage.drawn.picture
+    tiles = image_tiles(np.stack([found, drawn, drawn - found]))
+    yield "all atoms", stage.drawn_error(), tiles
+    chosen = stage.strongest(maximum)
+    if len(chosen):
+        found, drawn = stage.codes[..., chosen], stage.drawn.codes[..., chosen]
+        tiles = code_shades(np.concatenate([found, drawn, drawn - found], -1))
+        for number, atom in enumerate(chosen):
+            of_atom = tiles[number :: len(chosen)]
+            yield f"atom {atom}", stage.drawn_error(atom), of_atom
+
+
+def atom_tiles(stage, chosen):
+    """`uint8` tiles of atoms, their codes and contributions; see `ATOM`."""
+    parts = np.stack([stage.picture_of([atom]) for atom in chosen])
+    return (
+        image_tiles(atom_images(_pixel_atoms(stage, chosen))),
+        code_shades(stage.codes[..., chosen]),
+        image_tiles(parts / (np.max(np.abs(parts)) or 1)),
+    )
+
+
+def growing_picture(explanation, stage=1, counts=None, side=96):
+    """A row of pictures: an image grows from its atoms, the strongest first.
+
+    The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
+    from which the last sum differs by what the codes leave over. Above each is
+    the number of atoms and the PSNR. Zero is mid-grey. Of a stage above the
+    first they are linear pictures, on the `offset` of no codes.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage: int, from 1, next to the image. Defaults to 1.
+        counts: ints, rising, how many atoms to sum, by default
+            `StageExplanation.default_counts()`.
+        side: int, as of `strongest_atoms`.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Example:
+
+    >>> found = model.explain(images[0])
+    >>> save_png("growing.png", growing_picture(found))
+    """
+    stage = _stage(explanation, stage)
+    pictures, labels = [], []
+    for name, made, psnr in growing(explanation.image, stage, counts):
+        pictures.append(made)
+        labels.append(name + ("\n" if psnr is None else f"\n{psnr:.1f} dB"))
+    return table([fitted(image_tiles(np.stack(pictures)), side)], labels)
+
+
+def growing(image, stage, counts=None):
+    """The sums of the strongest atoms in pixels, and how near they come.
+
+    Yields:
+        `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an
+        array like the image; and a float in dB, `None` of the image.
+    """
+    atoms = stage.codes.shape[-1]
+    for count, total in stage.partial_sums(counts):
+        made = stage.offset + stage.to_pixels(total)
+        psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
+        name = f"{count} atom" if count == 1 else f"{count} atoms"
+        name = f"all {count}" if count == atoms else name
+        yield name, made, float(psnr)
+    yield "image", image, None
+
+
+def _stage(explanation, number):
+    check_integer(1, len(explanation.stages), stage=number)
+    return explanation.stages[number - 1]
+
+
+def _pixel_atoms(stage, chosen):
+    """Some atoms of a stage in pixels, `(K, K, channels, atoms)`."""
+    kernels, strides = [stage.kernel[..., chosen]], [stage.strides]
+    while stage.below is not None:
+        kernels.insert(0, stage.kernel_below)
+        stage = stage.below
+        strides.insert(0, stage.strides)
+    return pixel_atoms(kernels, strides)

@@ -175,20 +175,6 @@ def image_grid(images, columns=None, padding=2, scale=1):
     return arrange(image_tiles(images, scale), columns, (padding, padding))
 
 
-def reconstruction_grid(images, reconstructions, columns=10, scale=1):
-    """Rows of images with their reconstructions straight beneath.
-
-    Args:
-        images, reconstructions: floats in `[-1, 1]` of shape
-            `(n, h, w, 1 or 3)`.
-        columns, scale: as of `comparison_grid`.
-
-    Returns:
-        A `uint8` array of shape `(height, width, 3)`.
-    """
-    return comparison_grid([images, reconstructions], None, columns, scale)
-
-
 def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     """Images above what several models made of them.
 

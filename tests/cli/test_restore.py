@@ -1,3 +1,4 @@
+import functools
 import struct
 import types
 import zlib
@@ -15,8 +16,8 @@ from PIL import Image
 from PIL import ImageCms
 
 from keras_csc import restoration
-from keras_csc.restoration import dictionaries
 from keras_csc.restoration import tasks
+from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 HEIGHT, WIDTH = 24, 30
 # How an upright image is to be stored, by the orientation that is to say so.
@@ -54,10 +55,12 @@ def options(**given):
 @pytest.fixture(autouse=True)
 def few_iterations(monkeypatch):
     """What the images become does not matter here."""
-    for name in ("DENOISE", "INPAINT", "DEBLUR", "ENLARGE"):
-        settings = getattr(tasks, name)
-        few = settings._replace(rounds=1, step=8, iterations=2)
-        monkeypatch.setattr(tasks, name, few)
+    few = {"rounds": 1, "iterations": 2}
+    monkeypatch.setattr(tasks, "DENOISE", {**tasks.DENOISE, **few})
+    monkeypatch.setattr(tasks, "LEVELS", dict.fromkeys(tasks.LEVELS, (9, 9, 1)))
+    for name in tasks.LEVELS:
+        few = functools.partial(getattr(tasks, name), step=8)
+        monkeypatch.setattr(restoration, name, few)
 
 
 def photograph(channels, bits=8):
@@ -209,7 +212,7 @@ def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
     Image.fromarray(values).save(tmp_path / "in.png")
     mine = restoration.default_dictionary(3)
     kernel = np.asarray(mine.kernel)[..., :8]
-    mine = dictionaries.dictionary_layer(kernel, mine.strides, mine.sparsity)
+    mine = dictionary_layer(kernel, mine.strides, mine.sparsity)
     restoration.save_dictionary(mine, tmp_path / "mine.npz")
     asked = {}
 

@@ -3,20 +3,14 @@ import pytest
 import scipy.fft
 import skimage.data
 
-from keras_csc.restoration.dictionaries import dictionary_layer
+from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 
-def cosines(size, channels=1):
+def cosines(size):
     """The discrete cosine transform, but its constants, as a dictionary."""
     wave = scipy.fft.dct(np.eye(size), axis=1, norm="ortho")
     atoms = np.einsum("iu,jv->ijuv", wave, wave).reshape(size, size, 1, -1)
-    atoms = atoms[..., 1:]
-    kernel = np.zeros((size, size, channels, channels * atoms.shape[-1]))
-    for channel in range(channels):
-        count = atoms.shape[-1]
-        here = slice(channel * count, (channel + 1) * count)
-        kernel[:, :, channel, here] = atoms[:, :, 0]
-    return kernel.astype("float32")
+    return atoms[..., 1:].astype("float32")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 
+from keras_csc.pixels import to_pixels
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import code_shades
+from keras_csc.visualization import found_and_drawn
+from keras_csc.visualization import growing_picture
 from keras_csc.visualization import pixel_atoms
+from keras_csc.visualization import strongest_atoms
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+GAP = 4
+CAPTION = 36  # Two lines.
 
 
 def random_kernel(*shape, seed=0):
@@ -45,36 +54,26 @@ def test_atoms_are_scaled_about_mid_grey():
     kernel = random_kernel(3, 3, 3, 4)
     kernel[0, 0] = 0
     kernel[..., 2] *= 1e4
+    kernel[..., 3] = 0
     grid = atom_grid(kernel, scale=1)
     assert grid.shape == (2 * 5 + 2, 2 * 5 + 2, 3)
     for j in range(4):
         top, left = 2 + 5 * (j // 2), 2 + 5 * (j % 2)
         tile = grid[top : top + 3, left : left + 3]
-        atom = kernel[..., j] / np.max(np.abs(kernel[..., j]))
+        atom = kernel[..., j] / (np.max(np.abs(kernel[..., j])) or 1)
         expected = np.rint((atom + 1) * 127.5)
         assert np.max(np.abs(tile - expected)) <= 1
         assert np.all(tile[0, 0] == 128)
-        assert tile.min() == 0 or tile.max() == 255
+        assert j == 3 or tile.min() == 0 or tile.max() == 255
 
 
-def test_zero_atom_is_grey():
-    grid = atom_grid(np.zeros((2, 2, 1, 1)), scale=1)
-    assert np.all(grid[2:4, 2:4] == 128)
-
-
-def test_the_first_atoms_are_drawn():
-    kernel = random_kernel(3, 3, 1, 200)
-    np.testing.assert_array_equal(
-        atom_grid(kernel), atom_grid(kernel[..., :64])
-    )
+def test_the_first_atoms_are_drawn_so_large_that_they_are_seen():
+    kernel = random_kernel(7, 7, 1, 200)
+    grid = atom_grid(kernel)
+    np.testing.assert_array_equal(grid, atom_grid(kernel[..., :64]))
+    assert grid.shape == (2 + 8 * (49 + 2), 2 + 8 * (49 + 2), 3)
     with pytest.raises(ValueError, match=r"pixel_atoms.*\(3, 3, 16, 2\)"):
         atom_grid(random_kernel(3, 3, 16, 2))
-
-
-def test_default_scale_makes_atoms_visible():
-    for size, side in ((3, 48), (7, 49), (61, 61)):
-        grid = atom_grid(random_kernel(size, size, 1, 1))
-        assert grid.shape == (side + 4, side + 4, 3)
 
 
 def test_codes_are_red_or_blue_by_their_size():
@@ -86,3 +85,130 @@ def test_codes_are_red_or_blue_by_their_size():
     assert shades[0, 0, 0, 3] == 255 and shades[1, 1, 2, 3] == 128
     assert shades[0, 0, 0, 2] > shades[0, 0, 0, 0]
     assert shades[1, 1, 2, 0] > shades[1, 1, 2, 2]
+
+
+# === Explanations ===
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = small_autoencoder(image_shape=(8, 8, 3), filters=(7, 5))
+    spread_weights(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def explanation(model):
+    return model.explain(image())
+
+
+def image():
+    return np.random.default_rng(0).uniform(-1, 1, (8, 8, 3))
+
+
+def rgb(image, scale):
+    """An image in [-1, 1] as the pixels of a tile."""
+    pixels = np.broadcast_to(to_pixels(image), (*image.shape[:2], 3))
+    return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+def columns(picture, count, width):
+    """The columns of a picture that ends with the last one."""
+    step = width + GAP
+    end = picture.shape[1]
+    starts = [end - step * (count - number) for number in range(count)]
+    return [picture[:, start : start + width] for start in starts]
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_picture_grows_from_its_atoms_to_their_sum(explanation, stage):
+    picture = growing_picture(explanation, stage, side=100)
+    assert picture.dtype == "uint8"
+    assert picture.shape[0] == 2 * GAP + CAPTION + 96
+    found = explanation.stages[stage - 1]
+    sums = [found.offset + found.to_pixels(s) for _, s in found.partial_sums()]
+    expected = [*sums, explanation.image]
+    assert picture.shape[1] == GAP + len(expected) * (96 + GAP)
+    for column, image in zip(columns(picture, len(expected), 96), expected):
+        np.testing.assert_array_equal(column[-96 - GAP : -GAP], rgb(image, 12))
+        assert column[GAP : GAP + CAPTION].min() < 100  # There are words.
+
+
+def test_counts_are_the_callers(explanation):
+    picture = growing_picture(explanation, counts=[3, 7])
+    assert picture.shape[1] == GAP + 3 * (96 + GAP)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_strongest_atoms_stand_side_by_side(explanation, stage):
+    picture = strongest_atoms(explanation, stage, maximum=3, side=96)
+    found = explanation.stages[stage - 1]
+    parts = [found.to_pixels(found.contribution(a)) for a in found.order[:3]]
+    largest = np.abs(parts).max()
+    for column, part, atom in zip(
+        columns(picture, 3, 96), parts, found.order[:3]
+    ):
+        below = column[-96 - GAP : -GAP]
+        np.testing.assert_array_equal(below, rgb(part / largest, 12))
+        # Codes of 4 or 2 places a side: white where they are 0.
+        tile = column[-2 * (96 + GAP) : -96 - 2 * GAP]
+        size = 96 // found.codes.shape[0]
+        tile = tile[::size, ::size].astype(int)
+        np.testing.assert_array_equal(
+            np.all(tile == 255, -1), found.codes[..., atom] == 0
+        )
+        red = tile[..., 0] > tile[..., 2]
+        np.testing.assert_array_equal(red, found.codes[..., atom] > 0)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_found_stands_beside_drawn(explanation, stage):
+    found = explanation.stages[stage - 1]
+    drawn = found.drawn
+    picture = found_and_drawn(explanation, stage, maximum=2, side=96)
+    step = 96 + GAP
+    rows = [picture[-step * n :][:96] for n in (3, 2, 1)]
+    tiles = [columns(row, 3, 96) for row in rows]
+    sums = [
+        each.offset + each.to_pixels(each.synthesis) for each in (found, drawn)
+    ]
+    for tile, made in zip(tiles[0], [*sums, sums[1] - sums[0]]):
+        expected = rgb(np.clip(made, -1, 1), 12)
+        np.testing.assert_allclose(tile.astype(int), expected, atol=1)
+    for atom, row in zip(found.order, tiles[1:]):
+        values = [each.codes[..., atom] for each in (found, drawn)]
+        size = 96 // len(values[0])
+        for tile, codes in zip(row, [*values, values[1] - values[0]]):
+            tile = tile[::size, ::size].astype(int)
+            plain = np.abs(codes) > 1e-3
+            red = tile[..., 0] > tile[..., 2]
+            np.testing.assert_array_equal(red[plain], codes[plain] > 0)
+
+
+def test_atoms_that_are_not_active_are_left_out(model):
+    kernel = model.encoder.coding_layers[0].kernel
+    value = kernel.numpy()
+    kernel.assign(value * (np.arange(7) < 2))
+    picture = strongest_atoms(model.explain(image()), maximum=7)
+    two = strongest_atoms(model.explain(image()), maximum=2)
+    kernel.assign(value)
+    np.testing.assert_array_equal(picture, two)
+
+
+def test_what_is_refused(model, explanation):
+    with pytest.raises(ValueError, match="`stage`.*at most 2.*3"):
+        growing_picture(explanation, stage=3)
+    with pytest.raises(ValueError, match="`stage`.*at least 1.*0"):
+        strongest_atoms(explanation, stage=0)
+    with pytest.raises(ValueError, match="active atom.*7 atoms"):
+        strongest_atoms(model.explain(image(), sparsity=100.0))
+
+
+def test_photographs_are_averaged():
+    model = small_autoencoder(features="map", filters=(4, 4))
+    image = np.full((40, 100, 1), 0.5)
+    picture = growing_picture(model.explain(image), counts=[4], side=50)
+    assert picture.shape[0] == 2 * GAP + CAPTION + 20
+    last = picture[-20 - GAP : -GAP, -50 - GAP : -GAP]
+    middle = last[:, last.shape[1] // 2 - 20 : last.shape[1] // 2 + 20]
+    np.testing.assert_array_equal(middle, to_pixels(0.5))

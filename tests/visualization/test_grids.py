@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import image_grid
-from keras_csc.visualization import reconstruction_grid
+from keras_csc.visualization import save_figure
+from keras_csc.visualization import save_png
 
 
 def pixels(images):
@@ -60,7 +63,7 @@ def test_default_layout_is_near_square():
 
 def test_reconstructions_stand_beneath_their_images():
     images, reconstructions = random_images(5), random_images(5, seed=1)
-    grid = reconstruction_grid(images, reconstructions, columns=3)
+    grid = comparison_grid([images, reconstructions], columns=3)
     pair, gap, border = 6 + 1 + 6, 10, 2
     assert grid.shape == (2 * pair + gap + 2 * border, 3 * 6 + 2, 3)
     for index in range(5):
@@ -92,3 +95,15 @@ def test_labels_add_a_gutter_only():
         labelled[2 : 2 + 74, :gutter],
         labelled[2 + group : 2 + group + 74, :gutter],
     )
+
+
+def test_pictures_are_written_in_a_new_folder(tmp_path):
+    folder = tmp_path / "runs" / "first"
+    picture = pixels(random_images(1))[0]
+    save_png(str(folder / "grid.png"), picture)
+    with Image.open(folder / "grid.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), picture)
+    save_figure(folder / "figure.svg", Figure(figsize=(1, 1)))
+    assert (folder / "figure.svg").read_bytes().startswith(b"<?xml")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["figure.svg", "grid.png"]

@@ -1,0 +1,165 @@
+"""Denoising and splitting against dense matrices in float64."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+from scipy.signal import convolve2d
+
+from keras_csc.ops import Measurement
+from keras_csc.restoration import restoring
+from keras_csc.restoration.dictionary_learning import adapted
+from tests.restoration.conftest import cosines
+
+
+def shrunk(values, threshold):
+    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
+
+
+def denoised(image, atoms, level, sparsity, reweighting):
+    """Two rounds by soft thresholds: the atoms are orthonormal."""
+    size, (height, width) = 4, image.shape
+    estimate = None
+    for _ in range(2):
+        summed, count = np.zeros((2, height, width))
+        for top in range(1 - size, height):
+            for left in range(1 - size, width):
+                # Of the shifts there is every second one.
+                if (top + size - 1) % 2 or (left + size - 1) % 2:
+                    continue
+                here = np.ix_(
+                    mirrored(top, size, height), mirrored(left, size, width)
+                )
+                codes = atoms.T @ (image[here] - image[here].mean()).ravel()
+                threshold = sparsity * level
+                if estimate is not None:
+                    pilot = atoms.T @ estimate[here].ravel()
+                    pilot = shrunk(pilot, restoring.PILOT * level)
+                    threshold = np.abs(pilot) + restoring.OFFSET * level
+                    threshold = reweighting * level**2 / threshold
+                codes = shrunk(codes, threshold)
+                trust = 1 / (1 + np.count_nonzero(codes))
+                made = (atoms @ codes).reshape(size, size) + image[here].mean()
+                for i, j in np.ndindex(size, size):
+                    if 0 <= top + i < height and 0 <= left + j < width:
+                        summed[top + i, left + j] += trust * made[i, j]
+                        count[top + i, left + j] += trust
+        estimate = summed / count
+    return estimate
+
+
+def mirrored(start, size, length):
+    places = np.arange(start, start + size) % (2 * length)
+    return np.where(places < length, places, 2 * length - 1 - places)
+
+
+def test_denoising_by_numpy(photograph, grey):
+    image = photograph[:9, :14].astype("float32")
+    level, sparsity, reweighting = 0.05, 1.2, 0.8
+    done = []
+    denoiser = restoring.PatchDenoiser(grey, 2, done.append)
+    found = denoiser(image[..., None], level, sparsity, reweighting, 2, 20)
+    atoms = cosines(4).reshape(16, 15).astype("float64")
+    expected = denoised(
+        image.astype("float64"), atoms, level, sparsity, reweighting
+    )
+    np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
+    assert np.abs(expected - image).max() > 0.02
+    assert done == list(range(1, 9))
+
+
+def differences(size):
+    return scipy.sparse.diags(
+        [-np.ones(size), np.ones(size - 1)], [0, 1], (size - 1, size)
+    )
+
+
+def test_the_smooth_part_solves_its_equations():
+    rng = np.random.default_rng(0)
+    height, width, smoothness = 7, 9, 0.7
+    mask = rng.integers(0, 2, size=(height, width)).astype("float64")
+    image = rng.normal(size=(height, width)) * mask
+    rows = scipy.sparse.kron(differences(height), scipy.sparse.eye(width))
+    columns = scipy.sparse.kron(scipy.sparse.eye(height), differences(width))
+    system = scipy.sparse.diags(mask.ravel()) + smoothness * (
+        rows.T @ rows + columns.T @ columns
+    )
+    expected = scipy.sparse.linalg.spsolve(system.tocsc(), image.ravel())
+    found = restoring.smooth_part(
+        image[None, ..., None], smoothness, Measurement(mask[None, ..., None])
+    )
+    np.testing.assert_allclose(
+        np.asarray(found)[0, ..., 0].ravel(), expected, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("size", [(3, 3), None])
+def test_splitting_by_numpy(size):
+    """The normal equations of the last level, beyond the borders, too."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(5, 6)).astype("float32")
+    mask = (rng.uniform(size=(5, 6)) < 0.6).astype("float32")
+    blur = np.ones((1, 1)) if size is None else rng.uniform(size=size)
+    whole = tuple(n + b - 1 for n, b in zip(image.shape, blur.shape))
+    means = rng.normal(size=(2, *whole, 1)).astype("float32")
+    given = []
+
+    def denoise(image, level):
+        given.append((image, level))
+        return means[len(given) - 1]
+
+    found = restoring.restore(
+        (image * mask)[..., None],
+        mask[..., None],
+        None if size is None else blur.astype("float32"),
+        *(0.3, 0.2, [0.5, 0.4], denoise),
+    )
+    columns = [
+        (mask * convolve2d(column.reshape(whole), blur, "valid")).ravel()
+        for column in np.eye(np.prod(whole))
+    ]
+    matrix, seen = np.stack(columns, 1), (image * mask).ravel()
+
+    def solved(mean, weight):
+        return np.linalg.solve(
+            matrix.T @ matrix + weight * np.eye(matrix.shape[1]),
+            matrix.T @ seen + weight * mean.ravel(),
+        ).reshape(whole)
+
+    first, last = (
+        solved(mean, (0.3 / level) ** 2)
+        for mean, level in zip(means, (0.5, 0.4))
+    )
+    (_, level), (between, _) = given
+    assert level == 0.5 and between.shape == (*whole, 1)
+    np.testing.assert_allclose(between[..., 0], first, atol=1e-4)
+    top, left = (n // 2 for n in blur.shape)
+    expected = last[top : top + 5, left : left + 6]
+    np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
+
+
+def test_atoms_adapt_to_less_error():
+    """No atom can be turned so that the objective falls further."""
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(9, 5))
+    given /= np.linalg.norm(given, axis=0)
+    patches, codes = rng.normal(size=(9, 12)), rng.normal(size=(5, 12))
+    weight, learned = 0.7, (codes @ codes.T, patches @ codes.T)
+
+    def objective(columns):
+        misfit = np.sum((patches - columns @ codes) ** 2)
+        return misfit + weight * np.sum((columns - given) ** 2)
+
+    first = adapted(given, given, *learned, weight)
+    assert objective(first) < objective(given)
+    found = first
+    for _ in range(40):
+        found = adapted(found, given, *learned, weight)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, rtol=1e-6)
+    assert objective(found) <= objective(first)
+    for index in range(5):
+        for _ in range(20):
+            turned = found.copy()
+            turned[:, index] += 1e-3 * rng.normal(size=9)
+            turned[:, index] /= np.linalg.norm(turned[:, index])
+            assert objective(turned) > objective(found) - 1e-8
