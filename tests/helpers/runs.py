@@ -14,6 +14,13 @@ TINY = [
     "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
 ]
+# A network that takes little time, where it does not matter.
+SMALL = [
+    *TINY,
+    "--architecture=network=conv",
+    "--game=objective=binary",
+    "--evaluation_limit=40",
+]
 
 
 def options(flags, workdir, *more):
