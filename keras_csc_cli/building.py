@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import time
 
 from keras_csc_cli import devices
 from keras_csc_cli import records
@@ -26,14 +25,13 @@ from keras_csc.models import presets
 from keras_csc.models.patches import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
-from keras_csc.terminal import duration
 from keras_csc.terminal import say
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
 FIRST_ATOMS = {
-    "patches": (initialize_from_patches, "patches"),
-    "principal": (initialize_from, "principal components"),
+    "patches": initialize_from_patches,
+    "principal": initialize_from,
 }
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
@@ -169,12 +167,9 @@ def start_from_images(model, source, first_atoms, tell):
     """Gives a model its first atoms, and calibrates its decoder."""
     kind, _, count = first_atoms.partition(":")
     if count:
-        start, text = FIRST_ATOMS[kind]
-        tell(f"Making atoms of the {text} of training images.")
-        began = time.monotonic()
+        tell(f"Making the first atoms of {count} training images.")
         with usage_errors():
-            start(model, float_images(source, int(count)))
-        tell(f"Made in {duration(time.monotonic() - began)}.")
+            FIRST_ATOMS[kind](model, float_images(source, int(count)))
     if not model.decoder.calibrated:
         model.decoder.calibrate(float_images(source, CALIBRATION))
 

@@ -81,12 +81,7 @@ def run(
 
 
 def check(name, formats):
-    """For a name that no folder has, or no server takes, and no formats."""
-    if not formats or len(set(formats)) < len(formats):
-        raise UsageError(
-            f"--formats must be some of {', '.join(FOLDERS)}, each once. "
-            f"Received: {','.join(formats)!r}"
-        )
+    """For a name that no folder has, or no server takes."""
     if not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name):
         raise UsageError(
             "--name must be the name of a folder, printable, not hidden and "

@@ -54,7 +54,6 @@ CUT = frozenset(("image_folder", "photographs"))
 NEEDED = ("dataset", "preset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
-# Regular expressions: a change of images, a beta of Adam.
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
 

@@ -266,7 +266,7 @@ def test_damage_within_streamed_images_is_named(tmp_path, monkeypatch):
     content = bytearray(bad.read_bytes())
     content[len(content) // 2] ^= 0xFF
     bad.write_bytes(content)
-    arguments = [f"--data_dir={root}", "--batch_size=8"]
+    arguments = [*runs.CONV, f"--data_dir={root}", "--batch_size=8"]
     arguments += ["--dataset=image_folder", "--validation_fraction=0"]
     with pytest.raises(data.DataError, match=re.escape(f"damaged at {bad}")):
         train.train(options(tmp_path / "run", *arguments))
@@ -294,7 +294,7 @@ def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(
         train.results, "finish", lambda *arguments: done.append(1)
     )
-    train.train(options(tmp_path))
+    train.train(options(tmp_path, *runs.CONV, "--steps=1"))
     assert done
 
 
@@ -313,7 +313,8 @@ def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         callbacks.KeepBest, "measure", lambda self: values[self.model.step]
     )
-    run = options(tmp_path, "--keep_best=psnr", "--steps=6", "--metrics=images")
+    flags = ["--keep_best=psnr", "--steps=6", "--metrics=images"]
+    run = options(tmp_path, *runs.CONV, *flags)
     with monkeypatch.context() as context:
         context.setattr(callbacks, "TrainingCheckpoint", Dies)
         with pytest.raises(KeyboardInterrupt):

@@ -364,9 +364,11 @@ def test_several_devices_start_from_the_patches_of_one(
     assert given == {**expected, "horizontal_flip": True}
 
 
-def test_mirrored_training_is_that_of_one_device(finished, copy, unfinished):
-    """It goes on with what one device has begun."""
-    shutil.rmtree(copy / "checkpoints" / "step-00000004")
-    train.train(options(copy, "--strategy=mirrored"))
-    check_same_weights(trained(finished), *unfinished)
-    assert read(copy / "run.json")["sessions"][-1]["replicas"] == 2
+def test_mirrored_training_is_that_of_one_device(tmp_path, unfinished):
+    small = ["--architecture=network=conv", "--game=multistage=0,dictionary=0"]
+    for name in ("none", "mirrored"):
+        flags = [*small, "--steps=2", f"--strategy={name}"]
+        train.train(options(tmp_path / name, *flags))
+    check_same_weights(*unfinished)
+    (session,) = read(tmp_path / "mirrored" / "run.json")["sessions"]
+    assert session["replicas"] == 2

@@ -144,7 +144,6 @@ def check(*arguments):
             (f"--name={name}", "--name must be")
             for name in ("../up", "12", "\x1b")
         ),
-        ("--formats=preset,preset", "--formats must be some of"),
     ],
 )
 def test_flags_that_are_refused(workdir, flag, message):

@@ -15,12 +15,8 @@ TINY = [
     "--batch_size=16",
 ]
 # A network that takes little time, where it does not matter.
-SMALL = [
-    *TINY,
-    "--architecture=network=conv",
-    "--game=objective=binary",
-    "--evaluation_limit=40",
-]
+CONV = ["--architecture=network=conv", "--game=objective=binary"]
+SMALL = [*TINY, *CONV, "--evaluation_limit=40"]
 
 
 def options(flags, workdir, *more):
