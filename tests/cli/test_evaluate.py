@@ -8,7 +8,6 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import evaluate
-from keras_csc_cli import pages
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -222,7 +221,7 @@ def test_same_class_is_a_classifiers_word(measured, model):
         assert figures[name] == pytest.approx(expected, abs=1.1 / IMAGES)
     assert figures["classifier"] == judge.name
     assert judge.about["steps"] == 20
-    same = f"same class {figures['same_class']:.4g}, same class of the images "
+    same = f"same class {figures['same_class']:.4g}, same class of images "
     assert same in results.lines(figures)[0]
 
 
@@ -504,7 +503,6 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         for each in (False, True)
     ]
     assert found[0] == pytest.approx(found[1])
-    assert pages.write(tmp_path / "run", images=5).exists()
 
 
 def test_the_best_model_has_its_step(run, tmp_path):

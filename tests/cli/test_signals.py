@@ -30,7 +30,7 @@ def script(monkeypatch, capsys, tmp_path):
     It returns the exit code and the lines on standard error.
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    flags = [*runs.SMALL, "--steps=2", "--log_every=2"]
+    flags = [*runs.SMALL, "--steps=2", "--dtype_policy=float32"]
 
     def run(*arguments):
         options = runs.options(flags, tmp_path / "run", *arguments)
