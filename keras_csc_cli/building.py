@@ -1,6 +1,5 @@
 """What the options of a run become: data, model, game, optimizers."""
 
-import inspect
 import os
 import pathlib
 import re
@@ -11,7 +10,6 @@ from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
 from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.workdir import Workdir
 from keras_csc_cli.workdir import checked_path
 
 import keras
@@ -21,13 +19,20 @@ from keras_csc.export.card import card_of
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import initialize_from
+from keras_csc.models import initialize_from_patches
 from keras_csc.models import presets
+from keras_csc.models.patches import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
+from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say
-from keras_csc.validation import check_choice
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
+FIRST_ATOMS = {
+    "patches": initialize_from_patches,
+    "principal": initialize_from,
+}
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
 
@@ -147,20 +152,45 @@ def game(given, num_classes):
         given: dict of its arguments.
         num_classes: int, or `None` without labels.
     """
-    given = dict(given)
-    objective = given.pop("objective", "recipe")
-    kind, named = TranscriptionGame, {"objective": objective}
-    if objective == "recipe":
-        kind, named = RecipeGame, {}
-    with usage_errors():
-        check_choice(("recipe", "binary", "multi"), objective=objective)
-        unknown = set(given) - set(inspect.signature(kind).parameters)
-        if unknown:
-            raise ValueError(
-                f"--game=objective={objective} has no "
-                f"{', '.join(sorted(unknown))}."
-            )
-        return kind(num_classes=num_classes, **named, **given)
+    given, kind = {"objective": "recipe", **given}, TranscriptionGame
+    if given["objective"] == "recipe":
+        kind = RecipeGame
+        del given["objective"]
+    try:
+        with usage_errors():
+            return kind(num_classes=num_classes, **given)
+    except TypeError as error:  # an argument of the other game
+        raise UsageError(f"--game: {error}.") from error
+
+
+def start_from_images(model, source, first_atoms, tell):
+    """Gives a model its first atoms, and calibrates its decoder."""
+    kind, _, count = first_atoms.partition(":")
+    if count:
+        tell(f"Making the first atoms of {count} training images.")
+        with usage_errors():
+            FIRST_ATOMS[kind](model, float_images(source, int(count)))
+    if not model.decoder.calibrated:
+        model.decoder.calibrate(float_images(source, CALIBRATION))
+
+
+def float_images(source, limit):
+    """The first images of a source, in [-1, 1]."""
+    images, _ = data.load_arrays(source, limit)
+    return from_pixels(images)
+
+
+def fit_density(model, splits, options):
+    """Gives a model the density of its features of some training images."""
+    if model.encoder.features != "vector":
+        return
+    say("Fitting the density of the features of training images.")
+    images, labels = splits.arrays("train", options.evaluation_limit)
+    try:
+        model.fit_density(images, labels, options.density_components)
+    except ValueError as error:
+        model.density = None
+        say(f"The model is saved without a density: {error}")
 
 
 def trained_model(folder):
@@ -187,50 +217,6 @@ def opened(workdir, preset):
         return trained_model(folder), records.card_of_run(folder)
     with usage_errors():
         return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
-
-
-def options_of(workdir, preset, card):
-    """The options of a run, or of a preset as far as its card has them."""
-    if preset is None:
-        return Workdir(workdir, create=False, hold=False).options()
-    options = train_options.parse([f"--preset={preset}"])
-    recipe = card.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    if isinstance(recipe.get("dataset"), str):
-        options.dataset = recipe["dataset"]
-    options.resize = recipe.get("resize") is not False
-    return options
-
-
-def source_of(model, trained, split, **given):
-    """Images to show of a model.
-
-    Args:
-        model: the autoencoder.
-        trained: the options that it was trained with.
-        split: of the data set.
-        **given: options of the user's in their place, or `None`.
-
-    Returns:
-        A source, or `None` where the images of the training are not at hand,
-        or no data set is known.
-
-    Raises:
-        DataError: if those that the user gave can't be read.
-    """
-    options = train_options.replaced(trained, download=False, **given)
-    if not options.dataset:
-        return None
-    try:
-        return Splits(options, model)[split]
-    except data.DataError as error:
-        if any(value is not None for value in given.values()):
-            raise
-        say(
-            f"The images of the training are not at hand: {error} Choose some "
-            "with --dataset and --data_dir."
-        )
-        return None
 
 
 def is_other(options, recorded):
@@ -264,7 +250,7 @@ def optimizer(options, learning_rate, updates=1):
 
 def check(options):
     """Checks folders and first weights, before any work."""
-    check_data_dir(options.dataset, options.data_dir)
+    train_options.check_images(options.dataset, options.data_dir)
     _check_folders(options)
     with usage_errors():
         trained = presets.has_weights(options.preset)
@@ -279,16 +265,6 @@ def check(options):
             "--freeze_normalizations keeps what trained weights know, and "
             f"--preset={options.preset} has none. Leave it out, or name a "
             "trained preset or the model/ of a run."
-        )
-
-
-def check_data_dir(dataset, data_dir):
-    """For a folder of data that would not be looked at."""
-    if data_dir is not None and dataset in train_options.EMBEDDED:
-        raise UsageError(
-            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
-            "comes inside a library. Choose --dataset=image_folder for a "
-            "folder of images, or leave --data_dir out."
         )
 
 
@@ -319,19 +295,10 @@ def check_metrics(names, splits, model):
 
 
 def check_labels(options, classes):
-    """For a game with labels of data without, or of too few images a step."""
-    played = game(options.game, classes or 1)
-    if not played.needs_labels:
-        return
-    if not classes:
+    """For a game with labels of data without."""
+    if not classes and game(options.game, 1).needs_labels:
         raise UsageError(
             "--game=objective=multi and --game=class_features=... need labels, "
             f"and {options.dataset!r} has none. Give "
             "--game=objective=recipe,class_features=0."
-        )
-    if options.batch_size < classes and not played.memory:
-        raise UsageError(
-            f"--batch_size={options.batch_size} is below the number of "
-            f"classes, {classes}: a game with labels needs several images of "
-            "most classes in a batch, or a memory, as --game=memory=0.99."
         )

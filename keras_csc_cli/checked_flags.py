@@ -208,13 +208,6 @@ class ArgumentsFlag(flags.Flag):
         self.present += 1
 
 
-class Serializer(flags.ArgumentSerializer):
-    """Writes a value as its flag parses it."""
-
-    def serialize(self, value):
-        return text_of(value)
-
-
 def text_of(value):
     """A value of a flag, as it is typed."""
     if isinstance(value, dict):
@@ -251,7 +244,7 @@ def define(sections, flag_values):
             flags.DEFINE_bool(name, default, text, flag_values=flag_values)
             continue
         kind = ArgumentsFlag if isinstance(parser, Arguments) else flags.Flag
-        flag = kind(parser, Serializer(), name, default, text)
+        flag = kind(parser, None, name, default, text)
         flags.DEFINE_flag(flag, flag_values=flag_values)
 
 
@@ -271,16 +264,11 @@ def help_text(command, flag_values):
         command: the `Command`.
         flag_values: absl's flags, all of them.
     """
-    lines = [command.description.strip(), "", "Flags to begin with"]
-    if command.flag_files:
-        lines += _wrapped("  --flagfile=FILE", command.flag_files)
-    for name in command.first:
-        lines += _described(flag_values[name])
+    lines = [command.description.strip()]
     for title, section in command.sections.items():
-        own = [each.name for each in section if each.name not in command.first]
-        lines += ["", title] if own else []
-        for name in own:
-            lines += _described(flag_values[name])
+        lines += ["", title]
+        for each in section:
+            lines += _described(flag_values[each.name])
     return "\n".join(lines)
 
 
@@ -289,11 +277,10 @@ def _described(flag):
     default = flag.default_unparsed
     if default and not flag.boolean:
         text += f" (default: {default})"
-    lines = _wrapped(f"  {_usage(flag)}", text)
+    lines = [f"  {_usage(flag)}", *_wrapped(text)]
     for name, (value, what) in getattr(flag.parser, "known", {}).items():
         known = text_of(list(value) if isinstance(value, tuple) else value)
-        text = f"{name}={known.lower()}  {what}"
-        lines += _wrapped(None, text, INDENT + 2, INDENT + 6)
+        lines += _wrapped(f"{name}={known.lower()}  {what}", 2)
     return lines
 
 
@@ -306,12 +293,11 @@ def _usage(flag):
     return f"--{flag.name}={getattr(flag.parser, 'form', form)}"
 
 
-def _wrapped(head, text, first=INDENT, others=INDENT):
-    lines = textwrap.wrap(
+def _wrapped(text, more=0):
+    return textwrap.wrap(
         text,
         WIDTH,
-        initial_indent=" " * first,
-        subsequent_indent=" " * others,
+        initial_indent=" " * (INDENT + more),
+        subsequent_indent=" " * (INDENT + 3 * more),
         break_on_hyphens=False,
     )
-    return [head, *lines] if head else lines

@@ -28,7 +28,6 @@ FLAG_FILES = next(
 OUT_OF_MEMORY = re.compile(
     r"(OOM when|out of memory|failed to allocate memory)[^\n]*", re.IGNORECASE
 )
-MOST_FLAG_FILE = 2**20  # bytes
 BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
@@ -43,18 +42,16 @@ HELP = ("-h", "--h", "--help", "--helpshort", "--helpfull")
 
 Command = collections.namedtuple(
     "Command",
-    ["description", "first", "sections", "check", "unnamed", "flag_files"],
-    defaults=[None, None],
+    ["description", "sections", "check", "unnamed"],
+    defaults=[None],
 )
 Command.__doc__ = """The flags of a command, and what it says of them.
 
 Fields:
     description: str, the head of its help.
-    first: tuple of the names of what a newcomer needs.
     sections: dict of lists of `Flag`, by what they are about.
     check: function of the options; raises `UsageError` for what is missing.
     unnamed: name of what an argument without a name is, or `None`.
-    flag_files: str, help of `--flagfile`, or `None` where it is of no use.
 """
 
 
@@ -163,14 +160,9 @@ def readable(error):
 def typed():
     """The process's command, as one would type it."""
     first, *arguments = sys.argv
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
     if first.startswith("keras-csc "):
-        words = first.split()
-    elif spec and spec.origin == first:
-        words = ["python", "-m", spec.name.removesuffix(".__main__")]
-    else:
-        words = ["python", first]
-    return shlex.join([*words, *arguments])
+        return shlex.join([*first.split(), *arguments])
+    return shlex.join(["python", *sys.orig_argv[1:]])
 
 
 def _print(line):
@@ -179,7 +171,8 @@ def _print(line):
     try:
         if terminal:
             terminal.end_lines()
-        print(line, file=sys.stderr, flush=True)
+        # At once: several workers write to one standard error.
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)
     except OSError:  # nobody reads it
         _mute(2)
 
@@ -298,19 +291,11 @@ def _flag_file(name):
 def _flags_in(path):
     """The flags of a flag file, one a line, without comments."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(MOST_FLAG_FILE + 1)
-        text = content.decode()
-    except OSError as error:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"the flag file {path} can't be read: {error.strerror}."
+            f"the flag file {path} can't be read: {error}. It must be a text "
+            "in UTF-8 with a flag on every line, as --steps=1000."
         ) from error
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text or len(content) > MOST_FLAG_FILE:
-        raise UsageError(
-            f"{path} is not a flag file: a text in UTF-8 with a flag on every "
-            "line, as --steps=1000."
-        )
-    lines = [line.strip() for line in text.splitlines()]
+    lines = map(str.strip, lines)
     return [line for line in lines if line and not line.startswith("#")]

@@ -1,20 +1,29 @@
 """The commands of the console, which are the scripts of `training/`, too."""
 
+import argparse
 import importlib
+import json
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
 from importlib import metadata
 
 from keras_csc_cli import interruption
 
+MOST_WORKERS = 64
+PATIENCE = 60.0  # seconds
+# The function of each command, by its module, and what it does.
 COMMANDS = {
-    "train": "Trains an autoencoder, or goes on training it.",
-    "evaluate": "Evaluates a trained one again.",
-    "export": "Exports a trained one as a SavedModel.",
-    "report": "Makes an HTML page of what a trained one is and does.",
-    "explore": "Opens a page to look inside a trained one.",
-    "restore": "Restores photographs: noise, missing pixels, blur, small size.",
-    "local_workers": "Trains with several processes on this machine.",
+    "train": ("train.main", "Trains an autoencoder, or goes on training it."),
+    "evaluate": ("evaluate.main", "Evaluates a trained one again."),
+    "export": ("export.main", "Exports a trained one as a SavedModel."),
+    "report": ("pages.report", "Makes a page of what a trained one does."),
+    "explore": ("pages.explore", "Opens a page to look inside a trained one."),
+    "restore": ("restore.main", "Restores photographs: noise, blur, ..."),
+    "local_workers": (None, "Trains with several processes on this machine."),
 }
 HELP = ("-h", "--help", "-help", "--helpshort", "help")
 
@@ -43,19 +52,19 @@ def run(name):
     """Runs a command with the process's arguments as its flags."""
     if name == "local_workers":
         interruption.install(starting=True)
-        importlib.import_module("keras_csc_cli.local_workers").main()
-        return
+        local_workers()
     # Signals and flags first: TensorFlow takes seconds to import.
     begin(name)
-    command = importlib.import_module(f"keras_csc_cli.{name}")
+    module, _, main = COMMANDS[name][0].partition(".")
+    command = importlib.import_module(f"keras_csc_cli.{module}")
     command_line = importlib.import_module("keras_csc_cli.command_line")
-    command_line.run(command.main, user_errors=command.USER_ERRORS)
+    command_line.run(getattr(command, main), user_errors=command.USER_ERRORS)
 
 
 def usage():
     """What `keras-csc --help` prints."""
     lines = ["keras-csc COMMAND --FLAG=VALUE ...", ""]
-    lines += [f"  {name:15}{text}" for name, text in COMMANDS.items()]
+    lines += [f"  {name:15}{text}" for name, (_, text) in COMMANDS.items()]
     lines += ["", "keras-csc COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 
@@ -126,32 +135,21 @@ def _check_backend(fail):
 
 def _import_tensorflow(fail):
     """Imports TensorFlow, whose messages go nowhere unless it fails."""
-    import tempfile
-
-    try:
-        file = tempfile.TemporaryFile()
-    except OSError as error:
-        fail(
-            "TensorFlow needs a folder for temporary files, and none can be "
-            f"written: {error.strerror}. Make room, or name one that can in "
-            "the environment variable TMPDIR."
-        )
     sys.stderr.flush()
-    kept = os.dup(2)
-    with file as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import tensorflow as tf
+    kept, messages = os.dup(2), os.memfd_create("messages")
+    os.dup2(messages, 2)
+    try:
+        import tensorflow as tf
 
-            tf.config.list_physical_devices()
-            reason = _import_keras()
-        except BaseException:
-            messages.seek(0)
-            os.write(kept, messages.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        tf.config.list_physical_devices()
+        reason = _import_keras()
+    except BaseException:
+        os.write(kept, os.pread(messages, 2**20, 0))
+        raise
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(messages)
     if reason:
         fail(reason)
 
@@ -173,3 +171,92 @@ def _import_keras():
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
+
+
+# === Several workers on this machine ===
+
+
+WORKERS = """Trains with several worker processes on this machine, on its CPU.
+
+    python training/local_workers.py --workers=2 -- --flagfile=digits.flags
+    keras-csc local_workers --workers=2 -- --flagfile=digits.flags
+
+Runs `train --strategy=multi_worker` with the flags after `--` in so many
+processes, each with its own TF_CONFIG: a rehearsal of a run on several
+machines. Ctrl-C and SIGTERM are passed on. When a worker fails, the others end
+by themselves within a minute or are ended then. The exit code is that of the
+first worker that failed, or 0.
+"""
+
+
+def local_workers():
+    """Runs `train` in several processes, and ends as they end."""
+    parser = argparse.ArgumentParser(
+        description=WORKERS, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        choices=range(1, MOST_WORKERS + 1),
+        metavar="N",
+        help=f"1 to {MOST_WORKERS}, each a process on this machine",
+    )
+    parser.add_argument("flags", nargs="*", help="flags of train, after --")
+    options = parser.parse_args()
+    received = []
+    for number in interruption.NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: received.append(number))
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(options.workers)]
+    command = [sys.executable, "-m", "keras_csc_cli", "train", *options.flags]
+    processes = [
+        subprocess.Popen(
+            [*command, "--strategy=multi_worker"],
+            env={**os.environ, **environment(addresses, index)},
+            start_new_session=True,
+        )
+        for index in range(options.workers)
+    ]
+    try:
+        code = _wait(processes, received)
+    finally:
+        for process in processes:
+            process.kill()
+    sys.exit(128 - code if code < 0 else code)
+
+
+def environment(addresses, index):
+    """What the environment of a worker differs in."""
+    config = {
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    }
+    return {"TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def free_ports(count):
+    """Ports that no process listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _wait(processes, received):
+    """Exit code of the first that failed, or 0; passes signals on."""
+    first, last = 0, float("inf")
+    while time.monotonic() < last:
+        time.sleep(0.1)
+        while received:
+            number = received.pop(0)
+            for process in processes:
+                process.send_signal(number)
+        codes = [process.poll() for process in processes]
+        first = first or next(filter(None, codes), 0)
+        if None not in codes:
+            break
+        if first:
+            last = min(last, time.monotonic() + PATIENCE)
+    return first

@@ -47,10 +47,7 @@ def processor():
 
 def cores():
     """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only on Linux
-        return os.cpu_count()
+    return len(os.sched_getaffinity(0))
 
 
 def gpus():
@@ -213,21 +210,12 @@ def differing(strategy, values):
     return [name for name, each in zip(values, spread) if each > 1e-6]
 
 
-def check_same(strategy, values, what, advice):
-    """Checks that all workers have the same.
-
-    Args:
-        strategy: of `make`.
-        values: dict, as of `differing`.
-        what: what they are, for the message.
-        advice: what to do.
-    """
+def check_same(strategy, values, advice):
+    """Checks that all workers have the same values, as of `differing`."""
     found = differing(strategy, values)
     if found:
         here = "; ".join(f"{name} is {values[name]}" for name in found)
-        raise UsageError(
-            f"the workers have different {what} (of this one {here}). {advice}"
-        )
+        raise UsageError(f"the workers differ: here {here}. {advice}")
 
 
 def check_batches(strategy, source, **arguments):

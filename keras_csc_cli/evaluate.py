@@ -18,7 +18,6 @@ from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.callbacks.best import best_facts
 from keras_csc.data import DataError
-from keras_csc.models import presets
 
 USER_ERRORS = (CheckpointError, DataError, OSError)
 
@@ -50,9 +49,8 @@ def evaluate(
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, **replaced)
-        building.check_data_dir(options.dataset, replaced.get("data_dir"))
+        train_options.check_images(options.dataset, replaced.get("data_dir"))
         names = options.metrics if metrics is None else metrics
-        _check_weights(names, inception_weights)
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
@@ -60,34 +58,19 @@ def evaluate(
             options.step = trained_step(workdir, recorded)
         splits = building.Splits(options, model)
         building.check_metrics(names, splits, model)
-        tools = results.instruments(
-            names,
-            splits,
-            classifier or workdir.classifier(splits),
-            inception_weights,
-        )
         return results.evaluate(
             model,
             options,
             workdir,
             splits,
-            tools,
+            names,
+            classifier_path=classifier,
+            inception_weights=inception_weights,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
             projector=projector,
             keep=True,
             own_classes=has_own_classes(workdir, options, recorded, splits),
-        )
-
-
-def _check_weights(names, inception_weights):
-    """For metrics of InceptionV3 without its weights."""
-    if {"inception", "ctrl"} & set(names) and inception_weights is None:
-        raise UsageError(
-            "--inception_weights is missing: a file of weights of Keras's "
-            "InceptionV3, or imagenet to let Keras download its own. Without "
-            "it, --metrics=classifier compares features of a classifier "
-            "that is trained on this data set."
         )
 
 
@@ -134,30 +117,18 @@ def trained_step(workdir, options):
 
 def last_checkpoint(workdir, options):
     """The model with the weights of a run's last checkpoint."""
-    model = building.network(with_architecture(workdir, options))
+    network = options
+    if workdir.model.is_dir():  # which says it also where the preset has moved
+        preset = str(workdir.model)
+        network = train_options.replaced(
+            options, preset=preset, architecture={}
+        )
+    model = building.network(network)
     step = TrainingCheckpoint(workdir.checkpoints).restore_weights(model)
     if not step:
         raise UsageError(f"{workdir.path} has no checkpoint.")
     options.step = step
     return model
-
-
-def with_architecture(workdir, options):
-    """Options of a run's network, also where its preset has moved.
-
-    Raises:
-        UsageError: if only the preset could say them.
-    """
-    if presets.is_there(options.preset):
-        return options
-    if not workdir.model.is_dir():
-        raise UsageError(
-            f"the checkpoints of {workdir.path} need its --preset="
-            f"{options.preset}, which is not there. Move it back, or train "
-            "the run to its last step: its model needs no preset."
-        )
-    model = str(workdir.model)
-    return train_options.replaced(options, preset=model, architecture={})
 
 
 def main():

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import types
 
 from keras_csc_cli import building
 from keras_csc_cli import records
@@ -19,9 +18,6 @@ from keras_csc.data.image_files import printable
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
-from keras_csc.export.runtimes import check_runtime
-from keras_csc.export.saved_model import check_saved_model
-from keras_csc.files import check_new
 from keras_csc.files import remove
 
 USER_ERRORS = (OSError,)
@@ -50,66 +46,42 @@ def run(
         stays if one fails: the same command would find what the first try
         left.
     """
-    name = name_of(
-        types.SimpleNamespace(name=name, workdir=workdir, preset=preset)
-    )
+    name = name or name_of(workdir, preset)
+    check(name, formats)
+    model, card = building.opened(workdir, preset)
+    card = records.without_paths(card)
+    if licence is not None:
+        card = {**card, "licence": licence}
     sizes = tuple(int(size) for size in batch_sizes.split(",") if size)
     folders = {
         "saved_models": saved_models,
         "presets": presets,
         "runtimes": runtimes,
     }
-    model, card = building.opened(workdir, preset)
-    check(name, formats)
-    card = records.without_paths(card)
-    if licence is not None:
-        card = {**card, "licence": licence}
-
-    def done(form, check_only):
-        """Writes a format, or only checks that it can be."""
-        flag = FOLDERS[form]
-        path = (pathlib.Path(folders[flag]) / name).absolute()
-        try:
+    written = {}
+    try:
+        # A server takes a version at once: it is written last.
+        for form in sorted(formats, key="saved_model".__eq__):
+            path = (pathlib.Path(folders[FOLDERS[form]]) / name).absolute()
             with usage_errors():
                 if form == "saved_model":
-                    if check_only:
-                        return check_saved_model(model, path, sizes)
-                    return export_saved_model(
+                    path = export_saved_model(
                         model, path, card=card, batch_sizes=sizes
                     )
-                if form == "preset":
-                    if check_only:
-                        return check_new(path)
-                    return export_preset(model, path, card=card)
-                make = check_runtime if check_only else export_runtime
-                return make(model, path / form, form)
-        except OSError as error:
-            raise UsageError(
-                f"{folders[flag]} can't be written: {error.strerror}. Make "
-                "room or give write access, or choose another folder with "
-                f"--{flag}."
-            ) from error
-
-    for form in formats:  # all, before any is written
-        done(form, check_only=True)
-    written = []
-    try:
-        for form in formats:
-            written.append(done(form, check_only=False))
+                elif form == "preset":
+                    path = export_preset(model, path, card=card)
+                else:
+                    path = export_runtime(model, path / form, form)
+            written[form] = path
     except BaseException:
-        for path in written:
+        for path in written.values():
             remove(path)
         raise
-    return written
+    return [written[form] for form in formats]
 
 
 def check(name, formats):
-    """For a name that no folder has, or no server takes, and no formats."""
-    if not formats or len(set(formats)) < len(formats):
-        raise UsageError(
-            f"--formats must be some of {', '.join(FOLDERS)}, each once. "
-            f"Received: {','.join(formats)!r}"
-        )
+    """For a name that no folder has, or no server takes."""
     if not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name):
         raise UsageError(
             "--name must be the name of a folder, printable, not hidden and "

@@ -6,7 +6,6 @@ Nothing here imports TensorFlow: mistakes are answered before that.
 import os
 import pathlib
 
-from keras_csc_cli import missing
 from keras_csc_cli.checked_flags import Choices
 from keras_csc_cli.checked_flags import Number
 from keras_csc_cli.checked_flags import Path
@@ -15,6 +14,10 @@ from keras_csc_cli.checked_flags import Text
 from keras_csc_cli.checked_flags import sections_of
 from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.train_options import check_extra
+from keras_csc_cli.train_options import check_images
+from keras_csc_cli.train_options import check_preset
+from keras_csc_cli.train_options import check_run
 
 from absl import flags
 
@@ -59,52 +62,59 @@ def _check_evaluate(options):
     path = options.classifier
     if path and not path.endswith(".keras"):
         raise UsageError(f"--classifier must end in .keras. Received: {path}")
-    missing.check_run(options.workdir)
-    missing.check_images(options)
+    asked = {"inception", "ctrl"} & set(options.metrics or ())
+    if asked and options.inception_weights is None:
+        raise UsageError(
+            "--inception_weights is missing: a file of weights of Keras's "
+            "InceptionV3, or imagenet to let Keras download its own. Without "
+            "it, --metrics=classifier compares features of a classifier "
+            "that is trained on this data set."
+        )
+    check_run(options.workdir)
+    check_images(options.dataset, options.data_dir)
 
 
 def _check_model(options):
     """For anything but one of a run and a preset."""
-    if options.workdir is None and options.preset is None:
+    if (options.workdir is None) == (options.preset is None):
         raise UsageError(
-            "--workdir is missing. Give the folder of a run, or a trained "
-            "--preset; one of the two."
-        )
-    if options.workdir is not None and options.preset is not None:
-        raise UsageError(
-            f"--workdir={options.workdir} and --preset={options.preset} are "
-            "two models. Give one of the two."
+            "--workdir is missing, or there are two models. Give the folder of "
+            "a run, or a trained --preset; one of the two."
         )
     if options.preset is None:
-        missing.check_run(options.workdir)
+        check_run(options.workdir)
     else:
-        missing.check_preset(options.preset)
+        check_preset(options.preset)
 
 
 def _check_report(options):
     _check_model(options)
-    missing.check_images(options)
+    check_images(options.dataset, options.data_dir)
 
 
 def _check_export(options):
     _check_model(options)
     for form in options.formats:
-        missing.check_extra("runtimes", form, f"--formats={form}")
+        check_extra("runtimes", form, f"--formats={form}")
 
 
 def _check_explore(options):
-    missing.check_extra("explore", "the explorer", "the explorer")
-    if not os.path.isfile(os.path.join(options.preset, "flags.json")):
-        missing.check_preset(options.preset)
-    missing.check_images(options)
+    check_extra("explore", "the explorer", "the explorer")
+    if not is_run(options.preset):
+        check_preset(options.preset)
+    check_images(options.dataset, options.data_dir)
 
 
-def name_of(options):
-    """What a model is called: as `--name` says, its preset, or its run."""
-    name = getattr(options, "name", None)
-    if name is None and options.preset is not None:
-        return str(options.preset).rstrip("/").rpartition("/")[2]
-    return name or pathlib.Path(options.workdir).resolve().name
+def is_run(path):
+    """Whether a path is the folder of a run."""
+    return os.path.isfile(os.path.join(path, "flags.json"))
+
+
+def name_of(workdir, preset):
+    """What a model is called: as its preset, or the folder of its run."""
+    if preset is not None:
+        return str(preset).rstrip("/").rpartition("/")[2]
+    return pathlib.Path(workdir).resolve().name
 
 
 def _check_restore(options):
@@ -128,7 +138,6 @@ def _check_restore(options):
 EVALUATE = Command(
     """Evaluates a trained run again.
 
-    python training/evaluate.py --workdir=runs/cifar10
     keras-csc evaluate --workdir=runs/cifar10
 
 On the test split of the run's data set it writes WORKDIR/evaluation.json and
@@ -138,7 +147,6 @@ writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead; so it
 does of fewer images (--evaluation_limit) or metrics than a file that is there,
 which stays. What takes minutes is computed when --metrics asks for it.
 """,
-    ("workdir", "dataset", "data_dir", "split", "checkpoint"),
     sections_of(
         f"""
 What is evaluated:
@@ -152,24 +160,17 @@ What is evaluated:
         training.
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
-        images: PSNR, retrieval and the like, in any case. codes: of every
-        stage how few codes are not 0, how far its objective is above the
-        minimum, and what simple classifiers make of its codes; and PSNR by the
-        number of solver steps. classes: the
-        share of regenerated images that a small classifier, which is trained
-        on the data set's labels the first time, puts in the image's class.
-        classifier: Fréchet and kernel distance, precision, recall and class
-        score, from features of the same classifier. samples: the same of
-        images that are made at random from the density of features, the share
-        of them in the class that was asked for, and how far the nearest
-        training image is; with pictures. inception: as classifier, with
-        Keras's InceptionV3, of --inception_weights. ctrl: distance and score
-        with the steps of CTRL's released code, also of --inception_weights.
+        images: PSNR and the like, in any case. codes: how few codes of every
+        stage are not 0, and what classifiers make of them. classes: how many
+        regenerated images a classifier, which is trained on the data set the
+        first time, puts in the image's class. classifier: Fréchet and kernel
+        distance, precision and recall from its features. samples: the same of
+        images that are made at random. inception: as classifier, with Keras's
+        InceptionV3. ctrl: distance and score by the steps of CTRL's code.
     inception_weights: File of weights of Keras's InceptionV3 with its last
         layer, or imagenet: Keras's own, which Keras downloads the first time.
-    classifier: File of the classifier, .keras; trained and written if it is
-        not there. By default classifiers/DATASET_SHAPE.keras in WORKDIR; give
-        a file of your own to share it among runs.
+    classifier: File of the classifier, .keras, to share it among runs; trained
+        and written if it is not there.
 """,
         **OPEN,
         checkpoint=False,
@@ -184,7 +185,7 @@ Metrics:
 REPORT = Command(
     """Makes one HTML page of what a model is and does.
 
-    python training/report.py --workdir=runs/digits
+    keras-csc report --workdir=runs/digits
     keras-csc report --preset=csc_ctrl_digits
 
 The page is a file to send or to print: it needs no server and no network. Of a
@@ -193,7 +194,6 @@ folder. It shows images of the data set of the training; where these are not at
 hand, as of most presets, --dataset and --data_dir say where to find some, and
 without them the page has the atoms and what else needs no images.
 """,
-    ("workdir", "preset", "output", "dataset", "data_dir", "split"),
     sections_of(
         f"""
 Report:
@@ -214,7 +214,7 @@ Report:
 EXPLORE = Command(
     """Opens a page on this machine to look inside a trained model.
 
-    python training/explore.py csc_ctrl_digits
+    keras-csc explore csc_ctrl_digits
     keras-csc explore runs/digits
 
 The model is the name of a trained one, a folder that save_to_preset wrote, the
@@ -223,7 +223,6 @@ what becomes of it when these change, samples, and restored photographs. It
 needs `pip install 'keras-csc[explore]'`, no network and no GPU, and only users
 of this machine can open it. Ctrl-C ends it.
 """,
-    ("preset", "dataset", "data_dir"),
     sections_of(
         """
 Explorer:
@@ -247,7 +246,6 @@ Explorer:
 EXPORT = Command(
     """Exports a trained autoencoder as a SavedModel.
 
-    python training/export.py --workdir=runs/digits
     keras-csc export --workdir=runs/digits
 
 Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
@@ -256,7 +254,6 @@ presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
 --formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 """,
-    ("workdir", "preset", "name", "formats", "saved_models"),
     sections_of(
         f"""
 Export:
@@ -291,18 +288,14 @@ Export:
 RESTORE = Command(
     """Restores photographs by convolutional sparse coding.
 
-    python training/restore.py --task=denoise --image=in.jpg --noise=25 \\
-      --output=out.png
-    keras-csc restore --task=inpaint --image=in.png --mask=mask.png \\
-      --output=out.png
+    keras-csc restore --task=denoise --image=in.jpg --noise=25 --output=out.png
 
-It reads PNG (8 and 16 bits), JPEG, TIFF, WebP, BMP and GIF, turns images as
-their EXIF orientation says, and writes what the ending of --output says. A .png
-file keeps alpha, 16 bits and the colour profile; of other formats it is said
-what they do not keep. Of a folder of images every one is restored, into a
-folder. What exists is not replaced without --overwrite.
+It reads PNG, JPEG, TIFF, WebP, BMP and GIF, colours with 8 bits and grey with
+up to 16, and turns images as their EXIF orientation says. It writes what the
+ending of --output says: alpha to PNG, TIFF and WebP, 16 bits of grey to PNG and
+TIFF. Of a folder of images every one is restored, into a folder. What exists is
+not replaced without --overwrite.
 """,
-    ("task", "image", "output", "mask", "kernel", "factor", "noise"),
     sections_of(
         """
 Restoration:

@@ -1,9 +1,8 @@
 """Restores photographs: denoises, inpaints, deblurs or enlarges them."""
 
+import collections
 import pathlib
-import time
 
-from keras_csc_cli import pictures
 from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import usage_errors
@@ -13,18 +12,40 @@ from keras_csc_cli.records import check_folder
 import numpy as np
 from absl import flags
 from PIL import Image
+from PIL import ImageOps
+from scipy import ndimage
 
 from keras_csc import restoration
 from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import deep_values
 from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import opened
 from keras_csc.data.image_files import printable
+from keras_csc.files import replacing
 from keras_csc.restoration.tasks import gaussian
-from keras_csc.terminal import LiveLine
-from keras_csc.terminal import duration
+from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 USER_ERRORS = (OSError,)
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
+WITH_16_BITS = (".png", ".tif", ".tiff")
+LOSSY = (".jpg", ".jpeg", ".webp")
+QUALITY = 95
 LEVELS = 255.0
+
+Picture = collections.namedtuple(
+    "Picture", ["pixels", "alpha", "depth", "profile"]
+)
+Picture.__doc__ = """A photograph, upright.
+
+Fields:
+    pixels: float32 array `(height, width, 1 or 3)` in `[0, 1]`.
+    alpha: float32 array `(height, width, 1)`, or `None`.
+    depth: int, bits of a value, 8 or 16.
+    profile: bytes of its ICC profile, or `None`; one of other colours, as of
+        a CMYK file, is dropped.
+"""
 
 
 def run(options):
@@ -44,29 +65,28 @@ def run(options):
         dictionary = options.dictionary and restoration.load_dictionary(
             options.dictionary
         )
-    line = _Progress(len(jobs))
+    progress = Progress("Restoring, percent", 100)
     written, failed = [], []
+
+    def show(solved, programs):
+        done = len(written) + len(failed) + solved / programs
+        progress.update(int(100 * done / len(jobs)))
+
     for path, output, mask in jobs:
         try:
-            _restore_file(options, path, output, mask, dictionary, line)
+            _restore_file(options, path, output, mask, dictionary, show)
             written.append(output)
         except UsageError as error:
             if not source.is_dir():
                 raise
             say(f"Left out: {error}")
             failed.append(path)
-        line.next()
     if failed:
         raise UsageError(
             f"{len(failed)} of {len(jobs)} images were left out; the reasons "
             "are above."
         )
     return written
-
-
-def _factor(options):
-    """How many times as wide and high the result is."""
-    return (options.factor or 2) if options.task == "enlarge" else 1
 
 
 def _jobs_of_folder(options, source, target):
@@ -88,7 +108,7 @@ def _jobs_of_folder(options, source, target):
     jobs, there, source_of = [], 0, {}
     for name in names:
         output = target / name
-        if output.suffix.lower() not in pictures.WRITTEN:
+        if output.suffix.lower() not in WRITTEN:
             output = output.with_name(output.name + ".png")
         if output.exists() and not options.overwrite:
             there += 1
@@ -123,46 +143,22 @@ def _mask_of(options, path, name):
     raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
 
 
-def _restore_file(options, path, output, mask, dictionary, line):
-    _check_output(output, options.overwrite)
-    picture = pictures.read(path)
-    factor = _factor(options)
-    height, width = picture.pixels.shape[:2]
-    pictures.check_size(output, factor * height, factor * width)
-    if picture.dropped:
-        say(f"{printable(path)} is read without {', '.join(picture.dropped)}.")
-    _say_what_is_lost(options, picture, output, mask)
+def _restore_file(options, path, output, mask, dictionary, show):
+    if output.suffix.lower() not in WRITTEN:
+        raise UsageError(
+            f"--output={output} must end with one of {', '.join(WRITTEN)}."
+        )
+    if output.is_dir() or output.exists() and not options.overwrite:
+        raise UsageError(
+            f"{output} exists already. Choose another --output, or replace "
+            "a file with --overwrite."
+        )
     with usage_errors():
-        found = _restored(options, picture, mask, dictionary, line.show)
+        found = _restored(options, read(path), mask, dictionary, show)
+    if found.alpha is not None and output.suffix.lower() not in WITH_ALPHA:
+        say(f"{printable(output)} is without transparency. Write a .png file.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    pictures.write(found, output)
-
-
-def _say_what_is_lost(options, picture, output, mask):
-    if options.task == "inpaint" and mask is None:
-        # What was transparent is filled in.
-        picture = picture._replace(alpha=None)
-    found = pictures.lost(picture, output)
-    if found:
-        say(
-            f"{printable(output)} will be without what its image has: "
-            f"{', '.join(found)}. A .png file keeps that."
-        )
-
-
-def _check_output(output, overwrite):
-    if output.suffix.lower() not in pictures.WRITTEN:
-        raise UsageError(
-            f"--output={output} must end with one of "
-            f"{', '.join(pictures.WRITTEN)}."
-        )
-    if output.is_dir():
-        raise UsageError(f"--output={output} is a folder. Give a file.")
-    if output.exists() and not overwrite:
-        raise UsageError(
-            f"{output} exists already. Choose another --output, or replace it "
-            "with --overwrite."
-        )
+    write(found, output)
 
 
 def _restored(options, picture, mask, dictionary, progress):
@@ -170,7 +166,7 @@ def _restored(options, picture, mask, dictionary, progress):
     noise = options.noise
     noise = {} if noise is None else {"noise": noise / LEVELS}
     common = {"dictionary": dictionary, "progress": progress, **noise}
-    pixels, alpha = pictures.filled(picture), picture.alpha
+    pixels, alpha = _filled(picture), picture.alpha
     if options.task == "denoise":
         found = restoration.denoise(pixels, **common)
     elif options.task == "inpaint":
@@ -183,10 +179,20 @@ def _restored(options, picture, mask, dictionary, progress):
     elif options.task == "deblur":
         found = restoration.deblur(pixels, _kernel(options.kernel), **common)
     else:
-        factor = _factor(options)
+        factor = options.factor or 2
         found = restoration.enlarge(pixels, factor, **common)
         alpha = None if alpha is None else _resized(alpha, factor)
     return picture._replace(pixels=found, alpha=alpha)
+
+
+def _filled(picture):
+    """Pixels, where nothing is visible those of the nearest visible ones."""
+    if picture.alpha is None or not np.any(picture.alpha):
+        return picture.pixels
+    places = ndimage.distance_transform_edt(
+        picture.alpha[..., 0] == 0, return_distances=False, return_indices=True
+    )
+    return picture.pixels[tuple(places)]
 
 
 def _known(picture, mask):
@@ -197,11 +203,11 @@ def _known(picture, mask):
                 "it must say which ones are missing."
             )
         return picture.alpha == 1
-    read = pictures.read(mask)
-    if read.pixels.shape[:2] != picture.pixels.shape[:2]:
+    found = read(mask)
+    if found.pixels.shape[:2] != picture.pixels.shape[:2]:
         raise UsageError(f"the mask {mask} must be of the image's size.")
-    white = np.mean(read.pixels, -1, keepdims=True) > 0.5
-    return white if read.alpha is None else white & (read.alpha > 0.5)
+    white = np.mean(found.pixels, -1, keepdims=True) > 0.5
+    return white if found.alpha is None else white & (found.alpha > 0.5)
 
 
 def _kernel(text):
@@ -209,9 +215,9 @@ def _kernel(text):
     try:
         deviation = float(text)
     except ValueError:
-        read = pictures.read(text)
-        seen = read.pixels if read.alpha is None else read.pixels * read.alpha
-        return np.mean(seen, -1)
+        found = read(text)
+        seen = 1 if found.alpha is None else found.alpha
+        return np.mean(found.pixels * seen, -1)
     if not 0 < deviation <= 20:
         raise UsageError(
             "--kernel must be an image file, or a deviation above 0 and at "
@@ -226,24 +232,77 @@ def _resized(alpha, factor):
     return np.asarray(plane.resize(size, Image.Resampling.BICUBIC))[..., None]
 
 
-class _Progress:
-    """A line with what is done of how many images, and the time left."""
+# === Files ===
 
-    def __init__(self, images):
-        self.images, self.done = images, 0
-        self.line, self.began = LiveLine(), time.monotonic()
 
-    def show(self, solved, programs):
-        """After so many of an image's programs."""
-        share = (self.done + solved / programs) / self.images
-        passed = time.monotonic() - self.began
-        parts = [f"{share:4.0%}", f"{duration(passed * (1 / share - 1))} left"]
-        if self.images > 1:
-            parts.append(f"image {self.done + 1} of {self.images}")
-        self.line.show(parts, last=share == 1)
+def read(path):
+    """Reads the first picture of an image file as a `Picture`.
 
-    def next(self):
-        self.done += 1
+    Grey has up to 16 bits; of colours Pillow reads 8.
+
+    Raises:
+        UsageError: if it can't be read, or has too many pixels.
+    """
+    try:
+        with opened(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
+            values = _values(image)
+            profile = image.info.get("icc_profile")
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's are many, for files that are damaged.
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} can't be read: {reason}.") from error
+    depth = 8 * values.dtype.itemsize
+    values = values.astype("float32") / (2**depth - 1)
+    channels = 1 if values.shape[-1] < 3 else 3
+    alpha = values[..., channels:] if channels < values.shape[-1] else None
+    # The colours that a profile is of are the bytes 16 to 20 of its header.
+    if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
+        profile = None
+    return Picture(values[..., :channels], alpha, depth, profile)
+
+
+def _values(image):
+    """Integers `(height, width, channels)` of 8 or 16 bits."""
+    if image.mode.startswith("I;16"):
+        return deep_values(image)[..., None]
+    if image.mode in ("I", "F"):
+        raise ValueError("it has pixels of 32 bits")
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if image.has_transparency_data:
+        mode += "A"
+    values = np.asarray(image.convert(mode))
+    return values[..., None] if values.ndim == 2 else values
+
+
+def write(picture, path):
+    """Writes a `Picture` in the format that the path's ending says.
+
+    Sixteen bits are kept of grey in PNG and TIFF files; alpha in PNG, TIFF and
+    WebP files.
+
+    Raises:
+        UsageError: if it can't be written.
+    """
+    path, pixels = pathlib.Path(path), picture.pixels
+    suffix = path.suffix.lower()
+    if picture.alpha is not None and suffix in WITH_ALPHA:
+        pixels = np.concatenate([pixels, picture.alpha], -1)
+    grey = pixels.shape[-1] == 1
+    deep = picture.depth == 16 and grey and suffix in WITH_16_BITS
+    values = np.rint(np.clip(pixels, 0, 1) * (65535 if deep else 255))
+    values = values.astype("uint16" if deep else "uint8")
+    how = {"quality": QUALITY} if suffix in LOSSY else {}
+    if picture.profile:
+        how["icc_profile"] = picture.profile
+    try:
+        with replacing(path) as temporary:
+            image = Image.fromarray(values[..., 0] if grey else values)
+            image.save(temporary, **how)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} can't be written: {reason}.") from error
 
 
 def main():

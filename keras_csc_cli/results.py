@@ -1,4 +1,4 @@
-"""What an evaluation needs, and the files and lines that it leaves behind."""
+"""What is made of a trained model: density, model folder, evaluation."""
 
 import pathlib
 
@@ -13,10 +13,12 @@ from keras_csc_cli.train_options import absolute
 
 import keras
 
+from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc.files import replacing
 from keras_csc.terminal import Progress
+from keras_csc.terminal import say
 
 # Of the training of a classifier.
 STEPS = 2000
@@ -26,51 +28,67 @@ BATCH_SIZE = 128
 SAME = ("dataset", "split", "step", "images_of_split")
 # How many images an evaluation is of.
 COUNTS = ("images", "probe_training_images")
-SUMMARY = {
-    "psnr": "PSNR in dB",
-    "ssim": "SSIM",
-    "cosine": "cosine",
-    "retrieval": "retrieval",
-    "pixel_retrieval": "retrieval of pixels",
-    "same_class": "same class",
-    "same_class_of_images": "same class of the images",
-    "nearest_subspace_accuracy": "nearest subspace",
-    "reconstructed_nearest_subspace_accuracy": "regenerated nearest subspace",
-    "centered_knn_accuracy": "centred 5-NN",
-    "linear_probe_accuracy": "linear probe",
-}
-STAGE = ("explained", "nonzeros", "drawn_error")
+# What is said of an evaluation.
+SAID = (
+    *("psnr", "ssim", "cosine", "retrieval", "pixel_retrieval"),
+    *("same_class", "same_class_of_images", "nearest_subspace_accuracy"),
+    *("reconstructed_nearest_subspace_accuracy", "centered_knn_accuracy"),
+    "linear_probe_accuracy",
+)
 
 
-def instruments(names, splits, classifier_path, inception_weights=None):
-    """What an evaluation needs for the metrics that are asked for.
+def finish(options, workdir, splits, model, checkpoint, keep):
+    """Saves a trained model and evaluates it.
 
     Args:
-        names: of `--metrics`.
-        splits: `Splits` of the data.
-        classifier_path: path of the classifier.
-        inception_weights: path, "imagenet", or `None`.
-
-    Returns:
-        Dict of the arguments `codes`, `networks`, `judge` and `samples` of
-        `evaluation.evaluate`. Samples of data without classes have no judge.
+        options, workdir, splits: of the run.
+        model: the model.
+        checkpoint: `TrainingCheckpoint`.
+        keep: bool, as of `evaluate`.
     """
-    networks = {}
+    if options.keep_best:
+        best = callbacks.restore_best(checkpoint)
+        options.step = model.step
+        which = "The best" if best else "There is no best checkpoint: the last"
+        say(f"{which} is of step {options.step}.")
+    building.fit_density(model, splits, options)
+    interruption.check()
+    workdir.save(model)
+    interruption.check()
+    if options.metrics:
+        say("Evaluating on the test split.")
+        names = options.metrics
+        try:
+            found = evaluate(model, options, workdir, splits, names, keep=keep)
+        except UsageError as error:
+            raise UsageError(
+                f"{error} The trained model is saved: {workdir.model}."
+            ) from error
+        say("\n".join(lines(found)))
+    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+
+
+# === Networks that judge ===
+
+
+def _networks(names, splits, classifier_path, inception_weights):
+    """What metrics need, as arguments of `evaluation.evaluate`.
+
+    Samples of data without classes have no judge.
+    """
+    networks, judge = {}, None
     if {"inception", "ctrl"} & set(names):
         networks = _inception(names, inception_weights)
-    judge = None
-    judged = {"classifier", "classes"}
-    if splits.num_classes and splits.num_classes > 1:
+    judged = {"classes"}
+    if (splits.num_classes or 0) > 1:
         judged.add("samples")
-    if judged & set(names):
+    if (judged | {"classifier"}) & set(names):
         judge = classifier(splits, classifier_path)
     if "classifier" in names:
         networks["classifier"] = judge
     return {
-        "codes": "codes" in names,
         "networks": networks,
-        "judge": judge if {"classes", "samples"} & set(names) else None,
-        "samples": "samples" in names,
+        "judge": judge if judged & set(names) else None,
     }
 
 
@@ -101,19 +119,16 @@ def classifier(splits, path):
     accuracy on the test split.
 
     Args:
-        splits: `Splits` of the data.
+        splits: `Splits` of the data, which have labels.
         path: `.keras` file to read, or to write if it is not there.
 
     Returns:
         `FeatureExtractor`.
 
     Raises:
-        UsageError: if the data have no labels, or the file is damaged or of
-            another data set.
-        OSError: if it can't be written.
+        UsageError: if the file is damaged or of another data set.
     """
     path = pathlib.Path(path)
-    splits.check_classes()
     expected = {
         "dataset": splits.dataset,
         "training_images": splits["train"].size,
@@ -130,13 +145,12 @@ def classifier(splits, path):
         raise UsageError(
             f"{error}. Remove it, or choose another with --classifier."
         ) from error
-    for name, value in expected.items():
-        if found.about.get(name) != value:
-            raise UsageError(
-                f"the classifier {path} was trained with {name}="
-                f"{found.about.get(name)}, and this run has {value}. Choose "
-                "another file with --classifier."
-            )
+    about = {name: found.about.get(name) for name in expected}
+    if about != expected:
+        raise UsageError(
+            f"the classifier {path} was trained on {about}, and this run has "
+            f"{expected}. Choose another file with --classifier."
+        )
     return found
 
 
@@ -147,16 +161,11 @@ def _train(splits, path, record):
     batch_size = min(BATCH_SIZE, train.size)
     steps = min(STEPS, EPOCHS * train.size // batch_size)
     progress = Progress("Training the classifier, batches", steps)
-
-    def report(batch, logs):
-        progress.update(batch + 1)
-
-    evaluation.fit_classifier(
-        model,
-        data.batches(data.cached(train, building.CACHE_BYTES), batch_size),
-        steps,
-        [keras.callbacks.LambdaCallback(on_train_batch_end=report)],
+    shown = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: progress.update(batch + 1)
     )
+    batches = data.batches(data.cached(train, building.CACHE_BYTES), batch_size)
+    evaluation.fit_classifier(model, batches, steps, [shown])
     test = data.evaluation_batches(splits["test"], 250)
     accuracy = evaluation.classifier_accuracy(model, test)
     model.record = {
@@ -171,12 +180,18 @@ def _train(splits, path, record):
         model.save(temporary)
 
 
+# === Evaluation ===
+
+
 def evaluate(
     model,
     options,
     workdir,
     splits,
-    instruments,
+    names,
+    *,
+    classifier_path=None,
+    inception_weights=None,
     split="test",
     name="",
     projector=False,
@@ -185,17 +200,15 @@ def evaluate(
 ):
     """Evaluates a model, and writes the figures and pictures of it.
 
-    Writes `evaluation.json` and `pictures/evaluation.png`, `atoms_*.png`, with
-    sparse codes `growing.png` and `strongest_atoms.png`, with labels
-    `feature_similarity.png` and `class_part_similarity.png`, and with samples
-    `samples.png`, `samples_nearest.png` and `interpolation.png`; or, with a
-    name, `evaluation-NAME.json` and the pictures in
-    `pictures/evaluation-NAME/`.
+    Writes `evaluation.json` and pictures in `pictures/`; or, with a name,
+    `evaluation-NAME.json` and the pictures in `pictures/evaluation-NAME/`.
 
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run.
-        instruments: dict of arguments of `evaluation.evaluate`.
+        names: of `--metrics`.
+        classifier_path: path of the classifier; by default the run's.
+        inception_weights: path, "imagenet", or `None`.
         split: the images to evaluate on: "test", "validation" or "train".
         name: str, what tells this evaluation from the run's own.
         projector: bool, whether to write the features for TensorBoard's
@@ -209,11 +222,13 @@ def evaluate(
         Dict of the figures, as in the file, of its path as `file`, and of that
         of a more complete one as `kept`.
     """
+    path = classifier_path or workdir.classifier(splits)
+    networks = _networks(names, splits, path, inception_weights)
     images, labels = splits.arrays(split, options.evaluation_limit)
     train = splits.arrays("train", options.evaluation_limit)
     class_features = options.game.get("class_features", 0)
     interruption.check()
-    if instruments["samples"] and model.density is None:
+    if "samples" in names and model.density is None:
         model.fit_density(*train)
         own_classes = True
     try:
@@ -223,9 +238,11 @@ def evaluate(
             labels,
             *train,
             class_features=class_features,
+            codes="codes" in names,
+            samples="samples" in names,
             own_classes=own_classes,
             between=interruption.check,
-            **instruments,
+            **networks,
         )
     except ValueError as error:
         raise UsageError(f"the model can't be evaluated: {error}") from error
@@ -233,6 +250,7 @@ def evaluate(
         each.setdefault("split", split)
     result = {
         **found.figures,
+        "metrics": sorted(names),
         "split": split,
         "images": len(images),
         "images_of_split": splits[split].size,
@@ -246,7 +264,7 @@ def evaluate(
     }
     whole = "-".join(filter(None, ("evaluation", name)))
     path, places = workdir.path / f"{whole}.json", {}
-    missing = lacking(result, path, options.evaluation_limit) if keep else ""
+    missing = _lacking(result, path, options.evaluation_limit) if keep else ""
     if missing:
         whole, places = f"{whole}-{missing}", {"kept": str(path)}
         path = workdir.path / f"{whole}.json"
@@ -278,70 +296,36 @@ def evaluate(
     return {**result, **places}
 
 
-def lacking(result, path, limit):
+def _lacking(result, path, limit):
     """What an evaluation lacks of the one that is in its file.
-
-    Args:
-        result: dict of the figures.
-        path: the file, which may be missing or damaged.
-        limit: of `--evaluation_limit`.
 
     Returns:
         Text for the name of a file; empty if nothing is lacking, or the file
-        is of other images.
+        is of other images, missing or damaged.
     """
     try:
         before = read_json(path) if path.exists() else {}
         if any(before.get(name) != result[name] for name in SAME):
             return ""
         fewer = any(before[name] > result[name] for name in COUNTS)
-        less = measured(before) - measured(result)
-    except (AttributeError, KeyError, TypeError, UsageError):  # of damage
+        less = set(before["metrics"]) - {*result["metrics"], "images"}
+    except (KeyError, TypeError, UsageError):
         return ""
     parts = [f"limit-{limit}"] * fewer
     return "-".join([*parts, *(f"without-{name}" for name in sorted(less))])
 
 
-def measured(figures):
-    """What of `--metrics` an evaluation has, a set of names."""
-    found = {name for name in ("codes", "samples") if figures.get(name)}
-    if figures.get("same_class") is not None:
-        found.add("classes")
-    for each in figures.get("distributions", ()):
-        if "score_network" in each:
-            found.add("ctrl")
-        elif "classifier" in str(each.get("network")):
-            found.add("classifier")
-        else:
-            found.add("inception")
-    return found
-
-
 def lines(result):
     """What is said of an evaluation, a list of lines."""
-    figures = {title: result[name] for name, title in SUMMARY.items()}
-    found = [_numbers({**figures, "PCA in dB": result["psnr_of"]["pca"]})]
-    stages = [result[name] or () for name in STAGE]
-    for number, values in enumerate(zip(*stages), start=1):
-        found.append(f"stage {number}: {_numbers(dict(zip(STAGE, values)))}")
-    if result["class_part"]:
-        found.append(f"class part: {_numbers(result['class_part'])}")
+    found = [_numbers({name: result[name] for name in SAID})]
     for each in result["distributions"]:
         found.append(f"{each['network']['name']}: {_numbers(each)}")
     if "samples" in result:
-        made = result["samples"]
-        nearest = _numbers(made["nearest"])
-        found.append(f"samples: {_numbers(made)}; nearest: {nearest}")
-        if made["distribution"]:
-            name = made["distribution"]["network"]["name"]
-            numbers = _numbers(made["distribution"])
-            found.append(f"samples, {name}: {numbers}")
-    where = result["dataset"]
-    if result["data_dir"] and where == "image_folder":
-        where = result["data_dir"]
+        found.append(f"samples: {_numbers(result['samples'])}")
     found.append(
         f"{result['images']} of the {result['images_of_split']} images of the "
-        f"split {result['split']} of {where}. Written to {result['file']}."
+        f"split {result['split']} of {result['dataset']}. Written to "
+        f"{result['file']}."
     )
     if "kept" in result:
         found.append(

@@ -1,8 +1,7 @@
 """Training, from the options to the evaluated model."""
 
 import contextlib
-import errno
-import os
+import signal
 import sys
 import time
 
@@ -10,12 +9,12 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import interruption
-from keras_csc_cli import loop
 from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.checked_flags import values
+from keras_csc_cli.interruption import Interrupted
 
 import keras
 import tensorflow as tf
@@ -23,30 +22,24 @@ from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
-from keras_csc.files import remove
-from keras_csc.models import initialize_from
-from keras_csc.models import initialize_from_patches
-from keras_csc.models.patches import CALIBRATION
-from keras_csc.pixels import from_pixels
-from keras_csc.terminal import duration
 from keras_csc.terminal import say
+
+
+class InputError(Exception):
+    """A batch can't be read; the message says why."""
+
 
 USER_ERRORS = (
     callbacks.CheckpointError,
     callbacks.NonFiniteError,
     data.DataError,
-    loop.InputError,
+    InputError,
     OSError,
     devices.WorkerLost,
 )
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
 SHOWN_IMAGES = 40  # in pictures of training
-FIRST_ATOMS = {
-    "patches": (initialize_from_patches, "patches"),
-    "principal": (initialize_from, "principal components"),
-}
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(options, make_model=building.model):
@@ -59,20 +52,11 @@ def train(options, make_model=building.model):
     building.check(options)
     chief = devices.worker_index(options.strategy) == 0
     strategy = devices.make(options.strategy)
-    try:
-        with (
-            devices.lost_workers(options.strategy),
-            workdirs.Workdir(options.workdir, hold=chief) as workdir,
-        ):
-            train_in(workdir, options, strategy, chief, make_model)
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        raise command_line.UsageError(
-            f"there is no room for {options.workdir}: {error.strerror}. What "
-            "was saved before stands. Make room, and run the same command "
-            "again to go on."
-        ) from error
+    with (
+        devices.lost_workers(options.strategy),
+        workdirs.Workdir(options.workdir, hold=chief) as workdir,
+    ):
+        train_in(workdir, options, strategy, chief, make_model)
 
 
 def train_in(workdir, options, strategy, chief, make_model):
@@ -87,7 +71,6 @@ def train_in(workdir, options, strategy, chief, make_model):
     devices.check_same(
         strategy,
         {name: getattr(options, name) for name in sorted(alike)},
-        "options",
         "Start all with the same flags, and name a --dtype_policy: auto "
         "differs by processor.",
     )
@@ -108,12 +91,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         for split in ("test", *["validation"] * bool(options.keep_best)):
             splits[split]
     images = splits["train"].identity()
-    devices.check_same(
-        strategy,
-        {"images": images},
-        "training images",
-        "Every worker must have the same data set in its --data_dir.",
-    )
     interruption.check()
 
     # === Model, from the last checkpoint if there is one ===
@@ -135,10 +112,9 @@ def train_in(workdir, options, strategy, chief, make_model):
     first_step = checkpoint.restore(model)
     devices.check_same(
         strategy,
-        {"step": first_step},
-        "checkpoints",
-        "All must see the same working directory, on a file system that they "
-        "share.",
+        {"images": images, "step": first_step},
+        "All must have the same data set in their --data_dir, and see the same "
+        "--workdir, on a file system that they share.",
     )
     if first_step:
         tell(f"Going on from step {first_step} of {options.steps}.")
@@ -157,7 +133,7 @@ def train_in(workdir, options, strategy, chief, make_model):
             # numbers are to be those of a run on one device.
             keras.utils.set_random_seed(options.seed)
             start = make_model(options, splits.num_classes)
-        start_from_images(start, source, options.first_atoms, tell)
+        building.start_from_images(start, source, options.first_atoms, tell)
         if replicas > 1:
             devices.copy_from_chief(strategy, start, model, chief)
         del start
@@ -165,20 +141,19 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Training ===
     if first_step < options.steps:
-        followers = [callbacks.StopOnNonFinite(), checkpoint]
+        called = [callbacks.StopOnNonFinite(), checkpoint]
         if chief:
-            followers[1:1] = keepers(options, splits, checkpoint)
-            followers += watchers(options, workdir, splits, replicas)
+            called = followers(options, workdir, splits, checkpoint, replicas)
         try:
-            loop.train(
+            loop(
                 model,
                 devices.batches(strategy, source, model.step, **changes),
                 options.steps,
                 options.log_every,
-                followers,
+                called,
                 strategy,
             )
-        except loop.InputError:
+        except InputError:
             data.check_readable(source)
             raise
     interruption.check()
@@ -186,7 +161,9 @@ def train_in(workdir, options, strategy, chief, make_model):
     # === Result: all that is left is the chief's to make ===
     if chief:
         finished_before = first_step == options.steps
-        finish(options, workdir, splits, model, checkpoint, finished_before)
+        results.finish(
+            options, workdir, splits, model, checkpoint, finished_before
+        )
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)
@@ -204,40 +181,26 @@ def check_going_on(workdir, checkpoint, images):
         )
 
 
-def start_from_images(model, source, first_atoms, tell):
-    """Gives a model its first atoms, and calibrates its decoder."""
-    kind, _, count = first_atoms.partition(":")
-    if count:
-        start, text = FIRST_ATOMS[kind]
-        tell(f"Making atoms of the {text} of training images.")
-        began = time.monotonic()
-        with command_line.usage_errors():
-            start(model, float_images(source, int(count)))
-        tell(f"Made in {duration(time.monotonic() - began)}.")
-    if not model.decoder.calibrated:
-        model.decoder.calibrate(float_images(source, CALIBRATION))
-
-
-def keepers(options, splits, checkpoint):
-    """The callback that keeps the best model, if it is asked for, in a list."""
-    if not options.keep_best:
-        return []
-    return [
-        callbacks.KeepBest(
-            checkpoint,
-            options.keep_best,
-            float_images(splits["validation"], BEST_IMAGES),
-            options.save_every,
-            options.steps,
-        )
-    ]
-
-
-def watchers(options, workdir, splits, replicas):
-    """The callbacks that record training."""
-    shown = float_images(splits["test"], SHOWN_IMAGES)
+def followers(options, workdir, splits, checkpoint, replicas):
+    """The callbacks of the process that writes."""
     batch = options.batch_size
+    shown = building.float_images(splits["test"], SHOWN_IMAGES)
+    best = []
+    if options.keep_best:
+        held_out = building.float_images(splits["validation"], BEST_IMAGES)
+        best = [
+            callbacks.KeepBest(
+                checkpoint,
+                options.keep_best,
+                held_out,
+                options.save_every,
+                options.steps,
+            )
+        ]
     return [
+        callbacks.StopOnNonFinite(),
+        *best,
+        checkpoint,
         records.SessionLog(workdir.run, splits["train"], batch, replicas),
         callbacks.ScalarLog(workdir.path, shown, batch),
         callbacks.PictureLog(workdir.path, shown, options.save_every),
@@ -245,74 +208,90 @@ def watchers(options, workdir, splits, replicas):
     ]
 
 
-def finish(options, workdir, splits, model, checkpoint, keep):
-    """Saves the trained model and evaluates it.
+def loop(model, batches, steps, log_every, callbacks, strategy):
+    """Trains a model from its current step to `steps`.
+
+    Calls Keras callbacks as `fit` does, with a logging interval for an epoch:
+    `on_epoch_end` is given the means of the interval's terms, and
+    `input_wait`, the share of its time that was spent waiting for images.
+    Intervals end at multiples of `log_every`.
 
     Args:
-        options, workdir, splits: of the run.
-        model: the model.
-        checkpoint: `TrainingCheckpoint`.
-        keep: bool, as of `results.evaluate`.
+        model: compiled `ClosedLoopAutoencoder`.
+        batches: distributed dataset of global batches, from the model's
+            current step on.
+        steps: int, the step to stop at.
+        log_every: int, steps of an interval.
+        callbacks: list of Keras callbacks.
+        strategy: the `tf.distribute` strategy that `model` was made under.
+
+    Raises:
+        Interrupted: after SIGTERM or Ctrl-C, when the callbacks' `on_train_end`
+            have been called.
+        InputError: if a batch can't be read.
     """
-    if options.keep_best:
-        best = callbacks.restore_best(checkpoint)
-        options.step = model.step
-        which = "The best" if best else "There is no best checkpoint: the last"
-        say(f"{which} is of step {options.step}.")
-    fit_density(model, splits, options)
-    interruption.check()
-    save_model(model, workdir)
-    interruption.check()
-    if options.metrics:
-        evaluate(model, options, workdir, splits, keep)
-    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
+    @tf.function(autograph=False, reduce_retracing=True)
+    def run(batch, stop):
+        strategy.run(model.train_step, (batch,))
+        # When one worker is told to stop, all do after the same step.
+        return strategy.reduce("MEAN", stop, axis=None) > 0
 
-def fit_density(model, splits, options):
-    """Gives a model the density of its features of some training images."""
-    if model.encoder.features != "vector":
-        return
-    say("Fitting the density of the features of training images.")
-    images, labels = splits.arrays("train", options.evaluation_limit)
-    try:
-        model.fit_density(images, labels, options.density_components)
-    except ValueError as error:
-        model.density = None
-        say(f"The model is saved without a density: {error}")
-
-
-def save_model(model, workdir):
-    """Writes `model/`, in place of an older one."""
-    new = workdir.path / ".model-new"
-    model.save_to_preset(new)
-    if os.path.lexists(workdir.model):
-        workdir.model.rename(workdir.old_model)
-    new.rename(workdir.model)
-    remove(workdir.old_model)
-
-
-def evaluate(model, options, workdir, splits, keep):
-    """Evaluates the trained model, which is saved whatever comes of that."""
-    say("Evaluating on the test split.")
-    tools = results.instruments(
-        options.metrics, splits, workdir.classifier(splits)
-    )
-    try:
-        result = results.evaluate(
-            model, options, workdir, splits, tools, keep=keep
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    model.stop_training, first = False, model.step
+    with interruption.held() as received, _errors_first(received):
+        callbacks.on_train_begin()
+        iterator = iter(batches)
+        for step in range(first, steps):
+            if step == first or step % log_every == 0:
+                began, waited = time.monotonic(), 0.0
+                for metric in model.train_metrics:
+                    metric.reset_state()
+            asked = time.monotonic()
+            batch = _next(iterator)
+            waited += time.monotonic() - asked
+            model.stop_training = bool(
+                run(batch, tf.constant(float(bool(received))))
+            )
+            callbacks.on_train_batch_end(step)
+            last = model.stop_training or step + 1 == steps
+            if last or (step + 1) % log_every == 0:
+                logs = {m.name: float(m.result()) for m in model.train_metrics}
+                passed = max(time.monotonic() - began, 1e-9)
+                callbacks.on_epoch_end(
+                    step + 1, {**logs, "input_wait": waited / passed}
+                )
+            if last:
+                break
+        callbacks.on_train_end()
+    if model.stop_training or received:
+        raise Interrupted(
+            (received or [signal.SIGTERM])[0],
+            f"stopped at step {model.step}, which is saved",
         )
-    except command_line.UsageError as error:
-        raise command_line.UsageError(
-            f"{error} The trained model is saved: {workdir.model}."
+
+
+@contextlib.contextmanager
+def _errors_first(received):
+    """An error within the context is not that of a signal that is only noted.
+
+    Of a second one, which is obeyed at once, it may be.
+    """
+    try:
+        yield
+    except Exception:
+        if len(received) == 1:
+            received.clear()
+        raise
+
+
+def _next(iterator):
+    try:
+        return next(iterator)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"A batch can't be read: {error.message.splitlines()[0]}"
         ) from error
-    for line in results.lines(result):
-        say(line)
-
-
-def float_images(source, limit):
-    """The first images of a source, in [-1, 1]."""
-    images, _ = data.load_arrays(source, limit)
-    return from_pixels(images)
 
 
 def main():

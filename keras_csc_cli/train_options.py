@@ -1,11 +1,16 @@
-"""The flags of `train`, with their help texts."""
+"""The flags of `train`, and what any command needs and has not.
 
+Nothing here imports TensorFlow: what is missing is told before that.
+"""
+
+import difflib
+import importlib.util
 import os
 import sys
 import types
 
 from keras_csc_cli import command_line
-from keras_csc_cli import missing
+from keras_csc_cli.checked_flags import ROOT
 from keras_csc_cli.checked_flags import Arguments
 from keras_csc_cli.checked_flags import Choices
 from keras_csc_cli.checked_flags import Number
@@ -17,10 +22,10 @@ from keras_csc_cli.checked_flags import arguments_of
 from keras_csc_cli.checked_flags import define
 from keras_csc_cli.checked_flags import sections_of
 from keras_csc_cli.checked_flags import values
+from keras_csc_cli.command_line import FLAG_FILES
 from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
-from keras_csc_cli.missing import ARCHITECTURES
 
 from absl import flags
 
@@ -49,9 +54,32 @@ CUT = frozenset(("image_folder", "photographs"))
 NEEDED = ("dataset", "preset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
-# Regular expressions: a change of images, a beta of Adam.
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
+
+# Flag files of no data set; the others are named as their architectures.
+SHARED = ("recipe", "published", "fine_tune")
+ARCHITECTURES = sorted(
+    path.stem
+    for path in FLAG_FILES.glob("*.flags")
+    if path.stem not in SHARED and not path.stem.endswith("_published")
+)
+TRAINED = [
+    path.parent.name
+    # In an installed package, and in the repository.
+    for folder in (ROOT / "trained", ROOT.parent / "trained")
+    for path in folder.glob("*/config.json")
+]
+# By extra, the modules that it has for what is given.
+EXTRAS = {
+    "hub": {"hf": "huggingface_hub", "kaggle": "kagglehub"},
+    "explore": {"the explorer": "gradio"},
+    "runtimes": {
+        "litert": "ai_edge_litert",
+        "onnx": "tf2onnx",
+        "openvino": "openvino",
+    },
+}
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
@@ -79,19 +107,76 @@ GAME = {
 }
 
 
+def check_extra(extra, name, what):
+    """Raises a `UsageError` without the package that `what` needs."""
+    module = EXTRAS[extra].get(name)
+    if module and importlib.util.find_spec(module) is None:
+        raise UsageError(
+            f"{what} needs the package {module}: pip install "
+            f"'keras-csc[{extra}]'."
+        )
+
+
+def check_run(workdir):
+    """Raises a `UsageError` for what is not the folder of a run."""
+    if not os.path.lexists(os.path.join(workdir, "flags.json")):
+        raise UsageError(
+            f"--workdir={workdir} is not there, or not the folder of a run: it "
+            "has no flags.json. Give the folder of a training."
+        )
+
+
+def check_preset(preset):
+    """Raises a `UsageError` for a name, folder or URI of no preset."""
+    scheme, separator, _ = preset.partition("://")
+    if separator:
+        check_extra("hub", scheme, f"--preset={preset}")
+        return
+    names = sorted([*ARCHITECTURES, *TRAINED])
+    if preset in names or os.path.isdir(preset):
+        return
+    close = difflib.get_close_matches(preset, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"--preset={preset} is neither a folder, nor a URI such as "
+        f"hf://OWNER/NAME, nor one of {', '.join(names)}.{hint}"
+    )
+
+
+def check_images(dataset, data_dir):
+    """Raises a `UsageError` for a folder that is not there or not looked at."""
+    if data_dir is None:
+        return
+    if dataset in EMBEDDED:
+        raise UsageError(
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
+        )
+    if dataset == "image_folder" and not os.path.isdir(data_dir):
+        raise UsageError(
+            f"--data_dir={data_dir} is no folder. Give a folder of images."
+        )
+
+
 def _check(options):
     """Raises `UsageError` for what is missing."""
     if options.workdir is None and not command_line.flag_file_name(sys.argv):
         raise UsageError(
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
+    check_needed(options)
+    check_preset(options.preset)
+    check_images(options.dataset, options.data_dir)
+
+
+def check_needed(options):
+    """Raises a `UsageError` without an option that every run has."""
     for name in NEEDED:
         if getattr(options, name) is None:
             raise UsageError(
                 f"--{name} is missing. Give it, or a --flagfile that does."
             )
-    missing.check_preset(options.preset)
-    missing.check_images(options)
 
 
 def parse(given):
@@ -250,20 +335,16 @@ Run, logs and checkpoints:
 TRAIN = Command(
     """Trains a CSC-CTRL autoencoder.
 
-    python training/train.py --flagfile=cifar10.flags --data_dir=DATA
     keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
 Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
 and at the end model/ (a preset folder) and evaluation.json. Run the same
 command again to go on from the last checkpoint.
+
+--flagfile=FILE reads flags, one a line; flags after it override it. A bare name
+may also be one of ours: digits.flags, cifar10.flags, ...
 """,
-    (
-        *("workdir", "dataset", "data_dir", "preset", "steps"),
-        *("batch_size", "strategy", "keep_best"),
-    ),
     SECTIONS,
     _check,
-    flag_files="A file of flags, one a line; flags after it override it. "
-    "A bare name may also be one of ours: digits.flags, cifar10.flags, ...",
 )
 COMMANDS = {"train": TRAIN}

@@ -79,7 +79,8 @@ class Workdir:
         self._held = contextlib.ExitStack()
         self._holds = hold
         if not create:
-            self._check_run()
+            train_options.check_run(path)
+            self.options()
         if hold:
             self._take(create)
 
@@ -99,12 +100,6 @@ class Workdir:
                 f"the working directory {self.path} is in use by another "
                 "process. Wait for it, or choose another with --workdir."
             ) from None
-        except OSError as error:
-            raise UsageError(
-                f"the working directory {self.path} can't be written: "
-                f"{error.strerror or error}. Make room or give write access, "
-                "or choose another with --workdir."
-            ) from error
 
     def run_record(self):
         """What `run.json` holds; empty without it."""
@@ -119,21 +114,8 @@ class Workdir:
         return self.path / "classifiers" / f"{name}_{shape}.keras"
 
     def recorded(self):
-        """The options that the run was made with, as they are recorded.
-
-        Raises:
-            UsageError: if `flags.json` is not that of a run.
-        """
-        options = read_json(self.flags, hint=OTHER)
-        missing = [
-            name for name in train_options.NEEDED if options.get(name) is None
-        ]
-        if missing:
-            raise UsageError(
-                f"{self.flags} is not that of a run: it has no "
-                f"{', '.join(missing)}. {OTHER}"
-            )
-        return options
+        """The options that the run was made with, as they are recorded."""
+        return read_json(self.flags, hint=OTHER)
 
     def options(self):
         """The options that the run was made with, parsed as flags are.
@@ -154,33 +136,19 @@ class Workdir:
                 f"{', '.join(unknown)[:200]}, which this one does not know. "
                 f"Use that version. {OTHER}"
             )
+        given = [
+            f"--{name}={text_of(value)}"
+            for name, value in recorded.items()
+            if value is not None and value != known[name]
+        ]
         try:
-            return train_options.parse(
-                [
-                    f"--{name}={text_of(value)}"
-                    for name, value in recorded.items()
-                    if value is not None and value != known[name]
-                ]
-            )
+            options = train_options.parse(given)
+            train_options.check_needed(options)
         except UsageError as error:
-            reason = str(error).rstrip(".")
             raise UsageError(
-                f"{self.flags} is damaged: {reason}. {OTHER}"
+                f"{self.flags} is damaged: {error} {OTHER}"
             ) from error
-
-    def _check_run(self):
-        """For a folder that is not that of a run."""
-        if not self.path.is_dir():
-            raise UsageError(
-                f"there is no working directory {self.path}. Give the folder "
-                "of a run with --workdir."
-            )
-        if not os.path.lexists(self.flags):
-            raise UsageError(
-                f"{self.path} is not the folder of a run: it has no "
-                "flags.json. Give the folder of a training."
-            )
-        self.recorded()
+        return options
 
     def _check_outside(self):
         """For a folder that is part of another run."""
@@ -197,7 +165,7 @@ class Workdir:
         """For files that a run would replace, and no run wrote."""
         found = [n for n in WRITTEN if os.path.lexists(self.path / n)]
         if "flags.json" in found:
-            self.recorded()
+            self.options()
         elif found:
             raise UsageError(
                 f"the folder {self.path} is not that of a run, and holds "
@@ -257,9 +225,9 @@ class Workdir:
         before = vars(self.options())
         if not self.has_begun():
             return
-        free = set(train_options.MAY_CHANGE)
+        free = train_options.MAY_CHANGE
         if options.keep_best:
-            free.remove("save_every")
+            free = free - {"save_every"}
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
@@ -271,6 +239,15 @@ class Workdir:
                 f"options ({'; '.join(differences)}). Use those, or choose "
                 "another with --workdir."
             )
+
+    def save(self, model):
+        """Writes `model/`, in place of an older one."""
+        new = self.path / ".model-new"
+        model.save_to_preset(new)
+        if os.path.lexists(self.model):
+            self.model.rename(self.old_model)
+        new.rename(self.model)
+        remove(self.old_model)
 
     def claim(self, options):
         """Records a run's options: also those that may change, as they are now.
@@ -297,20 +274,9 @@ class Workdir:
 def checked_path(path):
     """A `pathlib.Path` of what `--workdir` names."""
     text = str(path)
-    if not text.strip():
-        raise UsageError(
-            "--workdir is empty. Give the folder of the run, or leave the "
-            "flag out where a --flagfile names it."
-        )
     if "://" in text or text != text.encode(errors="ignore").decode():
         raise UsageError(
             "--workdir must be a folder of this machine, with a name in "
             f"UTF-8. Received: {text!r}"
         )
-    path = pathlib.Path(text)
-    if path.exists() and not path.is_dir():
-        raise UsageError(
-            f"the working directory {path} is not a folder. Choose another "
-            "with --workdir."
-        )
-    return path
+    return pathlib.Path(text)

@@ -95,7 +95,12 @@ def measure(run, folder, data_dir):
     model, row["seconds"] = trained(options, make, splits.num_classes)
     with Workdir(folder, create=False) as workdir:
         figures = results.evaluate(
-            model, options, workdir, splits, tools(splits, folder.parent)
+            model,
+            options,
+            workdir,
+            splits,
+            ["classes", "classifier"],
+            classifier_path=classifier(splits, folder.parent),
         )
         row.update({name: figures[name] for name in KEPT})
         row["frechet_distance"] = figures["distributions"][0][
@@ -163,12 +168,13 @@ def images_per_second(run, folder, data_dir):
     }
 
 
-def tools(splits, folder):
-    """Of `results.evaluate`, with one classifier for all runs of a set."""
+def classifier(splits, folder):
+    """The path of one classifier for all runs of a set, trained if need be."""
     path = folder / "classifiers" / f"{splits.dataset}.keras"
     path.parent.mkdir(exist_ok=True)
     with locked(path.with_suffix(".lock")):
-        return results.instruments(["classes", "classifier"], splits, path)
+        results.classifier(splits, path)
+    return path
 
 
 def save_shown(model, splits, path):

@@ -19,7 +19,7 @@ import typing
 from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
-from keras_csc_cli import loop
+from keras_csc_cli import results
 from keras_csc_cli import train
 from keras_csc_cli.building import Splits
 from keras_csc_cli.records import identification
@@ -251,7 +251,7 @@ def rate(run, options, given, path):
         if run.kind in MAKERS:
             fit(run, options, given, times)
         else:
-            loop.train(
+            train.loop(
                 measure.maker(run)(options, given.splits.num_classes),
                 batches_of(options, given),
                 options.steps,
@@ -290,7 +290,7 @@ def material(data_name, runs, data_dir, count):
         source,
         *data.load_arrays(splits["test"], count),
         *data.load_arrays(source),
-        measure.tools(splits, runs)["judge"],
+        results.classifier(splits, measure.classifier(splits, runs)),
     )
 
 

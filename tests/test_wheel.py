@@ -93,9 +93,6 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
 
 
 def test_help_of_the_wheel(run):
-    assert "keras-csc COMMAND" in run("-m", "keras_csc_cli", "--help").stdout
-    version = run("-m", "keras_csc_cli", "--version").stdout
-    assert version.strip() == keras_csc.__version__
     said = run("-m", "keras_csc_cli", "train", "--help").stdout
     assert "--flagfile=FILE" in said
 
@@ -104,8 +101,9 @@ USE = """
 import keras_csc.models.presets as presets
 from keras_csc.models import ClosedLoopAutoencoder
 model = ClosedLoopAutoencoder.from_preset("csc_ctrl_digits")
-print(presets.trained_names(), model.sample(2, seed=0).shape)
-from keras_csc_cli import command_line, train_options
+print(presets.trained_names(), model.density.get_config())
+from keras_csc_cli import command_line, console, train_options
+print(console.version())
 for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
     train_options.parse([f"--flagfile={path.name}"])
     print(path)
@@ -115,8 +113,9 @@ for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
 def test_flag_files_and_trained_weights_of_the_wheel(run, wheel):
     """To read and to use them prints nothing else."""
     finished = run("-c", USE)
-    first, *paths = finished.stdout.splitlines()
-    assert "csc_ctrl_photographs" in first and "(2, 16, 16, 1)" in first
+    first, version, *paths = finished.stdout.splitlines()
+    assert "csc_ctrl_photographs" in first and "components" in first
+    assert version == keras_csc.__version__
     assert paths == [
         str(wheel / "keras_csc_cli" / "flags" / path.name)
         for path in sorted(FLAGS.glob("*.flags"))

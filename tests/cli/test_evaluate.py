@@ -8,7 +8,6 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import evaluate
-from keras_csc_cli import report
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
@@ -208,10 +207,6 @@ def test_figures_beside_others_are_scikit_learns(measured, model):
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
     assert (folder / "pictures" / "class_part_similarity.png").exists()
-    _, first, _, part, *_ = results.lines(figures)
-    assert first.startswith(f"stage 1: explained {figures['explained'][0]:.4g}")
-    assert part.startswith("class part: features 6, ")
-    assert f"knn accuracy {found['centered_knn_accuracy']:.4g}" in part
 
 
 def test_same_class_is_a_classifiers_word(measured, model):
@@ -226,7 +221,7 @@ def test_same_class_is_a_classifiers_word(measured, model):
         assert figures[name] == pytest.approx(expected, abs=1.1 / IMAGES)
     assert figures["classifier"] == judge.name
     assert judge.about["steps"] == 20
-    same = f"same class {figures['same_class']:.4g}, same class of the images "
+    same = f"same class {figures['same_class']:.4g}, same class of images "
     assert same in results.lines(figures)[0]
 
 
@@ -243,9 +238,7 @@ def test_samples_are_of_a_density_that_is_fitted_now(measured, model):
     assert {"samples.png", "interpolation.png", "samples_nearest.png"} <= names
     lines = results.lines(figures)
     (line,) = [line for line in lines if line.startswith("samples: ")]
-    assert f"nearest: samples {found['nearest']['samples']:.4g}" in line
-    (line,) = [line for line in lines if line.startswith("samples, cla")]
-    assert line.startswith("samples, classifier of digits")
+    assert f"same class {found['same_class']:.4g}" in line
 
 
 def test_classes_of_other_data_are_own_if_their_names_are(
@@ -366,34 +359,18 @@ def test_steps_of_ctrl(run, model, monkeypatch):
     assert "precision" in plain and "precision" not in ctrl
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"metrics": ["inception"]}, "--inception_weights is missing"),
-        (
-            {"metrics": ["ctrl"], "inception_weights": "/nowhere.h5"},
-            "/nowhere.h5 is not a file of weights",
-        ),
-    ],
-)
-def test_mistakes_are_named(run, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.setattr(evaluation, "fit_classifier", pytest.fail)
-    run = shutil.copytree(run, tmp_path / "run")
-    (run / "evaluation.json").unlink(missing_ok=True)
-    with pytest.raises(UsageError, match=message):
-        evaluate.evaluate(run, {}, **arguments)
-    assert not (run / "evaluation.json").exists()
-
-
-def test_failed_download_is_named(run, monkeypatch):
+def test_weights_that_are_missing_are_named(run, monkeypatch):
     def fail():
         raise Exception("URL fetch failure on https://example.org: None")
 
     monkeypatch.setattr(evaluation, "inception_weights", fail)
-    with pytest.raises(UsageError, match="could not download.*PATH"):
-        evaluate.evaluate(
-            run, {}, metrics=["inception"], inception_weights="imagenet"
-        )
+    for weights, message in (
+        ("/nowhere.h5", "/nowhere.h5 is not a file of weights"),
+        ("imagenet", "could not download.*PATH"),
+    ):
+        given = {"metrics": ["inception"], "inception_weights": weights}
+        with pytest.raises(UsageError, match=message):
+            evaluate.evaluate(run, {}, **given)
 
 
 def test_classifier_of_other_data_is_refused(run, tmp_path):
@@ -402,7 +379,7 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
         (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
     ).save(path)
     arguments = {"metrics": ["classifier"], "classifier": path}
-    with pytest.raises(UsageError, match="dataset=mnist.*has digits"):
+    with pytest.raises(UsageError, match="'mnist'.*this run has .*'digits'"):
         evaluate.evaluate(run, {}, **arguments)
     path.write_bytes(b"rubbish")
     with pytest.raises(UsageError, match="Remove it, or choose another"):
@@ -431,7 +408,7 @@ def test_a_classifier_of_few_images_or_of_none_with_labels(
     source = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
     with pytest.raises(UsageError, match="need labels.*'digits' has none"):
-        results.classifier(Splits(options), tmp_path / "a.keras")
+        building.check_metrics(["classes"], Splits(options), None)
 
 
 def test_other_data_and_splits_have_files_of_their_own(
@@ -461,7 +438,7 @@ def test_other_data_and_splits_have_files_of_their_own(
     for result in evaluations[:2]:
         assert f"{run}/evaluation-other-" in result["file"]
         assert (
-            "20 of the 20 images of the split test of /"
+            "20 of the 20 images of the split test of image_folder"
             in (results.lines(result)[-1])
         )
     assert evaluations[2]["images"] == 70
@@ -500,18 +477,6 @@ def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path, unmeasured):
     assert file(9) == "evaluation.json"
 
 
-def test_what_an_evaluation_has_measured():
-    classifier = {"network": {"name": "classifier of digits"}}
-    inception = {"network": {"name": "Keras InceptionV3"}}
-    compared = [classifier, inception, {**inception, "score_network": {}}]
-    figures = {"codes": {"a": 1}, "samples": {"b": 1}, "same_class": 0.0}
-    assert results.measured({"distributions": compared}) == {
-        *("classifier", "inception", "ctrl"),
-    }
-    assert results.measured(figures) == {"codes", "samples", "classes"}
-    assert results.measured({"same_class": None}) == set()
-
-
 def test_a_run_needs_its_preset_no_more(tmp_path):
     """Not even for a checkpoint, once it has a model."""
     base = ClosedLoopAutoencoder.from_preset(
@@ -530,7 +495,7 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         checkpoint.set_model(model)
         checkpoint.save(1)
     (tmp_path / "base").rename(tmp_path / "moved")
-    with pytest.raises(UsageError, match="base, which is not there. Move it"):
+    with pytest.raises(UsageError, match="Unknown preset"):
         evaluate.evaluate(tmp_path / "run", {}, checkpoint=True)
     model.save_to_preset(tmp_path / "run" / "model")
     found = [
@@ -538,7 +503,6 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         for each in (False, True)
     ]
     assert found[0] == pytest.approx(found[1])
-    assert report.run(tmp_path / "run", images=5).exists()
 
 
 def test_the_best_model_has_its_step(run, tmp_path):

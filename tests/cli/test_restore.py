@@ -1,9 +1,6 @@
 import functools
-import struct
 import types
-import zlib
 
-from keras_csc_cli import pictures
 from keras_csc_cli import restore
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import RESTORE
@@ -11,7 +8,6 @@ from keras_csc_cli.options import RESTORE
 import numpy as np
 import pytest
 import skimage.data
-import tensorflow as tf
 from PIL import Image
 from PIL import ImageCms
 
@@ -79,38 +75,31 @@ def grey(tmp_path):
 # === Files ===
 
 
-@pytest.mark.parametrize("channels", [2, 3])
-def test_sixteen_bits_come_back(tmp_path, channels):
-    values = np.concatenate([photograph(3, 16), photograph(1, 16)], -1)
-    values = values[..., -channels:] + 1
-    path = tmp_path / "deep.png"
-    path.write_bytes(tf.io.encode_png(values).numpy())
-    picture = pictures.read(path)
-    assert picture.depth == 16
-    assert picture.pixels.shape == (HEIGHT, WIDTH, 1 if channels < 3 else 3)
-    assert (picture.alpha is None) == (channels in (1, 3))
-    pictures.write(picture, tmp_path / "again.png")
-    again = tf.io.decode_png(
-        (tmp_path / "again.png").read_bytes(), dtype=tf.uint16
-    )
-    np.testing.assert_array_equal(again, values)
-
-
+@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".jpg"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_transparent_colour_of_sixteen_bits_is_alpha(tmp_path, channels):
-    values = photograph(channels, 16)
-    colour = values[3, 5]
-    content = tf.io.encode_png(values).numpy()
-    body = b"tRNS" + colour.astype(">u2").tobytes()
-    chunk = struct.pack(">I", len(body) - 4) + body
-    chunk += struct.pack(">I", zlib.crc32(body))
-    path = tmp_path / "clear.png"
-    path.write_bytes(content[:33] + chunk + content[33:])
-    picture = pictures.read(path)
-    np.testing.assert_array_equal(
-        picture.alpha[..., 0] == 0, np.all(values == colour, -1)
-    )
-    np.testing.assert_allclose(picture.pixels * 65535, values, atol=0.01)
+def test_formats_are_written(tmp_path, ending, channels):
+    values = photograph(channels).astype("float32") / 255
+    path = tmp_path / f"image{ending}"
+    restore.write(restore.Picture(values, None, 8, None), path)
+    found = restore.read(path).pixels
+    lossless = ending in (".png", ".tif", ".bmp")
+    assert np.mean(np.abs(found - values)) < (1e-6 if lossless else 0.05)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".jpg"])
+def test_grey_of_sixteen_bits_comes_back(tmp_path, ending):
+    """But from formats of 8 bits."""
+    values = photograph(1, 16)[..., 0] + 1
+    Image.fromarray(values).save(tmp_path / "deep.tif")
+    picture = restore.read(tmp_path / "deep.tif")
+    assert picture.depth == 16 and picture.alpha is None
+    path = tmp_path / f"again{ending}"
+    restore.write(picture, path)
+    again = np.asarray(Image.open(path))
+    if ending == ".jpg":
+        values, again = values // 257, again.astype(int)
+    assert np.max(np.abs(again - values)) <= (9 if ending == ".jpg" else 0)
 
 
 @pytest.mark.parametrize(
@@ -122,35 +111,14 @@ def test_a_transparent_colour_of_sixteen_bits_is_alpha(tmp_path, channels):
     ],
 )
 def test_a_profile_is_kept_if_it_is_of_the_pixels(tmp_path, mode, space, kept):
-    """Also in PNG files of 16 bits, which Pillow does not write."""
     made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     made = made[:16] + space + made[20:]
     source, target = tmp_path / "in.jpg", tmp_path / "out.png"
     image = Image.fromarray(photograph(3)).convert(mode)
     image.save(source, icc_profile=made)
-    picture = pictures.read(source)
-    dropped = () if kept else ("its profile of other colours",)
-    assert picture.dropped == dropped
-    for depth in (8, 16):
-        pictures.write(picture._replace(depth=depth), target)
-        with Image.open(target) as written:
-            found = written.info.get("icc_profile")
-        assert found == (made if kept else None)
-        again = pictures.read(target)
-        assert again.depth == depth
-        np.testing.assert_allclose(again.pixels, picture.pixels, atol=1e-5)
-
-
-@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp", ".webp", ".jpg"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_formats_are_written(tmp_path, ending, channels):
-    values = photograph(channels).astype("float32") / 255
-    path = tmp_path / f"image{ending}"
-    pictures.write(pictures.Picture(values, None, 8, None), path)
-    found = pictures.read(path).pixels
-    lossless = ending in (".png", ".tif", ".bmp")
-    assert np.mean(np.abs(found - values)) < (1e-6 if lossless else 0.05)
-    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    restore.write(restore.read(source), target)
+    with Image.open(target) as written:
+        assert written.info.get("icc_profile") == (made if kept else None)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +137,7 @@ def test_images_are_turned_upright(tmp_path, ending, options):
         path = tmp_path / f"turned{ending}"
         stored = upright if way is None else upright.transpose(way)
         stored.save(path, exif=exif, **options)
-        found = pictures.read(path).pixels * 255
+        found = restore.read(path).pixels * 255
         expected = np.asarray(upright).reshape(HEIGHT, WIDTH, -1)
         limit = 8 if ending == ".jpg" else 1e-3
         assert np.max(np.abs(found - expected)) < limit
@@ -179,7 +147,7 @@ def test_images_are_turned_upright(tmp_path, ending, options):
 def test_other_modes_are_read(tmp_path, mode):
     path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
     Image.fromarray(photograph(3)).convert(mode).save(path)
-    picture = pictures.read(path)
+    picture = restore.read(path)
     grey = mode in ("1", "LA")
     assert picture.pixels.shape == (HEIGHT, WIDTH, 1 if grey else 3)
     assert (picture.alpha is not None) == mode.endswith("A")
@@ -188,12 +156,14 @@ def test_other_modes_are_read(tmp_path, mode):
 # === Tasks ===
 
 
-def test_an_image_is_written_with_progress(grey, tmp_path, capfd):
-    output = tmp_path / "new" / "denoised.png"
-    assert restore.run(options(image=grey, output=output, noise=25.0)) == [
-        output
-    ]
-    assert "100%  0 s left" in capfd.readouterr().err
+def test_an_image_is_written_with_progress(grey, tmp_path, monkeypatch):
+    output, shown = tmp_path / "new" / "denoised.png", []
+    monkeypatch.setattr(
+        restore.Progress, "update", lambda self, done: shown.append(done)
+    )
+    given = options(image=grey, output=output, noise=25.0)
+    assert restore.run(given) == [output]
+    assert shown == sorted(shown) and shown[-1] == 100
     assert Image.open(output).size == (WIDTH, HEIGHT)
 
 
@@ -286,19 +256,23 @@ def test_what_was_restored_into_the_folder_is_no_image_of_it(grey):
     assert restore.run(inside) == []  # grey.png is there
 
 
-def test_transparent_pixels_are_missing_without_a_mask(tmp_path):
+def test_transparent_pixels_are_missing_without_a_mask(tmp_path, capfd):
     alpha = np.full((HEIGHT, WIDTH, 1), 255, "uint8")
     alpha[5:9, 7:12] = 0
     values = np.concatenate([photograph(3), alpha], -1)
     image, output = tmp_path / "image.png", tmp_path / "out.png"
     Image.fromarray(values).save(image)
     restore.run(options(task="inpaint", image=image, output=output))
+    assert "without transparency" not in capfd.readouterr().err
     found = Image.open(output)
     assert found.mode == "RGB"
     known = alpha[..., 0] > 0
     np.testing.assert_array_equal(
         np.asarray(found)[known], values[..., :3][known]
     )
+    output = tmp_path / "out.jpg"
+    restore.run(options(image=image, output=output, noise=9.0))
+    assert "out.jpg is without transparency" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -333,75 +307,6 @@ def test_what_is_invisible_has_no_colour(tmp_path, monkeypatch, task, given):
 
     monkeypatch.setattr(restoration, task, check)
     restore.run(options(task=task, image="in.png", output="out.png", **given))
-
-
-def write_tiff(path, data, shape, bits, photometric):
-    """A TIFF file of samples that Pillow does not write."""
-    height, width, channels = shape
-    first = 8 + 6
-    entries = [
-        (256, 3, 1, width),
-        (257, 3, 1, height),
-        (258, 3, channels, 8 if channels == 3 else bits),  # 8: where they are
-        (262, 3, 1, photometric),
-        (273, 4, 1, first),
-        (277, 3, 1, channels),
-        (278, 3, 1, height),
-        (279, 4, 1, len(data)),
-    ]
-    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    path.write_bytes(
-        struct.pack("<2sHI", b"II", 42, first + len(data))
-        + struct.pack("<3H", bits, bits, bits)
-        + data
-        + struct.pack("<H", len(entries))
-        + directory
-        + bytes(4)
-    )
-
-
-def test_what_reading_drops_is_said(tmp_path, capfd):
-    values = photograph(3, 16)
-    deep, several = tmp_path / "deep.tif", tmp_path / "several.gif"
-    write_tiff(deep, values.tobytes(), values.shape, 16, 2)
-    image = Image.fromarray(photograph(3))
-    image.save(several, save_all=True, append_images=[image.rotate(180), image])
-    content, damaged = several.read_bytes(), tmp_path / "damaged.gif"
-    damaged.write_bytes(content[: 7 * len(content) // 10])
-    camera = tmp_path / "camera.jpg"
-    image.save(camera, "MPO", save_all=True, append_images=[image.copy()])
-    assert pictures.read(camera).dropped == ()
-    np.testing.assert_array_equal(
-        pictures.read(deep).pixels, (values // 257).astype("float32") / 255
-    )
-    for path, said in (
-        (deep, "deep.tif is read without the last 8 of its 16 bits."),
-        (several, "several.gif is read without its further pictures."),
-        (damaged, "damaged.gif is read without its further pictures."),
-    ):
-        output = tmp_path / "out.png"
-        given = options(image=path, output=output, noise=10.0, overwrite=True)
-        restore.run(given)
-        assert said in capfd.readouterr().err
-
-
-def test_what_a_format_does_not_keep_is_said(tmp_path, capfd):
-    image = tmp_path / "image.png"
-    alpha = np.full((HEIGHT, WIDTH, 1), 65_535, "uint16")
-    alpha[5:9, 7:12] = 0
-    values = np.concatenate([photograph(3, 16), alpha], -1)
-    image.write_bytes(tf.io.encode_png(values).numpy())
-    for task, name, said in (
-        ("denoise", "out.jpg", "transparency, 16 bits. A .png"),
-        ("denoise", "out.tif", "its image has: 16 bits. A .png"),
-        ("inpaint", "out.jpg", "its image has: 16 bits. A .png"),
-        ("denoise", "out.png", ""),
-    ):
-        noise = 10.0 if task == "denoise" else None
-        output = tmp_path / task / name
-        restore.run(options(task=task, image=image, output=output, noise=noise))
-        error = capfd.readouterr().err
-        assert said in error and bool(said) == ("will be without" in error)
 
 
 def test_a_folder_goes_on_where_it_was(grey, tmp_path, capfd):
@@ -486,47 +391,9 @@ def test_folders_that_can_not_be_written_are_named_first(
     (output / "deeper").write_text("mine")
     for image, target, named in (
         (grey, "/dev/null/out.png", "/dev/null"),
-        (grey, "/proc/nowhere/out.png", "/proc/nowhere"),
-        (folder, "/dev/null/out", "/dev/null/out"),
-        (folder, output, output / "deeper"),
+        (grey, "/proc/nowhere/out.png", "/proc"),
+        (folder, output, "out/deeper"),
     ):
-        with pytest.raises(UsageError, match=f"written to {named}: .*--output"):
+        with pytest.raises(OSError, match=named):
             restore.run(options(image=image, output=target, noise=5.0))
     assert [path.name for path in output.iterdir()] == ["deeper"]
-
-
-@pytest.mark.parametrize(
-    "size, factor, ending",
-    [
-        ((2, 16_384), 1, ".webp"),
-        ((8_188, 2), 8, ".JPEG"),
-    ],
-)
-def test_formats_without_room_are_refused_first(
-    tmp_path, monkeypatch, size, factor, ending
-):
-    monkeypatch.setattr(restore, "_restored", pytest.fail)
-    image, output = tmp_path / "in.png", tmp_path / f"out{ending}"
-    Image.new("L", size[::-1]).save(image)
-    given = {"task": "denoise", "noise": 5.0}
-    if factor > 1:
-        given = {"task": "enlarge", "factor": factor}
-    height, width = (factor * side for side in size)
-    with pytest.raises(UsageError, match=f"{width}x{height}.*at most"):
-        restore.run(options(image=image, output=output, **given))
-    assert not output.exists()
-
-
-def test_formats_have_so_much_room(tmp_path):
-    ending = ".webp"
-    most = pictures.MOST_SIDES[ending]
-    for more in (0, 1):
-        picture = pictures.Picture(np.zeros((1, most + more, 1)), None, 8, None)
-        path = tmp_path / f"{more}{ending}"
-        if more:
-            with pytest.raises(UsageError, match="can't be written"):
-                pictures.write(picture, path)
-        else:
-            pictures.check_size(path, 1, most)
-            pictures.write(picture, path)
-        assert path.exists() == (not more)

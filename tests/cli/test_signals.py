@@ -30,7 +30,7 @@ def script(monkeypatch, capsys, tmp_path):
     It returns the exit code and the lines on standard error.
     """
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    flags = [*runs.TINY, "--steps=4", "--log_every=2", "--dtype_policy=float32"]
+    flags = [*runs.SMALL, "--steps=2", "--dtype_policy=float32"]
 
     def run(*arguments):
         options = runs.options(flags, tmp_path / "run", *arguments)
@@ -99,11 +99,11 @@ def no_space(*arguments):
 @pytest.mark.parametrize(
     "writer, name, message, left",
     [
-        (train.callbacks.PictureLog, "_draw", "no room", ["step-00000003"]),
+        (train.callbacks.PictureLog, "_draw", "No space", ["step-00000002"]),
         (
             train.callbacks.checkpoints,
             "_checkpoint",
-            "step-00000003 can't be written: .*No space",
+            "step-00000002 can't be written: .*No space",
             [],
         ),
     ],
@@ -114,7 +114,7 @@ def test_what_can_not_be_saved_after_a_signal_is_said(
 ):
     """It is none of the signal's doing, and the run is not saved."""
     monkeypatch.setattr(writer, name, no_space)
-    after_step(2, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
+    after_step(1, lambda _: os.kill(os.getpid(), signal.SIGTERM), last=True)
     code, lines = script()
     assert code == 2
     assert re.search(message, lines[-1]) and "SIGTERM" not in lines[-1]
@@ -167,7 +167,7 @@ def test_signal_after_the_last_step_is_obeyed(script, monkeypatch, tmp_path):
         train.callbacks.TrainingCheckpoint, "on_train_end", interrupted
     )
     code, lines = script()
-    assert code == 143 and "stopped at step 4, which is saved" in lines[-1]
+    assert code == 143 and "stopped at step 2, which is saved" in lines[-1]
     assert not (tmp_path / "run" / "model").exists()
 
 

@@ -4,8 +4,8 @@
 
 Trains and exports a tiny model with `--deterministic` and one signature: once
 undisturbed, in the folder `whole`, and then in rounds. In a round a process
-that runs `train` or `export` is ended by SIGKILL at each of the `MOMENTS`, and
-the same command is run again, until both have come to their ends. Every file
+that runs `train` and `export` is ended by SIGKILL at each of the `MOMENTS`, and
+both are run again, until they have come to their ends. Every file
 of the last checkpoint, the weights of the trained model and the tensors of the
 SavedModel must then be equal, byte by byte, to the undisturbed run's.
 
@@ -28,7 +28,6 @@ import traceback
 from keras_csc_cli import command_line
 from keras_csc_cli import export
 from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
@@ -37,56 +36,49 @@ from absl import flags
 
 from keras_csc.export import saved_model
 from tests.helpers import forks
+from tests.helpers import runs
 from tests.helpers.exporting import one_signature
 
-STEPS = 30
+STEPS = 10
 RUN = [
     "--dataset=digits",
     "--preset=digits",
     "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
     f"--steps={STEPS}",
-    "--log_every=5",
-    "--save_every=3",
+    "--log_every=2",
+    "--save_every=2",
     "--schedule=cosine",
     "--augment=flip",
     "--metrics=",
     "--deterministic",
 ]
 
-# What is killed when: the command, the event of Python's audit hooks and a
+# What is killed when, in this order: the event of Python's audit hooks and a
 # part of its path that the moment is counted from, and the longest time from
 # it, in seconds; `None` holds the process there, so that it is killed there.
-Moment = collections.namedtuple("Moment", "command event path delay")
+Moment = collections.namedtuple("Moment", "event path delay")
 MOMENTS = {
-    "before a checkpoint's renaming": Moment(
-        "train", "os.rename", "/.step-", None
-    ),
-    "removing a checkpoint": Moment("train", "shutil.rmtree", "/step-", 0.002),
-    "writing the trained model": Moment("train", "os.mkdir", ".model-", 0.05),
-    "before an export's renaming": Moment(
-        "export", "os.rename", ".incomplete", None
-    ),
+    "before a checkpoint's renaming": Moment("os.rename", "/.step-", None),
+    "removing a checkpoint": Moment("shutil.rmtree", "/step-", 0.002),
+    "writing the trained model": Moment("os.mkdir", ".model-", 0.05),
+    "before an export's renaming": Moment("os.rename", ".incomplete", None),
 }
 
 
-def work(command, folder):
-    """Runs a command on a round's folder, as its script does."""
-    if command == "train":
-        train.CHECKPOINT_MINUTES = 0  # none by the clock
-        train.train(train_options.parse([*RUN, f"--workdir={folder / 'run'}"]))
-    elif command == "export":
-        saved_model.signatures = one_signature
-        export.run(folder / "run", saved_models=folder / "saved_models")
-    else:
-        write_json(folder / "digests.json", digests(folder))
+def work(folder):
+    """Trains and exports a round's run, as the scripts do."""
+    train.CHECKPOINT_MINUTES = 0  # none by the clock
+    saved_model.signatures = one_signature
+    small = runs.CONV if flags.FLAGS.small else []
+    train.train(runs.options([*RUN, *small], folder / "run"))
+    export.run(folder / "run", saved_models=folder / "saved_models")
 
 
-def process(command, folder, on_event=None):
+def process(folder, on_event=None):
     """Forks a process that works, and returns its id.
 
     Args:
-        command: `"train"`, `"export"`, or `"digest"`.
         folder: `pathlib.Path` of the round.
         on_event: function that is given the name and arguments of what the
             process does with files, before it does it.
@@ -102,7 +94,8 @@ def process(command, folder, on_event=None):
         os.dup2(log, 2)
         if on_event:
             sys.addaudithook(on_event)
-        work(command, folder)
+        work(folder)
+        write_json(folder / "digests.json", digests(folder))
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -112,10 +105,9 @@ def process(command, folder, on_event=None):
 
 
 def kill(moment, folder, rng):
-    """Runs a command and kills it at a moment; returns whether it was."""
+    """Works, and is killed at a moment; returns whether it was."""
     reader, writer = os.pipe()
-    once = moment.command == "export" or moment.path == ".model-"
-    count = 1 if once else rng.randint(1, 2)
+    count = rng.randint(1, 2) if moment.path == "/.step-" else 1
     seen = 0
 
     def on_event(event, arguments):
@@ -128,7 +120,7 @@ def kill(moment, folder, rng):
             if moment.delay is None:
                 time.sleep(600)
 
-    child = process(moment.command, folder, on_event)
+    child = process(folder, on_event)
     os.close(writer)
     select.select([reader], [], [])
     time.sleep(rng.uniform(0, moment.delay or 0))
@@ -152,22 +144,18 @@ def unfinished(folder):
 
 
 def tell(folder, rng=None):
-    """Runs the commands to their ends, and digests what they left.
+    """Trains and exports to the end, and digests what was left.
 
     Args:
         folder: `pathlib.Path` of the round, which is made.
         rng: `random.Random` of the moments of kills; none without it.
     """
     folder.mkdir(parents=True)
-    moments = rng.sample(list(MOMENTS)[:-2], len(MOMENTS) - 2) if rng else []
     kills = []
-    for name in [*moments, *list(MOMENTS)[-2:]] if rng else []:
-        if MOMENTS[name].command == "export":
-            end(process("train", folder), folder)
+    for name in MOMENTS if rng else ():
         if kill(MOMENTS[name], folder, rng):
             kills.append({"moment": name, "left": unfinished(folder)})
-    for command in ("train", "export", "digest"):
-        end(process(command, folder), folder)
+    end(process(folder), folder)
     story = {"kills": kills, "unfinished": unfinished(folder)}
     story["result"] = read_json(folder / "digests.json")
     write_json(folder / "story.json", story)
@@ -210,6 +198,7 @@ def digest(content):
 def main():
     values = flags.FLAGS
     forks.settle()
+    tf.config.run_functions_eagerly(values.small)
     folder = pathlib.Path(values.workdir)
     whole = tell(folder / "whole")
     print("compared:", *sorted(whole["result"]))
@@ -226,6 +215,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_integer("rounds", 10, "Rounds of kills.")
+    flags.DEFINE_bool("small", False, "A small network, and none is traced.")
     flags.DEFINE_integer("seed", 0, "Seed of the moments.")
     flags.DEFINE_string("workdir", "runs/kill", "Folder of the rounds.")
     command_line.run(main)

@@ -14,6 +14,9 @@ TINY = [
     "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
 ]
+# A network that takes little time, where it does not matter.
+CONV = ["--architecture=network=conv", "--game=objective=binary"]
+SMALL = [*TINY, *CONV, "--evaluation_limit=40"]
 
 
 def options(flags, workdir, *more):

@@ -36,14 +36,15 @@ class Scripts:
         )
 
     def run(self, name, *arguments, cwd=None):
-        """Runs `training/NAME` in the folder `cwd`.
+        """Runs `training/NAME`, or a path of the repository, in a folder.
 
         Returns:
             `subprocess.CompletedProcess`, with the memory that it took beyond
             the imports, `mib`.
         """
         outputs = [str(self.folder / stream) for stream in ("out", "err")]
-        command = [str(ROOT / "training" / name), *map(str, arguments)]
+        folder = ROOT if "/" in name else ROOT / "training"
+        command = [str(folder / name), *map(str, arguments)]
         request = [command, *outputs, str(cwd or self.folder)]
         print(json.dumps(request), file=self._server.stdin, flush=True)
         code, mib = json.loads(self._server.stdout.readline())

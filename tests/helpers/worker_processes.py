@@ -1,4 +1,4 @@
-"""Worker processes for `test_multi_worker.py`.
+"""Worker processes for `test_processes.py`.
 
     python worker_processes.py FOLDER FLAGS_OF_TRAIN...
 
@@ -17,8 +17,9 @@ import traceback
 
 from keras_csc_cli import console
 from keras_csc_cli import devices
-from keras_csc_cli import local_workers
 from keras_csc_cli import train
+
+import tensorflow as tf
 
 from keras_csc import callbacks
 from tests.helpers import forks
@@ -29,12 +30,12 @@ WORKERS = 2
 
 def run(folder, name, work):
     """Runs `work(index)` in the workers, and waits for them."""
-    addresses = [f"127.0.0.1:{p}" for p in local_workers.free_ports(WORKERS)]
+    addresses = [f"127.0.0.1:{p}" for p in console.free_ports(WORKERS)]
     children = []
     for index in range(WORKERS):
         child = os.fork()
         if not child:
-            os.environ.update(local_workers.environment(addresses, index))
+            os.environ.update(console.environment(addresses, index))
             run_one(folder / f"{name}-{index}", work, index)
         children.append(child)
     for index, child in enumerate(children):
@@ -69,9 +70,11 @@ def main(folder, *arguments):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def killed(index):
+        # Tracing takes longer than these steps; the others are traced.
+        tf.config.run_functions_eagerly(True)
         Killing.index = index
         train.callbacks.StopOnNonFinite = Killing
-        run_loop = train.loop.train
+        run_loop = train.loop
 
         def look(*arguments):
             """Writes what differs between the workers, and trains."""
@@ -80,7 +83,7 @@ def main(folder, *arguments):
             (folder / f"differing-{index}.json").write_text(json.dumps(found))
             run_loop(*arguments)
 
-        train.loop.train = look
+        train.loop = look
         script(index)
 
     def script(index):

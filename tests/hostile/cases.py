@@ -83,58 +83,35 @@ def either(name, command, says, setup=lambda: None, **kwargs):
 NUMBERS = [
     refused(f"--{flag}", f"{TRAIN} --{flag}", flag.split("=")[-2])
     for flag in (
-        *("architecture=sparsity=nan", "architecture=sparsity=1e400"),
-        *("architecture=filters=4,,4", f"architecture=filters={HUGE}"),
-        *(f"architecture=kernel_size={HUGE}", f"batch_size={HUGE}"),
-        *(f"architecture=feature_dim={HUGE}", "validation_fraction=0.9"),
-        *(f"architecture=iterations={HUGE}", "game=epsilon=nan"),
-        *(
-            "learning_rate=-0.1",
-            "seed=-1",
-            "first_atoms=principal:1000000000000",
-        ),
+        *(f"architecture=filters={HUGE}", f"architecture=kernel_size={HUGE}"),
+        *(f"architecture=feature_dim={HUGE}", f"batch_size={HUGE}"),
+        *(f"architecture=iterations={HUGE}", f"first_atoms=principal:{HUGE}"),
     )
 ]
 
 # === Flags and flag files ===
 
-OF_A_RUN = "evaluate.py --workdir=run --metrics"
 FLAGS = [
-    *(
-        refused(f"flags {name}", command, says)
-        for name, command, says in (
-            ("no workdir", f"train.py {TINY}", "workdir"),
-            ("misspelt value", f"{TRAIN} --dataset=digts", "digits"),
-            ("a path for data", f"{TRAIN} --dataset=../../x", "data ?set"),
-            ("a file for a preset", f"{TRAIN} --preset=notes.txt", "notes"),
-            ("no run to evaluate", "evaluate.py", "workdir"),
-        )
-    ),
-    refused("no classifier", f"{OF_A_RUN}=classifier --classifier=notes.txt",
-            "notes.txt", run=True),
+    refused("flags: a path for data", f"{TRAIN} --dataset=../../x",
+            "data ?set"),
+    refused("flags: a file for a preset", f"{TRAIN} --preset=notes.txt",
+            "notes"),
+    refused("no classifier", "evaluate.py --workdir=run --metrics=classifier "
+            "--classifier=notes.txt", "notes.txt", run=True),
     *(
         refused(f"a name {n}", f"export.py --workdir=run --name={n}", "name",
                 run=True)
-        for n in ("", "../evil", ".git")
+        for n in ("../evil", ".git")
+    ),
+    *(
+        refused(f"flag file {name}", "train.py --flagfile=x --workdir=run",
+                "x", setup)
+        for name, setup in (
+            ("a FIFO", lambda: fifo("x")),
+            ("a device", lambda: link("x", "/dev/zero")),
+        )
     ),
 ]  # fmt: skip
-FLAG_FILES = [
-    # Of a loop absl says that it leaves it.
-    refused(
-        f"flag file {name}",
-        f"train.py --flagfile={path} --workdir=run",
-        says,
-        setup,
-        notices=int("itself" in name),
-    )
-    for name, path, setup, says in (
-        ("a folder", "pictures", lambda: None, "pictures"),
-        ("binary", "x", lambda: write("x", bytes(range(256))), "x"),
-        ("itself", "x", lambda: write("x", "--flagfile=x"), "missing|x"),
-        ("a FIFO", "x", lambda: fifo("x"), "x"),
-        ("a device", "x", lambda: link("x", "/dev/zero"), "x"),
-    )
-]
 
 # === Working directories ===
 
@@ -196,11 +173,9 @@ WORKDIRS = [
             lambda: write("run/pictures"), notices=2),
     refused("workdir: two processes", TRAIN, "in use", lock),
     *(
-        refused(f"{script} of {name or 'nothing'}",
-                f"{script} --workdir={name}", "run|workdir|model|nope",
+        refused(f"{script} of no run", f"{script} --workdir=.", "run",
                 writes=())
         for script in ("evaluate.py", "export.py")
-        for name in (".", "", "nope")
     ),
     works("evaluation of other data", "evaluate.py --workdir=run "
           "--dataset=image_folder --data_dir=photos", other_photos,
@@ -215,34 +190,24 @@ WORKDIRS = [
 
 # === Records and checkpoints ===
 
-KINDS = {
-    "a list": "[]",
-    "deep": "[" * 100_000,
-}
+DEEP = "[" * 100_000
 RECORDS = [
     *(
-        refused(f"{file} {kind}, {command.partition(' ')[0]}", command, file,
-                lambda file=file, text=text: write(f"run/{file}", text),
-                run=True)
+        refused(f"{file} is deep, {command.partition(' ')[0]}", command, file,
+                lambda file=file: write(f"run/{file}", DEEP), run=True)
         for file, command in (
             ("flags.json", TRAIN),
             ("flags.json", "evaluate.py --workdir=run"),
             ("run.json", "export.py --workdir=run"),
             ("evaluation.json", "export.py --workdir=run"),
         )
-        for kind, text in KINDS.items()
     ),
-    *(
-        refused(f"run.json {kind}, gone on with", TRAIN, "run.json",
-                lambda text=text: (unfinished(), write("run/run.json", text)),
-                run=True, notices=2)
-        for kind, text in KINDS.items()
-    ),
+    refused("run.json is deep, gone on with", TRAIN, "run.json",
+            lambda: (unfinished(), write("run/run.json", DEEP)), run=True,
+            notices=2),
     works("log.jsonl holds bytes", SHORT,
           lambda: (unfinished(), write("run/log.jsonl", bytes(range(256)))),
           run=True),
-    refused("other hyper-parameters", f"{TRAIN} --batch_size=32",
-            "batch_size was 16, is 32", run=True),
 ]  # fmt: skip
 
 
@@ -326,7 +291,6 @@ FOLDERS = [
     either("photos of 30,000 x 30,000 pixels", PHOTOS, "",
            lambda: photos("x.png", png(30_000, 30_000, 9))),
     refused("no photos", PHOTOS, "photos"),
-    refused("photos: an empty data_dir", f"{PHOTOS} --data_dir=", "data_dir"),
     *(
         refused(f"TFDS: {name}", "train.py --dataset=cifar10 --preset=cifar10 "
                 "--steps=2 --workdir=run --data_dir=tfds",
@@ -360,7 +324,7 @@ PROCESSES = [
     works("a mistake, and closed standard error",
           f"{SHELL} --steps=0 2>&-; test $? = 2", check=lambda: True),
     refused("no file may grow", f"ulimit -f 8; {SHELL}",
-            "room|can't be written", notices=6),
+            "room|too large|can't be written", notices=6),
     either("few open files", f"ulimit -n 40; {SHELL} --metrics=", ""),
     works("a locale of ASCII", f"{SHELL} --metrics=",
           environment={"LC_ALL": "C", "PYTHONUTF8": "0"}),
@@ -375,6 +339,6 @@ PROCESSES = [
 ]  # fmt: skip
 
 CASES = [
-    *(*NUMBERS, *FLAGS, *FLAG_FILES, *WORKDIRS, *RECORDS, *CHECKPOINTS),
+    *(*NUMBERS, *FLAGS, *WORKDIRS, *RECORDS, *CHECKPOINTS),
     *(*FOLDERS, *PROCESSES),
 ]

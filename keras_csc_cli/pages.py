@@ -1,0 +1,263 @@
+"""Pages of a trained model: one to send, and one to play with."""
+
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+import threading
+
+from keras_csc_cli import building
+from keras_csc_cli import records
+from keras_csc_cli import train_options
+from keras_csc_cli.checked_flags import values
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.interruption import Interrupted
+from keras_csc_cli.options import EXPLORE
+from keras_csc_cli.options import REPORT
+from keras_csc_cli.options import is_run
+from keras_csc_cli.options import name_of
+from keras_csc_cli.workdir import Workdir
+
+from absl import flags
+from keras_csc.callbacks.scalars import LOG_FILE
+from keras_csc.data.errors import READ_ERRORS
+from keras_csc.data.listing import printable
+
+from keras_csc import data
+from keras_csc.explorer import examples_of
+from keras_csc.explorer import warm_up
+from keras_csc.report import is_report
+from keras_csc.report import write_report
+from keras_csc.terminal import say
+
+USER_ERRORS = (data.DataError, OSError)
+PAGE = "report.html"
+FOLDER = "GRADIO_TEMP_DIR"
+
+
+def source_of(model, trained, split, **given):
+    """Images to show of a model.
+
+    Args:
+        model: the autoencoder.
+        trained: the options that it was trained with.
+        split: of the data set.
+        **given: options of the user's in their place, or `None`.
+
+    Returns:
+        A source, or `None` where the images of the training are not at hand,
+        or no data set is known.
+
+    Raises:
+        DataError: if those that the user gave can't be read.
+    """
+    options = train_options.replaced(trained, download=False, **given)
+    if not options.dataset:
+        return None
+    try:
+        return building.Splits(options, model)[split]
+    except data.DataError as error:
+        if any(value is not None for value in given.values()):
+            raise
+        say(
+            f"The images of the training are not at hand: {error} Choose some "
+            "with --dataset and --data_dir."
+        )
+        return None
+
+
+# === The report ===
+
+
+def write(
+    workdir=None,
+    *,
+    preset=None,
+    output=None,
+    dataset=None,
+    data_dir=None,
+    split="test",
+    images=1000,
+):
+    """Writes the page of a run or of a preset.
+
+    Args: as the flags.
+
+    Returns:
+        `pathlib.Path` of the page.
+
+    Raises:
+        DataError: if images are asked for that are not there. Without
+            `dataset` and `data_dir`, the page has none then.
+    """
+    name, log = name_of(workdir, preset), []
+    with contextlib.ExitStack() as stack:
+        if preset is None:
+            run = Workdir(workdir, create=False, hold=not output)
+            stack.enter_context(run)
+            log, trained = _log(run.path / LOG_FILE), run.options()
+            path = _checked(output or run.path / PAGE)
+            model, card = building.opened(workdir, None)
+        else:
+            path = _checked(output or f"{name}-{PAGE}")
+            model, card = building.opened(None, preset)
+            trained = _options_of(preset, card)
+        given = {"dataset": dataset, "data_dir": data_dir}
+        shown = train_options.replaced(trained, **given)
+        source = source_of(model, trained, split, **given)
+        return write_report(
+            path,
+            model,
+            name,
+            card=records.without_paths(card),
+            log=log,
+            own_classes=not building.is_other(shown, trained),
+            **_images(source, images, shown.dataset),
+        )
+
+
+def _options_of(preset, card):
+    """The options of a preset's training, as far as its card has them."""
+    options = train_options.parse([f"--preset={preset}"])
+    recipe = card.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    if isinstance(recipe.get("dataset"), str):
+        options.dataset = recipe["dataset"]
+    options.resize = recipe.get("resize") is not False
+    return options
+
+
+def _images(source, count, dataset):
+    """Images to show, or why there are none, as of `write_report`."""
+    if source is None:
+        return {
+            "about": f"The data set {dataset or 'of its training'} was not at "
+            "hand. Give images with --dataset and --data_dir."
+        }
+    # Some of many, chosen by a fixed seed.
+    examples = source.epoch(seed=0).take(count).batch(count)
+    try:
+        shown, labels = next(examples.as_numpy_iterator())
+    except READ_ERRORS:
+        data.check_readable(source)
+        raise
+    return {
+        "images": shown,
+        "labels": labels,
+        "class_names": source.class_names,
+        "about": f"{len(shown):,} of the {source.size:,} images of the split "
+        f"{source.split} of {dataset}.",
+    }
+
+
+def _log(path):
+    """Records of a run's log; lines that are no records are left out."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    found = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, AttributeError):
+            record = json.loads(line).items()
+            found.append(
+                {k: v for k, v in record if isinstance(v, (int, float))}
+            )
+    return [record for record in found if "step" in record]
+
+
+def _checked(output):
+    """The path to write, which can be, and holds nothing but a report."""
+    path = pathlib.Path(output)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--output must end in .html. Received: {path}")
+    if path.exists() and not (path.is_file() and is_report(path)):
+        raise UsageError(
+            f"{path} exists, and is not a report that would be replaced. "
+            "Choose another --output."
+        )
+    records.check_folder(path.parent)
+    return path
+
+
+def report():
+    options = values(REPORT.sections, flags.FLAGS)
+    print(f"Report: {printable(write(**vars(options)))}")
+
+
+# === The explorer ===
+
+
+def serve(preset, *, dataset=None, data_dir=None, port=None, browser=True):
+    """Serves the page of a model until the process is stopped.
+
+    Args: as the flags.
+    """
+    with _own_folder():
+        page = _page()
+        model, name, trained = opened(preset)
+        source = source_of(
+            model, trained, "test", dataset=dataset, data_dir=data_dir
+        )
+        with usage_errors():
+            examples = examples_of(model, source)
+        say("Warming up ...")
+        warm_up(model, examples)
+        blocks = page.build(model, name, examples)
+        url = page.serve(blocks, port, browser)
+        print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
+        try:
+            threading.Event().wait()
+        except Interrupted as stopped:
+            raise Interrupted(
+                stopped.signal_number, "the explorer is closed", advice=""
+            ) from None
+        finally:
+            blocks.close(verbose=False)
+
+
+def opened(preset):
+    """The model of a preset or a run, its name, and options of its training.
+
+    Of a preset these are no data set: the page has examples that ship.
+    """
+    if is_run(preset):
+        model, _ = building.opened(preset, None)
+        trained = Workdir(preset, create=False, hold=False).options()
+        return model, name_of(preset, None), trained
+    model, _ = building.opened(None, preset)
+    return model, name_of(None, preset), train_options.parse([])
+
+
+@contextlib.contextmanager
+def _own_folder():
+    """What Gradio writes goes to a folder of this process, or the user's.
+
+    Its own, `gradio` in the folder of temporary files, belongs to whoever was
+    first on the machine. It reads the name when it is imported.
+    """
+    if os.environ.get(FOLDER):
+        yield
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="keras-csc-explorer-", ignore_cleanup_errors=True
+    ) as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+
+
+def _page():
+    """The module that builds the page, and imports Gradio."""
+    # Gradio is not to tell anyone that it is used.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from keras_csc.explorer import page
+
+    return page
+
+
+def explore():
+    options = values(EXPLORE.sections, flags.FLAGS)
+    serve(**vars(options))

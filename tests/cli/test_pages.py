@@ -1,0 +1,190 @@
+"""The page to send and the page to play with, of runs and presets."""
+
+import json
+import os
+import pathlib
+import shutil
+import types
+
+from keras_csc_cli import command_line
+from keras_csc_cli import pages
+from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.options import EXPLORE
+from keras_csc_cli.options import RESTORE
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_csc import data
+from keras_csc import explorer
+from keras_csc.data import DataError
+from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers import runs
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+# === The report ===
+
+
+@pytest.fixture(scope="module")
+def run(eager, tmp_path_factory):
+    """The folder of a run whose model has its first weights."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    runs.untrained(path, "--data_dir=/secret/folder")
+    records = [{"step": 5, "shown_psnr": 12.0}, {"step": 9, "shown_psnr": 13.0}]
+    lines = [*map(json.dumps, records), "no JSON", "[1]"]
+    (path / "log.jsonl").write_text("\n".join(lines))
+    return path
+
+
+def test_the_page_of_a_run_lies_in_its_folder(run):
+    path = pages.write(run, images=40)
+    assert path == run / "report.html"
+    text = path.read_text()
+    assert "40 of the 397 images of the split test of digits" in text
+    assert "from 12 to 13" in text
+    assert "/secret" not in text
+
+
+def test_the_page_of_a_run_whose_data_are_gone(run, tmp_path, capsys):
+    """It has no images, but the names of the classes, and its own weights."""
+    run = shutil.copytree(run, tmp_path / "run")
+    model = ClosedLoopAutoencoder.from_preset(run / "model")
+    shutil.rmtree(run / "model")
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 1), "uint8")
+    model.fit_density(images, np.arange(40) % 2)
+    model.save_to_preset(run / "model")
+    recorded = json.loads((run / "flags.json").read_text())
+    gone = {
+        "dataset": "image_folder",
+        "data_dir": str(tmp_path / "gone"),
+        "preset": str(tmp_path / "moved"),
+    }
+    (run / "flags.json").write_text(json.dumps({**recorded, **gone}))
+    names = ["a cat", "a <dog>"]
+    (run / "run.json").write_text(
+        json.dumps({"sessions": [], "seconds": 0.0, "class_names": names})
+    )
+    text = pages.write(run, output=tmp_path / "page.html").read_text()
+    assert "<h3>a cat" in text and "<h3>a &lt;dog&gt;" in text
+    assert "data set image_folder was not at hand" in text
+    assert "No such folder" in capsys.readouterr().err
+    with pytest.raises(DataError, match="No such folder"):
+        pages.write(
+            run, output=tmp_path / "page.html", data_dir=str(tmp_path / "gone")
+        )
+
+
+def test_a_trained_preset_knows_its_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = pages.write(preset="csc_ctrl_digits", images=20)
+    assert str(path) == "csc_ctrl_digits-report.html"
+    text = path.read_text()
+    assert "20 of the 397 images of the split test of digits" in text
+    assert "37.8 dB" in text  # of its card
+
+
+def test_mistakes_are_told_before_any_work(run, tmp_path):
+    with pytest.raises(UsageError, match="must end in .html"):
+        pages.write(run, output=tmp_path / "page.txt")
+    mine = tmp_path / "mine.html"
+    mine.write_text("my own")
+    with pytest.raises(UsageError, match="is not a report"):
+        pages.write(run, output=mine)
+    assert mine.read_text() == "my own"
+    with pytest.raises(OSError, match="/proc"):  # where nobody can write
+        pages.write(run, output="/proc/nowhere/page.html")
+    with pytest.raises(UsageError, match="Unknown preset"):
+        pages.write(preset="nope")
+    with pytest.raises(DataError):
+        pages.write(
+            preset=str(run / "model"),
+            output=tmp_path / "page.html",
+            dataset="image_folder",
+            data_dir=str(tmp_path / "none"),
+        )
+
+
+# === The explorer ===
+
+
+def test_the_first_argument_needs_no_name():
+    given = ["runs/mine", "--port=8000"]
+    assert command_line.named(EXPLORE, given) == [
+        "--preset=runs/mine",
+        "--port=8000",
+    ]
+    for same in (["--port=8000"], []):
+        assert command_line.named(EXPLORE, same) == same
+    assert command_line.named(RESTORE, given) == given
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
+    """Of the process's, that goes with it, or the one that the user gave."""
+    folders = []
+
+    def serve(*args):
+        folders.append(pathlib.Path(os.environ["GRADIO_TEMP_DIR"]))
+        (folders[0] / "upload").touch()
+        assert folders[0] == tmp_path or folders[0].stat().st_mode & 0o77 == 0
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    if given:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = types.SimpleNamespace(build=lambda *args: None, serve=serve)
+    monkeypatch.setattr(explorer, "page", page, raising=False)
+    opened = None, "digits", train_options.parse([])
+    monkeypatch.setattr(pages, "opened", lambda preset: opened)
+    monkeypatch.setattr(pages, "examples_of", lambda *args: None)
+    monkeypatch.setattr(pages, "warm_up", lambda *args: None)
+    with pytest.raises(KeyboardInterrupt):
+        pages.serve("digits")
+    assert (folders[0] == tmp_path) == folders[0].exists() == given
+    assert ("GRADIO_TEMP_DIR" in os.environ) == given
+
+
+def test_a_preset_has_its_name_and_others_are_refused(tmp_path):
+    model, name, options = pages.opened("csc_ctrl_digits")
+    assert name == "csc_ctrl_digits" and options.dataset is None
+    assert model.density is not None
+    (tmp_path / "flags.json").write_text(
+        '{"dataset": "digits", "preset": "digits", "steps": 1}'
+    )
+    for preset, message in (
+        ("no_such_model", "Unknown preset"),
+        ("digits", "without trained weights"),
+        (tmp_path, "no trained model"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            pages.opened(preset)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
+    names = ["train/any/image.png", "test/any/image.png"]
+    folder = runs.write_pictures(tmp_path / "images", names, (40, 40))
+    pixels = np.asarray(Image.open(folder / names[1]))
+    path = runs.untrained(
+        tmp_path / "run",
+        *("--dataset=image_folder", f"--data_dir={folder}", "--noresize"),
+    )
+    model, _, recorded = pages.opened(path)
+
+    def images(**given):
+        return pages.source_of(model, recorded, "test", **given)
+
+    found = images()
+    middle = pixels[4:36, 4:36]  # 2×2 crops of 16×16
+    cut = middle.reshape(2, 16, 2, 16).swapaxes(1, 2).reshape(4, 16, 16, 1)
+    np.testing.assert_array_equal(data.load_arrays(found)[0], cut)
+    folder.rename(tmp_path / "moved")
+    assert images(dataset=None, data_dir=None) is None
+    assert "No such folder" in capsys.readouterr().err
+    with pytest.raises(data.DataError, match="No such folder"):
+        images(data_dir=str(folder))
+    moved = str(tmp_path / "moved")
+    assert images(data_dir=moved).size == found.size
