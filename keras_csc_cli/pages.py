@@ -21,11 +21,11 @@ from keras_csc_cli.options import name_of
 from keras_csc_cli.workdir import Workdir
 
 from absl import flags
-from keras_csc.callbacks.scalars import LOG_FILE
-from keras_csc.data.errors import READ_ERRORS
-from keras_csc.data.listing import printable
 
 from keras_csc import data
+from keras_csc.callbacks.logs import LOG_FILE
+from keras_csc.data.image_files import printable
+from keras_csc.data.sources import READ_ERRORS
 from keras_csc.explorer import examples_of
 from keras_csc.explorer import warm_up
 from keras_csc.report import is_report
