@@ -49,9 +49,6 @@ def synthesis(codes, kernel, image_size, strides, padding):
     return images
 
 
-large_synthesis = synthesis
-
-
 def filter_gradient(images, codes, kernel_shape, strides, padding):
     """`convolution.filter_gradient`, as a convolution of images by codes.
 

@@ -14,7 +14,7 @@ from keras_csc.ops.precision import number_or_dtype_of
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import precise_program
-from keras_csc.ops.proximal import proximal_map
+from keras_csc.ops.program import proximal_map
 from keras_csc.ops.proximal_gradient import ProximalGradient
 from keras_csc.ops.proximal_gradient import extrapolation
 from keras_csc.validation import check_at_least

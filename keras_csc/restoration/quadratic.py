@@ -1,8 +1,8 @@
-"""Quadratic programs of an image, by conjugate gradients."""
+"""Quadratic programs of an image, by conjugate residuals."""
 
 from keras import ops
 
-from keras_csc.ops.implicit_gradient import conjugate_gradients
+from keras_csc.ops.implicit_gradient import conjugate_residuals
 from keras_csc.ops.measurement import Measurement
 from keras_csc.validation import check_number
 
@@ -13,7 +13,7 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
     """The smooth image that explains a measurement, by Tikhonov.
 
     `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of neighbours
-    as `∇`, by conjugate gradients. Where nothing is measured, it is what a
+    as `∇`, by conjugate residuals. Where nothing is measured, it is what a
     membrane would be there.
 
     Args:
@@ -22,7 +22,7 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
         smoothness: float `α > 0`. Without mask and blur, waves of
             `2π √α` pixels are halved.
         measurement: `ops.Measurement`, or `None` for the identity.
-        iterations: int, the most steps of conjugate gradients.
+        iterations: int, the most steps of conjugate residuals.
 
     Returns:
         Tensor `l` of the shape of `images`.
@@ -42,7 +42,7 @@ def smooth_part(images, smoothness, measurement=None, iterations=ITERATIONS):
 
 
 def ridge_regression(images, weight, measurement, iterations=ITERATIONS):
-    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate gradients.
+    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate residuals.
 
     Args:
         images, measurement, iterations: as of `smooth_part`.
@@ -60,7 +60,7 @@ def _solved(images, measurement, slope, iterations):
         seen = measurement.adjoint(measurement.forward(values))
         return seen + slope(values)
 
-    return conjugate_gradients(
+    return conjugate_residuals(
         curvature, measurement.adjoint(images), iterations
     )
 

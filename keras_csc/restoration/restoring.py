@@ -193,7 +193,7 @@ class _Restoration:
         return ops.divide(ops.convert_to_tensor(most), size), codes
 
     def _fitted(self, mean, weight):
-        """`argmin_x ‖y - M H x‖² + w ‖x - v‖²`, by conjugate gradients."""
+        """`argmin_x ‖y - M H x‖² + w ‖x - v‖²`, by conjugate residuals."""
         missed = self.observed - self._seen(mean)
         change = forms().solving(ridge_regression)(
             ops.convert_to_tensor(missed[None]),

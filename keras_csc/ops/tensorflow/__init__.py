@@ -10,7 +10,6 @@ from keras_csc.ops.tensorflow.choose import filter_gradient
 from keras_csc.ops.tensorflow.choose import fusable
 from keras_csc.ops.tensorflow.choose import fuses_normalization
 from keras_csc.ops.tensorflow.choose import fusion
-from keras_csc.ops.tensorflow.choose import large_synthesis
 from keras_csc.ops.tensorflow.choose import solving
 from keras_csc.ops.tensorflow.choose import synthesis
 from keras_csc.ops.tensorflow.choose import trains

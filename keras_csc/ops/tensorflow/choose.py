@@ -71,17 +71,21 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, by one of three forms.
+    """`convolution.synthesis`, by one of four forms.
 
-    A matrix product for images of one atom's size. The sub-pixel convolution
-    within `fusion` on a CPU, for strides, few channels and known sizes. Else
-    the transposed convolution.
+    A matrix product for images of one atom's size. For few channels on a CPU
+    overlap-add, where the stride is 1, and the sub-pixel convolution within
+    `fusion`, for other strides and known sizes. Else the transposed
+    convolution.
     """
     if is_one_patch(image_size, kernel.shape[:2], padding):
         return portable.synthesis(codes, kernel, image_size, strides, padding)
     codes = tf.convert_to_tensor(codes)
+    at = image_size, strides, padding
+    if strides == 1 and _has_few_channels(kernel) and codes.dtype.size >= 4:
+        return _synthesis_by(overlap_add, codes, kernel, *at)
     if _prefers_subpixel(kernel, (*image_size, *codes.shape[1:3]), strides):
-        return _subpixel_synthesis(codes, kernel, image_size, strides, padding)
+        return _synthesis_by(subpixel_synthesis, codes, kernel, *at)
     batch = codes.shape[0] or tf.shape(codes)[0]
     return tf.nn.conv2d_transpose(
         codes,
@@ -90,17 +94,6 @@ def synthesis(codes, kernel, image_size, strides, padding):
         strides=strides,
         padding=padding.upper(),
     )
-
-
-def large_synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis` of a few large images, by one form more.
-
-    Overlap-add, for a stride of 1 and few channels: it was measured on
-    photographs, in a solver that no gradient flows through.
-    """
-    if strides == 1 and kernel.shape[2] <= FEW_CHANNELS:
-        return overlap_add(codes, kernel, image_size, padding)
-    return synthesis(codes, kernel, image_size, strides, padding)
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
@@ -191,10 +184,15 @@ def _prefers_subpixel(kernel, sizes, strides):
     return (
         _fusion.get()
         and strides > 1
-        and kernel.shape[2] <= FEW_CHANNELS
+        and _has_few_channels(kernel)
         and all(isinstance(n, int) for n in sizes)
-        and not tf.config.list_physical_devices("GPU")
     )
+
+
+def _has_few_channels(kernel):
+    """Whether images have so few that oneDNN is slow to synthesise them."""
+    few = kernel.shape[2] <= FEW_CHANNELS
+    return few and not tf.config.list_physical_devices("GPU")
 
 
 def _has_few_positions(codes):
@@ -216,8 +214,8 @@ def _pays_off(shape):
     )
 
 
-def _subpixel_synthesis(codes, kernel, image_size, strides, padding):
-    """The sub-pixel form with the gradient of a synthesis."""
+def _synthesis_by(form, codes, kernel, image_size, strides, padding):
+    """A form of synthesis, with the gradient of one."""
 
     @tf.custom_gradient
     def synthesize(codes, kernel):
@@ -229,7 +227,6 @@ def _subpixel_synthesis(codes, kernel, image_size, strides, padding):
                 ),
             )
 
-        images = subpixel_synthesis(codes, kernel, image_size, strides, padding)
-        return images, gradient
+        return form(codes, kernel, image_size, strides, padding), gradient
 
     return synthesize(codes, tf.convert_to_tensor(kernel))
