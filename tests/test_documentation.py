@@ -40,6 +40,7 @@ PAGES = sorted(
 SMALLER = {
     "load_arrays(digits)": "load_arrays(digits, 128)",
     "epochs=5": "epochs=1, steps_per_epoch=1",
+    "epochs=10": "epochs=1",
     "steps=2000": "steps=2",
     "[100:164, 200:264]": "[100:124, 200:224]",
     '"digits", load_weights=False)': (

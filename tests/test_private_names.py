@@ -12,32 +12,6 @@ import tensorflow as tf
 from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.metrics import StructuralSimilarity
 from keras_csc.ops.tensorflow import choose
-from keras_csc.optimizers import DictionaryMuon
-
-
-@pytest.mark.parametrize(
-    "name, parameters",
-    [
-        ("_should_use_adamw", ["self", "variable"]),
-        (
-            "_muon_update_step",
-            ["self", "gradient", "variable", "lr", "m"],
-        ),
-        ("zeropower_via_newtonschulz5", ["self", "x", "steps"]),
-    ],
-)
-def test_what_dictionary_muon_replaces_is_there(name, parameters):
-    theirs = inspect.signature(getattr(keras.optimizers.Muon, name))
-    ours = inspect.signature(getattr(DictionaryMuon, name))
-    assert list(theirs.parameters) == parameters
-    # Keras gives them by place, and ours have longer names.
-    assert len(ours.parameters) == len(parameters)
-
-
-def test_muon_calls_what_dictionary_muon_replaces():
-    source = inspect.getsource(keras.optimizers.Muon)
-    for name in ("_should_use_adamw", "_muon_update_step"):
-        assert f"self.{name}(" in source
 
 
 def test_callbacks_ask_metrics_for_their_direction():
