@@ -267,7 +267,7 @@ def test_a_gradient_that_is_no_number_does_not_become_0(first):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((images, kernel))
         codes = ops.solve_sparse_code(
-            images, kernel, 0.1, step_size, iterations=50
+            images, kernel, 0.1, step_size, iterations=5
         )
         value = tf.reduce_sum(weights * codes)
     by_images = tape.gradient(value, images)
