@@ -89,11 +89,6 @@ def trains():
     return True
 
 
-def fuses_normalization(inputs):
-    """Whether there is a batch normalisation in one operation: there is not."""
-    return False
-
-
 cholesky = ops.cholesky
 
 

@@ -12,7 +12,6 @@ import math
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
 from keras_csc.ops import portable
 from keras_csc.ops.sizes import is_one_patch
@@ -37,10 +36,10 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 def fusion():
     """Within the context, the paths of training are taken.
 
-    They are XLA for `fusable` functions, and the sub-pixel synthesis. The
-    train step enters it, and so can who solves programs. A SavedModel is
-    traced outside of it: with compiled functions it would need XLA wherever
-    it is served.
+    They are XLA for `fusable` functions, the sub-pixel synthesis and the Gram
+    kernel. The train step enters it, and so can who solves programs. A
+    SavedModel is traced outside of it: with compiled functions it would need
+    XLA wherever it is served.
     """
     token = _fusion.set(True)
     try:
@@ -156,23 +155,6 @@ def solving(function):
 def trains():
     """Whether the paths of training are taken, as within `fusion`."""
     return _fusion.get()
-
-
-def is_compiled():
-    """Whether XLA compiles what is traced at the moment, all of it."""
-    graph = tf.compat.v1.get_default_graph()
-    return not tf.executing_eagerly() and (
-        control_flow_util.GraphOrParentsInXlaContext(graph)
-    )
-
-
-def fuses_normalization(inputs):
-    """Whether the operations of `normalization` take these inputs.
-
-    They are for images, and not for float64.
-    """
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return len(inputs.shape) == 4 and dtype != "float64"
 
 
 # NaN where a matrix has no factor, for the caller to see: Keras's form raises.

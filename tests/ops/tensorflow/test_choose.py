@@ -79,9 +79,3 @@ def test_gradients_by_few_half_precision_codes_are_convolutions(
         dtype=dtype,
     )
     assert found == {expected}
-
-
-def test_images_of_float32_have_a_fused_normalization():
-    assert choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "bfloat16"))
-    assert not choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "float64"))
-    assert not choose.fuses_normalization(tf.zeros((2, 4)))
