@@ -93,23 +93,14 @@ def sparse_code(
         padding,
         step_size,
     )
-    fused = forms().fusable
-    codes = previous = fused(proximal_map)(target, *factors, nonnegative)
+    codes = previous = proximal_map(target, *factors, nonnegative)
     for momentum in extrapolations(iterations, algorithm):
         point = codes
         if momentum:
-            point = fused(extrapolation)(codes, previous, momentum)
-        previous, codes = (
-            codes,
-            fused(_step)(point, normal(point), target, *factors, nonnegative),
-        )
+            point = extrapolation(codes, previous, momentum)
+        values = point - normal(point) + target
+        previous, codes = codes, proximal_map(values, *factors, nonnegative)
     return codes
-
-
-def _step(point, normal, target, threshold, shrinkage, nonnegative):
-    """`prox(y - η AᵀA y + η Aᵀx)`."""
-    values = point - normal + target
-    return proximal_map(values, threshold, shrinkage, nonnegative)
 
 
 def solve_sparse_code(
