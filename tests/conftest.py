@@ -86,6 +86,22 @@ def seeded_module():
     seed()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def optimized_graphs(request):
+    """Graphs are optimised where what users run as a graph is tested.
+
+    Elsewhere it takes longer than it saves, of the few steps of a test.
+    """
+    import tensorflow as tf
+
+    path = request.path.relative_to(TESTS)
+    needed = path.parts[0] in ("export", "restoration", "serving")
+    needed = needed or path.name == "test_restore.py"
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": not needed}
+    )
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     seed()

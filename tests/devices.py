@@ -77,11 +77,11 @@ def strategies(names):
     return found
 
 
-def training(case, dtype, strategy, batch):
+def training(game, dtype, strategy, batch):
     """Weights after the steps of `parity` on one CPU, and on others."""
     on_cpu = tf.distribute.OneDeviceStrategy(CPU)
     expected, found = (
-        parity.train(case, dtype, each, batch)[0] for each in (on_cpu, strategy)
+        parity.train(game, dtype, each, batch) for each in (on_cpu, strategy)
     )
     return relative_difference(found, expected)
 
@@ -126,14 +126,13 @@ def compiled_by_xla(dtype):
     """Weights after steps, with XLA and without."""
     weights = []
     for jit_compile in (True, False):
-        model = parity.make(("binary", "one pass"), dtype)
+        model = parity.make("binary", dtype)
         model.compile(
-            parity.OPTIMIZERS["binary"](),
-            parity.OPTIMIZERS["binary"](),
+            *(keras.optimizers.SGD(0.05, momentum=0.5) for _ in range(2)),
             model.game,
             jit_compile=jit_compile,
         )
-        images, _ = parity.global_batches(("binary",), dtype)
+        images, _ = parity.global_batches("binary", dtype)
         for batch in images[:STEPS]:
             model.train_on_batch(batch)
         weights.append(all_weights(model))
@@ -159,8 +158,7 @@ def exported(reload_on):
 
 def restarted(strategy, dtype, batch):
     """Weights after steps of `fit`, with a restart half way and without."""
-    case = ("binary", "one pass")
-    images, _ = parity.global_batches(case, dtype, batch)
+    images, _ = parity.global_batches("binary", dtype, batch)
     half = STEPS // 2 * batch
     images = np.concatenate(images[:STEPS])
 
@@ -174,7 +172,7 @@ def restarted(strategy, dtype, batch):
         )
 
     with strategy.scope():
-        going, other = (parity.make(case, dtype) for _ in range(2))
+        going, other = (parity.make("binary", dtype) for _ in range(2))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = TrainingCheckpoint(pathlib.Path(folder))
         fit(going, images[:half], checkpoint)
@@ -191,12 +189,12 @@ def checks(used, batch):
     for devices, strategy in used.items():
         if devices == CPU:
             continue  # It is what others are compared with.
-        for name, (case, dtype) in parity.cases("devices").items():
+        for game, dtype in parity.DTYPES.items():
             yield (
-                f"training, {name}",
+                f"training, {game}, {dtype}",
                 f"{devices} against {CPU}",
                 TOLERANCE[dtype],
-                lambda: training(case, dtype, strategy, batch),
+                lambda: training(game, dtype, strategy, batch),
             )
     for dtype, tolerance in TOLERANCE.items():
         yield (

@@ -40,7 +40,10 @@ PAGES = sorted(
 SMALLER = {
     "load_arrays(digits)": "load_arrays(digits, 128)",
     "epochs=5": "epochs=1, steps_per_epoch=1",
+    "epochs=10": "epochs=1",
     "steps=2000": "steps=2",
+    "images[:64]": "images[:32]",
+    "statistics=True\n": "statistics=True, iterations=9\n",
     "[100:164, 200:264]": "[100:124, 200:224]",
     '"digits", load_weights=False)': (
         '"digits", load_weights=False, filters=(4, 4))'

@@ -11,19 +11,18 @@ NO_NUMBERS = [float("inf"), np.float32("nan"), "1", None, [1.0], True, 1j]
 
 
 @pytest.mark.parametrize(
-    "check",
+    "check, limits",
     [
-        lambda **value: validation.check_at_least(0, **value),
-        lambda **value: validation.check_number("[0, inf)", **value),
-        lambda **value: validation.check_number("(-inf, inf)", **value),
-        lambda **value: validation.check_integer(0, **value),
-        lambda **value: validation.check_integers(0, **value),
+        (validation.check_at_least, 0),
+        (validation.check_number, "(-inf, inf)"),
+        (validation.check_integer, 0),
+        (validation.check_integers, 0),
     ],
 )
-def test_what_is_no_finite_number_is_refused(check):
+def test_what_is_no_finite_number_is_refused(check, limits):
     for value in NO_NUMBERS:
         with pytest.raises(ValueError, match="`rate` must be .* Received: "):
-            check(rate=value)
+            check(limits, rate=value)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ USE = """
 import keras_csc.models.presets as presets
 from keras_csc.models import ClosedLoopAutoencoder
 model = ClosedLoopAutoencoder.from_preset("csc_ctrl_digits")
-print(presets.trained_names(), model.density.get_config())
+print(presets.trained_names(), model.encoder.image_shape)
 from keras_csc_cli import command_line, console, train_options
 print(console.version())
 for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
@@ -114,7 +114,7 @@ def test_flag_files_and_trained_weights_of_the_wheel(run, wheel):
     """To read and to use them prints nothing else."""
     finished = run("-c", USE)
     first, version, *paths = finished.stdout.splitlines()
-    assert "csc_ctrl_photographs" in first and "components" in first
+    assert "csc_ctrl_photographs" in first and "(16, 16, 1)" in first
     assert version == keras_csc.__version__
     assert paths == [
         str(wheel / "keras_csc_cli" / "flags" / path.name)

@@ -1,7 +1,6 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.dispatch import forms
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
@@ -116,13 +115,8 @@ class SharedBatchNormalization(keras.layers.Layer):
         if not self.trainable:
             moments = self._moving()
             return self._scaled(inputs, *moments), moments
-        if _can_fuse(inputs) and not self.isotropic:
-            outputs, mean, variance = forms().batch_normalization(
-                inputs, *self._factors(), self.epsilon
-            )
-        else:
-            mean, variance = batch_moments(inputs, self._moving()[0])
-            outputs = self._affine(inputs, mean, variance)
+        mean, variance = batch_moments(inputs, self._moving()[0])
+        outputs = self._scaled(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
     def _moving(self):
@@ -132,16 +126,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         )
 
     def _scaled(self, inputs, mean, variance):
-        """Normalises with constant moments."""
-        if not _can_fuse(inputs):
-            return self._affine(inputs, mean, variance)
-        gamma, beta = self._factors()
-        variance = self._divisor(mean, variance)
-        return forms().scaled_normalization(
-            inputs, gamma, beta, mean, variance, self.epsilon
-        )
-
-    def _affine(self, inputs, mean, variance):
+        """Normalises with these moments."""
         gamma, beta = self._factors()
         variance = self._divisor(mean, variance)
         scale = ops.rsqrt(variance + self.epsilon) * gamma
@@ -234,7 +219,3 @@ def batch_moments(inputs, near):
     rest = total / count
     mean = near + rest
     return mean, ops.maximum(squares / count - ops.square(rest), 0.0)
-
-
-def _can_fuse(inputs):
-    return num_replicas() == 1 and forms().fuses_normalization(inputs)

@@ -18,7 +18,7 @@ from keras_csc.ops.operator_norm import spectral_bound
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import duality_gap
 from keras_csc.ops.program import lasso_objective
-from keras_csc.ops.proximal import soft_threshold
+from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.proximal_gradient import IterationStatistics
 from keras_csc.ops.sizes import analysis_size
 from keras_csc.ops.sizes import synthesis_size

@@ -44,21 +44,17 @@ def class_moments(features, labels, num_classes):
     """
     features, labels = _rows(features), _integers(labels)
     _check_labels(labels.shape, features.shape[0])
-    known = ops.logical_and(labels >= 0, labels < num_classes)
-    # Others are of one more class, which is left out of the sums.
-    labels = ops.cast(ops.where(known, labels, num_classes), "int32")
-    blocks, owners = _class_blocks(labels, num_classes + 1)
-    ones = ops.ones_like(features[:, :1])
-    # Row 0 is what the places of a block hold that no example fills.
-    rows = ops.pad(ops.concatenate([features, ones], -1), ((1, 0), (0, 0)))
-    rows = ops.take(rows, blocks, axis=0)
-    examples, filled = rows[..., :-1], rows[..., -1]
-    products = ops.matmul(ops.transpose(examples, (0, 2, 1)), examples)
-    count = num_classes + 1
-    return (
-        ops.segment_sum(products, owners, num_segments=count)[:-1],
-        ops.segment_sum(ops.sum(filled, -1), owners, num_segments=count)[:-1],
+    classes = ops.arange(num_classes, dtype=labels.dtype)
+    members = ops.cast(ops.equal(labels[:, None], classes), features.dtype)
+    # One product for all classes: of the features, and of those of each.
+    dimension = features.shape[1]
+    parts = ops.reshape(
+        members[:, :, None] * features[:, None, :],
+        (-1, num_classes * dimension),
     )
+    products = ops.matmul(ops.transpose(features), parts)
+    products = ops.reshape(products, (dimension, num_classes, dimension))
+    return ops.transpose(products, (1, 0, 2)), ops.sum(members, 0)
 
 
 def _integers(labels):
@@ -89,43 +85,6 @@ def _rows(features):
             f"Received: shape={tuple(features.shape)}"
         )
     return features
-
-
-def _class_blocks(labels, num_classes, size=32):
-    """Examples in blocks of one class each, whose products add up.
-
-    A class of `n_j` examples fills `⌈n_j/size⌉` blocks, so that `n/size +
-    num_classes` products `(d, d)` are enough, where one for each example would
-    be `n`.
-
-    Args:
-        labels: int32 tensor `(n,)`, in `[0, num_classes)`.
-        num_classes: int.
-        size: int, examples in a block.
-
-    Returns:
-        `(blocks, owners)`: int tensors `(b, size)`, numbers of examples from 1,
-        or 0 for nobody, and `(b,)`, the class of every block.
-    """
-    count = ops.shape(labels)[0]
-    order = ops.cast(ops.argsort(labels), "int32")
-    labels = ops.take(labels, order)
-    counts = ops.segment_sum(
-        ops.ones_like(labels), labels, num_segments=num_classes
-    )
-    used = (counts + size - 1) // size
-    first_block = ops.cumsum(used) - used
-    first_example = ops.cumsum(counts) - counts
-    rank = ops.arange(count, dtype="int32") - ops.take(first_example, labels)
-    places = ops.take(first_block, labels) * size + rank
-    total = count // size + num_classes
-    blocks = ops.segment_sum(order + 1, places, num_segments=total * size)
-    ends = ops.cumsum(used)
-    owners = ops.searchsorted(
-        ends, ops.arange(total, dtype="int32"), side="right"
-    )
-    owners = ops.minimum(ops.cast(owners, "int32"), num_classes - 1)
-    return ops.reshape(blocks, (total, size)), owners
 
 
 def moment_coding_rate(moment, count, epsilon=0.5):

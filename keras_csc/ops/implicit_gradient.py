@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.broadcasting import unbroadcast
 from keras_csc.ops.convolution import filter_gradient
 from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.program import AXES
@@ -98,49 +97,9 @@ def _gradients(upstream, codes, program, iterations):
     return (
         image,
         by_kernel,
-        unbroadcast(-ops.sign(codes) * adjoint, program.sparsity),
-        unbroadcast(-codes * adjoint, program.ridge),
+        _unbroadcast(-ops.sign(codes) * adjoint, program.sparsity),
+        _unbroadcast(-codes * adjoint, program.ridge),
     )
-
-
-def conjugate_gradients(operator, right, iterations):
-    """Solves `H v = b` for every example of a batch.
-
-    An example is done when its residual is that of the precision, and does
-    not depend on the others of its batch.
-
-    Args:
-        operator: function `v → H v`, positive semi-definite per example.
-        right: tensor `b` `(batch, height, width, filters)`.
-        iterations: int, the most steps.
-
-    Returns:
-        Tensor of the shape of `right`.
-    """
-    start = _squared_norm(right)
-    goal = _precision(right) ** 2 * start
-
-    def proceed(_solution, _residual, _direction, square):
-        return ops.any(square > goal)
-
-    def advance(solution, residual, direction, square):
-        image = operator(direction)
-        curvature = _products(direction, image)
-        active = ops.logical_and(square > goal, curvature > 0)
-        step = ops.where(active, square, 0) / ops.where(active, curvature, 1)
-        solution = solution + step * direction
-        residual = residual - step * image
-        following = _squared_norm(residual)
-        ratio = ops.where(active, following, 0) / ops.where(active, square, 1)
-        square = ops.where(active, following, 0)
-        return solution, residual, residual + ratio * direction, square
-
-    return ops.while_loop(
-        proceed,
-        advance,
-        (ops.zeros_like(right), right, right, start),
-        maximum_iterations=iterations,
-    )[0]
 
 
 def conjugate_residuals(operator, right, iterations):
@@ -151,8 +110,8 @@ def conjugate_residuals(operator, right, iterations):
     range of `H`, conjugate gradients would grow without end.
 
     Args:
-        operator: as of `conjugate_gradients`.
-        right: as of `conjugate_gradients`.
+        operator: function `v → H v`, positive semi-definite per example.
+        right: tensor `b` `(batch, height, width, filters)`.
         iterations: int, the most steps.
 
     Returns:
@@ -204,3 +163,12 @@ def _products(values, others):
 
 def _squared_norm(values):
     return ops.sum(ops.square(values), AXES, keepdims=True)
+
+
+def _unbroadcast(gradient, like):
+    """Sums a gradient over the axes that `like` was broadcast along."""
+    missing = len(gradient.shape) - len(like.shape)
+    if missing:
+        gradient = ops.sum(gradient, tuple(range(missing)))
+    axes = [axis for axis, size in enumerate(like.shape) if size == 1]
+    return ops.sum(gradient, tuple(axes), keepdims=True) if axes else gradient

@@ -96,8 +96,9 @@ def _by_gram_kernel(kernel, scaled, strides, outside):
 
     def apply(codes):
         head, _, tail = _ends(codes, 1 + axis)
-        return forms().fusable(_less_at_ends)(
-            whole(codes), first(head), last(tail), axis=1 + axis
+        above, middle, below = _ends(whole(codes), 1 + axis)
+        return ops.concatenate(
+            [above - first(head), middle, below - last(tail)], 1 + axis
         )
 
     return apply
@@ -106,11 +107,6 @@ def _by_gram_kernel(kernel, scaled, strides, outside):
 def _ends(values, axis):
     """The first, the middle and the last part of an axis."""
     return ops.split(values, [1, values.shape[axis] - 1], axis)
-
-
-def _less_at_ends(values, first, last, axis):
-    head, middle, tail = _ends(values, axis)
-    return ops.concatenate([head - first, middle, tail - last], axis)
 
 
 def _gram_kernel(kernel, scaled, strides):

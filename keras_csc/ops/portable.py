@@ -49,9 +49,6 @@ def synthesis(codes, kernel, image_size, strides, padding):
     return images
 
 
-large_synthesis = synthesis
-
-
 def filter_gradient(images, codes, kernel_shape, strides, padding):
     """`convolution.filter_gradient`, as a convolution of images by codes.
 
@@ -90,11 +87,6 @@ def solving(function):
 def trains():
     """Whether the forms for the large batches of training are taken."""
     return True
-
-
-def fuses_normalization(inputs):
-    """Whether there is a batch normalisation in one operation: there is not."""
-    return False
 
 
 cholesky = ops.cholesky

@@ -64,19 +64,16 @@ class SparseCodingProgram(
             self.padding,
         )
 
-    def synthesis(self, codes, operator=convolution.synthesis):
-        """`A` of codes, of the size of the program's images.
-
-        Args:
-            codes: tensor `(batch, code_height, code_width, filters)`.
-            operator: the `synthesis` to do it by.
-        """
+    def synthesis(self, codes):
+        """`A` of codes, of the size of the program's images."""
         size = ops.shape(self.images)[1:3]
-        return operator(codes, self.kernel, size, self.strides, self.padding)
+        return convolution.synthesis(
+            codes, self.kernel, size, self.strides, self.padding
+        )
 
-    def prediction(self, codes, operator=convolution.synthesis):
-        """`B A z`, by `operator` as in `synthesis`."""
-        images = self.synthesis(codes, operator)
+    def prediction(self, codes):
+        """`B A z`."""
+        images = self.synthesis(codes)
         if self.measurement is None:
             return images
         return self.measurement.forward(images)
@@ -87,9 +84,9 @@ class SparseCodingProgram(
             return residual
         return self.measurement.adjoint(residual)
 
-    def residual(self, codes, operator=convolution.synthesis):
-        """`x - B A z`, by `operator` as in `synthesis`."""
-        return self.images - self.prediction(codes, operator)
+    def residual(self, codes):
+        """`x - B A z`."""
+        return self.images - self.prediction(codes)
 
     def proximal_factors(self, step_size):
         """Threshold `ηλ/(1 + ημ)` and shrinkage `1/(1 + ημ)` of a step `η`.
@@ -266,3 +263,52 @@ def duality_gap(
     codes = as_dtype_of(codes, program.images)
     residual = program.residual(codes)
     return program.gap(codes, residual, program.analysis(residual))
+
+
+def soft_threshold(values, threshold, nonnegative=False):
+    """Proximal map of `threshold · ‖z‖₁`, optionally with `z ≥ 0`.
+
+    `sign(v) · max(|v| - t, 0)`, or `max(v - t, 0)` if `nonnegative`.
+
+    Args:
+        values: float tensor.
+        threshold: number or tensor that broadcasts to `values`, `≥ 0`.
+        nonnegative: bool.
+
+    Returns:
+        Tensor of the shape of `values`, zero wherever `|v| ≤ t`.
+
+    Reference:
+        Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
+        SIAM J. Imaging Sciences 2009, eq. 1.5.
+    """
+    if nonnegative:
+        return ops.relu(values - threshold)
+    # With a threshold of 0 this is the identity, at 0 as well.
+    shrunk = values - threshold * ops.sign(values)
+    return ops.where(ops.abs(values) < threshold, 0, shrunk)
+
+
+def proximal_map(values, threshold, shrinkage=None, nonnegative=False):
+    """Proximal map of `η (λ‖z‖₁ + (μ/2)‖z‖₂²)`, optionally with `z ≥ 0`.
+
+    It is `soft_threshold(c v, t)` with the shrinkage `c = 1/(1 + ημ)` and the
+    threshold `t = ηλ/(1 + ημ)`.
+
+    Args:
+        values: float tensor `v`.
+        threshold: number or tensor `t` that broadcasts to `values`, `≥ 0`.
+        shrinkage: number or tensor `c` that broadcasts to `values`; `None`
+            for 1.
+        nonnegative: bool.
+
+    Returns:
+        Tensor of the shape of `values`.
+
+    Reference:
+        Parikh & Boyd, Proximal algorithms, Foundations and Trends in
+        Optimization 2014, section 2.2.
+    """
+    if shrinkage is not None:
+        values = values * shrinkage
+    return soft_threshold(values, threshold, nonnegative)

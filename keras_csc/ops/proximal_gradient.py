@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.program import AXES
-from keras_csc.ops.proximal import proximal_map
+from keras_csc.ops.program import proximal_map
 
 IterationStatistics = collections.namedtuple(
     "IterationStatistics",
@@ -115,7 +115,7 @@ class ProximalGradient:
             slope = self.program.analysis(residual)
             codes = ops.zeros_like(slope)
         else:
-            residual = self._residual(codes)
+            residual = self.program.residual(codes)
             slope = self.program.analysis(residual)
         one = ops.ones_like(codes[:, :1, :1, :1])
         active = one[:, 0, 0, 0] > 0
@@ -139,7 +139,7 @@ class ProximalGradient:
 
     def _advance(self, state, history):
         trial = self._proximal_step(state)
-        trial_residual = self._residual(trial)
+        trial_residual = self.program.residual(trial)
         uphill, length = forms().fusable(row_sums)(
             trial, state.codes, state.point
         )
@@ -207,9 +207,6 @@ class ProximalGradient:
             )
 
         return ops.cond(ops.all(moved), all_moved, some_moved)
-
-    def _residual(self, codes):
-        return self.program.residual(codes, forms().large_synthesis)
 
     def _momentum(self, state, uphill):
         """Factor of `z - z'`, next `t`, next step, all `(batch, 1, 1, 1)`."""

@@ -14,7 +14,7 @@ from keras_csc.ops.precision import number_or_dtype_of
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.program import precise_program
-from keras_csc.ops.proximal import proximal_map
+from keras_csc.ops.program import proximal_map
 from keras_csc.ops.proximal_gradient import ProximalGradient
 from keras_csc.ops.proximal_gradient import extrapolation
 from keras_csc.validation import check_at_least
@@ -93,23 +93,14 @@ def sparse_code(
         padding,
         step_size,
     )
-    fused = forms().fusable
-    codes = previous = fused(proximal_map)(target, *factors, nonnegative)
+    codes = previous = proximal_map(target, *factors, nonnegative)
     for momentum in extrapolations(iterations, algorithm):
         point = codes
         if momentum:
-            point = fused(extrapolation)(codes, previous, momentum)
-        previous, codes = (
-            codes,
-            fused(_step)(point, normal(point), target, *factors, nonnegative),
-        )
+            point = extrapolation(codes, previous, momentum)
+        values = point - normal(point) + target
+        previous, codes = codes, proximal_map(values, *factors, nonnegative)
     return codes
-
-
-def _step(point, normal, target, threshold, shrinkage, nonnegative):
-    """`prox(y - η AᵀA y + η Aᵀx)`."""
-    values = point - normal + target
-    return proximal_map(values, threshold, shrinkage, nonnegative)
 
 
 def solve_sparse_code(

@@ -7,12 +7,12 @@ from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
-from keras_csc.ops.implicit_gradient import conjugate_gradients
+from keras_csc.ops.implicit_gradient import conjugate_residuals
 from keras_csc.restoration.dictionary_learning import adapted
 
 # `λ / τ` of the codes `ẑ`, and `δ`.
 PILOT, OFFSET = 0.3, 0.1
-# The most steps of conjugate gradients.
+# The most steps of conjugate residuals.
 STEPS = 500
 
 
@@ -201,7 +201,7 @@ def smooth_part(images, smoothness, measurement):
     """The smooth image that explains a measurement, by Tikhonov.
 
     `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of neighbours
-    as `∇`, by conjugate gradients. Where nothing is measured, it is what a
+    as `∇`, by conjugate residuals. Where nothing is measured, it is what a
     membrane would be there.
 
     Args:
@@ -224,7 +224,7 @@ def smooth_part(images, smoothness, measurement):
 
 
 def ridge_regression(images, weight, measurement):
-    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate gradients.
+    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate residuals.
 
     Args:
         images, measurement: as of `smooth_part`.
@@ -240,7 +240,7 @@ def _solved(images, measurement, slope):
         seen = measurement.adjoint(measurement.forward(values))
         return seen + slope(values)
 
-    return conjugate_gradients(curvature, measurement.adjoint(images), STEPS)
+    return conjugate_residuals(curvature, measurement.adjoint(images), STEPS)
 
 
 def _roughness(images):

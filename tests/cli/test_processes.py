@@ -1,4 +1,4 @@
-"""Runs as processes: the golden one, kills, and several workers.
+"""Runs as processes: kills, and several workers.
 
 They are forked from one process, which has imported TensorFlow.
 """
@@ -18,35 +18,10 @@ import numpy as np
 import pytest
 
 from keras_csc.models import ClosedLoopAutoencoder
-from tests.helpers import golden
 from tests.helpers.kills import STEPS
 
 ROOT = pathlib.Path(train.__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-# === The first steps of `digits.flags` log what they once logged ===
-
-
-TOLERANCE = 1e-4  # relative
-# Of shares of zeros: codes appear and vanish by the rounding of a processor.
-OF_SHARES = 1e-3
-
-
-def test_logged_terms_are_the_stored_ones(run_script, tmp_path):
-    """If they are meant to change: `python -m tests.helpers.golden`."""
-    finished = run_script("train.py", *golden.flags(tmp_path / "run"))
-    assert finished.returncode == 0, finished.stderr
-    records = golden.logged(tmp_path / "run")
-    stored = json.loads(golden.PATH.read_text())
-    assert [record["step"] for record in records] == [5, 10, 15, 20]
-    for found, expected in zip(records, stored, strict=True):
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            most = {"rel": TOLERANCE}
-            if name.startswith("zero_fraction/"):
-                most = {"abs": OF_SHARES}
-            assert found[name] == pytest.approx(value, **most), name
 
 
 # === Training and export are killed at every moment, and nothing is lost ===

@@ -57,7 +57,7 @@ def train(model, seed=0):
 def test_fit_predict_and_evaluate():
     """The last two change no weight."""
     keras.utils.set_random_seed(0)
-    model = small_autoencoder(image_shape=(16, 16, 1))
+    model = small_autoencoder(image_shape=(16, 16, 1), filters=(3,))
     model.compile(sgd(), game=TranscriptionGame())
     images = np.random.default_rng(0).uniform(-1, 1, (12, 16, 16, 1))
     images = images.astype("float32")
@@ -147,11 +147,8 @@ def test_images_alone_or_with_labels_play_the_same_binary_game():
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-@pytest.mark.parametrize(
-    "overrides", [{"dtype": "float64"}, {"network": "conv"}], ids=str
-)
-def test_a_model_comes_back_and_trains_on_bit_by_bit(overrides, tmp_path):
-    model = compiled(**overrides)
+def test_a_model_comes_back_and_trains_on_bit_by_bit(tmp_path):
+    model = compiled(dtype="float64", filters=(3,))
     train(model)
     path = tmp_path / "model.keras"
     model.save(path)
@@ -173,7 +170,7 @@ def test_a_model_comes_back_and_trains_on_bit_by_bit(overrides, tmp_path):
     check_equal(optimizer_state(model), optimizer_state(loaded))
     assert int(loaded.optimizer.iterations) == 4
     assert loaded.step == 2
-    for kernel in all_kernels(model) if model.encoder.sparse else ():
+    for kernel in all_kernels(model):
         norms = np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
         np.testing.assert_allclose(norms, 1, atol=1e-5)
 
@@ -334,7 +331,7 @@ def test_half_precision_trains_close_to_single_precision():
 def test_keras_callbacks_follow_the_names_of_the_documentation(tmp_path):
     model = small_autoencoder(filters=(3,))
     model.compile(keras.optimizers.Adam(0.04), run_eagerly=True)
-    images, _ = small_batch(n=8)
+    images, _ = small_batch(n=4)
     callbacks = keras.callbacks
     never = {"monitor": "val_psnr", "mode": "max", "min_delta": 1e9}
     history = model.fit(

@@ -99,14 +99,6 @@ def test_weights_of_images_are_refused():
         model.fit(images, validation_data=data, verbose=0)
 
 
-def test_summary_of_a_compiled_model_counts_the_optimizers():
-    model, lines = compiled("adam"), []
-    model.summary(print_fn=lines.append)
-    slots = sum(np.prod(v.shape, dtype=int) for v in model.optimizer.variables)
-    text = "\n".join(map(str, lines))
-    assert f"Optimizer params: {slots:,}" in text
-
-
 def test_keras_stops_on_nan():
     model, (images, _) = compiled(), small_batch(n=4)
     kernel = model.encoder.head.kernel

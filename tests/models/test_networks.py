@@ -49,6 +49,34 @@ def test_decoders_configuration_holds_every_argument():
     assert copy.rectified and copy.output_limit == "tanh"
 
 
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"feature_dim": 10_000_000}, "at most 8192"),
+        ({"feature_dim": float("nan")}, ""),
+        ({"image_shape": (2**20, 2**20, 1)}, "1 GB"),
+        ({"image_shape": 32}, ""),
+        ({"filters": (10**9,)}, "1 GB"),
+        ({"filters": (1,) * 1000}, "at most 16"),
+        ({"filters": (10**30,)}, ""),
+        ({"filters": [3, "4"]}, ""),
+        ({"kernel_size": (4, 4)}, ""),
+        ({"iterations": 10**9}, "at most 1000, each"),
+        ({"iterations": 0}, ""),
+        ({"nonnegative": "no"}, ""),
+        ({"sparsity": float("nan")}, ""),
+        ({"sparsity": [0.1, float("inf"), 0.1]}, ""),
+        ({"sparsity": [0.1]}, ""),
+    ],
+    ids=str,
+)
+def test_what_no_architecture_may_be_is_named(changes, message):
+    """Also what no machine could hold."""
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"{name}.*{message}"):
+        Encoder(**changes)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("shape", [(8, 6, 1), (2, 2, 1)], ids=str)
 def test_image_shapes_that_can_not_be_halved_are_named(network, shape):

@@ -49,6 +49,16 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
     )
 
 
+def test_default_sizes_are_extreme_among_those_of_the_same_codes():
+    for padding, default in (("same", max), ("valid", min)):
+        sizes = [
+            n for n in range(5, 40) if 4 == ops.analysis_size(n, 5, 3, padding)
+        ]
+        assert ops.synthesis_size(4, 5, 3, padding) == default(sizes)
+        assert ops.analysis_size(None, 3, 2, padding) is None
+        assert ops.synthesis_size(None, 3, 2, padding) is None
+
+
 def test_tensorflow_has_all_the_forms():
     names = {
         name
@@ -120,14 +130,6 @@ def test_operators_take_images_of_unknown_size(strides, padding):
             for n in expected.shape[1:3]
         ]
         assert list(usual.shape[1:3]) == sizes
-
-
-def test_operators_keep_the_compute_dtype():
-    images = tf.ones((1, 6, 6, 2), "bfloat16")
-    kernel = tf.ones((3, 3, 2, 4), "bfloat16")
-    codes = ops.analysis(images, kernel)
-    assert codes.dtype == "bfloat16"
-    assert ops.synthesis(codes, kernel).dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops.implicit_gradient import conjugate_gradients
 from keras_csc.ops.implicit_gradient import conjugate_residuals
 from tests.helpers import references
 
@@ -193,8 +192,7 @@ def test_no_gradient_flows_to_the_step_and_the_start():
     assert np.any(by_images) and others == [None, None]
 
 
-@pytest.mark.parametrize("solve", [conjugate_gradients, conjugate_residuals])
-def test_every_example_is_solved(solve):
+def test_every_example_is_solved():
     rng = np.random.default_rng(0)
     roots = rng.normal(size=(3, 6, 6))
     matrices = roots @ np.swapaxes(roots, 1, 2) + 0.1 * np.eye(6)
@@ -206,7 +204,9 @@ def test_every_example_is_solved(solve):
         flat = tf.reshape(values, (3, 6, 1))
         return tf.reshape(matrices @ flat, (3, 1, 2, 3))
 
-    result = solve(operator, tf.constant(right.reshape(3, 1, 2, 3)), 50)
+    result = conjugate_residuals(
+        operator, tf.constant(right.reshape(3, 1, 2, 3)), 50
+    )
     expected = np.linalg.solve(matrices, right[..., None])[..., 0]
     np.testing.assert_allclose(
         np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-30
@@ -267,7 +267,7 @@ def test_a_gradient_that_is_no_number_does_not_become_0(first):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((images, kernel))
         codes = ops.solve_sparse_code(
-            images, kernel, 0.1, step_size, iterations=50
+            images, kernel, 0.1, step_size, iterations=5
         )
         value = tf.reduce_sum(weights * codes)
     by_images = tape.gradient(value, images)

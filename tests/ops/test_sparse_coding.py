@@ -71,18 +71,6 @@ def test_images_of_unknown_size_and_python_numbers():
     np.testing.assert_allclose(run(images), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("sparsity", ["per filter", "per example"])
-def test_objective_is_that_of_the_program(sparsity):
-    images, kernel, _ = problem()
-    codes = np.random.default_rng(5).normal(size=(2, 6, 7, 4))
-    weights = SPARSITIES[sparsity]
-    result = ops.lasso_objective(images, codes, kernel, weights, 0.25)
-    expected = references.program_value(
-        images, codes, kernel, weights, 0.25, 1, "same"
-    )
-    np.testing.assert_allclose(result, expected, rtol=1e-13)
-
-
 @pytest.mark.parametrize(
     "sparsity, ridge, strides, padding, kernel_size, iterations, algorithm,"
     "nonnegative",

@@ -8,11 +8,7 @@ from keras_csc.ops.tensorflow.choose import analysis
 from keras_csc.ops.tensorflow.choose import cholesky
 from keras_csc.ops.tensorflow.choose import filter_gradient
 from keras_csc.ops.tensorflow.choose import fusable
-from keras_csc.ops.tensorflow.choose import fuses_normalization
 from keras_csc.ops.tensorflow.choose import fusion
-from keras_csc.ops.tensorflow.choose import large_synthesis
 from keras_csc.ops.tensorflow.choose import solving
 from keras_csc.ops.tensorflow.choose import synthesis
 from keras_csc.ops.tensorflow.choose import trains
-from keras_csc.ops.tensorflow.normalization import batch_normalization
-from keras_csc.ops.tensorflow.normalization import scaled_normalization

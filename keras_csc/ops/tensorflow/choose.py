@@ -12,7 +12,6 @@ import math
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
 from keras_csc.ops import portable
 from keras_csc.ops.sizes import is_one_patch
@@ -37,10 +36,10 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 def fusion():
     """Within the context, the paths of training are taken.
 
-    They are XLA for `fusable` functions, and the sub-pixel synthesis. The
-    train step enters it, and so can who solves programs. A SavedModel is
-    traced outside of it: with compiled functions it would need XLA wherever
-    it is served.
+    They are XLA for `fusable` functions, the sub-pixel synthesis and the Gram
+    kernel. The train step enters it, and so can who solves programs. A
+    SavedModel is traced outside of it: with compiled functions it would need
+    XLA wherever it is served.
     """
     token = _fusion.set(True)
     try:
@@ -71,17 +70,21 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, by one of three forms.
+    """`convolution.synthesis`, by one of four forms.
 
-    A matrix product for images of one atom's size. The sub-pixel convolution
-    within `fusion` on a CPU, for strides, few channels and known sizes. Else
-    the transposed convolution.
+    A matrix product for images of one atom's size. For few channels on a CPU
+    overlap-add, where the stride is 1, and the sub-pixel convolution within
+    `fusion`, for other strides and known sizes. Else the transposed
+    convolution.
     """
     if is_one_patch(image_size, kernel.shape[:2], padding):
         return portable.synthesis(codes, kernel, image_size, strides, padding)
     codes = tf.convert_to_tensor(codes)
+    at = image_size, strides, padding
+    if strides == 1 and _has_few_channels(kernel) and codes.dtype.size >= 4:
+        return _synthesis_by(overlap_add, codes, kernel, *at)
     if _prefers_subpixel(kernel, (*image_size, *codes.shape[1:3]), strides):
-        return _subpixel_synthesis(codes, kernel, image_size, strides, padding)
+        return _synthesis_by(subpixel_synthesis, codes, kernel, *at)
     batch = codes.shape[0] or tf.shape(codes)[0]
     return tf.nn.conv2d_transpose(
         codes,
@@ -90,17 +93,6 @@ def synthesis(codes, kernel, image_size, strides, padding):
         strides=strides,
         padding=padding.upper(),
     )
-
-
-def large_synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis` of a few large images, by one form more.
-
-    Overlap-add, for a stride of 1 and few channels: it was measured on
-    photographs, in a solver that no gradient flows through.
-    """
-    if strides == 1 and kernel.shape[2] <= FEW_CHANNELS:
-        return overlap_add(codes, kernel, image_size, padding)
-    return synthesis(codes, kernel, image_size, strides, padding)
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
@@ -165,23 +157,6 @@ def trains():
     return _fusion.get()
 
 
-def is_compiled():
-    """Whether XLA compiles what is traced at the moment, all of it."""
-    graph = tf.compat.v1.get_default_graph()
-    return not tf.executing_eagerly() and (
-        control_flow_util.GraphOrParentsInXlaContext(graph)
-    )
-
-
-def fuses_normalization(inputs):
-    """Whether the operations of `normalization` take these inputs.
-
-    They are for images, and not for float64.
-    """
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return len(inputs.shape) == 4 and dtype != "float64"
-
-
 # NaN where a matrix has no factor, for the caller to see: Keras's form raises.
 cholesky = tf.linalg.cholesky
 
@@ -191,10 +166,15 @@ def _prefers_subpixel(kernel, sizes, strides):
     return (
         _fusion.get()
         and strides > 1
-        and kernel.shape[2] <= FEW_CHANNELS
+        and _has_few_channels(kernel)
         and all(isinstance(n, int) for n in sizes)
-        and not tf.config.list_physical_devices("GPU")
     )
+
+
+def _has_few_channels(kernel):
+    """Whether images have so few that oneDNN is slow to synthesise them."""
+    few = kernel.shape[2] <= FEW_CHANNELS
+    return few and not tf.config.list_physical_devices("GPU")
 
 
 def _has_few_positions(codes):
@@ -216,8 +196,8 @@ def _pays_off(shape):
     )
 
 
-def _subpixel_synthesis(codes, kernel, image_size, strides, padding):
-    """The sub-pixel form with the gradient of a synthesis."""
+def _synthesis_by(form, codes, kernel, image_size, strides, padding):
+    """A form of synthesis, with the gradient of one."""
 
     @tf.custom_gradient
     def synthesize(codes, kernel):
@@ -229,7 +209,6 @@ def _subpixel_synthesis(codes, kernel, image_size, strides, padding):
                 ),
             )
 
-        images = subpixel_synthesis(codes, kernel, image_size, strides, padding)
-        return images, gradient
+        return form(codes, kernel, image_size, strides, padding), gradient
 
     return synthesize(codes, tf.convert_to_tensor(kernel))

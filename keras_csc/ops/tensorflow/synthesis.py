@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_csc.ops.sizes import padding_before
 
 
-def overlap_add(codes, kernel, size, padding):
+def overlap_add(codes, kernel, image_size, strides, padding):
     """`synthesis` with stride 1, for images of few channels.
 
     All patches `W_f z_f[i, j]` are made by one matrix product, patch positions
@@ -14,7 +14,8 @@ def overlap_add(codes, kernel, size, padding):
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`.
         kernel: tensor `(k, k, channels, filters)`.
-        size: `(height, width)` of the images, ints or scalar tensors.
+        image_size: `(height, width)`, ints or scalar tensors.
+        strides: 1.
         padding: `"same"` or `"valid"`.
 
     Returns:
@@ -35,7 +36,7 @@ def overlap_add(codes, kernel, size, padding):
     top, left = (
         (k - 1) // 2 if padding == "same" else 0 for k in (height, width)
     )
-    images = images[..., top : top + size[0], left : left + size[1]]
+    images = images[..., top : top + image_size[0], left : left + image_size[1]]
     return tf.transpose(images, (1, 2, 3, 0))
 
 

@@ -37,7 +37,6 @@ def test_images_of_few_channels_are_subpixel_within_fusion_only():
 def test_other_synthesis_is_a_transposed_convolution_in_fusion_too():
     with fusion():
         assert synthesis(5) == {TRANSPOSED}
-        assert synthesis(3, strides=1, size=(8, 8)) == {TRANSPOSED}
         assert synthesis(3, codes=(1, None, 8, 6)) == {TRANSPOSED}
 
 
@@ -55,19 +54,9 @@ def test_images_of_one_atoms_size_are_products():
         assert operations(function, *shapes) == {PRODUCT}
 
 
-def test_large_images_of_few_channels_are_overlap_added():
-    for channels, strides, expected in (
-        (4, 1, PRODUCT),
-        (5, 1, TRANSPOSED),
-        (1, 2, TRANSPOSED),
-    ):
-        size = (8 * strides, 8 * strides)
-        found = operations(
-            lambda z, w: choose.large_synthesis(z, w, size, strides, "same"),
-            (1, 8, 8, 6),
-            (4, 4, channels, 6),
-        )
-        assert found == {expected}
+def test_images_of_few_channels_are_overlap_added_where_the_stride_is_1():
+    for channels, expected in ((4, PRODUCT), (5, TRANSPOSED)):
+        assert synthesis(channels, strides=1, size=(8, 8)) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -90,9 +79,3 @@ def test_gradients_by_few_half_precision_codes_are_convolutions(
         dtype=dtype,
     )
     assert found == {expected}
-
-
-def test_images_of_float32_have_a_fused_normalization():
-    assert choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "bfloat16"))
-    assert not choose.fuses_normalization(tf.zeros((2, 3, 3, 4), "float64"))
-    assert not choose.fuses_normalization(tf.zeros((2, 4)))

@@ -50,7 +50,7 @@ def test_overlap_add_is_the_synthesis(kernel_size, channels, padding):
         size=references.analyze(images, kernel, 1, padding).shape
     )
     expected = references.synthesize(codes, kernel, size, 1, padding)
-    result = overlap_add(codes, tf.constant(kernel), size, padding)
+    result = overlap_add(codes, tf.constant(kernel), size, 1, padding)
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
     @tf.function(
@@ -58,7 +58,7 @@ def test_overlap_add_is_the_synthesis(kernel_size, channels, padding):
     )
     def of_unknown_size(codes):
         return overlap_add(
-            codes, tf.constant(kernel), tf.constant(size), padding
+            codes, tf.constant(kernel), tf.constant(size), 1, padding
         )
 
     np.testing.assert_allclose(of_unknown_size(codes), expected, atol=1e-12)
