@@ -346,7 +346,7 @@ def test_help_lists_every_flag_once_in_groups(name):
         places = [text.index(f"\n{title}\n") for title in command.sections]
         assert places == sorted(places)
         assert "--optimizer=adam|muon[:X,X]\n" in text
-        assert "        epsilon=0.5  float, distortion of the coding" in text
+        assert "        class_epsilon=0.5  float, distortion of" in text
         assert "        filters=64,128,256  ints, the number of atoms" in text
 
 
@@ -371,13 +371,15 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 def test_choices_are_those_of_the_package():
     assert train_options.ARCHITECTURES == sorted(presets.PRESETS)
     architecture = train_options.ARCHITECTURE
-    assert {"image_shape", *architecture} == set(presets.DEFAULTS)
+    assert {"image_shape", "features", *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():
         assert default == presets.DEFAULTS[name] and text
     defaults = TranscriptionGame().get_config() | RecipeGame().get_config()
     defaults["objective"] = "recipe"
     assert {name: each[0] for name, each in train_options.GAME.items()} == {
-        name: defaults[name] for name in defaults if name != "num_classes"
+        name: defaults[name]
+        for name in defaults
+        if name not in ("num_classes", "epsilon")
     }
     assert all(text for _, text in train_options.GAME.values())
     assert set(train_options.METRICS) < set(others.METRICS)
@@ -387,13 +389,13 @@ def test_choices_are_those_of_the_package():
 def test_arguments_are_added_to_those_before():
     options = train_options.parse(
         [
-            "--game=memory=0.9,epsilon=1",
+            "--game=memory=0.9,rate=1",
             "--architecture=filters=4,8,tight_frame=true",
             "--game=memory=0.5,objective=multi",
             "--architecture=sparsity=0.1,0.2,tight_frame=false,network=conv",
         ]
     )
-    assert options.game == {"memory": 0.5, "epsilon": 1, "objective": "multi"}
+    assert options.game == {"memory": 0.5, "rate": 1, "objective": "multi"}
     assert options.architecture == {
         "filters": [4, 8],
         "tight_frame": False,

@@ -272,7 +272,7 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
         (["--architecture=network=conv"], "without sparse codes"),
         (["--game=inner_step=true"], "--game: .*inner_step"),
         (
-            ["--metrics=samples", "--architecture=features=map"],
+            ["--metrics=samples", "--preset=photographs"],
             "has features=map",
         ),
         (["--keep_best=psnr", "--validation_fraction=0"], "holds none|=0.0 of"),

@@ -84,7 +84,7 @@ def test_wrong_sizes_are_named(csc):
         csc.encode(draw(9, 9)[0])
     with pytest.raises(ValueError, match=r"\(batch, height, width, 5\)"):
         csc.decode(np.zeros((1, 5), "float32"))
-    with pytest.raises(ValueError, match=r"at least one item.*\(1, 0, 3, 5\)"):
+    with pytest.raises(ValueError, match="at least one item"):
         csc.decode(np.zeros((1, 0, 3, 5), "float32"))
     features = csc.encode(draw(9, 17))
     for size in ((8, 17), (13, 17), (9,)):
