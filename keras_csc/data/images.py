@@ -1,4 +1,3 @@
-import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.decoding import decode
@@ -158,19 +157,6 @@ def crop(image, size, draws=None):
     return tf.slice(
         image, tf.concat([offset, [0]], 0), tf.concat([size, [-1]], 0)
     )
-
-
-def upright(pixels, orientation):
-    """Pixels turned and mirrored as an EXIF orientation says.
-
-    Args:
-        pixels: array `(height, width, channels)`.
-        orientation: int, the value of the tag `ORIENTATION`; one that there
-            is not changes nothing.
-    """
-    mirrored, turns = TURNS.get(orientation, (False, 0))
-    pixels = pixels[:, ::-1] if mirrored else pixels
-    return np.ascontiguousarray(np.rot90(pixels, turns))
 
 
 def _make_grey(image):

@@ -144,29 +144,6 @@ class SparseCodingProgram(
             )
         return ops.maximum(gap, 0)
 
-    def stationarity(self, codes, slope):
-        """Distance of 0 from the subdifferential of `P`, `(batch,)`.
-
-        `‖Aᵀ(x - A z) - μ z - g‖₂`, with the nearest `g` of `λ ∂‖z‖₁`, which
-        is `λ sign(z)` where a code is not 0 and within `±λ`, or below `λ` for
-        non-negative codes, where it is. It is 0 at the solution and nowhere
-        else, and unlike the gap it does not mind a `λ` of 0.
-
-        Args:
-            codes: tensor `z`.
-            slope: tensor `Aᵀ(x - A z)`.
-        """
-        sparsity = as_dtype_of(self.sparsity, codes)
-        if self._has_ridge():
-            slope = slope - as_dtype_of(self.ridge, codes) * codes
-        excess = slope if self.nonnegative else ops.abs(slope)
-        distance = ops.where(
-            ops.equal(codes, 0),
-            ops.relu(excess - sparsity),
-            slope - sparsity * ops.sign(codes),
-        )
-        return ops.sqrt(ops.sum(ops.square(distance), AXES))
-
     def _has_ridge(self):
         is_number = isinstance(self.ridge, (int, float))
         return not (is_number and self.ridge == 0)

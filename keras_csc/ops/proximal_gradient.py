@@ -77,7 +77,6 @@ class ProximalGradient:
         restart=True,
         line_search=False,
         record=False,
-        criterion="duality_gap",
     ):
         self.program = program
         self.step_size = step_size
@@ -87,7 +86,6 @@ class ProximalGradient:
         self.restart = restart
         self.line_search = line_search
         self.record = record
-        self.criterion = criterion
 
     def run(self, initial_codes=None):
         """Returns the codes and `IterationStatistics`, or `None`."""
@@ -235,18 +233,10 @@ class ProximalGradient:
         return ops.cond(due, unsolved, lambda: state.active)
 
     def _open(self, codes, residual, slope):
-        """Whether what the criterion measures is above tolerance."""
-        if self.criterion == "stationarity":
-            distance = self.program.stationarity(codes, slope)
-            return distance > self.tolerance * self._slope_at_zero()
+        """Whether the relative duality gap is above tolerance."""
         value = self.program.value(codes, residual)
         gap = self.program.gap(codes, residual, slope)
         return gap > self.tolerance * value
-
-    def _slope_at_zero(self):
-        """`‖Aᵀx‖₂` of every example, `(batch,)`."""
-        slope = self.program.analysis(self.program.images)
-        return ops.sqrt(ops.sum(ops.square(slope), AXES))
 
     def _recorded(self, history, state, codes, residual):
         if not self.record:

@@ -120,7 +120,6 @@ def solve_sparse_code(
     initial_codes=None,
     statistics=False,
     measurement=None,
-    criterion="duality_gap",
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
@@ -166,10 +165,6 @@ def solve_sparse_code(
             which takes one more analysis for each.
         measurement: linear operator `B` as `Measurement` is, or `None`. The
             step size is then at most `1/(λmax(AᵀA) ‖B‖²)`.
-        criterion: what is held against `tolerance`, `"duality_gap"`, or
-            `"stationarity"`: `SparseCodingProgram.stationarity` relative to
-            `‖AᵀBᵀx‖₂`, for programs with a `λ` of 0 or of many sizes, whose
-            gap is slow to close.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, of the images' type
@@ -180,7 +175,7 @@ def solve_sparse_code(
         `duality_gap` and `step`, NaN for iterations that were not needed.
 
     Raises:
-        ValueError: for another `algorithm`, `criterion` or `padding`, fewer
+        ValueError: for another `algorithm` or `padding`, fewer
             iterations, a tolerance that is negative or not finite, images with
             other channels than the atoms, or initial codes of another shape.
 
@@ -204,7 +199,6 @@ def solve_sparse_code(
     plots a curve for every example, which ends where it was solved.
     """
     check_choice(ALGORITHMS, algorithm=algorithm)
-    check_choice(("duality_gap", "stationarity"), criterion=criterion)
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
     if isinstance(tolerance, (int, float)):
@@ -243,7 +237,6 @@ def solve_sparse_code(
         restart,
         line_search,
         statistics,
-        criterion,
     ).run(initial_codes)
     codes = implicit_gradient(codes, program, iterations)
     # No gap of what is not finite is above anything: it would be done.

@@ -42,11 +42,6 @@ def has_weights(preset):
     return hubs.is_uri(preset) or _folder(preset) is not None
 
 
-def is_there(preset):
-    """Whether `preset` is a name, a folder or a URI, which may be none."""
-    return preset in PRESETS or has_weights(preset)
-
-
 def _folder(preset):
     """The folder of trained weights on this machine, or `None`."""
     if str(preset) in trained_names():
