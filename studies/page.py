@@ -74,9 +74,10 @@ USUAL = [
 ]
 INTRODUCTION = """\
 A model of sparse coding layers is one network, whose decoder draws with the
-encoder's atoms. It was two networks before. Their rows are gone, and those of
-today are there as far as they have been measured. Those of convolutions are
-true as they were.
+encoder's atoms. Rows are there as far as they have been measured. Those of
+the recipe were made when its decoder also descended five times the mean
+`‖z_i - ẑ_i‖²`. Without it one run of each set had the same figures, within .01
+dB and .003 of the neighbours' accuracy, so the recipe has it no longer.
 
 Against others every method trains for as long as the recipe takes for its
 steps, by rates that were measured of the two networks. Each has 128 numbers an
