@@ -89,7 +89,7 @@ def export_preset(model, folder, card=None):
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)
-    presets.save(model, folder, half=True, about={CARD: card}, card=text)
+    presets.save(model, folder, about={CARD: card}, card=text)
     return folder
 
 

@@ -3,6 +3,7 @@ import tensorflow as tf
 
 from keras_csc.generation.generating import Generating
 from keras_csc.generation.generating import density_in
+from keras_csc.metrics import PeakSignalToNoiseRatio
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
@@ -28,9 +29,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     NaN if one of its terms is not finite, for `TerminateOnNaN`. The loss tells
     nothing else, as one player descends what the other ascends. So
     `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` are to follow
-    `val_psnr` (or `val_cosine`, or `val_ssim` of images of 11×11 and more)
-    with `mode="max"`. Learning-rate callbacks change the rate of `optimizer`,
-    which in alternating steps is the encoder's alone.
+    `val_psnr` or `val_cosine` with `mode="max"`. Learning-rate callbacks change
+    the rate of `optimizer`, which in alternating steps is the encoder's alone.
 
     A model with `features="map"` has a feature vector at every place of an
     image, and takes images of any height and width of 8 and more; all of a
@@ -96,8 +96,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self.decoder = decoder
         self.density = density
         self.decoder_optimizer = self.memory = None
+        self.psnr = PeakSignalToNoiseRatio(name="psnr")
+        self.cosine = keras.metrics.Mean(name="cosine")
         self.set_train_metrics()
-        self.set_test_metrics()
 
     def build(self, input_shape=None):
         if not self.encoder.built:
@@ -305,7 +306,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         """
         return presets.load(cls, preset, load_weights, **overrides)
 
-    def save_to_preset(self, folder, half=False):
+    def save_to_preset(self, folder):
         """Writes a folder for `from_preset`, laid out as those of KerasHub.
 
         It appears complete or not at all: `config.json`, the architecture;
@@ -314,18 +315,15 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
         Args:
             folder: path of a folder that does not exist yet.
-            half: bool, whether dictionaries, and the means and factors of
-                the density, are written in float16, of which
-                some 11 bits a number are left, for a file half as large.
 
         Raises:
-            ValueError: if it exists, or numbers are beyond float16, or for a
-                model that is not made of the entries of `config.json`: with
-                classes of your own, a decoder of another architecture than
-                the encoder, or layers that were changed.
+            ValueError: if it exists, or for a model that is not made of the
+                entries of `config.json`: with classes of your own, a decoder
+                of another architecture than the encoder, or layers that were
+                changed.
             OSError: if it can't be written.
         """
-        presets.save(self, folder, half)
+        presets.save(self, folder)
 
 
 def linked(config, encoder):

@@ -9,9 +9,6 @@ from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import RecipeGame
-from keras_csc.metrics import PeakSignalToNoiseRatio
-from keras_csc.metrics import StructuralSimilarity
-from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import training_data
 from keras_csc.models.views import random_views
@@ -204,13 +201,7 @@ class ClosedLoopTraining:
 
     @property
     def metrics(self):
-        return [*self.train_metrics, *self.test_metrics]
-
-    @property
-    def test_metrics(self):
-        """The metrics of `evaluate`; SSIM of images of at least its window."""
-        ssim = [self.ssim] if self.ssim else []
-        return [self.psnr, *ssim, self.cosine]
+        return [*self.train_metrics, self.psnr, self.cosine]
 
     @fusion()
     def train_step(self, data):
@@ -326,27 +317,9 @@ class ClosedLoopTraining:
         features = self.encoder.run_stages(images).features
         reconstructions = self._decode(features, like=images)
         again = self.encoder.run_stages(reconstructions).features
-        measured = [self.psnr, self.cosine]
         self.psnr.update_state(images, reconstructions)
         self.cosine.update_state(ops.sum(features * again, -1))
-        if self.ssim and self._ssim_fits(images.shape[1:]):
-            self.ssim.update_state(images, reconstructions)
-            measured.append(self.ssim)
-        return {m.name: m.result() for m in measured}
-
-    def set_test_metrics(self):
-        """Makes the metrics of `evaluate`; SSIM where its window fits."""
-        self.psnr = PeakSignalToNoiseRatio(name="psnr")
-        self.cosine = keras.metrics.Mean(name="cosine")
-        self.ssim = None
-        shape, features = self.encoder.image_shape, self.encoder.features
-        if features == "map" or self._ssim_fits(shape):
-            self.ssim = StructuralSimilarity(name="ssim")
-
-    def _ssim_fits(self, shape):
-        """Whether SSIM's window fits; unknown sizes are the encoder's."""
-        sizes = zip(shape[:2], self.encoder.image_shape[:2])
-        return all((n or own) >= SSIM_WINDOW for n, own in sizes)
+        return {m.name: m.result() for m in (self.psnr, self.cosine)}
 
     def get_compile_config(self):
         if not self.compiled:

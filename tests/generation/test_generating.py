@@ -148,22 +148,6 @@ def test_weights_of_a_model_bring_their_density_or_none(model, tmp_path):
     assert other.density is None
 
 
-def test_a_class_of_one_image_survives_half_precision(tmp_path):
-    """Its variance is 1e-8, which float16 does not have."""
-    model = small_autoencoder()
-    spread_weights(model)
-    images, labels = images_and_labels(count=61)
-    labels[-1] = 3
-    model.fit_density(images, labels)
-    model.save_to_preset(tmp_path / "preset", half=True)
-    again = ClosedLoopAutoencoder.from_preset(tmp_path / "preset")
-    found, expected = (
-        each.density.variables["variances"].numpy() for each in (again, model)
-    )
-    np.testing.assert_array_equal(found, expected)
-    assert np.min(found) < 1e-7
-
-
 @pytest.mark.parametrize(
     "density",
     [

@@ -109,23 +109,6 @@ def test_fit_and_evaluate_take_rectangles():
     assert found["psnr"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_evaluate_leaves_out_ssim_of_less_than_its_window():
-    model = make(filters=(3,), iterations=1)
-    model.compile(run_eagerly=True)
-    for side in (8, 12):
-        found = model.evaluate(draw(side, side), verbose=0, return_dict=True)
-        assert ("ssim" in found) == (side >= 11)
-        assert np.all(np.isfinite(list(found.values())))
-    model.compile()
-    for side in (8, 12):
-        unknown = tf.data.Dataset.from_generator(
-            lambda side=side: [draw(side, side)],
-            output_signature=tf.TensorSpec((None, None, None, 1)),
-        )
-        found = model.evaluate(unknown, verbose=0, return_dict=True)
-        assert np.all(np.isfinite(list(found.values())))
-
-
 # === Tiles ===
 
 

@@ -208,11 +208,6 @@ def test_a_model_that_no_preset_makes_again_is_refused(tmp_path, fact):
 def test_a_save_leaves_a_whole_folder_or_nothing(tmp_path, monkeypatch):
     model = small_autoencoder()
     folder = tmp_path / "preset"
-    kernel = model.encoder.head.kernel
-    kernel.assign(7e4 * np.ones(kernel.shape))
-    with pytest.raises(ValueError, match="within ±65504"):
-        model.save_to_preset(folder, half=True)
-    assert not list(tmp_path.iterdir())
     folder.mkdir()
     with pytest.raises(ValueError, match="exists"):
         model.save_to_preset(folder)

@@ -65,9 +65,8 @@ def find(preset):
             f"hub. Received: {shown(preset)}"
         )
     if hubs.is_uri(preset):
-        for file in (folders.CONFIG_FILE, folders.METADATA_FILE):
-            path = hubs.download(preset, file, folders.LONGEST_JSON)
-        return folders.read(path)
+        files = (folders.CONFIG_FILE, folders.METADATA_FILE)
+        return folders.read(hubs.download(preset, files))
     if path := _folder(preset):
         folders.check_others(path)
         return folders.read(path)
@@ -126,8 +125,7 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
         model.make_weights()
         return model
     if hubs.is_uri(preset):
-        most = folders.MOST_BYTES
-        path = hubs.download(preset, folders.WEIGHTS_FILE, most)
+        path = hubs.download(preset, [folders.WEIGHTS_FILE])
         found = found._replace(folder=path)
     folders.load_weights(model, found, entries)
     own = completed(found.entries)

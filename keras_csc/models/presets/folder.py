@@ -14,7 +14,6 @@ import json
 import os
 import textwrap
 
-import h5py
 import keras
 import numpy as np
 
@@ -162,11 +161,11 @@ def _misfit(path, reason):
     )
 
 
-def save(model, folder, half=False, about=None, card=None):
+def save(model, folder, about=None, card=None):
     """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
 
     Args:
-        model, folder, half: as there.
+        model, folder: as there.
         about: dict, more entries of `metadata.json`; or `None`.
         card: text of a `README.md`; or `None`.
     """
@@ -183,8 +182,6 @@ def save(model, folder, half=False, about=None, card=None):
         config[DENSITY] = model.density.get_config()
     with new_folder(folder) as new:
         _write_weights(new / WEIGHTS_FILE, model)
-        if half:
-            _halve(new / WEIGHTS_FILE)
         _write_json(new / CONFIG_FILE, {**CLASS, "config": config})
         now = datetime.datetime.now(datetime.timezone.utc)
         metadata = {
@@ -220,32 +217,3 @@ def _write_weights(path, model):
     alone = type(model)(model.encoder, model.decoder, density=model.density)
     alone.make_weights()
     alone.save_weights(path)
-
-
-def _halve(path):
-    """Rewrites arrays of three axes and more as float16.
-
-    Those are dictionaries, and the means and factors of a density; some 11
-    bits of each number are left. Biases, statistics, step sizes and the
-    variances of a density, which may be 1e-8, stay as they are.
-    """
-    halved = path.with_name(f"{path.name}.half")
-    with h5py.File(path) as source, h5py.File(halved, "w") as target:
-
-        def copy(name, item):
-            if not isinstance(item, h5py.Dataset):
-                return
-            values = item[()]
-            if values.ndim > 2 and values.dtype.kind == "f":
-                with np.errstate(over="ignore"):
-                    values = values.astype("float16")
-                if not np.all(np.isfinite(values)):
-                    raise ValueError(
-                        f"{name} of {str(path)!r} must be within ±65504 to be "
-                        "saved in half precision."
-                    )
-            target[name] = values
-            target[name].attrs.update(item.attrs)
-
-        source.visititems(copy)
-    halved.rename(path)

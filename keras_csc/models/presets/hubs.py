@@ -1,8 +1,7 @@
 """Presets on model hubs, Hugging Face and Kaggle, by the hubs' own libraries.
 
-Of a hub only files that are asked for by name are read, into the cache of its
-library. `huggingface_hub` compares sizes, `kagglehub` MD5; `folder` compares
-what a preset says of its files.
+Only files that are asked for by name are read, into the cache of a hub's
+library. `folder` compares them with what a preset says of its files.
 """
 
 import contextlib
@@ -44,35 +43,31 @@ def _parse(uri):
     )
 
 
-def download(uri, file, most):
-    """Downloads a file into the cache of a hub's library.
+def download(uri, files):
+    """Downloads files into the cache of a hub's library.
 
     Args:
         uri: text; see `URIS`.
-        file: its name.
-        most: int, the most bytes that it may have. Kaggle's library does not
-            tell the size of a file before.
+        files: their names.
 
     Returns:
-        `pathlib.Path` of the folder that holds it, and maybe others.
+        `pathlib.Path` of the folder that holds them, and maybe others.
     """
     scheme, name, version = _parse(uri)
-    with _errors(uri, f"{file} could not be downloaded"):
+    with _errors(uri, f"{', '.join(files)} could not be downloaded"):
         if scheme == "kaggle":
             import kagglehub
 
             handle = f"{name}/{version}" if version else name
-            return pathlib.Path(kagglehub.model_download(handle, file)).parent
-        import huggingface_hub
+            paths = [kagglehub.model_download(handle, file) for file in files]
+        else:
+            import huggingface_hub
 
-        api = huggingface_hub.HfApi()
-        arguments = {"repo_id": name, "filename": file, "revision": version}
-        size = api.hf_hub_download(**arguments, dry_run=True).file_size
-        if not size or size <= most:
-            return pathlib.Path(api.hf_hub_download(**arguments)).parent
-    raise ValueError(
-        f"{file} of {uri!r} must have at most {most} bytes. Received: {size}"
-    )
+            paths = [
+                huggingface_hub.hf_hub_download(name, file, revision=version)
+                for file in files
+            ]
+    return pathlib.Path(paths[0]).parent
 
 
 def upload_preset(uri, folder):
@@ -116,14 +111,13 @@ def upload_preset(uri, folder):
             return
         import huggingface_hub
 
-        api = huggingface_hub.HfApi()
-        api.create_repo(name, exist_ok=True)
-        operations = [
-            huggingface_hub.CommitOperationAdd(file, f"{folder}/{file}")
-            for file in os.listdir(folder)
-            if file[0] != "."
-        ]
-        api.create_commit(name, operations, commit_message=message)
+        huggingface_hub.create_repo(name, exist_ok=True)
+        huggingface_hub.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            commit_message=message,
+            ignore_patterns=[".*"],
+        )
 
 
 @contextlib.contextmanager
