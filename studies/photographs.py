@@ -332,7 +332,7 @@ def measured_model(model, sets):
 
     encoder = model.encoder
     return {
-        "block": 2 ** len(encoder.filters),
+        "block": encoder.stride,
         "numbers": encoder.feature_dim,
         **measured(reconstruct, sets),
         "zero_fraction": zeros(model, sets),

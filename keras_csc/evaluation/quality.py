@@ -127,7 +127,7 @@ def reference_figures(model, train_images, train_labels, images, labels):
     count = max(1, MOST_NUMBERS // train_images[0].size)
     height, width = block = images.shape[1:3]
     if model.encoder.features == "map":
-        side = 2 ** len(model.encoder.filters)
+        side = model.encoder.stride
         height, width, block = *(n // side * side for n in block), (side, side)
     train, test = (
         from_pixels(each[:, :height, :width])

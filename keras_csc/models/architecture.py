@@ -5,6 +5,7 @@ import math
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
+from keras_csc.validation import shown
 
 MOST_FEATURES = 8192
 MOST_NUMBERS = 2**28
@@ -13,33 +14,44 @@ MOST_STAGES = 16
 LEAST_SIZE = 8
 
 
-def head_size(image_shape, filters, features):
+def of_every_stage(stages, **arguments):
+    """A tuple of an argument that is one value, or has one for each stage.
+
+    Raises:
+        ValueError: for a list of another length.
+    """
+    ((name, value),) = arguments.items()
+    if not isinstance(value, (list, tuple)):
+        return (value,) * stages
+    if len(value) != stages:
+        raise ValueError(
+            f"`{name}` must be one number, or one for each of the {stages} "
+            f"stages. Received: {shown(value)}"
+        )
+    return tuple(value)
+
+
+def head_size(image_shape, stride, features):
     """Height of the kernel of the head: that of the last codes, or 1.
 
     Args:
         image_shape: `(height, width, channels)`.
-        filters: ints, of the stages, each of stride 2.
+        stride: int, pixels of a place of the last codes in each direction.
         features: `"vector"` or `"map"`.
 
     Raises:
-        ValueError: for sides that are not divisible by `2 ** len(filters)`,
-            or, for one vector of an image, not equal.
+        ValueError: for sides that are not divisible by the stride, or, for one
+            vector of an image, not equal.
     """
     height, width, _ = image_shape
-    stride = 2 ** len(filters)
     square = "square, " if features == "vector" else ""
     if height % stride or width % stride or (square and height != width):
         raise ValueError(
-            f"`image_shape` must be {square}with sides divisible by {stride} "
-            f"for {len(filters)} stages of stride 2. "
-            f"Received: {tuple(image_shape)}"
+            f"`image_shape` must be {square}with sides divisible by {stride}, "
+            f"the product of the stages' strides. Received: "
+            f"{tuple(image_shape)}"
         )
     return height // stride if features == "vector" else 1
-
-
-def map_size(size, stages):
-    """Height or width of the features of an image of that size."""
-    return None if size is None else -(-size // 2**stages)
 
 
 def accepted_shape(image_shape, features):
@@ -50,9 +62,12 @@ def accepted_shape(image_shape, features):
 
 
 def check_architecture(
-    image_shape, filters, feature_dim, kernel_size, features
+    image_shape, filters, feature_dim, kernel_size, strides, features
 ):
     """Checks what the encoder and the decoder have in common.
+
+    Returns:
+        `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
 
     Raises:
         ValueError: for an argument that is not what it must be, or weights of
@@ -61,8 +76,11 @@ def check_architecture(
     check_choice(("vector", "map"), features=features)
     check_integers(1, length=3, image_shape=image_shape)
     check_integers(1, filters=filters)
-    check_integer(1, kernel_size=kernel_size)
     check_integer(1, MOST_STAGES, **{"len(filters)": len(filters)})
+    sizes = of_every_stage(len(filters), kernel_size=kernel_size)
+    check_integers(1, kernel_size=sizes)
+    strides = of_every_stage(len(filters), strides=strides)
+    check_integers(1, strides=strides)
     check_integer(
         1,
         MOST_FEATURES,
@@ -70,7 +88,7 @@ def check_architecture(
         feature_dim=feature_dim,
     )
     numbers = math.prod(image_shape) + kernel_numbers(
-        image_shape, filters, feature_dim, kernel_size, features
+        image_shape, filters, feature_dim, sizes, strides, features
     )
     if numbers > MOST_NUMBERS:
         raise ValueError(
@@ -79,17 +97,22 @@ def check_architecture(
             f"{kernel_size} would have {numbers} weights. Expected: at "
             f"most {MOST_NUMBERS}, which are 1 GB. Choose smaller ones."
         )
+    return sizes, strides
 
 
 def kernel_numbers(
-    image_shape, filters, feature_dim, kernel_size, features, **_
+    image_shape, filters, feature_dim, kernel_size, strides, features, **_
 ):
     """How many numbers the kernels of an encoder have, at least.
 
     Those above the first stage have twice as many for codes that are handed
     on in two parts. Other arguments of the encoder change nothing.
     """
-    side = head_size(image_shape, filters, features)
+    stages = len(filters)
+    sizes = of_every_stage(stages, kernel_size=kernel_size)
+    stride = math.prod(of_every_stage(stages, strides=strides))
+    side = head_size(image_shape, stride, features)
     widths = [image_shape[2], *filters]
-    stages = sum(a * b for a, b in zip(widths, widths[1:]))
-    return kernel_size**2 * stages + side**2 * widths[-1] * feature_dim
+    return side**2 * widths[-1] * feature_dim + sum(
+        size**2 * a * b for size, a, b in zip(sizes, widths, widths[1:])
+    )

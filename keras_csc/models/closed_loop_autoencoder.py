@@ -130,7 +130,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         """Features `z = f(x)`: `(batch, feature_dim)` rows of unit norm.
 
         Of a model of maps `(batch, map_height, map_width, feature_dim)`, with
-        `map_height = ⌈height / 2 ** len(filters)⌉`.
+        `map_height = ⌈height / encoder.stride⌉`.
         """
         return self.encoder(self._images(images), training=training)
 
@@ -141,8 +141,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             features: tensor, as `encode` makes it.
             training: bool.
             image_size: `(height, width)` to crop images to; by default they
-                are whole, of a map `2 ** len(filters)` pixels in each
-                direction for every place.
+                are whole, of a map `encoder.stride` pixels in each direction
+                for every place.
 
         Raises:
             ValueError: for features of another shape, or that are not finite,
@@ -154,9 +154,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         images = self._decode(features, training)
         if image_size is None:
             return images
-        return inputs.cropped_to(
-            images, image_size, 2 ** len(self.decoder.filters)
-        )
+        return inputs.cropped_to(images, image_size, self.decoder.stride)
 
     def _decode(self, features, training=None, like=None, moments=None):
         """Images of features; cropped, if told so, to the size of others."""

@@ -1,3 +1,5 @@
+import math
+
 import keras
 from keras import ops
 
@@ -26,8 +28,7 @@ class ConvDecoder(StagedDecoder):
         filters: ints, the number of channels of the encoder's stages, from
             the image upwards.
         feature_dim: int, `d`.
-        kernel_size: int, height and width of the kernels.
-        features: `"vector"` or `"map"`, as of the encoder.
+        kernel_size, strides, features: as of the encoder.
 
     Call arguments:
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
@@ -55,25 +56,32 @@ class ConvDecoder(StagedDecoder):
         filters=(64, 128, 256),
         feature_dim=128,
         kernel_size=4,
+        strides=2,
         features="vector",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_architecture(
-            image_shape, filters, feature_dim, kernel_size, features
+        sizes, stage_strides = check_architecture(
+            image_shape, filters, feature_dim, kernel_size, strides, features
         )
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
         self.kernel_size = kernel_size
+        self.strides = strides
         self.features = features
+        self.stride = math.prod(stage_strides)
         stages = range(len(self.filters), 0, -1)
         widths = (self.image_shape[-1], *self.filters)
-        head = head_size(self.image_shape, self.filters, features)
+        head = head_size(self.image_shape, self.stride, features)
         self.decoding_layers = [self._convolution(widths[-1], head, "head")]
         self.decoding_layers += [
             self._convolution(
-                widths[n - 1], kernel_size, f"stage_{n}", 2, "same"
+                widths[n - 1],
+                sizes[n - 1],
+                f"stage_{n}",
+                stage_strides[n - 1],
+                "same",
             )
             for n in stages
         ]
@@ -126,6 +134,7 @@ class ConvDecoder(StagedDecoder):
             "filters": self.filters,
             "feature_dim": self.feature_dim,
             "kernel_size": self.kernel_size,
+            "strides": self.strides,
             "features": self.features,
             **frozen_layers(self),
         }

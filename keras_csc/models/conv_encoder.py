@@ -12,17 +12,13 @@ from keras_csc.models.staged_encoder import StagedEncoder
 class ConvEncoder(StagedEncoder):
     """The generic convolutional encoder of the same widths: the baseline.
 
-    Every stage is a convolution of stride 2, a batch normalisation, but for the
-    first, and a leaky ReLU of slope 0.2; the head is a convolution. The initial
-    values are the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
+    Every stage is a convolution, a batch normalisation, but for the first, and
+    a leaky ReLU of slope 0.2; the head is a convolution. The initial values are
+    the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
 
     Args:
-        image_shape: `(height, width, channels)`; height and width divisible
-            by `2 ** len(filters)`.
-        filters: ints, the number of channels of every stage.
-        feature_dim: int, `d`.
-        kernel_size: int, height and width of the kernels.
-        features: `"vector"` or `"map"`, as of `Encoder`.
+        image_shape, filters, feature_dim, kernel_size, strides, features: as
+            of `Encoder`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -43,13 +39,14 @@ class ConvEncoder(StagedEncoder):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         numbers = range(1, len(self.filters) + 1)
+        stages = zip(
+            self.filters,
+            self.kernel_sizes,
+            [f"stage_{number}" for number in numbers],
+            self.stage_strides,
+        )
         self._assemble(
-            [
-                self._convolution(
-                    width, self.kernel_size, f"stage_{number}", strides=2
-                )
-                for number, width in zip(numbers, self.filters)
-            ],
+            [self._convolution(*stage) for stage in stages],
             [self._normalization(number) for number in numbers],
             self._head(),
         )

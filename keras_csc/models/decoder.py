@@ -48,7 +48,7 @@ class Decoder(StagedDecoder):
             in training; by default the moving averages.
 
     Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]; of a
-        map `2 ** len(filters)` pixels in each direction for every place.
+        map `encoder.stride` pixels in each direction for every place.
 
     Raises:
         ValueError: for an argument that is not as above, or features of another
@@ -75,9 +75,8 @@ class Decoder(StagedDecoder):
         self.rectified = rectified
         self.output_limit = output
         self.image_shape = encoder.image_shape
-        self.filters = encoder.filters
+        self.stride = encoder.stride
         self.feature_dim = encoder.feature_dim
-        self.kernel_size = encoder.kernel_size
         self.features = encoder.features
         self.head_layer = self._drawing(encoder.head, "head")
         self.decoding_layers = [
@@ -115,7 +114,7 @@ class Decoder(StagedDecoder):
                 f"gain_{n + 1}",
                 self.encoder.normalizations[n].moving_mean.shape,
             )
-            for n in reversed(range(len(self.filters)))
+            for n in self._stages()
         ]
         self.image_gain = gain("image_gain")
         self.head_layer.build((None, *self.map_shape))
@@ -155,7 +154,7 @@ class Decoder(StagedDecoder):
 
     def _stages(self):
         """Numbers of the encoder's stages, from the features down."""
-        return reversed(range(len(self.filters)))
+        return reversed(range(len(self.decoding_layers)))
 
     def _draw_head(self, features, gain):
         signal = as_features(features, self.features_shape)
@@ -197,7 +196,7 @@ class Decoder(StagedDecoder):
         encoder = self.encoder
         output = encoder.activations(images, training=True)
         moments = output.moments
-        top = len(self.filters) - 1
+        top = len(self.decoding_layers) - 1
         handed_up = [
             *output.inputs[1:],
             encoder.normalizations[top](

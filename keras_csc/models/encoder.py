@@ -4,20 +4,19 @@ from keras import ops
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.architecture import of_every_stage
 from keras_csc.models.staged_encoder import StagedEncoder
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.precision import at_least_float32_of
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
-from keras_csc.validation import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
-    Every stage is a `ConvSparseCoding2D` of stride 2, whose output solves a
-    sparse coding program, and a batch normalisation of its codes. The next
+    Every stage is a `ConvSparseCoding2D`, whose output solves a sparse coding
+    program, and a batch normalisation of its codes. The next
     stage is given the positive and the negative parts of signed codes as
     channels of their own, `[max(z, 0), max(-z, 0)]`: these are non-negative
     codes of a dictionary that holds every atom in both signs. The head is
@@ -36,11 +35,13 @@ class Encoder(StagedEncoder):
 
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
-            by `2 ** len(filters)`. With `features="map"` that of the images
-            to train on.
+            by the product of the strides, `stride`. With `features="map"` that
+            of the images to train on.
         filters: ints, the number of atoms of every stage.
         feature_dim: int, `d`.
-        kernel_size: int, height and width of the atoms.
+        kernel_size: int, height and width of the atoms, or a list with one
+            for each stage.
+        strides: int, or a list with one for each stage.
         sparsity: float, `λ` of every stage, or a list with one for each.
         nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
             parents' are.
@@ -58,16 +59,16 @@ class Encoder(StagedEncoder):
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes, coded by a head of 1×1: the encoder is then
             convolutional throughout, and takes images of any height and width
-            of 8 and more. Sides that are not divisible by `2 ** len(filters)`
-            are continued by reflection, below and to the right.
+            of 8 and more. Sides that are not divisible by `stride` are
+            continued by reflection, below and to the right.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
         training: bool.
 
     Output shape: `(batch, feature_dim)`, or `(batch, map_height, map_width,
-        feature_dim)` with `map_height = ⌈height / 2 ** len(filters)⌉`: float32
-        vectors of unit norm.
+        feature_dim)` with `map_height = ⌈height / stride⌉`: float32 vectors of
+        unit norm.
 
     Raises:
         ValueError: for an argument that is not as above, or images of another
@@ -87,6 +88,7 @@ class Encoder(StagedEncoder):
         filters=(64, 128, 256),
         feature_dim=128,
         kernel_size=4,
+        strides=2,
         sparsity=0.1,
         nonnegative=False,
         iterations=2,
@@ -100,6 +102,7 @@ class Encoder(StagedEncoder):
             filters,
             feature_dim,
             kernel_size,
+            strides,
             features,
             **kwargs,
         )
@@ -113,18 +116,26 @@ class Encoder(StagedEncoder):
         self.tight_frame = tight_frame
         self.normalization_offset = normalization_offset
         last = len(self.filters)
-        stages = zip(self.filters, _of_every_stage(sparsity, len(self.filters)))
+        stages = zip(
+            self.filters,
+            self.kernel_sizes,
+            self.stage_strides,
+            of_every_stage(last, sparsity=sparsity),
+        )
         self._assemble(
             [
-                self._coding_layer(
+                ConvSparseCoding2D(
                     width,
-                    kernel_size,
-                    f"stage_{number}",
-                    strides=2,
+                    size,
+                    stride,
                     sparsity=value,
                     nonnegative=nonnegative,
+                    iterations=iterations,
+                    kernel_constraint=self._constraint(),
+                    dtype=self.dtype_policy,
+                    name=f"stage_{number}",
                 )
-                for number, (width, value) in enumerate(stages, start=1)
+                for number, (width, size, stride, value) in enumerate(stages, 1)
             ],
             [
                 SharedBatchNormalization(
@@ -152,17 +163,6 @@ class Encoder(StagedEncoder):
     def parts_per_code(self):
         """Channels of the next stage's input for every atom."""
         return 1 if self.nonnegative else 2
-
-    def _coding_layer(self, filters, kernel_size, name, **arguments):
-        return ConvSparseCoding2D(
-            filters,
-            kernel_size,
-            iterations=self.iterations,
-            kernel_constraint=self._constraint(),
-            dtype=self.dtype_policy,
-            name=name,
-            **arguments,
-        )
 
     def _constraint(self):
         return constraints.get(
@@ -212,23 +212,6 @@ class Encoder(StagedEncoder):
             "tight_frame": self.tight_frame,
             "normalization_offset": self.normalization_offset,
         }
-
-
-def _of_every_stage(sparsity, stages):
-    """A list of `λ`, one for each stage.
-
-    Raises:
-        ValueError: for a list of another length.
-    """
-    if not isinstance(sparsity, (list, tuple)):
-        check_at_least(0, sparsity=sparsity)
-        return [sparsity] * stages
-    if len(sparsity) != stages:
-        raise ValueError(
-            f"`sparsity` must be one number, or one for each of the {stages} "
-            f"stages. Received: {shown(sparsity)}"
-        )
-    return list(sparsity)
 
 
 def _orthonormal(shape, dtype=None):

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
 from keras_csc.models.patches import CALIBRATION
+from keras_csc.ops.sizes import padding_before
 from keras_csc.terminal import Progress
 from keras_csc.validation import check_at_least
 
@@ -130,7 +131,8 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     both_signs = atoms == 2 * numbers and encoder.sparse
     both_signs = both_signs and encoder.nonnegative
     if atoms <= numbers or both_signs:
-        patches = _some_patches(signal, shape[0], random)
+        stride = encoder.stage_strides[number]
+        patches = _some_patches(signal, shape[0], stride, random)
         components = _principal_components(patches)[:, :atoms]
         if both_signs:
             components = np.concatenate([components, -components], 1)
@@ -196,21 +198,22 @@ def _principal_components(patches):
     return np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
 
 
-def _some_patches(signal, size, random):
-    """Rows of some patches of every image, as a layer of stride 2 sees them."""
-    height, width = (-(-n // 2) for n in signal.shape[1:3])
+def _some_patches(signal, size, stride, random):
+    """Rows of some patches of every image, as a layer sees them."""
+    height, width = (-(-n // stride) for n in signal.shape[1:3])
     border = [
-        (max(2 * count - 2 + size - n, 0) // 2, size)
-        for count, n in zip((height, width), signal.shape[1:3])
+        (padding_before(n, size, stride, "same"), size)
+        for n in signal.shape[1:3]
     ]
     parts = []
     for start in range(0, len(signal), BATCH):
         part = signal[start : start + BATCH]
         part = np.pad(part, [(0, 0), *border, (0, 0)])
         chosen = random.permutation(height * width)[:PATCHES]
+        places = zip(*np.unravel_index(chosen, (height, width)))
         patches = [
-            part[:, 2 * row : 2 * row + size, 2 * column : 2 * column + size]
-            for row, column in zip(*np.unravel_index(chosen, (height, width)))
+            part[:, top : top + size, left : left + size]
+            for top, left in ((stride * i, stride * j) for i, j in places)
         ]
         patches = np.stack(patches, 1)
         parts.append(patches.reshape(len(part) * len(chosen), -1))

@@ -9,14 +9,14 @@ from keras_csc.ops.precision import at_least_float32_of
 class StagedDecoder(keras.Model):
     """A decoder of stages: what features it takes, and how large it draws.
 
-    A subclass has the attributes `image_shape`, `filters`, `feature_dim` and
+    A subclass has the attributes `image_shape`, `stride`, `feature_dim` and
     `features` of its encoder.
     """
 
     @property
     def map_shape(self):
         """Shape of the features of an image, as a map of one place or more."""
-        size = [n // 2 ** len(self.filters) for n in self.image_shape[:2]]
+        size = [n // self.stride for n in self.image_shape[:2]]
         size = (1, 1) if self.features == "vector" else size
         return (*size, self.feature_dim)
 
@@ -34,6 +34,5 @@ class StagedDecoder(keras.Model):
     def compute_output_shape(self, input_shape):
         if self.features == "vector":
             return (input_shape[0], *self.image_shape)
-        stride = 2 ** len(self.filters)
-        sizes = [n and n * stride for n in input_shape[1:3]]
+        sizes = [n and n * self.stride for n in input_shape[1:3]]
         return (input_shape[0], *sizes, self.image_shape[-1])

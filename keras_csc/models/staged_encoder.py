@@ -1,6 +1,7 @@
 """What encoders have in common: stages, and features on the sphere."""
 
 import collections
+import math
 
 import keras
 from keras import ops
@@ -8,7 +9,6 @@ from keras import ops
 from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
-from keras_csc.models.architecture import map_size
 from keras_csc.models.freezing import freeze
 from keras_csc.models.freezing import frozen_layers
 from keras_csc.models.freezing import without_frozen_layers
@@ -38,18 +38,20 @@ Fields:
 
 
 class StagedEncoder(keras.Model):
-    """Stages of stride 2, each normalised, and a head on the unit sphere.
+    """Stages, each normalised, and a head on the unit sphere.
 
     A subclass makes the layers in its constructor and gives them to
     `_assemble`.
 
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
-            by `2 ** len(filters)`. With `features="map"` that of the images
-            to train on.
+            by the product of the strides, `stride`. With `features="map"` that
+            of the images to train on.
         filters: ints, the number of channels of every stage.
         feature_dim: int, `d`.
-        kernel_size: int, height and width of the kernels.
+        kernel_size: int, height and width of the kernels, or a list with one
+            for each stage.
+        strides: int, or a list with one for each stage.
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes: then images may have any height and width of 8
             and more.
@@ -71,19 +73,22 @@ class StagedEncoder(keras.Model):
         filters=(64, 128, 256),
         feature_dim=128,
         kernel_size=4,
+        strides=2,
         features="vector",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_architecture(
-            image_shape, filters, feature_dim, kernel_size, features
+        self.kernel_sizes, self.stage_strides = check_architecture(
+            image_shape, filters, feature_dim, kernel_size, strides, features
         )
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
         self.kernel_size = kernel_size
+        self.strides = strides
         self.features = features
-        self.head_size = head_size(self.image_shape, self.filters, features)
+        self.stride = math.prod(self.stage_strides)
+        self.head_size = head_size(self.image_shape, self.stride, features)
 
     @property
     def accepted_shape(self):
@@ -140,7 +145,7 @@ class StagedEncoder(keras.Model):
             self.build(None)
         codes, used, inputs = [], [], []
         if self.features == "map":
-            signal = reflected(signal, 2 ** len(self.filters))
+            signal = reflected(signal, self.stride)
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
             signal = self.code(number, signal, None if number else sparsity)
@@ -213,7 +218,7 @@ class StagedEncoder(keras.Model):
     def compute_output_shape(self, input_shape):
         if self.features == "vector":
             return (input_shape[0], self.feature_dim)
-        sizes = [map_size(n, len(self.filters)) for n in input_shape[1:3]]
+        sizes = [n and -(-n // self.stride) for n in input_shape[1:3]]
         return (input_shape[0], *sizes, self.feature_dim)
 
     def get_config(self):
@@ -223,6 +228,7 @@ class StagedEncoder(keras.Model):
             "filters": self.filters,
             "feature_dim": self.feature_dim,
             "kernel_size": self.kernel_size,
+            "strides": self.strides,
             "features": self.features,
             **frozen_layers(self),
         }

@@ -44,7 +44,7 @@ class Tiles:
                 f"with features={autoencoder.encoder.features!r}"
             )
         self.autoencoder = autoencoder
-        self.stride = 2 ** len(autoencoder.encoder.filters)
+        self.stride = autoencoder.encoder.stride
         self.size = size
         self.verbose = verbose
         self._encode = _compiled(
@@ -95,7 +95,7 @@ class Tiles:
         whole = (height * self.stride, width * self.stride)
         channels = decoder.image_shape[-1]
         images = np.empty((count, *whole, channels), "float32")
-        border = decoder_border(decoder)
+        border = decoder_border(self.autoencoder.encoder)
         for part, wider in self._tiles(count, height, width, border):
             made = self._decode(features[wider.of()])
             images[part.of(self.stride)] = made[part.within(wider, self.stride)]
@@ -163,20 +163,25 @@ class _Tile:
 def encoder_border(encoder):
     """Pixels that features depend on, in each direction from their place.
 
-    That is of an encoder that does not restart. A code of a stage depends on
-    the input at most `r = k - 1 - ⌊(k - 2)/2⌋` away through `Aᵀ`, and so does
-    the input on codes through `A`: `T` steps of the solver, which are `T` times
-    `Aᵀ` and `T - 1` times `A`, reach `(2 T - 1) r` pixels of the stage's input.
+    That is of an encoder that does not restart. `T` steps of the solver, which
+    are `T` times `Aᵀ` and `T - 1` times `A`, reach `2 T - 1` times as far as
+    one of them.
     """
     steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
     return steps * decoder_border(encoder)
 
 
-def decoder_border(network):
-    """Pixels that a place reaches, in each direction, by one pass."""
-    size = network.kernel_size
-    reach = size - 1 - max(size - 2, 0) // 2
-    return reach * (2 ** len(network.filters) - 1)
+def decoder_border(encoder):
+    """Pixels that a place reaches, in each direction, by one pass.
+
+    A code depends on its stage's input at most `r = k - 1 - ⌊(k - s)/2⌋` away
+    through `Aᵀ`, and so does the input on codes through `A`.
+    """
+    border, step = 0, 1
+    for size, stride in zip(encoder.kernel_sizes, encoder.stage_strides):
+        border += step * (size - 1 - max(size - stride, 0) // 2)
+        step *= stride
+    return border
 
 
 def _compiled(function, shape):

@@ -149,7 +149,7 @@ def _places(encoder, image_size):
         pixels from `step · i - before` on; ints but for `before`, of either
         axis.
     """
-    stride = 2 ** len(encoder.filters)
+    stride = encoder.stride
     sides = [-(-side // stride) * stride for side in image_size]
     size, step, before = 1, 1, (0, 0)
     for layer in encoder.coding_layers:

@@ -98,7 +98,8 @@ class ReferenceLoop:
         ):
             inputs.append(signal)
             sparsity = 0.0 if self.generic else layer.sparsity
-            signal = self._code(layer, signal, weights, sparsity, 2)
+            strides = encoder.stage_strides[number]
+            signal = self._code(layer, signal, weights, sparsity, strides)
             codes.append(signal)
             if encoder.parts_per_code == 2:
                 signal = np.concatenate(
@@ -111,15 +112,14 @@ class ReferenceLoop:
             signal = normalize(signal, normalization, weights, *statistics)
             if self.generic:
                 signal = np.where(signal > 0, signal, 0.2 * signal)
-        features = self._code(encoder.head, signal, weights, 0.0, 1)
+        features = self._code(encoder.head, signal, weights, 0.0, 1, "valid")
         if encoder.features == "vector":
             features = features.reshape(len(images), -1)
         norms = np.linalg.norm(features, axis=-1, keepdims=True)
         return features / norms, codes, used, inputs
 
-    def _code(self, layer, signal, weights, sparsity, strides):
+    def _code(self, layer, signal, weights, sparsity, strides, padding="same"):
         kernel = weights[layer.kernel.path]
-        padding = "same" if strides == 2 else "valid"
         if self.generic or layer is self.model.encoder.head:
             return references.analyze(signal, kernel, strides, padding)
         encoder = self.model.encoder
@@ -175,6 +175,7 @@ class ReferenceLoop:
         )
         for number in reversed(range(len(encoder.filters))):
             layer = encoder.normalizations[number]
+            strides = encoder.stage_strides[number]
             mean, variance = moments[number]
             if layer.isotropic:
                 variance = np.mean(variance)
@@ -193,8 +194,8 @@ class ReferenceLoop:
             signal = references.synthesize(
                 signal,
                 atoms[encoder.coding_layers[number].kernel.path],
-                2 * (2 * signal.shape[1],),
-                2,
+                2 * (strides * signal.shape[1],),
+                strides,
                 "same",
             )
         signal = gains[decoder.image_gain.path] * signal

@@ -50,7 +50,7 @@ NETWORKS = {
     "published": PARENTS,
     "rectified": {"rectified": True, **PARENTS},
     "conv": {"network": "conv"},
-    "map": {"features": "map"},
+    "map": {"features": "map", "kernel_size": [5, 2], "strides": [4, 1]},
 }
 CASES = [
     *((game, "csc") for game in GAMES),

@@ -11,7 +11,7 @@ from tests.helpers.reference_loop import spread_weights
 
 STRIDE = 4
 NETWORKS = {
-    "csc": {"iterations": 3},
+    "csc": {"iterations": 3, "kernel_size": [5, 2], "strides": [4, 1]},
     "conv": {"network": "conv", "kernel_size": 4, "filters": (3,)},
 }
 
@@ -114,7 +114,7 @@ def test_fit_and_evaluate_take_rectangles():
 
 @pytest.mark.parametrize("size", [1, 13])
 def test_tiles_are_the_whole(model, size):
-    stride = 2 ** len(model.encoder.filters)
+    stride = model.encoder.stride
     images = draw(7 * stride + 2, 5 * stride + 1)
     tiles = Tiles(model, size)
     features = tiles.encode(images)

@@ -14,7 +14,8 @@ SMALL = {
     "image_shape": (8, 8, 1),
     "filters": (3, 4),
     "feature_dim": 5,
-    "kernel_size": 3,
+    "kernel_size": [3, 2],
+    "strides": [4, 1],
 }
 SOLVER = {
     "sparsity": 0.25,
@@ -60,7 +61,8 @@ def test_decoders_configuration_holds_every_argument():
         ({"filters": (1,) * 1000}, "at most 16"),
         ({"filters": (10**30,)}, ""),
         ({"filters": [3, "4"]}, ""),
-        ({"kernel_size": (4, 4)}, ""),
+        ({"kernel_size": (4, 4)}, "one for each of the 3 stages"),
+        ({"strides": [2, 2, 0]}, ""),
         ({"iterations": 10**9}, "at most 1000, each"),
         ({"iterations": 0}, ""),
         ({"nonnegative": "no"}, ""),
@@ -98,7 +100,7 @@ def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     both = ConvSparseCoding2D(
         6,
         3,
-        strides=2,
+        strides=4,
         ridge=0.2,
         nonnegative=True,
         kernel_constraint=None,

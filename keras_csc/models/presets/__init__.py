@@ -86,7 +86,8 @@ def config(preset, **overrides):
     Args:
         preset: as of `ClosedLoopAutoencoder.from_preset`.
         **overrides: entries to replace. `filters` of another number of stages
-            take the preset's `sparsity` with them, the last one repeated.
+            take with them what the preset has for each stage, the last one
+            repeated.
 
     Returns:
         Dict of the arguments of encoder and decoder, and `network`.

@@ -95,8 +95,8 @@ DEFAULTS = {
 def completed(entries, **overrides):
     """The `config` of some entries: overrides before them, then `DEFAULTS`.
 
-    `filters` of another number of stages take the entries' `sparsity` with
-    them: it is cut, or its last number is repeated.
+    `filters` of another number of stages take with them what the entries have
+    for each stage: it is cut, or its last number is repeated.
 
     Raises:
         ValueError: for an unknown entry or network.
@@ -110,12 +110,12 @@ def completed(entries, **overrides):
             "is of another network: train the model again."
         )
     check_choice(NETWORKS, network=config["network"])
-    filters, sparsity = config["filters"], config["sparsity"]
-    if "filters" in overrides and "sparsity" not in overrides:
-        if isinstance(filters, (list, tuple)) and isinstance(sparsity, tuple):
-            stages = len(filters)
-            several = [*sparsity, *sparsity[-1:] * stages]
-            config["sparsity"] = tuple(several[:stages])
+    if isinstance(overrides.get("filters"), (list, tuple)):
+        stages = len(overrides["filters"])
+        for name in {"kernel_size", "strides", "sparsity"} - set(overrides):
+            if isinstance(config[name], (list, tuple)):
+                several = (*config[name], *config[name][-1:] * stages)
+                config[name] = several[:stages]
     return config
 
 
@@ -176,7 +176,7 @@ def beside_config(model):
             found.append(f"decoder.{key} is {shown(value)}")
     for number, layer in enumerate(model.encoder.coding_layers):
         for key, value in layer.get_config().items():
-            if key not in config or key == "kernel_size":
+            if key not in config or key in ("kernel_size", "strides"):
                 continue
             expected = config[key]
             if isinstance(expected, (list, tuple)):  # one for each stage
