@@ -303,9 +303,9 @@ Restoration:
     image: Image file, or folder of image files.
     output: File to write, or folder of files to write.
     overwrite: Replaces files that are there.
-    dictionary: File of a dictionary that
-        keras_csc.restoration.save_dictionary wrote, for images of its
-        channels. By default those that ship.
+    dictionary: File of a dictionary, .npz, with an array kernel of shape
+        (k, k, channels, atoms), for images of its channels. By default those
+        that ship.
 What was measured:
     noise: Standard deviation of the noise, in levels of 0..255, also for
         images of 16 bits. denoise needs it; by default 0 for inpaint, else 1.

@@ -42,6 +42,7 @@ from keras_csc import ops
 from keras_csc import restoration
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.restoration import tasks
+from keras_csc.restoration.restoring import smooth_part
 from keras_csc.visualization import save_png
 from studies import tables
 
@@ -407,13 +408,13 @@ def masked_program(size=128, atom_size=8, fraction=0.02):
     image = shipped(1)["camera"][:size, :size]
     rng = np.random.default_rng(0)
     mask = (rng.uniform(size=image.shape) < KNOWN).astype("float32")
-    smooth = restoration.smooth_part(
+    smooth = smooth_part(
         (image * mask)[None, ..., None],
         0.5,
         ops.Measurement(mask[None, ..., None]),
     )
     detail = mask * (image - np.asarray(smooth)[0, ..., 0])
-    kernel = np.asarray(restoration.default_dictionary(1).kernel)[..., :32]
+    kernel = restoration.default_dictionary(1)[..., :32]
     # Codes whose atoms hang over the border, whose other pixels are unknown.
     around = atom_size - 1
     detail, mask = (np.pad(each, around) for each in (detail, mask))

@@ -8,8 +8,6 @@ from scipy.signal import convolve2d
 
 from keras_csc.ops import Measurement
 from keras_csc.restoration import restoring
-from keras_csc.restoration.dictionary_learning import adapted
-from tests.restoration.conftest import cosines
 
 
 def shrunk(values, threshold):
@@ -57,9 +55,11 @@ def test_denoising_by_numpy(photograph, grey):
     image = photograph[:9, :14].astype("float32")
     level, sparsity, reweighting = 0.05, 1.2, 0.8
     done = []
-    denoiser = restoring.PatchDenoiser(grey, 2, done.append)
-    found = denoiser(image[..., None], level, sparsity, reweighting, 2, 20)
-    atoms = cosines(4).reshape(16, 15).astype("float64")
+    denoiser = restoring.PatchDenoiser(
+        grey, 2, sparsity, reweighting, 2, 20, progress=done.append
+    )
+    found = denoiser(image[..., None], level)
+    atoms = grey.reshape(16, 15).astype("float64")
     expected = denoised(
         image.astype("float64"), atoms, level, sparsity, reweighting
     )
@@ -150,11 +150,11 @@ def test_atoms_adapt_to_less_error():
         misfit = np.sum((patches - columns @ codes) ** 2)
         return misfit + weight * np.sum((columns - given) ** 2)
 
-    first = adapted(given, given, *learned, weight)
+    first = restoring.adapted(given, given, *learned, weight)
     assert objective(first) < objective(given)
     found = first
     for _ in range(40):
-        found = adapted(found, given, *learned, weight)
+        found = restoring.adapted(found, given, *learned, weight)
     np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, rtol=1e-6)
     assert objective(found) <= objective(first)
     for index in range(5):

@@ -5,9 +5,7 @@ from scipy.ndimage import correlate1d
 from scipy.signal import convolve2d
 
 from keras_csc import restoration
-from keras_csc.restoration import checks
 from keras_csc.restoration import tasks
-from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 
 def psnr(found, image):
@@ -65,15 +63,6 @@ def test_deblurring(photograph, grey):
     assert psnr(found, inner) > psnr(given, inner) + 3
 
 
-def test_the_middle_of_an_even_blur_is_the_second_of_two():
-    """It is where a point was: no blur at all, and nothing is moved."""
-    for axis in (0, 1):
-        kernel, expected = (
-            np.expand_dims(each, axis) for each in ([0.0, 1.0], [0, 1, 0])
-        )
-        np.testing.assert_array_equal(checks.blur(kernel), expected)
-
-
 @pytest.mark.parametrize("factor", [2, 3])
 def test_enlarging(photograph, grey, factor):
     image = photograph[:36, :42]
@@ -98,10 +87,12 @@ def test_noise_that_is_not_cut_off_is_taken(level, noise):
     """Half of it lies beyond black, or white; also with half more than told."""
     image = np.full((40, 40), level)
     for told in (noise, noise / 1.5):
-        checks.check_scale(noisy(image, noise), told)
+        tasks.check_scale(noisy(image, noise), told)
 
 
 IMAGE = np.full((12, 12), 0.5)
+COLOUR = np.full((12, 12, 3), 0.5)
+ATOMS = np.full((4, 4, 1, 5), 0.25)
 RISING = np.linspace(-1, 1, 144).reshape(12, 12)
 
 
@@ -117,7 +108,9 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
         ("inpaint", (IMAGE, np.eye(12), 5.0), "`noise`, at most 1"),
         ("denoise", (RISING, 0.1), r"\(image \+ 1\) / 2.*from -1 to 1"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
-        ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be a layer"),
+        ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be an array"),
+        ("denoise", (COLOUR, 0.1, ATOMS), r"\(k, k, 3, atoms\)"),
+        ("denoise", (IMAGE, 0.1, 2 * ATOMS), "of atoms of norm 1"),
         ("denoise", (IMAGE, 0.1, None, 9), "`step` must be at most 8"),
         ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),
         ("inpaint", (IMAGE, np.full((12, 12), 0.5)), "1 where pixels are"),
@@ -131,11 +124,25 @@ def test_mistakes_are_named(function, arguments, message):
         getattr(restoration, function)(*arguments)
 
 
-def test_dictionaries_that_do_not_fit_are_refused(grey, colours):
-    overlapping = dictionary_layer(np.asarray(grey.kernel), 2, 0.1)
-    for image, dictionary, message in (
-        (colours, grey, "images of 3 channels"),
-        (IMAGE, overlapping, "strides of its atoms' size.*strides 2"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            restoration.denoise(image, 0.1, dictionary)
+def test_dictionaries_are_files(tmp_path, grey):
+    path = tmp_path / "grey.npz"
+    np.savez(path, kernel=3 * grey)
+    loaded = restoration.load_dictionary(path)
+    np.testing.assert_allclose(loaded, grey, atol=1e-6)
+    whole = path.read_bytes()
+    for place in (60, 150, -100, -40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            again = restoration.load_dictionary(path)
+        except ValueError as error:
+            assert "holds no dictionary" in str(error)
+        else:  # It was of what is not read.
+            np.testing.assert_array_equal(again, loaded)
+    path.write_bytes(whole[:100])
+    with pytest.raises(ValueError, match="holds no dictionary"):
+        restoration.load_dictionary(path)
+    np.savez(path, kernel=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="holds no dictionary"):
+        restoration.load_dictionary(path)
