@@ -1,22 +1,25 @@
-"""What the page shows of images and of atoms."""
+"""What the page shows of images, of atoms and of classes."""
 
 import numpy as np
 
+from keras_csc import metrics
 from keras_csc.evaluation import passes
+from keras_csc.evaluation.probing import class_part_of
+from keras_csc.metrics.probes import principal_directions
+from keras_csc.ops.sphere import to_sphere
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
 from keras_csc.visualization import atom_images
 from keras_csc.visualization import atom_tiles
-from keras_csc.visualization import code_shades
+from keras_csc.visualization import class_similarity
 from keras_csc.visualization import drawn_rows
 from keras_csc.visualization import encoder_atoms
 from keras_csc.visualization import fitted
 from keras_csc.visualization import growing as growing_sums
+from keras_csc.visualization import within_and_between
 
 SHOWN = 8  # of the best, the worst, ...
-EXAMPLES = 3
-MAPS = 6  # of a stage
 ATOMS = 8
 BINS = 32
 BAR = 64  # pixels of the highest
@@ -28,13 +31,10 @@ CLASSES = 3  # of an atom
 # Pixels that all patches and all atoms of a page may have: what a page may
 # weigh.
 MOST_PIXELS = 2_000_000
-
-
-def bars(values):
-    """Heights of bars of numbers of at least 0; what is not 0 can be seen."""
-    values = np.asarray(values, "float64")
-    heights = np.maximum(BAR * values / (values.max() or 1), values > 0)
-    return np.round(heights, 1).tolist()
+IN_TABLE = 20  # classes whose matrix is a table of numbers
+PAIRS = 20  # of more classes
+WALKS = 24  # classes that have a row
+DIRECTIONS, DEVIATIONS = 3, 2
 
 
 def reconstructions(found):
@@ -44,6 +44,8 @@ def reconstructions(found):
     count = min(SHOWN, len(order))
     middle = (len(order) - count) // 2
     counts, edges = np.histogram(psnr, BINS)
+    # What is not 0 can be seen.
+    heights = np.maximum(BAR * counts / counts.max(), counts > 0)
     median = float(np.median(psnr))
     return {
         "groups": {
@@ -51,7 +53,7 @@ def reconstructions(found):
             "Around the median": order[middle : middle + count],
             "The worst": order[:count],
         },
-        "heights": bars(counts),
+        "heights": np.round(heights, 1),
         "marked": min(int(np.searchsorted(edges, median, "right")), BINS) - 1,
         "psnr": (psnr.min(), median, psnr.max()),
     }
@@ -82,28 +84,6 @@ def growing(model, found):
         "strongest": list(
             zip(chosen, stage.shares[chosen], *atom_tiles(stage, chosen))
         ),
-    }
-
-
-def codes(model, found):
-    """Of some images and every stage, the maps of the most active atoms."""
-    chosen = examples(found, EXAMPLES)
-    output = model.encoder.activations(from_pixels(found.images[chosen]))
-    stages = [np.asarray(each, "float32") for each in output.codes]
-    return [
-        (number, [_maps(stage[row]) for stage in stages])
-        for row, number in enumerate(chosen)
-    ]
-
-
-def _maps(codes):
-    order = np.argsort(-np.abs(codes).sum((0, 1)), kind="stable")[:MAPS]
-    return {
-        "size": codes.shape[:2],
-        "active": int(np.sum(np.any(codes != 0, axis=(0, 1)))),
-        "atoms": codes.shape[-1],
-        "zeros": np.mean(codes == 0),
-        "maps": list(zip(order, code_shades(codes[..., order]))),
     }
 
 
@@ -165,13 +145,19 @@ def atom_cards(model, found):
                 "stage": stage + 1,
                 "use": use,
                 "look": looks[atom],
-                "rank": rank,
                 **(_used(found, stage, atom, side, number) if use else {}),
             }
-            for rank, atom in enumerate(order)
+            for atom in order
         ]
-        density = _density(use.density) if use else {}
-        stages.append({"size": kernel.shape[0], "cards": cards, **density})
+        found_of = {}
+        if use:
+            active = use.density > 0
+            found_of = {
+                "dead": np.sum(~active),
+                "rare": np.sum(active & (use.density <= RARE)),
+                "median": np.median(use.density),
+            }
+        stages.append({"size": kernel.shape[0], "cards": cards, **found_of})
     return stages
 
 
@@ -185,18 +171,6 @@ def _sizes(shapes):
         if total <= MOST_PIXELS:
             break
     return side, number
-
-
-def _density(density):
-    """How often the atoms of a stage are active."""
-    return {
-        "dead": int(np.sum(density == 0)),
-        "rare": int(np.sum((density > 0) & (density <= RARE))),
-        "median": np.median(density),
-        "most": density.max(),
-        "least": density.min(),
-        "heights": bars(np.sort(density)[::-1]),
-    }
 
 
 def _used(found, stage, atom, side, number):
@@ -220,3 +194,89 @@ def _used(found, stage, atom, side, number):
         "names": list(filter(None, names)),
         "classes": classes,
     }
+
+
+# === Classes ===
+
+
+def similarities(found, class_features):
+    """Matrices of the features, and of the part that carries the classes.
+
+    `None` without two classes.
+    """
+    if not found or len(found.classes) < 2:
+        return None
+    known = found.labels >= 0
+    sets = {"All features": found.vectors[known]}
+    if class_features:
+        sets["The part that carries the classes"] = class_part_of(
+            found.features[known], class_features
+        )
+    return [
+        {"title": title, **_similarity(found, rows, found.labels[known])}
+        for title, rows in sets.items()
+    ]
+
+
+def _similarity(found, rows, labels):
+    means, labels = class_similarity(rows, labels)
+    names = [found.name(label) for label in labels]
+    made = {"names": names, "means": within_and_between(means), "cells": None}
+    if len(names) <= IN_TABLE:
+        made["cells"] = [
+            (name, [_cell(value) for value in row])
+            for name, row in zip(names, means)
+        ]
+        return made
+    first, second = np.triu_indices(len(names), 1)
+    values = np.nan_to_num(means[first, second])
+    made["pairs"] = [
+        [names[first[n]], names[second[n]], f"{values[n]:.2f}"]
+        for n in np.argsort(-values, kind="stable")[:PAIRS]
+    ]
+    return made
+
+
+def _cell(value):
+    """A similarity as text, and as a share of a colour in percent."""
+    if not np.isfinite(value):
+        return "–", 0
+    return "1" if value > 0.995 else f"{value:.2f}"[1:], round(100 * value)
+
+
+def subspaces(model, found):
+    """What varies within the largest classes, as images; `None` of maps."""
+    if not found or model.encoder.features == "map":
+        return None
+    known, counts = np.unique(
+        found.labels[found.labels >= 0], return_counts=True
+    )
+    groups = {-1: np.arange(len(found.labels))}
+    if len(known) > 1:
+        most = np.sort(np.argsort(-counts, kind="stable")[:WALKS])
+        groups = {k: np.flatnonzero(found.labels == k) for k in known[most]}
+    walks = [_walk(found.vectors[numbers]) for numbers in groups.values()]
+    made = passes.decode(model, np.concatenate(walks))
+    ends = np.cumsum([len(walk) for walk in walks])[:-1]
+    rows = []
+    for (label, numbers), images in zip(groups.items(), np.split(made, ends)):
+        vectors = found.vectors[numbers]
+        note = "has no features but 0"
+        if np.any(vectors):
+            rank = metrics.effective_rank(vectors)
+            note = f"spreads over {rank:.1f} directions"
+        rows.append((found.name(label) or "all images", note, images))
+    return rows
+
+
+def _walk(rows):
+    """The mean of features, and both ends of the directions they vary in."""
+    mean = rows.mean(0)
+    directions = principal_directions(
+        rows.astype("float64"), min(DIRECTIONS, len(rows) - 1), mean
+    )
+    walk = [mean]
+    for direction in directions:
+        step = DEVIATIONS * np.std((rows - mean) @ direction) * direction
+        walk += [mean - step, mean + step]
+    return np.asarray(to_sphere(np.asarray(walk, "float32")))

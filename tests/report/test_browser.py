@@ -39,7 +39,7 @@ def test_pages_fit_the_window_and_ask_for_nothing(
         assert page.evaluate("() => window.alerted") is None
 
 
-def test_a_keyboard_reaches_everything_and_orders_the_atoms(labelled):
+def test_a_keyboard_reaches_everything(labelled):
     with browser.browser_page(1280, 800) as page:
         page.goto(labelled[-1].as_uri())
         reached = set()
@@ -47,11 +47,5 @@ def test_a_keyboard_reaches_everything_and_orders_the_atoms(labelled):
             page.keyboard.press("Tab")
             reached.add(page.evaluate(FOCUSED))
         links = {f"A#{key}" for key in ("content", "model", "atoms", "about")}
-        assert reached >= links | {"SELECT", "SUMMARY"}
-        page.locator("select").last.focus()
-        page.keyboard.press("End")  # by number
-        numbers = page.locator("[data-stage='2'] .card").evaluate_all(
-            "cards => cards.map(card => Number(card.dataset.number))"
-        )
-        assert numbers == list(range(4))
+        assert reached >= links | {"SUMMARY"}
         assert page.errors == []
