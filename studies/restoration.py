@@ -42,6 +42,7 @@ from keras_csc import ops
 from keras_csc import restoration
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.restoration import tasks
+from keras_csc.restoration.restoring import default_dictionary
 from keras_csc.restoration.restoring import smooth_part
 from keras_csc.visualization import save_png
 from studies import tables
@@ -414,7 +415,7 @@ def masked_program(size=128, atom_size=8, fraction=0.02):
         ops.Measurement(mask[None, ..., None]),
     )
     detail = mask * (image - np.asarray(smooth)[0, ..., 0])
-    kernel = restoration.default_dictionary(1)[..., :32]
+    kernel = default_dictionary(1)[..., :32]
     # Codes whose atoms hang over the border, whose other pixels are unknown.
     around = atom_size - 1
     detail, mask = (np.pad(each, around) for each in (detail, mask))

@@ -5,8 +5,6 @@ blur `H` one sees `y = M H x + noise`. Written with `keras.ops`, it runs on
 every backend.
 """
 
-from keras_csc.restoration.restoring import default_dictionary
-from keras_csc.restoration.restoring import load_dictionary
 from keras_csc.restoration.tasks import deblur
 from keras_csc.restoration.tasks import denoise
 from keras_csc.restoration.tasks import enlarge

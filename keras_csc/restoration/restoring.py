@@ -23,43 +23,17 @@ PILOT, OFFSET = 0.3, 0.1
 STEPS = 500
 
 
-def load_dictionary(path):
-    """Reads the atoms of a dictionary.
-
-    Args:
-        path: of an `.npz` file with an array `kernel` `(k, k, channels,
-            atoms)`. Atoms are scaled to norm 1.
-
-    Returns:
-        float32 array of that shape.
-
-    Raises:
-        OSError: if there is no such file, or it can't be read.
-        ValueError: if it holds no dictionary.
-    """
-    with open(path, "rb") as content:
-        try:
-            with np.load(content) as file:
-                kernel = np.asarray(file["kernel"], "float32")
-        except Exception:  # NumPy's are many, for damaged files.
-            kernel = np.zeros(0)
-    fits = kernel.ndim == 4 and kernel.size and np.all(np.isfinite(kernel))
-    if not fits or kernel.shape[0] != kernel.shape[1]:
-        raise ValueError(
-            f"{str(path)!r} holds no dictionary: give an .npz file with an "
-            "array `kernel` of shape (k, k, channels, atoms)."
-        )
-    return ops.convert_to_numpy(UnitAtoms()(ops.convert_to_tensor(kernel)))
-
-
 @functools.cache
 def default_dictionary(channels):
-    """The dictionary that ships, as of `load_dictionary`.
+    """The dictionary that ships for 1 (grey) or 3 channels.
 
-    Args:
-        channels: int, 1 (grey) or 3 (red, green and blue, jointly).
+    Returns:
+        float32 array `(k, k, channels, atoms)` of atoms of norm 1.
     """
-    return load_dictionary(pathlib.Path(__file__).parent / SHIPPED[channels])
+    path = pathlib.Path(__file__).parent / SHIPPED[channels]
+    with np.load(path) as file:
+        kernel = ops.convert_to_tensor(file["kernel"].astype("float32"))
+    return ops.convert_to_numpy(UnitAtoms()(kernel))
 
 
 class PatchDenoiser:

@@ -36,7 +36,7 @@ LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
-def denoise(image, noise, dictionary=None, step=2, progress=None):
+def denoise(image, noise, step=2, progress=None):
     """Removes white Gaussian noise: `y = x + noise`.
 
     See `restoring.PatchDenoiser` for the programs that are solved.
@@ -49,8 +49,6 @@ def denoise(image, noise, dictionary=None, step=2, progress=None):
             of the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255`
             is taken for `1 / 255`, which is what atoms leave over of images
             without noise: finer levels, as of 16 bits, are smoothed away.
-        dictionary: array `(k, k, channels, atoms)` of atoms of norm 1, by
-            default the one that ships.
         step: int, pixels between two grids of patches, at most the atoms'
             size. Half of it takes four times as long, and is a little better.
         progress: function of the number of rounds over a grid that are done,
@@ -70,11 +68,11 @@ def denoise(image, noise, dictionary=None, step=2, progress=None):
     """
     pixels = _pixels(image)
     check_scale(pixels, noise, "(0, inf)")
-    denoiser = _denoiser(pixels, dictionary, step, DENOISE, 1, progress)
+    denoiser = _denoiser(pixels, step, DENOISE, 1, progress)
     return _like(denoiser(pixels, max(noise, LEAST_NOISE)), image)
 
 
-def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
+def inpaint(image, mask, noise=0.0, step=2, progress=None):
     """Fills in pixels that are missing: `y = M (x + noise)`.
 
     Args:
@@ -84,7 +82,7 @@ def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -100,16 +98,14 @@ def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
     known = _known(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
     check_scale(seen, noise)
-    how = dictionary, step, progress
+    how = step, progress
     found = _split("inpaint", pixels, known, None, noise, *how)
     if noise == 0:
         found = np.where(known > 0, pixels, found)
     return _like(found, image)
 
 
-def deblur(
-    image, kernel, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
-):
+def deblur(image, kernel, noise=LEAST_NOISE, step=2, progress=None):
     """Undoes a known blur: `y = H x + noise`, a convolution with a kernel.
 
     The scene goes on beyond the borders of the image, and is estimated there
@@ -122,7 +118,7 @@ def deblur(
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
             `1 / 255`, for images of 8 bits with hardly any noise.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -133,13 +129,11 @@ def deblur(
     pixels = _pixels(image)
     blur = _point_image(kernel)
     check_scale(pixels, noise, "(0, inf)")
-    how = dictionary, step, progress
+    how = step, progress
     return _like(_split("deblur", pixels, 1, blur, noise, *how), image)
 
 
-def enlarge(
-    image, factor, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
-):
+def enlarge(image, factor, noise=LEAST_NOISE, step=2, progress=None):
     """Makes an image larger: `y = S H x + noise`, blurred and sampled.
 
     `H` is the Gaussian blur of `anti_aliasing(factor)`, and `S` keeps one
@@ -150,7 +144,7 @@ def enlarge(
         image: array `y`, as for `denoise`.
         factor: int from 2 to 8.
         noise: as for `deblur`.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
@@ -166,7 +160,7 @@ def enlarge(
     known = np.zeros((height * factor, width * factor, 1), "float32")
     known[factor // 2 :: factor, factor // 2 :: factor] = 1
     spread = pixels.repeat(factor, 0).repeat(factor, 1)
-    how = anti_aliasing(factor), noise, dictionary, step, progress
+    how = anti_aliasing(factor), noise, step, progress
     return _like(_split("enlarge", spread, known, *how), image)
 
 
@@ -190,32 +184,20 @@ def gaussian(deviation):
     return (kernel / kernel.sum()).astype("float32")
 
 
-def _split(task, pixels, mask, blur, noise, dictionary, step, progress):
+def _split(task, pixels, mask, blur, noise, step, progress):
     """What `restoring.restore` makes of an image, by the levels of a task."""
     first, last, count = LEVELS[task]
     least = LEAST_LEVEL * max(noise, LEAST_NOISE)
     levels = np.maximum(np.geomspace(first, last, count) / 255, least)
-    denoiser = _denoiser(pixels, dictionary, step, PRIOR, count, progress)
+    denoiser = _denoiser(pixels, step, PRIOR, count, progress)
     smoothness = SMOOTHNESS[task]
     return restore(pixels, mask, blur, noise, smoothness, levels, denoiser)
 
 
-def _denoiser(pixels, dictionary, step, how, times, progress):
+def _denoiser(pixels, step, how, times, progress):
     """A function of an image and a noise level, to be called so many times."""
-    channels = pixels.shape[-1]
-    if dictionary is None:
-        dictionary = default_dictionary(channels)
-    atoms = np.asarray(dictionary)
-    size = len(atoms) if atoms.ndim else 0
-    if (
-        atoms.ndim != 4
-        or atoms.shape[:3] != (size, size, channels)
-        or not np.allclose(np.sum(atoms**2, (0, 1, 2)), 1, atol=1e-2)
-    ):
-        raise ValueError(
-            f"`dictionary` must be an array (k, k, {channels}, atoms) of atoms "
-            f"of norm 1. Received: {_described(atoms)}"
-        )
+    atoms = default_dictionary(pixels.shape[-1])
+    size = len(atoms)
     check_integer(1, size, step=step)
     total = times * how["rounds"] * len(range(0, size, step)) ** 2
     report = progress and (lambda done: progress(done, total))
