@@ -34,7 +34,7 @@ Fields:
 def examples_of(model, source=None, count=COUNT):
     """Images that suit a model.
 
-    Images of a data set, if one is given, of all classes in turn. Else the
+    Images of a data set, if one is given, first one of every class. Else the
     digits of scikit-learn for a model of their size, images that the model's
     density draws, or the photographs of scikit-image and scikit-learn.
 
@@ -64,10 +64,8 @@ def examples_of(model, source=None, count=COUNT):
 
 def _of_source(source, count):
     pixels, labels = data.load_arrays(source, min(LOOKED_THROUGH, source.size))
-    turns = np.zeros(len(labels), int)
-    for label in np.unique(labels):
-        turns[labels == label] = np.arange(np.sum(labels == label))
-    order = np.lexsort((labels, turns))[:count]
+    _, first = np.unique(labels, return_index=True)
+    order = [*first, *np.delete(np.arange(len(labels)), first)][:count]
     names = source.class_names
     return [
         Example(

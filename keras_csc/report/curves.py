@@ -16,6 +16,10 @@ def curves(log):
     """Charts of what a run logged, over its steps; `None` if nothing.
 
     Of one scalar for several layers there is one chart.
+
+    Returns:
+        Dict of the `last` step and of `charts`, pairs of a title and what
+        `line_chart` returns.
     """
     groups = {name: {} for name in GROUPS}
     names = dict.fromkeys(name for record in log for name in record)
@@ -35,14 +39,10 @@ def curves(log):
 
 
 def line_chart(title, lines):
-    """Lines on one scale; `None` if no value is finite.
+    """Lines `(steps, values)` by name on one scale; `None` without a number.
 
     The scale is logarithmic where all values are positive and span two
     decades. Values that are not finite are gaps.
-
-    Args:
-        title: str.
-        lines: dict from names to float arrays `(2, n)`, of steps and values.
 
     Returns:
         Dict of paths by name, of marks `(y, text)`, the last step and a text.

@@ -7,7 +7,6 @@ from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_part_of
 from keras_csc.metrics.probes import principal_directions
 from keras_csc.ops.sphere import to_sphere
-from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
 from keras_csc.visualization import atom_images
@@ -24,7 +23,6 @@ ATOMS = 8
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
-STEPS = 5  # between two images
 SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 CLASSES = 3  # of an atom
@@ -106,22 +104,6 @@ def samples(model, name):
     names = [name(label) if of else None for label in labels[::COLUMNS]]
     rows = images.reshape(-1, COLUMNS, *images.shape[1:])
     return {"of": of, "rows": list(zip(names, rows))}
-
-
-def interpolation(model, found):
-    """Ways from one image to another; `None` without images."""
-    if found:
-        images = from_pixels(found.images[examples(found, 4)])
-    elif model.density is not None:
-        images = passes.sample(model, np.full(4, -1), seed=1)
-    else:
-        return None
-    half = len(images) // 2
-    if not half:
-        return None
-    first, second = images[:half], images[half : 2 * half]
-    between = np.asarray(model.interpolate(first, second, STEPS), "float32")
-    return list(zip(first, between, second))
 
 
 # === Atoms ===

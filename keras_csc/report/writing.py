@@ -103,7 +103,6 @@ def _page(model, name, found, card, log, about, own_classes):
         parts["samples"] = sections.samples(
             model, lambda label: _class_name(card, found, own_classes, label)
         )
-    parts["interpolation"] = sections.interpolation(model, found)
     parts["training"] = curves.curves(log)
     parts["about"] = _rows(
         {key: card.get(key) for key in ("training", "recipe")}

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from keras_csc.explorer import Changes
 from keras_csc.explorer import change
 from keras_csc.explorer import look
 from keras_csc.models import ConvEncoder
-from tests.helpers import references
 
 MODELS = {
     "vector": ({"tight_frame": False}, (8, 8, 1)),
@@ -37,7 +35,7 @@ def test_a_look_is_what_the_model_makes(case):
 def test_hardly_any_change_is_the_regeneration(case, number):
     model, seen = case
     own = model.encoder.coding_layers[number - 1].sparsity
-    found = change(model, seen, Changes(number, sparsity=(1 + 1e-7) * own))
+    found = change(model, seen, number, sparsity=(1 + 1e-7) * own)
     stage = seen.explanation.stages[number - 1]
     np.testing.assert_allclose(found.decoded, seen.regenerated, atol=1e-5)
     assert found.decoded_psnr == pytest.approx(seen.psnr, abs=1e-3)
@@ -51,7 +49,7 @@ def test_an_atom_is_off_or_boosted_by_its_contribution(case, number, factor):
     model, seen = case
     stage = seen.explanation.stages[number - 1]
     atom = int(stage.order[0])
-    found = change(model, seen, Changes(number, factors={atom: factor}))
+    found = change(model, seen, number, factors={atom: factor})
     more = (factor - 1) * stage.contribution(atom)
     np.testing.assert_allclose(
         found.stage.synthesis, stage.synthesis + more, atol=1e-5
@@ -60,26 +58,9 @@ def test_an_atom_is_off_or_boosted_by_its_contribution(case, number, factor):
     np.testing.assert_allclose(found.sum, expected, atol=1e-4)
 
 
-def test_swapped_atoms_have_each_others_codes(case):
-    """By a dense matrix, of the codes with two maps exchanged."""
-    model, seen = case
-    stage = seen.explanation.stages[0]
-    codes = stage.codes.copy()
-    codes[..., [0, 2]] = codes[..., [2, 0]]
-    found = change(model, seen, Changes(swap=(0, 2)))
-    expected = references.synthesize(
-        codes[None].astype("float64"),
-        stage.kernel,
-        stage.signal.shape[:2],
-        2,
-        "same",
-    )[0]
-    np.testing.assert_allclose(found.stage.synthesis, expected, atol=1e-5)
-
-
 def test_another_sparsity_is_a_fresh_solve(case):
     model, seen = case
-    found = change(model, seen, Changes(sparsity=0.2))
+    found = change(model, seen, sparsity=0.2)
     fresh = model.explain(seen.image, sparsity=0.2)
     np.testing.assert_allclose(
         found.stage.codes, fresh.stages[0].codes, atol=1e-6
@@ -95,7 +76,7 @@ def test_another_sparsity_is_a_fresh_solve(case):
 def test_other_steps_are_those_of_a_model_that_takes_them(make, draw):
     image = draw(8, 8, 1)
     model, other = make(), make(iterations=5)
-    found = change(model, look(model, image), Changes(steps=5))
+    found = change(model, look(model, image), steps=5)
     fresh = other.explain(image)
     np.testing.assert_allclose(
         found.stage.codes, fresh.stages[0].codes, atol=1e-6
@@ -106,7 +87,7 @@ def test_other_steps_are_those_of_a_model_that_takes_them(make, draw):
 def test_kept_coefficients_are_the_largest(case, share):
     model, seen = case
     codes = seen.explanation.stages[0].codes
-    found = change(model, seen, Changes(kept=share)).stage.codes
+    found = change(model, seen, kept=share).stage.codes
     active = np.count_nonzero(codes)
     count = round(share * active)
     sizes = np.sort(np.abs(codes), axis=None)[::-1]
@@ -127,7 +108,7 @@ def test_kept_coefficients_are_the_largest(case, share):
 def test_wrong_changes_are_refused(case, name, value, said):
     model, seen = case
     with pytest.raises(ValueError, match=said):
-        change(model, seen, Changes(**{name: value}))
+        change(model, seen, **{name: value})
 
 
 def test_an_encoder_without_codes_has_no_explanation(make, draw):
@@ -138,7 +119,7 @@ def test_an_encoder_without_codes_has_no_explanation(make, draw):
     (made,) = model.reconstruct(seen.image[None]).numpy()
     np.testing.assert_allclose(seen.regenerated, made, atol=1e-6)
     with pytest.raises(ValueError, match="Only sparse codes"):
-        change(model, seen, Changes())
+        change(model, seen)
 
 
 def test_features_go_on_from_the_codes_of_any_stage(case):

@@ -6,7 +6,6 @@ import pytest
 from keras_csc.explorer import Example
 from keras_csc.explorer import look
 from keras_csc.explorer import panels
-from keras_csc.explorer.damage import Restored
 from tests.helpers.pages import Page
 
 
@@ -71,12 +70,3 @@ def test_labels_are_words_and_not_markup(draw):
     assert button["aria-label"] == bad and button["aria-pressed"] == "true"
     assert "".join(found.words).count("onerror") == 1
     assert len(found.all("img")) == 1
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_of_a_restored_detail_figures_are_those_known(draw, known):
-    figures = (20.0, 30.0) if known else (None, None)
-    restored = Restored(*[draw(9, 9, 3)] * 3, *figures)
-    found = Page(panels.filled("restored", restored))
-    assert len(found.all("img")) == (3 if known else 2)
-    assert ("30.0 dB" in found.words) == known
