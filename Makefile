@@ -98,7 +98,7 @@ test-runtimes: $(STAMP)
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
-	for name in agreement layer memory solver training_step baseline; do \
+	for name in agreement memory solver; do \
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 

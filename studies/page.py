@@ -12,13 +12,11 @@ from keras_csc_cli import command_line
 
 import numpy as np
 from absl import flags
-from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_csc.files import replacing
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from studies import plan
 from studies import verdicts
@@ -63,15 +61,6 @@ OF_STUDY = {
         "seconds",
     ],
 }
-USUAL = [
-    "PSNR, dB",
-    "same class",
-    "nearest subspace",
-    "5-NN",
-    "5-NN, part",
-    "zeros",
-    "seconds",
-]
 INTRODUCTION = """\
 A model of sparse coding layers is one network, whose decoder draws with the
 encoder's atoms. Rows are there as far as they have been measured. Those of
@@ -132,10 +121,10 @@ def table_of(title, columns, names, table, data):
     return markdown([title, *columns], body) if body else ""
 
 
-def study_of(name, table, path):
-    """The part of the page at `path` about a study."""
+def study_of(name, table):
+    """The part of the page about a study."""
     study = plan.study(name)
-    columns = OF_STUDY.get(name, USUAL)
+    columns = OF_STUDY[name]
     by_data = {}
     for run in study.runs:
         by_data.setdefault(run.data, {})[run.name] = None
@@ -151,7 +140,6 @@ def study_of(name, table, path):
         f"Of {len(study.runs)} runs {missing} are to be measured."
         if missing
         else "",
-        trade_off(table, path) if name == "trade_off" else "",
         *tables,
     ]
     return "\n\n".join(part for part in parts if part)
@@ -228,58 +216,6 @@ def _strips(path, side=32):
     pixels = from_pixels(Image.open(path))
     tiles = pixels.reshape(2, side, -1, side, pixels.shape[-1])
     return tiles.transpose(0, 2, 1, 3, 4)
-
-
-# === Images against classes, as a picture ===
-
-BESIDE = (plan.UNLABELLED, plan.CONV, plan.PIXEL, plan.VAE)
-
-
-def trade_off(table, path, data="cifar10"):
-    """Draws PSNR against accuracy of runs on a set.
-
-    Returns:
-        A line of the page; empty without the recipe's rows.
-    """
-    runs = [run.name for run in plan.study("trade_off").runs]
-    points = {}
-    for name in dict.fromkeys([*runs, *BESIDE]):
-        if table.of(data, name):
-            points[name] = [
-                table.mean(data, name, figure)
-                for figure in (verdicts.KNN, "psnr")
-            ]
-    if plan.OURS not in points:
-        return ""
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, (x, y)) in enumerate(points.items(), start=1):
-        color = "#c0392b" if name in BESIDE else "#1f5fa8"
-        star = "*" if plan.former(table.of(data, name)) else ""
-        label = f"{number}  {name.replace('the same', 'the recipe')}{star}"
-        axes.plot(x, y, "o", color=color, markersize=5, label=label)
-        before = list(points.values())[: number - 1]
-        near = any(abs(x - a) < 0.005 and abs(y - b) < 0.2 for a, b in before)
-        axes.annotate(
-            str(number),
-            (x, y),
-            (-11, -9) if near else (4, 4),
-            textcoords="offset points",
-            fontsize=9,
-        )
-    axes.set_xlabel("5-NN of centred features")
-    axes.set_ylabel("PSNR, dB")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right center", frameon=False, fontsize=8)
-    save_figure(path.parent / "pictures" / "trade_off.png", figure)
-    starred = any(plan.former(table.of(data, name)) for name in points)
-    before = ", before the flag file changed where there is an asterisk"
-    return (
-        f"![{verdicts.TITLES[data]}: PSNR against accuracy]"
-        "(pictures/trade_off.png)\n\n"
-        "*Blue: the recipe, and the recipe with one weight changed"
-        f"{before * starred}. Red: others.*"
-    )
 
 
 def about(rows):
@@ -378,7 +314,7 @@ def page(table, folder, path):
         judged(table),
         "## Reading the tables",
         LEGEND,
-        *(study_of(name, table, path) for name in plan.STUDIES),
+        *(study_of(name, table) for name in plan.STUDIES),
         unseen_of(table),
         "## Where the figures come from",
         about(table.rows),

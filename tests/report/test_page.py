@@ -30,7 +30,7 @@ def test_all_parts_are_there_and_linked(page):
     assert set(links) <= set(ids)
     expected = (
         "model reconstructions growing drawn atoms classes subspaces "
-        "samples interpolation training about"
+        "samples training about"
     )
     assert links[1:] == expected.split()
     regions = [e[1] for e in page.all("div") if e[1].get("role") == "region"]
