@@ -88,7 +88,7 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 test-browser: $(STAMP) $(PAGE_STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -r requirements-runtimes.txt
 	REQUIRE_BROWSER=1 \
-	  $(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py \
+	  $(BIN)/python -m pytest tests/report/test_page.py tests/explorer/test_page.py \
 	  tests/serving/test_browser.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.

@@ -15,7 +15,7 @@ from keras_csc.visualization import class_similarity
 from keras_csc.visualization import drawn_rows
 from keras_csc.visualization import encoder_atoms
 from keras_csc.visualization import fitted
-from keras_csc.visualization import growing as growing_sums
+from keras_csc.visualization import growing
 from keras_csc.visualization import within_and_between
 
 SHOWN = 8  # of the best, the worst, ...
@@ -57,7 +57,7 @@ def reconstructions(found):
     }
 
 
-def examples(found, count):
+def _examples(found, count):
     """Some images of high contrast, of usual quality and several classes."""
     order = np.argsort(found.psnr, kind="stable")
     quarter = len(order) // 4
@@ -69,27 +69,27 @@ def examples(found, count):
     return [int(number) for number in chosen[:count]]
 
 
-def growing(model, found):
-    """Two images as sums of atoms; `None` where no atom is active."""
-    explained = [model.explain(found.images[n]) for n in examples(found, 2)]
-    explained = [each for each in explained if each.stages[0].zeros < 1]
-    if not explained:
-        return None
-    stage = explained[0].stages[0]
-    chosen = stage.strongest(ATOMS)
-    return {
-        "sums": [growing_sums(e.image, e.stages[0]) for e in explained],
-        "strongest": list(
-            zip(chosen, stage.shares[chosen], *atom_tiles(stage, chosen))
-        ),
-    }
+def explained(model, found):
+    """Parts of the page of two images that are taken apart.
 
-
-def drawn(model, found):
-    """Of an image and every stage, what was found beside what is drawn."""
-    (number,) = examples(found, 1)
-    stages = model.explain(found.images[number]).stages
-    return [drawn_rows(stage, ATOMS - 1) for stage in stages]
+    Returns:
+        Dict of `growing`, the images as sums of atoms of the first stage,
+        unless none is active; and of `drawn`, of the first image and every
+        stage what was found beside what is drawn.
+    """
+    explanations = [model.explain(found.images[n]) for n in _examples(found, 2)]
+    stages = explanations[0].stages
+    parts = {"drawn": [drawn_rows(stage, ATOMS - 1) for stage in stages]}
+    active = [each for each in explanations if each.stages[0].zeros < 1]
+    if active:
+        stage = active[0].stages[0]
+        chosen = stage.strongest(ATOMS)
+        shares = stage.shares[chosen]
+        parts["growing"] = {
+            "sums": [growing(each.image, each.stages[0]) for each in active],
+            "strongest": zip(chosen, shares, *atom_tiles(stage, chosen)),
+        }
+    return parts
 
 
 def samples(model, name):

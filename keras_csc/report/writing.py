@@ -94,8 +94,7 @@ def _page(model, name, found, card, log, about, own_classes):
     if found:
         parts["reconstructions"] = sections.reconstructions(found)
         if model.encoder.sparse:
-            parts["growing"] = sections.growing(model, found)
-            parts["drawn"] = sections.drawn(model, found)
+            parts |= sections.explained(model, found)
     parts["atoms"] = sections.atom_cards(model, found)
     parts["classes"] = sections.similarities(found, class_features)
     parts["subspaces"] = sections.subspaces(model, found)

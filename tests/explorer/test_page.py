@@ -221,17 +221,6 @@ def test_a_photograph_is_looked_at(photographs, quiet):
 # === All of it ===
 
 
-def test_a_telephone_need_not_scroll_sideways(digits, quiet):
-    quiet.set_viewport_size({"width": 390, "height": 800})
-    opened(quiet, digits[2])
-    for name in ("Look", "Change", "Sample"):
-        quiet.get_by_role("tab", name=name).click()
-        quiet.wait_for_timeout(300)
-        wide = quiet.evaluate("document.documentElement.scrollWidth")
-        assert wide <= 390, name
-    quiet.set_viewport_size({"width": 1280, "height": 900})
-
-
 def test_nobody_else_can_open_it_and_there_is_no_api(digits):
     url = urllib.parse.urlsplit(digits[2])
     # Linux has all of 127.0.0.0/8: who listens on every address answers here.

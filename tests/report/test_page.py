@@ -1,18 +1,86 @@
-"""What the page of a model holds, and what it must not."""
+"""What the page of a model holds, and what it must not; and in a browser."""
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
 from keras_csc import html
 from keras_csc import report
 from keras_csc.visualization import class_similarity
+from tests.helpers import browser
 from tests.helpers.pages import Page
 from tests.helpers.pages import pixels
-from tests.report.conftest import NAMES
-from tests.report.conftest import draw
-from tests.report.conftest import make
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+NAMES = ["<script>alerted = 1</script>", 'a & "b"' + "x" * 120, "Ünï"]
+LOG = [
+    {
+        "step": step,
+        "time": 1.0,
+        "objective": 10.0 / step**2,
+        "shown_psnr": 20.0 + step if step != 30 else float("nan"),
+        "zero_fraction/stage_1": 0.5,
+        "zero_fraction/stage_2": 0.6,
+        "images_per_second": 7.0,
+    }
+    for step in range(10, 60, 10)
+]
+CARD = {
+    "recipe": {"game": {"class_features": 2}, "steps": 50},
+    "training": {"sessions": [{"command": "train <b>"}]},
+    "evaluation": {
+        "psnr": 12.25,
+        "ssim": None,
+        "zero_fraction": [0.5, 0.75],
+        "psnr_of": {"pca": 20.0},
+        "linear_probe_accuracy": 0.5,
+    },
+}
+
+
+def make(**changes):
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder(**{"nonnegative": True, **changes})
+    spread_weights(model)
+    return model
+
+
+def draw(count, channels=1, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 8, 8, channels), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A model of grey vectors, its images and labels, and their page."""
+    model, images = make(), draw(45)
+    labels = np.arange(45) % 3
+    labels[::9] = -1
+    model.fit_density(images, labels)
+    path = report.write_report(
+        tmp_path_factory.mktemp("labelled") / "page.html",
+        model,
+        "name <i>",
+        images,
+        labels,
+        NAMES,
+        CARD,
+        LOG,
+        "Images of <u>.",
+    )
+    return model, images, labels, path
+
+
+@pytest.fixture(scope="module")
+def of_maps(tmp_path_factory):
+    """The same of colour maps, without labels, card and log."""
+    model = make(features="map", image_shape=(8, 8, 3))
+    images = draw(12, 3)
+    path = tmp_path_factory.mktemp("maps") / "page.html"
+    return model, images, report.write_report(path, model, "maps", images)
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +267,53 @@ def test_a_report_is_replaced_at_once(tmp_path, of_maps):
     other = tmp_path / "other.html"
     other.write_text("<html></html>")
     assert not report.is_report(other)
+
+
+# === In a browser ===
+
+IN_BROWSER = pytest.mark.skipif(
+    not browser.available(), reason="Playwright or Chromium is not installed"
+)
+FOCUSED = """() => {
+    const e = document.activeElement;
+    return e.tagName + (e.getAttribute("href") || "");
+}"""
+IMAGES = """() => [...document.images].map(
+    image => [image.complete && image.naturalWidth > 0, image.alt])"""
+OPEN = "() => document.querySelectorAll('details').forEach(d => d.open = true)"
+
+
+@IN_BROWSER
+@pytest.mark.parametrize("width, dark", [(1280, False), (390, True)])
+def test_pages_fit_the_window_and_ask_for_nothing(
+    labelled, of_maps, width, dark
+):
+    with browser.browser_page(width, 800, dark) as page:
+        for path in (labelled[-1], of_maps[-1]):
+            page.goto(path.as_uri())
+            page.evaluate(OPEN)
+            size = page.evaluate("() => document.documentElement.scrollWidth")
+            assert size <= width
+            images = page.evaluate(IMAGES)
+            assert len(images) > 20
+            assert all(loaded and alt for loaded, alt in images)
+            assert path.stat().st_size < 5_000_000
+        color = page.evaluate("() => getComputedStyle(document.body).color")
+        is_light = sum(map(int, color[4:-1].split(","))) > 3 * 128
+        assert is_light == dark
+        assert page.errors == []
+        assert all(url.startswith(("file:", "data:")) for url in page.requests)
+        assert page.evaluate("() => window.alerted") is None
+
+
+@IN_BROWSER
+def test_a_keyboard_reaches_everything(labelled):
+    with browser.browser_page(1280, 800) as page:
+        page.goto(labelled[-1].as_uri())
+        reached = set()
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate(FOCUSED))
+        links = {f"A#{key}" for key in ("content", "model", "atoms", "about")}
+        assert reached >= links | {"SUMMARY"}
+        assert page.errors == []
