@@ -11,7 +11,6 @@ docs/photographs.md, and a picture of a photograph that scikit-image ships.
 """
 
 import pathlib
-import time
 
 from keras_csc_cli import command_line
 from keras_csc_cli.records import identification
@@ -205,23 +204,8 @@ def row_of_shipped(sets):
         "block": 2 ** len(model.encoder.filters),
         "numbers": model.encoder.feature_dim,
         **measured(reconstruct, sets),
-        "megapixels_per_second": speed(reconstruct),
         "about": identification(),
     }
-
-
-def speed(reconstruct, size=1024, times=3):
-    """Megapixels a second of a photograph, the median of some."""
-    pixels = np.random.default_rng(0).integers(
-        0, 256, (size, size, 3), np.uint8
-    )
-    reconstruct(pixels)
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        reconstruct(pixels)
-        seconds.append(time.perf_counter() - start)
-    return size * size / 1e6 / float(np.median(seconds))
 
 
 def linear_rows(train, sets):
