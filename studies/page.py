@@ -1,8 +1,6 @@
 """Writes the page of the studies, docs/results/README.md, from their table.
 
-    python studies/page.py
-
-Pictures beside it are drawn from the runs below --runs, where they are.
+python studies/page.py
 """
 
 import pathlib
@@ -11,13 +9,8 @@ import statistics
 from keras_csc_cli import command_line
 
 import numpy as np
-from absl import flags
-from PIL import Image
 
 from keras_csc.files import replacing
-from keras_csc.pixels import from_pixels
-from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import save_png
 from studies import plan
 from studies import verdicts
 from studies.run import TABLE
@@ -185,39 +178,6 @@ def unseen_of(table):
     )
 
 
-def pictures(folder, page):
-    """Draws images and what every contender makes of them, once all have run.
-
-    Returns:
-        Lines of the page.
-    """
-    lines = []
-    for data in plan.SETS[::-1]:
-        sets, labels = [], []
-        for name in plan.CONTENDERS:
-            run = plan.contender(name, data)
-            path = folder / run.key / "shown.png"
-            if path.exists():
-                images, made = _strips(path)
-                sets += [made] if sets else [images, made]
-                labels += [name] if labels else ["image", name]
-        target = page.parent / "pictures" / f"{data}.png"
-        if len(labels) == 1 + len(plan.CONTENDERS):
-            save_png(target, comparison_grid(sets, labels, columns=12))
-        if target.exists():
-            lines.append(
-                f"![{verdicts.TITLES[data]}: test images and regenerations]"
-                f"(pictures/{data}.png)"
-            )
-    return "\n".join(lines)
-
-
-def _strips(path, side=32):
-    pixels = from_pixels(Image.open(path))
-    tiles = pixels.reshape(2, side, -1, side, pixels.shape[-1])
-    return tiles.transpose(0, 2, 1, 3, 4)
-
-
 def about(rows):
     """Where the figures come from."""
     planned = len(plan.runs())
@@ -251,13 +211,11 @@ def warning(rows):
     former = plan.former(rows)
     if not former:
         return ""
-    pictured = any(row["name"] in plan.CONTENDERS for row in former)
-    pictures = " the pictures of regenerations and," if pictured else ","
     return (
         f"**{len(former)} of the {len(rows)} rows, those with an asterisk, are "
-        "of flag files or equal times that have changed since**; so "
-        f"are{pictures} in part, the verdicts with one. [The "
-        "recipe](../recipe.md) says what changed."
+        "of flag files or equal times that have changed since**; so are, in "
+        "part, the verdicts with one. [The recipe](../recipe.md) says what "
+        "changed."
     )
 
 
@@ -304,13 +262,12 @@ def judged(table):
     )
 
 
-def page(table, folder, path):
+def page(table):
     """The page as text."""
     parts = [
         "# What the method does, measured",
         INTRODUCTION,
         warning(table.rows),
-        pictures(folder, path),
         judged(table),
         "## Reading the tables",
         LEGEND,
@@ -324,12 +281,11 @@ def page(table, folder, path):
 
 def main():
     table = verdicts.Table(rows_of(TABLE))
-    text = page(table, pathlib.Path(flags.FLAGS.runs), PAGE)
+    text = page(table)
     with replacing(PAGE) as new:
         new.write_text(text)
     print(f"{PAGE}: {len(text.splitlines())} lines")
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     command_line.run(main)
