@@ -23,10 +23,7 @@ def controls_of(model):
     kept = gr.Slider(0, 100, 100, step=0.5, label=share)
     toggles = gr.HTML(js_on_load=html.file("toggle.js"), elem_id="kx-toggles")
     off = gr.CheckboxGroup(atoms, visible=False)
-    with gr.Group(), gr.Row():
-        atom = gr.Dropdown(_choices(atoms), label="Boost atom", min_width=110)
-        factor = gr.Slider(0, 4, 1, step=0.1, label="times", min_width=130)
-    return [sparsity, steps, kept, off, atom, factor], toggles
+    return [sparsity, steps, kept, off], toggles
 
 
 def settings_of(model, seen, number):
@@ -43,15 +40,8 @@ def settings_of(model, seen, number):
         gr.Slider(maximum=max(most, taken), value=taken),
         100,
         [],
-        gr.Dropdown(_choices(panels.strongest(stage, seen.image)), value=-1),
-        1,
         panels.atom_toggles(stage, seen.image),
     ]
-
-
-def _choices(atoms):
-    """What a list of atoms, or none of them, has to choose from."""
-    return [("none", -1), *((str(atom), atom) for atom in atoms)]
 
 
 def _most_sparsity(layer):

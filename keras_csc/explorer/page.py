@@ -249,9 +249,8 @@ class _Page:
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
 
-        def applied(seen, stage, sparsity, steps, kept, off, atom, factor):
-            factors = {atom: factor} if atom >= 0 else {}
-            factors |= dict.fromkeys(off, 0)
+        def applied(seen, stage, sparsity, steps, kept, off):
+            factors = dict.fromkeys(off, 0)
             found = change(
                 self.model, seen, stage, sparsity, steps, kept / 100, factors
             )
@@ -266,10 +265,9 @@ class _Page:
         apply = self.of_seen(applied), [*inputs, *controls], panel
         for trigger in (number.input, again.click, self.blocks.load):
             _listen(_listen(trigger, *fresh).success, *apply)
-        hidden = controls[3]
-        for control in controls:
-            if control is not hidden:
-                _listen(control.input, *apply, **LIVE)
+        *sliders, hidden = controls
+        for slider in sliders:
+            _listen(slider.input, *apply, **LIVE)
         switched = _listen(toggles.input, off, None, hidden, **LIVE)
         _listen(switched.success, *apply, **LIVE)
         self.refreshed += [fresh, apply]
