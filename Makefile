@@ -88,7 +88,7 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 test-browser: $(STAMP) $(PAGE_STAMP)
 	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -r requirements-runtimes.txt
 	REQUIRE_BROWSER=1 \
-	  $(BIN)/python -m pytest tests/report/test_browser.py tests/explorer/test_page.py \
+	  $(BIN)/python -m pytest tests/report/test_page.py tests/explorer/test_page.py \
 	  tests/serving/test_browser.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
@@ -98,7 +98,7 @@ test-runtimes: $(STAMP)
 
 # Times on this machine, beside those of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
-	for name in agreement layer memory solver training_step baseline; do \
+	for name in agreement memory solver; do \
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 

@@ -42,8 +42,11 @@ except ImportError:
 TOLERANCE = 1e-9
 BATCH = 48
 PUBLISHED_LAYERS = [
-    *measuring.PUBLISHED_GAME,
-    "--architecture=filters=16,32,64,feature_dim=64,tight_frame=false",
+    "--dataset=cifar10",
+    "--preset=cifar10",
+    "--architecture=filters=16,32,64,feature_dim=64,sparsity=0.1",
+    "--architecture=iterations=2,nonnegative=true,tight_frame=false",
+    "--steps=1000",
     "--dtype_policy=float64",
 ]
 QUANTITIES = (

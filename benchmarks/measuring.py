@@ -1,7 +1,4 @@
-"""What the benchmarks share: medians of turns, memory, tables, results.
-
-And the published game at the widths of mini-DCGAN, as flags of `train.py`.
-"""
+"""What the benchmarks share: medians of turns, memory, tables, results."""
 
 import json
 import os
@@ -16,14 +13,6 @@ from keras_csc_cli.records import identification
 from keras_csc_cli.records import write_json
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-PUBLISHED_GAME = [
-    "--dataset=cifar10",
-    "--preset=cifar10",
-    "--architecture=filters=64,128,256,sparsity=0.1,iterations=2",
-    "--architecture=nonnegative=true,tight_frame=false",
-    "--steps=1000",
-    "--dtype_policy=float32",
-]
 
 
 def seconds(functions, repetitions=15, warmups=3):

@@ -15,13 +15,12 @@ CLASSES = 10
 RATE = 2**-7
 
 
-def peer_game(options, optimizer, **arguments):
+def peer_game(options, optimizer):
     """PyTorch's game of a run's options.
 
     Args:
         options: of a run, with one `sparsity` for all stages.
         optimizer: function of parameters.
-        **arguments: of `peer_torch.Game`, besides.
     """
     torch.manual_seed(0)
     config = presets.config(options.preset, **options.architecture)
@@ -33,7 +32,7 @@ def peer_game(options, optimizer, **arguments):
         encoder = networks.Encoder(*shape, config["sparsity"])
         decoder = networks.Decoder(encoder)
     objective = getattr(peer_torch, options.game.get("objective", "binary"))
-    return peer_torch.Game(encoder, decoder, optimizer, objective, **arguments)
+    return peer_torch.Game(encoder, decoder, optimizer, objective)
 
 
 def players(options):

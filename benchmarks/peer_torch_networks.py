@@ -108,7 +108,7 @@ class Normalization(nn.BatchNorm2d):
         weight = _of_channels(self.weight.detach())
         bias = _of_channels(self.bias.detach())
         scale = _of_channels(gain) / (weight * inverse)
-        return (_precise(signal) - bias) * scale + mean
+        return (signal - bias) * scale + mean
 
 
 def _of_channels(values):
@@ -119,12 +119,8 @@ def _shrink(values, threshold):
     return functional.relu(values - threshold.to(values.dtype))
 
 
-def _precise(values):
-    return values.float() if values.dtype == torch.bfloat16 else values
-
-
 def _to_sphere(features):
-    return functional.normalize(_precise(features.flatten(1)), dim=1, eps=1e-6)
+    return functional.normalize(features.flatten(1), dim=1, eps=1e-6)
 
 
 class Encoder(nn.Module):
@@ -203,7 +199,7 @@ class Decoder(nn.Module):
                 signal, gain, moments[number]
             )
             signal = encoder.coding[number].synthesis(codes)
-        return (of_image * _precise(signal)).clamp(-1, 1)
+        return (of_image * signal).clamp(-1, 1)
 
 
 class ConvEncoder(nn.Module):
@@ -274,7 +270,7 @@ class ConvDecoder(nn.Module):
         signal = self.head(features[:, :, None, None])
         for normalization, layer in zip(self.normalizations, self.decoding):
             signal = layer(functional.relu(normalization(signal)))
-        return torch.tanh(_precise(signal))
+        return torch.tanh(signal)
 
 
 def _initialize_as_dcgan(layer):

@@ -129,7 +129,7 @@ def _check_restore(options):
     for name, task in flags_of.items():
         if getattr(options, name) is not None and options.task != task:
             raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask", "dictionary"):
+    for name in ("image", "mask"):
         path = getattr(options, name)
         if path is not None and not os.path.exists(path):
             raise UsageError(f"--{name}={path} does not exist.")
@@ -303,9 +303,6 @@ Restoration:
     image: Image file, or folder of image files.
     output: File to write, or folder of files to write.
     overwrite: Replaces files that are there.
-    dictionary: File of a dictionary that
-        keras_csc.restoration.save_dictionary wrote, for images of its
-        channels. By default those that ship.
 What was measured:
     noise: Standard deviation of the noise, in levels of 0..255, also for
         images of 16 bits. denoise needs it; by default 0 for inpaint, else 1.
@@ -321,7 +318,6 @@ What was measured:
         image=(None, Path()),
         output=(None, Path()),
         overwrite=False,
-        dictionary=(None, Path()),
         noise=(None, Number(0, 255)),
         mask=(None, Path()),
         kernel=(None, Path()),

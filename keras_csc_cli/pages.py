@@ -27,7 +27,6 @@ from keras_csc.callbacks.logs import LOG_FILE
 from keras_csc.data.image_files import printable
 from keras_csc.data.sources import READ_ERRORS
 from keras_csc.explorer import examples_of
-from keras_csc.explorer import warm_up
 from keras_csc.report import is_report
 from keras_csc.report import write_report
 from keras_csc.terminal import say
@@ -201,7 +200,6 @@ def serve(preset, *, dataset=None, data_dir=None, port=None, browser=True):
         with usage_errors():
             examples = examples_of(model, source)
         say("Warming up ...")
-        warm_up(model, examples)
         blocks = page.build(model, name, examples)
         url = page.serve(blocks, port, browser)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)

@@ -61,10 +61,6 @@ def run(options):
         jobs = _jobs_of_folder(options, source, target)
     for folder in sorted({output.parent for _, output, _ in jobs}):
         check_folder(folder)
-    with usage_errors():
-        dictionary = options.dictionary and restoration.load_dictionary(
-            options.dictionary
-        )
     progress = Progress("Restoring, percent", 100)
     written, failed = [], []
 
@@ -74,7 +70,7 @@ def run(options):
 
     for path, output, mask in jobs:
         try:
-            _restore_file(options, path, output, mask, dictionary, show)
+            _restore_file(options, path, output, mask, show)
             written.append(output)
         except UsageError as error:
             if not source.is_dir():
@@ -143,7 +139,7 @@ def _mask_of(options, path, name):
     raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
 
 
-def _restore_file(options, path, output, mask, dictionary, show):
+def _restore_file(options, path, output, mask, show):
     if output.suffix.lower() not in WRITTEN:
         raise UsageError(
             f"--output={output} must end with one of {', '.join(WRITTEN)}."
@@ -154,18 +150,18 @@ def _restore_file(options, path, output, mask, dictionary, show):
             "a file with --overwrite."
         )
     with usage_errors():
-        found = _restored(options, read(path), mask, dictionary, show)
+        found = _restored(options, read(path), mask, show)
     if found.alpha is not None and output.suffix.lower() not in WITH_ALPHA:
         say(f"{printable(output)} is without transparency. Write a .png file.")
     output.parent.mkdir(parents=True, exist_ok=True)
     write(found, output)
 
 
-def _restored(options, picture, mask, dictionary, progress):
+def _restored(options, picture, mask, progress):
     """The picture that the task makes of a picture."""
     noise = options.noise
     noise = {} if noise is None else {"noise": noise / LEVELS}
-    common = {"dictionary": dictionary, "progress": progress, **noise}
+    common = {"progress": progress, **noise}
     pixels, alpha = _filled(picture), picture.alpha
     if options.task == "denoise":
         found = restoration.denoise(pixels, **common)

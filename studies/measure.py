@@ -25,7 +25,6 @@ from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 from keras_csc_cli.workdir import Workdir
 
-import numpy as np
 from absl import flags
 
 from keras_csc import callbacks
@@ -33,10 +32,7 @@ from keras_csc import data
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.pixels import from_pixels
-from keras_csc.pixels import to_pixels
-from keras_csc.visualization import save_png
 from studies import baselines
-from studies import fidelity
 from studies import noise
 from studies import plan
 
@@ -62,7 +58,6 @@ KEPT = (
     "class_part",
 )
 LIMIT = 5000
-SHOWN = 12
 NOISY = {"validation": 25, "test": 100}
 
 
@@ -109,7 +104,6 @@ def measure(run, folder, data_dir):
         row["steps"] = options.steps
         row["batch_size"] = options.batch_size
         row["about"] = identification()
-        save_shown(model, splits, folder / "shown.png")
     if "unseen" in run.more:
         row["unseen"] = unseen(model, options, run.data)
     if "noise" in run.more:
@@ -177,17 +171,6 @@ def classifier(splits, folder):
     return path
 
 
-def save_shown(model, splits, path):
-    """Draws some test images, and below each its regeneration."""
-    images, _ = data.load_arrays(splits["test"], SHOWN)
-    made = passes.reconstruct(model, images)
-    rows = [
-        np.concatenate(list(each), 1) for each in (from_pixels(images), made)
-    ]
-    picture = to_pixels(np.concatenate(rows))
-    save_png(path, np.repeat(picture, 3 // picture.shape[-1], -1))
-
-
 def unseen(model, options, own):
     """PSNR of test images of other sets, in the model's size and colours."""
     figures = {}
@@ -198,7 +181,9 @@ def unseen(model, options, own):
             model.encoder.image_shape,
             data_dir=options.data_dir,
         )
-        figures[name] = fidelity.psnr_of_model(model, source, LIMIT)
+        images, _ = data.load_arrays(source, LIMIT)
+        made = passes.reconstruct(model, images)
+        figures[name] = noise.psnr(from_pixels(images), made)
     return figures
 
 

@@ -7,10 +7,16 @@ for each level. Levels are in units of intensities in [0, 1]; images here are in
 
 import numpy as np
 
-from studies.fidelity import psnr
+from keras_csc import metrics
 
 LEVELS = (0.05, 0.1, 0.2)
 SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
+
+
+def psnr(images, others):
+    """Mean PSNR of two arrays of images in [-1, 1], in decibels."""
+    others = np.asarray(others, "float32")
+    return float(np.mean(metrics.peak_signal_to_noise_ratio(images, others)))
 
 
 def add(images, level, seed=0):

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import save_figure
-from studies import fidelity
+from studies.noise import psnr
 
 PATH = pathlib.Path(__file__).parents[1] / "docs" / "pictures" / "overview.jpg"
 COUNTS = (1, 2, 5, 10, 20)
@@ -38,7 +38,7 @@ def draw(photograph):
     stage = model.explain(photograph).stages[0]
     sums = dict(stage.partial_sums([*COUNTS, len(stage.order)]))
     regenerated = model.reconstruct(photograph[None])[0]
-    psnr = fidelity.psnr(image[None], regenerated[None])
+    near = psnr(image[None], regenerated[None])
     places = np.prod(model.encode(photograph[None]).shape[1:])
 
     figure = plt.figure(figsize=(9.6, 6.2), layout="constrained")
@@ -55,7 +55,7 @@ def draw(photograph):
     shown(
         left, image, f"a photograph that it never saw, {image.size:,} numbers"
     )
-    shown(right, regenerated, f"regenerated from {places:,}: {psnr:.1f} dB")
+    shown(right, regenerated, f"regenerated from {places:,}: {near:.1f} dB")
     rows[2].suptitle("Images that never were", x=0.01, ha="left")
     model = ClosedLoopAutoencoder.from_preset("csc_ctrl_fashion_mnist")
     labels = np.repeat(list(CLASSES), SAMPLES)

@@ -1,8 +1,6 @@
 """Writes the page of the studies, docs/results/README.md, from their table.
 
-    python studies/page.py
-
-Pictures beside it are drawn from the runs below --runs, where they are.
+python studies/page.py
 """
 
 import pathlib
@@ -11,15 +9,8 @@ import statistics
 from keras_csc_cli import command_line
 
 import numpy as np
-from absl import flags
-from matplotlib.figure import Figure
-from PIL import Image
 
 from keras_csc.files import replacing
-from keras_csc.pixels import from_pixels
-from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import save_figure
-from keras_csc.visualization import save_png
 from studies import plan
 from studies import verdicts
 from studies.run import TABLE
@@ -63,15 +54,6 @@ OF_STUDY = {
         "seconds",
     ],
 }
-USUAL = [
-    "PSNR, dB",
-    "same class",
-    "nearest subspace",
-    "5-NN",
-    "5-NN, part",
-    "zeros",
-    "seconds",
-]
 INTRODUCTION = """\
 A model of sparse coding layers is one network, whose decoder draws with the
 encoder's atoms. Rows are there as far as they have been measured. Those of
@@ -132,10 +114,10 @@ def table_of(title, columns, names, table, data):
     return markdown([title, *columns], body) if body else ""
 
 
-def study_of(name, table, path):
-    """The part of the page at `path` about a study."""
+def study_of(name, table):
+    """The part of the page about a study."""
     study = plan.study(name)
-    columns = OF_STUDY.get(name, USUAL)
+    columns = OF_STUDY[name]
     by_data = {}
     for run in study.runs:
         by_data.setdefault(run.data, {})[run.name] = None
@@ -151,7 +133,6 @@ def study_of(name, table, path):
         f"Of {len(study.runs)} runs {missing} are to be measured."
         if missing
         else "",
-        trade_off(table, path) if name == "trade_off" else "",
         *tables,
     ]
     return "\n\n".join(part for part in parts if part)
@@ -197,91 +178,6 @@ def unseen_of(table):
     )
 
 
-def pictures(folder, page):
-    """Draws images and what every contender makes of them, once all have run.
-
-    Returns:
-        Lines of the page.
-    """
-    lines = []
-    for data in plan.SETS[::-1]:
-        sets, labels = [], []
-        for name in plan.CONTENDERS:
-            run = plan.contender(name, data)
-            path = folder / run.key / "shown.png"
-            if path.exists():
-                images, made = _strips(path)
-                sets += [made] if sets else [images, made]
-                labels += [name] if labels else ["image", name]
-        target = page.parent / "pictures" / f"{data}.png"
-        if len(labels) == 1 + len(plan.CONTENDERS):
-            save_png(target, comparison_grid(sets, labels, columns=12))
-        if target.exists():
-            lines.append(
-                f"![{verdicts.TITLES[data]}: test images and regenerations]"
-                f"(pictures/{data}.png)"
-            )
-    return "\n".join(lines)
-
-
-def _strips(path, side=32):
-    pixels = from_pixels(Image.open(path))
-    tiles = pixels.reshape(2, side, -1, side, pixels.shape[-1])
-    return tiles.transpose(0, 2, 1, 3, 4)
-
-
-# === Images against classes, as a picture ===
-
-BESIDE = (plan.UNLABELLED, plan.CONV, plan.PIXEL, plan.VAE)
-
-
-def trade_off(table, path, data="cifar10"):
-    """Draws PSNR against accuracy of runs on a set.
-
-    Returns:
-        A line of the page; empty without the recipe's rows.
-    """
-    runs = [run.name for run in plan.study("trade_off").runs]
-    points = {}
-    for name in dict.fromkeys([*runs, *BESIDE]):
-        if table.of(data, name):
-            points[name] = [
-                table.mean(data, name, figure)
-                for figure in (verdicts.KNN, "psnr")
-            ]
-    if plan.OURS not in points:
-        return ""
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (name, (x, y)) in enumerate(points.items(), start=1):
-        color = "#c0392b" if name in BESIDE else "#1f5fa8"
-        star = "*" if plan.former(table.of(data, name)) else ""
-        label = f"{number}  {name.replace('the same', 'the recipe')}{star}"
-        axes.plot(x, y, "o", color=color, markersize=5, label=label)
-        before = list(points.values())[: number - 1]
-        near = any(abs(x - a) < 0.005 and abs(y - b) < 0.2 for a, b in before)
-        axes.annotate(
-            str(number),
-            (x, y),
-            (-11, -9) if near else (4, 4),
-            textcoords="offset points",
-            fontsize=9,
-        )
-    axes.set_xlabel("5-NN of centred features")
-    axes.set_ylabel("PSNR, dB")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right center", frameon=False, fontsize=8)
-    save_figure(path.parent / "pictures" / "trade_off.png", figure)
-    starred = any(plan.former(table.of(data, name)) for name in points)
-    before = ", before the flag file changed where there is an asterisk"
-    return (
-        f"![{verdicts.TITLES[data]}: PSNR against accuracy]"
-        "(pictures/trade_off.png)\n\n"
-        "*Blue: the recipe, and the recipe with one weight changed"
-        f"{before * starred}. Red: others.*"
-    )
-
-
 def about(rows):
     """Where the figures come from."""
     planned = len(plan.runs())
@@ -315,13 +211,11 @@ def warning(rows):
     former = plan.former(rows)
     if not former:
         return ""
-    pictured = any(row["name"] in plan.CONTENDERS for row in former)
-    pictures = " the pictures of regenerations and," if pictured else ","
     return (
         f"**{len(former)} of the {len(rows)} rows, those with an asterisk, are "
-        "of flag files or equal times that have changed since**; so "
-        f"are{pictures} in part, the verdicts with one. [The "
-        "recipe](../recipe.md) says what changed."
+        "of flag files or equal times that have changed since**; so are, in "
+        "part, the verdicts with one. [The recipe](../recipe.md) says what "
+        "changed."
     )
 
 
@@ -368,17 +262,16 @@ def judged(table):
     )
 
 
-def page(table, folder, path):
+def page(table):
     """The page as text."""
     parts = [
         "# What the method does, measured",
         INTRODUCTION,
         warning(table.rows),
-        pictures(folder, path),
         judged(table),
         "## Reading the tables",
         LEGEND,
-        *(study_of(name, table, path) for name in plan.STUDIES),
+        *(study_of(name, table) for name in plan.STUDIES),
         unseen_of(table),
         "## Where the figures come from",
         about(table.rows),
@@ -388,12 +281,11 @@ def page(table, folder, path):
 
 def main():
     table = verdicts.Table(rows_of(TABLE))
-    text = page(table, pathlib.Path(flags.FLAGS.runs), PAGE)
+    text = page(table)
     with replacing(PAGE) as new:
         new.write_text(text)
     print(f"{PAGE}: {len(text.splitlines())} lines")
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     command_line.run(main)

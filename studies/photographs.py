@@ -1,23 +1,18 @@
 """Whole photographs: quality against numbers a pixel, ours and others.
 
-    python studies/photographs.py --photographs=FOLDER [--steps=1000]
+    python studies/photographs.py --photographs=FOLDER
 
-FOLDER holds `train` and `validation` with photographs of any size. The networks
-train on crops of those in `train`; what is measured are the whole ones in
-`validation`, and those that scikit-image and scikit-learn ship, which nobody
-trained on. Run the same command again to go on; `--contenders=NAME,...` does
-some only. Writes studies/photographs.json and docs/photographs.md, and a
-picture of a photograph that scikit-image ships.
+FOLDER holds `train` and `validation` with photographs of any size. Linear codes
+are fitted to those in `train`. What is measured of them, and of the model that
+ships, are the whole ones in `validation`, and those that scikit-image and
+scikit-learn ship, which nobody trained on; `--contenders=linear` or
+`=shipped` measures one of the two. Writes studies/photographs.json and
+docs/photographs.md, and a picture of a photograph that scikit-image ships.
 """
 
 import pathlib
-import time
-import typing
 
-from keras_csc_cli import building
 from keras_csc_cli import command_line
-from keras_csc_cli import train
-from keras_csc_cli import train_options
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 
@@ -37,8 +32,6 @@ from keras_csc.models import Tiles
 from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
-from studies import baselines
-from studies import measure
 from studies import plan
 from studies import tables
 
@@ -49,82 +42,6 @@ PICTURE = HERE.parent / "docs" / "pictures" / "photograph.jpg"
 FIGURES = ("psnr", "ssim", "ms_ssim")
 SHIPPED = "csc_ctrl_photographs"
 BLOCKS_OF_A_PHOTOGRAPH = 400
-BATCH, MEMORY = 64, 0.9  # of the flag file
-PUBLISHED = (
-    "--game=objective=binary",
-    "--architecture=nonnegative=true,iterations=2,filters=96,64,128",
-    "--architecture=tight_frame=false,sparsity=0.1",
-    "--architecture=normalization_offset=true",
-    "--optimizer=adam",
-    "--learning_rate=5e-4,4e-3",
-    "--schedule=linear",
-    "--first_atoms=random",
-)
-
-
-class Contender(typing.NamedTuple):
-    """A network that trains.
-
-    Args:
-        name: what it is called in the table.
-        kind: key of `baselines.MAKERS`.
-        preset: of the architecture.
-        flags: tuple of flags of `training/train.py`.
-        batch_size: int, of as many images in all, and as long a memory.
-    """
-
-    name: str
-    kind: str
-    preset: str
-    flags: tuple = ()
-    batch_size: int = BATCH
-
-    @property
-    def all_flags(self):
-        """Flags of what it is, without the number of steps."""
-        flags = (f"--preset={self.preset}", *self.flags)
-        if self.batch_size == BATCH:
-            return flags
-        memory = 1 - (1 - MEMORY) * self.batch_size / BATCH
-        return (
-            *flags,
-            f"--batch_size={self.batch_size}",
-            f"--game=memory={memory:.5g}",
-        )
-
-
-CONV = "--architecture=network=conv,filters=96,64,128", "--game=dictionary=0"
-SMALL_BATCHES = 4, 16
-CONTENDERS = (
-    *(
-        Contender(name, kind, preset)
-        for name, kind in (
-            ("CSC-CTRL, the recipe", "closed_loop"),
-            ("CSC network, pixel loss", "pixel"),
-        )
-        for preset in ("photographs", "photographs_32", "photographs_fine")
-    ),
-    Contender(
-        "without the rate reduction",
-        "closed_loop",
-        "photographs",
-        ("--game=rate=0",),
-    ),
-    Contender("convolutional CTRL", "closed_loop", "photographs", CONV),
-    Contender("convolutional, pixel loss", "pixel", "photographs", CONV),
-    Contender(
-        "CSC-CTRL, as published", "closed_loop", "photographs", PUBLISHED
-    ),
-    *(
-        Contender(
-            f"CSC-CTRL, batches of {size}",
-            "closed_loop",
-            "photographs",
-            batch_size=size,
-        )
-        for size in SMALL_BATCHES
-    ),
-)
 
 
 # === Photographs ===
@@ -271,99 +188,24 @@ GEOMETRIES = ((8, 16), (8, 32), (4, 16))
 # === Rows ===
 
 
-def options_of(contender, folder, values):
-    """The options of `training/train.py` for a contender."""
-    arguments = [
-        "--flagfile=photographs.flags",
-        "--dataset=image_folder",
-        f"--data_dir={values.photographs}",
-        f"--steps={values.steps * BATCH // contender.batch_size}",
-        f"--workdir={folder}",
-        "--metrics=",
-        "--validation_fraction=0",
-        *contender.all_flags,
-    ]
-    return train_options.parse(arguments)
-
-
-def row_of(contender, values, sets):
-    """Trains a contender, if it is not trained, and measures it."""
-    number = CONTENDERS.index(contender)
-    folder = pathlib.Path(values.runs) / f"{number:02}"
-    options = options_of(contender, folder, values)
-
-    def make(options, num_classes):
-        return building.model(
-            options, num_classes, baselines.MAKERS[contender.kind]
-        )
-
-    train.train(options, make)
-    model, seconds = measure.trained(options, make, None)
-    return {
-        "name": contender.name,
-        "flags": list(contender.all_flags),
-        "steps": options.steps,
-        "batch_size": options.batch_size,
-        "seconds": seconds,
-        **measured_model(model, sets),
-    }
-
-
 def row_of_shipped(sets):
-    """The row of the model that ships, which trained for longer."""
-    about = presets.find(SHIPPED).metadata
-    training = about["card"]["training"]
-    recipe = about["card"]["recipe"]
-    return {
-        "name": f"`{SHIPPED}`, as it ships",
-        "steps": recipe["steps"],
-        "batch_size": recipe["batch_size"],
-        "seconds": training["seconds"],
-        **measured_model(ClosedLoopAutoencoder.from_preset(SHIPPED), sets),
-    }
-
-
-def measured_model(model, sets):
-    """What a row says of a trained model."""
+    """The row of the model that ships."""
+    model = ClosedLoopAutoencoder.from_preset(SHIPPED)
     tiles = Tiles(model, 512)
 
     def reconstruct(pixels):
         return np.asarray(tiles.reconstruct(pixels[None]))[0]
 
-    encoder = model.encoder
+    recipe = presets.find(SHIPPED).metadata["card"]["recipe"]
     return {
-        "block": encoder.stride,
-        "numbers": encoder.feature_dim,
+        "name": f"`{SHIPPED}`, as it ships",
+        "steps": recipe["steps"],
+        "batch_size": recipe["batch_size"],
+        "block": model.encoder.stride,
+        "numbers": model.encoder.feature_dim,
         **measured(reconstruct, sets),
-        "zero_fraction": zeros(model, sets),
-        "megapixels_per_second": speed(reconstruct),
         "about": identification(),
     }
-
-
-def zeros(model, sets):
-    """Share of zeros in the codes of every stage, over all photographs."""
-    found = []
-    for images in sets.values():
-        for pixels in images.values():
-            part = pixels[None, :512, :512]
-            codes = model.encoder.activations(part).codes
-            found.append([float(np.mean(np.asarray(c) == 0)) for c in codes])
-    return np.mean(found, axis=0).tolist()
-
-
-def speed(reconstruct, size=1024, times=3):
-    """Megapixels a second of a photograph, the median of some."""
-    pixels = np.random.default_rng(0).integers(
-        0, 256, (size, size, 3), np.uint8
-    )
-    reconstruct(pixels)
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        reconstruct(pixels)
-        seconds.append(time.perf_counter() - start)
-    return size * size / 1e6 / float(np.median(seconds))
 
 
 def linear_rows(train, sets):
@@ -392,23 +234,14 @@ INTRODUCTION = """\
 Models with features that keep their place (`features="map"`) were trained on
 crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw:
 {held_out} of the same kind, held out, and {shipped} that scikit-image and
-scikit-learn ship. A row is one training of one seed. *Block*:
-8×8, 16 is 16 numbers for 8×8 pixels; *numbers a pixel* is their ratio.
-*Shipped*: PSNR of the 7. *Zeros*: of the codes of every stage. *Steps*: how
-many, of how many crops. *MP/s*: megapixels a second, of one image of
-1,024×1,024 in tiles, on as many cores as the record says; the model that ships
-computes in float32, the others in bfloat16. Commands, versions and commits are
-in [studies/photographs.json](../studies/photographs.json), which `python
+scikit-learn ship. *Block*: 8×8, 16 is 16 numbers for 8×8 pixels; *numbers a
+pixel* is their ratio. *Shipped*: PSNR of the 7. Commands, versions and commits
+are in [studies/photographs.json](../studies/photographs.json), which `python
 studies/photographs.py` makes.
 
 ![A photograph and its regeneration](pictures/photograph.jpg)
 
 *{picture}: left the photograph, right what `csc_ctrl_photographs` makes of it.*
-
-*The recipe* is `photographs.flags`. Linear codes need no training. *As
-published* has the objective and the layers of the published game, but random
-first atoms and batches of 64 crops, which [stop it](method.md#as-published): it
-is no verdict on the game of its authors.{missing}
 """
 COLUMNS = (
     ("", lambda row: row["name"]),
@@ -421,77 +254,7 @@ COLUMNS = (
     ("shipped", lambda row: f"{row['shipped']['psnr']:.2f} dB"),
     ("SSIM", lambda row: f"{row['held_out']['ssim']:.3f}"),
     ("MS-SSIM", lambda row: f"{row['held_out']['ms_ssim']:.4f}"),
-    (
-        "zeros",
-        lambda row: " ".join(f"{z:.2f}" for z in row.get("zero_fraction", [])),
-    ),
-    ("steps", lambda row: _plain(row.get("steps"), "{:,} of {:,}", row)),
-    (
-        "MP/s",
-        lambda row: _plain(row.get("megapixels_per_second"), "{:.2f}"),
-    ),
 )
-
-
-# What was aimed at, as differences of PSNR: two rows and the least difference.
-AIMS = (
-    (
-        "The model that ships against principal components of blocks",
-        f"`{SHIPPED}`, as it ships",
-        "principal components of blocks",
-        1.0,
-    ),
-    (
-        "CSC-CTRL, the recipe, against the pixel loss",
-        "CSC-CTRL, the recipe",
-        "CSC network, pixel loss",
-        -0.3,
-    ),
-    *(
-        (
-            f"CSC-CTRL, as many crops in batches of {size}, not 64",
-            f"CSC-CTRL, batches of {size}",
-            "CSC-CTRL, the recipe",
-            None,
-        )
-        for size in SMALL_BATCHES
-    ),
-    (
-        "CSC-CTRL, the recipe, against itself without the rate reduction",
-        "CSC-CTRL, the recipe",
-        "without the rate reduction",
-        None,
-    ),
-)
-
-
-def aims(rows):
-    """Lines of what was aimed at, for blocks of 8×8 with 16 numbers."""
-    found = {
-        row["name"]: row
-        for row in rows
-        if (row["block"], row["numbers"]) == (8, 16)
-    }
-    lines = []
-    for title, ours, theirs, least in AIMS:
-        if ours in found and theirs in found:
-            differences = [
-                found[ours][name]["psnr"] - found[theirs][name]["psnr"]
-                for name in ("held_out", "shipped")
-            ]
-            one, other = (f"{value:+.2f} dB" for value in differences)
-            aim = "" if least is None else f"; {least:+.1f} dB was aimed at"
-            lines.append(
-                f"- {title}: {one} held out, {other} on those that are "
-                f"shipped{aim}."
-            )
-    return "\n".join(lines)
-
-
-def _plain(value, form, row=None):
-    if value is None:
-        return ""
-    return form.format(value, *([row["batch_size"]] if row else []))
 
 
 def page(rows, facts):
@@ -506,8 +269,7 @@ def page(rows, facts):
         [name for name, _ in COLUMNS],
         [[text(row) for _, text in COLUMNS] for row in rows],
     )
-    parts = [INTRODUCTION.format(**facts), aims(rows), table]
-    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+    return f"{INTRODUCTION.format(**facts)}\n{table}\n"
 
 
 def draw(name="coffee"):
@@ -522,9 +284,8 @@ def draw(name="coffee"):
 
 def main():
     values = flags.FLAGS
-    known = ["linear", "shipped", *map(str, range(len(CONTENDERS)))]
-    chosen = known if values.contenders is None else values.contenders
-    plan.check_some("contenders", chosen, known)
+    known = ["linear", "shipped"]
+    plan.check_some("contenders", values.contenders, known)
     if values.photographs is None:
         raise command_line.UsageError(
             "--photographs is missing: a folder with train and validation."
@@ -534,50 +295,31 @@ def main():
         "held_out": photographs(folder / "validation"),
         "shipped": shipped(),
     }
-    for name in chosen:
-        if name == "linear":
-            for row in linear_rows(photographs(folder / "train"), sets):
-                put(row)
-        elif name == "shipped":
-            put(row_of_shipped(sets))
-        else:
-            contender = CONTENDERS[int(name)]
-            print(f"{name}: {contender.name}", flush=True)
-            put(row_of(contender, values, sets))
-    write_page(values, sets)
+    if "linear" in values.contenders:
+        for row in linear_rows(photographs(folder / "train"), sets):
+            put(row)
+    if "shipped" in values.contenders:
+        put(row_of_shipped(sets))
+    write_page(folder, sets)
 
 
-def missing(rows):
-    """A sentence that names contenders without a row; empty without any."""
-    found = {row["name"] for row in rows}
-    names = dict.fromkeys(c.name for c in CONTENDERS if c.name not in found)
-    return f" Not run yet: {'; '.join(names)}." if names else ""
-
-
-def write_page(values, sets):
+def write_page(folder, sets):
     """Writes `PAGE` and its picture, of the rows that there are."""
-    folder = pathlib.Path(values.photographs)
     draw()
-    rows = read_json(TABLE, list)
     facts = {
         "train": f"{len(photographs(folder / 'train'))} photographs",
         "held_out": len(sets["held_out"]),
         "shipped": len(sets["shipped"]),
         "picture": "Coffee, of scikit-image",
-        "missing": missing(rows),
     }
     with replacing(PAGE) as temporary:
-        temporary.write_text(page(rows, facts), encoding="utf-8")
+        text = page(read_json(TABLE, list), facts)
+        temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("photographs", None, "Folder of photographs.")
-    flags.DEFINE_string("runs", "runs/photographs", "Folder of the runs.")
-    flags.DEFINE_integer("steps", 1000, "Steps of training, of 64 crops.")
     flags.DEFINE_list(
-        "contenders",
-        None,
-        "Whose rows to make: numbers, linear for the linear codes, shipped for "
-        "the model that ships. All by default.",
+        "contenders", ["linear", "shipped"], "Whose rows to make."
     )
-    command_line.run(main, user_errors=train.USER_ERRORS)
+    command_line.run(main, user_errors=(OSError,))

@@ -296,17 +296,6 @@ def options(data):
 AS_MANY_STEPS = "convolutions, as many steps"
 
 
-def views(data):
-    """Without labels, as in the flag file and without its views."""
-    for title, changes in (
-        ("without labels, with views", ()),
-        ("without labels and views", ("--game=view_features=0",)),
-    ):
-        file = flag_file(f"{data}_unlabelled")
-        flags = (file, f"--steps={STEPS[data]}", *changes)
-        yield Run(title, data, "closed_loop", flags)
-
-
 def ablation():
     """The recipe with options changed, on every set and twice."""
     for seed in SEEDS[:2]:
@@ -319,64 +308,9 @@ def ablation():
                 yield changed(title, data, *changes, seed=seed)
         if seed:
             continue
-        yield from views("cifar10")
         for data in SETS[::-1]:
             wide = f"--architecture={WIDE[data]}"
             yield changed(AS_MANY_STEPS, data, wide, *CONTENDERS[CONV].flags)
-
-
-def batches():
-    """As many images in all, at the same learning rates."""
-    for data, sizes in (
-        ("fashion_mnist", (16, 256, 1024, 2048)),
-        ("cifar10", (256,)),
-    ):
-        images = steps(OURS, data, RECIPE_BATCH) * RECIPE_BATCH
-        yield contender(OURS, data)
-        yield changed("without memory", data, "--game=memory=0")
-        for batch in sizes:
-            decay = 1 - 0.05 * batch / 256  # as many images
-            for title, memory in (
-                ("with memory", f"{decay:.5g}"),
-                ("without memory", "0"),
-            ):
-                yield changed(
-                    f"batches of {batch}, {title}",
-                    data,
-                    f"--batch_size={batch}",
-                    f"--steps={images // batch}",
-                    f"--game=memory={memory}",
-                )
-
-
-def rates():
-    data = "fashion_mnist"
-    yield contender(OURS, data)
-    for factor in (0.3, 3, 10):
-        rate = f"{RATE * factor:g}"
-        yield changed(
-            f"{factor:g} times the rates",
-            data,
-            f"--learning_rate={rate}",
-        )
-
-
-def trade_off():
-    """Weights that give one and take of the other."""
-    for data in SETS[::-1]:
-        yield contender(OURS, data)
-        yield changed(
-            "without the rate of the classes", data, "--game=class_rate=0"
-        )
-    for title, change in {
-        "class_rate 5, not 15": "class_rate=5",
-        "class_rate 45": "class_rate=45",
-        "16 class_features, not 24": "class_features=16",
-        "64 class_features": "class_features=64",
-        "multistage 30, not 300": "multistage=30",
-        "multistage 3000": "multistage=3000",
-    }.items():
-        yield changed(title, "cifar10", f"--game={change}")
 
 
 def published():
@@ -395,56 +329,15 @@ def published():
         for data, (title, change) in other_step.items():
             yield run(AS_IN_THE_FILE, data, seed=seed)
             yield run(title, data, change, seed=seed)
-    for data in SETS[::-1]:
-        for title, change in {
-            "tight frames": "--architecture=tight_frame=false",
-            "shared statistics": "--game=shared_statistics=false",
-        }.items():
-            yield run(f"as published, without {title}", data, change)
-    consistency = "--game=consistency=1"
-    binary = ("--game=objective=binary,inner_step=false",)
     for data in other_step:
         yield run("clipped", data, "--architecture=output=clip")
-        yield run("with sample-wise consistency", data, consistency)
-        yield run("CTRL-Binary", data, *binary)
-        yield run("CTRL-Binary with consistency", data, *binary, consistency)
-    yield run("convolutions", "digits", *PARENTS_CONV)
     for data in SETS:
         count = steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)
         yield run(CONV_128, data, f"--steps={count}", *PARENTS_CONV)
-    yield from authors()
 
 
 AS_IN_THE_FILE = "as in the flag file"
 CONV_128 = "convolutions, 128 features"
-PATCHES = (
-    "--architecture=sparsity=0.1,tight_frame=false",
-    "--first_atoms=patches:2000",
-)
-
-
-def authors():
-    """The parents' own settings on CIFAR-10, as many steps as 15 minutes hold.
-
-    They take 45,000: these runs tell how the game begins there.
-    """
-    settings = (
-        *PATCHES,
-        "--game=shared_statistics=false",
-        "--augment=",
-        "--batch_size=1600",
-        "--learning_rate=1.5e-4,1.5e-4",
-        "--architecture=filters=64,128,256,feature_dim=128",
-    )
-    conv = ("--architecture=network=conv", "--first_atoms=random")
-    for title, steps, changes in (
-        ("sparse coding layers, at the authors' settings", 60, ()),
-        ("convolutions, at the authors' settings", 120, conv),
-    ):
-        flags = (flag_file("cifar10_published"), f"--steps={steps}")
-        yield Run(
-            title, "cifar10", "closed_loop", (*flags, *settings, *changes)
-        )
 
 
 QUESTIONS = {
@@ -463,21 +356,6 @@ QUESTIONS = {
         ablation,
         "Which options matter",
         "What becomes of the recipe with options changed?",
-    ),
-    "trade_off": (
-        trade_off,
-        "Images against classes",
-        "What do the weights of the terms give to one, and take of the other?",
-    ),
-    "batches": (
-        batches,
-        "Batch size and memory",
-        "Do small batches suffice, and is it the memory that makes them?",
-    ),
-    "rates": (
-        rates,
-        "Learning rates",
-        "How much do the learning rates matter?",
     ),
 }
 STUDIES = tuple(QUESTIONS)

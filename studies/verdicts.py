@@ -131,19 +131,6 @@ def _published(data, least_same, least_nearest, table):
     )
 
 
-def _rate_reduction(table):
-    least = {"cifar10": 0.05, "fashion_mnist": 0.02}
-    drops = {
-        data: table.mean(data, plan.OURS, NEAREST)
-        - table.mean(data, "without the rate of the classes", NEAREST)
-        for data in least
-    }
-    text = "; ".join(f"{TITLES[d]} {drop:.3f}" for d, drop in drops.items())
-    return all(drops[d] >= least[d] for d in least), (
-        f"Without it nearest subspace falls by {text}."
-    )
-
-
 def _ahead(table, data, figure, one, other):
     """Difference of two means, and whether it is above two standard errors.
 
@@ -204,32 +191,6 @@ def _unseen(table):
     return holds, f"CSC minus convolutional: {', '.join(parts)}."
 
 
-def _batches(table):
-    data = "fashion_mnist"
-    usual, small, without = (
-        table.first(data, name, PART_KNN)
-        for name in (
-            "batches of 256, with memory",
-            "batches of 16, with memory",
-            "batches of 16, without memory",
-        )
-    )
-    return small >= usual - 0.02 and without <= small - 0.02, (
-        f"5-NN of the part: {usual:.3f} with batches of 256 and memory, "
-        f"{small:.3f} with batches of 16 and memory, {without:.3f} without."
-    )
-
-
-def _rates(table):
-    names = ("0.3 times the rates", plan.OURS, "3 times the rates")
-    values = [table.first("fashion_mnist", name, "psnr") for name in names]
-    return np.ptp(values) <= 1.0, (
-        "PSNR at 0.3, 1 and 3 times the rates: "
-        + ", ".join(f"{value:.2f}" for value in values)
-        + " dB."
-    )
-
-
 def _noise(table):
     gains = {}
     for data in plan.SETS:
@@ -259,12 +220,6 @@ CLAIMS = [
         functools.partial(_published, "fashion_mnist", 0.78, 0.82),
     ),
     Claim(
-        "The rate reduction gives the features their classes.",
-        "Without the rate of the classes nearest subspace of all features "
-        "falls by at least 0.05 on CIFAR-10 and 0.02 on Fashion-MNIST.",
-        _rate_reduction,
-    ),
-    Claim(
         "Sparse coding layers are better than convolutions.",
         "In the same recipe and time, PSNR and 5-NN of the part for the "
         "classes are higher on both sets, by more than two standard errors.",
@@ -285,18 +240,6 @@ CLAIMS = [
         "Images of other sets come back better than from convolutions.",
         "PSNR is more than 0.2 dB higher for every pair of sets.",
         _unseen,
-    ),
-    Claim(
-        "Small batches suffice, by the memory.",
-        "On Fashion-MNIST batches of 16 with memory are within 0.02 of 256 "
-        "in 5-NN of the part, and without memory 0.02 below that.",
-        _batches,
-    ),
-    Claim(
-        "Training is stable over learning rates.",
-        "On Fashion-MNIST PSNR at 0.3, 1 and 3 times the rates differs by at "
-        "most 1 dB.",
-        _rates,
     ),
     Claim(
         "Choosing λ at inference removes noise.",

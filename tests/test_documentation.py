@@ -50,7 +50,7 @@ SMALLER = {
     ),
 }
 # Modules that need what an extra installs.
-EXTRA = {"keras_csc.explorer.page", "keras_csc.explorer.tabs"}
+EXTRA = {"keras_csc.explorer.controls", "keras_csc.explorer.page"}
 OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
 
 

@@ -28,53 +28,6 @@ Fields:
         sparse codes.
 """
 
-
-def look(model, image):
-    """What a model makes of a float image `(height, width, channels)`: `Seen`.
-
-    The image is in [-1, 1].
-    """
-    if model.encoder.sparse:
-        explanation = model.explain(image)
-        features = explanation.features
-    else:
-        explanation, features = None, model.encode(image[None]).numpy()[0]
-    made = _decoded(model, features, image)
-    return Seen(image, features, made, psnr(image, made), explanation)
-
-
-def _decoded(model, features, image):
-    """The image of some features, of the size of another image."""
-    return model.decode(features[None], image_size=image.shape[:2]).numpy()[0]
-
-
-def psnr(image, other):
-    """PSNR of two images `(height, width, channels)` in [-1, 1], in dB."""
-    return float(peak_signal_to_noise_ratio(image[None], other[None])[0])
-
-
-@dataclasses.dataclass(frozen=True)
-class Changes:
-    """What is changed of the codes of a stage, in this order.
-
-    Fields:
-        stage: int, from 1, next to the image.
-        sparsity: float `λ ≥ 0` to solve its program with; `None` for its own.
-        steps: int, of the solver; `None` for as many as the model takes.
-        kept: float in [0, 1], share of the coefficients that are not 0 which
-            are kept, the largest ones.
-        factors: dict from atoms to what their codes are multiplied by.
-        swap: pair of atoms that take each other's codes, or `None`.
-    """
-
-    stage: int = 1
-    sparsity: float | None = None
-    steps: int | None = None
-    kept: float = 1.0
-    factors: dict = dataclasses.field(default_factory=dict)
-    swap: tuple | None = None
-
-
 Changed = collections.namedtuple(
     "Changed", ["stage", "sum", "sum_psnr", "decoded", "decoded_psnr"]
 )
@@ -92,13 +45,46 @@ Fields:
 """
 
 
-def change(model, seen, changes):
-    """Changes codes of an image: `Changed` by `Changes`.
+def look(model, image):
+    """What a model makes of a float image `(height, width, channels)`: `Seen`.
+
+    The image is in [-1, 1].
+    """
+    if model.encoder.sparse:
+        explanation = model.explain(image)
+        features = explanation.features
+    else:
+        explanation, features = None, model.encode(image[None]).numpy()[0]
+    made = _decoded(model, features, image)
+    return Seen(image, features, made, _psnr(image, made), explanation)
+
+
+def _decoded(model, features, image):
+    """The image of some features, of the size of another image."""
+    return model.decode(features[None], image_size=image.shape[:2]).numpy()[0]
+
+
+def _psnr(image, other):
+    return float(peak_signal_to_noise_ratio(image[None], other[None])[0])
+
+
+def change(
+    model, seen, stage=1, sparsity=None, steps=None, kept=1.0, factors=()
+):
+    """Changes the codes of a stage of an image, in the order of the arguments.
 
     Args:
         model: `ClosedLoopAutoencoder` with sparse codes.
         seen: `Seen`, what the model makes of the image.
-        changes: `Changes`.
+        stage: int, from 1, next to the image.
+        sparsity: float `λ ≥ 0` to solve its program with; `None` for its own.
+        steps: int, of the solver; `None` for as many as the model takes.
+        kept: float in [0, 1], share of the coefficients that are not 0 which
+            are kept, the largest ones.
+        factors: dict from atoms to what their codes are multiplied by.
+
+    Returns:
+        `Changed`.
 
     Raises:
         ValueError: for a model without sparse codes, and other changes than
@@ -109,55 +95,43 @@ def change(model, seen, changes):
             "Only sparse codes can be changed. Received: a model whose "
             "encoder has none."
         )
-    check_integer(1, len(seen.explanation.stages), stage=changes.stage)
-    number = changes.stage - 1
-    layer = model.encoder.coding_layers[number]
-    stage = seen.explanation.stages[number]
-    sparsity, steps = changes.sparsity, changes.steps
+    check_integer(1, len(seen.explanation.stages), stage=stage)
+    layer = model.encoder.coding_layers[stage - 1]
+    found = seen.explanation.stages[stage - 1]
     sparsity = layer.sparsity if sparsity is None else sparsity
     steps = layer.iterations if steps is None else steps
     check_integer(1, steps=steps)
-    check_number("[0, 1]", kept=changes.kept)
-    codes = stage.codes
+    check_number("[0, 1]", kept=kept)
+    codes = found.codes
     if (sparsity, steps) != (layer.sparsity, layer.iterations):
-        signal = tf.constant(stage.signal[None])
+        signal = tf.constant(found.signal[None])
         codes = layer.solve(signal, float(sparsity), steps)[0].numpy()
-    codes = _atoms_changed(_largest(codes, changes.kept), changes)
+    if kept < 1:
+        codes = _largest(codes, kept)
+    if factors:
+        check_integers(0, codes.shape[-1] - 1, atoms=list(factors))
+        codes = codes.copy()
+        codes[..., list(factors)] *= np.float32(list(factors.values()))
     made = seen.regenerated
-    if codes is not stage.codes:
-        stage = dataclasses.replace(
-            stage, codes=codes, sparsity=sparsity, drawn=None
+    if codes is not found.codes:
+        found = dataclasses.replace(
+            found, codes=codes, sparsity=sparsity, drawn=None
         )
         features = model.encoder.features_of(
-            number, tf.cast(codes[None], model.encoder.compute_dtype)
+            stage - 1, tf.cast(codes[None], model.encoder.compute_dtype)
         )
         made = _decoded(model, features.numpy()[0], seen.image)
-    total = stage.picture
+    total = found.picture
     return Changed(
-        stage, total, psnr(seen.image, total), made, psnr(seen.image, made)
+        found, total, _psnr(seen.image, total), made, _psnr(seen.image, made)
     )
 
 
 def _largest(codes, share):
     """Codes with all but a share of what is not 0 set to 0, the smallest."""
-    if share == 1:
-        return codes
     places = np.flatnonzero(codes)
     order = np.argsort(-np.abs(codes.reshape(-1)[places]), kind="stable")
     chosen = places[order[: round(share * len(places))]]
     kept = np.zeros_like(codes)
     kept.reshape(-1)[chosen] = codes.reshape(-1)[chosen]
     return kept
-
-
-def _atoms_changed(codes, changes):
-    named = [*changes.factors, *(changes.swap or ())]
-    if not named:
-        return codes
-    check_integers(0, codes.shape[-1] - 1, atoms=named)
-    codes = codes.copy()
-    for atom, factor in changes.factors.items():
-        codes[..., atom] *= factor
-    if changes.swap is not None:
-        codes[..., list(changes.swap)] = codes[..., list(changes.swap[::-1])]
-    return codes

@@ -34,7 +34,7 @@ Fields:
 def examples_of(model, source=None, count=COUNT):
     """Images that suit a model.
 
-    Images of a data set, if one is given, of all classes in turn. Else the
+    Images of a data set, if one is given, first one of every class. Else the
     digits of scikit-learn for a model of their size, images that the model's
     density draws, or the photographs of scikit-image and scikit-learn.
 
@@ -64,18 +64,14 @@ def examples_of(model, source=None, count=COUNT):
 
 def _of_source(source, count):
     pixels, labels = data.load_arrays(source, min(LOOKED_THROUGH, source.size))
-    turns = np.zeros(len(labels), int)
-    for label in np.unique(labels):
-        turns[labels == label] = np.arange(np.sum(labels == label))
-    order = np.lexsort((labels, turns))[:count]
-    names = source.class_names
-    return [
-        Example(
-            f"{number}" if names is None else names[labels[place]],
-            from_pixels(pixels[place]),
-        )
-        for number, place in enumerate(order, start=1)
-    ]
+    _, first = np.unique(labels, return_index=True)
+    order = [*first, *np.delete(np.arange(len(labels)), first)][:count]
+    names, found = source.class_names, []
+    for number, place in enumerate(order, start=1):
+        known = names is not None and labels[place] >= 0
+        label = names[labels[place]] if known else f"{number}"
+        found.append(Example(label, from_pixels(pixels[place])))
+    return found
 
 
 def read_upload(path, encoder):
@@ -111,28 +107,18 @@ def read_upload(path, encoder):
 def _fitted(pixels, encoder):
     """uint8 pixels in colour as an encoder takes them; see `read_upload`."""
     height, width = pixels.shape[:2]
-    if encoder.features == "vector":
-        made = images.fit(tf.constant(pixels), encoder.image_shape).numpy()
-        verb = "resized and cut"
-    elif min(height, width) < LEAST_SIZE:
-        raise ValueError(
-            f"The image has {width}×{height} pixels, and must have at least "
-            f"{LEAST_SIZE}×{LEAST_SIZE}."
-        )
-    else:
-        made, verb = _shrunk(pixels), "shrunk"
-        made = images.in_channels(made, encoder.image_shape[-1]).numpy()
+    shape, verb = encoder.image_shape, "resized and cut"
+    if encoder.features == "map":
+        if min(height, width) < LEAST_SIZE:
+            raise ValueError(
+                f"The image has {width}×{height} pixels, and must have at "
+                f"least {LEAST_SIZE}×{LEAST_SIZE}."
+            )
+        scale = min((WORKING_PIXELS / (height * width)) ** 0.5, 1)
+        sides = [max(LEAST_SIZE, int(n * scale)) for n in (height, width)]
+        shape, verb = (*sides, shape[-1]), "shrunk"
+    made = images.fit(tf.constant(pixels), shape).numpy()
     size = f"{made.shape[1]}×{made.shape[0]} pixels"
     if made.shape[:2] != pixels.shape[:2]:
         size = f"{verb} from {width}×{height} to {size}"
     return from_pixels(made), size
-
-
-def _shrunk(pixels):
-    height, width = pixels.shape[:2]
-    scale = (WORKING_PIXELS / (height * width)) ** 0.5
-    if scale >= 1:
-        return tf.constant(pixels)
-    size = [max(LEAST_SIZE, int(n * scale)) for n in (width, height)]
-    image = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)
-    return tf.constant(np.asarray(image))

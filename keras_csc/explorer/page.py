@@ -1,28 +1,36 @@
 """The explorer's page, of Gradio, which the extra `explore` installs.
 
-Its tabs are in `tabs`, the panels that they show in `panels`.
+Controls are wired to the functions of this package; what these do is tested
+without them.
 """
 
 import functools
 
 import gradio as gr
+import numpy as np
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 
 from keras_csc import html
 from keras_csc.explorer import panels
-from keras_csc.explorer import tabs
+from keras_csc.explorer.changing import change
 from keras_csc.explorer.changing import look
 from keras_csc.explorer.chosen import read_upload
-from keras_csc.explorer.guard import HOST
-from keras_csc.explorer.guard import Guard
+from keras_csc.explorer.controls import controls_of
+from keras_csc.explorer.controls import settings_of
 from keras_csc.explorer.panels import filled
-from keras_csc.explorer.tabs import PICK
-from keras_csc.explorer.tabs import listen
 
+HOST = "127.0.0.1"
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 MOST_BYTES = 20 * 2**20  # of an upload
 SESSIONS = 8
 SECONDS_KEPT = 3600
+# Images of a walk, and images that are drawn at a time.
+FRAMES, DRAWN = 7, 16
+# How the handlers of sliders answer.
+LIVE = {"trigger_mode": "always_last", "show_progress": "minimal"}
 
 
 def build(model, name, examples):
@@ -63,6 +71,9 @@ def serve(blocks, port=None, browser=False):
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
     )
+    # A foreign name that leads here is a DNS rebinding.
+    own = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    middleware = [own, Middleware(OwnPages)]
     _, url, _ = blocks.queue(api_open=False).launch(
         server_name=HOST,
         server_port=port,
@@ -72,7 +83,7 @@ def serve(blocks, port=None, browser=False):
         show_error=True,
         prevent_thread_lock=True,
         max_file_size=MOST_BYTES,
-        app_kwargs={"openapi_url": None, "middleware": [Middleware(Guard)]},
+        app_kwargs={"openapi_url": None, "middleware": middleware},
         footer_links=[],
         enable_monitoring=False,
         mcp_server=False,
@@ -86,8 +97,48 @@ def serve(blocks, port=None, browser=False):
     return url
 
 
+class OwnPages:
+    """An ASGI application that refuses what another page asks."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        app = self._app
+        if scope["type"] != "lifespan":
+            headers = Headers(scope=scope)
+            own = f"http://{headers.get('host')}"
+            if headers.get("origin", own) != own:
+                app = PlainTextResponse("Only its own page may ask.\n", 403)
+        await app(scope, receive, send)
+
+
+def _listen(trigger, function, inputs, outputs, **how):
+    """A handler of an event: one at a time, and not part of an API.
+
+    Its mistakes are shown in the page.
+    """
+
+    @functools.wraps(function)
+    def handler(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return trigger(
+        handler,
+        inputs,
+        outputs,
+        api_visibility="private",
+        concurrency_id="model",
+        concurrency_limit=1,
+        **how,
+    )
+
+
 class _Page:
-    """What the parts of a page share.
+    """A page and its tabs.
 
     The chosen image and the atoms that are off are kept in the browser, in
     controls that nobody sees: Gradio forgets a session after `SESSIONS` others,
@@ -101,6 +152,7 @@ class _Page:
             lambda chosen: look(model, self.image(chosen))
         )
         self.first = self.seen("0")
+        # Handlers of what depends on the image, after one is chosen.
         self.refreshed = []
         with gr.Blocks(
             title=f"{name}: keras_csc explorer",
@@ -112,12 +164,18 @@ class _Page:
             gr.HTML(title, elem_classes="kx-title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=240):
-                    self._choice()
+                    events = self._choice()
                 with gr.Column(scale=4, min_width=320), gr.Tabs():
-                    for title, make in tabs.of(self).items():
-                        with gr.Tab(title):
-                            make(self)
-            self._refresh_on_choice()
+                    with gr.Tab("Look"):
+                        self._look_tab()
+                    if model.encoder.sparse:
+                        with gr.Tab("Change"), gr.Row():
+                            self._change_tab()
+                    with gr.Tab("Sample"):
+                        self._sample_tab()
+            for event in events:
+                for handler in self.refreshed:
+                    event = _listen(event.success, *handler)
 
     def image(self, chosen):
         """An image by its number among the examples, or the file uploaded."""
@@ -138,34 +196,130 @@ class _Page:
         return handler
 
     def _choice(self):
-        buttons = panels.picker(self.examples, 0)
-        self.picker = gr.HTML(buttons, js_on_load=PICK, elem_id="kx-choose")
-        self.upload = gr.UploadButton(
+        """The images to choose from; the events of a choice."""
+        picker = gr.HTML(
+            panels.picker(self.examples, 0),
+            js_on_load=html.file("pick.js"),
+            elem_id="kx-choose",
+        )
+        upload = gr.UploadButton(
             "Upload an image", file_types=IMAGE_FILES, variant="primary"
         )
-        self.said = gr.HTML(elem_id="kx-said")
+        said = gr.HTML(elem_id="kx-said")
 
-    def _read(self, path):
-        _, said = read_upload(path, self.model.encoder)
-        self.uploads.add(path)
-        said = filled("note", f"Your image: {said}.")
-        return path, said, panels.picker(self.examples)
+        def choose(event: gr.EventData):
+            return str(event.key), ""
 
-    def _refresh_on_choice(self):
-        """What depends on the image, after one is chosen."""
-        both = [self.chosen, self.said]
-        read = [self.upload], [*both, self.picker]
-        for event in (
-            listen(self.picker.select, _choose, None, both),
-            listen(self.upload.upload, self._read, *read),
-        ):
-            for function, inputs, outputs in self.refreshed:
-                event = listen(event.success, function, inputs, outputs)
+        def read(path):
+            _, size = read_upload(path, self.model.encoder)
+            self.uploads.add(path)
+            note = filled("note", f"Your image: {size}.")
+            return path, note, panels.picker(self.examples)
 
-    def empty(self, panel, text=""):
-        """What a panel says of an image is not of the next one."""
-        self.refreshed.insert(0, (lambda: text, None, [panel]))
+        both = [self.chosen, said]
+        return (
+            _listen(picker.select, choose, None, both),
+            _listen(upload.upload, read, upload, [*both, picker]),
+        )
 
+    def _look_tab(self):
+        panel = gr.HTML(panels.look_panel(self.first), elem_id="kx-look")
+        overview = self.of_seen(panels.look_panel)
+        self.refreshed.append((overview, self.chosen, panel))
+        if self.first.explanation is None:
+            return
+        number = self._stages("Atoms of stage", "kx-stage-look")
+        atoms = gr.HTML(panels.stage_panel(self.first, 1), elem_id="kx-atoms")
+        stage = self.of_seen(panels.stage_panel)
+        shown = stage, [self.chosen, number], atoms
+        _listen(number.input, *shown)
+        self.refreshed.append(shown)
 
-def _choose(event: gr.EventData):
-    return str(event.key), ""
+    def _stages(self, label, name):
+        count = len(self.first.explanation.stages)
+        names = [("1, next to the image", 1)]
+        names += [(str(number), number) for number in range(2, count + 1)]
+        return gr.Radio(names, value=1, label=label, elem_id=name)
+
+    def _change_tab(self):
+        with gr.Column(scale=2, min_width=260):
+            number = self._stages("Codes of stage", "kx-stage-change")
+            controls, toggles = controls_of(self.model)
+            again = gr.Button("As it was", size="sm")
+        with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
+            panel = gr.HTML(elem_id="kx-change")
+
+        def applied(seen, stage, sparsity, steps, kept, off):
+            factors = dict.fromkeys(off, 0)
+            found = change(
+                self.model, seen, stage, sparsity, steps, kept / 100, factors
+            )
+            return panels.change_panel(seen, found)
+
+        def off(event: gr.EventData):
+            return event.keys
+
+        inputs = [self.chosen, number]
+        settings = functools.partial(settings_of, self.model)
+        fresh = self.of_seen(settings), inputs, [*controls, toggles]
+        apply = self.of_seen(applied), [*inputs, *controls], panel
+        for trigger in (number.input, again.click, self.blocks.load):
+            _listen(_listen(trigger, *fresh).success, *apply)
+        *sliders, hidden = controls
+        for slider in sliders:
+            _listen(slider.input, *apply, **LIVE)
+        switched = _listen(toggles.input, off, None, hidden, **LIVE)
+        _listen(switched.success, *apply, **LIVE)
+        self.refreshed += [fresh, apply]
+
+    def _sample_tab(self):
+        if self.model.encoder.features != "vector":
+            gr.HTML(filled("no_samples", True))
+            return
+        if self.model.density is None:
+            gr.HTML(filled("no_samples", False))
+        else:
+            self._draw()
+        about = "from the image that is chosen to the one that you press here"
+        gr.HTML(filled("heading", "Walk between two images", about))
+        buttons = panels.picker(self.examples)
+        pick = html.file("pick.js")
+        ends = gr.HTML(buttons, js_on_load=pick, elem_id="kx-ends")
+        panel = gr.HTML(elem_id="kx-walk")
+        # A walk from one image is none from the next.
+        self.refreshed.insert(0, (lambda: "", None, panel))
+
+        def walked(seen, event: gr.EventData):
+            end = self.image(str(event.key))
+            made = self.model.interpolate(seen.image[None], end[None], FRAMES)
+            return panels.images_panel(
+                made[0],
+                [f"{share:.0%}" for share in np.linspace(0, 1, FRAMES)],
+                "On the way",
+                "along a great circle of the features",
+            )
+
+        _listen(ends.select, self.of_seen(walked), self.chosen, panel)
+
+    def _draw(self):
+        known = np.flatnonzero(self.model.density.priors)
+        classes = [("any", -1), *((str(label), int(label)) for label in known)]
+        wide = {"min_width": 200}
+        with gr.Row():
+            label = gr.Dropdown(classes, value=-1, label="Class", min_width=120)
+            heat = gr.Slider(0, 2, 1, step=0.05, label="Temperature", **wide)
+            seed = gr.Slider(0, 999, 0, step=1, label="Seed", **wide)
+        controls = [label, heat, seed]
+
+        def drawn(label, heat, seed):
+            made = self.model.sample(DRAWN, label, int(seed), float(heat))
+            return panels.images_panel(
+                made,
+                [],
+                "Images that never were",
+                "drawn from the density of the features, and decoded",
+            )
+
+        panel = gr.HTML(drawn(-1, 1.0, 0), elem_id="kx-sample")
+        for control in controls:
+            _listen(control.input, drawn, controls, panel, **LIVE)

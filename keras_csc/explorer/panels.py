@@ -6,10 +6,6 @@ Pictures are PNG files within the page, so that nothing of them is stored.
 import numpy as np
 
 from keras_csc import html
-from keras_csc.explorer.changing import Changes
-from keras_csc.explorer.changing import change
-from keras_csc.explorer.changing import look
-from keras_csc.explorer.damage import middle
 from keras_csc.visualization import ATOM
 from keras_csc.visualization import BESIDE
 from keras_csc.visualization import atom_tiles
@@ -26,10 +22,6 @@ DRAWN_ATOMS = 5  # whose drawn codes are shown
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
-# Images of a walk, and images that are drawn at a time.
-FRAMES, DRAWN = 7, 16
-# Pixels a side of the part of a photograph that warms up.
-PART = 64
 
 
 def filled(name, *content):
@@ -131,22 +123,3 @@ def _small(tiles, side=SMALL):
     if np.issubdtype(tiles.dtype, np.floating):
         tiles = image_tiles(tiles)
     return fitted(tiles, 2 * side) if max(tiles.shape[1:3]) > side else tiles
-
-
-def warm_up(model, examples):
-    """Runs what the page will, which takes longest the first time.
-
-    It looks at the first example, or at a part of it for a model of maps.
-    """
-    image = examples[0].image
-    if model.encoder.features == "map":
-        image = middle(image, PART)
-    seen = look(model, image)
-    if seen.explanation is not None:
-        for number in range(1, len(seen.explanation.stages) + 1):
-            stage_panel(seen, number)
-            change(model, seen, Changes(number, steps=3))
-    if model.encoder.features == "vector":
-        model.interpolate(seen.image[None], seen.image[None], FRAMES)
-    if model.density is not None:
-        model.sample(DRAWN, seed=0)

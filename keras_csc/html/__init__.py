@@ -6,7 +6,6 @@ fills a template stays text: a class that is called `<script>` is a class.
 
 import base64
 import functools
-import hashlib
 import io
 import pathlib
 
@@ -33,7 +32,7 @@ def template(name):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=count, percent=percent, png=png, sha256=sha256, shown=shown
+        count=count, percent=percent, png=png, shown=shown
     )
     environment.globals["file"] = file
     return environment.get_template(name)
@@ -42,12 +41,6 @@ def template(name):
 def file(name):
     """The text of a file of this folder, such as a style."""
     return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def sha256(text):
-    """Digest of a script, as a page's policy names it."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def png(pixels):

@@ -1,40 +1,38 @@
-"""What the page shows of images and of atoms."""
+"""What the page shows of images, of atoms and of classes."""
 
 import numpy as np
 
+from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.pixels import from_pixels
+from keras_csc.evaluation.probing import class_part_of
+from keras_csc.metrics.probes import principal_directions
+from keras_csc.ops.sphere import to_sphere
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
 from keras_csc.visualization import atom_images
 from keras_csc.visualization import atom_tiles
-from keras_csc.visualization import code_shades
+from keras_csc.visualization import class_similarity
 from keras_csc.visualization import drawn_rows
 from keras_csc.visualization import encoder_atoms
 from keras_csc.visualization import fitted
-from keras_csc.visualization import growing as growing_sums
+from keras_csc.visualization import growing
+from keras_csc.visualization import within_and_between
 
 SHOWN = 8  # of the best, the worst, ...
-EXAMPLES = 3
-MAPS = 6  # of a stage
 ATOMS = 8
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
-STEPS = 5  # between two images
 SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 CLASSES = 3  # of an atom
 # Pixels that all patches and all atoms of a page may have: what a page may
 # weigh.
 MOST_PIXELS = 2_000_000
-
-
-def bars(values):
-    """Heights of bars of numbers of at least 0; what is not 0 can be seen."""
-    values = np.asarray(values, "float64")
-    heights = np.maximum(BAR * values / (values.max() or 1), values > 0)
-    return np.round(heights, 1).tolist()
+IN_TABLE = 20  # classes whose matrix is a table of numbers
+PAIRS = 20  # of more classes
+WALKS = 24  # classes that have a row
+DIRECTIONS, DEVIATIONS = 3, 2
 
 
 def reconstructions(found):
@@ -44,6 +42,8 @@ def reconstructions(found):
     count = min(SHOWN, len(order))
     middle = (len(order) - count) // 2
     counts, edges = np.histogram(psnr, BINS)
+    # What is not 0 can be seen.
+    heights = np.maximum(BAR * counts / counts.max(), counts > 0)
     median = float(np.median(psnr))
     return {
         "groups": {
@@ -51,13 +51,13 @@ def reconstructions(found):
             "Around the median": order[middle : middle + count],
             "The worst": order[:count],
         },
-        "heights": bars(counts),
+        "heights": np.round(heights, 1),
         "marked": min(int(np.searchsorted(edges, median, "right")), BINS) - 1,
         "psnr": (psnr.min(), median, psnr.max()),
     }
 
 
-def examples(found, count):
+def _examples(found, count):
     """Some images of high contrast, of usual quality and several classes."""
     order = np.argsort(found.psnr, kind="stable")
     quarter = len(order) // 4
@@ -69,49 +69,27 @@ def examples(found, count):
     return [int(number) for number in chosen[:count]]
 
 
-def growing(model, found):
-    """Two images as sums of atoms; `None` where no atom is active."""
-    explained = [model.explain(found.images[n]) for n in examples(found, 2)]
-    explained = [each for each in explained if each.stages[0].zeros < 1]
-    if not explained:
-        return None
-    stage = explained[0].stages[0]
-    chosen = stage.strongest(ATOMS)
-    return {
-        "sums": [growing_sums(e.image, e.stages[0]) for e in explained],
-        "strongest": list(
-            zip(chosen, stage.shares[chosen], *atom_tiles(stage, chosen))
-        ),
-    }
+def explained(model, found):
+    """Parts of the page of two images that are taken apart.
 
-
-def codes(model, found):
-    """Of some images and every stage, the maps of the most active atoms."""
-    chosen = examples(found, EXAMPLES)
-    output = model.encoder.activations(from_pixels(found.images[chosen]))
-    stages = [np.asarray(each, "float32") for each in output.codes]
-    return [
-        (number, [_maps(stage[row]) for stage in stages])
-        for row, number in enumerate(chosen)
-    ]
-
-
-def _maps(codes):
-    order = np.argsort(-np.abs(codes).sum((0, 1)), kind="stable")[:MAPS]
-    return {
-        "size": codes.shape[:2],
-        "active": int(np.sum(np.any(codes != 0, axis=(0, 1)))),
-        "atoms": codes.shape[-1],
-        "zeros": np.mean(codes == 0),
-        "maps": list(zip(order, code_shades(codes[..., order]))),
-    }
-
-
-def drawn(model, found):
-    """Of an image and every stage, what was found beside what is drawn."""
-    (number,) = examples(found, 1)
-    stages = model.explain(found.images[number]).stages
-    return [drawn_rows(stage, ATOMS - 1) for stage in stages]
+    Returns:
+        Dict of `growing`, the images as sums of atoms of the first stage,
+        unless none is active; and of `drawn`, of the first image and every
+        stage what was found beside what is drawn.
+    """
+    explanations = [model.explain(found.images[n]) for n in _examples(found, 2)]
+    stages = explanations[0].stages
+    parts = {"drawn": [drawn_rows(stage, ATOMS - 1) for stage in stages]}
+    active = [each for each in explanations if each.stages[0].zeros < 1]
+    if active:
+        stage = active[0].stages[0]
+        chosen = stage.strongest(ATOMS)
+        shares = stage.shares[chosen]
+        parts["growing"] = {
+            "sums": [growing(each.image, each.stages[0]) for each in active],
+            "strongest": zip(chosen, shares, *atom_tiles(stage, chosen)),
+        }
+    return parts
 
 
 def samples(model, name):
@@ -126,22 +104,6 @@ def samples(model, name):
     names = [name(label) if of else None for label in labels[::COLUMNS]]
     rows = images.reshape(-1, COLUMNS, *images.shape[1:])
     return {"of": of, "rows": list(zip(names, rows))}
-
-
-def interpolation(model, found):
-    """Ways from one image to another; `None` without images."""
-    if found:
-        images = from_pixels(found.images[examples(found, 4)])
-    elif model.density is not None:
-        images = passes.sample(model, np.full(4, -1), seed=1)
-    else:
-        return None
-    half = len(images) // 2
-    if not half:
-        return None
-    first, second = images[:half], images[half : 2 * half]
-    between = np.asarray(model.interpolate(first, second, STEPS), "float32")
-    return list(zip(first, between, second))
 
 
 # === Atoms ===
@@ -165,13 +127,19 @@ def atom_cards(model, found):
                 "stage": stage + 1,
                 "use": use,
                 "look": looks[atom],
-                "rank": rank,
                 **(_used(found, stage, atom, side, number) if use else {}),
             }
-            for rank, atom in enumerate(order)
+            for atom in order
         ]
-        density = _density(use.density) if use else {}
-        stages.append({"size": kernel.shape[0], "cards": cards, **density})
+        found_of = {}
+        if use:
+            active = use.density > 0
+            found_of = {
+                "dead": np.sum(~active),
+                "rare": np.sum(active & (use.density <= RARE)),
+                "median": np.median(use.density),
+            }
+        stages.append({"size": kernel.shape[0], "cards": cards, **found_of})
     return stages
 
 
@@ -185,18 +153,6 @@ def _sizes(shapes):
         if total <= MOST_PIXELS:
             break
     return side, number
-
-
-def _density(density):
-    """How often the atoms of a stage are active."""
-    return {
-        "dead": int(np.sum(density == 0)),
-        "rare": int(np.sum((density > 0) & (density <= RARE))),
-        "median": np.median(density),
-        "most": density.max(),
-        "least": density.min(),
-        "heights": bars(np.sort(density)[::-1]),
-    }
 
 
 def _used(found, stage, atom, side, number):
@@ -220,3 +176,89 @@ def _used(found, stage, atom, side, number):
         "names": list(filter(None, names)),
         "classes": classes,
     }
+
+
+# === Classes ===
+
+
+def similarities(found, class_features):
+    """Matrices of the features, and of the part that carries the classes.
+
+    `None` without two classes.
+    """
+    if not found or len(found.classes) < 2:
+        return None
+    known = found.labels >= 0
+    sets = {"All features": found.vectors[known]}
+    if class_features:
+        sets["The part that carries the classes"] = class_part_of(
+            found.features[known], class_features
+        )
+    return [
+        {"title": title, **_similarity(found, rows, found.labels[known])}
+        for title, rows in sets.items()
+    ]
+
+
+def _similarity(found, rows, labels):
+    means, labels = class_similarity(rows, labels)
+    names = [found.name(label) for label in labels]
+    made = {"names": names, "means": within_and_between(means), "cells": None}
+    if len(names) <= IN_TABLE:
+        made["cells"] = [
+            (name, [_cell(value) for value in row])
+            for name, row in zip(names, means)
+        ]
+        return made
+    first, second = np.triu_indices(len(names), 1)
+    values = np.nan_to_num(means[first, second])
+    made["pairs"] = [
+        [names[first[n]], names[second[n]], f"{values[n]:.2f}"]
+        for n in np.argsort(-values, kind="stable")[:PAIRS]
+    ]
+    return made
+
+
+def _cell(value):
+    """A similarity as text, and as a share of a colour in percent."""
+    if not np.isfinite(value):
+        return "–", 0
+    return "1" if value > 0.995 else f"{value:.2f}"[1:], round(100 * value)
+
+
+def subspaces(model, found):
+    """What varies within the largest classes, as images; `None` of maps."""
+    if not found or model.encoder.features == "map":
+        return None
+    known, counts = np.unique(
+        found.labels[found.labels >= 0], return_counts=True
+    )
+    groups = {-1: np.arange(len(found.labels))}
+    if len(known) > 1:
+        most = np.sort(np.argsort(-counts, kind="stable")[:WALKS])
+        groups = {k: np.flatnonzero(found.labels == k) for k in known[most]}
+    walks = [_walk(found.vectors[numbers]) for numbers in groups.values()]
+    made = passes.decode(model, np.concatenate(walks))
+    ends = np.cumsum([len(walk) for walk in walks])[:-1]
+    rows = []
+    for (label, numbers), images in zip(groups.items(), np.split(made, ends)):
+        vectors = found.vectors[numbers]
+        note = "has no features but 0"
+        if np.any(vectors):
+            rank = metrics.effective_rank(vectors)
+            note = f"spreads over {rank:.1f} directions"
+        rows.append((found.name(label) or "all images", note, images))
+    return rows
+
+
+def _walk(rows):
+    """The mean of features, and both ends of the directions they vary in."""
+    mean = rows.mean(0)
+    directions = principal_directions(
+        rows.astype("float64"), min(DIRECTIONS, len(rows) - 1), mean
+    )
+    walk = [mean]
+    for direction in directions:
+        step = DEVIATIONS * np.std((rows - mean) @ direction) * direction
+        walk += [mean - step, mean + step]
+    return np.asarray(to_sphere(np.asarray(walk, "float32")))

@@ -9,7 +9,6 @@ from keras_csc import html
 from keras_csc.export.card import flat
 from keras_csc.export.card import parameter_count
 from keras_csc.files import replacing
-from keras_csc.report import classes
 from keras_csc.report import curves
 from keras_csc.report import sections
 from keras_csc.report.survey import survey
@@ -36,7 +35,7 @@ def write_report(
     It needs no server and no network. It weighs under 5 MB with images of at
     most 128x128 pixels, and about 8 MB with 200x200 pixels. It says what the
     model is, and shows images beside their regenerations, an image that grows
-    from its atoms, codes, all atoms with their densities and strongest patches,
+    from its atoms, all atoms with their densities and strongest patches,
     classes, samples and the curves of training. What there is no data for is
     left out.
 
@@ -94,18 +93,15 @@ def _page(model, name, found, card, log, about, own_classes):
     }
     if found:
         parts["reconstructions"] = sections.reconstructions(found)
-        parts["codes"] = sections.codes(model, found)
-    if found and model.encoder.sparse:
-        parts["growing"] = sections.growing(model, found)
-        parts["drawn"] = sections.drawn(model, found)
+        if model.encoder.sparse:
+            parts |= sections.explained(model, found)
     parts["atoms"] = sections.atom_cards(model, found)
-    parts["classes"] = classes.similarities(found, class_features)
-    parts["subspaces"] = classes.subspaces(model, found)
+    parts["classes"] = sections.similarities(found, class_features)
+    parts["subspaces"] = sections.subspaces(model, found)
     if model.density is not None:
         parts["samples"] = sections.samples(
             model, lambda label: _class_name(card, found, own_classes, label)
         )
-    parts["interpolation"] = sections.interpolation(model, found)
     parts["training"] = curves.curves(log)
     parts["about"] = _rows(
         {key: card.get(key) for key in ("training", "recipe")}

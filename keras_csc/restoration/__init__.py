@@ -5,11 +5,6 @@ blur `H` one sees `y = M H x + noise`. Written with `keras.ops`, it runs on
 every backend.
 """
 
-from keras_csc.restoration.dictionary_learning import default_dictionary
-from keras_csc.restoration.dictionary_learning import learn_dictionary
-from keras_csc.restoration.dictionary_learning import load_dictionary
-from keras_csc.restoration.dictionary_learning import save_dictionary
-from keras_csc.restoration.restoring import smooth_part
 from keras_csc.restoration.tasks import deblur
 from keras_csc.restoration.tasks import denoise
 from keras_csc.restoration.tasks import enlarge

@@ -1,19 +1,39 @@
 """A photograph by few atoms a patch, and by what was measured of it."""
 
+import functools
+import pathlib
+
 import numpy as np
 from keras import ops
 
+from keras_csc.constraints import UnitAtoms
 from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
 from keras_csc.ops.dispatch import forms
 from keras_csc.ops.implicit_gradient import conjugate_residuals
-from keras_csc.restoration.dictionary_learning import adapted
 
+# Dictionaries that `studies/dictionaries.py` learned, by channels.
+SHIPPED = {1: "grey.npz", 3: "colour.npz"}
+# Rounds over the atoms that adapt to an image.
+SWEEPS = 3
 # `λ / τ` of the codes `ẑ`, and `δ`.
 PILOT, OFFSET = 0.3, 0.1
 # The most steps of conjugate residuals.
 STEPS = 500
+
+
+@functools.cache
+def default_dictionary(channels):
+    """The dictionary that ships for 1 (grey) or 3 channels.
+
+    Returns:
+        float32 array `(k, k, channels, atoms)` of atoms of norm 1.
+    """
+    path = pathlib.Path(__file__).parent / SHIPPED[channels]
+    with np.load(path) as file:
+        kernel = ops.convert_to_tensor(file["kernel"].astype("float32"))
+    return ops.convert_to_numpy(UnitAtoms()(kernel))
 
 
 class PatchDenoiser:
@@ -28,9 +48,15 @@ class PatchDenoiser:
     before. Images go on beyond their borders as in a mirror.
 
     Args:
-        dictionary: layer `ConvSparseCoding2D` whose strides are the size of
-            its atoms.
+        dictionary: array `(k, k, channels, atoms)`, of norm 1.
         step: int, pixels between two shifts of the grid.
+        sparsity: float, `λ / τ` of the first round.
+        reweighting: float, `r`.
+        rounds: int.
+        iterations: int, of FISTA for a program.
+        adaptation: float, or `None` for atoms that stay as they are. Between
+            two rounds they learn from the image; the dictionary that was
+            given counts as so many codes of 1 for each.
         progress: function of how many rounds over a grid are done, or `None`.
 
     References:
@@ -43,45 +69,41 @@ class PatchDenoiser:
         dictionaries, IEEE TIP 2006, section IV, for atoms that adapt.
     """
 
-    def __init__(self, dictionary, step, progress=None):
-        kernel = np.asarray(ops.convert_to_numpy(dictionary.kernel), "float32")
-        self.size, self._shape = dictionary.strides, kernel.shape
-        self._given = kernel.reshape(-1, kernel.shape[-1])
-        places = range(0, self.size, step)
-        self.shifts = [(row, column) for row in places for column in places]
-        self._progress, self._done = progress or (lambda done: None), 0
-
-    def __call__(
+    def __init__(
         self,
-        image,
-        level,
+        dictionary,
+        step,
         sparsity,
         reweighting,
         rounds,
         iterations,
         adaptation=None,
+        progress=None,
     ):
+        self.size, self._shape = dictionary.shape[0], dictionary.shape
+        self._given = dictionary.reshape(-1, dictionary.shape[-1])
+        places = range(0, self.size, step)
+        self._shifts = [(row, column) for row in places for column in places]
+        self._sparsity, self._reweighting = sparsity, reweighting
+        self._rounds, self._iterations = rounds, iterations
+        self._adaptation = adaptation
+        self._progress, self._done = progress or (lambda done: None), 0
+
+    def __call__(self, image, level):
         """The image that the last round makes.
 
         Args:
             image: float32 array `(height, width, channels)`.
             level: float, `τ`.
-            sparsity: float, `λ / τ` of the first round.
-            reweighting: float, `r`.
-            rounds: int.
-            iterations: int, of FISTA for a program.
-            adaptation: float, or `None` for atoms that stay as they are.
-                Between two rounds they learn from the image; the dictionary
-                that was given counts as so many codes of 1 for each.
         """
         # A number of NumPy's would make arrays of a backend's tensors.
-        estimate, level, self._iterations = None, float(level), iterations
+        estimate, level = None, float(level)
         self._use(self._given)
-        for turn in range(rounds):
-            if turn and adaptation is not None:
-                seen = self._moments, self._products
-                self._use(adapted(self._atoms, self._given, *seen, adaptation))
-            estimate = self._mean(image, level, sparsity, reweighting, estimate)
+        for turn in range(self._rounds):
+            if turn and self._adaptation is not None:
+                seen = self._moments, self._products, self._adaptation
+                self._use(adapted(self._atoms, self._given, *seen))
+            estimate = self._mean(image, level, estimate)
         return estimate
 
     def _use(self, atoms):
@@ -89,7 +111,7 @@ class PatchDenoiser:
         self._kernel = ops.convert_to_tensor(self._atoms.reshape(self._shape))
         self._step_size = 1 / spectral_bound(self._kernel, self.size)
 
-    def _mean(self, image, level, sparsity, reweighting, estimate):
+    def _mean(self, image, level, estimate):
         """The mean over the shifts of what their programs make."""
         before, sides = self.size - 1, image.shape[:2]
         sizes = [-(-(n + before) // self.size) * self.size for n in sides]
@@ -99,15 +121,15 @@ class PatchDenoiser:
             estimate = np.pad(estimate, [*widths, (0, 0)], "symmetric")
         summed, count = np.zeros_like(image), np.zeros_like(image)
         self._moments = self._products = 0.0
-        for row, column in self.shifts:
+        for row, column in self._shifts:
             here = np.s_[row : row + sizes[0], column : column + sizes[1]]
             patches, means = self._patches(image[here])
-            weights, start = sparsity * level, None
+            weights, start = self._sparsity * level, None
             if estimate is not None:
                 pilot, _ = self._patches(estimate[here])
                 start = self._codes(pilot, PILOT * level)
                 size = ops.abs(start) + OFFSET * level
-                weights = reweighting * level**2 / size
+                weights = self._reweighting * level**2 / size
             codes = self._codes(patches, weights, start)
             codes = ops.convert_to_numpy(codes)[:, 0, 0]
             vectors = patches.reshape(len(patches), -1)
@@ -151,6 +173,46 @@ class PatchDenoiser:
             tolerance=None,
             initial_codes=start,
         )
+
+
+def adapted(atoms, given, moments, products, weight):
+    """Atoms that have learned from codes, towards others.
+
+    `min_D ‖X - D Z‖² + w ‖D - D₀‖²`, by `SWEEPS` rounds over the atoms, each
+    of which is scaled to norm 1.
+
+    Args:
+        atoms: array `D` to begin with, an atom a column.
+        given: array `D₀`.
+        moments, products: as of `best_atom`.
+        weight: float `w > 0`.
+    """
+    atoms = atoms.astype("float64")
+    moments = moments + weight * np.eye(atoms.shape[1])
+    products = products + weight * given
+    for _ in range(SWEEPS):
+        for index in range(atoms.shape[1]):
+            atom = best_atom(atoms, moments, products, index)
+            if np.any(atom):
+                atoms[:, index] = atom / np.linalg.norm(atom)
+    return atoms
+
+
+def best_atom(atoms, moments, products, index):
+    """The column that lowers `‖X - D Z‖²` most, the others as they are.
+
+    Args:
+        atoms: array `D`, an atom a column.
+        moments: array `Z Zᵀ` of codes, an atom a row of `Z`.
+        products: array `X Zᵀ` of patches, a patch a column of `X`.
+        index: int, which column; its atom is used.
+
+    Reference:
+        Mairal, Bach, Ponce & Sapiro, Online learning for matrix factorization
+        and sparse coding, JMLR 2010, equation (10), before it is scaled.
+    """
+    slope = products[:, index] - atoms @ moments[:, index]
+    return atoms[:, index] + slope / moments[index, index]
 
 
 def restore(image, mask, blur, noise, smoothness, levels, denoise):

@@ -1,14 +1,14 @@
 """Four tasks: what was measured of an image, and how it is restored."""
 
-import functools
-
 import numpy as np
 
-from keras_csc.restoration import checks as checked
-from keras_csc.restoration.dictionary_learning import default_dictionary
 from keras_csc.restoration.restoring import PatchDenoiser
+from keras_csc.restoration.restoring import default_dictionary
 from keras_csc.restoration.restoring import restore
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
+from keras_csc.validation import shown
 
 # Deviation of what no sparse code explains, where pixels have no noise.
 LEAST_NOISE = 1 / 255
@@ -29,9 +29,14 @@ PRIOR = {"sparsity": 1.0, "reweighting": 0.5, "rounds": 2, "iterations": 15}
 # last noise level, of 255, and how many there are.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
 LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
+# How far outside of [0, 1] pixels may lie: so many deviations of their noise,
+# which fewer than 1 of 10,000 exceed, and what sharpening and resampling
+# overshoot by. `FURTHER` of all pixels may lie further, where there is more
+# noise.
+DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
-def denoise(image, noise, dictionary=None, step=2, progress=None):
+def denoise(image, noise, step=2, progress=None):
     """Removes white Gaussian noise: `y = x + noise`.
 
     See `restoring.PatchDenoiser` for the programs that are solved.
@@ -44,8 +49,6 @@ def denoise(image, noise, dictionary=None, step=2, progress=None):
             of the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255`
             is taken for `1 / 255`, which is what atoms leave over of images
             without noise: finer levels, as of 16 bits, are smoothed away.
-        dictionary: layer `ConvSparseCoding2D` with the channels of the image
-            and strides of its atoms' size, by default the one that ships.
         step: int, pixels between two grids of patches, at most the atoms'
             size. Half of it takes four times as long, and is a little better.
         progress: function of the number of rounds over a grid that are done,
@@ -63,13 +66,13 @@ def denoise(image, noise, dictionary=None, step=2, progress=None):
         representations over learned dictionaries, IEEE TIP 2006; Simon &
         Elad, Rethinking the CSC model for natural images, NeurIPS 2019.
     """
-    pixels = checked.image(image)
-    checked.check_scale(pixels, noise, "(0, inf)")
-    denoiser = _denoiser(pixels, dictionary, step, DENOISE, 1, progress)
+    pixels = _pixels(image)
+    check_scale(pixels, noise, "(0, inf)")
+    denoiser = _denoiser(pixels, step, DENOISE, 1, progress)
     return _like(denoiser(pixels, max(noise, LEAST_NOISE)), image)
 
 
-def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
+def inpaint(image, mask, noise=0.0, step=2, progress=None):
     """Fills in pixels that are missing: `y = M (x + noise)`.
 
     Args:
@@ -79,7 +82,7 @@ def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -91,20 +94,18 @@ def inpaint(image, mask, noise=0.0, dictionary=None, step=2, progress=None):
         Mairal, Elad & Sapiro, Sparse representation for color image
         restoration, IEEE TIP 2008, section V.
     """
-    pixels = checked.image(image)
-    known = checked.mask(mask, pixels)
+    pixels = _pixels(image)
+    known = _known(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
-    checked.check_scale(seen, noise)
-    how = dictionary, step, progress
+    check_scale(seen, noise)
+    how = step, progress
     found = _split("inpaint", pixels, known, None, noise, *how)
     if noise == 0:
         found = np.where(known > 0, pixels, found)
     return _like(found, image)
 
 
-def deblur(
-    image, kernel, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
-):
+def deblur(image, kernel, noise=LEAST_NOISE, step=2, progress=None):
     """Undoes a known blur: `y = H x + noise`, a convolution with a kernel.
 
     The scene goes on beyond the borders of the image, and is estimated there
@@ -117,7 +118,7 @@ def deblur(
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
             `1 / 255`, for images of 8 bits with hardly any noise.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -125,16 +126,14 @@ def deblur(
     Raises:
         ValueError: for an image or arguments that are not as above.
     """
-    pixels = checked.image(image)
-    blur = checked.blur(kernel)
-    checked.check_scale(pixels, noise, "(0, inf)")
-    how = dictionary, step, progress
+    pixels = _pixels(image)
+    blur = _point_image(kernel)
+    check_scale(pixels, noise, "(0, inf)")
+    how = step, progress
     return _like(_split("deblur", pixels, 1, blur, noise, *how), image)
 
 
-def enlarge(
-    image, factor, noise=LEAST_NOISE, dictionary=None, step=2, progress=None
-):
+def enlarge(image, factor, noise=LEAST_NOISE, step=2, progress=None):
     """Makes an image larger: `y = S H x + noise`, blurred and sampled.
 
     `H` is the Gaussian blur of `anti_aliasing(factor)`, and `S` keeps one
@@ -145,7 +144,7 @@ def enlarge(
         image: array `y`, as for `denoise`.
         factor: int from 2 to 8.
         noise: as for `deblur`.
-        dictionary, step, progress: as for `denoise`.
+        step, progress: as for `denoise`.
 
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
@@ -154,14 +153,14 @@ def enlarge(
     Raises:
         ValueError: for an image or arguments that are not as above.
     """
-    pixels = checked.image(image)
+    pixels = _pixels(image)
     check_integer(2, 8, factor=factor)
-    checked.check_scale(pixels, noise, "(0, inf)")
+    check_scale(pixels, noise, "(0, inf)")
     height, width, channels = pixels.shape
     known = np.zeros((height * factor, width * factor, 1), "float32")
     known[factor // 2 :: factor, factor // 2 :: factor] = 1
     spread = pixels.repeat(factor, 0).repeat(factor, 1)
-    how = anti_aliasing(factor), noise, dictionary, step, progress
+    how = anti_aliasing(factor), noise, step, progress
     return _like(_split("enlarge", spread, known, *how), image)
 
 
@@ -185,37 +184,105 @@ def gaussian(deviation):
     return (kernel / kernel.sum()).astype("float32")
 
 
-def _split(task, pixels, mask, blur, noise, dictionary, step, progress):
+def _split(task, pixels, mask, blur, noise, step, progress):
     """What `restoring.restore` makes of an image, by the levels of a task."""
     first, last, count = LEVELS[task]
     least = LEAST_LEVEL * max(noise, LEAST_NOISE)
     levels = np.maximum(np.geomspace(first, last, count) / 255, least)
-    denoiser = _denoiser(pixels, dictionary, step, PRIOR, count, progress)
+    denoiser = _denoiser(pixels, step, PRIOR, count, progress)
     smoothness = SMOOTHNESS[task]
     return restore(pixels, mask, blur, noise, smoothness, levels, denoiser)
 
 
-def _denoiser(pixels, dictionary, step, how, times, progress):
+def _denoiser(pixels, step, how, times, progress):
     """A function of an image and a noise level, to be called so many times."""
-    channels = pixels.shape[-1]
-    if dictionary is None:
-        dictionary = default_dictionary(channels)
-    shape = tuple(getattr(getattr(dictionary, "kernel", None), "shape", ()))
-    strides = getattr(dictionary, "strides", None)
-    if shape[:3] != (strides, strides, channels):
-        raise ValueError(
-            "`dictionary` must be a layer ConvSparseCoding2D that is built, "
-            f"for images of {channels} channels, with strides of its atoms' "
-            f"size. Received: {type(dictionary).__name__} with a kernel of "
-            f"shape {shape} and strides {strides}"
-        )
-    check_integer(1, shape[0], step=step)
-    total = times * how["rounds"] * len(range(0, shape[0], step)) ** 2
-    shown = progress and (lambda done: progress(done, total))
-    return functools.partial(PatchDenoiser(dictionary, step, shown), **how)
+    atoms = default_dictionary(pixels.shape[-1])
+    size = len(atoms)
+    check_integer(1, size, step=step)
+    total = times * how["rounds"] * len(range(0, size, step)) ** 2
+    report = progress and (lambda done: progress(done, total))
+    return PatchDenoiser(atoms, step, **how, progress=report)
 
 
 def _like(found, image):
     """The result, with an axis of channels only where the image has one."""
     found = np.clip(found, 0.0, 1.0)
     return found[..., 0] if np.ndim(image) == 2 else found
+
+
+# === Arguments ===
+
+
+def _pixels(image):
+    """A float32 image `(height, width, channels)` of an array of floats."""
+    given = np.asarray(image)
+    pixels = given[..., None] if given.ndim == 2 else given
+    fits = pixels.ndim == 3 and pixels.shape[-1] in (1, 3) and pixels.size
+    if not fits or given.dtype.kind != "f":
+        raise ValueError(
+            "`image` must be an array of floats in [0, 1], (height, width), "
+            "(height, width, 1) or (height, width, 3), with pixels; divide "
+            "integers by their greatest value, such as 255. "
+            f"Received: {_described(given)}"
+        )
+    check_finite("image", pixels)
+    return pixels.astype("float32")
+
+
+def check_scale(pixels, noise, interval="[0, inf)"):
+    """Raises `ValueError` for a deviation, or pixels that have another scale.
+
+    Args:
+        pixels: array of numbers that were measured. At most 1 % may lie
+            further outside of `[0, 1]` than `4 σ + 0.1`.
+        noise: float `σ`, in the units of the image.
+        interval: text, of `check_number`.
+    """
+    check_number(interval, noise=noise)
+    most = DEVIATIONS * noise + OVERSHOOT
+    if noise > 1 or np.mean(np.abs(pixels - 0.5) > 0.5 + most) > FURTHER:
+        raise ValueError(
+            "`image` must be of floats in [0, 1], but for noise of the "
+            "deviation `noise`, at most 1. Divide pixels of 0..255, and their "
+            "noise, by 255; of an image in [-1, 1] give (image + 1) / 2, and "
+            "half of its noise; if there is more noise, say how much. "
+            f"Received: pixels from {np.min(pixels):g} to {np.max(pixels):g} "
+            f"and noise={shown(noise)}"
+        )
+
+
+def _known(mask, like):
+    """A float32 mask `(height, width, 1 or channels)` of an image."""
+    known = np.asarray(mask)
+    known = known[..., None] if known.ndim == 2 else known
+    sizes = [(*like.shape[:2], channels) for channels in (1, like.shape[2])]
+    if known.shape not in sizes or not np.all((known == 0) | (known == 1)):
+        raise ValueError(
+            "`mask` must have the height and width of the image, "
+            f"{like.shape[:2]}, and be 1 where pixels are known and 0 "
+            f"elsewhere. Received: {_described(np.asarray(mask))}"
+        )
+    if not np.any(known):
+        raise ValueError("`mask` must be 1 somewhere: no pixel is known.")
+    return known.astype("float32")
+
+
+def _point_image(kernel):
+    """A blur's kernel as a float32 array of odd sizes and of sum 1."""
+    kernel = np.asarray(kernel, "float32")
+    if (
+        kernel.ndim != 2
+        or not kernel.size
+        or not (kernel.min() >= 0 and 0 < kernel.sum() < np.inf)
+    ):
+        raise ValueError(
+            "`kernel` must be an array (height, width) of numbers of at least "
+            f"0, not all 0. Received: {_described(kernel)}"
+        )
+    # The middle, the second of two, becomes the one middle of an odd size.
+    widths = [(0, 1 - size % 2) for size in kernel.shape]
+    return np.pad(kernel, widths) / kernel.sum()
+
+
+def _described(array):
+    return f"{array.dtype} of shape {array.shape}"

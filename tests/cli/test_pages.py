@@ -140,7 +140,6 @@ def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
     opened = None, "digits", train_options.parse([])
     monkeypatch.setattr(pages, "opened", lambda preset: opened)
     monkeypatch.setattr(pages, "examples_of", lambda *args: None)
-    monkeypatch.setattr(pages, "warm_up", lambda *args: None)
     with pytest.raises(KeyboardInterrupt):
         pages.serve("digits")
     assert (folders[0] == tmp_path) == folders[0].exists() == given

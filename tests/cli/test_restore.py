@@ -13,7 +13,6 @@ from PIL import ImageCms
 
 from keras_csc import restoration
 from keras_csc.restoration import tasks
-from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 HEIGHT, WIDTH = 24, 30
 # How an upright image is to be stored, by the orientation that is to say so.
@@ -35,7 +34,6 @@ def options(**given):
         "image": None,
         "output": None,
         "overwrite": False,
-        "dictionary": None,
         "noise": None,
         "mask": None,
         "kernel": None,
@@ -176,14 +174,10 @@ def test_an_image_is_written_with_progress(grey, tmp_path, monkeypatch):
     ],
 )
 def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
-    """In units of [0, 1], and a dictionary of one's own."""
+    """In units of [0, 1]."""
     alpha = np.maximum(photograph(1), 1)
     values = np.concatenate([photograph(3), alpha], -1)
     Image.fromarray(values).save(tmp_path / "in.png")
-    mine = restoration.default_dictionary(3)
-    kernel = np.asarray(mine.kernel)[..., :8]
-    mine = dictionary_layer(kernel, mine.strides, mine.sparsity)
-    restoration.save_dictionary(mine, tmp_path / "mine.npz")
     asked = {}
 
     def remember(pixels, *positional, **named):
@@ -197,12 +191,10 @@ def test_tasks_are_given_what_the_flags_say(tmp_path, monkeypatch, task, given):
             task=task,
             image=tmp_path / "in.png",
             output=tmp_path / "out.png",
-            dictionary=tmp_path / "mine.npz",
             **given,
         )
     )
     np.testing.assert_allclose(asked["pixels"], photograph(3) / 255, atol=1e-6)
-    np.testing.assert_allclose(asked["dictionary"].kernel, kernel, atol=1e-3)
     if "noise" in given:
         assert asked["noise"] == pytest.approx(given["noise"] / 255)
     if task == "deblur":

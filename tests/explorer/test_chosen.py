@@ -1,6 +1,5 @@
 """Examples suit the model; of uploads: sizes, kinds, what is refused."""
 
-import io
 import types
 
 import numpy as np
@@ -16,9 +15,9 @@ from keras_csc.explorer import read_upload
 from keras_csc.models import ClosedLoopAutoencoder
 
 
-def model_of(preset, **changes):
+def model_of(preset):
     return ClosedLoopAutoencoder.from_preset(
-        preset, load_weights=False, filters=(4, 4), feature_dim=6, **changes
+        preset, load_weights=False, filters=(4, 4), feature_dim=6
     )
 
 
@@ -28,10 +27,8 @@ def test_digits_of_all_classes():
     source = data.open_dataset("digits", "test", (16, 16, 1))
     pixels, labels = data.load_arrays(source)
     for each in found:
-        same = np.all(
-            np.abs(pixels - (each.image + 1) * 127.5) < 0.01, (1, 2, 3)
-        )
-        assert labels[np.argmax(same)] == int(each.label) and np.any(same)
+        same = np.abs(pixels - (each.image + 1) * 127.5).max((1, 2, 3)) < 0.01
+        assert str(labels[np.argmax(same)]) == each.label and np.any(same)
 
 
 def test_photographs_for_a_model_of_maps():
@@ -49,9 +46,8 @@ def test_images_that_a_density_draws():
     images = rng.uniform(-1, 1, (40, 32, 32, 1)).astype("float32")
     model.fit_density(images, np.repeat([0, 2], 20))
     found = examples_of(model)
-    assert [each.label for each in found] == [
-        *("drawn: 0", "drawn: 0", "drawn: 2", "drawn: 2")
-    ]
+    labels = ["drawn: 0", "drawn: 0", "drawn: 2", "drawn: 2"]
+    assert [each.label for each in found] == labels
     again = examples_of(model)
     np.testing.assert_array_equal(found[3].image, again[3].image)
 
@@ -59,9 +55,9 @@ def test_images_that_a_density_draws():
 # === Uploads ===
 
 
-def encoder(features="map", channels=3, side=16):
+def encoder(features="map", channels=3):
     return types.SimpleNamespace(
-        features=features, image_shape=(side, side, channels)
+        features=features, image_shape=(16, 16, channels)
     )
 
 
@@ -89,14 +85,13 @@ def test_channels_are_the_models(path, channels, mode):
     np.testing.assert_allclose((found + 1) * 127.5, expected, atol=1.1)
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
 def test_images_are_turned_upright(path, ending):
     path = path.with_suffix(ending)
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        image = Image.fromarray(wave()).convert("L").convert("RGB")
-        image.save(path, exif=exif, lossless=True, quality=100)
+        Image.fromarray(wave()).save(path, exif=exif)
         with Image.open(path) as read:
             expected = ImageOps.exif_transpose(read).convert("RGB")
         found, _ = read_upload(path, encoder())
@@ -114,40 +109,30 @@ def test_a_large_photograph_is_shrunk(path, monkeypatch):
     monkeypatch.setattr(chosen, "WORKING_PIXELS", 240)
     Image.fromarray(wave()).save(path)
     image, note = read_upload(path, encoder())
-    assert image.shape == (12, 20, 3)
-    blocks = wave().reshape(12, 2, 20, 2, 3).mean((1, 3))
-    inner = np.s_[2:-2, 2:-2]
-    np.testing.assert_allclose(
-        (image[inner] + 1) * 127.5, blocks[inner], atol=2
-    )
     assert note == "shrunk from 40×24 to 20×12 pixels"
+    blocks = wave().reshape(12, 2, 20, 2, 3).mean((1, 3))[2:-2, 2:-2]
+    pixels = (image[2:-2, 2:-2] + 1) * 127.5
+    np.testing.assert_allclose(pixels, blocks, atol=2)
     Image.fromarray(wave(9, 800)).save(path)
     assert read_upload(path, encoder())[0].shape[0] == 8  # what a model needs
 
 
-def png(image, damage=0):
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    content = bytearray(file.getvalue())
-    content[60 : 60 + damage] = bytes(damage)
-    return bytes(content)
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"<svg onload='alert(1)'/>", "can't be read: cannot identify image"),
-        (png(Image.fromarray(wave()), damage=30), "can't be read"),
-        (png(Image.fromarray(wave(7, 9))), "9×7 pixels, and must have at"),
-        # Few bytes, and more pixels than there is room for.
-        (png(Image.new("1", (6000, 6000))), "6000x6000 pixels, more than"),
-    ],
-)
-def test_other_files_are_refused_in_one_line(
-    path, content, message, monkeypatch
-):
+def test_other_files_are_refused_in_one_line(path, monkeypatch):
     monkeypatch.setattr(image_files, "MAX_PIXELS", 2**25)
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_upload(path, encoder())
-    assert "\n" not in str(caught.value) and "node" not in str(caught.value)
+    Image.fromarray(wave()).save(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[60:90] = bytes(30)
+    # The last has few bytes, and more pixels than there is room for.
+    for content, message in (
+        (b"<svg onload='alert(1)'/>", "can't be read: cannot identify image"),
+        (damaged, "can't be read"),
+        (Image.fromarray(wave(7, 9)), "9×7 pixels, and must have at"),
+        (Image.new("1", (6000, 6000)), "6000x6000 pixels, more than"),
+    ):
+        if isinstance(content, Image.Image):
+            content.save(path)
+        else:
+            path.write_bytes(content)
+        with pytest.raises(ValueError, match=message) as caught:
+            read_upload(path, encoder())
+        assert "\n" not in str(caught.value) and "node" not in str(caught.value)

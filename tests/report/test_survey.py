@@ -5,8 +5,19 @@ import pytest
 
 from keras_csc import ops
 from keras_csc import report
-from tests.report.conftest import draw
-from tests.report.conftest import make
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+
+def make(**changes):
+    model = small_autoencoder(**{"nonnegative": True, **changes})
+    spread_weights(model)
+    return model
+
+
+def draw(count, channels=1):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, 8, 8, channels), np.uint8)
 
 
 @pytest.fixture(scope="module", params=["vector", "signed map"])

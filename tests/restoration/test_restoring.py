@@ -8,8 +8,6 @@ from scipy.signal import convolve2d
 
 from keras_csc.ops import Measurement
 from keras_csc.restoration import restoring
-from keras_csc.restoration.dictionary_learning import adapted
-from tests.restoration.conftest import cosines
 
 
 def shrunk(values, threshold):
@@ -53,13 +51,15 @@ def mirrored(start, size, length):
     return np.where(places < length, places, 2 * length - 1 - places)
 
 
-def test_denoising_by_numpy(photograph, grey):
+def test_denoising_by_numpy(photograph, cosines):
     image = photograph[:9, :14].astype("float32")
     level, sparsity, reweighting = 0.05, 1.2, 0.8
     done = []
-    denoiser = restoring.PatchDenoiser(grey, 2, done.append)
-    found = denoiser(image[..., None], level, sparsity, reweighting, 2, 20)
-    atoms = cosines(4).reshape(16, 15).astype("float64")
+    denoiser = restoring.PatchDenoiser(
+        cosines, 2, sparsity, reweighting, 2, 20, progress=done.append
+    )
+    found = denoiser(image[..., None], level)
+    atoms = cosines.reshape(16, 15).astype("float64")
     expected = denoised(
         image.astype("float64"), atoms, level, sparsity, reweighting
     )
@@ -150,11 +150,11 @@ def test_atoms_adapt_to_less_error():
         misfit = np.sum((patches - columns @ codes) ** 2)
         return misfit + weight * np.sum((columns - given) ** 2)
 
-    first = adapted(given, given, *learned, weight)
+    first = restoring.adapted(given, given, *learned, weight)
     assert objective(first) < objective(given)
     found = first
     for _ in range(40):
-        found = adapted(found, given, *learned, weight)
+        found = restoring.adapted(found, given, *learned, weight)
     np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, rtol=1e-6)
     assert objective(found) <= objective(first)
     for index in range(5):
@@ -163,3 +163,11 @@ def test_atoms_adapt_to_less_error():
             turned[:, index] += 1e-3 * rng.normal(size=9)
             turned[:, index] /= np.linalg.norm(turned[:, index])
             assert objective(turned) > objective(found) - 1e-8
+
+
+def test_dictionaries_ship():
+    for channels in (1, 3):
+        kernel = restoring.default_dictionary(channels)
+        assert kernel.shape[2] == channels
+        np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
+        np.testing.assert_allclose(kernel.mean((0, 1)), 0, atol=2e-3)

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+import skimage.data
 import skimage.transform
 from scipy.ndimage import correlate1d
 from scipy.signal import convolve2d
 
 from keras_csc import restoration
-from keras_csc.restoration import checks
 from keras_csc.restoration import tasks
-from keras_csc.restoration.dictionary_learning import dictionary_layer
 
 
 def psnr(found, image):
@@ -19,7 +18,9 @@ def noisy(image, noise, seed=0):
     return image + noise
 
 
-def test_denoising_in_colour(colours):
+def test_denoising_in_colour():
+    astronaut = skimage.data.astronaut()[60:124, 190:262] / 255
+    colours = astronaut.reshape(32, 2, 36, 2, 3).mean((1, 3))
     given = noisy(colours, 0.1)
     done = []
     found = restoration.denoise(
@@ -30,12 +31,11 @@ def test_denoising_in_colour(colours):
     assert done[-1] == (len(done), len(done))
 
 
-def test_inpainting(photograph, grey):
+@pytest.mark.usefixtures("few_atoms")
+def test_inpainting(photograph):
     mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
     pair = [
-        restoration.inpaint(
-            np.where(mask, photograph, value), mask, dictionary=grey, step=4
-        )
+        restoration.inpaint(np.where(mask, photograph, value), mask, step=4)
         for value in (0.0, 17.0)  # What is behind it does not matter.
     ]
     np.testing.assert_array_equal(*pair)
@@ -47,35 +47,29 @@ def test_inpainting(photograph, grey):
     assert psnr(found, photograph) > psnr(mean, photograph) + 8
 
 
-def test_a_large_hole_is_filled(grey):
+@pytest.mark.usefixtures("few_atoms")
+def test_a_large_hole_is_filled():
     """Also where an atom sees no pixel at all: with what is around it."""
     image, mask = np.full((30, 30), 0.7), np.ones((30, 30))
     mask[8:22, 8:22] = 0
-    found = restoration.inpaint(image * mask, mask, 0.0, grey, step=4)
+    found = restoration.inpaint(image * mask, mask, step=4)
     np.testing.assert_allclose(found, 0.7, atol=1e-3)
 
 
-def test_deblurring(photograph, grey):
+@pytest.mark.usefixtures("few_atoms")
+def test_deblurring(photograph):
     kernel = np.ones((3, 4))
     full = np.pad(kernel, [(0, 0), (0, 1)]) / 12
     given = convolve2d(photograph, full, mode="valid")
     inner = photograph[1:-1, 2:-2]
     given = noisy(given, 0.5 / 255)
-    found = restoration.deblur(given, kernel, dictionary=grey)
+    found = restoration.deblur(given, kernel)
     assert psnr(found, inner) > psnr(given, inner) + 3
 
 
-def test_the_middle_of_an_even_blur_is_the_second_of_two():
-    """It is where a point was: no blur at all, and nothing is moved."""
-    for axis in (0, 1):
-        kernel, expected = (
-            np.expand_dims(each, axis) for each in ([0.0, 1.0], [0, 1, 0])
-        )
-        np.testing.assert_array_equal(checks.blur(kernel), expected)
-
-
 @pytest.mark.parametrize("factor", [2, 3])
-def test_enlarging(photograph, grey, factor):
+@pytest.mark.usefixtures("few_atoms")
+def test_enlarging(photograph, factor):
     image = photograph[:36, :42]
     kernel = tasks.anti_aliasing(factor)
     wave = kernel.sum(0)
@@ -84,7 +78,7 @@ def test_enlarging(photograph, grey, factor):
         blurred = correlate1d(blurred, wave, axis, mode="nearest")
     middle = factor // 2
     small = blurred[middle::factor, middle::factor]
-    found = restoration.enlarge(small, factor, dictionary=grey)
+    found = restoration.enlarge(small, factor)
     assert found.shape == image.shape
     shift = (factor - 1) / 2 - middle
     places = np.mgrid[:36, :42].astype("float64") + shift
@@ -98,7 +92,7 @@ def test_noise_that_is_not_cut_off_is_taken(level, noise):
     """Half of it lies beyond black, or white; also with half more than told."""
     image = np.full((40, 40), level)
     for told in (noise, noise / 1.5):
-        checks.check_scale(noisy(image, noise), told)
+        tasks.check_scale(noisy(image, noise), told)
 
 
 IMAGE = np.full((12, 12), 0.5)
@@ -117,8 +111,7 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
         ("inpaint", (IMAGE, np.eye(12), 5.0), "`noise`, at most 1"),
         ("denoise", (RISING, 0.1), r"\(image \+ 1\) / 2.*from -1 to 1"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
-        ("denoise", (IMAGE, 0.1, "atoms"), "`dictionary` must be a layer"),
-        ("denoise", (IMAGE, 0.1, None, 9), "`step` must be at most 8"),
+        ("denoise", (IMAGE, 0.1, 9), "`step` must be at most 8"),
         ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),
         ("inpaint", (IMAGE, np.full((12, 12), 0.5)), "1 where pixels are"),
         ("inpaint", (IMAGE, np.zeros((12, 12))), "no pixel is known"),
@@ -129,13 +122,3 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
 def test_mistakes_are_named(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         getattr(restoration, function)(*arguments)
-
-
-def test_dictionaries_that_do_not_fit_are_refused(grey, colours):
-    overlapping = dictionary_layer(np.asarray(grey.kernel), 2, 0.1)
-    for image, dictionary, message in (
-        (colours, grey, "images of 3 channels"),
-        (IMAGE, overlapping, "strides of its atoms' size.*strides 2"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            restoration.denoise(image, 0.1, dictionary)

@@ -51,9 +51,8 @@ def test_who_reads_a_page_has_it_whole_while_it_is_written(
     monkeypatch.setattr(photographs, "TABLE", tmp_path / "rows.json")
     monkeypatch.setattr(photographs, "draw", lambda: None)
     monkeypatch.setattr(photographs, "photographs", lambda folder: {})
-    values = types.SimpleNamespace(photographs=tmp_path)
     with open(page) as reader:
-        photographs.write_page(values, {"held_out": {}, "shipped": {}})
+        photographs.write_page(tmp_path, {"held_out": {}, "shipped": {}})
         assert reader.read() == "before"
     assert page.read_text().startswith("# Whole photographs")
 
