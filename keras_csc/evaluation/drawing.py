@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation import probing
+from keras_csc.evaluation.probing import class_part_of
 from keras_csc.files import replacing
+from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import arrange
 from keras_csc.visualization import comparison_grid
@@ -60,37 +61,31 @@ def draw(
             pictures["growing"] = growing_picture(explanation, side=128)
             pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
     _save(pictures, folder)
-    if (labels >= 0).any():
-        draw_similarities(features, labels, class_features, folder)
+    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
+    if len(known):
+        sets = {"feature_similarity": rows(features[known])}
+        if class_features:
+            part = class_part_of(features[known], class_features)
+            sets["class_part_similarity"] = part
+        for name, vectors in sets.items():
+            figure = similarity_figure(vectors, labels[known])
+            save_figure(folder / f"{name}.png", figure)
 
 
-def shown(labels, rows=4, columns=COLUMNS):
+def shown(labels, most=4, columns=COLUMNS):
     """Which images to draw: the first, or of few classes a class a column.
 
     Returns:
         `(indices, columns)`.
     """
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
-    if not 5 <= len(classes) <= columns or counts.min() < rows:
-        return np.arange(min(len(labels), rows * columns)), columns
-    first = [np.flatnonzero(labels == label)[:rows] for label in classes]
+    if not 5 <= len(classes) <= columns or counts.min() < most:
+        return np.arange(min(len(labels), most * columns)), columns
+    first = [np.flatnonzero(labels == label)[:most] for label in classes]
     return np.stack(first, axis=1).ravel(), len(classes)
 
 
-def draw_similarities(features, labels, class_features, folder):
-    """Writes the similarities of features, and of the part for the classes."""
-    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
-    features, labels = features[known], labels[known]
-    sets = {"feature_similarity": passes.rows(features)}
-    if class_features:
-        sets["class_part_similarity"] = probing.class_part_of(
-            features, class_features
-        )
-    for name, rows in sets.items():
-        save_figure(folder / f"{name}.png", similarity_figure(rows, labels))
-
-
-def draw_samples(model, samples, images, folder, seed=0):
+def draw_samples(model, samples, images, folder):
     """Writes pictures of samples and of what lies between images.
 
     `samples.png`: a row of every class, of the first 20; `interpolation.png`:
@@ -102,15 +97,14 @@ def draw_samples(model, samples, images, folder, seed=0):
         samples: `Samples`.
         images: uint8 array `(n, height, width, channels)`.
         folder: `pathlib.Path` of the pictures.
-        seed: int, of the samples in rows.
     """
     scale, most = _scale(images), 4 * COLUMNS
     classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
     if model.density.classes == 1:
         classes = np.full(4, -1)
-    rows = passes.sample(model, np.repeat(classes, COLUMNS), seed)
+    drawn = passes.sample(model, np.repeat(classes, COLUMNS))
     pictures = {
-        "samples": image_grid(rows, COLUMNS, scale=scale),
+        "samples": image_grid(drawn, COLUMNS, scale=scale),
         "samples_nearest": comparison_grid(
             [samples.images[:most], from_pixels(samples.nearest[:most])],
             ["sample", "nearest training image"],
@@ -166,10 +160,10 @@ def write_projector(
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = np.asarray(features)
-    rows = rows.reshape(len(rows), -1, rows.shape[-1]).mean(1)
+    means = np.asarray(features)
+    means = means.reshape(len(means), -1, means.shape[-1]).mean(1)
     with replacing(folder / f"{NAME}.tsv") as path:
-        np.savetxt(path, rows, fmt="%.6g", delimiter="\t")
+        np.savetxt(path, means, fmt="%.6g", delimiter="\t")
     if not any(folder.glob("events.*")):
         tf.summary.create_file_writer(str(folder)).close()
     psnr = metrics.peak_signal_to_noise_ratio(

@@ -13,7 +13,7 @@ from keras_csc.files import digest
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ImageClassifier(keras.Model):
+class ImageClassifier(keras.Sequential):
     """Small convolutional classifier of the images of one data set.
 
     3x3 convolutions, each with batch normalisation, ReLU and a 2x2 maximum;
@@ -30,6 +30,7 @@ class ImageClassifier(keras.Model):
         record: dict of strings and numbers that is kept with the weights: on
             what it was trained, its accuracy. Defaults to empty.
         seed: int, of the weights. Defaults to 0.
+        name: str.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -51,15 +52,13 @@ class ImageClassifier(keras.Model):
         filters=(32, 64, 128),
         record=None,
         seed=0,
-        **kwargs,
+        name=None,
     ):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        super().__init__([keras.Input(image_shape)], name=name)
         self.num_classes = num_classes
         self.filters = tuple(filters)
         self.record = dict(record or {})
         self.seed = seed
-        self.body = keras.Sequential(name="body")
         for number, width in enumerate(self.filters):
             convolution = layers.Conv2D(
                 width,
@@ -68,26 +67,13 @@ class ImageClassifier(keras.Model):
                 use_bias=False,
                 kernel_initializer=initializers.HeNormal(seed + number),
             )
-            self.body.add(convolution)
-            self.body.add(layers.BatchNormalization(momentum=0.9))
-            self.body.add(layers.ReLU())
-            self.body.add(layers.MaxPooling2D())
-        self.body.add(layers.GlobalAveragePooling2D())
-        self.head = layers.Dense(
-            num_classes,
-            kernel_initializer=initializers.GlorotUniform(seed),
-            name="head",
-        )
-        self.build((None, *self.image_shape))
-
-    def build(self, input_shape=None):
-        if not self.built:
-            self.body.build((None, *self.image_shape))
-            self.head.build((None, self.filters[-1]))
-            self.built = True
-
-    def call(self, images, training=None):
-        return self.head(self.body(images, training=training))
+            self.add(convolution)
+            self.add(layers.BatchNormalization(momentum=0.9))
+            self.add(layers.ReLU())
+            self.add(layers.MaxPooling2D())
+        self.add(layers.GlobalAveragePooling2D())
+        initializer = initializers.GlorotUniform(seed)
+        self.add(layers.Dense(num_classes, kernel_initializer=initializer))
 
     def describe(self, images):
         """Features and class probabilities of images, in one pass.
@@ -99,18 +85,24 @@ class ImageClassifier(keras.Model):
             `(features, probabilities)` of shapes `(batch, filters[-1])` and
             `(batch, num_classes)`.
         """
-        features = self.body(images, training=False)
-        return features, ops.softmax(self.head(features))
+        *body, head = self.layers
+        for layer in body:
+            images = layer(images, training=False)
+        return images, ops.softmax(head(images))
 
     def get_config(self):
         return {
             "name": self.name,
-            "image_shape": self.image_shape,
+            "image_shape": self.input_shape[1:],
             "num_classes": self.num_classes,
             "filters": self.filters,
             "record": self.record,
             "seed": self.seed,
         }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
 
 
 def fit_classifier(classifier, batches, steps, callbacks=()):
@@ -141,16 +133,6 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
         shuffle=False,
         verbose=0,
     )
-
-
-def classifier_accuracy(classifier, batches):
-    """Share of examples whose largest logit is that of their label.
-
-    Args:
-        classifier: `ImageClassifier`, trained by `fit_classifier`.
-        batches: finite `tf.data.Dataset` of `(images, labels)`.
-    """
-    return classifier.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
 
 
 INCEPTION_SIZE = 299

@@ -4,11 +4,11 @@ import numpy as np
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
+from keras_csc.metrics.features import rows
 from keras_csc.ops.sphere import to_sphere
 
 NEIGHBORS = 5
-# Smaller dimensions of the subspaces of classes, which are tried, too.
-COMPONENTS = 1, 2, 5
+COMPONENTS = 1, 2, 5, 10  # dimensions of the subspaces of classes
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
@@ -86,7 +86,7 @@ def part_figures(size, train_features, train_labels, features, labels, again):
 
 def class_part_of(features, size):
     """The part of features that the game gives the classes, as rows."""
-    return passes.rows(np.asarray(to_sphere(features[..., :size])))
+    return rows(np.asarray(to_sphere(features[..., :size])))
 
 
 def feature_accuracies(train_features, train_labels, features, labels, again):
@@ -99,7 +99,7 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
         regenerated images and the subspaces of training features.
     """
     train = train_features, train_labels
-    components = subspace_components(features)
+    components = min(COMPONENTS[-1], features.shape[1] - 1) or None
     return {
         **accuracies(*train, features, labels),
         "nearest_subspace_components": components,
@@ -116,31 +116,22 @@ def feature_accuracies(train_features, train_labels, features, labels, again):
 def accuracies(train_features, train_labels, features, labels):
     """Accuracies of simple classifiers of features.
 
-    Nearest subspaces have `subspace_components` dimensions and, by their
-    number, some fewer; `None` for a single feature. Neighbours are `None` if
-    there are too few labelled training rows.
+    Nearest subspaces have 10 dimensions, or all directions but one, and by
+    their number some fewer; `None` for a single feature. Neighbours are `None`
+    if there are too few labelled training rows.
     """
-    parts = (train_features, train_labels, features, labels)
-    components = subspace_components(features)
-    tried = [c for c in COMPONENTS if c < (components or 0)]
-    found = [None]
-    if components:
-        tried.append(components)
-        found = metrics.nearest_subspace_accuracy(*parts, components=tried)
+    parts = train_features, train_labels, features, labels
+    most = features.shape[1] - 1
+    by_components = {
+        str(count): metrics.nearest_subspace_accuracy(*parts, components=count)
+        for count in sorted({min(count, most) for count in COMPONENTS} - {0})
+    }
     return {
-        "nearest_subspace_accuracy": found[-1],
-        "nearest_subspace_by_components": dict(zip(map(str, tried), found)),
+        "nearest_subspace_accuracy": [None, *by_components.values()][-1],
+        "nearest_subspace_by_components": by_components,
         "knn_accuracy": _knn_accuracy(*parts),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
     }
-
-
-def subspace_components(features):
-    """Dimension of the classes' subspaces: 10, or all directions but one.
-
-    `None` for a single feature.
-    """
-    return min(10, features.shape[1] - 1) or None
 
 
 def _knn_accuracy(train_features, train_labels, *test, centered=False):
@@ -170,10 +161,10 @@ def has_classes(*sets):
 
 
 def code_probe_figures(model, train_images, train_labels, images, labels):
-    """Accuracies of simple classifiers of the codes of every stage.
+    """`accuracies` of the codes of every stage, each a list, by stage.
 
     Of positive and negative parts of the codes, each averaged over quadrants;
-    `None` without two classes. Every accuracy is a list, by stage.
+    `None` without two classes.
     """
     if not has_classes(train_labels, labels):
         return None

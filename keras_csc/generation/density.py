@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.generation import gaussians
-from keras_csc.metrics.arrays import as_labelled
+from keras_csc.metrics.features import labelled
 from keras_csc.validation import LARGEST_INTEGER
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
@@ -308,7 +308,7 @@ def _labelled(features, labels):
     """Features and labels of a fit, in float64, without those unlabelled."""
     if labels is None or np.all(np.equal(labels, -1)):
         labels = np.zeros(len(features), int)
-    features, labels = as_labelled(features, labels)
+    features, labels = labelled(features, labels)
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ValueError(
             "`labels` must be integers of at least 0, or -1 for unlabelled. "

@@ -2,10 +2,10 @@
 
 import numpy as np
 from scipy.stats import entropy
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
-from keras_csc.metrics.arrays import as_array
-from keras_csc.metrics.arrays import as_images
-from keras_csc.metrics.arrays import as_matrix
+from keras_csc.validation import check_finite
 
 
 def rows(features):
@@ -22,6 +22,30 @@ def rows(features):
     return flat / places**0.5 if places > 1 else flat
 
 
+def labelled(features, labels):
+    """The labelled rows of features, in float64, and their labels.
+
+    Args:
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
+    """
+    features, labels = np.asarray(features), np.asarray(labels)
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            "Features and their labels must have shapes (n, d) and (n,). "
+            f"Received: {features.shape} and {labels.shape}"
+        )
+    known = labels != -1
+    if not np.any(known):
+        raise ValueError(
+            "Labels must name the class of at least one row. Received: "
+            f"{len(labels)} rows, all unlabelled (-1)"
+        )
+    features = features[known].astype("float64")
+    check_finite("features", features)
+    return features, labels[known]
+
+
 def cosine_similarity(features, reconstructed_features):
     """Mean cosine between features of images and of their reconstructions.
 
@@ -34,11 +58,9 @@ def cosine_similarity(features, reconstructed_features):
     Returns:
         A float in `[-1, 1]`; 1 if all pairs point the same way.
     """
-    features, reconstructed = _feature_pair(features, reconstructed_features)
-    products = np.sum(features * reconstructed, axis=1)
-    norms = np.linalg.norm(features, axis=1)
-    norms = norms * np.linalg.norm(reconstructed, axis=1)
-    return float(np.mean(products / np.where(norms > 0, norms, 1)))
+    pair = _pair(features, reconstructed_features)
+    first, second = (normalize(each.astype("float64")) for each in pair)
+    return float(np.mean(np.sum(first * second, axis=1)))
 
 
 def retrieval_rate(features, reconstructed_features):
@@ -47,34 +69,28 @@ def retrieval_rate(features, reconstructed_features):
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
     another of its kind. On the sphere the nearest row also has the largest
-    cosine. A tie counts as a miss, so that collapsed features
-    score 0.
+    cosine. A tie counts as a miss, so that collapsed features score 0. Of
+    images instead of features it is the same without the encoder as judge.
 
     Args:
-        features, reconstructed_features: as of `cosine_similarity`.
+        features: array of shape `(n, d)`, or images.
+        reconstructed_features: array of the same shape.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
     """
-    return _own_is_nearest(*_feature_pair(features, reconstructed_features))
-
-
-def pixel_retrieval_rate(images, reconstructions):
-    """Share of images whose reconstruction is nearest to its own, in pixels.
-
-    `mean_i [‖x̂_i - x_i‖ < ‖x̂_i - x_j‖ for all j ≠ i]`, with Euclidean
-    distances of pixels: `retrieval_rate` without the encoder as judge.
-
-    Args:
-        images: floats of shape `(n, height, width, channels)`.
-        reconstructions: floats of the same shape and range.
-
-    Returns:
-        A float in `[0, 1]`; chance is about `1/n`.
-    """
-    images = as_images("images", images)
-    made = as_images("reconstructions", reconstructions, images.shape)
-    return _own_is_nearest(*(x.reshape(len(x), -1) for x in (images, made)))
+    rows, queries = _pair(features, reconstructed_features)
+    if len(rows) == 1:
+        return 1.0
+    # The nearest rows are found with a matrix product, whose rounding can
+    # confuse ties; the two that are found are compared by their differences.
+    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
+    first, second = search.kneighbors(queries, return_distance=False).T
+    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
+    own, other = (
+        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
+    )
+    return float(np.mean(own < other))
 
 
 def effective_rank(features):
@@ -95,33 +111,22 @@ def effective_rank(features):
         - [Roy & Vetterli, 2007](
           https://www.eurasip.org/Proceedings/Eusipco/Eusipco2007/Papers/a5p-h05.pdf)
     """
-    features = as_matrix("features", features)
+    features = np.asarray(features, "float64")
     if not np.any(features):
         return 0.0
     singular_values = np.linalg.svd(features, compute_uv=False)
     return float(np.exp(entropy(singular_values)))
 
 
-def _feature_pair(features, reconstructed_features):
-    features = as_matrix("features", features)
-    name = "reconstructed_features"
-    return features, as_array(name, reconstructed_features, features.shape)
-
-
-def _own_is_nearest(rows, queries):
-    """Share of queries strictly nearer to their own row than to all others.
-
-    The nearest rows are found with a matrix product, whose rounding can
-    confuse ties; the two that are found are compared by their differences.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    if len(rows) == 1:
-        return 1.0
-    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
-    first, second = search.kneighbors(queries, return_distance=False).T
-    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
-    own, other = (
-        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
-    )
-    return float(np.mean(own < other))
+def _pair(features, reconstructed_features):
+    """Both as rows, in float32 at least."""
+    pair = np.asarray(features), np.asarray(reconstructed_features)
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(
+            "Both arrays must have the same shape. "
+            f"Received: {pair[0].shape} and {pair[1].shape}"
+        )
+    return [
+        each.reshape(len(each), -1).astype(np.result_type(each, "float32"))
+        for each in pair
+    ]

@@ -1,12 +1,15 @@
 """Classifiers on frozen features: what the features know of the classes."""
 
 import numpy as np
-from keras import ops
 from scipy import linalg
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import normalize
 
-from keras_csc.metrics.arrays import as_labelled
-from keras_csc.metrics.arrays import as_matrix
-from keras_csc.metrics.arrays import labelled_sets
+from keras_csc.metrics.features import labelled
+from keras_csc.validation import check_integer
 
 
 def principal_directions(examples, components, mean=0.0):
@@ -30,88 +33,70 @@ def principal_directions(examples, components, mean=0.0):
 
 
 def nearest_subspace_accuracy(
-    train_features,
-    train_labels,
-    test_features,
-    test_labels,
-    components=10,
-    centered=False,
+    train_features, train_labels, test_features, test_labels, components=10
 ):
     """Accuracy of assigning features to the nearest class subspace.
 
-    `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ)(z - m_j)‖₂`, with `V_j` the first
-    principal directions of the training features of class `j`, of norm one.
-    By default `m_j = 0`: subspaces through the origin, from the singular value
-    decomposition, which is what rate reduction promotes. `centered=True` sets
-    `m_j` to the class mean (principal component analysis). The CTRL parents
-    report both, with 10 components.
+    `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ) z‖₂`, with `V_j` the first right singular
+    vectors of the training features of class `j`: subspaces through the
+    origin, which rate reduction promotes. The CTRL parents report it with 10
+    components.
 
-    A class spans at most as many directions as its (centered) training
-    features have rank; a class of few examples has a smaller subspace. A test
-    example whose class has no training example counts as an error.
+    A class spans at most as many directions as its training features have
+    rank; a class of few examples has a smaller subspace. A test example whose
+    class has no training example counts as an error.
 
     Args:
         train_features: array of shape `(n, d)`.
         train_labels: ints of shape `(n,)`, -1 for unlabelled.
         test_features: array of shape `(m, d)`.
         test_labels: ints of shape `(m,)`, -1 for unlabelled.
-        components: int in `[1, d - 1]`, dimension of the subspaces, or a list
-            of rising ones. Defaults to 10.
-        centered: bool, whether class means are removed. Defaults to
-            `False`.
+        components: int in `[1, d - 1]`, dimension of the subspaces. Defaults
+            to 10.
 
     Returns:
-        A float in `[0, 1]`, or a list of them.
+        A float in `[0, 1]`.
 
     Reference:
         - [Chan et al., 2022, ReduNet](
           https://arxiv.org/abs/2105.10446)
         - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
     """
-    *train, test, labels = labelled_sets(
-        train_features, train_labels, test_features, test_labels
+    test, test_labels = labelled(test_features, test_labels)
+    distances, classes = subspace_distances(
+        train_features, train_labels, test, components
     )
-    several = np.ndim(components) > 0
-    tried = components if several else [components]
-    distances, classes = _subspace_distances(*train, test, tried, centered)
-    predicted = classes[np.argmin(distances, axis=-1)]
-    found = np.mean(predicted == labels, axis=-1).tolist()
-    return found if several else found[0]
+    predicted = classes[np.argmin(distances, axis=1)]
+    return float(np.mean(predicted == test_labels))
 
 
-def subspace_distances(
-    train_features, train_labels, features, components=10, centered=False
-):
+def subspace_distances(train_features, train_labels, features, components):
     """Distances of features from the subspace of every class.
 
-    `‖(I - V_j V_jᵀ)(z - m_j)‖₂`. `nearest_subspace_accuracy` takes the smallest
-    distance, and explains the arguments.
-
-    Args:
-        train_features, train_labels, components, centered: as there.
-        features: array of shape `(m, d)`.
+    Those that `nearest_subspace_accuracy` takes the smallest of.
 
     Returns:
         A tuple of the float64 array `(m, classes)` and the classes
         `(classes,)`, in the order of their labels.
     """
-    train = as_labelled(train_features, train_labels, "train_")
-    features = as_matrix("features", features, columns=train[0].shape[1])
-    distances, classes = _subspace_distances(
-        *train, features, [components], centered
-    )
-    return distances[0], classes
+    train, labels = labelled(train_features, train_labels)
+    check_integer(1, train.shape[1] - 1, components=components)
+    classes = np.unique(labels)
+    distances = []
+    for label in classes:
+        basis = principal_directions(train[labels == label], components)
+        rest = features - features @ basis.T @ basis
+        distances.append(np.linalg.norm(rest, axis=1))
+    return np.stack(distances, axis=1), classes
 
 
 def subspace_angles(features, labels, components=10):
     """Principal angles between the subspaces of every two classes.
 
-    `cos θ_ijk = σ_k(V_iᵀ V_j)`, with `V_j` the first `components` right
-    singular vectors of the features of class `j`: subspaces through the
-    origin, as in `nearest_subspace_accuracy`. Rate reduction drives the
-    subspaces of different classes to be orthogonal, all angles to `π/2`.
-    In `d` dimensions two subspaces of more than `d/2` must share directions,
-    which are at angle 0.
+    `cos θ_ijk = σ_k(V_iᵀ V_j)`, with `V_j` as in `nearest_subspace_accuracy`.
+    Rate reduction drives the subspaces of different classes to be orthogonal,
+    all angles to `π/2`. In `d` dimensions two subspaces of more than `d/2` must
+    share directions, which are at angle 0.
 
     Args:
         features: array of shape `(n, d)`.
@@ -124,13 +109,15 @@ def subspace_angles(features, labels, components=10):
         `[0, π/2]`, largest angle first, classes in the order of their labels;
         symmetric, and 0 from a class to itself.
 
-    References:
-        - [Björck & Golub, 1973](https://doi.org/10.2307/2005662)
+    Raises:
+        ValueError: if a class spans fewer directions than `components`.
+
+    Reference:
         - [Knyazev & Argentati, 2002](
           https://doi.org/10.1137/S1064827500377332), the algorithm of
           `scipy.linalg.subspace_angles`
     """
-    features, labels = as_labelled(features, labels)
+    features, labels = labelled(features, labels)
     bases = []
     for label in np.unique(labels):
         basis = principal_directions(features[labels == label], components)
@@ -149,61 +136,10 @@ def subspace_angles(features, labels, components=10):
     return angles
 
 
-def _subspace_distances(train, labels, features, components, centered):
-    """Distances `(len(components), m, classes)`, and the classes."""
-    ends = np.asarray(components)
-    if not 1 <= ends[0] <= ends[-1] < train.shape[1] or any(np.diff(ends) < 1):
-        raise ValueError(
-            "`components` must be at least 1 and less than the number of "
-            f"features, and rise. Received: components={components}, "
-            f"train_features.shape={train.shape}"
-        )
-    classes = np.unique(labels)
-    distances = [
-        _residuals(train[labels == label], features, components, centered)
-        for label in classes
-    ]
-    return np.stack(distances, axis=-1), classes
-
-
-def _residuals(examples, features, components, centered):
-    """What subspaces of rising dimensions leave of features: its norms."""
-    mean = np.mean(examples, axis=0) if centered else 0.0
-    basis = principal_directions(examples, components[-1], mean)
-    residual = features - mean
-    norms = []
-    for start, end in zip((0, *components), components):
-        more = basis[start:end]
-        residual = residual - residual @ more.T @ more
-        norms.append(np.linalg.norm(residual, axis=1))
-    return norms
-
-
-def nearest_neighbors(train_features, features, neighbors=5, centered=False):
-    """The training features that are nearest to features.
-
-    Euclidean distance, as of `knn_accuracy`, which says what `centered` does.
-
-    Args:
-        train_features: array of shape `(n, d)`.
-        features: array of shape `(m, d)`.
-        neighbors: int, at most `n`. Defaults to 5.
-        centered: bool, whether features are centred and scaled to norm one.
-            Defaults to `False`.
-
-    Returns:
-        A tuple of rows of `train_features`, ints `(m, neighbors)`, nearest
-        first, and their distances, float64 of the same shape.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    train = as_matrix("train_features", train_features)
-    features = as_matrix("features", features, columns=train.shape[1])
-    if centered:
-        train, features = _centered(train, features)
-    search = NearestNeighbors(n_neighbors=neighbors).fit(train)
-    distances, rows = search.kneighbors(features)
-    return rows, distances
+def recentered(train, features):
+    """Both less the mean of the first, on the sphere again."""
+    mean = np.mean(train, axis=0)
+    return normalize(train - mean), normalize(features - mean)
 
 
 def knn_accuracy(
@@ -224,10 +160,8 @@ def knn_accuracy(
     training features: centred, and scaled to the sphere again.
 
     Args:
-        train_features: array of shape `(n, d)`.
-        train_labels: ints of shape `(n,)`, -1 for unlabelled.
-        test_features: array of shape `(m, d)`.
-        test_labels: ints of shape `(m,)`, -1 for unlabelled.
+        train_features, train_labels, test_features, test_labels: as of
+            `nearest_subspace_accuracy`.
         neighbors: int, at most the labelled training rows. Defaults to 5.
         centered: bool, whether features are centred and scaled to norm one;
             a feature that is the mean becomes zero. Defaults to `False`.
@@ -239,13 +173,10 @@ def knn_accuracy(
         - [Wang et al., 2019, SimpleShot](https://arxiv.org/abs/1911.04623),
           on centred features of norm one ("CL2N")
     """
-    from sklearn.neighbors import KNeighborsClassifier
-
-    train, train_labels, test, test_labels = labelled_sets(
-        train_features, train_labels, test_features, test_labels
-    )
+    train, train_labels = labelled(train_features, train_labels)
+    test, test_labels = labelled(test_features, test_labels)
     if centered:
-        train, test = _centered(train, test)
+        train, test = recentered(train, test)
     classifier = KNeighborsClassifier(n_neighbors=neighbors)
     classifier.fit(train, train_labels)
     return float(classifier.score(test, test_labels))
@@ -262,58 +193,16 @@ def linear_probe_accuracy(
 
     Args:
         train_features, train_labels, test_features, test_labels: as of
-            `knn_accuracy`; the training labels name two classes or more.
+            `nearest_subspace_accuracy`; the training labels name two classes
+            or more.
 
     Returns:
         A float in `[0, 1]`.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    train, train_labels, test, test_labels = labelled_sets(
-        train_features, train_labels, test_features, test_labels
-    )
+    train, train_labels = labelled(train_features, train_labels)
+    test, test_labels = labelled(test_features, test_labels)
     probe = make_pipeline(
         StandardScaler(), LogisticRegression(tol=1e-3, max_iter=200)
     )
     probe.fit(train, train_labels)
     return float(probe.score(test, test_labels))
-
-
-def pooled_codes(codes, grid=2):
-    """What a linear probe of sparse codes is given: few numbers of each map.
-
-    `[mean_g max(z, 0), mean_g max(-z, 0)]` over every cell `g` of a grid that
-    divides the map, for every atom. Codes of images are too many for a probe,
-    and means of signed codes cancel: so positive and negative parts are
-    pooled apart, over quadrants, as Coates & Ng do.
-
-    Args:
-        codes: tensor of shape `(batch, height, width, filters)`, of known
-            sizes but for the batch's.
-        grid: int, cells a side; smaller maps are not pooled. Defaults
-            to 2.
-
-    Returns:
-        A tensor of shape `(batch, 2 * cells * filters)`, with `cells` at most
-        `grid²`, of numbers `≥ 0`.
-
-    Reference:
-        - [Coates & Ng, 2011](
-          https://icml.cc/2011/papers/485_icmlpaper.pdf)
-    """
-    cells = [min(grid, side) for side in codes.shape[1:3]]
-    parts = ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
-    pooled = ops.adaptive_average_pool(
-        parts, cells, data_format="channels_last"
-    )
-    return ops.reshape(pooled, (-1, cells[0] * cells[1] * parts.shape[-1]))
-
-
-def _centered(train, features):
-    """Both less the mean of the first, on the sphere again."""
-    mean = np.mean(train, axis=0)
-    moved = train - mean, features - mean
-    norms = (np.linalg.norm(rows, axis=1, keepdims=True) for rows in moved)
-    return [rows / np.where(n > 0, n, 1) for rows, n in zip(moved, norms)]

@@ -96,9 +96,9 @@ def test_figures_are_those_of_the_samples(model, judge):
 def test_a_model_that_copies_is_found_out(model, monkeypatch):
     train = from_pixels(images_and_labels(90, 1)[0])
     monkeypatch.setattr(
-        evaluation.sampling.passes,
+        evaluation.evaluating.passes,
         "sample",
-        lambda model, labels, seed: train[: len(labels)],
+        lambda model, labels: train[: len(labels)],
     )
     figures = measured(model).figures
     assert figures["nearest"]["samples"] == 0

@@ -6,7 +6,6 @@ import pytest
 from keras_csc import metrics
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.stages import code_figures
-from keras_csc.evaluation.stages import dictionary_figures
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -21,7 +20,8 @@ def test_figures_are_those_of_all_codes_at_once(nonnegative):
     kernel[..., 1] = 0.0  # An atom that is dead.
     layers[0].kernel.assign(kernel)
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
-    figures = dictionary_figures(model, images, batch_size=3)
+    *_, figures = reconstruction_figures(model, images, batch_size=3)
+    figures = figures["dictionaries"]
     codes = model.encoder.activations(images).codes
     assert figures["atoms"] == [3, 4] and figures["dead_atoms"][0] == 1 / 3
     for number, (layer, code) in enumerate(zip(layers, codes)):
@@ -53,11 +53,10 @@ def test_what_stages_explain_find_and_draw(changes):
     spread_weights(model)
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
     *_, figures = reconstruction_figures(model, images, batch_size=3)
-    names = "explained", "nonzeros", "drawn_error"
+    names = "explained", "nonzeros", "drawn_error", "dictionaries"
     if not model.encoder.sparse:
-        assert dictionary_figures(model, images) is None
         assert set(code_figures(model, images).values()) == {None}
-        assert [figures[name] for name in names] == [None] * 3
+        assert [figures[name] for name in names] == [None] * 4
         return
     output = model.encoder.activations(images / np.float32(127.5) - 1)
     drawn = model.decoder.codes(output.features)
