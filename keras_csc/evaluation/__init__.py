@@ -11,7 +11,6 @@ from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.evaluating import compare
 from keras_csc.evaluation.evaluating import evaluate
 from keras_csc.evaluation.evaluating import sample_figures
-from keras_csc.evaluation.evaluating import sampling_figures
 from keras_csc.evaluation.networks import FeatureExtractor
 from keras_csc.evaluation.networks import ImageClassifier
 from keras_csc.evaluation.networks import classifier_extractor

@@ -178,7 +178,7 @@ def write_projector(
     columns = int(np.ceil(np.sqrt(len(images))))
     side = max(1, min(THUMBNAIL, MOST_SIDE // columns))
     tiles = fitted(image_tiles(from_pixels(images), 1), side)
-    save_png(folder / "thumbnails.png", arrange(tiles, columns, (0, 0)))
+    save_png(folder / "thumbnails.png", arrange(tiles, columns, 0))
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
         tensor_name=NAME,

@@ -11,7 +11,6 @@ from keras_csc.evaluation.quality import class_figures
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
 from keras_csc.evaluation.stages import code_figures
-from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import Progress
 
@@ -23,12 +22,12 @@ Evaluation.__doc__ = """What `evaluate` found.
 figures: dict of numbers, lists and dicts, as JSON can hold them.
 features: array `(n, d)` of the images, or maps `(n, height, width, d)`.
 reconstructions: float32 array `(n, height, width, channels)` in [-1, 1].
-samples: `Samples` of `sampling_figures`, or `None`.
+samples: `Samples`, or `None`.
 """
 
 
 Samples = collections.namedtuple("Samples", ["figures", "images", "nearest"])
-Samples.__doc__ = """What `sampling_figures` found.
+Samples.__doc__ = """What `sample_figures` found.
 
 figures: dict of numbers and dicts.
 images: float32 array `(n, height, width, channels)`, made at random.
@@ -71,7 +70,8 @@ def evaluate(
         judge: `FeatureExtractor` of a classifier that names the class of the
             reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
-        own_classes: bool, as of `sampling_figures`.
+        own_classes: bool, whether the labels are of the classes that the
+            model's density was fitted to. If not, samples are of any.
         between: function that is called between the measurements, and may
             raise to end them.
 
@@ -81,7 +81,7 @@ def evaluate(
         (`reference_figures`), `class_part` (`part_figures`), `distributions`
         (a list of `compare`, or of `ctrl_protocol`), `codes` and
         `psnr_by_solver_steps` (`code_figures`), `code_probes`
-        (`code_probe_figures`) and `samples` (`sampling_figures`).
+        (`code_probe_figures`) and `samples` (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -91,23 +91,16 @@ def evaluate(
     )
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
-    train_features = passes.encode(model, train_images)
-    figures.update(
-        probing.probe_figures(
-            rows(train_features),
-            train_labels,
-            rows(features),
-            labels,
-            rows(again),
-        )
-    )
+    train = passes.encode(model, train_images), train_labels
+    test = features, labels
+    figures.update(probing.probe_figures(train, test, again))
     figures["class_part"] = probing.part_figures(
-        class_features, train_features, train_labels, features, labels, again
+        class_features, train, test, again
     )
     if codes:
         figures.update(code_figures(model, images))
         figures["code_probes"] = probing.code_probe_figures(
-            model, train_images, train_labels, images, labels
+            model, (train_images, train_labels), (images, labels)
         )
     between()
     figures["distributions"] = []
@@ -128,7 +121,7 @@ def evaluate(
             reconstructions,
             train_images,
             judge,
-            own_classes=own_classes,
+            own_classes,
         )
         figures["samples"] = found.figures
         between()
@@ -136,38 +129,18 @@ def evaluate(
 
 
 def sampling_figures(
-    model,
-    images,
-    labels,
-    reconstructions,
-    train_images,
-    judge=None,
-    own_classes=True,
+    model, images, labels, reconstructions, train_images, judge, own_classes
 ):
-    """Measures as many samples as there are images, of the same classes.
+    """`sample_figures` of as many samples as there are images.
 
-    Args:
-        model: `ClosedLoopAutoencoder` with a density.
-        images, labels, train_images, judge: as of `evaluate`. Where the
-            density has not all classes of the labels, samples are of any.
-        reconstructions: floats of the same shape as `images`, in [-1, 1].
-        own_classes: bool, whether the labels are of the classes that the
-            density was fitted to. If not, samples are of any.
-
-    Returns:
-        `Samples`. Its figures are `class_figures`, with the classes that were
-        asked for; `nearest`, the mean distances of samples, images and
-        reconstructions to the nearest training image, of
-        `metrics.nearest_images`; and `distribution`, of `compare`, with the
-        distribution `of_training_images` in the place of samples. Without a
-        judge, its figures are `None`.
+    They are of the images' classes; or of any, if the density has not all of
+    these, or other classes.
     """
     classes = np.flatnonzero(model.density.priors)
     if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
         labels = np.full(len(images), -1)
-    made = passes.sample(model, labels)
     found = sample_figures(
-        made,
+        passes.sample(model, labels),
         images,
         labels,
         train_images,
@@ -191,28 +164,29 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
             training image are also in `nearest`, by their names.
 
     Returns:
-        `Samples`, with the figures that `sampling_figures` names.
+        `Samples`. Its figures are `class_figures`, with the classes that were
+        asked for; `nearest`, the mean distances of samples, images and
+        others to the nearest training image, of `metrics.nearest_images`; and
+        `distribution`, of `compare`, with the distribution
+        `of_training_images` in the place of samples, or `None` without a judge.
     """
-    floats, train = from_pixels(images), from_pixels(train_images)
+    train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)
     figures = {
         "images": len(made),
         **class_figures(judge, images, made, labels),
-        "nearest": {
-            "samples": float(np.mean(distances)),
-            **{
-                name: float(np.mean(metrics.nearest_images(each, train)[0]))
-                for name, each in {"images": floats, **others}.items()
-            },
-        },
+        "nearest": {"samples": float(np.mean(distances))},
         "distribution": None,
     }
+    for name, each in {"images": from_pixels(images), **others}.items():
+        distances, _ = metrics.nearest_images(each, train)
+        figures["nearest"][name] = float(np.mean(distances))
     if judge is not None:
-        figures["distribution"] = compare(judge, images, made)
-    if judge is not None and len(train_images) >= len(images):
-        figures["distribution"]["of_training_images"] = compare(
-            judge, images, train_images[: len(images)]
-        )
+        found = figures["distribution"] = compare(judge, images, made)
+        if len(train_images) >= len(images):
+            found["of_training_images"] = compare(
+                judge, images, train_images[: len(images)]
+            )
     return Samples(figures, made, train_images[nearest])
 
 

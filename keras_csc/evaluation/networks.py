@@ -13,7 +13,7 @@ from keras_csc.files import digest
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ImageClassifier(keras.Sequential):
+class ImageClassifier(keras.Model):
     """Small convolutional classifier of the images of one data set.
 
     3x3 convolutions, each with batch normalisation, ReLU and a 2x2 maximum;
@@ -30,7 +30,6 @@ class ImageClassifier(keras.Sequential):
         record: dict of strings and numbers that is kept with the weights: on
             what it was trained, its accuracy. Defaults to empty.
         seed: int, of the weights. Defaults to 0.
-        name: str.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -52,13 +51,15 @@ class ImageClassifier(keras.Sequential):
         filters=(32, 64, 128),
         record=None,
         seed=0,
-        name=None,
+        **kwargs,
     ):
-        super().__init__([keras.Input(image_shape)], name=name)
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.filters = tuple(filters)
         self.record = dict(record or {})
         self.seed = seed
+        self.body = keras.Sequential(name="body")
         for number, width in enumerate(self.filters):
             convolution = layers.Conv2D(
                 width,
@@ -67,13 +68,20 @@ class ImageClassifier(keras.Sequential):
                 use_bias=False,
                 kernel_initializer=initializers.HeNormal(seed + number),
             )
-            self.add(convolution)
-            self.add(layers.BatchNormalization(momentum=0.9))
-            self.add(layers.ReLU())
-            self.add(layers.MaxPooling2D())
-        self.add(layers.GlobalAveragePooling2D())
-        initializer = initializers.GlorotUniform(seed)
-        self.add(layers.Dense(num_classes, kernel_initializer=initializer))
+            self.body.add(convolution)
+            self.body.add(layers.BatchNormalization(momentum=0.9))
+            self.body.add(layers.ReLU())
+            self.body.add(layers.MaxPooling2D())
+        self.body.add(layers.GlobalAveragePooling2D())
+        self.head = layers.Dense(
+            num_classes,
+            kernel_initializer=initializers.GlorotUniform(seed),
+            name="head",
+        )
+        self(keras.Input(image_shape))
+
+    def call(self, images, training=None):
+        return self.head(self.body(images, training=training))
 
     def describe(self, images):
         """Features and class probabilities of images, in one pass.
@@ -85,24 +93,18 @@ class ImageClassifier(keras.Sequential):
             `(features, probabilities)` of shapes `(batch, filters[-1])` and
             `(batch, num_classes)`.
         """
-        *body, head = self.layers
-        for layer in body:
-            images = layer(images, training=False)
-        return images, ops.softmax(head(images))
+        features = self.body(images, training=False)
+        return features, ops.softmax(self.head(features))
 
     def get_config(self):
         return {
             "name": self.name,
-            "image_shape": self.input_shape[1:],
+            "image_shape": self.image_shape,
             "num_classes": self.num_classes,
             "filters": self.filters,
             "record": self.record,
             "seed": self.seed,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
 
 
 def fit_classifier(classifier, batches, steps, callbacks=()):

@@ -9,9 +9,9 @@ from sklearn.neighbors import NearestNeighbors
 from keras_csc.explanation.explained import Explanation
 from keras_csc.explanation.explained import Nearest
 from keras_csc.explanation.explained import StageExplanation
+from keras_csc.metrics.features import recentered
 from keras_csc.metrics.features import rows
-from keras_csc.metrics.probes import recentered
-from keras_csc.metrics.probes import subspace_distances
+from keras_csc.metrics.features import subspace_distances
 
 MOST_COMPONENTS = 10
 

@@ -50,26 +50,15 @@ class Generating:
                 )
         self._density = density
 
-    def fit_density(
-        self,
-        images,
-        labels=None,
-        components=1,
-        rank=None,
-        batch_size=BATCH,
-        seed=0,
-    ):
+    def fit_density(self, images, labels=None, components=1, rank=None, seed=0):
         """Fits the density of the features of images, and keeps it.
 
         It is what `sample` draws from, and its mean is the centre of `embed`.
 
         Args:
-            images: array `(n, height, width, channels)`, as of `encode`, or
-                a `tf.data.Dataset` of batches of images or of `(images,
-                labels)`.
+            images: array `(n, height, width, channels)`, as of `encode`.
             labels: ints `(n,)`, -1 for unlabelled, or `None`.
             components, rank, seed: as of `FeatureDensity.fit`.
-            batch_size: int, images that are encoded at a time.
 
         Returns:
             The `FeatureDensity`.
@@ -78,23 +67,16 @@ class Generating:
             ValueError: for a model of maps, and other images or labels.
         """
         self._check_vectors()
-        check_integer(1, batch_size=batch_size)
         encode = tf.function(
             self.encode, autograph=False, reduce_retracing=True
         )
-        features, found = [], []
-        for batch in _batches(images, labels, batch_size):
-            batch, *of_batch = batch if isinstance(batch, tuple) else (batch,)
-            features.append(np.asarray(encode(self._images(batch)), "float32"))
-            found += [np.asarray(each) for each in of_batch[:1]]
-        if not features:
-            raise ValueError("The data set is empty: it has no batch.")
+        features = [
+            np.asarray(encode(self._images(images[start : start + BATCH])))
+            for start in range(0, len(images), BATCH)
+        ]
+        features = np.concatenate(features).astype("float32")
         self.density = FeatureDensity.fit(
-            np.concatenate(features),
-            np.concatenate(found) if found else None,
-            components,
-            rank,
-            seed,
+            features, labels, components, rank, seed
         )
         return self.density
 
@@ -198,31 +180,9 @@ def density_in(store, density=None):
     """
     if "factors" not in store.keys():
         return None
-    classes, components, feature_dim, rank = store["factors"].shape
-    config = {
-        "feature_dim": feature_dim,
-        "classes": classes,
-        "components": components,
-        "rank": rank,
-    }
+    names = "classes", "components", "feature_dim", "rank"
+    config = dict(zip(names, store["factors"].shape))
     if density is None or density.get_config() != config:
         density = FeatureDensity(**config)
     density.load_own_variables(store)
     return density
-
-
-def _batches(images, labels, batch_size):
-    """A data set of batches of images, or of images and labels."""
-    if not isinstance(images, tf.data.Dataset):
-        arrays = images if labels is None else (images, labels)
-        return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
-    if images.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "The data set has no end. Give some of it: `images.take(40)`."
-        )
-    if labels is not None:
-        raise ValueError(
-            "Labels of a data set are in its batches, (images, labels). "
-            "Leave `labels` out."
-        )
-    return images

@@ -5,12 +5,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_csc import metrics
 from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import RecipeGame
-from keras_csc.metrics import PeakSignalToNoiseRatio
-from keras_csc.metrics import StructuralSimilarity
 from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.models import inputs
 from keras_csc.models import training_data
@@ -336,12 +335,13 @@ class ClosedLoopTraining:
 
     def set_test_metrics(self):
         """Makes the metrics of `evaluate`; SSIM where its window fits."""
-        self.psnr = PeakSignalToNoiseRatio(name="psnr")
+        mean = keras.metrics.MeanMetricWrapper
+        self.psnr = mean(metrics.peak_signal_to_noise_ratio, name="psnr")
         self.cosine = keras.metrics.Mean(name="cosine")
         self.ssim = None
         shape, features = self.encoder.image_shape, self.encoder.features
         if features == "map" or self._ssim_fits(shape):
-            self.ssim = StructuralSimilarity(name="ssim")
+            self.ssim = mean(metrics.structural_similarity, name="ssim")
 
     def _ssim_fits(self, shape):
         """Whether SSIM's window fits; unknown sizes are the encoder's."""

@@ -50,7 +50,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
         )
     scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
-    return arrange(image_tiles(atoms, scale), columns, (2, 2))
+    return arrange(image_tiles(atoms, scale), columns, 2)
 
 
 def atom_images(kernel):
@@ -249,7 +249,7 @@ def atom_tiles(stage, chosen):
     )
 
 
-def growing_picture(explanation, stage=1, counts=None, side=96):
+def growing_picture(explanation, stage=1, side=96):
     """A row of pictures: an image grows from its atoms, the strongest first.
 
     The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
@@ -259,10 +259,7 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
 
     Args:
         explanation: `explanation.Explanation`.
-        stage: int, from 1, next to the image. Defaults to 1.
-        counts: ints, rising, how many atoms to sum, by default
-            `StageExplanation.default_counts()`.
-        side: int, as of `strongest_atoms`.
+        stage, side: as of `strongest_atoms`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -274,7 +271,7 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
     """
     stage = _stage(explanation, stage)
     pictures, labels = [], []
-    for name, made, psnr in growing(explanation.image, stage, counts):
+    for name, made, psnr in growing(explanation.image, stage):
         pictures.append(made)
         labels.append(name + ("\n" if psnr is None else f"\n{psnr:.1f} dB"))
     return table([fitted(image_tiles(np.stack(pictures)), side)], labels)

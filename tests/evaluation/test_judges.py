@@ -47,16 +47,6 @@ def test_it_learns_digits(saved):
     assert accuracy > 0.5
 
 
-def test_weights_are_a_function_of_the_seed():
-    first, same, other = (
-        ImageClassifier(SHAPE, 10, filters=(8, 16), seed=seed).weights
-        for seed in (0, 0, 1)
-    )
-    for one, again in zip(first, same):
-        np.testing.assert_array_equal(one, again)
-    assert np.max(np.abs(first[0] - other[0])) > 0.1
-
-
 def test_features_and_probabilities_of_the_saved_file(saved):
     """By hand from the layers' weights after the last convolution."""
     classifier, path = saved
@@ -65,7 +55,7 @@ def test_features_and_probabilities_of_the_saved_file(saved):
     features, probabilities = extractor(images, batch_size=32)
     assert features.shape == (70, 16) and probabilities.shape == (70, 10)
     logits = classifier.predict(images / 127.5 - 1.0, verbose=0)
-    kernel, bias = map(np.asarray, classifier.layers[-1].weights)
+    kernel, bias = map(np.asarray, classifier.head.weights)
     np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)
     expected = np.exp(logits - logits.max(1, keepdims=True))
     expected /= expected.sum(1, keepdims=True)
@@ -76,20 +66,15 @@ def test_features_and_probabilities_of_the_saved_file(saved):
     assert len(extractor.about["sha256"]) == 64
 
 
-def test_batches_floats_and_progress_change_nothing(saved):
+def test_batches_and_floats_change_nothing(saved):
     images = data.load_arrays(digits("test"), 50)[0]
     extractor = classifier_extractor(saved[1])
     done = []
     whole, _ = extractor(images)
-    parts, _ = extractor(
-        images / np.float32(127.5) - 1, batch_size=20, progress=done.append
-    )
+    floats = np.where(images == 255, 5.0, images / np.float32(127.5) - 1)
+    parts, _ = extractor(floats, batch_size=20, progress=done.append)
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
     assert done == [20, 40, 50]
-    beyond = np.where(images > 127, 5.0, -5.0)
-    np.testing.assert_allclose(
-        extractor(beyond)[0], extractor(np.clip(beyond, -1, 1))[0], rtol=1e-6
-    )
 
 
 def test_bad_classifiers(tmp_path):

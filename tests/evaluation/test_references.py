@@ -40,17 +40,29 @@ def test_means_are_numpys(sets):
     assert found["mean_image"] < found["class_mean_image"]
 
 
-def test_pca_is_the_truncated_singular_value_decomposition(sets):
+@pytest.mark.parametrize("side, components", [(16, 16), (8, 5)])
+def test_pca_is_the_truncated_decomposition_of_blocks(sets, side, components):
     (train, train_labels), (images, labels) = sets
+    corners = [(t, u) for t in range(0, 16, side) for u in range(0, 16, side)]
+    cuts = [(slice(t, t + side), slice(u, u + side)) for t, u in corners]
+
+    def blocks(images):
+        parts = [images[:, t, u].reshape(len(images), -1) for t, u in cuts]
+        return np.stack(parts)
+
+    rows = blocks(train).reshape(-1, side**2)
+    mean = rows.mean(axis=0)
+    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:components]
+    coded = (blocks(images) - mean) @ basis.T @ basis + mean
+    made = np.empty_like(images)
+    for (t, u), block in zip(cuts, coded):
+        made[:, t, u] = block.reshape(-1, side, side, 1)
     none = np.full(len(labels), -1)
-    found = reference_psnr(train, images, 16, train_labels, none, WHOLE)
-    rows, mean = train.reshape(400, -1), train.reshape(400, -1).mean(axis=0)
-    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:16]
-    made = (images.reshape(300, -1) - mean) @ basis.T @ basis + mean
-    assert found["pca"] == pytest.approx(
-        psnr(images, made.reshape(images.shape)), abs=0.05
+    found = reference_psnr(
+        train, images, components, train_labels, none, (side, side)
     )
-    assert found["pca_components"] == 16
+    assert found["pca"] == pytest.approx(psnr(images, made), abs=0.05)
+    assert found["pca_components"] == components
     assert found["class_mean_image"] is None
 
 
@@ -78,30 +90,6 @@ def test_images_without_a_class_mean_are_left_out(sets):
     assert partly["class_mean_image"] == pytest.approx(
         expected["class_mean_image"]
     )
-
-
-def test_pca_of_blocks_codes_each_with_so_many_numbers(sets):
-    (train, train_labels), (images, labels) = sets
-    corners = [(top, left) for top in (0, 8) for left in (0, 8)]
-
-    def blocks(images):
-        return np.stack(
-            [
-                images[:, t : t + 8, u : u + 8].reshape(-1, 64)
-                for t, u in corners
-            ]
-        )
-
-    rows = blocks(train).reshape(-1, 64)
-    mean = rows.mean(axis=0)
-    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:5]
-    coded = (blocks(images) - mean) @ basis.T @ basis + mean
-    made = np.empty_like(images)
-    for (top, left), block in zip(corners, coded):
-        made[:, top : top + 8, left : left + 8] = block.reshape(-1, 8, 8, 1)
-    found = reference_psnr(train, images, 5, train_labels, labels, (8, 8))
-    assert found["pca"] == pytest.approx(psnr(images, made), abs=1e-3)
-    assert found["pca_components"] == 5
 
 
 def test_images_that_are_no_whole_blocks_are_compared_without_their_rest():

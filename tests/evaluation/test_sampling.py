@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_csc import evaluation
 from keras_csc import metrics
+from keras_csc.evaluation import evaluating
 from keras_csc.generation import FeatureDensity
 from keras_csc.pixels import from_pixels
 from tests.helpers.reference_loop import small_autoencoder
@@ -40,17 +41,16 @@ def judge():
     return evaluation.FeatureExtractor(describe, "judge", "score", {})
 
 
-def measured(model, judge=None, labels=None, **arguments):
+def measured(model, judge=None, labels=None, own_classes=True):
     images, own = images_and_labels()
-    made = model.predict(from_pixels(images), verbose=0)
-    return evaluation.sampling_figures(
+    return evaluating.sampling_figures(
         model,
         images,
         own if labels is None else labels,
-        made,
+        model.predict(from_pixels(images), verbose=0),
         images_and_labels(90, 1)[0],
         judge,
-        **arguments,
+        own_classes,
     )
 
 
@@ -96,7 +96,7 @@ def test_figures_are_those_of_the_samples(model, judge):
 def test_a_model_that_copies_is_found_out(model, monkeypatch):
     train = from_pixels(images_and_labels(90, 1)[0])
     monkeypatch.setattr(
-        evaluation.evaluating.passes,
+        evaluating.passes,
         "sample",
         lambda model, labels: train[: len(labels)],
     )

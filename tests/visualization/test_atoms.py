@@ -134,11 +134,6 @@ def test_picture_grows_from_its_atoms_to_their_sum(explanation, stage):
         assert column[GAP : GAP + CAPTION].min() < 100  # There are words.
 
 
-def test_counts_are_the_callers(explanation):
-    picture = growing_picture(explanation, counts=[3, 7])
-    assert picture.shape[1] == GAP + 3 * (96 + GAP)
-
-
 @pytest.mark.parametrize("stage", [1, 2])
 def test_strongest_atoms_stand_side_by_side(explanation, stage):
     picture = strongest_atoms(explanation, stage, maximum=3, side=96)
@@ -207,7 +202,7 @@ def test_what_is_refused(model, explanation):
 def test_photographs_are_averaged():
     model = small_autoencoder(features="map", filters=(4, 4))
     image = np.full((40, 100, 1), 0.5)
-    picture = growing_picture(model.explain(image), counts=[4], side=50)
+    picture = growing_picture(model.explain(image), side=50)
     assert picture.shape[0] == 2 * GAP + CAPTION + 20
     last = picture[-20 - GAP : -GAP, -50 - GAP : -GAP]
     middle = last[:, last.shape[1] // 2 - 20 : last.shape[1] // 2 + 20]
