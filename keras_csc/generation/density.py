@@ -143,8 +143,8 @@ class FeatureDensity:
 
     @property
     def priors(self):
-        """Probabilities of the classes, a float64 tensor `(classes,)`."""
-        return tf.reduce_sum(self._shares(), 1)
+        """Probabilities of the classes, a float32 tensor `(classes,)`."""
+        return tf.reduce_sum(self.variables["weights"].value, 1)
 
     @property
     def center(self):
@@ -152,13 +152,8 @@ class FeatureDensity:
 
         It is the mean of the features that the density was fitted to.
         """
-        means = tf.cast(self.variables["means"].value, tf.float64)
-        center = tf.einsum("jk,jkd->d", self._shares(), means)
-        return tf.cast(center, tf.float32)
-
-    def _shares(self):
-        weights = tf.cast(self.variables["weights"].value, tf.float64)
-        return weights / tf.reduce_sum(weights)
+        weights, means, *_ = (each.value for each in self.variables.values())
+        return tf.einsum("jk,jkd->d", weights, means)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
         """Features of norm 1, drawn at random.

@@ -8,7 +8,6 @@ from keras_csc.generation.density import FeatureDensity
 from keras_csc.ops.sphere import great_circle
 from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_integer
-from keras_csc.validation import shown
 
 BATCH = 250
 
@@ -37,11 +36,6 @@ class Generating:
     def density(self, density):
         if density is not None:
             self._check_vectors()
-            if not isinstance(density, FeatureDensity):
-                raise ValueError(
-                    "`density` must be a `FeatureDensity`. "
-                    f"Received: {shown(density)}"
-                )
             if density.feature_dim != self.encoder.feature_dim:
                 raise ValueError(
                     "`density` must be one of as many features as the model's, "
@@ -113,15 +107,10 @@ class Generating:
             Tensor `(n, steps, height, width, channels)` in [-1, 1].
 
         Raises:
-            ValueError: for images of other shapes.
+            ValueError: for images of another shape than the model's.
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
-        if first.shape != second.shape:
-            raise ValueError(
-                "`first` and `second` must have the same shape. "
-                f"Received: {tuple(first.shape)} and {tuple(second.shape)}"
-            )
         ends = (ops.cast(self.encode(x), "float32") for x in (first, second))
         features = great_circle(*ends, steps)
         images = self.decode(

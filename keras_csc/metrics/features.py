@@ -132,9 +132,9 @@ def _pair(features, reconstructed_features):
             "Both arrays must have the same shape. "
             f"Received: {pair[0].shape} and {pair[1].shape}"
         )
+    dtype = np.result_type(*pair, "float32")
     return [
-        each.reshape(len(each), -1).astype(np.result_type(each, "float32"))
-        for each in pair
+        each.reshape(len(each), -1).astype(dtype, copy=False) for each in pair
     ]
 
 

@@ -175,11 +175,6 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
 
     Raises:
         ValueError: if there is no such stage, or no atom is active.
-
-    Example:
-
-    >>> found = model.explain(images[0])
-    >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
     chosen = stage.strongest(maximum)
@@ -208,10 +203,6 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
     """
     rows = drawn_rows(_stage(explanation, stage), maximum)
     names, errors, tiles = zip(*rows)
@@ -263,11 +254,6 @@ def growing_picture(explanation, stage=1, side=96):
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> found = model.explain(images[0])
-    >>> save_png("growing.png", growing_picture(found))
     """
     stage = _stage(explanation, stage)
     pictures, labels = [], []

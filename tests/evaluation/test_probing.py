@@ -37,15 +37,7 @@ def test_figures_and_pictures_of_a_model_of_maps(tmp_path):
     assert figures["cosine"] == pytest.approx(cosine, abs=1e-5)
     assert figures["psnr_of"]["pca_components"] == 5
     assert figures["class_part"]["features"] == 2
-    evaluation.draw(
-        model,
-        images,
-        found.reconstructions,
-        found.features,
-        labels,
-        2,
-        tmp_path,
-    )
+    evaluation.draw(model, found, images, labels, 2, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"evaluation.png", "class_part_similarity.png"} <= names
 
