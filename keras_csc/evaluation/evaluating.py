@@ -86,22 +86,19 @@ def evaluate(
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
     )
-    figures["psnr_of"] = reference_figures(
-        model, train_images, train_labels, images, labels
-    )
+    train, test = (train_images, train_labels), (images, labels)
+    figures["psnr_of"] = reference_figures(model, train, test)
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
-    train = passes.encode(model, train_images), train_labels
-    test = features, labels
-    figures.update(probing.probe_figures(train, test, again))
-    figures["class_part"] = probing.part_figures(
-        class_features, train, test, again
+    sets = (
+        (passes.encode(model, train_images), train_labels),
+        (features, labels),
     )
+    figures.update(probing.probe_figures(*sets, again))
+    figures["class_part"] = probing.part_figures(class_features, *sets, again)
     if codes:
         figures.update(code_figures(model, images))
-        figures["code_probes"] = probing.code_probe_figures(
-            model, (train_images, train_labels), (images, labels)
-        )
+        figures["code_probes"] = probing.code_probe_figures(model, train, test)
     between()
     figures["distributions"] = []
     for name, network in (networks or {}).items():

@@ -105,36 +105,7 @@ def class_figures(judge, images, reconstructions, labels):
     }
 
 
-def reference_figures(model, train_images, train_labels, images, labels):
-    """`reference_psnr` with as many principal components as a model's features.
-
-    Of a model of maps the components are of blocks as large as a place, and
-    images are cut to whole blocks.
-
-    Returns:
-        Dict of the figures, and of the number of `training_images`.
-    """
-    count = max(1, MOST_NUMBERS // train_images[0].size)
-    height, width = block = images.shape[1:3]
-    if model.encoder.features == "map":
-        side = 2 ** len(model.encoder.filters)
-        height, width, block = *(n // side * side for n in block), (side, side)
-    train, test = (
-        from_pixels(each[:, :height, :width])
-        for each in (train_images[:count], images)
-    )
-    components = model.encoder.feature_dim
-    return {
-        **reference_psnr(
-            train, test, components, train_labels[:count], labels, block
-        ),
-        "training_images": len(train),
-    }
-
-
-def reference_psnr(
-    train_images, images, components, train_labels, labels, block
-):
+def reference_figures(model, train, test):
     """Mean PSNR of what knows less of an image than a good autoencoder.
 
     - `mean_image`: the mean training image, for every image. Reconstructions
@@ -142,29 +113,40 @@ def reference_psnr(
     - `class_mean_image`: the mean training image of the image's class, over
       images whose class has training images; `None` without any. Sharp images
       of the right class, but of other examples, are about here.
-    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first `components` principal
-      components of blocks of the training images: where a block is an image,
-      the best linear autoencoder with as many numbers.
+    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of the
+      training images, at most as many as a model's features: the best linear
+      autoencoder with as many numbers. Of a model of maps the components are
+      of blocks as large as a place, and images are cut to whole blocks.
 
     Args:
-        train_images, images: float32 in `[-1, 1]`.
-        components: int, at most so many; `pca_components` says how many.
-        train_labels, labels: ints, -1 for unlabelled.
-        block: `(height, width)` of the blocks, which divide those of images.
+        model: `ClosedLoopAutoencoder`.
+        train, test: pairs of uint8 images `(n, height, width, channels)` and
+            of labels, -1 for unlabelled.
 
     Returns:
-        Dict of the four, floats in decibels and an int.
+        Dict of the three in decibels, of the number of `pca_components`, and
+        of `training_images`.
     """
+    encoder, size = model.encoder, test[0].shape[1:3]
+    block = size
+    if encoder.features == "map":
+        block = (2 ** len(encoder.filters),) * 2
+        size = [n // side * side for n, side in zip(size, block)]
+    count = max(1, MOST_NUMBERS // train[0][0].size)
+    train_images, images = (
+        from_pixels(each[:, : size[0], : size[1]])
+        for each in (train[0][:count], test[0])
+    )
+    train_labels, labels = train[1][:count], test[1]
     block = 1, *block, images.shape[-1]
-    numbers = math.prod(block)
-    train = view_as_blocks(train_images, block).reshape(-1, numbers)
-    components = min(components, *train.shape) if len(train) > 1 else 0
+    rows = view_as_blocks(train_images, block).reshape(-1, math.prod(block))
+    components = min(encoder.feature_dim, *rows.shape) if len(rows) > 1 else 0
     made = np.empty_like(images)
     blocks = view_as_blocks(made, block)
-    blocks[:] = train[0].reshape(block)
+    blocks[:] = rows[0].reshape(block)
     if components:
-        pca = PCA(components, random_state=0).fit(train)
-        flat = view_as_blocks(images, block).reshape(-1, numbers)
+        pca = PCA(components, random_state=0).fit(rows)
+        flat = view_as_blocks(images, block).reshape(-1, math.prod(block))
         flat = pca.inverse_transform(pca.transform(flat))
         blocks[:] = flat.reshape(blocks.shape)
     mean = np.mean(train_images, axis=0, dtype="float64")
@@ -180,6 +162,7 @@ def reference_psnr(
         "class_mean_image": _psnr(images[known], of_class) if means else None,
         "pca": _psnr(images, made),
         "pca_components": components,
+        "training_images": len(train_images),
     }
 
 

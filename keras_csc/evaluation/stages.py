@@ -76,16 +76,16 @@ def stage_figures(model, stages):
         {name: array.sum(0, dtype="float64") for name, array in each.items()}
         for each in stages
     ]
-    figures["explained"] = [
-        float(1 - each["error"] / (each["signal"] or 1)) for each in totals
-    ]
-    figures["nonzeros"] = [
-        float(each["nonzeros"] / each["numbers"]) for each in totals
-    ]
-    figures["drawn_error"] = [
-        float(each["drawn_error"] / (each["squares"].sum() or 1))
-        for each in totals
-    ]
+    for total in totals:
+        total["energy"] = total["squares"].sum()
+    for name, part, whole in (
+        ("explained", "error", "signal"),
+        ("nonzeros", "nonzeros", "numbers"),
+        ("drawn_error", "drawn_error", "energy"),
+    ):
+        shares = [float(each[part] / (each[whole] or 1)) for each in totals]
+        figures[name] = shares
+    figures["explained"] = [1 - share for share in figures["explained"]]
     parts = [
         _dictionary_figures(layer, len(numbers["density"]), total)
         for layer, numbers, total in zip(

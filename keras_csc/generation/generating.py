@@ -159,19 +159,11 @@ class Generating:
             )
 
 
-def density_in(store, density=None):
-    """The density whose arrays a store of variables has, or `None`.
-
-    Args:
-        store: mapping from names to arrays.
-        density: `FeatureDensity` that takes the arrays, if they are of its
-            shapes; else another is made.
-    """
+def density_in(store):
+    """The density whose arrays a store of variables has, or `None`."""
     if "factors" not in store.keys():
         return None
     names = "classes", "components", "feature_dim", "rank"
-    config = dict(zip(names, store["factors"].shape))
-    if density is None or density.get_config() != config:
-        density = FeatureDensity(**config)
+    density = FeatureDensity(**dict(zip(names, store["factors"].shape)))
     density.load_own_variables(store)
     return density

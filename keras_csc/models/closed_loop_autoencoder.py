@@ -246,7 +246,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def load_own_variables(self, store):
         """Loads the density, or removes it if there is none; and the memory."""
-        self.density = density_in(store, self.density)
+        self.density = density_in(store)
         if self.memory is not None:
             self.memory.load_own_variables(store)
 

@@ -168,13 +168,8 @@ def test_sparsity_is_that_of_the_first_stage(model):
     found = model.explain(IMAGE, sparsity=0.4)
     features = model.encoder.activations(IMAGE[None], sparsity=0.4).features
     np.testing.assert_array_equal(found.features, features[0])
-    stage = found.stages[0]
-    (value,) = references.program_value(
-        *(each[None].astype("float64") for each in (stage.signal, stage.codes)),
-        *(stage.kernel, 0.4, 0.0, 2, "same"),
-    )
-    assert stage.objective == pytest.approx(value, rel=1e-5)
-    assert stage.zeros > model.explain(IMAGE).stages[0].zeros
+    assert [stage.sparsity for stage in found.stages] == [0.4, 0.05]
+    assert found.stages[0].zeros > model.explain(IMAGE).stages[0].zeros
 
 
 # === Pixels ===

@@ -8,6 +8,7 @@ from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import strongest_atoms
+from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -19,35 +20,21 @@ def random_kernel(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def brute_force_synthesis(code, kernel, stride):
-    height, width = (
-        (size - 1) * stride + support
-        for size, support in zip(code.shape[:2], kernel.shape[:2])
-    )
-    image = np.zeros((height, width, kernel.shape[2]))
-    for y, x, j in np.ndindex(code.shape):
-        area = (
-            slice(y * stride, y * stride + kernel.shape[0]),
-            slice(x * stride, x * stride + kernel.shape[1]),
-        )
-        image[area] += code[y, x, j] * kernel[..., j]
-    return image
-
-
-def test_pixel_atoms_agree_with_loops():
+def test_pixel_atoms_are_synthesized_stage_by_stage():
     strides = 3, 1, 5
     kernels = [
-        random_kernel(4, 3, 3, 5, seed=1),
-        random_kernel(2, 3, 5, 4, seed=2),
-        random_kernel(3, 2, 4, 6, seed=3),
+        random_kernel(4, 4, 3, 5, seed=1),
+        random_kernel(2, 2, 5, 4, seed=2),
+        random_kernel(3, 3, 4, 6, seed=3),
     ]
-    atoms = pixel_atoms(kernels, strides)
-    for j in range(6):
-        image = np.zeros((1, 1, 6))
-        image[0, 0, j] = 1
-        for kernel, stride in zip(kernels[::-1], strides[::-1]):
-            image = brute_force_synthesis(image, kernel, stride)
-        np.testing.assert_allclose(atoms[..., j], image, rtol=1e-4, atol=1e-5)
+    codes, size = np.eye(6)[:, None, None], 1
+    for kernel, stride in zip(kernels[::-1], strides[::-1]):
+        size = (size - 1) * stride + len(kernel)
+        codes = references.synthesize(
+            codes, kernel, (size, size), stride, "valid"
+        )
+    found = np.moveaxis(pixel_atoms(kernels, strides), -1, 0)
+    np.testing.assert_allclose(found, codes, rtol=1e-4, atol=1e-5)
 
 
 def test_atoms_are_scaled_about_mid_grey():
