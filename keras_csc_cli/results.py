@@ -167,7 +167,7 @@ def _train(splits, path, record):
     batches = data.batches(data.cached(train, building.CACHE_BYTES), batch_size)
     evaluation.fit_classifier(model, batches, steps, [shown])
     test = data.evaluation_batches(splits["test"], 250)
-    accuracy = evaluation.classifier_accuracy(model, test)
+    accuracy = model.evaluate(test, verbose=0, return_dict=True)["accuracy"]
     model.record = {
         **record,
         "test_accuracy": round(accuracy, 4),
@@ -272,24 +272,13 @@ def evaluate(
     pictures = workdir.path / "pictures" / (whole if name else "")
     places["file"] = str(path)
     write_json(path, result)
-    evaluation.draw(
-        model,
-        images,
-        found.reconstructions,
-        found.features,
-        labels,
-        class_features,
-        pictures,
-    )
-    if found.samples:
-        evaluation.draw_samples(model, found.samples, images, pictures)
+    evaluation.draw(model, found, images, labels, class_features, pictures)
     if projector:
         folder = "-".join(filter(None, ("projector", name)))
         evaluation.write_projector(
             workdir.path / "tensorboard" / folder,
-            found.features,
+            found,
             images,
-            found.reconstructions,
             labels,
             splits[split].class_names,
         )

@@ -153,13 +153,13 @@ def given(name):
         names["images"] = images(8, 32, 32, 3)
         pair = names["images"], np.arange(8) % 10
         names["batches"] = tf.data.Dataset.from_tensors(pair).repeat()
-    of_model = "export_saved_model", "_picture", "strongest_atoms", "_drawn"
-    if name.endswith(of_model):
-        overrides = {"filters": (4,), "feature_dim": 8}
-        if name.endswith("export_saved_model"):
-            overrides["network"] = "conv"
+    if name.endswith("export_saved_model"):
         names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
-            "digits", load_weights=False, **overrides
+            "digits",
+            load_weights=False,
+            network="conv",
+            filters=(4,),
+            feature_dim=8,
         )
     if name.endswith("solve_sparse_code"):
         names["kernel"] = layer.kernel

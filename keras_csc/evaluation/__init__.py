@@ -5,17 +5,14 @@ takes.
 """
 
 from keras_csc.evaluation.drawing import draw
-from keras_csc.evaluation.drawing import draw_samples
 from keras_csc.evaluation.drawing import write_projector
 from keras_csc.evaluation.evaluating import Evaluation
+from keras_csc.evaluation.evaluating import compare
 from keras_csc.evaluation.evaluating import evaluate
+from keras_csc.evaluation.evaluating import sample_figures
 from keras_csc.evaluation.networks import FeatureExtractor
 from keras_csc.evaluation.networks import ImageClassifier
-from keras_csc.evaluation.networks import classifier_accuracy
 from keras_csc.evaluation.networks import classifier_extractor
 from keras_csc.evaluation.networks import fit_classifier
 from keras_csc.evaluation.networks import inception_extractor
 from keras_csc.evaluation.networks import inception_weights
-from keras_csc.evaluation.sampling import compare
-from keras_csc.evaluation.sampling import sample_figures
-from keras_csc.evaluation.sampling import sampling_figures

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation import probing
+from keras_csc.evaluation.probing import class_part_of
 from keras_csc.files import replacing
+from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import arrange
 from keras_csc.visualization import comparison_grid
@@ -27,20 +28,18 @@ MOST_CLASSES = 20
 MOST_ROWS = 2000  # of similarities
 
 
-def draw(
-    model, images, reconstructions, features, labels, class_features, folder
-):
-    """Writes `evaluation.png`, `atoms_*.png` and, with labels, similarities.
+def draw(model, found, images, labels, class_features, folder):
+    """Writes the pictures of an evaluation.
 
-    With sparse codes also `growing.png` and `strongest_atoms.png`, of the stage
-    next to the image, if an atom is active. They are of the drawn image that
-    has most contrast.
+    `evaluation.png`, `atoms_*.png` and, with labels, similarities. With sparse
+    codes also `growing.png` and `strongest_atoms.png`, of the stage next to the
+    image, if an atom is active; they are of the drawn image that has most
+    contrast. With samples also `sample_pictures`.
 
     Args:
         model: `ClosedLoopAutoencoder`.
+        found: `Evaluation`.
         images: uint8 array `(n, height, width, channels)`.
-        reconstructions: floats of the same shape, in [-1, 1].
-        features: array `(n, d)` of the images, or maps of it.
         labels: ints `(n,)`, -1 for unlabelled.
         class_features: int, how many features carry the classes; 0 for none.
         folder: `pathlib.Path` of the pictures.
@@ -48,7 +47,7 @@ def draw(
     chosen, columns = shown(labels)
     pictures = draw_atoms(model)
     pictures["evaluation"] = comparison_grid(
-        [from_pixels(images[chosen]), reconstructions[chosen]],
+        [from_pixels(images[chosen]), found.reconstructions[chosen]],
         ["image", "regenerated"],
         columns,
         scale=_scale(images),
@@ -59,58 +58,49 @@ def draw(
         if explanation.stages[0].zeros < 1:
             pictures["growing"] = growing_picture(explanation, side=128)
             pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
-    _save(pictures, folder)
-    if (labels >= 0).any():
-        draw_similarities(features, labels, class_features, folder)
+    if found.samples:
+        pictures.update(sample_pictures(model, found.samples, images))
+    for name, picture in pictures.items():
+        save_png(folder / f"{name}.png", picture)
+    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
+    if len(known):
+        features = found.features[known]
+        sets = {"feature_similarity": rows(features)}
+        if class_features:
+            part = class_part_of(features, class_features)
+            sets["class_part_similarity"] = part
+        for name, vectors in sets.items():
+            figure = similarity_figure(vectors, labels[known])
+            save_figure(folder / f"{name}.png", figure)
 
 
-def shown(labels, rows=4, columns=COLUMNS):
+def shown(labels, most=4, columns=COLUMNS):
     """Which images to draw: the first, or of few classes a class a column.
 
     Returns:
         `(indices, columns)`.
     """
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
-    if not 5 <= len(classes) <= columns or counts.min() < rows:
-        return np.arange(min(len(labels), rows * columns)), columns
-    first = [np.flatnonzero(labels == label)[:rows] for label in classes]
+    if not 5 <= len(classes) <= columns or counts.min() < most:
+        return np.arange(min(len(labels), most * columns)), columns
+    first = [np.flatnonzero(labels == label)[:most] for label in classes]
     return np.stack(first, axis=1).ravel(), len(classes)
 
 
-def draw_similarities(features, labels, class_features, folder):
-    """Writes the similarities of features, and of the part for the classes."""
-    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
-    features, labels = features[known], labels[known]
-    sets = {"feature_similarity": passes.rows(features)}
-    if class_features:
-        sets["class_part_similarity"] = probing.class_part_of(
-            features, class_features
-        )
-    for name, rows in sets.items():
-        save_figure(folder / f"{name}.png", similarity_figure(rows, labels))
+def sample_pictures(model, samples, images):
+    """Dict of pictures of samples and of what lies between images.
 
-
-def draw_samples(model, samples, images, folder, seed=0):
-    """Writes pictures of samples and of what lies between images.
-
-    `samples.png`: a row of every class, of the first 20; `interpolation.png`:
-    a row from one image to another; `samples_nearest.png`: samples above the
-    training images nearest to them.
-
-    Args:
-        model: `ClosedLoopAutoencoder` with a density.
-        samples: `Samples`.
-        images: uint8 array `(n, height, width, channels)`.
-        folder: `pathlib.Path` of the pictures.
-        seed: int, of the samples in rows.
+    `samples`: a row of every class, of the first 20; `interpolation`: a row
+    from one image to another; `samples_nearest`: samples above the training
+    images nearest to them.
     """
     scale, most = _scale(images), 4 * COLUMNS
     classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
     if model.density.classes == 1:
         classes = np.full(4, -1)
-    rows = passes.sample(model, np.repeat(classes, COLUMNS), seed)
+    drawn = passes.sample(model, np.repeat(classes, COLUMNS))
     pictures = {
-        "samples": image_grid(rows, COLUMNS, scale=scale),
+        "samples": image_grid(drawn, COLUMNS, scale=scale),
         "samples_nearest": comparison_grid(
             [samples.images[:most], from_pixels(samples.nearest[:most])],
             ["sample", "nearest training image"],
@@ -124,16 +114,11 @@ def draw_samples(model, samples, images, folder, seed=0):
         between = model.interpolate(ends[:half], ends[half:], COLUMNS)
         between = np.reshape(between, (-1, *images.shape[1:]))
         pictures["interpolation"] = image_grid(between, COLUMNS, scale=scale)
-    _save(pictures, folder)
+    return pictures
 
 
 def _scale(images):
     return max(1, 48 // images.shape[1])
-
-
-def _save(pictures, folder):
-    for name, picture in pictures.items():
-        save_png(folder / f"{name}.png", picture)
 
 
 NAME = "features"
@@ -141,9 +126,7 @@ MOST_SIDE = 4096  # pixels of the picture of all thumbnails
 THUMBNAIL = 48
 
 
-def write_projector(
-    folder, features, images, reconstructions, labels, class_names=None
-):
+def write_projector(folder, found, images, labels, class_names=None):
     """Writes features, thumbnails and labels for TensorBoard's projector.
 
     `features.tsv`, `metadata.tsv` (class, number of the image and PSNR),
@@ -153,9 +136,8 @@ def write_projector(
     Args:
         folder: path, below what `tensorboard --logdir` is given. It is made,
             with an empty file of events, or TensorBoard would not look there.
-        features: array `(n, d)`, or maps `(n, height, width, d)`.
+        found: `Evaluation`.
         images: uint8 array `(n, height, width, channels)`.
-        reconstructions: floats of the same shape, in [-1, 1].
         labels: ints `(n,)`, -1 for unlabelled.
         class_names: list of str, by label; by default the labels.
 
@@ -166,14 +148,13 @@ def write_projector(
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = np.asarray(features)
-    rows = rows.reshape(len(rows), -1, rows.shape[-1]).mean(1)
+    places = found.features.reshape(len(images), -1, found.features.shape[-1])
     with replacing(folder / f"{NAME}.tsv") as path:
-        np.savetxt(path, rows, fmt="%.6g", delimiter="\t")
+        np.savetxt(path, places.mean(1), fmt="%.6g", delimiter="\t")
     if not any(folder.glob("events.*")):
         tf.summary.create_file_writer(str(folder)).close()
     psnr = metrics.peak_signal_to_noise_ratio(
-        from_pixels(images), reconstructions
+        from_pixels(images), found.reconstructions
     )
     lines = ["class\timage\tPSNR"]
     for number, (label, value) in enumerate(zip(labels, np.asarray(psnr))):
@@ -184,7 +165,7 @@ def write_projector(
     columns = int(np.ceil(np.sqrt(len(images))))
     side = max(1, min(THUMBNAIL, MOST_SIDE // columns))
     tiles = fitted(image_tiles(from_pixels(images), 1), side)
-    save_png(folder / "thumbnails.png", arrange(tiles, columns, (0, 0)))
+    save_png(folder / "thumbnails.png", arrange(tiles, columns, 0))
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
         tensor_name=NAME,

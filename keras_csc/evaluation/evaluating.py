@@ -1,16 +1,18 @@
-"""Everything that is measured of a trained autoencoder, in one go."""
+"""All that is measured of a trained autoencoder, and of samples of it."""
 
 import collections
 
+import numpy as np
+
+from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.evaluation.quality import class_figures
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
-from keras_csc.evaluation.sampling import comparison_figures
-from keras_csc.evaluation.sampling import sampling_figures
 from keras_csc.evaluation.stages import code_figures
-from keras_csc.evaluation.stages import dictionary_figures
+from keras_csc.pixels import from_pixels
+from keras_csc.terminal import Progress
 
 Evaluation = collections.namedtuple(
     "Evaluation", ["figures", "features", "reconstructions", "samples"]
@@ -20,7 +22,16 @@ Evaluation.__doc__ = """What `evaluate` found.
 figures: dict of numbers, lists and dicts, as JSON can hold them.
 features: array `(n, d)` of the images, or maps `(n, height, width, d)`.
 reconstructions: float32 array `(n, height, width, channels)` in [-1, 1].
-samples: `Samples` of `sampling_figures`, or `None`.
+samples: `Samples`, or `None`.
+"""
+
+
+Samples = collections.namedtuple("Samples", ["figures", "images", "nearest"])
+Samples.__doc__ = """What `sample_figures` found.
+
+figures: dict of numbers and dicts.
+images: float32 array `(n, height, width, channels)`, made at random.
+nearest: uint8 array of the same shape, the training image nearest to each.
 """
 
 
@@ -59,46 +70,44 @@ def evaluate(
         judge: `FeatureExtractor` of a classifier that names the class of the
             reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
-        own_classes: bool, as of `sampling_figures`.
+        own_classes: bool, whether the labels are of the classes that the
+            model's density was fitted to. If not, samples are of any.
         between: function that is called between the measurements, and may
             raise to end them.
 
     Returns:
         `Evaluation`. Its figures are `reconstruction_figures`,
         `class_figures` and `probe_figures`; and by name `psnr_of`
-        (`reference_figures`), `dictionaries` (`dictionary_figures`),
-        `class_part` (`part_figures`), `distributions` (`comparison_figures`),
-        `codes` and `psnr_by_solver_steps` (`code_figures`), `code_probes`
-        (`code_probe_figures`) and `samples` (`sampling_figures`).
+        (`reference_figures`), `class_part` (`part_figures`), `distributions`
+        (a list of `compare`, or of `ctrl_protocol`), `codes` and
+        `psnr_by_solver_steps` (`code_figures`), `code_probes`
+        (`code_probe_figures`) and `samples` (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
     )
-    figures["psnr_of"] = reference_figures(
-        model, train_images, train_labels, images, labels
-    )
+    train, test = (train_images, train_labels), (images, labels)
+    figures["psnr_of"] = reference_figures(model, train, test)
     figures.update(class_figures(judge, images, reconstructions, labels))
-    figures["dictionaries"] = dictionary_figures(model, images)
     between()
-    train_features = passes.encode(model, train_images)
-    rows, train_rows = passes.rows(features), passes.rows(train_features)
-    figures.update(
-        probing.probe_figures(
-            train_rows, train_labels, rows, labels, passes.rows(again)
-        )
+    sets = (
+        (passes.encode(model, train_images), train_labels),
+        (features, labels),
     )
-    figures["class_part"] = probing.part_figures(
-        class_features, train_features, train_labels, features, labels, again
-    )
+    figures.update(probing.probe_figures(*sets, again))
+    figures["class_part"] = probing.part_figures(class_features, *sets, again)
     if codes:
         figures.update(code_figures(model, images))
-        figures["code_probes"] = probing.code_probe_figures(
-            model, train_images, train_labels, images, labels
-        )
+        figures["code_probes"] = probing.code_probe_figures(model, train, test)
     between()
-    figures["distributions"] = comparison_figures(
-        networks or {}, model, images, reconstructions, train_images
-    )
+    figures["distributions"] = []
+    for name, network in (networks or {}).items():
+        pair = images, reconstructions
+        measure = compare
+        if name == "ctrl":
+            pair = train_images, passes.reconstruct(model, train_images)
+            measure = ctrl_protocol
+        figures["distributions"].append(measure(network, *pair))
     between()
     found = None
     if samples:
@@ -109,8 +118,136 @@ def evaluate(
             reconstructions,
             train_images,
             judge,
-            own_classes=own_classes,
+            own_classes,
         )
         figures["samples"] = found.figures
         between()
     return Evaluation(figures, features, reconstructions, found)
+
+
+def sampling_figures(
+    model, images, labels, reconstructions, train_images, judge, own_classes
+):
+    """`sample_figures` of as many samples as there are images.
+
+    They are of the images' classes; or of any, if the density has not all of
+    these, or other classes.
+    """
+    classes = np.flatnonzero(model.density.priors)
+    if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
+        labels = np.full(len(images), -1)
+    found = sample_figures(
+        passes.sample(model, labels),
+        images,
+        labels,
+        train_images,
+        judge,
+        reconstructions=reconstructions,
+    )
+    about = {"seed": 0, "density": model.density.get_config()}
+    return found._replace(figures={**about, **found.figures})
+
+
+def sample_figures(made, images, labels, train_images, judge=None, **others):
+    """Measures images that any model made at random.
+
+    Args:
+        made: float32 array `(n, height, width, channels)` in [-1, 1].
+        images: uint8 array of the same shape, of a test set.
+        labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
+        train_images: uint8 array `(m, height, width, channels)`.
+        judge: `FeatureExtractor` of a classifier, or `None`.
+        **others: float arrays of images, whose distances to the nearest
+            training image are also in `nearest`, by their names.
+
+    Returns:
+        `Samples`. Its figures are `class_figures`, with the classes that were
+        asked for; `nearest`, the mean distances of samples, images and
+        others to the nearest training image, of `metrics.nearest_images`; and
+        `distribution`, of `compare`, with the distribution
+        `of_training_images` in the place of samples, or `None` without a judge.
+    """
+    train = from_pixels(train_images)
+    distances, nearest = metrics.nearest_images(made, train)
+    figures = {
+        "images": len(made),
+        **class_figures(judge, images, made, labels),
+        "nearest": {"samples": float(np.mean(distances))},
+        "distribution": None,
+    }
+    for name, each in {"images": from_pixels(images), **others}.items():
+        distances, _ = metrics.nearest_images(each, train)
+        figures["nearest"][name] = float(np.mean(distances))
+    if judge is not None:
+        found = figures["distribution"] = compare(judge, images, made)
+        if len(train_images) >= len(images):
+            found["of_training_images"] = compare(
+                judge, images, train_images[: len(images)]
+            )
+    return Samples(figures, made, train_images[nearest])
+
+
+def compare(extractor, images, reconstructions):
+    """Every distance between images and reconstructions, from one pass.
+
+    Args:
+        extractor: `FeatureExtractor`.
+        images: uint8 array `(n, height, width, channels)`.
+        reconstructions: floats of the same shape, in [-1, 1].
+
+    Returns:
+        Dict of the figures, with the network that they belong to.
+    """
+    real, real_probabilities = _describe(extractor, images, "images")
+    made, probabilities = _describe(
+        extractor, reconstructions, "reconstructions"
+    )
+    precision, recall = metrics.precision_recall(real, made)
+    return {
+        "network": extractor.about,
+        "images": len(images),
+        "frechet_distance": metrics.frechet_distance(real, made),
+        "kernel_distance": metrics.kernel_distance(real, made),
+        "precision": precision,
+        "recall": recall,
+        extractor.score: _score(probabilities),
+        f"{extractor.score}_of_images": _score(real_probabilities),
+    }
+
+
+def ctrl_protocol(extractors, images, reconstructions):
+    """The distance and score by the steps of CTRL's released code.
+
+    They are of reconstructions of training images; the distance with `2x - 1`
+    as the network's input, the score with the right input and 10 splits. CTRL's
+    code has other networks (torchvision's and TF-FID's), an autoencoder with
+    batch statistics, and another number of images.
+
+    Args:
+        extractors: of the distance and of the score.
+        images, reconstructions: as of `compare`, of training images.
+    """
+    shifted, inception = extractors
+    real, _ = _describe(shifted, images, "images")
+    made, _ = _describe(shifted, reconstructions, "reconstructions")
+    _, probabilities = _describe(inception, reconstructions, "reconstructions")
+    return {
+        "network": shifted.about,
+        "score_network": inception.about,
+        "split": "train",
+        "protocol": "CTRL's, with other networks, in inference mode",
+        "images": len(images),
+        "frechet_distance": metrics.frechet_distance(real, made),
+        inception.score: _score(probabilities),
+    }
+
+
+def _score(probabilities):
+    splits = min(10, len(probabilities))
+    mean, deviation = metrics.inception_score(probabilities, splits)
+    return {"mean": mean, "deviation": deviation, "splits": splits}
+
+
+def _describe(extractor, images, what):
+    progress = Progress(f"{extractor.name}: {what}", len(images))
+    return extractor(images, progress=progress.update)

@@ -78,13 +78,7 @@ class ImageClassifier(keras.Model):
             kernel_initializer=initializers.GlorotUniform(seed),
             name="head",
         )
-        self.build((None, *self.image_shape))
-
-    def build(self, input_shape=None):
-        if not self.built:
-            self.body.build((None, *self.image_shape))
-            self.head.build((None, self.filters[-1]))
-            self.built = True
+        self(keras.Input(image_shape))
 
     def call(self, images, training=None):
         return self.head(self.body(images, training=training))
@@ -141,16 +135,6 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
         shuffle=False,
         verbose=0,
     )
-
-
-def classifier_accuracy(classifier, batches):
-    """Share of examples whose largest logit is that of their label.
-
-    Args:
-        classifier: `ImageClassifier`, trained by `fit_classifier`.
-        batches: finite `tf.data.Dataset` of `(images, labels)`.
-    """
-    return classifier.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
 
 
 INCEPTION_SIZE = 299

@@ -2,9 +2,8 @@
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
-from keras_csc import metrics
-from keras_csc.metrics.features import rows as rows
 from keras_csc.pixels import from_pixels
 
 BATCH = 250
@@ -12,43 +11,32 @@ MOST_PIXELS = 2**20  # of a batch
 
 
 def by_batches(function, arrays, batch_size=BATCH, progress=None):
-    """What a function makes of all images.
+    """What a function makes of all images, as a graph, batch by batch.
 
     Args:
-        function, arrays, batch_size, progress: as of `batches`.
-
-    Returns:
-        List of arrays, one of every tensor of the function.
-    """
-    parts = batches(function, arrays, batch_size, progress)
-    return [np.concatenate(outputs) for outputs in zip(*parts)]
-
-
-def batches(function, arrays, batch_size=BATCH, progress=None):
-    """Runs a function, as a graph, on one batch of images after another.
-
-    Args:
-        function: from float32 tensors to one or a list of tensors. A
-            `tf.function` is not traced again.
+        function: from float32 tensors to tensors of as many rows, in a
+            structure of lists and dicts. A `tf.function` is not traced again.
         arrays: array of as many rows as images, or a tuple of such; uint8 is
             brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images of a batch; large images are fewer.
         progress: function that is called with the number of images done.
 
-    Yields:
-        List of arrays.
+    Returns:
+        Such a structure of arrays.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
     if not isinstance(function, tf.types.experimental.PolymorphicFunction):
         function = tf.function(function, autograph=False, reduce_retracing=True)
     count, pixels = len(arrays[0]), np.prod(arrays[0].shape[1:3])
     size = int(max(1, min(batch_size, MOST_PIXELS // pixels)))
+    found = []
     for start in range(0, count, size):
         parts = (as_floats(each[start : start + size]) for each in arrays)
         outputs = function(*(tf.constant(each) for each in parts))
-        yield [np.asarray(output) for output in tf.nest.flatten(outputs)]
+        found.append(tf.nest.map_structure(np.asarray, outputs))
         if progress:
             progress(min(start + size, count))
+    return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *found)
 
 
 def as_floats(images):
@@ -61,12 +49,12 @@ def as_floats(images):
 
 def encode(model, images):
     """Features of images, as `ClosedLoopAutoencoder.encode` has them."""
-    return by_batches(model.encode, images)[0]
+    return by_batches(model.encode, images)
 
 
 def reconstruct(model, images):
     """Reconstructions, floats in [-1, 1], of images."""
-    return by_batches(model.reconstruct, images)[0]
+    return by_batches(model.reconstruct, images)
 
 
 def sample(model, labels, seed=0):
@@ -76,15 +64,32 @@ def sample(model, labels, seed=0):
 
 def decode(model, features):
     """Images of features, float32 in [-1, 1], as `decode` of the model."""
-    made = by_batches(model.decode, np.asarray(features))[0]
+    made = by_batches(model.decode, np.asarray(features))
     return np.asarray(made, "float32")
 
 
 def pooled_codes(model, images):
-    """`metrics.pooled_codes` of every stage, a list of arrays `(n, d)`."""
+    """What probes of the codes of every stage get: a list of arrays `(n, d)`.
 
-    def pool(images):
-        codes = model.encoder.activations(images).codes
-        return [metrics.pooled_codes(tf.cast(z, tf.float32)) for z in codes]
+    `[mean_g max(z, 0), mean_g max(-z, 0)]` over every quadrant `g` of every
+    atom's map, or over its places if they are fewer. Codes of images are too
+    many for a probe, and means of signed codes cancel.
 
-    return by_batches(pool, images)
+    Reference:
+        - [Coates & Ng, 2011](
+          https://icml.cc/2011/papers/485_icmlpaper.pdf)
+    """
+
+    def pool(codes):
+        cells = [min(2, side) for side in codes.shape[1:3]]
+        codes = ops.cast(codes, "float32")
+        parts = ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
+        pooled = ops.adaptive_average_pool(
+            parts, cells, data_format="channels_last"
+        )
+        return ops.reshape(pooled, (-1, np.prod(pooled.shape[1:])))
+
+    def passed(images):
+        return [pool(each) for each in model.encoder.activations(images).codes]
+
+    return by_batches(passed, images)

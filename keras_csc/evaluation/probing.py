@@ -4,11 +4,11 @@ import numpy as np
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
+from keras_csc.metrics.features import rows
 from keras_csc.ops.sphere import to_sphere
 
 NEIGHBORS = 5
-# Smaller dimensions of the subspaces of classes, which are tried, too.
-COMPONENTS = 1, 2, 5
+COMPONENTS = 1, 2, 5, 10  # dimensions of the subspaces of classes
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
@@ -24,28 +24,26 @@ FIGURES = (
 )
 
 
-def probe_figures(train_features, train_labels, features, labels, again):
+def probe_figures(train, test, again):
     """What features know of the classes; `None` without two of them.
 
     Args:
-        train_features, features: arrays `(n, d)` and `(m, d)`.
-        train_labels, labels: ints `(n,)` and `(m,)`, -1 for unlabelled.
-        again: array `(m, d)`, features of the regenerated test images.
+        train, test: pairs of features `(n, d)`, or maps `(n, height, width,
+            d)`, and of labels, ints `(n,)`, -1 for unlabelled.
+        again: array, features of the regenerated test images.
 
     Returns:
-        Dict with `feature_accuracies`, and of the test features the mean over
-        classes of the effective rank, `None` if one has only zeros, and the
-        angles between their subspaces in degrees: the mean, and the mean over
-        pairs of classes of the smallest.
+        Dict with `accuracies`, and of the test features the mean over classes
+        of the effective rank, `None` if one has only zeros, and the angles
+        between their subspaces in degrees: the mean, and the mean over pairs
+        of classes of the smallest.
     """
     figures = dict.fromkeys(FIGURES)
-    if not has_classes(train_labels, labels):
+    if not has_classes(train, test):
         return figures
-    figures.update(
-        feature_accuracies(
-            train_features, train_labels, features, labels, again
-        )
-    )
+    features, labels = rows(test[0]), test[1]
+    train = rows(train[0]), train[1]
+    figures.update(accuracies(train, (features, labels), rows(again)))
     ranks = [
         metrics.effective_rank(features[labels == label])
         for label in np.unique(labels[labels >= 0])
@@ -61,94 +59,70 @@ def probe_figures(train_features, train_labels, features, labels, again):
     return figures
 
 
-def part_figures(size, train_features, train_labels, features, labels, again):
-    """`feature_accuracies` of the part of the features for the classes.
+def part_figures(size, train, test, again):
+    """`accuracies` of the part of the features for the classes.
 
     Args:
         size: int, `class_features` of the game; 0 for none.
-        train_features, features, again: arrays as of `probe_figures`, or maps
-            `(n, height, width, d)`.
+        train, test, again: as of `probe_figures`.
 
     Returns:
         Dict with the part's size as `features`, too; `None` without a part or
         two classes.
     """
-    if not size or not has_classes(train_labels, labels):
+    if not size or not has_classes(train, test):
         return None
-    train, part, again = (
-        class_part_of(each, size) for each in (train_features, features, again)
+    train, test = (
+        (class_part_of(features, size), labels)
+        for features, labels in (train, test)
     )
-    return {
-        "features": size,
-        **feature_accuracies(train, train_labels, part, labels, again),
-    }
+    again = class_part_of(again, size)
+    return {"features": size, **accuracies(train, test, again)}
 
 
 def class_part_of(features, size):
     """The part of features that the game gives the classes, as rows."""
-    return passes.rows(np.asarray(to_sphere(features[..., :size])))
+    return rows(np.asarray(to_sphere(features[..., :size])))
 
 
-def feature_accuracies(train_features, train_labels, features, labels, again):
-    """`accuracies` of features on the sphere, and two more.
+def accuracies(train, test, again=None):
+    """Accuracies of simple classifiers of features, as of `probe_figures`.
+
+    Nearest subspaces have 10 dimensions, or all directions but one, and by
+    their number some fewer; `None` for a single feature. Neighbours are `None`
+    if there are too few labelled training rows.
 
     Returns:
-        Dict with the `nearest_subspace_components`, `centered_knn_accuracy`,
-        of centred features that are scaled to the sphere again, and
-        `reconstructed_nearest_subspace_accuracy`, of the features of
-        regenerated images and the subspaces of training features.
+        Dict. With features of the regenerated test images also the number of
+        dimensions, the accuracy of neighbours of centred features, and of the
+        nearest subspaces of these features.
     """
-    train = train_features, train_labels
-    components = subspace_components(features)
-    return {
-        **accuracies(*train, features, labels),
-        "nearest_subspace_components": components,
-        "centered_knn_accuracy": _knn_accuracy(
-            *train, features, labels, centered=True
-        ),
-        "reconstructed_nearest_subspace_accuracy": components
-        and metrics.nearest_subspace_accuracy(
-            *train, again, labels, components=components
-        ),
+    (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
+    most = min(COMPONENTS[-1], features.shape[1] - 1)
+    by_components = {
+        str(count): metrics.nearest_subspace_accuracy(*train, *test, count)
+        for count in sorted({min(count, most) for count in COMPONENTS} - {0})
     }
 
+    def neighbors(centered):
+        if enough:
+            return metrics.knn_accuracy(*train, *test, NEIGHBORS, centered)
 
-def accuracies(train_features, train_labels, features, labels):
-    """Accuracies of simple classifiers of features.
-
-    Nearest subspaces have `subspace_components` dimensions and, by their
-    number, some fewer; `None` for a single feature. Neighbours are `None` if
-    there are too few labelled training rows.
-    """
-    parts = (train_features, train_labels, features, labels)
-    components = subspace_components(features)
-    tried = [c for c in COMPONENTS if c < (components or 0)]
-    found = [None]
-    if components:
-        tried.append(components)
-        found = metrics.nearest_subspace_accuracy(*parts, components=tried)
-    return {
-        "nearest_subspace_accuracy": found[-1],
-        "nearest_subspace_by_components": dict(zip(map(str, tried), found)),
-        "knn_accuracy": _knn_accuracy(*parts),
-        "linear_probe_accuracy": metrics.linear_probe_accuracy(*parts),
+    figures = {
+        "nearest_subspace_accuracy": by_components.get(str(most)),
+        "nearest_subspace_by_components": by_components,
+        "knn_accuracy": neighbors(centered=False),
+        "linear_probe_accuracy": metrics.linear_probe_accuracy(*train, *test),
     }
-
-
-def subspace_components(features):
-    """Dimension of the classes' subspaces: 10, or all directions but one.
-
-    `None` for a single feature.
-    """
-    return min(10, features.shape[1] - 1) or None
-
-
-def _knn_accuracy(train_features, train_labels, *test, centered=False):
-    if np.count_nonzero(train_labels >= 0) < NEIGHBORS:
-        return None
-    return metrics.knn_accuracy(
-        train_features, train_labels, *test, NEIGHBORS, centered
-    )
+    if again is not None:
+        figures["nearest_subspace_components"] = most or None
+        figures["centered_knn_accuracy"] = neighbors(centered=True)
+        figures["reconstructed_nearest_subspace_accuracy"] = (
+            metrics.nearest_subspace_accuracy(*train, again, labels, most)
+            if most
+            else None
+        )
+    return figures
 
 
 def class_angles(features, labels):
@@ -165,27 +139,31 @@ def class_angles(features, labels):
 
 
 def has_classes(*sets):
-    """Whether each of the arrays of labels names two classes or more."""
-    return all(len(np.unique(labels[labels >= 0])) > 1 for labels in sets)
+    """Whether each pair of features and labels has two classes or more."""
+    return all(len(np.unique(labels[labels >= 0])) > 1 for _, labels in sets)
 
 
-def code_probe_figures(model, train_images, train_labels, images, labels):
-    """Accuracies of simple classifiers of the codes of every stage.
+def code_probe_figures(model, train, test):
+    """`accuracies` of the codes of every stage, each a list, by stage.
 
-    Of positive and negative parts of the codes, each averaged over quadrants;
-    `None` without two classes. Every accuracy is a list, by stage.
+    Of positive and negative parts of the codes, each averaged over quadrants.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        train, test: pairs of images and labels.
+
+    Returns:
+        Dict, or `None` without two classes.
     """
-    if not has_classes(train_labels, labels):
+    if not has_classes(train, test):
         return None
-    train_codes, codes = (
-        passes.pooled_codes(model, each) for each in (train_images, images)
-    )
-    found = [
-        accuracies(train, train_labels, test, labels)
-        for train, test in zip(train_codes, codes)
+    sets = [
+        [(codes, labels) for codes in passes.pooled_codes(model, images)]
+        for images, labels in (train, test)
     ]
+    found = [accuracies(*stage) for stage in zip(*sets)]
     return {
         "codes": "positive and negative parts, means over quadrants",
-        "numbers": [code.shape[1] for code in codes],
+        "numbers": [codes.shape[1] for codes, _ in sets[1]],
         **{name: [each[name] for each in found] for name in found[0]},
     }

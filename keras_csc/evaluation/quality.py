@@ -4,14 +4,22 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from skimage.util import view_as_blocks
+from sklearn.decomposition import PCA
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
 from keras_csc.evaluation.passes import BATCH
 from keras_csc.evaluation.passes import by_batches
 from keras_csc.evaluation.stages import stage_figures
-from keras_csc.evaluation.stages import stage_sums
+from keras_csc.evaluation.stages import stage_numbers
+from keras_csc.metrics.features import rows
+from keras_csc.metrics.reconstruction import scales_that_fit
 from keras_csc.pixels import from_pixels
+
+_PSNR = tf.function(
+    metrics.peak_signal_to_noise_ratio, autograph=False, reduce_retracing=True
+)
+MOST_NUMBERS = 2**26  # of training images that there is memory for
 
 
 def reconstruction_figures(model, images, batch_size=BATCH):
@@ -22,13 +30,12 @@ def reconstruction_figures(model, images, batch_size=BATCH):
         images, their features, and a dict with `psnr` (dB), `ssim` and
         `ms_ssim` (`None` for images without room for its window or for two
         scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
-        `zero_fraction` (a list, by stage), `effective_rank`, and
-        `stage_figures`.
+        `effective_rank`, and `stage_figures`.
 
     Raises:
         ValueError: for a model all whose features are zero.
     """
-    scales = metrics.scales_that_fit(*images.shape[1:3])
+    scales = scales_that_fit(*images.shape[1:3])
     qualities = {
         "psnr": metrics.peak_signal_to_noise_ratio,
         "ssim": metrics.structural_similarity,
@@ -38,24 +45,16 @@ def reconstruction_figures(model, images, batch_size=BATCH):
 
     def measure(images):
         output = model.encoder.activations(images)
-        reconstructions = model.decode(
-            output.features, image_size=images.shape[1:3]
-        )
-        zeros = [
-            tf.reduce_mean(tf.cast(code == 0, tf.float32), axis=(1, 2, 3))
-            for code in output.codes
-        ]
-        quality = [qualities[name](images, reconstructions) for name in known]
+        made = model.decode(output.features, image_size=images.shape[1:3])
         return [
             output.features,
-            reconstructions,
-            model.encode(reconstructions),
-            tf.stack(quality, axis=1),
-            tf.stack(zeros, axis=1),
-            stage_sums(model, output),
+            made,
+            model.encode(made),
+            {name: qualities[name](images, made) for name in known},
+            stage_numbers(model, output),
         ]
 
-    features, reconstructions, again, quality, zeros, sums = by_batches(
+    features, made, again, found, stages = by_batches(
         measure, images, batch_size
     )
     if not np.any(features):
@@ -63,23 +62,20 @@ def reconstruction_figures(model, images, batch_size=BATCH):
             "All features of the images are zero: no code of the encoder is "
             "active. Train with a lower `sparsity`, or lower learning rates."
         )
-    vectors = passes.rows(features), passes.rows(again)
+    vectors = rows(features), rows(again)
     figures = {
         **dict.fromkeys(qualities),
-        **dict(zip(known, quality.mean(axis=0).tolist())),
+        **{name: float(values.mean()) for name, values in found.items()},
         "ms_ssim_scales": scales,
         "cosine": metrics.cosine_similarity(*vectors),
         "retrieval": metrics.retrieval_rate(*vectors),
-        "pixel_retrieval": metrics.pixel_retrieval_rate(
-            from_pixels(images), reconstructions
-        ),
-        "zero_fraction": zeros.mean(axis=0).tolist(),
-        **stage_figures(sums.sum(axis=0, dtype="float64")),
+        "pixel_retrieval": metrics.retrieval_rate(from_pixels(images), made),
+        **stage_figures(model, stages),
         "effective_rank": metrics.effective_rank(
             features.reshape(-1, features.shape[-1])
         ),
     }
-    return features, reconstructions, again, figures
+    return features, made, again, figures
 
 
 def class_figures(judge, images, reconstructions, labels):
@@ -109,42 +105,7 @@ def class_figures(judge, images, reconstructions, labels):
     }
 
 
-_PSNR = tf.function(
-    metrics.peak_signal_to_noise_ratio, autograph=False, reduce_retracing=True
-)
-MOST_NUMBERS = 2**26  # of training images that there is memory for
-
-
-def reference_figures(model, train_images, train_labels, images, labels):
-    """`reference_psnr` with as many principal components as a model's features.
-
-    Of a model of maps the components are of blocks as large as a place, and
-    images are cut to whole blocks.
-
-    Returns:
-        Dict of the figures, and of the number of `training_images`.
-    """
-    count = max(1, MOST_NUMBERS // train_images[0].size)
-    height, width = block = images.shape[1:3]
-    if model.encoder.features == "map":
-        side = model.encoder.stride
-        height, width, block = *(n // side * side for n in block), (side, side)
-    train, test = (
-        from_pixels(each[:, :height, :width])
-        for each in (train_images[:count], images)
-    )
-    components = model.encoder.feature_dim
-    return {
-        **reference_psnr(
-            train, test, components, train_labels[:count], labels, block
-        ),
-        "training_images": len(train),
-    }
-
-
-def reference_psnr(
-    train_images, images, components, train_labels, labels, block
-):
+def reference_figures(model, train, test):
     """Mean PSNR of what knows less of an image than a good autoencoder.
 
     - `mean_image`: the mean training image, for every image. Reconstructions
@@ -152,64 +113,60 @@ def reference_psnr(
     - `class_mean_image`: the mean training image of the image's class, over
       images whose class has training images; `None` without any. Sharp images
       of the right class, but of other examples, are about here.
-    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first `components` principal
-      components of blocks of the training images: where a block is an image,
-      the best linear autoencoder with as many numbers.
+    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of the
+      training images, at most as many as a model's features: the best linear
+      autoencoder with as many numbers. Of a model of maps the components are
+      of blocks as large as a place, and images are cut to whole blocks.
 
     Args:
-        train_images, images: float32 in `[-1, 1]`.
-        components: int, at most so many; `pca_components` says how many.
-        train_labels, labels: ints, -1 for unlabelled.
-        block: `(height, width)` of the blocks, which divide those of images.
+        model: `ClosedLoopAutoencoder`.
+        train, test: pairs of uint8 images `(n, height, width, channels)` and
+            of labels, -1 for unlabelled.
 
     Returns:
-        Dict of the four, floats in decibels and an int.
-
-    Reference:
-        - [Halko et al., 2011](https://arxiv.org/abs/0909.4061), the randomised
-          decomposition that scikit-learn's `PCA` takes for many pixels
+        Dict of the three in decibels, of the number of `pca_components`, and
+        of `training_images`.
     """
-    from skimage.util import view_as_blocks
-    from sklearn.decomposition import PCA
-
+    encoder, size = model.encoder, test[0].shape[1:3]
+    block = size
+    if encoder.features == "map":
+        block = (encoder.stride,) * 2
+        size = [n // side * side for n, side in zip(size, block)]
+    count = max(1, MOST_NUMBERS // train[0][0].size)
+    train_images, images = (
+        from_pixels(each[:, : size[0], : size[1]])
+        for each in (train[0][:count], test[0])
+    )
+    train_labels, labels = train[1][:count], test[1]
     block = 1, *block, images.shape[-1]
-    numbers = math.prod(block)
-    train = view_as_blocks(train_images, block).reshape(-1, numbers)
-    components = min(components, *train.shape) if len(train) > 1 else 0
+    rows = view_as_blocks(train_images, block).reshape(-1, math.prod(block))
+    components = min(encoder.feature_dim, *rows.shape) if len(rows) > 1 else 0
     made = np.empty_like(images)
     blocks = view_as_blocks(made, block)
-    blocks[:] = train[0].reshape(block)
+    blocks[:] = rows[0].reshape(block)
     if components:
-        pca = PCA(components, random_state=0).fit(train)
-        flat = view_as_blocks(images, block).reshape(-1, numbers)
+        pca = PCA(components, random_state=0).fit(rows)
+        flat = view_as_blocks(images, block).reshape(-1, math.prod(block))
         flat = pca.inverse_transform(pca.transform(flat))
         blocks[:] = flat.reshape(blocks.shape)
     mean = np.mean(train_images, axis=0, dtype="float64")
-    return {
-        "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
-        "class_mean_image": _class_mean_psnr(
-            train_images, images, train_labels, labels
-        ),
-        "pca": _psnr(images, made),
-        "pca_components": components,
-    }
-
-
-def _class_mean_psnr(train_images, images, train_labels, labels):
     classes = np.setdiff1d(np.intersect1d(train_labels, labels), [-1])
-    if not len(classes):
-        return None
     means = {
         label: np.mean(train_images[train_labels == label], axis=0)
         for label in classes
     }
     known = np.isin(labels, classes)
-    made = np.stack([means[label] for label in labels[known]])
-    return _psnr(images[known], made)
+    of_class = [means[label] for label in labels[known]]
+    return {
+        "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
+        "class_mean_image": _psnr(images[known], of_class) if means else None,
+        "pca": _psnr(images, made),
+        "pca_components": components,
+        "training_images": len(train_images),
+    }
 
 
-def _psnr(images, reconstructions):
+def _psnr(images, made):
     """Mean over the images."""
-    pair = images, np.asarray(reconstructions, "float32")
-    (values,) = by_batches(_PSNR, pair)
-    return float(np.mean(values))
+    pair = images, np.asarray(made, "float32")
+    return float(np.mean(by_batches(_PSNR, pair)))

@@ -5,8 +5,6 @@ import tensorflow as tf
 from scipy.stats import entropy
 
 from keras_csc import metrics
-from keras_csc.evaluation.passes import BATCH
-from keras_csc.evaluation.passes import batches
 from keras_csc.evaluation.passes import by_batches
 from keras_csc.ops import solve_sparse_code
 
@@ -16,48 +14,96 @@ SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
 
 
-def dictionary_figures(model, images, batch_size=BATCH):
-    """Dead and rare atoms, densities, energy and coherence of every stage.
+def stage_numbers(model, output):
+    """Of every stage a dict of numbers of every image, for `stage_figures`."""
+    stages = []
+    for codes in output.codes:
+        active = tf.cast(codes != 0, tf.float64)
+        stages.append(
+            {
+                "density": tf.reduce_mean(active, (1, 2)),
+                "image_density": tf.reduce_max(active, (1, 2)),
+            }
+        )
+    if not model.encoder.sparse:
+        return stages
+    drawn = model.decoder.codes(output.features)
+    tensors = zip(output.inputs, output.codes, drawn)
+    for stage, layer, each in zip(stages, model.encoder.coding_layers, tensors):
+        signal, codes, drawn = (tf.cast(x, tf.float32) for x in each)
+        sums = {
+            "error": tf.square(signal - layer.synthesize(codes)),
+            "signal": tf.square(signal),
+            "nonzeros": tf.cast(codes != 0, tf.float32),
+            "numbers": tf.ones_like(signal),
+            "drawn_error": tf.square(drawn - codes),
+        }
+        stage["squares"] = tf.reduce_sum(tf.square(codes), (1, 2))
+        for name, values in sums.items():
+            stage[name] = tf.reduce_sum(values, (1, 2, 3))
+    return stages
+
+
+def stage_figures(model, stages):
+    """What codes say of their stage's input, and how they use their atoms.
+
+    `x` is the input of a stage, `z` its codes, `ẑ` the codes that the decoder
+    draws with. All sums are over all images.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        stages: list of dicts of arrays, of `stage_numbers`.
 
     Returns:
-        Dict of lists, by stage; `None` for an encoder without sparse codes.
-        `dead_atoms` and `rare_atoms` are shares of the atoms, as of
-        `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
+        Dict of lists by stage: `zero_fraction`, of the codes; `explained`,
+        `1 - Σ(x - A z)² / Σx²`; `nonzeros`, for every number of `x`;
+        `drawn_error`, `Σ(ẑ - z)² / Σz²`; and `dictionaries`, a dict of such
+        lists. There `dead_atoms` and `rare_atoms` are shares of the atoms, as
+        of `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
         `image_density` are quantiles over the atoms (least, lower quartile,
         median, upper quartile, largest) of the shares of places and of images.
-        `effective_atoms` is `exp(H(p))` of the atoms' shares of the energy,
-        as of an effective rank. `coherence` is the one of non-negative codes
-        where the codes are.
+        `effective_atoms` is `exp(H(p))` of the atoms' shares of the energy
+        `‖d_j‖² Σ z_j²`, as of an effective rank. `coherence` is the one of
+        non-negative codes where the codes are. All but the first are `None`
+        for an encoder without sparse codes.
     """
+    zeros = [float(1 - each["density"].mean()) for each in stages]
+    figures = {"zero_fraction": zeros}
+    names = "explained", "nonzeros", "drawn_error", "dictionaries"
     if not model.encoder.sparse:
-        return None
-    layers = model.encoder.coding_layers
-    kernels = [np.asarray(layer.kernel) for layer in layers]
-
-    def codes_of(images):
-        codes = model.encoder.activations(images).codes
-        return [tf.cast(code, tf.float32) for code in codes]
-
-    uses = [np.zeros((3, kernel.shape[-1])) for kernel in kernels]
-    for codes in batches(codes_of, images, batch_size):
-        for use, code, kernel in zip(uses, codes, kernels):
-            density = metrics.code_density(code)
-            of_images = metrics.code_density(code, of="images")
-            energies = metrics.atom_energies(code, kernel)
-            use += np.stack([density, of_images, energies]) * len(code)
-    parts = [
-        {
-            **_figures(*(use / len(images))),
-            "coherence": metrics.mutual_coherence(
-                kernel, layer.strides, layer.nonnegative
-            ),
-        }
-        for use, kernel, layer in zip(uses, kernels, layers)
+        return {**figures, **dict.fromkeys(names)}
+    totals = [
+        {name: array.sum(0, dtype="float64") for name, array in each.items()}
+        for each in stages
     ]
-    return {name: [part[name] for part in parts] for name in parts[0]}
+    for total in totals:
+        total["energy"] = total["squares"].sum()
+    for name, part, whole in (
+        ("explained", "error", "signal"),
+        ("nonzeros", "nonzeros", "numbers"),
+        ("drawn_error", "drawn_error", "energy"),
+    ):
+        shares = [float(each[part] / (each[whole] or 1)) for each in totals]
+        figures[name] = shares
+    figures["explained"] = [1 - share for share in figures["explained"]]
+    parts = [
+        _dictionary_figures(layer, len(numbers["density"]), total)
+        for layer, numbers, total in zip(
+            model.encoder.coding_layers, stages, totals
+        )
+    ]
+    figures["dictionaries"] = {
+        name: [part[name] for part in parts] for name in parts[0]
+    }
+    return figures
 
 
-def _figures(density, of_images, energies):
+def _dictionary_figures(layer, images, totals):
+    density, of_images = (
+        totals[name] / images for name in ("density", "image_density")
+    )
+    kernel = np.asarray(layer.kernel)
+    energies = totals["squares"] * np.sum(np.square(kernel), axis=(0, 1, 2))
     return {
         "atoms": len(density),
         "dead_atoms": len(metrics.dead_atoms(density)) / len(density),
@@ -67,52 +113,10 @@ def _figures(density, of_images, energies):
         "effective_atoms": (
             float(np.exp(entropy(energies))) if energies.any() else 0.0
         ),
+        "coherence": metrics.mutual_coherence(
+            kernel, layer.strides, layer.nonnegative
+        ),
     }
-
-
-def stage_sums(model, output):
-    """Of every image and stage, what `stage_figures` divides.
-
-    Returns:
-        Tensor `(n, stages, numbers)`; no numbers without sparse codes.
-    """
-    encoder = model.encoder
-    if not encoder.sparse:
-        images = tf.shape(output.features)[0]
-        return tf.zeros((images, len(encoder.filters), 0))
-    stages = zip(encoder.coding_layers, output.inputs, output.codes)
-    drawn = model.decoder.codes(output.features)
-    sums = []
-    for number, (layer, signal, codes) in enumerate(stages):
-        signal, codes = (tf.cast(x, tf.float32) for x in (signal, codes))
-        numbers = [
-            tf.square(signal - layer.synthesize(codes)),
-            tf.square(signal),
-            tf.cast(codes != 0, tf.float32),
-            tf.ones_like(signal),
-            tf.square(tf.cast(drawn[number], tf.float32) - codes),
-            tf.square(codes),
-        ]
-        sums.append([tf.reduce_sum(each, (1, 2, 3)) for each in numbers])
-    return tf.transpose(tf.stack(sums), (2, 0, 1))
-
-
-def stage_figures(sums):
-    """What codes say of their stage's input, and what is drawn beside them.
-
-    `x` is the input of a stage, `z` its codes, `ẑ` the codes that the decoder
-    draws with. All sums are over all images.
-
-    Returns:
-        Dict of lists by stage: `explained`, `1 - Σ(x - A z)² / Σx²`;
-        `nonzeros`, for every number of `x`; and `drawn_error`,
-        `Σ(ẑ - z)² / Σz²`. An encoder without sparse codes has `None`.
-    """
-    figures = dict.fromkeys(("explained", "nonzeros", "drawn_error"))
-    shares = sums[:, ::2] / np.where(sums[:, 1::2] > 0, sums[:, 1::2], 1)
-    if shares.shape[1]:
-        shares[:, 0] = 1 - shares[:, 0]
-    return {**figures, **dict(zip(figures, shares.T.tolist()))}
 
 
 def code_figures(model, images):
@@ -152,38 +156,36 @@ def code_figures(model, images):
                 iterations=SOLVED,
                 tolerance=TOLERANCE,
             )
-            values = [
-                layer.objective(signal, codes),
-                layer.objective(signal, best),
-                tf.reduce_mean(tf.cast(codes == 0, "float32"), (1, 2, 3)),
-            ]
-            solved.append(tf.stack([tf.cast(v, "float32") for v in values]))
-        quality = [
-            metrics.peak_signal_to_noise_ratio(
+            solved.append(
+                [
+                    tf.cast(layer.objective(signal, each), tf.float32)
+                    for each in (codes, best)
+                ]
+            )
+        qualities = {
+            str(steps): metrics.peak_signal_to_noise_ratio(
                 images, _reconstructed(model, images, steps)
             )
             for steps in stops
-        ]
-        return (
-            stage_sums(model, output),
-            tf.transpose(tf.stack(solved), (2, 0, 1)),
-            tf.stack(quality, 1),
-        )
+        }
+        return stage_numbers(model, output), solved, qualities
 
-    sums, solved, quality = by_batches(measure, images[:MOST_SOLVED])
-    figures = stage_figures(sums.sum(axis=0, dtype="float64"))
-    values, minima, zeros = solved.mean(axis=0, dtype="float64").T
+    stages, solved, qualities = by_batches(measure, images[:MOST_SOLVED])
+    figures = stage_figures(model, stages)
+    excess = [
+        float(values.sum(dtype="float64") / minima.sum(dtype="float64") - 1)
+        for values, minima in solved
+    ]
     columns = {
         "nonzeros": figures["nonzeros"],
-        "zeros": zeros.tolist(),
+        "zeros": figures["zero_fraction"],
         "explained": figures["explained"],
-        "excess": (values / minima - 1).tolist(),
+        "excess": excess,
     }
     return {
         "codes": [dict(zip(columns, row)) for row in zip(*columns.values())],
         "psnr_by_solver_steps": {
-            str(steps): float(psnr)
-            for steps, psnr in zip(stops, quality.mean(axis=0))
+            steps: float(psnr.mean()) for steps, psnr in qualities.items()
         },
     }
 

@@ -142,7 +142,7 @@ class StageExplanation:
     @functools.cached_property
     def synthesis(self):
         """`A z`, of the shape of the signal."""
-        return self.contribution(range(self.codes.shape[-1]))
+        return self._synthesis(self.codes, self.kernel)
 
     @property
     def residual(self):
@@ -157,7 +157,8 @@ class StageExplanation:
         Args:
             atoms: int or ints, their numbers in the dictionary.
         """
-        return self._sum_of(atoms).numpy()
+        atoms = np.atleast_1d(atoms)
+        return self._synthesis(self.codes[..., atoms], self.kernel[..., atoms])
 
     def drawn_error(self, atoms=slice(None)):
         """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
@@ -170,18 +171,8 @@ class StageExplanation:
         return float(np.sum(np.square(drawn - found)) / (energy or 1))
 
     def picture_of(self, atoms):
-        """The contributions of some atoms in pixels, `P Σ_j c_j`.
-
-        As `to_pixels(contribution(atoms))`, but for rounding, in less time.
-        """
-        return self._in_pixels(self._sum_of(atoms)).numpy()
-
-    def _sum_of(self, atoms):
-        atoms = np.atleast_1d(atoms)
-        codes, kernel = self.codes, self.kernel
-        if atoms.tolist() != list(range(codes.shape[-1])):
-            codes, kernel = codes[..., atoms], kernel[..., atoms]
-        return self._synthesis(codes, kernel)
+        """The contributions of some atoms in pixels, `P Σ_j c_j`."""
+        return self.to_pixels(self.contribution(atoms))
 
     def partial_sums(self, counts=None):
         """Sums of the strongest atoms, one after another.
@@ -216,7 +207,7 @@ class StageExplanation:
     @property
     def picture(self):
         """All atoms in pixels on the `offset`: what the codes say."""
-        return self.offset + self.picture_of(range(self.codes.shape[-1]))
+        return self.offset + self.to_pixels(self.synthesis)
 
     @functools.cached_property
     def kernel_below(self):
@@ -239,15 +230,11 @@ class StageExplanation:
         Returns:
             Array `(*image_size, image channels)`.
         """
-        return self._in_pixels(tf.constant(signal)).numpy()
-
-    def _in_pixels(self, signal):
-        """`to_pixels` of a tensor."""
         if self.below is None:
             height, width = self.image_size
             return signal[:height, :width]
         made = self.below._synthesis(signal, self.kernel_below / self.scale)
-        return self.below._in_pixels(made)
+        return self.below.to_pixels(made)
 
     @functools.cached_property
     def offset(self):
@@ -261,13 +248,15 @@ class StageExplanation:
         return self.below.offset + self.to_pixels(shifts)
 
     def _synthesis(self, codes, kernel):
-        size, codes = self.signal.shape[:2], tf.convert_to_tensor(codes)
-        large = codes.shape.num_elements() >= MANY_CODES
-        with fusion() if large else contextlib.nullcontext():
+        with fusion() if codes.size >= MANY_CODES else contextlib.nullcontext():
             made = ops.synthesis(
-                codes[None], kernel, size, self.strides, self.padding
+                tf.constant(codes[None]),
+                kernel,
+                self.signal.shape[:2],
+                self.strides,
+                self.padding,
             )
-        return made[0]
+        return made[0].numpy()
 
 
 def _rotated(kernel):

@@ -4,12 +4,14 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
+from sklearn.neighbors import NearestNeighbors
 
-from keras_csc import metrics
 from keras_csc.explanation.explained import Explanation
 from keras_csc.explanation.explained import Nearest
 from keras_csc.explanation.explained import StageExplanation
+from keras_csc.metrics.features import recentered
 from keras_csc.metrics.features import rows
+from keras_csc.metrics.features import subspace_distances
 
 MOST_COMPONENTS = 10
 
@@ -20,7 +22,6 @@ def explain(
     train_features=None,
     train_labels=None,
     neighbors=5,
-    centered=True,
     sparsity=None,
 ):
     """Tells which atoms make an image, stage by stage; see `Explanation`.
@@ -37,12 +38,11 @@ def explain(
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
         train_features: array, features of training images as `model.encode`
-            makes them, to find the nearest (maps: of images of this size).
+            makes them, to find the nearest (maps: of images of this size) once
+            they are centred: what all features share hides how they differ.
         train_labels: ints `(n,)`, the classes of `train_features`, -1 for
             unlabelled, to find the nearest subspace.
         neighbors: int, how many neighbours to name.
-        centered: bool, whether to compare centred features; what all features
-            share hides how they differ.
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
@@ -57,63 +57,20 @@ def explain(
         )
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()
-    near, classes = _nearest(
-        features, train_features, train_labels, neighbors, centered
-    )
-    stages = _stages(encoder, output, image, sparsity)
-    drawn = zip(stages, model.decoder.codes(output.features))
-    return Explanation(
-        _array(image)[0],
-        features[0],
-        tuple(_with_drawn(*pair) for pair in drawn),
-        classes,
-        near,
-    )
-
-
-def _nearest(features, train, labels, neighbors, centered):
-    """Neighbours and classes, as of `Explanation`."""
-    if train is None:
-        if labels is not None:
-            raise ValueError("`train_labels` need `train_features`.")
-        return None, None
-    train = np.asarray(train)
-    if train.shape[1:] != features.shape[1:] or not len(train):
-        raise ValueError(
-            "`train_features` must be like the image's features, of shape "
-            f"(n, {', '.join(map(str, features.shape[1:]))}). "
-            f"Received: {train.shape}"
-        )
-    train, features = rows(train), rows(features)
-    items, distances = metrics.nearest_neighbors(
-        train, features, neighbors, centered
-    )
-    near = Nearest(items[0], distances[0])
-    if labels is None:
-        return near, None
-    components = min(MOST_COMPONENTS, train.shape[1] - 1)
-    (distances,), classes = metrics.subspace_distances(
-        train, labels, features, components
-    )
-    order = np.argsort(distances, kind="stable")
-    return near, Nearest(classes[order], distances[order])
-
-
-def _stages(encoder, output, image, sparsity):
-    below = None
+    near, classes = _nearest(features, train_features, train_labels, neighbors)
+    stages, below = [], None
+    drawn = model.decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
         signal = _array(output.inputs[number])[0]
         scale, shift = _affine(encoder, number, output, signal)
-        strength = layer.sparsity
-        if number == 0 and sparsity is not None:
-            strength = sparsity
+        first = number == 0 and sparsity is not None
         below = StageExplanation(
             signal=signal,
             codes=_array(output.codes[number])[0],
             kernel=_array(layer.kernel),
             strides=layer.strides,
             padding=layer.padding,
-            sparsity=strength,
+            sparsity=sparsity if first else layer.sparsity,
             ridge=layer.ridge,
             nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
@@ -121,12 +78,32 @@ def _stages(encoder, output, image, sparsity):
             scale=scale,
             shift=shift,
         )
-        yield below
+        also = dataclasses.replace(below, codes=_array(drawn[number])[0])
+        stages.append(dataclasses.replace(below, drawn=also))
+    return Explanation(
+        _array(image)[0], features[0], tuple(stages), classes, near
+    )
 
 
-def _with_drawn(stage, codes):
-    drawn = dataclasses.replace(stage, codes=_array(codes)[0])
-    return dataclasses.replace(stage, drawn=drawn)
+def _nearest(features, train, labels, neighbors):
+    """Neighbours and classes, as of `Explanation`."""
+    if train is None:
+        if labels is not None:
+            raise ValueError("`train_labels` need `train_features`.")
+        return None, None
+    train, features = rows(np.asarray(train)), rows(features)
+    centered, own = recentered(train, features)
+    search = NearestNeighbors(n_neighbors=neighbors).fit(centered)
+    distances, items = search.kneighbors(own)
+    near = Nearest(items[0], distances[0])
+    if labels is None:
+        return near, None
+    components = min(MOST_COMPONENTS, train.shape[1] - 1)
+    (distances,), classes = subspace_distances(
+        train, labels, features, components
+    )
+    order = np.argsort(distances, kind="stable")
+    return near, Nearest(classes[order], distances[order])
 
 
 def _affine(encoder, number, output, signal):

@@ -1,35 +1,25 @@
 """The density of features."""
 
-import math
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.generation import gaussians
-from keras_csc.metrics.arrays import as_labelled
+from keras_csc.metrics.features import labelled
 from keras_csc.validation import LARGEST_INTEGER
-from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
-MOST_NUMBERS = 2**28
 EXAMPLES_OF_DIRECTION = 4
 
 
-def array_shapes(feature_dim, classes=1, components=1, rank=1):
+def _shapes(feature_dim, classes=1, components=1, rank=1):
     """Shapes of the arrays of a `FeatureDensity`, by their names."""
     check_integer(2, feature_dim=feature_dim)
     check_integer(1, classes=classes, components=components)
     check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
-    several = (classes, components)
-    if math.prod((*several, feature_dim, rank)) > MOST_NUMBERS:
-        raise ValueError(
-            "A density of `feature_dim` × `rank` numbers for each of "
-            f"`components` of `classes` has at most {MOST_NUMBERS}. Received: "
-            f"{feature_dim} × {rank} × {components} × {classes}"
-        )
+    several = classes, components
     return {
         "weights": several,
         "means": (*several, feature_dim),
@@ -81,7 +71,7 @@ class FeatureDensity:
     """
 
     def __init__(self, feature_dim, classes=1, components=1, rank=1):
-        shapes = array_shapes(feature_dim, classes, components, rank)
+        shapes = _shapes(feature_dim, classes, components, rank)
         self.feature_dim = feature_dim
         self.classes = classes
         self.components = components
@@ -126,7 +116,7 @@ class FeatureDensity:
         features, labels = _labelled(features, labels)
         feature_dim = features.shape[1]
         rank = feature_dim - 1 if rank is None else rank
-        array_shapes(feature_dim, rank=rank, components=components)
+        _shapes(feature_dim, rank=rank, components=components)
         check_integer(0, seed=seed)
         found = {}
         for label in np.unique(labels):
@@ -153,8 +143,8 @@ class FeatureDensity:
 
     @property
     def priors(self):
-        """Probabilities of the classes, a float64 tensor `(classes,)`."""
-        return tf.reduce_sum(self._shares(), 1)
+        """Probabilities of the classes, a float32 tensor `(classes,)`."""
+        return tf.reduce_sum(self.variables["weights"].value, 1)
 
     @property
     def center(self):
@@ -162,13 +152,8 @@ class FeatureDensity:
 
         It is the mean of the features that the density was fitted to.
         """
-        means = tf.cast(self.variables["means"].value, tf.float64)
-        center = tf.einsum("jk,jkd->d", self._shares(), means)
-        return tf.cast(center, tf.float32)
-
-    def _shares(self):
-        weights = tf.cast(self.variables["weights"].value, tf.float64)
-        return weights / tf.reduce_sum(weights)
+        weights, means, *_ = (each.value for each in self.variables.values())
+        return tf.einsum("jk,jkd->d", weights, means)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
         """Features of norm 1, drawn at random.
@@ -239,8 +224,7 @@ class FeatureDensity:
             Float32 tensor `(n,)`.
 
         Raises:
-            ValueError: for features of another shape, and eagerly for some
-                that are not finite.
+            ValueError: for features of another shape.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -248,8 +232,6 @@ class FeatureDensity:
                 f"`features` must have the shape (n, {self.feature_dim}). "
                 f"Received: {tuple(features.shape)}"
             )
-        if tf.executing_eagerly():
-            check_finite("features", features)
         density = self.distribution().log_prob(tf.cast(features, tf.float64))
         return tf.cast(density, tf.float32)
 
@@ -273,13 +255,10 @@ class FeatureDensity:
         """Takes the arrays of a store, once they are fit for a density.
 
         Raises:
-            ValueError: for arrays that are missing, not finite, or not those
-                of a density.
+            ValueError: for arrays that are not finite, or not those of a
+                density.
         """
-        try:
-            arrays = {name: np.asarray(store[name]) for name in self.variables}
-        except KeyError as error:
-            raise ValueError(f"The density has no array {error}.") from error
+        arrays = {name: np.asarray(store[name]) for name in self.variables}
         good = all(np.all(np.isfinite(array)) for array in arrays.values())
         good = good and np.all(arrays["variances"] > 0)
         weights = arrays["weights"]
@@ -308,7 +287,7 @@ def _labelled(features, labels):
     """Features and labels of a fit, in float64, without those unlabelled."""
     if labels is None or np.all(np.equal(labels, -1)):
         labels = np.zeros(len(features), int)
-    features, labels = as_labelled(features, labels)
+    features, labels = labelled(features, labels)
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ValueError(
             "`labels` must be integers of at least 0, or -1 for unlabelled. "

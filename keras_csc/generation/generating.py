@@ -8,7 +8,6 @@ from keras_csc.generation.density import FeatureDensity
 from keras_csc.ops.sphere import great_circle
 from keras_csc.ops.sphere import to_sphere
 from keras_csc.validation import check_integer
-from keras_csc.validation import shown
 
 BATCH = 250
 
@@ -37,11 +36,6 @@ class Generating:
     def density(self, density):
         if density is not None:
             self._check_vectors()
-            if not isinstance(density, FeatureDensity):
-                raise ValueError(
-                    "`density` must be a `FeatureDensity`. "
-                    f"Received: {shown(density)}"
-                )
             if density.feature_dim != self.encoder.feature_dim:
                 raise ValueError(
                     "`density` must be one of as many features as the model's, "
@@ -50,26 +44,15 @@ class Generating:
                 )
         self._density = density
 
-    def fit_density(
-        self,
-        images,
-        labels=None,
-        components=1,
-        rank=None,
-        batch_size=BATCH,
-        seed=0,
-    ):
+    def fit_density(self, images, labels=None, components=1, rank=None, seed=0):
         """Fits the density of the features of images, and keeps it.
 
         It is what `sample` draws from, and its mean is the centre of `embed`.
 
         Args:
-            images: array `(n, height, width, channels)`, as of `encode`, or
-                a `tf.data.Dataset` of batches of images or of `(images,
-                labels)`.
+            images: array `(n, height, width, channels)`, as of `encode`.
             labels: ints `(n,)`, -1 for unlabelled, or `None`.
             components, rank, seed: as of `FeatureDensity.fit`.
-            batch_size: int, images that are encoded at a time.
 
         Returns:
             The `FeatureDensity`.
@@ -78,23 +61,16 @@ class Generating:
             ValueError: for a model of maps, and other images or labels.
         """
         self._check_vectors()
-        check_integer(1, batch_size=batch_size)
         encode = tf.function(
             self.encode, autograph=False, reduce_retracing=True
         )
-        features, found = [], []
-        for batch in _batches(images, labels, batch_size):
-            batch, *of_batch = batch if isinstance(batch, tuple) else (batch,)
-            features.append(np.asarray(encode(self._images(batch)), "float32"))
-            found += [np.asarray(each) for each in of_batch[:1]]
-        if not features:
-            raise ValueError("The data set is empty: it has no batch.")
+        features = [
+            np.asarray(encode(self._images(images[start : start + BATCH])))
+            for start in range(0, len(images), BATCH)
+        ]
+        features = np.concatenate(features).astype("float32")
         self.density = FeatureDensity.fit(
-            np.concatenate(features),
-            np.concatenate(found) if found else None,
-            components,
-            rank,
-            seed,
+            features, labels, components, rank, seed
         )
         return self.density
 
@@ -131,15 +107,10 @@ class Generating:
             Tensor `(n, steps, height, width, channels)` in [-1, 1].
 
         Raises:
-            ValueError: for images of other shapes.
+            ValueError: for images of another shape than the model's.
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
-        if first.shape != second.shape:
-            raise ValueError(
-                "`first` and `second` must have the same shape. "
-                f"Received: {tuple(first.shape)} and {tuple(second.shape)}"
-            )
         ends = (ops.cast(self.encode(x), "float32") for x in (first, second))
         features = great_circle(*ends, steps)
         images = self.decode(
@@ -188,41 +159,11 @@ class Generating:
             )
 
 
-def density_in(store, density=None):
-    """The density whose arrays a store of variables has, or `None`.
-
-    Args:
-        store: mapping from names to arrays.
-        density: `FeatureDensity` that takes the arrays, if they are of its
-            shapes; else another is made.
-    """
+def density_in(store):
+    """The density whose arrays a store of variables has, or `None`."""
     if "factors" not in store.keys():
         return None
-    classes, components, feature_dim, rank = store["factors"].shape
-    config = {
-        "feature_dim": feature_dim,
-        "classes": classes,
-        "components": components,
-        "rank": rank,
-    }
-    if density is None or density.get_config() != config:
-        density = FeatureDensity(**config)
+    names = "classes", "components", "feature_dim", "rank"
+    density = FeatureDensity(**dict(zip(names, store["factors"].shape)))
     density.load_own_variables(store)
     return density
-
-
-def _batches(images, labels, batch_size):
-    """A data set of batches of images, or of images and labels."""
-    if not isinstance(images, tf.data.Dataset):
-        arrays = images if labels is None else (images, labels)
-        return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
-    if images.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "The data set has no end. Give some of it: `images.take(40)`."
-        )
-    if labels is not None:
-        raise ValueError(
-            "Labels of a data set are in its batches, (images, labels). "
-            "Leave `labels` out."
-        )
-    return images

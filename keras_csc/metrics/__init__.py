@@ -1,10 +1,5 @@
-"""Measures of images, codes and features, and the probes built on them.
+"""Measures of images, codes and features, and the probes built on them."""
 
-All raise `ValueError` for arrays of another shape, numbers that are not finite,
-and sets without a labelled row.
-"""
-
-from keras_csc.metrics.atom_use import atom_energies
 from keras_csc.metrics.atom_use import code_density
 from keras_csc.metrics.atom_use import dead_atoms
 from keras_csc.metrics.atom_use import dictionary_stability
@@ -12,23 +7,16 @@ from keras_csc.metrics.atom_use import mutual_coherence
 from keras_csc.metrics.atom_use import rare_atoms
 from keras_csc.metrics.features import cosine_similarity
 from keras_csc.metrics.features import effective_rank
-from keras_csc.metrics.features import pixel_retrieval_rate
+from keras_csc.metrics.features import knn_accuracy
+from keras_csc.metrics.features import linear_probe_accuracy
+from keras_csc.metrics.features import nearest_subspace_accuracy
 from keras_csc.metrics.features import retrieval_rate
+from keras_csc.metrics.features import subspace_angles
 from keras_csc.metrics.generative import frechet_distance
 from keras_csc.metrics.generative import inception_score
 from keras_csc.metrics.generative import kernel_distance
 from keras_csc.metrics.generative import nearest_images
 from keras_csc.metrics.generative import precision_recall
-from keras_csc.metrics.probes import knn_accuracy
-from keras_csc.metrics.probes import linear_probe_accuracy
-from keras_csc.metrics.probes import nearest_neighbors
-from keras_csc.metrics.probes import nearest_subspace_accuracy
-from keras_csc.metrics.probes import pooled_codes
-from keras_csc.metrics.probes import subspace_angles
-from keras_csc.metrics.probes import subspace_distances
-from keras_csc.metrics.reconstruction import PeakSignalToNoiseRatio
-from keras_csc.metrics.reconstruction import StructuralSimilarity
 from keras_csc.metrics.reconstruction import multiscale_structural_similarity
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
-from keras_csc.metrics.reconstruction import scales_that_fit
 from keras_csc.metrics.reconstruction import structural_similarity

@@ -1,28 +1,20 @@
 """Measures of dictionaries of atoms, and of how codes use them.
 
-Kernels are arrays `(k, k, channels, filters)`, one atom `d_j` a filter; codes
-are arrays `(n, height, width, filters)`.
+Kernels are arrays `(k, k, channels, filters)`, one atom `d_j` a filter.
 """
 
 import numpy as np
+import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
-from keras_csc.metrics.arrays import as_array
-from keras_csc.validation import check_choice
 
-CODES = ("n", "height", "width", "filters")
-KERNEL = ("k", "k", "channels", "filters")
+def code_density(codes):
+    """Share of the places at which an atom is active.
 
-
-def code_density(codes, of="places"):
-    """Share of the places at which an atom is active, or of the images.
-
-    `mean_i,p [z_ipj ≠ 0]`, or `mean_i max_p [z_ipj ≠ 0]` of images: soft
-    thresholding gives exact zeros.
+    `mean_i,p [z_ipj ≠ 0]`: soft thresholding gives exact zeros.
 
     Args:
-        codes: array `(n, height, width, filters)`.
-        of: `"places"` or `"images"`.
+        codes: array `(..., filters)`.
 
     Returns:
         A float64 array `(filters,)` in `[0, 1]`. The density of several
@@ -32,11 +24,8 @@ def code_density(codes, of="places"):
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
           https://transformer-circuits.pub/2023/monosemantic-features)
     """
-    check_choice(("places", "images"), of=of)
-    active = as_array("codes", codes, CODES) != 0
-    if of == "images":
-        active = active.any(axis=(1, 2), keepdims=True)
-    return active.mean(axis=(0, 1, 2))
+    active = np.not_equal(codes, 0)
+    return np.mean(active, axis=tuple(range(active.ndim - 1)))
 
 
 def dead_atoms(density):
@@ -63,24 +52,6 @@ def rare_atoms(density, threshold=0.01):
     """
     density = np.asarray(density)
     return np.flatnonzero((density > 0) & (density <= threshold))
-
-
-def atom_energies(codes, kernel):
-    """Mean energy that every atom brings to an image.
-
-    `‖d_j‖² mean_i Σ_p z_ipj²`: the energy of its contribution `A z_j`, as long
-    as no copies of the atom overlap or hang over the border.
-
-    Args:
-        codes: array `(n, height, width, filters)`.
-        kernel: array `(k, k, channels, filters)`.
-
-    Returns:
-        A float64 array `(filters,)`.
-    """
-    codes = as_array("codes", codes, CODES)
-    squares = np.mean(np.sum(np.square(codes), axis=(1, 2)), axis=0)
-    return squares * np.sum(np.square(kernel), axis=(0, 1, 2))
 
 
 def mutual_coherence(kernel, strides=1, nonnegative=False):
@@ -133,8 +104,6 @@ def dictionary_stability(kernel, other, strides=1, nonnegative=False):
         - [Fel et al., 2025](https://arxiv.org/abs/2502.12892), the stability
           of dictionaries, there without shifts
     """
-    kernel = as_array("kernel", kernel, KERNEL)
-    other = as_array("other", other, kernel.shape)
     cosines = _largest_cosines(kernel, other, strides, nonnegative)
     matched = linear_sum_assignment(cosines, maximize=True)
     return float(np.mean(cosines[matched]))
@@ -146,32 +115,20 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
     Without `own`, atoms are not compared with themselves in place.
     """
     first, second = _normed(kernel), _normed(other)
-    largest = np.zeros((first.shape[-1], second.shape[-1]))
-    height, width = (
-        range(-((size - 1) // strides) * strides, size, strides)
-        for size in first.shape[:2]
-    )
-    for down in height:
-        for right in width:
-            cosines = _flat(first, down, right) @ _flat(second, -down, -right).T
-            if not nonnegative:
-                cosines = np.abs(cosines)
-            if not (own or down or right):
-                np.fill_diagonal(cosines, 0)
-            np.maximum(largest, cosines, out=largest)
-    return np.minimum(largest, 1)
-
-
-def _flat(kernel, down, right):
-    """The part of the atoms that overlaps atoms so shifted, as rows."""
-    rows, columns = (
-        slice(max(shift, 0), size + min(shift, 0))
-        for shift, size in zip((down, right), kernel.shape)
-    )
-    return kernel[rows, columns].reshape(-1, kernel.shape[-1]).T
+    atoms = np.moveaxis(first, -1, 0)
+    margins = [(size - 1) // strides * strides for size in first.shape[:2]]
+    atoms = np.pad(atoms, [(0, 0), *((m, m) for m in margins), (0, 0)])
+    # Of every atom, shift and atom: TensorFlow's convolution does not flip.
+    cosines = tf.nn.conv2d(atoms, second, strides, "VALID").numpy()
+    if not nonnegative:
+        cosines = np.abs(cosines)
+    if not own:
+        atom, (down, right) = np.arange(len(atoms)), margins
+        cosines[atom, down // strides, right // strides, atom] = 0
+    return np.clip(cosines.max((1, 2)), 0, 1)
 
 
 def _normed(kernel):
-    kernel = as_array("kernel", kernel, KERNEL)
+    kernel = np.asarray(kernel, "float64")
     norms = np.sqrt(np.sum(np.square(kernel), axis=(0, 1, 2)))
     return kernel / np.where(norms > 0, norms, 1)

@@ -1,11 +1,17 @@
-"""How features of images and reconstructions compare, and their rank."""
+"""How features compare, and what they know of the classes."""
 
 import numpy as np
+from scipy import linalg
 from scipy.stats import entropy
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import normalize
 
-from keras_csc.metrics.arrays import as_array
-from keras_csc.metrics.arrays import as_images
-from keras_csc.metrics.arrays import as_matrix
+from keras_csc.validation import check_finite
+from keras_csc.validation import check_integer
 
 
 def rows(features):
@@ -22,6 +28,30 @@ def rows(features):
     return flat / places**0.5 if places > 1 else flat
 
 
+def labelled(features, labels):
+    """The labelled rows of features, in float64, and their labels.
+
+    Args:
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
+    """
+    features, labels = np.asarray(features), np.asarray(labels)
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            "Features and their labels must have shapes (n, d) and (n,). "
+            f"Received: {features.shape} and {labels.shape}"
+        )
+    known = labels != -1
+    if not np.any(known):
+        raise ValueError(
+            "Labels must name the class of at least one row. Received: "
+            f"{len(labels)} rows, all unlabelled (-1)"
+        )
+    features = features[known].astype("float64")
+    check_finite("features", features)
+    return features, labels[known]
+
+
 def cosine_similarity(features, reconstructed_features):
     """Mean cosine between features of images and of their reconstructions.
 
@@ -34,11 +64,9 @@ def cosine_similarity(features, reconstructed_features):
     Returns:
         A float in `[-1, 1]`; 1 if all pairs point the same way.
     """
-    features, reconstructed = _feature_pair(features, reconstructed_features)
-    products = np.sum(features * reconstructed, axis=1)
-    norms = np.linalg.norm(features, axis=1)
-    norms = norms * np.linalg.norm(reconstructed, axis=1)
-    return float(np.mean(products / np.where(norms > 0, norms, 1)))
+    pair = _pair(features, reconstructed_features)
+    first, second = (normalize(each.astype("float64")) for each in pair)
+    return float(np.mean(np.sum(first * second, axis=1)))
 
 
 def retrieval_rate(features, reconstructed_features):
@@ -47,34 +75,28 @@ def retrieval_rate(features, reconstructed_features):
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
     another of its kind. On the sphere the nearest row also has the largest
-    cosine. A tie counts as a miss, so that collapsed features
-    score 0.
+    cosine. A tie counts as a miss, so that collapsed features score 0. Of
+    images instead of features it is the same without the encoder as judge.
 
     Args:
-        features, reconstructed_features: as of `cosine_similarity`.
+        features: array of shape `(n, d)`, or images.
+        reconstructed_features: array of the same shape.
 
     Returns:
         A float in `[0, 1]`; chance is about `1/n`.
     """
-    return _own_is_nearest(*_feature_pair(features, reconstructed_features))
-
-
-def pixel_retrieval_rate(images, reconstructions):
-    """Share of images whose reconstruction is nearest to its own, in pixels.
-
-    `mean_i [‖x̂_i - x_i‖ < ‖x̂_i - x_j‖ for all j ≠ i]`, with Euclidean
-    distances of pixels: `retrieval_rate` without the encoder as judge.
-
-    Args:
-        images: floats of shape `(n, height, width, channels)`.
-        reconstructions: floats of the same shape and range.
-
-    Returns:
-        A float in `[0, 1]`; chance is about `1/n`.
-    """
-    images = as_images("images", images)
-    made = as_images("reconstructions", reconstructions, images.shape)
-    return _own_is_nearest(*(x.reshape(len(x), -1) for x in (images, made)))
+    rows, queries = _pair(features, reconstructed_features)
+    if len(rows) == 1:
+        return 1.0
+    # The nearest rows are found with a matrix product, whose rounding can
+    # confuse ties; the two that are found are compared by their differences.
+    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
+    first, second = search.kneighbors(queries, return_distance=False).T
+    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
+    own, other = (
+        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
+    )
+    return float(np.mean(own < other))
 
 
 def effective_rank(features):
@@ -95,33 +117,221 @@ def effective_rank(features):
         - [Roy & Vetterli, 2007](
           https://www.eurasip.org/Proceedings/Eusipco/Eusipco2007/Papers/a5p-h05.pdf)
     """
-    features = as_matrix("features", features)
+    features = np.asarray(features, "float64")
     if not np.any(features):
         return 0.0
     singular_values = np.linalg.svd(features, compute_uv=False)
     return float(np.exp(entropy(singular_values)))
 
 
-def _feature_pair(features, reconstructed_features):
-    features = as_matrix("features", features)
-    name = "reconstructed_features"
-    return features, as_array(name, reconstructed_features, features.shape)
+def _pair(features, reconstructed_features):
+    """Both as rows, in float32 at least."""
+    pair = np.asarray(features), np.asarray(reconstructed_features)
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(
+            "Both arrays must have the same shape. "
+            f"Received: {pair[0].shape} and {pair[1].shape}"
+        )
+    dtype = np.result_type(*pair, "float32")
+    return [
+        each.reshape(len(each), -1).astype(dtype, copy=False) for each in pair
+    ]
 
 
-def _own_is_nearest(rows, queries):
-    """Share of queries strictly nearer to their own row than to all others.
+# === Classes ===
 
-    The nearest rows are found with a matrix product, whose rounding can
-    confuse ties; the two that are found are compared by their differences.
+
+def principal_directions(examples, components, mean=0.0):
+    """First right singular vectors of features, of norm one.
+
+    Args:
+        examples: Float64 array of shape `(n, d)`.
+        components: int, most directions to return.
+        mean: array of shape `(d,)` to subtract from the rows. Defaults to 0.
+
+    Returns:
+        An array of shape `(k, d)` with orthonormal rows, where `k` is at most
+        `components` and the rank of `examples - mean` to the precision that
+        `examples` have in float32.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    if len(rows) == 1:
-        return 1.0
-    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(rows)
-    first, second = search.kneighbors(queries, return_distance=False).T
-    rivals = rows[np.where(first == np.arange(len(rows)), second, first)]
-    own, other = (
-        np.linalg.norm(queries - each, axis=1) for each in (rows, rivals)
+    _, singular_values, directions = np.linalg.svd(
+        examples - mean, full_matrices=False
     )
-    return float(np.mean(own < other))
+    tolerance = np.finfo("float32").eps * np.linalg.norm(examples)
+    return directions[:components][singular_values[:components] > tolerance]
+
+
+def nearest_subspace_accuracy(
+    train_features, train_labels, test_features, test_labels, components=10
+):
+    """Accuracy of assigning features to the nearest class subspace.
+
+    `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ) z‖₂`, with `V_j` the first right singular
+    vectors of the training features of class `j`: subspaces through the
+    origin, which rate reduction promotes. The CTRL parents report it with 10
+    components.
+
+    A class spans at most as many directions as its training features have
+    rank; a class of few examples has a smaller subspace. A test example whose
+    class has no training example counts as an error.
+
+    Args:
+        train_features: array of shape `(n, d)`.
+        train_labels: ints of shape `(n,)`, -1 for unlabelled.
+        test_features: array of shape `(m, d)`.
+        test_labels: ints of shape `(m,)`, -1 for unlabelled.
+        components: int in `[1, d - 1]`, dimension of the subspaces. Defaults
+            to 10.
+
+    Returns:
+        A float in `[0, 1]`.
+
+    Reference:
+        - [Chan et al., 2022, ReduNet](
+          https://arxiv.org/abs/2105.10446)
+        - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
+    """
+    test, test_labels = labelled(test_features, test_labels)
+    distances, classes = subspace_distances(
+        train_features, train_labels, test, components
+    )
+    predicted = classes[np.argmin(distances, axis=1)]
+    return float(np.mean(predicted == test_labels))
+
+
+def subspace_distances(train_features, train_labels, features, components):
+    """Distances of features from the subspace of every class.
+
+    Those that `nearest_subspace_accuracy` takes the smallest of.
+
+    Returns:
+        A tuple of the float64 array `(m, classes)` and the classes
+        `(classes,)`, in the order of their labels.
+    """
+    train, labels = labelled(train_features, train_labels)
+    check_integer(1, train.shape[1] - 1, components=components)
+    classes = np.unique(labels)
+    distances = []
+    for label in classes:
+        basis = principal_directions(train[labels == label], components)
+        rest = features - features @ basis.T @ basis
+        distances.append(np.linalg.norm(rest, axis=1))
+    return np.stack(distances, axis=1), classes
+
+
+def subspace_angles(features, labels, components=10):
+    """Principal angles between the subspaces of every two classes.
+
+    `cos θ_ijk = σ_k(V_iᵀ V_j)`, with `V_j` as in `nearest_subspace_accuracy`.
+    Rate reduction drives the subspaces of different classes to be orthogonal,
+    all angles to `π/2`. In `d` dimensions two subspaces of more than `d/2` must
+    share directions, which are at angle 0.
+
+    Args:
+        features: array of shape `(n, d)`.
+        labels: ints of shape `(n,)`, -1 for unlabelled.
+        components: int in `[1, d]`, dimension of the subspaces. Defaults
+            to 10.
+
+    Returns:
+        A float64 array of shape `(classes, classes, components)` of radians in
+        `[0, π/2]`, largest angle first, classes in the order of their labels;
+        symmetric, and 0 from a class to itself.
+
+    Raises:
+        ValueError: if a class spans fewer directions than `components`.
+
+    Reference:
+        - [Knyazev & Argentati, 2002](
+          https://doi.org/10.1137/S1064827500377332), the algorithm of
+          `scipy.linalg.subspace_angles`
+    """
+    features, labels = labelled(features, labels)
+    bases = []
+    for label in np.unique(labels):
+        basis = principal_directions(features[labels == label], components)
+        if not 0 < len(basis) == components:
+            raise ValueError(
+                "The features of every class must span at least `components` "
+                f"directions. Received: components={components}, and class "
+                f"{label} of rank {len(basis)}"
+            )
+        bases.append(basis.T)
+    angles = np.zeros((len(bases), len(bases), components))
+    for i, basis in enumerate(bases):
+        for j in range(i):
+            angles[i, j] = linalg.subspace_angles(basis, bases[j])
+            angles[j, i] = angles[i, j]
+    return angles
+
+
+def recentered(train, features):
+    """Both less the mean of the first, on the sphere again."""
+    mean = np.mean(train, axis=0)
+    return normalize(train - mean), normalize(features - mean)
+
+
+def knn_accuracy(
+    train_features,
+    train_labels,
+    test_features,
+    test_labels,
+    neighbors=5,
+    centered=False,
+):
+    """Accuracy of the vote of the nearest training features.
+
+    Euclidean distance, one vote a neighbor; on the sphere the same as cosine.
+    Equal votes go to the smallest label.
+
+    What all features share hides from cosines how they differ.
+    `centered=True` compares `(z - m) / ‖z - m‖`, with `m` the mean of the
+    training features: centred, and scaled to the sphere again.
+
+    Args:
+        train_features, train_labels, test_features, test_labels: as of
+            `nearest_subspace_accuracy`.
+        neighbors: int, at most the labelled training rows. Defaults to 5.
+        centered: bool, whether features are centred and scaled to norm one;
+            a feature that is the mean becomes zero. Defaults to `False`.
+
+    Returns:
+        A float in `[0, 1]`.
+
+    Reference:
+        - [Wang et al., 2019, SimpleShot](https://arxiv.org/abs/1911.04623),
+          on centred features of norm one ("CL2N")
+    """
+    train, train_labels = labelled(train_features, train_labels)
+    test, test_labels = labelled(test_features, test_labels)
+    if centered:
+        train, test = recentered(train, test)
+    classifier = KNeighborsClassifier(n_neighbors=neighbors)
+    classifier.fit(train, train_labels)
+    return float(classifier.score(test, test_labels))
+
+
+def linear_probe_accuracy(
+    train_features, train_labels, test_features, test_labels
+):
+    """Accuracy of multinomial logistic regression on the features.
+
+    Every feature is standardised on the training set, so that the result does
+    not depend on their scale; then scikit-learn's `LogisticRegression` with
+    its default penalty `C = 1`, a tolerance of 1e-3 and at most 200 iterations.
+
+    Args:
+        train_features, train_labels, test_features, test_labels: as of
+            `nearest_subspace_accuracy`; the training labels name two classes
+            or more.
+
+    Returns:
+        A float in `[0, 1]`.
+    """
+    train, train_labels = labelled(train_features, train_labels)
+    test, test_labels = labelled(test_features, test_labels)
+    probe = make_pipeline(
+        StandardScaler(), LogisticRegression(tol=1e-3, max_iter=200)
+    )
+    probe.fit(train, train_labels)
+    return float(probe.score(test, test_labels))

@@ -9,9 +9,9 @@ have.
 import numpy as np
 from scipy import linalg
 from scipy.special import rel_entr
-
-from keras_csc.metrics.arrays import as_images
-from keras_csc.metrics.arrays import as_matrix
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
 
 CHUNK = 1024
 
@@ -36,7 +36,7 @@ def frechet_distance(features, others):
           https://doi.org/10.1016/0047-259X(82)90077-X)
         - [Heusel et al., 2017](https://arxiv.org/abs/1706.08500)
     """
-    pair = _pair(features, others, 2)
+    pair = _pair(features, others)
     difference = np.subtract(*(np.mean(rows, axis=0) for rows in pair))
     first, second = (np.atleast_2d(np.cov(rows.T)) for rows in pair)
     values, vectors = linalg.eigh(first)
@@ -70,7 +70,7 @@ def kernel_distance(features, others):
         - [Gretton et al., 2012](https://jmlr.org/papers/v13/gretton12a.html)
         - [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401)
     """
-    features, others = _pair(features, others, 2)
+    features, others = _pair(features, others)
     within = [
         (_kernel_sum(rows, rows) - _kernel_trace(rows))
         / (len(rows) * (len(rows) - 1))
@@ -98,9 +98,10 @@ def inception_score(probabilities, splits=10):
     Reference:
         - [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
     """
-    probabilities = as_matrix("probabilities", probabilities, rows=splits)
+    probabilities = np.asarray(probabilities, "float64")
     sums = np.sum(probabilities, axis=1)
-    if np.min(probabilities) < 0 or np.max(np.abs(sums - 1)) > 1e-3:
+    whole = np.allclose(sums, 1, rtol=0, atol=1e-3)
+    if not (whole and np.min(probabilities) >= 0):
         raise ValueError(
             "The rows of `probabilities` must be at least 0 and sum to 1. "
             f"Received: least entry {np.min(probabilities):.3g}, sums from "
@@ -132,7 +133,7 @@ def precision_recall(features, others, neighbors=3):
     Reference:
         - [Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991)
     """
-    features, others = _pair(features, others, neighbors + 1)
+    features, others = _pair(features, others)
     # Distances come from a matrix product: near the origin it is exacter.
     center = np.mean(features, axis=0)
     features, others = features - center, others - center
@@ -157,11 +158,9 @@ def nearest_images(images, others):
     Returns:
         `(distances, indices)`: float and int arrays `(n,)`.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    images = as_images("images", images)
-    others = as_images("others", others, ("m", *images.shape[1:]))
-    rows, columns = (x.reshape(len(x), -1) for x in (images, others))
+    rows, columns = (
+        np.reshape(each, (len(each), -1)) for each in (images, others)
+    )
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(columns)
     indices = search.kneighbors(rows, return_distance=False)[:, 0]
     # The search's distances come from products: 0 would not be 0.
@@ -172,15 +171,11 @@ def nearest_images(images, others):
     return np.array(distances), indices
 
 
-def _pair(features, others, least):
-    features = as_matrix("features", features, least)
-    return features, as_matrix("others", others, least, features.shape[1])
+def _pair(features, others):
+    return np.asarray(features, "float64"), np.asarray(others, "float64")
 
 
 def _share_within(queries, rows, neighbors):
-    from sklearn.metrics import pairwise_distances_chunked
-    from sklearn.neighbors import NearestNeighbors
-
     search = NearestNeighbors(n_neighbors=neighbors, algorithm="brute")
     radii = search.fit(rows).kneighbors()[0][:, -1]
     # Two products round a distance in two ways.
@@ -196,8 +191,6 @@ def _share_within(queries, rows, neighbors):
 
 
 def _kernel_sum(rows, columns):
-    from sklearn.metrics.pairwise import polynomial_kernel
-
     return sum(
         np.sum(polynomial_kernel(rows[start : start + CHUNK], columns))
         for start in range(0, len(rows), CHUNK)

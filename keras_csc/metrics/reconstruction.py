@@ -3,7 +3,6 @@
 Nothing here is trained on: the transcription game compares features only.
 """
 
-import keras
 import tensorflow as tf
 
 PSNR_CAP = 100.0
@@ -26,6 +25,10 @@ def peak_signal_to_noise_ratio(images, reconstructions):
 
     Returns:
         A float32 tensor of shape `(batch,)`, at most 100.
+
+    Example:
+
+    >>> values = peak_signal_to_noise_ratio(images, autoencoder(images))
     """
     images, reconstructions = _image_pair(images, reconstructions)
     ratio = tf.image.psnr(images, reconstructions, max_val=2.0)
@@ -110,46 +113,6 @@ def multiscale_structural_similarity(images, reconstructions):
         power_factors=[weight / sum(weights) for weight in weights],
         filter_size=SSIM_WINDOW,
     )
-
-
-@keras.saving.register_keras_serializable(package="keras_csc")
-class PeakSignalToNoiseRatio(keras.metrics.MeanMetricWrapper):
-    """Mean over images of `peak_signal_to_noise_ratio`, in decibels.
-
-    Args:
-        name: str. Defaults to `"psnr"`.
-        dtype: the dtype of the result. Defaults to the Keras float type.
-
-    Example:
-
-    >>> metric = PeakSignalToNoiseRatio()
-    >>> metric.update_state(images, autoencoder(images))
-    >>> metric.result()
-    """
-
-    def __init__(self, name="psnr", dtype=None):
-        super().__init__(peak_signal_to_noise_ratio, name=name, dtype=dtype)
-        self._direction = "up"
-
-    def get_config(self):
-        return {"name": self.name, "dtype": self.dtype}
-
-
-@keras.saving.register_keras_serializable(package="keras_csc")
-class StructuralSimilarity(keras.metrics.MeanMetricWrapper):
-    """Mean over images of `structural_similarity`.
-
-    Args:
-        name: str. Defaults to `"ssim"`.
-        dtype: the dtype of the result. Defaults to the Keras float type.
-    """
-
-    def __init__(self, name="ssim", dtype=None):
-        super().__init__(structural_similarity, name=name, dtype=dtype)
-        self._direction = "up"
-
-    def get_config(self):
-        return {"name": self.name, "dtype": self.dtype}
 
 
 def _image_pair(images, reconstructions):

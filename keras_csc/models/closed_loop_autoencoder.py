@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from keras_csc.generation.generating import Generating
 from keras_csc.generation.generating import density_in
-from keras_csc.metrics import PeakSignalToNoiseRatio
+from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
@@ -96,7 +96,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self.decoder = decoder
         self.density = density
         self.decoder_optimizer = self.memory = None
-        self.psnr = PeakSignalToNoiseRatio(name="psnr")
+        self.psnr = keras.metrics.MeanMetricWrapper(
+            peak_signal_to_noise_ratio, name="psnr"
+        )
         self.cosine = keras.metrics.Mean(name="cosine")
         self.set_train_metrics()
 
@@ -245,7 +247,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def load_own_variables(self, store):
         """Loads the density, or removes it if there is none; and the memory."""
-        self.density = density_in(store, self.density)
+        self.density = density_in(store)
         if self.memory is not None:
             self.memory.load_own_variables(store)
 

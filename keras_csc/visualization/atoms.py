@@ -50,7 +50,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
         )
     scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :maximum])
-    return arrange(image_tiles(atoms, scale), columns, (2, 2))
+    return arrange(image_tiles(atoms, scale), columns, 2)
 
 
 def atom_images(kernel):
@@ -175,11 +175,6 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
 
     Raises:
         ValueError: if there is no such stage, or no atom is active.
-
-    Example:
-
-    >>> found = model.explain(images[0])
-    >>> save_png("strongest.png", strongest_atoms(found))
     """
     stage = _stage(explanation, stage)
     chosen = stage.strongest(maximum)
@@ -208,10 +203,6 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> save_png("drawn.png", found_and_drawn(model.explain(images[0])))
     """
     rows = drawn_rows(_stage(explanation, stage), maximum)
     names, errors, tiles = zip(*rows)
@@ -249,7 +240,7 @@ def atom_tiles(stage, chosen):
     )
 
 
-def growing_picture(explanation, stage=1, counts=None, side=96):
+def growing_picture(explanation, stage=1, side=96):
     """A row of pictures: an image grows from its atoms, the strongest first.
 
     The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
@@ -259,22 +250,14 @@ def growing_picture(explanation, stage=1, counts=None, side=96):
 
     Args:
         explanation: `explanation.Explanation`.
-        stage: int, from 1, next to the image. Defaults to 1.
-        counts: ints, rising, how many atoms to sum, by default
-            `StageExplanation.default_counts()`.
-        side: int, as of `strongest_atoms`.
+        stage, side: as of `strongest_atoms`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> found = model.explain(images[0])
-    >>> save_png("growing.png", growing_picture(found))
     """
     stage = _stage(explanation, stage)
     pictures, labels = [], []
-    for name, made, psnr in growing(explanation.image, stage, counts):
+    for name, made, psnr in growing(explanation.image, stage):
         pictures.append(made)
         labels.append(name + ("\n" if psnr is None else f"\n{psnr:.1f} dB"))
     return table([fitted(image_tiles(np.stack(pictures)), side)], labels)

@@ -5,30 +5,11 @@ global state. Write them with `save_figure`.
 """
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 INK = "#333333"
 MOST_CLASSES_OF_ROWS = 40
 DOTS = 150  # an inch
-ROWS = 1000  # whose cosines with all others are held
-
-
-def _by_class(features, labels):
-    """Features of norm 1 or 0, sorted by class, and their labels."""
-    features = np.asarray(features, dtype="float32")
-    labels = np.asarray(labels)
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            "`features` and `labels` must have shapes (n, d) and (n,). "
-            f"Received: {features.shape} and {labels.shape}"
-        )
-    order = np.argsort(labels, kind="stable")
-    features = features[order]
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(norms > 0, norms, 1), labels[order]
-
-
-def _similarities(rows, features):
-    return np.minimum(np.abs(rows @ features.T), 1)
 
 
 def class_similarity(features, labels):
@@ -43,21 +24,20 @@ def class_similarity(features, labels):
         classes. Of a class with itself it is the mean over pairs of different
         features; NaN if it has but one.
     """
-    features, labels = _by_class(features, labels)
+    features = normalize(np.asarray(features, "float32"))
     classes, numbers, counts = np.unique(
         labels, return_inverse=True, return_counts=True
     )
     members = np.eye(len(classes), dtype="float32")[numbers]
-    sums = np.zeros((len(classes),) * 2)
-    # A block at a time: all pairs of many features are too many to hold.
-    for start in range(0, len(features), ROWS):
-        block = slice(start, start + ROWS)
-        cosines = _similarities(features[block], features)
-        np.fill_diagonal(cosines[:, block], 0)
-        sums += members[block].T @ (cosines @ members)
+    # A class at a time: all pairs of many features are too many to hold.
+    sums = [
+        np.abs(features[number == numbers] @ features.T).sum(0) @ members
+        for number in range(len(classes))
+    ]
+    own = np.bincount(numbers, np.sum(np.square(features), axis=1))
     pairs = np.outer(counts, counts) - np.diag(counts)
-    with np.errstate(invalid="ignore"):
-        return sums / pairs, classes
+    means = (np.array(sums) - np.diag(own)) / np.where(pairs > 0, pairs, np.nan)
+    return np.clip(means, 0, 1), classes
 
 
 def similarity_figure(features, labels):
@@ -92,10 +72,11 @@ def similarity_figure(features, labels):
     axes = figure.add_subplot()
     matrix, centers = means, np.arange(len(classes))
     if of_rows:
-        features, labels = _by_class(features, labels)
-        matrix = _similarities(features, features)
+        order = np.argsort(labels, kind="stable")
+        vectors = normalize(np.asarray(features, "float32")[order])
+        matrix = np.abs(vectors @ vectors.T)
         _, starts, counts = np.unique(
-            labels, return_index=True, return_counts=True
+            np.asarray(labels)[order], return_index=True, return_counts=True
         )
         centers = starts + (counts - 1) / 2
         for edge in starts[1:] - 0.5:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
+from skimage.util import montage
 
 from keras_csc.files import replacing
 from keras_csc.pixels import to_pixels
@@ -78,27 +79,19 @@ def arrange(tiles, columns, padding):
     Args:
         tiles: `uint8` array of shape `(n, h, w, 3)`.
         columns: int, or `None` for a near-square picture.
-        padding: pair of ints, pixels above and below, and left and right of
-            every tile; also at the border.
+        padding: int, pixels between tiles and at the border.
 
     Returns:
-        A `uint8` array of shape `(rows * (h + p) + p, columns * (w + q) + q,
-        3)` for `padding=(p, q)`.
+        A `uint8` array of shape `(rows * (h + p) + p, columns * (w + p) + p,
+        3)` for `padding=p`.
     """
     columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
-    rows = math.ceil(len(tiles) / columns)
-    above, left = padding
-    cells = np.pad(
+    return montage(
         tiles,
-        ((0, rows * columns - len(tiles)), (0, above), (0, left), (0, 0)),
-        constant_values=WHITE,
-    )
-    height, width = cells.shape[1:3]
-    picture = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
-    return np.pad(
-        picture.reshape(rows * height, columns * width, 3),
-        ((above, 0), (left, 0), (0, 0)),
-        constant_values=WHITE,
+        fill=[WHITE] * 3,
+        grid_shape=(math.ceil(len(tiles) / columns), columns),
+        padding_width=padding,
+        channel_axis=-1,
     )
 
 
@@ -135,12 +128,12 @@ def table(rows, labels, names=None):
     width = max(*(tiles.shape[2] for tiles in rows), _room(labels))
     height = LINE * (labels[0].count("\n") + 1)
     head = np.stack([_words(label, height, width) for label in labels])
-    parts = [arrange(head, len(head), (GAP, GAP))[:-GAP]]
+    parts = [arrange(head, len(head), GAP)[:-GAP]]
     for tiles in rows:
         more = width - tiles.shape[2]
         sides = (0, 0), (0, 0), (more // 2, more - more // 2), (0, 0)
         tiles = np.pad(tiles, sides, constant_values=WHITE)
-        parts.append(arrange(tiles, len(tiles), (GAP, GAP))[GAP:])
+        parts.append(arrange(tiles, len(tiles), GAP)[GAP:])
     picture = np.concatenate(parts)
     if names is None:
         return picture
@@ -172,7 +165,7 @@ def image_grid(images, columns=None, padding=2, scale=1):
 
     >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
     """
-    return arrange(image_tiles(images, scale), columns, (padding, padding))
+    return arrange(image_tiles(images, scale), columns, padding)
 
 
 def comparison_grid(image_sets, labels=None, columns=10, scale=1):
@@ -197,23 +190,24 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     >>> grid = comparison_grid([x, x_csc, x_vae], ["image", "CSC", "VAE"])
     """
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
-    grid = _groups(tiles, columns, BORDER)
+    grid = _groups(tiles, columns)
     if labels is None:
         return grid
     rows = -(-len(tiles) // columns)
-    width, height = _room(labels) + 8, tiles.shape[2]
+    width, height = _room(labels) + 4, tiles.shape[2]
     words = [_words(label, height, width, right=True) for label in labels]
-    gutter = _groups(np.stack([words] * rows), 1, 0)
-    return np.concatenate([gutter, grid], axis=1)
+    return np.concatenate([_groups(np.stack([words] * rows), 1), grid], axis=1)
 
 
-def _groups(tiles, columns, padding):
+def _groups(tiles, columns):
     """Tiles `(n, sets, h, w, 3)`; the tiles of an image are a pixel apart."""
+    more = GROUP_GAP - BORDER
     gap = ((0, 0), (0, 0), (0, 1), (0, 0), (0, 0))
     stacks = np.pad(tiles, gap, constant_values=WHITE)
-    stacks = stacks.reshape(len(tiles), -1, *tiles.shape[3:])[:, :-1]
-    grid = arrange(stacks, columns, (GROUP_GAP, padding))
-    return grid[GROUP_GAP - BORDER : BORDER - GROUP_GAP]
+    stacks = stacks.reshape(len(tiles), -1, *tiles.shape[3:])
+    gap = ((0, 0), (0, more - 1), (0, 0), (0, 0))
+    stacks = np.pad(stacks, gap, constant_values=WHITE)
+    return arrange(stacks, columns, BORDER)[:-more]
 
 
 # === Files ===

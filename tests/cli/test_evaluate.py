@@ -30,6 +30,7 @@ from keras_csc import evaluation
 from keras_csc import metrics
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.evaluation import drawing
+from keras_csc.evaluation import passes
 from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.generation import FeatureDensity
@@ -280,9 +281,7 @@ def test_probes_of_codes_are_scikit_learns(measured, model):
     parts = []
     for split in ("train", "test"):
         images, labels = arrays(split)
-        images = tf.constant(images, tf.float32)
-        codes = model.encoder.activations(images).codes[1]
-        parts.append((np.asarray(metrics.pooled_codes(codes)), labels))
+        parts.append((passes.pooled_codes(model, images)[1], labels))
     (train, train_labels), (test, labels) = parts
     scaler = StandardScaler().fit(train)
     probe = LogisticRegression(max_iter=1000)

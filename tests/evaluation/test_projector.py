@@ -26,7 +26,11 @@ def written(folder, shape=(8, 8, 1), features=(5,), count=7):
     made[1] += 0.1
     for _ in range(2):  # Again into the same folder.
         evaluation.write_projector(
-            folder / RUN, rows, images, made, labels, ["a\tb", "c"]
+            folder / RUN,
+            evaluation.Evaluation({}, rows, made, None),
+            images,
+            labels,
+            ["a\tb", "c"],
         )
     return images, rows
 

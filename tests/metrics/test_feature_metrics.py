@@ -1,17 +1,27 @@
+"""Features against brute force, and probes of them against scikit-learn."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import linalg
+from scipy.stats import ortho_group
+from sklearn.datasets import load_digits
+from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics.pairwise import paired_cosine_distances
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
 
 from keras_csc.metrics import cosine_similarity
 from keras_csc.metrics import effective_rank
-from keras_csc.metrics import pixel_retrieval_rate
+from keras_csc.metrics import knn_accuracy
+from keras_csc.metrics import linear_probe_accuracy
+from keras_csc.metrics import nearest_subspace_accuracy
 from keras_csc.metrics import retrieval_rate
+from keras_csc.metrics import subspace_angles
 
 
 def sphere(n, d, seed=0):
-    features = np.random.default_rng(seed).normal(size=(n, d))
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
+    return normalize(np.random.default_rng(seed).normal(size=(n, d)))
 
 
 def perturbed(features, scale, seed=1):
@@ -34,10 +44,6 @@ def test_cosine_agrees_with_scikit_learn():
     expected = 1 - np.mean(paired_cosine_distances(features, reconstructed))
     value = cosine_similarity(features, reconstructed)
     assert value == pytest.approx(expected, rel=1e-12)
-
-
-def test_cosine_of_zero_rows():
-    features = sphere(5, 4)
     assert cosine_similarity(features, 0 * features) == 0
 
 
@@ -60,16 +66,14 @@ def test_ties_are_misses(origin):
     assert retrieval_rate(features[:1], features[1:2]) == 1
 
 
-def test_pixel_retrieval_agrees_with_brute_force():
+def test_retrieval_of_images_agrees_with_brute_force():
     images = np.random.default_rng(2).uniform(-1, 1, (40, 4, 5, 3))
     images[7] = images[8]
-    reconstructions = perturbed(images, 0.8).astype("float32")
-    value = pixel_retrieval_rate(images.astype("float32"), reconstructions)
-    expected = brute_force_retrieval(
-        images.astype("float32").reshape(40, -1).astype("float64"),
-        reconstructions.reshape(40, -1),
-    )
-    assert value == expected
+    made = perturbed(images, 0.8).astype("float32")
+    images = images.astype("float32")
+    value = retrieval_rate(images, made)
+    rows = (each.reshape(40, -1).astype("float64") for each in (images, made))
+    assert value == brute_force_retrieval(*rows)
     assert value < 1
 
 
@@ -79,9 +83,6 @@ def test_effective_rank_agrees_with_the_definition():
     p = p / np.sum(p)
     expected = np.exp(-np.sum(p * np.log(p)))
     assert effective_rank(features) == pytest.approx(expected, rel=1e-9)
-
-
-def test_effective_rank_of_repeated_rows_is_one_and_of_zeros_zero():
     assert effective_rank(np.ones((20, 3))) == pytest.approx(1, abs=1e-9)
     assert effective_rank(np.zeros((5, 3))) == 0
 
@@ -91,3 +92,120 @@ def test_tensors_of_half_precision():
     assert cosine_similarity(features, features) == pytest.approx(1)
     assert retrieval_rate(features, features) == 1
     assert 1 < effective_rank(features) <= 4
+
+
+# === Classes ===
+
+
+@pytest.fixture(scope="module")
+def digits():
+    features, labels = load_digits(return_X_y=True)
+    features = normalize(features)
+    return features[:600], labels[:600], features[600:900], labels[600:900]
+
+
+def test_angles_agree_with_the_singular_values_of_the_definition():
+    features, labels = load_digits(return_X_y=True)
+    angles = subspace_angles(features[:600], labels[:600], 7)
+    bases = [
+        TruncatedSVD(7, algorithm="arpack")
+        .fit(features[:600][labels[:600] == label])
+        .components_
+        for label in range(10)
+    ]
+    assert angles.shape == (10, 10, 7)
+    for i in range(10):
+        for j in range(10):
+            cosines = linalg.svdvals(bases[i] @ bases[j].T)
+            expected = np.arccos(np.clip(cosines, 0, 1))[::-1]
+            np.testing.assert_allclose(angles[i, j], expected, atol=1e-6)
+
+
+def subspace_features(rng, bases, n):
+    labels = rng.integers(0, len(bases), n)
+    weights = rng.normal(size=(n, bases.shape[2]))
+    return np.einsum("ndk,nk->nd", bases[labels], weights), labels
+
+
+@pytest.mark.parametrize("components", [1, 10])
+def test_nearest_subspace_follows_the_parents(digits, components):
+    """Their protocol, with scikit-learn's decomposition."""
+    train, train_labels, test, test_labels = digits
+    scores = []
+    for label in range(10):
+        svd = TruncatedSVD(components, algorithm="arpack")
+        basis = svd.fit(train[train_labels == label]).components_
+        projector = np.eye(train.shape[1]) - basis.T @ basis
+        scores.append(np.linalg.norm(test @ projector, axis=1))
+    expected = np.mean(np.argmin(scores, axis=0) == test_labels)
+    value = nearest_subspace_accuracy(*digits, components=components)
+    assert value == expected > 0.8
+
+
+def test_excess_components_do_not_spoil_a_subspace():
+    rng = np.random.default_rng(0)
+    bases = ortho_group.rvs(12, random_state=0).reshape(12, 4, 3)
+    bases = bases.transpose(1, 0, 2)
+    train, train_labels = subspace_features(rng, bases, 80)
+    test, test_labels = subspace_features(rng, bases, 40)
+    arguments = train.astype("float32"), train_labels, test, test_labels
+    assert nearest_subspace_accuracy(*arguments, components=8) == 1
+
+
+def test_class_with_fewer_examples_than_components(digits):
+    train, train_labels, test, test_labels = digits
+    few = np.flatnonzero(train_labels == 3)[:1]
+    kept = np.concatenate([np.flatnonzero(train_labels != 3), few])
+    value = nearest_subspace_accuracy(
+        train[kept], train_labels[kept], test, test_labels
+    )
+    assert 0.8 < value < 1
+
+
+PROBES = [nearest_subspace_accuracy, knn_accuracy, linear_probe_accuracy]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_unlabelled_rows_are_left_out(digits, probe):
+    train, train_labels, test, test_labels = digits
+    expected = probe(train[:300], train_labels[:300], test, test_labels)
+    hidden = np.where(np.arange(len(train)) < 300, train_labels, -1)
+    rubbish = np.where(hidden[:, None] == -1, np.nan, train)
+    more = np.concatenate([test, test[:5]])
+    more_labels = np.concatenate([test_labels, np.full(5, -1)])
+    assert probe(rubbish, hidden, more, more_labels) == expected
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_labels_are_names_and_an_absent_class_is_an_error(digits, probe):
+    train, train_labels, test, test_labels = digits
+    value = probe(*digits)
+    renamed = probe(train, 7 * train_labels + 3, test, 7 * test_labels + 3)
+    assert value == renamed > 0.85
+    kept, only = train_labels != 3, test_labels == 3
+    arguments = train[kept], train_labels[kept], test[only], test_labels[only]
+    assert probe(*arguments) == 0
+
+
+def test_centered_knn_is_scikit_learns_of_cosines_about_the_mean(digits):
+    """Features that share a large constant, which hides them from cosines."""
+    train, train_labels, test, test_labels = digits
+    rng = np.random.default_rng(0)
+    train, test = (
+        normalize(part + 20 + rng.normal(0, 0.1, part.shape))
+        for part in (train, test)
+    )
+    neighbors = KNeighborsClassifier(5, metric="cosine", algorithm="brute")
+    mean = train.mean(axis=0)
+    expected = neighbors.fit(train - mean, train_labels).score(
+        test - mean, test_labels
+    )
+    value = knn_accuracy(train, train_labels, test, test_labels, centered=True)
+    assert value == pytest.approx(expected, abs=1 / len(test))
+    assert value != knn_accuracy(train, train_labels, test, test_labels)
+
+
+def test_centered_knn_of_equal_features():
+    ones, labels = np.ones((6, 3)), np.array([0, 0, 0, 1, 1, 1])
+    value = knn_accuracy(ones, labels, ones, labels, 6, centered=True)
+    assert value == 0.5

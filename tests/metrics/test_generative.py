@@ -83,6 +83,8 @@ def test_precision_and_recall_agree_with_their_definition():
     # Far from the origin distances from a product would lose digits.
     moved = precision_recall(1e3 + real, 1e3 + made, neighbours)
     assert moved == expected
+    copies = np.repeat(normal(40, 16), 5, axis=0)
+    assert precision_recall(copies, copies) == (1, 1)
 
 
 def test_nearest_images_are_scipys():
@@ -95,8 +97,3 @@ def test_nearest_images_are_scipys():
     np.testing.assert_array_equal(indices, expected.argmin(1))
     np.testing.assert_allclose(distances, expected.min(1), rtol=1e-6)
     assert distances[2] == 0 and indices[2] == 5
-
-
-def test_precision_and_recall_of_copies():
-    rows = np.repeat(normal(40, 16), 5, axis=0)
-    assert precision_recall(rows, rows) == (1, 1)

@@ -8,6 +8,7 @@ from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import strongest_atoms
+from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -19,35 +20,21 @@ def random_kernel(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def brute_force_synthesis(code, kernel, stride):
-    height, width = (
-        (size - 1) * stride + support
-        for size, support in zip(code.shape[:2], kernel.shape[:2])
-    )
-    image = np.zeros((height, width, kernel.shape[2]))
-    for y, x, j in np.ndindex(code.shape):
-        area = (
-            slice(y * stride, y * stride + kernel.shape[0]),
-            slice(x * stride, x * stride + kernel.shape[1]),
-        )
-        image[area] += code[y, x, j] * kernel[..., j]
-    return image
-
-
-def test_pixel_atoms_agree_with_loops():
+def test_pixel_atoms_are_synthesized_stage_by_stage():
     strides = 3, 1, 5
     kernels = [
-        random_kernel(4, 3, 3, 5, seed=1),
-        random_kernel(2, 3, 5, 4, seed=2),
-        random_kernel(3, 2, 4, 6, seed=3),
+        random_kernel(4, 4, 3, 5, seed=1),
+        random_kernel(2, 2, 5, 4, seed=2),
+        random_kernel(3, 3, 4, 6, seed=3),
     ]
-    atoms = pixel_atoms(kernels, strides)
-    for j in range(6):
-        image = np.zeros((1, 1, 6))
-        image[0, 0, j] = 1
-        for kernel, stride in zip(kernels[::-1], strides[::-1]):
-            image = brute_force_synthesis(image, kernel, stride)
-        np.testing.assert_allclose(atoms[..., j], image, rtol=1e-4, atol=1e-5)
+    codes, size = np.eye(6)[:, None, None], 1
+    for kernel, stride in zip(kernels[::-1], strides[::-1]):
+        size = (size - 1) * stride + len(kernel)
+        codes = references.synthesize(
+            codes, kernel, (size, size), stride, "valid"
+        )
+    found = np.moveaxis(pixel_atoms(kernels, strides), -1, 0)
+    np.testing.assert_allclose(found, codes, rtol=1e-4, atol=1e-5)
 
 
 def test_atoms_are_scaled_about_mid_grey():
@@ -134,11 +121,6 @@ def test_picture_grows_from_its_atoms_to_their_sum(explanation, stage):
         assert column[GAP : GAP + CAPTION].min() < 100  # There are words.
 
 
-def test_counts_are_the_callers(explanation):
-    picture = growing_picture(explanation, counts=[3, 7])
-    assert picture.shape[1] == GAP + 3 * (96 + GAP)
-
-
 @pytest.mark.parametrize("stage", [1, 2])
 def test_strongest_atoms_stand_side_by_side(explanation, stage):
     picture = strongest_atoms(explanation, stage, maximum=3, side=96)
@@ -207,7 +189,7 @@ def test_what_is_refused(model, explanation):
 def test_photographs_are_averaged():
     model = small_autoencoder(features="map", filters=(4, 4))
     image = np.full((40, 100, 1), 0.5)
-    picture = growing_picture(model.explain(image), counts=[4], side=50)
+    picture = growing_picture(model.explain(image), side=50)
     assert picture.shape[0] == 2 * GAP + CAPTION + 20
     last = picture[-20 - GAP : -GAP, -50 - GAP : -GAP]
     middle = last[:, last.shape[1] // 2 - 20 : last.shape[1] // 2 + 20]

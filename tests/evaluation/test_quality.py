@@ -1,0 +1,200 @@
+"""Figures of stages and of references, against NumPy in float64."""
+
+import types
+
+import numpy as np
+import pytest
+
+from keras_csc import data
+from keras_csc import metrics
+from keras_csc.evaluation import stages
+from keras_csc.evaluation.quality import reconstruction_figures
+from keras_csc.evaluation.quality import reference_figures
+from keras_csc.evaluation.stages import code_figures
+from tests.helpers import references
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import spread_weights
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
+    """In float64."""
+    model = small_autoencoder(nonnegative=nonnegative, sparsity=0.3)
+    spread_weights(model)
+    layers = model.encoder.coding_layers
+    kernel = layers[0].kernel.numpy()
+    kernel[..., 1] = 0.0  # An atom that is dead.
+    layers[0].kernel.assign(kernel)
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
+    *_, figures = reconstruction_figures(model, images, batch_size=3)
+    found = figures["dictionaries"]
+    assert found["atoms"] == [3, 4] and found["dead_atoms"][0] == 1 / 3
+    output = model.encoder.activations(images / np.float32(127.5) - 1)
+    drawn = model.decoder.codes(output.features)
+    for number, layer in enumerate(layers):
+        signal, codes = (
+            each[number].numpy().astype("float64")
+            for each in (output.inputs, output.codes)
+        )
+        kernel, active = layer.kernel.numpy(), codes != 0
+        made = references.synthesize(
+            codes, kernel, signal.shape[1:3], 2, "same"
+        )
+        error = np.sum((drawn[number] - codes) ** 2)
+        for name, expected in (
+            ("zero_fraction", np.mean(codes == 0)),
+            ("explained", 1 - np.sum((signal - made) ** 2) / np.sum(signal**2)),
+            ("nonzeros", np.count_nonzero(codes) / signal.size),
+            ("drawn_error", error / np.sum(codes**2)),
+        ):
+            assert figures[name][number] == pytest.approx(expected, rel=1e-4)
+        places, anywhere = active.mean((0, 1, 2)), active.any((1, 2)).mean(0)
+        for name, values in (("density", places), ("image_density", anywhere)):
+            expected = np.percentile(values, [0, 25, 50, 75, 100])
+            np.testing.assert_allclose(found[name][number], expected, atol=1e-6)
+        rare = np.mean((places > 0) & (places <= 0.01))
+        assert found["rare_atoms"][number] == rare
+        energy = np.sum(codes**2, (0, 1, 2)) * np.sum(kernel**2, (0, 1, 2))
+        share = energy[energy > 0] / energy.sum()
+        effective = pytest.approx(np.prod(share**-share), rel=1e-4)
+        assert found["effective_atoms"][number] == effective
+        coherence = metrics.mutual_coherence(kernel, 2, nonnegative)
+        assert found["coherence"][number] == coherence
+
+
+def test_an_encoder_without_sparse_codes_has_no_such_figures():
+    model = small_autoencoder(network="conv")
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
+    *_, figures = reconstruction_figures(model, images)
+    names = "explained", "nonzeros", "drawn_error", "dictionaries"
+    assert [figures[name] for name in names] == [None] * 4
+    assert set(code_figures(model, images).values()) == {None}
+
+
+def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
+    monkeypatch.setattr(stages, "SOLVED", 150)
+    monkeypatch.setattr(stages, "STOPS", (1, 5))
+    model = small_autoencoder(iterations=3, sparsity=0.1)
+    spread_weights(model)
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), "uint8")
+    found = code_figures(model, images)
+    floats = images / np.float32(127.5) - 1
+    output = model.encoder.activations(floats)
+    for number, layer in enumerate(model.encoder.coding_layers):
+        signal, codes = (
+            each[number].numpy().astype("float64")
+            for each in (output.inputs, output.codes)
+        )
+        kernel, step = layer.kernel.numpy().astype("float64"), layer.step_size
+        best = references.solve_sparse_code(
+            signal, kernel, 0.1, float(step), strides=2, iterations=300
+        )
+        value, least = (
+            references.program_value(signal, z, kernel, 0.1, 0.0, 2, "same")
+            for z in (codes, best)
+        )
+        stage = found["codes"][number]
+        excess = np.sum(value) / np.sum(least) - 1
+        assert excess > 1e-3
+        assert stage["excess"] == pytest.approx(excess, rel=1e-3)
+        assert stage["zeros"] == pytest.approx(np.mean(codes == 0))
+        assert stage["nonzeros"] == pytest.approx(
+            np.count_nonzero(codes) / signal.size
+        )
+    qualities = found["psnr_by_solver_steps"]
+    assert set(qualities) == {"1", "3", "5"}
+    again = model.reconstruct(floats)
+    expected = np.mean(metrics.peak_signal_to_noise_ratio(floats, again))
+    assert qualities["3"] == pytest.approx(expected, abs=1e-3)
+    assert model.encoder.coding_layers[0].iterations == 3
+
+
+# === References ===
+
+
+def digits(split, count):
+    return data.load_arrays(
+        data.open_dataset("digits", split, (16, 16, 1)), count
+    )
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return digits("train", 400), digits("test", 300)
+
+
+def found(train, test, components=3, side=16):
+    """Of a model with so many features, or of places of so many pixels."""
+    encoder = types.SimpleNamespace(
+        feature_dim=components,
+        features="vector" if side == 16 else "map",
+        filters=[1] * int(np.log2(side)),
+    )
+    model = types.SimpleNamespace(encoder=encoder)
+    return reference_figures(model, train, test)
+
+
+def psnr(images, made):
+    images = images / 127.5 - 1
+    error = np.square(images - np.clip(made, -1, 1))
+    return np.mean(10 * np.log10(4 / np.mean(error, axis=(1, 2, 3))))
+
+
+def test_means_are_numpys_of_images_whose_class_is_known(sets):
+    (train, train_labels), (images, labels) = sets
+    hidden = np.where(labels == 5, -1, labels)
+    kept = train_labels != 3
+    figures = found((train[kept], train_labels[kept]), (images, hidden))
+    train, train_labels = train[kept] / 127.5 - 1, train_labels[kept]
+    assert figures["mean_image"] == pytest.approx(
+        psnr(images, train.mean(axis=0)[None]), abs=1e-4
+    )
+    known = ~np.isin(labels, (3, 5))
+    means = [train[train_labels == k].mean(axis=0) for k in labels[known]]
+    assert figures["class_mean_image"] == pytest.approx(
+        psnr(images[known], np.stack(means)), abs=1e-4
+    )
+    assert figures["mean_image"] < figures["class_mean_image"]
+    assert figures["training_images"] == len(train)
+
+
+@pytest.mark.parametrize("side, components", [(16, 16), (8, 5)])
+def test_pca_is_the_truncated_decomposition_of_blocks(sets, side, components):
+    (train, train_labels), (images, _) = sets
+    corners = [(t, u) for t in range(0, 16, side) for u in range(0, 16, side)]
+    cuts = [(slice(t, t + side), slice(u, u + side)) for t, u in corners]
+
+    def blocks(images):
+        parts = [images[:, t, u].reshape(len(images), -1) for t, u in cuts]
+        return np.stack(parts) / 127.5 - 1
+
+    rows = blocks(train).reshape(-1, side**2)
+    mean = rows.mean(axis=0)
+    basis = np.linalg.svd(rows - mean, full_matrices=False)[2][:components]
+    coded = (blocks(images) - mean) @ basis.T @ basis + mean
+    made = np.empty(images.shape)
+    for (t, u), block in zip(cuts, coded):
+        made[:, t, u] = block.reshape(-1, side, side, 1)
+    unlabelled = images, np.full(len(images), -1)
+    figures = found((train, train_labels), unlabelled, components, side)
+    assert figures["pca"] == pytest.approx(psnr(images, made), abs=0.05)
+    assert figures["pca_components"] == components
+    assert figures["class_mean_image"] is None
+    # What is left beside whole blocks is not compared.
+    wider = [
+        np.pad(x, [(0, 0), (0, 3), (0, 1), (0, 0)]) for x in (train, images)
+    ]
+    if side < 16:
+        pairs = zip(wider, (train_labels, unlabelled[1]))
+        assert found(*pairs, components, side) == figures
+
+
+@pytest.mark.filterwarnings("error")
+def test_components_are_no_more_than_there_can_be(sets):
+    (train, train_labels), test = sets
+    few = train[:7], train_labels[:7]
+    figures = found(few, few, 500)
+    assert figures["pca_components"] == 7 and figures["pca"] == 100
+    figures = found((train[:1], train_labels[:1]), test)
+    assert figures["pca_components"] == 0
+    assert figures["pca"] == figures["mean_image"]
