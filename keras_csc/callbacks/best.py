@@ -52,6 +52,10 @@ class KeepBest(keras.callbacks.Callback):
         every_steps: int, steps between two measurements, as of
             `TrainingCheckpoint`.
         last_step: int, a step that is measured besides.
+
+    Raises:
+        NonFiniteError: in training, if the model is not finite.
+        CheckpointError: in training, if the best can't be read or written.
     """
 
     def __init__(self, checkpoint, metric, images, every_steps, last_step):
@@ -62,7 +66,6 @@ class KeepBest(keras.callbacks.Callback):
         self.every_steps = every_steps
         self.last_step = last_step
         self._function = None
-        self._measured_step = 0
 
     def on_train_begin(self, logs=None):
         self._measured_step = self.model.step
@@ -70,23 +73,13 @@ class KeepBest(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step, before = self.model.step, self._measured_step
         due = passes_multiple(self.every_steps, before, step)
-        if due or step == self.last_step:
-            self.update()
-
-    def update(self):
-        """Measures the model, and keeps it if it is the best so far.
-
-        Raises:
-            NonFiniteError: if the model is not finite.
-            CheckpointError: if the best can't be read or written.
-        """
-        check_state(self.model)
-        step, before = self.model.step, best_facts(self.checkpoint.folder)
-        self._measured_step = step
-        value = self.measure()
-        if not (self.checkpoint.write and np.isfinite(value)):
+        if not (due or step == self.last_step):
             return
-        if before and (value <= before["value"] or step == before["step"]):
+        self._measured_step = step
+        check_state(self.model)
+        best, value = best_facts(self.checkpoint.folder), self.measure()
+        known = best and (value <= best["value"] or step == best["step"])
+        if known or not (self.checkpoint.write and np.isfinite(value)):
             return
         facts = {
             "metric": self.metric,

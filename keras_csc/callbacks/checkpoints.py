@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import pathlib
 import re
 import time
@@ -215,8 +214,6 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         path = self.path(step)
         if path.is_dir():
             return
-        if os.path.lexists(path):  # a file, or a link to nothing
-            set_aside(path)
         self.write_folder(path)
         for old in self.steps()[: -self.keep]:
             remove(self.path(old))

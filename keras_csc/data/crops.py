@@ -40,14 +40,12 @@ class CropSource(IndexedSource):
             random_crop,
         )
         self.photographs = photographs
+        self.files = photographs.files
         self.file_bytes = photographs.file_bytes
         self.sizes = sizes
         with tf.device("CPU:0"):
             self.grids = tf.constant(grids)
             self.ends = tf.constant(ends)
-
-    def file_names(self):
-        return self.photographs.file_names()
 
     def read(self, key, crop_seed=None):
         number = self._photograph(key)
@@ -74,20 +72,14 @@ class CropSource(IndexedSource):
         left = tf.cast(left, tf.int32)
         place = grid - 1 - tf.stack([left // grid[1], left % grid[1]])
         offset = (tf.shape(image)[:2] - grid * crop) // 2 + place * crop
-        return tf.slice(
-            image, tf.concat([offset, [0]], 0), [*self.image_shape[:2], -1]
-        )
+        return images.part(image, offset, crop)
 
     def locate(self, index):
         number = int(self._photograph(tf.constant(index)))
         return self.photographs.locate(number)
 
     def cached(self, limit_bytes):
-        """The same with its photographs in memory, if they fit there.
-
-        Raises:
-            DataError: if one can't be read, or has another size.
-        """
+        """The same with its photographs in memory, if they fit there."""
         channels = self.image_shape[-1]
         if int(np.prod(self.sizes, 1).sum()) * channels > limit_bytes:
             return self

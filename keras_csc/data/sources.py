@@ -115,7 +115,8 @@ class Source:
         random_crop: whether the crop of an image changes from epoch to epoch.
     """
 
-    file_bytes = None  # of all files of the examples, if they have any
+    files = ()  # names of the examples' files, if they have any
+    file_bytes = None  # of all of them
 
     def __init__(
         self, name, split, size, image_shape, class_names, random_crop=False
@@ -135,7 +136,7 @@ class Source:
         files' names below the folder, in natural order. `bytes`, of image
         folders alone, is the size of all files.
         """
-        names = "\0".join([*(self.class_names or ()), "", *self.file_names()])
+        names = "\0".join([*(self.class_names or ()), "", *self.files])
         identity = {
             "images": self.size,
             "classes": self.num_classes,
@@ -144,10 +145,6 @@ class Source:
         if self.file_bytes is not None:
             identity["bytes"] = self.file_bytes
         return identity
-
-    def file_names(self):
-        """Names of the examples' files below their folder, if they have any."""
-        return []
 
     def keys(self, seed, epoch, skip):
         """Dataset of the keys of an epoch, in order, as tuples.

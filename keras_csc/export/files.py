@@ -3,9 +3,7 @@
 import tensorflow as tf
 
 from keras_csc.data import images as pictures
-from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.data.decoding import inspect
-from keras_csc.data.decoding import pixels
+from keras_csc.data.images import MAX_PIXELS
 from keras_csc.models.architecture import LEAST_SIZE
 
 # Pixels of a file for a model of maps, which takes some 600 bytes a pixel.
@@ -50,9 +48,7 @@ def sizes(encoded, channels):
 
 def image(file, shape):
     """The image in [-1, 1] of a file that is known to be valid."""
-    _, inspected = inspect(file)
-    image = pictures.shaped(pixels(inspected, shape[-1]), shape)
-    return pictures.normalize(image)
+    return pictures.normalize(pictures.shaped(pictures.pixels(file), shape))
 
 
 def _outcomes(encoded, shape, function, empty):
@@ -70,16 +66,14 @@ def _outcomes(encoded, shape, function, empty):
     of_maps = None in shape
 
     def made(row, file):
-        problem, inspected = inspect(
+        problem = pictures.inspect(
             file,
             MOST_PIXELS if of_maps else MAX_PIXELS,
             LEAST_SIZE if of_maps else 1,
         )
         value = tf.cond(
             problem == "",
-            lambda: function(
-                pictures.shaped(pixels(inspected, shape[-1]), shape)
-            ),
+            lambda: function(pictures.shaped(pictures.pixels(file), shape)),
             lambda: empty,
         )
         return row, value, problem

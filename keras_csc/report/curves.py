@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from keras_csc.callbacks.tensorboard import tag
+from keras_csc.callbacks.logs import tag
 
 # Of a chart: the ends of its axes, 320 by 170 pixels in all.
 LEFT, RIGHT, TOP, BOTTOM = 48, 312, 10, 146
