@@ -92,11 +92,6 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     assert "keras-csc = keras_csc_cli.console:main" in points
 
 
-def test_help_of_the_wheel(run):
-    said = run("-m", "keras_csc_cli", "train", "--help").stdout
-    assert "--flagfile=FILE" in said
-
-
 USE = """
 import keras_csc.models.presets as presets
 from keras_csc.models import ClosedLoopAutoencoder

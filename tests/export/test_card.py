@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.export.card import model_card
-from keras_csc.export.card import parameter_count
 from tests.helpers import model_servers
 from tests.helpers.exporting import tiny_model
 from tests.helpers.markdown import blocks
@@ -96,18 +95,6 @@ def test_nothing_is_said_that_was_not_given():
     assert rows(text)["network"] == ["conv"]
     assert "sparsity" not in text
     assert "sparse" not in text.replace("keras_csc", "")
-
-
-def test_frozen_parameters_are_counted():
-    model = tiny_model()
-    players = model.encoder, model.decoder
-    expected = [
-        f"{sum(int(np.prod(w.shape)) for w in player.trainable_weights):,}"
-        for player in players
-    ]
-    model.freeze_normalizations()
-    model.encoder.trainable = model.decoder.trainable = False
-    assert [parameter_count(player) for player in players] == expected
 
 
 def test_its_examples_are_answered(exported, tmp_path, monkeypatch):

@@ -70,9 +70,8 @@ def denoise(sparsity, image=IMAGE):
 
 
 WRONG = [
-    *(sample([3], [seed]) for seed in (3 * 10**9, 10**30)),
+    sample([3], [10**30]),
     *(sample([n], [0]) for n in (3.9, "3", True, [3])),
-    sample([3, True], [0, 1]),
     sample(3, [0]),
     sample([3], [0], temperature=[1.0]),
     sample([3] * 1001, [0] * 1001),
@@ -80,7 +79,6 @@ WRONG = [
     encode(),
     *(denoise([n]) for n in ("0.1", True, None, 10**400)),
     denoise([0.1], np.full((16, 16, 1), "0").tolist()),
-    denoise([0.1], np.zeros((16, 16, 1), bool).tolist()),
     denoise([0.1], [*IMAGE[:15], IMAGE[0][:15]]),
 ]
 
