@@ -120,9 +120,11 @@ def open_folder(
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
     checks = check_files(paths, f"checking {split} images")
-    problems = [f"{p}: {c.problem}" for p, c in zip(paths, checks) if c.problem]
-    _report(problems, len(paths))
-    kept = [i for i, check in enumerate(checks) if not check.problem]
+    problems, by_pillow, sizes = zip(*checks)
+    _report(
+        [f"{p}: {why}" for p, why in zip(paths, problems) if why], len(paths)
+    )
+    kept = [i for i, problem in enumerate(problems) if not problem]
     source = FolderSource(
         split,
         root,
@@ -130,11 +132,11 @@ def open_folder(
         image_shape if resize else (None, None, image_shape[-1]),
         names,
         random_crop and resize,
-        [checks[i].by_pillow for i in kept],
+        [by_pillow[i] for i in kept],
     )
     if resize:
         return source
-    sizes = [checks[i].size for i in kept]
+    sizes = [sizes[i] for i in kept]
     return CropSource(source, sizes, image_shape, random_crop)
 
 

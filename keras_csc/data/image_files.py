@@ -4,7 +4,6 @@ import collections
 import contextlib
 import os
 import stat
-import typing
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -142,22 +141,8 @@ def is_utf8(name):
     return True
 
 
-class Check(typing.NamedTuple):
-    """What was found of a file.
-
-    Args:
-        problem: why it can't be read, or `""`.
-        by_pillow: bool, whether Pillow is to read it.
-        size: `(height, width)`, or `None` with a problem.
-    """
-
-    problem: str
-    by_pillow: bool = False
-    size: tuple | None = None
-
-
 def check_files(paths, progress):
-    """A `Check` of every file; a text says what its progress is of."""
+    """What `check_file` says of files; a text says what progress is of."""
     progress = Progress(progress, len(paths))
     checks = []
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
@@ -170,10 +155,14 @@ def check_files(paths, progress):
 
 
 def check_file(path):
-    """A `Check` of a regular file.
+    """Looks at a regular file.
 
     TensorFlow is to read JPEG and PNG files that look whole by their first
     and last bytes. Pillow is to read all others, and tries that now.
+
+    Returns:
+        Why it can't be read, or `""`; whether Pillow is to read it; and its
+        `(height, width)`, or `None` with a problem.
     """
     try:
         with opened(path) as image:
@@ -182,8 +171,8 @@ def check_file(path):
         if not whole:
             read_pixels(path)
     except Exception as error:  # Pillow's are many, for files that are damaged.
-        return Check(getattr(error, "strerror", None) or plain(error))
-    return Check("", not whole, size)
+        return getattr(error, "strerror", None) or plain(error), False, None
+    return "", not whole, size
 
 
 def _looks_whole(path):

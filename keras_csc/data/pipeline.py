@@ -4,15 +4,13 @@ import tensorflow as tf
 from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
 from keras_csc.data.sources import FLIP
-from keras_csc.data.sources import READ_ERRORS
 from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import DataError
-from keras_csc.data.sources import damage
+from keras_csc.data.sources import examples
 from keras_csc.data.sources import mapped
 from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
-from keras_csc.terminal import Progress
 
 LOADING_BATCH = 256
 
@@ -58,8 +56,22 @@ def batches(
     """
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
-    _check_batch_size(source, batch_size, replicas)
-    _check_shift(source, random_shift)
+    if not 1 <= batch_size <= source.size:
+        raise DataError(
+            f"batch_size must be in [1, {source.size}], the number of "
+            f"{source.split} examples of {source.name}; received {batch_size}."
+        )
+    if batch_size % replicas:
+        raise DataError(
+            f"batch_size must be divisible by the number of replicas "
+            f"({replicas}); received {batch_size}."
+        )
+    side = min(source.image_shape[:2])
+    if not 0 <= random_shift < side:
+        raise DataError(
+            f"random_shift must be in [0, {side}), below the sides of the "
+            f"images of {source.name}; received {random_shift}."
+        )
     share = batch_size // replicas
     pieces = replicas // context.num_input_pipelines
     first_piece = context.input_pipeline_id * pieces
@@ -103,7 +115,8 @@ def evaluation_batches(source, batch_size, limit=None):
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
     """
-    dataset = _natural_batches(source, batch_size, limit)
+    keys = source.keys(None, 0, 0).take(source.size if limit is None else limit)
+    dataset = source.read_batches(keys, batch_size)
     return _finish(dataset, lambda x, y: (image_ops.normalize(x), y))
 
 
@@ -121,12 +134,11 @@ def load_arrays(source, limit=None):
     Raises:
         DataError: if an example cannot be read; names the file.
     """
-    dataset = _natural_batches(source, LOADING_BATCH, limit)
     size = source.size if limit is None else min(limit, source.size)
     images = np.empty((size, *source.image_shape), np.uint8)
     labels = np.empty((size,), np.int32)
     done = 0
-    for batch_images, batch_labels in _readable(source, dataset, size):
+    for batch_images, batch_labels in examples(source, LOADING_BATCH, size):
         part = slice(done, done + len(batch_images))
         images[part], labels[part] = batch_images, batch_labels
         done = part.stop
@@ -139,8 +151,7 @@ def check_readable(source):
     Raises:
         DataError: naming the first file that cannot be read.
     """
-    dataset = _natural_batches(source, LOADING_BATCH, None)
-    for _ in _readable(source, dataset, source.size):
+    for _ in examples(source, LOADING_BATCH):
         pass
 
 
@@ -170,28 +181,6 @@ def cached(source, limit_bytes):
     return ArraySource(
         source.name, source.split, images, labels, source.class_names
     )
-
-
-def _check_batch_size(source, batch_size, replicas):
-    if not 1 <= batch_size <= source.size:
-        raise DataError(
-            f"batch_size must be in [1, {source.size}], the number of "
-            f"{source.split} examples of {source.name}; received {batch_size}."
-        )
-    if batch_size % replicas:
-        raise DataError(
-            f"batch_size must be divisible by the number of replicas "
-            f"({replicas}); received {batch_size}."
-        )
-
-
-def _check_shift(source, random_shift):
-    side = min(source.image_shape[:2])
-    if not 0 <= random_shift < side:
-        raise DataError(
-            f"random_shift must be in [0, {side}), below the sides of the "
-            f"images of {source.name}; received {random_shift}."
-        )
 
 
 def _training_keys(source, batch_size, seed, first_step):
@@ -231,12 +220,6 @@ def _shift(images, offsets, most):
     return tf.gather(images, columns + tf.range(width), axis=2, batch_dims=1)
 
 
-def _natural_batches(source, batch_size, limit):
-    keys = source.keys(None, 0, 0)
-    keys = keys if limit is None else keys.take(limit)
-    return source.read_batches(keys, batch_size)
-
-
 def _finish(dataset, function):
     dataset = mapped(dataset, function)
     # The default policy would give each worker other files and other orders.
@@ -245,29 +228,3 @@ def _finish(dataset, function):
         tf.data.experimental.AutoShardPolicy.DATA
     )
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def _readable(source, dataset, size):
-    progress = Progress(f"{source.name} {source.split}", size)
-    done = 0
-    iterator = dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
-    try:
-        for images, labels in iterator:
-            done += len(images)
-            progress.update(done)
-            yield images, labels
-    except READ_ERRORS as error:
-        raise _damage(source, done, error) from error
-
-
-def _damage(source, done, error):
-    index = done
-    try:
-        for key in source.keys(None, 0, done):
-            source.read(*key)
-            index += 1
-    except READ_ERRORS:
-        return damage(source, source.locate(index), error)
-    return DataError(
-        f"Reading {source.name} failed once at {source.locate(done)}."
-    )

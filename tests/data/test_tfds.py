@@ -89,18 +89,14 @@ def test_stl10_trains_on_its_unlabelled_images(make, tmp_path):
 
 
 def test_lsun_has_no_labels_and_no_test_split(make, tmp_path):
-    make.write_tfds(
-        "lsun/bedroom",
-        tmp_path,
-        {
-            "train": [(make.noise(40, 50), 0)] * 4,
-            "validation": [(make.noise(40, 50), 0)] * 2,
-        },
-        make=lambda image, _, index: {"id": str(index), "image": image},
-    )
+    splits = {"validation": [(make.noise(40, 50), 0)] * 2}
+    example = lambda image, _, i: {"id": str(i), "image": image}  # noqa: E731
+    make.write_tfds("lsun/bedroom", tmp_path, splits, make=example)
     test = data.open_dataset("lsun/bedroom", "test", SHAPE, tmp_path)
     assert labels_of(test) == [-1, -1]
     assert test.num_classes is None
+    with pytest.raises(data.DataError, match="bedroom has no split 'train'"):
+        data.open_dataset("lsun/bedroom", "train", SHAPE, tmp_path)
 
 
 def test_missing_data_names_folder_and_command(tmp_path):
@@ -134,12 +130,6 @@ def test_images_of_floats_are_refused():
     features = tfds.features.FeaturesDict({"image": image})
     with pytest.raises(data.DataError, match="uint16.*float32"):
         check_features("mine", features, SHAPE)
-
-
-def test_a_split_that_is_not_there(make, tmp_path):
-    make.write_tfds("mnist", tmp_path, {"train": [(make.noise(28, 28, 1), 0)]})
-    with pytest.raises(data.DataError, match="mnist has no split"):
-        data.open_dataset("mnist", "test", SHAPE, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -228,14 +218,10 @@ def test_images_that_do_not_decode_are_named(make, tmp_path, damage, message):
         data.load_arrays(source)
 
 
-@pytest.mark.parametrize(
-    "old, new", [('"25"', '"-5"'), ('"train"', '"trian"'), ('"splits": [', "{")]
-)
+@pytest.mark.parametrize("old, new", [('"25"', '"-5"'), ('"splits": [', "{")])
 def test_damaged_descriptions_are_one_line(copied, old, new):
     path = copied / "cifar10" / "3.0.2" / "dataset_info.json"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(path.read_text().replace(old, new))
     with pytest.raises(data.DataError, match="cifar10") as error:
         data.open_dataset("cifar10", "train", SHAPE, copied, 0)
     assert "\n" not in str(error.value)
