@@ -1,5 +1,6 @@
 """Prepared TensorFlow Datasets, opened and streamed."""
 
+import difflib
 import os
 import re
 
@@ -16,6 +17,7 @@ from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
 
 RECORD_FRAMING = 16
+OURS = ("digits", "photographs", "image_folder")
 
 # Where a set's stored splits are not what their names say: ImageNet's test
 # images have no labels, STL-10 is meant to be learned from its unlabelled ones.
@@ -74,10 +76,12 @@ def open_tfds(
 
 
 def _unknown_name(name):
-    return DataError(
-        f"Unknown data set {name!r}: expected digits, photographs, "
-        "image_folder or a name of TensorFlow Datasets, such as cifar10."
-    )
+    known = [*tfds.list_builders(with_community_datasets=False), *OURS]
+    close = difflib.get_close_matches(re.split("[/:]", name)[0], known)
+    hint = f"expected a TFDS name or one of {', '.join(OURS)}."
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    return DataError(f"Unknown data set {name!r}: {hint}")
 
 
 def _split_info(builder, name, split):

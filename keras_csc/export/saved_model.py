@@ -80,11 +80,25 @@ def export_saved_model(
     >>> loaded.signatures["encode"](image=images)["features"]
     """
     folder = pathlib.Path(folder).absolute()
-    check_saved_model(model, folder, batch_sizes)
+    if tf.distribute.has_strategy():
+        raise ValueError(
+            "A model must be exported outside of `strategy.scope()`, also if "
+            "it was made within."
+        )
+    if (folder / "saved_model.pb").exists():
+        raise ValueError(
+            "`folder` must be the folder of a model's versions. Received: "
+            f"{str(folder)!r}, which is a version. Pass its parent."
+        )
+    if batch_sizes:
+        check_integers(1, batch_sizes=batch_sizes)
+    model.make_weights()
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
-        version = _next_version(folder)
+        numbers = [path.name for path in folder.iterdir()]
+        numbers = [int(name) for name in numbers if name.isdecimal()]
+        version = max(numbers, default=0) + 1
         _write_graph(model, found, temporary)
         loaded = loaded_as(model, found, temporary, tolerance)
         text = model_card(model, folder.name, version, loaded, card or {})
@@ -105,28 +119,6 @@ def loaded_as(model, found, path, tolerance):
         tolerance,
     )
     return loaded.signatures
-
-
-def check_saved_model(model, folder, batch_sizes):
-    """Raises the `ValueError` of `export_saved_model` for wrong arguments."""
-    if tf.distribute.has_strategy():
-        raise ValueError(
-            "A model must be exported outside of `strategy.scope()`, also if "
-            "it was made within."
-        )
-    if (folder / "saved_model.pb").exists():
-        raise ValueError(
-            "`folder` must be the folder of a model's versions. Received: "
-            f"{str(folder)!r}, which is a version. Pass its parent."
-        )
-    model.make_weights()
-    if batch_sizes:
-        check_integers(1, batch_sizes=batch_sizes)
-
-
-def _next_version(folder):
-    names = (path.name for path in folder.iterdir())
-    return max((int(n) for n in names if n.isdecimal()), default=0) + 1
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
         ),
         (dict(name="photographs"), "photographs have 3 channels"),
         (dict(resize=False), "resize=False is for image_fold"),
-        (dict(name="digitz"), "Unknown data set 'digitz'.*expected digits"),
+        (dict(name="digitz"), "Unknown data set 'digitz'.*did you mean digits"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -112,8 +112,8 @@ def test_missing_data_names_folder_and_command(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cifr10", "Unknown data set 'cifr10': expected digits"),
-        ("huggingface:mnist", "Unknown data set"),
+        ("cifr10", "Unknown data set 'cifr10': did you mean cifar10"),
+        ("hugging:mn", "Unknown data set .* expected a TFDS name or"),
         ("lsun/nope", "BuilderConfig nope not found"),
         ("cifar10:9.9.9", "cannot be loaded at version 9.9.9"),
     ],

@@ -101,7 +101,7 @@ def test_its_examples_are_answered(exported, tmp_path, monkeypatch):
     """By servers with the interfaces of TensorFlow Serving."""
     picture = tf.io.encode_png(tf.zeros((16, 16, 1), tf.uint8)).numpy()
     (tmp_path / "picture.png").write_bytes(picture)
-    servable = model_servers.Servable("tiny", exported.path)
+    servable = model_servers.Servable(exported.path.parent)
     rest, grpc = (
         model_servers.rest_server(servable),
         model_servers.grpc_server(servable),

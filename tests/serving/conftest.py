@@ -19,8 +19,7 @@ def servers():
     The model is one of `saved_models/`, that has all signatures.
     """
     with contextlib.ExitStack() as stack:
-        path = ROOT / "saved_models" / NAME / "1"
-        servable = model_servers.Servable(NAME, path)
+        servable = model_servers.Servable(ROOT / "saved_models" / NAME)
         ports = {
             "rest": stack.enter_context(model_servers.rest_server(servable)),
             "grpc": stack.enter_context(model_servers.grpc_server(servable)),

@@ -2,58 +2,34 @@
 
 import asyncio
 import base64
-import importlib
 import io
 import json
 import logging
 import pathlib
 import runpy
 import sys
-import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import serving
+from tests.helpers import model_servers
+from tests.helpers.model_servers import InvalidInput
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAVED = ROOT / "saved_models" / "csc_ctrl_digits"
 IMAGE = np.zeros((16, 16, 1)).tolist()
 
 
-class InvalidInput(Exception):
-    """In the place of KServe's, as the classes below."""
-
-
-class ModelNotFound(Exception):
-    pass
-
-
-class Model:
-    def __init__(self, name):
-        self.name = name
-
-
 @pytest.fixture(scope="module")
 def server():
-    """The module, without KServe."""
-    errors = types.SimpleNamespace(
-        InvalidInput=InvalidInput, ModelNotFound=ModelNotFound
-    )
-    kserve = types.SimpleNamespace(Model=Model, errors=errors)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "kserve", kserve)
-        patch.setitem(sys.modules, "kserve.errors", errors)
-        yield importlib.import_module("serving.server")
-        del sys.modules["serving.server"]
+    return model_servers.small_server()
 
 
 @pytest.fixture(scope="module")
 def ask(server):
-    """A function of a payload, and what it raises for wrong ones."""
-    served = server.Served(SAVED)
-    return served._predict, server.InvalidInput
+    return server.Served(SAVED)._predict
 
 
 def sample(label, seed, **more):
@@ -85,14 +61,12 @@ WRONG = [
 
 
 def test_what_is_no_such_input_is_refused(ask):
-    predict, refused = ask
     for payload in WRONG:
-        with pytest.raises(refused):
-            predict(payload)
+        with pytest.raises(InvalidInput):
+            ask(payload)
 
 
 def test_the_reason_is_one_readable_sentence(ask):
-    predict, refused = ask
     files = {"signature_name": "encode_bytes", "inputs": []}
     bright = np.full((16, 16, 1), 1e9).tolist()
     for payload, reason in (
@@ -103,8 +77,8 @@ def test_the_reason_is_one_readable_sentence(ask):
         (denoise([1.0, 2.0]), "`sparsity` must be one number, or one for eve"),
         (denoise([0.1], bright), "`images` must be finite and in [-1, 1], or"),
     ):
-        with pytest.raises(refused) as caught:
-            predict(payload)
+        with pytest.raises(InvalidInput) as caught:
+            ask(payload)
         text = str(caught.value)
         assert text.startswith(f"The request is wrong: {reason}")
         assert "node" not in text and "\n" not in text
@@ -113,7 +87,7 @@ def test_the_reason_is_one_readable_sentence(ask):
 def test_a_mistake_of_a_client_is_one_line_of_the_log(server, caplog):
     logger = logging.getLogger("test_server")
     logger.addFilter(server.one_line)
-    for error in (server.InvalidInput("a\n\x1b"), ValueError("a bug")):
+    for error in (InvalidInput("a\n\x1b"), ValueError("a bug")):
         try:
             raise error
         except Exception as raised:
@@ -124,21 +98,18 @@ def test_a_mistake_of_a_client_is_one_line_of_the_log(server, caplog):
 
 
 def test_numbers_are_answered(ask):
-    predict, _ = ask
-    made = predict(sample([3, -1], [0, 2**31 - 1]))["outputs"]
+    made = ask(sample([3, -1], [0, 2**31 - 1]))["outputs"]
     assert np.shape(made) == (2, 16, 16, 1)
     whole = np.zeros((16, 16, 1), int).tolist()
-    of_integers = predict(denoise([1], whole))["outputs"]
-    np.testing.assert_array_equal(
-        of_integers, predict(denoise([1.0]))["outputs"]
-    )
-    (one, two) = predict(encode(image=IMAGE))["predictions"]
+    of_integers = ask(denoise([1], whole))["outputs"]
+    np.testing.assert_array_equal(of_integers, ask(denoise([1.0]))["outputs"])
+    (one, two) = ask(encode(image=IMAGE))["predictions"]
     np.testing.assert_allclose(one, two, atol=1e-6)
     file = io.BytesIO()
     Image.new("RGB", (20, 30), "red").save(file, "PNG")
     file = {"b64": base64.b64encode(file.getvalue()).decode()}
     payload = {"signature_name": "encode_bytes", "instances": [file]}
-    assert predict(payload)["predictions"][0]["valid"]
+    assert ask(payload)["predictions"][0]["valid"]
 
 
 def test_the_newest_version_that_is_there_is_served(
