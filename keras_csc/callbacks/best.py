@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import check_state
+from keras_csc.callbacks.checkpoints import found
 from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
@@ -89,7 +90,8 @@ class KeepBest(keras.callbacks.Callback):
         }
         path = self.checkpoint.folder / f"best-{step:08d}"
         self.checkpoint.write_folder(path, {FACTS: json.dumps(facts) + "\n"})
-        for old in _best_folders(self.checkpoint.folder):
+        # A killed process may have left more than one.
+        for old in found(self.checkpoint.folder, "best"):
             if old != path:
                 remove(old)
 
@@ -109,22 +111,13 @@ class KeepBest(keras.callbacks.Callback):
         return float(np.concatenate(values).mean(dtype="float64"))
 
 
-def _best_folders(folder):
-    """Folders of the best checkpoints, oldest first.
-
-    They are more than one if a process was killed before it removed the old.
-    """
-    found = [p for p in folder.glob("best-*") if step_of(p) is not None]
-    return sorted(found, key=step_of)
-
-
 def best_facts(folder):
     """What `best.json` says of the best checkpoint; `None` without one.
 
     Raises:
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
-    folders = _best_folders(folder)
+    folders = found(folder, "best")
     hint = " Remove it to choose the best of the steps to come."
     return _facts(folders[-1], hint) if folders else None
 
@@ -156,7 +149,7 @@ def restore_best(checkpoint):
     Raises:
         CheckpointError: if there is none at all, or none can be read.
     """
-    for path in reversed(_best_folders(checkpoint.folder)):
+    for path in reversed(found(checkpoint.folder, "best")):
         try:
             checkpoint.read(path)
             return _facts(path)
