@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import fingerprint_pb2
 from keras_csc.export.card import model_card
 from keras_csc.export.signatures import check_answers
 from keras_csc.export.signatures import float_signatures
+from keras_csc.export.signatures import item_shape
 from keras_csc.export.signatures import signatures
 from keras_csc.files import locked
 from keras_csc.validation import check_integers
@@ -221,13 +222,8 @@ def _repeated(model, spec, size):
 
     It holds that once, with the shape: readers of such messages repeat it.
     """
-    shape, value = (), VALUES.get(spec.name)
-    if spec.name == "image":
-        shape = model.encoder.image_shape
-    elif spec.name == "features":
-        decoder = model.decoder
-        of_maps = None in decoder.features_shape
-        shape = decoder.map_shape if of_maps else decoder.features_shape
+    shape, value = item_shape(model, spec), VALUES.get(spec.name)
+    if spec.name == "features":
         value = shape[-1] ** -0.5
     elif spec.name == "image_bytes":
         pixels = np.full(model.encoder.image_shape, FILE_GREY, "uint8")

@@ -291,27 +291,28 @@ def check_answers(signatures, call, model, what, tolerance=None):
 
 
 def random_inputs(model, specs, batch):
-    """Dict of tensors in the value range of every input.
-
-    Images for a model of maps are no multiple of a place.
-    """
+    """Dict of tensors in the value range of every input."""
     rng = np.random.default_rng(0)
     inputs = {}
     for spec in specs:
-        shape = (batch, *spec.shape[1:])
-        if spec.dtype == tf.int32:
-            value = -1 if spec.name == "label" else 7
-            inputs[spec.name] = tf.fill(shape, value)
-            continue
-        if None in shape and spec.name == "image":
-            height, width, channels = model.encoder.image_shape
-            shape = (batch, height + 1, width - 1, channels)
-        elif None in shape:
-            shape = (batch, *model.decoder.map_shape)
-        values = rng.uniform(-1.0, 1.0, shape).astype("float32")
+        shape = (batch, *item_shape(model, spec))
+        values = rng.uniform(-1.0, 1.0, shape)
         if spec.name == "features":
             values /= np.linalg.norm(values, axis=-1, keepdims=True)
         elif spec.name == "sparsity":
             values = 0.1 * np.abs(values)
-        inputs[spec.name] = tf.constant(values)
+        elif spec.dtype == tf.int32:
+            values = np.full(shape, -1 if spec.name == "label" else 7)
+        inputs[spec.name] = tf.constant(values, spec.dtype)
     return inputs
+
+
+def item_shape(model, spec):
+    """Shape of an item of an input, for maps that of the model's own size."""
+    if spec.name == "image":
+        return model.encoder.image_shape
+    if spec.name != "features":
+        return ()
+    decoder = model.decoder
+    of_maps = None in decoder.features_shape
+    return decoder.map_shape if of_maps else decoder.features_shape

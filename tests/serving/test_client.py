@@ -154,7 +154,7 @@ def refused(run, arguments, words):
 def test_mistakes_that_the_server_finds_are_named(run, files, tmp_path):
     small = tmp_path / "small.png"
     Image.new("L", (8, 8)).save(small)
-    refused(run, ["encode", "--pixels", small], "16, 16, 1")
+    refused(run, ["encode", "--pixels", small], "shape")
     refused(run, ["encode", files[0], "--model=other"], "other")
     refused(run, ["encode", files[0], "--model_version=7"], "not found")
     output = ["--output", tmp_path / "out"]
