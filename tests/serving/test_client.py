@@ -49,18 +49,6 @@ def computed(servers):
     return lambda name, **inputs: servers.servable.predict(name, inputs)
 
 
-def seen(folder):
-    """Pixels of the pictures of a folder, by their names without `.png`."""
-    assert {path.suffix for path in folder.iterdir()} <= {".png"}
-    return {
-        path.stem: np.asarray(Image.open(path)) for path in folder.iterdir()
-    }
-
-
-def drawn(images):
-    return list(pixels.to_pixels(images)[..., 0])
-
-
 # === Signatures ===
 
 
@@ -90,46 +78,44 @@ def test_numbers_are_those_of_the_model(
     assert run("embed", tmp_path / "large.png", *shape)[0] == 0
 
 
-@pytest.mark.parametrize(
-    "command, signature, more",
-    [
-        ("reconstruct", "serving_default", {}),
-        ("denoise --sparsity=0.3", "denoise", {"sparsity": [0.3] * 3}),
-    ],
-)
 def test_pictures_are_those_of_the_model(
-    run, computed, files, digits, tmp_path, command, signature, more
+    run, computed, files, digits, tmp_path
 ):
-    assert run(*command.split(), *files, "--output", tmp_path / "new")[0] == 0
-    more = {name: np.array(value, "float32") for name, value in more.items()}
-    expected = computed(signature, image=pixels.from_pixels(digits), **more)
-    written = seen(tmp_path / "new")
-    assert sorted(written) == [path.stem for path in files]
-    (images,) = expected.values()
-    for path, picture in zip(files, drawn(images), strict=True):
-        assert np.abs(written[path.stem].astype(int) - picture).max() <= 1
-
-
-def test_features_are_decoded(run, computed, tmp_path):
+    stems = [path.stem for path in files]
+    image = {"image": pixels.from_pixels(digits)}
+    sparsity = {"sparsity": np.full(3, 0.3, "float32")}
     features = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
     np.save(tmp_path / "f.npy", features)
-    assert run("decode", tmp_path / "f.npy", "--output", tmp_path / "n")[0] == 0
-    expected = computed("decode", features=features)
-    written = seen(tmp_path / "n")
-    for row, picture in enumerate(drawn(expected["reconstruction"])):
-        assert np.array_equal(written[str(row)], picture)
-
-
-def test_samples_have_their_label_and_a_seed_each(run, computed, tmp_path):
-    arguments = ["--label=3", "--seed=5", "--count=2", "--output", tmp_path]
-    code, text = run("sample", *arguments)
-    assert code == 0 and text.endswith("5.png, 6.png\n")
-    written = seen(tmp_path)
-    for seed in (5, 6):  # whatever other rows the request had
-        label = np.array([3], "int32")
-        made = computed("sample", label=label, seed=np.array([seed], "int32"))
-        (picture,) = drawn(made["sample"])
-        assert np.array_equal(written[str(seed)], picture)
+    labels, seeds = np.int32([3, 3, 3]), np.int32([5, 6, 7])
+    for command, signature, inputs, names in (
+        (["reconstruct", *files], "serving_default", image, stems),
+        (
+            ["denoise", "--sparsity=0.3", *files],
+            "denoise",
+            {**image, **sparsity},
+            stems,
+        ),
+        (
+            ["decode", tmp_path / "f.npy"],
+            "decode",
+            {"features": features},
+            "012",
+        ),
+        (
+            ["sample", "--label=3", "--seed=5", "--count=3"],
+            "sample",
+            {"label": labels, "seed": seeds},
+            "567",
+        ),
+    ):
+        folder = tmp_path / signature
+        assert run(*command, "--output", folder)[0] == 0
+        (images,) = computed(signature, **inputs).values()
+        written = sorted(folder.iterdir())
+        assert [path.name for path in written] == [f"{n}.png" for n in names]
+        for path, expected in zip(written, pixels.to_pixels(images)):
+            found = np.asarray(Image.open(path), int)
+            assert np.abs(found - expected[..., 0]).max() <= 1
 
 
 def test_pixels_and_images_are_those_of_the_package():
