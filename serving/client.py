@@ -515,7 +515,7 @@ def _read_tensor(tensor):
 # === Questions and answers ===
 
 
-def retried(call, retries, first_wait=FIRST_WAIT, sleep=time.sleep):
+def retried(call, retries):
     """What `call()` returns, tried again while it is `Unavailable`.
 
     The waits double. No more than a random part of each is waited, so that
@@ -527,7 +527,7 @@ def retried(call, retries, first_wait=FIRST_WAIT, sleep=time.sleep):
         except Unavailable:
             if attempt == retries:
                 raise
-        sleep(first_wait * 2**attempt * random.uniform(0.5, 1))
+        time.sleep(FIRST_WAIT * 2**attempt * random.uniform(0.5, 1))
 
 
 def ask(server, options, inputs):
