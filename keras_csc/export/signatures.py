@@ -141,16 +141,19 @@ def _bytes_signatures(model):
 
 def _of_one_size(model):
     """`encode_bytes` and `reconstruct_bytes` of a model of one size."""
-    empty = tf.zeros(model.encoder.image_shape)
+    shape = model.encoder.image_shape
+
+    def read(image_bytes):
+        return files.outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
 
     def encode_bytes(image_bytes):
-        images, outcome = files.read(image_bytes, empty)
+        images, outcome = read(image_bytes)
         features = _float(model.encode(images))
         features = tf.where(outcome["valid"][:, None], features, 0.0)
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
-        images, outcome = files.read(image_bytes, empty)
+        images, outcome = read(image_bytes)
         made = model.reconstruct(images)
         made = tf.map_fn(_to_png, made, fn_output_signature=FILE)
         made = tf.where(outcome["valid"], made, "")
@@ -168,6 +171,12 @@ def _of_any_size(model):
     shape = model.encoder.accepted_shape
     channels = shape[-1]
 
+    def sizes_of(image_bytes):
+        none = tf.zeros([2], tf.int32)
+        return files.outcomes(
+            image_bytes, shape, lambda image: tf.shape(image)[:2], none
+        )
+
     def one_by_one(function, valid, image_bytes, spec):
         return tf.map_fn(
             lambda each: function(*each),
@@ -177,7 +186,7 @@ def _of_any_size(model):
         )
 
     def encode_bytes(image_bytes):
-        sizes, outcome = files.sizes(image_bytes, channels)
+        sizes, outcome = sizes_of(image_bytes)
         valid = outcome["valid"]
         good = tf.boolean_mask(sizes, valid)
         good = asserted(
@@ -201,7 +210,7 @@ def _of_any_size(model):
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
-        _, outcome = files.sizes(image_bytes, channels)
+        _, outcome = sizes_of(image_bytes)
 
         def reconstruct(file):
             image = files.image(file, shape)

@@ -89,9 +89,12 @@ def test_stl10_trains_on_its_unlabelled_images(make, tmp_path):
 
 
 def test_lsun_has_no_labels_and_no_test_split(make, tmp_path):
-    splits = {"validation": [(make.noise(40, 50), 0)] * 2}
-    example = lambda image, _, i: {"id": str(i), "image": image}  # noqa: E731
-    make.write_tfds("lsun/bedroom", tmp_path, splits, make=example)
+    make.write_tfds(
+        "lsun/bedroom",
+        tmp_path,
+        {"validation": [(make.noise(40, 50), 0)] * 2},
+        make=lambda image, _, index: {"id": str(index), "image": image},
+    )
     test = data.open_dataset("lsun/bedroom", "test", SHAPE, tmp_path)
     assert labels_of(test) == [-1, -1]
     assert test.num_classes is None
