@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import pathlib
 import re
 import time
@@ -210,6 +211,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         path = self.path(step)
         if path.is_dir():
             return
+        if os.path.lexists(path):  # a file, or a link to nothing
+            set_aside(path)
         self.write_folder(path)
         for old in found(self.folder, "step")[: -self.keep]:
             remove(old)
