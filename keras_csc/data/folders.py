@@ -61,17 +61,17 @@ class FolderSource(IndexedSource):
             random_crop,
         )
         files, labels = zip(*listing)
+        paths = [os.path.join(root, file) for file in files]
         self.files = [_composed(file) for file in files]
-        self.paths = [os.path.join(root, file) for file in files]
-        self.file_bytes = sum(map(os.path.getsize, self.paths))
+        self.file_bytes = sum(map(os.path.getsize, paths))
         self.needs_pillow = any(by_pillow)
         with tf.device("CPU:0"):
-            self._paths = tf.constant(self.paths)
+            self.paths = tf.constant(paths)
             self.labels = tf.constant(labels, tf.int32)
-            self._by_pillow = tf.constant(by_pillow)
+            self.by_pillow = tf.constant(by_pillow)
 
     def read(self, key, crop_seed=None):
-        path = tf.gather(self._paths, key)
+        path = tf.gather(self.paths, key)
 
         def decode():
             encoded = tf.io.read_file(path)
@@ -83,14 +83,14 @@ class FolderSource(IndexedSource):
             return images.shaped(pixels, self.image_shape, crop_seed)
 
         image = (
-            tf.cond(tf.gather(self._by_pillow, key), ask_pillow, decode)
+            tf.cond(tf.gather(self.by_pillow, key), ask_pillow, decode)
             if self.needs_pillow
             else decode()
         )
         return image, tf.gather(self.labels, key)
 
     def locate(self, index):
-        return self.paths[index]
+        return self.paths[index].numpy().decode()
 
 
 def open_folder(
@@ -120,23 +120,21 @@ def open_folder(
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
     checks = check_files(paths, f"checking {split} images")
-    problems, by_pillow, sizes = zip(*checks)
-    _report(
-        [f"{p}: {why}" for p, why in zip(paths, problems) if why], len(paths)
-    )
-    kept = [i for i, problem in enumerate(problems) if not problem]
+    problems = [f"{p}: {why}" for p, (why, *_) in zip(paths, checks) if why]
+    _report(problems, len(paths))
+    kept = [row for row, (problem, *_) in enumerate(checks) if not problem]
     source = FolderSource(
         split,
         root,
-        [listing[i] for i in kept],
+        [listing[row] for row in kept],
         image_shape if resize else (None, None, image_shape[-1]),
         names,
         random_crop and resize,
-        [by_pillow[i] for i in kept],
+        [checks[row][1] for row in kept],
     )
     if resize:
         return source
-    sizes = [sizes[i] for i in kept]
+    sizes = [checks[row][2] for row in kept]
     return CropSource(source, sizes, image_shape, random_crop)
 
 
@@ -197,10 +195,8 @@ def _parts(root):
 
     Without `root/test`, the validation images are for tests.
     """
-    folders = {name: os.path.join(root, name) for name in PARTS}
-    found = {
-        n: folder for n, folder in folders.items() if os.path.isdir(folder)
-    }
+    found = {name: os.path.join(root, name) for name in PARTS}
+    found = {name: f for name, f in found.items() if os.path.isdir(f)}
     if "train" not in found:
         return {}
     held = found.pop("val", None)
