@@ -19,39 +19,6 @@ from serving import client
 by_rest = pytest.mark.parametrize("server", ["rest"], indirect=True)
 
 
-@pytest.fixture
-def run(server, capsys):
-    """Returns a function of arguments of the client, for a server.
-
-    It returns the exit code, and what was printed.
-    """
-
-    def run(*arguments):
-        try:
-            code = client.main(
-                [
-                    *map(str, arguments),
-                    f"--protocol={server.protocol}",
-                    f"--port={server.port}",
-                ]
-            )
-        except SystemExit as error:
-            code = error.code
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
-
-
-@pytest.fixture
-def computed(servers):
-    """Returns a function of a signature and inputs: what the model makes."""
-    return lambda name, **inputs: servers.servable.predict(name, inputs)
-
-
-# === Signatures ===
-
-
 def test_numbers_are_those_of_the_model(
     run, server, computed, files, digits, tmp_path
 ):
@@ -125,9 +92,6 @@ def test_pixels_and_images_are_those_of_the_package():
     assert np.array_equal(ours, pixels.from_pixels(values))
     ours = client.to_pixels(images)
     assert np.array_equal(ours, pixels.to_pixels(images))
-
-
-# === Mistakes of the user ===
 
 
 def refused(run, arguments, words):
@@ -225,9 +189,6 @@ def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
-# === What is printed ===
-
-
 def test_outputs_that_nobody_or_nothing_takes(capfd, monkeypatch, tmp_path):
     def printed(output):
         with open(output, "w", encoding="ascii") as stream:
@@ -247,9 +208,6 @@ def test_outputs_that_nobody_or_nothing_takes(capfd, monkeypatch, tmp_path):
     )
     monkeypatch.setattr(sys, "stdout", None)
     assert client.main(["sample"]) == 0
-
-
-# === Failures of the server ===
 
 
 def unavailable():
