@@ -10,9 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from keras_csc.data.images import JPEG
 from keras_csc.data.images import MAX_PIXELS
-from keras_csc.data.images import PNG
 from keras_csc.terminal import Progress
 from keras_csc.validation import plain
 
@@ -166,8 +164,7 @@ def check_file(path):
     """
     try:
         with opened(path) as image:
-            size = image.height, image.width
-        whole = _looks_whole(path)
+            size, whole = (image.height, image.width), _looks_whole(image)
         if not whole:
             read_pixels(path)
     except Exception as error:  # Pillow's are many, for files that are damaged.
@@ -175,14 +172,19 @@ def check_file(path):
     return "", not whole, size
 
 
-def _looks_whole(path):
-    with open(path, "rb") as file:
-        head = file.read(16)
-        file.seek(-8, os.SEEK_END)
-        tail = file.read()
-    if head.startswith(JPEG):
+def _looks_whole(image):
+    """Whether a Pillow image is of a JPEG or PNG file that has its end.
+
+    A PNG file must begin with its header, too: libpng passes over others.
+    """
+    if image.format not in ("JPEG", "MPO", "PNG"):
+        return False
+    image.fp.seek(-8, os.SEEK_END)
+    tail = image.fp.read()
+    if image.format != "PNG":
         return tail.endswith(b"\xff\xd9")
-    return head[:8] + head[12:] + tail == PNG + b"IHDRIEND\xaeB`\x82"
+    image.fp.seek(12)
+    return image.fp.read(4) + tail == b"IHDRIEND\xaeB`\x82"
 
 
 @contextlib.contextmanager
