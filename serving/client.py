@@ -28,7 +28,6 @@ import re
 import stat
 import struct
 import sys
-import tempfile
 import time
 import zipfile
 
@@ -107,12 +106,9 @@ def read_image(path, size=None, colour=None):
     Raises:
         Mistake: if there is no such picture.
     """
+    content = io.BytesIO(content_of(path))
     try:
-        # Of a path Pillow may map the file, wrongly if it lies on its side.
-        with (
-            open(path, "rb") as file,
-            Image.open(file, formats=FORMATS) as image,
-        ):
+        with Image.open(content, formats=FORMATS) as image:
             if image.mode.startswith(("I", "F")):
                 raise Mistake(
                     f"{path} has more than 8 bits a channel. Save it with 8."
@@ -150,12 +146,9 @@ def inputs_of(options):
         labels = np.full(options.count, options.label)
         return {"label": labels.astype("int32"), "seed": seeds.astype("int32")}
     if options.command == "decode":
-        _check_file(options.features)
         return {"features": _read_features(options.features)}
-    for path in options.files:
-        _check_file(path)
     if sends_files(options):
-        return {"image_bytes": [_read_bytes(path) for path in options.files]}
+        return {"image_bytes": [content_of(path) for path in options.files]}
     images = [
         read_image(p, options.size, options.colour) for p in options.files
     ]
@@ -172,14 +165,14 @@ def inputs_of(options):
     return inputs
 
 
-def _check_file(path):
-    """Raises `Mistake` for what is no regular file: it may have no end."""
+def content_of(path):
+    """Bytes of a regular file: others may have no end."""
     try:
-        mode = os.stat(path).st_mode
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return pathlib.Path(path).read_bytes()
     except OSError as error:
         raise Mistake(f"{path} can't be read: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
-        raise Mistake(f"{path} is no regular file. Give a file to read.")
+    raise Mistake(f"{path} is no regular file. Give a file to read.")
 
 
 def sends_files(options):
@@ -188,8 +181,9 @@ def sends_files(options):
 
 
 def _read_features(path):
+    content = io.BytesIO(content_of(path))
     try:
-        features = np.load(path, allow_pickle=False)
+        features = np.load(content, allow_pickle=False)
     except DAMAGED as error:
         raise Mistake(f"{path} can't be read as an array: {error}") from error
     good = isinstance(features, np.ndarray) and features.dtype.kind in "fiu"
@@ -203,16 +197,6 @@ def _read_features(path):
     if not np.all(np.isfinite(features)):
         raise Mistake(f"{path} holds numbers that are not finite in float32.")
     return features
-
-
-def _read_bytes(path):
-    try:
-        content = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise Mistake(f"{path} can't be read: {error.strerror}") from error
-    if not content:
-        raise Mistake(f"{path} is empty.")
-    return content
 
 
 # === REST ===
@@ -531,7 +515,7 @@ def _read_tensor(tensor):
 # === Questions and answers ===
 
 
-def retried(call, retries, first_wait=FIRST_WAIT, sleep=time.sleep):
+def retried(call, retries):
     """What `call()` returns, tried again while it is `Unavailable`.
 
     The waits double. No more than a random part of each is waited, so that
@@ -543,7 +527,7 @@ def retried(call, retries, first_wait=FIRST_WAIT, sleep=time.sleep):
         except Unavailable:
             if attempt == retries:
                 raise
-        sleep(first_wait * 2**attempt * random.uniform(0.5, 1))
+        time.sleep(FIRST_WAIT * 2**attempt * random.uniform(0.5, 1))
 
 
 def ask(server, options, inputs):
@@ -647,8 +631,13 @@ def run(options):
         return f"{targets[0]}: {', '.join(shapes)}"
     (images,) = outputs.values()
     for target, image in zip(targets, images, strict=True):
-        content = image if isinstance(image, bytes) else _png(image)
-        write(target, content, options.overwrite)
+        if not isinstance(image, bytes):
+            content = io.BytesIO()
+            pixels = to_pixels(image)
+            pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+            Image.fromarray(pixels).save(content, "PNG")
+            image = content.getvalue()
+        write(target, image, options.overwrite)
     return f"{options.output}: {', '.join(path.name for path in targets)}"
 
 
@@ -662,14 +651,6 @@ def _array(rows):
             f"{', '.join(map(str, shapes))}"
         )
     return np.array(rows, "float32")
-
-
-def _png(image):
-    content = io.BytesIO()
-    pixels = to_pixels(image)
-    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
 
 
 # === What is written ===
@@ -690,7 +671,9 @@ def targets_of(options, inputs):
     elif options.output is None:
         raise Mistake("--output must be a folder for the pictures.")
     else:
-        names = _names(options, inputs)
+        names = inputs.get("seed", range(len(inputs.get("features", ()))))
+        if options.command not in ("sample", "decode"):
+            names = [path.stem for path in options.files]
         targets = [options.output / f"{name}.png" for name in names]
     twice = {path.name for path in targets if targets.count(path) > 1}
     if twice:
@@ -701,43 +684,26 @@ def targets_of(options, inputs):
     there = [str(path) for path in targets if os.path.lexists(path)]
     if there and not options.overwrite:
         raise Mistake(f"{there[0]} exists. Move it away, or give --overwrite.")
-    _make_folder(targets[0].parent)
-    return targets
-
-
-def _names(options, inputs):
-    if options.command == "sample":
-        return inputs["seed"]
-    if options.command == "decode":
-        return range(len(inputs["features"]))
-    return [path.stem for path in options.files]
-
-
-def _make_folder(folder):
+    folder = targets[0].parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Mistake(f"{folder} is no folder: {error.strerror}") from error
+    return targets
 
 
 def write(path, content, overwrite=False):
     """Writes bytes under another name, and renames that."""
-    temporary = None
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.stem}.", delete=False
-        ) as file:
-            temporary = pathlib.Path(file.name)
-            file.write(content)
-        temporary.chmod(0o644)
+        temporary.write_bytes(content)
         if os.path.lexists(path) and not overwrite:
             raise Mistake(f"{path} exists by now. Nothing is overwritten.")
         os.replace(temporary, path)
     except OSError as error:
         raise Mistake(f"{path} can't be written: {error.strerror}") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 # === The command line ===

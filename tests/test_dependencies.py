@@ -81,11 +81,6 @@ def test_requirements_pin_every_dependency():
     assert declared(extras["explore"]) <= pinned("requirements-browser.txt")
 
 
-def test_keras_has_a_bound_above_while_private_names_are_used():
-    (keras,) = [d for d in PROJECT["dependencies"] if d.startswith("keras>")]
-    assert ",<" in keras
-
-
 def test_version_is_the_same_everywhere():
     version = keras_csc.__version__
     assert f'\nversion: "{version}"\n' in (ROOT / "CITATION.cff").read_text()

@@ -63,10 +63,8 @@ def test_an_image_is_found_in_its_folder(tmp_path, monkeypatch, capsys):
     new = "--output=new.png"
     for wrong, said in (
         ([query, *more], "is there already"),
-        (["none.png", *more, new], "no file"),
         (["text.png", *more, new], "no image"),
         ([query, "empty", *more[1:], new], "no images"),
-        ([query, *more, new, "--preset=nothing"], "nknown preset"),
         ([query, *more, new, "--preset=csc_ctrl_photographs"], "no vector"),
     ):
         with pytest.raises(SystemExit) as error:

@@ -46,29 +46,6 @@ def wheel(tmp_path_factory):
     return site
 
 
-@pytest.fixture(scope="module")
-def run(wheel, tmp_path_factory):
-    """Runs Python with what the wheel holds, elsewhere and as a stranger."""
-    home = tmp_path_factory.mktemp("home")
-    # Those of the environment, but for the repository, if it is one of them.
-    others = [path for path in sys.path if "-packages" in path]
-
-    def run(*arguments):
-        finished = subprocess.run(
-            [sys.executable, "-S", *arguments],
-            cwd=home,
-            env={"PATH": os.environ["PATH"], "HOME": str(home)}
-            | {"PYTHONPATH": os.pathsep.join([str(wheel), *others])}
-            | {"PYTHONSAFEPATH": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return finished
-
-    return run
-
-
 def test_wheel_holds_the_packages_and_nothing_else(wheel):
     found = {
         str(path.relative_to(wheel))
@@ -92,11 +69,6 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     assert "keras-csc = keras_csc_cli.console:main" in points
 
 
-def test_help_of_the_wheel(run):
-    said = run("-m", "keras_csc_cli", "train", "--help").stdout
-    assert "--flagfile=FILE" in said
-
-
 USE = """
 import keras_csc.models.presets as presets
 from keras_csc.models import ClosedLoopAutoencoder
@@ -110,9 +82,20 @@ for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
 """
 
 
-def test_flag_files_and_trained_weights_of_the_wheel(run, wheel):
-    """To read and to use them prints nothing else."""
-    finished = run("-c", USE)
+def test_flag_files_and_trained_weights_of_the_wheel(wheel, tmp_path):
+    """Elsewhere and as a stranger, to use them prints nothing else."""
+    # Those of the environment, but for the repository, if it is one of them.
+    others = [path for path in sys.path if "-packages" in path]
+    finished = subprocess.run(
+        [sys.executable, "-S", "-c", USE],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        | {"PYTHONPATH": os.pathsep.join([str(wheel), *others])}
+        | {"PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
     first, version, *paths = finished.stdout.splitlines()
     assert "csc_ctrl_photographs" in first and "(16, 16, 1)" in first
     assert version == keras_csc.__version__

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import check_state
+from keras_csc.callbacks.checkpoints import found
 from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
@@ -52,6 +53,10 @@ class KeepBest(keras.callbacks.Callback):
         every_steps: int, steps between two measurements, as of
             `TrainingCheckpoint`.
         last_step: int, a step that is measured besides.
+
+    Raises:
+        NonFiniteError: in training, if the model is not finite.
+        CheckpointError: in training, if the best can't be read or written.
     """
 
     def __init__(self, checkpoint, metric, images, every_steps, last_step):
@@ -62,7 +67,6 @@ class KeepBest(keras.callbacks.Callback):
         self.every_steps = every_steps
         self.last_step = last_step
         self._function = None
-        self._measured_step = 0
 
     def on_train_begin(self, logs=None):
         self._measured_step = self.model.step
@@ -70,23 +74,13 @@ class KeepBest(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step, before = self.model.step, self._measured_step
         due = passes_multiple(self.every_steps, before, step)
-        if due or step == self.last_step:
-            self.update()
-
-    def update(self):
-        """Measures the model, and keeps it if it is the best so far.
-
-        Raises:
-            NonFiniteError: if the model is not finite.
-            CheckpointError: if the best can't be read or written.
-        """
-        check_state(self.model)
-        step, before = self.model.step, best_facts(self.checkpoint.folder)
-        self._measured_step = step
-        value = self.measure()
-        if not (self.checkpoint.write and np.isfinite(value)):
+        if not (due or step == self.last_step):
             return
-        if before and (value <= before["value"] or step == before["step"]):
+        self._measured_step = step
+        check_state(self.model)
+        best, value = best_facts(self.checkpoint.folder), self.measure()
+        known = best and (value <= best["value"] or step == best["step"])
+        if known or not (self.checkpoint.write and np.isfinite(value)):
             return
         facts = {
             "metric": self.metric,
@@ -96,7 +90,8 @@ class KeepBest(keras.callbacks.Callback):
         }
         path = self.checkpoint.folder / f"best-{step:08d}"
         self.checkpoint.write_folder(path, {FACTS: json.dumps(facts) + "\n"})
-        for old in _best_folders(self.checkpoint.folder):
+        # A killed process may have left more than one.
+        for old in found(self.checkpoint.folder, "best"):
             if old != path:
                 remove(old)
 
@@ -116,22 +111,13 @@ class KeepBest(keras.callbacks.Callback):
         return float(np.concatenate(values).mean(dtype="float64"))
 
 
-def _best_folders(folder):
-    """Folders of the best checkpoints, oldest first.
-
-    They are more than one if a process was killed before it removed the old.
-    """
-    found = [p for p in folder.glob("best-*") if step_of(p) is not None]
-    return sorted(found, key=step_of)
-
-
 def best_facts(folder):
     """What `best.json` says of the best checkpoint; `None` without one.
 
     Raises:
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
-    folders = _best_folders(folder)
+    folders = found(folder, "best")
     hint = " Remove it to choose the best of the steps to come."
     return _facts(folders[-1], hint) if folders else None
 
@@ -163,7 +149,7 @@ def restore_best(checkpoint):
     Raises:
         CheckpointError: if there is none at all, or none can be read.
     """
-    for path in reversed(_best_folders(checkpoint.folder)):
+    for path in reversed(found(checkpoint.folder, "best")):
         try:
             checkpoint.read(path)
             return _facts(path)

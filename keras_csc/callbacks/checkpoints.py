@@ -129,10 +129,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def steps(self):
         """Steps of the checkpoints that exist, oldest first."""
-        found = map(step_of, self.folder.glob("step-*"))
-        return sorted(
-            s for s in found if s is not None and self.path(s).is_dir()
-        )
+        return [step_of(path) for path in found(self.folder, "step")]
 
     def path(self, step):
         return self.folder / f"step-{step:08d}"
@@ -166,19 +163,18 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def _newest(self, read, hint=""):
         """Step of the newest checkpoint that `read` reads; 0 without any."""
-        steps, self._passed_over = self.steps(), []
-        for step in reversed(steps):
+        self._passed_over = []
+        for path in reversed(found(self.folder, "step")):
             try:
-                read(self.path(step))
+                read(path)
+                return step_of(path)
             except CheckpointError as error:
                 say(f"{error} It is passed over.")
-                self._passed_over.append(self.path(step))
-            else:
-                return step
-        if steps:
+                self._passed_over.append(path)
+        if self._passed_over:
             raise CheckpointError(
-                f"None of the {len(steps)} checkpoints in {self.folder} can "
-                f"be read.{hint}"
+                f"None of the {len(self._passed_over)} checkpoints in "
+                f"{self.folder} can be read.{hint}"
             )
         return 0
 
@@ -218,8 +214,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if os.path.lexists(path):  # a file, or a link to nothing
             set_aside(path)
         self.write_folder(path)
-        for old in self.steps()[: -self.keep]:
-            remove(self.path(old))
+        for old in found(self.folder, "step")[: -self.keep]:
+            remove(old)
 
     def write_folder(self, path, files=None):
         """Writes a checkpoint to a folder, complete or not at all.
@@ -312,7 +308,13 @@ def set_aside(path):
     path.rename(other)
 
 
+def found(folder, kind):
+    """Folders of the checkpoints `KIND-00001000`, oldest first."""
+    paths = [p for p in folder.glob(f"{kind}-*") if step_of(p) is not None]
+    return sorted(paths, key=step_of)
+
+
 def step_of(path):
     """The step in the name of a checkpoint's folder; `None` for another."""
-    match = re.fullmatch(r"(step|best)-(\d{8,})", path.name)
+    match = re.fullmatch(r"(step|best)-(\d{8}|[1-9]\d{8,})", path.name)
     return int(match.group(2)) if match and path.is_dir() else None

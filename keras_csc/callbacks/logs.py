@@ -1,5 +1,7 @@
 """What a training run says of itself: a line, scalars and pictures."""
 
+import contextlib
+import errno
 import json
 import pathlib
 import re
@@ -9,14 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.callbacks.tensorboard import EventWriter
-from keras_csc.callbacks.tensorboard import tag
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import code_density
 from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
+from keras_csc.validation import plain
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import draw_atoms
 from keras_csc.visualization import save_png
@@ -90,6 +91,92 @@ class ProgressLine(keras.callbacks.Callback):
 
 
 LOG_FILE = "log.jsonl"
+# What the scalars are, by their groups in TensorBoard.
+TAGS = {
+    "game": {
+        "objective": "T, which the encoder raises and the decoder lowers",
+        "loss": "The last batch's objective, NaN if a term is not finite",
+        "consistency": "Mean square distance of features, once regenerated",
+        "multistage": "S, distance of the codes of all stages, regenerated",
+        "residual": "E, mean square of what codes leave of a stage's input",
+        "encoder_gradient_norm": "Norm of the encoder's gradient",
+        "decoder_gradient_norm": "Norm of the decoder's gradient",
+        "learning_rate": "Rate of the optimizer, or the encoder's",
+        "decoder_learning_rate": "Rate of the decoder's optimizer",
+        "view_distance": "D, mean square distance of that part of views",
+    },
+    "rates": {
+        "features_rate": "R(Z), coding rate of the features, in nats",
+        "reconstructed_rate": "R(Ẑ), of regenerated images, in nats",
+        "rate_reduction": "ΔR(Z|y), of features over classes, in nats",
+        "reconstructed_rate_reduction": "ΔR(Ẑ|y), regenerated, in nats",
+        "class_rate_reduction": "ΔR(P|y), of the part for classes, in nats",
+        "class_distance": "Σ_j ΔR(Z_j, Ẑ_j), class by class, in nats",
+        "view_coding_rate": "R(Q), of the part that is alike for views",
+    },
+    "codes": {
+        "zero_fraction": "Share of zeros of images that are not trained on",
+        "dead_atoms": "Share of atoms that none of these images has",
+        "operator_norm": "λmax, largest eigenvalue of the layer's AᵀA",
+    },
+    "quality": {"shown_psnr": "PSNR of images that are not trained on, in dB"},
+    "time": {
+        "images_per_second": "Training images a second",
+        "input_wait": "Share of the time in which training waits for images",
+    },
+}
+
+
+class EventWriter:
+    """Writes TensorBoard's events to a folder.
+
+    Nothing else may write to it at the same time: TensorBoard reads only the
+    newest file of a folder.
+
+    Args:
+        folder: path.
+
+    Raises:
+        OSError: if events can't be written, here and in the methods.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        with self._os_errors():
+            self._writer = tf.summary.create_file_writer(str(folder))
+
+    @contextlib.contextmanager
+    def at(self, step):
+        """Within the context, `tf.summary` writes events of a step."""
+        with self._os_errors():
+            with self._writer.as_default(step):
+                yield
+            self._writer.flush()
+
+    def close(self):
+        with self._os_errors():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _os_errors(self):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            folder = str(self.folder)
+            raise OSError(errno.EIO, plain(error), folder) from error
+
+
+def tag(name):
+    """The grouped name of a scalar of the log, and its description.
+
+    `shown_psnr` is `quality/shown_psnr`, `zero_fraction/stage_1` is
+    `codes/zero_fraction/stage_1`. A term of a game that is not in `TAGS` is
+    one of `game/`.
+    """
+    for group, known in TAGS.items():
+        if name.partition("/")[0] in known:
+            return f"{group}/{name}", known[name.partition("/")[0]]
+    return f"game/{name}", f"{name}, a term of the game"
 
 
 class ScalarLog(keras.callbacks.Callback):
@@ -105,7 +192,7 @@ class ScalarLog(keras.callbacks.Callback):
     will take them again.
 
     TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
-    `quality/` and `time/`; see `callbacks.tensorboard`.
+    `quality/` and `time/`; see `TAGS`.
 
     Args:
         folder: where to write `log.jsonl` and `tensorboard/scalars/`.

@@ -1,13 +1,14 @@
 """Crops of photographs of any size, which are not shrunk."""
 
+import copy
+
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images
-from keras_csc.data.sources import READ_ERRORS
+from keras_csc.data.sources import DataError
 from keras_csc.data.sources import IndexedSource
-from keras_csc.data.sources import damage
-from keras_csc.terminal import Progress
+from keras_csc.data.sources import examples
 
 
 class CropSource(IndexedSource):
@@ -26,6 +27,8 @@ class CropSource(IndexedSource):
         random_crop: whether crops are at random places, others in every epoch.
     """
 
+    held = None  # pixels, starts, sizes and labels of photographs in memory
+
     def __init__(self, photographs, sizes, image_shape, random_crop):
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
         grids = sizes // image_shape[:2]
@@ -40,18 +43,16 @@ class CropSource(IndexedSource):
             random_crop,
         )
         self.photographs = photographs
+        self.files = photographs.files
         self.file_bytes = photographs.file_bytes
         self.sizes = sizes
         with tf.device("CPU:0"):
             self.grids = tf.constant(grids)
             self.ends = tf.constant(ends)
 
-    def file_names(self):
-        return self.photographs.file_names()
-
     def read(self, key, crop_seed=None):
         number = self._photograph(key)
-        image, label = self.photographs.read(number)
+        image, label = self._read(number)
         small = tf.reduce_any(tf.shape(image)[:2] < self.image_shape[:2])
         crop = tf.cond(
             small,
@@ -59,6 +60,16 @@ class CropSource(IndexedSource):
             lambda: self._cut(image, number, key, crop_seed),
         )
         return tf.ensure_shape(crop, self.image_shape), label
+
+    def _read(self, number):
+        """A photograph of its own size, and its label."""
+        if self.held is None:
+            return self.photographs.read(number)
+        pixels, *rows = self.held
+        start, size, label = (tf.gather(each, number) for each in rows)
+        shape = tf.concat([size, self.image_shape[-1:]], 0)
+        pixels = tf.slice(pixels, [start], [tf.reduce_prod(shape)])
+        return tf.reshape(pixels, shape), label
 
     def _photograph(self, key):
         key = tf.cast(key, tf.int64)
@@ -74,62 +85,29 @@ class CropSource(IndexedSource):
         left = tf.cast(left, tf.int32)
         place = grid - 1 - tf.stack([left // grid[1], left % grid[1]])
         offset = (tf.shape(image)[:2] - grid * crop) // 2 + place * crop
-        return tf.slice(
-            image, tf.concat([offset, [0]], 0), [*self.image_shape[:2], -1]
-        )
+        return images.part(image, offset, crop)
 
     def locate(self, index):
         number = int(self._photograph(tf.constant(index)))
         return self.photographs.locate(number)
 
     def cached(self, limit_bytes):
-        """The same with its photographs in memory, if they fit there.
-
-        Raises:
-            DataError: if one can't be read, or has another size.
-        """
-        channels = self.image_shape[-1]
-        if int(np.prod(self.sizes, 1).sum()) * channels > limit_bytes:
+        """The same with its photographs in memory, if they fit there."""
+        counts = np.prod(self.sizes, 1) * self.image_shape[-1]
+        if counts.sum() > limit_bytes:
             return self
-        held = _Held(self.photographs, self.sizes, channels)
-        return CropSource(held, self.sizes, self.image_shape, self.random_crop)
-
-
-class _Held(IndexedSource):
-    """Images of several sizes in memory, one after another."""
-
-    def __init__(self, source, sizes, channels):
-        super().__init__(
-            source.name,
-            source.split,
-            len(sizes),
-            source.image_shape,
-            source.class_names,
-        )
-        self.locate = source.locate
-        progress = Progress(f"{source.name} {source.split}", len(sizes))
-        counts = np.prod(sizes, 1) * channels
         pixels = np.empty(counts.sum(), np.uint8)
         ends, labels = np.cumsum(counts), []
-        examples = source.epoch(None).prefetch(tf.data.AUTOTUNE)
-        try:
-            for end, count, (image, label) in zip(ends, counts, examples):
-                pixels[end - count : end] = np.ravel(image)
-                labels.append(label)
-                progress.update(len(labels))
-        except (*READ_ERRORS, ValueError) as error:
-            where = source.locate(len(labels))
-            raise damage(source, where, error) from error
+        loaded = examples(self.photographs, batch_size=1)
+        for end, count, (image, label) in zip(ends, counts, loaded):
+            if image.size != count:
+                where = self.photographs.locate(len(labels))
+                raise DataError(f"{where} has another size than it had.")
+            pixels[end - count : end] = image.ravel()
+            labels.append(label[0])
+        held = copy.copy(self)
         with tf.device("CPU:0"):
-            self.pixels = tf.constant(pixels)
-            self.starts = tf.constant(ends - counts)
-            self.shapes = tf.constant(
-                np.pad(sizes, ((0, 0), (0, 1)), constant_values=channels)
+            held.held = tuple(
+                map(tf.constant, (pixels, ends - counts, self.sizes, labels))
             )
-            self.labels = tf.stack(labels)
-
-    def read(self, key, crop_seed=None):
-        shape = tf.gather(self.shapes, key)
-        start = tf.gather(self.starts, key)
-        pixels = tf.slice(self.pixels, [start], [tf.reduce_prod(shape)])
-        return tf.reshape(pixels, shape), tf.gather(self.labels, key)
+        return held

@@ -46,16 +46,12 @@ def open_digits(split, image_shape, validation_fraction):
     pixels = digits.images[chosen, :, :, None] * (255 / 16)
     pixels = tf.image.resize(pixels, (16, 16), method="bicubic")
     pixels = tf.saturate_cast(tf.round(pixels), tf.uint8)
-    pixels = _fit_all(pixels, image_shape)
+    dataset = tf.data.Dataset.from_tensor_slices(pixels)
+    dataset = dataset.map(traced(lambda image: images.fit(image, image_shape)))
+    pixels = dataset.batch(len(pixels)).get_single_element().numpy()
     labels = digits.target[chosen].astype(np.int32)
     names = [str(name) for name in digits.target_names]
     return ArraySource("digits", split, pixels, labels, names)
-
-
-def _fit_all(pixels, image_shape):
-    dataset = tf.data.Dataset.from_tensor_slices(pixels)
-    dataset = dataset.map(traced(lambda image: images.fit(image, image_shape)))
-    return dataset.batch(len(pixels)).get_single_element().numpy()
 
 
 def open_photographs(split, image_shape, validation_fraction):

@@ -1,4 +1,5 @@
-import copy
+"""Folders of images, divided into splits and classes."""
+
 import hashlib
 import itertools
 import os
@@ -20,10 +21,9 @@ from keras_csc.data.sources import IndexedSource
 from keras_csc.data.sources import split_examples
 from keras_csc.terminal import say
 
-VALIDATION_FOLDERS = ("validation", "val")
-PARTS = ("train", "test", *VALIDATION_FOLDERS)
+SPLITS = ("train", "validation", "test")
+PARTS = (*SPLITS, "val")
 TEST_FRACTION = 0.1
-COLOUR_TOLERANCE = 8
 
 _said = set()
 
@@ -33,8 +33,8 @@ class FolderSource(IndexedSource):
 
     Args:
         split: "train", "validation" or "test".
-        files: list of paths.
-        labels: list of class indices, -1 for unlabelled.
+        root: folder of the files.
+        listing: pairs of a path in the folder and a class, -1 for unlabelled.
         image_shape: (height, width, channels) of the images; with `None` for
             height and width they keep their size.
         class_names: list of the names of the classes, `None` if unlabelled.
@@ -45,8 +45,8 @@ class FolderSource(IndexedSource):
     def __init__(
         self,
         split,
-        files,
-        labels,
+        root,
+        listing,
         image_shape,
         class_names,
         random_crop,
@@ -55,20 +55,23 @@ class FolderSource(IndexedSource):
         super().__init__(
             "image_folder",
             split,
-            len(files),
+            len(listing),
             image_shape,
             class_names,
             random_crop,
         )
+        files, labels = zip(*listing)
+        paths = [os.path.join(root, file) for file in files]
+        self.files = [_composed(file) for file in files]
+        self.file_bytes = sum(map(os.path.getsize, paths))
+        self.needs_pillow = any(by_pillow)
         with tf.device("CPU:0"):
-            self.files = tf.constant(files)
+            self.paths = tf.constant(paths)
             self.labels = tf.constant(labels, tf.int32)
             self.by_pillow = tf.constant(by_pillow)
-        self.needs_pillow = any(by_pillow)
-        self.file_bytes = sum(map(os.path.getsize, files))
 
     def read(self, key, crop_seed=None):
-        path = tf.gather(self.files, key)
+        path = tf.gather(self.paths, key)
 
         def decode():
             encoded = tf.io.read_file(path)
@@ -87,12 +90,7 @@ class FolderSource(IndexedSource):
         return image, tf.gather(self.labels, key)
 
     def locate(self, index):
-        return self.files[index].numpy().decode()
-
-    def file_names(self):
-        files = [path.decode() for path in self.files.numpy()]
-        folder = os.path.dirname(os.path.commonprefix(files))
-        return [_composed(os.path.relpath(path, folder)) for path in files]
+        return self.paths[index].numpy().decode()
 
 
 def open_folder(
@@ -117,45 +115,50 @@ def open_folder(
     those that do not look whole and do not decode: the number is reported on
     stderr, and above 1% of the files (but at least 1) it is a `DataError`.
     Damage in the middle of a file shows when it is read; `check_readable` and
-    `load_arrays` name the file. Whether a folder is in colour is told by its
-    first image.
+    `load_arrays` name the file.
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
-    files = [os.path.join(root, path) for path, _ in listing]
-    checks = check_files(files, f"checking {split} images")
-    problems = [f"{f}: {c.problem}" for f, c in zip(files, checks) if c.problem]
-    _report(problems, len(files))
-    kept = [i for i, check in enumerate(checks) if not check.problem]
+    paths = [os.path.join(root, file) for file, _ in listing]
+    checks = check_files(paths, f"checking {split} images")
+    problems = [f"{p}: {why}" for p, (why, *_) in zip(paths, checks) if why]
+    _report(problems, len(paths))
+    kept = [row for row, (problem, *_) in enumerate(checks) if not problem]
     source = FolderSource(
         split,
-        [files[i] for i in kept],
-        [listing[i][1] for i in kept],
+        root,
+        [listing[row] for row in kept],
         image_shape if resize else (None, None, image_shape[-1]),
         names,
         random_crop and resize,
-        [checks[i].is_tiff for i in kept],
+        [checks[row][1] for row in kept],
     )
-    if image_shape[-1] == 1:
-        images.check_channels(data_dir, _stored_channels(source), 1)
     if resize:
         return source
-    sizes = [  # Not every header tells it.
-        checks[i].size or tuple(source.read(number)[0].shape[:2])
-        for number, i in enumerate(kept)
-    ]
+    sizes = [checks[row][2] for row in kept]
     return CropSource(source, sizes, image_shape, random_crop)
 
 
 def _list_split(data_dir, split, validation_fraction):
+    """The folder of a split, names of classes, and pairs of file and label."""
     root = _root(data_dir)
     left_out = LeftOut(root)
     parts = _parts(root)
     if parts:
-        root, names, listing = _list_part(root, parts, split, left_out)
+        folder, names, listing = _list_part(root, parts, split, left_out)
     else:
+        folder = root
         names, listing = _list_images(root, find_images(root, left_out))
-        _check_no_part(root, names or ())
-        listing = _hash_split(listing, split)
+        found = [name for name in names or () if name.lower() in PARTS]
+        if found:
+            raise DataError(
+                f"{root} has a folder {found[0]!r} and none called 'train': it "
+                "would be a class. Call the parts of a divided set 'train' and "
+                "'test', of which there must be both, or rename the class."
+            )
+        limit = int(TEST_FRACTION * 2**64)
+        listing = [
+            e for e in listing if (_hash(e)[0] < limit) == (split == "test")
+        ]
     _say_once(str(left_out))
     if split != "test" and "validation" not in parts:
         part = split_examples(
@@ -167,7 +170,7 @@ def _list_split(data_dir, split, validation_fraction):
             f"No images are left for split {split!r} of {data_dir}: add "
             "images, or divide them into folders 'train' and 'test'."
         )
-    return root, names, listing
+    return folder, names, listing
 
 
 def _root(data_dir):
@@ -192,20 +195,15 @@ def _parts(root):
 
     Without `root/test`, the validation images are for tests.
     """
-    found = {
-        name: os.path.join(root, name)
-        for name in PARTS
-        if os.path.isdir(os.path.join(root, name))
-    }
+    found = {name: os.path.join(root, name) for name in PARTS}
+    found = {name: f for name, f in found.items() if os.path.isdir(f)}
     if "train" not in found:
         return {}
-    held = [found.pop(name) for name in VALIDATION_FOLDERS if name in found]
-    if len(held) > 1:
-        raise DataError(
-            f"{' and '.join(held)} would both be for validation: leave one."
-        )
-    split = "validation" if "test" in found else "test"
-    return {**found, **{split: folder for folder in held}}
+    held = found.pop("val", None)
+    held = found.pop("validation", held)
+    if held is not None:
+        found["validation" if "test" in found else "test"] = held
+    return {name: found[name] for name in SPLITS if name in found}
 
 
 def _list_part(root, parts, split, left_out):
@@ -214,64 +212,44 @@ def _list_part(root, parts, split, left_out):
     No image of `train` is among those of another part, and none for
     validation among those for tests.
     """
-    _check_apart(parts)
-    for name in _folders_beside(root, parts):
-        left_out.add(f"not called {', '.join(PARTS)}", name)
+    real = [os.path.join(os.path.realpath(f), "") for f in parts.values()]
+    for one, other in itertools.permutations(real, 2):
+        if one.startswith(other):
+            raise DataError(
+                f"Folders of {root} share images: {one} is within {other}. "
+                "Make them two folders, or put all images into one without "
+                "them."
+            )
+    used = [os.path.basename(folder) for folder in parts.values()]
+    for name in sorted(os.listdir(root)):
+        beside = name not in used and name[0] != "."
+        if beside and os.path.isdir(os.path.join(root, name)):
+            left_out.add("beside " + ", ".join(used), name)
     if split == "test" and split not in parts:
         raise DataError(
             f"{root} has a 'train' folder but no test images: expected one of "
             f"the folders {', '.join(PARTS[1:])}."
         )
-    seen, found = set(), {}
-    for name in ("train", "validation", "test"):
-        if name in parts:
-            found[name] = find_images(parts[name], left_out, seen)
-        if name == split:
-            break
-    train = parts["train"]
-    names, listing = _list_images(train, found["train"])
-    if split not in found or split == "train":
-        return train, names, listing
-    labelled = names is not None
-    names, listing = _list_images(parts[split], found[split], names)
-    if not labelled:
-        names, listing = None, [(path, -1) for path, _ in listing]
-    return parts[split], names, listing
-
-
-def _folders_beside(root, parts):
-    """Names of folders in `root` that are none of its parts."""
-    with os.scandir(root) as scan:
-        names = [each.name for each in scan if each.is_dir()]
-    used = [os.path.basename(folder) for folder in parts.values()]
-    return sorted(n for n in names if n not in used and n[0] != ".")
-
-
-def _check_no_part(root, classes):
-    """Raises `DataError` for classes that are called as the parts of a set."""
-    parts = [c for c in classes if c.lower() in PARTS]
-    if parts:
-        raise DataError(
-            f"{root} has a folder {parts[0]!r} and none called 'train': it "
-            "would be a class. Call the parts of a divided set 'train' and "
-            "'test', of which there must be both, or rename the class."
-        )
-
-
-def _check_apart(parts):
-    folders = sorted(parts.values())
-    for pair in itertools.combinations(folders, 2):
-        real = [os.path.join(os.path.realpath(f), "") for f in pair]
-        if os.path.commonprefix(real) in real:
-            raise DataError(
-                f"{pair[0]} and {pair[1]} share images: one folder is within "
-                "the other. Make them two folders, or put all images into one "
-                "without them."
-            )
+    part = split if split in parts else "train"
+    names, seen = None, set()
+    for name, folder in parts.items():
+        paths = find_images(folder, left_out, seen)
+        if name in ("train", part):
+            names, listing = _list_images(folder, paths, names)
+            if name == part:
+                return folder, names, listing
+            names = names or []
 
 
 def _list_images(root, paths, names=None):
-    """Names of classes, and pairs of a path and a label in natural order."""
+    """Names of classes, and pairs of a path and a label in natural order.
+
+    Args:
+        root: the folder.
+        paths: list of paths in it.
+        names: list of the names that there may be, empty if images are
+            unlabelled; by default those of the folders.
+    """
     if not paths:
         raise DataError(
             f"No images in {root}: expected files ending in "
@@ -282,7 +260,7 @@ def _list_images(root, paths, names=None):
         _composed(path.split(os.sep)[0]) if os.sep in path else None
         for path in paths
     ]
-    if not any(folders) and not names:
+    if names == [] or not (any(folders) or names):
         return None, sorted([(p, -1) for p in paths], key=_hash)
     if None in folders:
         path = printable(paths[folders.index(None)])
@@ -313,11 +291,6 @@ def _hash(entry):
     return int.from_bytes(digest, "big"), entry[0]
 
 
-def _hash_split(listing, split):
-    limit = int(TEST_FRACTION * 2**64)
-    return [e for e in listing if (_hash(e)[0] < limit) == (split == "test")]
-
-
 def _report(problems, count):
     if not problems:
         return
@@ -332,17 +305,3 @@ def _say_once(text):
     if text and text not in _said:
         _said.add(text)
         say(text)
-
-
-def _stored_channels(source):
-    """1 if the first image that can be read is grey, else 3."""
-    colour = copy.copy(source)
-    colour.image_shape = (64, 64, 3)
-    for index in range(source.size):
-        try:
-            image = tf.cast(colour.read(index)[0], tf.int32)
-        except tf.errors.InvalidArgumentError:
-            continue
-        spread = tf.reduce_max(image, -1) - tf.reduce_min(image, -1)
-        return 1 if tf.reduce_max(spread) <= COLOUR_TOLERANCE else 3
-    return 1  # The first one that is read is named.

@@ -4,16 +4,13 @@ import collections
 import contextlib
 import os
 import stat
-import typing
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-from keras_csc.data import images
-from keras_csc.data.decoding import MAX_PIXELS
+from keras_csc.data.images import MAX_PIXELS
 from keras_csc.terminal import Progress
 from keras_csc.validation import plain
 
@@ -23,6 +20,12 @@ EXTENSIONS = (
 )
 UNREAD = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga")
 SHOWN = 3
+MAX_BYTES = 5 * MAX_PIXELS
+CHUNK = 64  # files, which a thread checks
+# What Pillow may read: its plugins for others run other programs.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# TIFF's tags of bits a sample, and of what a sample of 0 is.
+BITS, PHOTOMETRIC = 258, 262
 
 
 class LeftOut:
@@ -78,66 +81,54 @@ def find_images(root, left_out, seen=None):
         List of paths, sorted within every folder.
     """
     seen = set() if seen is None else seen
-    found, waiting, folders = [], [""], set()
-    while waiting:
-        relative = waiting.pop()
-        try:
-            folder = os.path.join(root, relative)
-            identity = _identity(os.stat(folder))
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError as error:
-            left_out.add(f"unreadable: {error.strerror}", relative or root)
-            continue
-        if identity in folders:
-            left_out.add("seen before", relative)
-            continue
-        folders.add(identity)
-        for entry in entries:
-            path = os.path.join(relative, entry.name)
-            if entry.name.startswith("."):
-                continue
-            reason = _reason(entry, seen)
-            if reason is None:
+    found = []
+
+    def unreadable(error):
+        path = os.path.relpath(error.filename, root)
+        left_out.add(f"unreadable: {error.strerror}", path)
+
+    for folder, folders, names in os.walk(root, onerror=unreadable):
+        inner = os.path.relpath(folder, root).removeprefix(".")
+        names = sorted(n for n in (*folders, *names) if n[0] != ".")
+        folders.clear()
+        for name in names:
+            path = os.path.join(inner, name)
+            reason = _reason(os.path.join(folder, name), name, seen)
+            if reason == "folder":
+                folders.append(name)
+            elif reason == "image":
                 found.append(path)
-            elif reason == "folder":
-                waiting.append(path)
             elif reason:
                 left_out.add(reason, path)
     return found
 
 
-def _identity(status):
-    return status.st_dev, status.st_ino
+def _reason(path, name, seen):
+    """What an entry is: `"folder"`, `"image"`, or why it is left out.
 
-
-def _reason(entry, seen):
-    """Why an entry is no image: `None` if it is one, "" if it looks like none.
-
-    An image with several names is told by `seen`.
+    `None` if it looks like no image. An image with several names is told by
+    `seen`.
     """
-    named = entry.name.lower().endswith(EXTENSIONS)
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        return f"unreadable: {error.strerror}" if named else ""
+    status = os.lstat(path)
     mode = status.st_mode
+    named = name.lower().endswith(EXTENSIONS)
     if stat.S_ISLNK(mode):
-        return "links" if named or os.path.isdir(entry.path) else ""
+        return "links" if named or os.path.isdir(path) else None
     if not (named or stat.S_ISDIR(mode)):
-        unread = entry.name.lower().endswith(UNREAD) and stat.S_ISREG(mode)
-        return "of a format that is not read" if unread else ""
-    if not is_utf8(entry.name):
+        unread = name.lower().endswith(UNREAD) and stat.S_ISREG(mode)
+        return "of a format that is not read" if unread else None
+    if not is_utf8(name):
         return "with names that are not UTF-8"
     if stat.S_ISDIR(mode):
         return "folder"
     if not stat.S_ISREG(mode):
         return "neither files nor folders"
     if status.st_nlink > 1:
-        if _identity(status) in seen:
+        identity = status.st_dev, status.st_ino
+        if identity in seen:
             return "other names of a file that counts"
-        seen.add(_identity(status))
-    return None
+        seen.add(identity)
+    return "image"
 
 
 def is_utf8(name):
@@ -148,37 +139,8 @@ def is_utf8(name):
     return True
 
 
-MAX_BYTES = 5 * MAX_PIXELS
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n"
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-ROWS = 256  # that Pillow reads at a time
-CHUNK = 64  # files, which a thread checks
-# What Pillow may read: its plugins for others run other programs.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-# Of them it reads all of a WebP file to tell its size.
-SIZED = FORMATS[:-1]
-# TIFF's tags of bits a sample, and of what a sample of 0 is.
-BITS, PHOTOMETRIC = 258, 262
-
-_decodable = set()
-
-
-class Check(typing.NamedTuple):
-    """What was found of a file.
-
-    Args:
-        problem: why it can't be read, or `""`.
-        is_tiff: bool, whether Pillow is to read it.
-        size: `(height, width)`, or `None` where only decoding can tell.
-    """
-
-    problem: str
-    is_tiff: bool = False
-    size: tuple | None = None
-
-
 def check_files(paths, progress):
-    """A `Check` of every file; a text says what its progress is of."""
+    """What `check_file` says of files; a text says what progress is of."""
     progress = Progress(progress, len(paths))
     checks = []
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
@@ -191,77 +153,60 @@ def check_files(paths, progress):
 
 
 def check_file(path):
-    """A `Check` of a regular file, of its first and last bytes.
+    """Looks at a regular file.
 
-    One that does not look whole is decoded, once in a process.
+    TensorFlow is to read JPEG and PNG files that look whole by their first
+    and last bytes. Pillow is to read all others, and tries that now.
+
+    Returns:
+        Why it can't be read, or `""`; whether Pillow is to read it; and its
+        `(height, width)`, or `None` with a problem.
     """
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_size > MAX_BYTES:
-                return Check(
-                    f"{status.st_size:,} bytes, more than {MAX_BYTES:,}"
-                )
-            head = file.read(16)
-            file.seek(max(0, status.st_size - 8))
-            tail = file.read()
-            size = _size(file)
-    except OSError as error:
-        return Check(error.strerror or type(error).__name__)
-    except Image.DecompressionBombError:
-        return Check(f"more than {MAX_PIXELS:,} pixels in all: make it smaller")
-    found = Check("", head.startswith(TIFF), size)
-    if size and size[0] * size[1] > MAX_PIXELS:
-        return found._replace(problem=_too_many(*size[::-1]))
-    whole = head.startswith(JPEG) and tail.endswith(b"\xff\xd9")
-    whole |= head.startswith(PNG) and tail == b"IEND\xaeB`\x82"
-    # libpng passes over a chunk before the header, which may tell another size.
-    if head.startswith(PNG) and head[12:] != b"IHDR":
-        whole, found = False, found._replace(size=None)
-    identity = hash((path, status.st_size, status.st_mtime_ns))
-    if (whole and size) or identity in _decodable:
-        return found
-    try:
-        # Pillow, which does not print what it finds, comes first.
-        read_pixels(path)
-        if not found.is_tiff:
-            images.read(tf.io.read_file(str(path)), (1, 1, 3))
-    except (ValueError, tf.errors.InvalidArgumentError) as error:
-        return found._replace(problem=plain(error))
-    _decodable.add(identity)
-    return found
+        with opened(path) as image:
+            size, whole = (image.height, image.width), _looks_whole(image)
+        if not whole:
+            read_pixels(path)
+    except Exception as error:  # Pillow's are many, for files that are damaged.
+        return getattr(error, "strerror", None) or plain(error), False, None
+    return "", not whole, size
 
 
-def _size(file):
-    """`(height, width)`, or `None` where only decoding can tell."""
-    try:
-        with Image.open(file, formats=SIZED) as image:
-            return image.height, image.width
-    except Image.DecompressionBombError:
-        raise
-    except Exception:  # Pillow's are many, for files that are damaged.
-        return None
+def _looks_whole(image):
+    """Whether a Pillow image is of a JPEG or PNG file that has its end.
+
+    A PNG file must begin with its header, too: libpng passes over others.
+    """
+    if image.format not in ("JPEG", "MPO", "PNG"):
+        return False
+    image.fp.seek(-8, os.SEEK_END)
+    tail = image.fp.read()
+    if image.format != "PNG":
+        return tail.endswith(b"\xff\xd9")
+    image.fp.seek(12)
+    return image.fp.read(4) + tail == b"IHDRIEND\xaeB`\x82"
 
 
 @contextlib.contextmanager
 def opened(path):
-    """A Pillow image of a file, of not too many pixels, none read yet."""
+    """A Pillow image of a file that is not too large, no pixels read yet."""
     # Of a path Pillow may map the file, wrongly if it lies on its side.
-    with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(_too_many(image.width, image.height))
-        yield image
-
-
-def _too_many(width, height):
-    return (
-        f"{width}x{height} pixels, more than {MAX_PIXELS:,} in all: make it "
-        "smaller"
-    )
+    with open(path, "rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        if length > MAX_BYTES:
+            raise ValueError(f"{length:,} bytes, more than {MAX_BYTES:,}")
+        with Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(
+                    f"{width}x{height} pixels, more than {MAX_PIXELS:,} in "
+                    "all: make it smaller"
+                )
+            yield image
 
 
 def read_pixels(path):
-    """Reads a file with Pillow, a part at a time.
+    """Reads a file with Pillow.
 
     Returns:
         uint8 array (height, width, 3).
@@ -272,18 +217,12 @@ def read_pixels(path):
     """
     try:
         with opened(path) as image:
-            image.load()
             if image.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits")
             if image.mode.startswith("I;16"):
                 grey = (deep_values(image) >> 8).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, -1)
-            pixels = np.empty((image.height, image.width, 3), np.uint8)
-            for top in range(0, image.height, ROWS):
-                box = (0, top, image.width, min(top + ROWS, image.height))
-                part = image.crop(box).convert("RGB")
-                pixels[top : box[3]] = np.asarray(part)
-            return pixels
+            return np.asarray(image.convert("RGB"))
     except Exception as error:  # Pillow's are many, for files that are damaged.
         raise ValueError(f"Pillow can't read it: {error}") from error
 

@@ -1,20 +1,130 @@
+"""Images in a graph: decoded, no larger than they may be, and fitted."""
+
 import tensorflow as tf
 
-from keras_csc.data.decoding import decode
 from keras_csc.data.sources import DataError
+
+MAX_PIXELS = 2**26
+# A JPEG file of few bytes may draw every pixel again and again.
+SCANNED_PIXELS = 2**30
+SCAN_BYTES = 12
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 MAX_PADDING = 4
 MAX_COVER = 8
 GREY = (0.299, 0.587, 0.114)
-ORIENTATION = 0x0112  # of EXIF
-# From an EXIF orientation: quarter turns to the left, after a mirror.
-TURNS = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1)}
-TURNS |= {6: (False, 3), 7: (True, 3), 8: (False, 1)}
 
 
 def normalize(images):
     """Maps uint8 images in [0, 255] to float32 in [-1, 1]."""
     return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+# === Files ===
+
+
+def read(encoded, image_shape, crop_seed=None):
+    """Reads a JPEG or PNG file as `image_shape`; see `inspect` and `shaped`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for a file that `inspect` refuses, or
+            that is damaged.
+    """
+    problem = inspect(encoded)
+    message = tf.strings.join(["the file ", problem, "."])
+    check = tf.raw_ops.Assert(condition=problem == "", data=[message])
+    with tf.control_dependencies([] if check is None else [check]):
+        encoded = tf.identity(encoded)
+    return shaped(pixels(encoded), image_shape, crop_seed)
+
+
+# Traced once, and not for every pipeline and signature that reads files.
+@tf.function(autograph=False)
+def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
+    """Looks at the header of a JPEG or PNG file, and decodes nothing.
+
+    Args:
+        encoded: scalar string tensor, the bytes of the file.
+        most_pixels: int, at most `MAX_PIXELS`.
+        least_side: int, the least height and width.
+
+    Returns:
+        Scalar string tensor, what is wrong ("is empty"), or "" for a file that
+        decodes unless it is damaged.
+    """
+    kinds = [tf.strings.substr(encoded, 0, len(m)) == m for m in (JPEG, PNG)]
+    height, width, problem = tf.case(
+        [
+            (kinds[0], lambda: _inspect_jpeg(encoded)),
+            (kinds[1], lambda: _inspect_png(encoded)),
+        ],
+        lambda: _found(
+            [1, 1],
+            tf.where(encoded == "", "is empty", "is no JPEG or PNG file"),
+        ),
+    )
+    fits = (tf.minimum(height, width) >= least_side) & (
+        height * width <= most_pixels
+    )
+    least = "1" if least_side == 1 else f"{least_side}x{least_side}"
+    size_problem = tf.strings.format(
+        f"has {{}}x{{}} pixels (width x height), and must have from {least} to "
+        f"{most_pixels:,} in all: resize it",
+        (width, height),
+    )
+    return tf.where((problem == "") & ~fits, size_problem, problem)
+
+
+def pixels(encoded):
+    """Decodes a file that has no problem: uint8 (height, width, 3).
+
+    Transparency is dropped, 16 bits are made 8.
+    """
+    image = tf.io.decode_image(encoded, 3, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _found(sides, problem):
+    height, width = tf.unstack(tf.cast(sides, tf.int64), 2)
+    return height, width, problem
+
+
+def _inspect_jpeg(encoded):
+    sides = tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64)
+    count = tf.reduce_prod(sides)
+    length = tf.cast(tf.strings.length(encoded), tf.int64)
+    scans = tf.cond(
+        count * (length // SCAN_BYTES) > SCANNED_PIXELS,
+        lambda: _count_scans(encoded),
+        lambda: tf.constant(1, tf.int64),
+    )
+    problem = tf.where(
+        (scans > 1) & (scans * count > SCANNED_PIXELS),
+        "is a JPEG file of too many scans for its size: save it as baseline",
+        "",
+    )
+    return _found(sides, problem)
+
+
+def _count_scans(encoded):
+    values = tf.io.decode_raw(encoded, tf.uint8)
+    return tf.math.count_nonzero((values[:-1] == 0xFF) & (values[1:] == 0xDA))
+
+
+def _inspect_png(encoded):
+    # The size is that of a header in its place: libpng passes over others.
+    head = tf.strings.join([tf.strings.substr(encoded, 0, 24), b"\0" * 24])
+    first = tf.strings.substr(head, 12, 4) == b"IHDR"
+    sides = tf.io.decode_raw(
+        tf.strings.substr(head, 16, 8), tf.int32, little_endian=False
+    )
+    problem = tf.where(
+        first, "", "is a PNG file that does not begin with its header"
+    )
+    return _found(sides[::-1], problem)
+
+
+# === Shapes ===
 
 
 def check_channels(name, stored, wanted):
@@ -31,23 +141,9 @@ def check_channels(name, stored, wanted):
 
 
 def can_crop(stored_shape, image_shape):
-    """Whether `fit` leaves a choice of crop for images of `stored_shape`."""
+    """Whether `fit` may leave a choice of crop."""
     (height, width), (rows, columns) = stored_shape[:2], image_shape[:2]
-    if None in (height, width):
-        return True
-    if _is_padded((rows - height, columns - width)):
-        return False
-    return height * columns != width * rows
-
-
-def _is_padded(growth):
-    return all(0 <= g <= MAX_PADDING for g in growth)
-
-
-def read(encoded, image_shape, crop_seed=None):
-    """Reads an image file as `image_shape`; see `decode` and `shaped`."""
-    image = decode(encoded, image_shape[-1])
-    return shaped(image, image_shape, crop_seed)
+    return None in (height, width) or height * columns != width * rows
 
 
 def shaped(image, image_shape, crop_seed=None):
@@ -63,10 +159,11 @@ def shaped(image, image_shape, crop_seed=None):
 def in_channels(image, channels):
     """A grey image in 3 channels for a colour model, a colour one in grey."""
     if image.shape[-1] == 1 and channels == 3:
-        image = tf.image.grayscale_to_rgb(image)
-    if channels == 1 and image.shape[-1] != 1:
-        image = _make_grey(image)
-    return tf.ensure_shape(image, (None, None, channels))
+        return tf.image.grayscale_to_rgb(image)
+    if image.shape[-1] == 3 and channels == 1:
+        grey = tf.tensordot(tf.cast(image, tf.float32), GREY, 1)[..., None]
+        return tf.saturate_cast(tf.round(grey), tf.uint8)
+    return image
 
 
 def fit(image, image_shape, crop_seed=None):
@@ -88,17 +185,14 @@ def fit(image, image_shape, crop_seed=None):
     Returns:
         uint8 tensor of `image_shape`.
     """
-    if image.shape[-1] == 1 and image_shape[-1] == 3:
-        image = tf.image.grayscale_to_rgb(image)
     growth = tf.constant(image_shape[:2]) - tf.shape(image)[:2]
     fitted = tf.cond(
         tf.reduce_all((growth >= 0) & (growth <= MAX_PADDING)),
         lambda: _pad(image, growth),
         lambda: _cover(image, image_shape, crop_seed),
     )
-    if image_shape[-1] == 1 and image.shape[-1] != 1:
-        fitted = _make_grey(fitted)
-    return tf.ensure_shape(fitted, image_shape)
+    shape = (*image_shape[:2], image.shape[-1])
+    return in_channels(tf.ensure_shape(fitted, shape), image_shape[-1])
 
 
 def _pad(image, growth):
@@ -154,18 +248,11 @@ def crop(image, size, draws=None):
     else:
         offset = tf.cast(draws * tf.cast(room + 1, tf.float32), tf.int32)
         offset = tf.minimum(offset, room)
+    return part(image, offset, size)
+
+
+def part(image, offset, size):
+    """The part of an image from an offset on, of a height and width."""
     return tf.slice(
         image, tf.concat([offset, [0]], 0), tf.concat([size, [-1]], 0)
     )
-
-
-def _make_grey(image):
-    """Grey of an image that may be grey already."""
-    if image.shape[-1] is None:
-        return tf.cond(
-            tf.shape(image)[-1] == 1,
-            lambda: image,
-            lambda: _make_grey(tf.ensure_shape(image, (None, None, 3))),
-        )
-    grey = tf.tensordot(tf.cast(image, tf.float32), GREY, 1)[..., None]
-    return tf.saturate_cast(tf.round(grey), tf.uint8)

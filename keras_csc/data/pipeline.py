@@ -1,20 +1,121 @@
+"""Data sets: opened, and read in batches that resume exactly."""
+
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
+from keras_csc.data.embedded import open_digits
+from keras_csc.data.embedded import open_photographs
+from keras_csc.data.folders import open_folder
 from keras_csc.data.sources import FLIP
-from keras_csc.data.sources import READ_ERRORS
 from keras_csc.data.sources import SHIFT
 from keras_csc.data.sources import ArraySource
 from keras_csc.data.sources import DataError
-from keras_csc.data.sources import damage
+from keras_csc.data.sources import examples
 from keras_csc.data.sources import mapped
 from keras_csc.data.sources import stateless_seed
 from keras_csc.data.sources import traced
-from keras_csc.terminal import Progress
+from keras_csc.data.tfds import open_tfds
+from keras_csc.validation import check_choice
+from keras_csc.validation import check_integers
+from keras_csc.validation import check_number
 
+SPLITS = ("train", "validation", "test")
 LOADING_BATCH = 256
+
+
+def open_dataset(
+    name,
+    split,
+    image_shape,
+    data_dir=None,
+    validation_fraction=0.05,
+    download=False,
+    random_crop=False,
+    resize=True,
+):
+    """Opens one split of a data set of images.
+
+    Images come as uint8 of `image_shape`: those of another size are resized to
+    cover it and cropped, or padded with black if at most 4 pixels smaller, as
+    `keras_csc.data.images.fit` does. Validation examples are the last
+    `validation_fraction` of the training examples, which no longer hold them.
+
+    - A TFDS name (`cifar10`, `lsun/bedroom`, `mnist:3.0.1`): prepared below
+      `data_dir`. `imagenet2012` is tested on its validation images and `stl10`
+      is trained on its unlabelled ones.
+    - `image_folder`: `data_dir/{train,test}/CLASS/*.jpg`,
+      `data_dir/CLASS/*.jpg` or, unlabelled, `data_dir/*.jpg`. Without a folder
+      `train`, 10% of the files, chosen by a hash of their path, are for tests.
+      A folder `validation` (or `val`) beside both `train` and `test` is the
+      "validation" split, and then nothing of `train` is; without `test` it is
+      the "test" split.
+      JPEG, PNG, GIF (first frame), BMP, WebP and TIFF files are read, of up to
+      67,108,864 pixels. Links within the folder are not followed.
+    - `digits` and `photographs`: inside scikit-learn and scikit-image.
+
+    Args:
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        image_shape: (height, width, channels) that the model wants, with 1 or
+            3 channels.
+        data_dir: folder of the data; for TFDS the default is TFDS's own.
+        validation_fraction: float in [0, 1).
+        download: whether TFDS may download and prepare a set that is not
+            there. Nothing else touches the network.
+        random_crop: whether the "train" split crops images at random positions
+            where their aspect leaves a choice. All else takes the centre.
+        resize: whether images are resized to cover `image_shape`. If not, an
+            `image_folder` is cut into crops of that size, as many as fit, at
+            random places with `random_crop`; `photographs` always are.
+
+    Returns:
+        A source, for `batches`, `evaluation_batches`, `load_arrays`, `cached`.
+        It has `name`, `split`, `size`, `image_shape`, `num_classes` and
+        `class_names` (both `None` if unlabelled) and `epoch()`.
+
+    Raises:
+        ValueError: if an argument is wrong.
+        DataError: a `ValueError`, if the data are missing, damaged or not for
+            such images.
+    """
+    check_choice(SPLITS, split=split)
+    check_integers(1, length=3, image_shape=image_shape)
+    check_number("[0, 1)", validation_fraction=validation_fraction)
+    image_shape = tuple(image_shape)
+    if image_shape[-1] not in (1, 3):
+        raise DataError(
+            f"image_shape must have 1 or 3 channels; received {image_shape}."
+        )
+    random_crop = random_crop and split == "train"
+    if not resize and name not in ("image_folder", "photographs"):
+        raise DataError(
+            "resize=False is for image_folder, whose images are then cut into "
+            f"crops, and for photographs; received it for {name}."
+        )
+    if name == "digits":
+        return open_digits(split, image_shape, validation_fraction)
+    if name == "photographs":
+        return open_photographs(split, image_shape, validation_fraction)
+    if name == "image_folder":
+        return open_folder(
+            split,
+            image_shape,
+            data_dir,
+            validation_fraction,
+            random_crop,
+            resize,
+        )
+    return open_tfds(
+        name,
+        split,
+        image_shape,
+        data_dir,
+        validation_fraction,
+        download,
+        random_crop,
+    )
 
 
 def batches(
@@ -58,8 +159,22 @@ def batches(
     """
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
-    _check_batch_size(source, batch_size, replicas)
-    _check_shift(source, random_shift)
+    if not 1 <= batch_size <= source.size:
+        raise DataError(
+            f"batch_size must be in [1, {source.size}], the number of "
+            f"{source.split} examples of {source.name}; received {batch_size}."
+        )
+    if batch_size % replicas:
+        raise DataError(
+            f"batch_size must be divisible by the number of replicas "
+            f"({replicas}); received {batch_size}."
+        )
+    side = min(source.image_shape[:2])
+    if not 0 <= random_shift < side:
+        raise DataError(
+            f"random_shift must be in [0, {side}), below the sides of the "
+            f"images of {source.name}; received {random_shift}."
+        )
     share = batch_size // replicas
     pieces = replicas // context.num_input_pipelines
     first_piece = context.input_pipeline_id * pieces
@@ -103,7 +218,8 @@ def evaluation_batches(source, batch_size, limit=None):
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
     """
-    dataset = _natural_batches(source, batch_size, limit)
+    keys = source.keys(None, 0, 0).take(source.size if limit is None else limit)
+    dataset = source.read_batches(keys, batch_size)
     return _finish(dataset, lambda x, y: (image_ops.normalize(x), y))
 
 
@@ -121,12 +237,11 @@ def load_arrays(source, limit=None):
     Raises:
         DataError: if an example cannot be read; names the file.
     """
-    dataset = _natural_batches(source, LOADING_BATCH, limit)
     size = source.size if limit is None else min(limit, source.size)
     images = np.empty((size, *source.image_shape), np.uint8)
     labels = np.empty((size,), np.int32)
     done = 0
-    for batch_images, batch_labels in _readable(source, dataset, size):
+    for batch_images, batch_labels in examples(source, LOADING_BATCH, size):
         part = slice(done, done + len(batch_images))
         images[part], labels[part] = batch_images, batch_labels
         done = part.stop
@@ -139,8 +254,7 @@ def check_readable(source):
     Raises:
         DataError: naming the first file that cannot be read.
     """
-    dataset = _natural_batches(source, LOADING_BATCH, None)
-    for _ in _readable(source, dataset, source.size):
+    for _ in examples(source, LOADING_BATCH):
         pass
 
 
@@ -170,28 +284,6 @@ def cached(source, limit_bytes):
     return ArraySource(
         source.name, source.split, images, labels, source.class_names
     )
-
-
-def _check_batch_size(source, batch_size, replicas):
-    if not 1 <= batch_size <= source.size:
-        raise DataError(
-            f"batch_size must be in [1, {source.size}], the number of "
-            f"{source.split} examples of {source.name}; received {batch_size}."
-        )
-    if batch_size % replicas:
-        raise DataError(
-            f"batch_size must be divisible by the number of replicas "
-            f"({replicas}); received {batch_size}."
-        )
-
-
-def _check_shift(source, random_shift):
-    side = min(source.image_shape[:2])
-    if not 0 <= random_shift < side:
-        raise DataError(
-            f"random_shift must be in [0, {side}), below the sides of the "
-            f"images of {source.name}; received {random_shift}."
-        )
 
 
 def _training_keys(source, batch_size, seed, first_step):
@@ -231,12 +323,6 @@ def _shift(images, offsets, most):
     return tf.gather(images, columns + tf.range(width), axis=2, batch_dims=1)
 
 
-def _natural_batches(source, batch_size, limit):
-    keys = source.keys(None, 0, 0)
-    keys = keys if limit is None else keys.take(limit)
-    return source.read_batches(keys, batch_size)
-
-
 def _finish(dataset, function):
     dataset = mapped(dataset, function)
     # The default policy would give each worker other files and other orders.
@@ -245,29 +331,3 @@ def _finish(dataset, function):
         tf.data.experimental.AutoShardPolicy.DATA
     )
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def _readable(source, dataset, size):
-    progress = Progress(f"{source.name} {source.split}", size)
-    done = 0
-    iterator = dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
-    try:
-        for images, labels in iterator:
-            done += len(images)
-            progress.update(done)
-            yield images, labels
-    except READ_ERRORS as error:
-        raise _damage(source, done, error) from error
-
-
-def _damage(source, done, error):
-    index = done
-    try:
-        for key in source.keys(None, 0, done):
-            source.read(*key)
-            index += 1
-    except READ_ERRORS:
-        return damage(source, source.locate(index), error)
-    return DataError(
-        f"Reading {source.name} failed once at {source.locate(done)}."
-    )

@@ -4,6 +4,7 @@ import hashlib
 
 import tensorflow as tf
 
+from keras_csc.terminal import Progress
 from keras_csc.validation import AdvisedError
 from keras_csc.validation import plain
 
@@ -23,20 +24,6 @@ class DataError(ValueError):
 
 class AdvisedDataError(AdvisedError, DataError):
     """A `DataError` that an argument of `open_dataset` would mend."""
-
-
-def damage(source, where, error):
-    """The `DataError` of an example that can't be read.
-
-    Args:
-        source: what it is of.
-        where: text, where it is.
-        error: what was raised.
-    """
-    return DataError(
-        f"The {source.split} split of {source.name} is damaged at {where}: "
-        f"{plain(error)}; replace it."
-    )
 
 
 ORDER, CROP, FLIP, SHIFT = range(4)
@@ -115,7 +102,8 @@ class Source:
         random_crop: whether the crop of an image changes from epoch to epoch.
     """
 
-    file_bytes = None  # of all files of the examples, if they have any
+    files = ()  # names of the examples' files, if they have any
+    file_bytes = None  # of all of them
 
     def __init__(
         self, name, split, size, image_shape, class_names, random_crop=False
@@ -135,7 +123,7 @@ class Source:
         files' names below the folder, in natural order. `bytes`, of image
         folders alone, is the size of all files.
         """
-        names = "\0".join([*(self.class_names or ()), "", *self.file_names()])
+        names = "\0".join([*(self.class_names or ()), "", *self.files])
         identity = {
             "images": self.size,
             "classes": self.num_classes,
@@ -144,10 +132,6 @@ class Source:
         if self.file_bytes is not None:
             identity["bytes"] = self.file_bytes
         return identity
-
-    def file_names(self):
-        """Names of the examples' files below their folder, if they have any."""
-        return []
 
     def keys(self, seed, epoch, skip):
         """Dataset of the keys of an epoch, in order, as tuples.
@@ -198,6 +182,48 @@ class Source:
     def locate(self, index):
         """Says where the example at `index` of the natural order is."""
         return f"example {index}"
+
+
+def examples(source, batch_size, limit=None):
+    """Reads examples in their natural order, with a line of progress.
+
+    Args:
+        source: a `Source`.
+        batch_size: int.
+        limit: number of examples to stop after, or `None` for all.
+
+    Yields:
+        Pairs of arrays: images and labels of a batch.
+
+    Raises:
+        DataError: if an example can't be read; names its place.
+    """
+    size = source.size if limit is None else min(limit, source.size)
+    progress, done = Progress(f"{source.name} {source.split}", size), 0
+    keys = source.keys(None, 0, 0).take(size)
+    dataset = source.read_batches(keys, batch_size).prefetch(tf.data.AUTOTUNE)
+    try:
+        for images, labels in dataset.as_numpy_iterator():
+            yield images, labels
+            done += len(images)
+            progress.update(done)
+    except READ_ERRORS as error:
+        raise _damage(source, done, error) from error
+
+
+def _damage(source, done, error):
+    """The `DataError` of an example after the first `done` ones."""
+    where = source.locate(done)
+    try:
+        for index, key in enumerate(source.keys(None, 0, done), start=done):
+            where = source.locate(index)
+            source.read(*key)
+    except READ_ERRORS:
+        return DataError(
+            f"The {source.split} split of {source.name} is damaged at {where}: "
+            f"{plain(error)}; replace it."
+        )
+    return DataError(f"Reading {source.name} failed once after {where}.")
 
 
 class IndexedSource(Source):

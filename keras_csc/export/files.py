@@ -3,10 +3,9 @@
 import tensorflow as tf
 
 from keras_csc.data import images as pictures
-from keras_csc.data.decoding import MAX_PIXELS
-from keras_csc.data.decoding import inspect
-from keras_csc.data.decoding import pixels
+from keras_csc.data.images import MAX_PIXELS
 from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import asserted
 
 # Pixels of a file for a model of maps, which takes some 600 bytes a pixel.
 MOST_PIXELS = 2**22
@@ -14,72 +13,46 @@ FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
 DAMAGED = "can't be decoded: it is damaged"
 
 
-def read(encoded, empty):
-    """Images in [-1, 1] of a batch of files, prepared as for training.
-
-    Args:
-        encoded: string tensor `(batch,)`, of at least one file.
-        empty: float tensor of the images' shape, in the place of a file that
-            is no image.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`, and a dict: `valid`, bools
-        `(batch,)`, and `problem`, what is wrong with a file, "" if nothing is.
-    """
-    shape = tuple(empty.shape)
-    return _outcomes(
-        encoded,
-        shape,
-        lambda image: tf.ensure_shape(pictures.normalize(image), shape),
-        empty,
-    )
-
-
-def sizes(encoded, channels):
-    """Heights and widths of a batch of files of any size; see `read`.
-
-    The files are decoded: a `valid` one can be read.
-    """
-    return _outcomes(
-        encoded,
-        (None, None, channels),
-        lambda image: tf.shape(image)[:2],
-        tf.zeros([2], tf.int32),
-    )
-
-
 def image(file, shape):
-    """The image in [-1, 1] of a file that is known to be valid."""
-    _, inspected = inspect(file)
-    image = pictures.shaped(pixels(inspected, shape[-1]), shape)
-    return pictures.normalize(image)
+    """The image in [-1, 1] of a file without a problem, as for training."""
+    image = pictures.shaped(pictures.pixels(file), shape)
+    return tf.ensure_shape(pictures.normalize(image), shape)
 
 
-def _outcomes(encoded, shape, function, empty):
-    """What a function makes of every image, or `empty`; and the outcomes.
+def outcomes(encoded, shape, function, empty):
+    """What a function makes of the image of every file.
 
     A decoder fails within the graph, and `ignore_errors` leaves its image out.
     Rows say which images are there; place 0 holds what stands for the others.
+
+    Args:
+        encoded: string tensor `(batch,)`, of at least one file.
+        shape: of the images; with `None` for height and width they keep their
+            size, and are those of a model of maps.
+        function: of an image in [-1, 1].
+        empty: tensor, in the place of what it makes of a file that is none.
+
+    Returns:
+        Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and
+        `problem`, what is wrong with a file, "" if nothing is.
     """
     count = tf.size(encoded, tf.int64)
-    check = tf.debugging.Assert(
-        count > 0, ["image_bytes is empty, and must hold one file or more."]
+    encoded = asserted(
+        encoded,
+        count > 0,
+        ["image_bytes is empty, and must hold one file or more."],
     )
-    with tf.control_dependencies([check]):
-        encoded = tf.identity(encoded)
     of_maps = None in shape
 
     def made(row, file):
-        problem, inspected = inspect(
+        problem = pictures.inspect(
             file,
             MOST_PIXELS if of_maps else MAX_PIXELS,
             LEAST_SIZE if of_maps else 1,
         )
         value = tf.cond(
             problem == "",
-            lambda: function(
-                pictures.shaped(pixels(inspected, shape[-1]), shape)
-            ),
+            lambda: function(image(file, shape)),
             lambda: empty,
         )
         return row, value, problem

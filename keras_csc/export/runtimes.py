@@ -51,7 +51,21 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
             computes otherwise.
     """
     folder = pathlib.Path(folder).absolute()
-    check_runtime(model, folder, runtime)
+    check_choice(tuple(PACKAGES), runtime=runtime)
+    for module, package in PACKAGES[runtime].items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f"An export for {runtime} needs the package {package}: "
+                "pip install 'keras-csc[runtimes]'"
+            ) from error
+    if model.encoder.compute_dtype != "float32":
+        raise ValueError(
+            "A model for other runtimes must compute in float32. Received: "
+            f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
+        )
+    check_new(folder)
     model.make_weights()
     found = float_signatures(signatures(model))
     found.pop(RANDOM, None)
@@ -75,25 +89,6 @@ def load_runtime(folder, runtime):
         It returns a dict of arrays, its outputs.
     """
     return LOADERS[runtime](pathlib.Path(folder))
-
-
-def check_runtime(model, folder, runtime):
-    """Raises the `ValueError` of `export_runtime` for what can't be begun."""
-    check_choice(tuple(PACKAGES), runtime=runtime)
-    for module, package in PACKAGES[runtime].items():
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ValueError(
-                f"An export for {runtime} needs the package {package}: "
-                "pip install 'keras-csc[runtimes]'"
-            ) from error
-    if model.encoder.compute_dtype != "float32":
-        raise ValueError(
-            "A model for other runtimes must compute in float32. Received: "
-            f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
-        )
-    check_new(folder)
 
 
 def _write_litert(found, folder):

@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import fingerprint_pb2
 from keras_csc.export.card import model_card
 from keras_csc.export.signatures import check_answers
 from keras_csc.export.signatures import float_signatures
+from keras_csc.export.signatures import item_shape
 from keras_csc.export.signatures import signatures
 from keras_csc.files import locked
 from keras_csc.validation import check_integers
@@ -80,11 +81,25 @@ def export_saved_model(
     >>> loaded.signatures["encode"](image=images)["features"]
     """
     folder = pathlib.Path(folder).absolute()
-    check_saved_model(model, folder, batch_sizes)
+    if tf.distribute.has_strategy():
+        raise ValueError(
+            "A model must be exported outside of `strategy.scope()`, also if "
+            "it was made within."
+        )
+    if (folder / "saved_model.pb").exists():
+        raise ValueError(
+            "`folder` must be the folder of a model's versions. Received: "
+            f"{str(folder)!r}, which is a version. Pass its parent."
+        )
+    if batch_sizes:
+        check_integers(1, batch_sizes=batch_sizes)
+    model.make_weights()
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK), _temporary(folder) as temporary:
-        version = _next_version(folder)
+        numbers = [path.name for path in folder.iterdir()]
+        numbers = [int(name) for name in numbers if name.isdecimal()]
+        version = max(numbers, default=0) + 1
         _write_graph(model, found, temporary)
         loaded = loaded_as(model, found, temporary, tolerance)
         text = model_card(model, folder.name, version, loaded, card or {})
@@ -105,28 +120,6 @@ def loaded_as(model, found, path, tolerance):
         tolerance,
     )
     return loaded.signatures
-
-
-def check_saved_model(model, folder, batch_sizes):
-    """Raises the `ValueError` of `export_saved_model` for wrong arguments."""
-    if tf.distribute.has_strategy():
-        raise ValueError(
-            "A model must be exported outside of `strategy.scope()`, also if "
-            "it was made within."
-        )
-    if (folder / "saved_model.pb").exists():
-        raise ValueError(
-            "`folder` must be the folder of a model's versions. Received: "
-            f"{str(folder)!r}, which is a version. Pass its parent."
-        )
-    model.make_weights()
-    if batch_sizes:
-        check_integers(1, batch_sizes=batch_sizes)
-
-
-def _next_version(folder):
-    names = (path.name for path in folder.iterdir())
-    return max((int(n) for n in names if n.isdecimal()), default=0) + 1
 
 
 @contextlib.contextmanager
@@ -229,13 +222,8 @@ def _repeated(model, spec, size):
 
     It holds that once, with the shape: readers of such messages repeat it.
     """
-    shape, value = (), VALUES.get(spec.name)
-    if spec.name == "image":
-        shape = model.encoder.image_shape
-    elif spec.name == "features":
-        decoder = model.decoder
-        of_maps = None in decoder.features_shape
-        shape = decoder.map_shape if of_maps else decoder.features_shape
+    shape, value = item_shape(model, spec), VALUES.get(spec.name)
+    if spec.name == "features":
         value = shape[-1] ** -0.5
     elif spec.name == "image_bytes":
         pixels = np.full(model.encoder.image_shape, FILE_GREY, "uint8")

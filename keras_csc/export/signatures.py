@@ -141,16 +141,19 @@ def _bytes_signatures(model):
 
 def _of_one_size(model):
     """`encode_bytes` and `reconstruct_bytes` of a model of one size."""
-    empty = tf.zeros(model.encoder.image_shape)
+    shape = model.encoder.image_shape
+
+    def read(image_bytes):
+        return files.outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
 
     def encode_bytes(image_bytes):
-        images, outcome = files.read(image_bytes, empty)
+        images, outcome = read(image_bytes)
         features = _float(model.encode(images))
         features = tf.where(outcome["valid"][:, None], features, 0.0)
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
-        images, outcome = files.read(image_bytes, empty)
+        images, outcome = read(image_bytes)
         made = model.reconstruct(images)
         made = tf.map_fn(_to_png, made, fn_output_signature=FILE)
         made = tf.where(outcome["valid"], made, "")
@@ -168,6 +171,12 @@ def _of_any_size(model):
     shape = model.encoder.accepted_shape
     channels = shape[-1]
 
+    def sizes_of(image_bytes):
+        none = tf.zeros([2], tf.int32)
+        return files.outcomes(
+            image_bytes, shape, lambda image: tf.shape(image)[:2], none
+        )
+
     def one_by_one(function, valid, image_bytes, spec):
         return tf.map_fn(
             lambda each: function(*each),
@@ -177,7 +186,7 @@ def _of_any_size(model):
         )
 
     def encode_bytes(image_bytes):
-        sizes, outcome = files.sizes(image_bytes, channels)
+        sizes, outcome = sizes_of(image_bytes)
         valid = outcome["valid"]
         good = tf.boolean_mask(sizes, valid)
         good = asserted(
@@ -201,7 +210,7 @@ def _of_any_size(model):
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
-        _, outcome = files.sizes(image_bytes, channels)
+        _, outcome = sizes_of(image_bytes)
 
         def reconstruct(file):
             image = files.image(file, shape)
@@ -291,27 +300,28 @@ def check_answers(signatures, call, model, what, tolerance=None):
 
 
 def random_inputs(model, specs, batch):
-    """Dict of tensors in the value range of every input.
-
-    Images for a model of maps are no multiple of a place.
-    """
+    """Dict of tensors in the value range of every input."""
     rng = np.random.default_rng(0)
     inputs = {}
     for spec in specs:
-        shape = (batch, *spec.shape[1:])
-        if spec.dtype == tf.int32:
-            value = -1 if spec.name == "label" else 7
-            inputs[spec.name] = tf.fill(shape, value)
-            continue
-        if None in shape and spec.name == "image":
-            height, width, channels = model.encoder.image_shape
-            shape = (batch, height + 1, width - 1, channels)
-        elif None in shape:
-            shape = (batch, *model.decoder.map_shape)
-        values = rng.uniform(-1.0, 1.0, shape).astype("float32")
+        shape = (batch, *item_shape(model, spec))
+        values = rng.uniform(-1.0, 1.0, shape)
         if spec.name == "features":
             values /= np.linalg.norm(values, axis=-1, keepdims=True)
         elif spec.name == "sparsity":
             values = 0.1 * np.abs(values)
-        inputs[spec.name] = tf.constant(values)
+        elif spec.dtype == tf.int32:
+            values = np.full(shape, -1 if spec.name == "label" else 7)
+        inputs[spec.name] = tf.constant(values, spec.dtype)
     return inputs
+
+
+def item_shape(model, spec):
+    """Shape of an item of an input, for maps that of the model's own size."""
+    if spec.name == "image":
+        return model.encoder.image_shape
+    if spec.name != "features":
+        return ()
+    decoder = model.decoder
+    of_maps = None in decoder.features_shape
+    return decoder.map_shape if of_maps else decoder.features_shape

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_csc.callbacks.tensorboard import tag
+from keras_csc.callbacks.logs import tag
 
 # Of a chart: the ends of its axes, 320 by 170 pixels in all.
 LEFT, RIGHT, TOP, BOTTOM = 56, 312, 10, 146

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_csc import data
 
@@ -93,14 +92,6 @@ def test_photographs_in_memory_have_the_same_crops(folder):
             np.testing.assert_array_equal(array, again)
     total = sum(3 * height * width for height, width in SIZES)
     assert data.cached(source, total - 1) is source
-
-
-def test_size_that_no_header_tells_is_found_by_decoding(make, folder):
-    pixels = make.noise(20, 20, seed=9)
-    Image.fromarray(pixels).save(
-        folder / "train" / "all" / "9.webp", lossless=True
-    )
-    assert open_crops(folder).size == 11 + 2 * 3
 
 
 def test_crops_that_are_read_late_are_named(folder):

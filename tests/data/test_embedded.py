@@ -42,23 +42,11 @@ def test_digits_are_the_originals_enlarged():
         assert digits.target[distance.argmin()] == label
 
 
-def test_digits_in_other_shapes():
-    source = data.open_dataset("digits", "test", (18, 20, 3))
-    small = data.open_dataset("digits", "test", (16, 16, 1))
-    images, expected = source.images.numpy(), small.images.numpy()
-    for channel in range(3):
-        np.testing.assert_array_equal(
-            images[:, 1:17, 2:18, channel], expected[..., 0]
-        )
-    assert not images[:, 0].any()
-
-
 def test_photographs_cover_every_photograph():
     for split, least in (("train", 10_000), ("test", 1_000)):
         source = data.open_dataset("photographs", split, (32, 32, 3))
         assert least <= source.size <= 2 * least
         assert source.num_classes == len(source.class_names) == 7
-        assert set(source.labels.numpy()) == set(range(7))
         assert set(source.labels[:100].numpy()) == set(range(7))
 
 
@@ -83,7 +71,6 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
     ("arguments", "message"),
     [
         (dict(split="dev"), "`split` must be one of.*'dev'"),
-        (dict(image_shape=(16, 16)), "`image_shape` must be 3 integers"),
         (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
         (dict(validation_fraction=1.0), r"in \[0, 1\). Received: 1.0"),
         (

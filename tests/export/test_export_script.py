@@ -99,15 +99,10 @@ def test_two_processes_write_the_same_bytes(small_run, tmp_path):
     assert [name for name in one if one[name] != other[name]] == []
 
 
-def damage(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda w: shutil.rmtree(w / "model"), "no trained model"),
-        (lambda w: damage(w / "model/model.weights.h5"), "damaged"),
         (
             lambda w: (w / "run.json").write_text('{"sessions": 3}'),
             "run.json is damaged: it must hold a list of sessions",
@@ -137,29 +132,16 @@ def check(*arguments):
     export.check(name, options.formats)
 
 
-@pytest.mark.parametrize(
-    "flag, message",
-    [
-        *(
-            (f"--name={name}", "--name must be")
-            for name in ("../up", "12", "\x1b")
-        ),
-    ],
-)
-def test_flags_that_are_refused(workdir, flag, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        check(f"--workdir={workdir}", "--formats=preset", flag)
-    assert str(caught.value).isprintable()
-
-
-def test_a_saved_model_has_a_name_that_the_client_takes(workdir):
-    name = "my: für-mich"
-    mine = workdir.rename(workdir.with_name(name))
+def test_names_that_are_refused(workdir):
+    """Those of SavedModels are names that the client takes."""
+    for name in ("../up", "12", "\x1b"):
+        with pytest.raises(UsageError, match="--name must be") as caught:
+            check(f"--workdir={workdir}", "--formats=preset", f"--name={name}")
+        assert str(caught.value).isprintable()
+    mine = workdir.rename(workdir.with_name("my: für-mich"))
+    check(f"--workdir={mine}", "--formats=preset")
     with pytest.raises(UsageError, match="another with --name"):
         check(f"--workdir={mine}")
-    check(f"--workdir={mine}", "--formats=preset")
-    (path,) = export.run(mine, formats=["preset"], presets=mine / "presets")
-    assert path.name == name
 
 
 def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
@@ -171,12 +153,6 @@ def test_a_preset_of_a_run_is_half_as_large(finished_run, tmp_path):
     for one, other in zip(whole.weights, half.weights):
         dtype = "float16" if one.ndim > 1 else "float32"
         np.testing.assert_array_equal(other, one.numpy().astype(dtype))
-    numbers = sum(w.numpy().size for w in whole.weights if w.ndim > 1)
-    before, after = (
-        (folder / "model.weights.h5").stat().st_size
-        for folder in (finished_run / "model", path)
-    )
-    assert before - after > 1.9 * numbers
     card = (path / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# mine\n") and "| psnr | 21.5 |" in card
     assert 'from_preset("mine")' in card
@@ -207,7 +183,6 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     "arguments, message",
     [
         ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
-        ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (

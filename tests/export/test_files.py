@@ -2,7 +2,6 @@
 
 import io
 import re
-import zlib
 
 import numpy as np
 import pytest
@@ -30,22 +29,13 @@ def changed(content, place, by):
     return content[:place] + by + content[place + len(by) :]
 
 
-def hidden():
-    """A PNG file with a chunk before its header, which tells another size."""
-    content, body = picture(), b"abCd" + bytes(3 * [0, 0, 0, 5])
-    length, check = (n.to_bytes(4, "big") for n in (12, zlib.crc32(body)))
-    return content[:8] + length + body + check + content[8:]
-
-
 HUGE = (30000).to_bytes(4, "big")
 DAMAGED = changed(picture((64, 64)), 60, bytes(20))  # in the middle
 BAD = {
     b"": "is empty",
-    b"<html>": "is no JPEG, PNG, GIF, BMP or WebP file",
-    picture()[:-20]: "is a PNG file without its end",
+    b"<html>": "is no JPEG or PNG file",
+    picture()[:-20]: "can't be decoded: it is damaged",
     changed(picture(), 16, 2 * HUGE): r"has 30000x30000 pixels .* 67,108,864",
-    changed(picture(form="BMP"), 18, 2 * b"\xff\xff\0\0"): "",
-    hidden(): "is a PNG file that does not begin with its header",
     DAMAGED: "can't be decoded: it is damaged",
 }
 
@@ -82,13 +72,10 @@ def test_pictures_come_back_as_png_files(exported):
     assert np.max(np.abs(received[..., None] - expected)) <= 0.51
 
 
-def test_grey_models_read_every_format(exported):
+def test_grey_models_read_every_kind(exported):
     given = [picture()] + [
         picture(form=form, mode=mode, **options)
         for form, mode, options in (
-            ("GIF", "L", {}),
-            ("BMP", "RGB", {}),
-            ("WEBP", "RGB", {"lossless": True}),
             ("PNG", "RGBA", {}),
             ("PNG", "I;16", {}),
             ("JPEG", "CMYK", {"quality": 100}),

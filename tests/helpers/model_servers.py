@@ -1,19 +1,22 @@
 """Servers of a SavedModel, with the interfaces of TensorFlow Serving.
 
-They compute with the session of the C++ runtime, as that does.
+REST is that of `serving/server.py`, without KServe; gRPC has its messages from
+the package of TensorFlow Serving.
 """
 
-import base64
 import collections
 import concurrent.futures
 import contextlib
 import http.server
+import importlib
 import json
 import re
+import sys
 import threading
+import types
+from unittest import mock
 
 import grpc
-import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
@@ -24,7 +27,6 @@ HTTP_STATUS = {
     tf.errors.InvalidArgumentError: 400,
     tf.errors.NotFoundError: 404,
     tf.errors.UnavailableError: 503,
-    tf.errors.DeadlineExceededError: 504,
 }
 GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 GET = re.compile(r"/v1/models/(?P<model>[\w.-]+)")
@@ -34,52 +36,66 @@ POST = re.compile(
 )
 
 
+class InvalidInput(Exception):
+    """In the place of KServe's, as the classes below."""
+
+
+class ModelNotFound(Exception):
+    pass
+
+
+class Model:
+    def __init__(self, name):
+        self.name = name
+
+
+def small_server():
+    """The module `serving.server`, without KServe."""
+    errors = types.SimpleNamespace(
+        InvalidInput=InvalidInput, ModelNotFound=ModelNotFound
+    )
+    kserve = types.SimpleNamespace(Model=Model, errors=errors)
+    modules = {"kserve": kserve, "kserve.errors": errors}
+    with mock.patch.dict(sys.modules, modules):
+        return importlib.import_module("serving.server")
+
+
 class Servable:
-    """A version of a model.
+    """Version 1 of a model.
 
     `faults` are functions of no argument; each is called, and taken off, by
     the next request, which answers with the `tf.errors.OpError` that it raises
     or the bytes that it returns.
 
     Args:
-        name: of the model.
-        path: folder of the SavedModel, version 1.
+        folder: of the model's versions, of its name.
     """
 
-    def __init__(self, name, path):
-        self.name = name
+    def __init__(self, folder):
+        self.name = folder.name
         self.faults = collections.deque()
         self.requests = 0
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
-        with graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(
-                self._session, ["serve"], str(path)
-            )
-        self._definitions = loaded.signature_def
+        self.served = small_server().Served(folder)
 
-    def definition(self, model, version, label, signature):
-        """Of a signature; raises `tf.errors.OpError` if there is none."""
+    def ask(self, model, version, label):
+        """Counts a request; returns what its fault does."""
         self.requests += 1
         version = LABELS.get(label, 0) if label else version or 1
         if model != self.name or version != 1:
             raise tf.errors.NotFoundError(
                 None, None, f"Servable not found for request: Latest({model})"
             )
-        return self._definitions[signature or "serving_default"]
+        return self.faults.popleft()() if self.faults else None
 
-    def predict(self, definition, inputs):
+    def predict(self, signature, inputs):
         """Dict of the outputs' arrays for a dict of the inputs'."""
-        assert set(inputs) == set(definition.inputs)
-        for name, value in inputs.items():
-            assert tf.as_dtype(value.dtype) == definition.inputs[name].dtype
-        feeds = {definition.inputs[n].name: v for n, v in inputs.items()}
-        fetches = {n: tensor.name for n, tensor in definition.outputs.items()}
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
         try:
-            return self._session.run(fetches, feeds)
-        except ValueError as error:  # The shape, which the graph checks, too.
+            outputs = self.served._alone[signature](**tensors)
+        except (TypeError, ValueError) as error:  # of a shape
             message = str(error)
-        raise tf.errors.InvalidArgumentError(None, None, message)
+            raise tf.errors.InvalidArgumentError(None, None, message) from error
+        return {name: value.numpy() for name, value in outputs.items()}
 
 
 @contextlib.contextmanager
@@ -107,17 +123,14 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         spec = request.model_spec
+        inputs = {n: tf.make_ndarray(v) for n, v in request.inputs.items()}
         try:
-            definition = self._servable.definition(
-                spec.name,
-                spec.version.value,
-                spec.version_label,
-                spec.signature_name,
+            self._servable.ask(
+                spec.name, spec.version.value, spec.version_label
             )
-            if self._servable.faults:
-                self._servable.faults.popleft()()
-            inputs = {n: tf.make_ndarray(v) for n, v in request.inputs.items()}
-            outputs = self._servable.predict(definition, inputs)
+            outputs = self._servable.predict(
+                spec.signature_name or "serving_default", inputs
+            )
         except tf.errors.OpError as error:
             context.abort(GRPC_CODES[error.error_code], error.message)
         response = predict_pb2.PredictResponse(model_spec=spec)
@@ -140,12 +153,8 @@ def _proto(value):
 @contextlib.contextmanager
 def rest_server(servable):
     """Serves a `Servable` by REST; gives the port."""
-
-    class Handler(_Handler):
-        pass
-
-    Handler.servable = servable
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"servable": servable})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -172,36 +181,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         text = self.rfile.read(int(self.headers["Content-Length"]))
+        found = POST.fullmatch(self.path)
+        version = int(found["version"] or 0)
         try:
-            self._send(200, self._predict(text))
+            answer = self.servable.ask(found["model"], version, found["label"])
+            if answer is None:
+                answer = self.servable.served._predict(json.loads(text))
+            self._send(200, answer)
+        except InvalidInput as error:
+            self._send(400, {"error": str(error)})
         except tf.errors.OpError as error:
             status = HTTP_STATUS.get(type(error), 500)
             self._send(status, {"error": error.message})
-
-    def _predict(self, text):
-        found = POST.fullmatch(self.path)
-        body = json.loads(text)
-        rows = body.get("instances")
-        values = body["inputs"] if rows is None else rows
-        definition = self.servable.definition(
-            found["model"],
-            int(found["version"] or 0),
-            found["label"],
-            body.get("signature_name"),
-        )
-        if self.servable.faults:
-            fault = self.servable.faults.popleft()()
-            if fault is not None:
-                return fault
-        inputs = _inputs(values, rows is not None, definition)
-        outputs = self.servable.predict(definition, inputs)
-        outputs = {name: _listed(name, outputs[name]) for name in outputs}
-        if len(outputs) == 1:
-            (outputs,) = outputs.values()
-        elif rows is not None:
-            columns = zip(*outputs.values(), strict=True)
-            outputs = [dict(zip(outputs, row, strict=True)) for row in columns]
-        return {"outputs" if rows is None else "predictions": outputs}
 
     def _send(self, status, content):
         if not isinstance(content, bytes):
@@ -212,29 +203,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
-
-
-def _inputs(values, by_rows, definition):
-    """Arrays of JSON, in rows or in columns."""
-    names = list(definition.inputs)
-    columns = values
-    named = values[:1] if by_rows else [values]
-    if not (named and isinstance(named[0], dict) and "b64" not in named[0]):
-        columns = {names[0]: values}
-    elif by_rows:
-        columns = {name: [row.get(name) for row in values] for name in named[0]}
-    arrays = {}
-    for name, column in columns.items():
-        kind = tf.as_dtype(definition.inputs[name].dtype)
-        if kind == tf.string:
-            column = [base64.b64decode(each["b64"]) for each in column]
-        arrays[name] = np.array(column, kind.as_numpy_dtype)
-    return arrays
-
-
-def _listed(name, value):
-    if name.endswith("_bytes"):
-        return [{"b64": base64.b64encode(each).decode()} for each in value]
-    if value.dtype == object:
-        return [each.decode() for each in value]
-    return value.tolist()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from serving import client
 from tests.helpers import model_servers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -19,8 +20,7 @@ def servers():
     The model is one of `saved_models/`, that has all signatures.
     """
     with contextlib.ExitStack() as stack:
-        path = ROOT / "saved_models" / NAME / "1"
-        servable = model_servers.Servable(NAME, path)
+        servable = model_servers.Servable(ROOT / "saved_models" / NAME)
         ports = {
             "rest": stack.enter_context(model_servers.rest_server(servable)),
             "grpc": stack.enter_context(model_servers.grpc_server(servable)),
@@ -53,3 +53,33 @@ def files(tmp_path, digits):
     for path, pixels in zip(paths, digits, strict=True):
         Image.fromarray(pixels[..., 0]).save(path)
     return paths
+
+
+@pytest.fixture
+def run(server, capsys):
+    """Returns a function of arguments of the client, for a server.
+
+    It returns the exit code, and what was printed.
+    """
+
+    def run(*arguments):
+        try:
+            code = client.main(
+                [
+                    *map(str, arguments),
+                    f"--protocol={server.protocol}",
+                    f"--port={server.port}",
+                ]
+            )
+        except SystemExit as error:
+            code = error.code
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def computed(servers):
+    """Returns a function of a signature and inputs: what the model makes."""
+    return lambda name, **inputs: servers.servable.predict(name, inputs)

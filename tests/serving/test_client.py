@@ -19,57 +19,6 @@ from serving import client
 by_rest = pytest.mark.parametrize("server", ["rest"], indirect=True)
 
 
-@pytest.fixture
-def run(server, capsys):
-    """Returns a function of arguments of the client, for a server.
-
-    It returns the exit code, and what was printed.
-    """
-
-    def run(*arguments):
-        try:
-            code = client.main(
-                [
-                    *map(str, arguments),
-                    f"--protocol={server.protocol}",
-                    f"--port={server.port}",
-                ]
-            )
-        except SystemExit as error:
-            code = error.code
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
-
-
-@pytest.fixture
-def computed(servers):
-    """Returns a function of a signature and inputs: what the model makes."""
-
-    def computed(signature, **inputs):
-        served = servers.servable
-        definition = served.definition(served.name, 1, None, signature)
-        return served.predict(definition, inputs)
-
-    return computed
-
-
-def seen(folder):
-    """Pixels of the pictures of a folder, by their names without `.png`."""
-    assert {path.suffix for path in folder.iterdir()} <= {".png"}
-    return {
-        path.stem: np.asarray(Image.open(path)) for path in folder.iterdir()
-    }
-
-
-def drawn(images):
-    return list(pixels.to_pixels(images)[..., 0])
-
-
-# === Signatures ===
-
-
 def test_numbers_are_those_of_the_model(
     run, server, computed, files, digits, tmp_path
 ):
@@ -96,46 +45,44 @@ def test_numbers_are_those_of_the_model(
     assert run("embed", tmp_path / "large.png", *shape)[0] == 0
 
 
-@pytest.mark.parametrize(
-    "command, signature, more",
-    [
-        ("reconstruct", "serving_default", {}),
-        ("denoise --sparsity=0.3", "denoise", {"sparsity": [0.3] * 3}),
-    ],
-)
 def test_pictures_are_those_of_the_model(
-    run, computed, files, digits, tmp_path, command, signature, more
+    run, computed, files, digits, tmp_path
 ):
-    assert run(*command.split(), *files, "--output", tmp_path / "new")[0] == 0
-    more = {name: np.array(value, "float32") for name, value in more.items()}
-    expected = computed(signature, image=pixels.from_pixels(digits), **more)
-    written = seen(tmp_path / "new")
-    assert sorted(written) == [path.stem for path in files]
-    (images,) = expected.values()
-    for path, picture in zip(files, drawn(images), strict=True):
-        assert np.abs(written[path.stem].astype(int) - picture).max() <= 1
-
-
-def test_features_are_decoded(run, computed, tmp_path):
+    stems = [path.stem for path in files]
+    image = {"image": pixels.from_pixels(digits)}
+    sparsity = {"sparsity": np.full(3, 0.3, "float32")}
     features = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
     np.save(tmp_path / "f.npy", features)
-    assert run("decode", tmp_path / "f.npy", "--output", tmp_path / "n")[0] == 0
-    expected = computed("decode", features=features)
-    written = seen(tmp_path / "n")
-    for row, picture in enumerate(drawn(expected["reconstruction"])):
-        assert np.array_equal(written[str(row)], picture)
-
-
-def test_samples_have_their_label_and_a_seed_each(run, computed, tmp_path):
-    arguments = ["--label=3", "--seed=5", "--count=2", "--output", tmp_path]
-    code, text = run("sample", *arguments)
-    assert code == 0 and text.endswith("5.png, 6.png\n")
-    written = seen(tmp_path)
-    for seed in (5, 6):  # whatever other rows the request had
-        label = np.array([3], "int32")
-        made = computed("sample", label=label, seed=np.array([seed], "int32"))
-        (picture,) = drawn(made["sample"])
-        assert np.array_equal(written[str(seed)], picture)
+    labels, seeds = np.int32([3, 3, 3]), np.int32([5, 6, 7])
+    for command, signature, inputs, names in (
+        (["reconstruct", *files], "serving_default", image, stems),
+        (
+            ["denoise", "--sparsity=0.3", *files],
+            "denoise",
+            {**image, **sparsity},
+            stems,
+        ),
+        (
+            ["decode", tmp_path / "f.npy"],
+            "decode",
+            {"features": features},
+            "012",
+        ),
+        (
+            ["sample", "--label=3", "--seed=5", "--count=3"],
+            "sample",
+            {"label": labels, "seed": seeds},
+            "567",
+        ),
+    ):
+        folder = tmp_path / signature
+        assert run(*command, "--output", folder)[0] == 0
+        (images,) = computed(signature, **inputs).values()
+        written = sorted(folder.iterdir())
+        assert [path.name for path in written] == [f"{n}.png" for n in names]
+        for path, expected in zip(written, pixels.to_pixels(images)):
+            found = np.asarray(Image.open(path), int)
+            assert np.abs(found - expected[..., 0]).max() <= 1
 
 
 def test_pixels_and_images_are_those_of_the_package():
@@ -145,9 +92,6 @@ def test_pixels_and_images_are_those_of_the_package():
     assert np.array_equal(ours, pixels.from_pixels(values))
     ours = client.to_pixels(images)
     assert np.array_equal(ours, pixels.to_pixels(images))
-
-
-# === Mistakes of the user ===
 
 
 def refused(run, arguments, words):
@@ -160,7 +104,7 @@ def refused(run, arguments, words):
 def test_mistakes_that_the_server_finds_are_named(run, files, tmp_path):
     small = tmp_path / "small.png"
     Image.new("L", (8, 8)).save(small)
-    refused(run, ["encode", "--pixels", small], "16, 16, 1")
+    refused(run, ["encode", "--pixels", small], "shape")
     refused(run, ["encode", files[0], "--model=other"], "other")
     refused(run, ["encode", files[0], "--model_version=7"], "not found")
     output = ["--output", tmp_path / "out"]
@@ -180,7 +124,6 @@ def test_mistakes_are_named(run, files, tmp_path):
     output = ["--output", tmp_path / "out"]
     for arguments, words in (
         (["encode", tmp_path / "nowhere.png"], "nowhere.png"),
-        (["encode", "/dev/zero"], "/dev/zero is no regular file"),
         (["decode", tmp_path / "fifo", *output], "fifo is no regular file"),
         (["encode", "--pixels", text], "text.png can't be read"),
         (["encode", text], "JPEG"),
@@ -189,7 +132,6 @@ def test_mistakes_are_named(run, files, tmp_path):
         (["encode", files[0], "--output", tmp_path / "f.txt"], ".npy"),
         (["encode", files[0], "--model=../x"], "letters"),
         (["encode", files[0], "--timeout=nan"], "nan"),
-        (["encode", files[0], "--host=a b"], "--host must be"),
         (["encode", files[0], "--host=a..b"], "--host must be"),
         (["reconstruct", files[0]], "--output"),
         (["reconstruct", files[0], files[0], *output], "digit0.png"),
@@ -198,7 +140,6 @@ def test_mistakes_are_named(run, files, tmp_path):
         (["decode", large, *output], "finite in float32"),
         (["decode", text, *output], "array"),
         (["sample", "--seed=2147483647", "--count=2", *output], "2^31"),
-        (["paint"], "paint"),
     ):
         refused(run, arguments, words)
     assert not list(tmp_path.glob("out/*"))
@@ -220,26 +161,16 @@ def test_damaged_files_are_mistakes(files, tmp_path):
 
 def test_formats_of_pictures(tmp_path):
     path = tmp_path / "picture.png"
+    on_its_side = Image.Exif()
+    on_its_side[0x0112] = 6
     for form in (*client.FORMATS, "MPO"):
-        Image.new("RGB", (16, 12)).save(path, form)
-        assert client.read_image(path, colour="rgb").shape == (12, 16, 3)
+        Image.new("L", (16, 12)).save(path, form, exif=on_its_side)
+        size = (16, 12) if form == "TIFF" else (12, 16)  # Pillow turns these.
+        assert client.read_image(path).shape[:2] == size
     for form in ("EPS", "PPM", "TGA"):
         Image.new("RGB", (16, 16)).save(path, form)
         with pytest.raises(client.Mistake, match="can't be read as a picture"):
             client.read_image(path)
-
-
-def test_bare_tiff_files_are_read_as_compressed_ones(tmp_path):
-    pixels = np.arange(16 * 12, dtype="uint8").reshape(16, 12)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # It lies on its side.
-    found = []
-    for compression in (None, "tiff_lzw"):
-        path = tmp_path / f"{compression}.tif"
-        image = Image.fromarray(pixels)
-        image.save(path, exif=exif, compression=compression)
-        found.append(client.read_image(path))
-    np.testing.assert_array_equal(*found)
 
 
 @by_rest
@@ -256,9 +187,6 @@ def test_nothing_is_overwritten_unless_told(run, server, files, tmp_path):
     assert run(*arguments, "--overwrite")[0] == 0
     assert Image.open(target).size == (16, 16)
     assert list(target.parent.iterdir()) == [target]
-
-
-# === What is printed ===
 
 
 def test_outputs_that_nobody_or_nothing_takes(capfd, monkeypatch, tmp_path):
@@ -280,9 +208,6 @@ def test_outputs_that_nobody_or_nothing_takes(capfd, monkeypatch, tmp_path):
     )
     monkeypatch.setattr(sys, "stdout", None)
     assert client.main(["sample"]) == 0
-
-
-# === Failures of the server ===
 
 
 def unavailable():
@@ -331,7 +256,7 @@ def test_a_server_that_is_away_is_named(files, capsys, unused_port):
         assert str(unused_port) in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("shape", [[5], [2**40], [2**62, 2**62], [3], [-1, 2]])
+@pytest.mark.parametrize("shape", [[5], [2**62, 2**62], [3], [-1, 2]])
 def test_tensors_of_bytes_and_of_wrong_shapes(files, monkeypatch, shape):
     options = client.parse(["encode", str(files[0]), "--protocol=grpc"])
     server = client.Grpc(options)
@@ -352,17 +277,14 @@ def test_tensors_of_bytes_and_of_wrong_shapes(files, monkeypatch, shape):
 
 
 GARBAGE = (
-    *("<html>", "", "[" * 100_000, "[]", "{}", '{"outputs": {"other": [[1]]}}'),
+    *("<html>", "[" * 100_000, "[]", '{"outputs": {"other": [[1]]}}'),
     '{"outputs": {"\\u001b[2J\\u009b": [[1]]}}',
-    '{"outputs": {"features": null}}',
-    *('{"outputs": 1}', '{"outputs": []}', '{"outputs": [[]]}'),
-    *('{"outputs": [[1, 2], [3]]}', '{"outputs": [["a"]]}'),
-    *('{"outputs": [[NaN]]}', '{"outputs": [[1e300]]}'),
+    *('{"outputs": 1}', '{"outputs": [[]]}', '{"outputs": [[1, 2], [3]]}'),
+    *('{"outputs": [["a"]]}', '{"outputs": [[1e300]]}'),
     *('{"outputs": [{"b64": 5}]}', '{"outputs": [{"b64": "iVBORw0KGgo="}]}'),
-    '{"outputs": {"features": [[1]], "valid": [true, false]}}',
     '{"outputs": {"features": [[1]], "valid": [1]}}',
 )
-NO_PICTURES = "0", "[[]]", "[[[1.0]]]", "[[[[0.0, 0.0]]]]", '[{"b64": "AAAA"}]'
+NO_PICTURES = "0", "[[[1.0]]]", "[[[[0.0, 0.0]]]]", '[{"b64": "AAAA"}]'
 
 
 def answering(server, *answers):
@@ -386,13 +308,7 @@ def test_garbage_is_a_failure(run, server, files, tmp_path):
 
 
 @by_rest
-def test_answers_that_do_not_go_together(run, server, files, tmp_path):
-    """A model of maps makes rows of several shapes of several sizes."""
-    codes = {"codes_1": [[1]], "codes_2": [[1]]}
-    answers = [{"outputs": each} for each in (codes, {"codes_1": [[1]]})]
-    answering(server, *map(json.dumps, answers))
-    code, text = run("codes", *files[:2], "--batch_size=1")
-    assert code == 1 and "different outputs" in text
+def test_maps_of_several_sizes_make_no_array(run, server, files, tmp_path):
     maps = [np.zeros((1, size, 1, 4)).tolist() for size in (2, 3)]
     answers = [{"outputs": {"features": each}} for each in maps]
     answering(server, *map(json.dumps, answers))

@@ -76,26 +76,6 @@ def test_batches_are_those_of_the_small_server_and_are_watched():
     assert watched in (SERVING / "monitoring.config").read_text()
 
 
-def test_images_are_pinned_and_their_files_exist():
-    for service in COMPOSE["services"].values():
-        version = re.fullmatch(
-            r"tensorflow/serving:(\d+)\.(\d+)\.\d+", service["image"]
-        )
-        assert tuple(map(int, version.groups())) >= (2, 20)
-        ports = ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
-        assert service["ports"] == ports
-        places = dict(v.split(":")[1::-1] for v in service["volumes"])
-        for option in service["command"]:
-            option, value = re.fullmatch(r"--(\w+)=(\S+)", option).groups()
-            if option.endswith("_file"):
-                folder, file = value.rsplit("/", 1)
-                assert (SERVING / places[folder] / file).is_file()
-        models = (SERVING / places["/models"]).resolve()
-        assert models == ROOT / "saved_models"
-    profiles = [each.get("profiles") for each in COMPOSE["services"].values()]
-    assert profiles == [None, ["batched"]]  # Only one starts alone.
-
-
 def test_the_health_check_finds_the_model_and_no_other(servers):
     health = COMPOSE["services"]["serving"]["healthcheck"]["test"]
     assert health[0] == "CMD" and health[-1] == servers.servable.name
