@@ -138,7 +138,7 @@ def test_probability_is_imported_when_it_is_needed():
 
 
 def test_the_backend_is_asked_in_few_places():
-    """Operations and layers leave the choice of a path to `dispatch`."""
+    """Operations and layers leave the choice of a path to `forms`."""
     asking = {
         name
         for name, tree in MODULES.items()
@@ -150,5 +150,5 @@ def test_the_backend_is_asked_in_few_places():
     assert asking == {
         "keras_csc",
         "keras_csc.replicas",
-        "keras_csc.ops.dispatch",
+        "keras_csc.ops.convolution",
     }

@@ -114,7 +114,6 @@ def _stages(encoder, output, image, sparsity):
             strides=layer.strides,
             padding=layer.padding,
             sparsity=strength,
-            ridge=layer.ridge,
             nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
             below=below,

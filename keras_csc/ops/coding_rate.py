@@ -8,7 +8,7 @@ of its summed moments.
 import keras
 from keras import ops
 
-from keras_csc.ops.dispatch import forms
+from keras_csc.ops.convolution import forms
 from keras_csc.ops.precision import at_least_float32
 from keras_csc.validation import check_number
 

@@ -1,15 +1,57 @@
-"""The operations written with `keras.ops` alone, for every backend.
+"""Sizes, and the operations written with `keras.ops`, for every backend.
 
-`ops.tensorflow` has functions of the same names; `dispatch.forms` says which.
+`ops.tensorflow` has operations of the same names; `convolution.forms` says
+which are taken.
 """
 
 import math
 
 from keras import ops
 
-from keras_csc.ops.sizes import analysis_size
-from keras_csc.ops.sizes import is_one_patch
-from keras_csc.ops.sizes import padding_before
+
+def analysis_size(size, kernel_size, strides, padding):
+    """Height or width of the codes of an image of height or width `size`."""
+    if size is None:
+        return None
+    if padding == "same":
+        return -(-size // strides)
+    return (size - kernel_size) // strides + 1
+
+
+def synthesis_size(size, kernel_size, strides, padding):
+    """The usual height or width of the image of codes of that `size`.
+
+    Several image sizes have codes of the same size; this is the largest one
+    for `"same"` and the smallest one for `"valid"` padding.
+    """
+    if size is None:
+        return None
+    if padding == "same":
+        return size * strides
+    return (size - 1) * strides + kernel_size
+
+
+def padding_before(size, kernel_size, strides, padding):
+    """Zeros before the first pixel of an axis, as TensorFlow pads."""
+    if padding == "valid":
+        return 0
+    steps = analysis_size(size, kernel_size, strides, padding)
+    return max((steps - 1) * strides + kernel_size - size, 0) // 2
+
+
+def is_one_patch(image_size, kernel_size, padding):
+    """Whether an image has the size of an atom, and codes of one position.
+
+    The operators are then matrix products.
+
+    Args:
+        image_size: `(height, width)`; `False` where one is no int.
+        kernel_size: `(height, width)` of the atoms.
+        padding: `"same"` or `"valid"`.
+    """
+    return padding == "valid" and all(
+        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_size)
+    )
 
 
 def analysis(images, kernel, strides, padding):
@@ -50,10 +92,22 @@ def synthesis(codes, kernel, image_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`convolution.filter_gradient`, as a convolution of images by codes.
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
 
-    The examples are its channels, the channels its examples, and the strides
-    a dilation of the codes.
+    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
+    with `x` padded as `padding` says. It is a convolution of images by codes:
+    the examples are its channels, the channels its examples, and the strides a
+    dilation of the codes.
+
+    Args:
+        images: tensor `x` `(batch, height, width, channels)`.
+        codes: tensor `z` `(batch, code_height, code_width, filters)`.
+        kernel_shape: `(k, k, channels, filters)`.
+        strides: int, the same in both directions.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        Tensor of `kernel_shape`.
     """
     if is_one_patch(images.shape[1:3], kernel_shape[:2], padding):
         images = ops.reshape(images, (-1, math.prod(kernel_shape[:3])))

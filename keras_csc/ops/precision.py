@@ -16,13 +16,6 @@ def at_least_float32_of(dtype):
     return keras.backend.result_type(dtype, "float32")
 
 
-def number_or_dtype_of(value, tensor):
-    """As `as_dtype_of`, but a number is kept, since a 0 saves work."""
-    if isinstance(value, (int, float)):
-        return value
-    return as_dtype_of(value, tensor)
-
-
 def as_dtype_of(value, tensor):
     """Makes a tensor of a number or tensor, in the dtype of another.
 

@@ -12,7 +12,7 @@ from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.dispatch import forms
+from keras_csc.ops.convolution import forms
 from keras_csc.restoration import checks as checked
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
@@ -146,7 +146,7 @@ def _coded(windows, kernel, sparsity, start):
         initial_codes=start,
     )
     program = SparseCodingProgram(
-        images, kernel, sparsity, 0.0, False, kernel.shape[0], "valid"
+        images, kernel, sparsity, False, kernel.shape[0], "valid"
     )
     value = ops.sum(program.value(codes, program.residual(codes)))
     return ops.convert_to_numpy(codes)[:, 0, 0], float(value)

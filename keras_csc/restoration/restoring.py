@@ -6,7 +6,7 @@ from keras import ops
 from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.dispatch import forms
+from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import conjugate_residuals
 from keras_csc.restoration.dictionary_learning import adapted
 

@@ -96,7 +96,7 @@ def test_excess_is_that_over_the_minimum_of_the_programs():
             signal, kernel, 0.1, float(step), strides=2, iterations=600
         )
         value, least = (
-            references.program_value(signal, z, kernel, 0.1, 0.0, 2, "same")
+            references.program_value(signal, z, kernel, 0.1, 2, "same")
             for z in (codes, best)
         )
         stage = found["codes"][number]

@@ -152,7 +152,7 @@ def test_objective_and_gap_are_those_of_the_program(case):
         signal, codes = stage.signal[None].astype("float64"), stage.codes[None]
         arguments = stage.kernel.astype("float64"), layer.sparsity
         (value,) = references.program_value(
-            signal, codes, *arguments, 0.0, 2, "same"
+            signal, codes, *arguments, 2, "same"
         )
         assert stage.objective == pytest.approx(value, rel=1e-5)
         residual = signal - synthesize(stage, stage.codes)
@@ -171,7 +171,7 @@ def test_sparsity_is_that_of_the_first_stage(model):
     stage = found.stages[0]
     (value,) = references.program_value(
         *(each[None].astype("float64") for each in (stage.signal, stage.codes)),
-        *(stage.kernel, 0.4, 0.0, 2, "same"),
+        *(stage.kernel, 0.4, 2, "same"),
     )
     assert stage.objective == pytest.approx(value, rel=1e-5)
     assert stage.zeros > model.explain(IMAGE).stages[0].zeros
