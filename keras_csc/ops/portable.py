@@ -84,11 +84,7 @@ def synthesis(codes, kernel, image_size, strides, padding):
         padding="valid",
         data_format="channels_last",
     )
-    for axis, (size, k) in enumerate(
-        zip(image_size, kernel.shape[:2]), start=1
-    ):
-        images = _fit(images, axis, size, k, strides, padding)
-    return images
+    return fit(images, image_size, kernel.shape[:2], strides, padding)
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
@@ -146,15 +142,20 @@ def trains():
 cholesky = ops.cholesky
 
 
-def _fit(images, axis, size, kernel_size, strides, padding):
-    """Crops or pads one axis of a "valid" synthesis to the image's size."""
-    before = padding_before(size, kernel_size, strides, padding)
-    missing = before + size - images.shape[axis]
-    if missing > 0:
-        widths = [[0, 0]] * axis + [[0, missing]] + [[0, 0]] * (3 - axis)
-        images = ops.pad(images, widths)
-    index = (slice(None),) * axis + (slice(before, before + size),)
-    return images[index]
+def fit(images, image_size, kernel_size, strides, padding):
+    """Crops and pads a "valid" synthesis to the image's size."""
+    (top, height), (left, width) = (
+        (padding_before(n, k, strides, padding), n)
+        for n, k in zip(image_size, kernel_size)
+    )
+    below, right = top + height, left + width
+    missing = [
+        [0, max(end - n, 0)]
+        for end, n in zip((below, right), images.shape[1:3])
+    ]
+    if any(after for _, after in missing):
+        images = ops.pad(images, [[0, 0], *missing, [0, 0]])
+    return images[:, top:below, left:right]
 
 
 def _windowed(images, axis, size, kernel_size, strides, padding):

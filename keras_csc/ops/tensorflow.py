@@ -12,10 +12,10 @@ import functools
 import math
 
 import tensorflow as tf
+from keras import ops
 
 from keras_csc.ops import portable
 from keras_csc.ops.portable import is_one_patch
-from keras_csc.ops.portable import padding_before
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more
@@ -212,7 +212,7 @@ def overlap_add(codes, kernel, image_size, strides, padding):
         Tensor `(batch, height, width, channels)`.
     """
     height, width, channels, filters = kernel.shape
-    batch, *code_size = _shape(codes)[:3]
+    batch, *code_size = ops.shape(codes)[:3]
     matrix = tf.reshape(
         tf.transpose(kernel, (2, 0, 1, 3)), (channels * height * width, filters)
     )
@@ -249,14 +249,6 @@ def _shifted_sum(values, offsets, positions):
     )
 
 
-def _shape(tensor):
-    dynamic = tf.shape(tensor)
-    return [
-        dynamic[axis] if size is None else size
-        for axis, size in enumerate(tensor.shape)
-    ]
-
-
 def subpixel_synthesis(codes, kernel, image_size, strides, padding):
     """`synthesis` with strides, for images of few channels.
 
@@ -277,22 +269,11 @@ def subpixel_synthesis(codes, kernel, image_size, strides, padding):
         Shi et al., Real-time single image and video super-resolution using an
         efficient sub-pixel convolutional neural network, CVPR 2016.
     """
-    *size, channels, _ = kernel.shape
     phases = _phases(kernel, strides)
     around = [[n - 1, n - 1] for n in phases.shape[:2]]
     images = tf.nn.conv2d(codes, phases, 1, [[0, 0], *around, [0, 0]])
     images = tf.nn.depth_to_space(images, strides)
-    starts = [
-        padding_before(n, k, strides, padding) for n, k in zip(image_size, size)
-    ]
-    missing = [
-        [0, max(start + n - have, 0)]
-        for start, n, have in zip(starts, image_size, images.shape[1:3])
-    ]
-    if any(after for _, after in missing):
-        images = tf.pad(images, [[0, 0], *missing, [0, 0]])
-    (top, left), (height, width) = starts, image_size
-    return images[:, top : top + height, left : left + width]
+    return portable.fit(images, image_size, kernel.shape[:2], strides, padding)
 
 
 def _phases(kernel, strides):

@@ -37,19 +37,6 @@ def exact_layer(size=(8, 7), **arguments):
     return layer
 
 
-def reference_codes(layer, inputs, sparsity=None, kernel=None):
-    return references.solve_sparse_code(
-        inputs,
-        layer.kernel.numpy() if kernel is None else kernel,
-        layer.sparsity if sparsity is None else sparsity,
-        1 / layer.operator_norm.numpy(),
-        layer.nonnegative,
-        layer.strides,
-        layer.padding,
-        layer.iterations,
-    )
-
-
 def test_configuration_holds_every_argument():
     contracts.check_config(ConvSparseCoding2D, **ARGUMENTS)
 
@@ -161,47 +148,59 @@ def test_inference_is_a_pure_function():
 def test_codes_are_those_of_the_program_with_the_stored_step(
     nonnegative, strides, padding
 ):
+    """With the sparsity of the layer, or of the call."""
     layer = exact_layer(
         nonnegative=nonnegative, strides=strides, padding=padding
     )
-    inputs = images(dtype="float64")
-    codes = layer(inputs).numpy()
-    np.testing.assert_allclose(
-        codes, reference_codes(layer, inputs), rtol=0, atol=1e-12
-    )
-    assert np.any(codes == 0) and np.any(codes != 0)
+    inputs, each = images(dtype="float64"), np.array([0.0, 0.7, 2.0])
+    for given, sparsity in (
+        (None, 0.3),
+        (0.7, 0.7),
+        (np.float64(0.7), 0.7),
+        (each, each.reshape(3, 1, 1, 1)),
+    ):
+        codes = layer(inputs, sparsity=given).numpy()
+        expected = references.solve_sparse_code(
+            *(inputs, layer.kernel.numpy(), sparsity),
+            *(1 / layer.operator_norm.numpy(), nonnegative, strides, padding),
+            iterations=4,
+        )
+        np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
+        assert np.any(codes == 0) and np.any(codes != 0)
 
 
-def test_sparsity_of_a_call_replaces_that_of_the_layer():
-    layer = exact_layer()
-    inputs = images(dtype="float64")
-    scalar = layer(inputs, sparsity=np.float64(0.7)).numpy()
-    np.testing.assert_allclose(
-        scalar, reference_codes(layer, inputs, 0.7), rtol=0, atol=1e-12
-    )
-    weights = np.array([0.0, 0.7, 2.0])
-    each = layer(inputs, sparsity=weights).numpy()
-    np.testing.assert_allclose(
-        each,
-        reference_codes(layer, inputs, weights.reshape(3, 1, 1, 1)),
-        rtol=0,
-        atol=1e-12,
-    )
-    zeros = np.mean(each == 0, axis=(1, 2, 3))
-    assert zeros[0] == 0 and 0 < zeros[1] < zeros[2]
-    np.testing.assert_array_equal(scalar[1], each[1])
+def test_implicit_codes_and_gradients_are_those_of_the_solver():
+    layer = exact_layer(gradient="implicit", tolerance=1e-3)
+    inputs, kernel, found = images(dtype="float64"), layer.kernel.value, []
+    for code in (
+        lambda: layer(inputs),
+        lambda: keras_csc.ops.solve_sparse_code(
+            *(inputs, kernel, 0.3, layer.step_size),
+            iterations=4,
+            tolerance=1e-3,
+        ),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            codes = code()
+        found.append((codes, tape.gradient(codes, kernel)))
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, atol=1e-10)
 
 
-def test_synthesize_is_the_synthesis_operator():
-    strides, padding = 3, "valid"
-    layer = exact_layer(strides=strides, padding=padding)
-    codes = layer(images(dtype="float64"))
-    kernel = layer.kernel.numpy()
-    np.testing.assert_allclose(
-        layer.synthesize(codes, (8, 7)),
-        references.synthesize(codes.numpy(), kernel, (8, 7), strides, padding),
-        atol=1e-12,
-    )
+def test_images_of_other_channels_are_refused():
+    layer = ConvSparseCoding2D(6, 3)
+    layer.build((None, 8, 8, 1))
+    colours, codes = images(channels=3), np.zeros((3, 8, 7, 6))
+    at = colours, layer.kernel.numpy(), 0.1, 0.1
+    for function in (
+        lambda: layer.solve(colours),
+        lambda: layer.objective(colours, codes),
+        lambda: keras_csc.ops.analysis(*at[:2]),
+        lambda: keras_csc.ops.solve_sparse_code(*at),
+    ):
+        with pytest.raises(ValueError, match="1 channels of the atoms"):
+            function()
 
 
 def test_stored_norm_is_the_bound_of_the_dictionary():
@@ -216,26 +215,6 @@ def test_stored_norm_is_the_bound_of_the_dictionary():
         expected = keras_csc.ops.frame_bound(kernel, 2)
         np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-12)
         np.testing.assert_allclose(layer.step_size, 1 / expected, rtol=1e-12)
-
-
-def test_implicit_codes_and_gradients_are_those_of_the_solver():
-    layer = exact_layer(gradient="implicit", tolerance=1e-3)
-    inputs, sparsity = images(dtype="float64"), np.array([0.1, 0.3, 0.8])
-    kernel, found = layer.kernel.value, []
-    for code in (
-        lambda: layer(inputs, sparsity=sparsity),
-        lambda: keras_csc.ops.solve_sparse_code(
-            *(inputs, kernel, sparsity.reshape(3, 1, 1, 1), layer.step_size),
-            iterations=4,
-            tolerance=1e-3,
-        ),
-    ):
-        with tf.GradientTape() as tape:
-            tape.watch(kernel)
-            codes = code()
-        found.append((codes, tape.gradient(codes, kernel)))
-    for one, other in zip(*found):
-        np.testing.assert_allclose(one, other, atol=1e-10)
 
 
 @pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
@@ -291,23 +270,6 @@ def test_solve_takes_what_a_call_takes():
     for dtype in ("uint8", "float64"):
         found = layer.solve(inputs.astype(dtype))
         np.testing.assert_array_equal(found, expected)
-
-
-def test_images_of_other_channels_are_refused():
-    layer = ConvSparseCoding2D(6, 3)
-    layer.build((None, 8, 8, 1))
-    grey, colours = images(channels=1), images(channels=3)
-    codes = layer(grey)
-    kernel = layer.kernel.numpy()
-    for function in (
-        lambda: layer.solve(colours),
-        lambda: layer.objective(colours, codes),
-        lambda: keras_csc.ops.analysis(colours, kernel),
-        lambda: keras_csc.ops.sparse_code(colours, kernel, 0.1, 0.1),
-        lambda: keras_csc.ops.solve_sparse_code(colours, kernel, 0.1, 0.1),
-    ):
-        with pytest.raises(ValueError, match="1 channels of the atoms"):
-            function()
 
 
 def test_frozen_layer_stays_what_it_is():

@@ -110,6 +110,8 @@ def test_a_layer_draws_with_the_atoms_of_another(coding):
     own.build(z.shape)
     own.kernel.assign(coding.kernel)
     np.testing.assert_array_equal(result, own(z))
+    if isinstance(coding, ConvSparseCoding2D):
+        np.testing.assert_array_equal(result, coding.synthesize(z))
     assert layer.compute_output_shape(z.shape) == result.shape
     with tf.GradientTape() as tape:
         value = tf.reduce_sum(layer(z) ** 2)
