@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import to_sphere
 
 NEIGHBORS = 5
 # Smaller dimensions of the subspaces of classes, which are tried, too.

@@ -7,9 +7,9 @@ from keras_csc.ops import frame_bound
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import sparse_code
 from keras_csc.ops import synthesis
-from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.program import precise_program
+from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice

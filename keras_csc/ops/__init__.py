@@ -20,4 +20,4 @@ from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code
-from keras_csc.ops.sphere import great_circle
+from keras_csc.ops.tensors import great_circle

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_csc.ops.convolution import forms
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_number
 
 # Of a fading memory a class that does not come again has ever less.

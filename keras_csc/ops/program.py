@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from keras_csc.ops import convolution
-from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import at_least_float32
 
 AXES = (1, 2, 3)
 

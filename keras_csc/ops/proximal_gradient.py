@@ -8,10 +8,10 @@ from keras import ops
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
-from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer

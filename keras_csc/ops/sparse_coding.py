@@ -8,8 +8,8 @@ from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import forms
 from keras_csc.ops.portable import analysis_size
 from keras_csc.ops.portable import padding_before
-from keras_csc.ops.precision import as_dtype_of
 from keras_csc.ops.program import soft_threshold
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_integer
 
 

@@ -9,7 +9,7 @@ from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_angles
 from keras_csc.evaluation.probing import class_part_of
 from keras_csc.metrics.probes import principal_directions
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import to_sphere
 from keras_csc.visualization import class_similarity
 from keras_csc.visualization import within_and_between
 

@@ -4,25 +4,9 @@ import pytest
 import tensorflow as tf
 
 import keras_csc
-from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
-from tests.helpers import contracts
 from tests.helpers import references
-
-ARGUMENTS = {
-    "filters": 5,
-    "kernel_size": 3,
-    "strides": 2,
-    "padding": "valid",
-    "sparsity": 0.25,
-    "nonnegative": True,
-    "iterations": 3,
-    "gradient": "implicit",
-    "tolerance": 1e-3,
-    "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
-    "kernel_constraint": constraints.TightFrame(),
-}
 
 
 def images(size=(8, 7), channels=2, batch=3, dtype="float32"):
@@ -35,46 +19,6 @@ def exact_layer(size=(8, 7), **arguments):
     layer = ConvSparseCoding2D(4, 3, dtype="float64", **arguments)
     layer.build((None, *size, 2))
     return layer
-
-
-def test_configuration_holds_every_argument():
-    contracts.check_config(ConvSparseCoding2D, **ARGUMENTS)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"filters": 0},
-        {"sparsity": -0.1},
-        {"padding": "full"},
-        {"gradient": "none"},
-        {"tolerance": 1e-3},
-    ],
-    ids=str,
-)
-def test_bad_arguments_are_named(bad):
-    contracts.check_rejects(ConvSparseCoding2D, bad, filters=4, kernel_size=3)
-
-
-@pytest.mark.parametrize("strides, padding", [(1, "valid"), (2, "same")])
-def test_shapes(strides, padding):
-    contracts.check_shapes(
-        lambda: ConvSparseCoding2D(4, 3, strides=strides, padding=padding),
-        [(2, 8, 8, 1), (1, 7, 10, 3)],
-    )
-
-
-def test_dtype_policies():
-    contracts.check_dtype_policies(
-        lambda **kwargs: ConvSparseCoding2D(
-            4,
-            3,
-            kernel_initializer=keras.initializers.RandomNormal(seed=1),
-            sparsity=0.0,
-            **kwargs,
-        ),
-        images(),
-    )
 
 
 def test_half_precision_is_measured_in_float32():
@@ -130,16 +74,6 @@ def test_a_layer_that_is_built_by_its_call(build):
         np.testing.assert_allclose(atoms.T @ atoms, np.eye(6), atol=1e-5)
     expected = keras_csc.ops.frame_bound(coding.kernel, 2)
     np.testing.assert_allclose(coding.operator_norm, expected, rtol=1e-6)
-
-
-def test_save_and_load(tmp_path):
-    contracts.check_save_and_load(
-        ConvSparseCoding2D(4, 3, strides=2, sparsity=0.2), images(), tmp_path
-    )
-
-
-def test_inference_is_a_pure_function():
-    contracts.check_inference_is_pure(ConvSparseCoding2D(4, 3), images())
 
 
 @pytest.mark.parametrize(

@@ -4,44 +4,12 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.layers import SharedBatchNormalization
-from tests.helpers import contracts
-
-ARGUMENTS = {
-    "momentum": 0.75,
-    "epsilon": 0.01,
-    "center": False,
-    "scale": False,
-    "gamma_initializer": keras.initializers.Constant(0.25),
-    "isotropic": True,
-}
 
 
 def batch(seed=0, shape=(6, 4, 5, 3), dtype="float32"):
     rng = np.random.default_rng(seed)
     scales = np.array([0.5, 1.0, 3.0])
     return (rng.normal(size=shape) * scales + scales).astype(dtype)
-
-
-def test_configuration_holds_every_argument():
-    contracts.check_config(SharedBatchNormalization, **ARGUMENTS)
-
-
-def test_bad_arguments_are_named():
-    contracts.check_rejects(SharedBatchNormalization, {"momentum": 1.0})
-
-
-def test_shapes():
-    contracts.check_shapes(
-        SharedBatchNormalization, [(2, 4, 5, 3), (4, 2), (2, 3, 1)]
-    )
-
-
-def test_save_and_load(tmp_path):
-    contracts.check_save_and_load(SharedBatchNormalization(), batch(), tmp_path)
-
-
-def test_inference_is_a_pure_function():
-    contracts.check_inference_is_pure(SharedBatchNormalization(), batch())
 
 
 @pytest.mark.parametrize(
