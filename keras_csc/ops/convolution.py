@@ -42,7 +42,11 @@ def analysis(images, kernel, strides=1, padding="same"):
         ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
-    return forms().analysis(images, kernel, strides, padding)
+    if not _is_one_patch(images.shape[1:3], kernel.shape, padding):
+        return forms().analysis(images, kernel, strides, padding)
+    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
+    return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
 
 
 def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
@@ -74,7 +78,19 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
         ]
     shape = (None, *image_size)
     check_code_size(codes.shape, kernel.shape, shape, strides, padding)
-    return forms().synthesis(codes, kernel, image_size, strides, padding)
+    if not _is_one_patch(image_size, kernel.shape, padding):
+        return forms().synthesis(codes, kernel, image_size, strides, padding)
+    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    codes = ops.reshape(codes, (-1, matrix.shape[1]))
+    images = ops.matmul(codes, ops.transpose(matrix))
+    return ops.reshape(images, (-1, *kernel.shape[:3]))
+
+
+def _is_one_patch(image_size, kernel_shape, padding):
+    """Whether images have an atom's size, and the operators are products."""
+    return padding == "valid" and all(
+        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_shape)
+    )
 
 
 def check_code_size(shape, kernel_shape, image_shape, strides, padding):

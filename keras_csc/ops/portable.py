@@ -4,8 +4,6 @@
 which are taken.
 """
 
-import math
-
 from keras import ops
 
 
@@ -39,28 +37,8 @@ def padding_before(size, kernel_size, strides, padding):
     return max((steps - 1) * strides + kernel_size - size, 0) // 2
 
 
-def is_one_patch(image_size, kernel_size, padding):
-    """Whether an image has the size of an atom, and codes of one position.
-
-    The operators are then matrix products.
-
-    Args:
-        image_size: `(height, width)`; `False` where one is no int.
-        kernel_size: `(height, width)` of the atoms.
-        padding: `"same"` or `"valid"`.
-    """
-    return padding == "valid" and all(
-        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_size)
-    )
-
-
 def analysis(images, kernel, strides, padding):
-    """`convolution.analysis`, by a convolution or a matrix product."""
-    if is_one_patch(images.shape[1:3], kernel.shape[:2], padding):
-        filters = kernel.shape[-1]
-        matrix = ops.reshape(kernel, (-1, filters))
-        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
-        return ops.reshape(codes, (-1, 1, 1, filters))
+    """`convolution.analysis`, by a convolution."""
     return ops.conv(
         images,
         kernel,
@@ -71,12 +49,7 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, cropped from a "valid" one or a product."""
-    if is_one_patch(image_size, kernel.shape[:2], padding):
-        filters = kernel.shape[-1]
-        matrix = ops.transpose(ops.reshape(kernel, (-1, filters)))
-        images = ops.matmul(ops.reshape(codes, (-1, filters)), matrix)
-        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    """`convolution.synthesis`, cropped from a "valid" one."""
     images = ops.conv_transpose(
         codes,
         kernel,
@@ -105,11 +78,6 @@ def filter_gradient(images, codes, kernel_shape, strides, padding):
     Returns:
         Tensor of `kernel_shape`.
     """
-    if is_one_patch(images.shape[1:3], kernel_shape[:2], padding):
-        images = ops.reshape(images, (-1, math.prod(kernel_shape[:3])))
-        codes = ops.reshape(codes, (-1, kernel_shape[-1]))
-        products = ops.matmul(ops.transpose(images), codes)
-        return ops.reshape(products, kernel_shape)
     for axis, (n, k) in enumerate(
         zip(images.shape[1:3], kernel_shape[:2]), start=1
     ):

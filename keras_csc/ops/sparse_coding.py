@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import synthesis
 from keras_csc.ops.portable import analysis_size
 from keras_csc.ops.portable import padding_before
 from keras_csc.ops.program import soft_threshold
@@ -100,8 +101,8 @@ def normal_operator(kernel, image_size, strides, padding, scale):
         return _by_gram_kernel(kernel, scaled, strides, outside)
 
     def by_both_operators(codes):
-        images = forms().synthesis(codes, kernel, image_size, strides, padding)
-        return forms().analysis(images, scaled, strides, padding)
+        images = synthesis(codes, kernel, image_size, strides, padding)
+        return analysis(images, scaled, strides, padding)
 
     return by_both_operators
 

@@ -2,8 +2,7 @@
 
 The functions are those of `ops.portable`, and have its results. Every choice
 of TensorFlow's own is made here. The limits were measured on CPUs, with
-oneDNN. The portable forms have one choice of theirs, a matrix product for
-images of one atom's size.
+oneDNN.
 """
 
 import contextlib
@@ -15,7 +14,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.ops import portable
-from keras_csc.ops.portable import is_one_patch
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more
@@ -66,15 +64,12 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, by one of four forms.
+    """`convolution.synthesis`, by one of three forms.
 
-    A matrix product for images of one atom's size. For few channels on a CPU
-    overlap-add, where the stride is 1, and the sub-pixel convolution within
-    `fusion`, for other strides and known sizes. Else the transposed
-    convolution.
+    For few channels on a CPU overlap-add, where the stride is 1, and the
+    sub-pixel convolution within `fusion`, for other strides and known sizes.
+    Else the transposed convolution.
     """
-    if is_one_patch(image_size, kernel.shape[:2], padding):
-        return portable.synthesis(codes, kernel, image_size, strides, padding)
     codes = tf.convert_to_tensor(codes)
     at = image_size, strides, padding
     if strides == 1 and _has_few_channels(kernel) and codes.dtype.size >= 4:
@@ -92,11 +87,7 @@ def synthesis(codes, kernel, image_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`portable.filter_gradient`, by TensorFlow's own or a matrix product."""
-    if is_one_patch(images.shape[1:3], kernel_shape[:2], padding):
-        return portable.filter_gradient(
-            images, codes, kernel_shape, strides, padding
-        )
+    """`portable.filter_gradient`, by TensorFlow's own."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=images,
         filter_sizes=kernel_shape,
