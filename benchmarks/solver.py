@@ -28,6 +28,7 @@ results/solver.json.
 """
 
 import argparse
+import bisect
 import collections
 import importlib.metadata
 import statistics
@@ -116,16 +117,22 @@ def program(photograph, size, atoms, fraction):
     return Program(image, kernel, fraction * float(np.max(np.abs(slope))))
 
 
-def objective(program, codes):
-    """The program's value at codes `(height, width, atoms)`, in float64."""
-    value = ops.lasso_objective(
-        program.image[None, ..., None],
-        codes.astype("float64")[None],
-        program.kernel,
+def value_and_gap(program, codes):
+    """Of the program at codes `(height, width, atoms)`, in float64."""
+    problem = ops.SparseCodingProgram(
+        tf.constant(program.image[None, ..., None]),
+        tf.constant(program.kernel),
         program.sparsity,
         padding="valid",
     )
-    return float(value[0])
+    codes = codes.astype("float64")[None]
+    residual = problem.residual(codes)
+    gap = problem.gap(codes, residual, problem.analysis(residual))
+    return float(problem.value(codes, residual)[0]), float(gap[0])
+
+
+def objective(program, codes):
+    return value_and_gap(program, codes)[0]
 
 
 # Peers: a function that does some iterations, and one that returns the codes.
@@ -279,38 +286,33 @@ def our_solver(program, dtype, line_search, **arguments):
 
 def reference_row(program, iterations):
     """The minimum, and how many iterations ours take."""
-    histories = {}
-    for line_search, dtype in ((False, "float32"), (True, "float64")):
-        codes, record = our_solver(
-            program,
-            dtype,
-            line_search,
-            iterations=iterations,
-            tolerance=1e-8,
-            statistics=True,
-        )()
-        values = record.objective.numpy()[:, 0]
-        histories[line_search] = values[np.isfinite(values)]
-    minimum = objective(program, codes[0].numpy())
-    gap = ops.duality_gap(
-        program.image[None, ..., None],
-        codes,
-        program.kernel,
-        program.sparsity,
-        padding="valid",
-    )
+    codes = our_solver(
+        program, "float64", True, iterations=iterations, tolerance=1e-8
+    )()
+    minimum, gap = value_and_gap(program, codes[0].numpy())
     row = {
         "dtype": "float64",
         "sparsity": program.sparsity,
         "minimum": minimum,
-        "reference_gap": float(gap[0]) / minimum,
+        "reference_gap": gap / minimum,
     }
-    for line_search, values in histories.items():
+    for line_search, dtype in ((False, "float32"), (True, "float64")):
         for level, gap in GAPS.items():
-            reached = np.flatnonzero(values <= (1 + gap) * minimum)
-            count = int(reached[0]) + 1 if len(reached) else None
-            row[f"counts_{line_search}_{level}"] = count
+            row[f"counts_{line_search}_{level}"] = iterations_to(
+                (1 + gap) * minimum, iterations, program, dtype, line_search
+            )
     return row
+
+
+def iterations_to(value, most, *arguments):
+    """After how many iterations ours is as low, `None` above `most`."""
+
+    def reaches(count):
+        solve = our_solver(*arguments, iterations=count, tolerance=None)
+        return objective(arguments[0], solve()[0].numpy()) <= value
+
+    count = bisect.bisect_left(range(1, most + 1), True, key=reaches) + 1
+    return count if count <= most else None
 
 
 def timed(function, limit):

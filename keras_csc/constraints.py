@@ -6,8 +6,8 @@ The kernel of a layer, `(k, k, channels, filters)`, has one atom per filter.
 import keras
 from keras import ops
 
-from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")

@@ -14,8 +14,8 @@ from keras_csc.models import ConvEncoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.models.presets.folder import WEIGHTS_FILE
-from keras_csc.ops.precision import at_least_float32
 from keras_csc.ops.tensorflow import fusion
+from keras_csc.ops.tensors import at_least_float32
 
 
 class LossAutoencoder(ClosedLoopAutoencoder):

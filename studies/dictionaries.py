@@ -20,7 +20,7 @@ import keras_csc
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.dispatch import forms
+from keras_csc.ops.convolution import forms
 from keras_csc.restoration.restoring import SHIPPED
 from keras_csc.restoration.restoring import best_atom
 
@@ -108,7 +108,7 @@ def coded(windows, kernel, sparsity, start):
         initial_codes=start,
     )
     program = SparseCodingProgram(
-        images, kernel, sparsity, 0.0, False, size, "valid"
+        images, kernel, sparsity, False, size, "valid"
     )
     value = ops.sum(program.value(codes, program.residual(codes)))
     return ops.convert_to_numpy(codes)[:, 0, 0], float(value)

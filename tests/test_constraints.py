@@ -57,12 +57,6 @@ def test_constraint_brings_a_moved_frame_back(shape):
         assert np.linalg.norm(kernel - frame) < before
 
 
-def test_unit_atoms_have_norm_1():
-    kernel = np.asarray(constraints.UnitAtoms()(draw((3, 3, 2, 5))))
-    norms = np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
-    np.testing.assert_allclose(norms, 1, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", constraints.NAMES)
 def test_names_stand_for_constraints(name):
     found = constraints.get(name)

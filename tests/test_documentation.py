@@ -42,7 +42,6 @@ SMALLER = {
     "epochs=10": "epochs=1",
     "steps=2000": "steps=2",
     "images[:64]": "images[:32]",
-    "statistics=True\n": "statistics=True, iterations=9\n",
     "[100:164, 200:264]": "[100:124, 200:224]",
     '"digits", load_weights=False)': (
         '"digits", load_weights=False, filters=(4, 4))'

@@ -5,7 +5,7 @@ import numpy as np
 from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.metrics.features import rows
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import to_sphere
 
 NEIGHBORS = 5
 COMPONENTS = 1, 2, 5, 10  # dimensions of the subspaces of classes

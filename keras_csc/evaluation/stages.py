@@ -150,7 +150,6 @@ def code_figures(model, images):
                 tf.cast(layer.kernel, signal.dtype),
                 layer.sparsity,
                 layer.step_size,
-                layer.ridge,
                 layer.nonnegative,
                 layer.strides,
                 iterations=SOLVED,

@@ -53,8 +53,7 @@ class StageExplanation:
         codes: `(code_height, code_width, atoms)`, `z`.
         kernel: `(k, k, channels, atoms)`, the dictionary.
         strides, padding: int and str, of the layer.
-        sparsity, ridge, nonnegative: floats `λ` and `μ`, and a bool, of the
-            program.
+        sparsity, nonnegative: float `λ` and bool, of the program.
         image_size: `(height, width)` of the image.
         below: `StageExplanation` of the stage below, `None` of the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
@@ -69,7 +68,6 @@ class StageExplanation:
     strides: int
     padding: str
     sparsity: float
-    ridge: float
     nonnegative: bool
     image_size: tuple
     below: "StageExplanation"
@@ -84,7 +82,7 @@ class StageExplanation:
 
     @property
     def objective(self):
-        """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, which the stage minimises.
+        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises.
 
         It is computed, with the gap, when first asked for.
         """
@@ -92,7 +90,7 @@ class StageExplanation:
 
     @property
     def gap(self):
-        """`ops.duality_gap`: the minimum is at most so far below."""
+        """The duality gap: the minimum is at most so far below."""
         return self._measures[1]
 
     @functools.cached_property
@@ -101,7 +99,6 @@ class StageExplanation:
             tf.constant(self.signal[None]),
             tf.constant(self.kernel),
             self.sparsity,
-            self.ridge,
             self.nonnegative,
             self.strides,
             self.padding,

@@ -71,7 +71,6 @@ def explain(
             strides=layer.strides,
             padding=layer.padding,
             sparsity=sparsity if first else layer.sparsity,
-            ridge=layer.ridge,
             nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
             below=below,

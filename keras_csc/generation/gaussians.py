@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import to_sphere
 
 # Features of norm 1 are not known better than this in float32.
 LEAST_VARIANCE = 1e-8

@@ -5,8 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.generation.density import FeatureDensity
-from keras_csc.ops.sphere import great_circle
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import great_circle
+from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import check_integer
 
 BATCH = 250

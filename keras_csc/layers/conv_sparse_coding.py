@@ -2,42 +2,33 @@ import keras
 from keras import ops
 
 from keras_csc import constraints
-from keras_csc.layers.dictionary import add_dictionary
 from keras_csc.ops import analysis_size
 from keras_csc.ops import frame_bound
-from keras_csc.ops import lasso_objective
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import sparse_code
 from keras_csc.ops import synthesis
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.program import precise_program
+from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 
-MOST_ITERATIONS = {
-    "unrolled": (
-        1000,
-        'each of which is a part of the graph; gradient="implicit" has no such '
-        "limit",
-    ),
-    "implicit": (
-        100_000,
-        "more than which no program that converges needs",
-    ),
-}
+# Unrolled ones: each is a part of the graph.
+MOST_ITERATIONS = 1000
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class ConvSparseCoding2D(keras.layers.Layer):
     """Convolutional sparse coding: the output solves a convex program.
 
-    `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
+    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
 
     where `A z` is the transposed convolution of the codes `z` with the
     layer's dictionary, one atom per filter. The layer unrolls `iterations`
-    steps of FISTA (or ISTA) from `z = 0`:
+    steps of FISTA from `z = 0`:
 
     `z ← prox(y + η Aᵀ(x - A y))`,  `η = 1/L`,  `L ≥ λmax(AᵀA)`.
 
@@ -58,10 +49,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         strides: int.
         padding: `"same"` or `"valid"`.
         sparsity: float, `λ ≥ 0`, in the units of the input.
-        ridge: float, `μ ≥ 0`.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         iterations: int, at least 1; at most 1000 unrolled ones.
-        algorithm: `"fista"` or `"ista"`; their first two steps are the same.
         gradient: `"unrolled"` or `"implicit"`.
         tolerance: relative duality gap at which an image is done, for
             `"implicit"` only; `None` for all `iterations`.
@@ -104,10 +93,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         strides=1,
         padding="same",
         sparsity=0.1,
-        ridge=0.0,
         nonnegative=False,
         iterations=2,
-        algorithm="fista",
         gradient="unrolled",
         tolerance=None,
         kernel_initializer="random_normal",
@@ -117,12 +104,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
         super().__init__(**kwargs)
         check_integer(1, filters=filters, kernel_size=kernel_size)
         check_integer(1, strides=strides)
-        check_at_least(0, sparsity=sparsity, ridge=ridge)
+        check_at_least(0, sparsity=sparsity)
         check_bool(nonnegative=nonnegative)
         check_choice(("same", "valid"), padding=padding)
-        check_choice(("fista", "ista"), algorithm=algorithm)
         check_choice(("unrolled", "implicit"), gradient=gradient)
-        check_integer(1, *MOST_ITERATIONS[gradient], iterations=iterations)
+        check_integer(1, iterations=iterations)
+        if gradient == "unrolled":
+            why = 'each of which is a part of the graph, for "unrolled"'
+            check_integer(1, MOST_ITERATIONS, why, iterations=iterations)
         if tolerance is not None:
             check_at_least(0, tolerance=tolerance)
             if gradient == "unrolled":
@@ -135,10 +124,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.strides = strides
         self.padding = padding
         self.sparsity = sparsity
-        self.ridge = ridge
         self.nonnegative = nonnegative
         self.iterations = iterations
-        self.algorithm = algorithm
         self.gradient = gradient
         self.tolerance = tolerance
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -214,12 +201,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
         """
         images = ops.cast(images, self.compute_dtype)
         arguments = {
-            "ridge": self.ridge,
             "nonnegative": self.nonnegative,
             "strides": self.strides,
             "padding": self.padding,
             "iterations": self.iterations if iterations is None else iterations,
-            "algorithm": self.algorithm,
         }
         solver = sparse_code
         if self.gradient == "implicit":
@@ -271,15 +256,16 @@ class ConvSparseCoding2D(keras.layers.Layer):
         Returns:
             Tensor `(batch,)`, at least float32.
         """
-        return lasso_objective(
+        program = precise_program(
             images,
-            codes,
             ops.convert_to_tensor(self.kernel),
             self._sparsity(sparsity),
-            self.ridge,
+            self.nonnegative,
             self.strides,
             self.padding,
         )
+        codes = as_dtype_of(codes, program.images)
+        return program.value(codes, program.residual(codes))
 
     def compute_output_shape(self, input_shape):
         sizes = [
@@ -294,10 +280,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
             )
         return (input_shape[0], *sizes, self.filters)
 
-    def compute_output_spec(self, images, sparsity=None, training=None):
-        shape = self.compute_output_shape(images.shape)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -306,10 +288,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "strides": self.strides,
             "padding": self.padding,
             "sparsity": self.sparsity,
-            "ridge": self.ridge,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
-            "algorithm": self.algorithm,
             "gradient": self.gradient,
             "tolerance": self.tolerance,
             "kernel_initializer": keras.initializers.serialize(
@@ -319,3 +299,25 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 self.kernel_constraint
             ),
         }
+
+
+def add_dictionary(layer, channels, filters):
+    """Adds the kernel `(k, k, channels, filters)`, one atom per filter.
+
+    Uses the layer's `kernel_size`, `kernel_initializer` and
+    `kernel_constraint`, which the initial value satisfies. That is the work of
+    an initialiser: of a layer that is built within a `tf.function`, or by a
+    symbolic call, what `build` assigns is lost.
+    """
+
+    def initial(shape, dtype=None):
+        atoms = layer.kernel_initializer(shape, dtype=dtype)
+        return constraints.satisfied(layer.kernel_constraint, atoms)
+
+    size = layer.kernel_size
+    return layer.add_weight(
+        (size, size, channels, filters),
+        initial,
+        name="kernel",
+        constraint=layer.kernel_constraint,
+    )

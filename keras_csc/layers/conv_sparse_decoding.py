@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_csc import constraints
-from keras_csc.layers.dictionary import add_dictionary
+from keras_csc.layers.conv_sparse_coding import add_dictionary
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.convolution import check_code_size
@@ -118,7 +118,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         if image_size is not None:
             filters = codes.shape[-1]
             kernel_shape = 2 * (self.kernel_size,) + (self.channels, filters)
-            geometry = image_size, self.strides, self.padding
+            geometry = (None, *image_size), self.strides, self.padding
             check_code_size(codes.shape, kernel_shape, *geometry)
             shape = (shape[0], *image_size, shape[-1])
         return keras.KerasTensor(shape, dtype=self.compute_dtype)

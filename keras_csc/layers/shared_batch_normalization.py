@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool

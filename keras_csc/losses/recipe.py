@@ -11,8 +11,8 @@ from keras_csc.ops import class_moments
 from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_reduction
-from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import at_least_float32
+from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number

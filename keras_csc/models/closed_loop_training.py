@@ -12,8 +12,8 @@ from keras_csc.losses import RecipeGame
 from keras_csc.models import inputs
 from keras_csc.models import training_data
 from keras_csc.models.views import random_views
-from keras_csc.ops.precision import at_least_float32_of
 from keras_csc.ops.tensorflow import fusion
+from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.validation import shown
 

@@ -12,7 +12,7 @@ from keras_csc.models.freezing import frozen_layers
 from keras_csc.models.freezing import without_frozen_layers
 from keras_csc.models.inputs import as_features
 from keras_csc.models.staged_decoder import StagedDecoder
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")

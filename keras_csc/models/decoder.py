@@ -5,7 +5,7 @@ from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models.encoder import Encoder
 from keras_csc.models.inputs import as_features
 from keras_csc.models.staged_decoder import StagedDecoder
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown

@@ -6,8 +6,8 @@ from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.architecture import of_every_stage
 from keras_csc.models.staged_encoder import StagedEncoder
-from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.precision import at_least_float32_of
+from keras_csc.ops.tensors import at_least_float32
+from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.validation import check_bool
 
 

@@ -3,7 +3,7 @@
 import keras
 
 from keras_csc.models.inputs import check_shape
-from keras_csc.ops.precision import at_least_float32_of
+from keras_csc.ops.tensors import at_least_float32_of
 
 
 class StagedDecoder(keras.Model):

@@ -15,9 +15,9 @@ from keras_csc.models.freezing import without_frozen_layers
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
 from keras_csc.models.inputs import reflected
-from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.precision import at_least_float32_of
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import at_least_float32
+from keras_csc.ops.tensors import at_least_float32_of
+from keras_csc.ops.tensors import to_sphere
 
 EncoderOutput = collections.namedtuple(
     "EncoderOutput",

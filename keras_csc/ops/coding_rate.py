@@ -8,8 +8,8 @@ of its summed moments.
 import keras
 from keras import ops
 
-from keras_csc.ops.dispatch import forms
-from keras_csc.ops.precision import at_least_float32
+from keras_csc.ops.convolution import forms
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_number
 
 # Of a fading memory a class that does not come again has ever less.
@@ -42,9 +42,20 @@ def class_moments(features, labels, num_classes):
     Raises:
         ValueError: for features that are no rows, or not an integer for each.
     """
-    features, labels = _rows(features), _integers(labels)
-    _check_labels(labels.shape, features.shape[0])
-    classes = ops.arange(num_classes, dtype=labels.dtype)
+    features, labels = _rows(features), ops.convert_to_tensor(labels)
+    shape, count = labels.shape, features.shape[0]
+    if len(shape) != 1 or None not in (shape[0], count) and shape[0] != count:
+        raise ValueError(
+            "`labels` must have one dimension, and a label for every row of "
+            f"`features`, {count}. Received: labels of shape {tuple(shape)}"
+        )
+    # A type that holds every label and every class.
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    wide = keras.backend.result_type(dtype, "int32")
+    if keras.backend.is_float_dtype(wide):
+        raise ValueError(f"`labels` must be integers. Received: {dtype}")
+    labels = ops.cast(labels, wide)
+    classes = ops.arange(num_classes, dtype=wide)
     members = ops.cast(ops.equal(labels[:, None], classes), features.dtype)
     # One product for all classes: of the features, and of those of each.
     dimension = features.shape[1]
@@ -55,25 +66,6 @@ def class_moments(features, labels, num_classes):
     products = ops.matmul(ops.transpose(features), parts)
     products = ops.reshape(products, (dimension, num_classes, dimension))
     return ops.transpose(products, (1, 0, 2)), ops.sum(members, 0)
-
-
-def _integers(labels):
-    """Labels of a type that holds every number of theirs and of classes."""
-    labels = ops.convert_to_tensor(labels)
-    dtype = keras.backend.standardize_dtype(labels.dtype)
-    if keras.backend.is_float_dtype(dtype):
-        raise ValueError(f"`labels` must be integers. Received: {dtype}")
-    wide = ("int64", "uint32", "uint64")
-    return ops.cast(labels, "int64" if dtype in wide else "int32")
-
-
-def _check_labels(shape, count):
-    """Raises `ValueError` if there is not a label for every row."""
-    if len(shape) != 1 or None not in (shape[0], count) and shape[0] != count:
-        raise ValueError(
-            "`labels` must have one dimension, and a label for every row of "
-            f"`features`, {count}. Received: labels of shape {tuple(shape)}"
-        )
 
 
 def _rows(features):
@@ -105,17 +97,12 @@ def moment_coding_rate(moment, count, epsilon=0.5):
         Yu et al., Learning diverse and discriminative representations via the
         principle of maximal coding rate reduction, NeurIPS 2020, section 2.
     """
-    return _log_determinant(moment, count, moment.shape[-1], epsilon)
-
-
-def _log_determinant(moment, count, dimension, epsilon):
-    """`½ logdet(I + d/(n ε) M)` of products `M` of features or of examples."""
     if isinstance(epsilon, (int, float)):
         check_number("(0, inf)", epsilon=epsilon)
-    moment = at_least_float32(moment)
+    moment, dimension = at_least_float32(moment), moment.shape[-1]
     count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
-    identity = ops.eye(moment.shape[-1], dtype=moment.dtype)
+    identity = ops.eye(dimension, dtype=moment.dtype)
     factor = forms().cholesky(identity + scale[..., None, None] * moment)
     return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), -1)
 
@@ -128,20 +115,13 @@ def coding_rate(features, epsilon=0.5):
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor, at least 0. Fewer rows than columns, where their number
-        is known before a graph runs, are taken by their `n × n` products, which
-        have the same determinant; others by `ZᵀZ`, which float32 can't factor
-        where it is singular and `d/(n ε) λmax(ZᵀZ)` is above about `1e7`: the
+        Scalar tensor, at least 0. Where `d/(n ε) λmax(ZᵀZ)` is above about
+        `1e7`, which rows of norm 1 are far from, float32 can't factor it: the
         rate is NaN then, or on other backends than TensorFlow a `ValueError`
         of theirs.
     """
-    features = _rows(features)
-    count, dimension = features.shape
-    if count is None or count >= dimension:
-        moment = second_moment(features)
-    else:
-        moment = second_moment(ops.transpose(features))
-    return _log_determinant(moment, ops.shape(features)[0], dimension, epsilon)
+    count = ops.shape(features)[0]
+    return moment_coding_rate(second_moment(features), count, epsilon)
 
 
 def rate_reduction(features, labels, num_classes, epsilon=0.5):

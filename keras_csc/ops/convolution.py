@@ -1,13 +1,25 @@
-"""The two convolution operators of sparse coding, exact adjoints.
+"""The two convolution operators of sparse coding, exact adjoints."""
 
-The third function is the derivative of both with respect to the dictionary.
-"""
-
+import keras
 from keras import ops
 
-from keras_csc.ops.dispatch import forms
-from keras_csc.ops.sizes import analysis_size
-from keras_csc.ops.sizes import synthesis_size
+from keras_csc.ops import portable
+from keras_csc.ops.portable import analysis_size
+from keras_csc.ops.portable import synthesis_size
+
+
+def forms():
+    """How operations are computed on the backend in use.
+
+    Returns:
+        The module `ops.tensorflow`, or on other backends `ops.portable`:
+        functions of the same names, and the same results.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return portable
+    from keras_csc.ops import tensorflow
+
+    return tensorflow
 
 
 def analysis(images, kernel, strides=1, padding="same"):
@@ -30,7 +42,11 @@ def analysis(images, kernel, strides=1, padding="same"):
         ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
-    return forms().analysis(images, kernel, strides, padding)
+    if not _is_one_patch(images.shape[1:3], kernel.shape, padding):
+        return forms().analysis(images, kernel, strides, padding)
+    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
+    return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
 
 
 def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
@@ -60,33 +76,47 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
             synthesis_size(n, k, strides, padding)
             for n, k in zip(shape[1:3], kernel.shape[:2])
         ]
-    check_code_size(codes.shape, kernel.shape, image_size, strides, padding)
-    return forms().synthesis(codes, kernel, image_size, strides, padding)
+    shape = (None, *image_size)
+    check_code_size(codes.shape, kernel.shape, shape, strides, padding)
+    if not _is_one_patch(image_size, kernel.shape, padding):
+        return forms().synthesis(codes, kernel, image_size, strides, padding)
+    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    codes = ops.reshape(codes, (-1, matrix.shape[1]))
+    images = ops.matmul(codes, ops.transpose(matrix))
+    return ops.reshape(images, (-1, *kernel.shape[:3]))
 
 
-def check_code_size(shape, kernel_shape, image_size, strides, padding):
-    """Raises `ValueError` if codes are not of the size of an image's.
+def _is_one_patch(image_size, kernel_shape, padding):
+    """Whether images have an atom's size, and the operators are products."""
+    return padding == "valid" and all(
+        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_shape)
+    )
+
+
+def check_code_size(shape, kernel_shape, image_shape, strides, padding):
+    """Raises `ValueError` if codes are not of the shape of an image's.
 
     Only sizes are looked at that are known as numbers.
 
     Args:
         shape: of the codes, `(batch, code_height, code_width, filters)`.
         kernel_shape: `(k, k, channels, filters)`.
-        image_size: `(height, width)`.
+        image_shape: `(batch, height, width)`, or more.
         strides: int.
         padding: `"same"` or `"valid"`.
     """
+    batch, *size = image_shape[:3]
     sizes = [
         analysis_size(n, k, strides, padding) if isinstance(n, int) else None
-        for n, k in zip(image_size, kernel_shape[:2])
+        for n, k in zip(size, kernel_shape[:2])
     ]
-    expected = (*sizes, kernel_shape[-1])
-    pairs = zip(shape[1:], expected)
+    expected = (batch, *sizes, kernel_shape[-1])
+    pairs = zip(shape, expected)
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         raise ValueError(
-            f"Codes of an image of {tuple(image_size)} pixels, with strides of "
-            f"{strides} and padding {padding!r}, must have height, width and "
-            f"filters {expected}. Received: codes of shape {tuple(shape)}"
+            f"Codes of images of {tuple(size)} pixels, with strides of "
+            f"{strides} and padding {padding!r}, must have the shape "
+            f"{expected}. Received: {tuple(shape)}"
         )
 
 
@@ -100,33 +130,3 @@ def check_channels(shape, kernel_shape):
             f"`images` must have the {kernel_shape[2]} channels of the atoms. "
             f"Received: images of shape {tuple(shape)}"
         )
-
-
-def check_as_many(shape, image_shape):
-    """Raises `ValueError` if there are not as many codes as images."""
-    if None not in (shape[0], image_shape[0]) and shape[0] != image_shape[0]:
-        raise ValueError(
-            f"There must be codes for every one of {image_shape[0]} images. "
-            f"Received: codes of shape {tuple(shape)}"
-        )
-
-
-def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
-
-    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
-    with `x` padded as `padding` says.
-
-    Args:
-        images: tensor `x` `(batch, height, width, channels)`.
-        codes: tensor `z` `(batch, code_height, code_width, filters)`.
-        kernel_shape: `(k, k, channels, filters)`.
-        strides: int, the same in both directions.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor of `kernel_shape`.
-    """
-    return forms().filter_gradient(
-        images, codes, kernel_shape, strides, padding
-    )

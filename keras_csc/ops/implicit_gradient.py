@@ -3,28 +3,27 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.convolution import filter_gradient
-from keras_csc.ops.precision import as_dtype_of
+from keras_csc.ops.convolution import forms
 from keras_csc.ops.program import AXES
 
 
 def implicit_gradient(codes, program, iterations):
     """Gives codes the gradient that the solution of the program has.
 
-    On the support of a solution, `Aᵀ(x - A z) - λ sign(z) - μ z = 0`, and
-    the support does not move with small changes of `x`, `W`, `λ` and `μ`;
-    signed codes with a `λ` of 0 belong to it whatever they are. Of
-    an incoming gradient `y`, restricted to the support by `P`, the outgoing
-    ones are those of this equation's left-hand side times `v`, where
-    `(P AᵀA P + μ) v = P y` is solved by conjugate residuals: of active atoms
-    that are linearly dependent, for which there may be no solution, in the
-    sense of least squares. The gradient has gradients of its own.
+    On the support of a solution, `Aᵀ(x - A z) - λ sign(z) = 0`, and the
+    support does not move with small changes of `x`, `W` and `λ`; signed codes
+    with a `λ` of 0 belong to it whatever they are. Of an incoming gradient
+    `y`, restricted to the support by `P`, the outgoing ones are those of this
+    equation's left-hand side times `v`, where `P AᵀA P v = P y` is solved by
+    conjugate residuals: of active atoms that are linearly dependent, for which
+    there may be no solution, in the sense of least squares. The gradient has
+    gradients of its own.
 
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`, a solution;
             no gradient flows through how it was found.
-        program: `SparseCodingProgram`; gradients flow to its images, kernel,
-            sparsity and ridge, as far as they are tensors.
+        program: `SparseCodingProgram`; gradients flow to its images, kernel
+            and sparsity, tensors.
         iterations: int, the most steps of conjugate residuals.
 
     Returns:
@@ -38,9 +37,9 @@ def implicit_gradient(codes, program, iterations):
     """
 
     @ops.custom_gradient
-    def solution(codes, images, kernel, sparsity, ridge):
+    def solution(codes, images, kernel, sparsity):
         inputs = program._replace(
-            images=images, kernel=kernel, sparsity=sparsity, ridge=ridge
+            images=images, kernel=kernel, sparsity=sparsity
         )
 
         def gradient(*args, upstream=None):
@@ -53,18 +52,11 @@ def implicit_gradient(codes, program, iterations):
 
         return ops.copy(codes), gradient
 
-    ridge = as_dtype_of(program.ridge, codes)
-    return solution(
-        ops.stop_gradient(codes),
-        program.images,
-        program.kernel,
-        program.sparsity,
-        ridge,
-    )
+    return solution(ops.stop_gradient(codes), *program[:3])
 
 
 def _gradients(upstream, codes, program, iterations):
-    """Gradients of the images, the kernel, the sparsity and the ridge."""
+    """Gradients of the images, the kernel and the sparsity."""
     support = ops.not_equal(codes, 0)
     if not program.nonnegative:
         support = ops.logical_or(support, ops.equal(program.sparsity, 0))
@@ -73,15 +65,14 @@ def _gradients(upstream, codes, program, iterations):
         return ops.where(support, values, ops.zeros_like(values))
 
     def curvature(values):
-        image = program.prediction(values)
-        return restrict(program.analysis(image)) + program.ridge * values
+        return restrict(program.analysis(program.prediction(values)))
 
     adjoint = conjugate_residuals(curvature, restrict(upstream), iterations)
     # No product of what is not finite is above 0: it would be done.
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
-    by_kernel = filter_gradient(
+    by_kernel = forms().filter_gradient(
         ops.concatenate(
             [
                 program.back_projection(program.residual(codes)),
@@ -98,7 +89,6 @@ def _gradients(upstream, codes, program, iterations):
         image,
         by_kernel,
         _unbroadcast(-ops.sign(codes) * adjoint, program.sparsity),
-        _unbroadcast(-codes * adjoint, program.ridge),
     )
 
 

@@ -1,24 +1,44 @@
-"""The operations written with `keras.ops` alone, for every backend.
+"""Sizes, and the operations written with `keras.ops`, for every backend.
 
-`ops.tensorflow` has functions of the same names; `dispatch.forms` says which.
+`ops.tensorflow` has operations of the same names; `convolution.forms` says
+which are taken.
 """
-
-import math
 
 from keras import ops
 
-from keras_csc.ops.sizes import analysis_size
-from keras_csc.ops.sizes import is_one_patch
-from keras_csc.ops.sizes import padding_before
+
+def analysis_size(size, kernel_size, strides, padding):
+    """Height or width of the codes of an image of height or width `size`."""
+    if size is None:
+        return None
+    if padding == "same":
+        return -(-size // strides)
+    return (size - kernel_size) // strides + 1
+
+
+def synthesis_size(size, kernel_size, strides, padding):
+    """The usual height or width of the image of codes of that `size`.
+
+    Several image sizes have codes of the same size; this is the largest one
+    for `"same"` and the smallest one for `"valid"` padding.
+    """
+    if size is None:
+        return None
+    if padding == "same":
+        return size * strides
+    return (size - 1) * strides + kernel_size
+
+
+def padding_before(size, kernel_size, strides, padding):
+    """Zeros before the first pixel of an axis, as TensorFlow pads."""
+    if padding == "valid":
+        return 0
+    steps = analysis_size(size, kernel_size, strides, padding)
+    return max((steps - 1) * strides + kernel_size - size, 0) // 2
 
 
 def analysis(images, kernel, strides, padding):
-    """`convolution.analysis`, by a convolution or a matrix product."""
-    if is_one_patch(images.shape[1:3], kernel.shape[:2], padding):
-        filters = kernel.shape[-1]
-        matrix = ops.reshape(kernel, (-1, filters))
-        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
-        return ops.reshape(codes, (-1, 1, 1, filters))
+    """`convolution.analysis`, by a convolution."""
     return ops.conv(
         images,
         kernel,
@@ -29,12 +49,7 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, cropped from a "valid" one or a product."""
-    if is_one_patch(image_size, kernel.shape[:2], padding):
-        filters = kernel.shape[-1]
-        matrix = ops.transpose(ops.reshape(kernel, (-1, filters)))
-        images = ops.matmul(ops.reshape(codes, (-1, filters)), matrix)
-        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    """`convolution.synthesis`, cropped from a "valid" one."""
     images = ops.conv_transpose(
         codes,
         kernel,
@@ -42,24 +57,27 @@ def synthesis(codes, kernel, image_size, strides, padding):
         padding="valid",
         data_format="channels_last",
     )
-    for axis, (size, k) in enumerate(
-        zip(image_size, kernel.shape[:2]), start=1
-    ):
-        images = _fit(images, axis, size, k, strides, padding)
-    return images
+    return fit(images, image_size, kernel.shape[:2], strides, padding)
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`convolution.filter_gradient`, as a convolution of images by codes.
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
 
-    The examples are its channels, the channels its examples, and the strides
-    a dilation of the codes.
+    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
+    with `x` padded as `padding` says. It is a convolution of images by codes:
+    the examples are its channels, the channels its examples, and the strides a
+    dilation of the codes.
+
+    Args:
+        images: tensor `x` `(batch, height, width, channels)`.
+        codes: tensor `z` `(batch, code_height, code_width, filters)`.
+        kernel_shape: `(k, k, channels, filters)`.
+        strides: int, the same in both directions.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        Tensor of `kernel_shape`.
     """
-    if is_one_patch(images.shape[1:3], kernel_shape[:2], padding):
-        images = ops.reshape(images, (-1, math.prod(kernel_shape[:3])))
-        codes = ops.reshape(codes, (-1, kernel_shape[-1]))
-        products = ops.matmul(ops.transpose(images), codes)
-        return ops.reshape(products, kernel_shape)
     for axis, (n, k) in enumerate(
         zip(images.shape[1:3], kernel_shape[:2]), start=1
     ):
@@ -92,15 +110,20 @@ def trains():
 cholesky = ops.cholesky
 
 
-def _fit(images, axis, size, kernel_size, strides, padding):
-    """Crops or pads one axis of a "valid" synthesis to the image's size."""
-    before = padding_before(size, kernel_size, strides, padding)
-    missing = before + size - images.shape[axis]
-    if missing > 0:
-        widths = [[0, 0]] * axis + [[0, missing]] + [[0, 0]] * (3 - axis)
-        images = ops.pad(images, widths)
-    index = (slice(None),) * axis + (slice(before, before + size),)
-    return images[index]
+def fit(images, image_size, kernel_size, strides, padding):
+    """Crops and pads a "valid" synthesis to the image's size."""
+    (top, height), (left, width) = (
+        (padding_before(n, k, strides, padding), n)
+        for n, k in zip(image_size, kernel_size)
+    )
+    below, right = top + height, left + width
+    missing = [
+        [0, max(end - n, 0)]
+        for end, n in zip((below, right), images.shape[1:3])
+    ]
+    if any(after for _, after in missing):
+        images = ops.pad(images, [[0, 0], *missing, [0, 0]])
+    return images[:, top:below, left:right]
 
 
 def _windowed(images, axis, size, kernel_size, strides, padding):

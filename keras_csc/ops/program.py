@@ -6,14 +6,10 @@ import keras
 from keras import ops
 
 from keras_csc.ops import convolution
-from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import at_least_float32
-from keras_csc.ops.precision import number_or_dtype_of
+from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import at_least_float32
 
 AXES = (1, 2, 3)
-# What a ridge of 0 is replaced by as a divisor: it changes the objective by
-# less than rounding does.
-SMALLEST_RIDGE = 1e-30
 
 
 class SparseCodingProgram(
@@ -23,16 +19,15 @@ class SparseCodingProgram(
             "images",
             "kernel",
             "sparsity",
-            "ridge",
             "nonnegative",
             "strides",
             "padding",
             "measurement",
         ],
-        defaults=(0.0, False, 1, "same", None),
+        defaults=(False, 1, "same", None),
     )
 ):
-    """Minimise `P(z) = λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, for every example.
+    """Minimise `P(z) = λ‖z‖₁ + ½‖x - A z‖₂²`, for every example.
 
     Optionally over `z ≥ 0`. With a `measurement` `B`, such as a mask and a
     blur, `B A` takes the place of `A`: the images are what was measured.
@@ -40,8 +35,8 @@ class SparseCodingProgram(
     Fields:
         images: tensor `x` `(batch, height, width, channels)`.
         kernel: tensor `(k, k, channels, filters)`, one atom per filter.
-        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes.
-        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to the codes.
+        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes:
+            `(filters,)` per filter, `(batch, 1, 1, 1)` per example.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
@@ -64,16 +59,12 @@ class SparseCodingProgram(
             self.padding,
         )
 
-    def synthesis(self, codes):
-        """`A` of codes, of the size of the program's images."""
+    def prediction(self, codes):
+        """`B A z`, of the size of the program's images."""
         size = ops.shape(self.images)[1:3]
-        return convolution.synthesis(
+        images = convolution.synthesis(
             codes, self.kernel, size, self.strides, self.padding
         )
-
-    def prediction(self, codes):
-        """`B A z`."""
-        images = self.synthesis(codes)
         if self.measurement is None:
             return images
         return self.measurement.forward(images)
@@ -88,18 +79,6 @@ class SparseCodingProgram(
         """`x - B A z`."""
         return self.images - self.prediction(codes)
 
-    def proximal_factors(self, step_size):
-        """Threshold `ηλ/(1 + ημ)` and shrinkage `1/(1 + ημ)` of a step `η`.
-
-        Those of `proximal_map`. The shrinkage is `None` where `μ` is the
-        number 0.
-        """
-        threshold = step_size * self.sparsity
-        if not self._has_ridge():
-            return threshold, None
-        shrinkage = 1.0 / (1.0 + step_size * self.ridge)
-        return threshold * shrinkage, shrinkage
-
     def value(self, codes, residual):
         """`P(z)` of every example, `(batch,)`.
 
@@ -107,19 +86,27 @@ class SparseCodingProgram(
             codes: tensor `z`.
             residual: tensor `x - B A z`, of `residual`.
         """
-        return (
-            ops.sum(self.sparsity * ops.abs(codes), AXES)
-            + 0.5 * ops.sum(self.ridge * ops.square(codes), AXES)
-            + 0.5 * ops.sum(ops.square(residual), AXES)
-        )
+        penalty = ops.sum(self.sparsity * ops.abs(codes), AXES)
+        return penalty + 0.5 * ops.sum(ops.square(residual), AXES)
 
     def gap(self, codes, residual, slope):
-        """Bound of `P(z) - min P` of every example; see `duality_gap`.
+        """Bounds `P(z) - min P` of every example from above, `(batch,)`.
+
+        By weak duality `P(z) - min P` is at most `½‖x - A z - θ‖² + λ‖z‖₁ -
+        <z, Aᵀθ>` for any `θ` with `|Aᵀθ| ≤ λ`, or `Aᵀθ ≤ λ` for non-negative
+        codes. Here `θ = s(x - A z)`, with the largest `s ≤ 1` that will do.
+        The terms are summed as differences that are at least 0 each, so that
+        small gaps have no cancellation. The bound is 0 at the solution. Where
+        `λ` is 0, it is finite, but only of use there.
 
         Args:
-            codes: tensor `z`.
+            codes: tensor `z`; at least 0 if `nonnegative`.
             residual: tensor `x - B A z`, of `residual`.
             slope: tensor `AᵀBᵀ(x - B A z)`, its `analysis`.
+
+        Reference:
+            Fercoq, Gramfort & Salmon, Mind the duality gap: safer rules for
+            the Lasso, ICML 2015, section 2.
         """
         sparsity = as_dtype_of(self.sparsity, codes)
         size = slope if self.nonnegative else ops.abs(slope)
@@ -129,117 +116,24 @@ class SparseCodingProgram(
             AXES,
             keepdims=True,
         )
-        weighted = sparsity * ops.abs(codes)
-        gap = ops.sum(weighted - scale * (codes * slope), AXES)
+        penalty = sparsity * ops.abs(codes) - scale * (codes * slope)
         shrunk = ops.square((1 - scale) * residual)
-        gap = gap + 0.5 * ops.sum(shrunk, AXES)
-        if self._has_ridge():
-            ridge = as_dtype_of(self.ridge, codes)
-            quadratic = 0.5 * ridge * ops.square(codes)
-            divisor = 2 * ops.maximum(ridge, SMALLEST_RIDGE)
-            conjugate = ops.square(ops.relu(size - sparsity)) / divisor
-            gap = ops.minimum(
-                gap + ops.sum(quadratic, AXES),
-                ops.sum(weighted + quadratic + conjugate - codes * slope, AXES),
-            )
+        gap = ops.sum(penalty, AXES) + 0.5 * ops.sum(shrunk, AXES)
         return ops.maximum(gap, 0)
 
-    def _has_ridge(self):
-        is_number = isinstance(self.ridge, (int, float))
-        return not (is_number and self.ridge == 0)
 
-
-def precise_program(images, kernel, sparsity, ridge, *others):
-    """A `SparseCodingProgram` in one dtype, at least float32."""
-    images, kernel = at_least_float32(images), at_least_float32(kernel)
-    dtype = keras.backend.result_type(images.dtype, kernel.dtype)
-    images, kernel = ops.cast(images, dtype), ops.cast(kernel, dtype)
-    return SparseCodingProgram(
-        images,
-        kernel,
-        as_dtype_of(sparsity, images),
-        number_or_dtype_of(ridge, images),
-        *others,
-    )
-
-
-def lasso_objective(
-    images, codes, kernel, sparsity, ridge=0.0, strides=1, padding="same"
-):
-    """Evaluates `λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²` for every example.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to `codes`.
-        ridge: `μ ≥ 0`.
-        strides: int.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor `(batch,)`, at least float32, as it is computed.
+def precise_program(images, kernel, sparsity, *others):
+    """A `SparseCodingProgram` in one dtype, at least float32.
 
     Raises:
         ValueError: for images with other channels than the atoms.
     """
     convolution.check_channels(images.shape, kernel.shape)
-    program = precise_program(
-        images, kernel, sparsity, ridge, False, strides, padding
-    )
-    codes = as_dtype_of(codes, program.images)
-    return program.value(codes, program.residual(codes))
-
-
-def duality_gap(
-    images,
-    codes,
-    kernel,
-    sparsity,
-    ridge=0.0,
-    nonnegative=False,
-    strides=1,
-    padding="same",
-):
-    """Bounds how far `lasso_objective` at `codes` is above its minimum.
-
-    With `h(z) = λ‖z‖₁ + (μ/2)‖z‖₂²` and any `θ`, weak duality gives
-    `P(z) - D(θ) = ½‖x - A z - θ‖² + h(z) + h*(Aᵀθ) - <z, Aᵀθ>`, where
-    `h*(u) = ‖max(|u| - λ, 0)‖²/(2μ)`, or for `μ = 0`: 0 if `|u| ≤ λ`, else ∞.
-    The result is the smaller of the gaps at `θ = s(x - A z)`, with the largest
-    `s ≤ 1` such that `|Aᵀθ| ≤ λ`, and, if `μ > 0`, at `θ = x - A z`. For
-    non-negative codes, `u` takes the place of `|u|`. The terms are summed as
-    differences that are at least 0 each, so that small gaps have no
-    cancellation.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        codes: tensor `(batch, code_height, code_width, filters)`; at least 0
-            if `nonnegative`.
-        kernel: tensor `(k, k, channels, filters)`.
-        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to `codes`.
-            Where it is 0 and `μ = 0`, the gap is finite, but only of use at
-            the solution itself.
-        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to `codes`.
-        nonnegative: bool, whether codes are constrained to `z ≥ 0`.
-        strides: int.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor `(batch,)`, at least float32, in the units of the objective: at
-        least `P(z) - min P`, and 0 at the solution.
-
-    Reference:
-        Fercoq, Gramfort & Salmon, Mind the duality gap: safer rules for the
-        Lasso, ICML 2015, section 2; Boyd & Vandenberghe, Convex optimization,
-        sections 3.3 and 5.2.
-    """
-    program = precise_program(
-        images, kernel, sparsity, ridge, nonnegative, strides, padding
-    )
-    codes = as_dtype_of(codes, program.images)
-    residual = program.residual(codes)
-    return program.gap(codes, residual, program.analysis(residual))
+    images, kernel = at_least_float32(images), at_least_float32(kernel)
+    dtype = keras.backend.result_type(images.dtype, kernel.dtype)
+    images, kernel = ops.cast(images, dtype), ops.cast(kernel, dtype)
+    sparsity = as_dtype_of(sparsity, images)
+    return SparseCodingProgram(images, kernel, sparsity, *others)
 
 
 def soft_threshold(values, threshold, nonnegative=False):
@@ -266,26 +160,55 @@ def soft_threshold(values, threshold, nonnegative=False):
     return ops.where(ops.abs(values) < threshold, 0, shrunk)
 
 
-def proximal_map(values, threshold, shrinkage=None, nonnegative=False):
-    """Proximal map of `η (λ‖z‖₁ + (μ/2)‖z‖₂²)`, optionally with `z ≥ 0`.
+class Measurement(
+    collections.namedtuple(
+        "Measurement", ["mask", "blur"], defaults=(None, None)
+    )
+):
+    """The linear operator `B = M H` of a mask `M` and a blur `H`.
 
-    It is `soft_threshold(c v, t)` with the shrinkage `c = 1/(1 + ημ)` and the
-    threshold `t = ηλ/(1 + ημ)`.
+    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`,
+    a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
+    channels, with zeros around the image; `M` multiplies with the mask.
+    `forward` and `adjoint` are exact adjoints, `<B x, y> = <x, Bᵀy>`.
+    `‖B‖ ≤ ‖k‖₁` for a mask in `[0, 1]`.
 
-    Args:
-        values: float tensor `v`.
-        threshold: number or tensor `t` that broadcasts to `values`, `≥ 0`.
-        shrinkage: number or tensor `c` that broadcasts to `values`; `None`
-            for 1.
-        nonnegative: bool.
-
-    Returns:
-        Tensor of the shape of `values`.
-
-    Reference:
-        Parikh & Boyd, Proximal algorithms, Foundations and Trends in
-        Optimization 2014, section 2.2.
+    Fields:
+        mask: tensor that broadcasts to the images, in `[0, 1]`: 1 where a
+            pixel is known. `None` where all are.
+        blur: tensor `k` of two odd sizes, or `None` for none.
     """
-    if shrinkage is not None:
-        values = values * shrinkage
-    return soft_threshold(values, threshold, nonnegative)
+
+    __slots__ = ()
+
+    def forward(self, images):
+        """`M H x` of images `(batch, height, width, channels)`."""
+        if self.blur is not None:
+            # `ops.conv` correlates.
+            images = _correlation(images, ops.flip(self.blur, (0, 1)))
+        return images if self.mask is None else self.mask * images
+
+    def adjoint(self, images):
+        """`Hᵀ M y`, of the size of `y`."""
+        if self.mask is not None:
+            images = self.mask * images
+        if self.blur is None:
+            return images
+        return _correlation(images, self.blur)
+
+
+def _correlation(images, kernel):
+    """Every channel's correlation with a kernel, zeros around the image."""
+    height, width, channels = ops.shape(images)[1:4]
+    # Channels are examples: backends are slow at a group for each.
+    planes = ops.reshape(
+        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
+    )
+    planes = ops.conv(
+        planes,
+        kernel[:, :, None, None],
+        padding="same",
+        data_format="channels_last",
+    )
+    planes = ops.reshape(planes, (-1, channels, height, width))
+    return ops.transpose(planes, (0, 2, 3, 1))

@@ -1,27 +1,17 @@
-"""Sparse codes of images: solvers of the convex program."""
+"""Sparse codes by unrolled iterations, and the operator that they iterate."""
 
-import keras
+import math
+
 from keras import ops
 
-from keras_csc.ops.convolution import check_as_many
-from keras_csc.ops.convolution import check_channels
-from keras_csc.ops.convolution import check_code_size
-from keras_csc.ops.dispatch import forms
-from keras_csc.ops.implicit_gradient import implicit_gradient
-from keras_csc.ops.normal_operator import normal_operator
-from keras_csc.ops.precision import as_dtype_of
-from keras_csc.ops.precision import number_or_dtype_of
-from keras_csc.ops.program import AXES
-from keras_csc.ops.program import SparseCodingProgram
-from keras_csc.ops.program import precise_program
-from keras_csc.ops.program import proximal_map
-from keras_csc.ops.proximal_gradient import ProximalGradient
-from keras_csc.ops.proximal_gradient import extrapolation
-from keras_csc.validation import check_at_least
-from keras_csc.validation import check_choice
+from keras_csc.ops.convolution import analysis
+from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.portable import analysis_size
+from keras_csc.ops.portable import padding_before
+from keras_csc.ops.program import soft_threshold
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_integer
-
-ALGORITHMS = ("fista", "ista")
 
 
 def sparse_code(
@@ -29,21 +19,18 @@ def sparse_code(
     kernel,
     sparsity,
     step_size,
-    ridge=0.0,
     nonnegative=False,
     strides=1,
     padding="same",
     iterations=2,
-    algorithm="fista",
 ):
-    """Runs ISTA or FISTA on the convolutional sparse coding program.
+    """Runs FISTA on the convolutional sparse coding program.
 
-    `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
-    by `z ← prox(y + η Aᵀ(x - A y))` from `z = 0`. ISTA takes `y = z`; FISTA
-    takes the extrapolated point `y = z + ((t' - 1)/t)(z - z')`, and the
-    gradient at it. Their first two steps are the same. Its gradient is that
-    of these iterations, with respect to `x`, `W`, `λ` and `μ`; the step size
-    is held constant. To solve to convergence, see `solve_sparse_code`.
+    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`, from `z = 0` by
+    `z ← prox(y + η Aᵀ(x - A y))` at the extrapolated point `y = z +
+    ((t' - 1)/t)(z - z')`. Its gradient is that of these iterations, with
+    respect to `x`, `W` and `λ`; the step size is held constant. To solve to
+    convergence, see `solve_sparse_code`.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -51,224 +38,156 @@ def sparse_code(
         sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes:
             `(filters,)` per filter, `(batch, 1, 1, 1)` per example.
         step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor.
-        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to the codes.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
         iterations: int, at least 1.
-        algorithm: `"fista"` or `"ista"`.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for another `algorithm`, fewer iterations, or images with
-            other channels than the atoms.
+        ValueError: for fewer iterations, or images with other channels than
+            the atoms.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
-    check_choice(ALGORITHMS, algorithm=algorithm)
     check_integer(1, iterations=iterations)
-    check_channels(images.shape, kernel.shape)
-    program = SparseCodingProgram(
-        images,
-        ops.convert_to_tensor(kernel),
-        as_dtype_of(sparsity, images),
-        number_or_dtype_of(ridge, images),
-        nonnegative,
-        strides,
-        padding,
-    )
+    kernel = ops.convert_to_tensor(kernel)
     step_size = ops.stop_gradient(as_dtype_of(step_size, images))
-    factors = program.proximal_factors(step_size)
+    threshold = step_size * as_dtype_of(sparsity, images)
     # The step size is folded into the kernels, the smaller arrays.
-    target = step_size * program.kernel
-    target = forms().analysis(images, target, strides, padding)
-    normal = normal_operator(
-        program.kernel,
-        ops.shape(images)[1:3],
-        strides,
-        padding,
-        step_size,
-    )
-    codes = previous = proximal_map(target, *factors, nonnegative)
-    for momentum in extrapolations(iterations, algorithm):
+    target = analysis(images, step_size * kernel, strides, padding)
+    size = ops.shape(images)[1:3]
+    normal = normal_operator(kernel, size, strides, padding, step_size)
+    codes = previous = soft_threshold(target, threshold, nonnegative)
+    t = 1.0
+    for _ in range(iterations - 1):
+        following = (1 + (1 + 4 * t**2) ** 0.5) / 2
         point = codes
-        if momentum:
-            point = extrapolation(codes, previous, momentum)
+        if t > 1:
+            point = codes + (t - 1) / following * (codes - previous)
         values = point - normal(point) + target
-        previous, codes = codes, proximal_map(values, *factors, nonnegative)
+        previous, t = codes, following
+        codes = soft_threshold(values, threshold, nonnegative)
     return codes
 
 
-def solve_sparse_code(
-    images,
-    kernel,
-    sparsity,
-    step_size,
-    ridge=0.0,
-    nonnegative=False,
-    strides=1,
-    padding="same",
-    iterations=1000,
-    tolerance=1e-6,
-    algorithm="fista",
-    restart=True,
-    line_search=False,
-    initial_codes=None,
-    statistics=False,
-    measurement=None,
-):
-    """Solves the convolutional sparse coding program to a tolerance.
+def normal_operator(kernel, image_size, strides, padding, scale):
+    """Makes the function `z → scale · AᵀA z`, which `sparse_code` iterates.
 
-    `z* = argmin_z  λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
-    by the iterations of `sparse_code`, with `line_search` also by longer steps.
-    An example is done, and its codes no longer move, when its
-    `duality_gap` is at most `tolerance` times its objective, which is looked
-    at before the first and after every tenth iteration: it does not matter
-    what else is in the batch. The gradient is implicit (see
-    `implicit_gradient`), with at most `iterations` steps of conjugate
-    residuals: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size, the initial codes and
-    what a measurement is made of.
-    Half precision is solved in float32.
-
-    With a `measurement` `B`, the program is that of `½‖x - B A z‖₂²`: images
-    are what was measured, as with pixels missing or blurred.
+    By a synthesis and an analysis it takes `2 k² channels` multiply-adds for
+    every number of a code. By the *Gram kernel*, the inner products of atoms at
+    all shifts at which they overlap, it is a convolution of the codes and takes
+    `(2⌈k/s⌉ - 1)² filters`. To make that kernel costs as much as some images
+    do: it is used where it saves more than half of each image's work. On
+    TensorFlow it is for training alone, that is within `fusion`.
 
     Args:
-        images: tensor `(batch, height, width, channels)`.
-        kernel: tensor `(k, k, channels, filters)`, one atom per filter.
-        sparsity: `λ ≥ 0`, a number or a tensor that broadcasts to the codes:
-            `(filters,)` per filter, `(batch, 1, 1, 1)` per example.
-        step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor;
-            `1/spectral_bound(kernel, strides)` is safe for every image size.
-        ridge: `μ ≥ 0`, a number or a tensor that broadcasts to the codes.
-        nonnegative: bool, whether codes are constrained to `z ≥ 0`.
+        kernel: tensor `(k, k, channels, filters)`.
+        image_size: `(height, width)`, ints or scalar tensors.
         strides: int.
         padding: `"same"` or `"valid"`.
-        iterations: int, at least 1, the most there will be.
-        tolerance: relative duality gap, or `None` for all the iterations.
-            What float32 reaches is about `1e-5`, float64 `1e-13`.
-        algorithm: `"fista"` or `"ista"`.
-        restart: bool, whether FISTA begins anew, for an example whose step
-            goes against its momentum.
-        line_search: bool, whether steps may be longer than `step_size`. They
-            grow by 5 % an iteration, and are halved, but not below
-            `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
-            leaves the codes as they were.
-        initial_codes: tensor of the shape of the codes, by default 0. If
-            `nonnegative`, their positive part is what it begins with.
-        statistics: bool, whether to return the statistics of the iterations,
-            which takes one more analysis for each.
-        measurement: linear operator `B` as `Measurement` is, or `None`. The
-            step size is then at most `1/(λmax(AᵀA) ‖B‖²)`.
+        scale: scalar tensor.
 
     Returns:
-        Codes `(batch, code_height, code_width, filters)`, of the images' type
-        if it is a float's, and NaN where an image, an atom, `λ`, `μ` or the
-        measurement is not finite; or with
-        `statistics` `(codes, IterationStatistics)`: a namedtuple of tensors
-        `(iterations, batch)`, `objective`, `data_fidelity`, `l1_norm`,
-        `duality_gap` and `step`, NaN for iterations that were not needed.
-
-    Raises:
-        ValueError: for another `algorithm` or `padding`, fewer
-            iterations, a tolerance that is negative or not finite, images with
-            other channels than the atoms, or initial codes of another shape.
-
-    References:
-        Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
-        SIAM J. Imaging Sciences 2009, section 4; O'Donoghue & Candès,
-        Adaptive restart for accelerated gradient schemes, Foundations of
-        Computational Mathematics 2015, section 3.2; Scheinberg, Goldfarb &
-        Bai, Fast first-order methods for composite convex optimization with
-        backtracking, Foundations of Computational Mathematics 2014, for
-        FISTA with steps that grow.
-
-    Example:
-
-    ```python
-    codes, statistics = keras_csc.ops.solve_sparse_code(
-        images, kernel, 0.1, step_size, statistics=True
-    )
-    plt.semilogy(statistics.duality_gap / statistics.objective)
-    ```
-    plots a curve for every example, which ends where it was solved.
+        Function of codes `(batch, code_height, code_width, filters)`.
     """
-    check_choice(ALGORITHMS, algorithm=algorithm)
-    check_choice(("same", "valid"), padding=padding)
-    check_integer(1, iterations=iterations)
-    if isinstance(tolerance, (int, float)):
-        check_at_least(0, tolerance=tolerance)
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    program = precise_program(
-        images,
-        kernel,
-        sparsity,
-        ridge,
-        nonnegative,
-        strides,
-        padding,
-        measurement,
-    )
-    images = program.images
-    if initial_codes is not None:
-        check_code_size(
-            initial_codes.shape,
-            kernel.shape,
-            images.shape[1:3],
-            strides,
-            padding,
+    scaled = kernel * scale
+    outside = pixels_outside(kernel.shape[:2], image_size, strides, padding)
+    if outside and forms().trains() and is_cheaper(kernel.shape, strides):
+        return _by_gram_kernel(kernel, scaled, strides, outside)
+
+    def by_both_operators(codes):
+        images = synthesis(codes, kernel, image_size, strides, padding)
+        return analysis(images, scaled, strides, padding)
+
+    return by_both_operators
+
+
+def is_cheaper(shape, strides):
+    """Whether the Gram kernel takes less than half of the multiply-adds."""
+    *size, channels, filters = shape
+    shifts = math.prod(2 * -(-k // strides) - 1 for k in size)
+    return shifts * filters < math.prod(size) * channels
+
+
+def pixels_outside(kernel_size, image_size, strides, padding):
+    """How much of the first and the last atoms is outside of the image.
+
+    Returns:
+        List of `(before, after)` for height and width, in pixels; `None` where
+        sizes are not known, or other atoms are not whole either.
+    """
+    found = []
+    for n, k in zip(image_size, kernel_size):
+        if not isinstance(n, int):
+            return None
+        count = analysis_size(n, k, strides, padding)
+        before = padding_before(n, k, strides, padding)
+        after = max((count - 1) * strides + k - n - before, 0)
+        if count < 2 or max(before, after) > strides:
+            return None
+        found.append((before, after))
+    return found
+
+
+def _by_gram_kernel(kernel, scaled, strides, outside):
+    """As on an image that holds all atoms, less what is outside of it.
+
+    Above and below it only the first and the last row of atoms have pixels, to
+    its left and right only the first and the last column.
+    """
+    if not outside:
+        gram = _gram_kernel(kernel, scaled, strides)
+        return lambda codes: forms().analysis(codes, gram, 1, "same")
+    *inner, (before, after) = outside
+    axis = len(inner)
+    whole = _by_gram_kernel(kernel, scaled, strides, inner)
+
+    size = kernel.shape[axis]
+    parts = [
+        ops.split(array, [before, size - after], axis)
+        for array in (kernel, scaled)
+    ]
+
+    def off(part, pixels):
+        if not pixels:
+            return lambda codes: 0.0
+        return _by_gram_kernel(parts[0][part], parts[1][part], strides, inner)
+
+    first, last = off(0, before), off(-1, after)
+
+    def apply(codes):
+        head, _, tail = _ends(codes, 1 + axis)
+        above, middle, below = _ends(whole(codes), 1 + axis)
+        return ops.concatenate(
+            [above - first(head), middle, below - last(tail)], 1 + axis
         )
-        check_as_many(initial_codes.shape, images.shape)
-        initial_codes = as_dtype_of(initial_codes, images)
-        initial_codes = ops.stop_gradient(initial_codes)
-        if nonnegative:
-            initial_codes = ops.relu(initial_codes)
-    codes, record = ProximalGradient(
-        _without_gradient(program),
-        ops.stop_gradient(as_dtype_of(step_size, images)),
-        iterations,
-        tolerance,
-        algorithm,
-        restart,
-        line_search,
-        statistics,
-    ).run(initial_codes)
-    codes = implicit_gradient(codes, program, iterations)
-    # No gap of what is not finite is above anything: it would be done.
-    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
-    total = total + program.sparsity + program.ridge
-    if measurement is not None:
-        seen = program.measurement.forward(images)
-        total = total + ops.sum(seen, AXES, keepdims=True)
-    codes = ops.where(ops.isfinite(total), codes, float("nan"))
-    if keras.backend.is_float_dtype(dtype):
-        codes = ops.cast(codes, dtype)
-    return (codes, record) if statistics else codes
+
+    return apply
 
 
-def extrapolations(iterations, algorithm):
-    """Factors of `z - z'` at the start of every iteration but the first."""
-    if algorithm == "ista":
-        return [0.0] * (iterations - 1)
-    factors, last = [], 1.0
-    for _ in range(iterations - 1):
-        following = (1 + (1 + 4 * last**2) ** 0.5) / 2
-        factors.append((last - 1) / following)
-        last = following
-    return factors
+def _ends(values, axis):
+    """The first, the middle and the last part of an axis."""
+    return ops.split(values, [1, values.shape[axis] - 1], axis)
 
 
-def _without_gradient(program):
-    """The program, with constants for its tensors."""
-    if not isinstance(program.ridge, (int, float)):
-        program = program._replace(ridge=ops.stop_gradient(program.ridge))
-    return program._replace(
-        images=ops.stop_gradient(program.images),
-        kernel=ops.stop_gradient(program.kernel),
-        sparsity=ops.stop_gradient(program.sparsity),
-    )
+def _gram_kernel(kernel, scaled, strides):
+    """`⟨W_g, W_f⟩` at all shifts, as the kernel of a convolution of codes.
+
+    Args:
+        kernel: tensor `(height, width, channels, filters)`.
+        scaled: the same tensor times a number, which the result has.
+        strides: int.
+
+    Returns:
+        Tensor `(shifts, shifts, filters, filters)`.
+    """
+    atoms = ops.transpose(kernel, (3, 0, 1, 2))
+    margins = [(-(-k // strides) - 1) * strides for k in kernel.shape[:2]]
+    atoms = ops.pad(atoms, [(0, 0), *((n, n) for n in margins), (0, 0)])
+    products = forms().analysis(atoms, scaled, strides, "valid")
+    return ops.flip(ops.transpose(products, (1, 2, 0, 3)), (0, 1))

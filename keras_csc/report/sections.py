@@ -6,7 +6,7 @@ from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_part_of
 from keras_csc.metrics.features import principal_directions
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
 from keras_csc.visualization import atom_images

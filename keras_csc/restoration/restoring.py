@@ -10,7 +10,7 @@ from keras_csc.constraints import UnitAtoms
 from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.dispatch import forms
+from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import conjugate_residuals
 
 # Dictionaries that `studies/dictionaries.py` learned, by channels.

@@ -51,12 +51,11 @@ def operators():
             return z, keras_csc.ops.synthesis(z, w, (9, 8), s, padding)
 
         yield f"operators {k} {s} {padding}", roundtrip, (x, w)
-        for bound in (keras_csc.ops.spectral_bound, keras_csc.ops.frame_bound):
-            yield (
-                f"{bound.__name__} {k} {s} {padding}",
-                lambda w, s=s, bound=bound: bound(w, s),
-                (w,),
-            )
+        yield (
+            f"frame bound {k} {s} {padding}",
+            lambda w, s=s: keras_csc.ops.frame_bound(w, s),
+            (w,),
+        )
     ends = rng(3).normal(size=(2, 4, 5)).astype("float32")
     ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
 
@@ -74,63 +73,35 @@ def solvers():
         "per example": np.float32([0.1, 0.3]).reshape(2, 1, 1, 1),
     }
     for name, sparsity in sparsities.items():
-        for k, s, padding, nonnegative in (
-            (4, 2, "same", True),
-            (3, 2, "valid", False),
-        ):
+        for k, *at in ((4, True, 2, "same"), (3, False, 2, "valid")):
             inputs = (
                 black_above(pictures(9, 8, 2)),
                 dictionary(k, 2, 4),
                 sparsity,
-                np.float32(0.3),
             )
-            arguments = {
-                "nonnegative": nonnegative,
-                "strides": s,
-                "padding": padding,
-            }
-            title = f"{name} {k} {s} {padding}"
-            for algorithm in ("ista", "fista"):
 
-                def unrolled(x, w, l1, l2, a=arguments, algorithm=algorithm):
-                    return keras_csc.ops.sparse_code(
-                        x,
-                        w,
-                        l1,
-                        0.15,
-                        l2,
-                        iterations=4,
-                        algorithm=algorithm,
-                        **a,
-                    )
-
-                yield f"unrolled {algorithm} {title}", unrolled, inputs
-
-            def solved(x, w, l1, l2, a=arguments):
-                return keras_csc.ops.solve_sparse_code(
-                    x, w, l1, 0.15, l2, tolerance=1e-6, iterations=300, **a
+            def unrolled(x, w, sparsity, at=at):
+                return keras_csc.ops.sparse_code(
+                    *(x, w, sparsity, 0.15, *at), iterations=4
                 )
 
-            yield f"solved {title}", solved, inputs
+            yield f"unrolled {name} {k} {at}", unrolled, inputs
 
-    def recorded(x, w):
-        codes, statistics = keras_csc.ops.solve_sparse_code(
-            x, w, 0.2, 0.15, tolerance=None, iterations=6, statistics=True
-        )
-        return codes, ops.stop_gradient(ops.stack(list(statistics)))
+            def solved(x, w, sparsity, at=at):
+                return keras_csc.ops.solve_sparse_code(
+                    x, w, sparsity, 0.15, *at, tolerance=1e-6, iterations=300
+                )
 
-    inputs = (pictures(9, 8, 2), dictionary(3, 2, 4))
-    yield "statistics", recorded, inputs
+            yield f"solved {name} {k} {at}", solved, inputs
     z = rng(4).normal(size=(2, 9, 8, 4)).astype("float32")
 
     def program(x, w, z):
-        return (
-            keras_csc.ops.lasso_objective(x, z, w, 0.2, 0.3),
-            keras_csc.ops.duality_gap(x, z, w, 0.2),
-            keras_csc.ops.duality_gap(x, z, w, 0.2, 0.3),
-        )
+        problem = keras_csc.ops.SparseCodingProgram(x, w, 0.2)
+        rest = problem.residual(z)
+        gap = problem.gap(z, rest, problem.analysis(rest))
+        return problem.value(z, rest), gap
 
-    yield "program", program, (*inputs, z)
+    yield "program", program, (pictures(9, 8, 2), dictionary(3, 2, 4), z)
 
 
 def restorations():
@@ -158,17 +129,10 @@ def restorations():
 def layers():
     coding = keras_csc.layers.ConvSparseCoding2D
     for name, layer in (
-        ("coding", coding(4, 3, strides=2, ridge=0.2)),
+        ("coding", coding(4, 3, strides=2)),
         (
             "implicit coding",
-            coding(
-                4,
-                3,
-                ridge=0.2,
-                gradient="implicit",
-                iterations=200,
-                tolerance=1e-6,
-            ),
+            coding(4, 3, gradient="implicit", iterations=200, tolerance=1e-6),
         ),
         ("decoding", keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)),
         ("normalization", keras_csc.layers.SharedBatchNormalization()),

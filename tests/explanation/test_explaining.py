@@ -152,7 +152,7 @@ def test_objective_and_gap_are_those_of_the_program(case):
         signal, codes = stage.signal[None].astype("float64"), stage.codes[None]
         arguments = stage.kernel.astype("float64"), layer.sparsity
         (value,) = references.program_value(
-            signal, codes, *arguments, 0.0, 2, "same"
+            signal, codes, *arguments, 2, "same"
         )
         assert stage.objective == pytest.approx(value, rel=1e-5)
         residual = signal - synthesize(stage, stage.codes)

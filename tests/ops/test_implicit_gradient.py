@@ -13,74 +13,80 @@ SPARSITIES = {
     "per filter": np.array([0.1, 0.2, 0.3, 0.4]),
     "per example": np.array([0.1, 0.3]).reshape(2, 1, 1, 1),
 }
-# Every kind of sparsity, and every geometry, with a ridge and without.
-PROGRAMS = [
-    ("number", 0.2, False, 3, 1, "same"),
-    ("per filter", 0.0, True, 4, 2, "same"),
-    ("per example", 0.0, False, 3, 2, "valid"),
-]
+MEASUREMENT = ops.Measurement(
+    np.random.default_rng(2).integers(0, 2, (1, 6, 6, 2)).astype("float64"),
+    np.array([[0, 0.1, 0], [0.2, 0.5, 0.1], [0, 0.1, 0]]),
+)
 problem = functools.partial(references.problem, 0, (6, 6))
 
 
-def codes_and_gradients(solver, point, step_size, **arguments):
+def codes_and_gradients(point, step_size, **arguments):
     """Codes, the weights of their sum, and its gradients by the point."""
-    weights = np.random.default_rng(6)
+    table = np.random.default_rng(6).normal(size=1000)
 
     @tf.function
     def run(*tensors):
         with tf.GradientTape() as tape:
             tape.watch(tensors)
-            images, kernel, sparsity, ridge = tensors
-            codes = solver(
-                images, kernel, sparsity, step_size, ridge, **arguments
-            )
+            codes = ops.solve_sparse_code(*tensors, step_size, **arguments)
             size = tf.shape(codes)
             factors = tf.reshape(tf.constant(table)[: tf.size(codes)], size)
             value = tf.reduce_sum(factors * codes)
         return codes, factors, tape.gradient(value, tensors)
 
-    table = weights.normal(size=1000)
     codes, factors, gradients = run(*map(tf.constant, point))
     return codes.numpy(), factors.numpy(), [g.numpy() for g in gradients]
 
 
-def exact_gradients(codes, weights, images, kernel, sparsity, ridge, *geometry):
-    """By dense matrices, from `(AₛᵀAₛ + μ) zₛ = Aₛᵀx - λ sign(zₛ)`."""
+def dense_measurement(measurement):
+    """The matrix `B` of a measurement of images of 6×6×2 numbers."""
+    if measurement is None:
+        return np.eye(72)
+    units = np.eye(72).reshape(72, 6, 6, 2)
+    return np.reshape(measurement.forward(units), (72, 72)).T
+
+
+def exact_gradients(codes, weights, point, measurement, *geometry):
+    """By dense matrices, from `AₛᵀBᵀB Aₛ zₛ = AₛᵀBᵀx - λ sign(zₛ)`."""
+    images, kernel, sparsity = point
+    seen = dense_measurement(measurement)
     matrix, _ = references.analysis_matrix(kernel, (6, 6), *geometry)
     index, _ = references.analysis_index(kernel.shape, (6, 6), *geometry)
     by_images, by_kernel = np.zeros_like(images), np.zeros(kernel.size + 1)
     adjoint = np.zeros((len(images), len(matrix)))
     for number, (image, code) in enumerate(zip(images, codes)):
         support = np.flatnonzero(code)
-        part = matrix[support]
-        hessian = part @ part.T + ridge * np.eye(len(support))
+        part = matrix[support] @ seen.T
         right = weights[number].ravel()[support]
-        solution = np.linalg.solve(hessian, right)
+        solution = np.linalg.solve(part @ part.T, right)
         adjoint[number, support] = solution
-        by_images[number] = (part.T @ solution).reshape(image.shape)
+        at_images = part.T @ solution
+        by_images[number] = at_images.reshape(image.shape)
         residual = image.ravel() - part.T @ code.ravel()[support]
-        by_matrix = np.outer(adjoint[number], residual)
-        by_matrix -= np.outer(code.ravel(), part.T @ solution)
+        by_matrix = np.outer(adjoint[number], seen.T @ residual)
+        by_matrix -= np.outer(code.ravel(), seen.T @ at_images)
         np.add.at(by_kernel, index, by_matrix)
-    adjoint = adjoint.reshape(codes.shape)
-    by_sparsity = np.zeros(np.broadcast_shapes(np.shape(sparsity), (1,) * 4))
-    signs = -adjoint * np.sign(codes)
-    axes = [a for a in range(4) if by_sparsity.shape[a] == 1]
-    by_sparsity = np.sum(signs, tuple(axes)).reshape(np.shape(sparsity))
-    by_ridge = -np.sum(adjoint * codes)
-    return by_images, by_kernel[1:].reshape(kernel.shape), by_sparsity, by_ridge
+    signs = -adjoint.reshape(codes.shape) * np.sign(codes)
+    shape = (1,) * (4 - np.ndim(sparsity)) + np.shape(sparsity)
+    axes = tuple(axis for axis in range(4) if shape[axis] == 1)
+    by_sparsity = np.sum(signs, axes).reshape(np.shape(sparsity))
+    return by_images, by_kernel[1:].reshape(kernel.shape), by_sparsity
 
 
 @pytest.mark.parametrize(
-    "sparsity, ridge, nonnegative, kernel_size, strides, padding", PROGRAMS
+    "sparsity, nonnegative, kernel_size, strides, padding, measurement",
+    [
+        ("number", False, 3, 1, "same", None),
+        ("per filter", True, 4, 2, "same", MEASUREMENT),
+        ("per example", False, 3, 2, "valid", None),
+    ],
 )
 def test_gradients_are_those_of_the_optimality_conditions(
-    sparsity, ridge, nonnegative, kernel_size, strides, padding
+    sparsity, nonnegative, kernel_size, strides, padding, measurement
 ):
     images, kernel, step_size = problem(kernel_size, strides, padding)
-    point = [images, kernel, SPARSITIES[sparsity], np.float64(ridge)]
+    point = [images, kernel, SPARSITIES[sparsity]]
     codes, weights, gradients = codes_and_gradients(
-        ops.solve_sparse_code,
         point,
         step_size,
         nonnegative=nonnegative,
@@ -88,65 +94,27 @@ def test_gradients_are_those_of_the_optimality_conditions(
         padding=padding,
         iterations=2000,
         tolerance=1e-13,
+        measurement=measurement,
     )
     assert 0.1 < np.mean(codes != 0) < 0.9
-    expected = exact_gradients(codes, weights, *point, strides, padding)
+    expected = exact_gradients(
+        codes, weights, point, measurement, strides, padding
+    )
     for gradient, reference in zip(gradients, expected):
         assert gradient.shape == np.shape(reference)
         error = np.linalg.norm(gradient - reference)
-        assert error < 1e-9 * np.linalg.norm(reference)
+        assert error < 1e-7 * np.linalg.norm(reference)
 
 
-def test_gradients_are_those_of_differences():
-    """With a ridge of 4, ISTA gains a digit in less than 4 iterations."""
-    images, kernel, step_size = problem(4, 2, "same")
-    point = [images, kernel, SPARSITIES["per filter"], np.float64(4.0)]
-    arguments = {"nonnegative": True, "strides": 2}
-    codes, weights, gradients = codes_and_gradients(
-        ops.solve_sparse_code,
-        point,
-        step_size,
-        iterations=300,
-        tolerance=1e-18,
-        **arguments,
-    )
-    rng = np.random.default_rng(7)
-    for index, gradient in enumerate(gradients):
-
-        def along(value):
-            moved = [*point[:index], value, *point[index + 1 :]]
-            codes = references.solve_sparse_code(
-                *moved[:3],
-                step_size,
-                moved[3],
-                iterations=30,
-                algorithm="ista",
-                **arguments,
-            )
-            return np.sum(weights * codes)
-
-        direction = rng.normal(size=np.shape(point[index]))
-        expected = references.directional_derivative(
-            along, point[index], direction, 1e-6
-        )
-        np.testing.assert_allclose(
-            np.sum(gradient * direction), expected, rtol=1e-5, atol=1e-7
-        )
-
-
-@pytest.mark.parametrize("ridge", [0.0, 0.1])
-def test_black_images_have_a_gradient_where_there_is_no_sparsity(ridge):
-    """Where `λ = 0`, `z = (AᵀA + μ)⁻¹Aᵀx`, or with the pseudo-inverse."""
+def test_black_images_have_a_gradient_where_there_is_no_sparsity():
+    """Where `λ = 0`, the codes are those of the pseudo-inverse."""
     images, kernel, step_size = problem(3, 2, "same")
     black = tf.zeros_like(images)
-    point = [black, kernel, np.float64(0), np.float64(ridge)]
-    codes, weights, gradients = codes_and_gradients(
-        ops.solve_sparse_code, point, step_size, strides=2
-    )
+    point = [black, kernel, np.float64(0)]
+    codes, weights, gradients = codes_and_gradients(point, step_size, strides=2)
     assert not np.any(codes)
     matrix, _ = references.analysis_matrix(kernel, (6, 6), 2, "same")
-    hessian = matrix @ matrix.T + ridge * np.eye(len(matrix))
-    inverse = np.linalg.pinv(hessian, rcond=1e-10)
+    inverse = np.linalg.pinv(matrix @ matrix.T, rcond=1e-10)
     expected = weights.reshape(2, -1) @ inverse @ matrix
     np.testing.assert_allclose(
         gradients[0].reshape(2, -1), expected, rtol=0, atol=1e-6
@@ -186,7 +154,7 @@ def test_no_gradient_flows_to_the_step_and_the_start():
         solved = ops.solve_sparse_code(
             *(images, kernel, 0.2, step_size), iterations=5, initial_codes=start
         )
-        unrolled = ops.sparse_code(images, kernel, 0.2, step_size, 0.1)
+        unrolled = ops.sparse_code(images, kernel, 0.2, step_size)
         value = tf.reduce_sum(solved) + tf.reduce_sum(unrolled)
     by_images, *others = tape.gradient(value, [images, step_size, start])
     assert np.any(by_images) and others == [None, None]
@@ -218,10 +186,8 @@ def test_gradients_of_dependent_atoms_are_bounded():
     """Every atom is there twice, and all codes are active."""
     images, kernel, step_size = problem()
     kernel = np.concatenate([kernel, kernel], -1)
-    point = [images, kernel, np.float64(1e-3), np.float64(0)]
     *_, gradients = codes_and_gradients(
-        ops.solve_sparse_code,
-        point,
+        [images, kernel, np.float64(1e-3)],
         step_size / 2,
         iterations=300,
         tolerance=1e-3,
@@ -231,31 +197,32 @@ def test_gradients_of_dependent_atoms_are_bounded():
 
 
 def test_the_gradient_has_the_gradient_of_its_own():
-    """Of `‖z‖²` by `μ`, twice, against differences of the first."""
-    images, kernel, step_size = map(tf.convert_to_tensor, problem())
+    """Of `‖z‖²` by `λ`, twice, against differences of the first."""
+    images, kernel, step_size = map(tf.convert_to_tensor, problem(4, 2))
 
     @tf.function
-    def first(ridge):
+    def first(sparsity):
         with tf.GradientTape() as tape:
-            tape.watch(ridge)
+            tape.watch(sparsity)
             codes = ops.solve_sparse_code(
-                *(images, kernel, 0.1, step_size, ridge),
+                *(images, kernel, sparsity, step_size),
+                strides=2,
                 iterations=1000,
                 tolerance=1e-14,
             )
             value = tf.reduce_sum(codes**2)
-        return tape.gradient(value, ridge)
+        return tape.gradient(value, sparsity)
 
     @tf.function
-    def second(ridge):
+    def second(sparsity):
         with tf.GradientTape() as tape:
-            tape.watch(ridge)
-            once = first(ridge)
-        return tape.gradient(once, ridge)
+            tape.watch(sparsity)
+            once = first(sparsity)
+        return tape.gradient(once, sparsity)
 
-    ridge = tf.constant(0.5, "float64")
-    difference = (first(ridge + 1e-5) - first(ridge - 1e-5)) / 2e-5
-    np.testing.assert_allclose(second(ridge), difference, rtol=1e-4)
+    at = tf.constant(0.1, "float64")
+    difference = (first(at + 1e-5) - first(at - 1e-5)) / 2e-5
+    np.testing.assert_allclose(second(at), difference, rtol=1e-4)
 
 
 @pytest.mark.parametrize("first", [1.0, np.nan])

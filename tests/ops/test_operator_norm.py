@@ -56,18 +56,6 @@ def test_spectral_bound_is_tight(kernel_size, strides):
     np.testing.assert_allclose(single, bound, rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_spectral_bound_of_atoms_that_are_all_alike(dtype):
-    """`‖H(ω)‖²` is largest at 0, the squares of the sums over each phase."""
-    kernel_size, strides, channels, filters = 7, 3, 3, 48
-    norm = np.sqrt(kernel_size**2 * channels)
-    kernel = np.ones((kernel_size, kernel_size, channels, filters)) / norm
-    phases = [len(range(p, kernel_size, strides)) for p in range(strides)]
-    largest = filters * channels * np.sum(np.square(phases)) ** 2 / norm**2
-    bound = ops.spectral_bound(kernel.astype(dtype), strides)
-    assert largest * (1 - 1e-6) <= bound < 1.0101 * largest
-
-
 @pytest.mark.parametrize("filters, scale", [(1, 1.0), (24, 1e-9), (70, 1e9)])
 def test_frame_bound_is_that_of_the_patches(filters, scale):
     rng = np.random.default_rng(0)

@@ -1,3 +1,4 @@
+import contextlib
 import functools
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
+from keras_csc.ops import sparse_coding
+from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 
 SPARSITIES = {
@@ -12,46 +15,31 @@ SPARSITIES = {
     "per filter": np.array([0.0, 0.2, 0.4, 0.9]),
     "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
 }
-RIDGES = {
-    "none": None,
-    "number": np.float64(0.25),
-    "per filter": np.array([0.1, 0.2, 0.3, 0.6]),
-    "per example": np.array([0.1, 0.5]).reshape(2, 1, 1, 1),
-}
 # With a step a bit below the longest.
 problem = functools.partial(references.problem, step=0.95)
 
 
 @pytest.mark.parametrize(
-    "algorithm, sparsity, ridge, nonnegative, strides, padding",
+    "sparsity, nonnegative, strides, padding",
     [
-        ("fista", "number", 0.0, False, 1, "same"),
-        ("ista", "per filter", 0.25, False, 2, "same"),
-        ("fista", "per example", 0.25, True, 3, "valid"),
-        ("ista", "per example", 0.0, True, 1, "valid"),
+        ("number", False, 1, "same"),
+        ("per filter", False, 2, "same"),
+        ("per example", True, 3, "valid"),
     ],
 )
 def test_every_step_is_that_of_a_plain_loop(
-    algorithm, sparsity, ridge, nonnegative, strides, padding
+    sparsity, nonnegative, strides, padding
 ):
     images, kernel, step_size = problem(1, (9, 8), 4, strides, padding)
+    point = images, kernel, SPARSITIES[sparsity], step_size
     for iterations in range(1, 7):
-        arguments = {
-            "ridge": ridge,
-            "nonnegative": nonnegative,
-            "strides": strides,
-            "padding": padding,
-            "iterations": iterations,
-            "algorithm": algorithm,
-        }
-        weights = SPARSITIES[sparsity]
-        result = ops.sparse_code(
-            images, kernel, weights, step_size, **arguments
+        arguments = nonnegative, strides, padding, iterations
+        np.testing.assert_allclose(
+            ops.sparse_code(*point, *arguments),
+            references.solve_sparse_code(*point, *arguments),
+            rtol=0,
+            atol=1e-12,
         )
-        expected = references.solve_sparse_code(
-            images, kernel, weights, step_size, **arguments
-        )
-        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12)
 
 
 def test_images_of_unknown_size_and_python_numbers():
@@ -72,46 +60,26 @@ def test_images_of_unknown_size_and_python_numbers():
 
 
 @pytest.mark.parametrize(
-    "sparsity, ridge, strides, padding, kernel_size, iterations, algorithm,"
-    "nonnegative",
+    "sparsity, nonnegative, kernel_size, strides, padding, iterations",
     [
-        ("number", "none", 1, "same", 3, 1, "fista", False),
-        ("per filter", "number", 1, "same", 3, 5, "fista", True),
-        ("per example", "per filter", 1, "valid", 2, 4, "ista", False),
-        ("per filter", "none", 2, "same", 4, 4, "fista", False),
-        ("per example", "none", 3, "valid", 2, 3, "fista", True),
-        ("number", "per example", 1, "valid", 6, 3, "fista", False),
+        ("number", False, 3, 1, "same", 1),
+        ("per filter", True, 3, 1, "same", 5),
+        ("per filter", False, 4, 2, "same", 4),
+        ("per example", True, 2, 3, "valid", 3),
+        ("number", False, 6, 1, "valid", 3),
     ],
 )
 def test_gradients_are_those_of_finite_differences(
-    sparsity,
-    ridge,
-    strides,
-    padding,
-    kernel_size,
-    iterations,
-    algorithm,
-    nonnegative,
+    sparsity, nonnegative, kernel_size, strides, padding, iterations
 ):
-    images, kernel, step_size = problem(
-        4, (6, 6), kernel_size, strides, padding
-    )
-    arguments = {
-        "nonnegative": nonnegative,
-        "strides": strides,
-        "padding": padding,
-        "iterations": iterations,
-        "algorithm": algorithm,
-    }
+    *point, step_size = problem(4, (6, 6), kernel_size, strides, padding)
+    point.append(SPARSITIES[sparsity])
+    arguments = step_size, nonnegative, strides, padding, iterations
     rng = np.random.default_rng(6)
-    point = [images, kernel, SPARSITIES[sparsity]]
-    point += [] if RIDGES[ridge] is None else [RIDGES[ridge]]
     tensors = [tf.constant(value) for value in point]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
-        codes = ops.sparse_code(
-            *tensors[:3], step_size, *tensors[3:], **arguments
-        )
+        codes = ops.sparse_code(*tensors, *arguments)
         weights = rng.normal(size=codes.shape)
         value = tf.reduce_sum(weights * codes)
     gradients = tape.gradient(value, tensors)
@@ -122,9 +90,7 @@ def test_gradients_are_those_of_finite_differences(
 
         def along(value):
             moved = [*point[:index], value, *point[index + 1 :]]
-            codes = references.solve_sparse_code(
-                *moved[:3], step_size, *moved[3:], **arguments
-            )
+            codes = references.solve_sparse_code(*moved, *arguments)
             return np.sum(weights * codes)
 
         expected = references.directional_derivative(
@@ -135,17 +101,14 @@ def test_gradients_are_those_of_finite_differences(
         )
 
 
-@pytest.mark.parametrize("ridge, algorithm", [(0.0, "ista"), (0.25, "fista")])
-def test_black_images_have_a_gradient_where_there_is_no_sparsity(
-    ridge, algorithm
-):
+def test_black_images_have_a_gradient_where_there_is_no_sparsity():
     """With `λ = 0` the codes are a linear map of the images, at 0 as well."""
     sparsity = SPARSITIES["per filter"]
     _, kernel, step_size = problem()
     rng = np.random.default_rng(6)
     black, direction = tf.zeros((2, 6, 7, 2), "float64"), rng.normal(size=168)
     direction = 1e-3 * direction.reshape(black.shape)
-    arguments = {"ridge": ridge, "iterations": 3, "algorithm": algorithm}
+    arguments = {"iterations": 3}
     with tf.GradientTape() as tape:
         tape.watch(black)
         codes = ops.sparse_code(black, kernel, sparsity, step_size, **arguments)
@@ -161,10 +124,7 @@ def test_black_images_have_a_gradient_where_there_is_no_sparsity(
     )
 
 
-@pytest.mark.parametrize(
-    "size, kernel_size, strides",
-    [(8, 4, 2), (6, 3, 1), (16, 4, 2)],
-)
+@pytest.mark.parametrize("size, kernel_size, strides", [(6, 3, 1), (16, 4, 2)])
 def test_half_precision_gradients_approach_the_exact_ones(
     size, kernel_size, strides
 ):
@@ -184,3 +144,57 @@ def test_half_precision_gradients_approach_the_exact_ones(
         assert coarse.dtype == "bfloat16"
         error = np.linalg.norm(tf.cast(coarse, "float64") - exact)
         assert error < 0.05 * np.linalg.norm(exact)
+
+
+# === The normal operator ===
+
+# Kernel size, strides, padding, image size.
+BY_GRAM_KERNEL = [
+    (4, 2, "same", (6, 4)),
+    (3, 2, "same", (7, 8)),
+    (2, 2, "same", (4, 6)),
+    (3, 1, "same", (5, 6)),
+    (3, 2, "valid", (8, 7)),
+    (5, 3, "same", (9, 10)),
+]
+BY_BOTH_OPERATORS = [
+    (5, 1, "same", (6, 6)),  # Two rows of atoms are not whole.
+    (4, 4, "same", (4, 8)),  # One row of atoms.
+]
+
+
+@pytest.mark.parametrize("case", BY_GRAM_KERNEL + BY_BOTH_OPERATORS, ids=str)
+def test_it_is_the_matrix_times_its_transpose(case):
+    """And its gradients are those of the other form."""
+    kernel_size, strides, padding, image_size = case
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(kernel_size, kernel_size, 12, 3))
+    analysis, sizes = references.analysis_matrix(
+        kernel, image_size, strides, padding
+    )
+    outside = sparse_coding.pixels_outside(
+        kernel.shape[:2], image_size, strides, padding
+    )
+    assert (outside is None) == (case in BY_BOTH_OPERATORS)
+    codes, weights = rng.normal(size=(2, 2, *sizes, 3))
+    inputs, found = [tf.constant(kernel), tf.constant(codes)], []
+    for context in (contextlib.nullcontext, fusion):
+        with context(), tf.GradientTape() as tape:
+            tape.watch(inputs)
+            apply = sparse_coding.normal_operator(
+                inputs[0], image_size, strides, padding, 0.5
+            )
+            result = apply(inputs[1])
+            value = tf.reduce_sum(weights * result)
+        found.append((result, *tape.gradient(value, inputs)))
+    expected = 0.5 * codes.reshape(2, -1) @ analysis @ analysis.T
+    np.testing.assert_allclose(
+        found[0][0], expected.reshape(codes.shape), rtol=0, atol=1e-9
+    )
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+
+
+def test_the_gram_kernel_is_for_many_channels():
+    assert sparse_coding.is_cheaper((4, 4, 12, 8), 2)
+    assert not sparse_coding.is_cheaper((4, 4, 3, 8), 2)

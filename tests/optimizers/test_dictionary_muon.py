@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers import contracts
@@ -96,28 +95,3 @@ def test_offsets_and_scales_are_left_to_adam():
     )
     theirs = step_of(keras.optimizers.Adam(0.125, 0.5, 0.75), gradients, (7,))
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
-
-
-def test_replicas_take_the_step_of_one_device(mirrored):
-    shape, gradients = (4, 4, 2, 8), [draw((4, 4, 2, 8), n) for n in range(3)]
-    strategy = mirrored(2)
-    with strategy.scope():
-        optimizer = DictionaryMuon(0.1)
-        variable = keras.Variable(draw(shape, seed=9))
-        optimizer.build([variable])
-
-    @tf.function
-    def apply(gradient):
-        optimizer.apply([gradient], [variable])
-
-    for gradient in gradients:
-        parts = strategy.experimental_distribute_values_from_function(
-            # They are summed.
-            lambda context, whole=gradient: tf.constant(
-                whole * (0.25 + 0.5 * context.replica_id_in_sync_group)
-            )
-        )
-        strategy.run(apply, (parts,))
-    step = variable.numpy() - draw(shape, seed=9)
-    expected = step_of(DictionaryMuon(0.1), gradients, shape)
-    np.testing.assert_allclose(step, expected, atol=1e-5)

@@ -1,8 +1,8 @@
-"""Which path an operation takes on TensorFlow, when, and why.
+"""The operations as TensorFlow computes them fastest.
 
-Every choice of TensorFlow's own is made here. The limits were measured on
-CPUs, with oneDNN. The portable forms have one choice of theirs, a matrix
-product for images of one atom's size.
+The functions are those of `ops.portable`, and have its results. Every choice
+of TensorFlow's own is made here. The limits were measured on CPUs, with
+oneDNN.
 """
 
 import contextlib
@@ -10,21 +10,15 @@ import contextvars
 import functools
 import math
 
-import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_csc.ops import portable
-from keras_csc.ops.sizes import is_one_patch
-from keras_csc.ops.tensorflow.synthesis import overlap_add
-from keras_csc.ops.tensorflow.synthesis import subpixel_synthesis
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more
 # channels than this, they are at least as fast as what replaces them.
 FEW_CHANNELS = 4
-# Up to as many positions of bfloat16 codes, oneDNN's filter gradient is slower
-# than a convolution by the codes.
-FEW_POSITIONS = 32
 # Below as many elements, what one pass over memory saves is not worth a
 # compilation.
 LEAST_SIZE = 2**18
@@ -70,15 +64,12 @@ def analysis(images, kernel, strides, padding):
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, by one of four forms.
+    """`convolution.synthesis`, by one of three forms.
 
-    A matrix product for images of one atom's size. For few channels on a CPU
-    overlap-add, where the stride is 1, and the sub-pixel convolution within
-    `fusion`, for other strides and known sizes. Else the transposed
-    convolution.
+    For few channels on a CPU overlap-add, where the stride is 1, and the
+    sub-pixel convolution within `fusion`, for other strides and known sizes.
+    Else the transposed convolution.
     """
-    if is_one_patch(image_size, kernel.shape[:2], padding):
-        return portable.synthesis(codes, kernel, image_size, strides, padding)
     codes = tf.convert_to_tensor(codes)
     at = image_size, strides, padding
     if strides == 1 and _has_few_channels(kernel) and codes.dtype.size >= 4:
@@ -96,16 +87,7 @@ def synthesis(codes, kernel, image_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`convolution.filter_gradient`, by one of three forms.
-
-    A matrix product for images of one atom's size, the portable convolution
-    for few positions of bfloat16 codes, else TensorFlow's own.
-    """
-    one_patch = is_one_patch(images.shape[1:3], kernel_shape[:2], padding)
-    if one_patch or _has_few_positions(codes):
-        return portable.filter_gradient(
-            images, codes, kernel_shape, strides, padding
-        )
+    """`portable.filter_gradient`, by TensorFlow's own."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=images,
         filter_sizes=kernel_shape,
@@ -177,16 +159,6 @@ def _has_few_channels(kernel):
     return few and not tf.config.list_physical_devices("GPU")
 
 
-def _has_few_positions(codes):
-    """Whether oneDNN's filter gradient would be the slower one."""
-    size = codes.shape[1:3]
-    return (
-        keras.backend.standardize_dtype(codes.dtype) == "bfloat16"
-        and None not in size
-        and math.prod(size) <= FEW_POSITIONS
-    )
-
-
 def _pays_off(shape):
     """Whether a first tensor of that shape is worth a compilation."""
     return (
@@ -212,3 +184,105 @@ def _synthesis_by(form, codes, kernel, image_size, strides, padding):
         return form(codes, kernel, image_size, strides, padding), gradient
 
     return synthesize(codes, tf.convert_to_tensor(kernel))
+
+
+def overlap_add(codes, kernel, image_size, strides, padding):
+    """`synthesis` with stride 1, for images of few channels.
+
+    All patches `W_f z_f[i, j]` are made by one matrix product, patch positions
+    last, so that adding them up reads whole images.
+
+    Args:
+        codes: tensor `(batch, code_height, code_width, filters)`.
+        kernel: tensor `(k, k, channels, filters)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        strides: 1.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        Tensor `(batch, height, width, channels)`.
+    """
+    height, width, channels, filters = kernel.shape
+    batch, *code_size = ops.shape(codes)[:3]
+    matrix = tf.reshape(
+        tf.transpose(kernel, (2, 0, 1, 3)), (channels * height * width, filters)
+    )
+    pixels = tf.reshape(codes, (-1, filters))
+    patches = tf.reshape(
+        tf.matmul(matrix, pixels, transpose_b=True),
+        (channels, height, width, batch, *code_size),
+    )
+    images = _shifted_sum(patches, 2, 5)
+    images = _shifted_sum(images, 1, 3)
+    top, left = (
+        (k - 1) // 2 if padding == "same" else 0 for k in (height, width)
+    )
+    images = images[..., top : top + image_size[0], left : left + image_size[1]]
+    return tf.transpose(images, (1, 2, 3, 0))
+
+
+def _shifted_sum(values, offsets, positions):
+    """Sums over an axis of offsets, each slice shifted along another axis."""
+    slices = tf.unstack(values, axis=offsets)
+    count, axis = len(slices), positions - 1
+    rank = slices[0].shape.rank
+    return tf.add_n(
+        [
+            tf.pad(
+                part,
+                [
+                    (i, count - 1 - i) if at == axis else (0, 0)
+                    for at in range(rank)
+                ],
+            )
+            for i, part in enumerate(slices)
+        ]
+    )
+
+
+def subpixel_synthesis(codes, kernel, image_size, strides, padding):
+    """`synthesis` with strides, for images of few channels.
+
+    A convolution of the codes with `strides²` times as many channels as the
+    images have: those of the pixels that a code's position stands for.
+
+    Args:
+        codes: tensor `(batch, code_height, code_width, filters)`.
+        kernel: tensor `(k, k, channels, filters)`.
+        image_size: `(height, width)`, ints.
+        strides: int, at least 2.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        Tensor `(batch, height, width, channels)`.
+
+    Reference:
+        Shi et al., Real-time single image and video super-resolution using an
+        efficient sub-pixel convolutional neural network, CVPR 2016.
+    """
+    phases = _phases(kernel, strides)
+    around = [[n - 1, n - 1] for n in phases.shape[:2]]
+    images = tf.nn.conv2d(codes, phases, 1, [[0, 0], *around, [0, 0]])
+    images = tf.nn.depth_to_space(images, strides)
+    return portable.fit(images, image_size, kernel.shape[:2], strides, padding)
+
+
+def _phases(kernel, strides):
+    """The kernel from codes to the pixels of every phase, as a convolution's.
+
+    Args:
+        kernel: tensor `(k, k, channels, filters)`.
+        strides: int `s`.
+
+    Returns:
+        Tensor `(⌈k/s⌉, ⌈k/s⌉, filters, s² channels)`.
+    """
+    *size, channels, filters = kernel.shape
+    taps = [-(-k // strides) for k in size]
+    margins = [[0, n * strides - k] for n, k in zip(taps, size)]
+    phases = tf.reshape(
+        tf.pad(kernel, [*margins, [0, 0], [0, 0]]),
+        (taps[0], strides, taps[1], strides, channels, filters),
+    )
+    phases = tf.transpose(tf.reverse(phases, (0, 2)), (0, 2, 5, 1, 3, 4))
+    return tf.reshape(phases, (*taps, filters, strides**2 * channels))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis.strategies import integers
 
-from keras_csc.ops.sphere import great_circle
-from keras_csc.ops.sphere import to_sphere
+from keras_csc.ops.tensors import great_circle
+from keras_csc.ops.tensors import to_sphere
 
 
 def test_rows_are_divided_by_their_norm():
