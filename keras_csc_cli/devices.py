@@ -33,7 +33,7 @@ EXAMPLE = (
 )
 
 
-class WorkerLost(Exception):
+class WorkerLost(UsageError):
     """Another worker of the run has ended or can't be reached."""
 
     exit_code = 3

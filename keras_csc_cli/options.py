@@ -7,13 +7,14 @@ import os
 import pathlib
 
 from keras_csc_cli.checked_flags import Choices
+from keras_csc_cli.checked_flags import Command
 from keras_csc_cli.checked_flags import Number
 from keras_csc_cli.checked_flags import Path
 from keras_csc_cli.checked_flags import Pattern
 from keras_csc_cli.checked_flags import Text
 from keras_csc_cli.checked_flags import sections_of
-from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.train_options import check_extra
 from keras_csc_cli.train_options import check_images
 from keras_csc_cli.train_options import check_preset
@@ -36,6 +37,9 @@ FOLDERS = {
     "openvino": "runtimes",
 }
 
+# The flags of one task of a restoration.
+OF_TASKS = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
+
 # Flags of several commands.
 WORKDIR = "workdir: Folder of the run that train.py made."
 PRESET = """preset: Name, folder or URI of a trained model, in the place of
@@ -57,19 +61,8 @@ OPEN = {
 
 
 def _check_evaluate(options):
-    if options.workdir is None:
-        raise UsageError("--workdir is missing: the folder of a run.")
-    path = options.classifier
-    if path and not path.endswith(".keras"):
-        raise UsageError(f"--classifier must end in .keras. Received: {path}")
-    asked = {"inception", "ctrl"} & set(options.metrics or ())
-    if asked and options.inception_weights is None:
-        raise UsageError(
-            "--inception_weights is missing: a file of weights of Keras's "
-            "InceptionV3, or imagenet to let Keras download its own. Without "
-            "it, --metrics=classifier compares features of a classifier "
-            "that is trained on this data set."
-        )
+    if {"inception", "ctrl"} & set(options.metrics or ()):
+        check_needed(options, ["inception_weights"])
     check_run(options.workdir)
     check_images(options.dataset, options.data_dir)
 
@@ -105,6 +98,18 @@ def _check_explore(options):
     check_images(options.dataset, options.data_dir)
 
 
+def _check_restore(options):
+    needed = {"denoise": ["noise"], "deblur": ["kernel"]}
+    check_needed(options, needed.get(options.task, ()))
+    for name, task in OF_TASKS.items():
+        if getattr(options, name) is not None and options.task != task:
+            raise UsageError(f"--{name} goes with --task={task}.")
+    for name in ("image", "mask", "dictionary"):
+        path = getattr(options, name)
+        if path is not None and not os.path.exists(path):
+            raise UsageError(f"--{name}={path} does not exist.")
+
+
 def is_run(path):
     """Whether a path is the folder of a run."""
     return os.path.isfile(os.path.join(path, "flags.json"))
@@ -115,24 +120,6 @@ def name_of(workdir, preset):
     if preset is not None:
         return str(preset).rstrip("/").rpartition("/")[2]
     return pathlib.Path(workdir).resolve().name
-
-
-def _check_restore(options):
-    for name in ("task", "image", "output"):
-        if getattr(options, name) is None:
-            raise UsageError(f"--{name} is missing. --help says what it is.")
-    needed = {"denoise": "noise", "deblur": "kernel"}.get(options.task)
-    if needed and not getattr(options, needed):
-        above = ", above 0" if needed == "noise" else ""
-        raise UsageError(f"--task={options.task} needs --{needed}{above}.")
-    flags_of = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
-    for name, task in flags_of.items():
-        if getattr(options, name) is not None and options.task != task:
-            raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask", "dictionary"):
-        path = getattr(options, name)
-        if path is not None and not os.path.exists(path):
-            raise UsageError(f"--{name}={path} does not exist.")
 
 
 EVALUATE = Command(
@@ -178,9 +165,10 @@ Metrics:
         evaluation_limit=(None, Integer(1, 1_000_000)),
         metrics=(None, Choices(METRICS)),
         inception_weights=(None, Path()),
-        classifier=(None, Path()),
+        classifier=(None, Path(".keras")),
     ),
     _check_evaluate,
+    ["workdir"],
 )
 REPORT = Command(
     """Makes one HTML page of what a model is and does.
@@ -206,7 +194,7 @@ Report:
         the split, and held in memory.
 """,
         **OPEN,
-        output=(None, Path()),
+        output=(None, Path(".html", ".htm")),
         images=(1000, Integer(1, 100_000)),
     ),
     _check_report,
@@ -292,7 +280,7 @@ RESTORE = Command(
 
 It reads PNG, JPEG, TIFF, WebP, BMP and GIF, colours with 8 bits and grey with
 up to 16, and turns images as their EXIF orientation says. It writes what the
-ending of --output says: alpha to PNG, TIFF and WebP, 16 bits of grey to PNG and
+ending of --output says, without transparency, and 16 bits of grey to PNG and
 TIFF. Of a folder of images every one is restored, into a folder. What exists is
 not replaced without --overwrite.
 """,
@@ -328,6 +316,7 @@ What was measured:
         factor=(None, Integer(2, 8)),
     ),
     _check_restore,
+    ["task", "image", "output"],
 )
 COMMANDS = {
     "evaluate": EVALUATE,

@@ -3,7 +3,6 @@
 Nothing here imports TensorFlow: what is missing is told before that.
 """
 
-import difflib
 import importlib.util
 import os
 import sys
@@ -13,6 +12,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli.checked_flags import ROOT
 from keras_csc_cli.checked_flags import Arguments
 from keras_csc_cli.checked_flags import Choices
+from keras_csc_cli.checked_flags import Command
 from keras_csc_cli.checked_flags import Number
 from keras_csc_cli.checked_flags import Numbers
 from keras_csc_cli.checked_flags import Path
@@ -20,10 +20,10 @@ from keras_csc_cli.checked_flags import Pattern
 from keras_csc_cli.checked_flags import Text
 from keras_csc_cli.checked_flags import arguments_of
 from keras_csc_cli.checked_flags import define
+from keras_csc_cli.checked_flags import known
 from keras_csc_cli.checked_flags import sections_of
 from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import FLAG_FILES
-from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 
@@ -51,7 +51,7 @@ EMBEDDED = frozenset(("digits", "photographs"))
 # Those that `--noresize` cuts into crops.
 CUT = frozenset(("image_folder", "photographs"))
 # Options without which there is no run.
-NEEDED = ("dataset", "preset", "steps")
+NEEDED = ("preset", "dataset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
@@ -132,15 +132,14 @@ def check_preset(preset):
     if separator:
         check_extra("hub", scheme, f"--preset={preset}")
         return
-    names = sorted([*ARCHITECTURES, *TRAINED])
-    if preset in names or os.path.isdir(preset):
-        return
-    close = difflib.get_close_matches(preset, names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise UsageError(
-        f"--preset={preset} is neither a folder, nor a URI such as "
-        f"hf://OWNER/NAME, nor one of {', '.join(names)}.{hint}"
-    )
+    if not os.path.isdir(preset):
+        try:
+            known(preset, sorted([*ARCHITECTURES, *TRAINED]))
+        except ValueError as error:
+            raise UsageError(
+                f"--preset={preset} is no folder, and no URI such as "
+                f"hf://OWNER/NAME: {error}"
+            ) from error
 
 
 def check_images(dataset, data_dir):
@@ -165,18 +164,8 @@ def _check(options):
         raise UsageError(
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
-    check_needed(options)
     check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
-
-
-def check_needed(options):
-    """Raises a `UsageError` without an option that every run has."""
-    for name in NEEDED:
-        if getattr(options, name) is None:
-            raise UsageError(
-                f"--{name} is missing. Give it, or a --flagfile that does."
-            )
 
 
 def parse(given):
@@ -346,5 +335,6 @@ may also be one of ours: digits.flags, cifar10.flags, ...
 """,
     SECTIONS,
     _check,
+    NEEDED,
 )
 COMMANDS = {"train": TRAIN}

@@ -16,6 +16,7 @@ import typing
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
+from keras_csc_cli import console
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.records import identification
@@ -580,4 +581,4 @@ if __name__ == "__main__":
         "Whose rows to make: numbers, linear for the linear codes, shipped for "
         "the model that ships. All by default.",
     )
-    command_line.run(main, user_errors=train.USER_ERRORS)
+    command_line.run(main, user_errors=console.user_errors())

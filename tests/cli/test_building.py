@@ -1,11 +1,12 @@
 """What options become: data, optimizers, their rates, the dtype policy."""
 
 import math
+import re
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
 from keras_csc_cli import train_options
-from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import advised
 
 import keras
 import pytest
@@ -110,14 +111,15 @@ def test_advice_is_for_the_command(tmp_path):
         (["--validation_fraction=0"], "validation", "--validation_fraction.$"),
     ):
         given = options(*flags, f"--data_dir={tmp_path}")
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(DataError) as caught:
             building.Splits(given)[split]
+        assert re.search(message, advised(caught.value))
 
 
 def test_weights_do_not_fit_another_architecture():
     flags = ["--preset=csc_ctrl_digits", "--architecture=filters=4,4"]
     message = "csc_ctrl_digits.* does not fit the architecture"
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ValueError, match=message):
         building.network(train_options.parse(flags))
 
 

@@ -12,7 +12,6 @@ from keras_csc_cli import building
 from keras_csc_cli import devices
 from keras_csc_cli import export
 from keras_csc_cli import train
-from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -400,6 +399,6 @@ def test_export_does_not_replace_what_no_export_wrote(workdir, tmp_path):
     mine = tmp_path / "saved_models" / "tiny" / ".incomplete" / "mine"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(UsageError, match=".incomplete.*Move it away"):
+    with pytest.raises(ValueError, match=".incomplete.*Move it away"):
         export.run(workdir, saved_models=tmp_path / "saved_models")
     assert mine.read_text() == "mine"

@@ -12,7 +12,6 @@ from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.building import Splits
-from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -269,7 +268,7 @@ def test_classes_of_other_data_are_own_if_their_names_are(
         (other, names, True),
     ):
         (run / "run.json").write_text(json.dumps(record))
-        with pytest.raises(UsageError, match="asked"):
+        with pytest.raises(ValueError, match="asked"):
             evaluate.evaluate(run, replaced)
         assert asked.pop() is own
 
@@ -369,7 +368,7 @@ def test_weights_that_are_missing_are_named(run, monkeypatch):
         ("imagenet", "could not download.*PATH"),
     ):
         given = {"metrics": ["inception"], "inception_weights": weights}
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(ValueError, match=message):
             evaluate.evaluate(run, {}, **given)
 
 
@@ -379,10 +378,10 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
         (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
     ).save(path)
     arguments = {"metrics": ["classifier"], "classifier": path}
-    with pytest.raises(UsageError, match="'mnist'.*this run has .*'digits'"):
+    with pytest.raises(ValueError, match="'mnist'.*this run has .*'digits'"):
         evaluate.evaluate(run, {}, **arguments)
     path.write_bytes(b"rubbish")
-    with pytest.raises(UsageError, match="Remove it, or choose another"):
+    with pytest.raises(ValueError, match="Remove it, or choose another"):
         evaluate.evaluate(run, {}, **arguments)
 
 
@@ -407,7 +406,7 @@ def test_a_classifier_of_few_images_or_of_none_with_labels(
     assert found.about["steps"] == 1330 // 128
     source = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
-    with pytest.raises(UsageError, match="need labels.*'digits' has none"):
+    with pytest.raises(ValueError, match="need labels.*'digits' has none"):
         building.check_metrics(["classes"], Splits(options), None)
 
 
@@ -430,7 +429,7 @@ def test_other_data_and_splits_have_files_of_their_own(
         for folder in folders
     ]
     evaluations.append(evaluate.evaluate(run, {}, split="validation"))
-    with pytest.raises(UsageError, match="is not for --dataset=digits"):
+    with pytest.raises(ValueError, match="is not for --dataset=digits"):
         evaluate.evaluate(run, {"data_dir": str(folders[0])})
     files = [result["file"] for result in evaluations]
     assert len(set(files)) == 3
@@ -495,7 +494,7 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         checkpoint.set_model(model)
         checkpoint.save(1)
     (tmp_path / "base").rename(tmp_path / "moved")
-    with pytest.raises(UsageError, match="Unknown preset"):
+    with pytest.raises(ValueError, match="Unknown preset"):
         evaluate.evaluate(tmp_path / "run", {}, checkpoint=True)
     model.save_to_preset(tmp_path / "run" / "model")
     found = [
@@ -534,7 +533,7 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     with workdirs.Workdir(run) as workdir:
         workdir.claim(given)
         building.network(given).save_to_preset(workdir.model)
-    with pytest.raises(UsageError, match="has features=map"):
+    with pytest.raises(ValueError, match="has features=map"):
         evaluate.evaluate(run, {}, metrics=["samples"])
     for size in (20, 150):
         names = [f"{number}.png" for number in range(12)]

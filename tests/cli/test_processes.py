@@ -188,7 +188,7 @@ def tf_config(cluster, kind="worker", index=0):
 )
 def test_wrong_tf_config_is_named(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(UsageError, match="needs the environment variable"):
+    with pytest.raises(ValueError, match="needs the environment variable"):
         devices.make("multi_worker")
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from keras_csc_cli import command_line
+from keras_csc_cli import console
 from keras_csc_cli import interruption
 from keras_csc_cli import train
 
@@ -35,7 +36,9 @@ def script(monkeypatch, capsys, tmp_path):
     def run(*arguments):
         options = runs.options(flags, tmp_path / "run", *arguments)
         with pytest.raises(SystemExit) as exit_code:
-            command_line.run(lambda: train.train(options), train.USER_ERRORS)
+            command_line.run(
+                lambda: train.train(options), console.user_errors()
+            )
         return exit_code.value.code or 0, capsys.readouterr().err.splitlines()
 
     return run

@@ -12,7 +12,6 @@ from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
-from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -187,7 +186,7 @@ def test_a_run_that_can_not_go_on_stays_as_it_is(
     finished, copy, change, flags, message
 ):
     change(copy)
-    error = pytest.raises((UsageError, callbacks.CheckpointError))
+    error = pytest.raises((ValueError, callbacks.CheckpointError))
     with error as caught:
         train.train(options(copy, *flags))
     assert message in str(caught.value)
@@ -232,7 +231,7 @@ def test_a_run_goes_on_with_its_own_images_only(copy, tmp_path):
     record = read(copy / "run.json")
     record["sessions"][-1]["training_images"] = before
     (copy / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UsageError, match="are not those.*bytes.* then.*now"):
+    with pytest.raises(ValueError, match="are not those.*bytes.* then.*now"):
         train.train(options(copy))
 
 
@@ -279,7 +278,7 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
-    with pytest.raises((UsageError, data.DataError), match=message):
+    with pytest.raises((ValueError, data.DataError), match=message):
         train.train(options(tmp_path / "run", *arguments))
     assert not (tmp_path / "run" / "flags.json").exists()
 
@@ -288,13 +287,13 @@ def test_labels_that_are_missing_are_named(tmp_path):
     folder = write_images(tmp_path / "images", 60) / "a"
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
     for flag in ("--game=class_features=4", "--metrics=classes"):
-        with pytest.raises(UsageError, match="need labels.*has none"):
+        with pytest.raises(ValueError, match="need labels.*has none"):
             flags = ["--game=class_features=0", "--batch_size=16", flag]
             train.train(options(tmp_path / "run", *given, *flags))
 
 
 def test_too_few_images_for_the_first_atoms(tmp_path):
-    with pytest.raises(UsageError, match="as many images as features, 16"):
+    with pytest.raises(ValueError, match="as many images as features, 16"):
         train.train(options(tmp_path, "--first_atoms=principal:15"))
 
 
@@ -306,13 +305,11 @@ def test_unwritable_workdir_is_named():
 def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
     arguments = ["--steps=1", "--architecture=sparsity=1e6"]
     folder = tmp_path / "run"
-    with pytest.raises(
-        UsageError, match="features of the images are zero.* model is saved: "
-    ):
+    with pytest.raises(ValueError, match="features of the images are zero"):
         train.train(options(folder, *arguments))
     assert trained(folder).built
     assert not (folder / "evaluation.json").exists()
-    with pytest.raises(UsageError, match="the model can't be evaluated: All"):
+    with pytest.raises(ValueError, match="features of the images are zero"):
         evaluate.evaluate(folder, {})
 
 

@@ -4,7 +4,6 @@ import sys
 
 from keras_csc_cli import command_line
 from keras_csc_cli import export
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import name_of
 
@@ -121,7 +120,7 @@ def damage(path):
 )
 def test_mistakes_in_a_workdir(workdir, change, message):
     change(workdir)
-    with pytest.raises((UsageError, OSError), match=message):
+    with pytest.raises((ValueError, OSError), match=message):
         export.run(workdir, saved_models=workdir / "saved_models")
     assert not (workdir / "saved_models").is_dir()
 
@@ -147,7 +146,7 @@ def check(*arguments):
     ],
 )
 def test_flags_that_are_refused(workdir, flag, message):
-    with pytest.raises(UsageError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         check(f"--workdir={workdir}", "--formats=preset", flag)
     assert str(caught.value).isprintable()
 
@@ -155,7 +154,7 @@ def test_flags_that_are_refused(workdir, flag, message):
 def test_a_saved_model_has_a_name_that_the_client_takes(workdir):
     name = "my: für-mich"
     mine = workdir.rename(workdir.with_name(name))
-    with pytest.raises(UsageError, match="another with --name"):
+    with pytest.raises(ValueError, match="another with --name"):
         check(f"--workdir={mine}")
     check(f"--workdir={mine}", "--formats=preset")
     (path,) = export.run(mine, formats=["preset"], presets=mine / "presets")
@@ -228,7 +227,7 @@ def test_nothing_is_written_if_one_format_can_not_be(
     given = {"workdir": finished_run, "name": "mine"}
     given |= {"saved_models": tmp_path / "new", "presets": tmp_path / "presets"}
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ValueError, match=message):
         export.run(**given | arguments)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -245,7 +244,7 @@ def test_nothing_is_left_if_a_later_format_fails(
     formats = {"formats": ["preset", "saved_model"], "name": "mine"}
     with monkeypatch.context() as patch:
         patch.setattr(saved_model, "loaded_as", refuse)
-        with pytest.raises(UsageError, match="^It differs.$"):
+        with pytest.raises(ValueError, match="^It differs.$"):
             export.run(finished_run, **folders, **formats)
     assert not (tmp_path / "mine").exists()
     for path in export.run(finished_run, **folders, **formats):
