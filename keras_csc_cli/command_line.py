@@ -128,10 +128,7 @@ def readable(error):
 
 def typed():
     """The process's command, as one would type it."""
-    first, *arguments = sys.argv
-    if first.startswith("keras-csc "):
-        return shlex.join([*first.split(), *arguments])
-    return shlex.join(["python", *sys.orig_argv[1:]])
+    return f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def _print(line):

@@ -54,8 +54,8 @@ def run(options):
         jobs = _jobs_of_folder(options, source, target)
     else:
         _check_output(target, options.overwrite)
-        jobs = [(source, target, _mask_of(options, source, None))]
-    for folder in sorted({output.parent for _, output, _ in jobs}):
+        jobs = [(source, target)]
+    for folder in sorted({output.parent for _, output in jobs}):
         check_folder(folder)
     dictionary = options.dictionary and restoration.load_dictionary(
         options.dictionary
@@ -67,9 +67,9 @@ def run(options):
         done = len(written) + len(failed) + solved / programs
         progress.update(int(100 * done / len(jobs)))
 
-    for path, output, mask in jobs:
+    for path, output in jobs:
         try:
-            found = _restored(options, read(path), mask, dictionary, show)
+            found = _restored(options, read(path), dictionary, show)
             if found.alpha is not None:
                 say(f"{output} is without transparency.")
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def _check_output(path, overwrite):
 
 
 def _jobs_of_folder(options, source, target):
-    """Lists `(image, output, mask)` of a folder's images."""
+    """Lists `(image, output)` of a folder's images."""
     left_out = LeftOut(str(source))
     names = find_images(str(source), left_out)
     # What was written into the folder itself is not restored again.
@@ -130,27 +130,13 @@ def _jobs_of_folder(options, source, target):
             "already and are left as they are; --overwrite makes them anew."
         )
     return [
-        (source / name, output, _mask_of(options, source / name, name))
+        (source / name, output)
         for output, name in source_of.items()
         if output not in there
     ]
 
 
-def _mask_of(options, path, name):
-    """Path of an image's mask, or `None`."""
-    if options.mask is None:
-        return None
-    mask = pathlib.Path(options.mask)
-    if not mask.is_dir():
-        return mask
-    place = mask / (name or path.name)
-    for each in (place, place.with_suffix(".png")):
-        if each.is_file():
-            return each
-    raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
-
-
-def _restored(options, picture, mask, dictionary, progress):
+def _restored(options, picture, dictionary, progress):
     """The picture that the task makes of a picture."""
     how = {"dictionary": dictionary, "progress": progress}
     if options.noise is not None:
@@ -159,7 +145,9 @@ def _restored(options, picture, mask, dictionary, progress):
     if options.task == "denoise":
         found = restoration.denoise(pixels, **how)
     elif options.task == "inpaint":
-        found = restoration.inpaint(pixels, _known(picture, mask), **how)
+        found = restoration.inpaint(
+            pixels, _known(picture, options.mask), **how
+        )
         picture = picture._replace(alpha=None)  # It is there now.
     elif options.task == "deblur":
         found = restoration.deblur(pixels, _kernel(options.kernel), **how)

@@ -172,24 +172,18 @@ class Workdir:
                 silence.
         """
         recorded, known = self.recorded(), vars(train_options.parse([]))
-        unknown = sorted(set(recorded) - set(known))
-        if unknown:
-            raise UsageError(
-                f"{self.flags} is of another version of keras_csc: it has "
-                f"{', '.join(unknown)[:200]}, which this one does not know. "
-                f"Use that version. {OTHER}"
-            )
         given = [
             f"--{name}={text_of(value)}"
             for name, value in recorded.items()
-            if value is not None and value != known[name]
+            if value is not None and value != known.get(name)
         ]
         try:
             options = train_options.parse(given)
             check_needed(options, train_options.NEEDED)
         except UsageError as error:
             raise UsageError(
-                f"{self.flags} is damaged: {error} {OTHER}"
+                f"{self.flags} is damaged or of another version of keras_csc: "
+                f"{error} {OTHER}"
             ) from error
         return options
 

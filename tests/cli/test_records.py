@@ -1,10 +1,8 @@
 """What records say: JSON, sessions, the commit, the command, a card."""
 
 import json
-import pathlib
 import re
 import subprocess
-import sys
 import types
 
 from keras_csc_cli import records
@@ -77,25 +75,6 @@ def test_commit_is_dirty_by_changes_of_code_alone(tmp_path, monkeypatch):
     assert "commit" in records.identification()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert records.commit(tmp_path) is None  # no git
-
-
-def test_a_command_is_as_it_was_typed(tmp_path, monkeypatch):
-    """A module, of which Python knows the path, by its name."""
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "study.py").write_text(
-        "from keras_csc_cli import command_line\nprint(command_line.typed())"
-    )
-    root = pathlib.Path(records.__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", str(root))
-    for words in (["-m", "mine.study"], ["mine/study.py"]):
-        typed = subprocess.run(
-            [sys.executable, *words, "--seeds=1", "a b"],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        assert typed == f"python {' '.join(words)} --seeds=1 'a b'\n"
 
 
 def test_cards_are_without_paths():

@@ -207,26 +207,6 @@ def test_a_kernel_is_nothing_where_it_is_transparent(grey, tmp_path):
     np.testing.assert_array_equal(kernel, [[0] * 3, [1] * 3, [1] * 3])
 
 
-def test_images_of_a_folder_have_masks_of_their_own_names(tmp_path):
-    """In the same subfolder."""
-    images, masks = tmp_path / "images", tmp_path / "masks"
-    known = {"cats/1": 3, "dogs/1": 9, "dogs/a[1]": 15}
-    for name, row in known.items():
-        values = photograph(1)[..., 0].copy()
-        mask = np.zeros((HEIGHT, WIDTH), "uint8")
-        mask[row] = 255
-        for folder, content in ((images, values), (masks, mask)):
-            path = folder / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(content).save(path)
-    given = {"task": "inpaint", "image": images, "mask": masks}
-    restore.run(options(**given, output=tmp_path / "out"))
-    for name, row in known.items():
-        made = np.asarray(Image.open(tmp_path / "out" / f"{name}.png"))
-        same = np.all(made == photograph(1)[..., 0], axis=1)
-        assert same[row] and not np.all(same)
-
-
 def test_what_was_restored_into_the_folder_is_no_image_of_it(grey):
     folder = grey.parent
     given = {"noise": 25.0, "image": folder, "output": folder / "out"}
