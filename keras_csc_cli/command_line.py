@@ -162,7 +162,7 @@ def _mute(*streams):
 
 
 def parse(command):
-    """Parses the process's arguments, or prints the help that they ask for."""
+    """The options of the process's arguments; prints help that they ask for."""
     define(command.sections, flags.FLAGS)
     sys.argv[1:] = named(command, sys.argv[1:])
     if HELP & set(sys.argv[1:]):
@@ -175,6 +175,7 @@ def parse(command):
         command.check(options)
     except UsageError as error:
         fail(error)
+    return options
 
 
 def check_needed(options, names):

@@ -17,7 +17,7 @@ MOST_WORKERS = 64
 PATIENCE = 60.0  # seconds
 # The function of each command, by its module, and what it does.
 COMMANDS = {
-    "train": ("train.main", "Trains an autoencoder, or goes on training it."),
+    "train": ("train.train", "Trains an autoencoder, or goes on training it."),
     "evaluate": ("evaluate.main", "Evaluates a trained one again."),
     "export": ("export.main", "Exports a trained one as a SavedModel."),
     "report": ("pages.report", "Makes a page of what a trained one does."),
@@ -54,11 +54,11 @@ def run(name):
         interruption.install(starting=True)
         local_workers()
     # Signals and flags first: TensorFlow takes seconds to import.
-    begin(name)
+    options = begin(name)
     module, _, main = COMMANDS[name][0].partition(".")
     command = importlib.import_module(f"keras_csc_cli.{module}")
     command_line = importlib.import_module("keras_csc_cli.command_line")
-    command_line.run(getattr(command, main), user_errors())
+    command_line.run(lambda: getattr(command, main)(options), user_errors())
 
 
 def user_errors():
@@ -99,6 +99,9 @@ def begin(name):
 
     Args:
         name: of the command.
+
+    Returns:
+        Its options.
     """
     _open_streams()
     interruption.install(starting=True)
@@ -106,7 +109,7 @@ def begin(name):
 
     module = "train_options" if name == "train" else "options"
     known = importlib.import_module(f"keras_csc_cli.{module}").COMMANDS
-    command_line.parse(known[name])
+    options = command_line.parse(known[name])
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         command_line.fail(
@@ -116,6 +119,7 @@ def begin(name):
         )
     os.environ["KERAS_BACKEND"] = backend
     _import_tensorflow()
+    return options
 
 
 def _open_streams():

@@ -45,11 +45,6 @@ def processor():
     return names or platform.processor() or platform.machine()
 
 
-def cores():
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def gpus():
     """Names of the GPUs."""
     return [

@@ -8,11 +8,7 @@ from keras_csc_cli import building
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.options import EVALUATE
-
-from absl import flags
 
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
@@ -119,8 +115,8 @@ def last_checkpoint(workdir, options):
     return model
 
 
-def main():
-    options = vars(values(EVALUATE.sections, flags.FLAGS))
+def main(options):
+    options = dict(vars(options))
     replaced = {
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")

@@ -5,13 +5,9 @@ import re
 
 from keras_csc_cli import building
 from keras_csc_cli import records
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import FOLDERS
 from keras_csc_cli.options import name_of
-
-from absl import flags
 
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
@@ -25,14 +21,12 @@ SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 def run(
     workdir=None,
     *,
-    name=None,
-    saved_models="saved_models",
     preset=None,
+    name=None,
     formats=("saved_model",),
-    presets="presets",
     batch_sizes="1,8,32",
-    runtimes="runtimes",
     licence=None,
+    **folders,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -50,16 +44,12 @@ def run(
     if licence is not None:
         card = {**card, "licence": licence}
     sizes = tuple(int(size) for size in batch_sizes.split(",") if size)
-    folders = {
-        "saved_models": saved_models,
-        "presets": presets,
-        "runtimes": runtimes,
-    }
     written = {}
     try:
         # A server takes a version at once: it is written last.
         for form in sorted(formats, key="saved_model".__eq__):
-            path = (pathlib.Path(folders[FOLDERS[form]]) / name).absolute()
+            folder = folders.get(FOLDERS[form], FOLDERS[form])
+            path = (pathlib.Path(folder) / name).absolute()
             if form == "saved_model":
                 how = {"card": card, "batch_sizes": sizes}
                 path = export_saved_model(model, path, **how)
@@ -87,8 +77,7 @@ def check(name, formats):
         )
 
 
-def main():
-    options = values(EXPORT.sections, flags.FLAGS)
+def main(options):
     written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name

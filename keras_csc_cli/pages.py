@@ -10,17 +10,12 @@ import threading
 from keras_csc_cli import building
 from keras_csc_cli import records
 from keras_csc_cli import train_options
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
 from keras_csc_cli.interruption import Interrupted
-from keras_csc_cli.options import EXPLORE
-from keras_csc_cli.options import REPORT
 from keras_csc_cli.options import is_run
 from keras_csc_cli.options import name_of
 from keras_csc_cli.workdir import Workdir
-
-from absl import flags
 
 from keras_csc import data
 from keras_csc.callbacks.logs import LOG_FILE
@@ -174,8 +169,7 @@ def _checked(output):
     return path
 
 
-def report():
-    options = values(REPORT.sections, flags.FLAGS)
+def report(options):
     print(f"Report: {write(**vars(options))}")
 
 
@@ -233,5 +227,5 @@ def opened(preset):
     return model, name_of(None, preset), train_options.parse([])
 
 
-def explore():
-    serve(**vars(values(EXPLORE.sections, flags.FLAGS)))
+def explore(options):
+    serve(**vars(options))

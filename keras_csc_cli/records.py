@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import pathlib
 import platform
 import subprocess
@@ -85,7 +86,7 @@ def identification():
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "processor": devices.processor(),
-        "cores": devices.cores(),
+        "cores": len(os.sched_getaffinity(0)),  # that it may use
         "gpus": devices.gpus(),
     }
 

@@ -3,13 +3,10 @@
 import collections
 import pathlib
 
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.options import RESTORE
 from keras_csc_cli.records import check_folder
 
 import numpy as np
-from absl import flags
 from PIL import Image
 from PIL import ImageOps
 
@@ -250,8 +247,8 @@ def write(picture, path):
         image.save(temporary, **how)
 
 
-def main():
-    written = run(values(RESTORE.sections, flags.FLAGS))
+def main(options):
+    written = run(options)
     if len(written) == 1:
         print(f"Restored image: {written[0]}")
     else:

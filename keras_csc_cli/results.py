@@ -10,13 +10,10 @@ from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 from keras_csc_cli.train_options import absolute
 
-import keras
-
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc.files import replacing
-from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 # Of the training of a classifier.
@@ -143,12 +140,9 @@ def _train(splits, path, record):
     model = evaluation.ImageClassifier(train.image_shape, train.num_classes)
     batch_size = min(BATCH_SIZE, train.size)
     steps = min(STEPS, EPOCHS * train.size // batch_size)
-    progress = Progress("Training the classifier, batches", steps)
-    shown = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: progress.update(batch + 1)
-    )
+    say(f"Training a classifier of {splits.dataset}, {steps} batches.")
     batches = data.batches(data.cached(train, building.CACHE_BYTES), batch_size)
-    evaluation.fit_classifier(model, batches, steps, [shown])
+    evaluation.fit_classifier(model, batches, steps)
     test = data.evaluation_batches(splits["test"], 250)
     accuracy = evaluation.classifier_accuracy(model, test)
     model.record = {
@@ -190,12 +184,8 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run.
         names: of `--metrics`.
-        classifier: path of the classifier; by default the run's.
-        inception_weights: path, "imagenet", or `None`.
-        split: the images to evaluate on: "test", "validation" or "train".
+        classifier, inception_weights, split, projector: as the flags.
         name: str, what tells this evaluation from the run's own.
-        projector: bool, whether to write the features for TensorBoard's
-            projector, to `tensorboard/projector/` or `projector-NAME/`.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
         own_classes: bool, whether the images have the classes of those that

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 import time
 
 from keras_csc_cli import building
@@ -13,12 +12,10 @@ from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.interruption import Interrupted
 
 import keras
 import tensorflow as tf
-from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
@@ -249,10 +246,3 @@ def _next(iterator):
         raise InputError(
             f"A batch can't be read: {error.message.splitlines()[0]}"
         ) from error
-
-
-def main():
-    options = values(train_options.SECTIONS, flags.FLAGS)
-    if options.workdir is None:
-        options.workdir = f"runs/{command_line.flag_file_name(sys.argv)}"
-    train(options)

@@ -138,11 +138,13 @@ def check_images(dataset, data_dir):
 
 
 def _check(options):
-    """Raises `UsageError` for what is missing."""
-    if options.workdir is None and not command_line.flag_file_name(sys.argv):
+    """Raises `UsageError` for what is missing, and names the workdir."""
+    name = command_line.flag_file_name(sys.argv)
+    if options.workdir is None and name is None:
         raise UsageError(
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
+    options.workdir = options.workdir or f"runs/{name}"
     check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
 

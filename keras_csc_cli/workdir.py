@@ -73,7 +73,6 @@ class Workdir:
         self.path = checked_path(path)
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
-        self.evaluation = self.path / "evaluation.json"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.old_model = self.path / ".model-old"

@@ -76,16 +76,15 @@ def test_a_decoders_rate_makes_steps_alternate(flags, updates):
         assert rate(optimizer, half) == pytest.approx(first / 2)
 
 
-@pytest.mark.parametrize(
-    "name, kind",
-    [("adam", keras.optimizers.Adam), ("muon", optimizers.DictionaryMuon)],
-)
-def test_optimizers_have_their_betas(name, kind):
-    for betas, expected in (("", (0.5, 0.999)), (":0,0.75", (0, 0.75))):
-        made = building.optimizer(options(f"--optimizer={name}{betas}"), 0.4)
+def test_optimizers_have_their_betas():
+    for flag, kind, betas in (
+        ("adam", keras.optimizers.Adam, (0.5, 0.999)),
+        ("muon:0,0.75", optimizers.DictionaryMuon, (0, 0.75)),
+    ):
+        made = building.optimizer(options(f"--optimizer={flag}"), 0.4)
         config = made.get_config()
         assert type(made) is kind
-        assert (config["beta_1"], config["beta_2"]) == expected
+        assert (config["beta_1"], config["beta_2"]) == betas
 
 
 @pytest.mark.parametrize("flags", [[], ["--augment=crop", "--noresize"]])

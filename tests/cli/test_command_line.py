@@ -1,5 +1,6 @@
 """What a user sees: flags, flag files, help, and one line for a mistake."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -155,7 +156,8 @@ def test_what_is_missing_is_found_without_tensorflow(said, arguments):
 
 
 RUN = ["--dataset=digits", "--preset=digits", "--steps=1"]
-PHOTOS = ["--dataset=image_folder", *RUN[1:]]
+PHOTOS = ["--dataset=image_folder", *RUN[1:], "--data_dir=photos"]
+TRAINED = "--preset=csc_ctrl_digits"
 
 
 @pytest.mark.parametrize(
@@ -163,14 +165,11 @@ PHOTOS = ["--dataset=image_folder", *RUN[1:]]
     [
         ([*RUN, "--data_dir=photos"], "--data_dir=photos is not for --dataset"),
         ([*RUN, "--freeze_normalizations"], "--preset=digits has none"),
-        (
-            [*RUN, "--preset=csc_ctrl_digits", "--first_atoms=patches:9"],
-            "would replace weights",
-        ),
-        *(
-            ([*PHOTOS, "--data_dir=photos", f"--workdir={run}"], "lies in")
-            for run in ("photos", "photos/runs/mine", "photos/../photos/a")
-        ),
+        ([*RUN, TRAINED, "--first_atoms=patches:9"], "would replace weights"),
+        ([*PHOTOS, "--workdir=photos"], "lies in"),
+        ([*PHOTOS, "--workdir=photos/../photos/a"], "lies in"),
+        ([*PHOTOS, "--workdir=run"], None),
+        ([*RUN, TRAINED, "--freeze_normalizations"], None),
     ],
 )
 def test_folders_and_first_weights_that_do_not_go_together(
@@ -178,13 +177,9 @@ def test_folders_and_first_weights_that_do_not_go_together(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match=message):
+    refused = pytest.raises(UsageError, match=message) if message else None
+    with refused or contextlib.nullcontext():
         building.check(train_options.parse(arguments))
-    for good in (
-        [*PHOTOS, "--data_dir=photos", "--workdir=run"],
-        [*RUN, "--preset=csc_ctrl_digits", "--freeze_normalizations"],
-    ):
-        building.check(train_options.parse(good))
 
 
 # === Ends of a process ===
@@ -227,6 +222,7 @@ def run_with_flags(monkeypatch, error):
         ),
         (ValueError("`a` must\nbe 3."), "train.py: `a` must be 3."),
         (AdvisedError("None.", "download", "Pass it."), "None. Or train with"),
+        (ValueError("{{node __De/job:a}} Bad\n\t[[{{node D}}]]"), ": Bad"),
     ],
 )
 def test_errors_are_one_line(monkeypatch, capsys, error, reason):
@@ -242,16 +238,6 @@ def test_a_full_disk_is_not_too_little_memory(monkeypatch):
         run_with_flags(monkeypatch, error)
 
 
-def test_errors_of_tensorflow_are_readable():
-    error = tf.errors.InvalidArgumentError(
-        None,
-        None,
-        "{{function_node __wrapped__DecodeImage_device_/job:localhost}} Bad "
-        "image\n\t [[{{node DecodeImage}}]] [Op:DecodeImage] name: ",
-    )
-    assert command_line.readable(error) == "Bad image name:"
-
-
 def test_help_that_can_not_be_written():
     with open("/dev/full", "w") as full:
         process = python("training/train.py", "--help", stdout=full)
@@ -265,17 +251,6 @@ def test_help_that_can_not_be_written():
     assert (process.returncode, process.stderr) == (141, "")
 
 
-def shell(command):
-    return subprocess.run(
-        command.replace("python", sys.executable),
-        shell=True,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-    )
-
-
 @pytest.mark.parametrize(
     "command, message",
     [
@@ -284,13 +259,19 @@ def shell(command):
             "--flagfile=digits.flags",
             "KERAS_BACKEND is 'jax'. Unset it.",
         ),
-        ("python training/train.py --steps=0 <&- >&- 2>&-", None),
+        ("python training/train.py --steps=0 <&- >&- 2>&-", ""),
     ],
 )
 def test_surroundings_that_are_refused(command, message):
-    finished = shell(command)
-    assert finished.returncode == 2
-    assert message is None or re.search(message, finished.stderr)
+    command = command.replace("python", sys.executable)
+    finished = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 2 and message in finished.stderr
     assert len(finished.stderr.splitlines()) == bool(message)
 
 
@@ -370,22 +351,15 @@ def test_arguments_are_added_to_those_before():
         ]
     )
     assert options.game == {"memory": 0.5, "rate": 1, "objective": "multi"}
-    assert options.architecture == {
-        "filters": [4, 8],
-        "tight_frame": False,
-        "sparsity": [0.1, 0.2],
-        "network": "conv",
-    }
+    expected = {"filters": [4, 8], "tight_frame": False, "network": "conv"}
+    assert options.architecture == {**expected, "sparsity": [0.1, 0.2]}
 
 
-@pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
-def test_every_flag_file_is_complete(path):
-    options = train_options.parse([f"--flagfile={path}"])
-    assert options.dataset and options.preset and options.steps
-    assert options.preset in presets.PRESETS
-
-
-def test_flag_files_cover_the_presets():
+def test_flag_files_are_complete_and_cover_the_presets():
+    for path in FLAG_FILES:
+        options = train_options.parse([f"--flagfile={path}"])
+        assert options.dataset and options.preset and options.steps
+        assert options.preset in presets.PRESETS
     named = {path.stem.removesuffix("_published") for path in FLAG_FILES}
     assert named == set(presets.PRESETS)
 

@@ -180,15 +180,13 @@ def tf_config(cluster, kind="worker", index=0):
         "",
         "[" * 100_000,
         tf_config({"worker": ["a:1"]}, index=float("inf")),
-        tf_config({"ps": ["a:1"]}, "ps"),
-        tf_config({"worker": [1]}),
         tf_config({"worker": ["a:1", "a:1"]}),
         tf_config({"worker": ["a"]}),
     ],
 )
 def test_wrong_tf_config_is_named(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
-    with pytest.raises(ValueError, match="needs the environment variable"):
+    with pytest.raises(UsageError, match="needs the environment variable"):
         devices.make("multi_worker")
 
 

