@@ -85,10 +85,18 @@ class Path(Text):
         self.endings = endings
 
     def parse(self, argument):
-        path = super().parse(argument)
+        path = os.path.expanduser(super().parse(argument))
         if self.endings and not path.lower().endswith(self.endings):
             raise ValueError(f"it must end in {' or '.join(self.endings)}.")
-        return os.path.expanduser(path)
+        return path
+
+
+class Folder(Path):
+    """Parses a path to an absolute one, but for a URI as `gs://`."""
+
+    def parse(self, argument):
+        path = super().parse(argument)
+        return path if "://" in path else os.path.abspath(path)
 
 
 class Pattern(flags.ArgumentParser):

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import sys
 
 from keras_csc_cli import interruption
@@ -26,7 +27,6 @@ FLAG_FILES = next(
 OUT_OF_MEMORY = re.compile(
     r"(OOM when|out of memory|failed to allocate memory)[^\n]*", re.IGNORECASE
 )
-BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
     "download": "Or train with --download.",
@@ -75,8 +75,6 @@ def _guarded(main, errors):
         interruption.check()
     except Interrupted:
         raise
-    except BrokenPipeError:
-        _end_of_pipe()
     except Exception as error:
         interruption.check()
         told = isinstance(error, errors) or _is_of_memory(error)
@@ -145,19 +143,14 @@ def _print(line):
 
 def show(text):
     """Prints what a command is asked for, as its help."""
+    # Ends as other programs do when nobody reads what they print.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _guarded(lambda: print(text), OSError)
 
 
-def _end_of_pipe():
-    """Ends as other programs do when nobody reads what they print."""
-    _mute(1, 2)
-    sys.exit(BROKEN_PIPE)
-
-
-def _mute(*streams):
+def _mute(stream):
     null = os.open(os.devnull, os.O_WRONLY)
-    for stream in streams:
-        os.dup2(null, stream)
+    os.dup2(null, stream)
     os.close(null)
 
 

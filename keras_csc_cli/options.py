@@ -49,7 +49,7 @@ OPEN = {
     "workdir": (None, kinds.Path()),
     "preset": (None, kinds.Path()),
     "dataset": (None, kinds.Text()),
-    "data_dir": (None, kinds.Path()),
+    "data_dir": (None, kinds.Folder()),
     "split": ("test", Enum(["test", "validation", "train"])),
 }
 
@@ -218,7 +218,7 @@ Explorer:
 """,
         preset=("csc_ctrl_digits", kinds.Path()),
         dataset=(None, kinds.Text()),
-        data_dir=(None, kinds.Path()),
+        data_dir=(None, kinds.Folder()),
         port=(None, Integer(1024, 65535)),
         browser=True,
     ),

@@ -8,7 +8,6 @@ from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
-from keras_csc_cli.train_options import absolute
 
 from keras_csc import callbacks
 from keras_csc import data
@@ -226,7 +225,7 @@ def evaluate(
         "images_of_split": splits[split].size,
         "probe_training_images": len(train[0]),
         "dataset": options.dataset,
-        "data_dir": absolute(options.data_dir),
+        "data_dir": options.data_dir,
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": workdir.run_record() or None,

@@ -172,17 +172,6 @@ def replaced(options, **others):
     return found
 
 
-def absolute(folder):
-    """The absolute path of a folder of data, wherever one looks from later.
-
-    Args:
-        folder: str or `None`. With a scheme, as `gs://`, it stays.
-    """
-    if folder is None or "://" in folder:
-        return folder
-    return os.path.abspath(folder)
-
-
 SECTIONS = kinds.sections_of(
     f"""
 Data:
@@ -255,7 +244,7 @@ Run, logs and checkpoints:
         model.
 """,
     dataset=(None, kinds.Text()),
-    data_dir=(None, kinds.Path()),
+    data_dir=(None, kinds.Folder()),
     download=False,
     validation_fraction=(0.05, kinds.Number(0, 0.5)),
     augment=(

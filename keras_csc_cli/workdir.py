@@ -242,10 +242,8 @@ class Workdir:
             UsageError: as `check_options`.
         """
         self.check_options(options)
-        folder = train_options.absolute(options.data_dir)
-        now = {**vars(options), "data_dir": folder}
-        if not self.flags.exists() or self.recorded() != now:
-            write_json(self.flags, now)
+        if not self.flags.exists() or self.recorded() != vars(options):
+            write_json(self.flags, vars(options))
 
     def save(self, model):
         """Writes `model/`, in place of an older one."""

@@ -129,45 +129,31 @@ X86 = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu avx512f{}\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd{}\n"
 
 
-@pytest.fixture
-def cpuinfo(tmp_path, monkeypatch):
-    path = tmp_path / "cpuinfo"
-    monkeypatch.setattr(devices, "CPUINFO", path)
-    monkeypatch.setattr(
-        devices.tf.config, "list_physical_devices", lambda kind: []
-    )
-    return path
-
-
-def test_auto_is_bfloat16_where_the_processor_has_it(cpuinfo):
-    assert devices.dtype_policy("auto") == "float32"  # without a file
-    for text in (X86, ARM):
-        for more, expected in (("", "float32"), (" bf16", "mixed_bfloat16")):
-            cpuinfo.write_text(text.format(more))
-            assert devices.dtype_policy("auto") == expected
-            assert devices.dtype_policy("float64") == "float64"
-            assert devices.processor() == "Some CPU" or text == ARM
-
-
 @pytest.mark.parametrize(
-    "capabilities, expected",
+    "gpus, cpu, expected",
     [
-        ([(8, 0)], "mixed_bfloat16"),
-        ([(9, 0), (7, 5)], "float32"),
-        ([None], "float32"),
+        ([], "", "float32"),
+        ([], X86.format(""), "float32"),
+        ([], X86.format(" avx512_bf16"), "mixed_bfloat16"),
+        ([], ARM.format(" bf16"), "mixed_bfloat16"),
+        ([(8, 0)], "", "mixed_bfloat16"),
+        ([(9, 0), (7, 5)], X86.format(" avx512_bf16"), "float32"),
+        ([None], "", "float32"),
     ],
 )
-def test_auto_is_bfloat16_where_all_gpus_have_it(
-    cpuinfo, monkeypatch, capabilities, expected
+def test_auto_is_bfloat16_where_gpus_or_else_the_processor_have_it(
+    tmp_path, monkeypatch, gpus, cpu, expected
 ):
-    cpuinfo.write_text(X86.format(" avx512_bf16"))
+    path = tmp_path / "cpuinfo"
+    path.write_text(cpu)
+    monkeypatch.setattr(devices, "CPUINFO", path)
     config = devices.tf.config
-    monkeypatch.setattr(
-        config, "list_physical_devices", lambda kind: capabilities
-    )
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: gpus)
     monkeypatch.setattr(
         config.experimental,
         "get_device_details",
         lambda each: {"compute_capability": each} if each else {},
     )
     assert devices.dtype_policy("auto") == expected
+    assert devices.dtype_policy("float64") == "float64"
+    assert (devices.processor() == "Some CPU") == ("Some CPU" in cpu)

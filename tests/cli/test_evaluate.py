@@ -174,21 +174,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
     assert (folder / "pictures" / "class_part_similarity.png").exists()
 
 
-def test_same_class_is_a_classifiers_word(measured, model):
-    folder, figures = measured
-    path = folder / "classifiers" / "digits_16x16x1.keras"
-    judge = evaluation.classifier_extractor(path)
-    images, labels = arrays("test")
-    made = model.predict(images, verbose=0)
-    for name, each in (("same_class", made), ("same_class_of_images", images)):
-        expected = np.mean(np.argmax(judge(each)[1], axis=1) == labels)
-        assert figures[name] == pytest.approx(expected, abs=1.1 / IMAGES)
-    assert figures["classifier"] == judge.name
-    assert judge.about["steps"] == 20
-    same = f"same class {figures['same_class']:.4g}, same class of images "
-    assert same in results.lines(figures)[0]
-
-
 def test_samples_are_of_a_density_that_is_fitted_now(measured, model):
     folder, figures = measured
     found = figures["samples"]
@@ -212,6 +197,10 @@ def test_classifier_is_trained_once_and_names_its_distance(
     extractor = evaluation.classifier_extractor(path)
     assert found["network"]["name"] == extractor.name
     assert "classifier of digits, test accuracy 0." in extractor.name
+    assert extractor.about["steps"] == 20
+    assert figures["classifier"] == extractor.name
+    same = f"same class {figures['same_class']:.4g}, same class of images "
+    assert same in results.lines(figures)[0]
     images = arrays("test")[0]
     made = model.predict(images, verbose=0)
     both = (extractor(x)[0] for x in (images, made))
