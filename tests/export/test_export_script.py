@@ -205,7 +205,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
+        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*\\."),
         ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
@@ -227,7 +227,7 @@ def test_nothing_is_written_if_one_format_can_not_be(
     given = {"workdir": finished_run, "name": "mine"}
     given |= {"saved_models": tmp_path / "new", "presets": tmp_path / "presets"}
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ImportError, ValueError), match=message):
         export.run(**given | arguments)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -244,7 +244,7 @@ def test_nothing_is_left_if_a_later_format_fails(
     formats = {"formats": ["preset", "saved_model"], "name": "mine"}
     with monkeypatch.context() as patch:
         patch.setattr(saved_model, "loaded_as", refuse)
-        with pytest.raises(ValueError, match="^It differs.$"):
+        with pytest.raises(ValueError, match="^It differs\\."):
             export.run(finished_run, **folders, **formats)
     assert not (tmp_path / "mine").exists()
     for path in export.run(finished_run, **folders, **formats):
