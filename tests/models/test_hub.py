@@ -273,5 +273,5 @@ def test_the_command_line_takes_a_uri(hub, saved, monkeypatch):
     building.check(frozen)
     assert not building.model(frozen, 10).encoder.normalizations[0].trainable
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ValueError, match="pip install 'keras-csc"):
+    with pytest.raises(ImportError, match="pip install 'keras-csc"):
         building.model(options, 10)
