@@ -8,8 +8,6 @@ from keras_csc_cli import devices
 from keras_csc_cli import records
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import advised
-from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.workdir import checked_path
 
 import keras
@@ -51,8 +49,7 @@ class Splits:
     def __init__(self, options, model=None):
         self.dataset = options.dataset
         if model is None:
-            with usage_errors():
-                shape = presets.config(options.preset)["image_shape"]
+            shape = presets.config(options.preset)["image_shape"]
         else:
             shape = model.encoder.image_shape
         self.image_shape = tuple(shape)
@@ -67,12 +64,9 @@ class Splits:
 
     def __getitem__(self, split):
         if split not in self._opened:
-            try:
-                self._opened[split] = data.open_dataset(
-                    self.dataset, split, self.image_shape, **self._how
-                )
-            except data.DataError as error:
-                raise data.DataError(advised(error)) from error
+            self._opened[split] = data.open_dataset(
+                self.dataset, split, self.image_shape, **self._how
+            )
         return self._opened[split]
 
     def arrays(self, split, limit):
@@ -85,15 +79,6 @@ class Splits:
     def num_classes(self):
         """Number of classes, or `None` without labels."""
         return self["train"].num_classes
-
-    def check_classes(self):
-        """Checks that the data have the labels that a classifier learns."""
-        if not self.num_classes or self.num_classes < 2:
-            raise UsageError(
-                "--metrics=classes and --metrics=classifier need labels of two "
-                f"classes or more, and {self.dataset!r} has "
-                f"{self.num_classes or 'none'}."
-            )
 
 
 def augmentation(options):
@@ -113,13 +98,12 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
         make: what makes it of a preset, whether to load its weights, a dtype
             policy and entries of the preset to replace.
     """
-    with usage_errors():
-        return make(
-            options.preset,
-            load_weights=presets.has_weights(options.preset),
-            dtype=devices.dtype_policy(options.dtype_policy),
-            **options.architecture,
-        )
+    return make(
+        options.preset,
+        load_weights=presets.has_weights(options.preset),
+        dtype=devices.dtype_policy(options.dtype_policy),
+        **options.architecture,
+    )
 
 
 def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
@@ -135,13 +119,12 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         autoencoder.freeze_normalizations()
     rate, *decoder_rate = options.learning_rate
     played = game(options.game, num_classes)
-    with usage_errors():
-        autoencoder.compile(
-            optimizer(options, rate, 1 + played.inner_step),
-            optimizer(options, *decoder_rate) if decoder_rate else None,
-            game=played,
-            jit_compile=False,
-        )
+    autoencoder.compile(
+        optimizer(options, rate, 1 + played.inner_step),
+        optimizer(options, *decoder_rate) if decoder_rate else None,
+        game=played,
+        jit_compile=False,
+    )
     return autoencoder
 
 
@@ -157,8 +140,13 @@ def game(given, num_classes):
         kind = RecipeGame
         del given["objective"]
     try:
-        with usage_errors():
-            return kind(num_classes=num_classes, **given)
+        if not num_classes and kind(num_classes=1, **given).needs_labels:
+            raise UsageError(
+                "--game=objective=multi and --game=class_features=... need "
+                "labels, and the data set has none. Give "
+                "--game=objective=recipe,class_features=0."
+            )
+        return kind(num_classes=num_classes, **given)
     except TypeError as error:  # an argument of the other game
         raise UsageError(f"--game: {error}.") from error
 
@@ -168,8 +156,7 @@ def start_from_images(model, source, first_atoms, tell):
     kind, _, count = first_atoms.partition(":")
     if count:
         tell(f"Making the first atoms of {count} training images.")
-        with usage_errors():
-            FIRST_ATOMS[kind](model, float_images(source, int(count)))
+        FIRST_ATOMS[kind](model, float_images(source, int(count)))
     if not model.decoder.calibrated:
         model.decoder.calibrate(float_images(source, CALIBRATION))
 
@@ -201,8 +188,7 @@ def trained_model(folder):
             "step first. A checkpoint can be evaluated with --checkpoint, not "
             "exported."
         )
-    with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(folder / "model")
+    return ClosedLoopAutoencoder.from_preset(folder / "model")
 
 
 def opened(workdir, preset):
@@ -215,8 +201,7 @@ def opened(workdir, preset):
     if preset is None:
         folder = checked_path(workdir).absolute()
         return trained_model(folder), records.card_of_run(folder)
-    with usage_errors():
-        return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
+    return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
 
 
 def is_other(options, recorded):
@@ -251,9 +236,7 @@ def optimizer(options, learning_rate, updates=1):
 def check(options):
     """Checks folders and first weights, before any work."""
     train_options.check_images(options.dataset, options.data_dir)
-    _check_folders(options)
-    with usage_errors():
-        trained = presets.has_weights(options.preset)
+    trained = presets.has_weights(options.preset)
     if trained and options.first_atoms != "random":
         raise UsageError(
             f"--first_atoms={options.first_atoms} would replace weights of "
@@ -266,39 +249,28 @@ def check(options):
             f"--preset={options.preset} has none. Leave it out, or name a "
             "trained preset or the model/ of a run."
         )
-
-
-def _check_folders(options):
-    """For a run whose pictures would become images that it reads."""
     given = options.data_dir, options.workdir
-    if options.dataset != "image_folder" or None in given:
-        return
-    images, run = map(os.path.realpath, given)
-    if os.path.commonpath((images, run)) == images:
-        raise UsageError(
-            f"--workdir={options.workdir} lies in "
-            f"--data_dir={options.data_dir}, and the pictures of a run would "
-            "become training images. Choose another with --workdir."
-        )
+    if options.dataset == "image_folder" and None not in given:
+        images, run = map(os.path.realpath, given)
+        if os.path.commonpath((images, run)) == images:
+            raise UsageError(
+                f"--workdir={options.workdir} lies in "
+                f"--data_dir={options.data_dir}, and the pictures of a run "
+                "would become training images. Choose another with --workdir."
+            )
 
 
 def check_metrics(names, splits, model):
     """For metrics of classes without labels, or of samples of maps."""
-    if {"classes", "classifier"} & set(names):
-        splits.check_classes()
+    classes = splits.num_classes or 0
+    if {"classes", "classifier"} & set(names) and classes < 2:
+        raise UsageError(
+            "--metrics=classes and --metrics=classifier need labels of two "
+            f"classes or more, and {splits.dataset!r} has {classes or 'none'}."
+        )
     if "samples" in names and model.encoder.features != "vector":
         raise UsageError(
             "--metrics=samples is for models with one feature vector an "
             f"image, and this one has features={model.encoder.features}. "
             "Leave samples out."
-        )
-
-
-def check_labels(options, classes):
-    """For a game with labels of data without."""
-    if not classes and game(options.game, 1).needs_labels:
-        raise UsageError(
-            "--game=objective=multi and --game=class_features=... need labels, "
-            f"and {options.dataset!r} has none. Give "
-            "--game=objective=recipe,class_features=0."
         )

@@ -1,6 +1,6 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
-`sections_of` makes them of a text, and `help_text` shows them in its groups.
+`sections_of` makes them of a text; `Command` has those of a command.
 """
 
 import ast
@@ -17,11 +17,25 @@ import types
 
 from absl import flags
 
-WIDTH, INDENT = 80, 6  # of help
 ROOT = pathlib.Path(importlib.util.find_spec("keras_csc").origin).parent
 
 Flag = collections.namedtuple("Flag", ["name", "default", "parser", "help"])
 Flag.__doc__ = """A flag; without a parser of absl's it is on or off."""
+
+Command = collections.namedtuple(
+    "Command",
+    ["description", "sections", "check", "needed", "unnamed"],
+    defaults=[(), None],
+)
+Command.__doc__ = """The flags of a command, and what it says of them.
+
+Fields:
+    description: str, the head of its help.
+    sections: dict of lists of `Flag`, by what they are about.
+    check: function of the options; raises `UsageError` for what is missing.
+    needed: names of flags that have to be given.
+    unnamed: name of what an argument without a name is, or `None`.
+"""
 
 # === Parsers ===
 
@@ -36,7 +50,7 @@ class Number(flags.FloatParser):
 class Numbers(flags.ArgumentParser):
     """Parses one number or two, which a comma separates, to a list."""
 
-    form = "X[,X]"
+    syntactic_help = "one number, or two with a comma"
 
     def __init__(self, *bounds):
         self.number = Number(*bounds)
@@ -61,10 +75,28 @@ class Text(flags.ArgumentParser):
 
 
 class Path(Text):
-    """Parses a path: `~` is the home folder, which not every shell puts in."""
+    """Parses a path: `~` is the home folder, which not every shell puts in.
+
+    Args:
+        *endings: those that it may have; any, without them.
+    """
+
+    def __init__(self, *endings):
+        self.endings = endings
 
     def parse(self, argument):
-        return os.path.expanduser(super().parse(argument))
+        path = os.path.expanduser(super().parse(argument))
+        if self.endings and not path.lower().endswith(self.endings):
+            raise ValueError(f"it must end in {' or '.join(self.endings)}.")
+        return path
+
+
+class Folder(Path):
+    """Parses a path to an absolute one, but for a URI as `gs://`."""
+
+    def parse(self, argument):
+        path = super().parse(argument)
+        return path if "://" in path else os.path.abspath(path)
 
 
 class Pattern(flags.ArgumentParser):
@@ -77,11 +109,12 @@ class Pattern(flags.ArgumentParser):
     """
 
     def __init__(self, pattern, form, example):
-        self.pattern, self.form, self.example = pattern, form, example
+        self.pattern = pattern
+        self.syntactic_help = f"{form}, as {example}"
 
     def parse(self, argument):
         if not re.fullmatch(self.pattern, argument, re.ASCII):
-            raise ValueError(f"it must be {self.form}, as {self.example}.")
+            raise ValueError(f"it must be {self.syntactic_help}.")
         return argument
 
 
@@ -93,12 +126,7 @@ class Choices(flags.ListParser):
         self.choices = tuple(choices)
 
     def parse(self, argument):
-        found = super().parse(argument)
-        for name in found:
-            if name not in self.choices:
-                known = ", ".join(self.choices)
-                raise ValueError(f"there is no {name!r:.40}; it has {known}.")
-        return found
+        return [known(name, self.choices) for name in super().parse(argument)]
 
 
 class Arguments(flags.ArgumentParser):
@@ -110,8 +138,6 @@ class Arguments(flags.ArgumentParser):
         known: dict of `arguments_of`.
     """
 
-    form = "NAME=VALUE,..."
-
     def __init__(self, known):
         self.known = known
 
@@ -120,17 +146,30 @@ class Arguments(flags.ArgumentParser):
             return argument
         found = {}
         for name, words in words_of(argument).items():
-            if name not in self.known:
-                close = difflib.get_close_matches(name, self.known, n=1)
-                hint = f" Did you mean {close[0]}?" if close else ""
-                raise ValueError(
-                    f"there is no {name!r:.40}; it has "
-                    f"{', '.join(self.known)}.{hint}"
-                )
-            values, default = list(map(_value, words)), self.known[name][0]
+            default, _ = self.known[known(name, self.known)]
+            values = list(map(_value, words))
             is_list = len(values) > 1 or isinstance(default, (list, tuple))
             found[name] = values if is_list else values[0]
         return found
+
+    def help(self):
+        """Lines of the names, with what they are by default and what for."""
+        lines = []
+        for name, (value, text) in self.known.items():
+            value = list(value) if isinstance(value, tuple) else value
+            lines.append(f"{name}={text_of(value).lower()}  {text}")
+        return "\n".join(lines)
+
+
+def known(name, names):
+    """A name; raises `ValueError` if it is not among those known."""
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise ValueError(
+        f"there is no {name!r:.40}; it has {', '.join(names)}.{hint}"
+    )
 
 
 def words_of(text):
@@ -239,13 +278,17 @@ def sections_of(text, **given):
 
 def define(sections, flag_values):
     """Defines the flags of a command's sections."""
-    for name, default, parser, text in sum(sections.values(), []):
-        if parser is None:
-            flags.DEFINE_bool(name, default, text, flag_values=flag_values)
-            continue
-        kind = ArgumentsFlag if isinstance(parser, Arguments) else flags.Flag
-        flag = kind(parser, None, name, default, text)
-        flags.DEFINE_flag(flag, flag_values=flag_values)
+    for title, section in sections.items():
+        for name, default, parser, text in section:
+            where = {"flag_values": flag_values, "module_name": title}
+            if parser is None:
+                flags.DEFINE_bool(name, default, text, **where)
+            elif isinstance(parser, Arguments):
+                text = f"{text}\n{parser.help()}"
+                flag = ArgumentsFlag(parser, None, name, default, text)
+                flags.DEFINE_flag(flag, **where)
+            else:
+                flags.DEFINE(parser, name, default, text, **where)
 
 
 def values(sections, flag_values):
@@ -254,50 +297,7 @@ def values(sections, flag_values):
     return types.SimpleNamespace(**{n: flag_values[n].value for n in names})
 
 
-# === Help ===
-
-
 def help_text(command, flag_values):
-    """Text of a `Command` and its flags.
-
-    Args:
-        command: the `Command`.
-        flag_values: absl's flags, all of them.
-    """
-    lines = [command.description.strip()]
-    for title, section in command.sections.items():
-        lines += ["", title]
-        for each in section:
-            lines += _described(flag_values[each.name])
-    return "\n".join(lines)
-
-
-def _described(flag):
-    text = " ".join(flag.help.split())
-    default = flag.default_unparsed
-    if default and not flag.boolean:
-        text += f" (default: {default})"
-    lines = [f"  {_usage(flag)}", *_wrapped(text)]
-    for name, (value, what) in getattr(flag.parser, "known", {}).items():
-        known = text_of(list(value) if isinstance(value, tuple) else value)
-        lines += _wrapped(f"{name}={known.lower()}  {what}", 2)
-    return lines
-
-
-def _usage(flag):
-    if flag.boolean:
-        return f"--[no]{flag.name}"
-    choices = getattr(flag.parser, "enum_values", None)
-    kind = {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
-    form = "|".join(choices) if choices else kind
-    return f"--{flag.name}={getattr(flag.parser, 'form', form)}"
-
-
-def _wrapped(text, more=0):
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=" " * (INDENT + more),
-        subsequent_indent=" " * (INDENT + 3 * more),
-        break_on_hyphens=False,
-    )
+    """Text of a `Command` and its flags."""
+    sections = map(flag_values.module_help, command.sections)
+    return "\n".join([command.description.strip(), *sections])

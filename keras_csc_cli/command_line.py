@@ -1,11 +1,10 @@
 """How the scripts meet their user: flag files, errors, exit codes."""
 
-import collections
-import contextlib
 import os
 import pathlib
 import re
 import shlex
+import signal
 import sys
 
 from keras_csc_cli import interruption
@@ -28,7 +27,6 @@ FLAG_FILES = next(
 OUT_OF_MEMORY = re.compile(
     r"(OOM when|out of memory|failed to allocate memory)[^\n]*", re.IGNORECASE
 )
-BROKEN_PIPE = 141  # as of a process that SIGPIPE ends
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
     "download": "Or train with --download.",
@@ -37,25 +35,10 @@ ADVICE = {
     "validation_fraction": "Choose another --split, or train with another "
     "--validation_fraction.",
 }
-HELP = ("-h", "--h", "--help", "--helpshort", "--helpfull")
+HELP = {"-h", "--h", "--help", "--helpshort", "--helpfull"}
 
 
-Command = collections.namedtuple(
-    "Command",
-    ["description", "sections", "check", "unnamed"],
-    defaults=[None],
-)
-Command.__doc__ = """The flags of a command, and what it says of them.
-
-Fields:
-    description: str, the head of its help.
-    sections: dict of lists of `Flag`, by what they are about.
-    check: function of the options; raises `UsageError` for what is missing.
-    unnamed: name of what an argument without a name is, or `None`.
-"""
-
-
-class UsageError(Exception):
+class UsageError(ValueError):
     """A mistake of the user's; the message is one clear line."""
 
 
@@ -69,7 +52,7 @@ def run(main, user_errors=()):
         main: function of no arguments.
         user_errors: exceptions, besides `UsageError`, whose message is for
             the user: it is printed, without a trace, and the exit code is 2,
-            or the exception's own `exit_code`.
+            or the exception's own `exit_code`. `--verbosity=1` shows the trace.
     """
     interruption.install()
     if not flags.FLAGS.is_parsed():
@@ -92,36 +75,20 @@ def _guarded(main, errors):
         interruption.check()
     except Interrupted:
         raise
-    except BrokenPipeError:
-        _end_of_pipe()
     except Exception as error:
         interruption.check()
-        if not isinstance(error, errors) and not _is_of_memory(error):
-            raise
-        if logging.level_debug():
+        told = isinstance(error, errors) or _is_of_memory(error)
+        if not told or logging.level_debug():
             raise
         fail(error)
 
 
 def _is_of_memory(error):
     """Whether there is too little; TensorFlow has one class for disks, too."""
-    tf = sys.modules.get("tensorflow")
-    exhausted = tf and isinstance(error, tf.errors.ResourceExhaustedError)
+    exhausted = type(error).__name__ == "ResourceExhaustedError"
     return isinstance(error, MemoryError) or (
         exhausted and bool(OUT_OF_MEMORY.search(error.message))
     )
-
-
-@contextlib.contextmanager
-def usage_errors():
-    """Within the context, these are mistakes of the user's.
-
-    A `ValueError`, and the `ImportError` of an extra that is not installed.
-    """
-    try:
-        yield
-    except (ImportError, ValueError) as error:
-        raise UsageError(advised(error)) from error
 
 
 def advised(error):
@@ -138,7 +105,7 @@ def fail(error):
         sys.stdout.flush()
     except OSError:  # which Python would meet again at its end
         _mute(1)
-    text = str(error)
+    text = advised(error)
     if _is_of_memory(error):
         found = OUT_OF_MEMORY.search(text)
         reason = (found[0] if found else text).rstrip(".")
@@ -159,10 +126,7 @@ def readable(error):
 
 def typed():
     """The process's command, as one would type it."""
-    first, *arguments = sys.argv
-    if first.startswith("keras-csc "):
-        return shlex.join([*first.split(), *arguments])
-    return shlex.join(["python", *sys.orig_argv[1:]])
+    return f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def _print(line):
@@ -179,39 +143,42 @@ def _print(line):
 
 def show(text):
     """Prints what a command is asked for, as its help."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        _end_of_pipe()
-    except OSError as error:
-        fail(f"the output can't be written: {error.strerror}.")
+    # Ends as other programs do when nobody reads what they print.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _guarded(lambda: print(text), OSError)
 
 
-def _end_of_pipe():
-    """Ends as other programs do when nobody reads what they print."""
-    _mute(1, 2)
-    sys.exit(BROKEN_PIPE)
-
-
-def _mute(*streams):
+def _mute(stream):
     null = os.open(os.devnull, os.O_WRONLY)
-    for stream in streams:
-        os.dup2(null, stream)
+    os.dup2(null, stream)
     os.close(null)
 
 
 def parse(command):
-    """Parses the process's arguments, or prints the help that they ask for."""
+    """The options of the process's arguments; prints help that they ask for."""
     define(command.sections, flags.FLAGS)
     sys.argv[1:] = named(command, sys.argv[1:])
-    if any(argument in HELP for argument in sys.argv[1:]):
+    if HELP & set(sys.argv[1:]):
         show(help_text(command, flags.FLAGS))
         sys.exit(0)
     _parse(sys.argv)
     try:
-        command.check(values(command.sections, flags.FLAGS))
+        options = values(command.sections, flags.FLAGS)
+        check_needed(options, command.needed)
+        command.check(options)
     except UsageError as error:
         fail(error)
+    return options
+
+
+def check_needed(options, names):
+    """Raises a `UsageError` for the first of these options without a value."""
+    for name in names:
+        if getattr(options, name) is None:
+            raise UsageError(
+                f"--{name} is missing. --help says what it is, and a "
+                "--flagfile may have it."
+            )
 
 
 def named(command, arguments):
@@ -223,17 +190,16 @@ def named(command, arguments):
 
 def _parse(argv):
     try:
-        rest = flags.FLAGS(resolve_flag_files(argv))
-        if len(rest) > 1:
-            raise UsageError(
-                f"unexpected argument {rest[1]!r}. Flags are written "
-                "--name=value; --help lists them."
-            )
-        return rest
+        rest = flags.FLAGS(resolve_flag_files(argv))[1:]
     except flags.Error as error:
         fail(f"{str(error).rstrip('.')}. --help lists the flags.")
     except UsageError as error:
         fail(error)
+    if rest:
+        fail(
+            f"unexpected argument {rest[0]!r}. Flags are written "
+            "--name=value; --help lists them."
+        )
 
 
 def resolve_flag_files(argv, within=()):
@@ -262,19 +228,19 @@ def resolve_flag_files(argv, within=()):
             resolved.append(argument)
             continue
         path = _flag_file(value or next(rest, ""))
-        if path in within:
-            raise UsageError(f"the flag file {path} names itself.")
-        resolved += resolve_flag_files(_flags_in(path), (*within, path))
+        try:
+            if path in within:
+                raise ValueError("it names itself")
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"the flag file {path} can't be read: {error}. It must be a "
+                "text in UTF-8 with a flag on every line, as --steps=1000."
+            ) from error
+        lines = filter(None, map(str.strip, lines))
+        given = [line for line in lines if not line.startswith("#")]
+        resolved += resolve_flag_files(given, (*within, path))
     return resolved
-
-
-def flag_file_name(argv):
-    """Name, without folder and ending, of the first flag file; or `None`."""
-    for argument, after in zip(argv, [*argv[1:], ""]):
-        name, _, value = argument.partition("=")
-        if name in ("--flagfile", "-flagfile"):
-            return pathlib.Path(value or after).stem
-    return None
 
 
 def _flag_file(name):
@@ -288,14 +254,10 @@ def _flag_file(name):
     )
 
 
-def _flags_in(path):
-    """The flags of a flag file, one a line, without comments."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the flag file {path} can't be read: {error}. It must be a text "
-            "in UTF-8 with a flag on every line, as --steps=1000."
-        ) from error
-    lines = map(str.strip, lines)
-    return [line for line in lines if line and not line.startswith("#")]
+def flag_file_name(argv):
+    """Name, without folder and ending, of the first flag file; or `None`."""
+    for argument, after in zip(argv, [*argv[1:], ""]):
+        name, _, value = argument.partition("=")
+        if name in ("--flagfile", "-flagfile"):
+            return pathlib.Path(value or after).stem
+    return None

@@ -17,7 +17,7 @@ MOST_WORKERS = 64
 PATIENCE = 60.0  # seconds
 # The function of each command, by its module, and what it does.
 COMMANDS = {
-    "train": ("train.main", "Trains an autoencoder, or goes on training it."),
+    "train": ("train.train", "Trains an autoencoder, or goes on training it."),
     "evaluate": ("evaluate.main", "Evaluates a trained one again."),
     "export": ("export.main", "Exports a trained one as a SavedModel."),
     "report": ("pages.report", "Makes a page of what a trained one does."),
@@ -54,11 +54,20 @@ def run(name):
         interruption.install(starting=True)
         local_workers()
     # Signals and flags first: TensorFlow takes seconds to import.
-    begin(name)
+    options = begin(name)
     module, _, main = COMMANDS[name][0].partition(".")
     command = importlib.import_module(f"keras_csc_cli.{module}")
     command_line = importlib.import_module("keras_csc_cli.command_line")
-    command_line.run(getattr(command, main), user_errors=command.USER_ERRORS)
+    command_line.run(lambda: getattr(command, main)(options), user_errors())
+
+
+def user_errors():
+    """What a command tells in one line: the library says what is wrong."""
+    from keras_csc.callbacks import CheckpointError
+    from keras_csc.callbacks import NonFiniteError
+
+    told = ImportError, OSError, ValueError  # an extra, a file, a value
+    return (CheckpointError, NonFiniteError, *told)
 
 
 def usage():
@@ -90,6 +99,9 @@ def begin(name):
 
     Args:
         name: of the command.
+
+    Returns:
+        Its options.
     """
     _open_streams()
     interruption.install(starting=True)
@@ -97,9 +109,17 @@ def begin(name):
 
     module = "train_options" if name == "train" else "options"
     known = importlib.import_module(f"keras_csc_cli.{module}").COMMANDS
-    command_line.parse(known[name])
-    _check_backend(command_line.fail)
-    _import_tensorflow(command_line.fail)
+    options = command_line.parse(known[name])
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        command_line.fail(
+            "training, evaluation and export need Keras's backend tensorflow, "
+            f"and the environment variable KERAS_BACKEND is {backend!r}. "
+            "Unset it."
+        )
+    os.environ["KERAS_BACKEND"] = backend
+    _import_tensorflow()
+    return options
 
 
 def _open_streams():
@@ -111,10 +131,7 @@ def _open_streams():
         try:
             os.fstat(number)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number
             setattr(sys, name, open(number, "r+" if number else "r"))
     for stream in (sys.stdout, sys.stderr):
         # What an encoding has not is shown as its number, and is no error.
@@ -122,27 +139,16 @@ def _open_streams():
             stream.reconfigure(errors="backslashreplace")
 
 
-def _check_backend(fail):
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if backend != "tensorflow":
-        fail(
-            "training, evaluation and export need Keras's backend tensorflow, "
-            f"and the environment variable KERAS_BACKEND is {backend!r}. "
-            "Unset it."
-        )
-    os.environ["KERAS_BACKEND"] = backend
-
-
-def _import_tensorflow(fail):
+def _import_tensorflow():
     """Imports TensorFlow, whose messages go nowhere unless it fails."""
     sys.stderr.flush()
     kept, messages = os.dup(2), os.memfd_create("messages")
     os.dup2(messages, 2)
     try:
+        import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        reason = _import_keras()
     except BaseException:
         os.write(kept, os.pread(messages, 2**20, 0))
         raise
@@ -150,24 +156,7 @@ def _import_tensorflow(fail):
         os.dup2(kept, 2)
         os.close(kept)
         os.close(messages)
-    if reason:
-        fail(reason)
-
-
-def _import_keras():
-    """Imports Keras, without what its own file of settings would change.
-
-    Returns:
-        What is wrong with that file, or `None`.
-    """
-    try:
-        import keras
-    except Exception as error:
-        home = os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras"))
-        return (
-            f"Keras can't be imported ({type(error).__name__}: {error}). "
-            f"Mend or remove its settings in {home}/keras.json."
-        )
+    # Whatever the user's own keras.json says.
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
@@ -178,7 +167,6 @@ def _import_keras():
 
 WORKERS = """Trains with several worker processes on this machine, on its CPU.
 
-    python training/local_workers.py --workers=2 -- --flagfile=digits.flags
     keras-csc local_workers --workers=2 -- --flagfile=digits.flags
 
 Runs `train --strategy=multi_worker` with the flags after `--` in so many
@@ -194,36 +182,38 @@ def local_workers():
     parser = argparse.ArgumentParser(
         description=WORKERS, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=2,
-        choices=range(1, MOST_WORKERS + 1),
-        metavar="N",
-        help=f"1 to {MOST_WORKERS}, each a process on this machine",
-    )
+    count = {"type": int, "default": 2, "choices": range(1, MOST_WORKERS + 1)}
+    parser.add_argument("--workers", metavar="N", help="processes", **count)
     parser.add_argument("flags", nargs="*", help="flags of train, after --")
     options = parser.parse_args()
-    received = []
-    for number in interruption.NUMBERS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: received.append(number))
     addresses = [f"127.0.0.1:{port}" for port in free_ports(options.workers)]
     command = [sys.executable, "-m", "keras_csc_cli", "train", *options.flags]
-    processes = [
-        subprocess.Popen(
-            [*command, "--strategy=multi_worker"],
-            env={**os.environ, **environment(addresses, index)},
-            start_new_session=True,
-        )
-        for index in range(options.workers)
-    ]
-    try:
-        code = _wait(processes, received)
-    finally:
+    processes = []
+
+    def pass_on(number, frame=None):
         for process in processes:
-            process.kill()
-    sys.exit(128 - code if code < 0 else code)
+            process.send_signal(number)
+
+    for number in interruption.NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, pass_on)
+    for index in range(options.workers):
+        processes.append(
+            subprocess.Popen(
+                [*command, "--strategy=multi_worker"],
+                env={**os.environ, **environment(addresses, index)},
+                start_new_session=True,
+            )
+        )
+    first, last = 0, float("inf")
+    while None in (codes := [process.poll() for process in processes]):
+        first = first or next(filter(None, codes), 0)
+        last = min(last, time.monotonic() + PATIENCE) if first else last
+        if time.monotonic() > last:
+            pass_on(signal.SIGKILL)
+        time.sleep(0.1)
+    first = first or next(filter(None, codes), 0)
+    sys.exit(128 - first if first < 0 else first)
 
 
 def environment(addresses, index):
@@ -242,21 +232,3 @@ def free_ports(count):
     for each in sockets:
         each.close()
     return ports
-
-
-def _wait(processes, received):
-    """Exit code of the first that failed, or 0; passes signals on."""
-    first, last = 0, float("inf")
-    while time.monotonic() < last:
-        time.sleep(0.1)
-        while received:
-            number = received.pop(0)
-            for process in processes:
-                process.send_signal(number)
-        codes = [process.poll() for process in processes]
-        first = first or next(filter(None, codes), 0)
-        if None not in codes:
-            break
-        if first:
-            last = min(last, time.monotonic() + PATIENCE)
-    return first

@@ -33,7 +33,7 @@ EXAMPLE = (
 )
 
 
-class WorkerLost(Exception):
+class WorkerLost(UsageError):
     """Another worker of the run has ended or can't be reached."""
 
     exit_code = 3
@@ -43,11 +43,6 @@ def processor():
     """What its maker calls the processor."""
     names = dict(_cpuinfo()).get("model name")
     return names or platform.processor() or platform.machine()
-
-
-def cores():
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def gpus():

@@ -8,30 +8,15 @@ from keras_csc_cli import building
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.options import EVALUATE
-
-from absl import flags
 
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.callbacks.best import best_facts
-from keras_csc.data import DataError
-
-USER_ERRORS = (CheckpointError, DataError, OSError)
 
 
 def evaluate(
-    path,
-    replaced,
-    *,
-    checkpoint=False,
-    metrics=None,
-    inception_weights=None,
-    classifier=None,
-    split="test",
-    projector=False,
+    path, replaced, *, checkpoint=False, metrics=None, split="test", **how
 ):
     """Evaluates the model of a run's folder.
 
@@ -41,7 +26,8 @@ def evaluate(
     Args:
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
-        **others: as the flags.
+        checkpoint, metrics, split: as the flags.
+        **how: `classifier`, `inception_weights`, `projector`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -64,13 +50,11 @@ def evaluate(
             workdir,
             splits,
             names,
-            classifier_path=classifier,
-            inception_weights=inception_weights,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
-            projector=projector,
             keep=True,
             own_classes=has_own_classes(workdir, options, recorded, splits),
+            **how,
         )
 
 
@@ -131,8 +115,8 @@ def last_checkpoint(workdir, options):
     return model
 
 
-def main():
-    options = vars(values(EVALUATE.sections, flags.FLAGS))
+def main(options):
+    options = dict(vars(options))
     replaced = {
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")

@@ -5,22 +5,15 @@ import re
 
 from keras_csc_cli import building
 from keras_csc_cli import records
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import FOLDERS
 from keras_csc_cli.options import name_of
 
-from absl import flags
-
-from keras_csc.data.image_files import printable
 from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.files import remove
 
-USER_ERRORS = (OSError,)
 # What serving/client.py takes, and a URL and a shell leave as they are.
 SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
@@ -28,14 +21,12 @@ SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
 def run(
     workdir=None,
     *,
-    name=None,
-    saved_models="saved_models",
     preset=None,
+    name=None,
     formats=("saved_model",),
-    presets="presets",
     batch_sizes="1,8,32",
-    runtimes="runtimes",
     licence=None,
+    **folders,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -53,25 +44,19 @@ def run(
     if licence is not None:
         card = {**card, "licence": licence}
     sizes = tuple(int(size) for size in batch_sizes.split(",") if size)
-    folders = {
-        "saved_models": saved_models,
-        "presets": presets,
-        "runtimes": runtimes,
-    }
     written = {}
     try:
         # A server takes a version at once: it is written last.
         for form in sorted(formats, key="saved_model".__eq__):
-            path = (pathlib.Path(folders[FOLDERS[form]]) / name).absolute()
-            with usage_errors():
-                if form == "saved_model":
-                    path = export_saved_model(
-                        model, path, card=card, batch_sizes=sizes
-                    )
-                elif form == "preset":
-                    path = export_preset(model, path, card=card)
-                else:
-                    path = export_runtime(model, path / form, form)
+            folder = folders.get(FOLDERS[form], FOLDERS[form])
+            path = (pathlib.Path(folder) / name).absolute()
+            if form == "saved_model":
+                how = {"card": card, "batch_sizes": sizes}
+                path = export_saved_model(model, path, **how)
+            elif form == "preset":
+                path = export_preset(model, path, card=card)
+            else:
+                path = export_runtime(model, path / form, form)
             written[form] = path
     except BaseException:
         for path in written.values():
@@ -82,22 +67,18 @@ def run(
 
 def check(name, formats):
     """For a name that no folder has, or no server takes."""
-    if not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name):
+    wrong = not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name)
+    served = "saved_model" in formats
+    if wrong or (served and not SERVED_NAME.fullmatch(name)):
         raise UsageError(
-            "--name must be the name of a folder, printable, not hidden and "
-            f"not a number. Received: {name!r}"
-        )
-    if "saved_model" in formats and not SERVED_NAME.fullmatch(name):
-        raise UsageError(
-            "the name of a SavedModel must be of letters, digits and _.-, as "
-            "it is part of a URL. Give another with --name. Received: "
-            f"{name!r}"
+            "--name must be that of a folder, printable, not hidden and not a "
+            "number; and of a SavedModel, as it is part of a URL, of letters, "
+            f"digits and _.-. Give another with --name. Received: {name!r}"
         )
 
 
-def main():
-    options = values(EXPORT.sections, flags.FLAGS)
+def main(options):
     written = run(**vars(options))
     for name, path in zip(options.formats, written):
         kind = "model" if name == "saved_model" else name
-        print(f"Exported {kind}: {printable(path)}")
+        print(f"Exported {kind}: {path}")

@@ -61,11 +61,18 @@ def check():
 
 @contextlib.contextmanager
 def held():
-    """Within the context, the first signal is told and noted in `received`."""
+    """Within the context, the first signal is told and noted in `received`.
+
+    An error is not its doing, and forgets it; of a second one it may be.
+    """
     check()
     _state["held"] = True
     try:
         yield received
+    except Exception:
+        if len(received) == 1:
+            received.clear()
+        raise
     finally:
         _state["held"] = False
 

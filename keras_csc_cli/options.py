@@ -6,14 +6,9 @@ Nothing here imports TensorFlow: mistakes are answered before that.
 import os
 import pathlib
 
-from keras_csc_cli.checked_flags import Choices
-from keras_csc_cli.checked_flags import Number
-from keras_csc_cli.checked_flags import Path
-from keras_csc_cli.checked_flags import Pattern
-from keras_csc_cli.checked_flags import Text
-from keras_csc_cli.checked_flags import sections_of
-from keras_csc_cli.command_line import Command
+from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.train_options import check_extra
 from keras_csc_cli.train_options import check_images
 from keras_csc_cli.train_options import check_preset
@@ -36,6 +31,9 @@ FOLDERS = {
     "openvino": "runtimes",
 }
 
+# The flags of one task of a restoration.
+OF_TASKS = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
+
 # Flags of several commands.
 WORKDIR = "workdir: Folder of the run that train.py made."
 PRESET = """preset: Name, folder or URI of a trained model, in the place of
@@ -48,28 +46,17 @@ SPLIT = """split: Part of the data set. Of an image folder that is not divided
         into train, test and perhaps validation, a tenth of the images are for
         tests."""
 OPEN = {
-    "workdir": (None, Path()),
-    "preset": (None, Path()),
-    "dataset": (None, Text()),
-    "data_dir": (None, Path()),
+    "workdir": (None, kinds.Path()),
+    "preset": (None, kinds.Path()),
+    "dataset": (None, kinds.Text()),
+    "data_dir": (None, kinds.Folder()),
     "split": ("test", Enum(["test", "validation", "train"])),
 }
 
 
 def _check_evaluate(options):
-    if options.workdir is None:
-        raise UsageError("--workdir is missing: the folder of a run.")
-    path = options.classifier
-    if path and not path.endswith(".keras"):
-        raise UsageError(f"--classifier must end in .keras. Received: {path}")
-    asked = {"inception", "ctrl"} & set(options.metrics or ())
-    if asked and options.inception_weights is None:
-        raise UsageError(
-            "--inception_weights is missing: a file of weights of Keras's "
-            "InceptionV3, or imagenet to let Keras download its own. Without "
-            "it, --metrics=classifier compares features of a classifier "
-            "that is trained on this data set."
-        )
+    if {"inception", "ctrl"} & set(options.metrics or ()):
+        check_needed(options, ["inception_weights"])
     check_run(options.workdir)
     check_images(options.dataset, options.data_dir)
 
@@ -105,6 +92,18 @@ def _check_explore(options):
     check_images(options.dataset, options.data_dir)
 
 
+def _check_restore(options):
+    needed = {"denoise": ["noise"], "deblur": ["kernel"]}
+    check_needed(options, needed.get(options.task, ()))
+    for name, task in OF_TASKS.items():
+        if getattr(options, name) is not None and options.task != task:
+            raise UsageError(f"--{name} goes with --task={task}.")
+    for name in ("image", "mask"):
+        path = getattr(options, name)
+        if path is not None and not os.path.exists(path):
+            raise UsageError(f"--{name}={path} does not exist.")
+
+
 def is_run(path):
     """Whether a path is the folder of a run."""
     return os.path.isfile(os.path.join(path, "flags.json"))
@@ -117,25 +116,7 @@ def name_of(workdir, preset):
     return pathlib.Path(workdir).resolve().name
 
 
-def _check_restore(options):
-    for name in ("task", "image", "output"):
-        if getattr(options, name) is None:
-            raise UsageError(f"--{name} is missing. --help says what it is.")
-    needed = {"denoise": "noise", "deblur": "kernel"}.get(options.task)
-    if needed and not getattr(options, needed):
-        above = ", above 0" if needed == "noise" else ""
-        raise UsageError(f"--task={options.task} needs --{needed}{above}.")
-    flags_of = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
-    for name, task in flags_of.items():
-        if getattr(options, name) is not None and options.task != task:
-            raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask"):
-        path = getattr(options, name)
-        if path is not None and not os.path.exists(path):
-            raise UsageError(f"--{name}={path} does not exist.")
-
-
-EVALUATE = Command(
+EVALUATE = kinds.Command(
     """Evaluates a trained run again.
 
     keras-csc evaluate --workdir=runs/cifar10
@@ -147,7 +128,7 @@ writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead; so it
 does of fewer images (--evaluation_limit) or metrics than a file that is there,
 which stays. What takes minutes is computed when --metrics asks for it.
 """,
-    sections_of(
+    kinds.sections_of(
         f"""
 What is evaluated:
     {WORKDIR}
@@ -176,13 +157,14 @@ Metrics:
         checkpoint=False,
         projector=False,
         evaluation_limit=(None, Integer(1, 1_000_000)),
-        metrics=(None, Choices(METRICS)),
-        inception_weights=(None, Path()),
-        classifier=(None, Path()),
+        metrics=(None, kinds.Choices(METRICS)),
+        inception_weights=(None, kinds.Path()),
+        classifier=(None, kinds.Path(".keras")),
     ),
     _check_evaluate,
+    ["workdir"],
 )
-REPORT = Command(
+REPORT = kinds.Command(
     """Makes one HTML page of what a model is and does.
 
     keras-csc report --workdir=runs/digits
@@ -194,7 +176,7 @@ folder. It shows images of the data set of the training; where these are not at
 hand, as of most presets, --dataset and --data_dir say where to find some, and
 without them the page has the atoms and what else needs no images.
 """,
-    sections_of(
+    kinds.sections_of(
         f"""
 Report:
     {WORKDIR}
@@ -206,12 +188,12 @@ Report:
         the split, and held in memory.
 """,
         **OPEN,
-        output=(None, Path()),
+        output=(None, kinds.Path(".html", ".htm")),
         images=(1000, Integer(1, 100_000)),
     ),
     _check_report,
 )
-EXPLORE = Command(
+EXPLORE = kinds.Command(
     """Opens a page on this machine to look inside a trained model.
 
     keras-csc explore csc_ctrl_digits
@@ -223,7 +205,7 @@ what becomes of it when these change, samples, and restored photographs. It
 needs `pip install 'keras-csc[explore]'`, no network and no GPU, and only users
 of this machine can open it. Ctrl-C ends it.
 """,
-    sections_of(
+    kinds.sections_of(
         """
 Explorer:
     preset: Name, folder or URI of a trained model, or folder of a run; the
@@ -234,16 +216,16 @@ Explorer:
     port: Port on this machine. By default the first free one from 7860 on.
     browser: Opens the page in the browser.
 """,
-        preset=("csc_ctrl_digits", Path()),
-        dataset=(None, Text()),
-        data_dir=(None, Path()),
+        preset=("csc_ctrl_digits", kinds.Path()),
+        dataset=(None, kinds.Text()),
+        data_dir=(None, kinds.Folder()),
         port=(None, Integer(1024, 65535)),
         browser=True,
     ),
     _check_explore,
     unnamed="preset",
 )
-EXPORT = Command(
+EXPORT = kinds.Command(
     """Exports a trained autoencoder as a SavedModel.
 
     keras-csc export --workdir=runs/digits
@@ -254,7 +236,7 @@ presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
 --formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 """,
-    sections_of(
+    kinds.sections_of(
         f"""
 Export:
     {WORKDIR}
@@ -272,31 +254,31 @@ Export:
         there are warm-up requests of all. Nothing for no such requests.
 """,
         **OPEN,
-        name=(None, Text()),
-        formats=("saved_model", Choices(FOLDERS)),
-        presets=("presets", Path()),
-        saved_models=("saved_models", Path()),
-        runtimes=("runtimes", Path()),
-        licence=(None, Text()),
+        name=(None, kinds.Text()),
+        formats=("saved_model", kinds.Choices(FOLDERS)),
+        presets=("presets", kinds.Path()),
+        saved_models=("saved_models", kinds.Path()),
+        runtimes=("runtimes", kinds.Path()),
+        licence=(None, kinds.Text()),
         batch_sizes=(
             "1,8,32",
-            Pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
+            kinds.Pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
         ),
     ),
     _check_export,
 )
-RESTORE = Command(
+RESTORE = kinds.Command(
     """Restores photographs by convolutional sparse coding.
 
     keras-csc restore --task=denoise --image=in.jpg --noise=25 --output=out.png
 
 It reads PNG, JPEG, TIFF, WebP, BMP and GIF, colours with 8 bits and grey with
 up to 16, and turns images as their EXIF orientation says. It writes what the
-ending of --output says: alpha to PNG, TIFF and WebP, 16 bits of grey to PNG and
+ending of --output says, without transparency, and 16 bits of grey to PNG and
 TIFF. Of a folder of images every one is restored, into a folder. What exists is
 not replaced without --overwrite.
 """,
-    sections_of(
+    kinds.sections_of(
         """
 Restoration:
     task: What to do.
@@ -307,23 +289,23 @@ What was measured:
     noise: Standard deviation of the noise, in levels of 0..255, also for
         images of 16 bits. denoise needs it; by default 0 for inpaint, else 1.
     mask: For inpaint: image file of the size of the image, black where pixels
-        are missing and white where they are known; or a folder of them, with
-        the names of the images, and in subfolders as they are. By default
-        pixels are missing where the image is transparent.
+        are missing and white where they are known. By default pixels are
+        missing where the image is transparent.
     kernel: For deblur: image file of what the blur makes of a point, or the
         standard deviation of a Gaussian blur in pixels.
     factor: For enlarge: how many times as wide and high. By default 2.
 """,
         task=(None, Enum(["denoise", "inpaint", "deblur", "enlarge"])),
-        image=(None, Path()),
-        output=(None, Path()),
+        image=(None, kinds.Path()),
+        output=(None, kinds.Path()),
         overwrite=False,
-        noise=(None, Number(0, 255)),
-        mask=(None, Path()),
-        kernel=(None, Path()),
+        noise=(None, kinds.Number(0, 255)),
+        mask=(None, kinds.Path()),
+        kernel=(None, kinds.Path()),
         factor=(None, Integer(2, 8)),
     ),
     _check_restore,
+    ["task", "image", "output"],
 )
 COMMANDS = {
     "evaluate": EVALUATE,

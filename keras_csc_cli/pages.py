@@ -10,30 +10,22 @@ import threading
 from keras_csc_cli import building
 from keras_csc_cli import records
 from keras_csc_cli import train_options
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
+from keras_csc_cli.command_line import advised
 from keras_csc_cli.interruption import Interrupted
-from keras_csc_cli.options import EXPLORE
-from keras_csc_cli.options import REPORT
 from keras_csc_cli.options import is_run
 from keras_csc_cli.options import name_of
 from keras_csc_cli.workdir import Workdir
 
-from absl import flags
-
 from keras_csc import data
 from keras_csc.callbacks.logs import LOG_FILE
-from keras_csc.data.image_files import printable
 from keras_csc.data.sources import READ_ERRORS
 from keras_csc.explorer import examples_of
 from keras_csc.report import is_report
 from keras_csc.report import write_report
 from keras_csc.terminal import say
 
-USER_ERRORS = (data.DataError, OSError)
 PAGE = "report.html"
-FOLDER = "GRADIO_TEMP_DIR"
 
 
 def source_of(model, trained, split, **given):
@@ -61,8 +53,8 @@ def source_of(model, trained, split, **given):
         if any(value is not None for value in given.values()):
             raise
         say(
-            f"The images of the training are not at hand: {error} Choose some "
-            "with --dataset and --data_dir."
+            f"The images of the training are not at hand: {advised(error)} "
+            "Choose some with --dataset and --data_dir."
         )
         return None
 
@@ -167,8 +159,6 @@ def _log(path):
 def _checked(output):
     """The path to write, which can be, and holds nothing but a report."""
     path = pathlib.Path(output)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--output must end in .html. Received: {path}")
     if path.exists() and not (path.is_file() and is_report(path)):
         raise UsageError(
             f"{path} exists, and is not a report that would be replaced. "
@@ -178,9 +168,8 @@ def _checked(output):
     return path
 
 
-def report():
-    options = values(REPORT.sections, flags.FLAGS)
-    print(f"Report: {printable(write(**vars(options)))}")
+def report(options):
+    print(f"Report: {write(**vars(options))}")
 
 
 # === The explorer ===
@@ -189,16 +178,26 @@ def report():
 def serve(preset, *, dataset=None, data_dir=None, port=None, browser=True):
     """Serves the page of a model until the process is stopped.
 
+    What Gradio writes goes to a folder of this process, or the user's: its own,
+    `gradio` in the folder of temporary files, belongs to whoever was first on
+    the machine. It reads the name when it is imported.
+
     Args: as the flags.
     """
-    with _own_folder():
-        page = _page()
+    with tempfile.TemporaryDirectory(
+        prefix="keras-csc-explorer-", ignore_cleanup_errors=True
+    ) as folder:
+        os.environ.setdefault("GRADIO_TEMP_DIR", folder)
+        # Gradio is not to tell anyone that it is used.
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        from keras_csc.explorer import page
+
         model, name, trained = opened(preset)
         source = source_of(
             model, trained, "test", dataset=dataset, data_dir=data_dir
         )
-        with usage_errors():
-            examples = examples_of(model, source)
+        examples = examples_of(model, source)
         say("Warming up ...")
         blocks = page.build(model, name, examples)
         url = page.serve(blocks, port, browser)
@@ -226,36 +225,5 @@ def opened(preset):
     return model, name_of(None, preset), train_options.parse([])
 
 
-@contextlib.contextmanager
-def _own_folder():
-    """What Gradio writes goes to a folder of this process, or the user's.
-
-    Its own, `gradio` in the folder of temporary files, belongs to whoever was
-    first on the machine. It reads the name when it is imported.
-    """
-    if os.environ.get(FOLDER):
-        yield
-        return
-    with tempfile.TemporaryDirectory(
-        prefix="keras-csc-explorer-", ignore_cleanup_errors=True
-    ) as folder:
-        os.environ[FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[FOLDER]
-
-
-def _page():
-    """The module that builds the page, and imports Gradio."""
-    # Gradio is not to tell anyone that it is used.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    from keras_csc.explorer import page
-
-    return page
-
-
-def explore():
-    options = values(EXPLORE.sections, flags.FLAGS)
+def explore(options):
     serve(**vars(options))

@@ -2,9 +2,9 @@
 
 import datetime
 import json
+import os
 import pathlib
 import platform
-import shlex
 import subprocess
 import tempfile
 import time
@@ -25,8 +25,11 @@ IDENTITY = {"digest": ""}  # where a session has none
 # What of a repository is run.
 CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
 
-# Options whose values are folders and files.
-PATHS = ("workdir", "data_dir", "classifier", "inception_weights", "file")
+# What cards do not say: commands, and options that are folders and files.
+PRIVATE = (
+    *("command", "workdir", "data_dir", "classifier", "inception_weights"),
+    "file",
+)
 SECTIONS = {
     "training": "run.json",
     "recipe": "flags.json",
@@ -83,7 +86,7 @@ def identification():
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "processor": devices.processor(),
-        "cores": devices.cores(),
+        "cores": len(os.sched_getaffinity(0)),  # that it may use
         "gpus": devices.gpus(),
     }
 
@@ -233,33 +236,16 @@ def card_of_run(workdir):
 def without_paths(facts):
     """What a card says, without folders of the machine that it was made on.
 
-    Options whose values are folders are left out; of other absolute paths the
-    last part is kept.
+    Commands and options whose values are folders are left out; of other
+    absolute paths the last part is kept.
     """
     if isinstance(facts, dict):
         return {
-            name: _command(value)
-            if name == "command" and isinstance(value, str)
-            else without_paths(value)
+            name: without_paths(value)
             for name, value in facts.items()
-            if name not in PATHS
+            if name not in PRIVATE
         }
     if isinstance(facts, (list, tuple)):
         return [without_paths(value) for value in facts]
-    return _last_part(facts) if isinstance(facts, str) else facts
-
-
-def _last_part(text):
-    return pathlib.PurePath(text).name if text.startswith("/") else text
-
-
-def _command(text):
-    """A command without the folders of the machine."""
-    words, kept = iter(shlex.split(text)), []
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name.lstrip("-") not in PATHS:
-            kept.append(_last_part(name) + equals + _last_part(value))
-        elif not equals:
-            next(words, None)
-    return shlex.join(kept)
+    is_path = isinstance(facts, str) and facts.startswith("/")
+    return pathlib.PurePath(facts).name if is_path else facts

@@ -3,32 +3,24 @@
 import collections
 import pathlib
 
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
-from keras_csc_cli.options import RESTORE
 from keras_csc_cli.records import check_folder
 
 import numpy as np
-from absl import flags
 from PIL import Image
 from PIL import ImageOps
-from scipy import ndimage
 
 from keras_csc import restoration
 from keras_csc.data.image_files import LeftOut
 from keras_csc.data.image_files import deep_values
 from keras_csc.data.image_files import find_images
 from keras_csc.data.image_files import opened
-from keras_csc.data.image_files import printable
 from keras_csc.files import replacing
 from keras_csc.restoration.tasks import gaussian
 from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
-USER_ERRORS = (OSError,)
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 WITH_16_BITS = (".png", ".tif", ".tiff")
 LOSSY = (".jpg", ".jpeg", ".webp")
 QUALITY = 95
@@ -55,11 +47,12 @@ def run(options):
         List of the paths that were written.
     """
     source, target = pathlib.Path(options.image), pathlib.Path(options.output)
-    if not source.is_dir():
-        jobs = [(source, target, _mask_of(options, source, None))]
-    else:
+    if source.is_dir():
         jobs = _jobs_of_folder(options, source, target)
-    for folder in sorted({output.parent for _, output, _ in jobs}):
+    else:
+        _check_output(target, options.overwrite)
+        jobs = [(source, target)]
+    for folder in sorted({output.parent for _, output in jobs}):
         check_folder(folder)
     progress = Progress("Restoring, percent", 100)
     written, failed = [], []
@@ -68,11 +61,15 @@ def run(options):
         done = len(written) + len(failed) + solved / programs
         progress.update(int(100 * done / len(jobs)))
 
-    for path, output, mask in jobs:
+    for path, output in jobs:
         try:
-            _restore_file(options, path, output, mask, show)
+            found = _restored(options, read(path), show)
+            if found.alpha is not None:
+                say(f"{output} is without transparency.")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            write(found, output)
             written.append(output)
-        except UsageError as error:
+        except ValueError as error:
             if not source.is_dir():
                 raise
             say(f"Left out: {error}")
@@ -85,12 +82,20 @@ def run(options):
     return written
 
 
-def _jobs_of_folder(options, source, target):
-    """Lists `(image, output, mask)` of a folder's images."""
-    if target.exists() and not target.is_dir():
+def _check_output(path, overwrite):
+    if path.suffix.lower() not in WRITTEN:
         raise UsageError(
-            f"--output={target} must be a folder, as --image={source} is."
+            f"--output={path} must end with one of {', '.join(WRITTEN)}."
         )
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"{path} exists already. Choose another --output, or replace a "
+            "file with --overwrite."
+        )
+
+
+def _jobs_of_folder(options, source, target):
+    """Lists `(image, output)` of a folder's images."""
     left_out = LeftOut(str(source))
     names = find_images(str(source), left_out)
     # What was written into the folder itself is not restored again.
@@ -101,97 +106,53 @@ def _jobs_of_folder(options, source, target):
         say(str(left_out))
     if not names:
         raise UsageError(f"--image={source} has no images.")
-    jobs, there, source_of = [], 0, {}
+    source_of = {}
     for name in names:
         output = target / name
         if output.suffix.lower() not in WRITTEN:
             output = output.with_name(output.name + ".png")
-        if output.exists() and not options.overwrite:
-            there += 1
-            continue
         other = source_of.setdefault(output, name)
         if other != name:
             raise UsageError(
                 f"{other} and {name} of --image={source} would both be written "
                 f"as {output}. Rename one of them."
             )
-        mask = _mask_of(options, source / name, name)
-        jobs.append((source / name, output, mask))
+    there = {o for o in source_of if o.exists() and not options.overwrite}
     if there:
         say(
-            f"{there} of {len(names)} are in {printable(str(target))} already "
-            "and are left as they are; --overwrite makes them anew."
+            f"{len(there)} of {len(names)} are in {target} "
+            "already and are left as they are; --overwrite makes them anew."
         )
-    return jobs
+    return [
+        (source / name, output)
+        for output, name in source_of.items()
+        if output not in there
+    ]
 
 
-def _mask_of(options, path, name):
-    """Path of an image's mask, or `None`."""
-    if options.mask is None:
-        return None
-    mask = pathlib.Path(options.mask)
-    if not mask.is_dir():
-        return mask
-    place = mask / (name or path.name)
-    for each in (place, place.with_suffix(".png")):
-        if each.is_file():
-            return each
-    raise UsageError(f"--mask={mask} has no mask for {path}: {place}.")
-
-
-def _restore_file(options, path, output, mask, show):
-    if output.suffix.lower() not in WRITTEN:
-        raise UsageError(
-            f"--output={output} must end with one of {', '.join(WRITTEN)}."
-        )
-    if output.is_dir() or output.exists() and not options.overwrite:
-        raise UsageError(
-            f"{output} exists already. Choose another --output, or replace "
-            "a file with --overwrite."
-        )
-    with usage_errors():
-        found = _restored(options, read(path), mask, show)
-    if found.alpha is not None and output.suffix.lower() not in WITH_ALPHA:
-        say(f"{printable(output)} is without transparency. Write a .png file.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write(found, output)
-
-
-def _restored(options, picture, mask, progress):
+def _restored(options, picture, progress):
     """The picture that the task makes of a picture."""
-    noise = options.noise
-    noise = {} if noise is None else {"noise": noise / LEVELS}
-    common = {"progress": progress, **noise}
-    pixels, alpha = _filled(picture), picture.alpha
+    how = {"progress": progress}
+    if options.noise is not None:
+        how["noise"] = options.noise / LEVELS
+    pixels = picture.pixels
     if options.task == "denoise":
-        found = restoration.denoise(pixels, **common)
+        found = restoration.denoise(pixels, **how)
     elif options.task == "inpaint":
-        known = _known(picture, mask)
-        if alpha is not None:
-            known &= alpha > 0
-        # What was transparent is there now.
-        alpha = alpha if mask is not None else None
-        found = restoration.inpaint(pixels, known, **common)
+        found = restoration.inpaint(
+            pixels, _known(picture, options.mask), **how
+        )
+        picture = picture._replace(alpha=None)  # It is there now.
     elif options.task == "deblur":
-        found = restoration.deblur(pixels, _kernel(options.kernel), **common)
+        found = restoration.deblur(pixels, _kernel(options.kernel), **how)
     else:
-        factor = options.factor or 2
-        found = restoration.enlarge(pixels, factor, **common)
-        alpha = None if alpha is None else _resized(alpha, factor)
-    return picture._replace(pixels=found, alpha=alpha)
-
-
-def _filled(picture):
-    """Pixels, where nothing is visible those of the nearest visible ones."""
-    if picture.alpha is None or not np.any(picture.alpha):
-        return picture.pixels
-    places = ndimage.distance_transform_edt(
-        picture.alpha[..., 0] == 0, return_distances=False, return_indices=True
-    )
-    return picture.pixels[tuple(places)]
+        found = restoration.enlarge(pixels, options.factor or 2, **how)
+    return picture._replace(pixels=found)
 
 
 def _known(picture, mask):
+    """Which pixels are neither transparent nor black in the mask."""
+    known = True if picture.alpha is None else picture.alpha > 0
     if mask is None:
         if picture.alpha is None:
             raise UsageError(
@@ -202,8 +163,8 @@ def _known(picture, mask):
     found = read(mask)
     if found.pixels.shape[:2] != picture.pixels.shape[:2]:
         raise UsageError(f"the mask {mask} must be of the image's size.")
-    white = np.mean(found.pixels, -1, keepdims=True) > 0.5
-    return white if found.alpha is None else white & (found.alpha > 0.5)
+    known &= np.mean(found.pixels, -1, keepdims=True) > 0.5
+    return known if found.alpha is None else known & (found.alpha > 0.5)
 
 
 def _kernel(text):
@@ -220,12 +181,6 @@ def _kernel(text):
             f"most 20 pixels. Received: {text}"
         )
     return gaussian(deviation)
-
-
-def _resized(alpha, factor):
-    plane = Image.fromarray(alpha[..., 0])
-    size = (plane.width * factor, plane.height * factor)
-    return np.asarray(plane.resize(size, Image.Resampling.BICUBIC))[..., None]
 
 
 # === Files ===
@@ -275,36 +230,23 @@ def _values(image):
 def write(picture, path):
     """Writes a `Picture` in the format that the path's ending says.
 
-    Sixteen bits are kept of grey in PNG and TIFF files; alpha in PNG, TIFF and
-    WebP files.
-
-    Raises:
-        UsageError: if it can't be written.
+    Sixteen bits are kept of grey in PNG and TIFF files.
     """
-    path, pixels = pathlib.Path(path), picture.pixels
-    suffix = path.suffix.lower()
-    if picture.alpha is not None and suffix in WITH_ALPHA:
-        pixels = np.concatenate([pixels, picture.alpha], -1)
-    grey = pixels.shape[-1] == 1
+    suffix, grey = path.suffix.lower(), picture.pixels.shape[-1] == 1
     deep = picture.depth == 16 and grey and suffix in WITH_16_BITS
-    values = np.rint(np.clip(pixels, 0, 1) * (65535 if deep else 255))
+    values = np.rint(np.clip(picture.pixels, 0, 1) * (65535 if deep else 255))
     values = values.astype("uint16" if deep else "uint8")
     how = {"quality": QUALITY} if suffix in LOSSY else {}
     if picture.profile:
         how["icc_profile"] = picture.profile
-    try:
-        with replacing(path) as temporary:
-            image = Image.fromarray(values[..., 0] if grey else values)
-            image.save(temporary, **how)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} can't be written: {reason}.") from error
+    with replacing(path) as temporary:
+        image = Image.fromarray(values[..., 0] if grey else values)
+        image.save(temporary, **how)
 
 
-def main():
-    options = values(RESTORE.sections, flags.FLAGS)
+def main(options):
     written = run(options)
     if len(written) == 1:
-        print(f"Restored image: {printable(written[0])}")
+        print(f"Restored image: {written[0]}")
     else:
         print(f"Restored images: {len(written)}")

@@ -5,19 +5,14 @@ import pathlib
 from keras_csc_cli import building
 from keras_csc_cli import interruption
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import usage_errors
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
-from keras_csc_cli.train_options import absolute
-
-import keras
 
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc.files import replacing
-from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 # Of the training of a classifier.
@@ -55,60 +50,49 @@ def finish(options, workdir, splits, model, checkpoint, keep):
     interruption.check()
     workdir.save(model)
     interruption.check()
+    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
     if options.metrics:
         say("Evaluating on the test split.")
         names = options.metrics
-        try:
-            found = evaluate(model, options, workdir, splits, names, keep=keep)
-        except UsageError as error:
-            raise UsageError(
-                f"{error} The trained model is saved: {workdir.model}."
-            ) from error
+        found = evaluate(model, options, workdir, splits, names, keep=keep)
         say("\n".join(lines(found)))
-    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
 
 
 # === Networks that judge ===
 
 
-def _networks(names, splits, classifier_path, inception_weights):
+def _networks(names, splits, path, weights):
     """What metrics need, as arguments of `evaluation.evaluate`.
 
     Samples of data without classes have no judge.
     """
     networks, judge = {}, None
     if {"inception", "ctrl"} & set(names):
-        networks = _inception(names, inception_weights)
+        if weights == "imagenet":
+            try:
+                weights = evaluation.inception_weights()
+            except Exception as error:  # what get_file raises
+                raise UsageError(
+                    f"Keras could not download its InceptionV3: {error}. Give "
+                    "the file with --inception_weights=PATH."
+                ) from error
+        plain = evaluation.inception_extractor(weights)
+        if "inception" in names:
+            networks["inception"] = plain
+        if "ctrl" in names:
+            shifted = evaluation.inception_extractor(weights, ctrl_input=True)
+            networks["ctrl"] = shifted, plain
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
     if (judged | {"classifier"}) & set(names):
-        judge = classifier(splits, classifier_path)
+        judge = classifier(splits, path)
     if "classifier" in names:
         networks["classifier"] = judge
     return {
         "networks": networks,
         "judge": judge if judged & set(names) else None,
     }
-
-
-def _inception(names, path):
-    """The extractors of InceptionV3 that metrics need, by their names."""
-    if path == "imagenet":
-        try:
-            path = evaluation.inception_weights()
-        except Exception as error:  # what get_file raises
-            raise UsageError(
-                f"Keras could not download its InceptionV3: {error}. Give the "
-                "file with --inception_weights=PATH."
-            ) from error
-    with usage_errors():
-        plain = evaluation.inception_extractor(path)
-        found = {"inception": plain} if "inception" in names else {}
-        if "ctrl" in names:
-            shifted = evaluation.inception_extractor(path, ctrl_input=True)
-            found["ctrl"] = shifted, plain
-    return found
 
 
 def classifier(splits, path):
@@ -126,7 +110,7 @@ def classifier(splits, path):
         `FeatureExtractor`.
 
     Raises:
-        UsageError: if the file is damaged or of another data set.
+        ValueError: if the file is damaged or of another data set.
     """
     path = pathlib.Path(path)
     expected = {
@@ -139,12 +123,7 @@ def classifier(splits, path):
         expected["names"] = splits["train"].identity()["digest"]
     if not path.exists():
         _train(splits, path, expected)
-    try:
-        found = evaluation.classifier_extractor(path)
-    except ValueError as error:
-        raise UsageError(
-            f"{error}. Remove it, or choose another with --classifier."
-        ) from error
+    found = evaluation.classifier_extractor(path)
     about = {name: found.about.get(name) for name in expected}
     if about != expected:
         raise UsageError(
@@ -160,12 +139,9 @@ def _train(splits, path, record):
     model = evaluation.ImageClassifier(train.image_shape, train.num_classes)
     batch_size = min(BATCH_SIZE, train.size)
     steps = min(STEPS, EPOCHS * train.size // batch_size)
-    progress = Progress("Training the classifier, batches", steps)
-    shown = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: progress.update(batch + 1)
-    )
+    say(f"Training a classifier of {splits.dataset}, {steps} batches.")
     batches = data.batches(data.cached(train, building.CACHE_BYTES), batch_size)
-    evaluation.fit_classifier(model, batches, steps, [shown])
+    evaluation.fit_classifier(model, batches, steps)
     test = data.evaluation_batches(splits["test"], 250)
     accuracy = model.evaluate(test, verbose=0, return_dict=True)["accuracy"]
     model.record = {
@@ -190,7 +166,7 @@ def evaluate(
     splits,
     names,
     *,
-    classifier_path=None,
+    classifier=None,
     inception_weights=None,
     split="test",
     name="",
@@ -207,12 +183,8 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run.
         names: of `--metrics`.
-        classifier_path: path of the classifier; by default the run's.
-        inception_weights: path, "imagenet", or `None`.
-        split: the images to evaluate on: "test", "validation" or "train".
+        classifier, inception_weights, split, projector: as the flags.
         name: str, what tells this evaluation from the run's own.
-        projector: bool, whether to write the features for TensorBoard's
-            projector, to `tensorboard/projector/` or `projector-NAME/`.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
         own_classes: bool, whether the images have the classes of those that
@@ -222,7 +194,7 @@ def evaluate(
         Dict of the figures, as in the file, of its path as `file`, and of that
         of a more complete one as `kept`.
     """
-    path = classifier_path or workdir.classifier(splits)
+    path = classifier or workdir.classifier(splits)
     networks = _networks(names, splits, path, inception_weights)
     images, labels = splits.arrays(split, options.evaluation_limit)
     train = splits.arrays("train", options.evaluation_limit)
@@ -231,21 +203,18 @@ def evaluate(
     if "samples" in names and model.density is None:
         model.fit_density(*train)
         own_classes = True
-    try:
-        found = evaluation.evaluate(
-            model,
-            images,
-            labels,
-            *train,
-            class_features=class_features,
-            codes="codes" in names,
-            samples="samples" in names,
-            own_classes=own_classes,
-            between=interruption.check,
-            **networks,
-        )
-    except ValueError as error:
-        raise UsageError(f"the model can't be evaluated: {error}") from error
+    found = evaluation.evaluate(
+        model,
+        images,
+        labels,
+        *train,
+        class_features=class_features,
+        codes="codes" in names,
+        samples="samples" in names,
+        own_classes=own_classes,
+        between=interruption.check,
+        **networks,
+    )
     for each in found.figures["distributions"]:
         each.setdefault("split", split)
     result = {
@@ -256,52 +225,51 @@ def evaluate(
         "images_of_split": splits[split].size,
         "probe_training_images": len(train[0]),
         "dataset": options.dataset,
-        "data_dir": absolute(options.data_dir),
+        "data_dir": options.data_dir,
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": workdir.run_record() or None,
         "evaluated": identification(),
     }
-    whole = "-".join(filter(None, ("evaluation", name)))
-    path, places = workdir.path / f"{whole}.json", {}
-    missing = _lacking(result, path, options.evaluation_limit) if keep else ""
-    if missing:
-        whole, places = f"{whole}-{missing}", {"kept": str(path)}
-        path = workdir.path / f"{whole}.json"
-    name = whole.removeprefix("evaluation").removeprefix("-")
-    pictures = workdir.path / "pictures" / (whole if name else "")
-    places["file"] = str(path)
+    own = workdir.path / f"{_joined('evaluation', name)}.json"
+    lacking = _lacking(result, own, options.evaluation_limit) if keep else ()
+    name = _joined(name, *lacking)
+    path = own.with_name(f"{_joined('evaluation', name)}.json")
     write_json(path, result)
+    pictures = workdir.path / "pictures" / (path.stem if name else "")
     evaluation.draw(model, found, images, labels, class_features, pictures)
     if projector:
-        folder = "-".join(filter(None, ("projector", name)))
         evaluation.write_projector(
-            workdir.path / "tensorboard" / folder,
+            workdir.path / "tensorboard" / _joined("projector", name),
             found,
             images,
             labels,
             splits[split].class_names,
         )
-    return {**result, **places}
+    kept = {"kept": str(own)} if path != own else {}
+    return {**result, "file": str(path), **kept}
+
+
+def _joined(*parts):
+    return "-".join(filter(None, parts))
 
 
 def _lacking(result, path, limit):
     """What an evaluation lacks of the one that is in its file.
 
     Returns:
-        Text for the name of a file; empty if nothing is lacking, or the file
-        is of other images, missing or damaged.
+        List of words for the name of a file; empty if nothing is lacking, or
+        the file is of other images, missing or damaged.
     """
     try:
-        before = read_json(path) if path.exists() else {}
-        if any(before.get(name) != result[name] for name in SAME):
-            return ""
+        before = read_json(path)
+        if any(before[name] != result[name] for name in SAME):
+            return []
         fewer = any(before[name] > result[name] for name in COUNTS)
         less = set(before["metrics"]) - {*result["metrics"], "images"}
     except (KeyError, TypeError, UsageError):
-        return ""
-    parts = [f"limit-{limit}"] * fewer
-    return "-".join([*parts, *(f"without-{name}" for name in sorted(less))])
+        return []
+    return [f"limit-{limit}"] * fewer + [f"without-{n}" for n in sorted(less)]
 
 
 def lines(result):

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 import time
 
 from keras_csc_cli import building
@@ -13,33 +12,22 @@ from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.interruption import Interrupted
 
 import keras
 import tensorflow as tf
-from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
 from keras_csc.terminal import say
 
-
-class InputError(Exception):
-    """A batch can't be read; the message says why."""
-
-
-USER_ERRORS = (
-    callbacks.CheckpointError,
-    callbacks.NonFiniteError,
-    data.DataError,
-    InputError,
-    OSError,
-    devices.WorkerLost,
-)
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
 BEST_IMAGES = 500  # most that --keep_best measures
 SHOWN_IMAGES = 40  # in pictures of training
+
+
+class InputError(command_line.UsageError):
+    """A batch can't be read; the message says why."""
 
 
 def train(options, make_model=building.model):
@@ -79,7 +67,6 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Data ===
     splits = building.Splits(options)
-    building.check_labels(options, splits.num_classes)
     changes = {
         "batch_size": options.batch_size,
         "seed": options.seed,
@@ -104,15 +91,17 @@ def train_in(workdir, options, strategy, chief, make_model):
         write=chief,
     )
     if chief:
-        check_going_on(workdir, checkpoint, images)
+        if checkpoint.steps():
+            records.check_images(workdir.run, images)
+        else:
+            workdir.check_untrained()
         workdir.claim(options)
     devices.mean(strategy, 0)  # The others wait for that.
-    if not chief:
-        workdir.claim(options)
     first_step = checkpoint.restore(model)
+    seen = workdir.flags.exists()
     devices.check_same(
         strategy,
-        {"images": images, "step": first_step},
+        {"images": images, "step": first_step, "flags.json": seen},
         "All must have the same data set in their --data_dir, and see the same "
         "--workdir, on a file system that they share.",
     )
@@ -160,25 +149,11 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Result: all that is left is the chief's to make ===
     if chief:
-        finished_before = first_step == options.steps
-        results.finish(
-            options, workdir, splits, model, checkpoint, finished_before
-        )
+        keep = first_step == options.steps  # an evaluation of more, that is
+        results.finish(options, workdir, splits, model, checkpoint, keep)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)
-
-
-def check_going_on(workdir, checkpoint, images):
-    """For a run whose model a training from the start would replace."""
-    if checkpoint.steps():
-        records.check_images(workdir.run, images)
-    elif workdir.model.exists():
-        raise command_line.UsageError(
-            f"{workdir.checkpoints} has no checkpoint to go on from, and a "
-            f"training from the start would replace {workdir.model} and the "
-            "log. Choose another --workdir to train anew."
-        )
 
 
 def followers(options, workdir, splits, checkpoint, replicas):
@@ -187,16 +162,9 @@ def followers(options, workdir, splits, checkpoint, replicas):
     shown = building.float_images(splits["test"], SHOWN_IMAGES)
     best = []
     if options.keep_best:
-        held_out = building.float_images(splits["validation"], BEST_IMAGES)
-        best = [
-            callbacks.KeepBest(
-                checkpoint,
-                options.keep_best,
-                held_out,
-                options.save_every,
-                options.steps,
-            )
-        ]
+        images = building.float_images(splits["validation"], BEST_IMAGES)
+        how = options.keep_best, images, options.save_every, options.steps
+        best = [callbacks.KeepBest(checkpoint, *how)]
     return [
         callbacks.StopOnNonFinite(),
         *best,
@@ -239,7 +207,7 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
 
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
     model.stop_training, first = False, model.step
-    with interruption.held() as received, _errors_first(received):
+    with interruption.held() as received:
         callbacks.on_train_begin()
         iterator = iter(batches)
         for step in range(first, steps):
@@ -271,20 +239,6 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
         )
 
 
-@contextlib.contextmanager
-def _errors_first(received):
-    """An error within the context is not that of a signal that is only noted.
-
-    Of a second one, which is obeyed at once, it may be.
-    """
-    try:
-        yield
-    except Exception:
-        if len(received) == 1:
-            received.clear()
-        raise
-
-
 def _next(iterator):
     try:
         return next(iterator)
@@ -292,10 +246,3 @@ def _next(iterator):
         raise InputError(
             f"A batch can't be read: {error.message.splitlines()[0]}"
         ) from error
-
-
-def main():
-    options = values(train_options.SECTIONS, flags.FLAGS)
-    if options.workdir is None:
-        options.workdir = f"runs/{command_line.flag_file_name(sys.argv)}"
-    train(options)

@@ -3,27 +3,15 @@
 Nothing here imports TensorFlow: what is missing is told before that.
 """
 
-import difflib
 import importlib.util
 import os
 import sys
 import types
 
+from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import command_line
-from keras_csc_cli.checked_flags import ROOT
-from keras_csc_cli.checked_flags import Arguments
-from keras_csc_cli.checked_flags import Choices
-from keras_csc_cli.checked_flags import Number
-from keras_csc_cli.checked_flags import Numbers
-from keras_csc_cli.checked_flags import Path
-from keras_csc_cli.checked_flags import Pattern
-from keras_csc_cli.checked_flags import Text
 from keras_csc_cli.checked_flags import arguments_of
-from keras_csc_cli.checked_flags import define
-from keras_csc_cli.checked_flags import sections_of
-from keras_csc_cli.checked_flags import values
 from keras_csc_cli.command_line import FLAG_FILES
-from keras_csc_cli.command_line import Command
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 
@@ -31,27 +19,18 @@ from absl import flags
 
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed. (--save_every does with --keep_best, which measures then.)
-MAY_CHANGE = frozenset(
-    (
-        "data_dir",
-        "density_components",
-        "download",
-        "evaluation_limit",
-        "log_every",
-        "metrics",
-        "save_every",
-        "strategy",
-        "workdir",
-    )
-)
+MAY_CHANGE = {
+    *("data_dir", "density_components", "download", "evaluation_limit"),
+    *("log_every", "metrics", "save_every", "strategy", "workdir"),
+}
 # Those that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"log_every"}
 # Data sets that come inside a library.
-EMBEDDED = frozenset(("digits", "photographs"))
+EMBEDDED = ("digits", "photographs")
 # Those that `--noresize` cuts into crops.
-CUT = frozenset(("image_folder", "photographs"))
+CUT = ("image_folder", "photographs")
 # Options without which there is no run.
-NEEDED = ("dataset", "preset", "steps")
+NEEDED = ("preset", "dataset", "steps")
 # Those of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
@@ -67,7 +46,7 @@ ARCHITECTURES = sorted(
 TRAINED = [
     path.parent.name
     # In an installed package, and in the repository.
-    for folder in (ROOT / "trained", ROOT.parent / "trained")
+    for folder in (kinds.ROOT / "trained", kinds.ROOT.parent / "trained")
     for path in folder.glob("*/config.json")
 ]
 # By extra, the modules that it has for what is given.
@@ -132,15 +111,14 @@ def check_preset(preset):
     if separator:
         check_extra("hub", scheme, f"--preset={preset}")
         return
-    names = sorted([*ARCHITECTURES, *TRAINED])
-    if preset in names or os.path.isdir(preset):
-        return
-    close = difflib.get_close_matches(preset, names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise UsageError(
-        f"--preset={preset} is neither a folder, nor a URI such as "
-        f"hf://OWNER/NAME, nor one of {', '.join(names)}.{hint}"
-    )
+    if not os.path.isdir(preset):
+        try:
+            kinds.known(preset, sorted([*ARCHITECTURES, *TRAINED]))
+        except ValueError as error:
+            raise UsageError(
+                f"--preset={preset} is no folder, and no URI such as "
+                f"hf://OWNER/NAME: {error}"
+            ) from error
 
 
 def check_images(dataset, data_dir):
@@ -160,34 +138,26 @@ def check_images(dataset, data_dir):
 
 
 def _check(options):
-    """Raises `UsageError` for what is missing."""
-    if options.workdir is None and not command_line.flag_file_name(sys.argv):
+    """Raises `UsageError` for what is missing, and names the workdir."""
+    name = command_line.flag_file_name(sys.argv)
+    if options.workdir is None and name is None:
         raise UsageError(
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
-    check_needed(options)
+    options.workdir = options.workdir or f"runs/{name}"
     check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
-
-
-def check_needed(options):
-    """Raises a `UsageError` without an option that every run has."""
-    for name in NEEDED:
-        if getattr(options, name) is None:
-            raise UsageError(
-                f"--{name} is missing. Give it, or a --flagfile that does."
-            )
 
 
 def parse(given):
     """Options of a list of arguments such as `["--dataset=digits"]`."""
     flag_values = flags.FlagValues()
-    define(SECTIONS, flag_values)
+    kinds.define(SECTIONS, flag_values)
     try:
         flag_values(["train", *resolve_flag_files(given)])
     except flags.Error as error:
         raise UsageError(str(error)) from error
-    return values(SECTIONS, flag_values)
+    return kinds.values(SECTIONS, flag_values)
 
 
 def replaced(options, **others):
@@ -202,18 +172,7 @@ def replaced(options, **others):
     return found
 
 
-def absolute(folder):
-    """The absolute path of a folder of data, wherever one looks from later.
-
-    Args:
-        folder: str or `None`. With a scheme, as `gs://`, it stays.
-    """
-    if folder is None or "://" in folder:
-        return folder
-    return os.path.abspath(folder)
-
-
-SECTIONS = sections_of(
+SECTIONS = kinds.sections_of(
     f"""
 Data:
     dataset: Name of a TFDS data set, or image_folder, digits, photographs.
@@ -284,39 +243,39 @@ Run, logs and checkpoints:
         features of --evaluation_limit training images and saved with the
         model.
 """,
-    dataset=(None, Text()),
-    data_dir=(None, Path()),
+    dataset=(None, kinds.Text()),
+    data_dir=(None, kinds.Folder()),
     download=False,
-    validation_fraction=(0.05, Number(0, 0.5)),
+    validation_fraction=(0.05, kinds.Number(0, 0.5)),
     augment=(
         "",
-        Pattern(
+        kinds.Pattern(
             f"({CHANGE}(,{CHANGE})*)?", "flip,shift:N,crop", "flip,shift:2"
         ),
     ),
     resize=True,
-    preset=(None, Path()),
-    architecture=({}, Arguments(ARCHITECTURE)),
+    preset=(None, kinds.Path()),
+    architecture=({}, kinds.Arguments(ARCHITECTURE)),
     first_atoms=(
         "random",
-        Pattern(
+        kinds.Pattern(
             r"random|(principal|patches):[1-9]\d{0,5}",
             "random|principal:N|patches:N",
             "principal:4096",
         ),
     ),
     freeze_normalizations=False,
-    game=({}, Arguments(GAME)),
+    game=({}, kinds.Arguments(GAME)),
     batch_size=(256, Integer(1, 2**20)),
     optimizer=(
         "adam:0.5,0.999",
-        Pattern(
+        kinds.Pattern(
             f"(adam|muon)(:{BETA},{BETA})?", "adam|muon[:X,X]", "adam:0,0.9"
         ),
     ),
-    learning_rate=("1.5e-4", Numbers(0, 1e3)),
+    learning_rate=("1.5e-4", kinds.Numbers(0, 1e3)),
     schedule=("constant", Enum(["constant", "linear", "cosine"])),
-    workdir=(None, Path()),
+    workdir=(None, kinds.Path()),
     seed=(0, Integer(0, 2**32 - 1)),
     steps=(None, Integer(1, 10**9)),
     strategy=("none", Enum(["none", "mirrored", "multi_worker"])),
@@ -328,11 +287,11 @@ Run, logs and checkpoints:
     log_every=(50, Integer(1, 10**9)),
     save_every=(1000, Integer(1, 10**9)),
     keep_best=(None, Enum(["psnr", "ssim", "cosine"])),
-    metrics=("images", Choices(METRICS)),
+    metrics=("images", kinds.Choices(METRICS)),
     evaluation_limit=(10_000, Integer(1, 1_000_000)),
     density_components=(1, Integer(1, 1000)),
 )
-TRAIN = Command(
+TRAIN = kinds.Command(
     """Trains a CSC-CTRL autoencoder.
 
     keras-csc train --flagfile=cifar10.flags --data_dir=DATA
@@ -346,5 +305,6 @@ may also be one of ours: digits.flags, cifar10.flags, ...
 """,
     SECTIONS,
     _check,
+    NEEDED,
 )
 COMMANDS = {"train": TRAIN}

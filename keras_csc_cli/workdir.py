@@ -10,6 +10,7 @@ from keras_csc_cli import devices
 from keras_csc_cli import train_options
 from keras_csc_cli.checked_flags import text_of
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
@@ -72,12 +73,10 @@ class Workdir:
         self.path = checked_path(path)
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
-        self.evaluation = self.path / "evaluation.json"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
-        self._holds = hold
         if not create:
             train_options.check_run(path)
             self.options()
@@ -85,70 +84,23 @@ class Workdir:
             self._take(create)
 
     def _take(self, create):
+        if create:
+            self._check_outside()
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._check_others()
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                file.write(b" " * 512)  # there is room
         try:
-            if create:
-                self._check_outside()
-                self.path.mkdir(parents=True, exist_ok=True)
-                self._check_others()
-                with tempfile.TemporaryFile(dir=self.path) as file:
-                    file.write(b" " * 512)  # there is room
             self._held.enter_context(locked(self.path / LOCK, wait=False))
-            if create and os.path.lexists(self.flags):
-                self._sweep()
         except BlockingIOError:
-            raise UsageError(
-                f"the working directory {self.path} is in use by another "
-                "process. Wait for it, or choose another with --workdir."
-            ) from None
+            raise self._refused("is in use by another process") from None
+        if create and os.path.lexists(self.flags):
+            self._sweep()
 
-    def run_record(self):
-        """What `run.json` holds; empty without it."""
-        return read_json(self.run) if self.run.exists() else {}
-
-    def classifier(self, splits):
-        """Where the classifier of a run's data is kept, if nowhere else."""
-        name = splits.dataset.replace("/", "_").replace(":", "_")
-        shape = "x".join(map(str, splits.image_shape))
-        if splits.dataset == "image_folder":  # which may be any
-            name += f"_{splits['train'].identity()['digest']}"
-        return self.path / "classifiers" / f"{name}_{shape}.keras"
-
-    def recorded(self):
-        """The options that the run was made with, as they are recorded."""
-        return read_json(self.flags, hint=OTHER)
-
-    def options(self):
-        """The options that the run was made with, parsed as flags are.
-
-        Options that there were not yet when they were written have their
-        defaults.
-
-        Raises:
-            UsageError: for a value that no flag can have, or an option that
-                there is not: to pass it over would be a wrong answer in
-                silence.
-        """
-        recorded, known = self.recorded(), vars(train_options.parse([]))
-        unknown = sorted(set(recorded) - set(known))
-        if unknown:
-            raise UsageError(
-                f"{self.flags} is of another version of keras_csc: it has "
-                f"{', '.join(unknown)[:200]}, which this one does not know. "
-                f"Use that version. {OTHER}"
-            )
-        given = [
-            f"--{name}={text_of(value)}"
-            for name, value in recorded.items()
-            if value is not None and value != known[name]
-        ]
-        try:
-            options = train_options.parse(given)
-            train_options.check_needed(options)
-        except UsageError as error:
-            raise UsageError(
-                f"{self.flags} is damaged: {error} {OTHER}"
-            ) from error
-        return options
+    def _refused(self, reason):
+        return UsageError(
+            f"the working directory {self.path} {reason}. {OTHER}"
+        )
 
     def _check_outside(self):
         """For a folder that is part of another run."""
@@ -156,29 +108,19 @@ class Workdir:
         path = pathlib.Path(os.path.realpath(self.path))
         for part in (path, *path.parents):
             if part.name in WRITTEN and (part.parent / "flags.json").exists():
-                raise UsageError(
-                    f"the working directory {self.path} is part of the run "
-                    f"{part.parent}. Choose another with --workdir."
-                )
+                raise self._refused(f"is part of the run {part.parent}")
 
     def _check_others(self):
         """For files that a run would replace, and no run wrote."""
-        found = [n for n in WRITTEN if os.path.lexists(self.path / n)]
-        if "flags.json" in found:
+        others = [n for n in WRITTEN if os.path.lexists(self.path / n)]
+        if "flags.json" in others:
             self.options()
-        elif found:
-            raise UsageError(
-                f"the folder {self.path} is not that of a run, and holds "
-                f"{', '.join(found)}, which a run would replace. Choose "
-                "another with --workdir."
-            )
-        inside = os.listdir(self.model) if self.model.is_dir() else ()
-        others = set(inside) - set(presets.FILES)
+            inside = os.listdir(self.model) if self.model.is_dir() else ()
+            others = [f"model/{n}" for n in inside if n not in presets.FILES]
         if others:
-            raise UsageError(
-                f"{self.model} holds {', '.join(sorted(others))}, which a run "
-                "does not write, and would be replaced. Move it away, or "
-                "choose another folder with --workdir."
+            raise self._refused(
+                f"holds {', '.join(others)}, which no run wrote, and which a "
+                "run would replace. Move it away"
             )
 
     def _sweep(self):
@@ -199,10 +141,62 @@ class Workdir:
     def __exit__(self, *exception):
         self._held.close()
 
-    def has_begun(self):
-        """Whether there is a checkpoint or a model of the recorded options."""
+    def run_record(self):
+        """What `run.json` holds; empty without it."""
+        return read_json(self.run) if self.run.exists() else {}
+
+    def classifier(self, splits):
+        """Where the classifier of a run's data is kept, if nowhere else."""
+        name = splits.dataset.replace("/", "_").replace(":", "_")
+        shape = "x".join(map(str, splits.image_shape))
+        if splits.dataset == "image_folder":  # which may be any
+            name += f"_{splits['train'].identity()['digest']}"
+        return self.path / "classifiers" / f"{name}_{shape}.keras"
+
+    # === Options ===
+
+    def recorded(self):
+        """The options that the run was made with, as they are recorded."""
+        return read_json(self.flags, hint=OTHER)
+
+    def options(self):
+        """The options that the run was made with, parsed as flags are.
+
+        Options that there were not yet when they were written have their
+        defaults.
+
+        Raises:
+            UsageError: for a value that no flag can have, or an option that
+                there is not: to pass it over would be a wrong answer in
+                silence.
+        """
+        recorded, known = self.recorded(), vars(train_options.parse([]))
+        given = [
+            f"--{name}={text_of(value)}"
+            for name, value in recorded.items()
+            if value is not None and value != known.get(name)
+        ]
+        try:
+            options = train_options.parse(given)
+            check_needed(options, train_options.NEEDED)
+        except UsageError as error:
+            raise UsageError(
+                f"{self.flags} is damaged or of another version of keras_csc: "
+                f"{error} {OTHER}"
+            ) from error
+        return options
+
+    def binding(self):
+        """The options that made a checkpoint or a model, or `None`.
+
+        A run that failed before its first checkpoint leaves others free.
+        """
+        if not self.flags.exists():
+            return None
+        options = self.options()
         steps = map(step_of, self.checkpoints.glob("*"))
-        return self.model.exists() or any(step is not None for step in steps)
+        begun = self.model.exists() or any(step is not None for step in steps)
+        return options if begun else None
 
     def dtype_policy(self, given):
         """The policy that a run computes in: of `"auto"` its own, if it began.
@@ -210,21 +204,14 @@ class Workdir:
         Args:
             given: of `--dtype_policy`.
         """
-        if given == "auto" and self.flags.exists() and self.has_begun():
-            given = self.options().dtype_policy
+        before = self.binding()
+        if given == "auto" and before:
+            given = before.dtype_policy
         return devices.dtype_policy(given)
 
     def check_options(self, options):
-        """Checks that the folder was made with the same options, if it was.
-
-        Those of a run that failed before its first checkpoint do not bind the
-        next one.
-        """
-        if not self.flags.exists():
-            return
-        before = vars(self.options())
-        if not self.has_begun():
-            return
+        """Raises a `UsageError` for other options than the binding ones."""
+        before = vars(self.binding() or options)
         free = train_options.MAY_CHANGE
         if options.keep_best:
             free = free - {"save_every"}
@@ -234,11 +221,29 @@ class Workdir:
             if name not in free and before[name] != value
         ]
         if differences:
-            raise UsageError(
-                f"the working directory {self.path} was made with other "
-                f"options ({'; '.join(differences)}). Use those, or choose "
-                "another with --workdir."
+            raise self._refused(
+                f"was made with other options ({'; '.join(differences)}). "
+                "Use those"
             )
+
+    def check_untrained(self):
+        """For a run without checkpoints: a new one would replace its model."""
+        if self.model.exists():
+            raise UsageError(
+                f"{self.checkpoints} has no checkpoint to go on from, and a "
+                f"training from the start would replace {self.model} and the "
+                f"log. {OTHER}"
+            )
+
+    def claim(self, options):
+        """Records a run's options: also those that may change, as they are now.
+
+        Raises:
+            UsageError: as `check_options`.
+        """
+        self.check_options(options)
+        if not self.flags.exists() or self.recorded() != vars(options):
+            write_json(self.flags, vars(options))
 
     def save(self, model):
         """Writes `model/`, in place of an older one."""
@@ -248,27 +253,6 @@ class Workdir:
             self.model.rename(self.old_model)
         new.rename(self.model)
         remove(self.old_model)
-
-    def claim(self, options):
-        """Records a run's options: also those that may change, as they are now.
-
-        Raises:
-            UsageError: as `check_options`, or on a worker that does not see
-                what the chief recorded.
-        """
-        self.check_options(options)
-        if not self._holds:
-            if not self.flags.exists():
-                raise UsageError(
-                    f"the working directory {self.path} does not have what "
-                    "the chief wrote. All workers must see the same folder, "
-                    "on a file system that they share."
-                )
-            return
-        folder = train_options.absolute(options.data_dir)
-        now = {**vars(options), "data_dir": folder}
-        if not self.flags.exists() or self.recorded() != now:
-            write_json(self.flags, now)
 
 
 def checked_path(path):

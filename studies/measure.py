@@ -95,7 +95,7 @@ def measure(run, folder, data_dir):
             workdir,
             splits,
             ["classes", "classifier"],
-            classifier_path=classifier(splits, folder.parent),
+            classifier=classifier(splits, folder.parent),
         )
         row.update({name: figures[name] for name in KEPT})
         row["frechet_distance"] = figures["distributions"][0][

@@ -13,6 +13,7 @@ docs/photographs.md, and a picture of a photograph that scikit-image ships.
 import pathlib
 
 from keras_csc_cli import command_line
+from keras_csc_cli import console
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 
@@ -322,4 +323,4 @@ if __name__ == "__main__":
     flags.DEFINE_list(
         "contenders", ["linear", "shipped"], "Whose rows to make."
     )
-    command_line.run(main, user_errors=(OSError,))
+    command_line.run(main, user_errors=console.user_errors())

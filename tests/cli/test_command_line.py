@@ -1,19 +1,18 @@
 """What a user sees: flags, flag files, help, and one line for a mistake."""
 
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
-import types
 
 from keras_csc_cli import building
 from keras_csc_cli import checked_flags
 from keras_csc_cli import command_line
-from keras_csc_cli import export
+from keras_csc_cli import console
 from keras_csc_cli import options as others
-from keras_csc_cli import pages
-from keras_csc_cli import restore
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 
@@ -25,6 +24,7 @@ from keras_csc.export.runtimes import PACKAGES
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
+from keras_csc.validation import AdvisedError
 
 ROOT = pathlib.Path(__file__).parents[2]
 TRAIN = train_options.TRAIN
@@ -63,7 +63,6 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--step=3", "Unknown command line flag 'step'"),
         ("train", "--optimizer=lamb", "must be adam.muon.*, as adam:0,0.9"),
         ("train", "--optimizer=adam:1,0.9", "must be adam"),
-        ("train", "--optimizer=adam:0.9", "must be adam"),
         ("train", "--learning_rate=1,2,3", "one number or two"),
         ("train", "--augment=flip,turn", "must be flip,shift:N,crop"),
         ("train", "--first_atoms=patches:0", "must be random.principal:N"),
@@ -71,10 +70,11 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--architecture=4", "it must be name=value,name=value"),
         ("train", "--workdir=", "empty"),
         ("train", "--data_dir= ", "empty"),
-        ("train", "--metrics=inception", "no 'inception'; it has images"),
         ("evaluate", "--metrics=fid", "no 'fid'; it has images, codes"),
         ("export", "--formats=onnx,caffe", "no 'caffe'; it has saved_mo"),
         ("restore", "--factor=9", "in the range \\[2, 8\\]"),
+        ("evaluate", "--classifier=b", "it must end in .keras"),
+        ("report", "--output=page.txt", "it must end in .html or .htm"),
     ],
 )
 def test_values_are_refused_with_the_name_of_their_flag(
@@ -100,7 +100,7 @@ def python(*arguments, **kwargs):
 
 
 WITHOUT_TENSORFLOW = """
-import contextlib, io, shlex, sys
+import shlex, sys
 from keras_csc_cli import console
 without = ("gradio", "huggingface_hub", "keras", "tensorflow", "tf2onnx")
 sys.modules |= dict.fromkeys(without)
@@ -116,12 +116,12 @@ for line in sys.stdin:
 """
 MISSING = {
     "train more": "unexpected argument 'more'",
-    "train --preset=digits": "--workdir is missing",
+    "train --preset=digits": "--dataset is missing",
     "train --flagfile=nope.flags": "there is no flag file 'nope.flags'",
     "train --flagfile=digits.flags --preset=digit": "Did you mean digits?",
-    "train --workdir=r --preset=digits --steps=1": "--dataset is missing",
+    "train --preset=digits --dataset=digits --steps=1": "--workdir is missing",
     "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
-    "--dataset=image_folder --data_dir=no --steps=1": "--data_dir=no is no fol",
+    "--dataset=image_folder --data_dir=no --steps=1": "/no is no folder",
     "explore": "explorer needs the package gradio: pip install 'keras-csc[exp",
     "report": "--workdir is missing",
     "report --preset=hf://a/b": "pip install 'keras-csc[hub]'",
@@ -131,7 +131,6 @@ MISSING = {
     "report --preset=a --workdir=b": "there are two models",
     "evaluate --workdir=a --metrics=ctrl": "--inception_weights is missing",
     "evaluate": "--workdir is missing",
-    "evaluate --workdir=a --classifier=b": "--classifier must end in .keras",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
     "paint": "there is no command 'paint'",
 }
@@ -156,22 +155,20 @@ def test_what_is_missing_is_found_without_tensorflow(said, arguments):
 
 
 RUN = ["--dataset=digits", "--preset=digits", "--steps=1"]
-PHOTOS = ["--dataset=image_folder", *RUN[1:]]
+PHOTOS = ["--dataset=image_folder", *RUN[1:], "--data_dir=photos"]
+TRAINED = "--preset=csc_ctrl_digits"
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([*RUN, "--data_dir=photos"], "--data_dir=photos is not for --dataset"),
+        ([*RUN, "--data_dir=photos"], "/photos is not for --dataset"),
         ([*RUN, "--freeze_normalizations"], "--preset=digits has none"),
-        (
-            [*RUN, "--preset=csc_ctrl_digits", "--first_atoms=patches:9"],
-            "would replace weights",
-        ),
-        *(
-            ([*PHOTOS, "--data_dir=photos", f"--workdir={run}"], "lies in")
-            for run in ("photos", "photos/runs/mine", "photos/../photos/a")
-        ),
+        ([*RUN, TRAINED, "--first_atoms=patches:9"], "would replace weights"),
+        ([*PHOTOS, "--workdir=photos"], "lies in"),
+        ([*PHOTOS, "--workdir=photos/../photos/a"], "lies in"),
+        ([*PHOTOS, "--workdir=run"], None),
+        ([*RUN, TRAINED, "--freeze_normalizations"], None),
     ],
 )
 def test_folders_and_first_weights_that_do_not_go_together(
@@ -179,13 +176,9 @@ def test_folders_and_first_weights_that_do_not_go_together(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match=message):
+    refused = pytest.raises(UsageError, match=message) if message else None
+    with refused or contextlib.nullcontext():
         building.check(train_options.parse(arguments))
-    for good in (
-        [*PHOTOS, "--data_dir=photos", "--workdir=run"],
-        [*RUN, "--preset=csc_ctrl_digits", "--freeze_normalizations"],
-    ):
-        building.check(train_options.parse(good))
 
 
 # === Ends of a process ===
@@ -213,29 +206,28 @@ def run_with_flags(monkeypatch, error):
     monkeypatch.setattr(flags, "FLAGS", defined)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     with pytest.raises(SystemExit) as exit_code:
-        command_line.run(main)
+        command_line.run(main, console.user_errors())
     assert exit_code.value.code == 2
 
 
 @pytest.mark.parametrize(
     "error, reason",
     [
-        (MemoryError("No room for 3 TiB."), "No room for 3 TiB. Take"),
+        (MemoryError("No room for 3 TiB."), "not enough memory: No room for 3"),
         (
             tf.errors.ResourceExhaustedError(None, None, GRAPH_ERROR),
-            "OOM when allocating tensor with shape[9,9] on GPU:0 by allocator "
-            "GPU_0_bfc.",
+            "there is not enough memory: OOM when allocating tensor with "
+            "shape[9,9] on GPU:0 by allocator GPU_0_bfc. Take fewer",
         ),
+        (ValueError("`a` must\nbe 3."), "train.py: `a` must be 3."),
+        (AdvisedError("None.", "download", "Pass it."), "None. Or train with"),
+        (ValueError("{{node __De/job:a}} Bad\n\t[[{{node D}}]]"), ": Bad"),
     ],
 )
-def test_too_little_memory_is_one_line(monkeypatch, capsys, error, reason):
+def test_errors_are_one_line(monkeypatch, capsys, error, reason):
     run_with_flags(monkeypatch, error)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"train.py: there is not enough memory: {reason}")
-    assert line.endswith(
-        ". Take fewer or smaller images at a time, or a machine with more. "
-        "What was saved before stands."
-    )
+    assert reason in line
 
 
 def test_a_full_disk_is_not_too_little_memory(monkeypatch):
@@ -245,70 +237,40 @@ def test_a_full_disk_is_not_too_little_memory(monkeypatch):
         run_with_flags(monkeypatch, error)
 
 
-def test_errors_of_tensorflow_are_readable():
-    error = tf.errors.InvalidArgumentError(
-        None,
-        None,
-        "{{function_node __wrapped__DecodeImage_device_/job:localhost}} Bad "
-        "image\n\t [[{{node DecodeImage}}]] [Op:DecodeImage] name: ",
-    )
-    assert command_line.readable(error) == "Bad image name:"
-
-
 def test_help_that_can_not_be_written():
     with open("/dev/full", "w") as full:
         process = python("training/train.py", "--help", stdout=full)
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
-    assert line.endswith("can't be written: No space left on device.")
+    assert line.endswith("No space left on device")
     reader, writer = os.pipe()
     os.close(reader)
     process = python("-m", "keras_csc_cli", stdout=writer)
     os.close(writer)
-    assert (process.returncode, process.stderr) == (141, "")
-
-
-def shell(command):
-    return subprocess.run(
-        command.replace("python", sys.executable),
-        shell=True,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    assert (process.returncode, process.stderr) == (-signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize(
     "command, message",
     [
         (
-            "KERAS_BACKEND=jax python training/train.py "
-            "--flagfile=digits.flags",
+            "KERAS_BACKEND=jax python training/train.py --flagfile=mnist.flags",
             "KERAS_BACKEND is 'jax'. Unset it.",
         ),
-        ("python training/train.py --steps=0 <&- >&- 2>&-", None),
+        ("python training/train.py --steps=0 <&- >&- 2>&-", ""),
     ],
 )
 def test_surroundings_that_are_refused(command, message):
-    finished = shell(command)
-    assert finished.returncode == 2
-    assert message is None or re.search(message, finished.stderr)
+    command = command.replace("python", sys.executable)
+    finished = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 2 and message in finished.stderr
     assert len(finished.stderr.splitlines()) == bool(message)
-
-
-def test_written_paths_that_are_not_utf8_can_be_printed(monkeypatch, capsys):
-    path = pathlib.Path(os.fsdecode(b"\xff.png"))
-    options = types.SimpleNamespace(formats=["preset"])
-    for module, name, main, written in (
-        (export, "run", export.main, [path]),
-        (pages, "write", pages.report, path),
-        (restore, "run", restore.main, [path]),
-    ):
-        monkeypatch.setattr(module, "values", lambda *_: options)
-        monkeypatch.setattr(module, name, lambda *_, **__: written)
-        main()
-        assert capsys.readouterr().out.endswith(": \\xff.png\n")
 
 
 # === Help ===
@@ -340,14 +302,14 @@ def test_help_lists_every_flag_once_in_groups(name):
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     for each in defined:
-        assert len(re.findall(rf"^  --(?:\[no\])?{each}\b", text, re.M)) == 1
+        assert len(re.findall(rf"^  --(?:\[no\])?{each}:", text, re.M)) == 1
     if name == "train":
         assert "--flagfile=FILE" in text
-        places = [text.index(f"\n{title}\n") for title in command.sections]
+        places = [text.index(f"\n{title}:\n") for title in command.sections]
         assert places == sorted(places)
-        assert "--optimizer=adam|muon[:X,X]\n" in text
-        assert "        class_epsilon=0.5  float, distortion of" in text
-        assert "        filters=64,128,256  ints, the number of atoms" in text
+        assert "    (adam|muon[:X,X], as adam:0,0.9)\n" in text
+        assert "    class_epsilon=0.5  float, distortion of" in text
+        assert "    filters=64,128,256  ints, the number of atoms" in text
 
 
 # === Options ===
@@ -356,16 +318,7 @@ def test_help_lists_every_flag_once_in_groups(name):
 def test_a_tilde_is_the_home_folder(monkeypatch):
     """Of `--name=~/x` bash leaves it as it is."""
     monkeypatch.setenv("HOME", "/home/me")
-    for command in COMMANDS.values():
-        defined = known(command)
-        names = [
-            name
-            for name in defined
-            if isinstance(defined[name].parser, checked_flags.Path)
-        ]
-        assert names
-        defined(["", *(f"--{name}=~/x" for name in names)])
-        assert {defined[name].value for name in names} == {"/home/me/x"}
+    assert train_options.parse(["--workdir=~/x"]).workdir == "/home/me/x"
 
 
 def test_choices_are_those_of_the_package():
@@ -396,22 +349,15 @@ def test_arguments_are_added_to_those_before():
         ]
     )
     assert options.game == {"memory": 0.5, "rate": 1, "objective": "multi"}
-    assert options.architecture == {
-        "filters": [4, 8],
-        "tight_frame": False,
-        "sparsity": [0.1, 0.2],
-        "network": "conv",
-    }
+    expected = {"filters": [4, 8], "tight_frame": False, "network": "conv"}
+    assert options.architecture == {**expected, "sparsity": [0.1, 0.2]}
 
 
-@pytest.mark.parametrize("path", FLAG_FILES, ids=lambda path: path.stem)
-def test_every_flag_file_is_complete(path):
-    options = train_options.parse([f"--flagfile={path}"])
-    assert options.dataset and options.preset and options.steps
-    assert options.preset in presets.PRESETS
-
-
-def test_flag_files_cover_the_presets():
+def test_flag_files_are_complete_and_cover_the_presets():
+    for path in FLAG_FILES:
+        options = train_options.parse([f"--flagfile={path}"])
+        assert options.dataset and options.preset and options.steps
+        assert options.preset in presets.PRESETS
     named = {path.stem.removesuffix("_published") for path in FLAG_FILES}
     assert named == set(presets.PRESETS)
 
@@ -441,7 +387,7 @@ def test_flag_files_are_found_and_name_others(monkeypatch, tmp_path):
     "content, message",
     [
         (b"\xff\xfe\x00binary", "x.flags can't be read.*UTF-8"),
-        (b"--flagfile=y.flags", "x.flags names itself"),
+        (b"--flagfile=y.flags", "x.flags can.t be read: it names itself"),
         (b"--flagfile=nope.flags", "no flag file.*digits.flags"),
     ],
 )

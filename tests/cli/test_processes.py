@@ -180,8 +180,6 @@ def tf_config(cluster, kind="worker", index=0):
         "",
         "[" * 100_000,
         tf_config({"worker": ["a:1"]}, index=float("inf")),
-        tf_config({"ps": ["a:1"]}, "ps"),
-        tf_config({"worker": [1]}),
         tf_config({"worker": ["a:1", "a:1"]}),
         tf_config({"worker": ["a"]}),
     ],

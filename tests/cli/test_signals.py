@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from keras_csc_cli import command_line
+from keras_csc_cli import console
 from keras_csc_cli import interruption
 from keras_csc_cli import train
 
@@ -35,7 +36,9 @@ def script(monkeypatch, capsys, tmp_path):
     def run(*arguments):
         options = runs.options(flags, tmp_path / "run", *arguments)
         with pytest.raises(SystemExit) as exit_code:
-            command_line.run(lambda: train.train(options), train.USER_ERRORS)
+            command_line.run(
+                lambda: train.train(options), console.user_errors()
+            )
         return exit_code.value.code or 0, capsys.readouterr().err.splitlines()
 
     return run
@@ -53,24 +56,16 @@ def interrupt(monkeypatch, module, name, number):
 
 
 @pytest.mark.parametrize(
-    "module, name, number, code",
-    [
-        (train.data, "cached", signal.SIGINT, 130),
-        (train.results, "evaluate", signal.SIGINT, 130),
-    ],
-    ids=[
-        "loading data, SIGINT",
-        "evaluating",
-    ],
+    "module, name", [(train.data, "cached"), (train.results, "evaluate")]
 )
 def test_signal_outside_of_the_loop(
-    script, monkeypatch, tmp_path, module, name, number, code
+    script, monkeypatch, tmp_path, module, name
 ):
-    interrupt(monkeypatch, module, name, number)
-    received, lines = script()
-    assert received == code
+    interrupt(monkeypatch, module, name, signal.SIGINT)
+    code, lines = script()
+    assert code == 130
     assert lines[-1] == (
-        f"{number.name}: stopped. Run the same command again to go on."
+        "SIGINT: stopped. Run the same command again to go on."
     )
     assert not any("Traceback" in line for line in lines)
     saved = (tmp_path / "run" / "model").exists()

@@ -12,7 +12,6 @@ from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
-from keras_csc_cli.command_line import UsageError
 
 import numpy as np
 import pytest
@@ -161,33 +160,25 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     assert len(read(tmp_path / "run.json")["sessions"]) == 2
 
 
-def without_checkpoints(folder):
-    shutil.rmtree(folder / "checkpoints")
-
-
 def unreadable(folder):
-    for index in folder.glob("checkpoints/*/*.index"):
+    for index in folder.glob("*/*.index"):
         index.write_bytes(b"")
-
-
-def nothing(folder):
-    pass
 
 
 @pytest.mark.parametrize(
     "change, flags, message",
     [
-        (without_checkpoints, [], "no checkpoint to go on from"),
+        (shutil.rmtree, [], "no checkpoint to go on from"),
         (unreadable, [], "None of the "),
-        (nothing, ["--batch_size=64"], "batch_size was 32, is 64"),
-        (nothing, ["--dtype_policy=float64"], "was float32, is float64"),
+        (pathlib.Path.stat, ["--batch_size=64"], "batch_size was 32, is 64"),
+        (pathlib.Path.stat, ["--dtype_policy=float64"], "float32, is float64"),
     ],
 )
 def test_a_run_that_can_not_go_on_stays_as_it_is(
     finished, copy, change, flags, message
 ):
-    change(copy)
-    error = pytest.raises((UsageError, callbacks.CheckpointError))
+    change(copy / "checkpoints")
+    error = pytest.raises((ValueError, callbacks.CheckpointError))
     with error as caught:
         train.train(options(copy, *flags))
     assert message in str(caught.value)
@@ -199,7 +190,8 @@ def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags: avx512_bf16")
     monkeypatch.setattr(devices, "CPUINFO", cpuinfo)
-    for folder, policy in ((tmp_path / "new", "mixed_bfloat16"),) + (
+    for folder, policy in (
+        (tmp_path / "new", "mixed_bfloat16"),
         (finished, "float32"),
     ):
         with train.workdirs.Workdir(folder) as workdir:
@@ -217,10 +209,10 @@ def test_a_run_goes_on_with_its_own_images_only(copy, tmp_path):
 
     def identity(folder):
         where = {"data_dir": folder, "validation_fraction": 0}
-        source = data.open_dataset(
-            "image_folder", "train", (16, 16, 1), **where
-        )
-        return source.identity()
+        shape = 16, 16, 1
+        return data.open_dataset(
+            "image_folder", "train", shape, **where
+        ).identity()
 
     folder = write_images(tmp_path / "images", 40)
     before = identity(folder)
@@ -232,7 +224,7 @@ def test_a_run_goes_on_with_its_own_images_only(copy, tmp_path):
     record = read(copy / "run.json")
     record["sessions"][-1]["training_images"] = before
     (copy / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UsageError, match="are not those.*bytes.* then.*now"):
+    with pytest.raises(ValueError, match="are not those.*bytes.* then.*now"):
         train.train(options(copy))
 
 
@@ -279,7 +271,7 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
-    with pytest.raises((UsageError, data.DataError), match=message):
+    with pytest.raises((ValueError, data.DataError), match=message):
         train.train(options(tmp_path / "run", *arguments))
     assert not (tmp_path / "run" / "flags.json").exists()
 
@@ -288,31 +280,24 @@ def test_labels_that_are_missing_are_named(tmp_path):
     folder = write_images(tmp_path / "images", 60) / "a"
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
     for flag in ("--game=class_features=4", "--metrics=classes"):
-        with pytest.raises(UsageError, match="need labels.*has none"):
+        with pytest.raises(ValueError, match="need labels.*has none"):
             flags = ["--game=class_features=0", "--batch_size=16", flag]
             train.train(options(tmp_path / "run", *given, *flags))
 
 
 def test_too_few_images_for_the_first_atoms(tmp_path):
-    with pytest.raises(UsageError, match="as many images as features, 16"):
+    with pytest.raises(ValueError, match="as many images as features, 16"):
         train.train(options(tmp_path, "--first_atoms=principal:15"))
-
-
-def test_unwritable_workdir_is_named():
-    with pytest.raises(OSError, match="/dev/null"):
-        train.train(options("/dev/null/run"))
 
 
 def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
     arguments = ["--steps=1", "--architecture=sparsity=1e6"]
     folder = tmp_path / "run"
-    with pytest.raises(
-        UsageError, match="features of the images are zero.* model is saved: "
-    ):
+    with pytest.raises(ValueError, match="features of the images are zero"):
         train.train(options(folder, *arguments))
     assert trained(folder).built
     assert not (folder / "evaluation.json").exists()
-    with pytest.raises(UsageError, match="the model can't be evaluated: All"):
+    with pytest.raises(ValueError, match="features of the images are zero"):
         evaluate.evaluate(folder, {})
 
 
@@ -325,12 +310,9 @@ def test_training_starts_from_principal_components(
     monkeypatch.setattr(train, "loop", lambda *arguments: None)
     train.train(options(tmp_path, "--first_atoms=principal:200"))
     (found,) = unfinished
+    how = {"filters": (4,), "feature_dim": 16, "iterations": 2}
     expected = ClosedLoopAutoencoder.from_preset(
-        "digits",
-        load_weights=False,
-        filters=(4,),
-        feature_dim=16,
-        iterations=2,
+        "digits", load_weights=False, **how
     )
     source = data.open_dataset("digits", "train", (16, 16, 1))
     pixels, _ = data.load_arrays(source, 200)
@@ -339,9 +321,8 @@ def test_training_starts_from_principal_components(
         [*found.encoder.coding_layers, found.encoder.head],
         [*expected.encoder.coding_layers, expected.encoder.head],
     ):
-        np.testing.assert_allclose(
-            np.abs(layer.kernel), np.abs(other.kernel), atol=1e-3
-        )
+        one, two = np.abs(layer.kernel), np.abs(other.kernel)
+        np.testing.assert_allclose(one, two, atol=1e-3)
 
 
 def test_several_devices_start_from_the_patches_of_one(

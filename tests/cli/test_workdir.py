@@ -11,7 +11,6 @@ from keras_csc_cli import export
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.command_line import UsageError
 
 import pytest
 
@@ -68,7 +67,7 @@ def commands(path):
 @pytest.mark.parametrize("name", list(commands("")))
 def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
     before = contents(project)
-    with pytest.raises(UsageError):
+    with pytest.raises(ValueError):
         commands(project)[name]()
     assert contents(project) == before
 
@@ -78,21 +77,19 @@ def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
 def test_flags_of_another_kind_make_no_run(project, name, value):
     (project / "flags.json").write_text(json.dumps(value))
     before = contents(project)
-    with pytest.raises(UsageError, match="flags.json"):
+    with pytest.raises(ValueError, match="flags.json"):
         commands(project)[name]()
     assert contents(project) == before
 
 
-@pytest.mark.parametrize("name", list(commands("")))
 @pytest.mark.parametrize("path", ["\udcff", "gs://bucket/run", "file"])
-def test_names_that_are_no_folder_of_this_machine(
-    tmp_path, monkeypatch, name, path
-):
+def test_names_that_are_no_folder_of_this_machine(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
     message = "workdir|File exists|no trained model|--name must be"
-    with pytest.raises((UsageError, OSError), match=message):
-        commands(path)[name]()
+    for command in commands(path).values():
+        with pytest.raises((ValueError, OSError), match=message):
+            command()
     assert contents(tmp_path) == {"file": b"mine"}
 
 
@@ -151,7 +148,7 @@ def run(tmp_path):
 
 def test_only_what_a_killed_run_left_is_removed(run):
     before = contents(run)
-    with pytest.raises(UsageError, match="no trained model"):
+    with pytest.raises(ValueError, match="no trained model"):
         evaluate.evaluate(run, {})
     assert contents(run) == before  # nothing by an evaluation
     with workdirs.Workdir(run):
@@ -172,7 +169,7 @@ def test_model_is_not_lost_between_two_renamings(run):
 def test_files_of_the_users_in_the_model_stay(run):
     (run / "model").mkdir()
     (run / "model" / "notes.txt").write_text("notes")
-    with pytest.raises(UsageError, match="notes.txt.*Move it away"):
+    with pytest.raises(ValueError, match="notes.txt.*Move it away"):
         train.train(options(run))
     assert (run / "model" / "notes.txt").read_text() == "notes"
 
@@ -182,7 +179,7 @@ def test_a_lock_keeps_what_it_holds(run, tmp_path, name):
     """And is not followed if it is a link."""
     (run / ".lock").write_text("mine")
     with workdirs.Workdir(run):
-        with pytest.raises(UsageError, match="in use by another process"):
+        with pytest.raises(ValueError, match="in use by another process"):
             train.train(options(run))
     assert (run / ".lock").read_text() == "mine"
     (run / ".lock").rename(tmp_path / "target")
@@ -195,7 +192,7 @@ def test_a_lock_keeps_what_it_holds(run, tmp_path, name):
 @pytest.mark.parametrize("part", ["model", "checkpoints/new"])
 def test_part_of_another_run_is_no_working_directory(run, part):
     before = contents(run)
-    with pytest.raises(UsageError, match="is part of the run"):
+    with pytest.raises(ValueError, match="is part of the run"):
         train.train(options(run / "pictures" / ".." / part))
     assert contents(run) == before
 
@@ -225,18 +222,16 @@ def begun(path):
 def test_what_may_change_in_a_run_that_goes_on(
     tmp_path, first, second, message
 ):
-    """It is then recorded, by the process that holds the folder alone."""
+    """It is then recorded."""
     with workdirs.Workdir(tmp_path) as workdir:
         workdir.claim(options(tmp_path, *first))
         before, now = workdir.recorded(), options(tmp_path, *second)
         begun(tmp_path)
         if message is None:
-            workdirs.Workdir(tmp_path, hold=False).claim(now)
-            assert workdir.recorded() == before
             workdir.claim(now)
             assert workdir.recorded() == vars(now)
             return
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(ValueError, match=message):
             workdir.claim(now)
         assert workdir.recorded() == before
 
@@ -248,7 +243,7 @@ def test_an_option_that_there_was_not_had_its_default(tmp_path):
     recorded = workdir.recorded()
     del recorded["augment"]
     workdir.flags.write_text(json.dumps(recorded))
-    with pytest.raises(UsageError, match="augment was , is"):
+    with pytest.raises(ValueError, match="augment was , is"):
         workdir.claim(options(tmp_path, "--augment=flip"))
     workdir.claim(options(tmp_path))
 
@@ -261,32 +256,24 @@ def test_options_bind_when_they_have_made_something(tmp_path, made):
         now = options(tmp_path, "--steps=7", "--preset=mnist")
         workdir.claim(now)
         (tmp_path / made).mkdir(parents=True)
-        with pytest.raises(UsageError, match="steps was 7, is 5"):
+        with pytest.raises(ValueError, match="steps was 7, is 5"):
             workdir.claim(options(tmp_path, "--steps=5"))
         assert workdir.recorded() == vars(now)
 
 
-@pytest.mark.parametrize(
-    "given, recorded",
-    [
-        ("images", "{here}/images"),
-        ("../images", "{here.parent}/images"),
-        ("~/images", "{home}/images"),
-        ("/images", "/images"),
-        ("gs://bucket/images", "gs://bucket/images"),
-    ],
-)
 def test_folder_of_data_is_recorded_wherever_one_looks_from(
-    tmp_path, monkeypatch, given, recorded
+    tmp_path, monkeypatch
 ):
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     workdir = workdirs.Workdir(tmp_path / "run")
-    workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
-    expected = recorded.format(here=here, home=tmp_path / "home")
-    assert workdir.recorded()["data_dir"] == expected
+    for given, recorded in (
+        ("../images", f"{tmp_path}/images"),
+        ("gs://bucket/images", "gs://bucket/images"),
+    ):
+        workdir.claim(options(tmp_path / "run", f"--data_dir={given}"))
+        assert workdir.recorded()["data_dir"] == recorded
 
 
 def test_recorded_options_come_back_as_they_were(tmp_path):
@@ -303,24 +290,20 @@ def test_recorded_options_come_back_as_they_were(tmp_path):
     "name, value",
     [
         ("architecture", 5),
-        ("steps", "many"),
         ("steps", True),
-        ("download", 2),
         ("evaluation_limit", 0),
         ("preset", {}),
         ("ema_momentum", 0.9),  # a flag once
     ],
 )
 def test_recorded_options_are_checked_as_flags_are(tmp_path, name, value):
-    message = f"flags.json is damaged.*{name}"
-    if name == "ema_momentum":
-        message = "another version .* it has ema_momentum"
+    message = f"flags.json is damaged or of another version.*{name}"
     with workdirs.Workdir(tmp_path) as workdir:
         workdir.claim(options(tmp_path))
         written = json.dumps({**workdir.recorded(), name: value})
         workdir.flags.write_text(written)
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(ValueError, match=message):
             workdir.claim(options(tmp_path, "--log_every=7"))
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ValueError, match=message):
         evaluate.evaluate(tmp_path, {}, checkpoint=True)
     assert workdir.flags.read_text() == written

@@ -4,7 +4,6 @@ import sys
 
 from keras_csc_cli import command_line
 from keras_csc_cli import export
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import name_of
 
@@ -116,7 +115,7 @@ def test_two_processes_write_the_same_bytes(small_run, tmp_path):
 )
 def test_mistakes_in_a_workdir(workdir, change, message):
     change(workdir)
-    with pytest.raises((UsageError, OSError), match=message):
+    with pytest.raises((ValueError, OSError), match=message):
         export.run(workdir, saved_models=workdir / "saved_models")
     assert not (workdir / "saved_models").is_dir()
 
@@ -132,15 +131,25 @@ def check(*arguments):
     export.check(name, options.formats)
 
 
-def test_names_that_are_refused(workdir):
-    """Those of SavedModels are names that the client takes."""
-    for name in ("../up", "12", "\x1b"):
-        with pytest.raises(UsageError, match="--name must be") as caught:
-            check(f"--workdir={workdir}", "--formats=preset", f"--name={name}")
-        assert str(caught.value).isprintable()
-    mine = workdir.rename(workdir.with_name("my: für-mich"))
-    check(f"--workdir={mine}", "--formats=preset")
-    with pytest.raises(UsageError, match="another with --name"):
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        *(
+            (f"--name={name}", "--name must be")
+            for name in ("../up", "12", "\x1b")
+        ),
+    ],
+)
+def test_flags_that_are_refused(workdir, flag, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        check(f"--workdir={workdir}", "--formats=preset", flag)
+    assert str(caught.value).isprintable()
+
+
+def test_a_saved_model_has_a_name_that_the_client_takes(workdir):
+    name = "my: für-mich"
+    mine = workdir.rename(workdir.with_name(name))
+    with pytest.raises(ValueError, match="another with --name"):
         check(f"--workdir={mine}")
 
 
@@ -182,7 +191,8 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*.$"),
+        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*\\."),
+        ({"workdir": None, "preset": "x"}, "Unknown preset"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (
@@ -203,7 +213,7 @@ def test_nothing_is_written_if_one_format_can_not_be(
     given = {"workdir": finished_run, "name": "mine"}
     given |= {"saved_models": tmp_path / "new", "presets": tmp_path / "presets"}
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ValueError, match=message):
         export.run(**given | arguments)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -220,7 +230,7 @@ def test_nothing_is_left_if_a_later_format_fails(
     formats = {"formats": ["preset", "saved_model"], "name": "mine"}
     with monkeypatch.context() as patch:
         patch.setattr(saved_model, "loaded_as", refuse)
-        with pytest.raises(UsageError, match="^It differs.$"):
+        with pytest.raises(ValueError, match="^It differs\\."):
             export.run(finished_run, **folders, **formats)
     assert not (tmp_path / "mine").exists()
     for path in export.run(finished_run, **folders, **formats):

@@ -30,13 +30,6 @@ def cut(path):
     write(path, content[: len(content) // 2])
 
 
-def flip(path):
-    """Flips the bits of a byte in the middle of a file."""
-    content = bytearray(pathlib.Path(path).read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    write(path, bytes(content))
-
-
 def fifo(path):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(path)
@@ -70,21 +63,19 @@ def _digest(where, name):
 # === Images ===
 
 
-def encoded(mode="RGB", size=(16, 16), seed=0, kind="PNG"):
-    """Bytes of an image file of noise."""
-    channels = {"L": 1, "P": 1}.get(mode, 3)
-    shape = (size[1], size[0], channels)
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    picture = Image.fromarray(pixels.squeeze()).convert(mode)
+def encoded(size=(16, 16), seed=0):
+    """Bytes of a PNG file of noise."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (*size, 3), np.uint8)
     file = io.BytesIO()
-    picture.save(file, format=kind)
+    Image.fromarray(pixels).save(file, format="PNG")
     return file.getvalue()
 
 
-def images(folder, count=12, seed=0, mode="RGB"):
+def images(folder, count=12, seed=0):
     """Writes PNG files `0.png`, `1.png`, ..., all different."""
     for number in range(count):
-        write(f"{folder}/{number}.png", encoded(mode, seed=seed + number))
+        write(f"{folder}/{number}.png", encoded(seed=seed + number))
 
 
 def png(width, height, rows=None):

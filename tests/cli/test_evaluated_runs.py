@@ -1,0 +1,106 @@
+"""Which model and images of a run, or of others, an evaluation takes."""
+
+import json
+import types
+
+from keras_csc_cli import building
+from keras_csc_cli import evaluate
+from keras_csc_cli import train_options
+from keras_csc_cli import workdir as workdirs
+
+import numpy as np
+import pytest
+
+from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers import runs
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run whose model has its first weights."""
+    return runs.untrained(tmp_path / "run")
+
+
+def test_classes_of_other_data_are_own_if_their_names_are(run):
+    """Their numbers are those of one data set alone."""
+    names = ["one", "two"]
+    splits = {"train": types.SimpleNamespace(class_names=names)}
+    for other, record, own in (
+        ("digits", {}, True),
+        ("mnist", {}, False),
+        ("mnist", {"class_names": ["1", "2"]}, False),
+        ("mnist", {"class_names": names}, True),
+    ):
+        (run / "run.json").write_text(json.dumps({"sessions": [], **record}))
+        workdir = workdirs.Workdir(run, create=False, hold=False)
+        recorded = workdir.options()
+        options = train_options.replaced(recorded, dataset=other)
+        found = evaluate.has_own_classes(workdir, options, recorded, splits)
+        assert found is own
+
+
+def test_a_run_needs_its_preset_no_more(tmp_path):
+    """Not even for a checkpoint, once it has a model."""
+    base = ClosedLoopAutoencoder.from_preset(
+        "digits", load_weights=False, filters=(4,), feature_dim=8
+    )
+    base.save_to_preset(tmp_path / "base")
+    flags = ["--dataset=digits", "--steps=1", "--evaluation_limit=20"]
+    run = tmp_path / "run"
+    given = runs.options(flags, run, f"--preset={tmp_path}/base")
+    with workdirs.Workdir(run) as workdir:
+        workdir.claim(given)
+        model = building.model(given, 10)
+        checkpoint = TrainingCheckpoint(workdir.checkpoints)
+        checkpoint.set_model(model)
+        checkpoint.save(1)
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match="Unknown preset"):
+        evaluate.evaluate(run, {}, checkpoint=True)
+    model.save_to_preset(run / "model")
+    one, other = (
+        evaluate.evaluate(run, {}, checkpoint=each) for each in (False, True)
+    )
+    assert one["psnr"] == pytest.approx(other["psnr"])
+    assert one["file"] == f"{run}/evaluation.json"
+    assert other["file"] == f"{run}/evaluation-step-1.json"
+
+
+def test_the_best_model_has_its_step(run):
+    recorded = json.loads((run / "flags.json").read_text())
+    recorded["keep_best"] = "psnr"
+    (run / "flags.json").write_text(json.dumps(recorded))
+    with workdirs.Workdir(run, create=False) as workdir:
+        assert evaluate.trained_step(workdir, workdir.options()) == 1
+        best = workdir.checkpoints / "best-00000007"
+        best.mkdir(parents=True)
+        facts = {"metric": "psnr", "value": 1.0, "step": 7, "images": 5}
+        (best / "best.json").write_text(json.dumps(facts))
+        assert evaluate.trained_step(workdir, workdir.options()) == 7
+
+
+def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
+    """Those of a run on crops: cut, enlarged or, of other sets, resized."""
+    run = tmp_path / "run"
+    given = runs.options(
+        ["--dataset=photographs", "--preset=photographs", "--steps=1"],
+        run,
+        "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
+        *("--noresize", "--evaluation_limit=6"),
+    )
+    with workdirs.Workdir(run) as workdir:
+        workdir.claim(given)
+        building.network(given).save_to_preset(workdir.model)
+    with pytest.raises(ValueError, match="has features=map"):
+        evaluate.evaluate(run, {}, metrics=["samples"])
+    for size in (20, 150):
+        names = [f"{number}.png" for number in range(12)]
+        path = runs.write_pictures(tmp_path / str(size), names, (size, size, 3))
+        folder = {"dataset": "image_folder", "data_dir": str(path)}
+        found = evaluate.evaluate(run, folder, metrics=[], split="train")
+        assert np.isfinite(found["psnr"])
+    found = evaluate.evaluate(run, {"dataset": "digits"}, metrics=[])
+    assert np.isfinite(found["psnr"])
