@@ -184,7 +184,7 @@ class ReferenceLoop:
             gain = gains[decoder.stage_gains[-1 - number].path]
             deviation = np.sqrt(variance + layer.epsilon)
             signal = gain * deviation * signal + mean
-            if decoder.rectified:
+            if encoder.nonnegative:
                 signal = np.maximum(signal, 0)
             if encoder.parts_per_code == 2:
                 half = signal.shape[-1] // 2

@@ -22,7 +22,6 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "tight_frame": False,
-    "normalization_offset": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
 NETWORKS = [*ENCODERS, ConvDecoder]
@@ -43,11 +42,11 @@ def test_encoders_configuration_holds_every_argument():
 
 def test_decoders_configuration_holds_every_argument():
     contracts.check_config(ConvDecoder, **SMALL, features="map")
-    decoder = Decoder(Encoder(**SMALL), rectified=True, output="tanh")
+    decoder = Decoder(Encoder(**SMALL), output="tanh")
     copy = Decoder.from_config(decoder.get_config())
     assert copy.get_config() == decoder.get_config()
     assert copy.encoder.get_config() == decoder.encoder.get_config()
-    assert copy.rectified and copy.output_limit == "tanh"
+    assert copy.output_limit == "tanh"
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_frame_bound_is_that_of_the_patches(filters, scale):
     for dtype, rounding in (("float64", 1e-12), ("float32", 1e-4)):
         bound = float(ops.frame_bound(kernel.astype(dtype), 2))
         assert expected * (1 - rounding) <= bound
-        assert bound <= expected * rank ** (1 / 256) * (1 + rounding)
+        assert bound <= expected * rank ** (1 / 4096) * (1 + rounding)
 
 
 def test_a_dictionary_of_zeros_has_norm_zero():

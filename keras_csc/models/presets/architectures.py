@@ -11,63 +11,57 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
 
-def _preset(image_shape, filters, sparsity, **config):
-    """Architecture of the recipe's layers.
+def _of_vectors(image_shape, filters, **config):
+    """Architecture of one feature vector an image.
 
-    Codes are signed, solved by five steps, and handed on in their parts. The
-    first dictionary has as many atoms as a patch has numbers, so that it can
-    begin as every principal component. `λ` of the stages above the first is
-    in units of their input's deviation.
+    Atoms do not overlap: each stage has atoms as large as its stride, the
+    first of 4×4 pixels. There are at most as many as such a patch has numbers,
+    so that tight frames are orthonormal, and one solver step solves each
+    program. `λ` of the stages above the first is in units of their input's
+    deviation.
     """
+    sides = (4, *(2,) * (len(filters) - 1))
     return {
         "image_shape": image_shape,
         "filters": filters,
-        "sparsity": sparsity,
-        "iterations": 5,
+        "kernel_size": sides,
+        "strides": sides,
+        "sparsity": (0.05, *(0.1,) * (len(filters) - 1)),
+        "iterations": 1,
         **config,
     }
 
 
-COLOUR = (0.05, 0.2, 0.2)
-PHOTOGRAPH = (0.02, 0.1, 0.1)
-
-
-def _unlabelled(*arguments, **config):
-    """Without labels, codes are sparse only without offsets."""
-    return _preset(*arguments, normalization_offset=False, **config)
-
-
 def _of_photographs(feature_dim, stages):
-    """A preset of maps, with features for `2**stages` pixels a side."""
-    preset = _unlabelled(
-        (64, 64, 3), (48, 64, 64)[:stages], PHOTOGRAPH[:stages]
-    )
-    return {**preset, "feature_dim": feature_dim, "features": "map"}
+    """Architecture of maps, with features for `2**stages` pixels a side.
+
+    Atoms overlap, so that images have no seams.
+    """
+    return {
+        "image_shape": (64, 64, 3),
+        "filters": (48, 64, 64)[:stages],
+        "feature_dim": feature_dim,
+        "sparsity": (0.02, 0.1, 0.1)[:stages],
+        "iterations": 5,
+        "features": "map",
+    }
 
 
-GREY_32 = _preset((32, 32, 1), (16, 64, 64), (0.1, 0.2, 0.2), rectified=True)
-COLOUR_128 = _unlabelled(
-    (128, 128, 3), (48, 64, 128, 256, 512), (*COLOUR, 0.2, 0.2), rectified=True
-)
+GREY_32 = _of_vectors((32, 32, 1), (16, 64, 128))
+COLOUR_32 = _of_vectors((32, 32, 3), (48, 128, 128))
+COLOUR_128 = _of_vectors((128, 128, 3), (48, 128, 128, 256, 512))
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _preset((16, 16, 1), (16, 64), (0.1, 0.3), feature_dim=64),
+    "digits": _of_vectors((16, 16, 1), (16, 64), feature_dim=64),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": _preset((32, 32, 3), (48, 64, 64), COLOUR, rectified=True),
-    "cifar10_unlabelled": _unlabelled(
-        (32, 32, 3), (48, 64, 64), COLOUR, rectified=True
-    ),
+    "cifar10": COLOUR_32,
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _unlabelled(
-        (48, 48, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
-    ),
-    "imagenet": _preset(
-        (64, 64, 3), (48, 64, 128, 256), (*COLOUR, 0.2), rectified=True
-    ),
+    "stl10": _of_vectors((48, 48, 3), (48, 128, 256)),
+    "imagenet": _of_vectors((64, 64, 3), (48, 128, 128, 256)),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,
