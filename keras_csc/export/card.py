@@ -102,7 +102,7 @@ def card_of(preset):
 def _architecture(model):
     encoder = model.encoder
     config, beside = presets.model_config(model), presets.beside_config(model)
-    left_out = () if encoder.sparse else (*PROGRAM, "output")
+    left_out = () if encoder.sparse else (*PROGRAM, "rectified", "output")
     return {
         **{key: config[key] for key in config if key not in left_out},
         **({"but": "; ".join(beside)} if beside else {}),

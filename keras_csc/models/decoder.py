@@ -6,6 +6,7 @@ from keras_csc.models.encoder import Encoder
 from keras_csc.models.inputs import as_features
 from keras_csc.models.staged_decoder import StagedDecoder
 from keras_csc.ops.tensors import at_least_float32
+from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
@@ -31,13 +32,13 @@ class Decoder(StagedDecoder):
     `calibrate` measures them. The normalisations' `m_l`, `s_l`, `β` and `γ`
     are constants here: the atoms alone have a gradient of what is drawn.
 
-    The image, but for its limits, is linear in the features. Only where codes
-    are non-negative do negative numbers among `ẑ^l` become 0.
-
     Args:
         encoder: `Encoder`, whose layers it draws with. It is no part of the
             decoder's weights: save, export and train the two together, as the
             parts of a `ClosedLoopAutoencoder`.
+        rectified: bool, whether negative numbers among `ẑ^l` become 0: parts
+            and non-negative codes have none. Without it the image, but for its
+            limits, is linear in the features.
         output: `"clip"`, or `"tanh"` for the parents' limit.
 
     Call arguments:
@@ -59,7 +60,7 @@ class Decoder(StagedDecoder):
         corresponding inverse map.
     """
 
-    def __init__(self, encoder, output="clip", **kwargs):
+    def __init__(self, encoder, rectified=False, output="clip", **kwargs):
         # Keras would cast the moments to half precision. The layers cast what
         # they convolve.
         super().__init__(autocast=False, **kwargs)
@@ -67,9 +68,11 @@ class Decoder(StagedDecoder):
             raise ValueError(
                 f"`encoder` must be an `Encoder`. Received: {shown(encoder)}"
             )
+        check_bool(rectified=rectified)
         check_choice(("clip", "tanh"), output=output)
         # A function, as Keras would take the encoder for a part of this model.
         self._encoder = lambda: encoder
+        self.rectified = rectified
         self.output_limit = output
         self.image_shape = encoder.image_shape
         self.stride = encoder.stride
@@ -164,10 +167,12 @@ class Decoder(StagedDecoder):
         normalization = self.encoder.normalizations[number]
         own = None if moments is None else moments[number]
         codes = normalization.undo(signal, own, gain)
-        if self.encoder.nonnegative:
-            return ops.relu(codes)
-        positive, negative = ops.split(codes, 2, axis=-1)
-        return positive - negative
+        if self.rectified:
+            codes = ops.relu(codes)
+        if self.encoder.parts_per_code == 2:
+            positive, negative = ops.split(codes, 2, axis=-1)
+            codes = positive - negative
+        return codes
 
     def draw(self, number, codes):
         """`A z` of a stage's codes, with 0 for the lowest stage."""
@@ -235,6 +240,7 @@ class Decoder(StagedDecoder):
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "rectified": self.rectified,
             "output": self.output_limit,
         }
 

@@ -31,6 +31,7 @@ def small_autoencoder(**overrides):
             "filters": (3, 4),
             "feature_dim": 5,
             "kernel_size": 3,
+            "strides": 2,
             "sparsity": 0.05,
             "iterations": 2,
             **overrides,
@@ -184,7 +185,7 @@ class ReferenceLoop:
             gain = gains[decoder.stage_gains[-1 - number].path]
             deviation = np.sqrt(variance + layer.epsilon)
             signal = gain * deviation * signal + mean
-            if encoder.nonnegative:
+            if decoder.rectified:
                 signal = np.maximum(signal, 0)
             if encoder.parts_per_code == 2:
                 half = signal.shape[-1] // 2

@@ -44,6 +44,7 @@ NETWORKS = {
     "csc": {},
     "nonnegative": {"nonnegative": True, "iterations": 4},
     "published": PARENTS,
+    "rectified": {"rectified": True, **PARENTS},
     "conv": {"network": "conv"},
     "map": {"features": "map", "kernel_size": [5, 2], "strides": [4, 1]},
 }
@@ -289,7 +290,7 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
 
 def test_alternating_steps_are_those_of_a_plain_loop():
     images, labels = small_batch(dtype="float64")
-    model = build("published", "float64")
+    model = build("rectified", "float64")
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.optimizers.SGD(0.05),

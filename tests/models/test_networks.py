@@ -42,11 +42,11 @@ def test_encoders_configuration_holds_every_argument():
 
 def test_decoders_configuration_holds_every_argument():
     contracts.check_config(ConvDecoder, **SMALL, features="map")
-    decoder = Decoder(Encoder(**SMALL), output="tanh")
+    decoder = Decoder(Encoder(**SMALL), rectified=True, output="tanh")
     copy = Decoder.from_config(decoder.get_config())
     assert copy.get_config() == decoder.get_config()
     assert copy.encoder.get_config() == decoder.encoder.get_config()
-    assert copy.output_limit == "tanh"
+    assert copy.rectified and copy.output_limit == "tanh"
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
     "entries",
     [
         {"sparsity": 0.125, "iterations": 3, "output": "tanh"},
-        {"nonnegative": True, "tight_frame": False, "strides": [4, 1]},
+        {"nonnegative": True, "rectified": True, "strides": [4, 1]},
         {"network": "conv"},
     ],
     ids=str,
@@ -129,13 +129,13 @@ def test_architectures_have_first_weights_of_another_type(tmp_path):
 def test_filters_of_other_stages_keep_the_sparsity():
     for filters, expected in (
         ((4,), (0.05,)),
-        ((4,) * 4, (0.05,) + (0.2,) * 3),
+        ((4,) * 4, (0.05,) + (0.1,) * 3),
     ):
         config = presets.config("cifar10", filters=filters)
         assert config["sparsity"] == expected
     config = presets.config("cifar10", filters=(4,), sparsity=0.1)
     assert config["sparsity"] == 0.1
-    assert presets.config("cifar10")["sparsity"] == (0.05, 0.2, 0.2)
+    assert presets.config("cifar10")["sparsity"] == (0.05, 0.1, 0.1)
 
 
 @pytest.mark.parametrize(

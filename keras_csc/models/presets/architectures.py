@@ -53,7 +53,9 @@ COLOUR_128 = _of_vectors((128, 128, 3), (48, 128, 128, 256, 512))
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _of_vectors((16, 16, 1), (16, 64), feature_dim=64),
+    "digits": _of_vectors(
+        (16, 16, 1), (16, 64), feature_dim=64, sparsity=(0.03, 0.1)
+    ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
     "cifar10": COLOUR_32,
