@@ -14,8 +14,11 @@ import typing
 from keras_csc_cli import command_line
 from keras_csc_cli.checked_flags import words_of
 
+from keras_csc.models.presets import PRESETS
+
 # Of the recipe.
 STEPS = {"fashion_mnist": 1011, "cifar10": 617}
+FIRST = {"fashion_mnist": 16, "cifar10": 48}  # atoms of the first stage
 RATE_STEPS = 30
 LONGEST_KEY = 180
 RATES_FILE = pathlib.Path(__file__).parent / "rates.json"
@@ -63,6 +66,8 @@ OF_THE_PART = ("class_rate", "class_epsilon")
 def settings(run):
     """The flags of a run and of its flag files, as far as they have an effect.
 
+    Among them is the architecture of the preset.
+
     What is overruled has none, and without a part for the classes nor have the
     arguments of its rate. Nor has it which policy `auto` is: what flag files
     named before there was `auto` stands for it.
@@ -74,6 +79,10 @@ def settings(run):
             arguments[name].update(words_of(value))
         else:
             found[name] = flag
+    preset = found["--preset"].partition("=")[2]
+    for name, value in PRESETS.get(preset, {}).items():
+        value = value if isinstance(value, tuple) else (value,)
+        arguments["--architecture"].setdefault(name, list(map(str, value)))
     game = arguments["--game"]
     if game.get(PART) == ["0"]:
         arguments["--game"] = {
@@ -166,9 +175,9 @@ UNSEEN = {
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
 }
 
-# Widths of the layers without signed codes, whose parts are twice as many.
-WIDE = {
-    data: f"filters={first},128,128"
+# DCGAN's layers, with as many channels as signed codes have parts.
+DCGAN = {
+    data: f"--architecture=filters={first},128,128,kernel_size=4,strides=2"
     for data, first in (("fashion_mnist", 32), ("cifar10", 96))
 }
 PARENTS_CONV = (
@@ -227,7 +236,7 @@ def contender(name, data, seed=0, more=(), count=None):
     count = count or steps(name, data, found.batch)
     file = flag_file(data + found.ending)
     usual = () if found.ending else RECIPE_FLAGS
-    wide = (f"--architecture={WIDE[data]}",) if name in (CONV, VAE) else ()
+    wide = (DCGAN[data],) if name in (CONV, VAE) else ()
     flags = (file, f"--steps={count}", *usual, *wide, *found.flags)
     return Run(name, data, found.kind, flags, seed, more)
 
@@ -268,9 +277,6 @@ def doubtful(data):
         "without the rate reduction": "--game=rate=0",
         "without the stages' own errors": "--game=dictionary=0",
         "the published distortion of the classes": PUBLISHED_DISTORTION[data],
-        "without offsets of normalisation": (
-            "--architecture=normalization_offset=false"
-        ),
     }
 
 
@@ -278,16 +284,20 @@ def options(data):
     """Changes of the recipe by title, what matters most first."""
     out = doubtful(data)
     return {
-        "without the four below": (*out.values(),),
-        "two steps of the solver": ("--architecture=iterations=2",),
+        "without the three below": (*out.values(),),
+        **{title: (change,) for title, change in out.items()},
+        "atoms that overlap, five solver steps": (
+            f"--architecture=filters={FIRST[data]},64,64",
+            "--architecture=kernel_size=4,strides=2,sparsity=0.05,0.2,0.2",
+            "--architecture=iterations=5",
+        ),
         "without tight frames": ("--architecture=tight_frame=false",),
         "Adam at 1e-3": ("--optimizer=adam", "--learning_rate=1e-3"),
         "non-negative codes": (
-            f"--architecture=nonnegative=true,{WIDE[data]}",
+            "--architecture=nonnegative=true",
+            f"--architecture=filters={2 * FIRST[data]},256,256",
         ),
-        "one step of the solver": ("--architecture=iterations=1",),
-        **{title: (change,) for title, change in out.items()},
-        "a linear way down": ("--architecture=rectified=false",),
+        "a rectified way down": ("--architecture=rectified=true",),
         "without the multi-stage term": ("--game=multistage=0",),
         "without memory": ("--game=memory=0",),
     }
@@ -309,8 +319,8 @@ def ablation():
         if seed:
             continue
         for data in SETS[::-1]:
-            wide = f"--architecture={WIDE[data]}"
-            yield changed(AS_MANY_STEPS, data, wide, *CONTENDERS[CONV].flags)
+            conv = (DCGAN[data], *CONTENDERS[CONV].flags)
+            yield changed(AS_MANY_STEPS, data, *conv)
 
 
 def published():

@@ -52,6 +52,10 @@ class Encoder(StagedEncoder):
             and has a scale `γ`, as in the parents' network; the atoms of the
             first stages can then become blind to details that the decoder
             draws badly.
+        normalization_offset: bool, whether the normalisations between stages
+            have an offset `β`, as usual. Training can move non-negative codes
+            away from their threshold by it, until they are hardly sparse and
+            nearly linear; without it every stage sees signals of mean 0.
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes, coded by a head of 1×1: the encoder is then
             convolutional throughout, and takes images of any height and width
@@ -89,6 +93,7 @@ class Encoder(StagedEncoder):
         nonnegative=False,
         iterations=2,
         tight_frame=True,
+        normalization_offset=True,
         features="vector",
         **kwargs,
     ):
@@ -101,11 +106,15 @@ class Encoder(StagedEncoder):
             features,
             **kwargs,
         )
-        check_bool(tight_frame=tight_frame)
+        check_bool(
+            tight_frame=tight_frame,
+            normalization_offset=normalization_offset,
+        )
         self.sparsity = sparsity
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.tight_frame = tight_frame
+        self.normalization_offset = normalization_offset
         last = len(self.filters)
         stages = zip(
             self.filters,
@@ -131,6 +140,7 @@ class Encoder(StagedEncoder):
             [
                 SharedBatchNormalization(
                     isotropic=tight_frame,
+                    center=normalization_offset or number == last,
                     scale=not tight_frame,
                     dtype=self.dtype_policy,
                     name=f"normalization_{number}",
@@ -200,6 +210,7 @@ class Encoder(StagedEncoder):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "tight_frame": self.tight_frame,
+            "normalization_offset": self.normalization_offset,
         }
 
 

@@ -42,7 +42,11 @@ PARENTS = {
 }
 NETWORKS = {
     "csc": {},
-    "nonnegative": {"nonnegative": True, "iterations": 4},
+    "no offset": {
+        "nonnegative": True,
+        "iterations": 4,
+        "normalization_offset": False,
+    },
     "published": PARENTS,
     "rectified": {"rectified": True, **PARENTS},
     "conv": {"network": "conv"},

@@ -22,6 +22,7 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "tight_frame": False,
+    "normalization_offset": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
 NETWORKS = [*ENCODERS, ConvDecoder]

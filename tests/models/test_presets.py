@@ -46,7 +46,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
     assert [name for name, _ in rows] == sorted(presets.PRESETS)
     for name, row in rows:
         config = presets.config(name)
-        images, filters, sparsity, features = row.split(" | ")
+        images, filters, atoms, sparsity, features = row.split(" | ")
         height, width, channels = config["image_shape"]
         size = f"{height}×{width}, "
         if config["features"] == "map":
@@ -57,6 +57,8 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
         assert filters == ", ".join(map(str, config["filters"]))
         assert sparsity == ", ".join(map(str, config["sparsity"]))
         assert int(features.split()[0]) == config["feature_dim"]
+        overlapping = config["kernel_size"] != config["strides"]
+        assert atoms == ("4 at 2" if overlapping else "apart")
 
 
 @pytest.mark.parametrize(

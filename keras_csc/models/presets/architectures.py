@@ -11,14 +11,13 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import shown
 
 
-def _of_vectors(image_shape, filters, **config):
-    """Architecture of one feature vector an image.
+def _of_blocks(image_shape, filters, **config):
+    """Architecture of one feature vector an image, of atoms apart.
 
-    Atoms do not overlap: each stage has atoms as large as its stride, the
-    first of 4×4 pixels. There are at most as many as such a patch has numbers,
-    so that tight frames are orthonormal, and one solver step solves each
-    program. `λ` of the stages above the first is in units of their input's
-    deviation.
+    Each stage has atoms as large as its stride, the first of 4×4 pixels. There
+    are at most as many as such a patch has numbers, so that tight frames are
+    orthonormal, and one solver step solves each program. `λ` of the stages
+    above the first is in units of their input's deviation.
     """
     sides = (4, *(2,) * (len(filters) - 1))
     return {
@@ -43,27 +42,33 @@ def _of_photographs(feature_dim, stages):
         "feature_dim": feature_dim,
         "sparsity": (0.02, 0.1, 0.1)[:stages],
         "iterations": 5,
+        "normalization_offset": False,
         "features": "map",
     }
 
 
-GREY_32 = _of_vectors((32, 32, 1), (16, 64, 128))
-COLOUR_32 = _of_vectors((32, 32, 3), (48, 128, 128))
-COLOUR_128 = _of_vectors((128, 128, 3), (48, 128, 128, 256, 512))
+GREY_32 = {
+    "image_shape": (32, 32, 1),
+    "filters": (16, 64, 64),
+    "sparsity": (0.1, 0.2, 0.2),
+    "iterations": 5,
+    "rectified": True,
+}
+COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
 PHOTOGRAPHS = _of_photographs(16, 3)
 
 PRESETS = {
-    "digits": _of_vectors(
+    "digits": _of_blocks(
         (16, 16, 1), (16, 64), feature_dim=64, sparsity=(0.03, 0.1)
     ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": COLOUR_32,
+    "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
     "photographs_32": _of_photographs(32, 3),
     "photographs_fine": _of_photographs(16, 2),
-    "stl10": _of_vectors((48, 48, 3), (48, 128, 256)),
-    "imagenet": _of_vectors((64, 64, 3), (48, 128, 128, 256)),
+    "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
+    "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
     "imagenet_maps": PHOTOGRAPHS,
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,
