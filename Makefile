@@ -27,8 +27,7 @@ MODEL ?= csc_ctrl_cifar10
   test-browser test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
-	$(BIN)/python training/train.py --flagfile=digits.flags --steps=250 \
-	  --metrics=samples
+	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples,codes
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
 	@echo "Next: $(BIN)/python training/export.py --workdir=runs/digits"
