@@ -36,8 +36,8 @@ METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
 
-# Flag files of no data set; the others are named as their architectures.
-SHARED = ("recipe", "published", "fine_tune")
+# Flag files that are not named as their architectures.
+SHARED = ("recipe", "published", "fine_tune", "cifar10_unlabelled")
 ARCHITECTURES = sorted(
     path.stem
     for path in FLAG_FILES.glob("*.flags")

@@ -111,7 +111,7 @@ def run_of(name, data, steps):
     file = plan.flag_file(data + contender.ending)
     others = ()
     if contender.kind != "closed_loop":
-        others = (f"--architecture={plan.WIDE[data]}", UNSHIFTED[data])
+        others = (plan.DCGAN[data], UNSHIFTED[data])
     arguments = file, f"--steps={steps}", *others, *contender.flags
     return plan.Run(contender.title, data, contender.kind, arguments)
 

@@ -256,7 +256,7 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
         (["--preset=/nowhere"], "Unknown preset"),
         (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
         (["--dataset=photographs"], "3 channels"),
-        (["--architecture=filters=4,8,8,8,8"], "divisible by 32"),
+        (["--architecture=filters=4,8,8,8"], "divisible by 32"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--game=memory=nan"], "`memory` must be a number"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),

@@ -90,7 +90,7 @@ def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
             signal, kernel, 0.1, float(step), strides=2, iterations=300
         )
         value, least = (
-            references.program_value(signal, z, kernel, 0.1, 0.0, 2, "same")
+            references.program_value(signal, z, kernel, 0.1, 2, "same")
             for z in (codes, best)
         )
         stage = found["codes"][number]
@@ -128,7 +128,7 @@ def found(train, test, components=3, side=16):
     encoder = types.SimpleNamespace(
         feature_dim=components,
         features="vector" if side == 16 else "map",
-        filters=[1] * int(np.log2(side)),
+        stride=side,
     )
     model = types.SimpleNamespace(encoder=encoder)
     return reference_figures(model, train, test)

@@ -26,6 +26,8 @@ def make(images, offset=OFFSET, **changes):
         "filters": (16, 24),
         "sparsity": 0.0,
         "iterations": 1,
+        "kernel_size": 4,
+        "strides": 2,
         "feature_dim": 32,
     } | changes
     model = ClosedLoopAutoencoder.from_preset(

@@ -83,7 +83,7 @@ def test_what_a_model_makes_comes_back(name, model):
     codes = model.encoder.activations(images).codes
     zeros = [np.mean(np.asarray(stage) == 0) for stage in codes]
     said = card(name)["evaluation"]["zero_fraction"]
-    assert said[0] > 0.5
+    assert said[0] > 0.4
     np.testing.assert_allclose(zeros, said, atol=0.2)
 
 
