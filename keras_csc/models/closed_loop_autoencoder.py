@@ -1,3 +1,5 @@
+import types
+
 import keras
 import tensorflow as tf
 
@@ -100,7 +102,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             peak_signal_to_noise_ratio, name="psnr"
         )
         self.cosine = keras.metrics.Mean(name="cosine")
-        self.set_train_metrics()
+        # Keras would track a list, and a model that is built can get no more
+        # state; but its game is known only when it is compiled.
+        self._train_metrics = types.SimpleNamespace(means=[])
 
     def build(self, input_shape=None):
         if not self.encoder.built:

@@ -1,5 +1,4 @@
 import functools
-import types
 
 import keras
 import tensorflow as tf
@@ -137,15 +136,8 @@ class ClosedLoopTraining:
         # On several replicas they would cost a second sum of the gradients.
         alone = strategy.num_replicas_in_sync == 1
         self.gradient_norms = GRADIENT_NORMS if alone else ()
-        self.set_train_metrics((*game.term_names, *self.gradient_norms))
-
-    def set_train_metrics(self, names=()):
-        """Makes a mean over batches of each of the scalars of these names."""
-        # Keras would track a list: a model that is built can get no more state,
-        # but its game is known only when it is compiled.
-        self._train_metrics = types.SimpleNamespace(
-            means=[keras.metrics.Mean(name=name) for name in names]
-        )
+        names = (*game.term_names, *self.gradient_norms)
+        self._train_metrics.means = [keras.metrics.Mean(name=n) for n in names]
 
     @property
     def classes(self):
