@@ -73,7 +73,7 @@ def test_the_reason_is_one_readable_sentence(ask):
         ([], "it must be a JSON object."),
         (sample([3], []), "seed is empty, and must have a row or more."),
         (files, "image_bytes is empty, and must have a row or more."),
-        (sample([3, 4], [1, -1]), "`seed` must be at least 0. It is not in: R"),
+        (sample([3, 4], [1, -1]), "`seed` must be at least 0. Received: 1 -1"),
         (denoise([1.0, 2.0]), "`sparsity` must be one number, or one for eve"),
         (denoise([0.1], bright), "`images` must be finite and in [-1, 1], or"),
     ):
