@@ -375,8 +375,8 @@ QUESTIONS = {
         quality,
         "Against others, at equal time",
         "What are images, classes, unseen images and noise like after as long "
-        "a training as the recipe's? But on CIFAR-10 the recipe's steps take less "
-        "time than the others' do.",
+        "a training as the recipe's? But on CIFAR-10 the recipe's steps take "
+        "less time than the others' do.",
     ),
     "ablation": (
         ablation,
