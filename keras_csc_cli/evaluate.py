@@ -1,18 +1,22 @@
-"""Evaluates a run, on its own data or on others."""
+"""Evaluates a run, on its own data or on others, or a preset."""
 
 import contextlib
 import hashlib
 import re
+import types
 
 from keras_csc_cli import building
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.command_line import check_needed
 
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.callbacks.best import best_facts
+from keras_csc.export.card import card_of
+from keras_csc.models import ClosedLoopAutoencoder
 
 
 def evaluate(
@@ -54,6 +58,50 @@ def evaluate(
             name=own_name(options, recorded, split, checkpoint),
             keep=True,
             own_classes=has_own_classes(workdir, options, recorded, splits),
+            **how,
+        )
+
+
+def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
+    """Evaluates a trained preset, which needs no run.
+
+    Images are prepared as in the training that the preset's card tells of.
+
+    Args:
+        preset: name, folder or URI.
+        path: folder that is written to. It is made if it is not there, is no
+            run's, and holds no evaluation but one of this preset.
+        given: dict of options to use instead of the card's, as `data_dir`.
+        metrics, split, **how: as of `evaluate`.
+    """
+    recipe = card_of(preset).get("recipe", {})
+    options = train_options.replaced(
+        types.SimpleNamespace(
+            **{**vars(train_options.parse([])), **recipe, "preset": preset}
+        ),
+        **given,
+    )
+    check_needed(options, ["dataset"])
+    evaluated = {
+        "preset": preset,
+        "dataset": options.dataset,
+        "data_dir": options.data_dir,
+        "split": split,
+    }
+    with workdirs.Workdir(path, evaluated=evaluated) as workdir:
+        model = ClosedLoopAutoencoder.from_preset(preset)
+        splits = building.Splits(options, model)
+        names = options.metrics if metrics is None else metrics
+        building.check_metrics(names, splits, model)
+        return results.evaluate(
+            model,
+            options,
+            workdir,
+            splits,
+            names,
+            split=split,
+            keep=True,
+            own_classes=options.dataset == recipe.get("dataset"),
             **how,
         )
 
@@ -121,5 +169,10 @@ def main(options):
         name: options.pop(name)
         for name in ("dataset", "data_dir", "evaluation_limit")
     }
-    result = evaluate(options.pop("workdir"), replaced, **options)
+    path, preset = options.pop("workdir"), options.pop("preset")
+    if preset is None:
+        result = evaluate(path, replaced, **options)
+    else:
+        del options["checkpoint"]
+        result = evaluate_preset(preset, path, replaced, **options)
     print(*results.lines(result), sep="\n")

@@ -57,7 +57,12 @@ OPEN = {
 def _check_evaluate(options):
     if {"inception", "ctrl"} & set(options.metrics or ()):
         check_needed(options, ["inception_weights"])
-    check_run(options.workdir)
+    if options.preset is None:
+        check_run(options.workdir)
+    elif options.checkpoint:
+        raise UsageError("--checkpoint is of a run: leave --preset out.")
+    else:
+        check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
 
 
@@ -117,11 +122,14 @@ def name_of(workdir, preset):
 
 
 EVALUATE = kinds.Command(
-    """Evaluates a trained run again.
+    """Evaluates a trained model.
 
     keras-csc evaluate --workdir=runs/cifar10
+    keras-csc evaluate --preset=csc_ctrl_digits --workdir=evaluations/digits
 
-On the test split of the run's data set it writes WORKDIR/evaluation.json and
+Of a preset it writes WORKDIR/evaluation.json and pictures beside it, in a new
+folder; images are of the data set of its training, or of --dataset. Of a run,
+on the test split of the run's data set it writes WORKDIR/evaluation.json and
 pictures beside it. On other data (--dataset, --data_dir), another --split, or
 the last checkpoint (--checkpoint), also of a run that is not finished, it
 writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead; so it
@@ -131,7 +139,9 @@ which stays. What takes minutes is computed when --metrics asks for it.
     kinds.sections_of(
         f"""
 What is evaluated:
-    {WORKDIR}
+    workdir: Folder of the run that train.py made, or with --preset a folder to
+        write to.
+    preset: Name, folder or URI of a trained model to evaluate without a run.
     {DATA}
     {SPLIT}
     checkpoint: Evaluates the last checkpoint, not the trained model.

@@ -181,7 +181,7 @@ def evaluate(
 
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
-        options, workdir, splits: of the run.
+        options, workdir, splits: of the run, or of a preset without one.
         names: of `--metrics`.
         classifier, inception_weights, split, projector: as the flags.
         name: str, what tells this evaluation from the run's own.
@@ -229,6 +229,7 @@ def evaluate(
         "step": getattr(options, "step", options.steps),
         "seed": options.seed,
         "run": workdir.run_record() or None,
+        **workdir.evaluated,
         "evaluated": identification(),
     }
     own = workdir.path / f"{_joined('evaluation', name)}.json"

@@ -63,14 +63,17 @@ class Workdir:
             removed, too.
         hold: bool, `False` on workers that only read what the chief, which
             holds it, writes.
+        evaluated: of the folder of an evaluation without a run, a dict of what
+            tells it from others. It holds no other evaluation and no run.
 
     Raises:
         UsageError: if the folder is missing, not a run's, part of another run
             or can't be written, or another process holds it.
     """
 
-    def __init__(self, path, create=True, hold=True):
+    def __init__(self, path, create=True, hold=True, evaluated=None):
         self.path = checked_path(path)
+        self.evaluated = evaluated or {}
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.checkpoints = self.path / "checkpoints"
@@ -87,7 +90,10 @@ class Workdir:
         if create:
             self._check_outside()
             self.path.mkdir(parents=True, exist_ok=True)
-            self._check_others()
+            if self.evaluated:
+                self._check_evaluated()
+            else:
+                self._check_others()
             with tempfile.TemporaryFile(dir=self.path) as file:
                 file.write(b" " * 512)  # there is room
         try:
@@ -121,6 +127,20 @@ class Workdir:
             raise self._refused(
                 f"holds {', '.join(others)}, which no run wrote, and which a "
                 "run would replace. Move it away"
+            )
+
+    def _check_evaluated(self):
+        """For a run, and for files that another evaluation wrote."""
+        names = ("flags.json", "evaluation.json", "pictures")
+        there = [n for n in names if os.path.lexists(self.path / n)]
+        if "flags.json" not in there and "evaluation.json" in there:
+            before = read_json(self.path / "evaluation.json", hint=OTHER)
+            if self.evaluated.items() <= before.items():
+                return
+        if there:
+            what = ", ".join(f"{k} {v}" for k, v in self.evaluated.items())
+            raise self._refused(
+                f"holds {', '.join(there)}, which no evaluation of {what} wrote"
             )
 
     def _sweep(self):

@@ -104,3 +104,22 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
         assert np.isfinite(found["psnr"])
     found = evaluate.evaluate(run, {"dataset": "digits"}, metrics=[])
     assert np.isfinite(found["psnr"])
+
+
+def test_a_preset_needs_no_run(run, tmp_path):
+    preset, folder = str(run / "model"), tmp_path / "new"
+    given = {"dataset": "digits", "evaluation_limit": 20}
+    found = evaluate.evaluate_preset(preset, folder, given, metrics=["codes"])
+    written = json.loads((folder / "evaluation.json").read_text())
+    assert found == {**written, "file": str(folder / "evaluation.json")}
+    assert written["preset"] == preset and written["run"] is None
+    names = {"nonzeros", "zeros", "explained", "excess"}
+    assert [set(stage) for stage in written["codes"]] == [names, names]
+    assert written["psnr_by_solver_steps"]["50"] > 0
+    for other, how in ((run, {}), (folder, {"split": "train"})):
+        before = sorted(other.rglob("*"))
+        with pytest.raises(ValueError, match="no evaluation of preset"):
+            evaluate.evaluate_preset(preset, other, given, **how)
+        assert sorted(other.rglob("*")) == before
+    with pytest.raises(ValueError, match="--dataset is missing"):
+        evaluate.evaluate_preset(preset, tmp_path / "third", {})
