@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from keras_csc.models import Encoder
 from keras_csc.pixels import to_pixels
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import code_shades
+from keras_csc.visualization import encoder_atoms
 from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import pixel_atoms
@@ -35,6 +37,21 @@ def test_pixel_atoms_are_synthesized_stage_by_stage():
         )
     found = np.moveaxis(pixel_atoms(kernels, strides), -1, 0)
     np.testing.assert_allclose(found, codes, rtol=1e-4, atol=1e-5)
+
+
+def test_atoms_of_a_stage_are_what_the_stages_draw():
+    """Of kernels and strides that differ by stage."""
+    encoder = Encoder(
+        (16, 16, 3), (5, 7), 8, kernel_size=(4, 2), strides=(4, 2)
+    )
+    encoder(np.zeros((1, 16, 16, 3)))
+    first, second = encoder.coding_layers
+    codes = np.eye(7, dtype="float32")[:, None, None]
+    positive, negative = np.split(second.synthesize(codes), 2, axis=-1)
+    expected = first.synthesize(positive - negative)
+    own, upper = encoder_atoms(encoder)
+    np.testing.assert_array_equal(own, first.kernel)
+    np.testing.assert_allclose(np.moveaxis(upper, -1, 0), expected, atol=1e-6)
 
 
 def test_atoms_are_scaled_about_mid_grey():
