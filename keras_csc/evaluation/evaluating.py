@@ -79,8 +79,8 @@ def evaluate(
         `Evaluation`. Its figures are `reconstruction_figures`,
         `class_figures` and `probe_figures`; and by name `psnr_of`
         (`reference_figures`), `class_part` (`part_figures`), `distributions`
-        (a list of `compare`, or of `ctrl_protocol`), `codes` and
-        `psnr_by_solver_steps` (`code_figures`), `code_probes`
+        (a list of `compare`, or of `ctrl_protocol`), `codes`, `curve`
+        and `psnr_by_solver_steps` (`code_figures`), `code_probes`
         (`code_probe_figures`) and `samples` (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(

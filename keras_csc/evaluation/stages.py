@@ -5,6 +5,7 @@ import tensorflow as tf
 from scipy.stats import entropy
 
 from keras_csc import metrics
+from keras_csc.evaluation.passes import as_floats
 from keras_csc.evaluation.passes import by_batches
 from keras_csc.ops import solve_sparse_code
 
@@ -12,6 +13,7 @@ QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 MOST_SOLVED = 250
 SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
+CURVE = (1 / 4, 1 / 2, 1, 2, 4, 8)  # λ of a curve, in units of the stage's
 
 
 def stage_numbers(model, output):
@@ -132,12 +134,13 @@ def code_figures(model, images):
         - `codes`: list of dicts, by stage: `nonzeros`, for every number of the
           stage's input; `zeros`, the share of its codes; `explained`, as of
           `stage_figures`; `excess`, `Σ F(z) / Σ F(z*) - 1`;
+        - `curve`, of `code_curve`;
         - `psnr_by_solver_steps`: dict from the number of solver steps of all
           stages to the PSNR of the decoded images, dB. The trained number is
           among them.
     """
     if not model.encoder.sparse:
-        return {"codes": None, "psnr_by_solver_steps": None}
+        return dict.fromkeys(("codes", "curve", "psnr_by_solver_steps"))
     layers = model.encoder.coding_layers
     stops = sorted({*STOPS, *(layer.iterations for layer in layers)})
 
@@ -183,10 +186,53 @@ def code_figures(model, images):
     }
     return {
         "codes": [dict(zip(columns, row)) for row in zip(*columns.values())],
+        "curve": code_curve(model.encoder, images[:MOST_SOLVED]),
         "psnr_by_solver_steps": {
             steps: float(psnr.mean()) for steps, psnr in qualities.items()
         },
     }
+
+
+def code_curve(encoder, images):
+    """How much of images few codes of the first stage explain.
+
+    Args:
+        encoder: with sparse codes.
+        images: uint8 array `(n, height, width, channels)`.
+
+    Returns:
+        List of dicts, by rising `λ`: `sparsity`, `λ`; `nonzeros`, the codes
+        that are not 0, for every number of the images; `explained_variance`,
+        `1 - Σ(x - A z)² / Σ(x - m)²`, `m` the mean of all images and places.
+        `z` are codes after 50 solver steps.
+    """
+    layer = encoder.coding_layers[0]
+    sparsities = [factor * layer.sparsity for factor in CURVE]
+
+    def measure(images):
+        points = []
+        for sparsity in sparsities:
+            codes = layer.solve(images, sparsity, STOPS[-1])
+            made = layer.synthesize(codes, images.shape[1:3])
+            error = tf.square(images - tf.cast(made, images.dtype))
+            nonzeros = tf.cast(codes != 0, tf.float32)
+            points.append(
+                [tf.reduce_sum(x, (1, 2, 3)) for x in (error, nonzeros)]
+            )
+        return points
+
+    floats = as_floats(images)
+    whole = np.sum(np.square(floats - floats.mean((0, 1, 2))), dtype="float64")
+    return [
+        {
+            "sparsity": sparsity,
+            "nonzeros": float(nonzeros.sum(dtype="float64") / floats.size),
+            "explained_variance": float(1 - error.sum(dtype="float64") / whole),
+        }
+        for sparsity, (error, nonzeros) in zip(
+            sparsities, by_batches(measure, floats)
+        )
+    ]
 
 
 def _reconstructed(model, images, steps):
