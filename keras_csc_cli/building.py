@@ -98,11 +98,16 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
         make: what makes it of a preset, whether to load its weights, a dtype
             policy and entries of the preset to replace.
     """
+    architecture = options.architecture
+    if options.zeros:
+        one = len(options.zeros) == 1
+        zeros = options.zeros[0] if one else options.zeros
+        architecture = {**architecture, "zeros": zeros}
     return make(
         options.preset,
         load_weights=presets.has_weights(options.preset),
         dtype=devices.dtype_policy(options.dtype_policy),
-        **options.architecture,
+        **architecture,
     )
 
 

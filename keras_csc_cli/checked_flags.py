@@ -48,17 +48,22 @@ class Number(flags.FloatParser):
 
 
 class Numbers(flags.ArgumentParser):
-    """Parses one number or two, which a comma separates, to a list."""
+    """Parses numbers, which commas separate, to a list.
 
-    syntactic_help = "one number, or two with a comma"
+    Args:
+        most: int, how many there may be.
+        *bounds: of each.
+    """
 
-    def __init__(self, *bounds):
+    def __init__(self, most, *bounds):
+        self.most = most
         self.number = Number(*bounds)
+        self.syntactic_help = f"one number, or up to {most} with commas"
 
     def parse(self, argument):
         words = argument.split(",")
-        if len(words) > 2:
-            raise ValueError("it must be one number or two.")
+        if len(words) > self.most:
+            raise ValueError(f"it must be {self.syntactic_help}.")
         return [self.number.parse(word) for word in words]
 
     def flag_type(self):

@@ -64,7 +64,9 @@ Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
     "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
-    **arguments_of("models/encoder.py", "Encoder", ("image_shape", "features")),
+    **arguments_of(
+        "models/encoder.py", "Encoder", ("image_shape", "features", "zeros")
+    ),
     **arguments_of("models/decoder.py", "Decoder", ("encoder",)),
 }
 # Which game, and the arguments of both.
@@ -195,6 +197,9 @@ Model:
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1. Given again, it adds to what was given
         before.
+    zeros: Share of the codes that are to be 0, of every stage or, separated by
+        commas, of each: λ, which begins as the preset has it, moves in training
+        until they are.
     first_atoms: The first atoms: random, the principal components of N
         training images, or, in the first stage, random patches of N training
         images. N is some thousand; below a million, as the images are in
@@ -256,6 +261,7 @@ Run, logs and checkpoints:
     resize=True,
     preset=(None, kinds.Path()),
     architecture=({}, kinds.Arguments(ARCHITECTURE)),
+    zeros=(None, kinds.Numbers(16, 0.01, 0.99)),
     first_atoms=(
         "random",
         kinds.Pattern(
@@ -273,7 +279,7 @@ Run, logs and checkpoints:
             f"(adam|muon)(:{BETA},{BETA})?", "adam|muon[:X,X]", "adam:0,0.9"
         ),
     ),
-    learning_rate=("1.5e-4", kinds.Numbers(0, 1e3)),
+    learning_rate=("1.5e-4", kinds.Numbers(2, 0, 1e3)),
     schedule=("constant", Enum(["constant", "linear", "cosine"])),
     workdir=(None, kinds.Path()),
     seed=(0, Integer(0, 2**32 - 1)),

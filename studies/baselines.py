@@ -102,7 +102,7 @@ class VariationalAutoencoder(LossAutoencoder):
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
         features = mean + ops.exp(0.5 * log_variance) * noise
         reconstructions = self.decode(features, training=True)
-        self.encoder.update_statistics(output.moments)
+        self.encoder.update_statistics(output)
         error = ops.mean(ops.square(images - reconstructions))
         numbers = images.shape[1] * images.shape[2] * images.shape[3]
         divergence = 0.5 * ops.sum(

@@ -142,16 +142,18 @@ def code_figures(model, images):
     if not model.encoder.sparse:
         return dict.fromkeys(("codes", "curve", "psnr_by_solver_steps"))
     layers = model.encoder.coding_layers
+    sparsities = [layer.sparsity for layer in layers]
     stops = sorted({*STOPS, *(layer.iterations for layer in layers)})
 
     def measure(images):
         output = model.encoder.activations(images)
         solved = []
-        for layer, signal, codes in zip(layers, output.inputs, output.codes):
+        stages = zip(layers, sparsities, output.inputs, output.codes)
+        for layer, sparsity, signal, codes in stages:
             best = solve_sparse_code(
                 signal,
                 tf.cast(layer.kernel, signal.dtype),
-                layer.sparsity,
+                sparsity,
                 layer.step_size,
                 layer.nonnegative,
                 layer.strides,

@@ -111,7 +111,8 @@ def _affine(encoder, number, output, signal):
     if not number:
         return np.ones(channels, "float32"), np.zeros(channels, "float32")
     normalization = encoder.normalizations[number - 1]
-    given = normalization(encoder.parts(output.codes[number - 1]))
+    below = number - 1
+    given = normalization(encoder.parts(below, output.codes[below]))
     if not np.array_equal(_array(given)[0], signal):
         raise ValueError(
             "Only an encoder whose stages are given the normalised codes of "

@@ -1,3 +1,5 @@
+import math
+
 import keras
 from keras import ops
 
@@ -10,14 +12,19 @@ from keras_csc.ops import synthesis
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
+from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 # Unrolled ones: each is a part of the graph.
 MOST_ITERATIONS = 1000
+# By how much `log λ` moves in a training step, for each share of codes that
+# are too few zeros.
+RATE = 0.2
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -49,6 +56,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         strides: int.
         padding: `"same"` or `"valid"`.
         sparsity: float, `λ ≥ 0`, in the units of the input.
+        zeros: float in (0, 1), the share of codes that are to be 0, or `None`.
+            `λ` is then a weight that begins at `sparsity > 0`, and which
+            `update_sparsity` moves.
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         iterations: int, at least 1; at most 1000 unrolled ones.
         gradient: `"unrolled"` or `"implicit"`.
@@ -93,6 +103,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         strides=1,
         padding="same",
         sparsity=0.1,
+        zeros=None,
         nonnegative=False,
         iterations=2,
         gradient="unrolled",
@@ -105,6 +116,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         check_integer(1, filters=filters, kernel_size=kernel_size)
         check_integer(1, strides=strides)
         check_at_least(0, sparsity=sparsity)
+        if zeros is not None:
+            check_number("(0, 1)", zeros=zeros)
+            check_number("(0, inf)", sparsity=sparsity)
         check_bool(nonnegative=nonnegative)
         check_choice(("same", "valid"), padding=padding)
         check_choice(("unrolled", "implicit"), gradient=gradient)
@@ -123,6 +137,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.strides = strides
         self.padding = padding
+        self.zeros = zeros
         self.sparsity = sparsity
         self.nonnegative = nonnegative
         self.iterations = iterations
@@ -145,6 +160,46 @@ class ConvSparseCoding2D(keras.layers.Layer):
             autocast=False,
             aggregation="only_first_replica",
         )
+        if self.zeros is not None:
+            self.log_sparsity = self.add_weight(
+                (),
+                keras.initializers.Constant(math.log(self._own_sparsity)),
+                name="log_sparsity",
+                trainable=False,
+                autocast=False,
+                aggregation="only_first_replica",
+            )
+
+    @property
+    def sparsity(self):
+        """`λ` as it is, a float."""
+        if self.zeros is None or not self.built:
+            return self._own_sparsity
+        return float(ops.exp(self.log_sparsity))
+
+    @sparsity.setter
+    def sparsity(self, value):
+        self._own_sparsity = value
+        if self.zeros is not None and self.built:
+            self.log_sparsity.assign(math.log(value))
+
+    def update_sparsity(self, codes):
+        """Moves `λ` so that the share of zeros comes nearer to `zeros`.
+
+        `log λ ← log λ + 0.2 (zeros - share of zeros among the codes)`, of the
+        codes of all replicas. Without `zeros` it changes nothing.
+        """
+        if self.zeros is None or not self.trainable:
+            return
+        dtype = self.log_sparsity.dtype
+        found, count = replica_sum(
+            (
+                ops.sum(ops.cast(ops.equal(codes, 0), dtype)),
+                ops.cast(ops.size(codes), dtype),
+            )
+        )
+        change = RATE * (self.zeros - found / count)
+        self.log_sparsity.assign(self.log_sparsity + change)
 
     def _bound(self):
         return frame_bound(at_least_float32(self.kernel), self.strides)
@@ -219,8 +274,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
         )
 
     def _sparsity(self, sparsity):
+        if sparsity is None and self.zeros is not None:
+            return ops.exp(self.log_sparsity)
         if sparsity is None:
-            return self.sparsity
+            return self._own_sparsity
         if isinstance(sparsity, (int, float)):
             check_at_least(0, sparsity=sparsity)
             return sparsity
@@ -288,6 +345,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "strides": self.strides,
             "padding": self.padding,
             "sparsity": self.sparsity,
+            "zeros": self.zeros,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "gradient": self.gradient,

@@ -234,7 +234,7 @@ class ClosedLoopTraining:
         with tf.GradientTape() as tape:
             real = self.encoder.run_stages(images, training=True)
             loss = self.game.inner_loss(Loop(real, labels=labels))
-        self.encoder.update_statistics(real.moments)
+        self.encoder.update_statistics(real)
         return _gradients(tape, loss, variables)
 
     def _play(self, images, labels, encoder=True, decoder=True):
@@ -278,7 +278,7 @@ class ClosedLoopTraining:
                 views,
             )
             encoder_loss, decoder_loss, terms = game.losses(loop)
-        self.encoder.update_statistics(real.moments)
+        self.encoder.update_statistics(real)
         if encoder:
             *measuring, at_features = _gradients(
                 tape, encoder_loss, [*variables, features]

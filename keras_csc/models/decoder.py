@@ -169,7 +169,7 @@ class Decoder(StagedDecoder):
         codes = normalization.undo(signal, own, gain)
         if self.rectified:
             codes = ops.relu(codes)
-        if self.encoder.parts_per_code == 2:
+        if self.encoder.parts_per_code[number] == 2:
             positive, negative = ops.split(codes, 2, axis=-1)
             codes = positive - negative
         return codes
@@ -181,11 +181,12 @@ class Decoder(StagedDecoder):
     def calibrate(self, images):
         """Measures the gains of images, from the head down.
 
-        `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`; a stage's
-        gain is the deviation of the encoder's `x^l` over that of what is drawn
-        there, channel by channel; the last is the deviation of the images over
-        that of the sums of atoms. A channel that is drawn with less than 1e-3
-        of its stage's deviation keeps 1. Statistics are those of the images.
+        They are those of least squares. `g₀` is the mean of `‖h‖`, of the
+        head's `h = A_headᵀ x^L`; a stage's gain makes what is drawn there, less
+        its mean, nearest to the encoder's `x^l`, channel by channel; the last
+        makes the sums of atoms nearest to the images. A channel that is drawn
+        with less than 1e-3 of its stage's deviation keeps 1. Statistics are
+        those of the images.
 
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1]; some
@@ -200,7 +201,7 @@ class Decoder(StagedDecoder):
         handed_up = [
             *output.inputs[1:],
             encoder.normalizations[top](
-                encoder.parts(output.codes[top]), moments=moments[top]
+                encoder.parts(top, output.codes[top]), moments=moments[top]
             ),
         ]
         heads = at_least_float32(encoder.head(handed_up[top]))
@@ -208,18 +209,14 @@ class Decoder(StagedDecoder):
         self.feature_gain.assign(ops.mean(norms))
         signal = self._draw_head(output.features, self.feature_gain)
         for number, gain in zip(self._stages(), self.stage_gains):
-            wanted, drawn = _deviations(handed_up[number]), _deviations(signal)
-            visible = drawn > LEAST_DEVIATION * ops.sqrt(
-                ops.mean(ops.square(drawn))
-            )
-            ratio = wanted / ops.where(visible, drawn, 1.0)
-            gain.assign(ops.where(visible, ratio, 1.0))
+            gain.assign(_nearest_gain(handed_up[number], signal))
             signal = self.draw(
                 number, self._codes(number, signal, gain, moments)
             )
-        drawn = ops.std(at_least_float32(signal))
-        wanted = ops.std(ops.cast(output.inputs[0], drawn.dtype))
-        self.image_gain.assign(ops.where(drawn > 0, wanted / drawn, 1.0))
+        drawn = at_least_float32(signal)
+        power = ops.mean(ops.square(drawn))
+        shared = ops.mean(ops.cast(output.inputs[0], drawn.dtype) * drawn)
+        self.image_gain.assign(ops.where(shared > 0, shared / power, 1.0))
 
     @property
     def calibrated(self):
@@ -252,6 +249,14 @@ class Decoder(StagedDecoder):
         return cls(**{**config, "encoder": encoder})
 
 
-def _deviations(signal):
-    """Of every channel, `(channels,)`."""
-    return ops.std(at_least_float32(signal), axis=(0, 1, 2))
+def _nearest_gain(wanted, drawn):
+    """`Σ (x - x̄) (d - d̄) / Σ (d - d̄)²` of every channel; 1 where `d` is 0."""
+    axes = (0, 1, 2)
+    wanted, drawn = (
+        signal - ops.mean(signal, axes)
+        for signal in map(at_least_float32, (wanted, drawn))
+    )
+    power = ops.mean(ops.square(drawn), axes)
+    visible = power > LEAST_DEVIATION**2 * ops.mean(power)
+    shared = ops.mean(wanted * drawn, axes)
+    return ops.where(visible, shared / ops.where(visible, power, 1.0), 1.0)

@@ -19,9 +19,11 @@ class Encoder(StagedEncoder):
     program, and a batch normalisation of its codes. The next
     stage is given the positive and the negative parts of signed codes as
     channels of their own, `[max(z, 0), max(-z, 0)]`: these are non-negative
-    codes of a dictionary that holds every atom in both signs. The head is
-    the analysis `Aᵀ x` of all that is left of the image, `feature_dim` numbers,
-    which are scaled to unit norm.
+    codes of a dictionary that holds every atom in both signs. (The head of
+    maps is given the signed codes of the last stage: to draw with their parts
+    again, it would need features of both.) The head is the analysis `Aᵀ x` of
+    all that is left of the image, `feature_dim` numbers, which are scaled to
+    unit norm.
 
     The normalisation of tight frames is isotropic: it shifts the codes and
     divides all channels by one deviation. A stage then changes distances by
@@ -43,6 +45,10 @@ class Encoder(StagedEncoder):
             for each stage.
         strides: int, or a list with one for each stage.
         sparsity: float, `λ` of every stage, or a list with one for each.
+        zeros: float in (0, 1), the share of a stage's codes that are to be 0,
+            or a list with one for each stage: `λ` then begins at `sparsity`,
+            and every training step moves it towards that. `None` for a fixed
+            `λ`.
         nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
             parents' are.
         iterations: int, solver steps of every layer.
@@ -90,6 +96,7 @@ class Encoder(StagedEncoder):
         kernel_size=4,
         strides=2,
         sparsity=0.1,
+        zeros=None,
         nonnegative=False,
         iterations=2,
         tight_frame=True,
@@ -110,7 +117,8 @@ class Encoder(StagedEncoder):
             tight_frame=tight_frame,
             normalization_offset=normalization_offset,
         )
-        self.sparsity = sparsity
+        self._sparsity = sparsity
+        self.zeros = zeros
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.tight_frame = tight_frame
@@ -121,6 +129,7 @@ class Encoder(StagedEncoder):
             self.kernel_sizes,
             self.stage_strides,
             of_every_stage(last, sparsity=sparsity),
+            of_every_stage(last, zeros=zeros),
         )
         self._assemble(
             [
@@ -129,13 +138,16 @@ class Encoder(StagedEncoder):
                     size,
                     stride,
                     sparsity=value,
+                    zeros=share,
                     nonnegative=nonnegative,
                     iterations=iterations,
                     kernel_constraint=self._constraint(),
                     dtype=self.dtype_policy,
                     name=f"stage_{number}",
                 )
-                for number, (width, size, stride, value) in enumerate(stages, 1)
+                for number, (width, size, stride, value, share) in enumerate(
+                    stages, 1
+                )
             ],
             [
                 SharedBatchNormalization(
@@ -161,8 +173,17 @@ class Encoder(StagedEncoder):
 
     @property
     def parts_per_code(self):
-        """Channels of the next stage's input for every atom."""
-        return 1 if self.nonnegative else 2
+        """Of every stage, what it hands on for a code: a tuple of ints."""
+        parts = 1 if self.nonnegative else 2
+        last = 1 if self.features == "map" else parts
+        return (*(parts,) * (len(self.filters) - 1), last)
+
+    @property
+    def sparsity(self):
+        """`λ` as it is: in training with `zeros`, a list of one a stage."""
+        if self.zeros is None or not self.built:
+            return self._sparsity
+        return [layer.sparsity for layer in self.coding_layers]
 
     def _constraint(self):
         return constraints.get(
@@ -194,9 +215,14 @@ class Encoder(StagedEncoder):
             found.append(ops.mean(ops.square(signal - made)))
         return found
 
-    def parts(self, codes):
-        """What a stage hands on, of its codes: parts of one sign."""
-        return split_signs(codes) if self.parts_per_code == 2 else codes
+    def parts(self, number, codes):
+        """What a stage hands on, of its codes: parts of one sign, or these."""
+        return split_signs(codes) if self.parts_per_code[number] == 2 else codes
+
+    def update_statistics(self, output):
+        super().update_statistics(output)
+        for layer, codes in zip(self.coding_layers, output.codes):
+            layer.update_sparsity(codes)
 
     def update_operator_norms(self):
         """Stores the step sizes of the atoms as they are."""
@@ -207,6 +233,7 @@ class Encoder(StagedEncoder):
         return {
             **super().get_config(),
             "sparsity": self.sparsity,
+            "zeros": self.zeros,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "tight_frame": self.tight_frame,

@@ -15,7 +15,7 @@ BATCH = 250
 PATCHES = 16
 
 
-def initialize_from(autoencoder, images, offset=2.0, seed=0):
+def initialize_from(autoencoder, images, offset=None, seed=0):
     """Makes principal components of images the atoms of an autoencoder.
 
     From the image upwards, the atoms of a stage become the leading principal
@@ -54,7 +54,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
-        offset: float, `≥ 0`.
+        offset: float, `≥ 0`; by default 2, of maps 8: the contrast of their
+            places differs by far more than that of images.
         seed: int, of the choice of patches.
 
     References:
@@ -67,8 +68,10 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             that are not finite or without contrast, one feature, or more than
             the last codes have numbers.
     """
-    check_at_least(0, offset=offset)
     encoder = autoencoder.encoder
+    if offset is None:
+        offset = 8.0 if encoder.features == "map" else 2.0
+    check_at_least(0, offset=offset)
     images = as_array_of_images(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(
@@ -77,7 +80,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         )
     if not np.std(images) > 0:
         raise ValueError("Principal components need images with contrast.")
-    channels = encoder.parts_per_code * encoder.filters[-1]
+    channels = encoder.parts_per_code[-1] * encoder.filters[-1]
     if not 2 <= encoder.feature_dim <= channels * encoder.head_size**2:
         raise ValueError(
             "Principal components need two features at least, and at most as "
@@ -139,7 +142,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         layer.kernel.assign(components.reshape(shape))
     encoder.update_operator_norms()
     codes = _batched(
-        lambda part: encoder.parts(encoder.code(number, part)),
+        lambda part: encoder.parts(number, encoder.code(number, part)),
         signal,
         progress,
     )

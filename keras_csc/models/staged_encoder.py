@@ -64,8 +64,6 @@ class StagedEncoder(keras.Model):
     sparse = False
     # Whether `activate` is not the identity.
     rectifies = False
-    # Channels of the next stage's input for every channel of a stage.
-    parts_per_code = 1
 
     def __init__(
         self,
@@ -103,12 +101,12 @@ class StagedEncoder(keras.Model):
 
     def build(self, input_shape):
         shape = (None, *self.image_shape)
-        for layer, normalization in zip(
-            self.coding_layers, self.normalizations
+        for layer, parts, normalization in zip(
+            self.coding_layers, self.parts_per_code, self.normalizations
         ):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-            shape = (*shape[:-1], self.parts_per_code * shape[-1])
+            shape = (*shape[:-1], parts * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
@@ -116,7 +114,7 @@ class StagedEncoder(keras.Model):
     def call(self, images, training=None):
         output = self.activations(images, training=training)
         if training:
-            self.update_statistics(output.moments)
+            self.update_statistics(output)
         return output.features
 
     def activations(self, images, training=None, moments=None, sparsity=None):
@@ -150,7 +148,7 @@ class StagedEncoder(keras.Model):
             inputs.append(signal)
             signal = self.code(number, signal, None if number else sparsity)
             codes.append(signal)
-            signal = self.parts(signal)
+            signal = self.parts(number, signal)
             if moments is None and training:
                 signal, statistics = normalization.normalize(signal)
             else:
@@ -171,7 +169,7 @@ class StagedEncoder(keras.Model):
         """
         stages = len(self.coding_layers)
         for below in range(number, stages):
-            signal = self.normalizations[below](self.parts(codes))
+            signal = self.normalizations[below](self.parts(below, codes))
             signal = self.activate(signal)
             if below + 1 < stages:
                 codes = self.code(below + 1, signal)
@@ -187,22 +185,27 @@ class StagedEncoder(keras.Model):
         """What a stage makes of its input, before it is normalised."""
         raise NotImplementedError
 
-    def parts(self, codes):
-        """What is normalised, of codes: these."""
+    @property
+    def parts_per_code(self):
+        """Of every stage, what it hands on for a code: a tuple of ints."""
+        return (1,) * len(self.filters)
+
+    def parts(self, number, codes):
+        """What is normalised, of a stage's codes: these."""
         return codes
 
     def activate(self, signal):
         """What the next stage is given, of normalised codes: these."""
         return signal
 
-    def update_statistics(self, moments):
-        """Updates the moving statistics of the normalisations.
+    def update_statistics(self, output):
+        """Updates what moves with the images, not with gradients.
 
         Args:
-            moments: of an `EncoderOutput` in training.
+            output: `EncoderOutput` in training.
         """
         for normalization, (mean, variance) in zip(
-            self.normalizations, moments
+            self.normalizations, output.moments
         ):
             normalization.update(mean, variance)
 

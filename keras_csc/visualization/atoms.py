@@ -104,10 +104,11 @@ def pixel_atoms(kernels, strides):
 def encoder_atoms(encoder):
     """List of the `pixel_atoms` of every stage of an encoder."""
     below, found, strides = [], [], encoder.stage_strides
-    for number, layer in enumerate(encoder.coding_layers, start=1):
+    layers = zip(encoder.coding_layers, encoder.parts_per_code)
+    for number, (layer, parts) in enumerate(layers, start=1):
         kernel = np.asarray(layer.kernel, dtype="float32")
         found.append(pixel_atoms([*below, kernel], strides[:number]))
-        if encoder.parts_per_code == 2:
+        if parts == 2:
             kernel = np.concatenate([kernel, -kernel], axis=-1)
         below.append(kernel)
     return found

@@ -102,7 +102,7 @@ class ReferenceLoop:
             strides = encoder.stage_strides[number]
             signal = self._code(layer, signal, weights, sparsity, strides)
             codes.append(signal)
-            if encoder.parts_per_code == 2:
+            if encoder.parts_per_code[number] == 2:
                 signal = np.concatenate(
                     [np.maximum(signal, 0), np.maximum(-signal, 0)], axis=-1
                 )
@@ -187,7 +187,7 @@ class ReferenceLoop:
             signal = gain * deviation * signal + mean
             if decoder.rectified:
                 signal = np.maximum(signal, 0)
-            if encoder.parts_per_code == 2:
+            if encoder.parts_per_code[number] == 2:
                 half = signal.shape[-1] // 2
                 signal = signal[..., :half] - signal[..., half:]
             signal = references.synthesize(

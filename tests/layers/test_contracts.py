@@ -26,6 +26,7 @@ CASES = {
             **DICTIONARY,
             "filters": 5,
             "sparsity": 0.25,
+            "zeros": 0.5,
             "nonnegative": True,
             "iterations": 3,
             "gradient": "implicit",
@@ -34,6 +35,7 @@ CASES = {
         [
             {"filters": 0},
             {"sparsity": -0.1},
+            {"zeros": 1.0},
             {"padding": "full"},
             {"gradient": "none"},
             {"tolerance": 1e-3},

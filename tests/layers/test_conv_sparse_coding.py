@@ -214,3 +214,34 @@ def test_frozen_layer_stays_what_it_is():
     layer(images(), training=True)
     for weight, value in zip(layer.weights, before):
         np.testing.assert_array_equal(weight, value)
+
+
+def test_a_budget_of_zeros_sets_the_threshold():
+    """Of orthonormal atoms it is a quantile of what the atoms find."""
+    layer = ConvSparseCoding2D(
+        8,
+        2,
+        strides=2,
+        sparsity=0.1,
+        zeros=0.75,
+        iterations=1,
+        kernel_constraint="tight_frame",
+    )
+    signal = images((16, 16))
+    codes = layer(signal)
+    share = np.mean(codes.numpy() == 0)
+    layer.update_sparsity(codes)
+    expected = np.log(0.1) + 0.2 * (0.75 - share)
+    assert np.log(layer.sparsity) == pytest.approx(expected, rel=1e-6)
+    for _ in range(200):
+        layer.update_sparsity(layer(signal))
+    found = np.abs(references.analyze(signal, layer.kernel.numpy(), 2, "same"))
+    assert layer.sparsity == pytest.approx(np.quantile(found, 0.75), rel=0.01)
+    copy = ConvSparseCoding2D.from_config(layer.get_config())
+    copy.build(signal.shape)
+    copy.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(copy(signal), layer(signal))
+    layer.trainable = False
+    before = layer.sparsity
+    layer.update_sparsity(tf.zeros_like(codes))
+    assert layer.sparsity == before

@@ -211,7 +211,7 @@ def encoder_turn(model, images, labels=None):
         )
         loss = -log_det_objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, model.encoder.trainable_variables)
-    model.encoder.update_statistics(real.moments)
+    model.encoder.update_statistics(real)
     return gradients
 
 
@@ -240,7 +240,7 @@ def decoder_turn(model, images, labels=None):
         again = measuring.activations(regenerated, training=True)
         loss = log_det_objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, drawing_variables(model))
-    model.encoder.update_statistics(real.moments)
+    model.encoder.update_statistics(real)
     return gradients
 
 

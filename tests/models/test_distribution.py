@@ -78,9 +78,9 @@ def test_weights_of_alternating_steps_do_not_either(mirrored):
 
 
 def test_batch_need_not_divide_evenly(mirrored):
-    """5 and 3 of 8 images."""
-    expected, logs = train(OURS, "float64")
-    weights, found = train(OURS, "float64", mirrored(2), [5])
+    """5 and 3 of 8 images, also where `λ` follows their codes."""
+    expected, logs = train(OURS, "float64", zeros=0.6)
+    weights, found = train(OURS, "float64", mirrored(2), [5], zeros=0.6)
     assert relative_difference(weights, expected) < 1e-12
     assert set(found) == set(logs) - {"loss", *GRADIENT_NORMS}
     for name in found:

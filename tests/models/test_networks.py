@@ -19,6 +19,7 @@ SMALL = {
 }
 SOLVER = {
     "sparsity": 0.25,
+    "zeros": 0.5,
     "nonnegative": True,
     "iterations": 3,
     "tight_frame": False,
@@ -95,7 +96,7 @@ def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     layer = encoder.coding_layers[0]
     encoder.build(images.shape)
     encoder.update_operator_norms()
-    codes = encoder.parts(layer(images))
+    codes = encoder.parts(0, layer(images))
     both = ConvSparseCoding2D(
         6,
         3,

@@ -74,7 +74,7 @@ def test_moving_averages_are_the_moments_of_the_images(images, made, changes):
 
 
 def normalized(encoder, images, number):
-    parts = encoder.parts(encoder.activations(images).codes[number])
+    parts = encoder.parts(number, encoder.activations(images).codes[number])
     return parts.numpy(), encoder.normalizations[number](parts).numpy()
 
 

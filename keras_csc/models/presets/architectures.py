@@ -31,16 +31,16 @@ def _of_blocks(image_shape, filters, **config):
     }
 
 
-def _of_photographs(feature_dim, stages):
-    """Architecture of maps, with features for `2**stages` pixels a side.
+def _of_photographs(feature_dim):
+    """Architecture of maps, with features for 8×8 pixels.
 
     Atoms overlap, so that images have no seams.
     """
     return {
         "image_shape": (64, 64, 3),
-        "filters": (48, 64, 64)[:stages],
+        "filters": (48, 64, 64),
         "feature_dim": feature_dim,
-        "sparsity": (0.02, 0.1, 0.1)[:stages],
+        "sparsity": (0.02, 0.1, 0.1),
         "iterations": 5,
         "normalization_offset": False,
         "features": "map",
@@ -55,7 +55,7 @@ GREY_32 = {
     "rectified": True,
 }
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
-PHOTOGRAPHS = _of_photographs(16, 3)
+PHOTOGRAPHS = _of_photographs(16)
 
 PRESETS = {
     "digits": _of_blocks(
@@ -65,8 +65,11 @@ PRESETS = {
     "fashion_mnist": GREY_32,
     "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
-    "photographs_32": _of_photographs(32, 3),
-    "photographs_fine": _of_photographs(16, 2),
+    "photographs_32": _of_photographs(32),
+    # Of so few pixels, overlapping atoms would say the same things twice.
+    "photographs_fine": _of_blocks(
+        (64, 64, 3), (48,), feature_dim=16, sparsity=(0.005,), features="map"
+    ),
     "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
     "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
     "imagenet_maps": PHOTOGRAPHS,
@@ -113,7 +116,9 @@ def completed(entries, **overrides):
     check_choice(NETWORKS, network=config["network"])
     if isinstance(overrides.get("filters"), (list, tuple)):
         stages = len(overrides["filters"])
-        for name in {"kernel_size", "strides", "sparsity"} - set(overrides):
+        for name in {"kernel_size", "strides", "sparsity", "zeros"} - set(
+            overrides
+        ):
             if isinstance(config[name], (list, tuple)):
                 several = (*config[name], *config[name][-1:] * stages)
                 config[name] = several[:stages]
