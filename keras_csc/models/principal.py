@@ -54,7 +54,7 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
             whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
-        offset: float, `≥ 0`; by default 2, of maps 8: the contrast of their
+        offset: float, `≥ 0`; by default 2, of maps 16: the contrast of their
             places differs by far more than that of images.
         seed: int, of the choice of patches.
 
@@ -70,7 +70,7 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
     """
     encoder = autoencoder.encoder
     if offset is None:
-        offset = 8.0 if encoder.features == "map" else 2.0
+        offset = 16.0 if encoder.features == "map" else 2.0
     check_at_least(0, offset=offset)
     images = as_array_of_images(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
