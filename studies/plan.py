@@ -324,6 +324,18 @@ def options(data):
 AS_MANY_STEPS = "convolutions, as many steps"
 
 
+def with_views(seed):
+    """The recipe without labels, as long as the one with them."""
+    flags = (
+        flag_file("cifar10_unlabelled"),
+        f"--steps={STEPS['cifar10']}",
+        *RECIPE_FLAGS,
+    )
+    return Run(
+        "without labels, with views", "cifar10", "closed_loop", flags, seed
+    )
+
+
 def ablation():
     """The recipe with options changed, on every set and twice."""
     for seed in SEEDS[:2]:
@@ -331,6 +343,8 @@ def ablation():
             yield contender(OURS, data, seed)
             for title, changes in options(data).items():
                 yield changed(title, data, *changes, seed=seed)
+        yield contender(UNLABELLED, "cifar10", seed)
+        yield with_views(seed)
         if seed:
             continue
         for data in SETS[::-1]:

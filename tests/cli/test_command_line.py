@@ -63,7 +63,7 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--step=3", "Unknown command line flag 'step'"),
         ("train", "--optimizer=lamb", "must be adam.muon.*, as adam:0,0.9"),
         ("train", "--optimizer=adam:1,0.9", "must be adam"),
-        ("train", "--learning_rate=1,2,3", "one number or two"),
+        ("train", "--learning_rate=1,2,3", "up to 2 with commas"),
         ("train", "--augment=flip,turn", "must be flip,shift:N,crop"),
         ("train", "--first_atoms=patches:0", "must be random.principal:N"),
         ("train", "--architecture=filter=4", "Did you mean filters?"),
