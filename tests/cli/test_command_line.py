@@ -324,8 +324,8 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 def test_choices_are_those_of_the_package():
     assert train_options.ARCHITECTURES == sorted(presets.PRESETS)
     architecture = train_options.ARCHITECTURE
-    others = {"image_shape", "features", "zeros"}
-    assert {*others, *architecture} == set(presets.DEFAULTS)
+    more = {"image_shape", "features", "zeros"}
+    assert {*more, *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():
         assert default == presets.DEFAULTS[name] and text
     defaults = TranscriptionGame().get_config() | RecipeGame().get_config()
