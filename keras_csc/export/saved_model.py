@@ -1,10 +1,7 @@
 """Writing a SavedModel version, complete or not at all."""
 
-import contextlib
 import errno
-import os
 import pathlib
-import shutil
 import uuid
 
 import keras
@@ -18,6 +15,8 @@ from keras_csc.export.signatures import float_signatures
 from keras_csc.export.signatures import item_shape
 from keras_csc.export.signatures import signatures
 from keras_csc.files import locked
+from keras_csc.files import new_folder
+from keras_csc.files import remove
 from keras_csc.validation import check_integers
 from keras_csc.validation import plain
 
@@ -26,18 +25,8 @@ WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)
 VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
 FILE_GREY = 99
-CARD_FILE = "card.md"
-INCOMPLETE = ".incomplete"
 LOCK = ".lock"
-# Of a version that an export has begun to write.
-VERSION_PARTS = {
-    CARD_FILE,
-    "assets",
-    "assets.extra",
-    "fingerprint.pb",
-    "saved_model.pb",
-    "variables",
-}
+UNFINISHED = ".[0-9]*-????????"  # what a killed export leaves of a version
 
 
 def export_saved_model(
@@ -96,17 +85,21 @@ def export_saved_model(
     model.make_weights()
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK), _temporary(folder) as temporary:
+    with locked(folder / LOCK):
+        for left in folder.glob(UNFINISHED):
+            remove(left)
         numbers = [path.name for path in folder.iterdir()]
         numbers = [int(name) for name in numbers if name.isdecimal()]
         version = max(numbers, default=0) + 1
-        _write_graph(model, found, temporary)
-        loaded = loaded_as(model, found, temporary, tolerance)
-        text = model_card(model, folder.name, version, loaded, card or {})
-        (temporary / CARD_FILE).write_text(text, encoding="utf-8")
-        if batch_sizes:
-            write_warmup(model, found, temporary, batch_sizes)
-        return temporary.rename(folder / str(version))
+        path = folder / str(version)
+        with new_folder(path) as temporary:
+            _write_graph(model, found, temporary)
+            loaded = loaded_as(model, found, temporary, tolerance)
+            text = model_card(model, folder.name, version, loaded, card or {})
+            (temporary / "card.md").write_text(text, encoding="utf-8")
+            if batch_sizes:
+                write_warmup(model, found, temporary, batch_sizes)
+        return path
 
 
 def loaded_as(model, found, path, tolerance):
@@ -120,29 +113,6 @@ def loaded_as(model, found, path, tolerance):
         tolerance,
     )
     return loaded.signatures
-
-
-@contextlib.contextmanager
-def _temporary(folder):
-    """An empty folder for a version; what is left in it is removed.
-
-    So is what a killed export left under this name, if only an export can
-    have made it.
-    """
-    temporary = folder / INCOMPLETE
-    if os.path.lexists(temporary):
-        own = temporary.is_dir() and not temporary.is_symlink()
-        if not own or {p.name for p in temporary.iterdir()} - VERSION_PARTS:
-            raise ValueError(
-                f"An export would replace {str(temporary)!r}, which is not "
-                "what an export leaves. Move it away."
-            )
-        shutil.rmtree(temporary)
-    temporary.mkdir()
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_graph(model, found, folder):
