@@ -8,9 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.signatures import RANDOM
-from keras_csc.export.signatures import check_answers
-from keras_csc.export.signatures import float_signatures
+from keras_csc.export.saved_model import check_answers
+from keras_csc.export.saved_model import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import check_new
 from keras_csc.files import new_folder
@@ -68,7 +67,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
     check_new(folder)
     model.make_weights()
     found = float_signatures(signatures(model))
-    found.pop(RANDOM, None)
+    found.pop("sample", None)
     with new_folder(folder) as temporary:
         WRITERS[runtime](found, temporary)
         call = load_runtime(temporary, runtime)
