@@ -126,7 +126,7 @@ def fit_classifier(classifier, batches, steps):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    classifier.fit(batches, steps_per_epoch=steps, verbose=0)
+    classifier.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 INCEPTION_SIZE = 299
