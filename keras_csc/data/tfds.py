@@ -99,8 +99,8 @@ def _split_info(builder, name, split):
 
 
 def _check_files(name, info):
-    sizes = []
-    for path in map(str, info.filepaths):
+    paths, sizes = [str(path) for path in info.filepaths], []
+    for path in paths:
         if not tf.io.gfile.exists(path):
             raise DataError(
                 f"{name} is incomplete: {path} is missing; prepare or copy "
@@ -113,14 +113,9 @@ def _check_files(name, info):
             )
         sizes.append(tf.io.gfile.stat(path).length)
     expected = info.num_bytes + RECORD_FRAMING * info.num_examples
-    if info.num_bytes and sum(sizes) != expected:
-        _find_cut_file(name, info, sizes)
-
-
-def _find_cut_file(name, info, sizes):
-    for path, size, count in zip(
-        map(str, info.filepaths), sizes, info.shard_lengths, strict=True
-    ):
+    if not info.num_bytes or sum(sizes) == expected:
+        return
+    for path, size, count in zip(paths, sizes, info.shard_lengths, strict=True):
         whole = _count_records(path, size)
         if whole != count:
             raise DataError(
