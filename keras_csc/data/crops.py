@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from keras_csc.data import images
 from keras_csc.data.sources import DataError
-from keras_csc.data.sources import IndexedSource
+from keras_csc.data.sources import Source
 from keras_csc.data.sources import examples
 
 
-class CropSource(IndexedSource):
+class CropSource(Source):
     """Crops of one size of photographs of many, pixel by pixel.
 
     As many crops of a photograph are in an epoch as fit beside each other: an

@@ -1,5 +1,6 @@
 """Folders of images, divided into splits and classes."""
 
+import functools
 import hashlib
 import itertools
 import os
@@ -17,7 +18,7 @@ from keras_csc.data.image_files import is_utf8
 from keras_csc.data.image_files import printable
 from keras_csc.data.image_files import read_pixels
 from keras_csc.data.sources import DataError
-from keras_csc.data.sources import IndexedSource
+from keras_csc.data.sources import Source
 from keras_csc.data.sources import split_examples
 from keras_csc.terminal import say
 
@@ -25,10 +26,8 @@ SPLITS = ("train", "validation", "test")
 PARTS = (*SPLITS, "val")
 TEST_FRACTION = 0.1
 
-_said = set()
 
-
-class FolderSource(IndexedSource):
+class FolderSource(Source):
     """Image files, read and decoded when they are needed.
 
     Args:
@@ -301,7 +300,7 @@ def _report(problems, count):
     _say_once(f"{text} and are left out: {first}")
 
 
+@functools.cache
 def _say_once(text):
-    if text and text not in _said:
-        _said.add(text)
+    if text:
         say(text)

@@ -188,17 +188,11 @@ def fit(image, image_shape, crop_seed=None):
     growth = tf.constant(image_shape[:2]) - tf.shape(image)[:2]
     fitted = tf.cond(
         tf.reduce_all((growth >= 0) & (growth <= MAX_PADDING)),
-        lambda: _pad(image, growth),
+        lambda: tf.image.resize_with_crop_or_pad(image, *image_shape[:2]),
         lambda: _cover(image, image_shape, crop_seed),
     )
     shape = (*image_shape[:2], image.shape[-1])
     return in_channels(tf.ensure_shape(fitted, shape), image_shape[-1])
-
-
-def _pad(image, growth):
-    before = growth // 2
-    margins = tf.stack([before, growth - before], axis=1)
-    return tf.pad(image, tf.concat([margins, [[0, 0]]], axis=0))
 
 
 def _cover(image, image_shape, crop_seed):

@@ -89,8 +89,8 @@ def split_examples(name, split, size, validation_fraction):
 class Source:
     """A finite set of examples whose order depends on (seed, epoch) only.
 
-    A subclass says what its cheap `keys` are (an index, an encoded record)
-    and how to `read` one; keys are shuffled, skipped and divided over the
+    A subclass says how to `read` the example of a key, and what its cheap keys
+    are if they are no indices. Keys are shuffled, skipped and divided over the
     replicas, and only those that are needed are read.
 
     Args:
@@ -155,7 +155,14 @@ class Source:
         )
 
     def ordered_keys(self, seed, epoch, skip):
-        raise NotImplementedError
+        """The keys alone; here the indices of the examples."""
+        if seed is None:
+            return tf.data.Dataset.range(skip, self.size)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.size, dtype=tf.int64),
+            seed=stateless_seed(seed, ORDER, epoch),
+        )
+        return tf.data.Dataset.from_tensor_slices(order[skip:])
 
     def read(self, key, crop_seed=None):
         """Reads one example: (uint8 image, int32 label)."""
@@ -226,20 +233,7 @@ def _damage(source, done, error):
     return DataError(f"Reading {source.name} failed once after {where}.")
 
 
-class IndexedSource(Source):
-    """A source with random access: its keys are indices in [0, size)."""
-
-    def ordered_keys(self, seed, epoch, skip):
-        if seed is None:
-            return tf.data.Dataset.range(skip, self.size)
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(self.size, dtype=tf.int64),
-            seed=stateless_seed(seed, ORDER, epoch),
-        )
-        return tf.data.Dataset.from_tensor_slices(order[skip:])
-
-
-class ArraySource(IndexedSource):
+class ArraySource(Source):
     """Examples in memory, gathered a batch at a time.
 
     Args:

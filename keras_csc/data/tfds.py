@@ -43,6 +43,7 @@ def open_tfds(
     try:
         builder = tfds.builder(name, data_dir=folder, try_gcs=False)
         folder = builder.data_path
+        check_features(name, builder.info.features, image_shape)
         if not builder.is_prepared():
             if not download:
                 root = str(folder).rpartition(f"/{builder.name}/")[0]
@@ -52,7 +53,6 @@ def open_tfds(
                     "download",
                     "Or pass download=True.",
                 )
-            check_features(name, builder.info.features, image_shape)
             builder.download_and_prepare()
         info = _split_info(builder, name, split)
         _check_files(name, info)
@@ -62,7 +62,8 @@ def open_tfds(
             )
             part = f"{info.name}[{part.start}:{part.stop}]"
             info = builder.info.splits[part]
-        return TFDSSource(builder, name, split, info, image_shape, random_crop)
+        features = builder.info.features
+        return TFDSSource(features, name, split, info, image_shape, random_crop)
     except DataError:
         raise
     except tfds.core.DatasetNotFoundError as error:
@@ -98,8 +99,8 @@ def _split_info(builder, name, split):
 
 
 def _check_files(name, info):
-    sizes = []
-    for path in map(str, info.filepaths):
+    paths, sizes = [str(path) for path in info.filepaths], []
+    for path in paths:
         if not tf.io.gfile.exists(path):
             raise DataError(
                 f"{name} is incomplete: {path} is missing; prepare or copy "
@@ -112,14 +113,9 @@ def _check_files(name, info):
             )
         sizes.append(tf.io.gfile.stat(path).length)
     expected = info.num_bytes + RECORD_FRAMING * info.num_examples
-    if info.num_bytes and sum(sizes) != expected:
-        _find_cut_file(name, info, sizes)
-
-
-def _find_cut_file(name, info, sizes):
-    for path, size, count in zip(
-        map(str, info.filepaths), sizes, info.shard_lengths, strict=True
-    ):
+    if not info.num_bytes or sum(sizes) == expected:
+        return
+    for path, size, count in zip(paths, sizes, info.shard_lengths, strict=True):
         whole = _count_records(path, size)
         if whole != count:
             raise DataError(
@@ -152,7 +148,7 @@ class TFDSSource(Source):
     point are read, but not decoded.
 
     Args:
-        builder: `tfds.core.DatasetBuilder` whose data are prepared.
+        features: `tfds.features.FeaturesDict` of the examples.
         name: name of the data set.
         split: "train", "validation" or "test".
         info: `tfds.core.SplitInfo` of the examples.
@@ -160,9 +156,7 @@ class TFDSSource(Source):
         random_crop: whether images that must be cropped are cropped at random.
     """
 
-    def __init__(self, builder, name, split, info, image_shape, random_crop):
-        features = builder.info.features
-        check_features(name, features, image_shape)
+    def __init__(self, features, name, split, info, image_shape, random_crop):
         stored = features["image"].shape
         labels = class_names(features, info.name)
         super().__init__(

@@ -107,7 +107,7 @@ class ImageClassifier(keras.Model):
         }
 
 
-def fit_classifier(classifier, batches, steps, callbacks=()):
+def fit_classifier(classifier, batches, steps):
     """Trains a classifier with cross-entropy.
 
     Adam with rate 0.003, which falls to 0 along a cosine.
@@ -117,7 +117,6 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
         batches: endless `tf.data.Dataset` of `(images, labels)`, images in
             [-1, 1] and labels in `[0, num_classes)`.
         steps: int, batches to train for.
-        callbacks: Keras callbacks.
     """
     classifier.compile(
         optimizer=keras.optimizers.Adam(
@@ -127,14 +126,7 @@ def fit_classifier(classifier, batches, steps, callbacks=()):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    classifier.fit(
-        batches,
-        epochs=1,
-        steps_per_epoch=steps,
-        callbacks=list(callbacks),
-        shuffle=False,
-        verbose=0,
-    )
+    classifier.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 INCEPTION_SIZE = 299
@@ -275,10 +267,23 @@ def inception_extractor(path, ctrl_input=False):
         network.input, [network.get_layer("avg_pool").output, network.output]
     )
 
-    def describe(images):
-        return network(inception_input(images, ctrl_input), training=False)
-
-    return FeatureExtractor(describe, **inception_identity(path, ctrl_input))
+    sha256 = digest(path)
+    published = digest(path, "md5") == INCEPTION_MD5
+    name = "Keras InceptionV3, "
+    name += "ImageNet" if published else f"weights {sha256[:12]}"
+    return FeatureExtractor(
+        lambda images: network(
+            inception_input(images, ctrl_input), training=False
+        ),
+        f"{name}, input 2x - 1" if ctrl_input else name,
+        "inception_score" if published else "classifier_score",
+        {
+            "file": os.path.basename(path),
+            "sha256": sha256,
+            "input": "[-3, 1]" if ctrl_input else "[-1, 1]",
+            "resize": "bilinear to 299x299, half-pixel centres, antialiased",
+        },
+    )
 
 
 def inception_input(images, ctrl_input=False):
@@ -289,21 +294,3 @@ def inception_input(images, ctrl_input=False):
     if images.shape[-1] == 1:
         images = tf.image.grayscale_to_rgb(images)
     return 2.0 * images - 1.0 if ctrl_input else images
-
-
-def inception_identity(path, ctrl_input=False):
-    """`name`, `score` and `about` of InceptionV3 with the weights of a file."""
-    sha256 = digest(path)
-    published = digest(path, "md5") == INCEPTION_MD5
-    name = "Keras InceptionV3, "
-    name += "ImageNet" if published else f"weights {sha256[:12]}"
-    return {
-        "name": f"{name}, input 2x - 1" if ctrl_input else name,
-        "score": "inception_score" if published else "classifier_score",
-        "about": {
-            "file": os.path.basename(path),
-            "sha256": sha256,
-            "input": "[-3, 1]" if ctrl_input else "[-1, 1]",
-            "resize": "bilinear to 299x299, half-pixel centres, antialiased",
-        },
-    }

@@ -1,5 +1,7 @@
 """What features and codes know of the classes, as figures."""
 
+import contextlib
+
 import numpy as np
 
 from keras_csc import metrics
@@ -8,19 +10,15 @@ from keras_csc.metrics.features import rows
 from keras_csc.ops.tensors import to_sphere
 
 NEIGHBORS = 5
-COMPONENTS = 1, 2, 5, 10  # dimensions of the subspaces of classes
+COMPONENTS = 10  # dimensions of the subspaces of classes, at most
 FIGURES = (
     "nearest_subspace_accuracy",
     "nearest_subspace_components",
-    "nearest_subspace_by_components",
     "knn_accuracy",
     "linear_probe_accuracy",
     "centered_knn_accuracy",
     "reconstructed_nearest_subspace_accuracy",
-    "class_effective_rank",
     "subspace_angle",
-    "smallest_subspace_angle",
-    "subspace_components",
 )
 
 
@@ -33,10 +31,8 @@ def probe_figures(train, test, again):
         again: array, features of the regenerated test images.
 
     Returns:
-        Dict with `accuracies`, and of the test features the mean over classes
-        of the effective rank, `None` if one has only zeros, and the angles
-        between their subspaces in degrees: the mean, and the mean over pairs
-        of classes of the smallest.
+        Dict with `accuracies`, and `subspace_angle`, the mean angle between
+        the subspaces of the classes of the test features, in degrees.
     """
     figures = dict.fromkeys(FIGURES)
     if not has_classes(train, test):
@@ -44,18 +40,12 @@ def probe_figures(train, test, again):
     features, labels = rows(test[0]), test[1]
     train = rows(train[0]), train[1]
     figures.update(accuracies(train, (features, labels), rows(again)))
-    ranks = [
-        metrics.effective_rank(features[labels == label])
-        for label in np.unique(labels[labels >= 0])
-    ]
-    if min(ranks) > 0:
-        figures["class_effective_rank"] = float(np.mean(ranks))
-    angles = class_angles(features, labels)
-    if angles is not None:
+    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
+    most = int(min(COMPONENTS, features.shape[1] // 2, examples.min()))
+    with contextlib.suppress(ValueError):  # of a class that has collapsed
+        angles = metrics.subspace_angles(features, labels, most)
         pairs = angles[np.triu_indices(len(angles), 1)]
-        figures["subspace_angle"] = float(np.mean(pairs))
-        figures["smallest_subspace_angle"] = float(np.mean(pairs[:, -1]))
-        figures["subspace_components"] = angles.shape[-1]
+        figures["subspace_angle"] = float(np.mean(np.degrees(pairs)))
     return figures
 
 
@@ -88,9 +78,9 @@ def class_part_of(features, size):
 def accuracies(train, test, again=None):
     """Accuracies of simple classifiers of features, as of `probe_figures`.
 
-    Nearest subspaces have 10 dimensions, or all directions but one, and by
-    their number some fewer; `None` for a single feature. Neighbours are `None`
-    if there are too few labelled training rows.
+    Nearest subspaces have 10 dimensions, or all directions but one, and are
+    `None` for a single feature. Neighbours are `None` if there are too few
+    labelled training rows.
 
     Returns:
         Dict. With features of the regenerated test images also the number of
@@ -98,44 +88,28 @@ def accuracies(train, test, again=None):
         nearest subspaces of these features.
     """
     (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
-    most = min(COMPONENTS[-1], features.shape[1] - 1)
-    by_components = {
-        str(count): metrics.nearest_subspace_accuracy(*train, *test, count)
-        for count in sorted({min(count, most) for count in COMPONENTS} - {0})
-    }
+    most = min(COMPONENTS, features.shape[1] - 1)
+
+    def nearest(features):
+        if most:
+            return metrics.nearest_subspace_accuracy(
+                *train, features, labels, most
+            )
 
     def neighbors(centered):
         if enough:
             return metrics.knn_accuracy(*train, *test, NEIGHBORS, centered)
 
     figures = {
-        "nearest_subspace_accuracy": by_components.get(str(most)),
-        "nearest_subspace_by_components": by_components,
+        "nearest_subspace_accuracy": nearest(features),
         "knn_accuracy": neighbors(centered=False),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*train, *test),
     }
     if again is not None:
         figures["nearest_subspace_components"] = most or None
         figures["centered_knn_accuracy"] = neighbors(centered=True)
-        figures["reconstructed_nearest_subspace_accuracy"] = (
-            metrics.nearest_subspace_accuracy(*train, again, labels, most)
-            if most
-            else None
-        )
+        figures["reconstructed_nearest_subspace_accuracy"] = nearest(again)
     return figures
-
-
-def class_angles(features, labels):
-    """`metrics.subspace_angles`, in degrees; `None` if a class has collapsed.
-
-    Of as many components as the classes have room for, at most 10.
-    """
-    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
-    components = int(min(10, features.shape[1] // 2, examples.min()))
-    try:
-        return np.degrees(metrics.subspace_angles(features, labels, components))
-    except ValueError:
-        return None
 
 
 def has_classes(*sets):

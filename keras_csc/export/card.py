@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.data.images import MAX_PIXELS
-from keras_csc.export.files import MOST_PIXELS
+from keras_csc.export.signatures import MOST_PIXELS
 from keras_csc.html import template
 from keras_csc.models import presets
 

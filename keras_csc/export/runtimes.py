@@ -8,11 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.signatures import RANDOM
-from keras_csc.export.signatures import check_answers
-from keras_csc.export.signatures import float_signatures
+from keras_csc.export.saved_model import check_answers
+from keras_csc.export.saved_model import float_signatures
 from keras_csc.export.signatures import signatures
-from keras_csc.files import check_new
 from keras_csc.files import new_folder
 from keras_csc.validation import check_choice
 
@@ -65,10 +63,9 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
             "A model for other runtimes must compute in float32. Received: "
             f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
         )
-    check_new(folder)
     model.make_weights()
     found = float_signatures(signatures(model))
-    found.pop(RANDOM, None)
+    found.pop("sample", None)
     with new_folder(folder) as temporary:
         WRITERS[runtime](found, temporary)
         call = load_runtime(temporary, runtime)
@@ -88,7 +85,10 @@ def load_runtime(folder, runtime):
         Function of the name of a signature and a dict of arrays, its inputs.
         It returns a dict of arrays, its outputs.
     """
-    return LOADERS[runtime](pathlib.Path(folder))
+    call = LOADERS[runtime](pathlib.Path(folder))
+    return lambda name, inputs: call(
+        name, {key: np.asarray(value) for key, value in inputs.items()}
+    )
 
 
 def _write_litert(found, folder):
@@ -130,11 +130,7 @@ def _load_litert(folder):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(folder / LITERT_FILE))
-
-    def call(name, inputs):
-        return interpreter.get_signature_runner(name)(**_arrays(inputs))
-
-    return call
+    return lambda name, inputs: interpreter.get_signature_runner(name)(**inputs)
 
 
 def _load_onnx(folder):
@@ -146,7 +142,7 @@ def _load_onnx(folder):
         return lambda inputs: dict(zip(names, session.run(None, inputs)))
 
     loaded = {path.stem: load(path) for path in folder.glob("*.onnx")}
-    return lambda name, inputs: loaded[name](_arrays(inputs))
+    return lambda name, inputs: loaded[name](inputs)
 
 
 def _load_openvino(folder):
@@ -161,14 +157,10 @@ def _load_openvino(folder):
     }
 
     def call(name, inputs):
-        outputs = loaded[name](_arrays(inputs)).to_dict()
+        outputs = loaded[name](inputs).to_dict()
         return {key.get_any_name(): value for key, value in outputs.items()}
 
     return call
-
-
-def _arrays(inputs):
-    return {name: np.asarray(value) for name, value in inputs.items()}
 
 
 WRITERS = {

@@ -1,10 +1,7 @@
 """Writing a SavedModel version, complete or not at all."""
 
-import contextlib
 import errno
-import os
 import pathlib
-import shutil
 import uuid
 
 import keras
@@ -13,11 +10,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
 
 from keras_csc.export.card import model_card
-from keras_csc.export.signatures import check_answers
-from keras_csc.export.signatures import float_signatures
-from keras_csc.export.signatures import item_shape
 from keras_csc.export.signatures import signatures
 from keras_csc.files import locked
+from keras_csc.files import new_folder
+from keras_csc.files import remove
+from keras_csc.validation import AdvisedError
 from keras_csc.validation import check_integers
 from keras_csc.validation import plain
 
@@ -26,18 +23,8 @@ WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)
 VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
 FILE_GREY = 99
-CARD_FILE = "card.md"
-INCOMPLETE = ".incomplete"
 LOCK = ".lock"
-# Of a version that an export has begun to write.
-VERSION_PARTS = {
-    CARD_FILE,
-    "assets",
-    "assets.extra",
-    "fingerprint.pb",
-    "saved_model.pb",
-    "variables",
-}
+UNFINISHED = ".[0-9]*-????????"  # what a killed export leaves of a version
 
 
 def export_saved_model(
@@ -96,17 +83,21 @@ def export_saved_model(
     model.make_weights()
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK), _temporary(folder) as temporary:
+    with locked(folder / LOCK):
+        for left in folder.glob(UNFINISHED):
+            remove(left)
         numbers = [path.name for path in folder.iterdir()]
         numbers = [int(name) for name in numbers if name.isdecimal()]
         version = max(numbers, default=0) + 1
-        _write_graph(model, found, temporary)
-        loaded = loaded_as(model, found, temporary, tolerance)
-        text = model_card(model, folder.name, version, loaded, card or {})
-        (temporary / CARD_FILE).write_text(text, encoding="utf-8")
-        if batch_sizes:
-            write_warmup(model, found, temporary, batch_sizes)
-        return temporary.rename(folder / str(version))
+        path = folder / str(version)
+        with new_folder(path) as temporary:
+            _write_graph(model, found, temporary)
+            loaded = loaded_as(model, found, temporary, tolerance)
+            text = model_card(model, folder.name, version, loaded, card or {})
+            (temporary / "card.md").write_text(text, encoding="utf-8")
+            if batch_sizes:
+                write_warmup(model, found, temporary, batch_sizes)
+        return path
 
 
 def loaded_as(model, found, path, tolerance):
@@ -122,27 +113,79 @@ def loaded_as(model, found, path, tolerance):
     return loaded.signatures
 
 
-@contextlib.contextmanager
-def _temporary(folder):
-    """An empty folder for a version; what is left in it is removed.
+def float_signatures(signatures):
+    """The signatures of a dict that take and give numbers alone."""
+    return {
+        name: (function, specs)
+        for name, (function, specs) in signatures.items()
+        if all(spec.dtype != tf.string for spec in specs)
+    }
 
-    So is what a killed export left under this name, if only an export can
-    have made it.
+
+def check_answers(signatures, call, model, what, tolerance=None):
+    """Compares answers to random inputs with what a model's functions answer.
+
+    Args:
+        signatures: dict of the float signatures to compare.
+        call: function of the name of a signature and a dict of its inputs,
+            that returns a dict of arrays.
+        model: `ClosedLoopAutoencoder`.
+        what: str, what is compared, for the message.
+        tolerance: as of `export_saved_model`.
+
+    Raises:
+        AdvisedError: if they differ, or an output is not finite.
     """
-    temporary = folder / INCOMPLETE
-    if os.path.lexists(temporary):
-        own = temporary.is_dir() and not temporary.is_symlink()
-        if not own or {p.name for p in temporary.iterdir()} - VERSION_PARTS:
-            raise ValueError(
-                f"An export would replace {str(temporary)!r}, which is not "
-                "what an export leaves. Move it away."
-            )
-        shutil.rmtree(temporary)
-    temporary.mkdir()
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if tolerance is None:
+        exact = model.encoder.compute_dtype in ("float32", "float64")
+        tolerance = 1e-4 if exact else 0.02
+    for name, (function, specs) in signatures.items():
+        if name == "embed":  # It divides by norms that may be all but 0.
+            continue
+        inputs = _random_inputs(model, specs, batch=3)
+        received = call(name, inputs)
+        for output, value in function(**inputs).items():
+            found, value = np.asarray(received[output]), np.asarray(value)
+            difference = np.inf
+            if found.shape == value.shape:
+                difference = np.max(np.abs(found - value))
+            if not difference <= tolerance:
+                raise AdvisedError(
+                    f"`{output}` of the signature {name!r} of {what!r} "
+                    "must be finite and what the model computes, up to "
+                    f"{tolerance}. The largest difference is {difference}. "
+                    "Check the model's weights.",
+                    "tolerance",
+                    "Or pass another `tolerance`.",
+                )
+
+
+def _random_inputs(model, specs, batch):
+    """Dict of tensors in the value range of every input."""
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for spec in specs:
+        shape = (batch, *_item_shape(model, spec))
+        values = rng.uniform(-1.0, 1.0, shape)
+        if spec.name == "features":
+            values /= np.linalg.norm(values, axis=-1, keepdims=True)
+        elif spec.name == "sparsity":
+            values = 0.1 * np.abs(values)
+        elif spec.dtype == tf.int32:
+            values = np.full(shape, -1 if spec.name == "label" else 7)
+        inputs[spec.name] = tf.constant(values, spec.dtype)
+    return inputs
+
+
+def _item_shape(model, spec):
+    """Shape of an item of an input, for maps that of the model's own size."""
+    if spec.name == "image":
+        return model.encoder.image_shape
+    if spec.name != "features":
+        return ()
+    decoder = model.decoder
+    of_maps = None in decoder.features_shape
+    return decoder.map_shape if of_maps else decoder.features_shape
 
 
 def _write_graph(model, found, folder):
@@ -222,7 +265,7 @@ def _repeated(model, spec, size):
 
     It holds that once, with the shape: readers of such messages repeat it.
     """
-    shape, value = item_shape(model, spec), VALUES.get(spec.name)
+    shape, value = _item_shape(model, spec), VALUES.get(spec.name)
     if spec.name == "features":
         value = shape[-1] ** -0.5
     elif spec.name == "image_bytes":

@@ -1,17 +1,20 @@
 """The functions that a SavedModel of an autoencoder offers."""
 
-import numpy as np
 import tensorflow as tf
 
-from keras_csc.export import files
+from keras_csc.data import images as pictures
+from keras_csc.data.images import MAX_PIXELS
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import asserted
 from keras_csc.models.inputs import in_range
-from keras_csc.validation import AdvisedError
 
 DEFAULT = "serving_default"
 FILE = tf.TensorSpec((), tf.string)
+# Pixels of a file for a model of maps, which takes some 600 bytes a pixel.
+MOST_PIXELS = 2**22
+FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
+DAMAGED = "can't be decoded: it is damaged"
 
 
 def signatures(model):
@@ -144,7 +147,7 @@ def _of_one_size(model):
     shape = model.encoder.image_shape
 
     def read(image_bytes):
-        return files.outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
+        return _outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
 
     def encode_bytes(image_bytes):
         images, outcome = read(image_bytes)
@@ -173,7 +176,7 @@ def _of_any_size(model):
 
     def sizes_of(image_bytes):
         none = tf.zeros([2], tf.int32)
-        return files.outcomes(
+        return _outcomes(
             image_bytes, shape, lambda image: tf.shape(image)[:2], none
         )
 
@@ -199,9 +202,7 @@ def _of_any_size(model):
         empty = tf.ensure_shape(empty, shape)
 
         def encode(valid, file):
-            image = tf.cond(
-                valid, lambda: files.image(file, shape), lambda: empty
-            )
+            image = tf.cond(valid, lambda: _image(file, shape), lambda: empty)
             features = _float(model.encode(image[None]))[0]
             return tf.where(valid, features, 0.0)
 
@@ -213,7 +214,7 @@ def _of_any_size(model):
         _, outcome = sizes_of(image_bytes)
 
         def reconstruct(file):
-            image = files.image(file, shape)
+            image = _image(file, shape)
             return _to_png(model.reconstruct(image[None])[0])
 
         def made(valid, file):
@@ -248,80 +249,76 @@ def _to_png(image):
     return tf.io.encode_png(tf.saturate_cast(pixels, tf.uint8))
 
 
-# A float signature whose random numbers other runtimes lack.
-RANDOM = "sample"
+# === Files ===
 
 
-def float_signatures(signatures):
-    """The signatures of a dict that take and give numbers alone."""
-    return {
-        name: (function, specs)
-        for name, (function, specs) in signatures.items()
-        if all(spec.dtype != tf.string for spec in specs)
+def _image(file, shape):
+    """The image in [-1, 1] of a file without a problem, as for training."""
+    image = pictures.shaped(pictures.pixels(file), shape)
+    return tf.ensure_shape(pictures.normalize(image), shape)
+
+
+def _outcomes(encoded, shape, function, empty):
+    """What a function makes of the image of every file.
+
+    A decoder fails within the graph, and `ignore_errors` leaves its image out.
+    Rows say which images are there; place 0 holds what stands for the others.
+
+    Args:
+        encoded: string tensor `(batch,)`, of at least one file.
+        shape: of the images; with `None` for height and width they keep their
+            size, and are those of a model of maps.
+        function: of an image in [-1, 1].
+        empty: tensor, in the place of what it makes of a file that is none.
+
+    Returns:
+        Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and
+        `problem`, what is wrong with a file, "" if nothing is.
+    """
+    count = tf.size(encoded, tf.int64)
+    encoded = asserted(
+        encoded,
+        count > 0,
+        ["image_bytes is empty, and must hold one file or more."],
+    )
+    of_maps = None in shape
+
+    def made(row, file):
+        problem = pictures.inspect(
+            file,
+            MOST_PIXELS if of_maps else MAX_PIXELS,
+            LEAST_SIZE if of_maps else 1,
+        )
+        value = tf.cond(
+            problem == "",
+            lambda: function(_image(file, shape)),
+            lambda: empty,
+        )
+        return row, value, problem
+
+    rows = tf.range(1, count + 1)
+    found = tf.data.Dataset.from_tensor_slices((rows, encoded))
+    found = found.map(made, num_parallel_calls=FILES_AT_A_TIME)
+    first = tf.constant(0, tf.int64), empty, tf.constant(DAMAGED)
+    found = tf.data.Dataset.from_tensors(first).concatenate(
+        found.ignore_errors()
+    )
+    found = found.batch(count + 1).with_options(_plain_options())
+    rows, values, problems = found.get_single_element()
+    places = tf.scatter_nd(
+        rows[:, None], tf.range(tf.size(rows)), count[None] + 1
+    )[1:]
+    problems = tf.gather(problems, places)
+    return tf.gather(values, places), {
+        "valid": problems == "",
+        "problem": problems,
     }
 
 
-def check_answers(signatures, call, model, what, tolerance=None):
-    """Compares answers to random inputs with what a model's functions answer.
-
-    Args:
-        signatures: dict of the float signatures to compare.
-        call: function of the name of a signature and a dict of its inputs,
-            that returns a dict of arrays.
-        model: `ClosedLoopAutoencoder`.
-        what: str, what is compared, for the message.
-        tolerance: as of `export_saved_model`.
-
-    Raises:
-        AdvisedError: if they differ, or an output is not finite.
-    """
-    if tolerance is None:
-        exact = model.encoder.compute_dtype in ("float32", "float64")
-        tolerance = 1e-4 if exact else 0.02
-    for name, (function, specs) in signatures.items():
-        if name == "embed":  # It divides by norms that may be all but 0.
-            continue
-        inputs = random_inputs(model, specs, batch=3)
-        received = call(name, inputs)
-        for output, value in function(**inputs).items():
-            found, value = np.asarray(received[output]), np.asarray(value)
-            difference = np.inf
-            if found.shape == value.shape:
-                difference = np.max(np.abs(found - value))
-            if not difference <= tolerance:
-                raise AdvisedError(
-                    f"`{output}` of the signature {name!r} of {what!r} "
-                    "must be finite and what the model computes, up to "
-                    f"{tolerance}. The largest difference is {difference}. "
-                    "Check the model's weights.",
-                    "tolerance",
-                    "Or pass another `tolerance`.",
-                )
-
-
-def random_inputs(model, specs, batch):
-    """Dict of tensors in the value range of every input."""
-    rng = np.random.default_rng(0)
-    inputs = {}
-    for spec in specs:
-        shape = (batch, *item_shape(model, spec))
-        values = rng.uniform(-1.0, 1.0, shape)
-        if spec.name == "features":
-            values /= np.linalg.norm(values, axis=-1, keepdims=True)
-        elif spec.name == "sparsity":
-            values = 0.1 * np.abs(values)
-        elif spec.dtype == tf.int32:
-            values = np.full(shape, -1 if spec.name == "label" else 7)
-        inputs[spec.name] = tf.constant(values, spec.dtype)
-    return inputs
-
-
-def item_shape(model, spec):
-    """Shape of an item of an input, for maps that of the model's own size."""
-    if spec.name == "image":
-        return model.encoder.image_shape
-    if spec.name != "features":
-        return ()
-    decoder = model.decoder
-    of_maps = None in decoder.features_shape
-    return decoder.map_shape if of_maps else decoder.features_shape
+def _plain_options():
+    """Of a pipeline that is made anew for every batch: no tuning."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.experimental_optimization.apply_default_optimizations = False
+    return options

@@ -14,20 +14,6 @@ from keras_csc.validation import shown
 EXAMPLES_OF_DIRECTION = 4
 
 
-def _shapes(feature_dim, classes=1, components=1, rank=1):
-    """Shapes of the arrays of a `FeatureDensity`, by their names."""
-    check_integer(2, feature_dim=feature_dim)
-    check_integer(1, classes=classes, components=components)
-    check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
-    several = classes, components
-    return {
-        "weights": several,
-        "means": (*several, feature_dim),
-        "factors": (*several, feature_dim, rank),
-        "variances": several,
-    }
-
-
 @keras.saving.register_keras_serializable(package="keras_csc")
 class FeatureDensity:
     """Mixture of Gaussians of features, of every class some.
@@ -71,7 +57,16 @@ class FeatureDensity:
     """
 
     def __init__(self, feature_dim, classes=1, components=1, rank=1):
-        shapes = _shapes(feature_dim, classes, components, rank)
+        check_integer(2, feature_dim=feature_dim)
+        check_integer(1, classes=classes, components=components)
+        check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
+        several = classes, components
+        shapes = {
+            "weights": several,
+            "means": (*several, feature_dim),
+            "factors": (*several, feature_dim, rank),
+            "variances": several,
+        }
         self.feature_dim = feature_dim
         self.classes = classes
         self.components = components
@@ -113,10 +108,13 @@ class FeatureDensity:
         Raises:
             ValueError: for features and labels of other shapes or values.
         """
-        features, labels = _labelled(features, labels)
+        if labels is None or np.all(np.equal(labels, -1)):
+            labels = np.zeros(len(features), int)
+        features, labels = labelled(features, labels)
         feature_dim = features.shape[1]
         rank = feature_dim - 1 if rank is None else rank
-        _shapes(feature_dim, rank=rank, components=components)
+        check_integer(1, components=components)
+        check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
         check_integer(0, seed=seed)
         found = {}
         for label in np.unique(labels):
@@ -237,15 +235,9 @@ class FeatureDensity:
 
     def distribution(self):
         """`p` as a distribution of TensorFlow Probability, in float64."""
-        return gaussians.mixture(
-            *(
-                tf.cast(
-                    tf.reshape(variable.value, (-1, *variable.shape[2:])),
-                    tf.float64,
-                )
-                for variable in self.variables.values()
-            )
-        )
+        arrays = (each.value for each in self.variables.values())
+        flat = (tf.reshape(each, (-1, *each.shape[2:])) for each in arrays)
+        return gaussians.mixture(*(tf.cast(each, tf.float64) for each in flat))
 
     def save_own_variables(self, store):
         for name, variable in self.variables.items():
@@ -281,16 +273,3 @@ class FeatureDensity:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def _labelled(features, labels):
-    """Features and labels of a fit, in float64, without those unlabelled."""
-    if labels is None or np.all(np.equal(labels, -1)):
-        labels = np.zeros(len(features), int)
-    features, labels = labelled(features, labels)
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(
-            "`labels` must be integers of at least 0, or -1 for unlabelled. "
-            f"Received: {labels.dtype.name}, from {labels.min()}"
-        )
-    return features, labels

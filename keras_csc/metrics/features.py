@@ -47,9 +47,14 @@ def labelled(features, labels):
             "Labels must name the class of at least one row. Received: "
             f"{len(labels)} rows, all unlabelled (-1)"
         )
-    features = features[known].astype("float64")
+    features, labels = features[known].astype("float64"), labels[known]
     check_finite("features", features)
-    return features, labels[known]
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(
+            "`labels` must be integers of at least 0, or -1 for unlabelled. "
+            f"Received: {labels.dtype.name}, from {labels.min()}"
+        )
+    return features, labels
 
 
 def cosine_similarity(features, reconstructed_features):

@@ -376,12 +376,3 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
         keeper = callbacks.KeepBest(None, metric, images, 2, 6)
         keeper.set_model(model)
         assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)
-
-
-def test_export_does_not_replace_what_no_export_wrote(workdir, tmp_path):
-    mine = tmp_path / "saved_models" / "tiny" / ".incomplete" / "mine"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("mine")
-    with pytest.raises(ValueError, match=".incomplete.*Move it away"):
-        export.run(workdir, saved_models=tmp_path / "saved_models")
-    assert mine.read_text() == "mine"

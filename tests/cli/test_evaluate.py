@@ -116,8 +116,7 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
     expected = np.mean(np.argmin(distances, axis=1) == range(IMAGES))
     assert figures["pixel_retrieval"] == pytest.approx(expected)
     features = model.encode(images)
-    assert 0 < figures["smallest_subspace_angle"] < figures["subspace_angle"]
-    assert figures["subspace_components"] == min(8, *np.bincount(labels))
+    assert 0 < figures["subspace_angle"] < 90
     assert 0.2 < figures["linear_probe_accuracy"] <= 1
     assert figures["ms_ssim"] is None and figures["ms_ssim_scales"] == 1
     assert figures["distributions"] == [] and "codes" not in figures
@@ -165,7 +164,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
         for name, value in expected.items():
             close = pytest.approx(value, abs=2.1 / IMAGES)
             assert of[f"{name}_accuracy"] == close, name
-    assert list(found["nearest_subspace_by_components"]) == ["1", "2", "5"]
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
     probes = figures["code_probes"]

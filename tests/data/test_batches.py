@@ -179,26 +179,16 @@ def test_what_batches_refuse(arrays, arguments, message):
         data.batches(arrays, input_context=context, **arguments)
 
 
+@pytest.mark.parametrize("limit", [None, 20, 99])
 @pytest.mark.parametrize("source", ["folder"], indirect=True)
-def test_evaluation_batches_hold_every_example_once_in_order(source):
-    batches = take(data.evaluation_batches(source, 16), 10)
-    images, labels = data.load_arrays(source)
+def test_evaluation_batches_hold_every_example_once_in_order(source, limit):
+    batches = take(data.evaluation_batches(source, 16, limit), 10)
+    images, labels = data.load_arrays(source, limit)
+    assert len(labels) == min(source.size, limit or 99)
     assert [len(y) for _, y in batches[:-1]] == [16] * (len(batches) - 1)
-    assert sum(len(y) for _, y in batches) == source.size
-    found = np.concatenate([x for x, _ in batches])
-    np.testing.assert_array_equal(np.round((found + 1) * 127.5), images)
-    np.testing.assert_array_equal(
-        np.concatenate([y for _, y in batches]), labels
-    )
-
-
-def test_limits(arrays):
-    batches = take(data.evaluation_batches(arrays, 8, limit=20), 10)
-    assert [len(labels) for _, labels in batches] == [8, 8, 4]
-    images, labels = data.load_arrays(arrays, limit=20)
-    assert images.shape == (20, 8, 8, 3)
-    np.testing.assert_array_equal(labels, range(20))
-    assert len(data.load_arrays(arrays, limit=99)[1]) == 50
+    found = [np.concatenate(each) for each in zip(*batches)]
+    np.testing.assert_array_equal(np.round((found[0] + 1) * 127.5), images)
+    np.testing.assert_array_equal(found[1], labels)
 
 
 @pytest.mark.parametrize("source", ["folder"], indirect=True)
@@ -216,7 +206,10 @@ def test_epoch_is_the_order_of_batches(source):
 
 
 def test_cached_holds_the_same_examples(cifar_dir):
-    source = data.open_dataset("cifar10", "test", SHAPE, cifar_dir)
+    """Also where crops would be random, if the images left a choice."""
+    source = data.open_dataset(
+        "cifar10", "train", SHAPE, cifar_dir, 0.9, random_crop=True
+    )
     size = 10 * 32 * 32 * 3
     assert data.cached(source, size - 1) is source
     held = data.cached(source, size)

@@ -158,15 +158,3 @@ def test_random_crops_move_along_the_long_side_only(make):
     found = [fit(image, (16, 16, 3), seed).tobytes() for seed in range(80)]
     assert set(found) == windows
     assert fit(image, (16, 16, 3), 3).tobytes() == found[3]
-
-
-@pytest.mark.parametrize(
-    "stored, shape, choice",
-    [
-        ((None, None, 3), (32, 32, 3), True),
-        ((218, 178, 3), (64, 64, 3), True),
-        ((64, 64, 3), (32, 32, 3), False),
-    ],
-)
-def test_there_may_be_a_choice_of_crop(stored, shape, choice):
-    assert images.can_crop(stored, shape) == choice

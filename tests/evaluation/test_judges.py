@@ -122,10 +122,9 @@ def test_large_images_are_antialiased():
     assert np.max(np.abs(inside)) < 0.1
 
 
-def test_features_and_probabilities_are_those_of_the_network(
-    weights, monkeypatch
-):
-    """Of a small one, with the layers that Keras's InceptionV3 has."""
+@pytest.fixture
+def network(monkeypatch):
+    """A small one, with the layers that Keras's InceptionV3 has."""
     source = inspect.getsource(keras.applications.InceptionV3)
     assert 'GlobalAveragePooling2D(name="avg_pool")' in source
     keras.utils.set_random_seed(0)
@@ -137,32 +136,33 @@ def test_features_and_probabilities_are_those_of_the_network(
     monkeypatch.setattr(
         keras.applications, "InceptionV3", lambda weights: network
     )
+    return keras.Model(images_in, [pooled, classes])
+
+
+def test_features_and_probabilities_are_those_of_the_network(weights, network):
     pictures = images(32)
     found = inception_extractor(weights)(pictures, batch_size=1)
-    given = networks.inception_input(pictures)
-    expected = keras.Model(images_in, [pooled, classes])(given)
+    expected = network(networks.inception_input(pictures))
     for each, other in zip(found, expected):
         np.testing.assert_allclose(each, other, rtol=1e-3)
 
 
 def test_only_the_published_file_gets_the_name_of_imagenet(
-    weights, monkeypatch
+    weights, network, monkeypatch
 ):
     hashed = hashlib.sha256(b"random").hexdigest()
-    identity = networks.inception_identity(weights)
-    assert identity["name"] == f"Keras InceptionV3, weights {hashed[:12]}"
-    assert identity["score"] == "classifier_score"
-    assert identity["about"]["sha256"] == hashed
-    assert identity["about"]["file"] == "random.weights.h5"
-    assert identity["about"]["input"] == "[-1, 1]"
+    found = inception_extractor(weights)
+    assert found.name == f"Keras InceptionV3, weights {hashed[:12]}"
+    assert found.score == "classifier_score"
+    assert found.about["sha256"] == hashed
+    assert found.about["file"] == "random.weights.h5"
+    assert found.about["input"] == "[-1, 1]"
     md5 = hashlib.md5(b"random").hexdigest()
     monkeypatch.setattr(networks, "INCEPTION_MD5", md5)
-    identity = networks.inception_identity(weights)
-    assert identity["name"] == "Keras InceptionV3, ImageNet"
-    assert identity["score"] == "inception_score"
-    shifted = networks.inception_identity(weights, ctrl_input=True)
-    assert shifted["name"] == "Keras InceptionV3, ImageNet, input 2x - 1"
-    assert shifted["about"]["input"] == "[-3, 1]"
+    shifted = inception_extractor(weights, ctrl_input=True)
+    assert shifted.name == "Keras InceptionV3, ImageNet, input 2x - 1"
+    assert shifted.score == "inception_score"
+    assert shifted.about["input"] == "[-3, 1]"
 
 
 def test_published_file_is_the_one_that_keras_loads():

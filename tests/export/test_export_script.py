@@ -12,9 +12,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.export import saved_model
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.validation import AdvisedError
 from tests.helpers.exporting import ROOT
 from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
@@ -131,24 +129,12 @@ def check(*arguments):
     export.check(name, options.formats)
 
 
-@pytest.mark.parametrize(
-    "flag, message",
-    [
-        *(
-            (f"--name={name}", "--name must be")
-            for name in ("../up", "12", "\x1b")
-        ),
-    ],
-)
-def test_flags_that_are_refused(workdir, flag, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        check(f"--workdir={workdir}", "--formats=preset", flag)
-    assert str(caught.value).isprintable()
-
-
-def test_a_saved_model_has_a_name_that_the_client_takes(workdir):
-    name = "my: für-mich"
-    mine = workdir.rename(workdir.with_name(name))
+def test_names_that_no_folder_has_or_no_server_takes(workdir):
+    for name in ("../up", "12", "\x1b"):
+        with pytest.raises(ValueError, match="--name must be") as caught:
+            check(f"--workdir={workdir}", "--formats=preset", f"--name={name}")
+        assert str(caught.value).isprintable()
+    mine = workdir.rename(workdir.with_name("my: für-mich"))
     with pytest.raises(ValueError, match="another with --name"):
         check(f"--workdir={mine}")
 
@@ -215,22 +201,3 @@ def test_nothing_is_written_if_one_format_can_not_be(
     with pytest.raises(ValueError, match=message):
         export.run(**given | arguments)
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_nothing_is_left_if_a_later_format_fails(
-    finished_run, tmp_path, monkeypatch, stubbed
-):
-    """Or the same command would find a folder that exists."""
-
-    def refuse(*arguments):
-        raise AdvisedError("It differs.", "tolerance", "Pass a `tolerance`.")
-
-    folders = {"saved_models": tmp_path / "models", "presets": tmp_path}
-    formats = {"formats": ["preset", "saved_model"], "name": "mine"}
-    with monkeypatch.context() as patch:
-        patch.setattr(saved_model, "loaded_as", refuse)
-        with pytest.raises(ValueError, match="^It differs\\."):
-            export.run(finished_run, **folders, **formats)
-    assert not (tmp_path / "mine").exists()
-    for path in export.run(finished_run, **folders, **formats):
-        assert path.is_dir()

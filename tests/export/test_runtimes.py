@@ -1,4 +1,4 @@
-"""Exports in processes without Keras, or TensorFlow, and this package."""
+"""Exports for others: a process without Keras and this package, runtimes."""
 
 import sys
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_csc.export import export_runtime
+from keras_csc.export import load_runtime
 from tests.export.test_files import picture
 from tests.export.test_signatures import LABELS
 from tests.export.test_signatures import calls
@@ -84,42 +85,6 @@ MODULES = {
     "openvino": ("openvino",),
 }
 MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
-RUNTIME_LOADER = """
-import importlib.util, pathlib, sys
-for name in ("tensorflow", "keras", "keras_csc"):
-    sys.modules[name] = None
-import numpy as np
-
-runtime, folder, inputs, outputs = sys.argv[1:]
-folder = pathlib.Path(folder)
-if runtime == "litert":
-    from ai_edge_litert.interpreter import Interpreter
-    model = Interpreter(str(folder / "model.tflite"))
-    def call(name, given):
-        return model.get_signature_runner(name)(**given)
-elif runtime == "onnx":
-    import onnxruntime
-    def call(name, given):
-        model = onnxruntime.InferenceSession(folder / f"{name}.onnx")
-        names = [output.name for output in model.get_outputs()]
-        return dict(zip(names, model.run(None, given)))
-else:
-    import openvino
-    def call(name, given):
-        model = openvino.Core().compile_model(
-            folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-        return {k.get_any_name(): v for k, v in model(given).to_dict().items()}
-
-calls, found = {}, {}
-for key, value in np.load(inputs).items():
-    case, signature, name = key.split("/")
-    calls.setdefault((case, signature), {})[name] = value
-for (case, signature), given in calls.items():
-    for name, value in call(signature, given).items():
-        found[f"{case}/{signature}/{name}"] = value
-np.savez(outputs, **found)
-"""
 
 
 @pytest.mark.parametrize(
@@ -143,20 +108,16 @@ def test_it_computes_what_the_model_does(
         pytest.importorskip(module)
     model = request.getfixturevalue(kind).model
     folder = export_runtime(model, tmp_path / runtime, runtime)
-    given, expected = {}, {}
+    call = load_runtime(folder, runtime)
     for batch, size in sizes:
-        for name, both in calls(model, images(batch, size)).items():
-            for to, values in zip((given, expected), both):
-                to.update({f"{batch}/{name}/{k}": v for k, v in values.items()})
-    files = [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
-    np.savez(files[0], **given)
-    finished = run_python(["-c", RUNTIME_LOADER, runtime, folder, *files])
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    found = dict(np.load(files[1]))
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        assert np.std(value) > 0.01
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5)
+        for name, (given, outputs) in calls(model, images(batch, size)).items():
+            received = call(name, given)
+            assert set(received) == set(outputs)
+            for output, expected in outputs.items():
+                assert np.std(expected) > 0.01
+                np.testing.assert_allclose(
+                    received[output], expected, rtol=0, atol=1e-5
+                )
 
 
 def test_what_no_runtime_can_be_made_of(tmp_path, monkeypatch):

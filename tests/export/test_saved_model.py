@@ -45,15 +45,16 @@ def test_failure_leaves_no_version_nor_does_what_a_kill_left(
 ):
     def fail(path):
         (path / "saved_model.pb").write_bytes(b"half")
-        assert names(tmp_path) == {".incomplete", ".lock"}
+        assert names(tmp_path) == {path.name, ".lock", "mine"}
         raise KeyboardInterrupt
 
-    (tmp_path / ".incomplete").mkdir()
-    (tmp_path / ".incomplete" / "variables").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / ".1-killed_0").mkdir()
+    (tmp_path / ".1-killed_0" / "variables").touch()
     archive(fail)
     with pytest.raises(KeyboardInterrupt):
         export_saved_model(model, tmp_path)
-    assert names(tmp_path) == {".lock"}
+    assert names(tmp_path) == {".lock", "mine"}
 
 
 def test_a_model_made_under_a_strategy(tmp_path, mirrored, monkeypatch):

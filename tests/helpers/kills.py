@@ -62,7 +62,7 @@ MOMENTS = {
     "before a checkpoint's renaming": Moment("os.rename", "/.step-", None),
     "removing a checkpoint": Moment("shutil.rmtree", "/step-", 0.002),
     "writing the trained model": Moment("os.mkdir", ".model-", 0.05),
-    "before an export's renaming": Moment("os.rename", ".incomplete", None),
+    "before an export's renaming": Moment("os.rename", "/.1-", None),
 }
 
 

@@ -209,3 +209,31 @@ def test_centered_knn_of_equal_features():
     ones, labels = np.ones((6, 3)), np.array([0, 0, 0, 1, 1, 1])
     value = knn_accuracy(ones, labels, ones, labels, 6, centered=True)
     assert value == 0.5
+
+
+# === Refusals ===
+
+FEATURES = np.random.default_rng(0).normal(size=(9, 4))
+LABELS = np.arange(9) % 3
+SETS = FEATURES, LABELS, FEATURES, LABELS
+
+
+def refusals():
+    for pair in (cosine_similarity, retrieval_rate):
+        yield pair, (FEATURES, FEATURES[1:]), "same shape.*9, 4.*8, 4"
+    for probe in PROBES:
+        few = FEATURES, LABELS[1:], FEATURES, LABELS
+        yield probe, few, r"\(9, 4\) and \(8,\)"
+        none = FEATURES, LABELS, FEATURES, np.full(9, -1)
+        yield probe, none, "9 rows, all unlabelled"
+        wrong = FEATURES, LABELS, FEATURES * np.nan, LABELS
+        yield probe, wrong, "finite"
+    for components in (0, 4):
+        yield PROBES[0], (*SETS, components), "`components`"
+    yield subspace_angles, (FEATURES, LABELS, 4), "components=4"
+
+
+@pytest.mark.parametrize("metric, arguments, message", list(refusals()))
+def test_what_else_would_be_another_figure(metric, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metric(*arguments)

@@ -97,3 +97,18 @@ def test_nearest_images_are_scipys():
     np.testing.assert_array_equal(indices, expected.argmin(1))
     np.testing.assert_allclose(distances, expected.min(1), rtol=1e-6)
     assert distances[2] == 0 and indices[2] == 5
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, precision_recall])
+def test_what_distances_refuse(distance):
+    features = normal(9, 4)
+    with pytest.raises(ValueError, match="4.*2|2.*4"):
+        distance(features, features[:, :2])
+    with pytest.raises(ValueError, match="NaN"):
+        distance(features, features * np.nan)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((20, 3)), np.full((20, 2), np.nan)])
+def test_what_are_no_probabilities(wrong):
+    with pytest.raises(ValueError, match="sum to 1.*sums from"):
+        inception_score(wrong)

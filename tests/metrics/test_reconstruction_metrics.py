@@ -127,3 +127,12 @@ def test_nan_is_not_hidden_and_half_precision_is_not_computed_in(function):
     full[1][0, 0, 0, 0] = np.nan
     values = np.asarray(function(*full))
     assert np.isnan(values[0]) and np.isfinite(values[1])
+
+
+@pytest.mark.parametrize("function", METRICS)
+def test_what_qualities_refuse(function):
+    images, _ = image_pair()
+    with pytest.raises(ValueError, match="incompatible"):
+        function(images, images[:, 1:])
+    with pytest.raises(ValueError, match="floats.*uint8"):
+        function(images.astype("uint8"), images)
