@@ -1,6 +1,7 @@
 import datetime
 import hashlib
 import json
+import math
 import pathlib
 import re
 
@@ -28,7 +29,7 @@ def test_every_preset_makes_networks(name):
     config = presets.config(name)
     encoder, decoder = presets.players(config)
     height, width, channels = shape = config["image_shape"]
-    side = 2 ** len(config["filters"])
+    side = encoder.stride
     places = (height // side, width // side)
     places = places if config["features"] == "map" else ()
     features = (None, *places, config["feature_dim"])
@@ -51,7 +52,10 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
         size = f"{height}×{width}, "
         if config["features"] == "map":
             size = "any size, "
+            strides = config["strides"]
             side = 2 ** len(config["filters"])
+            if isinstance(strides, tuple):
+                side = math.prod(strides)
             assert features.endswith(f" for {side}×{side} pixels")
         assert images == size + {1: "grey", 3: "colour"}[channels]
         assert filters == ", ".join(map(str, config["filters"]))
