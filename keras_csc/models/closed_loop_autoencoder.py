@@ -76,23 +76,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
-        if encoder.image_shape != decoder.image_shape:
+        if decoder.encoder is not encoder:
             raise ValueError(
-                "`encoder` and `decoder` must have the same `image_shape`. "
-                f"Received: {encoder.image_shape} and {decoder.image_shape}"
-            )
-        for name in ("feature_dim", "features"):
-            one, other = getattr(encoder, name), getattr(decoder, name)
-            if one != other:
-                raise ValueError(
-                    f"`encoder` and `decoder` must have the same `{name}`. "
-                    f"Received: {one!r} and {other!r}"
-                )
-        expected = encoder if encoder.sparse else None
-        if getattr(decoder, "encoder", None) is not expected:
-            raise ValueError(
-                "`decoder` must draw with the atoms of `encoder`: make it by "
-                "`Decoder(encoder)`."
+                "`decoder` must be made of `encoder`: `Decoder(encoder)` or "
+                "`ConvDecoder(encoder)`. Received: one of another encoder"
             )
         self.encoder = encoder
         self.decoder = decoder
@@ -257,28 +244,24 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
+        decoder = keras.saving.serialize_keras_object(self.decoder)
         return {
             "name": self.name,
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": linked(
-                keras.saving.serialize_keras_object(self.decoder), None
-            ),
+            "encoder": decoder["config"].pop("encoder"),
+            "decoder": decoder,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
         if "encoder" not in config:  # `config.json` of a preset
             return presets.from_config(cls, config)
-        for part in ("encoder", "decoder", "density", "dtype"):
-            if part == "decoder":
-                config[part] = linked(config[part], config["encoder"])
-            if part in config:
-                config[part] = keras.saving.deserialize_keras_object(
-                    config[part]
-                )
-        return cls(**config)
+        made = keras.saving.deserialize_keras_object
+        encoder, decoder = made(config["encoder"]), config["decoder"]
+        inner = {**decoder["config"], "encoder": encoder}
+        decoder = made({**decoder, "config": inner})
+        policy = made(config["dtype"])
+        return cls(encoder, decoder, name=config["name"], dtype=policy)
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **overrides):
@@ -321,17 +304,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             folder: path of a folder that does not exist yet.
 
         Raises:
-            ValueError: if it exists, or for a model that is not made of the
-                entries of `config.json`: with classes of your own, a decoder
-                of another architecture than the encoder, or layers that were
-                changed.
+            ValueError: if it exists, or for an encoder or decoder of a class of
+                your own.
             OSError: if it can't be written.
         """
         presets.save(self, folder)
-
-
-def linked(config, encoder):
-    """A serialised decoder with this encoder, if it draws with one's atoms."""
-    if "encoder" not in config["config"]:
-        return config
-    return {**config, "config": {**config["config"], "encoder": encoder}}

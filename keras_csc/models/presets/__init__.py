@@ -11,7 +11,6 @@ from keras_csc.models.presets import folder as folders
 from keras_csc.models.presets import hubs
 from keras_csc.models.presets.architectures import DEFAULTS
 from keras_csc.models.presets.architectures import PRESETS
-from keras_csc.models.presets.architectures import beside_config
 from keras_csc.models.presets.architectures import completed
 from keras_csc.models.presets.architectures import encoder_arguments
 from keras_csc.models.presets.architectures import model_config
