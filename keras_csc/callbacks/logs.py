@@ -99,8 +99,6 @@ TAGS = {
         "consistency": "Mean square distance of features, once regenerated",
         "multistage": "S, distance of the codes of all stages, regenerated",
         "residual": "E, mean square of what codes leave of a stage's input",
-        "encoder_gradient_norm": "Norm of the encoder's gradient",
-        "decoder_gradient_norm": "Norm of the decoder's gradient",
         "learning_rate": "Rate of the optimizer, or the encoder's",
         "decoder_learning_rate": "Rate of the decoder's optimizer",
         "view_distance": "D, mean square distance of that part of views",

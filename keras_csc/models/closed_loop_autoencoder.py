@@ -8,6 +8,7 @@ from keras_csc.generation.generating import density_in
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
+from keras_csc.models import tiles
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
 
 
@@ -26,10 +27,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     given an image, which the last batch of a data set may be too small for:
     `fit`, `evaluate` and `predict` stop with an error that says so.
 
-    `fit` logs the terms of the game, such as `objective`; on one device the
-    norms of the players' gradients; and `loss`: the last batch's objective, or
-    NaN if one of its terms is not finite, for `TerminateOnNaN`. The loss tells
-    nothing else, as one player descends what the other ascends. So
+    `fit` logs the terms of the game, such as `objective`, and `loss`: the last
+    batch's objective, or NaN if one of its terms is not finite, for
+    `TerminateOnNaN`. The loss tells nothing else, as one player descends what
+    the other ascends. So
     `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` are to follow
     `val_psnr` or `val_cosine` with `mode="max"`. Learning-rate callbacks change
     the rate of `optimizer`, which in alternating steps is the encoder's alone.
@@ -147,12 +148,12 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         images = self._decode(features, training)
         if image_size is None:
             return images
-        return inputs.cropped_to(images, image_size, self.decoder.stride)
+        return tiles.cropped_to(images, image_size, self.decoder.stride)
 
     def _decode(self, features, training=None, like=None, moments=None):
         """Images of features; cropped, if told so, to the size of others."""
         images = self.decoder(features, training=training, moments=moments)
-        return images if like is None else inputs.cropped(images, like)
+        return images if like is None else tiles.cropped(images, like)
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""

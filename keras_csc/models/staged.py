@@ -11,7 +11,7 @@ from keras_csc.models.architecture import head_size
 from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
-from keras_csc.models.inputs import reflected
+from keras_csc.models.tiles import reflected
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.ops.tensors import to_sphere

@@ -1,12 +1,14 @@
-"""Photographs of any size, a tile at a time."""
+"""Images of any size: continued, cropped, and a tile at a time."""
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_csc.models import inputs
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.validation import check_integer
+from keras_csc.validation import shown
 
 
 class Tiles:
@@ -101,7 +103,7 @@ class Tiles:
             images[part.of(self.stride)] = made[part.within(wider, self.stride)]
         if image_size is None:
             return images
-        return inputs.cropped_to(images, image_size, self.stride)
+        return cropped_to(images, image_size, self.stride)
 
     def reconstruct(self, images):
         """Images `g(f(x))`, float32 array of their shape."""
@@ -196,3 +198,63 @@ def _compiled(function, shape):
         return compiled(tf.cast(values, tf.float32)).numpy()
 
     return call
+
+
+def reflected(images, stride):
+    """Images continued by reflection to sides divisible by a stride.
+
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
+    of less than half a stride are continued again and again.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        stride: int.
+    """
+    sizes = images.shape[1:3]
+    if None not in sizes and not any(n % stride for n in sizes):
+        return images
+    for axis in (1, 2):
+        size = tf.shape(images)[axis]
+        # In ONNX -(-size // stride) would be rounded down.
+        padded = (size + stride - 1) // stride * stride
+        places = tf.range(padded) % (2 * size)
+        places = tf.minimum(places, 2 * size - 1 - places)
+        images = tf.gather(images, places, axis=axis)
+    return images
+
+
+def cropped(images, others):
+    """The upper left part of images that is as large as others."""
+    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
+        return images
+    size = ops.shape(others)
+    return images[:, : size[1], : size[2]]
+
+
+def cropped_to(images, image_size, stride):
+    """Decoded images of that size, which is to have as many places.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        stride: int, pixels of a place in each direction.
+
+    Raises:
+        ValueError: for a size with another number of places.
+    """
+    if len(image_size) != 2:
+        raise ValueError(
+            "`image_size` must be (height, width). "
+            f"Received: {shown(image_size)}"
+        )
+    made, size = tf.shape(images)[1:3], tf.stack(image_size)
+    message = (
+        "`image_size` must be the size of an image with these features: sides "
+        f"at most {stride - 1} below the (height, width)"
+    )
+    images = inputs.asserted(
+        images,
+        tf.reduce_all((0 <= made - size) & (made - size < stride)),
+        [message, made, "Received:", size],
+    )
+    return images[:, : image_size[0], : image_size[1]]

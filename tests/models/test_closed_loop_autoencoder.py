@@ -63,12 +63,7 @@ def test_fit_predict_and_evaluate():
     images = images.astype("float32")
     before = [v.numpy() for v in model.trainable_variables]
     history = model.fit(images, batch_size=4, epochs=2, verbose=0).history
-    assert set(history) == {
-        *model.game.term_names,
-        "encoder_gradient_norm",
-        "decoder_gradient_norm",
-        "loss",
-    }
+    assert set(history) == {*model.game.term_names, "loss"}
     assert np.all(np.isfinite(list(history.values())))
     assert all(
         np.any(a != b) for a, b in zip(before, model.trainable_variables)
@@ -228,7 +223,7 @@ def test_compile_takes_no_arguments_that_do_nothing(name):
 
 def test_one_optimizer_can_not_serve_two_players():
     optimizer = sgd()
-    with pytest.raises(ValueError, match="two objects.* the same SGD for both"):
+    with pytest.raises(ValueError, match="must be two objects"):
         small_autoencoder().compile(optimizer, optimizer)
 
 
