@@ -170,8 +170,7 @@ def followers(options, workdir, splits, checkpoint, replicas):
         *best,
         checkpoint,
         records.SessionLog(workdir.run, splits["train"], batch, replicas),
-        callbacks.ScalarLog(workdir.path, shown, batch),
-        callbacks.PictureLog(workdir.path, shown, options.save_every),
+        callbacks.RunLog(workdir.path, shown, batch, options.save_every),
         callbacks.ProgressLine(options.steps, batch),
     ]
 

@@ -80,7 +80,7 @@ class KeepBest(keras.callbacks.Callback):
         check_state(self.model)
         best, value = best_facts(self.checkpoint.folder), self.measure()
         known = best and (value <= best["value"] or step == best["step"])
-        if known or not (self.checkpoint.write and np.isfinite(value)):
+        if known:
             return
         facts = {
             "metric": self.metric,
@@ -117,23 +117,22 @@ def best_facts(folder):
     Raises:
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
-    folders = found(folder, "best")
-    hint = " Remove it to choose the best of the steps to come."
-    return _facts(folders[-1], hint) if folders else None
-
-
-def _facts(path, hint=""):
-    """What `best.json` says of the checkpoint in a folder."""
+    paths = found(folder, "best")
+    if not paths:
+        return None
     try:
-        facts = json.loads((path / FACTS).read_text())
-        fits = isinstance(facts, dict) and facts.get("step") == step_of(path)
+        facts = json.loads((paths[-1] / FACTS).read_text())
+        fits = isinstance(facts, dict) and facts.get("step") == step_of(
+            paths[-1]
+        )
         value = facts.get("value") if fits else None
         if not isinstance(value, float) or not np.isfinite(value):
             raise ValueError(f"{FACTS} holds {facts!s:.80}")
         return facts
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"The checkpoint {path} can't be read: {error}.{hint}"
+            f"The checkpoint {paths[-1]} can't be read: {error}. Without it a "
+            "run keeps the best of the steps to come."
         ) from error
 
 
@@ -149,13 +148,13 @@ def restore_best(checkpoint):
     Raises:
         CheckpointError: if there is none at all, or none can be read.
     """
-    for path in reversed(found(checkpoint.folder, "best")):
+    while paths := found(checkpoint.folder, "best"):
         try:
-            checkpoint.read(path)
-            return _facts(path)
+            checkpoint.read(paths[-1])
+            return best_facts(checkpoint.folder)
         except CheckpointError as error:
             say(f"{error} It is set aside.")
-            set_aside(path)
+            set_aside(paths[-1])
     if not checkpoint.restore():
         raise CheckpointError(f"{checkpoint.folder} has no checkpoint.")
     return None
