@@ -255,8 +255,6 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        if "encoder" not in config:  # `config.json` of a preset
-            return presets.from_config(cls, config)
         made = keras.saving.deserialize_keras_object
         encoder, decoder = made(config["encoder"]), config["decoder"]
         inner = {**decoder["config"], "encoder": encoder}

@@ -8,6 +8,7 @@ from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 
+CALIBRATION = 512  # images that are enough to measure the gains
 # Below this part of a stage's deviation a channel keeps a gain of 1.
 LEAST_DEVIATION = 1e-3
 

@@ -59,11 +59,6 @@ def _large_enough(images):
     return asserted(images, good, [f"{message} Received:", size])
 
 
-def as_array_of_images(images, image_shape):
-    """An array of float images, finite and within ±`MOST`; see `as_images`."""
-    return in_range(as_images(images, image_shape), MOST).numpy()
-
-
 def as_features(features, shape):
     """Float features `(batch, *shape)`; errors as of `as_images`."""
     features = _as_shaped("features", features, shape)

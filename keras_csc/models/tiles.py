@@ -1,5 +1,7 @@
 """Images of any size: continued, cropped, and a tile at a time."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -74,10 +76,11 @@ class Tiles:
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
         border = encoder_border(self.autoencoder.encoder)
-        for part, wider in self._tiles(len(images), height, width, border):
-            seen = inputs.as_images(images[wider.of(self.stride)], shape)
-            inner = self._encode(inputs.in_range(seen, inputs.MOST))
-            features[part.of()] = inner[part.within(wider)]
+        for number, part, wider, within in self._tiles(features, border):
+            seen = images[_index(number, wider, self.stride)]
+            seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
+            inner = self._encode(seen)
+            features[_index(number, part)] = inner[_index(0, within)]
         return features
 
     def decode(self, features, image_size=None):
@@ -93,14 +96,15 @@ class Tiles:
         decoder = self.autoencoder.decoder
         features = np.asarray(features)
         inputs.as_features(features, decoder.features_shape)
-        count, height, width, _ = features.shape
-        whole = (height * self.stride, width * self.stride)
+        stride = self.stride
+        height, width = (stride * n for n in features.shape[1:3])
         channels = decoder.image_shape[-1]
-        images = np.empty((count, *whole, channels), "float32")
+        images = np.empty((len(features), height, width, channels), "float32")
         border = decoder_border(self.autoencoder.encoder)
-        for part, wider in self._tiles(count, height, width, border):
-            made = self._decode(features[wider.of()])
-            images[part.of(self.stride)] = made[part.within(wider, self.stride)]
+        for number, part, wider, within in self._tiles(features, border):
+            made = self._decode(features[_index(number, wider)])
+            inner = made[_index(0, within, stride)]
+            images[_index(number, part, stride)] = inner
         if image_size is None:
             return images
         return cropped_to(images, image_size, self.stride)
@@ -110,56 +114,35 @@ class Tiles:
         images = np.asarray(images)
         return self.decode(self.encode(images), images.shape[1:3])
 
-    def _tiles(self, count, height, width, border):
-        """Pairs of a tile and the same with a border, in places."""
+    def _tiles(self, features, border):
+        """The tiles of features, in places.
+
+        Yields:
+            `(number, part, wider, within)`: the number of the image, and of
+            both axes `(start, end)` of the tile, of the same with a border of
+            so many pixels, and of the tile within that.
+        """
         size = -(-self.size // self.stride)
         border = -(-max(border, LEAST_SIZE) // self.stride)
-        corners = [
-            (number, top, left)
-            for number in range(count)
-            for top in range(0, height, size)
-            for left in range(0, width, size)
-        ]
-        bar = keras.utils.Progbar(len(corners), verbose=int(self.verbose))
-        for done, (number, top, left) in enumerate(corners, start=1):
-            part = _Tile(
-                number,
-                (top, left),
-                (min(top + size, height), min(left + size, width)),
-            )
-            wider = _Tile(
-                number,
-                (max(top - border, 0), max(left - border, 0)),
-                (
-                    min(part.ends[0] + border, height),
-                    min(part.ends[1] + border, width),
-                ),
-            )
-            yield part, wider
+
+        def spans(length):
+            for start in range(0, length, size):
+                end = min(start + size, length)
+                low, high = max(start - border, 0), min(end + border, length)
+                yield (start, end), (low, high), (start - low, end - low)
+
+        count, *sides, _ = features.shape
+        tiles = list(itertools.product(range(count), *map(spans, sides)))
+        bar = keras.utils.Progbar(len(tiles), verbose=int(self.verbose))
+        for done, (number, rows, columns) in enumerate(tiles, start=1):
+            yield number, *zip(rows, columns)
             bar.update(done)
 
 
-class _Tile:
-    """A rectangle of places of an image."""
-
-    def __init__(self, number, starts, ends):
-        self.number = number
-        self.starts = starts
-        self.ends = ends
-
-    def of(self, stride=1):
-        """Index of the tile in an array of so many pixels a place."""
-        return (slice(self.number, self.number + 1), *self._slices(stride))
-
-    def within(self, other, stride=1):
-        """Index of this tile in an array of another one, that holds it."""
-        return (slice(None), *self._slices(stride, other.starts))
-
-    def _slices(self, stride, origin=(0, 0)):
-        return [
-            slice((start - zero) * stride, (end - zero) * stride)
-            for start, end, zero in zip(self.starts, self.ends, origin)
-        ]
+def _index(number, part, stride=1):
+    """Index of a part of an image, in an array of so many pixels a place."""
+    sides = [slice(stride * start, stride * end) for start, end in part]
+    return (slice(number, number + 1), *sides)
 
 
 def encoder_border(encoder):

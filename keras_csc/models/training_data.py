@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.models import inputs
+from keras_csc.models.decoder import CALIBRATION
 
 UNIT = 1.001  # largest absolute value of a pixel, with room for rounding
-FIRST = 512  # images of an array, which gains are measured of
 EMPTY = (
     "The data set is empty: it has no batch. With `drop_remainder` it needs as "
     "many images as a batch."
@@ -99,7 +99,7 @@ def first(x):
         x: array, data set, generator or `PyDataset`, as `inspected` returns it.
     """
     if not isinstance(x, (types.GeneratorType, tf.data.Dataset)):
-        data = x[0] if isinstance(x, keras.utils.PyDataset) else x[:FIRST]
+        data = x[0] if isinstance(x, keras.utils.PyDataset) else x[:CALIBRATION]
     else:
         data = next(iter(x), None)
         if data is None:

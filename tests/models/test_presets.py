@@ -92,11 +92,7 @@ def test_layout_is_that_of_keras_hub(tmp_path):
         json.loads((tmp_path / "preset" / name).read_text())
         for name in ("config.json", "metadata.json")
     )
-    again = keras.saving.deserialize_keras_object(config)
-    assert type(again) is ClosedLoopAutoencoder
-    for name, value in presets.model_config(model).items():
-        assert np.array_equal(presets.model_config(again)[name], value)
-    assert presets.model_config(again).keys() == config["config"].keys()
+    assert presets.model_config(model).keys() == config["config"].keys()
     assert config["registered_name"] == keras.saving.get_registered_name(
         ClosedLoopAutoencoder
     )
