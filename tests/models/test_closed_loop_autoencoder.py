@@ -129,18 +129,6 @@ def test_frozen_normalizations_stay_and_the_others_train():
     assert stayed == frozen
 
 
-def test_images_alone_or_with_labels_play_the_same_binary_game():
-    images, labels = small_batch()
-    weights = []
-    for data in (images, (images, labels)):
-        keras.utils.set_random_seed(1)
-        model = small_autoencoder()
-        model.compile(sgd())
-        model.train_step(data)
-        weights.append(all_weights(model))
-    check_equal(*weights)
-
-
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_a_model_comes_back_and_trains_on_bit_by_bit(tmp_path):
     model = compiled(dtype="float64", filters=(3,))
@@ -178,6 +166,7 @@ def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
     contracts.check_same_weights(model, loaded)
 
 
+ONE = sgd()
 DICTIONARY = RecipeGame(dictionary=0.5)
 TOO_MANY = RecipeGame(num_classes=3, class_features=1000)
 VIEWS = RecipeGame(view_features=2)
@@ -194,6 +183,7 @@ ALL_VIEWS = RecipeGame(view_features=1000)
         ({"features": "map"}, {"game": VIEWS}, "`view_features`.*'map'"),
         ({"network": "conv"}, {"game": DICTIONARY}, "`dictionary`.*0.5"),
         ({}, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "`use_ema`"),
+        ({}, {"optimizer": ONE, "decoder_optimizer": ONE}, "two objects"),
         (
             {},
             {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},
@@ -219,12 +209,6 @@ def test_compile_says_what_it_takes(changes, arguments, message):
 def test_compile_takes_no_arguments_that_do_nothing(name):
     with pytest.raises(TypeError, match=f"unexpected keyword.*'{name}'"):
         small_autoencoder().compile(**{name: "mse"})
-
-
-def test_one_optimizer_can_not_serve_two_players():
-    optimizer = sgd()
-    with pytest.raises(ValueError, match="must be two objects"):
-        small_autoencoder().compile(optimizer, optimizer)
 
 
 def test_players_that_do_not_fit_are_refused():
