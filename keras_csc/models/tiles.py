@@ -79,7 +79,7 @@ class Tiles:
         for number, part, wider, within in self._tiles(features, border):
             seen = images[_index(number, wider, self.stride)]
             seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
-            inner = self._encode(seen)
+            inner = self._encode(tf.cast(seen, tf.float32))
             features[_index(number, part)] = inner[_index(0, within)]
         return features
 
@@ -94,8 +94,8 @@ class Tiles:
             float32 array `(batch, height, width, channels)`.
         """
         decoder = self.autoencoder.decoder
-        features = np.asarray(features)
         inputs.as_features(features, decoder.features_shape)
+        features = np.asarray(features, "float32")
         stride = self.stride
         height, width = (stride * n for n in features.shape[1:3])
         channels = decoder.image_shape[-1]
@@ -171,16 +171,8 @@ def decoder_border(encoder):
 
 def _compiled(function, shape):
     """A function of a float32 batch of 1, traced once for all sizes."""
-    compiled = tf.function(
-        function,
-        input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
-        autograph=False,
-    )
-
-    def call(values):
-        return compiled(tf.cast(values, tf.float32)).numpy()
-
-    return call
+    spec = tf.TensorSpec((1, *shape), tf.float32)
+    return tf.function(function, input_signature=[spec], autograph=False)
 
 
 def reflected(images, stride):
