@@ -178,14 +178,8 @@ class Decoder(StagedDecoder):
         encoder = self.encoder
         output = encoder.activations(images, training=True)
         moments = output.moments
-        top = len(self.decoding_layers) - 1
-        handed_up = [
-            *output.inputs[1:],
-            encoder.normalizations[top](
-                encoder.parts(output.codes[top]), moments=moments[top]
-            ),
-        ]
-        heads = at_least_float32(encoder.head(handed_up[top]))
+        images, *handed_up = output.inputs
+        heads = at_least_float32(encoder.head(handed_up[-1]))
         norms = ops.sqrt(ops.sum(ops.square(heads), -1))
         self.feature_gain.assign(ops.mean(norms))
         signal = self._draw_head(output.features, self.feature_gain)
@@ -200,7 +194,7 @@ class Decoder(StagedDecoder):
                 number, self._codes(number, signal, gain, moments)
             )
         drawn = ops.std(at_least_float32(signal))
-        wanted = ops.std(ops.cast(output.inputs[0], drawn.dtype))
+        wanted = ops.std(ops.cast(images, drawn.dtype))
         self.image_gain.assign(ops.where(drawn > 0, wanted / drawn, 1.0))
 
     @property

@@ -31,7 +31,7 @@ Fields:
     codes: list of tensors, the sparse codes of every stage.
     moments: list of `(mean, variance)`, the batch statistics that normalised
         every stage; of `None` in inference.
-    inputs: list of tensors, what every stage was given to code.
+    inputs: list of tensors, what every stage and the head were given.
 """
 
 
@@ -158,6 +158,7 @@ class StagedEncoder(Player):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self.activate(signal)
+        inputs.append(signal)
         return EncoderOutput(self._features(signal), codes, used, inputs)
 
     def features_of(self, number, codes):
