@@ -163,7 +163,7 @@ def followers(options, workdir, splits, checkpoint, replicas):
     best = []
     if options.keep_best:
         images = building.float_images(splits["validation"], BEST_IMAGES)
-        how = options.keep_best, images, options.save_every, options.steps
+        how = options.keep_best, images, options.steps
         best = [callbacks.KeepBest(checkpoint, *how)]
     return [
         callbacks.StopOnNonFinite(),

@@ -10,7 +10,6 @@ from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import check_state
 from keras_csc.callbacks.checkpoints import found
-from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import remove
@@ -50,37 +49,29 @@ class KeepBest(keras.callbacks.Callback):
             reconstructions, or `"cosine"` of the features of both.
         images: array `(n, height, width, channels)` in [-1, 1], not trained
             on.
-        every_steps: int, steps between two measurements, as of
-            `TrainingCheckpoint`.
-        last_step: int, a step that is measured besides.
+        last_step: int, a step that is measured besides the multiples of the
+            checkpoint's `every_steps`.
 
     Raises:
         NonFiniteError: in training, if the model is not finite.
         CheckpointError: in training, if the best can't be read or written.
     """
 
-    def __init__(self, checkpoint, metric, images, every_steps, last_step):
+    def __init__(self, checkpoint, metric, images, last_step):
         super().__init__()
         self.checkpoint = checkpoint
         self.metric = metric
         self.images = images
-        self.every_steps = every_steps
         self.last_step = last_step
         self._function = None
 
-    def on_train_begin(self, logs=None):
-        self._measured_step = self.model.step
-
     def on_train_batch_end(self, batch, logs=None):
-        step, before = self.model.step, self._measured_step
-        due = passes_multiple(self.every_steps, before, step)
-        if not (due or step == self.last_step):
+        step = self.model.step
+        if not (self.checkpoint.is_due_by_steps() or step == self.last_step):
             return
-        self._measured_step = step
         check_state(self.model)
         best, value = best_facts(self.checkpoint.folder), self.measure()
-        known = best and (value <= best["value"] or step == best["step"])
-        if known:
+        if best and (value <= best["value"] or step == best["step"]):
             return
         facts = {
             "metric": self.metric,

@@ -261,13 +261,17 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def is_due(self):
         """Whether the current step is one to save."""
-        if self.every_steps and passes_multiple(
-            self.every_steps, self._saved_step, self.model.step
-        ):
-            return True
-        if not self.every_minutes:
-            return False
-        return time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late = self.every_minutes and minutes >= self.every_minutes
+        return bool(late) or self.is_due_by_steps()
+
+    def is_due_by_steps(self):
+        """Whether a multiple of `every_steps` came since the last save.
+
+        Of several steps that are taken at once, the last alone is seen.
+        """
+        every, step = self.every_steps, self.model.step
+        return bool(every) and step // every > self._saved_step // every
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
@@ -279,14 +283,6 @@ def _checkpoint(state):
     return tf.train.Checkpoint(
         **{name: [v.value for v in listed] for name, listed in state.items()}
     )
-
-
-def passes_multiple(number, before, step):
-    """Whether a multiple of a number is in (`before`, `step`].
-
-    Of several steps that are taken at once, the last alone is seen.
-    """
-    return step // number > before // number
 
 
 def set_aside(path):
