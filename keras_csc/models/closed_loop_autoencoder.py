@@ -44,8 +44,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     So are pixels outside of [-1, 1] in `fit`, `evaluate`, `train_on_batch` and
     `test_on_batch`: an array is looked at before the first step, a data set or
-    generator batch by batch. Elsewhere images may be noisy, but pixels beyond
-    10, as of floats in 0..255, are an error when called eagerly.
+    generator batch by batch, and the first batch of a `PyDataset`. Elsewhere
+    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
+    error when called eagerly.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
