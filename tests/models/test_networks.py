@@ -98,7 +98,7 @@ def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
 def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     """Solved to the end, signed codes are the non-negative ones of ±atoms."""
     images = inputs(Encoder)
-    solved = {"iterations": 1000, "sparsity": 0.2}
+    solved = {"iterations": 300, "sparsity": 0.2}
     encoder = Encoder(**SMALL, **solved)
     layer = encoder.coding_layers[0]
     encoder.build(images.shape)
