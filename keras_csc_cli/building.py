@@ -20,7 +20,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models import presets
-from keras_csc.models.patches import CALIBRATION
+from keras_csc.models.decoder import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say

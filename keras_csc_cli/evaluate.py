@@ -156,7 +156,7 @@ def last_checkpoint(workdir, options):
             options, preset=preset, architecture={}
         )
     model = building.network(network)
-    step = TrainingCheckpoint(workdir.checkpoints).restore_weights(model)
+    step = TrainingCheckpoint(workdir.checkpoints).restore(model)
     if not step:
         raise UsageError(f"{workdir.path} has no checkpoint.")
     options.step = step

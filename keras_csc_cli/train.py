@@ -163,15 +163,14 @@ def followers(options, workdir, splits, checkpoint, replicas):
     best = []
     if options.keep_best:
         images = building.float_images(splits["validation"], BEST_IMAGES)
-        how = options.keep_best, images, options.save_every, options.steps
+        how = options.keep_best, images, options.steps
         best = [callbacks.KeepBest(checkpoint, *how)]
     return [
         callbacks.StopOnNonFinite(),
         *best,
         checkpoint,
         records.SessionLog(workdir.run, splits["train"], batch, replicas),
-        callbacks.ScalarLog(workdir.path, shown, batch),
-        callbacks.PictureLog(workdir.path, shown, options.save_every),
+        callbacks.RunLog(workdir.path, shown, batch, options.save_every),
         callbacks.ProgressLine(options.steps, batch),
     ]
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
@@ -58,10 +59,8 @@ class GaussianEncoder(ConvEncoder):
     gives the logarithms of the variances.
     """
 
-    def _head(self):
-        return self._convolution(
-            2 * self.feature_dim, self.head_size, "head", padding="valid"
-        )
+    def _head(self, outputs):
+        return super()._head(2 * outputs)
 
     def _features(self, signal):
         return ops.reshape(
@@ -114,8 +113,8 @@ class VariationalAutoencoder(LossAutoencoder):
 def variational(preset, load_weights=False, dtype=None, **overrides):
     """A `VariationalAutoencoder` of a preset's widths, to be trained."""
     config = presets.config(preset, **{**overrides, "network": "conv"})
-    _, decoder = presets.players(config, dtype=dtype)
     encoder = GaussianEncoder(**presets.encoder_arguments(config), dtype=dtype)
+    decoder = ConvDecoder(encoder, dtype=dtype)
     model = VariationalAutoencoder(encoder, decoder, dtype=dtype)
     model.build()
     return model

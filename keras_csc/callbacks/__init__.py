@@ -6,6 +6,5 @@ from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import NonFiniteError
 from keras_csc.callbacks.checkpoints import StopOnNonFinite
 from keras_csc.callbacks.checkpoints import TrainingCheckpoint
-from keras_csc.callbacks.logs import PictureLog
 from keras_csc.callbacks.logs import ProgressLine
-from keras_csc.callbacks.logs import ScalarLog
+from keras_csc.callbacks.logs import RunLog

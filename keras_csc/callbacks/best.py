@@ -10,7 +10,6 @@ from keras_csc import metrics
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import check_state
 from keras_csc.callbacks.checkpoints import found
-from keras_csc.callbacks.checkpoints import passes_multiple
 from keras_csc.callbacks.checkpoints import set_aside
 from keras_csc.callbacks.checkpoints import step_of
 from keras_csc.files import remove
@@ -50,37 +49,29 @@ class KeepBest(keras.callbacks.Callback):
             reconstructions, or `"cosine"` of the features of both.
         images: array `(n, height, width, channels)` in [-1, 1], not trained
             on.
-        every_steps: int, steps between two measurements, as of
-            `TrainingCheckpoint`.
-        last_step: int, a step that is measured besides.
+        last_step: int, a step that is measured besides the multiples of the
+            checkpoint's `every_steps`.
 
     Raises:
         NonFiniteError: in training, if the model is not finite.
         CheckpointError: in training, if the best can't be read or written.
     """
 
-    def __init__(self, checkpoint, metric, images, every_steps, last_step):
+    def __init__(self, checkpoint, metric, images, last_step):
         super().__init__()
         self.checkpoint = checkpoint
         self.metric = metric
         self.images = images
-        self.every_steps = every_steps
         self.last_step = last_step
         self._function = None
 
-    def on_train_begin(self, logs=None):
-        self._measured_step = self.model.step
-
     def on_train_batch_end(self, batch, logs=None):
-        step, before = self.model.step, self._measured_step
-        due = passes_multiple(self.every_steps, before, step)
-        if not (due or step == self.last_step):
+        step = self.model.step
+        if not (self.checkpoint.is_due_by_steps() or step == self.last_step):
             return
-        self._measured_step = step
         check_state(self.model)
         best, value = best_facts(self.checkpoint.folder), self.measure()
-        known = best and (value <= best["value"] or step == best["step"])
-        if known or not (self.checkpoint.write and np.isfinite(value)):
+        if best and (value <= best["value"] or step == best["step"]):
             return
         facts = {
             "metric": self.metric,
@@ -117,23 +108,22 @@ def best_facts(folder):
     Raises:
         CheckpointError: if it can't be read, or is not of that checkpoint.
     """
-    folders = found(folder, "best")
-    hint = " Remove it to choose the best of the steps to come."
-    return _facts(folders[-1], hint) if folders else None
-
-
-def _facts(path, hint=""):
-    """What `best.json` says of the checkpoint in a folder."""
+    paths = found(folder, "best")
+    if not paths:
+        return None
     try:
-        facts = json.loads((path / FACTS).read_text())
-        fits = isinstance(facts, dict) and facts.get("step") == step_of(path)
+        facts = json.loads((paths[-1] / FACTS).read_text())
+        fits = isinstance(facts, dict) and facts.get("step") == step_of(
+            paths[-1]
+        )
         value = facts.get("value") if fits else None
         if not isinstance(value, float) or not np.isfinite(value):
             raise ValueError(f"{FACTS} holds {facts!s:.80}")
         return facts
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"The checkpoint {path} can't be read: {error}.{hint}"
+            f"The checkpoint {paths[-1]} can't be read: {error}. Without it a "
+            "run keeps the best of the steps to come."
         ) from error
 
 
@@ -149,13 +139,13 @@ def restore_best(checkpoint):
     Raises:
         CheckpointError: if there is none at all, or none can be read.
     """
-    for path in reversed(found(checkpoint.folder, "best")):
+    while paths := found(checkpoint.folder, "best"):
         try:
-            checkpoint.read(path)
-            return _facts(path)
+            checkpoint.read(paths[-1])
+            return best_facts(checkpoint.folder)
         except CheckpointError as error:
             say(f"{error} It is set aside.")
-            set_aside(path)
+            set_aside(paths[-1])
     if not checkpoint.restore():
         raise CheckpointError(f"{checkpoint.folder} has no checkpoint.")
     return None

@@ -61,7 +61,12 @@ def check_state(model):
 
 
 def state_of(model):
-    """Lists of the variables of a model in training, by where they belong."""
+    """Lists of the variables of a model, by where they belong.
+
+    Of one in training also the game's memory and the optimizers' state.
+    """
+    if not model.compiled:
+        return {"model": list(model.weights)}
     memory = model.memory.variables.values() if model.memory else ()
     return {
         "model": list(model.weights),
@@ -138,7 +143,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Restores the newest checkpoint that can be read.
 
         Args:
-            model: compiled `ClosedLoopAutoencoder`, by default the callback's.
+            model: `ClosedLoopAutoencoder`, by default the callback's. One that
+                is not compiled gets the weights alone.
 
         Returns:
             Its step; 0 if there is no checkpoint.
@@ -148,25 +154,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """
         if model is not None:
             self.set_model(model)
-        return self._newest(
-            self.read, " Remove that folder to start again from step 0."
-        )
-
-    def restore_weights(self, model):
-        """As `restore`, of the weights alone, also of a plain model."""
-
-        def read(path):
-            model.density = None
-            _read(path, {"model": model.weights}, of_all=False)
-
-        return self._newest(read)
-
-    def _newest(self, read, hint=""):
-        """Step of the newest checkpoint that `read` reads; 0 without any."""
         self._passed_over = []
         for path in reversed(found(self.folder, "step")):
             try:
-                read(path)
+                self.read(path)
                 return step_of(path)
             except CheckpointError as error:
                 say(f"{error} It is passed over.")
@@ -174,7 +165,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if self._passed_over:
             raise CheckpointError(
                 f"None of the {len(self._passed_over)} checkpoints in "
-                f"{self.folder} can be read.{hint}"
+                f"{self.folder} can be read. Remove that folder to start again "
+                "from step 0."
             )
         return 0
 
@@ -185,12 +177,27 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             CheckpointError: if it can't be read, is not finite, or is of
                 another step than its name says.
         """
-        self.model.density = None
-        _read(path, state_of(self.model))
-        if self.model.step != step_of(path):
+        model, state = self.model, state_of(self.model)
+        model.density = None
+        try:
+            status = _checkpoint(state).read(str(path / "checkpoint"))
+            if model.compiled:
+                status.assert_consumed()
+            else:
+                status.assert_existing_objects_matched().expect_partial()
+        except READ_ERRORS as error:
             raise CheckpointError(
-                f"The checkpoint {path} is of step {self.model.step}, not of "
-                "the step in its name."
+                f"The checkpoint {path} can't be read: {plain(error)}."
+            ) from error
+        if name := non_finite(itertools.chain(*state.values())):
+            raise CheckpointError(
+                f"The checkpoint {path} holds a weight that is not finite: "
+                f"{name}."
+            )
+        if model.compiled and model.step != step_of(path):
+            raise CheckpointError(
+                f"The checkpoint {path} is of step {model.step}, not of the "
+                "step in its name."
             )
 
     def save(self, step):
@@ -254,13 +261,17 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def is_due(self):
         """Whether the current step is one to save."""
-        if self.every_steps and passes_multiple(
-            self.every_steps, self._saved_step, self.model.step
-        ):
-            return True
-        if not self.every_minutes:
-            return False
-        return time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late = self.every_minutes and minutes >= self.every_minutes
+        return bool(late) or self.is_due_by_steps()
+
+    def is_due_by_steps(self):
+        """Whether a multiple of `every_steps` came since the last save.
+
+        Of several steps that are taken at once, the last alone is seen.
+        """
+        every, step = self.every_steps, self.model.step
+        return bool(every) and step // every > self._saved_step // every
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
@@ -272,33 +283,6 @@ def _checkpoint(state):
     return tf.train.Checkpoint(
         **{name: [v.value for v in listed] for name, listed in state.items()}
     )
-
-
-def _read(path, state, of_all=True):
-    """Reads a checkpoint into lists of variables, or the part they are of."""
-    try:
-        status = _checkpoint(state).read(str(path / "checkpoint"))
-        if of_all:
-            status.assert_consumed()
-        else:
-            status.assert_existing_objects_matched().expect_partial()
-    except READ_ERRORS as error:
-        raise CheckpointError(
-            f"The checkpoint {path} can't be read: {plain(error)}."
-        ) from error
-    name = non_finite(itertools.chain(*state.values()))
-    if name:
-        raise CheckpointError(
-            f"The checkpoint {path} holds a weight that is not finite: {name}."
-        )
-
-
-def passes_multiple(number, before, step):
-    """Whether a multiple of a number is in (`before`, `step`].
-
-    Of several steps that are taken at once, the last alone is seen.
-    """
-    return step // number > before // number
 
 
 def set_aside(path):

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.metrics import code_density
 from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
@@ -99,8 +98,6 @@ TAGS = {
         "consistency": "Mean square distance of features, once regenerated",
         "multistage": "S, distance of the codes of all stages, regenerated",
         "residual": "E, mean square of what codes leave of a stage's input",
-        "encoder_gradient_norm": "Norm of the encoder's gradient",
-        "decoder_gradient_norm": "Norm of the decoder's gradient",
         "learning_rate": "Rate of the optimizer, or the encoder's",
         "decoder_learning_rate": "Rate of the decoder's optimizer",
         "view_distance": "D, mean square distance of that part of views",
@@ -127,45 +124,6 @@ TAGS = {
 }
 
 
-class EventWriter:
-    """Writes TensorBoard's events to a folder.
-
-    Nothing else may write to it at the same time: TensorBoard reads only the
-    newest file of a folder.
-
-    Args:
-        folder: path.
-
-    Raises:
-        OSError: if events can't be written, here and in the methods.
-    """
-
-    def __init__(self, folder):
-        self.folder = folder
-        with self._os_errors():
-            self._writer = tf.summary.create_file_writer(str(folder))
-
-    @contextlib.contextmanager
-    def at(self, step):
-        """Within the context, `tf.summary` writes events of a step."""
-        with self._os_errors():
-            with self._writer.as_default(step):
-                yield
-            self._writer.flush()
-
-    def close(self):
-        with self._os_errors():
-            self._writer.close()
-
-    @contextlib.contextmanager
-    def _os_errors(self):
-        try:
-            yield
-        except tf.errors.OpError as error:
-            folder = str(self.folder)
-            raise OSError(errno.EIO, plain(error), folder) from error
-
-
 def tag(name):
     """The grouped name of a scalar of the log, and its description.
 
@@ -179,42 +137,52 @@ def tag(name):
     return f"game/{name}", f"{name}, a term of the game"
 
 
-class ScalarLog(keras.callbacks.Callback):
-    """Logs scalars to TensorBoard and to a file of JSON lines.
+class RunLog(keras.callbacks.Callback):
+    """Logs scalars and draws pictures, as files and for TensorBoard.
 
-    At the end of every epoch (logging interval): the logs of the epoch,
+    At the end of every epoch (logging interval) it logs the epoch's logs,
     images per second, the learning rates, the PSNR of the reconstructions of
     some images (`shown_psnr`), and of every coding layer the share of zero
     codes on these images (`zero_fraction/LAYER`), of atoms that none of them
     has (`dead_atoms/LAYER`) and `λmax` (`operator_norm/LAYER`). For the
     callbacks that come after it, `shown_psnr` is added to the logs. When
     training begins, what the file says of later steps is removed: a killed run
-    will take them again.
+    will take them again. Reconstructions and atoms are drawn now and then, and
+    when training ends.
 
     TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
     `quality/` and `time/`; see `TAGS`.
 
     Args:
-        folder: where to write `log.jsonl` and `tensorboard/scalars/`.
+        folder: where to write `log.jsonl`, `pictures/` and `tensorboard/`.
         images: a few images, `(n, height, width, channels)` in [-1, 1].
         batch_size: int, images in a step.
+        draw_every: int, least number of steps between two drawings.
+
+    Raises:
+        OSError: in training, if anything can't be written.
     """
 
-    def __init__(self, folder, images, batch_size):
+    def __init__(self, folder, images, batch_size, draw_every=1000):
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.images = images
         self.batch_size = batch_size
+        self.draw_every = draw_every
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         _forget_later(self.folder / LOG_FILE, self.model.step)
-        self._events = EventWriter(self.folder / "tensorboard" / "scalars")
+        # TensorBoard reads the newest file of a folder alone.
+        folder = str(self.folder / "tensorboard" / "training")
+        with _os_errors(folder):
+            self._events = tf.summary.create_file_writer(folder)
         self._last = (time.monotonic(), self.model.step)
+        self._drawn_at = self.model.step
 
     def on_epoch_end(self, epoch, logs=None):
         step = self.model.step
-        made = self.model.reconstruct(self.images)
+        made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
         psnr = peak_signal_to_noise_ratio(self.images, made)
         scalars = {
             **{name: float(value) for name, value in (logs or {}).items()},
@@ -224,17 +192,29 @@ class ScalarLog(keras.callbacks.Callback):
         }
         if logs is not None:
             logs["shown_psnr"] = scalars["shown_psnr"]
-        self.write(step, scalars)
-
-    def write(self, step, scalars):
-        """Appends a dict of numbers to the log, under a step."""
         with open(self.folder / LOG_FILE, "a") as file:
             record = {"step": step, "time": round(time.time(), 3), **scalars}
             file.write(json.dumps(record) + "\n")
-        with self._events.at(step):
+        with self._at(step):
             for name, value in scalars.items():
                 grouped, description = tag(name)
                 tf.summary.scalar(grouped, value, description=description)
+        if step - self._drawn_at >= self.draw_every:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        if self.model.step > self._drawn_at:
+            self._draw()
+        with _os_errors(self.folder):
+            self._events.close()
+
+    @contextlib.contextmanager
+    def _at(self, step):
+        """Within the context, `tf.summary` writes events of a step."""
+        with _os_errors(self.folder):
+            with self._events.as_default(step):
+                yield
+            self._events.flush()
 
     def _rates(self, step):
         (then, last_step), now = self._last, time.monotonic()
@@ -249,8 +229,26 @@ class ScalarLog(keras.callbacks.Callback):
             },
         }
 
-    def on_train_end(self, logs=None):
-        self._events.close()
+    def _draw(self):
+        self._drawn_at = self.model.step
+        made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
+        scale = max(1, 48 // self.images.shape[1])
+        grid = comparison_grid([self.images, made], scale=scale)
+        pictures = {"reconstructions": grid, **draw_atoms(self.model)}
+        with self._at(self._drawn_at):
+            for name, picture in pictures.items():
+                group = "quality" if name == "reconstructions" else "codes"
+                tf.summary.image(f"{group}/{name}", picture[None])
+                save_png(self.folder / "pictures" / f"{name}.png", picture)
+
+
+@contextlib.contextmanager
+def _os_errors(folder):
+    """Makes an `OSError` of what TensorFlow says of files that it writes."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, plain(error), str(folder)) from error
 
 
 def _forget_later(path, step):
@@ -277,54 +275,10 @@ def _layer_scalars(model, images):
         if model.encoder.sparse:
             share = len(dead_atoms(code_density(code))) / code.shape[-1]
             scalars[f"dead_atoms/{layer.name}"] = share
-    for layer in model.encoder.coding_layers:
-        if isinstance(layer, ConvSparseCoding2D):
-            name = f"operator_norm/{layer.name}"
-            scalars[name] = _number(layer.operator_norm)
+            norm = _number(layer.operator_norm)
+            scalars[f"operator_norm/{layer.name}"] = norm
     return scalars
 
 
 def _number(value):
     return float(keras.ops.convert_to_numpy(value))
-
-
-class PictureLog(keras.callbacks.Callback):
-    """Draws reconstructions and atoms, as files and for TensorBoard.
-
-    Args:
-        folder: where to write `pictures/` and `tensorboard/pictures/`.
-        images: images to reconstruct, `(n, height, width, channels)` in
-            [-1, 1].
-        every_steps: int, least number of steps between two drawings.
-    """
-
-    def __init__(self, folder, images, every_steps=1000):
-        super().__init__()
-        self.folder = pathlib.Path(folder)
-        self.images = images
-        self.every_steps = every_steps
-
-    def on_train_begin(self, logs=None):
-        self._drawn_at = self.model.step
-        self._events = EventWriter(self.folder / "tensorboard" / "pictures")
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.model.step - self._drawn_at >= self.every_steps:
-            self._draw()
-
-    def on_train_end(self, logs=None):
-        if self.model.step > self._drawn_at:
-            self._draw()
-        self._events.close()
-
-    def _draw(self):
-        self._drawn_at = self.model.step
-        made = keras.ops.convert_to_numpy(self.model.reconstruct(self.images))
-        scale = max(1, 48 // self.images.shape[1])
-        grid = comparison_grid([self.images, made], scale=scale)
-        pictures = {"reconstructions": grid, **draw_atoms(self.model)}
-        with self._events.at(self._drawn_at):
-            for name, picture in pictures.items():
-                group = "quality" if name == "reconstructions" else "codes"
-                tf.summary.image(f"{group}/{name}", picture[None])
-                save_png(self.folder / "pictures" / f"{name}.png", picture)

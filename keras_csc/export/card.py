@@ -101,11 +101,10 @@ def card_of(preset):
 
 def _architecture(model):
     encoder = model.encoder
-    config, beside = presets.model_config(model), presets.beside_config(model)
+    config = presets.model_config(model)
     left_out = () if encoder.sparse else (*PROGRAM, "rectified", "output")
     return {
         **{key: config[key] for key in config if key not in left_out},
-        **({"but": "; ".join(beside)} if beside else {}),
         "encoder parameters": parameter_count(encoder),
         "decoder parameters": parameter_count(model.decoder),
         "dtype policy": encoder.dtype_policy.name,

@@ -54,13 +54,6 @@ def head_size(image_shape, stride, features):
     return height // stride if features == "vector" else 1
 
 
-def accepted_shape(image_shape, features):
-    """Shape of the images that a model takes; `None` for any size."""
-    if features == "vector":
-        return image_shape
-    return (None, None, image_shape[-1])
-
-
 def check_architecture(
     image_shape, filters, feature_dim, kernel_size, strides, features
 ):

@@ -8,6 +8,7 @@ from keras_csc.generation.generating import density_in
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
+from keras_csc.models import tiles
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
 
 
@@ -26,10 +27,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     given an image, which the last batch of a data set may be too small for:
     `fit`, `evaluate` and `predict` stop with an error that says so.
 
-    `fit` logs the terms of the game, such as `objective`; on one device the
-    norms of the players' gradients; and `loss`: the last batch's objective, or
-    NaN if one of its terms is not finite, for `TerminateOnNaN`. The loss tells
-    nothing else, as one player descends what the other ascends. So
+    `fit` logs the terms of the game, such as `objective`, and `loss`: the last
+    batch's objective, or NaN if one of its terms is not finite, for
+    `TerminateOnNaN`. The loss tells nothing else, as one player descends what
+    the other ascends. So
     `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` are to follow
     `val_psnr` or `val_cosine` with `mode="max"`. Learning-rate callbacks change
     the rate of `optimizer`, which in alternating steps is the encoder's alone.
@@ -43,8 +44,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     So are pixels outside of [-1, 1] in `fit`, `evaluate`, `train_on_batch` and
     `test_on_batch`: an array is looked at before the first step, a data set or
-    generator batch by batch. Elsewhere images may be noisy, but pixels beyond
-    10, as of floats in 0..255, are an error when called eagerly.
+    generator batch by batch, and the first batch of a `PyDataset`. Elsewhere
+    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
+    error when called eagerly.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -76,23 +78,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
-        if encoder.image_shape != decoder.image_shape:
+        if decoder.encoder is not encoder:
             raise ValueError(
-                "`encoder` and `decoder` must have the same `image_shape`. "
-                f"Received: {encoder.image_shape} and {decoder.image_shape}"
-            )
-        for name in ("feature_dim", "features"):
-            one, other = getattr(encoder, name), getattr(decoder, name)
-            if one != other:
-                raise ValueError(
-                    f"`encoder` and `decoder` must have the same `{name}`. "
-                    f"Received: {one!r} and {other!r}"
-                )
-        expected = encoder if encoder.sparse else None
-        if getattr(decoder, "encoder", None) is not expected:
-            raise ValueError(
-                "`decoder` must draw with the atoms of `encoder`: make it by "
-                "`Decoder(encoder)`."
+                "`decoder` must be made of `encoder`: `Decoder(encoder)` or "
+                "`ConvDecoder(encoder)`. Received: one of another encoder"
             )
         self.encoder = encoder
         self.decoder = decoder
@@ -160,12 +149,12 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         images = self._decode(features, training)
         if image_size is None:
             return images
-        return inputs.cropped_to(images, image_size, self.decoder.stride)
+        return tiles.cropped_to(images, image_size, self.decoder.stride)
 
     def _decode(self, features, training=None, like=None, moments=None):
         """Images of features; cropped, if told so, to the size of others."""
         images = self.decoder(features, training=training, moments=moments)
-        return images if like is None else inputs.cropped(images, like)
+        return images if like is None else tiles.cropped(images, like)
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""
@@ -257,28 +246,22 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
+        decoder = keras.saving.serialize_keras_object(self.decoder)
         return {
             "name": self.name,
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": linked(
-                keras.saving.serialize_keras_object(self.decoder), None
-            ),
+            "encoder": decoder["config"].pop("encoder"),
+            "decoder": decoder,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        if "encoder" not in config:  # `config.json` of a preset
-            return presets.from_config(cls, config)
-        for part in ("encoder", "decoder", "density", "dtype"):
-            if part == "decoder":
-                config[part] = linked(config[part], config["encoder"])
-            if part in config:
-                config[part] = keras.saving.deserialize_keras_object(
-                    config[part]
-                )
-        return cls(**config)
+        made = keras.saving.deserialize_keras_object
+        encoder, decoder = made(config["encoder"]), config["decoder"]
+        inner = {**decoder["config"], "encoder": encoder}
+        decoder = made({**decoder, "config": inner})
+        policy = made(config["dtype"])
+        return cls(encoder, decoder, name=config["name"], dtype=policy)
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **overrides):
@@ -321,17 +304,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             folder: path of a folder that does not exist yet.
 
         Raises:
-            ValueError: if it exists, or for a model that is not made of the
-                entries of `config.json`: with classes of your own, a decoder
-                of another architecture than the encoder, or layers that were
-                changed.
+            ValueError: if it exists, or for an encoder or decoder of a class of
+                your own.
             OSError: if it can't be written.
         """
         presets.save(self, folder)
-
-
-def linked(config, encoder):
-    """A serialised decoder with this encoder, if it draws with one's atoms."""
-    if "encoder" not in config["config"]:
-        return config
-    return {**config, "config": {**config["config"], "encoder": encoder}}

@@ -16,7 +16,15 @@ from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.validation import shown
 
-GRADIENT_NORMS = ("encoder_gradient_norm", "decoder_gradient_norm")
+# Arguments of `compile`, which files keep.
+COMPILED = (
+    "optimizer",
+    "decoder_optimizer",
+    "game",
+    "jit_compile",
+    "run_eagerly",
+    "steps_per_execution",
+)
 
 
 class ClosedLoopTraining:
@@ -110,11 +118,12 @@ class ClosedLoopTraining:
                 "A game with an `inner_step` needs a `decoder_optimizer`: the "
                 "step is one of alternating steps."
             )
-        strategy = self.distribute_strategy
-        optimizers = training_data.checked_optimizers(
-            DictionaryMuon() if optimizer is None else optimizer,
-            decoder_optimizer,
-            strategy.num_replicas_in_sync,
+        if optimizer is None:
+            optimizer = DictionaryMuon()
+        optimizers = optimizer, decoder_optimizer
+        optimizers = [keras.optimizers.get(each) for each in optimizers]
+        training_data.check_optimizers(
+            optimizers, self.distribute_strategy.num_replicas_in_sync
         )
         self.make_weights()
         super().compile(
@@ -133,11 +142,9 @@ class ClosedLoopTraining:
             shapes = game.moment_shapes(self.encoder.feature_dim)
             dtype = at_least_float32_of(self.encoder.variable_dtype)
             self.memory = MomentMemory(shapes, game.memory, dtype)
-        # On several replicas they would cost a second sum of the gradients.
-        alone = strategy.num_replicas_in_sync == 1
-        self.gradient_norms = GRADIENT_NORMS if alone else ()
-        names = (*game.term_names, *self.gradient_norms)
-        self._train_metrics.means = [keras.metrics.Mean(name=n) for n in names]
+        self._train_metrics.means = [
+            keras.metrics.Mean(name=name) for name in game.term_names
+        ]
 
     @property
     def classes(self):
@@ -146,49 +153,59 @@ class ClosedLoopTraining:
         return self.game.num_classes if needed else None
 
     @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
         if not self.compiled:
-            return super().fit(*args, **kwargs)  # It says so.
+            return super().fit(x, y)  # It says so.
         with inputs.value_errors():
-            arguments = training_data.given(self, "fit", args, kwargs)
+            x = training_data.inspected(self, x, y, self.classes)
+            if validation_data is not None:
+                images, *others = keras.utils.unpack_x_y_sample_weight(
+                    validation_data
+                )
+                images = training_data.inspected(self, images)
+                validation_data = (images, *others)
             if self.step == 0 and not self.decoder.calibrated:
-                first, arguments["x"] = training_data.first(arguments["x"])
+                first, x = training_data.first(x)
                 self.decoder.calibrate(first)
             step, density, self.density = self.step, self.density, None
             try:
-                return super().fit(**arguments)
+                return super().fit(
+                    x, y, *args, validation_data=validation_data, **kwargs
+                )
             except BaseException:
                 if self.step == step:
                     self.density = density
                 raise
 
     @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, *args, **kwargs):
-        arguments = training_data.given(self, "train_on_batch", args, kwargs)
-        result = super().train_on_batch(**arguments)
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        x = training_data.inspected(self, x, y, self.classes)
+        result = super().train_on_batch(x, y, *args, **kwargs)
         self.density = None
         return result
 
     @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, *args, **kwargs):
-        arguments = training_data.given(self, "test_on_batch", args, kwargs)
-        return super().test_on_batch(**arguments)
+    def test_on_batch(self, x, *args, **kwargs):
+        x = training_data.inspected(self, x)
+        return super().test_on_batch(x, *args, **kwargs)
 
     @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *args, **kwargs):
         with inputs.value_errors():
-            arguments = training_data.given(self, "evaluate", args, kwargs)
-            return super().evaluate(**arguments)
+            # `fit` has looked at its validation data.
+            if not kwargs.get("_use_cached_eval_dataset"):
+                x = training_data.inspected(self, x)
+            return super().evaluate(x, y, *args, **kwargs)
 
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):
         with inputs.value_errors():
-            x = training_data.inspected(self, x, None, inputs.MOST)
+            x = training_data.inspected(self, x, limit=inputs.MOST)
             return super().predict(x, *args, **kwargs)
 
     @property
     def train_metrics(self):
-        """The metrics of the current game: its terms and gradient norms."""
+        """The metrics of the current game, its terms."""
         return self._train_metrics.means
 
     @property
@@ -197,21 +214,16 @@ class ClosedLoopTraining:
 
     @fusion()
     def train_step(self, data):
-        images, labels = training_data.step(data, self.encoder.accepted_shape)
+        images, labels = training_data.batch(data, self.encoder.accepted_shape)
         if self.decoder_optimizer is None:
             for_encoder, for_decoder, terms = self._play(images, labels)
             self._step([*for_encoder, *for_decoder])
         else:
             if self.game.inner_step:
                 self._step(self._play_alone(images, labels))
-            for_encoder, _, _ = self._play(images, labels, decoder=False)
-            self._step(for_encoder)
+            self._step(self._play(images, labels, decoder=False)[0])
             _, for_decoder, terms = self._play(images, labels, encoder=False)
             self._step(for_decoder, -1)
-        if self.gradient_norms:
-            players = for_encoder, for_decoder
-            norms = map(tf.linalg.global_norm, players)
-            terms.update(zip(self.gradient_norms, norms))
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
@@ -305,7 +317,7 @@ class ClosedLoopTraining:
         return for_encoder, for_decoder if decoder else None, terms
 
     def test_step(self, data):
-        images, _ = training_data.step(data, self.encoder.accepted_shape)
+        images, _ = training_data.batch(data, self.encoder.accepted_shape)
         features = self.encoder.run_stages(images).features
         reconstructions = self._decode(features, like=images)
         again = self.encoder.run_stages(reconstructions).features
@@ -316,24 +328,12 @@ class ClosedLoopTraining:
     def get_compile_config(self):
         if not self.compiled:
             return None
-        config = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("optimizer", "decoder_optimizer", "game")
-        }
-        return {
-            **config,
-            "jit_compile": self.jit_compile,
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": self.steps_per_execution,
-        }
+        return keras.saving.serialize_keras_object(
+            {name: getattr(self, name) for name in COMPILED}
+        )
 
     def compile_from_config(self, config):
-        self.compile(
-            **{
-                name: keras.saving.deserialize_keras_object(value)
-                for name, value in config.items()
-            }
-        )
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
 
 def _gradients(tape, loss, sources):

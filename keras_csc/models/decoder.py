@@ -3,13 +3,12 @@ from keras import ops
 
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.inputs import as_features
-from keras_csc.models.staged_decoder import StagedDecoder
+from keras_csc.models.staged import StagedDecoder
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
-from keras_csc.validation import shown
 
+CALIBRATION = 512  # images that are enough to measure the gains
 # Below this part of a stage's deviation a channel keeps a gain of 1.
 LEAST_DEVIATION = 1e-3
 
@@ -60,24 +59,14 @@ class Decoder(StagedDecoder):
         corresponding inverse map.
     """
 
+    encoder_class = Encoder
+
     def __init__(self, encoder, rectified=False, output="clip", **kwargs):
-        # Keras would cast the moments to half precision. The layers cast what
-        # they convolve.
-        super().__init__(autocast=False, **kwargs)
-        if not isinstance(encoder, Encoder):
-            raise ValueError(
-                f"`encoder` must be an `Encoder`. Received: {shown(encoder)}"
-            )
+        super().__init__(encoder, **kwargs)
         check_bool(rectified=rectified)
         check_choice(("clip", "tanh"), output=output)
-        # A function, as Keras would take the encoder for a part of this model.
-        self._encoder = lambda: encoder
         self.rectified = rectified
         self.output_limit = output
-        self.image_shape = encoder.image_shape
-        self.stride = encoder.stride
-        self.feature_dim = encoder.feature_dim
-        self.features = encoder.features
         self.head_layer = self._drawing(encoder.head, "head")
         self.decoding_layers = [
             self._drawing(layer, layer.name)
@@ -89,11 +78,6 @@ class Decoder(StagedDecoder):
         return ConvSparseDecoding2D(
             coding_layer=layer, dtype=self.dtype_policy, name=name
         )
-
-    @property
-    def encoder(self):
-        """The encoder that it draws with."""
-        return self._encoder()
 
     @property
     def shared_atoms(self):
@@ -157,9 +141,7 @@ class Decoder(StagedDecoder):
         return reversed(range(len(self.decoding_layers)))
 
     def _draw_head(self, features, gain):
-        signal = as_features(features, self.features_shape)
-        if self.features == "vector":
-            signal = ops.reshape(signal, (-1, *self.map_shape))
+        signal = self.as_map(features)
         return self.head_layer(gain * at_least_float32(signal))
 
     def _codes(self, number, signal, gain, moments):
@@ -197,14 +179,8 @@ class Decoder(StagedDecoder):
         encoder = self.encoder
         output = encoder.activations(images, training=True)
         moments = output.moments
-        top = len(self.decoding_layers) - 1
-        handed_up = [
-            *output.inputs[1:],
-            encoder.normalizations[top](
-                encoder.parts(top, output.codes[top]), moments=moments[top]
-            ),
-        ]
-        heads = at_least_float32(encoder.head(handed_up[top]))
+        images, *handed_up = output.inputs
+        heads = at_least_float32(encoder.head(handed_up[-1]))
         norms = ops.sqrt(ops.sum(ops.square(heads), -1))
         self.feature_gain.assign(ops.mean(norms))
         signal = self._draw_head(output.features, self.feature_gain)
@@ -215,7 +191,7 @@ class Decoder(StagedDecoder):
             )
         drawn = at_least_float32(signal)
         power = ops.mean(ops.square(drawn))
-        shared = ops.mean(ops.cast(output.inputs[0], drawn.dtype) * drawn)
+        shared = ops.mean(ops.cast(images, drawn.dtype) * drawn)
         self.image_gain.assign(ops.where(shared > 0, shared / power, 1.0))
 
     @property
@@ -236,17 +212,9 @@ class Decoder(StagedDecoder):
     def get_config(self):
         return {
             **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
             "rectified": self.rectified,
             "output": self.output_limit,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        encoder = config["encoder"]
-        if isinstance(encoder, dict):
-            encoder = keras.saving.deserialize_keras_object(encoder)
-        return cls(**{**config, "encoder": encoder})
 
 
 def _nearest_gain(wanted, drawn):

@@ -5,7 +5,7 @@ from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
 from keras_csc.models.architecture import of_every_stage
-from keras_csc.models.staged_encoder import StagedEncoder
+from keras_csc.models.staged import StagedEncoder
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.validation import check_bool
@@ -131,44 +131,42 @@ class Encoder(StagedEncoder):
             of_every_stage(last, sparsity=sparsity),
             of_every_stage(last, zeros=zeros),
         )
-        self._assemble(
-            [
-                ConvSparseCoding2D(
-                    width,
-                    size,
-                    stride,
-                    sparsity=value,
-                    zeros=share,
-                    nonnegative=nonnegative,
-                    iterations=iterations,
-                    kernel_constraint=self._constraint(),
-                    dtype=self.dtype_policy,
-                    name=f"stage_{number}",
-                )
-                for number, (width, size, stride, value, share) in enumerate(
-                    stages, 1
-                )
-            ],
-            [
-                SharedBatchNormalization(
-                    isotropic=tight_frame,
-                    center=normalization_offset or number == last,
-                    scale=not tight_frame,
-                    dtype=self.dtype_policy,
-                    name=f"normalization_{number}",
-                )
-                for number in range(1, last + 1)
-            ],
-            keras.layers.Conv2D(
-                feature_dim,
-                self.head_size,
-                data_format="channels_last",
-                use_bias=False,
-                kernel_initializer=_orthonormal,
+        self.coding_layers = [
+            ConvSparseCoding2D(
+                width,
+                size,
+                stride,
+                sparsity=value,
+                zeros=share,
+                nonnegative=nonnegative,
+                iterations=iterations,
                 kernel_constraint=self._constraint(),
                 dtype=self.dtype_policy,
-                name="head",
-            ),
+                name=f"stage_{number}",
+            )
+            for number, (width, size, stride, value, share) in enumerate(
+                stages, 1
+            )
+        ]
+        self.normalizations = [
+            SharedBatchNormalization(
+                isotropic=tight_frame,
+                center=normalization_offset or number == last,
+                scale=not tight_frame,
+                dtype=self.dtype_policy,
+                name=f"normalization_{number}",
+            )
+            for number in range(1, last + 1)
+        ]
+        self.head = keras.layers.Conv2D(
+            feature_dim,
+            self.head_size,
+            data_format="channels_last",
+            use_bias=False,
+            kernel_initializer=_orthonormal,
+            kernel_constraint=self._constraint(),
+            dtype=self.dtype_policy,
+            name="head",
         )
 
     @property

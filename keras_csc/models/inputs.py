@@ -11,7 +11,6 @@ import contextlib
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
@@ -58,11 +57,6 @@ def _large_enough(images):
         good = tf.reduce_all(size >= LEAST_SIZE)
     message = f"`images` must be of at least {LEAST_SIZE}×{LEAST_SIZE} pixels."
     return asserted(images, good, [f"{message} Received:", size])
-
-
-def as_array_of_images(images, image_shape):
-    """An array of float images, finite and within ±`MOST`; see `as_images`."""
-    return in_range(as_images(images, image_shape), MOST).numpy()
 
 
 def as_features(features, shape):
@@ -170,19 +164,15 @@ def sparsities(sparsity, images):
         ValueError: for one that is negative or not finite, or others than
             there are images.
     """
-    sparsity = tf.convert_to_tensor(sparsity)
-    kind = sparsity.dtype
-    if not (kind.is_floating or kind.is_integer):
-        raise ValueError(f"`sparsity` must be numbers. Received: {kind.name}")
-    message = "`sparsity` must be one number, or one for every image."
-    if sparsity.shape.rank not in (None, 0, 1):
-        raise ValueError(f"{message} Received: {tuple(sparsity.shape)}")
+    sparsity = tf.cast(sparsity, tf.float32)
     size, count = tf.size(sparsity), tf.shape(images)[0]
     fits = tf.logical_or(tf.equal(size, 1), tf.equal(size, count))
-    data = [f"{message} Received:", size, "for", count, "images."]
-    sparsity = asserted(tf.cast(sparsity, tf.float32), fits, data)
+    message = "`sparsity` must be one number, or one for every image. Received:"
+    sparsity = asserted(
+        sparsity, fits, [message, size, "for", count, "images."]
+    )
     # OpenVINO converts no `broadcast_to` or `zeros` of a size that it does not
-    # know. The rank that is refused is one that is known at run time.
+    # know.
     first = images[(slice(None), *(images.shape.rank - 1) * (0,))]
     sparsity = sparsity + tf.zeros_like(first, tf.float32)
     sparsity = tf.ensure_shape(sparsity, [None], "sparsity_of_every_image")
@@ -237,63 +227,3 @@ def value_errors():
         yield
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(plain(error)) from error
-
-
-def reflected(images, stride):
-    """Images continued by reflection to sides divisible by a stride.
-
-    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
-    of less than half a stride are continued again and again.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        stride: int.
-    """
-    sizes = images.shape[1:3]
-    if None not in sizes and not any(n % stride for n in sizes):
-        return images
-    for axis in (1, 2):
-        size = tf.shape(images)[axis]
-        # In ONNX -(-size // stride) would be rounded down.
-        padded = (size + stride - 1) // stride * stride
-        places = tf.range(padded) % (2 * size)
-        places = tf.minimum(places, 2 * size - 1 - places)
-        images = tf.gather(images, places, axis=axis)
-    return images
-
-
-def cropped(images, others):
-    """The upper left part of images that is as large as others."""
-    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
-        return images
-    size = ops.shape(others)
-    return images[:, : size[1], : size[2]]
-
-
-def cropped_to(images, image_size, stride):
-    """Decoded images of that size, which is to have as many places.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        image_size: `(height, width)`, ints or scalar tensors.
-        stride: int, pixels of a place in each direction.
-
-    Raises:
-        ValueError: for a size with another number of places.
-    """
-    if len(image_size) != 2:
-        raise ValueError(
-            "`image_size` must be (height, width). "
-            f"Received: {shown(image_size)}"
-        )
-    made, size = tf.shape(images)[1:3], tf.stack(image_size)
-    message = (
-        "`image_size` must be the size of an image with these features: sides "
-        f"at most {stride - 1} below the (height, width)"
-    )
-    images = asserted(
-        images,
-        tf.reduce_all((0 <= made - size) & (made - size < stride)),
-        [message, made, "Received:", size],
-    )
-    return images[:, : image_size[0], : image_size[1]]

@@ -1,12 +1,16 @@
-"""Photographs of any size, a tile at a time."""
+"""Images of any size: continued, cropped, and a tile at a time."""
+
+import itertools
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_csc.models import inputs
 from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.validation import check_integer
+from keras_csc.validation import shown
 
 
 class Tiles:
@@ -72,10 +76,11 @@ class Tiles:
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
         border = encoder_border(self.autoencoder.encoder)
-        for part, wider in self._tiles(len(images), height, width, border):
-            seen = inputs.as_images(images[wider.of(self.stride)], shape)
-            inner = self._encode(inputs.in_range(seen, inputs.MOST))
-            features[part.of()] = inner[part.within(wider)]
+        for number, part, wider, within in self._tiles(features, border):
+            seen = images[_index(number, wider, self.stride)]
+            seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
+            inner = self._encode(tf.cast(seen, tf.float32))
+            features[_index(number, part)] = inner[_index(0, within)]
         return features
 
     def decode(self, features, image_size=None):
@@ -89,75 +94,55 @@ class Tiles:
             float32 array `(batch, height, width, channels)`.
         """
         decoder = self.autoencoder.decoder
-        features = np.asarray(features)
         inputs.as_features(features, decoder.features_shape)
-        count, height, width, _ = features.shape
-        whole = (height * self.stride, width * self.stride)
+        features = np.asarray(features, "float32")
+        stride = self.stride
+        height, width = (stride * n for n in features.shape[1:3])
         channels = decoder.image_shape[-1]
-        images = np.empty((count, *whole, channels), "float32")
+        images = np.empty((len(features), height, width, channels), "float32")
         border = decoder_border(self.autoencoder.encoder)
-        for part, wider in self._tiles(count, height, width, border):
-            made = self._decode(features[wider.of()])
-            images[part.of(self.stride)] = made[part.within(wider, self.stride)]
+        for number, part, wider, within in self._tiles(features, border):
+            made = self._decode(features[_index(number, wider)])
+            inner = made[_index(0, within, stride)]
+            images[_index(number, part, stride)] = inner
         if image_size is None:
             return images
-        return inputs.cropped_to(images, image_size, self.stride)
+        return cropped_to(images, image_size, self.stride)
 
     def reconstruct(self, images):
         """Images `g(f(x))`, float32 array of their shape."""
         images = np.asarray(images)
         return self.decode(self.encode(images), images.shape[1:3])
 
-    def _tiles(self, count, height, width, border):
-        """Pairs of a tile and the same with a border, in places."""
+    def _tiles(self, features, border):
+        """The tiles of features, in places.
+
+        Yields:
+            `(number, part, wider, within)`: the number of the image, and of
+            both axes `(start, end)` of the tile, of the same with a border of
+            so many pixels, and of the tile within that.
+        """
         size = -(-self.size // self.stride)
         border = -(-max(border, LEAST_SIZE) // self.stride)
-        corners = [
-            (number, top, left)
-            for number in range(count)
-            for top in range(0, height, size)
-            for left in range(0, width, size)
-        ]
-        bar = keras.utils.Progbar(len(corners), verbose=int(self.verbose))
-        for done, (number, top, left) in enumerate(corners, start=1):
-            part = _Tile(
-                number,
-                (top, left),
-                (min(top + size, height), min(left + size, width)),
-            )
-            wider = _Tile(
-                number,
-                (max(top - border, 0), max(left - border, 0)),
-                (
-                    min(part.ends[0] + border, height),
-                    min(part.ends[1] + border, width),
-                ),
-            )
-            yield part, wider
+
+        def spans(length):
+            for start in range(0, length, size):
+                end = min(start + size, length)
+                low, high = max(start - border, 0), min(end + border, length)
+                yield (start, end), (low, high), (start - low, end - low)
+
+        count, *sides, _ = features.shape
+        tiles = list(itertools.product(range(count), *map(spans, sides)))
+        bar = keras.utils.Progbar(len(tiles), verbose=int(self.verbose))
+        for done, (number, rows, columns) in enumerate(tiles, start=1):
+            yield number, *zip(rows, columns)
             bar.update(done)
 
 
-class _Tile:
-    """A rectangle of places of an image."""
-
-    def __init__(self, number, starts, ends):
-        self.number = number
-        self.starts = starts
-        self.ends = ends
-
-    def of(self, stride=1):
-        """Index of the tile in an array of so many pixels a place."""
-        return (slice(self.number, self.number + 1), *self._slices(stride))
-
-    def within(self, other, stride=1):
-        """Index of this tile in an array of another one, that holds it."""
-        return (slice(None), *self._slices(stride, other.starts))
-
-    def _slices(self, stride, origin=(0, 0)):
-        return [
-            slice((start - zero) * stride, (end - zero) * stride)
-            for start, end, zero in zip(self.starts, self.ends, origin)
-        ]
+def _index(number, part, stride=1):
+    """Index of a part of an image, in an array of so many pixels a place."""
+    sides = [slice(stride * start, stride * end) for start, end in part]
+    return (slice(number, number + 1), *sides)
 
 
 def encoder_border(encoder):
@@ -186,13 +171,65 @@ def decoder_border(encoder):
 
 def _compiled(function, shape):
     """A function of a float32 batch of 1, traced once for all sizes."""
-    compiled = tf.function(
-        function,
-        input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
-        autograph=False,
+    spec = tf.TensorSpec((1, *shape), tf.float32)
+    return tf.function(function, input_signature=[spec], autograph=False)
+
+
+def reflected(images, stride):
+    """Images continued by reflection to sides divisible by a stride.
+
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
+    of less than half a stride are continued again and again.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        stride: int.
+    """
+    sizes = images.shape[1:3]
+    if None not in sizes and not any(n % stride for n in sizes):
+        return images
+    for axis in (1, 2):
+        size = tf.shape(images)[axis]
+        # In ONNX -(-size // stride) would be rounded down.
+        padded = (size + stride - 1) // stride * stride
+        places = tf.range(padded) % (2 * size)
+        places = tf.minimum(places, 2 * size - 1 - places)
+        images = tf.gather(images, places, axis=axis)
+    return images
+
+
+def cropped(images, others):
+    """The upper left part of images that is as large as others."""
+    if images.shape[1:3] == others.shape[1:3] and None not in images.shape[1:3]:
+        return images
+    size = ops.shape(others)
+    return images[:, : size[1], : size[2]]
+
+
+def cropped_to(images, image_size, stride):
+    """Decoded images of that size, which is to have as many places.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        image_size: `(height, width)`, ints or scalar tensors.
+        stride: int, pixels of a place in each direction.
+
+    Raises:
+        ValueError: for a size with another number of places.
+    """
+    if len(image_size) != 2:
+        raise ValueError(
+            "`image_size` must be (height, width). "
+            f"Received: {shown(image_size)}"
+        )
+    made, size = tf.shape(images)[1:3], tf.stack(image_size)
+    message = (
+        "`image_size` must be the size of an image with these features: sides "
+        f"at most {stride - 1} below the (height, width)"
     )
-
-    def call(values):
-        return compiled(tf.cast(values, tf.float32)).numpy()
-
-    return call
+    images = inputs.asserted(
+        images,
+        tf.reduce_all((0 <= made - size) & (made - size < stride)),
+        [message, made, "Received:", size],
+    )
+    return images[:, : image_size[0], : image_size[1]]

@@ -78,30 +78,26 @@ def _crops(images, draw):
         tf.where(flipped, right, left),
         tf.where(flipped, left, right),
     )
-    views = _stretched(tf.cast(images, top.dtype), top, top + height)
-    views = _stretched(_transposed(views), left, right)
-    return tf.cast(_clip(_transposed(views)), images.dtype)
-
-
-def _stretched(images, start, stop):
-    """Rows from one place in [0, 1] to another, as many as there were.
-
-    They are interpolated; XLA can't compile `tf.image.crop_and_resize`.
-    """
-    size = images.shape[1]
-    places = start + (stop - start) * tf.linspace(0.0, 1.0, size)[:, None, None]
-    places = tf.clip_by_value((size - 1.0) * places, 0.0, size - 1.0)
-    before = tf.floor(places)
-    after = tf.minimum(before + 1, size - 1.0)
-    near, far = (
-        tf.gather(images, tf.cast(rows[..., 0, 0], tf.int32), batch_dims=1)
-        for rows in (before, after)
+    _, rows, columns, _ = images.shape
+    views = tf.einsum(
+        "nyi,nxj,nijc->nyxc",
+        _interpolation(top, top + height, rows),
+        _interpolation(left, right, columns),
+        tf.cast(images, top.dtype),
     )
-    return near + (places - before) * (far - near)
+    return tf.cast(_clip(views), images.dtype)
 
 
-def _transposed(images):
-    return tf.transpose(images, (0, 2, 1, 3))
+def _interpolation(start, stop, size):
+    """Weights `(n, size, size)` of pixels, at places from `start` to `stop`.
+
+    Places are in [0, 1], as many as there are pixels. XLA can't compile
+    `tf.image.crop_and_resize`.
+    """
+    start, stop = start[..., 0], stop[..., 0]
+    places = start + (stop - start) * tf.linspace(0.0, 1.0, size)[:, None]
+    places = tf.clip_by_value((size - 1.0) * places, 0.0, size - 1.0)
+    return tf.nn.relu(1.0 - tf.abs(places - tf.range(float(size))))
 
 
 def _jittered(images, draw):

@@ -49,7 +49,7 @@ def test_steps_between_checkpoints(
         KeepBest, "measure", lambda self: measured.append(model.step) or 0.0
     )
     checkpoint = TrainingCheckpoint(tmp_path, every_steps=10, keep=9)
-    best = KeepBest(checkpoint, "psnr", (), every_steps=10, last_step=99)
+    best = KeepBest(checkpoint, "psnr", (), last_step=99)
     steps = model.optimizer.iterations
     steps.assign(first)
     callbacks = keras.callbacks.CallbackList([best, checkpoint], model=model)

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import resource
+import shutil
 import types
 
 import keras
@@ -14,11 +15,9 @@ from tensorboard.backend.event_processing import event_multiplexer
 
 from keras_csc import callbacks
 from keras_csc.callbacks import logs
-from keras_csc.callbacks.logs import EventWriter
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 
 
 class Reader(keras.callbacks.Callback):
@@ -33,7 +32,7 @@ class Reader(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.runs.AddRunsFromDirectory(self.folder)
         self.runs.Reload()
-        events = self.runs.Tensors("scalars", "quality/shown_psnr")
+        events = self.runs.Tensors("training", "quality/shown_psnr")
         self.steps.append([event.step for event in events])
 
 
@@ -57,14 +56,13 @@ def watched(tmp_path_factory):
     model.compile()
     images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
     images = images.astype("float32")
-    scalars = callbacks.ScalarLog(folder, images, 4)
-    pictures = callbacks.PictureLog(folder, images, every_steps=1)
+    log = callbacks.RunLog(folder, images, 4, draw_every=1)
     history = model.fit(
         images,
         batch_size=4,
         epochs=3,
         verbose=0,
-        callbacks=[scalars, pictures, reader, line],
+        callbacks=[log, reader, line],
     )
     return types.SimpleNamespace(
         folder=folder,
@@ -100,8 +98,6 @@ SCALARS = {
     "game/consistency",
     "game/multistage",
     "game/residual",
-    "game/encoder_gradient_norm",
-    "game/decoder_gradient_norm",
     "game/learning_rate",
     "rates/features_rate",
     "rates/reconstructed_rate",
@@ -114,23 +110,19 @@ SCALARS = {
 PICTURES = {"quality/reconstructions", "codes/atoms_1"}
 
 
-def test_scalars_move_while_pictures_are_written(watched):
+def test_scalars_move_as_one_writer_has_a_folder(watched):
     assert watched.reader.steps == [[2], [2, 4], [2, 4, 6]]
-
-
-def test_every_folder_has_one_writer(watched):
     files = list((watched.folder / "tensorboard").rglob("events.*"))
-    assert len(files) == len({file.parent for file in files}) == 2
+    assert len(files) == 1
 
 
 def test_tags_are_grouped_and_described(watched):
     reader = watched.reader
     reader.runs.Reload()
     runs = reader.runs.Runs()
-    assert set(runs["scalars"]["tensors"]) == SCALARS
-    assert set(runs["pictures"]["tensors"]) == PICTURES
+    assert set(runs["training"]["tensors"]) == SCALARS | PICTURES
     for name in SCALARS:
-        metadata = reader.runs.SummaryMetadata("scalars", name)
+        metadata = reader.runs.SummaryMetadata("training", name)
         assert len(metadata.summary_description) > 10
 
 
@@ -145,7 +137,7 @@ def test_log_has_the_plain_names(watched):
 def test_terms_of_a_game_have_a_description():
     ours = RecipeGame(2, class_features=1, view_features=1).term_names
     published = TranscriptionGame("multi", 2).term_names
-    for name in (*ours, *published, *GRADIENT_NORMS):
+    for name in (*ours, *published):
         assert name not in logs.tag(name)[1]
     name, description = logs.tag("surprise")
     assert name == "game/surprise" and "surprise" in description
@@ -154,17 +146,20 @@ def test_terms_of_a_game_have_a_description():
 def test_full_disk_is_an_error_of_the_system(tmp_path):
     """Which `train.py` answers with one line."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    writer = EventWriter(tmp_path)
+    log = callbacks.RunLog(tmp_path, (), 4)
+    log.set_model(types.SimpleNamespace(step=0))
+    log.on_train_begin()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(OSError) as error:
             for step in range(100):
-                with writer.at(step):
+                with log._at(step):
                     tf.summary.scalar("x", 1.0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "File too large" in error.value.strerror
     assert error.value.filename == str(tmp_path)
+    shutil.rmtree(tmp_path / "tensorboard")
     (tmp_path / "tensorboard").write_text("")
     with pytest.raises(OSError, match="tensorboard"):
-        EventWriter(tmp_path / "tensorboard" / "scalars")
+        log.on_train_begin()

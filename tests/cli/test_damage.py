@@ -373,6 +373,6 @@ def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
     *_, figures = reconstruction_figures(model, data.load_arrays(source)[0])
     images = building.float_images(source, None)
     for metric in ("psnr", "ssim", "cosine"):
-        keeper = callbacks.KeepBest(None, metric, images, 2, 6)
+        keeper = callbacks.KeepBest(None, metric, images, 6)
         keeper.set_model(model)
         assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)

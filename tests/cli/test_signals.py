@@ -94,7 +94,7 @@ def no_space(*arguments):
 @pytest.mark.parametrize(
     "writer, name, message, left",
     [
-        (train.callbacks.PictureLog, "_draw", "No space", ["step-00000002"]),
+        (train.callbacks.RunLog, "_draw", "No space", ["step-00000002"]),
         (
             train.callbacks.checkpoints,
             "_checkpoint",

@@ -73,13 +73,6 @@ def test_names_of_classes_are_no_markup():
     ]
 
 
-def test_what_an_architecture_does_not_say_is_said():
-    model = tiny_model()
-    model.encoder.coding_layers[0].iterations = 10
-    found = rows(card_of(model))
-    assert found["but"] == ["encoder.stage_1.iterations is 10"]
-
-
 def test_nothing_is_said_that_was_not_given():
     text = card_of(tiny_model(network="conv"))
     titles = re.findall("^## (.*)$", text, re.MULTILINE)

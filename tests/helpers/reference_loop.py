@@ -8,7 +8,7 @@ from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
-from keras_csc.models.conv_encoder import Unnormalized
+from keras_csc.models.conv_networks import Unnormalized
 from keras_csc.models.views import random_views
 from tests.helpers import references
 

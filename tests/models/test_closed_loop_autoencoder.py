@@ -64,12 +64,7 @@ def test_fit_predict_and_evaluate():
     images = images.astype("float32")
     before = [v.numpy() for v in model.trainable_variables]
     history = model.fit(images, batch_size=4, epochs=2, verbose=0).history
-    assert set(history) == {
-        *model.game.term_names,
-        "encoder_gradient_norm",
-        "decoder_gradient_norm",
-        "loss",
-    }
+    assert set(history) == {*model.game.term_names, "loss"}
     assert np.all(np.isfinite(list(history.values())))
     assert all(
         np.any(a != b) for a, b in zip(before, model.trainable_variables)
@@ -135,18 +130,6 @@ def test_frozen_normalizations_stay_and_the_others_train():
     assert stayed == frozen
 
 
-def test_images_alone_or_with_labels_play_the_same_binary_game():
-    images, labels = small_batch()
-    weights = []
-    for data in (images, (images, labels)):
-        keras.utils.set_random_seed(1)
-        model = small_autoencoder()
-        model.compile(sgd())
-        model.train_step(data)
-        weights.append(all_weights(model))
-    check_equal(*weights)
-
-
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_a_model_comes_back_and_trains_on_bit_by_bit(tmp_path):
     model = compiled(dtype="float64", filters=(3,))
@@ -184,6 +167,7 @@ def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
     contracts.check_same_weights(model, loaded)
 
 
+ONE = sgd()
 DICTIONARY = RecipeGame(dictionary=0.5)
 TOO_MANY = RecipeGame(num_classes=3, class_features=1000)
 VIEWS = RecipeGame(view_features=2)
@@ -200,6 +184,7 @@ ALL_VIEWS = RecipeGame(view_features=1000)
         ({"features": "map"}, {"game": VIEWS}, "`view_features`.*'map'"),
         ({"network": "conv"}, {"game": DICTIONARY}, "`dictionary`.*0.5"),
         ({}, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "`use_ema`"),
+        ({}, {"optimizer": ONE, "decoder_optimizer": ONE}, "two objects"),
         (
             {},
             {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},
@@ -227,34 +212,16 @@ def test_compile_takes_no_arguments_that_do_nothing(name):
         small_autoencoder().compile(**{name: "mse"})
 
 
-def test_one_optimizer_can_not_serve_two_players():
-    optimizer = sgd()
-    with pytest.raises(ValueError, match="two objects.* the same SGD for both"):
-        small_autoencoder().compile(optimizer, optimizer)
-
-
 def test_players_that_do_not_fit_are_refused():
     shape = {"image_shape": (8, 8, 1), "filters": (3,)}
-    with pytest.raises(ValueError, match="`feature_dim`"):
-        ClosedLoopAutoencoder(
-            Encoder(**shape, feature_dim=5),
-            ConvDecoder(**shape, feature_dim=6),
-        )
-    with pytest.raises(ValueError, match="`image_shape`"):
-        ClosedLoopAutoencoder(
-            ConvEncoder(**shape),
-            ConvDecoder(image_shape=(8, 8, 3), filters=(3,)),
-        )
-    with pytest.raises(ValueError, match=r"`Decoder\(encoder\)`"):
-        ClosedLoopAutoencoder(Encoder(**shape), Decoder(Encoder(**shape)))
-    with pytest.raises(ValueError, match=r"`Decoder\(encoder\)`"):
-        ClosedLoopAutoencoder(Encoder(**shape), ConvDecoder(**shape))
-    with pytest.raises(ValueError, match="same `features`"):
-        ClosedLoopAutoencoder(
-            ConvEncoder(**shape, features="map"), ConvDecoder(**shape)
-        )
-    with pytest.raises(ValueError, match="`encoder` must be an `Encoder`"):
-        Decoder(ConvEncoder(**shape))
+    encoders = Encoder(**shape), ConvEncoder(**shape)
+    for one, other in zip((Decoder, ConvDecoder), encoders):
+        decoder = one(other)
+        with pytest.raises(ValueError, match=r"`Decoder\(encoder\)`"):
+            ClosedLoopAutoencoder(type(other)(**shape), decoder)
+    for one, other in zip((ConvDecoder, Decoder), encoders):
+        with pytest.raises(ValueError, match="`encoder` must be of"):
+            one(other)
 
 
 def test_a_mirror_draws_with_the_encoders_dictionaries():

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
-from keras_csc.models.closed_loop_training import GRADIENT_NORMS
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from tests.helpers.reference_loop import CLASSES
@@ -82,7 +81,7 @@ def test_batch_need_not_divide_evenly(mirrored):
     expected, logs = train(OURS, "float64", zeros=0.6)
     weights, found = train(OURS, "float64", mirrored(2), [5], zeros=0.6)
     assert relative_difference(weights, expected) < 1e-12
-    assert set(found) == set(logs) - {"loss", *GRADIENT_NORMS}
+    assert set(found) == set(logs) - {"loss"}
     for name in found:
         np.testing.assert_allclose(found[name], logs[name], rtol=1e-5)
 
@@ -149,9 +148,7 @@ def test_optimizers_that_need_the_whole_gradient_are_refused(
     with mirrored(2).scope():
         model = small_autoencoder()
     optimizer = keras.optimizers.SGD(0.1, **{argument: 2})
-    with pytest.raises(
-        ValueError, match=f"`{player}` .* `{argument}`: on several"
-    ):
+    with pytest.raises(ValueError, match=f"`{player}` .* `{argument}`: "):
         model.compile(**{player: optimizer})
     small_autoencoder().compile(**{player: optimizer})
 

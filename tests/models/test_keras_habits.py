@@ -79,7 +79,6 @@ def test_symbolic_calls_know_shapes_and_types(policy):
 
 def test_weights_of_images_are_refused():
     model, (images, labels) = compiled(), small_batch(n=4)
-    before = model.get_weights()
     weights = np.ones(4)
     for call in (
         lambda: model.fit(images, labels, sample_weight=weights),
@@ -92,8 +91,6 @@ def test_weights_of_images_are_refused():
             ValueError, match="leave `sample_weight` and `class"
         ):
             call()
-    for weight, after in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(weight, after)
     data = (images, labels, weights)
     with pytest.raises(ValueError, match="leave `sample_weight` and `class"):
         model.fit(images, validation_data=data, verbose=0)
@@ -110,12 +107,12 @@ def test_keras_stops_on_nan():
         model.fit(images, callbacks=[callback], verbose=0)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
-def test_an_empty_data_set_is_an_error(method):
-    images = np.zeros((3, 8, 8, 1), "float32")
+def test_an_empty_data_set_is_an_error():
+    images, model = np.zeros((3, 8, 8, 1), "float32"), compiled()
     dataset = tf.data.Dataset.from_tensor_slices(images).batch(4, True)
-    with pytest.raises(ValueError, match="empty"):
-        getattr(compiled(), method)(dataset, verbose=0)
+    for method in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match="empty"):
+            method(dataset, verbose=0)
 
 
 def test_a_list_of_images_is_not_taken_for_several_inputs():
@@ -163,19 +160,12 @@ def test_convolutions_do_not_depend_on_the_format_of_images():
         keras.config.set_image_data_format(usual)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        lambda images: images,
-        lambda images: ((images[i : i + 4],) for i in (0, 4)),
-    ],
-    ids=["array", "generator"],
-)
-def test_fit_measures_the_gains_before_its_first_step_once(given):
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's, of generators
+def test_fit_measures_the_gains_before_its_first_step_once():
     model = small_autoencoder()
     model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
     images, _ = small_batch()
-    history = model.fit(given(images), batch_size=4, verbose=0)
+    history = model.fit(((images[i : i + 4],) for i in (0, 4)), verbose=0)
     assert model.step == 2 and history.history
     assert model.decoder.calibrated
     gain = float(model.decoder.feature_gain)

@@ -6,12 +6,10 @@ import pathlib
 
 import numpy as np
 
-from keras_csc.generation import FeatureDensity
 from keras_csc.models.presets import folder as folders
 from keras_csc.models.presets import hubs
 from keras_csc.models.presets.architectures import DEFAULTS
 from keras_csc.models.presets.architectures import PRESETS
-from keras_csc.models.presets.architectures import beside_config
 from keras_csc.models.presets.architectures import completed
 from keras_csc.models.presets.architectures import encoder_arguments
 from keras_csc.models.presets.architectures import model_config
@@ -97,15 +95,6 @@ def config(preset, **overrides):
         OSError: if it can't be downloaded.
     """
     return completed(find(preset).entries, **overrides)
-
-
-def from_config(model_class, entries):
-    """Makes a model, without its weights, of what `config.json` holds."""
-    entries = dict(entries)
-    density = entries.pop(folders.DENSITY, None)
-    if density is not None:
-        density = FeatureDensity.from_config(density)
-    return model_class(*players(completed(entries)), density=density)
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):

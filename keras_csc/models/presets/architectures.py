@@ -2,13 +2,12 @@
 
 import inspect
 
-from keras_csc.models.conv_decoder import ConvDecoder
-from keras_csc.models.conv_encoder import ConvEncoder
+from keras_csc.models.conv_networks import ConvDecoder
+from keras_csc.models.conv_networks import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged_encoder import StagedEncoder
+from keras_csc.models.staged import StagedEncoder
 from keras_csc.validation import check_choice
-from keras_csc.validation import shown
 
 
 def _of_blocks(image_shape, filters, **config):
@@ -132,9 +131,8 @@ def players(config, **kwargs):
     """
     encoder_class, decoder_class = NETWORKS[config["network"]]
     encoder = encoder_class(**encoder_arguments(config), **kwargs)
-    atoms = (encoder,) if encoder.sparse else ()
     return encoder, decoder_class(
-        *atoms, **_part(config, decoder_class), **kwargs
+        encoder, **_part(config, decoder_class), **kwargs
     )
 
 
@@ -158,35 +156,3 @@ def model_config(model):
         "network": "csc" if model.encoder.sparse else "conv",
     }
     return {name: arguments[name] for name in DEFAULTS}
-
-
-def beside_config(model):
-    """What a model has that its `model_config` does not make again.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-
-    Returns:
-        List of texts, empty of a model that a preset can hold.
-    """
-    config = model_config(model)
-    classes = NETWORKS[config["network"]]
-    both = {"encoder": model.encoder, "decoder": model.decoder}
-    found = [
-        f"the {name} is a {type(player).__name__}"
-        for (name, player), expected in zip(both.items(), classes)
-        if type(player) is not expected
-    ]
-    for key, value in model.decoder.get_config().items():
-        if key in config and value != config[key]:
-            found.append(f"decoder.{key} is {shown(value)}")
-    for number, layer in enumerate(model.encoder.coding_layers):
-        for key, value in layer.get_config().items():
-            if key not in config or key in ("kernel_size", "strides"):
-                continue
-            expected = config[key]
-            if isinstance(expected, (list, tuple)):  # one for each stage
-                expected = expected[number]
-            if value != expected:
-                found.append(f"encoder.{layer.name}.{key} is {shown(value)}")
-    return found

@@ -20,7 +20,7 @@ import numpy as np
 from keras_csc.files import digest
 from keras_csc.files import new_folder
 from keras_csc.models.architecture import kernel_numbers
-from keras_csc.models.presets.architectures import beside_config
+from keras_csc.models.presets.architectures import NETWORKS
 from keras_csc.models.presets.architectures import model_config
 from keras_csc.validation import shown
 from keras_csc.version import __version__
@@ -169,13 +169,13 @@ def save(model, folder, about=None, card=None):
         about: dict, more entries of `metadata.json`; or `None`.
         card: text of a `README.md`; or `None`.
     """
-    lost = beside_config(model)
-    if lost:
+    players = type(model.encoder), type(model.decoder)
+    if players not in NETWORKS.values():
         raise ValueError(
-            "A preset holds the arguments of an encoder and its decoder, which "
-            f"would not make this model again: {'; '.join(lost)}. Keep classes "
-            'and decoders of your own with `model.save("NAME.keras")`; give '
-            "what was set in a layer as an argument of the encoder."
+            "A preset must be of an `Encoder` and a `Decoder`, or of a "
+            "`ConvEncoder` and a `ConvDecoder`. Received: "
+            f"{players[0].__name__} and {players[1].__name__}. Keep classes of "
+            'your own with `model.save("NAME.keras")`.'
         )
     config = model_config(model)
     if model.density is not None:

@@ -7,7 +7,6 @@ library. `folder` compares them with what a preset says of its files.
 import contextlib
 import os
 import pathlib
-import re
 import textwrap
 
 import keras
@@ -16,17 +15,6 @@ from keras_csc.models.presets.folder import AUTOENCODER
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
-PART = r"\w[\w.-]*"
-# What a URI names, and of which of its versions.
-URIS = {
-    "hf://OWNER/NAME[@REVISION]": (
-        rf"hf://({PART}/{PART})(?:@({PART}(?:/{PART})*))?"
-    ),
-    "kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]": (
-        rf"kaggle://({PART}/{PART}/keras/{PART})(?:/([1-9]\d*))?"
-    ),
-}
-
 
 def is_uri(preset):
     """Whether `preset` is the URI of a hub."""
@@ -34,37 +22,34 @@ def is_uri(preset):
 
 
 def _parse(uri):
-    """`(scheme, name, version)` of a URI; the newest version is `None`."""
-    for form in URIS.values():
-        if found := re.fullmatch(form, uri, re.ASCII):
-            return (uri.partition(":")[0], *found.groups())
-    raise ValueError(
-        f"The URI of a hub must be {' or '.join(URIS)}. Received: {shown(uri)}"
-    )
+    """`(scheme, name, revision)`; Kaggle's names hold their version."""
+    scheme, _, name = uri.partition("://")
+    name, _, revision = name.partition("@")
+    return scheme, name, revision or None
 
 
 def download(uri, files):
     """Downloads files into the cache of a hub's library.
 
     Args:
-        uri: text; see `URIS`.
+        uri: `"hf://OWNER/NAME[@REVISION]"` or
+            `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
         files: their names.
 
     Returns:
         `pathlib.Path` of the folder that holds them, and maybe others.
     """
-    scheme, name, version = _parse(uri)
+    scheme, name, revision = _parse(uri)
     with _errors(uri, f"{', '.join(files)} could not be downloaded"):
         if scheme == "kaggle":
             import kagglehub
 
-            handle = f"{name}/{version}" if version else name
-            paths = [kagglehub.model_download(handle, file) for file in files]
+            paths = [kagglehub.model_download(name, file) for file in files]
         else:
             import huggingface_hub
 
             paths = [
-                huggingface_hub.hf_hub_download(name, file, revision=version)
+                huggingface_hub.hf_hub_download(name, file, revision=revision)
                 for file in files
             ]
     return pathlib.Path(paths[0]).parent
@@ -91,10 +76,11 @@ def upload_preset(uri, folder):
         ValueError: for another URI, or a folder that does not load.
         OSError: if the hub can't be reached, or refuses.
     """
-    scheme, name, version = _parse(str(uri))
-    if version:
+    scheme, name, revision = _parse(uri)
+    if not is_uri(uri) or revision:
         raise ValueError(
-            "The hub numbers versions itself: the URI must be without one. "
+            "`uri` must be hf://OWNER/NAME or kaggle://OWNER/MODEL/keras/"
+            "VARIANT; the hub numbers versions itself. "
             f"Received: {shown(uri)}"
         )
     # A folder that loads has no others than a preset's files and hidden ones.

@@ -1,4 +1,4 @@
-"""What encoders have in common: stages, and features on the sphere."""
+"""What encoders and decoders have in common: stages, and their shapes."""
 
 import collections
 import math
@@ -6,18 +6,16 @@ import math
 import keras
 from keras import ops
 
-from keras_csc.models.architecture import accepted_shape
 from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import head_size
-from keras_csc.models.freezing import freeze
-from keras_csc.models.freezing import frozen_layers
-from keras_csc.models.freezing import without_frozen_layers
+from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
-from keras_csc.models.inputs import reflected
+from keras_csc.models.tiles import reflected
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.ops.tensors import to_sphere
+from keras_csc.validation import shown
 
 EncoderOutput = collections.namedtuple(
     "EncoderOutput",
@@ -33,31 +31,37 @@ Fields:
     codes: list of tensors, the sparse codes of every stage.
     moments: list of `(mean, variance)`, the batch statistics that normalised
         every stage; of `None` in inference.
-    inputs: list of tensors, what every stage was given to code.
+    inputs: list of tensors, what every stage and the head were given.
 """
 
 
-class StagedEncoder(keras.Model):
+class Player(keras.Model):
+    """A network whose configuration says which of its layers are frozen.
+
+    Keras keeps `trainable` of a model, and not of its layers: a model that is
+    loaded would train them again, and Keras leave out the state of its
+    optimizers, which have other variables.
+    """
+
+    def get_config(self):
+        frozen = [layer.name for layer in self.layers if not layer.trainable]
+        return {**super().get_config(), "frozen_layers": frozen}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        frozen = config.pop("frozen_layers", ())
+        player = super().from_config(config)
+        for layer in player.layers:
+            layer.trainable = layer.trainable and layer.name not in frozen
+        return player
+
+
+class StagedEncoder(Player):
     """Stages, each normalised, and a head on the unit sphere.
 
-    A subclass makes the layers in its constructor and gives them to
-    `_assemble`.
-
-    Args:
-        image_shape: `(height, width, channels)`; height and width divisible
-            by the product of the strides, `stride`. With `features="map"` that
-            of the images to train on.
-        filters: ints, the number of channels of every stage.
-        feature_dim: int, `d`.
-        kernel_size: int, height and width of the kernels, or a list with one
-            for each stage.
-        strides: int, or a list with one for each stage.
-        features: `"vector"`, one of an image, or `"map"`, one at every place
-            of the last codes: then images may have any height and width of 8
-            and more.
-
-    Raises:
-        ValueError: for an argument that is not as above.
+    A subclass makes `coding_layers` and `normalizations`, from the image up,
+    and a `head`. Arguments and errors are those of `Encoder`.
     """
 
     # Whether the stages solve sparse coding programs.
@@ -91,13 +95,9 @@ class StagedEncoder(keras.Model):
     @property
     def accepted_shape(self):
         """Shape of the images that it takes; `None` for any size."""
-        return accepted_shape(self.image_shape, self.features)
-
-    def _assemble(self, coding_layers, normalizations, head):
-        """Takes the layers of the stages, from the image up, and a head."""
-        self.coding_layers = coding_layers
-        self.normalizations = normalizations
-        self.head = head
+        if self.features == "vector":
+            return self.image_shape
+        return (None, None, self.image_shape[-1])
 
     def build(self, input_shape):
         shape = (None, *self.image_shape)
@@ -156,6 +156,7 @@ class StagedEncoder(keras.Model):
                 signal = normalization(signal, moments=statistics)
             used.append(statistics)
             signal = self.activate(signal)
+        inputs.append(signal)
         return EncoderOutput(self._features(signal), codes, used, inputs)
 
     def features_of(self, number, codes):
@@ -233,10 +234,81 @@ class StagedEncoder(keras.Model):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "features": self.features,
-            **frozen_layers(self),
+        }
+
+
+class StagedDecoder(Player):
+    """A decoder for the features and the images of an encoder.
+
+    Args:
+        encoder: `encoder_class` of the subclass. It is no part of the decoder's
+            weights.
+
+    Raises:
+        ValueError: for another encoder.
+    """
+
+    def __init__(self, encoder, **kwargs):
+        # Keras would cast the moments to half precision. The layers cast what
+        # they convolve.
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(encoder, self.encoder_class):
+            raise ValueError(
+                f"`encoder` must be of {self.encoder_class.__name__}. "
+                f"Received: {shown(encoder)}"
+            )
+        # A function, as Keras would take the encoder for a part of this model.
+        self._encoder = lambda: encoder
+        self.image_shape = encoder.image_shape
+        self.stride = encoder.stride
+        self.feature_dim = encoder.feature_dim
+        self.features = encoder.features
+
+    @property
+    def encoder(self):
+        """The encoder whose features it draws."""
+        return self._encoder()
+
+    @property
+    def map_shape(self):
+        """Shape of the features of an image, as a map of one place or more."""
+        size = [n // self.stride for n in self.image_shape[:2]]
+        size = (1, 1) if self.features == "vector" else size
+        return (*size, self.feature_dim)
+
+    @property
+    def features_shape(self):
+        """Shape of the features that it takes; `None` for any size."""
+        size = () if self.features == "vector" else (None, None)
+        return (*size, self.feature_dim)
+
+    def compute_output_spec(self, features, training=None, moments=None):
+        check_shape("features", features.shape, self.features_shape)
+        shape = self.compute_output_shape(features.shape)
+        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+
+    def compute_output_shape(self, input_shape):
+        if self.features == "vector":
+            return (input_shape[0], *self.image_shape)
+        sizes = [n and n * self.stride for n in input_shape[1:3]]
+        return (input_shape[0], *sizes, self.image_shape[-1])
+
+    def as_map(self, features):
+        """Features that are known to fit, as a map of one place or more."""
+        features = as_features(features, self.features_shape)
+        if self.features == "vector":
+            features = ops.reshape(features, (-1, *self.map_shape))
+        return features
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
         }
 
     @classmethod
     def from_config(cls, config):
-        config, names = without_frozen_layers(config)
-        return freeze(super().from_config(config), names)
+        encoder = config["encoder"]
+        if isinstance(encoder, dict):
+            encoder = keras.saving.deserialize_keras_object(encoder)
+        return super().from_config({**config, "encoder": encoder})

@@ -1,18 +1,21 @@
-"""Dictionaries to start from: the principal components of what they code."""
+"""First atoms made of images: their principal components, or patches."""
 
 import numpy as np
 import threadpoolctl
 from keras import ops
 from sklearn.decomposition import PCA
 
-from keras_csc.models.inputs import as_array_of_images
-from keras_csc.models.patches import CALIBRATION
+from keras_csc.constraints import satisfied
+from keras_csc.models import inputs
+from keras_csc.models.decoder import CALIBRATION
 from keras_csc.ops.portable import padding_before
 from keras_csc.terminal import Progress
 from keras_csc.validation import check_at_least
 
 BATCH = 250
-PATCHES = 16
+PATCHES = 16  # of an image, for principal components
+# Of a patch that says something, the deviation in units of the images'.
+LEAST_CONTRAST = 0.2
 
 
 def initialize_from(autoencoder, images, offset=None, seed=0):
@@ -72,7 +75,7 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
     if offset is None:
         offset = 16.0 if encoder.features == "map" else 2.0
     check_at_least(0, offset=offset)
-    images = as_array_of_images(images, encoder.image_shape)
+    images = _array(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(
             "Principal components of images need as many images as features, "
@@ -97,11 +100,9 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
 
 def _initialize(autoencoder, images, offset, seed):
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
-    passes = len(encoder.coding_layers)
-    if not encoder.sparse:
-        passes += 1 + len(decoder.decoding_layers)
     progress = Progress(
-        "First atoms, images through layers", passes * len(images)
+        "First atoms, images through stages",
+        len(encoder.coding_layers) * len(images),
     )
     random = np.random.default_rng(seed)
     signal = images
@@ -119,8 +120,8 @@ def _initialize(autoencoder, images, offset, seed):
     coding_layers = [*encoder.coding_layers, encoder.head]
     for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
         own.kernel.assign(layer.kernel)
-    features = _batched(autoencoder.encode, images, progress)
-    made = _initialize_moments(decoder, features, progress)
+    features = _batched(autoencoder.encode, images)
+    made = _initialize_moments(decoder, features)
     gamma = decoder.normalizations[-1].gamma
     gamma.assign(gamma * (np.std(images) / np.std(made)))
 
@@ -131,8 +132,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     normalization = encoder.normalizations[number]
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
-    both_signs = atoms == 2 * numbers and encoder.sparse
-    both_signs = both_signs and encoder.nonnegative
+    both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
     if atoms <= numbers or both_signs:
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
@@ -179,16 +179,16 @@ def _initialize_head(encoder, signal, offset, seed):
         )
 
 
-def _initialize_moments(decoder, features, progress):
+def _initialize_moments(decoder, features):
     signal = features
     if decoder.features == "vector":
         signal = signal[:, None, None]
     *layers, last = decoder.decoding_layers
     for layer, normalization in zip(layers, decoder.normalizations):
-        signal = _batched(layer, signal, progress)
+        signal = _batched(layer, signal)
         _assign_moments(normalization, signal)
         signal = _batched(lambda part: ops.relu(normalization(part)), signal)
-    return _batched(last, signal, progress)
+    return _batched(last, signal)
 
 
 def _assign_moments(normalization, signal):
@@ -238,3 +238,74 @@ def _batched(function, signal, progress=None):
         if progress:
             progress.advance(len(part))
     return np.concatenate(parts)
+
+
+def initialize_from_patches(autoencoder, images, seed=0):
+    """Makes random patches of images the first atoms.
+
+    The atoms of the first stage become patches from random places of random
+    images, with a random sign, scaled to norm 1. Of atoms that are kept a
+    tight frame they become the frame nearest to such patches. Patches that are
+    nearly constant are left out. The sums that the decoder
+    begins with are then as smooth as images are, where random numbers make
+    noise of single pixels, of which an encoder with thresholds sees little
+    and the game removes little.
+
+    Args:
+        autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
+            replaced, and whose density is removed.
+        images: float array `(n, height, width, channels)` in [-1, 1], or
+            uint8; a thousand have patches enough.
+        seed: int, of the choice of patches.
+
+    Raises:
+        ValueError: for images that the model is not for, that are not finite
+            or without contrast, or smaller than an atom.
+
+    Reference:
+        Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
+        of the signals.
+    """
+    random = np.random.default_rng(seed)
+    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    images = _array(images, encoder.image_shape)
+    autoencoder.density = None
+    kernel = encoder.coding_layers[0].kernel
+    size, _, _, filters = kernel.shape
+    patches = _random_patches(images, size, filters, random)
+    signs = random.choice([-1, 1], (filters, 1, 1, 1))
+    norms = np.linalg.norm(patches.reshape(filters, -1), axis=1)
+    atoms = signs * patches / norms[:, None, None, None]
+    kernel.assign(satisfied(kernel.constraint, atoms.transpose(1, 2, 3, 0)))
+    encoder.update_operator_norms()
+    if encoder.sparse:
+        decoder.calibrate(images[:CALIBRATION])
+
+
+def _random_patches(images, size, count, random):
+    """So many patches `(count, size, size, channels)` with some contrast."""
+    if min(images.shape[1:3]) < size:
+        raise ValueError(
+            f"Patches of {size}×{size} pixels need images as large. "
+            f"Received: {images.shape}"
+        )
+    least = LEAST_CONTRAST * images.std()
+    found = []
+    for _ in range(100 * count):
+        image = images[random.integers(len(images))]
+        top, left = random.integers(0, np.array(image.shape[:2]) - size + 1)
+        patch = image[top : top + size, left : left + size]
+        if patch.std() > least:
+            found.append(patch)
+        if len(found) == count:
+            return np.stack(found)
+    raise ValueError(
+        f"{count} patches of {size}×{size} pixels with some contrast are "
+        f"needed to begin with. Found {len(found)} in {len(images)} images."
+    )
+
+
+def _array(images, image_shape):
+    """Float images as an array; errors as of `encode`."""
+    images = inputs.as_images(images, image_shape)
+    return inputs.in_range(images, inputs.MOST).numpy()

@@ -1,0 +1,119 @@
+"""Alternating steps, against a plain loop as in the parents' code."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.losses import TranscriptionGame
+from tests.helpers.reference_loop import CLASSES
+from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import clone
+from tests.helpers.reference_loop import relative_difference
+from tests.helpers.reference_loop import small_autoencoder
+from tests.helpers.reference_loop import small_batch
+from tests.helpers.reference_loop import spread_weights
+
+
+def log_det_rate(z):
+    n, d = z.shape
+    gram = tf.matmul(z, z, transpose_a=True)
+    identity = tf.eye(d, dtype=z.dtype)
+    return 0.5 * tf.linalg.logdet(identity + d / (n * 0.5) * gram)
+
+
+def log_det_distance(z, z_hat):
+    """`ΔR(Z, Ẑ)` as in the parents' code."""
+    both = log_det_rate(tf.concat([z, z_hat], 0))
+    return both - 0.5 * (log_det_rate(z) + log_det_rate(z_hat))
+
+
+def log_det_objective(z, z_hat, labels):
+    """`T` of the Multi game as in the parents' code, in float64."""
+    z, z_hat = tf.cast(z, "float64"), tf.cast(z_hat, "float64")
+    objective = log_det_rate(z) + log_det_rate(z_hat)
+    for label in np.unique(labels):
+        mask = labels == label
+        real, again = tf.boolean_mask(z, mask), tf.boolean_mask(z_hat, mask)
+        rates = log_det_rate(real) + log_det_rate(again)
+        objective -= np.mean(mask) * rates
+        objective += log_det_distance(real, again)
+    return objective
+
+
+def encoder_turn(model, images, labels):
+    """The parents' encoder step: `X̂` detached, ascend `T`."""
+    with tf.GradientTape() as tape:
+        real = model.encoder.activations(images, training=True)
+        regenerated = model._decode(real.features, True, moments=real.moments)
+        again = model.encoder.activations(
+            tf.stop_gradient(regenerated), training=True
+        )
+        loss = -log_det_objective(real.features, again.features, labels)
+    gradients = tape.gradient(loss, model.encoder.trainable_variables)
+    model.encoder.update_statistics(real)
+    return gradients
+
+
+def inner_turn(model, images, labels):
+    """The parents' inner step: ascend `ΔR(Z | y)`."""
+    with tf.GradientTape() as tape:
+        z = tf.cast(model.encoder(images, training=True), "float64")
+        reduction = log_det_rate(z)
+        for label in np.unique(labels):
+            mask = labels == label
+            part = log_det_rate(tf.boolean_mask(z, mask))
+            reduction -= np.mean(mask) * part
+        loss = -reduction
+    return tape.gradient(loss, model.encoder.trainable_variables)
+
+
+def decoder_turn(model, images, labels):
+    """The parents' decoder step: all of it again, descend `T`.
+
+    Atoms that encoder and decoder share move by what the decoder draws.
+    """
+    measuring = clone(model).encoder
+    with tf.GradientTape() as tape:
+        real = measuring.activations(images, training=True)
+        regenerated = model._decode(real.features, True, moments=real.moments)
+        again = measuring.activations(regenerated, training=True)
+        loss = log_det_objective(real.features, again.features, labels)
+    gradients = tape.gradient(loss, drawing_variables(model))
+    model.encoder.update_statistics(real)
+    return gradients
+
+
+def drawing_variables(model):
+    decoder = model.decoder
+    return [*decoder.trainable_variables, *decoder.shared_atoms]
+
+
+def test_alternating_steps_are_those_of_a_plain_loop():
+    images, labels = small_batch(dtype="float64")
+    model = small_autoencoder(
+        dtype="float64",
+        sparsity=0.125,
+        nonnegative=True,
+        tight_frame=False,
+        rectified=True,
+    )
+    spread_weights(model)
+    model.compile(
+        keras.optimizers.SGD(0.05),
+        keras.optimizers.SGD(0.05),
+        TranscriptionGame("multi", CLASSES, inner_step=True),
+    )
+    by_hand = clone(model)
+    for_encoder, for_decoder = (keras.optimizers.SGD(0.05) for _ in range(2))
+    for _ in range(2):
+        for turn in (inner_turn, encoder_turn):
+            gradients = turn(by_hand, images, labels)
+            for_encoder.apply(gradients, by_hand.encoder.trainable_variables)
+            by_hand.encoder.update_operator_norms()
+        gradients = decoder_turn(by_hand, images, labels)
+        for_decoder.apply(gradients, drawing_variables(by_hand))
+        by_hand.encoder.update_operator_norms()
+        model.train_step((images, labels))
+    assert model.step == 2
+    assert int(model.optimizer.iterations) == 4
+    assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
