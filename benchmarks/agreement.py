@@ -19,7 +19,7 @@ sizes. What is compared:
 Of gradients and steps the figure is the largest over all variables, of the
 norm of the difference relative to the norm. One class of the batch is absent,
 one has a single image. Exits with 1 if a difference is above 1e-9. Writes
-benchmarks/results/agreement.json.
+benchmarks/results.json.
 """
 
 import sys

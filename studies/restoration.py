@@ -1,6 +1,6 @@
 """Restoration of photographs beside peers: PSNR, SSIM and seconds.
 
-    pip install -r requirements.txt -r requirements-benchmarks.txt
+    pip install -r requirements.txt --group benchmarks
     python studies/restoration.py
     python studies/restoration.py --minimum
 

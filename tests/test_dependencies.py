@@ -10,7 +10,8 @@ from importlib import metadata
 import keras_csc
 
 ROOT = pathlib.Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = TOML["project"]
 OURS = ("keras_csc", "keras_csc_cli")
 # Imported by `tf.summary`, TensorFlow Probability and, to prepare a data set,
 # by TFDS: none asks for them.
@@ -71,14 +72,13 @@ def test_optional_imports_are_extras():
 
 
 def test_requirements_pin_every_dependency():
-    def pinned(name):
-        text = (ROOT / name).read_text()
-        return declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
-
+    text = (ROOT / "requirements.txt").read_text()
+    pinned = declared(re.findall(r"^[\w-]+==.*", text, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     needed = [*PROJECT["dependencies"], *extras["lint"], *extras["test"]]
-    assert declared(needed) <= pinned("requirements.txt")
-    assert declared(extras["explore"]) <= pinned("requirements-browser.txt")
+    assert declared(needed) <= pinned
+    browser = [r for r in TOML["dependency-groups"]["browser"] if "==" in r]
+    assert declared(extras["explore"]) <= declared(browser)
 
 
 def test_version_is_the_same_everywhere():
