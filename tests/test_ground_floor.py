@@ -1,11 +1,24 @@
+"""What all rooms stand on: checks of values, pixels, and files."""
+
 import inspect
+import re
+
+from keras_csc_cli.workdir import PARTIAL
 
 import numpy as np
 import pytest
 
 from keras_csc import validation
+from keras_csc.data.images import normalize
+from keras_csc.evaluation import passes
+from keras_csc.files import new_folder
+from keras_csc.files import replacing
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.losses import RecipeGame
+from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
+
+# === Values ===
 
 NO_NUMBERS = [float("inf"), np.float32("nan"), "1", None, [1.0], True, 1j]
 
@@ -90,3 +103,70 @@ def test_no_argument_is_nan_or_infinite(maker, needed):
         for value in (np.nan, np.inf):
             with pytest.raises(ValueError, match=name):
                 maker(**{**needed, name: value})
+
+
+# === Pixels ===
+
+ALL = np.arange(256, dtype="uint8")
+
+
+def test_every_pixel_comes_back():
+    images = from_pixels(ALL)
+    assert images.dtype == "float32"
+    assert (images[0], images[-1]) == (-1, 1)
+    np.testing.assert_array_equal(to_pixels(images), ALL)
+
+
+def test_pixels_are_those_of_the_pipeline():
+    np.testing.assert_allclose(from_pixels(ALL), normalize(ALL), atol=1e-7)
+
+
+def test_what_lies_beyond_is_cut_off():
+    np.testing.assert_array_equal(to_pixels([-3.0, 3.0]), [0, 255])
+
+
+def test_pixels_are_uint8():
+    pixels = np.array([[0, 51, 255]], "uint8")
+    floats = passes.as_floats(pixels)
+    np.testing.assert_allclose(floats, [[-1, -0.6, 1]], atol=1e-6)
+    np.testing.assert_array_equal(passes.as_floats(floats), floats)
+    with pytest.raises(ValueError, match="must be uint8.*of int64"):
+        passes.as_floats(pixels.astype("int64"))
+    with pytest.raises(ValueError, match="must be uint8.*of float32"):
+        from_pixels(floats)
+
+
+# === Files ===
+
+
+def test_the_last_of_two_writers_leaves_its_file_whole(tmp_path):
+    path = tmp_path / "page.html"
+    with replacing(path) as ours, open(ours, "w") as file:
+        file.write("a")
+        with replacing(path) as theirs:
+            theirs.write_text("bb")
+        assert path.read_text() == "bb"
+        file.write("a")
+    assert path.read_text() == "aa"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", [f"{125 * 'ä'}.png", f"{255 * '_'}"])
+def test_a_name_may_be_as_long_as_that_of_any_file(tmp_path, name):
+    path = tmp_path / name
+    with replacing(path) as temporary:
+        assert temporary.name.endswith(path.suffix)
+        temporary.write_text("a")
+    assert path.read_text() == "a"
+    path.unlink()
+    with new_folder(path) as temporary:
+        assert temporary.is_dir()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_short_names_are_whole_in_temporary_ones(tmp_path):
+    with replacing(tmp_path / "atoms_1.png") as temporary:
+        temporary.touch()
+        assert re.fullmatch(rf"\.atoms_1{PARTIAL}\.png", temporary.name)
+    with new_folder(tmp_path / ".model-new") as temporary:
+        assert re.fullmatch(r"\.\.model-new-\w{8}", temporary.name)
