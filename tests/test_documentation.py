@@ -47,8 +47,8 @@ SMALLER = {
         '"digits", load_weights=False, filters=(4, 4))'
     ),
 }
-# Modules that need what an extra installs.
-EXTRA = {"keras_csc.explorer.controls", "keras_csc.explorer.page"}
+# What needs an extra.
+EXTRA = {"keras_csc.explorer.page"}
 OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
 
 

@@ -225,8 +225,8 @@ SAVED = (
 def saved_classes():
     found = set()
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
-        if module.name.endswith(("explorer.controls", "explorer.page")):
-            continue  # They need Gradio.
+        if module.name.endswith("explorer.page"):
+            continue  # It needs Gradio.
         module = importlib.import_module(module.name)
         for _, value in inspect.getmembers(module, inspect.isclass):
             if value.__module__.startswith("keras_csc") and issubclass(
