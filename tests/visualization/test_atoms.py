@@ -3,11 +3,11 @@ import pytest
 
 from keras_csc.pixels import to_pixels
 from keras_csc.visualization import atom_grid
-from keras_csc.visualization import code_shades
 from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import strongest_atoms
+from keras_csc.visualization.atoms import code_shades
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
