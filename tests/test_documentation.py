@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 import keras_csc
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
-from tests.helpers.markdown import blocks
+from tests.helpers.pages import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
