@@ -168,16 +168,16 @@ INTRODUCTION = """\
 # Samples, beside those of other generators
 
 The contenders of a set train for equal time on one core, with networks of the
-same widths: as many steps as so many minutes hold at the rate that each has
-before, in seconds of the core. *CSC-CTRL* draws features from the density of
+same widths. Each is timed first, and then makes as many steps as the minutes
+hold, in seconds of the core. *CSC-CTRL* draws features from the density of
 {density:,} training images ([Images that never were](generation.md)), one
 Gaussian of every class ([more are
 better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
 labels, {components} of all; *as published* it has the rates alone, and [tight
 frames and shared statistics](method.md#as-published). The *VAE* decodes noise,
 as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of DDIM. A
-row is one training. That is far less than their authors take, and says nothing
-of what they end at: after some hundred steps diffusion has hardly begun.
+row is one training. Their authors train far longer: the table does not say
+where a method ends. After some hundred steps diffusion has hardly begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
