@@ -43,7 +43,7 @@ HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "samples.json"
 PAGE = HERE.parent / "docs" / "samples.md"
 PICTURES = HERE.parent / "docs" / "pictures"
-PICTURE_BYTES = 30_000  # of twelve: 360 kB in all
+PICTURE_BYTES = 90_000
 SHOWN = 10  # of a class
 
 
@@ -138,16 +138,21 @@ def publish(row, shown):
     """Puts a row into the table, and writes the page and the row's picture."""
     with locked(TABLE.with_suffix(".lock")):
         rows = tables.put(TABLE, [row], ["key"], _order)
-        if shown.exists():
-            picture = image_grid(np.load(shown), SHOWN)
-            save_jpeg(picture_of(row, PICTURES), picture)
+        paths = [
+            shown.parents[1] / each["key"] / shown.name
+            for each in rows
+            if each["data"] == row["data"] and not each["failed"]
+        ]
+        if all(path.exists() for path in paths):
+            grids = [image_grid(np.load(path), SHOWN) for path in paths]
+            save_jpeg(picture_of(row["data"]), np.concatenate(grids, axis=1))
         with replacing(PAGE) as temporary:
-            temporary.write_text(page(rows, PICTURES), encoding="utf-8")
+            temporary.write_text(page(rows), encoding="utf-8")
 
 
-def picture_of(row, folder):
-    """Path of the picture of a row's samples."""
-    return folder / f"samples_{row['key']}.jpg"
+def picture_of(data_name):
+    """Path of the picture of samples of a set, contender by contender."""
+    return PICTURES / f"samples_{data_name}.jpg"
 
 
 def _order(row):
@@ -205,12 +210,11 @@ WORK = (
 )
 
 
-def page(rows, pictures):
+def page(rows):
     """Text of docs/samples.md, which names those that were not run.
 
     Args:
         rows: list of the rows of the table.
-        pictures: folder of the pictures; only those that it has are shown.
     """
     parts = [
         INTRODUCTION.format(
@@ -222,7 +226,7 @@ def page(rows, pictures):
     for data_name in plan.SETS:
         own = [row for row in rows if row["data"] == data_name]
         if own:
-            parts.append(section(verdicts.TITLES[data_name], own, pictures))
+            parts.append(section(verdicts.TITLES[data_name], own))
             found = {row["name"] for row in own}
             missing = [
                 contender.title
@@ -240,7 +244,7 @@ def page(rows, pictures):
     return "\n".join(parts) + "\n"
 
 
-def section(title, rows, pictures):
+def section(title, rows):
     """The part of the page about a data set."""
     minutes = sorted({row["minutes"] for row in rows})
     good = [row for row in rows if not row["failed"]]
@@ -253,15 +257,18 @@ def section(title, rows, pictures):
         "",
         tables.markdown(["", *(name for name, _ in FIGURES + WORK)], body),
     ]
-    for row in good:
-        if not picture_of(row, pictures).exists():
-            continue
-        how = "a row a class" if row["conditional"] else "of any class"
+    if good and picture_of(good[0]["data"]).exists():
+        names = [
+            f"{row['name']}, "
+            + ("a row a class" if row["conditional"] else "of any class")
+            for row in good
+        ]
+        picture = picture_of(good[0]["data"]).name
         lines += [
             "",
-            f"![{title}: {row['name']}](pictures/samples_{row['key']}.jpg)",
+            f"![{title}: samples](pictures/{picture})",
             "",
-            f"*{row['name']}: {how}.*",
+            f"*From the left: {'; '.join(names)}.*",
         ]
     return "\n".join([*lines, ""])
 

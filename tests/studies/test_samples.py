@@ -137,7 +137,7 @@ def test_every_contender_has_flags_that_parse(name, tmp_path):
 
 
 def test_page_is_that_of_its_rows():
-    text = samples.page(tables.rows_of(samples.TABLE), samples.PICTURES)
+    text = samples.page(tables.rows_of(samples.TABLE))
     lines = [line for line in text.splitlines() if line.startswith(("|", "!"))]
     written = samples.PAGE.read_text().splitlines()
     assert lines == [line for line in written if line.startswith(("|", "!"))]

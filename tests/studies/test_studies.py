@@ -17,7 +17,6 @@ import tensorflow as tf
 from studies import baselines
 from studies import dictionaries
 from studies import measure
-from studies import noise
 from studies import page
 from studies import plan
 from studies import run as running
@@ -83,7 +82,7 @@ def test_parameter_is_chosen_on_validation_images():
     }
     scales = (0.2, 0.5, 0.8, 1.0)
     methods = {"scaling": (lambda images, scale: images * scale, scales)}
-    for level, found in noise.denoising(methods, clean).items():
+    for level, found in measure.denoising(methods, clean).items():
         wiener = 0.25 / (0.25 + (2 * float(level)) ** 2)
         nearest = min(scales, key=lambda scale: abs(scale - wiener))
         assert found["scaling"]["parameter"] == nearest
@@ -150,8 +149,8 @@ def row(tmp_path_factory):
     patched = pytest.MonkeyPatch()
     patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
-    patched.setattr(noise, "LEVELS", (0.1,))
-    patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
+    patched.setattr(measure, "LEVELS", (0.1,))
+    patched.setattr(measure, "SPARSITIES", (0.0, 0.4))
     # Tracing takes longer than two steps.
     tf.config.run_functions_eagerly(True)
     try:
