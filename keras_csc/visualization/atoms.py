@@ -105,7 +105,8 @@ def encoder_atoms(encoder):
     below, found = [], []
     for number, layer in enumerate(encoder.coding_layers, start=1):
         kernel = np.asarray(layer.kernel, dtype="float32")
-        found.append(pixel_atoms([*below, kernel], [2] * number))
+        strides = encoder.stage_strides[:number]
+        found.append(pixel_atoms([*below, kernel], strides))
         if encoder.parts_per_code == 2:
             kernel = np.concatenate([kernel, -kernel], axis=-1)
         below.append(kernel)

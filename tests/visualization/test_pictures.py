@@ -19,6 +19,7 @@ from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
 from keras_csc.visualization.atoms import code_shades
+from keras_csc.visualization.atoms import encoder_atoms
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -189,6 +190,16 @@ def test_pixel_atoms_are_synthesized_stage_by_stage():
         )
     found = np.moveaxis(pixel_atoms(kernels, strides), -1, 0)
     np.testing.assert_allclose(found, codes, rtol=1e-4, atol=1e-5)
+
+
+def test_atoms_of_an_encoder_have_its_strides():
+    model = small_autoencoder(kernel_size=(4, 2), strides=(4, 2))
+    first, second = (layer.kernel for layer in model.encoder.coding_layers)
+    parts = np.concatenate([first, -np.asarray(first)], axis=-1)
+    found = encoder_atoms(model.encoder)[1]
+    assert found.shape == (8, 8, 1, 4)
+    expected = pixel_atoms([parts, second], [4, 2])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_atoms_are_scaled_about_mid_grey():
