@@ -46,14 +46,9 @@ def test_images_stand_in_row_major_order_on_white():
         np.testing.assert_array_equal(grid[area], to_pixels(image))
         seen[area] = True
     assert np.all(grid[~seen] == 255)
-
-
-def test_pixels_become_squares_of_the_range_of_bytes():
-    images = np.array([-1.0, 0.0, 1.0, -7.0, 7.0]).reshape(5, 1, 1, 1)
-    grid = image_grid(images, columns=5, scale=3)[2:-2, 2:]
-    assert grid.shape == (3, 25, 3)
-    for number, value in enumerate([0, 128, 255, 0, 255]):
-        assert np.all(grid[:, 5 * number :][:, :3] == value)
+    for n, (rows, columns) in {2: (1, 2), 9: (3, 3), 10: (3, 4)}.items():
+        grid = image_grid(images[:1].repeat(n, 0))
+        assert grid.shape == (8 * rows + 2, 6 * columns + 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +63,6 @@ def test_pixels_become_squares_of_the_range_of_bytes():
 def test_what_is_no_image(images, message):
     with pytest.raises(ValueError, match=message):
         image_grid(images)
-
-
-def test_default_layout_is_near_square():
-    for n, (rows, columns) in {2: (1, 2), 9: (3, 3), 10: (3, 4)}.items():
-        grid = image_grid(random_images(n, 4, 4))
-        assert grid.shape == (6 * rows + 2, 6 * columns + 2, 3)
 
 
 def test_reconstructions_stand_beneath_their_images():
