@@ -48,7 +48,7 @@ serving: $(SERVING_STAMP)
 
 # A page that runs a model in the browser, in serving/browser/site.
 browser: $(STAMP) $(PAGE_STAMP)
-	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
+	$(BIN)/python -m pip install --quiet --group runtimes
 	test -d runtimes/$(MODEL)/onnx || \
 	  $(BIN)/python training/export.py --preset=$(MODEL) --formats=onnx
 	npm run build --silent --prefix $(PAGE)
@@ -85,14 +85,14 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 
 # Pages in Debian's Chromium.
 test-browser: $(STAMP) $(PAGE_STAMP)
-	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -r requirements-runtimes.txt
+	$(BIN)/python -m pip install --quiet --group browser --group runtimes
 	REQUIRE_BROWSER=1 \
 	  $(BIN)/python -m pytest tests/report/test_page.py tests/explorer/test_page.py \
 	  tests/serving/test_browser.py
 
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
 test-runtimes: $(STAMP)
-	$(BIN)/python -m pip install --quiet -r requirements-runtimes.txt
+	$(BIN)/python -m pip install --quiet --group runtimes
 	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py
 
 # Times on this machine, beside those of the libraries it is compared with.
@@ -116,28 +116,27 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# A virtual environment $(1), with the requirement files that it depends on.
+# A virtual environment $(1), with what pip installs by $(2).
 install = $(PYTHON) -m venv $(1) && \
   $(1)/bin/python -m pip install --quiet --upgrade pip && \
-  $(1)/bin/python -m pip install --quiet --no-compile \
-    $(addprefix -r ,$(filter requirements%,$^)) && \
+  $(1)/bin/python -m pip install --quiet --no-compile $(2) && \
   touch $@
 
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
-	$(call install,$(VENV))
+	$(call install,$(VENV),-r requirements.txt)
 
-$(BACKENDS_STAMP): requirements-backends.txt
-	$(call install,$(BACKENDS))
+$(BACKENDS_STAMP): pyproject.toml
+	$(call install,$(BACKENDS),--group backends)
 
-$(SERVING_STAMP): requirements-serving.txt
-	$(call install,$(SERVING))
+$(SERVING_STAMP): pyproject.toml
+	$(call install,$(SERVING),--group serving)
 
-$(PEERS_STAMP): requirements.txt requirements-benchmarks.txt pyproject.toml
-	$(call install,$(PEERS))
+$(PEERS_STAMP): requirements.txt pyproject.toml
+	$(call install,$(PEERS),-r requirements.txt --group benchmarks)
 
-$(DOCS_STAMP): requirements.txt requirements-docs.txt pyproject.toml
-	$(call install,$(DOCS))
+$(DOCS_STAMP): requirements.txt pyproject.toml
+	$(call install,$(DOCS),-r requirements.txt --group docs)
 
 $(PAGE_STAMP): $(PAGE)/package-lock.json
 	npm ci --silent --ignore-scripts --prefix $(PAGE)

@@ -19,26 +19,33 @@ sizes. What is compared:
 Of gradients and steps the figure is the largest over all variables, of the
 norm of the difference relative to the norm. One class of the batch is absent,
 one has a single image. Exits with 1 if a difference is above 1e-9. Writes
-benchmarks/results/agreement.json.
+benchmarks/results.json.
 """
 
 import sys
 
+from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import train_options
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
+from keras_csc.models import presets
 
 try:
     import torch
 
-    from benchmarks import pairs
+    from benchmarks import peer_torch
+    from benchmarks import peer_torch_networks as networks
 except ImportError:
     command_line.fail("PyTorch is missing. Run: pip install torch")
 
+CLASSES = 10
+# Of gradient descent; Keras's float32 holds it exactly.
+RATE = 2**-7
 TOLERANCE = 1e-9
 BATCH = 48
 PUBLISHED_LAYERS = [
@@ -63,9 +70,130 @@ def batch():
     """Images, and labels of which one is rare and one is absent."""
     shape = (BATCH, 32, 32, 3)
     images = tf.random.stateless_normal(shape, (0, 1), dtype="float64")
-    labels = np.arange(BATCH, dtype="int32") % (pairs.CLASSES - 2)
-    labels[0] = pairs.CLASSES - 1
+    labels = np.arange(BATCH, dtype="int32") % (CLASSES - 2)
+    labels[0] = CLASSES - 1
     return tf.tanh(images), tf.constant(labels)
+
+
+def peer_game(options, optimizer):
+    """PyTorch's game of a run's options.
+
+    Args:
+        options: of a run, with one `sparsity` for all stages.
+        optimizer: function of parameters.
+    """
+    torch.manual_seed(0)
+    config = presets.config(options.preset, **options.architecture)
+    shape = config["image_shape"], config["filters"], config["feature_dim"]
+    if config["network"] == "conv":
+        encoder = networks.ConvEncoder(*shape)
+        decoder = networks.ConvDecoder(*shape)
+    else:
+        encoder = networks.Encoder(*shape, config["sparsity"])
+        decoder = networks.Decoder(encoder)
+    objective = getattr(peer_torch, options.game.get("objective", "binary"))
+    return peer_torch.Game(encoder, decoder, optimizer, objective)
+
+
+def players(options):
+    """Both games of a run's options, alternating, with gradient descent.
+
+    Returns:
+        `(model, game)`, of the options' precision and of other weights.
+    """
+    keras.utils.set_random_seed(0)
+    model = building.model(options, CLASSES)
+    model.compile(
+        keras.optimizers.SGD(RATE),
+        keras.optimizers.SGD(RATE),
+        model.game,
+        jit_compile=False,
+    )
+    model.encoder.update_operator_norms()
+    game = peer_game(options, lambda weights: torch.optim.SGD(weights, lr=RATE))
+    for player in (game.encoder, game.decoder):
+        player.to(getattr(torch, options.dtype_policy))
+    return model, game
+
+
+def spread(model, seed=0):
+    """Draws scales and offsets, which begin as 1 and 0."""
+    rng = np.random.default_rng(seed)
+    for player in (model.encoder, model.decoder):
+        for layer in player.normalizations:
+            if layer.gamma is not None:
+                layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+                layer.beta.assign(rng.normal(0.0, 0.1, layer.beta.shape))
+
+
+def share_step_sizes(model, game):
+    """Gives ours to PyTorch's layers, for good."""
+    for ours, theirs in zip(model.encoder.coding_layers, game.encoder.coding):
+        ours.update_operator_norm = lambda: None
+        theirs.step_size = weight(ours.step_size)
+        theirs.update_step_size = lambda: None
+        theirs.sparsity = ours.sparsity
+
+
+def pairs(model, game):
+    """Our variables, each with PyTorch's parameter.
+
+    Raises:
+        ValueError: if one of either side has no partner.
+    """
+    encoder, decoder = game.encoder, game.decoder
+    layers = [
+        *zip(model.encoder.coding_layers, encoder.coding),
+        (model.encoder.head, encoder.head),
+    ]
+    gains = []
+    if model.encoder.sparse:
+        gains = zip(model.decoder.trainable_variables, decoder.parameters())
+    else:
+        layers += zip(
+            model.decoder.decoding_layers, (decoder.head, *decoder.decoding)
+        )
+    found = [(ours.kernel, theirs.weight) for ours, theirs in layers]
+    found += gains
+    for player in ("encoder", "decoder"):
+        for ours, theirs in zip(
+            getattr(model, player).normalizations,
+            getattr(game, player).normalizations,
+        ):
+            if ours.gamma is not None:
+                found.append((ours.gamma, theirs.weight))
+                found.append((ours.beta, theirs.bias))
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    for side, expected in zip(
+        zip(*found), (model.trainable_variables, parameters)
+    ):
+        if set(map(id, side)) != set(map(id, expected)):
+            raise ValueError("A weight has no partner in the other framework.")
+    return found
+
+
+def copy(found):
+    """Gives our values to PyTorch's parameters."""
+    for ours, theirs in found:
+        theirs.data.copy_(weight(ours))
+
+
+def images(batch):
+    """PyTorch's copy of our images."""
+    return torch.from_numpy(batch.numpy()).permute(0, 3, 1, 2).contiguous()
+
+
+def weight(variable):
+    """A copy of our variable or gradient, as PyTorch has it."""
+    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(variable)))
+    return value.permute(3, 2, 0, 1) if value.ndim == 4 else value
+
+
+def difference(ours, theirs):
+    """Norm of the difference, relative to that of PyTorch's."""
+    ours = np.asarray(ours, "float64")
+    theirs = np.asarray(theirs, "float64")
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
 class Match:
@@ -84,19 +212,19 @@ class Match:
                 f"--game=objective={objective}",
             ]
         )
-        self.model, self.game = pairs.players(options)
-        pairs.spread(self.model)
-        self.pairs = pairs.pairs(self.model, self.game)
+        self.model, self.game = players(options)
+        spread(self.model)
+        self.pairs = pairs(self.model, self.game)
         self.images, self.labels = batch()
         if network == "csc":
             self.model.decoder.calibrate(self.images)
-            pairs.share_step_sizes(self.model, self.game)
+            share_step_sizes(self.model, self.game)
         else:
             # TensorFlow's operation holds its slope in float32.
             self.game.encoder.slope = float(np.float32(0.2))
         self.start = self.model.get_weights()
         self.for_torch = (
-            pairs.images(self.images),
+            images(self.images),
             torch.from_numpy(self.labels.numpy()).long(),
         )
 
@@ -108,7 +236,7 @@ class Match:
         row = {"old_decoder_gradient": self._worst(ours, "decoder")}
         self._restart()
         theirs = self.game.encoder_step(*self.for_torch)
-        row["objective"] = pairs.difference(terms["objective"], theirs)
+        row["objective"] = difference(terms["objective"], theirs)
         row["encoder_gradient"] = self._worst(ours, "encoder")
         variables = self.model.encoder.trainable_variables
         self.model.optimizer.apply(
@@ -116,7 +244,7 @@ class Match:
         )
         ours, terms = self._play()
         theirs = self.game.decoder_step(*self.for_torch)
-        row["new_objective"] = pairs.difference(terms["objective"], theirs)
+        row["new_objective"] = difference(terms["objective"], theirs)
         row["decoder_gradient"] = self._worst(ours, "decoder")
         row["step"] = self._step()
         return row
@@ -128,7 +256,7 @@ class Match:
 
     def _restart(self):
         self.model.set_weights(self.start)
-        pairs.copy(self.pairs)
+        copy(self.pairs)
 
     def _play(self):
         """Our gradients by player and variable, of `-T` and `T`, and terms."""
@@ -148,7 +276,7 @@ class Match:
     def _worst(self, ours, player):
         """Largest difference of a player's gradients."""
         return _largest(
-            (pairs.weight(ours[player][id(variable)]), parameter.grad)
+            (weight(ours[player][id(variable)]), parameter.grad)
             for variable, parameter in self.pairs
             if id(variable) in ours[player]
         )
@@ -156,18 +284,18 @@ class Match:
     def _step(self):
         """Largest difference of how weights moved in a whole step."""
         self._restart()
-        before = [pairs.weight(variable) for variable, _ in self.pairs]
+        before = [weight(variable) for variable, _ in self.pairs]
         self.model.train_on_batch(self.images, self.labels)
         self.game.step(*self.for_torch)
         return _largest(
-            (pairs.weight(variable) - start, parameter.detach() - start)
+            (weight(variable) - start, parameter.detach() - start)
             for (variable, parameter), start in zip(self.pairs, before)
         )
 
 
 def _largest(sides):
     """Largest difference of pairs of tensors; NaN if one is."""
-    return float(np.max([pairs.difference(*side) for side in sides]))
+    return float(np.max([difference(*side) for side in sides]))
 
 
 def main():

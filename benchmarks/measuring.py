@@ -10,9 +10,10 @@ import sys
 import time
 
 from keras_csc_cli.records import identification
+from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
-RESULTS = pathlib.Path(__file__).parent / "results"
+RESULTS = pathlib.Path(__file__).with_name("results.json")
 
 
 def seconds(functions, repetitions=15, warmups=3):
@@ -68,7 +69,7 @@ def case(script, *arguments):
 
 
 def report(name, rows, columns, **more):
-    """Prints a table and writes `results/NAME.json`.
+    """Prints a table, and writes it into `results.json` under a name.
 
     Args:
         name: str.
@@ -77,11 +78,11 @@ def report(name, rows, columns, **more):
         **more: what else identifies every row, such as versions of peers.
     """
     print_table(rows, columns)
-    RESULTS.mkdir(exist_ok=True)
     about = {**identification(), **more}
-    write_json(RESULTS / f"{name}.json", [{**about, **row} for row in rows])
+    found = {**read_json(RESULTS), name: [{**about, **row} for row in rows]}
+    write_json(RESULTS, dict(sorted(found.items())))
     machine = f"{about['cores']} cores of {about['processor']}"
-    print(f"{machine}; {RESULTS / name}.json has all figures.")
+    print(f"{machine}; {RESULTS} has all figures.")
 
 
 def print_table(rows, columns):

@@ -6,7 +6,7 @@ DATA holds cifar10 and imagenet2012 as TFDS prepares them. A row is the input of
 a flag file. Ours can begin at any step, and gives every replica and worker its
 part of the global batch; *TFDS* is what its guide does: `as_dataset`, `cache`
 where the images fit into memory, `shuffle`, `batch`, and the same changes of
-images. Writes benchmarks/results/pipeline.json.
+images. Writes benchmarks/results.json.
 """
 
 import functools

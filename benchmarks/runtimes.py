@@ -8,7 +8,7 @@ called in turns, and `ratio` is the median of a runtime's times over that of
 TensorFlow's. A cold start is a process of its own, which imports the runtime
 and NumPy alone, loads the model and answers once; `cold_start` is the median of
 three in seconds, `memory` the highest resident memory in MiB. Every runtime
-takes the threads that it wants. Writes benchmarks/results/runtimes.json.
+takes the threads that it wants. Writes benchmarks/results.json.
 """
 
 import pathlib

@@ -9,8 +9,8 @@ pixels, features of a file, and denoised pixels, of one picture each; answers
 are compared with the SavedModel's own. The tenth is bad, in eight ways. A
 latency is that of a good request, until the last byte of its answer. The
 clients are threads of this process, on the same cores. `--soak` asks 50,000
-times with 1,000 clients, for the memory. Writes benchmarks/results/serving.json
-or serving_soak.json.
+times with 1,000 clients, for the memory. Writes `serving` or
+`serving_soak` in benchmarks/results.json.
 """
 
 import argparse

@@ -1,8 +1,6 @@
 """Time to the solution of convolutional sparse coding, against peers.
 
-    pip install -r requirements.txt -r requirements-benchmarks.txt
-    python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1 \\
-        --solvers reference
+    pip install -r requirements.txt --group benchmarks
     python benchmarks/solver.py --size=256 --atoms=32 --fraction=0.1
 
 Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come within a relative
@@ -11,20 +9,19 @@ Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come withi
 - Images: photographs that scikit-image ships, grey, in [0, 1], less their
   Gaussian blur of 4 pixels. Dictionary: 8×8 atoms learnt by scikit-learn from
   patches of both photographs. `λ` is a fraction of `max |Aᵀx|`.
-- Codes are where atoms lie inside of the image (`padding="valid"`). SPORCO and
-  scico have periodic images: that no code wraps around is SPORCO's option
-  `NoBndryCross`, and a projection in scico's proximal map, so that all
-  programs and the sizes of their arrays are the same.
+- Codes are where atoms lie inside of the image (`padding="valid"`). SPORCO has
+  periodic images: that no code wraps around is its option `NoBndryCross`, so
+  that all programs and the sizes of their arrays are the same.
 - Codes of all solvers are evaluated by one function, in float64, off the clock.
-  The first command, "reference", solves the program with our line search in
-  float64. Its last objective is the minimum, and `reference_gap` the relative
-  duality gap there. `least_gap` is how far above it a peer came, or below.
+  "reference" solves the program with our line search in float64. Its last
+  objective is the minimum, and `reference_gap` the relative duality gap there.
+  `least_gap` is how far above it a peer came, or below.
 - Setting up is off the clock: FFTs of the dictionary and plans, spectral
   bound, tracing and XLA. Peers are looked at after each 5 % more iterations,
-  and `null` is what they did not reach within `limit_seconds`.
+  and `null` is what they did not reach within `--limit`, in seconds.
 
-A command measures some solvers on one program and puts their rows in
-results/solver.json.
+A command measures one program. Its rows take the place of the same program's
+in benchmarks/results.json.
 """
 
 import argparse
@@ -32,7 +29,6 @@ import bisect
 import collections
 import importlib.metadata
 import statistics
-import sys
 import time
 
 from keras_csc_cli.records import read_json
@@ -43,12 +39,6 @@ import scipy.ndimage
 import skimage.data
 import sporco.fft
 import tensorflow as tf
-from scico import functional
-from scico import linop
-from scico import loss
-from scico import numpy as snp
-from scico.optimize.admm import ADMM
-from scico.optimize.admm import FBlockCircularConvolveSolver
 from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.feature_extraction.image import extract_patches_2d
 from sporco.admm import cbpdn
@@ -68,10 +58,8 @@ COLUMNS = [
     "dtype",
     "seconds_1e-3",
     "iterations_1e-3",
-    "ratio_1e-3",
     "seconds_1e-6",
     "iterations_1e-6",
-    "ratio_1e-6",
     "least_gap",
 ]
 
@@ -166,10 +154,10 @@ def sporco_solver(module, program, dtype, options):
         array = solver.X if module is pgm else solver.Y
         return array[:inside, :inside, 0, 0]
 
-    return advance, codes, solver
+    return advance, codes
 
 
-def sporco_admm(program, dtype, rho):
+def sporco_admm(program, dtype):
     options = {
         "AutoRho": {"Enabled": True},
         "RelaxParam": 1.8,
@@ -178,52 +166,9 @@ def sporco_admm(program, dtype, rho):
     return sporco_solver(cbpdn, program, dtype, options)
 
 
-def sporco_pgm(program, dtype, rho):
+def sporco_pgm(program, dtype):
     bound = float(ops.spectral_bound(program.kernel))
     return sporco_solver(pgm, program, dtype, {"L": bound})
-
-
-class InnerNorm(functional.L1Norm):
-    """`‖z‖₁` of codes that are 0 where atoms would wrap around."""
-
-    def prox(self, v, lam=1.0, **arguments):
-        result = functional.L1Norm.prox(v, lam)
-        inside = v.shape[-1] - ATOM_SIZE + 1
-        return result.at[:, inside:].set(0).at[:, :, inside:].set(0)
-
-
-def scico_admm(program, dtype, rho):
-    """scico's example of sparse coding, with SPORCO's last `ρ`."""
-    image = snp.array(program.image, dtype)
-    atoms = snp.array(np.transpose(program.kernel[:, :, 0], (2, 0, 1)), dtype)
-    convolve = linop.CircularConvolve(
-        atoms,
-        input_shape=(len(atoms), *image.shape),
-        ndims=2,
-        input_dtype=dtype,
-    )
-    total = linop.Sum(input_shape=convolve.output_shape, axis=0)
-    solver = ADMM(
-        f=loss.SquaredL2Loss(y=image, A=total @ convolve),
-        g_list=[program.sparsity * InnerNorm()],
-        C_list=[linop.Identity(convolve.input_shape)],
-        rho_list=[rho],
-        alpha=1.8,
-        subproblem_solver=FBlockCircularConvolveSolver(),
-    )
-
-    def advance(iterations):
-        for _ in range(iterations):
-            solver.step()
-        solver.z_list[0].block_until_ready()
-
-    inside = len(image) - ATOM_SIZE + 1
-
-    def codes():
-        array = np.asarray(solver.z_list[0])[:, :inside, :inside]
-        return np.transpose(array, (1, 2, 0))
-
-    return advance, codes, solver
 
 
 def trajectory(program, advance, codes, limit):
@@ -251,7 +196,6 @@ PEERS = {
     "sporco_admm": (sporco_admm, "float32"),
     "sporco_admm_float64": (sporco_admm, "float64"),
     "sporco_pgm": (sporco_pgm, "float32"),
-    "scico_admm": (scico_admm, "float32"),
 }
 # Names to dtype and whether there is a line search.
 OURS = {
@@ -347,18 +291,16 @@ def our_row(program, name, reference, limit):
     return row
 
 
-def peer_row(program, name, reference, limit, rho):
+def peer_row(program, name, reference, limit):
     build, dtype = PEERS[name]
     minimum = reference["minimum"]
-    build(program, dtype, rho)[0](1)
-    *run, solver = build(program, dtype, rho)
-    points = trajectory(program, *run, limit)
+    build(program, dtype)[0](1)
+    points = trajectory(program, *build(program, dtype), limit)
     row = {
         "dtype": dtype,
         "iterations": points[-1][0],
         "least_gap": min(value for *_, value in points) / minimum - 1,
         "limit_seconds": limit,
-        "rho": float(getattr(solver, "rho", rho)),
     }
     for level, gap in GAPS.items():
         count, seconds = first(points, (1 + gap) * minimum)
@@ -367,82 +309,35 @@ def peer_row(program, name, reference, limit, rho):
     return row
 
 
-def with_ratios(rows):
-    """Adds how many times as long as our line search others take."""
-    times = {
-        (row["dtype"], *(row[key] for key in CASE)): row
-        for row in rows
-        if row["solver"].startswith("keras_csc_line_search")
-    }
-    for row in rows:
-        ours = times.get((row["dtype"], *(row[key] for key in CASE)), {})
-        for level in GAPS:
-            pair = [r.get(f"seconds_{level}") for r in (row, ours)]
-            row[f"ratio_{level}"] = pair[0] / pair[1] if all(pair) else None
-    return rows
-
-
-def read_rows(case):
-    """The rows there are: of other programs, and of this one by solver."""
-    path = measuring.RESULTS / "solver.json"
-    others, rows = [], {}
-    for row in read_json(path, list) if path.exists() else []:
-        if all(row[key] == case[key] for key in CASE):
-            rows[row["solver"]] = row
-        else:
-            others.append(row)
-    return others, rows
-
-
-def measure(task, name, rows, limit, iterations):
-    """A new row of a solver, given those of others."""
-    if name == "reference":
-        return reference_row(task, iterations)
-    if "reference" not in rows:
-        sys.exit("Not measured yet: use --solvers reference first.")
-    if name in OURS:
-        return our_row(task, name, rows["reference"], limit)
-    rho = rows.get("sporco_admm", {}).get("rho", 1.0)
-    return peer_row(task, name, rows["reference"], limit, rho)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--photograph", choices=PHOTOGRAPHS, default="camera")
     parser.add_argument("--size", type=int, choices=(256, 512), default=256)
     parser.add_argument("--atoms", type=int, default=32)
     parser.add_argument("--fraction", type=float, default=0.1)
-    parser.add_argument(
-        "--limit", type=float, default=20, help="seconds per solver"
-    )
+    parser.add_argument("--limit", type=float, default=20)
     parser.add_argument("--reference_iterations", type=int, default=1000)
-    parser.add_argument(
-        "--solvers",
-        nargs="+",
-        choices=["reference", *OURS, *PEERS],
-        default=[*OURS, *PEERS],
-    )
     arguments = parser.parse_args()
     sporco.fft.pyfftw_threads = THREADS
     case = {key: getattr(arguments, key) for key in CASE}
+    task, limit = program(**case), arguments.limit
+    reference = reference_row(task, arguments.reference_iterations)
+    rows = {"reference": reference}
+    for name in OURS:
+        rows[name] = our_row(task, name, reference, limit)
+    for name in PEERS:
+        rows[name] = peer_row(task, name, reference, limit)
+    others = [
+        row
+        for row in read_json(measuring.RESULTS).get("solver", [])
+        if any(row[key] != case[key] for key in CASE)
+    ]
+    rows = [{**case, "solver": name, **row} for name, row in rows.items()]
     versions = {
         name: importlib.metadata.version(name)
-        for name in ("sporco", "pyfftw", "numexpr", "scico", "jax")
+        for name in ("sporco", "pyfftw", "numexpr")
     }
-    task = program(**case)
-    for name in arguments.solvers:
-        _, rows = read_rows(case)
-        row = measure(
-            task,
-            name,
-            rows,
-            arguments.limit,
-            arguments.reference_iterations,
-        )
-        others, rows = read_rows(case)
-        rows[name] = {**case, "solver": name, **row}
-        rows = with_ratios([*others, *rows.values()])
-        measuring.report("solver", rows, COLUMNS, **versions)
+    measuring.report("solver", [*others, *rows], COLUMNS, **versions)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 A name is of a flag file; what follows it are arguments of --architecture, of
 this tree's step alone. Every step is measured in a process of its own, in
-turns, on one core. Writes benchmarks/results/steps.json.
+turns, on one core. Writes benchmarks/results.json.
 """
 
 import json

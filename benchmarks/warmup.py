@@ -7,7 +7,7 @@ session of TensorFlow's C++ library, as TensorFlow Serving does, replays its
 warm-up requests or does not, and then calls every signature with batches of
 every size. `first` is the median over signatures and sizes of the first call
 over the median of ten that follow, `worst` is the largest of these ratios.
-Writes benchmarks/results/warmup.json.
+Writes benchmarks/results.json.
 """
 
 import argparse

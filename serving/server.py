@@ -32,8 +32,8 @@ except ModuleNotFoundError as error:
     if __name__ != "__main__":
         raise
     print(
-        f"server.py: {error}. `make serving` installs the packages of "
-        "requirements-serving.txt in .venv-serving: run this file with "
+        f"server.py: {error}. `make serving` installs the packages that "
+        "it needs in .venv-serving: run this file with "
         ".venv-serving/bin/python.",
         file=sys.stderr,
     )

@@ -5,7 +5,7 @@
         --windows=16000 --epochs=2
 
 From all image files of a folder, in grey and in colour. What ships was learned
-from 300 photographs of ImageNet's training classes; the files hold atoms of
+from 300 photographs of ImageNet's training classes; the file holds atoms of
 8×8 pixels in half precision, and no photographs.
 """
 
@@ -16,7 +16,6 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
-import keras_csc
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
@@ -24,7 +23,6 @@ from keras_csc.ops.convolution import forms
 from keras_csc.restoration.restoring import SHIPPED
 from keras_csc.restoration.restoring import best_atom
 
-FOLDER = pathlib.Path(keras_csc.__file__).parent / "restoration"
 # By channels.
 FILTERS = {1: 128, 3: 192}
 SPARSITY = {1: 0.12, 3: 0.15}
@@ -147,7 +145,6 @@ def drawn_windows(folder, channels, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", required=True, help="a folder")
-    parser.add_argument("--output", default=FOLDER, help="a folder")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--windows", type=int, default=40_000)
     parser.add_argument("--channels", default="1,3")
@@ -162,9 +159,11 @@ def main():
         )
         for kernel, objective in learned:
             print(f"{channels} channels: {objective:.5f}", flush=True)
-        path = pathlib.Path(options.output) / SHIPPED[channels]
-        np.savez_compressed(path, kernel=kernel.astype("float16"))
-        print(f"{path}: {path.stat().st_size:,} bytes")
+        with np.load(SHIPPED) as file:
+            found = dict(file)
+        found[f"channels_{channels}"] = kernel.astype("float16")
+        np.savez_compressed(SHIPPED, **found)
+        print(f"{SHIPPED}: {SHIPPED.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -25,15 +25,16 @@ from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 from keras_csc_cli.workdir import Workdir
 
+import numpy as np
 from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.pixels import from_pixels
 from studies import baselines
-from studies import noise
 from studies import plan
 
 KEPT = (
@@ -58,6 +59,9 @@ KEPT = (
     "class_part",
 )
 LIMIT = 5000
+# Of noise, in units of intensities in [0, 1].
+LEVELS = (0.05, 0.1, 0.2)
+SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
 NOISY = {"validation": 25, "test": 100}
 
 
@@ -183,7 +187,7 @@ def unseen(model, options, own):
         )
         images, _ = data.load_arrays(source, LIMIT)
         made = passes.reconstruct(model, images)
-        figures[name] = noise.psnr(from_pixels(images), made)
+        figures[name] = psnr(from_pixels(images), made)
     return figures
 
 
@@ -193,7 +197,81 @@ def noisy(model, splits):
         split: from_pixels(data.load_arrays(splits[split], count)[0])
         for split, count in NOISY.items()
     }
-    return noise.denoising(noise.methods(model), clean)
+    return denoising(methods(model), clean)
+
+
+# === Noisy images ===
+
+
+def psnr(images, others):
+    """Mean PSNR of two arrays of images in [-1, 1], in decibels."""
+    others = np.asarray(others, "float32")
+    return float(np.mean(metrics.peak_signal_to_noise_ratio(images, others)))
+
+
+def add(images, level, seed=0):
+    """Images with Gaussian noise, not clipped.
+
+    Args:
+        images: float array in [-1, 1].
+        level: float, the deviation, in units of intensities in [0, 1].
+        seed: int.
+    """
+    random = np.random.default_rng(seed)
+    noise = 2 * level * random.normal(size=images.shape)
+    return (images + noise).astype("float32")
+
+
+def methods(model):
+    """Of an autoencoder: reconstruction, and by `λ` where it has one.
+
+    Returns:
+        Dict from names to `(function, parameters)`; the function takes noisy
+        images and a parameter.
+    """
+    found = {
+        "reconstruction": (
+            lambda images, _: model.reconstruct(images),
+            (None,),
+        )
+    }
+    if model.encoder.sparse:
+        found["chosen sparsity"] = (model.denoise, SPARSITIES)
+    return found
+
+
+def denoising(methods, clean):
+    """PSNR by level and method.
+
+    Args:
+        methods: see `methods`.
+        clean: dict of `"validation"` and `"test"` images.
+
+    Returns:
+        Dict from levels to a dict of `noisy`, the PSNR of the noisy images,
+        and, for every method, its PSNR on test images and the parameter that
+        was chosen on validation images.
+    """
+    figures = {}
+    for level in LEVELS:
+        noisy = {
+            split: add(images, level, seed)
+            for seed, (split, images) in enumerate(clean.items())
+        }
+        figures[str(level)] = {"noisy": psnr(clean["test"], noisy["test"])}
+        for name, (function, parameters) in methods.items():
+            parameter = parameters[0]
+            if len(parameters) > 1:
+                scores = [
+                    psnr(clean["validation"], function(noisy["validation"], p))
+                    for p in parameters
+                ]
+                parameter = parameters[int(np.argmax(scores))]
+            figures[str(level)][name] = {
+                "psnr": psnr(clean["test"], function(noisy["test"], parameter)),
+                "parameter": parameter,
+            }
+    return figures
 
 
 def main():

@@ -12,10 +12,10 @@ import numpy as np
 import skimage.data
 from matplotlib import pyplot as plt
 
+from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import save_figure
-from studies.noise import psnr
 
 PATH = pathlib.Path(__file__).parents[1] / "docs" / "pictures" / "overview.jpg"
 COUNTS = (1, 2, 5, 10, 20)
@@ -38,7 +38,7 @@ def draw(photograph):
     stage = model.explain(photograph).stages[0]
     sums = dict(stage.partial_sums([*COUNTS, len(stage.order)]))
     regenerated = model.reconstruct(photograph[None])[0]
-    near = psnr(image[None], regenerated[None])
+    (near,) = peak_signal_to_noise_ratio(image[None], regenerated[None])
     places = np.prod(model.encode(photograph[None]).shape[1:])
 
     figure = plt.figure(figsize=(9.6, 6.2), layout="constrained")

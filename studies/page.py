@@ -56,31 +56,32 @@ OF_STUDY = {
 }
 INTRODUCTION = """\
 A model of sparse coding layers is one network, whose decoder draws with the
-encoder's atoms. Rows are there as far as they have been measured. Those of
-the recipe were made when its decoder also descended five times the mean
-`‖z_i - ẑ_i‖²`. Without it one run of each set had the same figures, within .01
-dB and .003 of the neighbours' accuracy, so the recipe has it no longer.
+encoder's atoms. There is a row for every run that was measured.
+In rows of the recipe the decoder also descended five times the mean
+`‖z_i - ẑ_i‖²`. One run of each set without it has the same figures, within .01
+dB and .003 of the neighbours' accuracy.
 
-Against others every method trains for as long as the recipe takes for its
-steps, by rates that were measured of the two networks. Each has 128 numbers an
-image. Without sparse codes the layers are as wide as the signed codes' two
-parts. The published games are exceptions, with widths of their own, and 32
-numbers of convolutions. They make 73 to 546 steps there, and their authors
-45,000: the figures say nothing of them at that length."""
+In comparisons every method trains for as long as the recipe takes for its
+steps, by the measured rates of the networks. Each has 128 numbers an image.
+Without sparse codes the layers are as wide as the signed codes' two parts. The
+published games have widths of their own, and their convolutions 32 numbers.
+They make 73 to 546 steps in this time, their authors 45,000: the figures say
+nothing of them at that length."""
 LEGEND = """\
-*Retrieval*: the share of test images whose regeneration has, of all test
-images, theirs as the nearest features. *Same class*: the share of
+*Retrieval*: the share of regenerations whose nearest neighbour among the
+features of all test images is their own image. *Same class*: the share of
 regenerations that a classifier, trained on real images, puts in the image's
 class. *Nearest subspace*: accuracy of the subspaces of 10 components that the
-classes of 5,000 training images span, *5-NN* that of five neighbours of
-centred features, *part* that of the features for the classes alone. *Zeros*:
-of the codes of every stage; *explained*, the share of its input that they
-draw, `1 - Σ(x - A z)² / Σx²`; *non-zeros*, codes for every number of it.
-*Fréchet*: a distance in that classifier's features; it compares with no others.
-A figure after ± is the standard deviation over seeds; where there is none,
-there is one seed. *Seconds*: of training, by the clock, on machines of which
-some are twice as fast as others, beside other work, and with a halt of up to an
-hour in the published games and in some ablations: no measure of speed."""
+classes of 5,000 training images span. *5-NN*: accuracy of five neighbours of
+centred features. *Part*: of the features for the classes alone. By stage:
+*zeros*, the share of the codes that are 0; *explained*, the share of the input
+that the codes draw, `1 - Σ(x - A z)² / Σx²`; *non-zeros*, codes that are not 0,
+divided by the count of numbers in the input. *Fréchet*: a distance in that
+classifier's features, which compares with no others.
+A figure after ± is the standard deviation over seeds; without one there is one
+seed. *Seconds*: of training, by the clock. They do not compare speeds: some
+machines were twice as fast as others, other work ran beside, and the published
+games and some ablations were halted for up to an hour."""
 
 
 def marked(name, rows):

@@ -1,17 +1,13 @@
 """Restoration of photographs beside peers: PSNR, SSIM and seconds.
 
-    pip install -r requirements.txt -r requirements-benchmarks.txt
+    pip install -r requirements.txt --group benchmarks
     python studies/restoration.py
-    python studies/restoration.py --minimum
 
-The first command restores parts of photographs that scikit-image ships, by
-ours and by peers, and draws them. It puts its rows in studies/restoration.json.
-All methods see the same pixels, corrupted with the same seeds; images are in
-[0, 1] and what lies beyond is cut off. `WEIGHTS` of total variation were chosen
-on other photographs.
-
-`--minimum` solves one masked program with SPORCO's `pgm.cbpdn.ConvBPDNMask` and
-with ours: how far apart are the minima, and how long does it take to come near?
+It restores parts of photographs that scikit-image ships, by ours and by peers,
+draws them, and puts its rows in studies/restoration.json. All methods see the
+same pixels, corrupted with the same seeds; images are in [0, 1] and what lies
+beyond is cut off. `WEIGHTS` of total variation were chosen on other
+photographs.
 
 Seconds are of the processor. BM3D has threads of its own; others are held to
 `--threads`.
@@ -19,12 +15,13 @@ Seconds are of the processor. BM3D has threads of its own; others are held to
 
 import argparse
 import functools
-import json
 import pathlib
 import time
+from importlib.metadata import version
 
 from keras_csc_cli.records import identification
 
+import bm3d
 import numpy as np
 import scipy.ndimage
 import skimage.data
@@ -33,17 +30,14 @@ import tensorflow as tf
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.metrics import structural_similarity
 
-from keras_csc import ops
 from keras_csc import restoration
-from keras_csc.ops.tensorflow import fusion
 from keras_csc.restoration import tasks
-from keras_csc.restoration.restoring import default_dictionary
-from keras_csc.restoration.restoring import smooth_part
 from keras_csc.visualization import save_png
 from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "restoration.json"
+KEYS = ("images", "task", "channels", "method")
 PICTURES = HERE.parent / "docs" / "pictures"
 SIZE = 256
 # Where parts of scikit-image's photographs begin, of 256×256 pixels.
@@ -192,7 +186,7 @@ def gradient(image):
 
 
 def divergence(field):
-    rows, columns = field[0].copy(), field[1].copy()
+    rows, columns = field.copy()
     rows[1:] -= field[0, :-1]
     columns[:, 1:] -= field[1, :, :-1]
     return rows + columns
@@ -209,9 +203,7 @@ def non_local_means(task, given, mask):
     )
 
 
-def bm3d(task, given, mask):
-    import bm3d
-
+def block_matching(task, given, mask):
     if given.ndim == 3:
         return bm3d.bm3d_rgb(given, SIGMA)
     return bm3d.bm3d(given, SIGMA)
@@ -241,17 +233,13 @@ def bicubic(task, given, mask):
     return np.stack(planes, -1).reshape(*size, *given.shape[2:])
 
 
-def as_given(task, given, mask):
-    return given
-
-
 METHODS = {
     "denoise": {
-        "given": as_given,
+        "given": lambda task, given, mask: given,
         "ours": ours,
         "total variation": total_variation,
         "non-local means": non_local_means,
-        "BM3D": bm3d,
+        "BM3D": block_matching,
     },
     "inpaint": {
         "ours": ours,
@@ -259,7 +247,7 @@ METHODS = {
         "biharmonic": biharmonic,
     },
     "deblur": {
-        "given": as_given,
+        "given": lambda task, given, mask: given,
         "ours": ours,
         "total variation": total_variation,
     },
@@ -307,18 +295,10 @@ def compare(images, task, channels, methods):
             for seed, image in enumerate(images.values())
         ]
         pictures[title] = found[0][1]
-        row = {
-            key: float(np.mean([each[key] for each, _ in found]))
-            for key in ("psnr", "ssim", "seconds")
-        }
-        row = {
-            "images": "shipped",
-            "count": len(images),
-            "task": task,
-            "channels": channels,
-            "method": title,
-            **row,
-        }
+        row = {"images": "shipped", "count": len(images)}
+        row |= {"task": task, "channels": channels, "method": title}
+        for key in ("psnr", "ssim", "seconds"):
+            row[key] = float(np.mean([each[key] for each, _ in found]))
         rows.append(row)
         print(
             f"{task:8} {channels} {title:16} {row['psnr']:6.2f} dB "
@@ -328,25 +308,11 @@ def compare(images, task, channels, methods):
     return rows, pictures
 
 
-def put(rows, keys=("images", "task", "channels", "method")):
-    """Adds rows to the table, in place of those that are the same."""
-    about = {**identification(), "bm3d": version("bm3d")}
-    tables.put(RESULTS, [{**row, **about} for row in rows], keys)
-
-
-def version(name):
-    from importlib import metadata
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def draw(task, channels, image, given, pictures):
     """Side by side: the image, what was given, and what came of it."""
     height = image.shape[0]
-    given = given if given.shape == image.shape else enlarged(given)
+    if given.shape != image.shape:
+        given = given.repeat(FACTOR, 0).repeat(FACTOR, 1)
     made = [made for name, made in pictures.items() if name != "given"]
     tiles = [image, np.clip(given, 0, 1), *made]
     gap = np.ones((height, 4, *image.shape[2:]), "float32")
@@ -358,171 +324,21 @@ def draw(task, channels, image, given, pictures):
     save_png(path, sheet)
 
 
-def enlarged(image):
-    return image.repeat(FACTOR, 0).repeat(FACTOR, 1)
-
-
-# === The minimum, beside SPORCO's ===
-
-
-def masked_program(size=128, atom_size=8, fraction=0.02):
-    """A masked photograph less its smooth part, and a dictionary's atoms."""
-    image = shipped(1)["camera"][:size, :size]
-    rng = np.random.default_rng(0)
-    mask = (rng.uniform(size=image.shape) < KNOWN).astype("float32")
-    smooth = smooth_part(
-        (image * mask)[None, ..., None],
-        0.5,
-        ops.Measurement(mask[None, ..., None]),
-    )
-    detail = mask * (image - np.asarray(smooth)[0, ..., 0])
-    kernel = default_dictionary(1)[..., :32]
-    # Codes whose atoms hang over the border, whose other pixels are unknown.
-    around = atom_size - 1
-    detail, mask = (np.pad(each, around) for each in (detail, mask))
-    slope = ops.analysis(detail[None, ..., None], kernel, 1, "valid")
-    return detail, mask, kernel, fraction * float(np.max(np.abs(slope)))
-
-
-def value(codes, program):
-    """The objective in float64, of codes `(height, width, filters)`."""
-    detail, mask, kernel, sparsity = program
-    problem = ops.SparseCodingProgram(
-        detail[None, ..., None].astype("float64"),
-        kernel.astype("float64"),
-        sparsity,
-        padding="valid",
-        measurement=ops.Measurement(mask[None, ..., None].astype("float64")),
-    )
-    codes = codes[None].astype("float64")
-    return float(problem.value(codes, problem.residual(codes))[0])
-
-
-def our_codes(program, iterations, dtype):
-    detail, mask, kernel, sparsity = program
-    images, known = (
-        tf.constant(each[None, ..., None], dtype) for each in (detail, mask)
-    )
-    kernel = tf.constant(kernel, dtype)
-    step_size = 1 / float(ops.spectral_bound(kernel))
-
-    @tf.function
-    def solve(images):
-        with fusion():
-            return ops.solve_sparse_code(
-                images,
-                kernel,
-                sparsity,
-                step_size,
-                padding="valid",
-                iterations=iterations,
-                tolerance=None,
-                line_search=True,
-                measurement=ops.Measurement(known),
-            )
-
-    compiled = solve.get_concrete_function(images)
-    return lambda: compiled(images)[0].numpy()
-
-
-def sporco_solver(program, dtype):
-    """SPORCO's solver of the same program, with a step size as good as ours.
-
-    It has periodic images: of the zeros around ours, which are not known
-    either, it is given those after the image.
-    """
-    from sporco.pgm import cbpdn
-
-    detail, mask, kernel, sparsity = program
-    around = kernel.shape[0] - 1
-    inner = [each[around:, around:].astype(dtype) for each in (detail, mask)]
-    options = cbpdn.ConvBPDNMask.Options(
-        {
-            "FastSolve": True,
-            "RelStopTol": 0.0,
-            "L": float(ops.spectral_bound(tf.constant(kernel))),
-            "DataType": np.dtype(dtype),
-        }
-    )
-    solver = cbpdn.ConvBPDNMask(
-        kernel[:, :, 0].astype(dtype), inner[0], sparsity, inner[1], options
-    )
-
-    def codes():
-        found = np.asarray(solver.X)[:, :, 0, 0]
-        # A code at the end of a period is one before the image.
-        return np.roll(found, (around, around), (0, 1))
-
-    def advance(iterations):
-        solver.opt["MaxMainIter"] = iterations
-        solver.solve()
-
-    return advance, codes
-
-
-def minimum(limit=40.0):
-    """Rows with the minima of both, and the seconds to come near them."""
-    program = masked_program()
-    best = value(our_codes(program, 1500, "float64")(), program)
-    points = []
-    advance, codes = sporco_solver(program, "float32")
-    seconds, done = 0.0, 0
-    while seconds < limit:
-        count = max(1, done // 10)
-        began = time.perf_counter()
-        advance(count)
-        seconds += time.perf_counter() - began
-        done += count
-        points.append((seconds, value(codes(), program)))
-    lowest = min(best, min(reached for _, reached in points))
-    row = {"ours": best, "sporco": min(reached for _, reached in points)}
-    for level in (1e-3, 1e-4):
-        goal = (1 + level) * lowest
-        row[f"sporco_seconds_{level:g}"] = next(
-            (passed for passed, reached in points if reached <= goal), None
-        )
-        row[f"ours_seconds_{level:g}"] = our_seconds(program, goal)
-    row["relative_difference"] = row["sporco"] / row["ours"] - 1
-    print(json.dumps(row, indent=2))
-    return [{"task": "minimum", "images": "camera", **row}]
-
-
-def our_seconds(program, goal):
-    """Seconds of the fewest iterations, by steps of a fifth, that reach it."""
-    iterations = 10
-    while iterations < 1500:
-        solve = our_codes(program, iterations, "float32")
-        if value(solve(), program) <= goal:
-            began = time.perf_counter()
-            solve()
-            return time.perf_counter() - began
-        iterations += iterations // 5
-    return None
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=4, help="most images")
-    parser.add_argument("--tasks", default=",".join(METHODS))
-    parser.add_argument("--channels", default="1,3")
-    parser.add_argument("--minimum", action="store_true")
+    parser.add_argument("--count", type=int, default=4)  # of images, at most
+    parser.add_argument("--tasks", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--channels", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    unknown = set(options.tasks.split(",")) - set(METHODS)
-    if unknown:
-        parser.error(
-            f"--tasks must be some of {', '.join(METHODS)}. Received: "
-            f"{', '.join(sorted(unknown))}"
-        )
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    if options.minimum:
-        put(minimum(), ("task", "images"))
-        return
-    for channels in map(int, options.channels.split(",")):
+    for channels in options.channels:
         images = dict(list(shipped(channels).items())[: options.count])
-        for task in options.tasks.split(","):
+        for task in options.tasks:
             rows, pictures = compare(images, task, channels, METHODS[task])
-            put(rows)
+            about = {**identification(), "bm3d": version("bm3d")}
+            rows = [{**row, **about} for row in rows]
+            tables.put(RESULTS, rows, KEYS)
             image = next(iter(images.values()))
             given, _ = corrupted(task, image, 0)
             draw(task, channels, image, given, pictures)

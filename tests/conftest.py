@@ -13,8 +13,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
-from tests.helpers import forks
 from tests.helpers.script_processes import Scripts
+from tests.helpers.script_processes import settle
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    forks.settle()
+    settle()
 
 
 @pytest.fixture(scope="module", autouse=True)

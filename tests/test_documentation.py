@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 import keras_csc
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
-from tests.helpers.markdown import blocks
+from tests.helpers.pages import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -47,8 +47,8 @@ SMALLER = {
         '"digits", load_weights=False, filters=(4, 4))'
     ),
 }
-# Modules that need what an extra installs.
-EXTRA = {"keras_csc.explorer.controls", "keras_csc.explorer.page"}
+# What needs an extra.
+EXTRA = {"keras_csc.explorer.page"}
 OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
 
 

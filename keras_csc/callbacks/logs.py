@@ -18,8 +18,8 @@ from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
 from keras_csc.validation import plain
 from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import draw_atoms
 from keras_csc.visualization import save_png
+from keras_csc.visualization.atoms import draw_atoms
 
 # Shown after the rate and the time left, as long as there is room.
 TERMS = {

@@ -11,17 +11,17 @@ from keras_csc.evaluation.probing import class_part_of
 from keras_csc.files import replacing
 from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
-from keras_csc.visualization import arrange
 from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import draw_atoms
-from keras_csc.visualization import fitted
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import image_grid
-from keras_csc.visualization import image_tiles
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
+from keras_csc.visualization.atoms import draw_atoms
+from keras_csc.visualization.grids import arrange
+from keras_csc.visualization.grids import fitted
+from keras_csc.visualization.grids import image_tiles
 
 COLUMNS = 10
 MOST_CLASSES = 20

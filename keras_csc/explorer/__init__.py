@@ -4,10 +4,10 @@
 `keras-csc explore`.
 """
 
-from keras_csc.explorer.changing import Changed
-from keras_csc.explorer.changing import Seen
-from keras_csc.explorer.changing import change
-from keras_csc.explorer.changing import look
-from keras_csc.explorer.chosen import Example
-from keras_csc.explorer.chosen import examples_of
-from keras_csc.explorer.chosen import read_upload
+from keras_csc.explorer.looking import Changed
+from keras_csc.explorer.looking import Example
+from keras_csc.explorer.looking import Seen
+from keras_csc.explorer.looking import change
+from keras_csc.explorer.looking import examples_of
+from keras_csc.explorer.looking import look
+from keras_csc.explorer.looking import read_upload

@@ -1,8 +1,4 @@
-"""The explorer's page, of Gradio, which the extra `explore` installs.
-
-Controls are wired to the functions of this package; what these do is tested
-without them.
-"""
+"""The explorer's page, of Gradio, which the extra `explore` installs."""
 
 import functools
 
@@ -15,11 +11,9 @@ from starlette.responses import PlainTextResponse
 
 from keras_csc import html
 from keras_csc.explorer import panels
-from keras_csc.explorer.changing import change
-from keras_csc.explorer.changing import look
-from keras_csc.explorer.chosen import read_upload
-from keras_csc.explorer.controls import controls_of
-from keras_csc.explorer.controls import settings_of
+from keras_csc.explorer.looking import change
+from keras_csc.explorer.looking import look
+from keras_csc.explorer.looking import read_upload
 from keras_csc.explorer.panels import filled
 
 HOST = "127.0.0.1"
@@ -29,6 +23,8 @@ SESSIONS = 8
 SECONDS_KEPT = 3600
 # Images of a walk, and images that are drawn at a time.
 FRAMES, DRAWN = 7, 16
+MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5  # of the solver
+BUTTONS = html.file("explorer.js")
 # How the handlers of sliders answer.
 LIVE = {"trigger_mode": "always_last", "show_progress": "minimal"}
 
@@ -114,10 +110,7 @@ class OwnPages:
 
 
 def _listen(trigger, function, inputs, outputs, **how):
-    """A handler of an event: one at a time, and not part of an API.
-
-    Its mistakes are shown in the page.
-    """
+    """Handles an event, one at a time; no API; errors show in the page."""
 
     @functools.wraps(function)
     def handler(*args, **kwargs):
@@ -135,6 +128,11 @@ def _listen(trigger, function, inputs, outputs, **how):
         concurrency_limit=1,
         **how,
     )
+
+
+def _most_sparsity(layer):
+    """The largest `λ` that a layer's program is solved with."""
+    return 5 * layer.sparsity or 1.0
 
 
 class _Page:
@@ -181,8 +179,7 @@ class _Page:
         """An image by its number among the examples, or the file uploaded."""
         if chosen in self.uploads:
             return read_upload(chosen, self.model.encoder)[0]
-        numbers = [str(number) for number in range(len(self.examples))]
-        if chosen not in numbers:
+        if chosen not in map(str, range(len(self.examples))):
             raise ValueError("This image is not known here: choose another.")
         return self.examples[int(chosen)].image
 
@@ -197,11 +194,8 @@ class _Page:
 
     def _choice(self):
         """The images to choose from; the events of a choice."""
-        picker = gr.HTML(
-            panels.picker(self.examples, 0),
-            js_on_load=html.file("pick.js"),
-            elem_id="kx-choose",
-        )
+        buttons = panels.picker(self.examples, 0)
+        picker = gr.HTML(buttons, js_on_load=BUTTONS, elem_id="kx-choose")
         upload = gr.UploadButton(
             "Upload an image", file_types=IMAGE_FILES, variant="primary"
         )
@@ -237,14 +231,26 @@ class _Page:
 
     def _stages(self, label, name):
         count = len(self.first.explanation.stages)
-        names = [("1, next to the image", 1)]
-        names += [(str(number), number) for number in range(2, count + 1)]
+        names = [("1, next to the image", 1), *range(2, count + 1)]
         return gr.Radio(names, value=1, label=label, elem_id=name)
 
     def _change_tab(self):
+        # Wide enough for every stage: of a session that was forgotten, Gradio
+        # checks values as if no image had set the controls yet.
+        layers = self.model.encoder.coding_layers
+        strongest = max(map(_most_sparsity, layers))
+        most = max(MOST_STEPS, *(layer.iterations for layer in layers))
+        atoms = list(range(max(self.model.encoder.filters)))
+        share = "Coefficients kept, % of those that are not 0"
         with gr.Column(scale=2, min_width=260):
             number = self._stages("Codes of stage", "kx-stage-change")
-            controls, toggles = controls_of(self.model)
+            sliders = [
+                gr.Slider(0, strongest, label="λ, the price of a coefficient"),
+                gr.Slider(1, most, step=1, label="Solver steps"),
+                gr.Slider(0, 100, 100, step=0.5, label=share),
+            ]
+            toggles = gr.HTML(js_on_load=BUTTONS, elem_id="kx-toggles")
+            hidden = gr.CheckboxGroup(atoms, visible=False)
             again = gr.Button("As it was", size="sm")
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
@@ -259,18 +265,35 @@ class _Page:
         def off(event: gr.EventData):
             return event.keys
 
-        inputs = [self.chosen, number]
-        settings = functools.partial(settings_of, self.model)
-        fresh = self.of_seen(settings), inputs, [*controls, toggles]
+        inputs, controls = [self.chosen, number], [*sliders, hidden]
+        own = self.of_seen(self._own_settings)
+        fresh = own, inputs, [*controls, toggles]
         apply = self.of_seen(applied), [*inputs, *controls], panel
         for trigger in (number.input, again.click, self.blocks.load):
             _listen(_listen(trigger, *fresh).success, *apply)
-        *sliders, hidden = controls
         for slider in sliders:
             _listen(slider.input, *apply, **LIVE)
         switched = _listen(toggles.input, off, None, hidden, **LIVE)
         _listen(switched.success, *apply, **LIVE)
         self.refreshed += [fresh, apply]
+
+    def _own_settings(self, seen, number):
+        """The controls of codes as the model codes an image, in their order."""
+        layer = self.model.encoder.coding_layers[number - 1]
+        most = MOST_STEPS
+        if panels.is_photograph(seen.image):
+            most = STEPS_OF_PHOTOGRAPH
+        own, steps = layer.sparsity, layer.iterations
+        finest = own / 50 or 0.01
+        return [
+            gr.Slider(maximum=_most_sparsity(layer), value=own, step=finest),
+            gr.Slider(maximum=max(most, steps), value=steps),
+            100,
+            [],
+            panels.atom_toggles(
+                seen.explanation.stages[number - 1], seen.image
+            ),
+        ]
 
     def _sample_tab(self):
         if self.model.encoder.features != "vector":
@@ -283,8 +306,7 @@ class _Page:
         about = "from the image that is chosen to the one that you press here"
         gr.HTML(filled("heading", "Walk between two images", about))
         buttons = panels.picker(self.examples)
-        pick = html.file("pick.js")
-        ends = gr.HTML(buttons, js_on_load=pick, elem_id="kx-ends")
+        ends = gr.HTML(buttons, js_on_load=BUTTONS, elem_id="kx-ends")
         panel = gr.HTML(elem_id="kx-walk")
         # A walk from one image is none from the next.
         self.refreshed.insert(0, (lambda: "", None, panel))

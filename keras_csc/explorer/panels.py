@@ -6,14 +6,14 @@ Pictures are PNG files within the page, so that nothing of them is stored.
 import numpy as np
 
 from keras_csc import html
-from keras_csc.visualization import ATOM
-from keras_csc.visualization import BESIDE
-from keras_csc.visualization import atom_tiles
-from keras_csc.visualization import code_shades
-from keras_csc.visualization import drawn_rows
-from keras_csc.visualization import fitted
-from keras_csc.visualization import growing
-from keras_csc.visualization import image_tiles
+from keras_csc.visualization.atoms import ATOM
+from keras_csc.visualization.atoms import BESIDE
+from keras_csc.visualization.atoms import atom_tiles
+from keras_csc.visualization.atoms import code_shades
+from keras_csc.visualization.atoms import drawn_rows
+from keras_csc.visualization.atoms import growing
+from keras_csc.visualization.grids import fitted
+from keras_csc.visualization.grids import image_tiles
 
 # Screen pixels of small pictures, alone and in rows.
 LARGE, SMALL = 224, 96

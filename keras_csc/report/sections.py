@@ -9,14 +9,14 @@ from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
-from keras_csc.visualization import atom_images
-from keras_csc.visualization import atom_tiles
 from keras_csc.visualization import class_similarity
-from keras_csc.visualization import drawn_rows
-from keras_csc.visualization import encoder_atoms
-from keras_csc.visualization import fitted
-from keras_csc.visualization import growing
-from keras_csc.visualization import within_and_between
+from keras_csc.visualization.atoms import atom_images
+from keras_csc.visualization.atoms import atom_tiles
+from keras_csc.visualization.atoms import drawn_rows
+from keras_csc.visualization.atoms import encoder_atoms
+from keras_csc.visualization.atoms import growing
+from keras_csc.visualization.figures import within_and_between
+from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8

@@ -9,7 +9,7 @@ from keras_csc import metrics
 from keras_csc.evaluation.passes import by_batches
 from keras_csc.metrics.features import rows
 from keras_csc.ops.portable import padding_before
-from keras_csc.visualization import fitted
+from keras_csc.visualization.grids import fitted
 
 STRONGEST = 6
 
@@ -152,9 +152,8 @@ def _places(encoder, image_size):
     stride = encoder.stride
     sides = [-(-side // stride) * stride for side in image_size]
     size, step, before = 1, 1, (0, 0)
-    for layer in encoder.coding_layers:
-        kernel, strides = layer.kernel.shape[0], layer.strides
-        strides = strides if isinstance(strides, int) else strides[0]
+    for layer, strides in zip(encoder.coding_layers, encoder.stage_strides):
+        kernel = layer.kernel.shape[0]
         before = tuple(
             offset + step * padding_before(side, kernel, strides, layer.padding)
             for offset, side in zip(before, sides)

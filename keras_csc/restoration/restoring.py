@@ -13,8 +13,8 @@ from keras_csc.ops import spectral_bound
 from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import conjugate_residuals
 
-# Dictionaries that `studies/dictionaries.py` learned, by channels.
-SHIPPED = {1: "grey.npz", 3: "colour.npz"}
+# Dictionaries that `studies/dictionaries.py` learned.
+SHIPPED = pathlib.Path(__file__).with_name("dictionaries.npz")
 # Rounds over the atoms that adapt to an image.
 SWEEPS = 3
 # `λ / τ` of the codes `ẑ`, and `δ`.
@@ -30,9 +30,9 @@ def default_dictionary(channels):
     Returns:
         float32 array `(k, k, channels, atoms)` of atoms of norm 1.
     """
-    path = pathlib.Path(__file__).parent / SHIPPED[channels]
-    with np.load(path) as file:
-        kernel = ops.convert_to_tensor(file["kernel"].astype("float32"))
+    with np.load(SHIPPED) as file:
+        kernel = file[f"channels_{channels}"].astype("float32")
+    kernel = ops.convert_to_tensor(kernel)
     return ops.convert_to_numpy(UnitAtoms()(kernel))
 
 

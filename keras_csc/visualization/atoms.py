@@ -12,25 +12,24 @@ from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
 from keras_csc.visualization.grids import table
 
-ATOM_PIXELS = 48
+ATOM_PIXELS, MOST_ATOMS = 48, 64
 RED, BLUE = (214, 64, 48), (38, 110, 196)
 ATOM = ("atom", "codes", "part")
 BESIDE = ("found", "drawn", "difference")
 
 
-def atom_grid(kernel, columns=None, maximum=64, scale=None):
+def atom_grid(kernel, columns=None, scale=None):
     """Atoms of a layer, each scaled so that zero is mid-grey.
 
     Atom `a` is drawn as `a / max|a|`: black and white are its extremes, and
     only its shape shows, not its norm. Atoms keep the order of the filters,
-    which carries no meaning; a layer with more than `maximum` filters is
-    represented by its first ones.
+    which carries no meaning; a layer with more than 64 filters is represented
+    by its first ones.
 
     Args:
         kernel: array of shape `(k, k, channels, filters)`, 1 or 3 channels.
             Use `pixel_atoms` for the deeper layers.
         columns: int. Defaults to a near-square grid.
-        maximum: int, the number of atoms drawn at most. Defaults to 64.
         scale: int, enlargement. Defaults to what makes an atom at least
             48 pixels high.
 
@@ -49,7 +48,7 @@ def atom_grid(kernel, columns=None, maximum=64, scale=None):
             f"Received: kernel.shape={kernel.shape}"
         )
     scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
-    atoms = atom_images(kernel[..., :maximum])
+    atoms = atom_images(kernel[..., :MOST_ATOMS])
     return arrange(image_tiles(atoms, scale), columns, 2)
 
 

@@ -148,13 +148,12 @@ def table(rows, labels, names=None):
 # === Grids ===
 
 
-def image_grid(images, columns=None, padding=2, scale=1):
+def image_grid(images, columns=None, scale=1):
     """Images row by row on white.
 
     Args:
         images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
         columns: int. Defaults to a near-square grid.
-        padding: int, pixels between images. Defaults to 2.
         scale: int, every image pixel becomes a square of this side.
             Defaults to 1.
 
@@ -165,7 +164,7 @@ def image_grid(images, columns=None, padding=2, scale=1):
 
     >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
     """
-    return arrange(image_tiles(images, scale), columns, padding)
+    return arrange(image_tiles(images, scale), columns, BORDER)
 
 
 def comparison_grid(image_sets, labels=None, columns=10, scale=1):

@@ -21,7 +21,7 @@ from keras_csc.explorer import look
 from keras_csc.explorer import read_upload
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import to_pixels
-from tests.helpers import browser
+from tests.helpers import pages as browser
 from tests.helpers.pages import pixels
 
 pytest.importorskip("gradio")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_csc.export.card import model_card
 from tests.helpers import model_servers
 from tests.helpers.exporting import tiny_model
-from tests.helpers.markdown import blocks
+from tests.helpers.pages import blocks
 
 
 def rows(text):

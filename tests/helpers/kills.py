@@ -35,8 +35,8 @@ import tensorflow as tf
 from absl import flags
 
 from keras_csc.export import saved_model
-from tests.helpers import forks
 from tests.helpers import runs
+from tests.helpers import script_processes
 from tests.helpers.exporting import one_signature
 
 STEPS = 10
@@ -197,7 +197,7 @@ def digest(content):
 
 def main():
     values = flags.FLAGS
-    forks.settle()
+    script_processes.settle()
     tf.config.run_functions_eagerly(values.small)
     folder = pathlib.Path(values.workdir)
     whole = tell(folder / "whole")

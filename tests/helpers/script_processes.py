@@ -1,21 +1,71 @@
 """The scripts of `training/`, as processes of their own.
 
-Each is forked from one that has imported TensorFlow and not used it: the
-import takes longer than what most of them do.
+Each is forked from one that has imported TensorFlow: the import takes longer
+than what most of them do. TensorFlow must not have been used before: its
+threads are not forked.
 """
 
+import gc
 import json
 import os
 import pathlib
 import resource
+import runpy
 import signal
 import subprocess
 import sys
-
-from tests.helpers import forks
+import traceback
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 300  # that a script is given
+
+
+def settle():
+    """What was imported stays: the collector does not go through it again.
+
+    Nor does it often go through what is made from here on: tracing makes many
+    objects, of which few are garbage.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def redirect(out, err):
+    """Sends standard output and standard error to the files of these paths."""
+    for path, stream in ((out, 1), (err, 2)):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(path, flags), stream)
+
+
+def run_script(command):
+    """Runs a script, and ends this process as it ends.
+
+    Args:
+        command: list of the script's path and its arguments.
+    """
+    sys.argv[:] = command
+    code = 0
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):  # A text, which Python prints.
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finish(code)
+
+
+def finish(code):
+    """Ends this process, and leaves out what the first one has to do."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass
+    os._exit(code)
 
 
 class Scripts:
@@ -64,7 +114,7 @@ def serve():
     from keras_csc_cli import restore  # noqa: F401
     from keras_csc_cli import train  # noqa: F401
 
-    forks.settle()
+    settle()
     own = resource.getrusage(resource.RUSAGE_SELF)
     for line in sys.stdin:
         child = os.fork()
@@ -79,9 +129,9 @@ def serve():
 def run(command, out, err, cwd):
     """Runs a script, and ends this process as it ends."""
     signal.alarm(SECONDS)
-    forks.redirect(out, err)
+    redirect(out, err)
     os.chdir(cwd)
-    forks.run_script(command)
+    run_script(command)
 
 
 if __name__ == "__main__":

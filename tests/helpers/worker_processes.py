@@ -22,7 +22,7 @@ from keras_csc_cli import train
 import tensorflow as tf
 
 from keras_csc import callbacks
-from tests.helpers import forks
+from tests.helpers import script_processes
 
 SECONDS = 300
 WORKERS = 2
@@ -59,7 +59,7 @@ def run_one(path, work, index):
 
 
 def main(folder, *arguments):
-    forks.settle()
+    script_processes.settle()
     folder = pathlib.Path(folder)
 
     class Killing(callbacks.StopOnNonFinite):

@@ -104,11 +104,6 @@ def test_saved_model_is_the_same(name, model):
         for row, seed in zip(made["sample"], seeds.numpy()):
             alone = model.sample(1, seed=int(seed))[0]
             np.testing.assert_allclose(row, alone, atol=1e-5)
-    text = model_card(
-        model, name, int(path.name), loaded.signatures, card(name)
-    )
-    written = (path / "card.md").read_text(encoding="utf-8")
-    assert without_versions(written) == without_versions(text)
 
 
 def without_versions(text):

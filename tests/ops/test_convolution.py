@@ -11,8 +11,8 @@ from keras_csc.ops import convolution
 from keras_csc.ops import portable
 from keras_csc.ops import tensorflow
 from tests.helpers import references
-from tests.helpers.geometries import CASES
-from tests.helpers.geometries import draw
+from tests.helpers.references import CASES
+from tests.helpers.references import draw
 
 
 @pytest.fixture(params=["tensorflow", "another"])

@@ -8,8 +8,8 @@ from keras_csc import ops
 from keras_csc.ops import tensorflow
 from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
-from tests.helpers.geometries import CASES
-from tests.helpers.geometries import SIZES
+from tests.helpers.references import CASES
+from tests.helpers.references import SIZES
 
 TRANSPOSED, SUBPIXEL = "Conv2DBackpropInput", "DepthToSpace"
 CONVOLUTION, PRODUCT = "Conv2D", "MatMul"

@@ -15,7 +15,7 @@ from PIL import Image
 from keras_csc.data import images
 from keras_csc.export import export_runtime
 from keras_csc.export import load_runtime
-from tests.helpers import browser
+from tests.helpers import pages as browser
 from tests.helpers.exporting import tiny_model
 
 for module in ("onnxruntime", "tf2onnx"):

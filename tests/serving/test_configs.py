@@ -34,13 +34,13 @@ def models():
 
 def test_every_model_that_is_kept_is_served(models):
     readme = (ROOT / "saved_models" / "README.md").read_text()
-    kept = re.findall(r"\]\((\w+)/\d+/card\.md\)", readme)
+    kept = re.findall(r"\[`(\w+)/\d+`\]", readme)
     assert sorted(model.name for model in models) == sorted(kept)
 
 
 def test_models_of_maps_are_not_batched(models):
     def is_of_maps(model):
-        card = ROOT / "saved_models" / model.name / "1" / "card.md"
+        card = ROOT / "trained" / model.name / "README.md"
         return "| features | map |" in card.read_text()
 
     of_vectors = [model for model in models if not is_of_maps(model)]

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 from studies import baselines
+from studies import dictionaries
 from studies import measure
-from studies import noise
 from studies import page
 from studies import plan
 from studies import run as running
@@ -82,11 +82,33 @@ def test_parameter_is_chosen_on_validation_images():
     }
     scales = (0.2, 0.5, 0.8, 1.0)
     methods = {"scaling": (lambda images, scale: images * scale, scales)}
-    for level, found in noise.denoising(methods, clean).items():
+    for level, found in measure.denoising(methods, clean).items():
         wiener = 0.25 / (0.25 + (2 * float(level)) ** 2)
         nearest = min(scales, key=lambda scale: abs(scale - wiener))
         assert found["scaling"]["parameter"] == nearest
         assert found["scaling"]["psnr"] >= found["noisy"] - 1e-6
+
+
+# === Dictionaries ===
+
+
+def test_planted_atoms_are_found():
+    """The first dictionary is windows, which are them and a fifth of others."""
+    rng = np.random.default_rng(0)
+    atoms = rng.normal(size=(4, 4, 3, 6))
+    atoms -= atoms.mean((0, 1))
+    atoms /= np.sqrt(np.sum(atoms**2, (0, 1, 2)))
+    windows = np.empty((900, 4, 4, 3), "float32")
+    for window in windows:
+        chosen = rng.choice(6, 2, replace=False)
+        weights = rng.choice([-1, 1], 2) * rng.uniform(0.5, 1.5, 2)
+        window[:] = atoms[..., chosen] @ (weights * [1, 0.2])
+    found = list(dictionaries.learn(windows, 24, 0.05, 4, batch=300))
+    kernel, values = found[-1][0], [value for _, value in found]
+    np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
+    cosines = np.abs(np.tensordot(atoms, kernel, ([0, 1, 2], [0, 1, 2])))
+    assert cosines.max(1).min() > 0.98
+    assert values[0] > values[1] > values[2]
 
 
 # === Plan ===
@@ -127,8 +149,8 @@ def row(tmp_path_factory):
     patched = pytest.MonkeyPatch()
     patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
-    patched.setattr(noise, "LEVELS", (0.1,))
-    patched.setattr(noise, "SPARSITIES", (0.0, 0.4))
+    patched.setattr(measure, "LEVELS", (0.1,))
+    patched.setattr(measure, "SPARSITIES", (0.0, 0.4))
     # Tracing takes longer than two steps.
     tf.config.run_functions_eagerly(True)
     try:

@@ -1,1 +1,0 @@
-"""What tests share: independent statements, contracts and processes."""
