@@ -158,10 +158,11 @@ def game(given, num_classes):
 
 def start_from_images(model, source, first_atoms, tell):
     """Gives a model its first atoms, and calibrates its decoder."""
-    kind, _, count = first_atoms.partition(":")
-    if count:
+    kind, *numbers = first_atoms.split(":")
+    if numbers:
+        count, *offset = map(int, numbers)
         tell(f"Making the first atoms of {count} training images.")
-        FIRST_ATOMS[kind](model, float_images(source, int(count)))
+        FIRST_ATOMS[kind](model, float_images(source, count), *offset)
     if not model.decoder.calibrated:
         model.decoder.calibrate(float_images(source, CALIBRATION))
 

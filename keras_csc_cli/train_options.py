@@ -203,7 +203,8 @@ Model:
     first_atoms: The first atoms: random, the principal components of N
         training images, or, in the first stage, random patches of N training
         images. N is some thousand; below a million, as the images are in
-        memory.
+        memory. OFFSET says how far features lie from their centre: 2, if it is
+        left out; more makes maps better at the start, for low learning rates.
     freeze_normalizations: Keeps the statistics, scales and offsets of all
         normalisations, in fine-tuning: those of few or other images would undo
         what the weights of --preset know.
@@ -265,8 +266,8 @@ Run, logs and checkpoints:
     first_atoms=(
         "random",
         kinds.Pattern(
-            r"random|(principal|patches):[1-9]\d{0,5}",
-            "random|principal:N|patches:N",
+            r"random|patches:[1-9]\d{0,5}|principal:[1-9]\d{0,5}(:\d{1,3})?",
+            "random|principal:N[:OFFSET]|patches:N",
             "principal:4096",
         ),
     ),

@@ -1,6 +1,6 @@
 """How much of images few codes explain: ours, and others, of the same images.
 
-    pip install -r requirements.txt -r requirements-benchmarks.txt
+    pip install -r requirements.txt --group benchmarks
     python studies/codes.py --data_dir=DATA
 
 Curves of explained variance against the numbers that are not 0, for every

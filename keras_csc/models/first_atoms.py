@@ -18,7 +18,7 @@ PATCHES = 16  # of an image, for principal components
 LEAST_CONTRAST = 0.2
 
 
-def initialize_from(autoencoder, images, offset=None, seed=0):
+def initialize_from(autoencoder, images, offset=2.0, seed=0):
     """Makes principal components of images the atoms of an autoencoder.
 
     From the image upwards, the atoms of a stage become the leading principal
@@ -57,8 +57,9 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
             whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
-        offset: float, `≥ 0`; by default 2, of maps 16: the contrast of their
-            places differs by far more than that of images.
+        offset: float, `≥ 0`. The contrast of places differs by far more than
+            that of whole images: a large offset, as 16, regenerates maps
+            better at the start, and then wants a low learning rate.
         seed: int, of the choice of patches.
 
     References:
@@ -72,8 +73,6 @@ def initialize_from(autoencoder, images, offset=None, seed=0):
             the last codes have numbers.
     """
     encoder = autoencoder.encoder
-    if offset is None:
-        offset = 16.0 if encoder.features == "map" else 2.0
     check_at_least(0, offset=offset)
     images = _array(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
