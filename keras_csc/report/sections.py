@@ -5,6 +5,7 @@ import numpy as np
 from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_part_of
+from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
@@ -20,6 +21,7 @@ from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8
+CURVE_IMAGES = 50
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
@@ -74,8 +76,9 @@ def explained(model, found):
 
     Returns:
         Dict of `growing`, the images as sums of atoms of the first stage,
-        unless none is active; and of `drawn`, of the first image and every
-        stage what was found beside what is drawn.
+        unless none is active, with texts of `code_curve`; and of
+        `drawn`, of the first image and every stage what was found beside what
+        is drawn.
     """
     explanations = [model.explain(found.images[n]) for n in _examples(found, 2)]
     stages = explanations[0].stages
@@ -88,6 +91,12 @@ def explained(model, found):
         parts["growing"] = {
             "sums": [growing(each.image, each.stages[0]) for each in active],
             "strongest": zip(chosen, shares, *atom_tiles(stage, chosen)),
+            "curve": [
+                [f"{value:.4g}" for value in point.values()]
+                for point in code_curve(
+                    model.encoder, found.images[:CURVE_IMAGES]
+                )
+            ],
         }
     return parts
 
