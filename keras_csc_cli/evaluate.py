@@ -1,6 +1,5 @@
 """Evaluates a run, on its own data or on others."""
 
-import contextlib
 import hashlib
 import re
 
@@ -10,9 +9,7 @@ from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 
-from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
-from keras_csc.callbacks.best import best_facts
 
 
 def evaluate(
@@ -27,7 +24,8 @@ def evaluate(
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
         checkpoint, metrics, split: as the flags.
-        **how: `classifier`, `inception_weights`, `projector`, as the flags.
+        **how: `classifier`, `evaluation_limit`, `inception_weights`,
+            `projector`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -41,7 +39,6 @@ def evaluate(
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
-            options.step = trained_step(workdir, recorded)
         splits = building.Splits(options, model)
         building.check_metrics(names, splits, model)
         return results.evaluate(
@@ -90,15 +87,6 @@ def own_name(options, recorded, split, checkpoint):
     return "-".join(parts)
 
 
-def trained_step(workdir, options):
-    """The step of a run's trained model: its best, if that was kept."""
-    facts = None
-    if options.keep_best:
-        with contextlib.suppress(CheckpointError):
-            facts = best_facts(workdir.checkpoints)
-    return facts["step"] if facts else options.steps
-
-
 def last_checkpoint(workdir, options):
     """The model with the weights of a run's last checkpoint."""
     network = options
@@ -117,9 +105,6 @@ def last_checkpoint(workdir, options):
 
 def main(options):
     options = dict(vars(options))
-    replaced = {
-        name: options.pop(name)
-        for name in ("dataset", "data_dir", "evaluation_limit")
-    }
+    replaced = {name: options.pop(name) for name in ("dataset", "data_dir")}
     result = evaluate(options.pop("workdir"), replaced, **options)
     print(*results.lines(result), sep="\n")

@@ -82,11 +82,11 @@ def _check_report(options):
 def _check_export(options):
     _check_model(options)
     for form in options.formats:
-        check_extra("runtimes", form, f"--formats={form}")
+        check_extra(form, f"--formats={form}")
 
 
 def _check_explore(options):
-    check_extra("explore", "the explorer", "the explorer")
+    check_extra("explorer", "the explorer")
     if not is_run(options.preset):
         check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
@@ -137,8 +137,7 @@ What is evaluated:
     checkpoint: Evaluates the last checkpoint, not the trained model.
     projector: Writes the features, with thumbnails and labels, to
         tensorboard/projector/ of WORKDIR, for TensorBoard's projector.
-    evaluation_limit: Most images of a split that are used, if not as in
-        training.
+    evaluation_limit: Most images of a split that are used, by default 10,000.
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
         images: PSNR and the like, in any case. codes: how few codes of every

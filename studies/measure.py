@@ -96,6 +96,7 @@ def measure(run, folder, data_dir):
             splits,
             ["classes", "classifier"],
             classifier=classifier(splits, folder.parent),
+            evaluation_limit=LIMIT,
         )
         row.update({name: figures[name] for name in KEPT})
         row["frechet_distance"] = figures["distributions"][0][
@@ -137,9 +138,7 @@ def options_of(run, folder, data_dir):
         *folders,
         f"--seed={run.seed}",
         f"--workdir={folder}",
-        f"--evaluation_limit={LIMIT}",
         "--metrics=",
-        "--log_every=10",
         "--save_every=1000000",
     ]
     return train_options.parse(arguments)
@@ -152,6 +151,7 @@ def maker(run):
 
 def images_per_second(run, folder, data_dir):
     """How fast a short run trains, past its first steps."""
+    train.LOG_EVERY = 10
     train.train(options_of(run, folder, data_dir), maker(run))
     lines = (folder / "log.jsonl").read_text().splitlines()
     rates = [json.loads(line)["images_per_second"] for line in lines[1:]]

@@ -10,15 +10,13 @@ CPUs:
 - features, images and gradients of a network in each precision with those of
   NumPy and of float64;
 - steps compiled by XLA (`jit_compile`) with those that are not;
-- an exported SavedModel, on a device and on a CPU, with its model;
-- steps after a restart from a checkpoint with those without one.
+- an exported SavedModel, on a device and on a CPU, with its model.
 
 A deviation is relative to the largest number of an array, that of gradients is
 of their norm. Then come the images a second of a training step, beside those of
 the CPU. Exits with 1 if a check fails.
 """
 
-import pathlib
 import sys
 import tempfile
 import traceback
@@ -33,7 +31,6 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
-from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.export import export_saved_model
 from keras_csc.losses import TranscriptionGame
 from tests.helpers import parity
@@ -156,33 +153,6 @@ def exported(reload_on):
     )
 
 
-def restarted(strategy, dtype, batch):
-    """Weights after steps of `fit`, with a restart half way and without."""
-    images, _ = parity.global_batches("binary", dtype, batch)
-    half = STEPS // 2 * batch
-    images = np.concatenate(images[:STEPS])
-
-    def fit(model, images, *callbacks):
-        model.fit(
-            images,
-            batch_size=batch,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
-
-    with strategy.scope():
-        going, other = (parity.make("binary", dtype) for _ in range(2))
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = TrainingCheckpoint(pathlib.Path(folder))
-        fit(going, images[:half], checkpoint)
-        fit(going, images[half:])
-        if checkpoint.restore(other) != STEPS // 2:
-            raise ValueError("The checkpoint is of another step.")
-    fit(other, images[half:])
-    return relative_difference(all_weights(other), all_weights(going))
-
-
 def checks(used, batch):
     """Yields check, devices, tolerance and the function of the deviation."""
     first, *_ = used
@@ -224,13 +194,6 @@ def checks(used, batch):
             TOLERANCE["float32"],
             lambda: exported(reload_on),
         )
-    *_, (devices, strategy) = used.items()
-    yield (
-        "restart from a checkpoint, float64",
-        devices,
-        TOLERANCE["float64"],
-        lambda: restarted(strategy, "float64", batch),
-    )
 
 
 def checked(check, devices, tolerance, deviation):

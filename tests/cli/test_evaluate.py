@@ -35,7 +35,7 @@ IMAGES = 120
 def run(tmp_path_factory):
     """The folder of a run whose model has its first weights."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    return runs.untrained(path, f"--evaluation_limit={IMAGES}")
+    return runs.untrained(path)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +45,7 @@ def short_training():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "ImageClassifier", small)
         patch.setattr(results, "STEPS", 20)
+        patch.setattr(building, "MOST_IMAGES", IMAGES)
         yield
 
 
@@ -327,8 +328,8 @@ def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path, unmeasured):
     whole = run / "evaluation.json"
 
     def file(limit=60, metrics=(), **arguments):
-        replaced = {"evaluation_limit": limit}
-        found = evaluate.evaluate(run, replaced, metrics=metrics, **arguments)
+        arguments |= {"evaluation_limit": limit, "metrics": metrics}
+        found = evaluate.evaluate(run, {}, **arguments)
         said = f"{found.get('kept')} is of more images"
         assert results.lines(found)[-1].startswith(said) == ("kept" in found)
         return found["file"].removeprefix(f"{run}/")

@@ -2,7 +2,7 @@
 
     python -m tests.helpers.kills --rounds=10
 
-Trains and exports a tiny model with `--deterministic` and one signature: once
+Trains and exports a tiny model, deterministically and with one signature: once
 undisturbed, in the folder `whole`, and then in rounds. In a round a process
 that runs `train` and `export` is ended by SIGKILL at each of the `MOMENTS`, and
 both are run again, until they have come to their ends. Every file
@@ -31,11 +31,12 @@ from keras_csc_cli import train
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
+os.environ["TF_DETERMINISTIC_OPS"] = "1"
+
 import tensorflow as tf
 from absl import flags
 
 from keras_csc.export import saved_model
-from tests.helpers import forks
 from tests.helpers import runs
 from tests.helpers.exporting import one_signature
 
@@ -46,12 +47,10 @@ RUN = [
     "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
     f"--steps={STEPS}",
-    "--log_every=2",
     "--save_every=2",
     "--schedule=cosine",
     "--augment=flip",
     "--metrics=",
-    "--deterministic",
 ]
 
 # What is killed when, in this order: the event of Python's audit hooks and a
@@ -197,7 +196,6 @@ def digest(content):
 
 def main():
     values = flags.FLAGS
-    forks.settle()
     tf.config.run_functions_eagerly(values.small)
     folder = pathlib.Path(values.workdir)
     whole = tell(folder / "whole")

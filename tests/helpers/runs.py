@@ -16,7 +16,7 @@ TINY = [
 ]
 # A network that takes little time, where it does not matter.
 CONV = ["--architecture=network=conv", "--game=objective=binary"]
-SMALL = [*TINY, *CONV, "--evaluation_limit=40"]
+SMALL = [*TINY, *CONV]
 
 
 def options(flags, workdir, *more):

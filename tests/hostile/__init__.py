@@ -1,1 +1,0 @@
-"""What a hostile or unlucky user does, and how it ends."""
