@@ -7,15 +7,16 @@ from importlib import metadata
 
 from keras_csc_cli import command_line
 from keras_csc_cli import interruption
+from keras_csc_cli import options
 
-# The function of each command, by its module, and what it does.
+# The function of each command, by its module.
 COMMANDS = {
-    "train": ("train.train", "Trains an autoencoder, or goes on training it."),
-    "evaluate": ("evaluate.main", "Evaluates a trained one again."),
-    "export": ("export.main", "Exports a trained one as a SavedModel."),
-    "report": ("pages.report", "Makes a page of what a trained one does."),
-    "explore": ("pages.explore", "Opens a page to look inside a trained one."),
-    "restore": ("restore.main", "Restores photographs: noise, blur, ..."),
+    "train": "train.train",
+    "evaluate": "evaluate.main",
+    "export": "export.main",
+    "report": "pages.report",
+    "explore": "pages.explore",
+    "restore": "restore.main",
 }
 HELP = ("-h", "--help", "-help", "--helpshort", "help")
 
@@ -43,10 +44,10 @@ def main():
 def run(name):
     """Runs a command with the process's arguments as its flags."""
     # Signals and flags first: TensorFlow takes seconds to import.
-    options = begin(name)
-    module, _, main = COMMANDS[name][0].partition(".")
+    given = begin(name)
+    module, _, main = COMMANDS[name].partition(".")
     command = importlib.import_module(f"keras_csc_cli.{module}")
-    command_line.run(lambda: getattr(command, main)(options), user_errors())
+    command_line.run(lambda: getattr(command, main)(given), user_errors())
 
 
 def user_errors():
@@ -61,7 +62,9 @@ def user_errors():
 def usage():
     """What `keras-csc --help` prints."""
     lines = ["keras-csc COMMAND --FLAG=VALUE ...", ""]
-    lines += [f"  {name:15}{text}" for name, (_, text) in COMMANDS.items()]
+    for name in COMMANDS:
+        about = options.COMMANDS[name].description.partition("\n")[0]
+        lines.append(f"  {name:10}{about}")
     lines += ["", "keras-csc COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 
@@ -89,9 +92,7 @@ def begin(name):
     """
     _open_streams()
     interruption.install(starting=True)
-    module = "train_options" if name == "train" else "options"
-    known = importlib.import_module(f"keras_csc_cli.{module}").COMMANDS
-    options = command_line.parse(known[name])
+    given = command_line.parse(options.COMMANDS[name])
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         command_line.fail(
@@ -108,7 +109,7 @@ def begin(name):
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
-    return options
+    return given
 
 
 def _open_streams():

@@ -1,4 +1,4 @@
-"""The flags of all commands but `train`, with their help texts.
+"""The commands, and the flags of all but `train`, with their help texts.
 
 Nothing here imports TensorFlow: mistakes are answered before that.
 """
@@ -9,6 +9,7 @@ import pathlib
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
+from keras_csc_cli.train_options import TRAIN
 from keras_csc_cli.train_options import check_extra
 from keras_csc_cli.train_options import check_images
 from keras_csc_cli.train_options import check_preset
@@ -307,6 +308,7 @@ What was measured:
     ["task", "image", "output"],
 )
 COMMANDS = {
+    "train": TRAIN,
     "evaluate": EVALUATE,
     "explore": EXPLORE,
     "export": EXPORT,

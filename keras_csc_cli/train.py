@@ -60,8 +60,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         "Start all with the same flags, and name a --dtype_policy: auto "
         "differs by processor.",
     )
-    if chief:
-        workdir.check_options(options)
 
     # === Data ===
     splits = building.Splits(options)

@@ -292,4 +292,3 @@ may also be one of ours: digits.flags, cifar10.flags, ...
     _check,
     NEEDED,
 )
-COMMANDS = {"train": TRAIN}

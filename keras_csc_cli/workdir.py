@@ -212,20 +212,6 @@ class Workdir:
             given = before.dtype_policy
         return devices.dtype_policy(given)
 
-    def check_options(self, options):
-        """Raises a `UsageError` for other options than the binding ones."""
-        before = vars(self.binding() or options)
-        differences = [
-            f"{name} was {before[name]}, is {value}"
-            for name, value in vars(options).items()
-            if name not in train_options.MAY_CHANGE and before[name] != value
-        ]
-        if differences:
-            raise self._refused(
-                f"was made with other options ({'; '.join(differences)}). "
-                "Use those"
-            )
-
     def check_untrained(self):
         """For a run without checkpoints: a new one would replace its model."""
         if self.model.exists():
@@ -239,9 +225,19 @@ class Workdir:
         """Records a run's options: also those that may change, as they are now.
 
         Raises:
-            UsageError: as `check_options`.
+            UsageError: if others are not the binding ones.
         """
-        self.check_options(options)
+        before = vars(self.binding() or options)
+        differences = [
+            f"{name} was {before[name]}, is {value}"
+            for name, value in vars(options).items()
+            if name not in train_options.MAY_CHANGE and before[name] != value
+        ]
+        if differences:
+            raise self._refused(
+                f"was made with other options ({'; '.join(differences)}). "
+                "Use those"
+            )
         if not self.flags.exists() or self.recorded() != vars(options):
             write_json(self.flags, vars(options))
 

@@ -49,7 +49,7 @@ SMALLER = {
 }
 # Modules that need what an extra installs.
 EXTRA = {"keras_csc.explorer.controls", "keras_csc.explorer.page"}
-OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
+OPTIONS = other_options.COMMANDS
 
 
 def names(page):

@@ -26,7 +26,7 @@ from keras_csc.validation import AdvisedError
 
 ROOT = pathlib.Path(__file__).parents[2]
 TRAIN = train_options.TRAIN
-COMMANDS = {**train_options.COMMANDS, **others.COMMANDS}
+COMMANDS = others.COMMANDS
 FLAG_FILES = sorted(
     path
     for path in command_line.FLAG_FILES.glob("*.flags")

@@ -10,13 +10,12 @@ import pathlib
 import re
 import resource
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 
 import pytest
+from PIL import Image
 
 from tests.helpers import runs
 
@@ -116,37 +115,18 @@ def versions():
     write("saved_models/run/.mine", "mine")
 
 
-def photos(content=b""):
-    """A folder of images, with one of this content."""
-    names = [
-        f"{split}/cat/{i}.png" for split in ("train", "test") for i in "ab"
-    ]
-    names += [f"train/cat/{number}.png" for number in range(9)]
+def photos(size=(16, 16)):
+    """A folder of images, one of which has a size and no colours."""
+    names = [f"{split}/{i}.png" for split in ("train", "test") for i in "abcd"]
+    names += [f"train/{number}.png" for number in range(9)]
     runs.write_pictures(pathlib.Path("photos"), names, (16, 16, 3))
-    write("photos/train/cat/x.png", content)
+    Image.new("1", size).save("photos/train/x.png")
 
 
 def device():
     photos()
-    os.remove("photos/train/cat/x.png")
-    os.symlink("/dev/zero", "photos/train/cat/x.png")
-
-
-def png(width, height, rows=None):
-    """Bytes of a grey PNG of zeros, as long as it says, or of fewer rows."""
-    data = zlib.compress(bytes(width + 1) * (rows or height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in (
-            (b"IHDR", header),
-            (b"IDAT", data),
-            (b"IEND", b""),
-        )
-    )
+    os.remove("photos/train/x.png")
+    os.symlink("/dev/zero", "photos/train/x.png")
 
 
 def nothing():
@@ -182,9 +162,9 @@ CASES = [
      pipe("run/model/config.json", finished)),
     # Folders of images.
     (PHOTOS, OK, "left out", device),
-    (f"{PHOTOS} --augment=crop", OK, "", lambda: photos(png(300_000, 1))),
-    (f"{PHOTOS} --noresize", OK, "", lambda: photos(png(300_000, 1))),
-    (PHOTOS, EITHER, "", lambda: photos(png(30_000, 30_000, 9))),
+    (f"{PHOTOS} --augment=crop", OK, "", lambda: photos((300_000, 1))),
+    (f"{PHOTOS} --noresize", OK, "", lambda: photos((300_000, 1))),
+    (PHOTOS, EITHER, "", lambda: photos((30_000, 30_000))),
     # The process.
     ("train.py --help | head -1; test ${PIPESTATUS[0]} = 141", OK, "", nothing),
     (f"KERAS_HOME=keras {SHORT}", OK, "",
@@ -199,15 +179,6 @@ CASES = [
                                   ("TERM", 143, 8), ("TERM", 143, 16),
                                   ("HUP", 129, 8))),
 ]  # fmt: skip
-
-
-def contents(folder="."):
-    """What every file below a folder holds, by name."""
-    return {
-        os.path.relpath(path, folder): path.read_bytes()
-        for path in pathlib.Path(folder).rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
 
 
 def is_the_runs(name):
@@ -239,8 +210,8 @@ def test_it_ends_well(tmp_path, monkeypatch, command, codes, says, setup):
     for name, text in PLANTED.items():
         write(name, text)
     setup()
-    before = contents()
-    ended, after = shell(command), contents()
+    before = runs.contents()
+    ended, after = shell(command), runs.contents()
     while held:
         held.pop().close()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -1,7 +1,6 @@
 """Photographs that `keras-csc restore` reads, restores and writes."""
 
 import functools
-import types
 
 from keras_csc_cli import restore
 from keras_csc_cli.command_line import UsageError
@@ -15,18 +14,14 @@ from PIL import ImageCms
 
 from keras_csc import restoration
 from keras_csc.restoration import tasks
+from tests.helpers import runs
 
 HEIGHT, WIDTH = 24, 30
 
 
 def options(**given):
-    given = {
-        name: str(value) if hasattr(value, "parts") else value
-        for name, value in given.items()
-    }
-    names = [flag.name for flag in sum(RESTORE.sections.values(), [])]
-    defaults = {**dict.fromkeys(names), "task": "denoise", "overwrite": False}
-    return types.SimpleNamespace(**{**defaults, **given})
+    given = {"task": "denoise", **given}
+    return runs.given("restore", **given)
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +240,7 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch):
     Image.new("L", (3, 3)).save("small.png")
     usual = {"image": grey, "output": "out.png", "noise": 10.0}
     for given, message in (
-        ({"noise": None}, "--noise is missing"),
+        ({"task": "deblur"}, "--kernel is missing"),
         ({"noise": 0.0}, "`noise` must be a number in .0"),
         ({"image": "nowhere.png"}, "does not exist"),
         ({"mask": "small.png"}, "goes with --task=inpaint"),

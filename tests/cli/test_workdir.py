@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import pathlib
 
 from keras_csc_cli import command_line
@@ -20,18 +19,6 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 RUN = [*runs.SMALL, "--steps=2", "--metrics="]
 options = functools.partial(runs.options, RUN)
-
-
-def contents(folder):
-    """Dict from the path of everything in a folder to what it holds."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        if path.is_file()
-        else os.readlink(path)
-        if path.is_symlink()
-        else None
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 @pytest.fixture
@@ -66,20 +53,20 @@ def commands(path):
 
 @pytest.mark.parametrize("name", list(commands("")))
 def test_folder_that_is_no_runs_is_left_as_it_is(project, name):
-    before = contents(project)
+    before = runs.contents(project)
     with pytest.raises(ValueError):
         commands(project)[name]()
-    assert contents(project) == before
+    assert runs.contents(project) == before
 
 
 @pytest.mark.parametrize("text", ["[]", '{"batch_size": 3}'])
 def test_flags_of_another_kind_make_no_run(project, text):
     (project / "flags.json").write_text(text)
-    before = contents(project)
+    before = runs.contents(project)
     for name in ("train", "evaluate"):
         with pytest.raises(ValueError, match="flags.json"):
             commands(project)[name]()
-    assert contents(project) == before
+    assert runs.contents(project) == before
 
 
 @pytest.mark.parametrize("path", ["\udcff", "gs://bucket/run", "file"])
@@ -90,17 +77,17 @@ def test_names_that_are_no_folder_of_this_machine(tmp_path, monkeypatch, path):
     for command in commands(path).values():
         with pytest.raises((ValueError, OSError), match=message):
             command()
-    assert contents(tmp_path) == {"file": b"mine"}
+    assert runs.contents(tmp_path) == {"file": b"mine"}
 
 
 def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
     for name in ("pictures/.hidden", ".model-old/mine"):
         (project / name).unlink()
         (project / name).parent.rmdir()
-    before = contents(project)
+    before = runs.contents(project)
     for name in ("train", "export"):
         commands(project)[name]()
-    after = contents(project)
+    after = runs.contents(project)
     assert {name: after.get(name) for name in before} == before
     assert "flags.json" in after and "model/config.json" in after
 
@@ -146,13 +133,13 @@ def run(tmp_path):
 
 
 def test_only_what_a_killed_run_left_is_removed(run):
-    before = contents(run)
+    before = runs.contents(run)
     with pytest.raises(ValueError, match="no trained model"):
         evaluate.evaluate(run, {})
-    assert contents(run) == before  # nothing by an evaluation
+    assert runs.contents(run) == before  # nothing by an evaluation
     with workdirs.Workdir(run):
         pass
-    after = contents(run)
+    after = runs.contents(run)
     assert not set(LEFT) & set(after) and set(KEPT) < set(after)
     assert {".link", ".flags.partial-89abcdef.json", ".lock"} < set(after)
 
@@ -188,10 +175,10 @@ def test_a_lock_keeps_what_it_holds(run, tmp_path):
 
 
 def test_part_of_another_run_is_no_working_directory(run):
-    before = contents(run)
+    before = runs.contents(run)
     with pytest.raises(ValueError, match="is part of the run"):
         train.train(options(run / "pictures" / ".." / "checkpoints" / "new"))
-    assert contents(run) == before
+    assert runs.contents(run) == before
 
 
 # === Options of a run ===
