@@ -25,8 +25,9 @@ MAY_CHANGE = {
 }
 # Those that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"save_every"}
-# Those of earlier versions that changed nothing of what is computed.
-FORMER = ("evaluation_limit", "log_every")
+# Those of earlier versions that changed nothing of what is computed, or are
+# implied by a trained preset.
+FORMER = ("evaluation_limit", "freeze_normalizations", "log_every")
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
 # Those that `--noresize` cuts into crops.

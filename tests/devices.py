@@ -9,8 +9,7 @@ CPUs:
   those of one CPU;
 - features, images and gradients of a network in each precision with those of
   NumPy and of float64;
-- steps compiled by XLA (`jit_compile`) with those that are not;
-- an exported SavedModel, on a device and on a CPU, with its model.
+- steps compiled by XLA (`jit_compile`) with those that are not.
 
 A deviation is relative to the largest number of an array, that of gradients is
 of their norm. Then come the images a second of a training step, beside those of
@@ -18,7 +17,6 @@ the CPU. Exits with 1 if a check fails.
 """
 
 import sys
-import tempfile
 import traceback
 from itertools import chain
 
@@ -31,10 +29,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
-from keras_csc.export import export_saved_model
 from keras_csc.losses import TranscriptionGame
 from tests.helpers import parity
-from tests.helpers.exporting import tiny_model
 from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import gradients_of
@@ -136,23 +132,6 @@ def compiled_by_xla(dtype):
     return relative_difference(*weights)
 
 
-def exported(reload_on):
-    """Features and regenerations of a model, and of its SavedModel."""
-    model = tiny_model(filters=(4,))
-    images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
-    images = tf.constant(images, "float32")
-    with tempfile.TemporaryDirectory() as folder:
-        path = export_saved_model(model, folder)
-        with tf.device(reload_on):
-            signatures = tf.saved_model.load(path).signatures
-            features = signatures["encode"](image=images)["features"]
-            made = signatures["serving_default"](image=images)["reconstruction"]
-    return relative_difference(
-        [features.numpy(), made.numpy()],
-        [model.encode(images).numpy(), model.reconstruct(images).numpy()],
-    )
-
-
 def checks(used, batch):
     """Yields check, devices, tolerance and the function of the deviation."""
     first, *_ = used
@@ -187,13 +166,6 @@ def checks(used, batch):
         TOLERANCE["float32"],
         lambda: compiled_by_xla("float32"),
     )
-    for reload_on in dict.fromkeys((first, CPU)):
-        yield (
-            "SavedModel, float32",
-            f"{reload_on} against its model on {first}",
-            TOLERANCE["float32"],
-            lambda: exported(reload_on),
-        )
 
 
 def checked(check, devices, tolerance, deviation):
