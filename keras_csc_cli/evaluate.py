@@ -24,8 +24,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
         checkpoint, metrics, split: as the flags.
-        **how: `classifier`, `evaluation_limit`, `inception_weights`,
-            `projector`, as the flags.
+        **how: `classifier`, `inception_weights`, `projector`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -105,6 +104,9 @@ def last_checkpoint(workdir, options):
 
 def main(options):
     options = dict(vars(options))
-    replaced = {name: options.pop(name) for name in ("dataset", "data_dir")}
+    replaced = {
+        name: options.pop(name)
+        for name in ("dataset", "data_dir", "evaluation_limit")
+    }
     result = evaluate(options.pop("workdir"), replaced, **options)
     print(*results.lines(result), sep="\n")

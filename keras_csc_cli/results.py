@@ -163,7 +163,6 @@ def evaluate(
     inception_weights=None,
     split="test",
     name="",
-    evaluation_limit=None,
     projector=False,
     keep=False,
     own_classes=True,
@@ -177,8 +176,7 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run.
         names: of `--metrics`.
-        classifier, inception_weights, split, evaluation_limit, projector: as
-            the flags.
+        classifier, inception_weights, split, projector: as the flags.
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
@@ -190,10 +188,10 @@ def evaluate(
         of a more complete one as `kept`.
     """
     path = classifier or workdir.classifier(splits)
-    evaluation_limit = evaluation_limit or building.MOST_IMAGES
+    limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
     networks = _networks(names, splits, path, inception_weights)
-    images, labels = splits.arrays(split, evaluation_limit)
-    train = splits.arrays("train", evaluation_limit)
+    images, labels = splits.arrays(split, limit)
+    train = splits.arrays("train", limit)
     class_features = options.game.get("class_features", 0)
     interruption.check()
     if "samples" in names and model.density is None:
@@ -228,7 +226,7 @@ def evaluate(
         "evaluated": identification(),
     }
     own = workdir.path / f"{_joined('evaluation', name)}.json"
-    lacking = _lacking(result, own, evaluation_limit) if keep else ()
+    lacking = _lacking(result, own, limit) if keep else ()
     name = _joined(name, *lacking)
     path = own.with_name(f"{_joined('evaluation', name)}.json")
     write_json(path, result)

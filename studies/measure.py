@@ -91,12 +91,11 @@ def measure(run, folder, data_dir):
     with Workdir(folder, create=False) as workdir:
         figures = results.evaluate(
             model,
-            options,
+            train_options.replaced(options, evaluation_limit=LIMIT),
             workdir,
             splits,
             ["classes", "classifier"],
             classifier=classifier(splits, folder.parent),
-            evaluation_limit=LIMIT,
         )
         row.update({name: figures[name] for name in KEPT})
         row["frechet_distance"] = figures["distributions"][0][

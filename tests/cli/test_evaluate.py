@@ -328,8 +328,8 @@ def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path, unmeasured):
     whole = run / "evaluation.json"
 
     def file(limit=60, metrics=(), **arguments):
-        arguments |= {"evaluation_limit": limit, "metrics": metrics}
-        found = evaluate.evaluate(run, {}, **arguments)
+        replaced = {"evaluation_limit": limit}
+        found = evaluate.evaluate(run, replaced, metrics=metrics, **arguments)
         said = f"{found.get('kept')} is of more images"
         assert results.lines(found)[-1].startswith(said) == ("kept" in found)
         return found["file"].removeprefix(f"{run}/")

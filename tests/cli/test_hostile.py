@@ -204,7 +204,9 @@ def shell(command, folder=None):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("command, codes, says, setup", CASES)
+@pytest.mark.parametrize(
+    "command, codes, says, setup", CASES, ids=[case[0] for case in CASES]
+)
 def test_it_ends_well(tmp_path, monkeypatch, command, codes, says, setup):
     monkeypatch.chdir(tmp_path)
     for name, text in PLANTED.items():
