@@ -63,19 +63,15 @@ def test_formats_are_written(tmp_path, ending):
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("ending", [".png", ".tif", ".jpg"])
+@pytest.mark.parametrize("ending", [".png", ".tif"])
 def test_grey_of_sixteen_bits_comes_back(tmp_path, ending):
-    """But from formats of 8 bits."""
     values = photograph(1, 16)[..., 0] + 1
     Image.fromarray(values).save(tmp_path / "deep.tif")
     picture = restore.read(tmp_path / "deep.tif")
     assert picture.depth == 16 and picture.alpha is None
     path = tmp_path / f"again{ending}"
     restore.write(picture, path)
-    again = np.asarray(Image.open(path))
-    if ending == ".jpg":
-        values, again = values // 257, again.astype(int)
-    assert np.max(np.abs(again - values)) <= (9 if ending == ".jpg" else 0)
+    np.testing.assert_array_equal(Image.open(path), values)
 
 
 @pytest.mark.parametrize("mode, kept", [("CMYK", False), ("RGB", True)])
