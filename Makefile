@@ -70,7 +70,7 @@ test-devices: $(STAMP)
 
 # What a hostile user does, and how it ends: the whole list.
 hostile: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses=2 --thorough tests/hostile
+	$(BIN)/python -m pytest --numprocesses=2 --thorough tests/cli/test_hostile.py
 
 # The layers on JAX and torch against the same on TensorFlow.
 test-backends: export PYTHONPATH := .:tests/backends

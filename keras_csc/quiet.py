@@ -1,7 +1,7 @@
 """Imports Keras without lines of TensorFlow's that tell of nothing wrong.
 
-No log level silences them. Who sets `TF_CPP_MIN_LOG_LEVEL` sees all of them,
-also what a process says that TensorFlow ends while it is imported.
+No log level silences them. Who sets `TF_CPP_MIN_LOG_LEVEL` to 0 or 1 sees all
+of them, also what a process says that TensorFlow ends while it is imported.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def has_gpu():
     return any(map(os.path.exists, GPUS))
 
 
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1"):
     with without_noise():
         importlib.import_module("keras")
         if "tensorflow" in sys.modules and not has_gpu():

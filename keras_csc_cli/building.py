@@ -6,7 +6,6 @@ import re
 
 from keras_csc_cli import devices
 from keras_csc_cli import records
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import checked_path
 
@@ -27,6 +26,8 @@ from keras_csc.terminal import say
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
+# Of a split, for an evaluation or a density.
+MOST_IMAGES = 10_000
 FIRST_ATOMS = {
     "patches": initialize_from_patches,
     "principal": initialize_from,
@@ -114,13 +115,16 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
 def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     """The compiled autoencoder of the options.
 
+    That of trained weights keeps their statistics: those of other images would
+    change the scale of all codes.
+
     Args:
         options: of the run.
         num_classes: int, or `None` without labels.
         make: as of `network`.
     """
     autoencoder = network(options, make)
-    if options.freeze_normalizations:
+    if presets.has_weights(options.preset):
         autoencoder.freeze_normalizations()
     rate, *decoder_rate = options.learning_rate
     played = game(options.game, num_classes)
@@ -145,15 +149,10 @@ def game(given, num_classes):
         kind = RecipeGame
         del given["objective"]
     try:
-        if not num_classes and kind(num_classes=1, **given).needs_labels:
-            raise UsageError(
-                "--game=objective=multi and --game=class_features=... need "
-                "labels, and the data set has none. Give "
-                "--game=objective=recipe,class_features=0."
-            )
         return kind(num_classes=num_classes, **given)
-    except TypeError as error:  # an argument of the other game
-        raise UsageError(f"--game: {error}.") from error
+    except (TypeError, ValueError) as error:  # or one of the other game
+        labels = "" if num_classes else " The data set has no labels."
+        raise UsageError(f"--game: {error}.{labels}") from error
 
 
 def start_from_images(model, source, first_atoms, tell):
@@ -178,7 +177,7 @@ def fit_density(model, splits, options):
     if model.encoder.features != "vector":
         return
     say("Fitting the density of the features of training images.")
-    images, labels = splits.arrays("train", options.evaluation_limit)
+    images, labels = splits.arrays("train", MOST_IMAGES)
     try:
         model.fit_density(images, labels, options.density_components)
     except ValueError as error:
@@ -240,21 +239,9 @@ def optimizer(options, learning_rate, updates=1):
 
 
 def check(options):
-    """Checks folders and first weights, before any work."""
-    train_options.check_images(options.dataset, options.data_dir)
-    trained = presets.has_weights(options.preset)
-    if trained and options.first_atoms != "random":
-        raise UsageError(
-            f"--first_atoms={options.first_atoms} would replace weights of "
-            f"--preset={options.preset}. Leave one of them out, or give "
-            "--first_atoms=random."
-        )
-    if options.freeze_normalizations and not trained:
-        raise UsageError(
-            "--freeze_normalizations keeps what trained weights know, and "
-            f"--preset={options.preset} has none. Leave it out, or name a "
-            "trained preset or the model/ of a run."
-        )
+    """Checks folders before any work. Trained weights keep their atoms."""
+    if presets.has_weights(options.preset):
+        options.first_atoms = "random"
     given = options.data_dir, options.workdir
     if options.dataset == "image_folder" and None not in given:
         images, run = map(os.path.realpath, given)

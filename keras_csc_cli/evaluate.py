@@ -1,6 +1,5 @@
 """Evaluates a run, on its own data or on others, or a preset."""
 
-import contextlib
 import hashlib
 import re
 import types
@@ -12,9 +11,7 @@ from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
 
-from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import TrainingCheckpoint
-from keras_csc.callbacks.best import best_facts
 from keras_csc.export.card import card_of
 from keras_csc.models import ClosedLoopAutoencoder
 
@@ -45,7 +42,6 @@ def evaluate(
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
-            options.step = trained_step(workdir, recorded)
         splits = building.Splits(options, model)
         building.check_metrics(names, splits, model)
         return results.evaluate(
@@ -136,15 +132,6 @@ def own_name(options, recorded, split, checkpoint):
     if checkpoint:
         parts.append(f"step-{options.step}")
     return "-".join(parts)
-
-
-def trained_step(workdir, options):
-    """The step of a run's trained model: its best, if that was kept."""
-    facts = None
-    if options.keep_best:
-        with contextlib.suppress(CheckpointError):
-            facts = best_facts(workdir.checkpoints)
-    return facts["step"] if facts else options.steps
 
 
 def last_checkpoint(workdir, options):

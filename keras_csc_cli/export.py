@@ -15,7 +15,7 @@ from keras_csc.export import export_saved_model
 from keras_csc.files import remove
 
 # What serving/client.py takes, and a URL and a shell leave as they are.
-SERVED_NAME = re.compile(r"[\w.-]+", re.ASCII)
+SERVED = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def run(
@@ -68,8 +68,7 @@ def run(
 def check(name, formats):
     """For a name that no folder has, or no server takes."""
     wrong = not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name)
-    served = "saved_model" in formats
-    if wrong or (served and not SERVED_NAME.fullmatch(name)):
+    if wrong or ("saved_model" in formats and not SERVED.fullmatch(name)):
         raise UsageError(
             "--name must be that of a folder, printable, not hidden and not a "
             "number; and of a SavedModel, as it is part of a URL, of letters, "

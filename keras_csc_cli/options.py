@@ -1,4 +1,4 @@
-"""The flags of all commands but `train`, with their help texts.
+"""The commands, and the flags of all but `train`, with their help texts.
 
 Nothing here imports TensorFlow: mistakes are answered before that.
 """
@@ -9,6 +9,7 @@ import pathlib
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
+from keras_csc_cli.train_options import TRAIN
 from keras_csc_cli.train_options import check_extra
 from keras_csc_cli.train_options import check_images
 from keras_csc_cli.train_options import check_preset
@@ -87,11 +88,11 @@ def _check_report(options):
 def _check_export(options):
     _check_model(options)
     for form in options.formats:
-        check_extra("runtimes", form, f"--formats={form}")
+        check_extra(form, f"--formats={form}")
 
 
 def _check_explore(options):
-    check_extra("explore", "the explorer", "the explorer")
+    check_extra("explorer", "the explorer")
     if not is_run(options.preset):
         check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
@@ -147,8 +148,7 @@ What is evaluated:
     checkpoint: Evaluates the last checkpoint, not the trained model.
     projector: Writes the features, with thumbnails and labels, to
         tensorboard/projector/ of WORKDIR, for TensorBoard's projector.
-    evaluation_limit: Most images of a split that are used, if not as in
-        training.
+    evaluation_limit: Most images of a split that are used, by default 10,000.
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
         images: PSNR and the like, in any case. codes: how few codes of every
@@ -318,6 +318,7 @@ What was measured:
     ["task", "image", "output"],
 )
 COMMANDS = {
+    "train": TRAIN,
     "evaluate": EVALUATE,
     "explore": EXPLORE,
     "export": EXPORT,

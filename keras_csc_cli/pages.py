@@ -62,19 +62,11 @@ def source_of(model, trained, split, **given):
 # === The report ===
 
 
-def write(
-    workdir=None,
-    *,
-    preset=None,
-    output=None,
-    dataset=None,
-    data_dir=None,
-    split="test",
-    images=1000,
-):
+def write(options):
     """Writes the page of a run or of a preset.
 
-    Args: as the flags.
+    Args:
+        options: as the flags.
 
     Returns:
         `pathlib.Path` of the page.
@@ -83,21 +75,22 @@ def write(
         DataError: if images are asked for that are not there. Without
             `dataset` and `data_dir`, the page has none then.
     """
-    name, log = name_of(workdir, preset), []
+    output, preset, log = options.output, options.preset, []
+    name = name_of(options.workdir, preset)
     with contextlib.ExitStack() as stack:
         if preset is None:
-            run = Workdir(workdir, create=False, hold=not output)
+            run = Workdir(options.workdir, create=False, hold=not output)
             stack.enter_context(run)
             log, trained = _log(run.path / LOG_FILE), run.options()
             path = _checked(output or run.path / PAGE)
-            model, card = building.opened(workdir, None)
         else:
             path = _checked(output or f"{name}-{PAGE}")
-            model, card = building.opened(None, preset)
+        model, card = building.opened(options.workdir, preset)
+        if preset is not None:
             trained = _options_of(preset, card)
-        given = {"dataset": dataset, "data_dir": data_dir}
+        given = {"dataset": options.dataset, "data_dir": options.data_dir}
         shown = train_options.replaced(trained, **given)
-        source = source_of(model, trained, split, **given)
+        source = source_of(model, trained, options.split, **given)
         return write_report(
             path,
             model,
@@ -105,7 +98,7 @@ def write(
             card=records.without_paths(card),
             log=log,
             own_classes=not building.is_other(shown, trained),
-            **_images(source, images, shown.dataset),
+            **_images(source, options.images, shown.dataset),
         )
 
 
@@ -169,20 +162,21 @@ def _checked(output):
 
 
 def report(options):
-    print(f"Report: {write(**vars(options))}")
+    print(f"Report: {write(options)}")
 
 
 # === The explorer ===
 
 
-def serve(preset, *, dataset=None, data_dir=None, port=None, browser=True):
+def explore(options):
     """Serves the page of a model until the process is stopped.
 
     What Gradio writes goes to a folder of this process, or the user's: its own,
     `gradio` in the folder of temporary files, belongs to whoever was first on
     the machine. It reads the name when it is imported.
 
-    Args: as the flags.
+    Args:
+        options: as the flags.
     """
     with tempfile.TemporaryDirectory(
         prefix="keras-csc-explorer-", ignore_cleanup_errors=True
@@ -193,14 +187,13 @@ def serve(preset, *, dataset=None, data_dir=None, port=None, browser=True):
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         from keras_csc.explorer import page
 
-        model, name, trained = opened(preset)
-        source = source_of(
-            model, trained, "test", dataset=dataset, data_dir=data_dir
-        )
+        model, name, trained = opened(options.preset)
+        given = {"dataset": options.dataset, "data_dir": options.data_dir}
+        source = source_of(model, trained, "test", **given)
         examples = examples_of(model, source)
         say("Warming up ...")
         blocks = page.build(model, name, examples)
-        url = page.serve(blocks, port, browser)
+        url = page.serve(blocks, options.port, options.browser)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
         try:
             threading.Event().wait()
@@ -223,7 +216,3 @@ def opened(preset):
         return model, name_of(preset, None), trained
     model, _ = building.opened(None, preset)
     return model, name_of(None, preset), train_options.parse([])
-
-
-def explore(options):
-    serve(**vars(options))

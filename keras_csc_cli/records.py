@@ -21,7 +21,6 @@ from keras_csc.files import replacing
 
 MOST = 64 * 2**20  # bytes of a file of JSON
 MOST_NAMES = 1000  # classes whose names are recorded
-IDENTITY = {"digest": ""}  # where a session has none
 # What of a repository is run.
 CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
 
@@ -30,10 +29,11 @@ PRIVATE = (
     *("command", "workdir", "data_dir", "classifier", "inception_weights"),
     "file",
 )
+# Where they are from, and what it must have.
 SECTIONS = {
-    "training": "run.json",
-    "recipe": "flags.json",
-    "evaluation": "evaluation.json",
+    "training": ("run.json", {"sessions": list}),
+    "recipe": ("flags.json", {}),
+    "evaluation": ("evaluation.json", {"psnr": float}),
 }
 
 
@@ -45,11 +45,17 @@ def write_json(path, value):
             file.write("\n")
 
 
-def read_json(path, kind=dict, hint="Remove it."):
+def read_json(path, kind=dict, hint="Remove it.", **has):
     """What a regular file of JSON holds.
 
+    Args:
+        path: the file.
+        kind: type of what it holds.
+        hint: str, what to do if it is damaged.
+        **has: types of entries that a dict must have.
+
     Raises:
-        UsageError: if it is not of that type; `hint` says what to do.
+        UsageError: if it is not of that kind.
     """
     path = pathlib.Path(path)
     try:
@@ -58,6 +64,9 @@ def read_json(path, kind=dict, hint="Remove it."):
         value = json.loads(path.read_text())
         if not isinstance(value, kind):
             raise ValueError(f"it holds {value!s:.40}, no {kind.__name__}")
+        for name, its in has.items():
+            if not isinstance(value.get(name), its):
+                raise ValueError(f"it has no {its.__name__} {name!r}")
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{path} is damaged: {reason}. {hint}") from error
@@ -121,22 +130,8 @@ COMMIT = commit()
 
 
 def sessions(path):
-    """The sessions that a `run.json` holds.
-
-    Raises:
-        UsageError: if it is not such a file.
-    """
-    found = read_json(path).get("sessions")
-    try:
-        for session in [] + found:
-            session["seconds"] + 0
-            session.get("training_images", IDENTITY)["digest"]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} is damaged: it must hold a list of sessions, each with "
-            "its seconds. Remove it."
-        ) from error
-    return found
+    """The sessions that a `run.json` holds; none without it."""
+    return read_json(path, sessions=list)["sessions"] if path.exists() else []
 
 
 def check_images(path, images):
@@ -150,7 +145,7 @@ def check_images(path, images):
             known.
         images: dict, `identity()` of the training images.
     """
-    for session in sessions(path)[-1:] if path.exists() else []:
+    for session in sessions(path)[-1:]:
         before = session.get("training_images", images)
         if {**images, **before} != images:  # it may lack `bytes`
             raise UsageError(
@@ -184,7 +179,7 @@ class SessionLog(keras.callbacks.Callback):
         self.replicas = replicas
 
     def on_train_begin(self, logs=None):
-        self._before = sessions(self.path) if self.path.exists() else []
+        self._before = sessions(self.path)
         self._about = identification()
         self._first_step, self._began = self.model.step, time.monotonic()
         self._record()
@@ -199,6 +194,7 @@ class SessionLog(keras.callbacks.Callback):
             **self._about,
             "training_images": self.images,
             "replicas": self.replicas,
+            "deterministic": os.environ.get("TF_DETERMINISTIC_OPS") == "1",
             "steps": steps,
             "seconds": seconds,
             "images_per_second": round(steps * self.batch_size / seconds, 1),
@@ -217,19 +213,12 @@ def card_of_run(workdir):
     Args:
         workdir: `pathlib.Path` of the run's folder.
     """
-    paths = {title: workdir / name for title, name in SECTIONS.items()}
     card = {
-        title: read_json(path) for title, path in paths.items() if path.exists()
+        title: read_json(workdir / name, **has)
+        for title, (name, has) in SECTIONS.items()
+        if (workdir / name).exists()
     }
-    if "training" in card:
-        sessions(paths["training"])
-    if "evaluation" in card:
-        card["evaluation"].pop("run", None)
-        if "psnr" not in card["evaluation"]:
-            raise UsageError(
-                f"{paths['evaluation']} is not that of an evaluation: it has "
-                "no psnr. Remove it, or evaluate the run again."
-            )
+    card.get("evaluation", {}).pop("run", None)
     return card
 
 

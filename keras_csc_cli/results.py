@@ -9,7 +9,6 @@ from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
-from keras_csc import callbacks
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc.files import replacing
@@ -32,20 +31,14 @@ SAID = (
 )
 
 
-def finish(options, workdir, splits, model, checkpoint, keep):
+def finish(options, workdir, splits, model, keep):
     """Saves a trained model and evaluates it.
 
     Args:
         options, workdir, splits: of the run.
         model: the model.
-        checkpoint: `TrainingCheckpoint`.
         keep: bool, as of `evaluate`.
     """
-    if options.keep_best:
-        best = callbacks.restore_best(checkpoint)
-        options.step = model.step
-        which = "The best" if best else "There is no best checkpoint: the last"
-        say(f"{which} is of step {options.step}.")
     building.fit_density(model, splits, options)
     interruption.check()
     workdir.save(model)
@@ -195,9 +188,10 @@ def evaluate(
         of a more complete one as `kept`.
     """
     path = classifier or workdir.classifier(splits)
+    limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
     networks = _networks(names, splits, path, inception_weights)
-    images, labels = splits.arrays(split, options.evaluation_limit)
-    train = splits.arrays("train", options.evaluation_limit)
+    images, labels = splits.arrays(split, limit)
+    train = splits.arrays("train", limit)
     class_features = options.game.get("class_features", 0)
     interruption.check()
     if "samples" in names and model.density is None:
@@ -233,7 +227,7 @@ def evaluate(
         "evaluated": identification(),
     }
     own = workdir.path / f"{_joined('evaluation', name)}.json"
-    lacking = _lacking(result, own, options.evaluation_limit) if keep else ()
+    lacking = _lacking(result, own, limit) if keep else ()
     name = _joined(name, *lacking)
     path = own.with_name(f"{_joined('evaluation', name)}.json")
     write_json(path, result)

@@ -22,7 +22,7 @@ from keras_csc import data
 from keras_csc.terminal import say
 
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
-BEST_IMAGES = 500  # most that --keep_best measures
+LOG_EVERY = 50  # steps, or --save_every if that is less
 SHOWN_IMAGES = 40  # in pictures of training
 
 
@@ -50,8 +50,6 @@ def train(options, make_model=building.model):
 def train_in(workdir, options, strategy, chief, make_model):
     """Does the work of `train` in an open `Workdir`, which the chief holds."""
     keras.utils.set_random_seed(options.seed)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
     options.dtype_policy = workdir.dtype_policy(given)
@@ -62,8 +60,6 @@ def train_in(workdir, options, strategy, chief, make_model):
         "Start all with the same flags, and name a --dtype_policy: auto "
         "differs by processor.",
     )
-    if chief:
-        workdir.check_options(options)
 
     # === Data ===
     splits = building.Splits(options)
@@ -74,9 +70,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     }
     devices.check_batches(strategy, splits["train"], **changes)
     if chief:
-        # What is shown and measured later is looked at before any long work.
-        for split in ("test", *["validation"] * bool(options.keep_best)):
-            splits[split]
+        # What is shown and measured later is listed before any long work.
+        splits["test"]
     images = splits["train"].identity()
     interruption.check()
 
@@ -138,7 +133,7 @@ def train_in(workdir, options, strategy, chief, make_model):
                 model,
                 devices.batches(strategy, source, model.step, **changes),
                 options.steps,
-                options.log_every,
+                min(LOG_EVERY, options.save_every),
                 called,
                 strategy,
             )
@@ -150,7 +145,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     # === Result: all that is left is the chief's to make ===
     if chief:
         keep = first_step == options.steps  # an evaluation of more, that is
-        results.finish(options, workdir, splits, model, checkpoint, keep)
+        results.finish(options, workdir, splits, model, keep)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)
@@ -160,14 +155,8 @@ def followers(options, workdir, splits, checkpoint, replicas):
     """The callbacks of the process that writes."""
     batch = options.batch_size
     shown = building.float_images(splits["test"], SHOWN_IMAGES)
-    best = []
-    if options.keep_best:
-        images = building.float_images(splits["validation"], BEST_IMAGES)
-        how = options.keep_best, images, options.steps
-        best = [callbacks.KeepBest(checkpoint, *how)]
     return [
         callbacks.StopOnNonFinite(),
-        *best,
         checkpoint,
         records.SessionLog(workdir.run, splits["train"], batch, replicas),
         callbacks.RunLog(workdir.path, shown, batch, options.save_every),

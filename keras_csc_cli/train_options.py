@@ -18,13 +18,16 @@ from keras_csc_cli.command_line import resolve_flag_files
 from absl import flags
 
 # Flags of one run that may change when it is resumed: they do not change what
-# is computed. (--save_every does with --keep_best, which measures then.)
+# is computed.
 MAY_CHANGE = {
-    *("data_dir", "density_components", "download", "evaluation_limit"),
-    *("log_every", "metrics", "save_every", "strategy", "workdir"),
+    *("data_dir", "density_components", "download"),
+    *("metrics", "save_every", "strategy", "workdir"),
 }
 # Those that may differ between workers: not when all of them log.
-MAY_DIFFER = MAY_CHANGE - {"log_every"}
+MAY_DIFFER = MAY_CHANGE - {"save_every"}
+# Those of earlier versions that changed nothing of what is computed, or are
+# implied by a trained preset.
+FORMER = ("evaluation_limit", "freeze_normalizations", "log_every")
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
 # Those that `--noresize` cuts into crops.
@@ -49,15 +52,14 @@ TRAINED = [
     for folder in (kinds.ROOT / "trained", kinds.ROOT.parent / "trained")
     for path in folder.glob("*/config.json")
 ]
-# By extra, the modules that it has for what is given.
+# What needs a package, with the extra that has it.
 EXTRAS = {
-    "hub": {"hf": "huggingface_hub", "kaggle": "kagglehub"},
-    "explore": {"the explorer": "gradio"},
-    "runtimes": {
-        "litert": "ai_edge_litert",
-        "onnx": "tf2onnx",
-        "openvino": "openvino",
-    },
+    "hf": ("huggingface_hub", "hub"),
+    "kaggle": ("kagglehub", "hub"),
+    "explorer": ("gradio", "explore"),
+    "litert": ("ai_edge_litert", "runtimes"),
+    "onnx": ("tf2onnx", "runtimes"),
+    "openvino": ("openvino", "runtimes"),
 }
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
@@ -88,9 +90,9 @@ GAME = {
 }
 
 
-def check_extra(extra, name, what):
+def check_extra(name, what):
     """Raises a `UsageError` without the package that `what` needs."""
-    module = EXTRAS[extra].get(name)
+    module, extra = EXTRAS.get(name, (None, None))
     if module and importlib.util.find_spec(module) is None:
         raise UsageError(
             f"{what} needs the package {module}: pip install "
@@ -111,7 +113,7 @@ def check_preset(preset):
     """Raises a `UsageError` for a name, folder or URI of no preset."""
     scheme, separator, _ = preset.partition("://")
     if separator:
-        check_extra("hub", scheme, f"--preset={preset}")
+        check_extra(scheme, f"--preset={preset}")
         return
     if not os.path.isdir(preset):
         try:
@@ -191,9 +193,9 @@ Data:
         image_folder is cut into crops of that size, as many as fit.
 Model:
     preset: Architecture: {", ".join(ARCHITECTURES)}. Or a trained model, whose
-        weights are the first ones: of ours (csc_ctrl_digits, ...), a folder
-        that save_to_preset wrote, or one on a hub (hf://OWNER/NAME,
-        kaggle://OWNER/MODEL/keras/VARIANT).
+        weights are the first ones, and whose normalisations stay as they are:
+        of ours (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or
+        one on a hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1. Given again, it adds to what was given
         before.
@@ -204,10 +206,8 @@ Model:
         training images, or, in the first stage, random patches of N training
         images. N is some thousand; below a million, as the images are in
         memory. OFFSET says how far features lie from their centre: 2, if it is
-        left out; more makes maps better at the start, for low learning rates.
-    freeze_normalizations: Keeps the statistics, scales and offsets of all
-        normalisations, in fine-tuning: those of few or other images would undo
-        what the weights of --preset know.
+        left out; more makes maps better at the start, for low learning rates. A
+        trained model has its own first atoms.
 Game:
     game: What encoder and decoder play for, as class_rate=10,memory=0.95.
         Given again, it adds to what was given before.
@@ -231,23 +231,15 @@ Run, logs and checkpoints:
         where the GPUs, or without any the processor, have instructions for
         bfloat16, else float32; a run that goes on keeps its own.
         Log-determinants are always computed in float32 or better.
-    deterministic: Makes every operation deterministic: runs are equal to the
-        bit.
-    log_every: Steps between logs.
     save_every: Steps between pictures, and between checkpoints, which are also
-        written every two minutes.
-    keep_best: Metric of the first training images that are held out for
-        validation. It is measured every save_every steps, and the trained
-        model is the one at which it was highest. By default it is the last.
+        written every two minutes. There are logs every 50 steps or as often.
     metrics: What to evaluate at the end, on the test split, separated by
         commas: {", ".join(METRICS)}. images are measured with any of the
         others, which take minutes for large data; evaluate.py --help says what
         they are. Nothing for no evaluation.
-    evaluation_limit: Most images of a split that are used in an evaluation.
     density_components: Gaussians of every class, or of all images without
         labels, in the density that samples are drawn from: it is fitted to the
-        features of --evaluation_limit training images and saved with the
-        model.
+        features of up to 10,000 training images and saved with the model.
 """,
     dataset=(None, kinds.Text()),
     data_dir=(None, kinds.Folder()),
@@ -271,7 +263,6 @@ Run, logs and checkpoints:
             "principal:4096",
         ),
     ),
-    freeze_normalizations=False,
     game=({}, kinds.Arguments(GAME)),
     batch_size=(256, Integer(1, 2**20)),
     optimizer=(
@@ -290,12 +281,8 @@ Run, logs and checkpoints:
         "auto",
         Enum(["auto", "float32", "mixed_bfloat16", "float64"]),
     ),
-    deterministic=False,
-    log_every=(50, Integer(1, 10**9)),
     save_every=(1000, Integer(1, 10**9)),
-    keep_best=(None, Enum(["psnr", "ssim", "cosine"])),
     metrics=("images", kinds.Choices(METRICS)),
-    evaluation_limit=(10_000, Integer(1, 1_000_000)),
     density_components=(1, Integer(1, 1000)),
 )
 TRAIN = kinds.Command(
@@ -314,4 +301,3 @@ may also be one of ours: digits.flags, cifar10.flags, ...
     _check,
     NEEDED,
 )
-COMMANDS = {"train": TRAIN}

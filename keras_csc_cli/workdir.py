@@ -44,7 +44,7 @@ PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 TEMPORARY = {
     ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
     rf"|\.report{PARTIAL}\.html|\.model-new|\.\.model-new-\w{{8}}",
-    "checkpoints": r"\.(step|best)-\d{8,}\.partial",
+    "checkpoints": r"\.step-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,
 }
@@ -183,18 +183,21 @@ class Workdir:
         """The options that the run was made with, parsed as flags are.
 
         Options that there were not yet when they were written have their
-        defaults.
+        defaults. Those that there are no more are passed over if they were off
+        or changed nothing.
 
         Raises:
-            UsageError: for a value that no flag can have, or an option that
-                there is not: to pass it over would be a wrong answer in
+            UsageError: for a value that no flag can have, or another option
+                that there is not: to pass it over would be a wrong answer in
                 silence.
         """
-        recorded, known = self.recorded(), vars(train_options.parse([]))
+        known = vars(train_options.parse([]))
         given = [
             f"--{name}={text_of(value)}"
-            for name, value in recorded.items()
-            if value is not None and value != known.get(name)
+            for name, value in self.recorded().items()
+            if value != known.get(name, False)
+            and value is not None
+            and name not in train_options.FORMER
         ]
         try:
             options = train_options.parse(given)
@@ -229,23 +232,6 @@ class Workdir:
             given = before.dtype_policy
         return devices.dtype_policy(given)
 
-    def check_options(self, options):
-        """Raises a `UsageError` for other options than the binding ones."""
-        before = vars(self.binding() or options)
-        free = train_options.MAY_CHANGE
-        if options.keep_best:
-            free = free - {"save_every"}
-        differences = [
-            f"{name} was {before[name]}, is {value}"
-            for name, value in vars(options).items()
-            if name not in free and before[name] != value
-        ]
-        if differences:
-            raise self._refused(
-                f"was made with other options ({'; '.join(differences)}). "
-                "Use those"
-            )
-
     def check_untrained(self):
         """For a run without checkpoints: a new one would replace its model."""
         if self.model.exists():
@@ -259,9 +245,19 @@ class Workdir:
         """Records a run's options: also those that may change, as they are now.
 
         Raises:
-            UsageError: as `check_options`.
+            UsageError: if others are not the binding ones.
         """
-        self.check_options(options)
+        before = vars(self.binding() or options)
+        differences = [
+            f"{name} was {before[name]}, is {value}"
+            for name, value in vars(options).items()
+            if name not in train_options.MAY_CHANGE and before[name] != value
+        ]
+        if differences:
+            raise self._refused(
+                f"was made with other options ({'; '.join(differences)}). "
+                "Use those"
+            )
         if not self.flags.exists() or self.recorded() != vars(options):
             write_json(self.flags, vars(options))
 

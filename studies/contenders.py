@@ -228,7 +228,7 @@ def rate(run, options, given, path):
                 measure.maker(run)(options, given.splits.num_classes),
                 batches_of(options, given),
                 options.steps,
-                options.log_every,
+                train.LOG_EVERY,
                 [times],
                 tf.distribute.get_strategy(),
             )

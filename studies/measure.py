@@ -95,7 +95,7 @@ def measure(run, folder, data_dir):
     with Workdir(folder, create=False) as workdir:
         figures = results.evaluate(
             model,
-            options,
+            train_options.replaced(options, evaluation_limit=LIMIT),
             workdir,
             splits,
             ["classes", "classifier"],
@@ -141,9 +141,7 @@ def options_of(run, folder, data_dir):
         *folders,
         f"--seed={run.seed}",
         f"--workdir={folder}",
-        f"--evaluation_limit={LIMIT}",
         "--metrics=",
-        "--log_every=10",
         "--save_every=1000000",
     ]
     return train_options.parse(arguments)
@@ -156,6 +154,7 @@ def maker(run):
 
 def images_per_second(run, folder, data_dir):
     """How fast a short run trains, past its first steps."""
+    train.LOG_EVERY = 10
     train.train(options_of(run, folder, data_dir), maker(run))
     lines = (folder / "log.jsonl").read_text().splitlines()
     rates = [json.loads(line)["images_per_second"] for line in lines[1:]]

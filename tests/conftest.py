@@ -1,5 +1,6 @@
 """Devices, seeds, strategies and a port for all tests."""
 
+import gc
 import os
 import pathlib
 import socket
@@ -12,9 +13,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
-
-from tests.helpers.script_processes import Scripts
-from tests.helpers.script_processes import settle
 
 # `make test-backends` runs those, without this file.
 collect_ignore = ["backends"]
@@ -77,7 +75,12 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    settle()
+    """The collector leaves alone what was imported, and runs less often.
+
+    Tracing makes many objects, of which few are garbage.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -163,14 +166,6 @@ def shared_folder(tmp_path_factory):
     folder = base / "shared"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="session")
-def run_script(tmp_path_factory):
-    """Runs a script of `training/` in a process; see `Scripts.run`."""
-    scripts = Scripts(tmp_path_factory.mktemp("scripts"))
-    yield scripts.run
-    scripts.close()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ SMALLER = {
 }
 # What needs an extra.
 EXTRA = {"keras_csc.explorer.page"}
-OPTIONS = {**train_options.COMMANDS, **other_options.COMMANDS}
+OPTIONS = other_options.COMMANDS
 
 
 def names(page):
@@ -212,17 +212,13 @@ def commands():
 
 
 COMMANDS = sorted({(name, *arguments) for name, arguments in commands()})
-assert {"train", "export", "local_workers"} <= {each[0] for each in COMMANDS}
+assert {"train", "export"} <= {each[0] for each in COMMANDS}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_have_flags_that_parse(command):
     name, *arguments = command
     assert name in console.COMMANDS
-    if name == "local_workers":
-        workers, dashes, *arguments = arguments
-        assert re.fullmatch(r"--workers=\d+", workers) and dashes == "--"
-        name = "train"
     if name == "train":
         train_options.parse(arguments)
         return

@@ -1,7 +1,5 @@
 """Keras callbacks of a training run, for `fit` and for `training/train.py`."""
 
-from keras_csc.callbacks.best import KeepBest
-from keras_csc.callbacks.best import restore_best
 from keras_csc.callbacks.checkpoints import CheckpointError
 from keras_csc.callbacks.checkpoints import NonFiniteError
 from keras_csc.callbacks.checkpoints import StopOnNonFinite

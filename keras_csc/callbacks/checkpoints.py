@@ -134,7 +134,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def steps(self):
         """Steps of the checkpoints that exist, oldest first."""
-        return [step_of(path) for path in found(self.folder, "step")]
+        return [step_of(path) for path in found(self.folder)]
 
     def path(self, step):
         return self.folder / f"step-{step:08d}"
@@ -155,7 +155,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if model is not None:
             self.set_model(model)
         self._passed_over = []
-        for path in reversed(found(self.folder, "step")):
+        for path in reversed(found(self.folder)):
             try:
                 self.read(path)
                 return step_of(path)
@@ -221,7 +221,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if os.path.lexists(path):  # a file, or a link to nothing
             set_aside(path)
         self.write_folder(path)
-        for old in found(self.folder, "step")[: -self.keep]:
+        for old in found(self.folder)[: -self.keep]:
             remove(old)
 
     def write_folder(self, path, files=None):
@@ -292,13 +292,13 @@ def set_aside(path):
     path.rename(other)
 
 
-def found(folder, kind):
-    """Folders of the checkpoints `KIND-00001000`, oldest first."""
-    paths = [p for p in folder.glob(f"{kind}-*") if step_of(p) is not None]
+def found(folder):
+    """Folders of the checkpoints, `step-00001000` and the like, oldest first."""
+    paths = [p for p in folder.glob("step-*") if step_of(p) is not None]
     return sorted(paths, key=step_of)
 
 
 def step_of(path):
     """The step in the name of a checkpoint's folder; `None` for another."""
-    match = re.fullmatch(r"(step|best)-(\d{8}|[1-9]\d{8,})", path.name)
-    return int(match.group(2)) if match and path.is_dir() else None
+    match = re.fullmatch(r"step-(\d{8}|[1-9]\d{8,})", path.name)
+    return int(match.group(1)) if match and path.is_dir() else None

@@ -1,5 +1,6 @@
 import signal
 
+from keras_csc_cli import building
 from keras_csc_cli import interruption
 
 import pytest
@@ -7,6 +8,14 @@ import pytest
 from keras_csc import callbacks
 from keras_csc.export import saved_model
 from tests.helpers.exporting import one_signature
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images():
+    """Evaluations and densities are of few images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "MOST_IMAGES", 60)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import re
 import resource
 import shutil
@@ -10,7 +9,6 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
-from keras_csc_cli import export
 from keras_csc_cli import train
 
 import numpy as np
@@ -19,8 +17,6 @@ import tensorflow as tf
 
 from keras_csc import callbacks
 from keras_csc import data
-from keras_csc.callbacks.best import best_facts
-from keras_csc.evaluation.quality import reconstruction_figures
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -28,10 +24,8 @@ pytestmark = pytest.mark.usefixtures("eager")
 TINY = [
     *runs.TINY,
     "--steps=4",
-    "--log_every=4",
     "--save_every=2",
     "--metrics=",
-    "--evaluation_limit=40",
 ]
 options = functools.partial(runs.options, TINY)
 
@@ -113,34 +107,23 @@ def checkpoint(workdir):
     return callbacks.TrainingCheckpoint(workdir / "checkpoints")
 
 
-def go_on(checkpoint, model):
-    """Restores the newest good checkpoint; saves step 4, as a training does."""
-    step = checkpoint.restore(model)
-    checkpoint.save(4)
-    return step
-
-
 def test_what_stands_in_a_checkpoints_place_is_set_aside(checkpoint, model):
     folder = checkpoint.path(4)
     shutil.rmtree(folder)
     folder.symlink_to("nowhere")
-    assert go_on(checkpoint, model) == 2
+    assert checkpoint.restore(model) == 2
+    checkpoint.save(4)
     assert (folder / "checkpoint.index").is_file()
     assert folder.with_name("damaged-step-00000004").is_symlink()
 
 
-def spoil(folder, model):
-    """Overwrites a checkpoint with one whose weights are not finite."""
-    checkpoint = callbacks.TrainingCheckpoint(folder.parent)
+def test_checkpoint_that_is_not_finite_is_passed_over(
+    workdir, checkpoint, model, capsys
+):
     checkpoint.restore(model)
-    kernel = model.decoder.decoding_layers[-1].kernel
-    kernel.assign(np.full(kernel.shape, np.nan))
-    shutil.rmtree(folder)
-    checkpoint.write_folder(folder)
-
-
-def test_checkpoint_that_is_not_finite_is_passed_over(workdir, model, capsys):
-    spoil(workdir / "checkpoints" / "step-00000004", model)
+    infinite(model)
+    shutil.rmtree(checkpoint.path(4))
+    checkpoint.write_folder(checkpoint.path(4))
     train.train(options(workdir))
     errors = capsys.readouterr().err
     assert "step-00000004 holds a weight that is not finite: " in errors
@@ -164,7 +147,8 @@ def test_damaged_checkpoints_do_not_push_out_good_ones(
     for step in (5, 6, 7):
         checkpoint.path(step).mkdir()
     shutil.rmtree(checkpoint.path(4))
-    assert go_on(checkpoint, model) == 2
+    assert checkpoint.restore(model) == 2
+    checkpoint.save(4)
     assert f"{checkpoint.path(7)} can't be read: " in capsys.readouterr().err
     assert {2, 4} <= set(checkpoint.steps())
 
@@ -202,19 +186,18 @@ def infinite(model):
 @pytest.mark.parametrize(
     "step, last, message",
     [
-        (3, False, "weight '.*kernel' is not .* step 3"),
-        (2, True, "The term '.*' is (nan|inf) at step 3"),
+        (4, False, "weight '.*kernel' is not .* step 4"),
+        (3, True, "The term '.*' is (nan|inf) at step 4"),
     ],
 )
 def test_what_is_not_finite_is_named_and_never_saved(
     tmp_path, after_step, step, last, message
 ):
-    """Of a run whose checkpoints are due long before its logs."""
     after_step(step, infinite, last)
-    flags = ["--steps=100", "--log_every=50", "--save_every=1"]
+    flags = ["--steps=100", "--save_every=2"]
     with pytest.raises(callbacks.NonFiniteError, match=message):
         train.train(options(tmp_path, *flags))
-    assert names(tmp_path / "checkpoints") == ["step-00000001", "step-00000002"]
+    assert names(tmp_path / "checkpoints") == ["step-00000002"]
     assert not (tmp_path / "model").exists()
 
 
@@ -233,14 +216,6 @@ def test_trained_model_on_a_full_disk(workdir, model):
     with error, full_disk():
         train.train(options(workdir))
     assert (workdir / "model" / "model.weights.h5").read_bytes() == before
-
-
-def test_export_on_a_full_disk(workdir, short_export):
-    (workdir / "saved_models" / "tiny" / "1").mkdir(parents=True)
-    error = pytest.raises(OSError, match="File too large")
-    with error, full_disk():
-        export.run(workdir, saved_models=workdir / "saved_models")
-    assert names(workdir / "saved_models" / "tiny") == [".lock", "1"]
 
 
 def test_damage_within_streamed_images_is_named(tmp_path, monkeypatch):
@@ -284,95 +259,3 @@ def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
     )
     train.train(options(tmp_path, *runs.CONV, "--steps=1"))
     assert done
-
-
-class Dies(callbacks.TrainingCheckpoint):
-    """Dies before it saves step 4."""
-
-    def save(self, step):
-        if step == 4:
-            raise KeyboardInterrupt
-        super().save(step)
-
-
-def test_best_checkpoint_is_the_trained_model(tmp_path, monkeypatch, capsys):
-    """Of a run that died between the best and the next checkpoint."""
-    values = {2: 1.0, 4: 3.0, 6: 2.0}
-    monkeypatch.setattr(
-        callbacks.KeepBest, "measure", lambda self: values[self.model.step]
-    )
-    flags = ["--keep_best=psnr", "--steps=6", "--metrics=images"]
-    run = options(tmp_path, *runs.CONV, *flags)
-    with monkeypatch.context() as context:
-        context.setattr(callbacks, "TrainingCheckpoint", Dies)
-        with pytest.raises(KeyboardInterrupt):
-            train.train(run)
-    expected = ["best-00000004", "step-00000002"]
-    assert names(tmp_path / "checkpoints") == expected
-    train.train(run)
-    errors = capsys.readouterr().err
-    assert "Going on from step 2 of 6" in errors
-    assert "The best is of step 4." in errors
-    (best,) = (tmp_path / "checkpoints").glob("best-*")
-    facts = {"metric": "psnr", "value": 3.0, "step": 4, "images": 70}
-    assert json.loads((best / "best.json").read_text()) == facts
-    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
-    assert evaluation["step"] == 4
-
-
-def flip_a_bit(folder):
-    path = folder / "checkpoint.data-00000-of-00001"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("damage", [flip_a_bit, shutil.rmtree])
-def test_without_the_best_checkpoint_a_run_ends_with_the_last(
-    workdir, capsys, damage
-):
-    expected = building.trained_model(workdir).get_weights()
-    shutil.rmtree(workdir / "model")
-    checkpoints = workdir / "checkpoints"
-    best = checkpoints / "best-00000002"
-    shutil.copytree(checkpoints / "step-00000002", best)
-    facts = {"metric": "psnr", "value": 2.0, "step": 2, "images": 70}
-    (best / "best.json").write_text(json.dumps(facts))
-    recorded = json.loads((workdir / "flags.json").read_text())
-    recorded["keep_best"] = "psnr"
-    (workdir / "flags.json").write_text(json.dumps(recorded))
-    damage(best)
-    aside = [f"damaged-{best.name}"] if best.exists() else []
-    run = options(workdir, "--keep_best=psnr")
-    train.train(run)
-    assert run.step == 4
-    errors = capsys.readouterr().err
-    said = f"{best} can't be read: .* It is set aside"
-    assert len(re.findall(said, errors)) == len(aside)
-    assert "There is no best checkpoint: the last is of step 4." in errors
-    assert names(checkpoints) == [*aside, "step-00000002", "step-00000004"]
-    found = building.trained_model(workdir).get_weights()
-    for one, other in zip(expected, found):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize(
-    "text", ["[]", '{"step": 4, "value": NaN}', '{"step": 2, "value": 12.5}']
-)
-def test_facts_of_another_kind_are_refused(tmp_path, text):
-    path = tmp_path / "best-00000004"
-    path.mkdir()
-    (path / "best.json").write_text(text)
-    with pytest.raises(callbacks.CheckpointError, match=re.escape(str(path))):
-        best_facts(tmp_path)
-
-
-def test_metrics_of_the_best_are_those_of_the_evaluation(finished, model):
-    source = building.Splits(options(finished))["validation"]
-    callbacks.TrainingCheckpoint(finished / "checkpoints").restore(model)
-    *_, figures = reconstruction_figures(model, data.load_arrays(source)[0])
-    images = building.float_images(source, None)
-    for metric in ("psnr", "ssim", "cosine"):
-        keeper = callbacks.KeepBest(None, metric, images, 6)
-        keeper.set_model(model)
-        assert keeper.measure(30) == pytest.approx(figures[metric], abs=1e-4)

@@ -35,7 +35,7 @@ IMAGES = 120
 def run(tmp_path_factory):
     """The folder of a run whose model has its first weights."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    return runs.untrained(path, f"--evaluation_limit={IMAGES}")
+    return runs.untrained(path)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +45,7 @@ def short_training():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "ImageClassifier", small)
         patch.setattr(results, "STEPS", 20)
+        patch.setattr(building, "MOST_IMAGES", IMAGES)
         yield
 
 

@@ -48,7 +48,7 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         "digits", load_weights=False, filters=(4,), feature_dim=8
     )
     base.save_to_preset(tmp_path / "base")
-    flags = ["--dataset=digits", "--steps=1", "--evaluation_limit=20"]
+    flags = ["--dataset=digits", "--steps=1"]
     run = tmp_path / "run"
     given = runs.options(flags, run, f"--preset={tmp_path}/base")
     with workdirs.Workdir(run) as workdir:
@@ -69,19 +69,6 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
     assert other["file"] == f"{run}/evaluation-step-1.json"
 
 
-def test_the_best_model_has_its_step(run):
-    recorded = json.loads((run / "flags.json").read_text())
-    recorded["keep_best"] = "psnr"
-    (run / "flags.json").write_text(json.dumps(recorded))
-    with workdirs.Workdir(run, create=False) as workdir:
-        assert evaluate.trained_step(workdir, workdir.options()) == 1
-        best = workdir.checkpoints / "best-00000007"
-        best.mkdir(parents=True)
-        facts = {"metric": "psnr", "value": 1.0, "step": 7, "images": 5}
-        (best / "best.json").write_text(json.dumps(facts))
-        assert evaluate.trained_step(workdir, workdir.options()) == 7
-
-
 def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     """Those of a run on crops: cut, enlarged or, of other sets, resized."""
     run = tmp_path / "run"
@@ -89,7 +76,7 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
         ["--dataset=photographs", "--preset=photographs", "--steps=1"],
         run,
         "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
-        *("--noresize", "--evaluation_limit=6"),
+        "--noresize",
     )
     with workdirs.Workdir(run) as workdir:
         workdir.claim(given)

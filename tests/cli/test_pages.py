@@ -27,6 +27,10 @@ pytestmark = pytest.mark.usefixtures("eager")
 # === The report ===
 
 
+def write(**given):
+    return pages.write(runs.given("report", **given))
+
+
 @pytest.fixture(scope="module")
 def run(eager, tmp_path_factory):
     """The folder of a run whose model has its first weights."""
@@ -39,7 +43,7 @@ def run(eager, tmp_path_factory):
 
 
 def test_the_page_of_a_run_lies_in_its_folder(run):
-    path = pages.write(run, images=40)
+    path = write(workdir=run, images=40)
     assert path == run / "report.html"
     text = path.read_text()
     assert "40 of the 397 images of the split test of digits" in text
@@ -66,19 +70,18 @@ def test_the_page_of_a_run_whose_data_are_gone(run, tmp_path, capsys):
     (run / "run.json").write_text(
         json.dumps({"sessions": [], "seconds": 0.0, "class_names": names})
     )
-    text = pages.write(run, output=tmp_path / "page.html").read_text()
+    page = tmp_path / "page.html"
+    text = write(workdir=run, output=page).read_text()
     assert "<h3>a cat" in text and "<h3>a &lt;dog&gt;" in text
     assert "data set image_folder was not at hand" in text
     assert "No such folder" in capsys.readouterr().err
     with pytest.raises(DataError, match="No such folder"):
-        pages.write(
-            run, output=tmp_path / "page.html", data_dir=str(tmp_path / "gone")
-        )
+        write(workdir=run, output=page, data_dir=tmp_path / "gone")
 
 
 def test_a_trained_preset_knows_its_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = pages.write(preset="csc_ctrl_digits", images=20)
+    path = write(preset="csc_ctrl_digits", images=20)
     assert str(path) == "csc_ctrl_digits-report.html"
     text = path.read_text()
     assert "20 of the 397 images of the split test of digits" in text
@@ -89,18 +92,18 @@ def test_mistakes_are_told_before_any_work(run, tmp_path):
     mine = tmp_path / "mine.html"
     mine.write_text("my own")
     with pytest.raises(ValueError, match="is not a report"):
-        pages.write(run, output=mine)
+        write(workdir=run, output=mine)
     assert mine.read_text() == "my own"
     with pytest.raises(OSError, match="/proc"):  # where nobody can write
-        pages.write(run, output="/proc/nowhere/page.html")
+        write(workdir=run, output="/proc/nowhere/page.html")
     with pytest.raises(ValueError, match="Unknown preset"):
-        pages.write(preset="nope")
+        write(preset="nope")
     with pytest.raises(DataError):
-        pages.write(
-            preset=str(run / "model"),
+        write(
+            preset=run / "model",
             output=tmp_path / "page.html",
             dataset="image_folder",
-            data_dir=str(tmp_path / "none"),
+            data_dir=tmp_path / "none",
         )
 
 
@@ -138,7 +141,7 @@ def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
     monkeypatch.setattr(pages, "opened", lambda preset: opened)
     monkeypatch.setattr(pages, "examples_of", lambda *args: None)
     with pytest.raises(KeyboardInterrupt):
-        pages.serve("digits")
+        pages.explore(runs.given("explore", preset="digits"))
     assert (folders[0] == tmp_path) == folders[0].exists() == given
 
 

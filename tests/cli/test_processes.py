@@ -4,7 +4,6 @@ They are forked from one process, which has imported TensorFlow.
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -20,22 +19,26 @@ import pytest
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers.kills import STEPS
 
-ROOT = pathlib.Path(train.__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+def python(name, *arguments):
+    """Runs a module of the helpers."""
+    ended = subprocess.run(
+        [sys.executable, "-m", f"tests.helpers.{name}", *arguments],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 # === Training and export are killed at every moment, and nothing is lost ===
 
 
 @pytest.fixture(scope="module")
-def told(run_script, tmp_path_factory):
+def told(tmp_path_factory):
     """The folders of a run that was not killed, and of one that was."""
     folder = tmp_path_factory.mktemp("kill") / "stories"
-    finished = run_script(
-        "tests/helpers/kills.py",
-        *("--rounds=1", "--small", f"--workdir={folder}"),
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    python("kills", "--rounds=1", "--small", f"--workdir={folder}")
     return [folder / "whole", folder / "round-1"]
 
 
@@ -80,22 +83,19 @@ FLAGS = [
     "--architecture=network=conv,filters=4,feature_dim=8",
     "--batch_size=32",
     "--steps=6",
-    "--log_every=2",
     "--save_every=3",
     "--game=class_features=3,memory=0.75,multistage=0,dictionary=0",
     # In float32 a code that appears by rounding takes two runs apart.
     "--dtype_policy=float64",
-    "--evaluation_limit=60",
     "--metrics=",
 ]
 
 
 @pytest.fixture(scope="module")
-def left(run_script, tmp_path_factory):
+def left(tmp_path_factory):
     """The folder of what the pairs of workers left."""
     folder = tmp_path_factory.mktemp("workers")
-    ended = run_script("tests/helpers/worker_processes.py", folder, *FLAGS)
-    assert ended.returncode == 0, ended.stderr
+    python("worker_processes", folder, *FLAGS)
     return folder
 
 
@@ -155,20 +155,6 @@ def test_workers_that_differ_do_not_start(
         train.train(train_options.parse([*FLAGS, f"--workdir={tmp_path}"]))
 
 
-def test_a_mistake_is_that_of_every_worker():
-    script = ROOT / "training" / "local_workers.py"
-    result = subprocess.run(
-        [sys.executable, script, "--workers=2", "--", "--step=3"],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 2
-    lines = result.stderr.splitlines()
-    assert len(lines) == 2 and lines[0] == lines[1]
-    assert "'step'" in lines[0]
-
-
 def tf_config(cluster, kind="worker", index=0):
     task = {"type": kind, "index": index}
     return json.dumps({"cluster": cluster, "task": task})
@@ -181,7 +167,7 @@ def tf_config(cluster, kind="worker", index=0):
         "[" * 100_000,
         tf_config({"worker": ["a:1"]}, index=float("inf")),
         tf_config({"worker": ["a:1", "a:1"]}),
-        tf_config({"worker": ["a"]}),
+        tf_config({"worker": ["a:1"]}, index=1),
     ],
 )
 def test_wrong_tf_config_is_named(monkeypatch, config):

@@ -10,12 +10,10 @@ from keras_csc_cli import records
 import pytest
 
 
-@pytest.mark.parametrize(
-    "value", [[], {}, {"sessions": {}}, {"sessions": [1]}, "text"]
-)
-def test_a_record_of_another_kind_is_named(tmp_path, value):
-    (tmp_path / "run.json").write_text(json.dumps(value))
-    with pytest.raises(ValueError, match="run.json .*Remove it"):
+@pytest.mark.parametrize("text", ["[]", "{}", '{"sessions": {}}', "["])
+def test_a_record_of_another_kind_is_named(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match="run.json is damaged: .*Remove it"):
         records.sessions(tmp_path / "run.json")
 
 

@@ -31,12 +31,10 @@ TINY = [
     "--architecture=filters=4,feature_dim=16,iterations=2",
     "--batch_size=32",
     "--steps=4",
-    "--log_every=2",
     "--save_every=2",
     "--schedule=cosine",
     "--game=multistage=20",
     "--game=class_features=4,memory=0.5",
-    "--evaluation_limit=60",
 ]
 options = functools.partial(runs.options, TINY)
 
@@ -238,13 +236,6 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     assert found["step"] == 4 and np.isfinite(found["psnr"])
 
 
-def test_an_evaluation_of_too_few_images_for_neighbours(copy):
-    """Of two classes, but fewer images than 5-NN takes."""
-    found = evaluate.evaluate(copy, {"evaluation_limit": 4})
-    assert found["knn_accuracy"] is found["centered_knn_accuracy"] is None
-    assert np.isfinite(found["nearest_subspace_accuracy"])
-
-
 # === Mistakes ===
 
 
@@ -253,21 +244,13 @@ def test_an_evaluation_of_too_few_images_for_neighbours(copy):
     [
         (["--dataset=digit"], "did you mean digits"),
         (["--preset=digit"], "Did you mean 'digits'"),
-        (["--preset=/nowhere"], "Unknown preset"),
         (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
-        (["--dataset=photographs"], "3 channels"),
-        (["--architecture=filters=4,8,8,8"], "divisible by 32"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
-        (["--game=memory=nan"], "`memory` must be a number"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
         (["--architecture=network=conv"], "without sparse codes"),
         (["--game=inner_step=true"], "--game: .*inner_step"),
-        (
-            ["--metrics=samples", "--preset=photographs"],
-            "has features=map",
-        ),
-        (["--keep_best=psnr", "--validation_fraction=0"], "holds none|=0.0 of"),
+        (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
 )
 def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
@@ -280,14 +263,9 @@ def test_labels_that_are_missing_are_named(tmp_path):
     folder = write_images(tmp_path / "images", 60) / "a"
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
     for flag in ("--game=class_features=4", "--metrics=classes"):
-        with pytest.raises(ValueError, match="need labels.*has none"):
+        with pytest.raises(ValueError, match="has no labels|has none"):
             flags = ["--game=class_features=0", "--batch_size=16", flag]
             train.train(options(tmp_path / "run", *given, *flags))
-
-
-def test_too_few_images_for_the_first_atoms(tmp_path):
-    with pytest.raises(ValueError, match="as many images as features, 16"):
-        train.train(options(tmp_path, "--first_atoms=principal:15"))
 
 
 def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):

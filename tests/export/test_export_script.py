@@ -102,11 +102,11 @@ def test_two_processes_write_the_same_bytes(small_run, tmp_path):
         (lambda w: shutil.rmtree(w / "model"), "no trained model"),
         (
             lambda w: (w / "run.json").write_text('{"sessions": 3}'),
-            "run.json is damaged: it must hold a list of sessions",
+            "run.json is damaged: it has no list 'sessions'",
         ),
         (
             lambda w: (w / "evaluation.json").write_text('{"steps": 3}'),
-            "evaluation.json is not that of an evaluation: it has no psnr",
+            "evaluation.json is damaged: it has no float 'psnr'",
         ),
         (lambda w: (w / "saved_models").write_text(""), "saved_models"),
     ],

@@ -2,7 +2,7 @@
 
     python -m tests.helpers.kills --rounds=10
 
-Trains and exports a tiny model with `--deterministic` and one signature: once
+Trains and exports a tiny model, deterministically and with one signature: once
 undisturbed, in the folder `whole`, and then in rounds. In a round a process
 that runs `train` and `export` is ended by SIGKILL at each of the `MOMENTS`, and
 both are run again, until they have come to their ends. Every file
@@ -13,9 +13,7 @@ TensorFlow is imported once, and every process is a fork from before its first
 operation: it has no state of another.
 """
 
-import collections
 import hashlib
-import json
 import os
 import pathlib
 import random
@@ -31,12 +29,13 @@ from keras_csc_cli import train
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
+os.environ["TF_DETERMINISTIC_OPS"] = "1"
+
 import tensorflow as tf
 from absl import flags
 
 from keras_csc.export import saved_model
 from tests.helpers import runs
-from tests.helpers import script_processes
 from tests.helpers.exporting import one_signature
 
 STEPS = 10
@@ -46,23 +45,20 @@ RUN = [
     "--architecture=filters=4,feature_dim=8,iterations=2",
     "--batch_size=16",
     f"--steps={STEPS}",
-    "--log_every=2",
     "--save_every=2",
     "--schedule=cosine",
     "--augment=flip",
     "--metrics=",
-    "--deterministic",
 ]
 
 # What is killed when, in this order: the event of Python's audit hooks and a
 # part of its path that the moment is counted from, and the longest time from
 # it, in seconds; `None` holds the process there, so that it is killed there.
-Moment = collections.namedtuple("Moment", "event path delay")
 MOMENTS = {
-    "before a checkpoint's renaming": Moment("os.rename", "/.step-", None),
-    "removing a checkpoint": Moment("shutil.rmtree", "/step-", 0.002),
-    "writing the trained model": Moment("os.mkdir", ".model-", 0.05),
-    "before an export's renaming": Moment("os.rename", "/.1-", None),
+    "before a checkpoint's renaming": ("os.rename", "/.step-", None),
+    "removing a checkpoint": ("shutil.rmtree", "/step-", 0.002),
+    "writing the trained model": ("os.mkdir", ".model-", 0.05),
+    "before an export's renaming": ("os.rename", "/.1-", None),
 }
 
 
@@ -107,23 +103,24 @@ def process(folder, on_event=None):
 def kill(moment, folder, rng):
     """Works, and is killed at a moment; returns whether it was."""
     reader, writer = os.pipe()
-    count = rng.randint(1, 2) if moment.path == "/.step-" else 1
+    awaited, part, delay = moment
+    count = rng.randint(1, 2) if part == "/.step-" else 1
     seen = 0
 
     def on_event(event, arguments):
         nonlocal seen
-        if event != moment.event or moment.path not in str(arguments[0]):
+        if event != awaited or part not in str(arguments[0]):
             return
         seen += 1
         if seen == count:
             os.write(writer, b".")
-            if moment.delay is None:
+            if delay is None:
                 time.sleep(600)
 
     child = process(folder, on_event)
     os.close(writer)
     select.select([reader], [], [])
-    time.sleep(rng.uniform(0, moment.delay or 0))
+    time.sleep(rng.uniform(0, delay or 0))
     os.kill(child, signal.SIGKILL)
     os.close(reader)
     return end(child, folder) == -signal.SIGKILL
@@ -165,13 +162,15 @@ def tell(folder, rng=None):
 def digests(folder):
     """Digests of what a run left, by name.
 
-    Those of the files of the last checkpoint and of the trained model, and of
-    the SavedModel's tensors, which Keras writes in an arbitrary order.
+    Those of the files of the last checkpoint and of the trained model, but for
+    `metadata.json`, which has the date; and of the SavedModel's tensors, which
+    Keras writes in an arbitrary order.
     """
     found = {
-        str(path.relative_to(folder)): digest(content(path))
+        str(path.relative_to(folder)): digest(path.read_bytes())
         for pattern in (f"run/checkpoints/step-{STEPS:08d}/*", "run/model/*")
         for path in folder.glob(pattern)
+        if path.name != "metadata.json"
     }
     (version,) = folder.glob("saved_models/run/[0-9]*")
     reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
@@ -183,21 +182,12 @@ def digests(folder):
     return found
 
 
-def content(path):
-    """What a file holds, but for the date in `metadata.json`."""
-    found = path.read_bytes()
-    if path.name != "metadata.json":
-        return found
-    return json.dumps({**json.loads(found), "date_saved": None}).encode()
-
-
 def digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
 def main():
     values = flags.FLAGS
-    script_processes.settle()
     tf.config.run_functions_eagerly(values.small)
     folder = pathlib.Path(values.workdir)
     whole = tell(folder / "whole")

@@ -1,11 +1,17 @@
 """Small runs of the embedded digits: options, and a run without training."""
 
+import os
+import pathlib
+
 from keras_csc_cli import building
+from keras_csc_cli import command_line
 from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
+from keras_csc_cli.options import COMMANDS
 
 import keras
 import numpy as np
+from absl import flags
 from PIL import Image
 
 TINY = [
@@ -16,11 +22,19 @@ TINY = [
 ]
 # A network that takes little time, where it does not matter.
 CONV = ["--architecture=network=conv", "--game=objective=binary"]
-SMALL = [*TINY, *CONV, "--evaluation_limit=40"]
+SMALL = [*TINY, *CONV]
 
 
 def options(flags, workdir, *more):
     return train_options.parse([*flags, f"--workdir={workdir}", *more])
+
+
+def given(command, **values):
+    """The options of a command, with some of them given."""
+    sections, known = COMMANDS[command].sections, flags.FlagValues()
+    command_line.define(sections, known)
+    known(["", *(f"--{name}={value}" for name, value in values.items())])
+    return command_line.values(sections, known)
 
 
 def write_pictures(folder, names, shape=(16, 16)):
@@ -31,6 +45,18 @@ def write_pictures(folder, names, shape=(16, 16)):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, shape, "uint8")).save(path)
     return folder
+
+
+def contents(folder="."):
+    """Dict from the path of everything in a folder to what it holds."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path)
+        if path.is_symlink()
+        else path.read_bytes()
+        if path.is_file()
+        else None
+        for path in pathlib.Path(folder).rglob("*")
+    }
 
 
 def untrained(path, *flags):

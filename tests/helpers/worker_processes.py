@@ -1,6 +1,6 @@
 """Worker processes for `test_processes.py`.
 
-    python worker_processes.py FOLDER FLAGS_OF_TRAIN...
+    python -m tests.helpers.worker_processes FOLDER FLAGS_OF_TRAIN...
 
 Two at a time: they run `train.py`, in which worker 1 is killed, and run it
 again. All are forked from this process, which has imported TensorFlow and not
@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sys
 import traceback
 
@@ -22,7 +23,6 @@ from keras_csc_cli import train
 import tensorflow as tf
 
 from keras_csc import callbacks
-from tests.helpers import script_processes
 
 SECONDS = 300
 WORKERS = 2
@@ -30,12 +30,18 @@ WORKERS = 2
 
 def run(folder, name, work):
     """Runs `work(index)` in the workers, and waits for them."""
-    addresses = [f"127.0.0.1:{p}" for p in console.free_ports(WORKERS)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(WORKERS)]
+    names = ["127.0.0.1:%d" % each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
     children = []
     for index in range(WORKERS):
         child = os.fork()
         if not child:
-            os.environ.update(console.environment(addresses, index))
+            task = {"type": "worker", "index": index}
+            config = {"cluster": {"worker": names}, "task": task}
+            os.environ["TF_CONFIG"] = json.dumps(config)
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
             run_one(folder / f"{name}-{index}", work, index)
         children.append(child)
     for index, child in enumerate(children):
@@ -59,7 +65,6 @@ def run_one(path, work, index):
 
 
 def main(folder, *arguments):
-    script_processes.settle()
     folder = pathlib.Path(folder)
 
     class Killing(callbacks.StopOnNonFinite):

@@ -227,12 +227,6 @@ def test_the_command_line_takes_a_uri(hub, saved, monkeypatch):
     options = train_options.parse(arguments)
     building.check(options)
     assert_same(model, building.model(options, num_classes=10))
-    replacing = train_options.parse([*arguments, "--first_atoms=patches:100"])
-    with pytest.raises(ValueError, match="would replace weights"):
-        building.check(replacing)
-    frozen = train_options.parse([*arguments, "--freeze_normalizations"])
-    building.check(frozen)
-    assert not building.model(frozen, 10).encoder.normalizations[0].trainable
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match="pip install 'keras-csc"):
         building.model(options, 10)
