@@ -33,7 +33,6 @@ OURS = {
     "class_rate": 0.25,
     "class_epsilon": 2.0,
     "view_features": 2,
-    "view_rate": 0.125,
 }
 
 
@@ -189,8 +188,8 @@ def test_losses_of_the_recipe_are_the_weighted_sums():
         for_encoder,
         -0.2 * expected["objective"]
         - 0.25 * expected["class_rate_reduction"]
-        - 0.125 * expected["view_coding_rate"]
-        + 15 * 0.125 * expected["view_distance"]
+        - 2.5 * expected["view_coding_rate"]
+        + 15 * 2.5 * expected["view_distance"]
         + 0.375 * expected["residual"],
         rtol=1e-9,
     )
