@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 
 from keras_csc.models.inputs import as_array_of_images
 from keras_csc.models.patches import CALIBRATION
-from keras_csc.ops.portable import padding_before
+from keras_csc.ops.convolution import padding_before
 from keras_csc.terminal import Progress
 from keras_csc.validation import check_at_least
 

@@ -1,25 +1,40 @@
 """The two convolution operators of sparse coding, exact adjoints."""
 
-import keras
+import math
+
 from keras import ops
 
-from keras_csc.ops import portable
-from keras_csc.ops.portable import analysis_size
-from keras_csc.ops.portable import synthesis_size
+from keras_csc.ops.tensors import on_tensorflow
 
 
-def forms():
-    """How operations are computed on the backend in use.
+def analysis_size(size, kernel_size, strides, padding):
+    """Height or width of the codes of an image of height or width `size`."""
+    if size is None:
+        return None
+    if padding == "same":
+        return -(-size // strides)
+    return (size - kernel_size) // strides + 1
 
-    Returns:
-        The module `ops.tensorflow`, or on other backends `ops.portable`:
-        functions of the same names, and the same results.
+
+def synthesis_size(size, kernel_size, strides, padding):
+    """The usual height or width of the image of codes of that `size`.
+
+    Several image sizes have codes of the same size; this is the largest one
+    for `"same"` and the smallest one for `"valid"` padding.
     """
-    if keras.backend.backend() != "tensorflow":
-        return portable
-    from keras_csc.ops import tensorflow
+    if size is None:
+        return None
+    if padding == "same":
+        return size * strides
+    return (size - 1) * strides + kernel_size
 
-    return tensorflow
+
+def padding_before(size, kernel_size, strides, padding):
+    """Zeros before the first pixel of an axis, as TensorFlow pads."""
+    if padding == "valid":
+        return 0
+    steps = analysis_size(size, kernel_size, strides, padding)
+    return max((steps - 1) * strides + kernel_size - size, 0) // 2
 
 
 def analysis(images, kernel, strides=1, padding="same"):
@@ -42,11 +57,17 @@ def analysis(images, kernel, strides=1, padding="same"):
         ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
-    if not _is_one_patch(images.shape[1:3], kernel.shape, padding):
-        return forms().analysis(images, kernel, strides, padding)
-    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-    codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
-    return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
+    if _is_one_patch(images.shape[1:3], kernel.shape, padding):
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
+        return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
+    return ops.conv(
+        images,
+        kernel,
+        strides=strides,
+        padding=padding,
+        data_format="channels_last",
+    )
 
 
 def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
@@ -78,12 +99,13 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
         ]
     shape = (None, *image_size)
     check_code_size(codes.shape, kernel.shape, shape, strides, padding)
-    if not _is_one_patch(image_size, kernel.shape, padding):
-        return forms().synthesis(codes, kernel, image_size, strides, padding)
-    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-    codes = ops.reshape(codes, (-1, matrix.shape[1]))
-    images = ops.matmul(codes, ops.transpose(matrix))
-    return ops.reshape(images, (-1, *kernel.shape[:3]))
+    if _is_one_patch(image_size, kernel.shape, padding):
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+        codes = ops.reshape(codes, (-1, matrix.shape[1]))
+        images = ops.matmul(codes, ops.transpose(matrix))
+        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    form = on_tensorflow("synthesis", _cropped)
+    return form(codes, kernel, image_size, strides, padding)
 
 
 def _is_one_patch(image_size, kernel_shape, padding):
@@ -91,6 +113,67 @@ def _is_one_patch(image_size, kernel_shape, padding):
     return padding == "valid" and all(
         isinstance(n, int) and n == k for n, k in zip(image_size, kernel_shape)
     )
+
+
+def _cropped(codes, kernel, image_size, strides, padding):
+    """`synthesis`, cropped from a "valid" one."""
+    images = ops.conv_transpose(
+        codes,
+        kernel,
+        strides=strides,
+        padding="valid",
+        data_format="channels_last",
+    )
+    return fit(images, image_size, kernel.shape[:2], strides, padding)
+
+
+def fit(images, image_size, kernel_size, strides, padding):
+    """Crops and pads a "valid" synthesis to the image's size."""
+    (top, height), (left, width) = (
+        (padding_before(n, k, strides, padding), n)
+        for n, k in zip(image_size, kernel_size)
+    )
+    below, right = top + height, left + width
+    missing = [
+        [0, max(end - n, 0)]
+        for end, n in zip((below, right), images.shape[1:3])
+    ]
+    if any(after for _, after in missing):
+        images = ops.pad(images, [[0, 0], *missing, [0, 0]])
+    return images[:, top:below, left:right]
+
+
+def filter_gradient(images, codes, kernel_shape, strides, padding):
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
+
+    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
+    with `x` padded as `padding` says.
+
+    Args:
+        images: tensor `x` `(batch, height, width, channels)`.
+        codes: tensor `z` `(batch, code_height, code_width, filters)`.
+        kernel_shape: `(k, k, channels, filters)`.
+        strides: int, the same in both directions.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        Tensor of `kernel_shape`.
+    """
+    form = on_tensorflow("filter_gradient", _of_patches)
+    return form(images, codes, kernel_shape, strides, padding)
+
+
+def _of_patches(images, codes, kernel_shape, strides, padding):
+    patches = ops.image.extract_patches(
+        images,
+        kernel_shape[:2],
+        strides=strides,
+        padding=padding,
+        data_format="channels_last",
+    )
+    patches = ops.reshape(patches, (-1, math.prod(kernel_shape[:3])))
+    codes = ops.reshape(codes, (-1, kernel_shape[3]))
+    return ops.reshape(ops.matmul(ops.transpose(patches), codes), kernel_shape)
 
 
 def check_code_size(shape, kernel_shape, image_shape, strides, padding):

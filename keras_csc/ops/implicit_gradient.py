@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import filter_gradient
 from keras_csc.ops.program import AXES
 
 
@@ -72,7 +72,7 @@ def _gradients(upstream, codes, program, iterations):
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
-    by_kernel = forms().filter_gradient(
+    by_kernel = filter_gradient(
         ops.concatenate(
             [
                 program.back_projection(program.residual(codes)),

@@ -5,12 +5,12 @@ import math
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import analysis_size
+from keras_csc.ops.convolution import padding_before
 from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.portable import analysis_size
-from keras_csc.ops.portable import padding_before
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import on_tensorflow
 from keras_csc.validation import check_integer
 
 
@@ -97,7 +97,8 @@ def normal_operator(kernel, image_size, strides, padding, scale):
     """
     scaled = kernel * scale
     outside = pixels_outside(kernel.shape[:2], image_size, strides, padding)
-    if outside and forms().trains() and is_cheaper(kernel.shape, strides):
+    fuses = on_tensorflow("fuses", lambda: True)
+    if outside and fuses() and is_cheaper(kernel.shape, strides):
         return _by_gram_kernel(kernel, scaled, strides, outside)
 
     def by_both_operators(codes):
@@ -142,7 +143,7 @@ def _by_gram_kernel(kernel, scaled, strides, outside):
     """
     if not outside:
         gram = _gram_kernel(kernel, scaled, strides)
-        return lambda codes: forms().analysis(codes, gram, 1, "same")
+        return lambda codes: analysis(codes, gram, 1, "same")
     *inner, (before, after) = outside
     axis = len(inner)
     whole = _by_gram_kernel(kernel, scaled, strides, inner)
@@ -189,5 +190,5 @@ def _gram_kernel(kernel, scaled, strides):
     atoms = ops.transpose(kernel, (3, 0, 1, 2))
     margins = [(-(-k // strides) - 1) * strides for k in kernel.shape[:2]]
     atoms = ops.pad(atoms, [(0, 0), *((n, n) for n in margins), (0, 0)])
-    products = forms().analysis(atoms, scaled, strides, "valid")
+    products = analysis(atoms, scaled, strides, "valid")
     return ops.flip(ops.transpose(products, (1, 2, 0, 3)), (0, 1))

@@ -7,9 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
-from keras_csc.ops import convolution
-from keras_csc.ops import portable
-from keras_csc.ops import tensorflow
+from keras_csc.ops.convolution import filter_gradient
 from tests.helpers import references
 from tests.helpers.geometries import CASES
 from tests.helpers.geometries import draw
@@ -19,8 +17,6 @@ from tests.helpers.geometries import draw
 def backend(request, monkeypatch):
     """TensorFlow's forms, or the portable ones, run by TensorFlow."""
     monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
-    found = tensorflow if request.param == "tensorflow" else portable
-    assert convolution.forms() is found
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
@@ -42,9 +38,7 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
         rtol=0,
         atol=1e-12,
     )
-    gradient = convolution.forms().filter_gradient(
-        images, others, kernel.shape, *at
-    )
+    gradient = filter_gradient(images, others, kernel.shape, *at)
     np.testing.assert_allclose(
         np.sum(gradient * kernel), np.sum(codes * others), rtol=1e-11
     )
@@ -58,18 +52,6 @@ def test_default_sizes_are_extreme_among_those_of_the_same_codes():
         assert ops.synthesis_size(4, 5, 3, padding) == default(sizes)
         assert ops.analysis_size(None, 3, 2, padding) is None
         assert ops.synthesis_size(None, 3, 2, padding) is None
-
-
-def test_tensorflow_has_all_the_forms():
-    names = {
-        name
-        for name, value in vars(portable).items()
-        if getattr(value, "__module__", None) == portable.__name__
-        and not name.startswith("_")
-    }
-    names -= {"analysis_size", "synthesis_size", "padding_before", "fit"}
-    assert {"synthesis", "analysis", "fusable"} <= names
-    assert names < set(vars(tensorflow))
 
 
 @settings(max_examples=40)
@@ -98,7 +80,6 @@ def test_operators_are_adjoint(
     assert abs(left - right) <= 1e-12 * scale
 
 
-# With overlap-add, and without.
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
 def test_operators_take_images_of_unknown_size(strides, padding):
     rng = np.random.default_rng(3)

@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 from tests.helpers.references import problem
 
@@ -112,37 +111,6 @@ def test_restart_and_longer_steps_are_faster():
     )
     assert np.all(longer - least < 0.1 * (restarted - least))
     assert np.all(restarted - least < 0.2 * (plain - least))
-
-
-def is_compiled(function):
-    """Whether XLA compiles a part of a concrete function."""
-    library = function.graph.as_graph_def().library
-    return any(part.attr["_XlaMustCompile"].b for part in library.function)
-
-
-def test_large_steps_are_fused_within_the_context_only():
-    """And are the steps that they fuse."""
-    rng = np.random.default_rng(0)
-    kernel = rng.normal(size=(4, 4, 1, 32)) / 4
-    step_size = 1 / ops.spectral_bound(kernel)
-
-    def traced(size):
-        images = tf.constant(rng.normal(size=(1, size, size, 1)))
-        solve = tf.function(
-            lambda images: ops.solve_sparse_code(
-                *(images, kernel, 0.3, step_size),
-                iterations=25,
-                line_search=True,
-            )
-        )
-        return solve.get_concrete_function(images), images
-
-    plain, images = traced(96)
-    with fusion():
-        fused, _ = traced(96)
-        assert not is_compiled(traced(16)[0])
-    assert is_compiled(fused) and not is_compiled(plain)
-    np.testing.assert_allclose(fused(images), plain(images), atol=1e-9)
 
 
 def test_examples_stop_alone_and_then_stand_still():
