@@ -253,21 +253,15 @@ class MomentMemory:
         A store without any, of a model that was not in training, leaves them
         as they are. Those of another game are left out, with a warning.
         """
-        found = {
-            name: tuple(store[name].shape)
-            for name in self.variables
-            if name in store.keys()
-        }
-        if not found:
-            return
-        own = {name: tuple(v.shape) for name, v in self.variables.items()}
-        for name, variable in self.variables.items():
-            value = store[name] if found == own else ops.zeros_like(variable)
-            variable.assign(value)
-        if found != own:
+        own = self.variables.items()
+        found = {n: store[n] for n in self.variables if n in store.keys()}
+        fits = all(n in found and found[n].shape == v.shape for n, v in own)
+        for name, variable in own if found else ():
+            variable.assign(found[name] if fits else ops.zeros_like(variable))
+        if found and not fits:
             warnings.warn(
-                "The memory of the game starts anew: the file has one of the "
-                f"shapes {found}, of another game. Expected: {own}.",
+                "The memory of the game starts anew: the file has the memory "
+                "of another game.",
                 stacklevel=2,
             )
 

@@ -6,6 +6,7 @@ from keras import ops
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.program import AXES
+from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
@@ -93,7 +94,7 @@ def solve_sparse_code(
     if isinstance(tolerance, (int, float)):
         check_at_least(0, tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
-    at = nonnegative, strides, padding, measurement
+    at = nonnegative, strides, padding, measurement or Measurement()
     program = precise_program(images, kernel, sparsity, *at)
     images = program.images
     if initial_codes is not None:
@@ -117,11 +118,9 @@ def solve_sparse_code(
     )
     codes = implicit_gradient(codes, program, iterations)
     # No gap of what is not finite is above anything: it would be done.
-    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
+    seen = images + program.measurement.forward(images)
+    total = ops.sum(seen, AXES, keepdims=True) + ops.sum(program.kernel)
     total = total + program.sparsity
-    if measurement is not None:
-        seen = program.measurement.forward(images)
-        total = total + ops.sum(seen, AXES, keepdims=True)
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
     if keras.backend.is_float_dtype(dtype):
         codes = ops.cast(codes, dtype)

@@ -29,11 +29,8 @@ def check_optimality(program, codes):
     """The conditions of Karush, Kuhn and Tucker."""
     size, at = program.images.shape[1:3], (program.strides, program.padding)
     made = references.synthesize(codes, program.kernel, size, *at)
-    if program.measurement:
-        made = program.measurement.forward(made)
-    residual = program.images - made
-    if program.measurement:
-        residual = np.asarray(program.measurement.adjoint(residual))
+    residual = program.images - program.measurement.forward(made)
+    residual = np.asarray(program.measurement.adjoint(residual))
     slope = references.analyze(residual, program.kernel, *at)
     weights = np.broadcast_to(program.sparsity, codes.shape)
     active = codes != 0
@@ -50,16 +47,16 @@ def check_optimality(program, codes):
 @pytest.mark.parametrize(
     "sparsity, nonnegative, strides, padding, measurement",
     [
-        ("number", False, 1, "same", None),
+        ("number", False, 1, "same", ops.Measurement()),
         ("per filter", True, 2, "same", MEASUREMENT),
-        ("per example", False, 2, "valid", None),
+        ("per example", False, 2, "valid", ops.Measurement()),
     ],
 )
 def test_converged_codes_are_optimal(
     sparsity, nonnegative, strides, padding, measurement, line_search
 ):
     images, kernel, step_size = problem(2, strides=strides, padding=padding)
-    if measurement:
+    if measurement is MEASUREMENT:
         images = 4 * np.asarray(measurement.forward(images))
     program = ops.SparseCodingProgram(
         *(images, kernel, SPARSITIES[sparsity], nonnegative, strides, padding),
