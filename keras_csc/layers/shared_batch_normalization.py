@@ -32,6 +32,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         scale: bool, whether there is a scale `γ`.
         gamma_initializer: initialiser of `γ`.
         isotropic: bool, whether `v` is the mean of all channels' variances.
+        **kwargs: of Keras's layer, whose `axis` and `renorm` have no effect.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.

@@ -21,8 +21,8 @@ class Loop:
         labels: int tensor `(n,)` of the images, or `None`.
         remember: function of a dict of moments of the global batch, which
             returns the moments of more batches; see `MomentMemory`.
-        residuals: function that returns `E_l` of every stage; see
-            `Encoder.residuals`.
+        residuals: function that returns a list of `E_l`, what every stage's
+            codes leave of its input; see `Encoder.residuals`.
         views: function that returns the features `(n, d)` of a random view of
             every image; see `models.views`.
     """
@@ -40,7 +40,7 @@ class Loop:
         self.regenerated = regenerated
         self._labels = labels
         self._remember = remember
-        self._residuals = residuals
+        self.residuals = residuals
         self._views = views
         self._of_views = self._weight = None
 
@@ -77,10 +77,6 @@ class Loop:
         if self._of_views is None:
             self._of_views = self._views()
         return self._of_views
-
-    def residuals(self):
-        """List of `E_l`, what every stage's codes leave of its input."""
-        return self._residuals()
 
     def sums(self, moments):
         """A dict of moments, summed over the replicas, with the memory."""
