@@ -174,12 +174,18 @@ def _solution(program, step_size, tolerance, line_search, iterations, codes):
         change = trial - codes
         uphill = total(way * change) < 0
         momentum = ops.where(uphill, 0, (t - 1) / following)
-        point = moved(trial + momentum * change, point)
+        old, new = (codes, point), (trial, trial + momentum * change)
+        # A selection of large arrays is slow: mostly there is nothing to keep.
+        codes, point = ops.cond(
+            ops.all(moves),
+            lambda: new,
+            lambda: tuple(map(moved, new, old)),
+        )
         point_residual = moved(
             trial_residual + momentum * (trial_residual - residual),
             point_residual,
         )
-        codes, residual = moved(trial, codes), moved(trial_residual, residual)
+        residual = moved(trial_residual, residual)
         t = moved(ops.where(uphill, 1, following), t)
         step = moved(growth * step, ops.maximum(DECAY * step, step_size))
         slope = program.analysis(point_residual)
