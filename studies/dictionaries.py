@@ -19,7 +19,7 @@ from PIL import Image
 from keras_csc.ops import SparseCodingProgram
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.convolution import forms
+from keras_csc.ops.tensors import solving
 from keras_csc.restoration.restoring import SHIPPED
 from keras_csc.restoration.restoring import best_atom
 
@@ -94,7 +94,7 @@ def coded(windows, kernel, sparsity, start):
     if start is not None:
         start = ops.convert_to_tensor(start[:, None, None])
     size = kernel.shape[0]
-    codes = forms().solving(solve_sparse_code)(
+    codes = solving(solve_sparse_code)(
         images,
         kernel,
         sparsity,

@@ -293,7 +293,7 @@ def set_aside(path):
 
 
 def found(folder):
-    """Folders of the checkpoints, `step-00001000` and the like, oldest first."""
+    """Folders of the checkpoints, as `step-00001000`, oldest first."""
     paths = [p for p in folder.glob("step-*") if step_of(p) is not None]
     return sorted(paths, key=step_of)
 

@@ -1,3 +1,4 @@
+import functools
 import math
 
 import keras
@@ -44,11 +45,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
     layer is a pure function of its input. A call in training computes it anew;
     where atoms are changed without one, `update_operator_norm` does.
 
-    With `gradient="implicit"` the layer solves the program, by up to
-    `iterations` steps with adaptive restart, and differentiates the
-    optimality conditions of the solution: it needs no more memory for more
-    iterations. The fewer they are, the less the gradient is that of the
-    codes.
+    With `gradient="implicit"` the layer solves the program, by `iterations`
+    steps with adaptive restart, and differentiates the optimality conditions
+    of the solution: it needs no more memory for more iterations. The fewer
+    they are, the less the gradient is that of the codes.
 
     Args:
         filters: int, number of atoms.
@@ -62,8 +62,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         iterations: int, at least 1; at most 1000 unrolled ones.
         gradient: `"unrolled"` or `"implicit"`.
-        tolerance: relative duality gap at which an image is done, for
-            `"implicit"` only; `None` for all `iterations`.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
             `"tight_frame"`, one of Keras, or `None`; see `constraints`.
@@ -79,8 +77,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     convolution.
 
     Raises:
-        ValueError: for an argument that is not as above, a `tolerance` without
-            implicit gradients, or a `sparsity` of a call that is below 0.
+        ValueError: for an argument that is not as above, or a `sparsity` of a
+            call that is below 0.
             Tensors, and NumPy's numbers, of which Keras makes them, are not
             looked at.
 
@@ -107,7 +105,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative=False,
         iterations=2,
         gradient="unrolled",
-        tolerance=None,
         kernel_initializer="random_normal",
         kernel_constraint="unit_atoms",
         **kwargs,
@@ -126,13 +123,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if gradient == "unrolled":
             why = 'each of which is a part of the graph, for "unrolled"'
             check_integer(1, MOST_ITERATIONS, why, iterations=iterations)
-        if tolerance is not None:
-            check_at_least(0, tolerance=tolerance)
-            if gradient == "unrolled":
-                raise ValueError(
-                    '`tolerance` needs gradient="implicit". '
-                    f"Received: tolerance={tolerance}"
-                )
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -142,7 +132,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.gradient = gradient
-        self.tolerance = tolerance
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.input_spec = keras.InputSpec(ndim=4)
@@ -255,22 +244,18 @@ class ConvSparseCoding2D(keras.layers.Layer):
             iterations: int, by default the layer's.
         """
         images = ops.cast(images, self.compute_dtype)
-        arguments = {
-            "nonnegative": self.nonnegative,
-            "strides": self.strides,
-            "padding": self.padding,
-            "iterations": self.iterations if iterations is None else iterations,
-        }
         solver = sparse_code
         if self.gradient == "implicit":
-            solver = solve_sparse_code
-            arguments["tolerance"] = self.tolerance
+            solver = functools.partial(solve_sparse_code, tolerance=None)
         return solver(
             images,
             ops.cast(self.kernel, images.dtype),
             self._sparsity(sparsity),
             self.step_size,
-            **arguments,
+            self.nonnegative,
+            self.strides,
+            self.padding,
+            self.iterations if iterations is None else iterations,
         )
 
     def _sparsity(self, sparsity):
@@ -349,7 +334,6 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "gradient": self.gradient,
-            "tolerance": self.tolerance,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),

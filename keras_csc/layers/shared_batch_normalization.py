@@ -9,7 +9,7 @@ from keras_csc.validation import check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class SharedBatchNormalization(keras.layers.Layer):
+class SharedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose statistics can be those of another batch.
 
     `y = γ · (x - m) / √(v + ε) + β` over the last axis. In training, `m` and
@@ -32,6 +32,7 @@ class SharedBatchNormalization(keras.layers.Layer):
         scale: bool, whether there is a scale `γ`.
         gamma_initializer: initialiser of `γ`.
         isotropic: bool, whether `v` is the mean of all channels' variances.
+        **kwargs: of Keras's layer, whose `axis` and `renorm` have no effect.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
@@ -60,38 +61,19 @@ class SharedBatchNormalization(keras.layers.Layer):
         isotropic=False,
         **kwargs,
     ):
-        super().__init__(autocast=False, **kwargs)
         check_number("[0, 1)", momentum=momentum)
         check_number("(0, inf)", epsilon=epsilon)
         check_bool(center=center, scale=scale, isotropic=isotropic)
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.center = center
-        self.scale = scale
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        super().__init__(
+            momentum=momentum,
+            epsilon=epsilon,
+            center=center,
+            scale=scale,
+            gamma_initializer=gamma_initializer,
+            autocast=False,
+            **kwargs,
+        )
         self.isotropic = isotropic
-
-    def build(self, input_shape):
-        shape = (input_shape[-1],)
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape, self.gamma_initializer, name="gamma", autocast=False
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape, "zeros", name="beta", autocast=False
-            )
-        for name, initializer in (("mean", "zeros"), ("variance", "ones")):
-            weight = self.add_weight(
-                shape,
-                initializer,
-                name=f"moving_{name}",
-                trainable=False,
-                autocast=False,
-                aggregation="mean",
-            )
-            setattr(self, f"moving_{name}", weight)
 
     def call(self, inputs, training=None, moments=None):
         inputs = ops.cast(inputs, self.compute_dtype)
@@ -183,21 +165,8 @@ class SharedBatchNormalization(keras.layers.Layer):
             value = ops.cast(value, moving.dtype)
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "gamma_initializer": keras.initializers.serialize(
-                self.gamma_initializer
-            ),
-            "isotropic": self.isotropic,
-        }
+        return {**super().get_config(), "isotropic": self.isotropic}
 
 
 def batch_moments(inputs, near):

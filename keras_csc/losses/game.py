@@ -21,8 +21,8 @@ class Loop:
         labels: int tensor `(n,)` of the images, or `None`.
         remember: function of a dict of moments of the global batch, which
             returns the moments of more batches; see `MomentMemory`.
-        residuals: function that returns `E_l` of every stage; see
-            `Encoder.residuals`.
+        residuals: function that returns a list of `E_l`, what every stage's
+            codes leave of its input; see `Encoder.residuals`.
         views: function that returns the features `(n, d)` of a random view of
             every image; see `models.views`.
     """
@@ -40,7 +40,7 @@ class Loop:
         self.regenerated = regenerated
         self._labels = labels
         self._remember = remember
-        self._residuals = residuals
+        self.residuals = residuals
         self._views = views
         self._of_views = self._weight = None
 
@@ -77,10 +77,6 @@ class Loop:
         if self._of_views is None:
             self._of_views = self._views()
         return self._of_views
-
-    def residuals(self):
-        """List of `E_l`, what every stage's codes leave of its input."""
-        return self._residuals()
 
     def sums(self, moments):
         """A dict of moments, summed over the replicas, with the memory."""
@@ -253,21 +249,15 @@ class MomentMemory:
         A store without any, of a model that was not in training, leaves them
         as they are. Those of another game are left out, with a warning.
         """
-        found = {
-            name: tuple(store[name].shape)
-            for name in self.variables
-            if name in store.keys()
-        }
-        if not found:
-            return
-        own = {name: tuple(v.shape) for name, v in self.variables.items()}
-        for name, variable in self.variables.items():
-            value = store[name] if found == own else ops.zeros_like(variable)
-            variable.assign(value)
-        if found != own:
+        own = self.variables.items()
+        found = {n: store[n] for n in self.variables if n in store.keys()}
+        fits = all(n in found and found[n].shape == v.shape for n, v in own)
+        for name, variable in own if found else ():
+            variable.assign(found[name] if fits else ops.zeros_like(variable))
+        if found and not fits:
             warnings.warn(
-                "The memory of the game starts anew: the file has one of the "
-                f"shapes {found}, of another game. Expected: {own}.",
+                "The memory of the game starts anew: the file has the memory "
+                "of another game.",
                 stacklevel=2,
             )
 

@@ -23,8 +23,8 @@ ENCODER = 1 / 10
 UPPER = 1 / 50
 # Weight of a stage's codes in `S`, in units of the stage's below it.
 DECAY = 1 / 4
-# Weight of `D`, in units of that of `R(Q)`.
-VIEW_CONSISTENCY = 15
+# Weights of `R(Q)`, and of `D` in units of it.
+VIEW_RATE, VIEW_CONSISTENCY = 2.5, 15
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -36,7 +36,7 @@ class RecipeGame(Game):
     space: no image is compared with another.
 
         encoder descends  -rate · T / 10 - class_rate · ΔR(P | y)
-                          - view_rate · (R(Q) - 15 D) + dictionary · E
+                          - 2.5 (R(Q) - 15 D) + dictionary · E
         decoder descends   rate · T + multistage · S
 
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
@@ -77,7 +77,6 @@ class RecipeGame(Game):
         class_rate: float, weight of `ΔR(P | y)`.
         class_epsilon: float, distortion of `ΔR(P | y)`.
         view_features: int, how many features are in `Q`; 0 for none.
-        view_rate: float, weight of `R(Q)`.
 
     Raises:
         ValueError: for an argument that is not as above.
@@ -106,7 +105,6 @@ class RecipeGame(Game):
         class_rate=1.0,
         class_epsilon=0.5,
         view_features=0,
-        view_rate=1.0,
     ):
         check_at_least(
             0,
@@ -114,7 +112,6 @@ class RecipeGame(Game):
             multistage=multistage,
             dictionary=dictionary,
             class_rate=class_rate,
-            view_rate=view_rate,
         )
         check_number("(0, inf)", epsilon=epsilon, class_epsilon=class_epsilon)
         check_number("[0, 1)", memory=memory)
@@ -133,7 +130,6 @@ class RecipeGame(Game):
         self.class_rate = class_rate
         self.class_epsilon = class_epsilon
         self.view_features = view_features
-        self.view_rate = view_rate
         self.needs_labels = bool(class_features)
 
     def terms(self):
@@ -150,13 +146,16 @@ class RecipeGame(Game):
             names = ("class_rate_reduction",)
             terms.append(Term(names, self._classes, encoder=-self.class_rate))
         if self.view_features:
-            rate, names = self.view_rate, ("view_coding_rate", "view_distance")
             terms += [
-                Term(names[:1], self._spread_of_views, encoder=-rate),
                 Term(
-                    names[1:],
+                    ("view_coding_rate",),
+                    self._spread_of_views,
+                    encoder=-VIEW_RATE,
+                ),
+                Term(
+                    ("view_distance",),
                     self._distance_of_views,
-                    encoder=VIEW_CONSISTENCY * rate,
+                    encoder=VIEW_CONSISTENCY * VIEW_RATE,
                 ),
             ]
         if self.multistage:

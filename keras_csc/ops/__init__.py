@@ -11,11 +11,11 @@ from keras_csc.ops.coding_rate import rate_distance
 from keras_csc.ops.coding_rate import rate_reduction
 from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
+from keras_csc.ops.convolution import analysis_size
+from keras_csc.ops.convolution import frame_bound
+from keras_csc.ops.convolution import spectral_bound
 from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.operator_norm import frame_bound
-from keras_csc.ops.operator_norm import spectral_bound
-from keras_csc.ops.portable import analysis_size
-from keras_csc.ops.portable import synthesis_size
+from keras_csc.ops.convolution import synthesis_size
 from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import solve_sparse_code

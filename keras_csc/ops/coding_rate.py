@@ -8,8 +8,8 @@ of its summed moments.
 import keras
 from keras import ops
 
-from keras_csc.ops.convolution import forms
 from keras_csc.ops.tensors import at_least_float32
+from keras_csc.ops.tensors import on_tensorflow
 from keras_csc.validation import check_number
 
 # Of a fading memory a class that does not come again has ever less.
@@ -103,7 +103,8 @@ def moment_coding_rate(moment, count, epsilon=0.5):
     count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
     identity = ops.eye(dimension, dtype=moment.dtype)
-    factor = forms().cholesky(identity + scale[..., None, None] * moment)
+    cholesky = on_tensorflow("cholesky", ops.cholesky)
+    factor = cholesky(identity + scale[..., None, None] * moment)
     return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), -1)
 
 

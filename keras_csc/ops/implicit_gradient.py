@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import filter_gradient
 from keras_csc.ops.program import AXES
 
 
@@ -72,14 +72,9 @@ def _gradients(upstream, codes, program, iterations):
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
-    by_kernel = forms().filter_gradient(
-        ops.concatenate(
-            [
-                program.back_projection(program.residual(codes)),
-                program.back_projection(-image),
-            ],
-            0,
-        ),
+    errors = map(program.measurement.adjoint, (program.residual(codes), -image))
+    by_kernel = filter_gradient(
+        ops.concatenate(list(errors), 0),
         ops.concatenate([adjoint, codes], 0),
         program.kernel.shape,
         program.strides,

@@ -12,6 +12,60 @@ from keras_csc.ops.tensors import at_least_float32
 AXES = (1, 2, 3)
 
 
+class Measurement(
+    collections.namedtuple(
+        "Measurement", ["mask", "blur"], defaults=(None, None)
+    )
+):
+    """The linear operator `B = M H` of a mask `M` and a blur `H`.
+
+    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`,
+    a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
+    channels, with zeros around the image; `M` multiplies with the mask.
+    `forward` and `adjoint` are exact adjoints, `<B x, y> = <x, Bᵀy>`.
+    `‖B‖ ≤ ‖k‖₁` for a mask in `[0, 1]`.
+
+    Fields:
+        mask: tensor that broadcasts to the images, in `[0, 1]`: 1 where a
+            pixel is known. `None` where all are.
+        blur: tensor `k` of two odd sizes, or `None` for none.
+    """
+
+    __slots__ = ()
+
+    def forward(self, images):
+        """`M H x` of images `(batch, height, width, channels)`."""
+        if self.blur is not None:
+            # `ops.conv` correlates.
+            images = _correlation(images, ops.flip(self.blur, (0, 1)))
+        return images if self.mask is None else self.mask * images
+
+    def adjoint(self, images):
+        """`Hᵀ M y`, of the size of `y`."""
+        if self.mask is not None:
+            images = self.mask * images
+        if self.blur is None:
+            return images
+        return _correlation(images, self.blur)
+
+
+def _correlation(images, kernel):
+    """Every channel's correlation with a kernel, zeros around the image."""
+    height, width, channels = ops.shape(images)[1:4]
+    # Channels are examples: backends are slow at a group for each.
+    planes = ops.reshape(
+        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
+    )
+    planes = ops.conv(
+        planes,
+        kernel[:, :, None, None],
+        padding="same",
+        data_format="channels_last",
+    )
+    planes = ops.reshape(planes, (-1, channels, height, width))
+    return ops.transpose(planes, (0, 2, 3, 1))
+
+
 class SparseCodingProgram(
     collections.namedtuple(
         "SparseCodingProgram",
@@ -24,7 +78,7 @@ class SparseCodingProgram(
             "padding",
             "measurement",
         ],
-        defaults=(False, 1, "same", None),
+        defaults=(False, 1, "same", Measurement()),
     )
 ):
     """Minimise `P(z) = λ‖z‖₁ + ½‖x - A z‖₂²`, for every example.
@@ -40,8 +94,8 @@ class SparseCodingProgram(
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
-        measurement: a linear operator `B` on images, as `Measurement` is, or
-            `None` for the identity. It keeps the size of an image.
+        measurement: a linear operator `B` on images, as `Measurement` is, by
+            default the identity. It keeps the size of an image.
     """
 
     __slots__ = ()
@@ -52,11 +106,9 @@ class SparseCodingProgram(
         Returns:
             Tensor `(batch, code_height, code_width, filters)`.
         """
+        images = self.measurement.adjoint(residual)
         return convolution.analysis(
-            self.back_projection(residual),
-            self.kernel,
-            self.strides,
-            self.padding,
+            images, self.kernel, self.strides, self.padding
         )
 
     def prediction(self, codes):
@@ -65,15 +117,7 @@ class SparseCodingProgram(
         images = convolution.synthesis(
             codes, self.kernel, size, self.strides, self.padding
         )
-        if self.measurement is None:
-            return images
         return self.measurement.forward(images)
-
-    def back_projection(self, residual):
-        """`Bᵀ` of a residual, an image."""
-        if self.measurement is None:
-            return residual
-        return self.measurement.adjoint(residual)
 
     def residual(self, codes):
         """`x - B A z`."""
@@ -158,57 +202,3 @@ def soft_threshold(values, threshold, nonnegative=False):
     # With a threshold of 0 this is the identity, at 0 as well.
     shrunk = values - threshold * ops.sign(values)
     return ops.where(ops.abs(values) < threshold, 0, shrunk)
-
-
-class Measurement(
-    collections.namedtuple(
-        "Measurement", ["mask", "blur"], defaults=(None, None)
-    )
-):
-    """The linear operator `B = M H` of a mask `M` and a blur `H`.
-
-    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`,
-    a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
-    channels, with zeros around the image; `M` multiplies with the mask.
-    `forward` and `adjoint` are exact adjoints, `<B x, y> = <x, Bᵀy>`.
-    `‖B‖ ≤ ‖k‖₁` for a mask in `[0, 1]`.
-
-    Fields:
-        mask: tensor that broadcasts to the images, in `[0, 1]`: 1 where a
-            pixel is known. `None` where all are.
-        blur: tensor `k` of two odd sizes, or `None` for none.
-    """
-
-    __slots__ = ()
-
-    def forward(self, images):
-        """`M H x` of images `(batch, height, width, channels)`."""
-        if self.blur is not None:
-            # `ops.conv` correlates.
-            images = _correlation(images, ops.flip(self.blur, (0, 1)))
-        return images if self.mask is None else self.mask * images
-
-    def adjoint(self, images):
-        """`Hᵀ M y`, of the size of `y`."""
-        if self.mask is not None:
-            images = self.mask * images
-        if self.blur is None:
-            return images
-        return _correlation(images, self.blur)
-
-
-def _correlation(images, kernel):
-    """Every channel's correlation with a kernel, zeros around the image."""
-    height, width, channels = ops.shape(images)[1:4]
-    # Channels are examples: backends are slow at a group for each.
-    planes = ops.reshape(
-        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
-    )
-    planes = ops.conv(
-        planes,
-        kernel[:, :, None, None],
-        padding="same",
-        data_format="channels_last",
-    )
-    planes = ops.reshape(planes, (-1, channels, height, width))
-    return ops.transpose(planes, (0, 2, 3, 1))

@@ -1,14 +1,12 @@
 """Sparse codes by iterations that go on until they have converged."""
 
-import collections
-
 import keras
 from keras import ops
 
 from keras_csc.ops.convolution import check_code_size
-from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.program import AXES
+from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
@@ -96,7 +94,7 @@ def solve_sparse_code(
     if isinstance(tolerance, (int, float)):
         check_at_least(0, tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
-    at = nonnegative, strides, padding, measurement
+    at = nonnegative, strides, padding, measurement or Measurement()
     program = precise_program(images, kernel, sparsity, *at)
     images = program.images
     if initial_codes is not None:
@@ -110,50 +108,31 @@ def solve_sparse_code(
         name: ops.stop_gradient(getattr(program, name))
         for name in ("images", "kernel", "sparsity")
     }
-    codes = ProximalGradient(
+    codes = _solution(
         program._replace(**constants),
         ops.stop_gradient(as_dtype_of(step_size, images)),
         tolerance,
         line_search,
-    ).run(iterations, initial_codes)
+        iterations,
+        initial_codes,
+    )
     codes = implicit_gradient(codes, program, iterations)
     # No gap of what is not finite is above anything: it would be done.
-    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
+    seen = images + program.measurement.forward(images)
+    total = ops.sum(seen, AXES, keepdims=True) + ops.sum(program.kernel)
     total = total + program.sparsity
-    if measurement is not None:
-        seen = program.measurement.forward(images)
-        total = total + ops.sum(seen, AXES, keepdims=True)
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
     if keras.backend.is_float_dtype(dtype):
         codes = ops.cast(codes, dtype)
     return codes
 
 
-# `residual` is `x - A z` at the codes; `point_residual` and `slope` are
-# `x - A y` and `Aᵀ(x - A y)` at the extrapolated point `y`. FISTA's sequence
-# `t` and the step size are `(batch, 1, 1, 1)`, `active` is `(batch,)`.
-State = collections.namedtuple(
-    "State",
-    [
-        "index",
-        "codes",
-        "residual",
-        "point",
-        "point_residual",
-        "slope",
-        "t",
-        "step_size",
-        "active",
-    ],
-)
-
-
-class ProximalGradient:
+def _solution(program, step_size, tolerance, line_search, iterations, codes):
     """FISTA on one batch; see `solve_sparse_code`.
 
-    An iteration takes one synthesis, for the residual at the codes, and one
-    analysis, for the slope at the next point. The residual at the point is
-    extrapolated like the point, since it is affine in the codes.
+    An iteration takes one synthesis, for the residual at the codes `z`, and
+    one analysis, for the slope at the next point `y`. The residual at the
+    point is extrapolated like the point, since it is affine in the codes.
 
     With `line_search`, a step from `y` to `z` of size `η` above the given one
     must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
@@ -162,159 +141,83 @@ class ProximalGradient:
     `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
     `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
     """
+    growth = GROWTH if line_search else 1.0
 
-    def __init__(self, program, step_size, tolerance, line_search):
-        self.program = program
-        self.step_size = step_size
-        self.tolerance = tolerance
-        self.line_search = line_search
+    def total(values):
+        return ops.sum(values, AXES, keepdims=True)
 
-    def run(self, iterations, initial_codes=None):
-        """Returns the codes."""
-        state = ops.while_loop(
-            lambda *state: ops.any(State(*state).active),
-            lambda *state: tuple(self._advance(State(*state))),
-            tuple(self._start(initial_codes)),
-            maximum_iterations=iterations,
+    def unsolved(codes, residual, slope):
+        gap = program.gap(codes, residual, slope)
+        gap = gap > tolerance * program.value(codes, residual)
+        return gap[:, None, None, None]
+
+    def advance(
+        index, codes, residual, point, point_residual, slope, t, step, active
+    ):
+        threshold = step * program.sparsity
+        trial = soft_threshold(
+            point + step * slope, threshold, program.nonnegative
         )
-        return State(*state).codes
-
-    def _start(self, codes):
-        if codes is None:
-            residual = self.program.images
-            slope = self.program.analysis(residual)
-            codes = ops.zeros_like(slope)
-        else:
-            codes = ops.stop_gradient(codes)
-            residual = self.program.residual(codes)
-            slope = self.program.analysis(residual)
-        one = ops.ones_like(codes[:, :1, :1, :1])
-        active = one[:, 0, 0, 0] > 0
-        if self.tolerance is not None:
-            active = self._open(codes, residual, slope)
-        return State(
-            ops.convert_to_tensor(0, "int32"),
-            codes,
-            residual,
-            codes,
-            residual,
-            slope,
-            one,
-            one * self.step_size,
-            active,
-        )
-
-    def _advance(self, state):
-        trial = forms().fusable(proximal_step)(
-            state.point,
-            state.slope,
-            state.step_size,
-            state.step_size * self.program.sparsity,
-            self.program.nonnegative,
-        )
-        trial_residual = self.program.residual(trial)
-        uphill, length = forms().fusable(row_sums)(
-            trial, state.codes, state.point
-        )
-        moved = self._moved(state, trial_residual, length)
-        here = moved[:, None, None, None]
-        momentum, t, step_size = self._momentum(state, uphill)
-        codes, point = self._extrapolated(state, trial, moved, momentum)
-        residual = ops.where(here, trial_residual, state.residual)
-        point_residual = ops.where(
-            here,
-            extrapolation(residual, state.residual, momentum),
-            state.point_residual,
-        )
-        shorter = ops.maximum(DECAY * state.step_size, self.step_size)
-        return State(
-            state.index + 1,
-            codes,
-            residual,
-            point,
-            point_residual,
-            self.program.analysis(point_residual),
-            ops.where(here, t, state.t),
-            ops.where(here, step_size, shorter),
-            self._remaining(state, codes, residual),
-        )
-
-    def _moved(self, state, residual, length):
-        """Which examples move: all that are active and whose step is short.
-
-        That is `η ‖A(z - y)‖² ≤ ‖z - y‖²`, or `η` is the given one.
-        """
-        if not self.line_search:
-            return state.active
-        change = ops.square(residual - state.point_residual)
-        step_size = state.step_size[:, 0, 0, 0]
-        short = ops.logical_or(
-            step_size * ops.sum(change, AXES) <= ops.sum(length, 1),
-            step_size <= self.step_size,
-        )
-        return ops.logical_and(state.active, short)
-
-    def _momentum(self, state, uphill):
-        """Factor of `z - z'`, next `t`, next step, all `(batch, 1, 1, 1)`."""
-        growth = GROWTH if self.line_search else 1.0
-        t = (1 + ops.sqrt(1 + 4 / growth * ops.square(state.t))) / 2
-        turned = ops.sum(uphill, 1)[:, None, None, None] > 0
-        momentum = ops.where(turned, 0, (state.t - 1) / t)
-        return momentum, ops.where(turned, 1, t), growth * state.step_size
-
-    def _extrapolated(self, state, trial, moved, momentum):
-        """The next codes and point: of those that do not move, the old."""
-
-        def all_moved():
-            point = forms().fusable(extrapolation)(trial, state.codes, momentum)
-            return trial, point
-
-        def some_moved():
-            codes, point = all_moved()
-            here = moved[:, None, None, None]
-            return (
-                ops.where(here, codes, state.codes),
-                ops.where(here, point, state.point),
+        trial_residual = program.residual(trial)
+        way, moves = trial - point, active
+        if line_search:
+            seen = total(ops.square(trial_residual - point_residual))
+            short = ops.logical_or(
+                step * seen <= total(ops.square(way)), step <= step_size
             )
+            moves = ops.logical_and(active, short)
 
-        return ops.cond(ops.all(moved), all_moved, some_moved)
+        def moved(value, old):
+            return ops.where(moves, value, old)
 
-    def _remaining(self, state, codes, residual):
-        """Which examples go on: all, but after every `PERIOD` iterations."""
-        if self.tolerance is None:
-            return state.active
+        following = (1 + ops.sqrt(1 + 4 / growth * ops.square(t))) / 2
+        change = trial - codes
+        uphill = total(way * change) < 0
+        momentum = ops.where(uphill, 0, (t - 1) / following)
+        old, new = (codes, point), (trial, trial + momentum * change)
+        # A selection of large arrays is slow: mostly there is nothing to keep.
+        codes, point = ops.cond(
+            ops.all(moves),
+            lambda: new,
+            lambda: tuple(map(moved, new, old)),
+        )
+        point_residual = moved(
+            trial_residual + momentum * (trial_residual - residual),
+            point_residual,
+        )
+        residual = moved(trial_residual, residual)
+        t = moved(ops.where(uphill, 1, following), t)
+        step = moved(growth * step, ops.maximum(DECAY * step, step_size))
+        slope = program.analysis(point_residual)
+        if tolerance is not None:
+            active = ops.cond(
+                (index + 1) % PERIOD == 0,
+                lambda: ops.logical_and(
+                    active,
+                    unsolved(codes, residual, program.analysis(residual)),
+                ),
+                lambda: active,
+            )
+        return (
+            *(index + 1, codes, residual, point, point_residual),
+            *(slope, t, step, active),
+        )
 
-        def unsolved():
-            still = self._open(codes, residual, self.program.analysis(residual))
-            return ops.logical_and(state.active, still)
-
-        due = (state.index + 1) % PERIOD == 0
-        return ops.cond(due, unsolved, lambda: state.active)
-
-    def _open(self, codes, residual, slope):
-        """Whether the relative duality gap is above tolerance."""
-        value = self.program.value(codes, residual)
-        gap = self.program.gap(codes, residual, slope)
-        return gap > self.tolerance * value
-
-
-def proximal_step(point, slope, step_size, threshold, nonnegative):
-    """`prox(y + η Aᵀ(x - A y))`."""
-    return soft_threshold(point + step_size * slope, threshold, nonnegative)
-
-
-def extrapolation(codes, previous, momentum):
-    """`z + m (z - z')`."""
-    return codes + momentum * (codes - previous)
-
-
-def row_sums(codes, previous, point):
-    """`<y - z, z - z'>`, above 0 where momentum misleads, and `‖z - y‖²`.
-
-    Both by rows of the codes, `(batch, code_height)`.
-    """
-    step = codes - point
-    return (
-        -ops.sum(step * (codes - previous), (2, 3)),
-        ops.sum(ops.square(step), (2, 3)),
-    )
+    residual = program.images if codes is None else program.residual(codes)
+    slope = program.analysis(residual)
+    if codes is None:
+        codes = ops.zeros_like(slope)
+    one = ops.ones_like(codes[:, :1, :1, :1])
+    active = one > 0
+    if tolerance is not None:
+        active = unsolved(codes, residual, slope)
+    index = ops.convert_to_tensor(0, "int32")
+    return ops.while_loop(
+        lambda *state: ops.any(state[-1]),
+        advance,
+        (
+            *(index, codes, residual, codes, residual),
+            *(slope, one, one * step_size, active),
+        ),
+        maximum_iterations=iterations,
+    )[1]

@@ -5,12 +5,12 @@ import math
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import forms
+from keras_csc.ops.convolution import analysis_size
+from keras_csc.ops.convolution import padding_before
 from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.portable import analysis_size
-from keras_csc.ops.portable import padding_before
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import on_tensorflow
 from keras_csc.validation import check_integer
 
 
@@ -61,7 +61,8 @@ def sparse_code(
     # The step size is folded into the kernels, the smaller arrays.
     target = analysis(images, step_size * kernel, strides, padding)
     size = ops.shape(images)[1:3]
-    normal = normal_operator(kernel, size, strides, padding, step_size)
+    scaled = ops.sqrt(step_size) * kernel
+    normal = normal_operator(scaled, size, strides, padding)
     codes = previous = soft_threshold(target, threshold, nonnegative)
     t = 1.0
     for _ in range(iterations - 1):
@@ -75,8 +76,8 @@ def sparse_code(
     return codes
 
 
-def normal_operator(kernel, image_size, strides, padding, scale):
-    """Makes the function `z → scale · AᵀA z`, which `sparse_code` iterates.
+def normal_operator(kernel, image_size, strides, padding):
+    """Makes the function `z → AᵀA z`, which `sparse_code` iterates.
 
     By a synthesis and an analysis it takes `2 k² channels` multiply-adds for
     every number of a code. By the *Gram kernel*, the inner products of atoms at
@@ -90,19 +91,18 @@ def normal_operator(kernel, image_size, strides, padding, scale):
         image_size: `(height, width)`, ints or scalar tensors.
         strides: int.
         padding: `"same"` or `"valid"`.
-        scale: scalar tensor.
 
     Returns:
         Function of codes `(batch, code_height, code_width, filters)`.
     """
-    scaled = kernel * scale
     outside = pixels_outside(kernel.shape[:2], image_size, strides, padding)
-    if outside and forms().trains() and is_cheaper(kernel.shape, strides):
-        return _by_gram_kernel(kernel, scaled, strides, outside)
+    fuses = on_tensorflow("fuses", lambda: True)
+    if outside and fuses() and is_cheaper(kernel.shape, strides):
+        return _by_gram_kernel(kernel, strides, outside)
 
     def by_both_operators(codes):
         images = synthesis(codes, kernel, image_size, strides, padding)
-        return analysis(images, scaled, strides, padding)
+        return analysis(images, kernel, strides, padding)
 
     return by_both_operators
 
@@ -134,35 +134,33 @@ def pixels_outside(kernel_size, image_size, strides, padding):
     return found
 
 
-def _by_gram_kernel(kernel, scaled, strides, outside):
+def _by_gram_kernel(kernel, strides, outside):
     """As on an image that holds all atoms, less what is outside of it.
 
     Above and below it only the first and the last row of atoms have pixels, to
     its left and right only the first and the last column.
     """
     if not outside:
-        gram = _gram_kernel(kernel, scaled, strides)
-        return lambda codes: forms().analysis(codes, gram, 1, "same")
+        gram = _gram_kernel(kernel, strides)
+        return lambda codes: analysis(codes, gram, 1, "same")
     *inner, (before, after) = outside
     axis = len(inner)
-    whole = _by_gram_kernel(kernel, scaled, strides, inner)
+    whole = _by_gram_kernel(kernel, strides, inner)
+    above, _, below = ops.split(
+        kernel, [before, kernel.shape[axis] - after], axis
+    )
 
-    size = kernel.shape[axis]
-    parts = [
-        ops.split(array, [before, size - after], axis)
-        for array in (kernel, scaled)
-    ]
-
-    def off(part, pixels):
-        if not pixels:
+    def off(part):
+        if not part.shape[axis]:
             return lambda codes: 0.0
-        return _by_gram_kernel(parts[0][part], parts[1][part], strides, inner)
+        return _by_gram_kernel(part, strides, inner)
 
-    first, last = off(0, before), off(-1, after)
+    first, last = off(above), off(below)
 
     def apply(codes):
-        head, _, tail = _ends(codes, 1 + axis)
-        above, middle, below = _ends(whole(codes), 1 + axis)
+        ends = [1, codes.shape[1 + axis] - 1]
+        head, _, tail = ops.split(codes, ends, 1 + axis)
+        above, middle, below = ops.split(whole(codes), ends, 1 + axis)
         return ops.concatenate(
             [above - first(head), middle, below - last(tail)], 1 + axis
         )
@@ -170,17 +168,11 @@ def _by_gram_kernel(kernel, scaled, strides, outside):
     return apply
 
 
-def _ends(values, axis):
-    """The first, the middle and the last part of an axis."""
-    return ops.split(values, [1, values.shape[axis] - 1], axis)
-
-
-def _gram_kernel(kernel, scaled, strides):
+def _gram_kernel(kernel, strides):
     """`⟨W_g, W_f⟩` at all shifts, as the kernel of a convolution of codes.
 
     Args:
         kernel: tensor `(height, width, channels, filters)`.
-        scaled: the same tensor times a number, which the result has.
         strides: int.
 
     Returns:
@@ -189,5 +181,5 @@ def _gram_kernel(kernel, scaled, strides):
     atoms = ops.transpose(kernel, (3, 0, 1, 2))
     margins = [(-(-k // strides) - 1) * strides for k in kernel.shape[:2]]
     atoms = ops.pad(atoms, [(0, 0), *((n, n) for n in margins), (0, 0)])
-    products = forms().analysis(atoms, scaled, strides, "valid")
+    products = analysis(atoms, kernel, strides, "valid")
     return ops.flip(ops.transpose(products, (1, 2, 0, 3)), (0, 1))

@@ -1,27 +1,21 @@
-"""The operations as TensorFlow computes them fastest.
+"""Operations as TensorFlow computes them fastest.
 
-The functions are those of `ops.portable`, and have its results. Every choice
-of TensorFlow's own is made here. The limits were measured on CPUs, with
-oneDNN.
+They have the results of those that other backends use. The choices were
+measured on CPUs, with oneDNN.
 """
 
 import contextlib
 import contextvars
 import functools
-import math
 
 import tensorflow as tf
-from keras import ops
 
-from keras_csc.ops import portable
+from keras_csc.ops import convolution
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more
 # channels than this, they are at least as fast as what replaces them.
 FEW_CHANNELS = 4
-# Below as many elements, what one pass over memory saves is not worth a
-# compilation.
-LEAST_SIZE = 2**18
 
 _fusion = contextvars.ContextVar("fusion", default=False)
 
@@ -30,10 +24,9 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 def fusion():
     """Within the context, the paths of training are taken.
 
-    They are XLA for `fusable` functions, the sub-pixel synthesis and the Gram
-    kernel. The train step enters it, and so can who solves programs. A
-    SavedModel is traced outside of it: with compiled functions it would need
-    XLA wherever it is served.
+    They are the Gram kernel and, for few channels, synthesis by sub-pixels or
+    overlap-add: they pay off for large batches. The train step enters it, and
+    so can who solves programs.
     """
     token = _fusion.set(True)
     try:
@@ -42,40 +35,39 @@ def fusion():
         _fusion.reset(token)
 
 
-def analysis(images, kernel, strides, padding):
-    """`convolution.analysis`, with a gradient by `synthesis`, a faster one."""
-    size = images.shape[1:3]
-    if not _prefers_subpixel(kernel, size, strides):
-        return portable.analysis(images, kernel, strides, padding)
+def fuses():
+    """Whether this is within `fusion`."""
+    return _fusion.get()
 
-    @tf.custom_gradient
-    def analyze(images, kernel):
-        def gradient(upstream):
-            return (
-                synthesis(upstream, kernel, size, strides, padding),
-                filter_gradient(
-                    images, upstream, kernel.shape, strides, padding
-                ),
-            )
 
-        return portable.analysis(images, kernel, strides, padding), gradient
+@functools.cache
+def solving(function):
+    """`tensors.solving`, on the paths of `fusion`."""
 
-    return analyze(images, tf.convert_to_tensor(kernel))
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with fusion():
+            return function(*arguments, **options)
+
+    return tf.function(call, autograph=False)
+
+
+# NaN where a matrix has no factor, for the caller to see: Keras's form raises.
+cholesky = tf.linalg.cholesky
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, by one of three forms.
+    """`convolution.synthesis`, for sizes that are not known, too.
 
-    For few channels on a CPU overlap-add, where the stride is 1, and the
-    sub-pixel convolution within `fusion`, for other strides and known sizes.
-    Else the transposed convolution.
+    By a transposed convolution, but for images of few channels whose size is
+    known, within `fusion` on a CPU.
     """
     codes = tf.convert_to_tensor(codes)
-    at = image_size, strides, padding
-    if strides == 1 and _has_few_channels(kernel) and codes.dtype.size >= 4:
-        return _synthesis_by(overlap_add, codes, kernel, *at)
-    if _prefers_subpixel(kernel, (*image_size, *codes.shape[1:3]), strides):
-        return _synthesis_by(subpixel_synthesis, codes, kernel, *at)
+    if _is_slow(kernel, (*codes.shape[1:3], *image_size)):
+        form = subpixel_synthesis if strides > 1 else overlap_add
+        images = form(codes, kernel, strides)
+        at = image_size, kernel.shape[:2], strides, padding
+        return convolution.fit(images, *at)
     batch = codes.shape[0] or tf.shape(codes)[0]
     return tf.nn.conv2d_transpose(
         codes,
@@ -87,7 +79,7 @@ def synthesis(codes, kernel, image_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`portable.filter_gradient`, by TensorFlow's own."""
+    """`convolution.filter_gradient`, by TensorFlow's own."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=images,
         filter_sizes=kernel_shape,
@@ -97,151 +89,18 @@ def filter_gradient(images, codes, kernel_shape, strides, padding):
     )
 
 
-@functools.cache
-def fusable(function):
-    """Returns an element-wise function that is compiled where it pays.
-
-    That is within `fusion`, on large tensors of known shape: then it is one
-    pass over memory.
-
-    Args:
-        function: function of tensors, the first of which is the largest, and
-            of Python values.
-    """
-    compiled = tf.function(function, jit_compile=True, autograph=False)
-
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        chosen = compiled if _pays_off(arguments[0].shape) else function
-        return chosen(*arguments, **options)
-
-    return call
-
-
-@functools.cache
-def solving(function):
-    """Returns a function that is traced, on the paths of `fusion`.
-
-    Once for every shape of its tensors and every value of its other
-    arguments: numbers that differ from call to call are to be tensors.
-    """
-
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        with fusion():
-            return function(*arguments, **options)
-
-    return tf.function(call, autograph=False)
-
-
-def trains():
-    """Whether the paths of training are taken, as within `fusion`."""
-    return _fusion.get()
-
-
-# NaN where a matrix has no factor, for the caller to see: Keras's form raises.
-cholesky = tf.linalg.cholesky
-
-
-def _prefers_subpixel(kernel, sizes, strides):
-    """Whether oneDNN's transposed convolution would be the slower one."""
+def _is_slow(kernel, sizes):
+    """Whether oneDNN's transposed convolution is not the fastest form."""
     return (
         _fusion.get()
-        and strides > 1
-        and _has_few_channels(kernel)
+        and kernel.shape[2] <= FEW_CHANNELS
         and all(isinstance(n, int) for n in sizes)
+        and not tf.config.list_physical_devices("GPU")
     )
 
 
-def _has_few_channels(kernel):
-    """Whether images have so few that oneDNN is slow to synthesise them."""
-    few = kernel.shape[2] <= FEW_CHANNELS
-    return few and not tf.config.list_physical_devices("GPU")
-
-
-def _pays_off(shape):
-    """Whether a first tensor of that shape is worth a compilation."""
-    return (
-        _fusion.get()
-        and shape.is_fully_defined()
-        and math.prod(shape) >= LEAST_SIZE
-    )
-
-
-def _synthesis_by(form, codes, kernel, image_size, strides, padding):
-    """A form of synthesis, with the gradient of one."""
-
-    @tf.custom_gradient
-    def synthesize(codes, kernel):
-        def gradient(upstream):
-            return (
-                analysis(upstream, kernel, strides, padding),
-                filter_gradient(
-                    upstream, codes, kernel.shape, strides, padding
-                ),
-            )
-
-        return form(codes, kernel, image_size, strides, padding), gradient
-
-    return synthesize(codes, tf.convert_to_tensor(kernel))
-
-
-def overlap_add(codes, kernel, image_size, strides, padding):
-    """`synthesis` with stride 1, for images of few channels.
-
-    All patches `W_f z_f[i, j]` are made by one matrix product, patch positions
-    last, so that adding them up reads whole images.
-
-    Args:
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        image_size: `(height, width)`, ints or scalar tensors.
-        strides: 1.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`.
-    """
-    height, width, channels, filters = kernel.shape
-    batch, *code_size = ops.shape(codes)[:3]
-    matrix = tf.reshape(
-        tf.transpose(kernel, (2, 0, 1, 3)), (channels * height * width, filters)
-    )
-    pixels = tf.reshape(codes, (-1, filters))
-    patches = tf.reshape(
-        tf.matmul(matrix, pixels, transpose_b=True),
-        (channels, height, width, batch, *code_size),
-    )
-    images = _shifted_sum(patches, 2, 5)
-    images = _shifted_sum(images, 1, 3)
-    top, left = (
-        (k - 1) // 2 if padding == "same" else 0 for k in (height, width)
-    )
-    images = images[..., top : top + image_size[0], left : left + image_size[1]]
-    return tf.transpose(images, (1, 2, 3, 0))
-
-
-def _shifted_sum(values, offsets, positions):
-    """Sums over an axis of offsets, each slice shifted along another axis."""
-    slices = tf.unstack(values, axis=offsets)
-    count, axis = len(slices), positions - 1
-    rank = slices[0].shape.rank
-    return tf.add_n(
-        [
-            tf.pad(
-                part,
-                [
-                    (i, count - 1 - i) if at == axis else (0, 0)
-                    for at in range(rank)
-                ],
-            )
-            for i, part in enumerate(slices)
-        ]
-    )
-
-
-def subpixel_synthesis(codes, kernel, image_size, strides, padding):
-    """`synthesis` with strides, for images of few channels.
+def subpixel_synthesis(codes, kernel, strides):
+    """ "Valid" synthesis with strides, for images of few channels.
 
     A convolution of the codes with `strides²` times as many channels as the
     images have: those of the pixels that a code's position stands for.
@@ -249,9 +108,7 @@ def subpixel_synthesis(codes, kernel, image_size, strides, padding):
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`.
         kernel: tensor `(k, k, channels, filters)`.
-        image_size: `(height, width)`, ints.
-        strides: int, at least 2.
-        padding: `"same"` or `"valid"`.
+        strides: int.
 
     Returns:
         Tensor `(batch, height, width, channels)`.
@@ -263,8 +120,7 @@ def subpixel_synthesis(codes, kernel, image_size, strides, padding):
     phases = _phases(kernel, strides)
     around = [[n - 1, n - 1] for n in phases.shape[:2]]
     images = tf.nn.conv2d(codes, phases, 1, [[0, 0], *around, [0, 0]])
-    images = tf.nn.depth_to_space(images, strides)
-    return portable.fit(images, image_size, kernel.shape[:2], strides, padding)
+    return tf.nn.depth_to_space(images, strides)
 
 
 def _phases(kernel, strides):
@@ -286,3 +142,32 @@ def _phases(kernel, strides):
     )
     phases = tf.transpose(tf.reverse(phases, (0, 2)), (0, 2, 5, 1, 3, 4))
     return tf.reshape(phases, (*taps, filters, strides**2 * channels))
+
+
+def overlap_add(codes, kernel, _strides):
+    """ "Valid" synthesis with stride 1, for images of few channels.
+
+    The patch that every place draws, by one product, and the sums of the
+    patches' rows and columns at their places.
+
+    Args:
+        codes: tensor `(batch, code_height, code_width, filters)`.
+        kernel: tensor `(k, k, channels, filters)`.
+
+    Returns:
+        Tensor `(batch, height, width, channels)`.
+    """
+    patches = tf.einsum("uvcf,bijf->uvcbij", kernel, codes)
+    columns = _shifted_sum(tf.unstack(patches, axis=1), 4)
+    images = _shifted_sum(tf.unstack(columns), 2)
+    return tf.transpose(images, (1, 2, 3, 0))
+
+
+def _shifted_sum(slices, axis):
+    """Sum of slices, each shifted by its number along an axis."""
+    last, around = len(slices) - 1, [(0, 0)] * slices[0].shape.rank
+    shifted = []
+    for number, part in enumerate(slices):
+        around[axis] = (number, last - number)
+        shifted.append(tf.pad(part, around))
+    return tf.add_n(shifted)

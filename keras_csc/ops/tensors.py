@@ -31,6 +31,24 @@ def as_dtype_of(value, tensor):
     return ops.cast(value, dtype)
 
 
+def on_tensorflow(name, otherwise):
+    """The function of that name in `ops.tensorflow`; or another's backend."""
+    if keras.backend.backend() != "tensorflow":
+        return otherwise
+    from keras_csc.ops import tensorflow
+
+    return getattr(tensorflow, name)
+
+
+def solving(function):
+    """A function of long loops, which TensorFlow traces.
+
+    Once for every shape of its tensors and every value of its other
+    arguments: numbers that differ from call to call are to be tensors.
+    """
+    return on_tensorflow("solving", lambda same: same)(function)
+
+
 def to_sphere(features):
     """`z / ‖z‖` of every row; a row of zeros stays what it is.
 

@@ -10,8 +10,8 @@ from keras_csc.constraints import UnitAtoms
 from keras_csc.ops import Measurement
 from keras_csc.ops import solve_sparse_code
 from keras_csc.ops import spectral_bound
-from keras_csc.ops.convolution import forms
 from keras_csc.ops.implicit_gradient import conjugate_residuals
+from keras_csc.ops.tensors import solving
 
 # Dictionaries that `studies/dictionaries.py` learned.
 SHIPPED = pathlib.Path(__file__).with_name("dictionaries.npz")
@@ -162,7 +162,7 @@ class PatchDenoiser:
         return patches.swapaxes(1, 2).reshape(*sizes, -1)
 
     def _codes(self, patches, weights, start=None):
-        return forms().solving(solve_sparse_code)(
+        return solving(solve_sparse_code)(
             ops.convert_to_tensor(patches),
             self._kernel,
             ops.convert_to_tensor(weights, "float32"),
@@ -247,7 +247,6 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
     blur = None if blur is None else ops.convert_to_tensor(blur)
     measurement = Measurement(ops.convert_to_tensor(known), blur)
     seen = ops.convert_to_tensor(known * np.pad(image, beyond)[None])
-    solving = forms().solving
     found = solving(smooth_part)(seen, smoothness, measurement)
     for level in levels:
         mean = denoise(ops.convert_to_numpy(found)[0], level)

@@ -132,7 +132,7 @@ def layers():
         ("coding", coding(4, 3, strides=2)),
         (
             "implicit coding",
-            coding(4, 3, gradient="implicit", iterations=200, tolerance=1e-6),
+            coding(4, 3, gradient="implicit", iterations=200),
         ),
         ("decoding", keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)),
         ("normalization", keras_csc.layers.SharedBatchNormalization()),

@@ -245,7 +245,7 @@ class ReferenceLoop:
             of_views = self.encode(views, weights, moments)[0]
             parts = [view_part(z, game) for z in (features, of_views)]
             rate = references.coding_rate(np.concatenate(parts), game.epsilon)
-            loss += game.view_rate * (15 * consistency(*parts) - rate)
+            loss += 2.5 * (15 * consistency(*parts) - rate)
         layers = self.model.encoder.coding_layers
         for number, layer in enumerate(layers if game.dictionary else ()):
             weight = game.dictionary / (50 if number else 1)

@@ -166,27 +166,3 @@ def directional_derivative(function, point, direction, step=1e-6):
 def sphere_features(rng, n, d):
     features = rng.normal(size=(n, d))
     return features / np.linalg.norm(features, axis=1, keepdims=True)
-
-
-# === Kernels, strides and sizes that convolutions are tried at ===
-
-# Kernels below, of and above the stride, odd and even.
-CASES = [
-    (1, 1, "same"),
-    (1, 2, "valid"),
-    (2, 2, "same"),
-    (2, 3, "valid"),
-    (4, 1, "valid"),
-    (4, 2, "same"),
-    (4, 3, "valid"),
-    (7, 2, "valid"),
-    (7, 3, "same"),
-]
-SIZES = [(9, 10), (11, 12)]
-
-
-def draw(seed, kernel_size, image_size, channels=2, filters=3):
-    """A kernel and two images, by a seed or a generator."""
-    rng = np.random.default_rng(seed)
-    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
-    return kernel, rng.normal(size=(2, *image_size, channels))

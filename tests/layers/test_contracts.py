@@ -30,7 +30,6 @@ CASES = {
             "nonnegative": True,
             "iterations": 3,
             "gradient": "implicit",
-            "tolerance": 1e-3,
         },
         [
             {"filters": 0},
@@ -38,7 +37,6 @@ CASES = {
             {"zeros": 1.0},
             {"padding": "full"},
             {"gradient": "none"},
-            {"tolerance": 1e-3},
             {"iterations": 1001},
         ],
         [(2, 8, 8, 1), (1, 7, 10, 3)],

@@ -20,7 +20,7 @@ from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
-VIEWS = {"view_features": 3, "view_rate": 0.75}
+VIEWS = {"view_features": 3}
 CLASS_PART = {"num_classes": CLASSES, "class_features": 2, "class_rate": 0.75}
 GAMES = {
     "binary": TranscriptionGame(),

@@ -7,20 +7,37 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
-from keras_csc.ops import convolution
-from keras_csc.ops import portable
 from keras_csc.ops import tensorflow
+from keras_csc.ops.convolution import filter_gradient
+from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
-from tests.helpers.references import CASES
-from tests.helpers.references import draw
+
+# Kernels below, of and above the stride, odd and even.
+CASES = [
+    (1, 1, "same"),
+    (1, 2, "valid"),
+    (2, 2, "same"),
+    (2, 3, "valid"),
+    (4, 1, "valid"),
+    (4, 2, "same"),
+    (4, 3, "valid"),
+    (7, 2, "valid"),
+    (7, 3, "same"),
+]
+SIZES = [(9, 10), (11, 12)]
+
+
+def draw(seed, kernel_size, image_size, channels=2, filters=3):
+    """A kernel and two images, by a seed or a generator."""
+    rng = np.random.default_rng(seed)
+    kernel = rng.normal(size=(kernel_size, kernel_size, channels, filters))
+    return kernel, rng.normal(size=(2, *image_size, channels))
 
 
 @pytest.fixture(params=["tensorflow", "another"])
 def backend(request, monkeypatch):
     """TensorFlow's forms, or the portable ones, run by TensorFlow."""
     monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
-    found = tensorflow if request.param == "tensorflow" else portable
-    assert convolution.forms() is found
 
 
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
@@ -42,9 +59,7 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
         rtol=0,
         atol=1e-12,
     )
-    gradient = convolution.forms().filter_gradient(
-        images, others, kernel.shape, *at
-    )
+    gradient = filter_gradient(images, others, kernel.shape, *at)
     np.testing.assert_allclose(
         np.sum(gradient * kernel), np.sum(codes * others), rtol=1e-11
     )
@@ -58,18 +73,6 @@ def test_default_sizes_are_extreme_among_those_of_the_same_codes():
         assert ops.synthesis_size(4, 5, 3, padding) == default(sizes)
         assert ops.analysis_size(None, 3, 2, padding) is None
         assert ops.synthesis_size(None, 3, 2, padding) is None
-
-
-def test_tensorflow_has_all_the_forms():
-    names = {
-        name
-        for name, value in vars(portable).items()
-        if getattr(value, "__module__", None) == portable.__name__
-        and not name.startswith("_")
-    }
-    names -= {"analysis_size", "synthesis_size", "padding_before", "fit"}
-    assert {"synthesis", "analysis", "fusable"} <= names
-    assert names < set(vars(tensorflow))
 
 
 @settings(max_examples=40)
@@ -98,7 +101,6 @@ def test_operators_are_adjoint(
     assert abs(left - right) <= 1e-12 * scale
 
 
-# With overlap-add, and without.
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])
 def test_operators_take_images_of_unknown_size(strides, padding):
     rng = np.random.default_rng(3)
@@ -143,3 +145,75 @@ def test_images_that_have_other_codes_are_refused(size, strides, padding):
     codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
     with pytest.raises(ValueError, match="must have the shape"):
         ops.synthesis(codes, kernel, size, strides, padding)
+
+
+# === Which path TensorFlow takes ===
+
+TRANSPOSED, SUBPIXEL = "Conv2DBackpropInput", "DepthToSpace"
+CONVOLUTION, PRODUCT = "Conv2D", "MatMul"
+FORMS = {TRANSPOSED, SUBPIXEL, CONVOLUTION, PRODUCT, "Conv2DBackpropFilter"}
+
+
+def operations(function, *shapes):
+    """Kinds of convolutions and products in the graph of a function."""
+    specs = [tf.TensorSpec(shape) for shape in shapes]
+    graph = tf.function(function).get_concrete_function(*specs).graph
+    return {operation.type for operation in graph.get_operations()} & FORMS
+
+
+def synthesis(channels, strides=2, codes=(1, 8, 8, 6), size=(16, 16)):
+    return operations(
+        lambda z, w: tensorflow.synthesis(z, w, size, strides, "same"),
+        codes,
+        (4, 4, channels, 6),
+    )
+
+
+def test_images_of_few_channels_are_subpixel_within_fusion_only():
+    for channels in (1, 4):
+        assert synthesis(channels) == {TRANSPOSED}
+        with fusion():
+            assert synthesis(channels) == {SUBPIXEL, CONVOLUTION}
+        assert synthesis(channels) == {TRANSPOSED}
+
+
+def test_images_of_one_atoms_size_are_products():
+    atoms, images, codes = (4, 4, 3, 6), (2, 4, 4, 3), (2, 1, 1, 6)
+    at = (1, "valid")
+    for function, shapes in (
+        (lambda x, w: ops.analysis(x, w, *at), (images, atoms)),
+        (lambda z, w: ops.synthesis(z, w, (4, 4), *at), (codes, atoms)),
+    ):
+        assert operations(function, *shapes) == {PRODUCT}
+
+
+def test_other_synthesis_is_a_transposed_convolution_in_fusion_too():
+    with fusion():
+        assert synthesis(5) == {TRANSPOSED}
+        assert synthesis(3, codes=(1, None, 8, 6)) == {TRANSPOSED}
+        assert TRANSPOSED not in synthesis(3, strides=1, size=(8, 8))
+
+
+@pytest.mark.parametrize("kernel_size, strides, padding", CASES)
+def test_the_gradient_of_training_is_that_of_the_synthesis(
+    kernel_size, strides, padding
+):
+    rng = np.random.default_rng(2)
+    for image_size in SIZES:
+        kernel = rng.normal(size=(kernel_size, kernel_size, 2, 3))
+        images = rng.normal(size=(2, *image_size, 2))
+        codes = references.analyze(images, kernel, strides, padding)
+        inputs = [tf.constant(codes), tf.constant(kernel)]
+
+        def run():
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                result = ops.synthesis(*inputs, image_size, strides, padding)
+                loss = tf.reduce_sum(result * images)
+            return (result, *tape.gradient(loss, inputs))
+
+        plain = run()
+        with fusion():
+            trained = run()
+        for value, expected in zip(trained, plain):
+            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)

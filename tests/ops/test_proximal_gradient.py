@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 from tests.helpers.references import problem
 
@@ -30,11 +29,8 @@ def check_optimality(program, codes):
     """The conditions of Karush, Kuhn and Tucker."""
     size, at = program.images.shape[1:3], (program.strides, program.padding)
     made = references.synthesize(codes, program.kernel, size, *at)
-    if program.measurement:
-        made = program.measurement.forward(made)
-    residual = program.images - made
-    if program.measurement:
-        residual = np.asarray(program.measurement.adjoint(residual))
+    residual = program.images - program.measurement.forward(made)
+    residual = np.asarray(program.measurement.adjoint(residual))
     slope = references.analyze(residual, program.kernel, *at)
     weights = np.broadcast_to(program.sparsity, codes.shape)
     active = codes != 0
@@ -51,16 +47,16 @@ def check_optimality(program, codes):
 @pytest.mark.parametrize(
     "sparsity, nonnegative, strides, padding, measurement",
     [
-        ("number", False, 1, "same", None),
+        ("number", False, 1, "same", ops.Measurement()),
         ("per filter", True, 2, "same", MEASUREMENT),
-        ("per example", False, 2, "valid", None),
+        ("per example", False, 2, "valid", ops.Measurement()),
     ],
 )
 def test_converged_codes_are_optimal(
     sparsity, nonnegative, strides, padding, measurement, line_search
 ):
     images, kernel, step_size = problem(2, strides=strides, padding=padding)
-    if measurement:
+    if measurement is MEASUREMENT:
         images = 4 * np.asarray(measurement.forward(images))
     program = ops.SparseCodingProgram(
         *(images, kernel, SPARSITIES[sparsity], nonnegative, strides, padding),
@@ -112,37 +108,6 @@ def test_restart_and_longer_steps_are_faster():
     )
     assert np.all(longer - least < 0.1 * (restarted - least))
     assert np.all(restarted - least < 0.2 * (plain - least))
-
-
-def is_compiled(function):
-    """Whether XLA compiles a part of a concrete function."""
-    library = function.graph.as_graph_def().library
-    return any(part.attr["_XlaMustCompile"].b for part in library.function)
-
-
-def test_large_steps_are_fused_within_the_context_only():
-    """And are the steps that they fuse."""
-    rng = np.random.default_rng(0)
-    kernel = rng.normal(size=(4, 4, 1, 32)) / 4
-    step_size = 1 / ops.spectral_bound(kernel)
-
-    def traced(size):
-        images = tf.constant(rng.normal(size=(1, size, size, 1)))
-        solve = tf.function(
-            lambda images: ops.solve_sparse_code(
-                *(images, kernel, 0.3, step_size),
-                iterations=25,
-                line_search=True,
-            )
-        )
-        return solve.get_concrete_function(images), images
-
-    plain, images = traced(96)
-    with fusion():
-        fused, _ = traced(96)
-        assert not is_compiled(traced(16)[0])
-    assert is_compiled(fused) and not is_compiled(plain)
-    np.testing.assert_allclose(fused(images), plain(images), atol=1e-9)
 
 
 def test_examples_stop_alone_and_then_stand_still():

@@ -182,12 +182,12 @@ def test_it_is_the_matrix_times_its_transpose(case):
         with context(), tf.GradientTape() as tape:
             tape.watch(inputs)
             apply = sparse_coding.normal_operator(
-                inputs[0], image_size, strides, padding, 0.5
+                inputs[0], image_size, strides, padding
             )
             result = apply(inputs[1])
             value = tf.reduce_sum(weights * result)
         found.append((result, *tape.gradient(value, inputs)))
-    expected = 0.5 * codes.reshape(2, -1) @ analysis @ analysis.T
+    expected = codes.reshape(2, -1) @ analysis @ analysis.T
     np.testing.assert_allclose(
         found[0][0], expected.reshape(codes.shape), rtol=0, atol=1e-9
     )

@@ -1,5 +1,0 @@
-"""Optimizers."""
-
-from keras_csc.optimizers.dictionary_muon import DictionaryMuon
-
-__all__ = ["DictionaryMuon"]
