@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from keras_csc import constraints
+from keras_csc.layers.kernels import add_dictionary
 from keras_csc.ops import analysis_size
 from keras_csc.ops import frame_bound
 from keras_csc.ops import solve_sparse_code
@@ -78,9 +79,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     Raises:
         ValueError: for an argument that is not as above, or a `sparsity` of a
-            call that is below 0.
-            Tensors, and NumPy's numbers, of which Keras makes them, are not
-            looked at.
+            call that is below 0. Tensors, and NumPy's numbers, of which Keras
+            makes them, are not looked at.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -110,8 +110,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_integer(1, filters=filters, kernel_size=kernel_size)
-        check_integer(1, strides=strides)
+        check_integer(
+            1, filters=filters, kernel_size=kernel_size, strides=strides
+        )
         check_at_least(0, sparsity=sparsity)
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
@@ -341,25 +342,3 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 self.kernel_constraint
             ),
         }
-
-
-def add_dictionary(layer, channels, filters):
-    """Adds the kernel `(k, k, channels, filters)`, one atom per filter.
-
-    Uses the layer's `kernel_size`, `kernel_initializer` and
-    `kernel_constraint`, which the initial value satisfies. That is the work of
-    an initialiser: of a layer that is built within a `tf.function`, or by a
-    symbolic call, what `build` assigns is lost.
-    """
-
-    def initial(shape, dtype=None):
-        atoms = layer.kernel_initializer(shape, dtype=dtype)
-        return constraints.satisfied(layer.kernel_constraint, atoms)
-
-    size = layer.kernel_size
-    return layer.add_weight(
-        (size, size, channels, filters),
-        initial,
-        name="kernel",
-        constraint=layer.kernel_constraint,
-    )

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_csc import constraints
-from keras_csc.layers.conv_sparse_coding import add_dictionary
+from keras_csc.layers.kernels import add_dictionary
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.convolution import check_code_size
