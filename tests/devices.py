@@ -9,14 +9,18 @@ CPUs:
   those of one CPU;
 - features, images and gradients of a network in each precision with those of
   NumPy and of float64;
-- steps compiled by XLA (`jit_compile`) with those that are not.
+- steps compiled by XLA (`jit_compile`) with those that are not;
+- an exported SavedModel, on a device and on a CPU, with its model;
+- steps after a restart from a checkpoint with those without one.
 
 A deviation is relative to the largest number of an array, that of gradients is
 of their norm. Then come the images a second of a training step, beside those of
 the CPU. Exits with 1 if a check fails.
 """
 
+import pathlib
 import sys
+import tempfile
 import traceback
 from itertools import chain
 
@@ -29,8 +33,11 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
+from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.export import export_saved_model
 from keras_csc.losses import TranscriptionGame
 from tests.helpers import parity
+from tests.helpers.exporting import tiny_model
 from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import gradients_of
@@ -132,6 +139,50 @@ def compiled_by_xla(dtype):
     return relative_difference(*weights)
 
 
+def exported(reload_on):
+    """Features and regenerations of a model, and of its SavedModel."""
+    model = tiny_model(filters=(4,))
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
+    images = tf.constant(images, "float32")
+    with tempfile.TemporaryDirectory() as folder:
+        path = export_saved_model(model, folder)
+        with tf.device(reload_on):
+            signatures = tf.saved_model.load(path).signatures
+            features = signatures["encode"](image=images)["features"]
+            made = signatures["serving_default"](image=images)["reconstruction"]
+    return relative_difference(
+        [features.numpy(), made.numpy()],
+        [model.encode(images).numpy(), model.reconstruct(images).numpy()],
+    )
+
+
+def restarted(strategy, dtype, batch):
+    """Weights after steps of `fit`, with a restart half way and without."""
+    images, _ = parity.global_batches("binary", dtype, batch)
+    half = STEPS // 2 * batch
+    images = np.concatenate(images[:STEPS])
+
+    def fit(model, images, *callbacks):
+        model.fit(
+            images,
+            batch_size=batch,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+    with strategy.scope():
+        going, other = (parity.make("binary", dtype) for _ in range(2))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = TrainingCheckpoint(pathlib.Path(folder))
+        fit(going, images[:half], checkpoint)
+        fit(going, images[half:])
+        if checkpoint.restore(other) != STEPS // 2:
+            raise ValueError("The checkpoint is of another step.")
+    fit(other, images[half:])
+    return relative_difference(all_weights(other), all_weights(going))
+
+
 def checks(used, batch):
     """Yields check, devices, tolerance and the function of the deviation."""
     first, *_ = used
@@ -165,6 +216,20 @@ def checks(used, batch):
         f"{first} against the same without XLA",
         TOLERANCE["float32"],
         lambda: compiled_by_xla("float32"),
+    )
+    for reload_on in dict.fromkeys((first, CPU)):
+        yield (
+            "SavedModel, float32",
+            f"{reload_on} against its model on {first}",
+            TOLERANCE["float32"],
+            lambda: exported(reload_on),
+        )
+    *_, (devices, strategy) = used.items()
+    yield (
+        "restart from a checkpoint, float64",
+        devices,
+        TOLERANCE["float64"],
+        lambda: restarted(strategy, "float64", batch),
     )
 
 
