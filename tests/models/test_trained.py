@@ -88,7 +88,10 @@ def test_what_a_model_makes_comes_back(name, model):
 
 
 def test_saved_model_is_the_same(name, model):
-    (path,) = (ROOT / "saved_models" / name).glob("[0-9]*")
+    versions = [*(ROOT / "saved_models" / name).glob("[0-9]*")]
+    if not versions:
+        pytest.skip("Users export it: saved_models/README.md says how.")
+    (path,) = versions
     loaded = tf.saved_model.load(str(path))
     images = images_for(model)
     outputs = loaded.signatures["serving_default"](image=tf.constant(images))
