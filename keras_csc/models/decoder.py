@@ -163,12 +163,14 @@ class Decoder(StagedDecoder):
     def calibrate(self, images):
         """Measures the gains of images, from the head down.
 
-        They are those of least squares. `g₀` is the mean of `‖h‖`, of the
-        head's `h = A_headᵀ x^L`; a stage's gain makes what is drawn there, less
-        its mean, nearest to the encoder's `x^l`, channel by channel; the last
-        makes the sums of atoms nearest to the images. A channel that is drawn
-        with less than 1e-3 of its stage's deviation keeps 1. Statistics are
-        those of the images.
+        `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`. With `x` the
+        encoder's `x^l`, `d` what is drawn there and both less their means, a
+        channel's gain is `√(Σ x² / Σ d²)`: it is drawn with the contrast that
+        it has. Of maps it is `Σ x d / Σ d²`, which draws it nearest: a place
+        has few features, and a channel that they hardly tell would else be
+        noise. The last gain is of the images and the sums of atoms in the same
+        way. A channel that is drawn with less than 1e-3 of its stage's
+        deviation keeps 1. Statistics are those of the images.
 
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1]; some
@@ -185,14 +187,26 @@ class Decoder(StagedDecoder):
         self.feature_gain.assign(ops.mean(norms))
         signal = self._draw_head(output.features, self.feature_gain)
         for number, gain in zip(self._stages(), self.stage_gains):
-            gain.assign(_nearest_gain(handed_up[number], signal))
+            gain.assign(self._gain(handed_up[number], signal))
             signal = self.draw(
                 number, self._codes(number, signal, gain, moments)
             )
-        drawn = at_least_float32(signal)
-        power = ops.mean(ops.square(drawn))
-        shared = ops.mean(ops.cast(images, drawn.dtype) * drawn)
-        self.image_gain.assign(ops.where(shared > 0, shared / power, 1.0))
+        whole = (-1, 1, 1, 1)
+        images, signal = (ops.reshape(x, whole) for x in (images, signal))
+        self.image_gain.assign(self._gain(images, signal)[0])
+
+    def _gain(self, wanted, drawn):
+        """Of every channel, `(channels,)`; see `calibrate`."""
+        axes, drawn = (0, 1, 2), at_least_float32(drawn)
+        wanted = ops.cast(wanted, drawn.dtype)
+        wanted, drawn = (x - ops.mean(x, axes) for x in (wanted, drawn))
+        power = ops.mean(ops.square(drawn), axes)
+        visible = power > LEAST_DEVIATION**2 * ops.mean(power)
+        if self.features == "map":
+            shared = ops.mean(wanted * drawn, axes)
+        else:
+            shared = ops.sqrt(ops.mean(ops.square(wanted), axes) * power)
+        return ops.where(visible, shared / ops.where(visible, power, 1.0), 1.0)
 
     @property
     def calibrated(self):
@@ -215,16 +229,3 @@ class Decoder(StagedDecoder):
             "rectified": self.rectified,
             "output": self.output_limit,
         }
-
-
-def _nearest_gain(wanted, drawn):
-    """`Σ (x - x̄) (d - d̄) / Σ (d - d̄)²` of every channel; 1 where `d` is 0."""
-    axes = (0, 1, 2)
-    wanted, drawn = (
-        signal - ops.mean(signal, axes)
-        for signal in map(at_least_float32, (wanted, drawn))
-    )
-    power = ops.mean(ops.square(drawn), axes)
-    visible = power > LEAST_DEVIATION**2 * ops.mean(power)
-    shared = ops.mean(wanted * drawn, axes)
-    return ops.where(visible, shared / ops.where(visible, power, 1.0), 1.0)
