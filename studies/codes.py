@@ -148,7 +148,7 @@ def same_program():
     ours = solver.our_solver(
         task, "float32", False, iterations=ITERATIONS, tolerance=None
     )()[0].numpy()
-    advance, codes, _ = solver.sporco_admm(task, "float32", 1.0)
+    advance, codes = solver.sporco_admm(task, "float32")
     advance(ITERATIONS)
     return {
         name: {

@@ -83,9 +83,6 @@ class Unnormalized(SharedBatchNormalization):
     def __init__(self, **kwargs):
         super().__init__(**{**kwargs, "center": False, "scale": False})
 
-    def _affine(self, inputs, mean, variance):
-        return inputs
-
     def _scaled(self, inputs, mean, variance):
         return inputs
 

@@ -244,7 +244,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     [
         (["--dataset=digit"], "did you mean digits"),
         (["--preset=digit"], "Did you mean 'digits'"),
-        (["--dataset=cifar10", "--data_dir=/nowhere"], "tfds build cifar10"),
+        (["--dataset=mnist", "--data_dir=/nowhere"], "tfds build mnist"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),

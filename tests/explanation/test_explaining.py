@@ -206,7 +206,9 @@ def test_classes_and_neighbors_are_the_nearest(model):
     )
     nearest = np.argsort(distances)[:3]
     assert found.neighbors.items.tolist() == nearest.tolist()
-    np.testing.assert_allclose(found.neighbors.distances, distances[nearest])
+    np.testing.assert_allclose(
+        found.neighbors.distances, distances[nearest], rtol=1e-6
+    )
     expected = {}
     for label in (0, 10, 20):
         basis = np.linalg.svd(train[labels == label].astype("float64"))[2][:4]
