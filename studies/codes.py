@@ -46,7 +46,8 @@ SETS = {
     "csc_ctrl_cifar10": "cifar10",
     "csc_ctrl_photographs": "photographs",
 }
-IMAGES, TRAINING, SPORCO_IMAGES = 250, 2000, 24
+IMAGES, TRAINING = 250, 2000
+SPORCO_PIXELS = 2**14
 ITERATIONS = 200
 SHARES = np.geomspace(0.01, 1, 13)  # of the coefficients that are kept
 OPPONENT = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]])
@@ -89,7 +90,8 @@ def largest_kept(basis, images, side):
 
 def by_sporco(encoder, images, curve):
     """The curve of SPORCO, at the `λ` of ours."""
-    images = images[:SPORCO_IMAGES].astype("float32")
+    count = SPORCO_PIXELS // (images.shape[1] * images.shape[2])
+    images = images[:count].astype("float32")
     whole = np.sum(np.square(images - images.mean((0, 1, 2))))
     kernel = np.asarray(encoder.coding_layers[0].kernel, "float32")
     points = []
@@ -113,8 +115,8 @@ def by_sporco(encoder, images, curve):
             images.transpose(1, 2, 3, 0).shape
         )
         rest = np.sum(np.square(made.transpose(3, 0, 1, 2) - images))
-        count = np.count_nonzero(codes)
-        points.append(point(count / images.size, 1 - rest / whole))
+        nonzeros = np.count_nonzero(codes) / images.size
+        points.append(point(nonzeros, 1 - rest / whole))
     return points
 
 
@@ -176,7 +178,7 @@ def draw(found):
                 label=name,
             )
         axis.set(title=preset.removeprefix("csc_ctrl_"), xscale="log")
-        axis.set(xlabel="codes that are not 0, a number", ylim=(0.5, 1.01))
+        axis.set(xlabel="codes that are not 0, a number", ylim=(0.8, 1.005))
         axis.grid(alpha=0.3)
     axes[0].set(ylabel="explained variance")
     axes[0].legend(fontsize=7, loc="lower right")
