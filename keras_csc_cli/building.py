@@ -240,7 +240,16 @@ def optimizer(options, learning_rate, updates=1):
 
 def check(options):
     """Checks folders before any work. Trained weights keep their atoms."""
-    if presets.has_weights(options.preset):
+    trained = presets.has_weights(options.preset)
+    if options.zeros and (
+        trained or options.architecture.get("network") == "conv"
+    ):
+        raise UsageError(
+            "--zeros is for sparse codes that are trained from the start: "
+            "leave it out with a trained --preset and with --architecture="
+            "network=conv."
+        )
+    if trained:
         options.first_atoms = "random"
     given = options.data_dir, options.workdir
     if options.dataset == "image_folder" and None not in given:

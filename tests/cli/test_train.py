@@ -249,6 +249,8 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
         (["--architecture=network=conv"], "without sparse codes"),
+        (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
+        (["--zeros=.9", "--architecture=network=conv"], "--zeros is for spa"),
         (["--game=inner_step=true"], "--game: .*inner_step"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
