@@ -131,7 +131,7 @@ class Workdir:
 
     def _check_evaluated(self):
         """For a run, and for files that another evaluation wrote."""
-        names = ("flags.json", "evaluation.json", "pictures")
+        names = ("flags.json", "evaluation.json", "pictures", "tensorboard")
         there = [n for n in names if os.path.lexists(self.path / n)]
         if "flags.json" not in there and "evaluation.json" in there:
             before = read_json(self.path / "evaluation.json", hint=OTHER)
