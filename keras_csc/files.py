@@ -96,8 +96,10 @@ def new_folder(path):
     path = pathlib.Path(path)
     check_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{_cut(path.name, len('.-XXXXXXXX'))}-"
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    prefix = f".{_cut(path.name, len('.-XXXXXXXX.partial'))}-"
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(".partial", prefix, dir=path.parent)
+    )
     try:
         temporary.chmod(0o755)
         yield temporary

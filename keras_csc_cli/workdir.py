@@ -43,7 +43,7 @@ PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
-    rf"|\.report{PARTIAL}\.html|\.model-new|\.\.model-new-\w{{8}}",
+    rf"|\.report{PARTIAL}\.html|\.model-new|\.\.model-new-\w{{8}}\.partial",
     "checkpoints": r"\.step-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,

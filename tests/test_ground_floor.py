@@ -181,7 +181,7 @@ def test_short_names_are_whole_in_temporary_ones(tmp_path):
         temporary.touch()
         assert re.fullmatch(rf"\.atoms_1{PARTIAL}\.png", temporary.name)
     with new_folder(tmp_path / ".model-new") as temporary:
-        assert re.fullmatch(r"\.\.model-new-\w{8}", temporary.name)
+        assert re.fullmatch(r"\.\.model-new-\w{8}\.partial", temporary.name)
 
 
 # === Lines on a terminal, in a pipe, and where nobody can read; noise ===

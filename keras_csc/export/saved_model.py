@@ -2,6 +2,7 @@
 
 import errno
 import pathlib
+import re
 import uuid
 
 import keras
@@ -24,7 +25,8 @@ BATCH_SIZES = (1, 8, 32)
 VALUES = {"image": 0.5, "sparsity": 0.1, "label": -1, "seed": 0}
 FILE_GREY = 99
 LOCK = ".lock"
-UNFINISHED = ".[0-9]*-????????"  # what a killed export leaves of a version
+# What a killed export leaves of a version.
+UNFINISHED = r"\.\d+-\w{8}\.partial"
 
 
 def export_saved_model(
@@ -84,8 +86,9 @@ def export_saved_model(
     found = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK):
-        for left in folder.glob(UNFINISHED):
-            remove(left)
+        for left in folder.iterdir():
+            if re.fullmatch(UNFINISHED, left.name, re.ASCII):
+                remove(left)
         numbers = [path.name for path in folder.iterdir()]
         numbers = [int(name) for name in numbers if name.isdecimal()]
         version = max(numbers, default=0) + 1

@@ -112,7 +112,7 @@ def in_use():
 def versions():
     finished()
     write("saved_models/run/7/mine", "mine")
-    write("saved_models/run/.mine", "mine")
+    write("saved_models/run/.1-original/mine", "mine")
 
 
 def photos(size=(16, 16)):

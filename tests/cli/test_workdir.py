@@ -98,7 +98,7 @@ def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
 LEFT = [
     ".run.partial-01234567.json",
     ".evaluation-digits-train.partial-01234567.json",
-    "..model-new-abcd1234/model.weights.h5",
+    "..model-new-abcd1234.partial/model.weights.h5",
     ".model-new/config.json",
     "checkpoints/.step-00000002.partial/checkpoint.index",
     "pictures/.atoms_1.partial-01234567.png",

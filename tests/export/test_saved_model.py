@@ -45,16 +45,16 @@ def test_failure_leaves_no_version_nor_does_what_a_kill_left(
 ):
     def fail(path):
         (path / "saved_model.pb").write_bytes(b"half")
-        assert names(tmp_path) == {path.name, ".lock", "mine"}
+        assert names(tmp_path) == {path.name, ".lock", ".1-original"}
         raise KeyboardInterrupt
 
-    (tmp_path / "mine").mkdir()
-    (tmp_path / ".1-killed_0").mkdir()
-    (tmp_path / ".1-killed_0" / "variables").touch()
+    (tmp_path / ".1-original").mkdir()
+    (tmp_path / ".1-killed_0.partial").mkdir()
+    (tmp_path / ".1-killed_0.partial" / "variables").touch()
     archive(fail)
     with pytest.raises(KeyboardInterrupt):
         export_saved_model(model, tmp_path)
-    assert names(tmp_path) == {".lock", "mine"}
+    assert names(tmp_path) == {".lock", ".1-original"}
 
 
 def test_a_model_made_under_a_strategy(tmp_path, mirrored, monkeypatch):
