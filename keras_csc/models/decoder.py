@@ -165,10 +165,9 @@ class Decoder(StagedDecoder):
 
         `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`. With `x` the
         encoder's `x^l`, `d` what is drawn there and both less their means, a
-        channel's gain is `√(Σ x² / Σ d²)`: it is drawn with the contrast that
-        it has. Of maps it is `Σ x d / Σ d²`, which draws it nearest: a place
-        has few features, and a channel that they hardly tell would else be
-        noise. The last gain is of the images and the sums of atoms in the same
+        channel's gain is `Σ x d / Σ d²`: it is drawn as near as can be. With
+        `rectified` it is `√(Σ x² / Σ d²)`: it is drawn with the contrast that
+        it has. The last gain is of the images and the sums of atoms in the same
         way. A channel that is drawn with less than 1e-3 of its stage's
         deviation keeps 1. Statistics are those of the images.
 
@@ -202,10 +201,10 @@ class Decoder(StagedDecoder):
         wanted, drawn = (x - ops.mean(x, axes) for x in (wanted, drawn))
         power = ops.mean(ops.square(drawn), axes)
         visible = power > LEAST_DEVIATION**2 * ops.mean(power)
-        if self.features == "map":
-            shared = ops.mean(wanted * drawn, axes)
-        else:
+        if self.rectified:
             shared = ops.sqrt(ops.mean(ops.square(wanted), axes) * power)
+        else:
+            shared = ops.mean(wanted * drawn, axes)
         return ops.where(visible, shared / ops.where(visible, power, 1.0), 1.0)
 
     @property

@@ -3,7 +3,7 @@
 import numpy as np
 import threadpoolctl
 from keras import ops
-from sklearn.decomposition import PCA
+from sklearn.decomposition import TruncatedSVD
 
 from keras_csc.constraints import satisfied
 from keras_csc.models import inputs
@@ -82,12 +82,12 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         )
     if not np.std(images) > 0:
         raise ValueError("Principal components need images with contrast.")
-    channels = encoder.parts_per_code[-1] * encoder.filters[-1]
-    if not 2 <= encoder.feature_dim <= channels * encoder.head_size**2:
+    numbers = encoder.filters[-1] * encoder.head_size**2
+    most = numbers + int(_hands_parts(encoder, -1))
+    if not 2 <= encoder.feature_dim <= most:
         raise ValueError(
-            "Principal components need two features at least, and at most as "
-            f"the last codes have numbers, {channels} channels of "
-            f"{encoder.head_size}×{encoder.head_size}. "
+            "Principal components need two features at least, and at most "
+            f"{most}: the last codes are {numbers} numbers an image, or place. "
             f"Received: feature_dim={encoder.feature_dim}"
         )
     autoencoder.density = None
@@ -132,13 +132,24 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
     both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
-    if atoms <= numbers or both_signs:
+
+    def components(signal):
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
-        components = _principal_components(patches)[:, :atoms]
-        if both_signs:
-            components = np.concatenate([components, -components], 1)
-        layer.kernel.assign(components.reshape(shape))
+        found = _principal_components(patches)
+        return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
+
+    if atoms <= numbers or both_signs:
+        if number and _hands_parts(encoder, number - 1):
+            positive, negative = np.split(signal, 2, -1)
+            found = [
+                _of_parts(components(positive - negative), -1),
+                _of_parts(components(positive + negative), 1),
+            ]
+        else:
+            found = [components(signal)]
+            found += [-part for part in found]
+        layer.kernel.assign(np.concatenate(found, -1)[..., :atoms])
     encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(number, encoder.code(number, part)),
@@ -157,25 +168,49 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
 
 def _initialize_head(encoder, signal, offset, seed):
     count, side, _, channels = signal.shape
+    parts = _hands_parts(encoder, -1)
+    if parts:
+        positive, negative = np.split(signal, 2, -1)
+        direction = _least_varying(positive + negative)
+        direction = np.tile(direction, 2) / np.sqrt(2)
+        signal = positive - negative
+    elif not encoder.rectifies:
+        direction = _least_varying(signal)
     if encoder.rectifies:
         constant = signal.mean(0).ravel()
         constant /= np.linalg.norm(constant)
     else:
-        means = np.cov(signal.mean((1, 2)).T)
-        direction = np.linalg.eigh(means)[1][:, 0]
         constant = np.tile(direction, side * side) / side
     signal = signal.reshape(count, -1)
-    signal = signal - np.outer(signal @ constant, constant)
-    pca = PCA(
-        encoder.feature_dim - 1, svd_solver="randomized", random_state=seed
-    )
-    length = np.sqrt(np.sum(np.square(pca.fit_transform(signal)), 1).mean())
-    atoms = np.column_stack([pca.components_.T, constant])
-    encoder.head.kernel.assign(atoms.reshape(encoder.head.kernel.shape))
+    if not parts:
+        signal = signal - np.outer(signal @ constant, constant)
+    svd = TruncatedSVD(encoder.feature_dim - 1, random_state=seed)
+    length = np.sqrt(np.sum(np.square(svd.fit_transform(signal)), 1).mean())
+    atoms = svd.components_.T.reshape(side, side, -1, encoder.feature_dim - 1)
+    if parts:
+        length /= np.sqrt(2)
+        atoms = _of_parts(atoms, -1)
+    constant = constant.reshape(side, side, channels, 1)
+    encoder.head.kernel.assign(np.concatenate([atoms, constant], -1))
     if not encoder.rectifies:
         encoder.normalizations[-1].beta.assign(
             offset * length / side * direction
         )
+
+
+def _hands_parts(encoder, number):
+    """Whether a stage hands on the parts of its codes, of either sign."""
+    return encoder.sparse and encoder.parts_per_code[number] == 2
+
+
+def _of_parts(components, sign):
+    """Atoms of `[x⁺, x⁻]` whose codes are components of `x⁺ + sign x⁻`."""
+    return np.concatenate([components, sign * components], -2) / np.sqrt(2)
+
+
+def _least_varying(signal):
+    """The combination of channels whose mean over an image varies least."""
+    return np.linalg.eigh(np.cov(signal.mean((1, 2)).T))[1][:, 0]
 
 
 def _initialize_moments(decoder, features):

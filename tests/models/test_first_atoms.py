@@ -79,35 +79,60 @@ def normalized(encoder, images, number):
     return parts.numpy(), encoder.normalizations[number](parts).numpy()
 
 
+def signed(parts):
+    positive, negative = np.split(parts.astype("float64"), 2, -1)
+    return positive - negative
+
+
 def test_stage_keeps_as_much_variance_as_principal_components(encoder, images):
-    _, signal = normalized(encoder, images, 0)
-    signal = np.pad(signal, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    """Of the codes below; their absolute values would draw nothing."""
+    _, parts = normalized(encoder, images, 0)
+    signal = np.pad(parts, [(0, 0), (1, 1), (1, 1), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(
         signal, (4, 4), axis=(1, 2)
     )[:, ::2, ::2]
-    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * 4 * 32)
-    spectrum = np.linalg.eigvalsh(np.cov(patches.T.astype("float64")))
+    patches = windows.transpose(0, 1, 2, 4, 5, 3)
+    codes = signed(patches).reshape(-1, 4 * 4 * 16)
+    spectrum = np.linalg.eigvalsh(np.cov(codes.T))
     atoms = encoder.coding_layers[1].kernel.numpy().reshape(-1, 24)
     np.testing.assert_allclose(atoms.T @ atoms, np.eye(24), atol=1e-5)
-    kept = np.var(patches @ atoms, axis=0).sum()
+    kept = 2 * np.var(patches.reshape(-1, 4 * 4 * 32) @ atoms, axis=0).sum()
     assert kept == pytest.approx(spectrum[-24:].sum(), rel=1e-3)
 
 
+def test_more_atoms_than_codes_code_their_absolute_values_too(images):
+    blocks = {"kernel_size": (4, 2), "strides": (4, 2)}
+    encoder = make(images, filters=(16, 96), **blocks).encoder
+    atoms = encoder.coding_layers[1].kernel.numpy()
+    np.testing.assert_array_equal(atoms[:, :, :16, :64], -atoms[:, :, 16:, :64])
+    np.testing.assert_array_equal(atoms[:, :, :16, 64:], atoms[:, :, 16:, 64:])
+    atoms = atoms.reshape(-1, 96)
+    np.testing.assert_allclose(atoms.T @ atoms, np.eye(96), atol=1e-5)
+
+
 def test_features_lie_around_a_centre_at_the_offset(encoder, images):
-    signal = normalized(encoder, images, 1)[1].reshape(len(images), -1)
+    signal = normalized(encoder, images, 1)[1]
     atoms = encoder.head.kernel.numpy().reshape(-1, 32)
     np.testing.assert_allclose(atoms.T @ atoms, np.eye(32), atol=1e-5)
-    features = signal @ atoms
+    features = signal.reshape(len(images), -1) @ atoms
     constant, rest = features[:, -1], features[:, :-1]
-    length = np.sqrt(np.mean(np.sum((rest - rest.mean(0)) ** 2, 1)))
-    assert constant.mean() == pytest.approx(OFFSET * length, rel=0.01)
-    assert constant.std() < 0.1 * length
-    # The head's components are those of all that is orthogonal to it.
-    others = signal - np.outer(constant, atoms[:, -1])
-    spectrum = np.linalg.eigvalsh(np.cov(others.T.astype("float64")))
-    assert np.var(rest, axis=0).sum() == pytest.approx(
-        spectrum[-31:].sum(), rel=1e-3
-    )
+    energy = np.mean(np.sum(rest**2, 1))
+    assert constant.mean() == pytest.approx(OFFSET * np.sqrt(energy), rel=0.01)
+    assert constant.std() < 0.1 * np.sqrt(energy)
+    codes = signed(signal).reshape(len(images), -1)
+    spectrum = np.linalg.eigvalsh(codes.T @ codes / len(codes))
+    assert 2 * energy == pytest.approx(spectrum[-31:].sum(), rel=1e-3)
+
+
+def test_a_linear_network_begins_as_principal_components_of_images(images):
+    """Atoms apart and `λ = 0` lose nothing but by the number of features."""
+    blocks = {"kernel_size": (4, 2), "strides": (4, 2)}
+    model = make(images, 16.0, filters=(16, 64), **blocks)
+    error = np.sum((model.reconstruct(images) - images) ** 2)
+    pixels = images.reshape(len(images), -1).astype("float64")
+    spectrum = np.linalg.eigvalsh(np.cov(pixels.T))
+    best = len(images) * spectrum[:-31].sum()
+    assert error < 1.1 * best
 
 
 @pytest.mark.parametrize("network, factor", [("csc", 3.0), ("conv", 2.0)])
@@ -145,8 +170,8 @@ def test_images_that_make_no_atoms_are_an_error(images):
     ):
         with pytest.raises(ValueError, match=words):
             make(given)
-    for number in (1, 4 * 4 * 4 + 1):
-        with pytest.raises(ValueError, match=f"4 channels of 4×4.*{number}"):
+    for number in (1, 4 * 4 * 2 + 2):
+        with pytest.raises(ValueError, match=f"at most 33: .*32 .*{number}"):
             make(images, filters=(16, 2), feature_dim=number)
 
 
