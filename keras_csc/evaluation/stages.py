@@ -225,6 +225,7 @@ def code_curve(encoder, images):
 
     floats = as_floats(images)
     whole = np.sum(np.square(floats - floats.mean((0, 1, 2))), dtype="float64")
+    floats = np.asarray(encoder.to_blocks(tf.constant(floats)))
     return [
         {
             "sparsity": sparsity,

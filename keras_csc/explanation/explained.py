@@ -35,10 +35,10 @@ class StageExplanation:
     in half precision to that, above the first stage.
 
     The input of the first stage is the image (in a model of maps continued by
-    reflection to whole places), the input of a stage above the normalised codes
-    of the stage below. Normalisations and dictionaries below are affine, so
-    that its contributions have a picture in pixels: with `P` the linear map
-    `to_pixels`,
+    reflection to whole places, of a lapped encoder with `ops.prefilter`), the
+    input of a stage above the normalised codes of the stage below.
+    Normalisations and dictionaries below are affine, so that its contributions
+    have a picture in pixels: with `P` the linear map `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
@@ -55,6 +55,7 @@ class StageExplanation:
         strides, padding: int and str, of the layer.
         sparsity, nonnegative: float `λ` and bool, of the program.
         image_size: `(height, width)` of the image.
+        block: int, side of the blocks of a lapped first stage, or 0.
         below: `StageExplanation` of the stage below, `None` of the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
@@ -70,6 +71,7 @@ class StageExplanation:
     sparsity: float
     nonnegative: bool
     image_size: tuple
+    block: int
     below: "StageExplanation"
     scale: np.ndarray
     shift: np.ndarray
@@ -219,7 +221,8 @@ class StageExplanation:
 
         Linear: through the inverse of the normalisation, without its shift,
         and the dictionary of every stage below. Of the first stage it is the
-        part of the signal that is the image's.
+        part of the signal that is the image's, of a lapped one after
+        `ops.postfilter`.
 
         Args:
             signal: array of the shape of `signal`.
@@ -229,6 +232,8 @@ class StageExplanation:
         """
         if self.below is None:
             height, width = self.image_size
+            if self.block:
+                signal = ops.postfilter(signal[None], self.block)[0].numpy()
             return signal[:height, :width]
         made = self.below._synthesis(signal, self.kernel_below / self.scale)
         return self.below.to_pixels(made)

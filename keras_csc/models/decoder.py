@@ -24,7 +24,7 @@ class Decoder(StagedDecoder):
         x̂^L     = A_head (g₀ f)
         ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
         x̂^{l-1} = A^l ẑ^l
-        image   = clip(g_out x̂⁰, -1, 1)
+        image   = clip(g_out x̂⁰, -1, 1),  of a lapped encoder of Pᵀ x̂⁰
 
     The gains, a number for the features, one for the image and one for every
     channel of a stage, are all the weights of its own. They are 1 until
@@ -111,6 +111,7 @@ class Decoder(StagedDecoder):
     def call(self, features, training=None, moments=None):
         signal = self.draw(0, self.codes(features, moments)[0])
         signal = at_least_float32(self.image_gain * at_least_float32(signal))
+        signal = self.encoder.from_blocks(signal)
         if self.output_limit == "tanh":
             return ops.tanh(signal)
         return ops.clip(signal, -1.0, 1.0)

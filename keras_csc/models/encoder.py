@@ -58,6 +58,9 @@ class Encoder(StagedEncoder):
             and has a scale `γ`, as in the parents' network; the atoms of the
             first stages can then become blind to details that the decoder
             draws badly.
+        lapped: bool, whether the first stage, of atoms as large as its
+            stride, draws with atoms of twice that side that overlap: it codes
+            `ops.prefilter` of the images. Images of maps then have no seams.
         normalization_offset: bool, whether the normalisations between stages
             have an offset `β`, as usual. Training can move non-negative codes
             away from their threshold by it, until they are hardly sparse and
@@ -100,6 +103,7 @@ class Encoder(StagedEncoder):
         nonnegative=False,
         iterations=2,
         tight_frame=True,
+        lapped=False,
         normalization_offset=True,
         features="vector",
         **kwargs,
@@ -115,13 +119,22 @@ class Encoder(StagedEncoder):
         )
         check_bool(
             tight_frame=tight_frame,
+            lapped=lapped,
             normalization_offset=normalization_offset,
         )
+        size, stride = self.kernel_sizes[0], self.stage_strides[0]
+        if lapped and (size != stride or size % 2):
+            raise ValueError(
+                "`lapped` is for first atoms as large as their stride, an even "
+                f"number. Received: kernel_size={kernel_size}, "
+                f"strides={strides}"
+            )
         self._sparsity = sparsity
         self.zeros = zeros
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.tight_frame = tight_frame
+        self.lapped = lapped
         self.normalization_offset = normalization_offset
         last = len(self.filters)
         stages = zip(
@@ -235,6 +248,7 @@ class Encoder(StagedEncoder):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "tight_frame": self.tight_frame,
+            "lapped": self.lapped,
             "normalization_offset": self.normalization_offset,
         }
 

@@ -104,7 +104,7 @@ def _initialize(autoencoder, images, offset, seed):
         len(encoder.coding_layers) * len(images),
     )
     random = np.random.default_rng(seed)
-    signal = images
+    signal = _batched(encoder.to_blocks, images)
     for number in range(len(encoder.coding_layers)):
         signal = _initialize_stage(
             encoder, number, signal, offset, random, progress

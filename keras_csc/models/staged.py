@@ -12,6 +12,8 @@ from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
 from keras_csc.models.tiles import reflected
+from keras_csc.ops import postfilter
+from keras_csc.ops import prefilter
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.ops.tensors import to_sphere
@@ -68,6 +70,7 @@ class StagedEncoder(Player):
     sparse = False
     # Whether `activate` is not the identity.
     rectifies = False
+    lapped = False
 
     def __init__(
         self,
@@ -144,6 +147,7 @@ class StagedEncoder(Player):
         codes, used, inputs = [], [], []
         if self.features == "map":
             signal = reflected(signal, self.stride)
+        signal = self.to_blocks(signal)
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
             signal = self.code(number, signal, None if number else sparsity)
@@ -181,6 +185,18 @@ class StagedEncoder(Player):
         if self.features == "vector":
             features = ops.reshape(features, (-1, self.feature_dim))
         return to_sphere(features)
+
+    def to_blocks(self, images):
+        """What the first stage is given: of a lapped encoder not the images."""
+        if not self.lapped:
+            return images
+        return prefilter(images, self.stage_strides[0])
+
+    def from_blocks(self, signal):
+        """What is of the kind of the first stage's input, in pixels."""
+        if not self.lapped:
+            return signal
+        return postfilter(signal, self.stage_strides[0])
 
     def code(self, number, signal, sparsity=None):
         """What a stage makes of its input, before it is normalised."""

@@ -160,13 +160,14 @@ def decoder_border(encoder):
     """Pixels that a place reaches, in each direction, by one pass.
 
     A code depends on its stage's input at most `r = k - 1 - ⌊(k - s)/2⌋` away
-    through `Aᵀ`, and so does the input on codes through `A`.
+    through `Aᵀ`, and so does the input on codes through `A`. A lapped encoder
+    mixes pixels that are less than a block apart.
     """
     border, step = 0, 1
     for size, stride in zip(encoder.kernel_sizes, encoder.stage_strides):
         border += step * (size - 1 - max(size - stride, 0) // 2)
         step *= stride
-    return border
+    return border + (encoder.lapped and encoder.stage_strides[0])
 
 
 def _compiled(function, shape):

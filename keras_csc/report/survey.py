@@ -151,7 +151,8 @@ def _places(encoder, image_size):
     """
     stride = encoder.stride
     sides = [-(-side // stride) * stride for side in image_size]
-    size, step, before = 1, 1, (0, 0)
+    block = encoder.lapped and encoder.stage_strides[0]
+    size, step, before = 1 + block, 1, (block // 2, block // 2)
     for layer, strides in zip(encoder.coding_layers, encoder.stage_strides):
         kernel = layer.kernel.shape[0]
         before = tuple(

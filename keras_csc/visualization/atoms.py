@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from keras_csc import ops
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.validation import check_integer
 from keras_csc.visualization.grids import arrange
@@ -101,12 +102,16 @@ def pixel_atoms(kernels, strides):
 
 
 def encoder_atoms(encoder):
-    """List of the `pixel_atoms` of every stage of an encoder."""
+    """List of the `pixel_atoms` of every stage of an encoder.
+
+    Those of a lapped encoder are as the image has them, a block wider.
+    """
     below, found, strides = [], [], encoder.stage_strides
     layers = zip(encoder.coding_layers, encoder.parts_per_code)
     for number, (layer, parts) in enumerate(layers, start=1):
         kernel = np.asarray(layer.kernel, dtype="float32")
-        found.append(pixel_atoms([*below, kernel], strides[:number]))
+        atoms = pixel_atoms([*below, kernel], strides[:number])
+        found.append(_lapped(atoms, encoder.lapped and strides[0]))
         if parts == 2:
             kernel = np.concatenate([kernel, -kernel], axis=-1)
         below.append(kernel)
@@ -292,4 +297,15 @@ def _pixel_atoms(stage, chosen):
         kernels.insert(0, stage.kernel_below)
         stage = stage.below
         strides.insert(0, stage.strides)
-    return pixel_atoms(kernels, strides)
+    return _lapped(pixel_atoms(kernels, strides), stage.block)
+
+
+def _lapped(atoms, block):
+    """Atoms of whole blocks as they are drawn, half a block wider around."""
+    if not block:
+        return atoms
+    around = [(0, 0), (block, block), (block, block), (0, 0)]
+    atoms = np.pad(np.moveaxis(atoms, -1, 0), around)
+    inner = slice(block // 2, -(block // 2))
+    drawn = np.asarray(ops.postfilter(atoms, block))[:, inner, inner]
+    return np.moveaxis(drawn, 0, -1)
