@@ -55,17 +55,18 @@ def _along_both_axes(images, matrix, block):
     matrix = ops.convert_to_tensor(matrix, images.dtype)
     batch, height, width, channels = ops.shape(images)
     half = block // 2
-    above, inner, below = ops.split(images, [half, height - half], 1)
     inner = ops.reshape(
-        inner, (batch, height // block - 1, block, width, channels)
+        images[:, half:-half],
+        (batch, height // block - 1, block, width, channels),
     )
     inner = ops.einsum("ij,bnjwc->bniwc", matrix, inner)
     inner = ops.reshape(inner, (batch, height - block, width, channels))
-    images = ops.concatenate([above, inner, below], 1)
-    left, inner, right = ops.split(images, [half, width - half], 2)
+    images = ops.concatenate([images[:, :half], inner, images[:, -half:]], 1)
     inner = ops.reshape(
-        inner, (batch, height, width // block - 1, block, channels)
+        images[:, :, half:-half],
+        (batch, height, width // block - 1, block, channels),
     )
     inner = ops.einsum("ij,bhnjc->bhnic", matrix, inner)
     inner = ops.reshape(inner, (batch, height, width - block, channels))
-    return ops.concatenate([left, inner, right], 2)
+    ends = images[:, :, :half], images[:, :, -half:]
+    return ops.concatenate([ends[0], inner, ends[1]], 2)

@@ -197,6 +197,26 @@ def test_atoms_of_a_stage_are_what_the_stages_draw():
     np.testing.assert_allclose(np.moveaxis(upper, -1, 0), expected, atol=1e-6)
 
 
+def test_lapped_atoms_are_what_a_decoder_draws():
+    shape = (20, 20, 3)
+    encoder = Encoder(
+        shape, (5,), 3, kernel_size=4, strides=4, lapped=True, features="map"
+    )
+    encoder(np.zeros((1, *shape)))
+    codes = np.zeros((5, 5, 5, 5), "float32")
+    codes[:, 2, 2] = np.eye(5)
+    drawn = encoder.from_blocks(encoder.coding_layers[0].synthesize(codes))
+    (atoms,) = encoder_atoms(encoder)
+    expected = np.zeros((5, *shape))
+    expected[:, 6:14, 6:14] = np.moveaxis(atoms, -1, 0)
+    np.testing.assert_allclose(drawn, expected, atol=1e-6)
+    # They overlap, and are orthonormal at all shifts.
+    shifted = np.roll(expected, 4, 1).reshape(5, -1)
+    own = expected.reshape(5, -1)
+    np.testing.assert_allclose(own @ shifted.T, 0, atol=1e-5)
+    np.testing.assert_allclose(own @ own.T, np.eye(5), atol=1e-5)
+
+
 def test_atoms_are_scaled_about_mid_grey():
     kernel = random_kernel(3, 3, 3, 4)
     kernel[0, 0] = 0
