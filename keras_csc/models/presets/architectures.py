@@ -30,18 +30,17 @@ def _of_blocks(image_shape, filters, **config):
     }
 
 
-def _of_photographs(feature_dim):
-    """Architecture of maps, with features for 8×8 pixels.
-
-    Atoms overlap, so that images have no seams.
-    """
+def _of_photographs(block, feature_dim, sparsity):
+    """Architecture of maps: one stage of lapped atoms, features of blocks."""
     return {
         "image_shape": (64, 64, 3),
-        "filters": (48, 64, 64),
+        "filters": (3 * block**2,),
         "feature_dim": feature_dim,
-        "sparsity": (0.02, 0.1, 0.1),
-        "iterations": 5,
-        "normalization_offset": False,
+        "kernel_size": block,
+        "strides": block,
+        "sparsity": (sparsity,),
+        "iterations": 1,
+        "lapped": True,
         "features": "map",
     }
 
@@ -54,7 +53,7 @@ GREY_32 = {
     "rectified": True,
 }
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
-PHOTOGRAPHS = _of_photographs(16)
+PHOTOGRAPHS = _of_photographs(8, 16, 0.05)
 
 PRESETS = {
     "digits": _of_blocks(
@@ -64,11 +63,8 @@ PRESETS = {
     "fashion_mnist": GREY_32,
     "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
-    "photographs_32": _of_photographs(32),
-    # Of so few pixels, overlapping atoms would say the same things twice.
-    "photographs_fine": _of_blocks(
-        (64, 64, 3), (48,), feature_dim=16, sparsity=(0.005,), features="map"
-    ),
+    "photographs_32": _of_photographs(8, 32, 0.05),
+    "photographs_fine": _of_photographs(4, 16, 0.005),
     "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
     "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
     "imagenet_maps": PHOTOGRAPHS,
