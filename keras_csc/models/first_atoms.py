@@ -30,7 +30,15 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     Normalisations then change no proportions: where one has a scale, `γ` is
     the standard deviation of every channel, relative to that of all. The
     atoms of the head become principal components of all that is left of an
-    image, but for one that is constant.
+    image, its mean included, and one that is constant. They are in the order
+    of rising energy: the first features, which games use for classes and
+    views, are the ones that images need least.
+
+    Above a stage that hands on the parts `[max(z, 0), max(-z, 0)]` of its
+    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`: they
+    code `z`, and draw it again. Components of the parts themselves would spend
+    half of the codes on `|z|`, which draws nothing. Atoms that are left over
+    are `[W, W] / √2`, with components `W` of `|z|`.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with
     `E h = 0` an `h` and its half are one. So that constant atom gets an offset
@@ -186,7 +194,9 @@ def _initialize_head(encoder, signal, offset, seed):
         signal = signal - np.outer(signal @ constant, constant)
     svd = TruncatedSVD(encoder.feature_dim - 1, random_state=seed)
     length = np.sqrt(np.sum(np.square(svd.fit_transform(signal)), 1).mean())
-    atoms = svd.components_.T.reshape(side, side, -1, encoder.feature_dim - 1)
+    # Games have classes and views in the first features.
+    atoms = svd.components_[::-1].T
+    atoms = atoms.reshape(side, side, -1, encoder.feature_dim - 1)
     if parts:
         length /= np.sqrt(2)
         atoms = _of_parts(atoms, -1)
