@@ -75,7 +75,7 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
     given = runs.options(
         ["--dataset=photographs", "--preset=photographs", "--steps=1"],
         run,
-        "--architecture=filters=4,4,4,feature_dim=4,sparsity=0.001",
+        "--architecture=filters=4,feature_dim=4,sparsity=0.001",
         "--noresize",
     )
     with workdirs.Workdir(run) as workdir:

@@ -36,8 +36,8 @@ def _of_photographs(block, feature_dim, sparsity):
         "image_shape": (64, 64, 3),
         "filters": (3 * block**2,),
         "feature_dim": feature_dim,
-        "kernel_size": block,
-        "strides": block,
+        "kernel_size": (block,),
+        "strides": (block,),
         "sparsity": (sparsity,),
         "iterations": 1,
         "lapped": True,
@@ -45,15 +45,9 @@ def _of_photographs(block, feature_dim, sparsity):
     }
 
 
-GREY_32 = {
-    "image_shape": (32, 32, 1),
-    "filters": (16, 64, 64),
-    "sparsity": (0.1, 0.2, 0.2),
-    "iterations": 5,
-    "rectified": True,
-}
+GREY_32 = _of_blocks((32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05))
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
-PHOTOGRAPHS = _of_photographs(8, 16, 0.05)
+PHOTOGRAPHS = _of_photographs(8, 16, 0.01)
 
 PRESETS = {
     "digits": _of_blocks(
@@ -63,7 +57,7 @@ PRESETS = {
     "fashion_mnist": GREY_32,
     "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
-    "photographs_32": _of_photographs(8, 32, 0.05),
+    "photographs_32": _of_photographs(8, 32, 0.01),
     "photographs_fine": _of_photographs(4, 16, 0.005),
     "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
     "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
