@@ -51,7 +51,11 @@ PHOTOGRAPHS = _of_photographs(8, 16, 0.01)
 
 PRESETS = {
     "digits": _of_blocks(
-        (16, 16, 1), (16, 64), feature_dim=64, sparsity=(0.03, 0.1)
+        (16, 16, 1),
+        (16, 64),
+        feature_dim=64,
+        sparsity=(0.02, 0.01),
+        lapped=True,
     ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
