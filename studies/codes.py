@@ -7,7 +7,7 @@ Curves of explained variance against the numbers that are not 0, for every
 number of an image:
 
 - ours: the first stage of a model that ships, at several `λ`;
-- blocks of as many pixels as its stride: their principal components, and their
+- blocks of as many pixels as its stride, without laps: their principal components, and their
   DCT in opponent colours, with the smallest coefficients set to 0;
 - SPORCO: convolutional sparse codes of the same atoms, but at every pixel, by
   200 iterations of its ADMM.
@@ -36,6 +36,7 @@ from keras_csc.evaluation.stages import code_curve
 from keras_csc.files import replacing
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
+from keras_csc.visualization.atoms import encoder_atoms
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "codes.json"
@@ -93,7 +94,7 @@ def by_sporco(encoder, images, curve):
     count = SPORCO_PIXELS // (images.shape[1] * images.shape[2])
     images = images[:count].astype("float32")
     whole = np.sum(np.square(images - images.mean((0, 1, 2))))
-    kernel = np.asarray(encoder.coding_layers[0].kernel, "float32")
+    kernel = encoder_atoms(encoder)[0]
     points = []
     for each in curve:
         found = solver.cbpdn.ConvBPDN(

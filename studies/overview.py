@@ -49,7 +49,7 @@ def draw(photograph):
     for axes, title, total in zip(
         rows[0].subplots(1, len(titles)), titles, sums.values()
     ):
-        shown(axes, total, title)
+        shown(axes, stage.to_pixels(total), title)
     rows[1].suptitle("Photographs of any size", x=0.01, ha="left")
     left, right = rows[1].subplots(1, 2)
     shown(
