@@ -7,7 +7,7 @@ Curves of explained variance against the numbers that are not 0, for every
 number of an image:
 
 - ours: the first stage of a model that ships, at several `λ`;
-- blocks of as many pixels as its stride, without laps: their principal components, and their
+- blocks of as many pixels as its stride: their principal components, and their
   DCT in opponent colours, with the smallest coefficients set to 0;
 - SPORCO: convolutional sparse codes of the same atoms, but at every pixel, by
   200 iterations of its ADMM.
