@@ -54,7 +54,7 @@ PRESETS = {
         (16, 16, 1),
         (16, 64),
         feature_dim=64,
-        sparsity=(0.02, 0.01),
+        sparsity=(0.03, 0.1),
         lapped=True,
     ),
     "mnist": GREY_32,
