@@ -45,7 +45,7 @@ SETS = {
     "csc_ctrl_digits": "digits",
     "csc_ctrl_fashion_mnist": "fashion_mnist",
     "csc_ctrl_cifar10": "cifar10",
-    "csc_ctrl_photographs": "photographs",
+    "csc_ctrl_photographs_fine": "photographs",
 }
 IMAGES, TRAINING = 250, 2000
 SPORCO_PIXELS = 2**14
