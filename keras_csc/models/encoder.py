@@ -127,7 +127,7 @@ class Encoder(StagedEncoder):
             raise ValueError(
                 "`lapped` is for first atoms as large as their stride, an even "
                 f"number. Received: kernel_size={kernel_size}, "
-                f"strides={strides}"
+                f"strides={strides}. Others need lapped=False."
             )
         self._sparsity = sparsity
         self.zeros = zeros

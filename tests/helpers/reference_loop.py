@@ -34,6 +34,7 @@ def small_autoencoder(**overrides):
             "strides": 2,
             "sparsity": 0.05,
             "iterations": 2,
+            "lapped": False,
             **overrides,
         },
     )

@@ -29,6 +29,7 @@ def make(images, offset=OFFSET, **changes):
         "iterations": 1,
         "kernel_size": 4,
         "strides": 2,
+        "lapped": False,
         "feature_dim": 32,
     } | changes
     model = ClosedLoopAutoencoder.from_preset(
@@ -248,7 +249,7 @@ def test_flat_patches_are_left_out():
     "changes, images, word",
     [
         ({}, np.ones((5, 16, 16, 1), "float32"), "contrast"),
-        ({"kernel_size": 17}, draw(), "17×17 pixels need"),
+        ({"kernel_size": 17, "lapped": False}, draw(), "17×17 pixels need"),
     ],
     ids=["flat", "atoms"],
 )
