@@ -45,7 +45,9 @@ def _of_photographs(block, feature_dim, sparsity):
     }
 
 
-GREY_32 = _of_blocks((32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05))
+GREY_32 = _of_blocks(
+    (32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05), lapped=True
+)
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
 PHOTOGRAPHS = _of_photographs(8, 16, 0.01)
 
