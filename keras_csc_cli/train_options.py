@@ -40,7 +40,13 @@ CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
 
 # Flag files that are not named as their architectures.
-SHARED = ("recipe", "published", "fine_tune", "cifar10_unlabelled")
+SHARED = (
+    "recipe",
+    "published",
+    "fine_tune",
+    "cifar10_unlabelled",
+    "imagenet64",
+)
 ARCHITECTURES = sorted(
     path.stem
     for path in FLAG_FILES.glob("*.flags")
