@@ -57,9 +57,12 @@ OF_STUDY = {
 INTRODUCTION = """\
 A model of sparse coding layers is one network, whose decoder draws with the
 encoder's atoms. There is a row for every run that was measured.
-In rows of the recipe the decoder also descended five times the mean
-`‖z_i - ẑ_i‖²`. One run of each set without it has the same figures, within .01
-dB and .003 of the neighbours' accuracy.
+The rows of the recipe are to be measured again. Their first atoms were
+principal components of the parts of codes: on CIFAR-10 they began at 18.7 dB,
+where the recipe begins at 23.5 dB. On Fashion-MNIST their atoms overlapped.
+Their decoder also descended five times the mean `‖z_i - ẑ_i‖²`. One run of each
+set without it has the same figures, within .01 dB and .003 of the neighbours'
+accuracy.
 
 In comparisons every method trains for as long as the recipe takes for its
 steps, by the measured rates of the networks. Each has 128 numbers an image.
