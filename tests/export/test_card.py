@@ -33,7 +33,7 @@ def test_the_card_says_what_the_model_is(exported):
     found = rows(exported.card)
     for name, said in {
         "filters": "4, 8",
-        "encoder parameters": "3,160",
+        "encoder parameters": "856",
         "hardware: cores": "2",
         "sessions: 2: seconds": "1e-09",
     }.items():
@@ -56,7 +56,7 @@ def test_signatures_have_names_shapes_and_ranges(exported, exported_maps):
         "`image` (batch, height, width, 3) float32",
         "`features` (batch, height, width, 8) float32",
         "| features | map |",
-        "places of 4×4 pixels",
+        "places of 8×8 pixels",
         "Files keep their size, of 8×8 up to 4,194,304 pixels.",
     ):
         assert text in exported_maps.card
