@@ -35,10 +35,9 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     views, are the ones that images need least.
 
     Above a stage that hands on the parts `[max(z, 0), max(-z, 0)]` of its
-    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`: they
-    code `z`, and draw it again. Components of the parts themselves would spend
-    half of the codes on `|z|`, which draws nothing. Atoms that are left over
-    are `[W, W] / √2`, with components `W` of `|z|`.
+    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. Those
+    of the parts would spend half of the codes on `|z|`, which draws nothing.
+    Atoms that are left over are `[W, W] / √2`, with components `W` of `|z|`.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with
     `E h = 0` an `h` and its half are one. So that constant atom gets an offset
@@ -179,24 +178,20 @@ def _initialize_head(encoder, signal, offset, seed):
     parts = _hands_parts(encoder, -1)
     if parts:
         positive, negative = np.split(signal, 2, -1)
-        direction = _least_varying(positive + negative)
-        direction = np.tile(direction, 2) / np.sqrt(2)
         signal = positive - negative
-    elif not encoder.rectifies:
+        direction = np.tile(_least_varying(positive + negative), 2) / np.sqrt(2)
+    else:
         direction = _least_varying(signal)
+    constant = np.tile(direction, side * side) / side
     if encoder.rectifies:
         constant = signal.mean(0).ravel()
         constant /= np.linalg.norm(constant)
-    else:
-        constant = np.tile(direction, side * side) / side
     signal = signal.reshape(count, -1)
     if not parts:
         signal = signal - np.outer(signal @ constant, constant)
     svd = TruncatedSVD(encoder.feature_dim - 1, random_state=seed)
     length = np.sqrt(np.sum(np.square(svd.fit_transform(signal)), 1).mean())
-    # Games have classes and views in the first features.
-    atoms = svd.components_[::-1].T
-    atoms = atoms.reshape(side, side, -1, encoder.feature_dim - 1)
+    atoms = svd.components_[::-1].T.reshape(side, side, -1, svd.n_components)
     if parts:
         length /= np.sqrt(2)
         atoms = _of_parts(atoms, -1)
