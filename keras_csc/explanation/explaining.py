@@ -73,7 +73,7 @@ def explain(
             sparsity=sparsity if first else layer.sparsity,
             nonnegative=layer.nonnegative,
             image_size=tuple(image.shape[1:3]),
-            block=encoder.lapped and encoder.stage_strides[0],
+            block=encoder.block,
             below=below,
             scale=scale,
             shift=shift,

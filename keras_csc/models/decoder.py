@@ -24,12 +24,13 @@ class Decoder(StagedDecoder):
         x̂^L     = A_head (g₀ f)
         ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
         x̂^{l-1} = A^l ẑ^l
-        image   = clip(g_out x̂⁰, -1, 1),  of a lapped encoder of Pᵀ x̂⁰
+        image   = clip(g_out Pᵀ x̂⁰, -1, 1)
 
-    The gains, a number for the features, one for the image and one for every
-    channel of a stage, are all the weights of its own. They are 1 until
-    `calibrate` measures them. The normalisations' `m_l`, `s_l`, `β` and `γ`
-    are constants here: the atoms alone have a gradient of what is drawn.
+    `P` is `ops.prefilter` of a lapped encoder, else 1. The gains, a number for
+    the features, one for the image and one for every channel of a stage, are
+    all the weights of its own. They are 1 until `calibrate` measures them. The
+    normalisations' `m_l`, `s_l`, `β` and `γ` are constants here: the atoms
+    alone have a gradient of what is drawn.
 
     Args:
         encoder: `Encoder`, whose layers it draws with. It is no part of the

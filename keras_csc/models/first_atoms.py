@@ -35,8 +35,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     views, are the ones that images need least.
 
     Above a stage that hands on the parts `[max(z, 0), max(-z, 0)]` of its
-    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. Those
-    of the parts would spend half of the codes on `|z|`, which draws nothing.
+    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. With
+    components of the parts, half of the codes would say `|z|`: not drawn.
     Atoms that are left over are `[W, W] / √2`, with components `W` of `|z|`.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with

@@ -186,17 +186,18 @@ class StagedEncoder(Player):
             features = ops.reshape(features, (-1, self.feature_dim))
         return to_sphere(features)
 
+    @property
+    def block(self):
+        """Side in pixels of the blocks of a lapped first stage, or 0."""
+        return self.stage_strides[0] if self.lapped else 0
+
     def to_blocks(self, images):
         """What the first stage is given: of a lapped encoder not the images."""
-        if not self.lapped:
-            return images
-        return prefilter(images, self.stage_strides[0])
+        return prefilter(images, self.block) if self.block else images
 
     def from_blocks(self, signal):
         """What is of the kind of the first stage's input, in pixels."""
-        if not self.lapped:
-            return signal
-        return postfilter(signal, self.stage_strides[0])
+        return postfilter(signal, self.block) if self.block else signal
 
     def code(self, number, signal, sparsity=None):
         """What a stage makes of its input, before it is normalised."""

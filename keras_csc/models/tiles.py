@@ -167,7 +167,7 @@ def decoder_border(encoder):
     for size, stride in zip(encoder.kernel_sizes, encoder.stage_strides):
         border += step * (size - 1 - max(size - stride, 0) // 2)
         step *= stride
-    return border + (encoder.lapped and encoder.stage_strides[0])
+    return border + encoder.block
 
 
 def _compiled(function, shape):

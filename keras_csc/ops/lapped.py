@@ -15,9 +15,9 @@ def prefilter(images, block):
 
     with `C₂` and `C₄` the cosine transforms II and IV of half a block and `J`
     the matrix that reverses. The pixels at the border of the image stay.
-    Orthonormal atoms of one block each, `D`, then draw with atoms `Pᵀ D` of two
-    blocks, which overlap and still are orthonormal: one program has its
-    solution in closed form, and its images have no seams.
+    Orthonormal atoms `D` of one block then draw as atoms `Pᵀ D`, twice as
+    wide. These overlap and still are orthonormal: a program has its solution
+    in closed form, and images have no seams.
 
     Args:
         images: tensor `(batch, height, width, channels)`, of whole blocks.

@@ -151,8 +151,7 @@ def _places(encoder, image_size):
     """
     stride = encoder.stride
     sides = [-(-side // stride) * stride for side in image_size]
-    block = encoder.lapped and encoder.stage_strides[0]
-    size, step, before = 1 + block, 1, (block // 2, block // 2)
+    size, step, before = 1 + encoder.block, 1, (encoder.block // 2,) * 2
     for layer, strides in zip(encoder.coding_layers, encoder.stage_strides):
         kernel = layer.kernel.shape[0]
         before = tuple(

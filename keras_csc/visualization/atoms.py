@@ -111,7 +111,7 @@ def encoder_atoms(encoder):
     for number, (layer, parts) in enumerate(layers, start=1):
         kernel = np.asarray(layer.kernel, dtype="float32")
         atoms = pixel_atoms([*below, kernel], strides[:number])
-        found.append(_lapped(atoms, encoder.lapped and strides[0]))
+        found.append(_lapped(atoms, encoder.block))
         if parts == 2:
             kernel = np.concatenate([kernel, -kernel], axis=-1)
         below.append(kernel)
