@@ -12,6 +12,7 @@ from keras_csc_cli import options
 # The function of each command, by its module.
 COMMANDS = {
     "train": "train.train",
+    "train-denoiser": "train_denoiser.main",
     "evaluate": "evaluate.main",
     "export": "export.main",
     "report": "pages.report",
@@ -64,7 +65,7 @@ def usage():
     lines = ["keras-csc COMMAND --FLAG=VALUE ...", ""]
     for name in COMMANDS:
         about = options.COMMANDS[name].description.partition("\n")[0]
-        lines.append(f"  {name:10}{about}")
+        lines.append(f"  {name:16}{about}")
     lines += ["", "keras-csc COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 

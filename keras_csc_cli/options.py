@@ -99,8 +99,8 @@ def _check_explore(options):
 
 
 def _check_restore(options):
-    needed = {"denoise": ["noise"], "deblur": ["kernel"]}
-    check_needed(options, needed.get(options.task, ()))
+    if options.task == "deblur":
+        check_needed(options, ["kernel"])
     for name, task in OF_TASKS.items():
         if getattr(options, name) is not None and options.task != task:
             raise UsageError(f"--{name} goes with --task={task}.")
@@ -280,7 +280,7 @@ Export:
 RESTORE = kinds.Command(
     """Restores photographs by convolutional sparse coding.
 
-    keras-csc restore --task=denoise --image=in.jpg --noise=25 --output=out.png
+    keras-csc restore --task=denoise --image=in.jpg --output=out.png
 
 It reads PNG, JPEG, TIFF, WebP, BMP and GIF, colours with 8 bits and grey with
 up to 16, and turns images as their EXIF orientation says. It writes what the
@@ -297,7 +297,8 @@ Restoration:
     overwrite: Replaces files that are there.
 What was measured:
     noise: Standard deviation of the noise, in levels of 0..255, also for
-        images of 16 bits. denoise needs it; by default 0 for inpaint, else 1.
+        images of 16 bits. By default denoise estimates it; it is 0 for
+        inpaint, else 1.
     mask: For inpaint: image file of the size of the image, black where pixels
         are missing and white where they are known. By default pixels are
         missing where the image is transparent.
@@ -317,8 +318,48 @@ What was measured:
     _check_restore,
     ["task", "image", "output"],
 )
+DENOISER = kinds.Command(
+    """Trains the denoiser that restore uses.
+
+    keras-csc train-denoiser --workdir=runs/denoiser
+
+Without --data_dir the photographs are those of our dependencies, which are few.
+Writes to --workdir: denoiser.keras, run.json, tensorboard/, checkpoints/. Run
+the same command again to go on from the last checkpoint.
+""",
+    kinds.sections_of(
+        """
+Denoiser:
+    workdir: Folder of this run.
+    dataset: photographs, or image_folder.
+    data_dir: The image folder.
+    channels: 1 for grey images, 3 for colour.
+    filters: Atoms of a dictionary.
+    iterations: Steps of sparse coding.
+    steps: Steps of training, batches.
+    batch_size: Images in a step, 64x64.
+    learning_rate: The highest rate; it falls to a hundredth, as a cosine.
+    seed: Seed of data order and noise.
+    dtype_policy: As of train.
+""",
+        workdir=(None, kinds.Path()),
+        dataset=("photographs", Enum(["photographs", "image_folder"])),
+        data_dir=(None, kinds.Folder()),
+        channels=(1, Integer(1, 3)),
+        filters=(64, Integer(1, 300)),
+        iterations=(8, Integer(1, 100)),
+        steps=(50_000, Integer(1, 10**9)),
+        batch_size=(8, Integer(2, 2**20)),
+        learning_rate=(0.001, kinds.Number(0, 1)),
+        seed=(0, Integer(0, 2**31 - 1)),
+        dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),
+    ),
+    lambda options: check_images(options.dataset, options.data_dir),
+    ["workdir"],
+)
 COMMANDS = {
     "train": TRAIN,
+    "train-denoiser": DENOISER,
     "evaluate": EVALUATE,
     "explore": EXPLORE,
     "export": EXPORT,

@@ -2,29 +2,18 @@
 
 import numpy as np
 
-from keras_csc.restoration.restoring import PatchDenoiser
-from keras_csc.restoration.restoring import default_dictionary
 from keras_csc.restoration.restoring import restore
+from keras_csc.restoration.sparse_denoiser import estimate_noise
+from keras_csc.restoration.sparse_denoiser import shipped
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
-# Deviation of what no sparse code explains, where pixels have no noise.
+# Deviation of the noise of an image of 8 bits that has hardly any.
 LEAST_NOISE = 1 / 255
 # Of `σ`, the least level of the splitting.
 LEAST_LEVEL = 1.5
-# Arguments of `PatchDenoiser`, to denoise and as the prior of a splitting.
-# Chosen of few values, on photographs that neither the dictionaries nor the
-# page of results have seen.
-DENOISE = {
-    "sparsity": 1.8,
-    "reweighting": 1.0,
-    "rounds": 4,
-    "iterations": 40,
-    "adaptation": 5.0,
-}
-PRIOR = {"sparsity": 1.0, "reweighting": 0.5, "rounds": 2, "iterations": 15}
 # Of splittings: how smooth the image is at the beginning, and the first and
 # last noise level, of 255, and how many there are.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
@@ -36,23 +25,18 @@ LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
-def denoise(image, noise, step=2, progress=None):
+def denoise(image, noise=None, progress=None):
     """Removes white Gaussian noise: `y = x + noise`.
-
-    See `restoring.PatchDenoiser` for the programs that are solved.
 
     Args:
         image: array `y` `(height, width)` or `(height, width, 1 or 3)` of
             floats, in `[0, 1]` but for the noise: at most 1 % of its pixels
             further outside than `4 σ + 0.1`.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, in the units
-            of the image: `25 / 255` for 25 of 255 levels. Less than `1 / 255`
-            is taken for `1 / 255`, which is what atoms leave over of images
-            without noise: finer levels, as of 16 bits, are smoothed away.
-        step: int, pixels between two grids of patches, at most the atoms'
-            size. Half of it takes four times as long, and is a little better.
-        progress: function of the number of rounds over a grid that are done,
-            and of all; or `None`.
+            of the image: `25 / 255` for 25 of 255 levels. By default it is
+            estimated, as by `estimate_noise`. The denoiser was trained from 3
+            to 55 of 255.
+        progress: function of how much is done, and of all; or `None`.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
@@ -61,18 +45,18 @@ def denoise(image, noise, step=2, progress=None):
     Raises:
         ValueError: for an image or arguments that are not as above.
 
-    References:
-        Elad & Aharon, Image denoising via sparse and redundant
-        representations over learned dictionaries, IEEE TIP 2006; Simon &
-        Elad, Rethinking the CSC model for natural images, NeurIPS 2019.
+    Reference:
+        See `SparseDenoiser`.
     """
     pixels = _pixels(image)
+    if noise is None:
+        noise = max(estimate_noise(pixels), LEAST_NOISE)
     check_scale(pixels, noise, "(0, inf)")
-    denoiser = _denoiser(pixels, step, DENOISE, 1, progress)
-    return _like(denoiser(pixels, max(noise, LEAST_NOISE)), image)
+    denoiser = shipped(pixels.shape[-1])
+    return _like(denoiser.denoise(pixels, noise, progress), image)
 
 
-def inpaint(image, mask, noise=0.0, step=2, progress=None):
+def inpaint(image, mask, noise=0.0, progress=None):
     """Fills in pixels that are missing: `y = M (x + noise)`.
 
     Args:
@@ -82,7 +66,7 @@ def inpaint(image, mask, noise=0.0, step=2, progress=None):
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
-        step, progress: as for `denoise`.
+        progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -98,14 +82,13 @@ def inpaint(image, mask, noise=0.0, step=2, progress=None):
     known = _known(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
     check_scale(seen, noise)
-    how = step, progress
-    found = _split("inpaint", pixels, known, None, noise, *how)
+    found = _split("inpaint", pixels, known, None, noise, progress)
     if noise == 0:
         found = np.where(known > 0, pixels, found)
     return _like(found, image)
 
 
-def deblur(image, kernel, noise=LEAST_NOISE, step=2, progress=None):
+def deblur(image, kernel, noise=LEAST_NOISE, progress=None):
     """Undoes a known blur: `y = H x + noise`, a convolution with a kernel.
 
     The scene goes on beyond the borders of the image, and is estimated there
@@ -118,7 +101,7 @@ def deblur(image, kernel, noise=LEAST_NOISE, step=2, progress=None):
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
             `1 / 255`, for images of 8 bits with hardly any noise.
-        step, progress: as for `denoise`.
+        progress: as for `denoise`.
 
     Returns:
         float32 array of the shape of `image`, cut off at `[0, 1]`.
@@ -129,11 +112,10 @@ def deblur(image, kernel, noise=LEAST_NOISE, step=2, progress=None):
     pixels = _pixels(image)
     blur = _point_image(kernel)
     check_scale(pixels, noise, "(0, inf)")
-    how = step, progress
-    return _like(_split("deblur", pixels, 1, blur, noise, *how), image)
+    return _like(_split("deblur", pixels, 1, blur, noise, progress), image)
 
 
-def enlarge(image, factor, noise=LEAST_NOISE, step=2, progress=None):
+def enlarge(image, factor, noise=LEAST_NOISE, progress=None):
     """Makes an image larger: `y = S H x + noise`, blurred and sampled.
 
     `H` is the Gaussian blur of `anti_aliasing(factor)`, and `S` keeps one
@@ -144,7 +126,7 @@ def enlarge(image, factor, noise=LEAST_NOISE, step=2, progress=None):
         image: array `y`, as for `denoise`.
         factor: int from 2 to 8.
         noise: as for `deblur`.
-        step, progress: as for `denoise`.
+        progress: as for `denoise`.
 
     Returns:
         float32 array of `factor` times the height and width of `image`, cut
@@ -160,7 +142,7 @@ def enlarge(image, factor, noise=LEAST_NOISE, step=2, progress=None):
     known = np.zeros((height * factor, width * factor, 1), "float32")
     known[factor // 2 :: factor, factor // 2 :: factor] = 1
     spread = pixels.repeat(factor, 0).repeat(factor, 1)
-    how = anti_aliasing(factor), noise, step, progress
+    how = anti_aliasing(factor), noise, progress
     return _like(_split("enlarge", spread, known, *how), image)
 
 
@@ -184,24 +166,23 @@ def gaussian(deviation):
     return (kernel / kernel.sum()).astype("float32")
 
 
-def _split(task, pixels, mask, blur, noise, step, progress):
+def _split(task, pixels, mask, blur, noise, progress):
     """What `restoring.restore` makes of an image, by the levels of a task."""
     first, last, count = LEVELS[task]
     least = LEAST_LEVEL * max(noise, LEAST_NOISE)
     levels = np.maximum(np.geomspace(first, last, count) / 255, least)
-    denoiser = _denoiser(pixels, step, PRIOR, count, progress)
+    denoiser, done = shipped(pixels.shape[-1]), 0
+
+    def denoise(image, level):
+        nonlocal done
+        found = denoiser.denoise(image, level)
+        done += 1
+        if progress:
+            progress(done, count)
+        return found
+
     smoothness = SMOOTHNESS[task]
-    return restore(pixels, mask, blur, noise, smoothness, levels, denoiser)
-
-
-def _denoiser(pixels, step, how, times, progress):
-    """A function of an image and a noise level, to be called so many times."""
-    atoms = default_dictionary(pixels.shape[-1])
-    size = len(atoms)
-    check_integer(1, size, step=step)
-    total = times * how["rounds"] * len(range(0, size, step)) ** 2
-    report = progress and (lambda done: progress(done, total))
-    return PatchDenoiser(atoms, step, **how, progress=report)
+    return restore(pixels, mask, blur, noise, smoothness, levels, denoise)
 
 
 def _like(found, image):

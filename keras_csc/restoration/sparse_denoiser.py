@@ -1,0 +1,365 @@
+"""Unrolled convolutional sparse coding, trained to remove noise."""
+
+import functools
+import math
+import pathlib
+
+import keras
+import numpy as np
+from keras import ops
+from scipy.fft import dct
+
+from keras_csc.validation import check_choice
+from keras_csc.validation import check_integer
+from keras_csc.validation import shown
+
+FOLDER = pathlib.Path(__file__).parent
+COLOURS = {1: "grey", 3: "colour"}
+# Of the codes, and of the blocks of pixels that are computed at once.
+STRIDE, BLOCK = 2, 4
+# Pixels beside the borders of an image, where codes know one side alone.
+BORDER = 8
+# Of a large image, the side of a tile and what tiles share with others.
+TILE, SHARED = 512, 64
+# Of the first thresholds, in deviations of the noise in a code.
+THRESHOLD = 0.4
+
+
+@keras.saving.register_keras_serializable(package="keras_csc")
+class SparseDenoiser(keras.Model):
+    """A denoiser that solves for sparse codes, in few steps that it learned.
+
+    Of a noisy image `y`, less its mean `m`, with noise of deviation `σ`:
+
+        z₁ = S(A₁ y; τ₁),   z_k = S(z_{k-1} + A_k (y - B_k z_{k-1}); τ_k),
+        x̂ = m + D z_K,      τ_k = a_k + b_k σ,
+
+    where `S(v; τ)` is the soft threshold of both signs. `B_k` and `D` draw
+    with atoms of `kernel_size` pixels at every second pixel, the `A_k`
+    correlate with such atoms. All `2 K` dictionaries and the thresholds,
+    `a, b ≥ 0` of every atom and step, are learned. They begin as iterations of
+    ISTA with one dictionary, the discrete cosines, which is a tight frame.
+
+    It is called with images and deviations. Images go on beyond their borders
+    as in a mirror. In training the result lacks `BORDER` pixels at each side.
+
+    Args:
+        channels: int, 1 (grey) or 3.
+        filters: int, atoms of a dictionary, at most `kernel_size² channels`.
+        kernel_size: int from 2 to 10, side of an atom.
+        iterations: int, `K`, at least 1.
+        **kwargs: of `keras.Model`, such as `dtype`.
+
+    Raises:
+        ValueError: for an argument that is not as above.
+
+    References:
+        Gregor & LeCun, Learning fast approximations of sparse coding, ICML
+        2010; Simon & Elad, Rethinking the CSC model for natural images,
+        NeurIPS 2019; Janjušević, Khalilian-Gourtani & Wang, CDLNet: noise-
+        adaptive convolutional dictionary learning network for blind denoising
+        and demosaicing, IEEE OJSP 2022, for thresholds that grow with `σ`.
+
+    Example:
+
+    >>> denoiser = keras_csc.restoration.SparseDenoiser.from_preset("grey")
+    >>> images = np.full((1, 40, 50, 1), 0.5, "float32")
+    >>> denoiser((images, np.array([25 / 255]))).shape
+    TensorShape([1, 40, 50, 1])
+    """
+
+    def __init__(
+        self, channels=1, filters=64, kernel_size=8, iterations=8, **kwargs
+    ):
+        super().__init__(autocast=False, **kwargs)
+        if channels not in COLOURS:
+            raise ValueError(
+                f"`channels` must be 1 or 3. Received: {shown(channels)}"
+            )
+        check_integer(2, 3 * BLOCK - STRIDE, kernel_size=kernel_size)
+        check_integer(1, kernel_size**2 * channels, filters=filters)
+        check_integer(1, iterations=iterations)
+        self.channels, self.filters = channels, filters
+        self.kernel_size, self.iterations = kernel_size, iterations
+        cosines = _cosines(kernel_size, channels)[..., :filters]
+        kernel = np.broadcast_to(cosines, (iterations, *cosines.shape))
+
+        def weight(name, value, constraint=None):
+            return self.add_weight(
+                name=name,
+                shape=value.shape,
+                initializer=lambda shape, dtype: ops.convert_to_tensor(
+                    value, dtype
+                ),
+                constraint=constraint,
+            )
+
+        self.analysis_kernels = weight("analysis_kernels", kernel)
+        self.synthesis_kernels = weight("synthesis_kernels", kernel)
+        norms = np.sqrt(np.sum(kernel**2, (1, 2, 3)))
+        self.offsets = weight("offsets", 0 * norms, "non_neg")
+        self.slopes = weight("slopes", THRESHOLD * norms, "non_neg")
+        self.built = True
+
+    @classmethod
+    def from_preset(cls, name):
+        """The trained denoiser for images that are `"grey"`, or in `"colour"`.
+
+        Raises:
+            ValueError: for another name.
+        """
+        check_choice(tuple(COLOURS.values()), name=name)
+        return keras.saving.load_model(FOLDER / f"denoiser_{name}.keras")
+
+    def call(self, inputs, training=False):
+        """Denoises images.
+
+        Args:
+            inputs: images `(batch, height, width, channels)`, floats in [0, 1]
+                but for the noise, and the deviations of their noise
+                `(batch,)`, in the same units.
+            training: bool. Then sides must be divisible by 4, and `BORDER`
+                pixels at each side, where codes know one side alone, are left
+                out of the result.
+
+        Returns:
+            float32 tensor `(batch, height, width, channels)`, not cut off at 0
+            and 1.
+        """
+        images, noise = inputs
+        images = ops.cast(images, "float32")
+        size = ops.shape(images)[1:3]
+        if not training:
+            images = _mirrored(images)
+        codes, means = self._codes(images, noise)
+        made = self._drawn(codes, self.iterations - 1) + means
+        if training:
+            return made[:, BORDER:-BORDER, BORDER:-BORDER]
+        return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
+
+    def codes(self, images, noise):
+        """The codes `z_K`, of which `x̂` is the sum `m + D z_K`.
+
+        Args:
+            images, noise: as of `call`.
+
+        Returns:
+            Tensor `(batch, rows, columns, filters)`, one place for every two
+            pixels of the images and of the mirrors around them, `BORDER`
+            pixels or more.
+        """
+        codes, _ = self._codes(_mirrored(ops.cast(images, "float32")), noise)
+        sides = BLOCK // STRIDE
+        return _from_blocks(codes, sides)
+
+    def denoise(self, image, noise, progress=None):
+        """Denoises an image of any size, with the memory of a tile.
+
+        Args:
+            image: float array `(height, width, channels)`.
+            noise: float `σ`, in the units of the image.
+            progress: function of how many tiles are done, and of all.
+
+        Returns:
+            float32 array of the shape of `image`.
+        """
+        found = np.empty(image.shape, "float32")
+        tiles = [
+            (rows, columns)
+            for rows in _spans(image.shape[0])
+            for columns in _spans(image.shape[1])
+        ]
+        for done, ((top, bottom, *rows), (left, right, *columns)) in enumerate(
+            tiles, start=1
+        ):
+            tile = image[None, top:bottom, left:right].astype("float32")
+            made = self.predict_on_batch((tile, np.float32([noise])))[0]
+            (first, last), (start, end) = rows, columns
+            inner = made[first - top : last - top, start - left : end - left]
+            found[first:last, start:end] = inner
+            if progress:
+                progress(done, len(tiles))
+        return found
+
+    def _codes(self, images, noise):
+        """`z_K` in blocks, and the means."""
+        means = ops.mean(images, (1, 2), keepdims=True)
+        signal = ops.cast(images - means, self.compute_dtype)
+        signal = _to_blocks(signal, BLOCK)
+        noise = ops.cast(noise, self.compute_dtype)
+        noise = ops.reshape(noise, (-1, 1, 1, 1))
+        codes, residual = 0, signal
+        for step in range(self.iterations):
+            if step:
+                residual = signal - self._in_blocks(codes, step - 1)
+            kernel = self._of_blocks(self.analysis_kernels[step])
+            codes = codes + ops.conv(residual, kernel, padding="same")
+            offset, slope = self.offsets[step], self.slopes[step]
+            threshold = ops.cast(offset, noise.dtype) + noise * ops.cast(
+                slope, noise.dtype
+            )
+            threshold = ops.tile(threshold, (1, 1, 1, (BLOCK // STRIDE) ** 2))
+            codes = codes - ops.clip(codes, -threshold, threshold)
+        return codes, means
+
+    def _drawn(self, codes, step):
+        """What atoms draw, less means, float32."""
+        blocks = ops.cast(self._in_blocks(codes, step), "float32")
+        return _from_blocks(blocks, BLOCK)
+
+    def _in_blocks(self, codes, step):
+        kernel = self._of_blocks(self.synthesis_kernels[step])
+        kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))
+        return ops.conv(codes, kernel, padding="same")
+
+    def _of_blocks(self, kernel):
+        """Atoms as a kernel that maps blocks of pixels to blocks of codes.
+
+        Convolutions of one or three channels are slow. Three by three blocks
+        of pixels, each with all its pixels as channels, are fast, though they
+        hold an atom and zeros around it.
+
+        Args:
+            kernel: tensor `(k, k, channels, filters)`.
+
+        Returns:
+            Tensor `(3, 3, 16 channels, 4 filters)`.
+        """
+        side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
+        starts = range(room // 2, room // 2 + BLOCK, STRIDE)
+        atoms = [
+            ops.pad(
+                kernel,
+                [
+                    (row, side - row - self.kernel_size),
+                    (column, side - column - self.kernel_size),
+                    (0, 0),
+                    (0, 0),
+                ],
+            )
+            for row in starts
+            for column in starts
+        ]
+        kernel = ops.stack(atoms, 3)
+        kernel = ops.reshape(kernel, (3, BLOCK, 3, BLOCK, self.channels, -1))
+        kernel = ops.transpose(kernel, (0, 2, 1, 3, 4, 5))
+        kernel = ops.reshape(kernel, (3, 3, BLOCK**2 * self.channels, -1))
+        return ops.cast(kernel, self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "iterations": self.iterations,
+        }
+
+
+@functools.cache
+def shipped(channels):
+    """The trained denoiser for 1 or 3 channels, loaded once."""
+    return SparseDenoiser.from_preset(COLOURS[channels])
+
+
+def _cosines(size, channels):
+    """Discrete cosines as a tight frame at a stride of 2, low ones first.
+
+    Of colours also those of differences: their higher ones come last.
+
+    Returns:
+        float32 array `(size, size, channels, size² channels)`.
+    """
+    wave = dct(np.eye(size), axis=0, norm="ortho")
+    mixed = dct(np.eye(channels), axis=0, norm="ortho")
+    atoms = np.einsum("uy,vx,dc->yxcuvd", wave, wave, mixed)
+    order = [
+        u**2 + v**2 + size**2 * (d > 0) for u, v, d in np.ndindex(atoms.shape[3:])
+    ]
+    atoms = atoms.reshape(size, size, channels, -1)
+    atoms = atoms[..., np.argsort(order, kind="stable")]
+    return (atoms * STRIDE / size).astype("float32")
+
+
+def _mirrored(images):
+    """Images that go on beyond their borders, to whole blocks."""
+    for axis in (1, 2):
+        size = ops.shape(images)[axis]
+        places = ops.arange(-BORDER, size + BORDER + -size % BLOCK) % (2 * size)
+        places = ops.minimum(places, 2 * size - 1 - places)
+        images = ops.take(images, places, axis)
+    return images
+
+
+def _to_blocks(images, side):
+    """Blocks of pixels as channels: `(batch, rows, columns, side² channels)`."""
+    batch, height, width, channels = ops.shape(images)
+    rows, columns = height // side, width // side
+    images = ops.reshape(images, (batch, rows, side, columns, side, channels))
+    images = ops.transpose(images, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(images, (batch, rows, columns, side**2 * channels))
+
+
+def _from_blocks(blocks, side):
+    """Undoes `_to_blocks`."""
+    batch, rows, columns, numbers = ops.shape(blocks)
+    channels = numbers // side**2
+    blocks = ops.reshape(blocks, (batch, rows, columns, side, side, channels))
+    blocks = ops.transpose(blocks, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(blocks, (batch, rows * side, columns * side, channels))
+
+
+def _spans(length):
+    """Tiles of an axis: what each sees, from and to, and what it keeps."""
+    if length <= TILE:
+        return [(0, length, 0, length)]
+    count = math.ceil(length / (TILE - SHARED))
+    edges = [round(number * length / count) for number in range(count + 1)]
+    starts = [
+        min(max(edge - SHARED // 2, 0), length - TILE) for edge in edges[:-1]
+    ]
+    return [
+        (start, start + TILE, first, last)
+        for start, first, last in zip(starts, edges, edges[1:])
+    ]
+
+
+# === The noise of an image ===
+
+# Of Daubechies' wavelet with two vanishing moments.
+WAVELET = np.array([-0.1294095, -0.2241439, 0.8365163, -0.4829629])
+LEAST_SIDE = 16
+
+
+def estimate_noise(image):
+    """The deviation of white Gaussian noise, from the finest details.
+
+    `σ = median |d| / 0.6745`, where `d` are the diagonal coefficients of the
+    finest scale of a wavelet; the mean over the channels. Fine textures are
+    taken for noise.
+
+    Args:
+        image: float array `(height, width, channels)`, sides of at least 16.
+
+    Returns:
+        float, in the units of the image.
+
+    Raises:
+        ValueError: for a smaller image.
+
+    Reference:
+        Donoho & Johnstone, Ideal spatial adaptation by wavelet shrinkage,
+        Biometrika 1994, section 4.
+    """
+    if min(image.shape[:2]) < LEAST_SIDE:
+        raise ValueError(
+            f"The noise of an image can be estimated from {LEAST_SIDE} pixels "
+            f"a side on. Say how much it is: `noise`. Received: {image.shape}"
+        )
+    details = np.asarray(image, "float64")
+    for axis in (0, 1):
+        details = np.apply_along_axis(np.convolve, axis, details, WAVELET)
+        count = details.shape[axis]
+        # Every second one, and none that the borders cut off.
+        details = np.take(details, np.arange(3, count - 3, 2), axis)
+    return float(np.mean(np.median(np.abs(details), (0, 1))) / 0.6745)
