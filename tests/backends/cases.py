@@ -120,7 +120,7 @@ def restorations():
 
         def restored(unused, name=name, arguments=arguments):
             function = getattr(keras_csc.restoration, name)
-            made = function(*arguments, step=4)
+            made = function(*arguments)
             return 0 * unused[0, 0, 0, 0] + ops.convert_to_tensor(made)
 
         yield name, restored, (pictures(9, 8, 2),)

@@ -1,7 +1,5 @@
 """Photographs that `keras-csc restore` reads, restores and writes."""
 
-import functools
-
 from keras_csc_cli import restore
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.options import RESTORE
@@ -27,12 +25,7 @@ def options(**given):
 @pytest.fixture(autouse=True)
 def few_iterations(monkeypatch):
     """What the images become does not matter here."""
-    few = {"rounds": 1, "iterations": 2}
-    monkeypatch.setattr(tasks, "DENOISE", {**tasks.DENOISE, **few})
     monkeypatch.setattr(tasks, "LEVELS", dict.fromkeys(tasks.LEVELS, (9, 9, 1)))
-    for name in tasks.LEVELS:
-        few = functools.partial(getattr(tasks, name), step=8)
-        monkeypatch.setattr(restoration, name, few)
 
 
 def photograph(channels, bits=8):

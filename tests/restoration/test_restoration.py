@@ -1,8 +1,7 @@
-"""Denoising and splitting against dense matrices in float64; four tasks."""
+"""Splitting against dense matrices in float64; four tasks."""
 
 import numpy as np
 import pytest
-import scipy.fft
 import scipy.sparse
 import scipy.sparse.linalg
 import skimage.data
@@ -17,82 +16,10 @@ from keras_csc.restoration import tasks
 
 
 @pytest.fixture(scope="module")
-def cosines():
-    """The discrete cosine transform of 4×4 pixels, but its constants."""
-    wave = scipy.fft.dct(np.eye(4), axis=1, norm="ortho")
-    atoms = np.einsum("iu,jv->ijuv", wave, wave).reshape(4, 4, 1, -1)
-    return atoms[..., 1:].astype("float32")
-
-
-@pytest.fixture
-def few_atoms(cosines, monkeypatch):
-    """The cosines in place of the dictionary that ships."""
-    monkeypatch.setattr(tasks, "default_dictionary", lambda channels: cosines)
-
-
-@pytest.fixture(scope="module")
 def photograph():
     """A part of a photograph, 40×44, in [0, 1]."""
     camera = skimage.data.camera()[160:240, 200:288] / 255
     return camera.reshape(40, 2, 44, 2).mean((1, 3))
-
-
-def shrunk(values, threshold):
-    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
-
-
-def denoised(image, atoms, level, sparsity, reweighting):
-    """Two rounds by soft thresholds: the atoms are orthonormal."""
-    size, (height, width) = 4, image.shape
-    estimate = None
-    for _ in range(2):
-        summed, count = np.zeros((2, height, width))
-        for top in range(1 - size, height):
-            for left in range(1 - size, width):
-                # Of the shifts there is every second one.
-                if (top + size - 1) % 2 or (left + size - 1) % 2:
-                    continue
-                here = np.ix_(
-                    mirrored(top, size, height), mirrored(left, size, width)
-                )
-                codes = atoms.T @ (image[here] - image[here].mean()).ravel()
-                threshold = sparsity * level
-                if estimate is not None:
-                    pilot = atoms.T @ estimate[here].ravel()
-                    pilot = shrunk(pilot, restoring.PILOT * level)
-                    threshold = np.abs(pilot) + restoring.OFFSET * level
-                    threshold = reweighting * level**2 / threshold
-                codes = shrunk(codes, threshold)
-                trust = 1 / (1 + np.count_nonzero(codes))
-                made = (atoms @ codes).reshape(size, size) + image[here].mean()
-                for i, j in np.ndindex(size, size):
-                    if 0 <= top + i < height and 0 <= left + j < width:
-                        summed[top + i, left + j] += trust * made[i, j]
-                        count[top + i, left + j] += trust
-        estimate = summed / count
-    return estimate
-
-
-def mirrored(start, size, length):
-    places = np.arange(start, start + size) % (2 * length)
-    return np.where(places < length, places, 2 * length - 1 - places)
-
-
-def test_denoising_by_numpy(photograph, cosines):
-    image = photograph[:9, :14].astype("float32")
-    level, sparsity, reweighting = 0.05, 1.2, 0.8
-    done = []
-    denoiser = restoring.PatchDenoiser(
-        cosines, 2, sparsity, reweighting, 2, 20, progress=done.append
-    )
-    found = denoiser(image[..., None], level)
-    atoms = cosines.reshape(16, 15).astype("float64")
-    expected = denoised(
-        image.astype("float64"), atoms, level, sparsity, reweighting
-    )
-    np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
-    assert np.abs(expected - image).max() > 0.02
-    assert done == list(range(1, 9))
 
 
 def differences(size):
@@ -165,41 +92,6 @@ def test_splitting_by_numpy(size):
     np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
 
 
-def test_atoms_adapt_to_less_error():
-    """No atom can be turned so that the objective falls further."""
-    rng = np.random.default_rng(0)
-    given = rng.normal(size=(9, 5))
-    given /= np.linalg.norm(given, axis=0)
-    patches, codes = rng.normal(size=(9, 12)), rng.normal(size=(5, 12))
-    weight, learned = 0.7, (codes @ codes.T, patches @ codes.T)
-
-    def objective(columns):
-        misfit = np.sum((patches - columns @ codes) ** 2)
-        return misfit + weight * np.sum((columns - given) ** 2)
-
-    first = restoring.adapted(given, given, *learned, weight)
-    assert objective(first) < objective(given)
-    found = first
-    for _ in range(40):
-        found = restoring.adapted(found, given, *learned, weight)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=0), 1, rtol=1e-6)
-    assert objective(found) <= objective(first)
-    for index in range(5):
-        for _ in range(20):
-            turned = found.copy()
-            turned[:, index] += 1e-3 * rng.normal(size=9)
-            turned[:, index] /= np.linalg.norm(turned[:, index])
-            assert objective(turned) > objective(found) - 1e-8
-
-
-def test_dictionaries_ship():
-    for channels in (1, 3):
-        kernel = restoring.default_dictionary(channels)
-        assert kernel.shape[2] == channels
-        np.testing.assert_allclose(np.sum(kernel**2, (0, 1, 2)), 1, rtol=1e-5)
-        np.testing.assert_allclose(kernel.mean((0, 1)), 0, atol=2e-3)
-
-
 # === Tasks ===
 
 
@@ -218,18 +110,17 @@ def test_denoising_in_colour():
     given = noisy(colours, 0.1)
     done = []
     found = restoration.denoise(
-        given, 0.1, step=4, progress=lambda *each: done.append(each)
+        given, progress=lambda *each: done.append(each)
     )
     assert found.shape == given.shape and found.dtype == np.float32
     assert psnr(found, colours) > psnr(given, colours) + 5
     assert done[-1] == (len(done), len(done))
 
 
-@pytest.mark.usefixtures("few_atoms")
 def test_inpainting(photograph):
     mask = np.random.default_rng(0).uniform(size=photograph.shape) < 0.5
     pair = [
-        restoration.inpaint(np.where(mask, photograph, value), mask, step=4)
+        restoration.inpaint(np.where(mask, photograph, value), mask)
         for value in (0.0, 17.0)  # What is behind it does not matter.
     ]
     np.testing.assert_array_equal(*pair)
@@ -241,16 +132,14 @@ def test_inpainting(photograph):
     assert psnr(found, photograph) > psnr(mean, photograph) + 8
 
 
-@pytest.mark.usefixtures("few_atoms")
 def test_a_large_hole_is_filled():
     """Also where an atom sees no pixel at all: with what is around it."""
     image, mask = np.full((30, 30), 0.7), np.ones((30, 30))
     mask[8:22, 8:22] = 0
-    found = restoration.inpaint(image * mask, mask, step=4)
+    found = restoration.inpaint(image * mask, mask)
     np.testing.assert_allclose(found, 0.7, atol=1e-3)
 
 
-@pytest.mark.usefixtures("few_atoms")
 def test_deblurring(photograph):
     kernel = np.ones((3, 4))
     full = np.pad(kernel, [(0, 0), (0, 1)]) / 12
@@ -262,7 +151,6 @@ def test_deblurring(photograph):
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-@pytest.mark.usefixtures("few_atoms")
 def test_enlarging(photograph, factor):
     image = photograph[:36, :42]
     kernel = tasks.anti_aliasing(factor)
@@ -305,7 +193,6 @@ RISING = np.linspace(-1, 1, 144).reshape(12, 12)
         ("inpaint", (IMAGE, np.eye(12), 5.0), "`noise`, at most 1"),
         ("denoise", (RISING, 0.1), r"\(image \+ 1\) / 2.*from -1 to 1"),
         ("denoise", (np.zeros((4, 4, 2)), 0.1), r"\(height, width, 3\)"),
-        ("denoise", (IMAGE, 0.1, 9), "`step` must be at most 8"),
         ("inpaint", (IMAGE, np.ones((3, 3))), "height and width of the image"),
         ("inpaint", (IMAGE, np.full((12, 12), 0.5)), "1 where pixels are"),
         ("inpaint", (IMAGE, np.zeros((12, 12))), "no pixel is known"),

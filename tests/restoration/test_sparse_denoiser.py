@@ -1,0 +1,158 @@
+"""The denoiser beside loops of NumPy in float64, on tiles and as shipped."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from keras_csc.restoration import SparseDenoiser
+from keras_csc.restoration import estimate_noise
+from keras_csc.restoration import sparse_denoiser
+from keras_csc.restoration.sparse_denoiser import BORDER
+
+
+def random_denoiser(channels, kernel_size, iterations):
+    """One whose dictionaries and thresholds are all different."""
+    rng = np.random.default_rng(0)
+    denoiser = SparseDenoiser(channels, 6, kernel_size, iterations)
+    denoiser.set_weights(
+        [
+            0.2 * rng.normal(size=w.shape)
+            if len(w.shape) > 2
+            else 0.1 * rng.uniform(size=w.shape)
+            for w in denoiser.weights
+        ]
+    )
+    return denoiser
+
+
+def mirrored(image):
+    """With the border, to sides that four divides."""
+    height, width = image.shape[:2]
+    after = [BORDER + -n % 4 for n in (height, width)]
+    widths = [(BORDER, n) for n in after]
+    return np.pad(image, [*widths, (0, 0)], "symmetric")
+
+
+def patches(size, kernel_size):
+    """Where the atoms lie: of code `i` from pixel `2 i - (k - 2)/2` on."""
+    first = [2 * i - (kernel_size - 2) // 2 for i in range(size // 2)]
+    return [(max(n, 0), min(n + kernel_size, size), n) for n in first]
+
+
+def drawn(codes, atoms, shape):
+    image, k = np.zeros(shape), len(atoms)
+    for i, (top, bottom, row) in enumerate(patches(shape[0], k)):
+        for j, (left, right, column) in enumerate(patches(shape[1], k)):
+            whole = atoms @ codes[i, j]
+            image[top:bottom, left:right] += whole[
+                top - row : bottom - row, left - column : right - column
+            ]
+    return image
+
+
+def correlated(image, atoms):
+    k = len(atoms)
+    codes = np.zeros((*(n // 2 for n in image.shape[:2]), atoms.shape[-1]))
+    for i, (top, bottom, row) in enumerate(patches(image.shape[0], k)):
+        for j, (left, right, column) in enumerate(patches(image.shape[1], k)):
+            part = atoms[top - row : bottom - row, left - column : right - column]
+            codes[i, j] = np.einsum(
+                "yxc,yxcf->f", image[top:bottom, left:right], part
+            )
+    return codes
+
+
+def shrunk(codes, threshold):
+    return np.sign(codes) * np.maximum(np.abs(codes) - threshold, 0)
+
+
+@pytest.mark.parametrize("channels, kernel_size", [(1, 8), (3, 4)])
+def test_it_is_unrolled_sparse_coding(channels, kernel_size):
+    denoiser = random_denoiser(channels, kernel_size, iterations=3)
+    image = np.random.default_rng(1).uniform(size=(9, 14, channels))
+    noise = 0.3
+    analysis, synthesis, offsets, slopes = map(
+        np.float64, denoiser.get_weights()
+    )
+    whole = mirrored(image)
+    signal = whole - whole.mean((0, 1))
+    codes = np.zeros((len(whole) // 2, whole.shape[1] // 2, 6))
+    for step in range(3):
+        residual = signal
+        if step:
+            residual = signal - drawn(codes, synthesis[step - 1], signal.shape)
+        codes = codes + correlated(residual, analysis[step])
+        codes = shrunk(codes, offsets[step] + slopes[step] * noise)
+    expected = drawn(codes, synthesis[2], signal.shape) + whole.mean((0, 1))
+    inner = np.s_[BORDER : BORDER + 9, BORDER : BORDER + 14]
+    given = (image[None].astype("float32"), np.float32([noise]))
+    np.testing.assert_allclose(denoiser.codes(*given)[0], codes, atol=1e-4)
+    np.testing.assert_allclose(denoiser(given)[0], expected[inner], atol=1e-4)
+    # In training the border is of the image, which it lacks afterwards.
+    given = (whole[None].astype("float32"), given[1])
+    made = denoiser(given, training=True)[0]
+    np.testing.assert_allclose(
+        made, expected[BORDER:-BORDER, BORDER:-BORDER], atol=1e-4
+    )
+
+
+def test_it_begins_as_a_tight_frame():
+    """Without thresholds an image comes back, but at the border."""
+    for channels in (1, 3):
+        denoiser = SparseDenoiser(channels, 64 * channels, iterations=2)
+        image = np.random.default_rng(0).uniform(size=(1, 32, 40, channels))
+        image = image.astype("float32")
+        made = denoiser((image, np.float32([0.0])))
+        np.testing.assert_allclose(made, image, atol=1e-5)
+
+
+def test_tiles_are_the_whole(monkeypatch):
+    denoiser = SparseDenoiser.from_preset("grey")
+    image = skimage.data.camera()[:150, :120, None] / 255
+    whole = denoiser.denoise(image, 0.1)
+    monkeypatch.setattr(sparse_denoiser, "TILE", 104)
+    done = []
+    tiles = denoiser.denoise(image, 0.1, lambda *each: done.append(each))
+    assert done == [(n, 12) for n in range(1, 13)]
+    # Tiles know less of the image, and have means of their own.
+    np.testing.assert_allclose(tiles, whole, atol=0.02)
+    assert np.mean(np.abs(tiles - whole)) < 5e-4
+
+
+@pytest.mark.parametrize("name, channels", [("grey", 1), ("colour", 3)])
+def test_shipped_denoisers(name, channels):
+    denoiser = SparseDenoiser.from_preset(name)
+    assert denoiser.channels == channels
+    assert denoiser.count_params() <= {1: 70_000, 3: 130_000}[channels]
+    image = skimage.data.astronaut()[:128, 130:258, :channels] / 255
+    for noise, least in ((15, 32.5), (25, 30.0), (50, 27.0)):
+        rng = np.random.default_rng(0)
+        noisy = image + noise / 255 * rng.normal(size=image.shape)
+        error = np.mean((denoiser.denoise(noisy, noise / 255) - image) ** 2)
+        assert -10 * np.log10(error) > least
+
+
+@pytest.mark.parametrize("noise", [5 / 255, 25 / 255, 0.5])
+def test_noise_is_estimated(noise):
+    smooth = np.linspace(0, 1, 200)[:, None] * np.ones((200, 180))
+    image = smooth + noise * np.random.default_rng(0).normal(size=smooth.shape)
+    found = estimate_noise(image[..., None])
+    np.testing.assert_allclose(found, noise, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"channels": 2}, "`channels` must be 1 or 3"),
+        ({"kernel_size": 11}, "`kernel_size` must be at most 10"),
+        ({"filters": 65}, "`filters` must be at most 64"),
+        ({"iterations": 0}, "`iterations` must be"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SparseDenoiser(**arguments)
+    with pytest.raises(ValueError, match="`name` must be one of 'grey'"):
+        SparseDenoiser.from_preset("blue")
+    with pytest.raises(ValueError, match="from 16 pixels a side on"):
+        estimate_noise(np.zeros((9, 20, 1)))
