@@ -2,9 +2,11 @@
 
     pip install -r requirements.txt --group benchmarks
     python studies/restoration.py
+    python studies/restoration.py --photographs=FOLDER --tasks "denoise 25"
 
-It restores parts of photographs that scikit-image ships, by ours and by peers,
-draws them, and puts its rows in studies/restoration.json. All methods see the
+It restores parts of photographs by ours and by peers and puts its rows in
+studies/restoration.json. The photographs are four that scikit-image ships, of
+which it draws the first, or all of a folder: their middle. All methods see the
 same pixels, corrupted with the same seeds; images are in [0, 1] and what lies
 beyond is cut off. `WEIGHTS` of total variation were chosen on other
 photographs.
@@ -27,6 +29,7 @@ import scipy.ndimage
 import skimage.data
 import skimage.restoration
 import tensorflow as tf
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.metrics import structural_similarity
 
@@ -47,12 +50,16 @@ SHIPPED = {
     "chelsea": (20, 100),
     "coffee": (60, 160),
 }
-SIGMA = 25 / 255
+TASKS = (
+    *("denoise 15", "denoise 25", "denoise 50"),
+    *("inpaint", "deblur", "enlarge"),
+)
 KNOWN = 0.5
 BLUR_DEVIATION, BLUR_NOISE = 1.6, 2 / 255
 FACTOR = 2
-# Of total variation: the best of five each on other photographs.
-WEIGHTS = {"denoise": 0.08, "inpaint": 0.004, "deblur": 0.0006, "enlarge": 4e-4}
+# Of total variation: the best of five each on other photographs; to denoise,
+# in deviations of the noise.
+WEIGHTS = {"denoise": 0.8, "inpaint": 0.004, "deblur": 0.0006, "enlarge": 4e-4}
 
 
 # === What is restored ===
@@ -66,6 +73,22 @@ def shipped(channels):
         image = image[top : top + SIZE, left : left + SIZE]
         found[name] = in_channels(image, channels)
     return found
+
+
+def middles(folder, channels):
+    """The middle parts of the photographs of a folder, by name."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).rglob("*.*")):
+        image = np.asarray(Image.open(path).convert("RGB")) / 255
+        top, left = (max(n - SIZE, 0) // 2 for n in image.shape[:2])
+        image = image[top : top + SIZE, left : left + SIZE]
+        found[path.name] = in_channels(image, channels)
+    return found
+
+
+def level_of(task):
+    """The noise of a task such as `"denoise 25"`."""
+    return int(task.partition(" ")[2]) / 255
 
 
 def in_channels(image, channels):
@@ -91,8 +114,8 @@ def corrupted(task, image, seed):
     """What is given of an image: `(given, mask or None)`."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(image.shape).astype("float32")
-    if task == "denoise":
-        return image + np.float32(SIGMA) * noise, None
+    if task.startswith("denoise"):
+        return image + np.float32(level_of(task)) * noise, None
     if task == "inpaint":
         mask = (rng.uniform(size=image.shape[:2]) < KNOWN).astype("float32")
         return image * mask.reshape(mask.shape + (1,) * (image.ndim - 2)), mask
@@ -108,8 +131,8 @@ def corrupted(task, image, seed):
 
 
 def ours(task, given, mask):
-    if task == "denoise":
-        return restoration.denoise(given, SIGMA)
+    if task.startswith("denoise"):
+        return restoration.denoise(given, level_of(task))
     if task == "inpaint":
         return restoration.inpaint(given, mask)
     if task == "deblur":
@@ -120,11 +143,11 @@ def ours(task, given, mask):
 
 def total_variation(task, given, mask):
     """`argmin_x ½‖M(y - H x)‖² + w TV(x)`; scikit-image's to denoise."""
-    weight = WEIGHTS[task]
-    if task == "denoise":
+    weight = WEIGHTS[task.partition(" ")[0]]
+    if task.startswith("denoise"):
         axis = -1 if given.ndim == 3 else None
         return skimage.restoration.denoise_tv_chambolle(
-            given, weight, channel_axis=axis
+            given, weight * level_of(task), channel_axis=axis
         )
     if task == "inpaint":
         known = mask.reshape(mask.shape + (1,) * (given.ndim - 2))
@@ -197,16 +220,16 @@ def non_local_means(task, given, mask):
         given,
         patch_size=5,
         patch_distance=8,
-        h=0.6 * SIGMA,
-        sigma=SIGMA,
+        h=0.6 * level_of(task),
+        sigma=level_of(task),
         channel_axis=-1 if given.ndim == 3 else None,
     )
 
 
 def block_matching(task, given, mask):
     if given.ndim == 3:
-        return bm3d.bm3d_rgb(given, SIGMA)
-    return bm3d.bm3d(given, SIGMA)
+        return bm3d.bm3d_rgb(given, level_of(task))
+    return bm3d.bm3d(given, level_of(task))
 
 
 def biharmonic(task, given, mask):
@@ -286,22 +309,24 @@ def measured(method, task, image, seed):
     return row, found
 
 
-def compare(images, task, channels, methods):
+def compare(name, images, task, channels):
     """Rows of the means over images, and what the first image became."""
     rows, pictures = [], {}
-    for title, method in methods.items():
+    for title, method in METHODS[task.partition(" ")[0]].items():
+        if title != "given":  # The first call traces.
+            method(task, *corrupted(task, next(iter(images.values())), 0))
         found = [
             measured(method, task, image, seed)
             for seed, image in enumerate(images.values())
         ]
         pictures[title] = found[0][1]
-        row = {"images": "shipped", "count": len(images)}
+        row = {"images": name, "count": len(images)}
         row |= {"task": task, "channels": channels, "method": title}
         for key in ("psnr", "ssim", "seconds"):
             row[key] = float(np.mean([each[key] for each, _ in found]))
         rows.append(row)
         print(
-            f"{task:8} {channels} {title:16} {row['psnr']:6.2f} dB "
+            f"{task:10} {channels} {title:16} {row['psnr']:6.2f} dB "
             f"{row['ssim']:.4f} {row['seconds']:7.2f} s",
             flush=True,
         )
@@ -317,7 +342,8 @@ def draw(task, channels, image, given, pictures):
     tiles = [image, np.clip(given, 0, 1), *made]
     gap = np.ones((height, 4, *image.shape[2:]), "float32")
     row = [part for tile in tiles for part in (tile, gap)][:-1]
-    path = PICTURES / f"restoration_{task}_{channels}.png"
+    name = task.replace(" ", "_")
+    path = PICTURES / f"restoration_{name}_{channels}.png"
     sheet = np.rint(np.concatenate(row, 1) * 255).astype("uint8")
     if sheet.ndim == 2:
         sheet = np.repeat(sheet[..., None], 3, -1)
@@ -326,22 +352,26 @@ def draw(task, channels, image, given, pictures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=4)  # of images, at most
-    parser.add_argument("--tasks", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--photographs", help="folder of image files")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--channels", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     for channels in options.channels:
-        images = dict(list(shipped(channels).items())[: options.count])
+        name, images = "shipped", shipped(channels)
+        if options.photographs:
+            name = "photographs"
+            images = middles(options.photographs, channels)
         for task in options.tasks:
-            rows, pictures = compare(images, task, channels, METHODS[task])
+            rows, pictures = compare(name, images, task, channels)
             about = {**identification(), "bm3d": version("bm3d")}
             rows = [{**row, **about} for row in rows]
             tables.put(RESULTS, rows, KEYS)
             image = next(iter(images.values()))
             given, _ = corrupted(task, image, 0)
-            draw(task, channels, image, given, pictures)
+            if name == "shipped":
+                draw(task, channels, image, given, pictures)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from keras_csc.ops.tensors import solving
 
 # The most steps of conjugate residuals.
 STEPS = 500
+RATIO = 1.0
 
 
 def restore(image, mask, blur, noise, smoothness, levels, denoise):
@@ -48,7 +49,8 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
         mean = denoise(ops.convert_to_numpy(found)[0], level)
         mean = ops.convert_to_tensor(mean[None])
         missed = seen - measurement.forward(mean)
-        weight = ops.convert_to_tensor((noise / level) ** 2, "float32")
+        weight = RATIO * (noise / level) ** 2
+        weight = ops.convert_to_tensor(weight, "float32")
         found = mean + solving(ridge_regression)(missed, weight, measurement)
     found = ops.convert_to_numpy(found)[0]
     return found[rows : rows + height, columns : columns + width]
