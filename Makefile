@@ -31,7 +31,7 @@ demo: $(STAMP)
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
 	@echo "Next: $(BIN)/python training/export.py --workdir=runs/digits"
-	@echo "Next: $(BIN)/python training/restore.py --task=denoise --image=in.jpg --noise=25 --output=out.png"
+	@echo "Next: $(BIN)/python training/restore.py --task=denoise --image=in.jpg --output=out.png"
 	@echo "Next: read docs/how_to.md"
 
 # A server of a model is started, asked for a picture and its features, stopped.

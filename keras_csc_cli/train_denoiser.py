@@ -118,7 +118,7 @@ def _train(options, workdir, received):
 def _opened(options, split):
     """Crops twice as wide as what is denoised: some of them are halved."""
     return data.open_dataset(
-        options.dataset,
+        "image_folder",
         split,
         (2 * SIDE, 2 * SIDE, options.channels),
         options.data_dir,
