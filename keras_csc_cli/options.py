@@ -323,9 +323,9 @@ DENOISER = kinds.Command(
 
     keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
 
-FOLDER holds photographs, some hundred or more. Those that ship were trained on
-300, in about an hour of a core. Writes to --workdir: denoiser.keras, run.json, tensorboard/, checkpoints/. Run
-the same command again to go on from the last checkpoint.
+FOLDER holds photographs, some hundred or more: the denoisers that ship learned
+from 300. Writes to --workdir: denoiser.keras, run.json, tensorboard/,
+checkpoints/. Run the same command again to go on from the last checkpoint.
 """,
     kinds.sections_of(
         """

@@ -1,6 +1,7 @@
-"""Trained autoencoders for any TensorFlow, servers and other runtimes."""
+"""Trained models for any TensorFlow, servers and other runtimes."""
 
 from keras_csc.export.card import export_preset
+from keras_csc.export.denoiser import export_denoiser
 from keras_csc.export.runtimes import export_runtime
 from keras_csc.export.runtimes import load_runtime
 from keras_csc.export.saved_model import export_saved_model

@@ -158,7 +158,7 @@ def _of_one_size(model):
     def reconstruct_bytes(image_bytes):
         images, outcome = read(image_bytes)
         made = model.reconstruct(images)
-        made = tf.map_fn(_to_png, made, fn_output_signature=FILE)
+        made = tf.map_fn(to_png, made, fn_output_signature=FILE)
         made = tf.where(outcome["valid"], made, "")
         return {"reconstruction_bytes": made, **outcome}
 
@@ -174,12 +174,6 @@ def _of_any_size(model):
     shape = model.encoder.accepted_shape
     channels = shape[-1]
 
-    def sizes_of(image_bytes):
-        none = tf.zeros([2], tf.int32)
-        return _outcomes(
-            image_bytes, shape, lambda image: tf.shape(image)[:2], none
-        )
-
     def one_by_one(function, valid, image_bytes, spec):
         return tf.map_fn(
             lambda each: function(*each),
@@ -189,7 +183,7 @@ def _of_any_size(model):
         )
 
     def encode_bytes(image_bytes):
-        sizes, outcome = sizes_of(image_bytes)
+        sizes, outcome = sizes_of(image_bytes, shape)
         valid = outcome["valid"]
         good = tf.boolean_mask(sizes, valid)
         good = asserted(
@@ -202,7 +196,7 @@ def _of_any_size(model):
         empty = tf.ensure_shape(empty, shape)
 
         def encode(valid, file):
-            image = tf.cond(valid, lambda: _image(file, shape), lambda: empty)
+            image = tf.cond(valid, lambda: image_of(file, shape), lambda: empty)
             features = _float(model.encode(image[None]))[0]
             return tf.where(valid, features, 0.0)
 
@@ -211,11 +205,11 @@ def _of_any_size(model):
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
-        _, outcome = sizes_of(image_bytes)
+        _, outcome = sizes_of(image_bytes, shape)
 
         def reconstruct(file):
-            image = _image(file, shape)
-            return _to_png(model.reconstruct(image[None])[0])
+            image = image_of(file, shape)
+            return to_png(model.reconstruct(image[None])[0])
 
         def made(valid, file):
             return tf.cond(valid, lambda: reconstruct(file), lambda: "")
@@ -243,7 +237,7 @@ def _float(tensor):
     return tf.cast(tensor, tf.float32)
 
 
-def _to_png(image):
+def to_png(image):
     """PNG file of an image in [-1, 1]."""
     pixels = tf.round((_float(image) + 1.0) * 127.5)
     return tf.io.encode_png(tf.saturate_cast(pixels, tf.uint8))
@@ -252,7 +246,7 @@ def _to_png(image):
 # === Files ===
 
 
-def _image(file, shape):
+def image_of(file, shape):
     """The image in [-1, 1] of a file without a problem, as for training."""
     image = pictures.shaped(pictures.pixels(file), shape)
     return tf.ensure_shape(pictures.normalize(image), shape)
@@ -291,7 +285,7 @@ def _outcomes(encoded, shape, function, empty):
         )
         value = tf.cond(
             problem == "",
-            lambda: function(_image(file, shape)),
+            lambda: function(image_of(file, shape)),
             lambda: empty,
         )
         return row, value, problem
@@ -313,6 +307,12 @@ def _outcomes(encoded, shape, function, empty):
         "valid": problems == "",
         "problem": problems,
     }
+
+
+def sizes_of(encoded, shape):
+    """The heights and widths of files that keep their size; see `_outcomes`."""
+    none = tf.zeros([2], tf.int32)
+    return _outcomes(encoded, shape, lambda image: tf.shape(image)[:2], none)
 
 
 def _plain_options():

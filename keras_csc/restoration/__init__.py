@@ -6,8 +6,8 @@ removes the noise, and is the prior of the other tasks. Written with
 `keras.ops`, it runs on every backend.
 """
 
+from keras_csc.restoration.noise import estimate_noise
 from keras_csc.restoration.sparse_denoiser import SparseDenoiser
-from keras_csc.restoration.sparse_denoiser import estimate_noise
 from keras_csc.restoration.tasks import deblur
 from keras_csc.restoration.tasks import denoise
 from keras_csc.restoration.tasks import enlarge

@@ -274,7 +274,8 @@ def _cosines(size, channels):
     mixed = dct(np.eye(channels), axis=0, norm="ortho")
     atoms = np.einsum("uy,vx,dc->yxcuvd", wave, wave, mixed)
     order = [
-        u**2 + v**2 + size**2 * (d > 0) for u, v, d in np.ndindex(atoms.shape[3:])
+        u**2 + v**2 + size**2 * (d > 0)
+        for u, v, d in np.ndindex(atoms.shape[3:])
     ]
     atoms = atoms.reshape(size, size, channels, -1)
     atoms = atoms[..., np.argsort(order, kind="stable")]
@@ -292,7 +293,7 @@ def _mirrored(images):
 
 
 def _to_blocks(images, side):
-    """Blocks of pixels as channels: `(batch, rows, columns, side² channels)`."""
+    """`(batch, rows, columns, side² channels)`: a block of pixels a place."""
     batch, height, width, channels = ops.shape(images)
     rows, columns = height // side, width // side
     images = ops.reshape(images, (batch, rows, side, columns, side, channels))
@@ -322,44 +323,3 @@ def _spans(length):
         (start, start + TILE, first, last)
         for start, first, last in zip(starts, edges, edges[1:])
     ]
-
-
-# === The noise of an image ===
-
-# Of Daubechies' wavelet with two vanishing moments.
-WAVELET = np.array([-0.1294095, -0.2241439, 0.8365163, -0.4829629])
-LEAST_SIDE = 16
-
-
-def estimate_noise(image):
-    """The deviation of white Gaussian noise, from the finest details.
-
-    `σ = median |d| / 0.6745`, where `d` are the diagonal coefficients of the
-    finest scale of a wavelet; the mean over the channels. Fine textures are
-    taken for noise.
-
-    Args:
-        image: float array `(height, width, channels)`, sides of at least 16.
-
-    Returns:
-        float, in the units of the image.
-
-    Raises:
-        ValueError: for a smaller image.
-
-    Reference:
-        Donoho & Johnstone, Ideal spatial adaptation by wavelet shrinkage,
-        Biometrika 1994, section 4.
-    """
-    if min(image.shape[:2]) < LEAST_SIDE:
-        raise ValueError(
-            f"The noise of an image can be estimated from {LEAST_SIDE} pixels "
-            f"a side on. Say how much it is: `noise`. Received: {image.shape}"
-        )
-    details = np.asarray(image, "float64")
-    for axis in (0, 1):
-        details = np.apply_along_axis(np.convolve, axis, details, WAVELET)
-        count = details.shape[axis]
-        # Every second one, and none that the borders cut off.
-        details = np.take(details, np.arange(3, count - 3, 2), axis)
-    return float(np.mean(np.median(np.abs(details), (0, 1))) / 0.6745)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_csc.restoration.noise import estimate_noise
 from keras_csc.restoration.restoring import restore
-from keras_csc.restoration.sparse_denoiser import estimate_noise
 from keras_csc.restoration.sparse_denoiser import shipped
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer

@@ -109,9 +109,7 @@ def test_denoising_in_colour():
     colours = astronaut.reshape(32, 2, 36, 2, 3).mean((1, 3))
     given = noisy(colours, 0.1)
     done = []
-    found = restoration.denoise(
-        given, progress=lambda *each: done.append(each)
-    )
+    found = restoration.denoise(given, progress=lambda *each: done.append(each))
     assert found.shape == given.shape and found.dtype == np.float32
     assert psnr(found, colours) > psnr(given, colours) + 5
     assert done[-1] == (len(done), len(done))

@@ -55,7 +55,8 @@ def correlated(image, atoms):
     codes = np.zeros((*(n // 2 for n in image.shape[:2]), atoms.shape[-1]))
     for i, (top, bottom, row) in enumerate(patches(image.shape[0], k)):
         for j, (left, right, column) in enumerate(patches(image.shape[1], k)):
-            part = atoms[top - row : bottom - row, left - column : right - column]
+            part = atoms[top - row : bottom - row]
+            part = part[:, left - column : right - column]
             codes[i, j] = np.einsum(
                 "yxc,yxcf->f", image[top:bottom, left:right], part
             )

@@ -1,0 +1,100 @@
+"""A SavedModel of a denoiser."""
+
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export import signatures
+from keras_csc.files import new_folder
+from keras_csc.validation import AdvisedError
+
+
+def export_denoiser(denoiser, folder, tolerance=1e-4):
+    """Writes a `SparseDenoiser` as a SavedModel, to load or to serve.
+
+    Its signatures take images of any size, those of a batch of one size, and
+    the deviation `noise` of every image:
+
+    - `serving_default`: `image` float32 `(batch, height, width, channels)` in
+      [0, 1] but for the noise, to `denoised`, cut off at 0 and 1;
+    - `denoise_bytes`: `image_bytes`, JPEG or PNG files of any sizes, to
+      `denoised_bytes`, PNG files, with `valid` and the `problem` of a file
+      that is not.
+
+    Neither Keras nor this package is needed to load it.
+
+    Args:
+        denoiser: `SparseDenoiser`.
+        folder: path of a folder that does not exist. A server takes it for a
+            version if its name is a number.
+        tolerance: float, the largest difference to the denoiser that is taken
+            for rounding.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: if the SavedModel does not compute what the denoiser does.
+    """
+    folder, channels = pathlib.Path(folder).absolute(), denoiser.channels
+    shape = (None, None, channels)
+
+    def denoise(image, noise):
+        noise = signatures.asserted(
+            noise,
+            tf.reduce_all(noise >= 0),
+            ["`noise` must be at least 0. Received:", noise],
+        )
+        image = tf.ensure_shape(image, (None, *shape))
+        return {"denoised": tf.clip_by_value(denoiser((image, noise)), 0, 1)}
+
+    def denoise_bytes(image_bytes, noise):
+        _, outcome = signatures.sizes_of(image_bytes, shape)
+
+        def denoised(file, noise):
+            image = signatures.image_of(file, shape) / 2 + 0.5
+            found = denoise(image[None], noise[None])["denoised"]
+            return signatures.to_png(2 * found[0] - 1)
+
+        made = tf.map_fn(
+            lambda each: tf.cond(
+                each[0], lambda: denoised(*each[1:]), lambda: ""
+            ),
+            (outcome["valid"], image_bytes, noise),
+            fn_output_signature=signatures.FILE,
+            parallel_iterations=1,
+        )
+        return {"denoised_bytes": made, **outcome}
+
+    noise = tf.TensorSpec((None,), tf.float32, "noise")
+    image = tf.TensorSpec((None, *shape), tf.float32, "image")
+    files = tf.TensorSpec((None,), tf.string, "image_bytes")
+    archive = keras.export.ExportArchive()
+    archive.track(denoiser)
+    archive.add_endpoint("serving_default", denoise, [image, noise])
+    archive.add_endpoint("denoise_bytes", denoise_bytes, [files, noise])
+    with new_folder(folder) as temporary:
+        archive.write_out(str(temporary), verbose=False)
+        _check(tf.saved_model.load(str(temporary)), denoiser, tolerance)
+    return folder
+
+
+def _check(loaded, denoiser, tolerance):
+    """Compares answers to random images."""
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(2, 25, 30, denoiser.channels))
+    given = images.astype("float32"), np.float32([0.1, 0.2])
+    found = loaded.signatures["serving_default"](
+        image=tf.constant(given[0]), noise=tf.constant(given[1])
+    )["denoised"]
+    difference = np.max(np.abs(found - np.clip(denoiser(given), 0, 1)))
+    if not difference <= tolerance:
+        raise AdvisedError(
+            "`denoised` must be finite and what the denoiser computes, up to "
+            f"{tolerance}. The largest difference is {difference}. Check its "
+            "weights.",
+            "tolerance",
+            "Or pass another `tolerance`.",
+        )
