@@ -65,10 +65,10 @@ CONTENDERS = {
         plan.CONTENDERS[plan.UNLABELLED].flags,
     ),
     "csc_ctrl_published": Contender(
-        f"{plan.PUBLISHED}, of classes",
+        "CSC-CTRL, as published, of classes",
         "closed_loop",
         True,
-        ending=plan.CONTENDERS[plan.PUBLISHED].ending,
+        ending="_published",
     ),
     "vae": Contender("VAE", "vae", False, plan.CONTENDERS[plan.VAE].flags),
     "dcgan": Contender("DCGAN", "dcgan", False, PLAIN),

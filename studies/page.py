@@ -54,22 +54,16 @@ OF_STUDY = {
         "seconds",
     ],
 }
-INTRODUCTION = """\
-A model of sparse coding layers is one network, whose decoder draws with the
+INTRODUCTION = f"""\
+A model of sparse coding layers is one network: its decoder draws with the
 encoder's atoms. There is a row for every run that was measured.
-The rows of the recipe are to be measured again. Their first atoms were
-principal components of the parts of codes: on CIFAR-10 they began at 18.5 dB,
-where the recipe begins at 23.5 dB. On Fashion-MNIST their atoms overlapped.
-Their decoder also descended five times the mean `‖z_i - ẑ_i‖²`. One run of each
-set without it has the same figures, within .01 dB and .003 of the neighbours'
-accuracy.
 
-In comparisons every method trains for as long as the recipe takes for its
-steps, by the measured rates of the networks. Each has 128 numbers an image.
-Without sparse codes the layers are as wide as the signed codes' two parts. The
-published games have widths of their own, and their convolutions 32 numbers.
-They make 73 to 546 steps in this time, their authors 45,000: the figures say
-nothing of them at that length."""
+In comparisons every method trains for {plan.MINUTES} minutes of one core. The
+number of its steps comes from the measured rate of its network
+([studies/rates.json](../../studies/rates.json)). Each has 128 numbers an image.
+The layers of convolutions are as wide as signed codes and their negatives. The
+published games take 200 to 800 steps here, and 45,000 in the code of their
+authors: the figures say nothing of them at that length."""
 LEGEND = """\
 *Retrieval*: the share of regenerations whose nearest neighbour among the
 features of all test images is their own image. *Same class*: the share of
@@ -82,9 +76,8 @@ that the codes draw, `1 - Σ(x - A z)² / Σx²`; *non-zeros*, codes that are no
 divided by the count of numbers in the input. *Fréchet*: a distance in that
 classifier's features, which compares with no others.
 A figure after ± is the standard deviation over seeds; without one there is one
-seed. *Seconds*: of training, by the clock. They do not compare speeds: some
-machines were twice as fast as others, other work ran beside, and the published
-games and some ablations were halted for up to an hour."""
+seed. *Seconds*: of training, by the clock. They do not compare speeds: machines
+differed, and other work ran beside."""
 
 
 def marked(name, rows):
@@ -218,8 +211,7 @@ def warning(rows):
     return (
         f"**{len(former)} of the {len(rows)} rows, those with an asterisk, are "
         "of flag files or equal times that have changed since**; so are, in "
-        "part, the verdicts with one. [The recipe](../recipe.md) says what "
-        "changed."
+        "part, the verdicts with one."
     )
 
 

@@ -1,10 +1,9 @@
 """What the studies run: flags of `training/train.py`, and what is changed.
 
-Every run starts from a flag file that ships; those of the recipe have the
-learning rate of a short training. Contenders train for `MINUTES` each: the
-number of steps is that time, times the contender's rate, which `run.py
---rates` measured into `rates.json`. The recipe with options changed takes a
-fixed number of steps.
+Every run starts from a flag file that ships. Contenders train for `MINUTES`
+each: the number of steps is that time, times the contender's rate, which
+`run.py --rates` measured into `rates.json`. The recipe with options changed
+takes a fixed number of steps.
 """
 
 import hashlib
@@ -135,11 +134,11 @@ def rates_found():
     return json.loads(RATES_FILE.read_text()) if RATES_FILE.exists() else {}
 
 
-def steps(name, data, batch):
+def steps(name, data):
     """As many steps of a contender as `MINUTES` hold."""
     rated = OURS if name == UNLABELLED else name
     rate = rates_found()[f"{rated} on {data}"]["images_per_second"]
-    return steps_in(MINUTES, rate, batch)
+    return steps_in(MINUTES, rate, RECIPE_BATCH)
 
 
 def steps_in(minutes, images_per_second, batch):
@@ -154,13 +153,8 @@ UNLABELLED = "the same without labels"
 CONV = "convolutional CTRL, the recipe"
 PIXEL = "CSC network, pixel loss"
 VAE = "convolutional VAE"
-PUBLISHED = "CSC-CTRL, as published"
-CONV_PUBLISHED = "convolutional CTRL, as published"
 
-RECIPE_BATCH, PUBLISHED_BATCH, CONV_PUBLISHED_BATCH = 64, 1024, 512
-RATE = 0.03
-# A training as short as these wants a higher rate than the flag files have.
-RECIPE_FLAGS = (f"--learning_rate={RATE}",)
+RECIPE_BATCH = 64
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
 # Other sets, of whose images every model of a set is asked: in its colours.
@@ -190,14 +184,10 @@ class Contender(typing.NamedTuple):
     Args:
         kind: key of `baselines.MAKERS`.
         flags: tuple of flags, after those of the set's flag file.
-        ending: of the name of that flag file.
-        batch: int, images in a step.
     """
 
     kind: str
     flags: tuple = ()
-    ending: str = ""
-    batch: int = RECIPE_BATCH
 
 
 CONTENDERS = {
@@ -210,30 +200,15 @@ CONTENDERS = {
     VAE: Contender(
         "vae", ("--game=class_features=0,dictionary=0", "--first_atoms=random")
     ),
-    PUBLISHED: Contender(
-        "closed_loop", ending="_published", batch=PUBLISHED_BATCH
-    ),
-    CONV_PUBLISHED: Contender(
-        "closed_loop",
-        (
-            f"--batch_size={CONV_PUBLISHED_BATCH}",
-            "--architecture=feature_dim=32",
-            *PARENTS_CONV,
-        ),
-        "_published",
-        CONV_PUBLISHED_BATCH,
-    ),
 }
 
 
 def contender(name, data, seed=0, more=(), count=None):
     """A contender's run, of `MINUTES` or of `count` steps."""
     found = CONTENDERS[name]
-    count = count or steps(name, data, found.batch)
-    file = flag_file(data + found.ending)
-    usual = () if found.ending else RECIPE_FLAGS
+    count = count or steps(name, data)
     wide = (DCGAN[data],) if name in (CONV, VAE) else ()
-    flags = (file, f"--steps={count}", *usual, *wide, *found.flags)
+    flags = (flag_file(data), f"--steps={count}", *wide, *found.flags)
     return Run(name, data, found.kind, flags, seed, more)
 
 
@@ -253,9 +228,8 @@ def quality():
     """
     for seed in SEEDS:
         for data in SETS[::-1]:
-            for name, found in CONTENDERS.items():
-                # Five minutes say nothing of the published games.
-                if found.ending or (seed and name not in (OURS, CONV)):
+            for name in CONTENDERS:
+                if seed and name not in (OURS, CONV):
                     continue
                 more = ("unseen", "noise") if seed == 0 else ()
                 yield contender(name, data, seed, more)
@@ -314,7 +288,6 @@ def with_views():
     flags = (
         flag_file("cifar10_unlabelled"),
         f"--steps={STEPS['cifar10']}",
-        *RECIPE_FLAGS,
     )
     return Run("without labels, with views", "cifar10", "closed_loop", flags)
 
@@ -334,30 +307,21 @@ def ablation():
 
 
 def published():
-    """The published game on every set, and one of its settings changed."""
+    """The published game on every set, and convolutions in it."""
 
     def run(title, data, *changes, seed=0):
         flags = (flag_file(f"{data}_published"), *changes)
         return Run(title, data, "closed_loop", flags, seed)
 
-    other_step = {
-        "digits": ("with the inner step", "--game=inner_step=true"),
-        "fashion_mnist": ("with the inner step", "--game=inner_step=true"),
-        "cifar10": ("without the inner step", "--game=inner_step=false"),
-    }
     for seed in SEEDS:
-        for data, (title, change) in other_step.items():
-            yield run(AS_IN_THE_FILE, data, seed=seed)
-            yield run(title, data, change, seed=seed)
-    for data in other_step:
-        yield run("clipped", data, "--architecture=output=clip")
+        yield run(AS_IN_THE_FILE, "digits", seed=seed)
+    yield run("clipped", "digits", "--architecture=output=clip")
     for data in SETS:
-        count = steps(CONV_PUBLISHED, data, PUBLISHED_BATCH)
-        yield run(CONV_128, data, f"--steps={count}", *PARENTS_CONV)
+        yield run(AS_IN_THE_FILE, data)
+        yield run("convolutions", data, *PARENTS_CONV)
 
 
 AS_IN_THE_FILE = "as in the flag file"
-CONV_128 = "convolutions, 128 features"
 
 
 QUESTIONS = {
