@@ -282,8 +282,8 @@ def test_former_rows_stay_and_are_marked(tmp_path, row):
     write_json(row_file, {**own, "name": "once", "seed": second.seed})
     collect(tmp_path, table)
     kept = read_json(table, list)
-    assert [each["name"] for each in kept] == [other.name, second.name]
-    assert [each["key"] for each in kept] == ["before", second.key]
+    assert [each["name"] for each in kept] == [second.name, other.name]
+    assert [each["key"] for each in kept] == [second.key, "before"]
     text = page.page(verdicts.Table(kept))
     assert rf"| {other.name}\* |" in text
     assert "1 of the 2 rows, those with an asterisk" in text
