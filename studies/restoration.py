@@ -2,11 +2,12 @@
 
     pip install -r requirements.txt --group benchmarks
     python studies/restoration.py
-    python studies/restoration.py --photographs=FOLDER --tasks "denoise 25"
+    python studies/restoration.py --photographs=FOLDER --size=512 \\
+        --tasks "denoise 25" --methods ours --channels=1
 
-It restores parts of photographs by ours and by peers and puts its rows in
-studies/restoration.json. The photographs are four that scikit-image ships, of
-which it draws the first, or all of a folder: their middle. All methods see the
+It restores photographs by ours and by peers and puts its rows in
+studies/restoration.json. They are parts of four that scikit-image ships, and
+the first is drawn; or those of a folder, or their middle. All methods see the
 same pixels, corrupted with the same seeds; images are in [0, 1] and what lies
 beyond is cut off. `WEIGHTS` of total variation were chosen on other
 photographs.
@@ -75,13 +76,13 @@ def shipped(channels):
     return found
 
 
-def middles(folder, channels):
-    """The middle parts of the photographs of a folder, by name."""
+def middles(folder, channels, size):
+    """The middle parts, at most, of the photographs of a folder, by name."""
     found = {}
     for path in sorted(pathlib.Path(folder).rglob("*.*")):
         image = np.asarray(Image.open(path).convert("RGB")) / 255
-        top, left = (max(n - SIZE, 0) // 2 for n in image.shape[:2])
-        image = image[top : top + SIZE, left : left + SIZE]
+        top, left = (max(n - size, 0) // 2 for n in image.shape[:2])
+        image = image[top : top + size, left : left + size]
         found[path.name] = in_channels(image, channels)
     return found
 
@@ -309,10 +310,12 @@ def measured(method, task, image, seed):
     return row, found
 
 
-def compare(name, images, task, channels):
+def compare(name, images, task, channels, methods):
     """Rows of the means over images, and what the first image became."""
     rows, pictures = [], {}
     for title, method in METHODS[task.partition(" ")[0]].items():
+        if methods and title not in methods:
+            continue
         if title != "given":  # The first call traces.
             method(task, *corrupted(task, next(iter(images.values())), 0))
         found = [
@@ -353,6 +356,8 @@ def draw(task, channels, image, given, pictures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", help="folder of image files")
+    parser.add_argument("--size", type=int, default=SIZE)  # at most, of these
+    parser.add_argument("--methods", nargs="+")  # by default all
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--channels", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--threads", type=int, default=1)
@@ -361,16 +366,18 @@ def main():
     for channels in options.channels:
         name, images = "shipped", shipped(channels)
         if options.photographs:
-            name = "photographs"
-            images = middles(options.photographs, channels)
+            name = pathlib.Path(options.photographs).name
+            images = middles(options.photographs, channels, options.size)
         for task in options.tasks:
-            rows, pictures = compare(name, images, task, channels)
+            rows, pictures = compare(
+                name, images, task, channels, options.methods
+            )
             about = {**identification(), "bm3d": version("bm3d")}
             rows = [{**row, **about} for row in rows]
             tables.put(RESULTS, rows, KEYS)
             image = next(iter(images.values()))
             given, _ = corrupted(task, image, 0)
-            if name == "shipped":
+            if not (options.photographs or options.methods):
                 draw(task, channels, image, given, pictures)
 
 
