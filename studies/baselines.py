@@ -5,18 +5,73 @@ All are `ClosedLoopAutoencoder`s with another loss or encoder, so that
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_csc.files import new_folder
+from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
+from keras_csc.models import Decoder
+from keras_csc.models import Encoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.models.presets.folder import WEIGHTS_FILE
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32
+
+
+class WithoutPreset:
+    """A model whose networks no preset has: its weights alone are saved."""
+
+    def save_to_preset(self, folder, half=False):
+        with new_folder(folder) as temporary:
+            self.save_weights(temporary / WEIGHTS_FILE)
+
+
+class OwnDecoder(Decoder):
+    """A decoder with dictionaries of its own, which begin as the encoder's."""
+
+    shared_atoms = ()
+
+    def __init__(self, encoder, **kwargs):
+        encoder.build((None, *encoder.image_shape))
+        super().__init__(encoder, **kwargs)
+
+    def _drawing(self, layer, name):
+        size, _, channels, _ = layer.kernel.shape
+        return ConvSparseDecoding2D(
+            channels,
+            size,
+            int(np.ravel(layer.strides)[0]),  # two in the head
+            layer.padding,
+            kernel_constraint=layer.kernel_constraint,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def calibrate(self, images):
+        layers = self.encoder.coding_layers
+        drawing = [self.head_layer, *self.decoding_layers]
+        for own, layer in zip(drawing, [self.encoder.head, *layers[::-1]]):
+            own.kernel.assign(layer.kernel)
+        super().calibrate(images)
+
+
+class OwnAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
+    """The closed loop of two networks."""
+
+
+def with_own_dictionaries(preset, load_weights=False, dtype=None, **overrides):
+    """An `OwnAutoencoder` of a preset, to be trained."""
+    config = presets.config(preset, **overrides)
+    encoder = Encoder(**presets.encoder_arguments(config), dtype=dtype)
+    how = {name: config[name] for name in ("rectified", "output")}
+    model = OwnAutoencoder(encoder, OwnDecoder(encoder, dtype=dtype, **how))
+    model.build()
+    return model
 
 
 class LossAutoencoder(ClosedLoopAutoencoder):
@@ -78,7 +133,7 @@ class GaussianEncoder(ConvEncoder):
         return mean, log_variance, output
 
 
-class VariationalAutoencoder(LossAutoencoder):
+class VariationalAutoencoder(WithoutPreset, LossAutoencoder):
     """VAE with a Gaussian likelihood of the best variance, that of the batch.
 
     `½ D log mean (x - x̂)² + KL(q(z|x) ‖ N(0, I))` per image of `D` numbers,
@@ -88,11 +143,6 @@ class VariationalAutoencoder(LossAutoencoder):
         Rybkin et al., Simple and effective VAE training with calibrated
         decoders, ICML 2021.
     """
-
-    def save_to_preset(self, folder, half=False):
-        """Writes the weights alone: no preset has such an encoder."""
-        with new_folder(folder) as temporary:
-            self.save_weights(temporary / WEIGHTS_FILE)
 
     def loss_of(self, images):
         mean, log_variance, output = self.encoder.distribution(images, True)
@@ -122,6 +172,7 @@ def variational(preset, load_weights=False, dtype=None, **overrides):
 
 MAKERS = {
     "closed_loop": ClosedLoopAutoencoder.from_preset,
+    "own": with_own_dictionaries,
     "pixel": PixelAutoencoder.from_preset,
     "vae": variational,
 }

@@ -105,6 +105,7 @@ def measure(run, folder, data_dir):
         row["frechet_distance"] = figures["distributions"][0][
             "frechet_distance"
         ]
+        row["weights"] = model.count_params()
         row["steps"] = options.steps
         row["batch_size"] = options.batch_size
         row["about"] = identification()

@@ -28,11 +28,13 @@ FIGURES = {
     "5-NN": ("centered_knn_accuracy", "{:.3f}"),
     "5-NN, part": ("class_part/centered_knn_accuracy", "{:.3f}"),
     "zeros": ("zero_fraction", "{}"),
+    "weights": ("weights", "{:,.0f}"),
     "steps": ("steps", "{:.0f}"),
     "seconds": ("seconds", "{:.0f}"),
     "explained": ("explained", "{}"),
     "non-zeros": ("nonzeros", "{}"),
 }
+WHOLE = ("weights", "steps", "seconds")
 OF_STUDY = {
     "published": [
         "PSNR, dB",
@@ -51,6 +53,7 @@ OF_STUDY = {
         "5-NN, part",
         "explained",
         "non-zeros",
+        "weights",
         "seconds",
     ],
 }
@@ -96,7 +99,7 @@ def cell(rows, figure):
     if isinstance(values[0], list):
         return " ".join(f"{v:.2f}" for v in np.mean(values, 0))
     text = form.format(statistics.fmean(values))
-    if len(values) > 1 and figure not in ("steps", "seconds"):
+    if len(values) > 1 and figure not in WHOLE:
         text += f" ± {form.format(statistics.stdev(values))}"
     return text
 

@@ -212,10 +212,11 @@ def contender(name, data, seed=0, more=(), count=None):
     return Run(name, data, found.kind, flags, seed, more)
 
 
-def changed(title, data, *changes, seed=0):
+def changed(title, data, *changes, seed=0, kind="closed_loop"):
     """A short run of the recipe, with changes."""
     run = contender(OURS, data, seed, count=STEPS[data])
-    return run._replace(name=title, flags=(*run.flags, *changes))
+    flags = (*run.flags, *changes)
+    return run._replace(name=title, flags=flags, kind=kind)
 
 
 # === Studies ===
@@ -281,6 +282,7 @@ def options(data):
 
 
 AS_IT_IS = "as it is"
+OWN = "own dictionaries to draw with"
 
 
 def with_views():
@@ -293,7 +295,10 @@ def with_views():
 
 
 def ablation():
-    """The recipe with options changed, on every set."""
+    """The recipe with options changed, on every set.
+
+    What sharing does is asked of three seeds.
+    """
     for data in SETS[::-1]:
         yield changed(AS_IT_IS, data)
         for title, changes in options(data).items():
@@ -301,6 +306,10 @@ def ablation():
         yield changed(
             "convolutions", data, DCGAN[data], *CONTENDERS[CONV].flags
         )
+    for seed in SEEDS:
+        for data in SETS[::-1]:
+            yield changed(AS_IT_IS, data, seed=seed)
+            yield changed(OWN, data, seed=seed, kind="own")
     unlabelled = CONTENDERS[UNLABELLED].flags
     yield changed("without labels", "cifar10", *unlabelled)
     yield with_views()

@@ -59,6 +59,21 @@ def test_variational_loss_is_its_definition():
     assert float(model.loss_of(IMAGES)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_own_dictionaries_begin_as_the_encoders():
+    """With them the loop begins as with shared ones, and moves both."""
+    own, shared = make("own"), make("closed_loop")
+    shared.encoder.set_weights(own.encoder.get_weights())
+    for model in (own, shared):
+        model.decoder.calibrate(IMAGES)
+    pair = [model.reconstruct(IMAGES) for model in (own, shared)]
+    np.testing.assert_allclose(*pair, atol=1e-5)
+    assert own.count_params() > 1.8 * shared.count_params()
+    own.train_step((IMAGES, np.arange(16) % 10))
+    layers = own.encoder.coding_layers[0], own.decoder.decoding_layers[-1]
+    encoding, drawing = (np.asarray(layer.kernel) for layer in layers)
+    assert np.abs(encoding - drawing).max() > 1e-5
+
+
 @pytest.mark.parametrize("kind", ["pixel", "vae"])
 def test_loss_falls_in_training(kind):
     model = make(kind)
