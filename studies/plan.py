@@ -327,7 +327,7 @@ def published():
     yield run("clipped", "digits", "--architecture=output=clip")
     for data in SETS:
         yield run(AS_IN_THE_FILE, data)
-        yield run("convolutions", data, *PARENTS_CONV)
+        yield run("convolutions, as published", data, *PARENTS_CONV)
 
 
 AS_IN_THE_FILE = "as in the flag file"

@@ -15,6 +15,7 @@ from keras_csc.explorer.looking import change
 from keras_csc.explorer.looking import look
 from keras_csc.explorer.looking import read_upload
 from keras_csc.explorer.panels import filled
+from keras_csc.explorer.restore_tab import restore_tab
 
 HOST = "127.0.0.1"
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
@@ -171,6 +172,8 @@ class _Page:
                             self._change_tab()
                     with gr.Tab("Sample"):
                         self._sample_tab()
+                    with gr.Tab("Restore") as tab:
+                        restore_tab(tab, _listen, IMAGE_FILES)
             for event in events:
                 for handler in self.refreshed:
                     event = _listen(event.success, *handler)
