@@ -27,6 +27,9 @@ MODEL ?= csc_ctrl_cifar10
   test-browser test-runtimes benchmarks docs lint format clean
 
 demo: $(STAMP)
+	mkdir -p runs
+	$(BIN)/python training/report.py --preset=csc_ctrl_digits --output=runs/shipped.html
+	@echo "This is a model that ships. Now one is trained:"
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples,codes
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
