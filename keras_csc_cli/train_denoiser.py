@@ -30,25 +30,36 @@ EPOCH = 1000
 HELD_OUT = 64
 
 
-def main(options):
-    """Trains in `--workdir`, from its last checkpoint if there is one."""
+def network(options, dtype):
+    """The denoiser of the options, not trained."""
+    return SparseDenoiser(
+        options.channels,
+        options.filters,
+        iterations=options.iterations,
+        dtype=dtype,
+    )
+
+
+def main(options, make=network):
+    """Trains in `--workdir`, from its last checkpoint if there is one.
+
+    Args:
+        options: of the command.
+        make: function of the options and a dtype policy that makes a model
+            with the calls of `SparseDenoiser`.
+    """
     keras.utils.set_random_seed(options.seed)
     workdir = pathlib.Path(options.workdir)
     records.check_folder(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with locked(workdir / ".lock", wait=False), interruption.held() as received:
-        _train(options, workdir, received)
+        _train(options, make, workdir, received)
 
 
-def _train(options, workdir, received):
+def _train(options, make, workdir, received):
     source = data.cached(_opened(options, "train"), CACHE_BYTES)
     held_out, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
-    model = SparseDenoiser(
-        options.channels,
-        options.filters,
-        iterations=options.iterations,
-        dtype=devices.dtype_policy(options.dtype_policy),
-    )
+    model = make(options, devices.dtype_policy(options.dtype_policy))
     _compile(model, options)
     variables = model.variables + model.optimizer.variables
     checkpoint = tf.train.Checkpoint(variables=[v.value for v in variables])
@@ -94,9 +105,7 @@ def _train(options, workdir, received):
             "another --workdir, with a lower --learning_rate."
         )
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    trained = SparseDenoiser.from_config(
-        {**model.get_config(), "dtype": "float32"}
-    )
+    trained = make(options, "float32")
     trained.set_weights(model.get_weights())
     with replacing(workdir / "denoiser.keras") as temporary:
         trained.save(temporary)

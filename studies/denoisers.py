@@ -1,0 +1,159 @@
+"""Sparse coding beside convolutions of as many weights, after equal time.
+
+    taskset -c 0 python studies/denoisers.py --data_dir=FOLDER --minutes=10
+
+Both denoise at every level of noise, and train on the same batches, as many
+steps as the minutes hold: each is timed first. Puts its rows, of the
+photographs of `restoration.py`, in studies/restoration.json.
+"""
+
+import argparse
+import pathlib
+import time
+
+from keras_csc_cli import checked_flags
+from keras_csc_cli import train_denoiser
+from keras_csc_cli.options import DENOISER
+from keras_csc_cli.records import identification
+
+import keras
+import numpy as np
+from absl import flags
+from keras import ops
+
+from keras_csc.restoration.sparse_denoiser import BORDER
+from studies import restoration
+from studies import tables
+
+TIMED = 20  # steps
+DEPTH, WIDTH = 9, 32
+LEVELS = (15, 25, 50)
+
+
+class ConvDenoiser(keras.Model):
+    """DnCNN of `DEPTH` layers, given `σ` as one more channel.
+
+    Reference:
+        Zhang, Zuo, Chen, Meng & Zhang, Beyond a Gaussian denoiser, IEEE TIP
+        2017.
+    """
+
+    def __init__(self, channels, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.channels = channels
+        conv, dtype = keras.layers.Conv2D, self.dtype_policy
+        how = {"padding": "same", "dtype": dtype}
+        inner = []
+        for _ in range(DEPTH - 2):
+            inner += [
+                conv(WIDTH, 3, use_bias=False, **how),
+                keras.layers.BatchNormalization(dtype=dtype),
+                keras.layers.ReLU(dtype=dtype),
+            ]
+        self.layered = keras.Sequential(
+            [
+                keras.Input((None, None, channels + 1)),
+                conv(WIDTH, 3, activation="relu", **how),
+                *inner,
+                conv(channels, 3, **how),
+            ]
+        )
+        self.built = True
+
+    def call(self, inputs, training=False):
+        images, noise = inputs
+        images = ops.cast(images, "float32")
+        level = ops.reshape(ops.cast(noise, "float32"), (-1, 1, 1, 1))
+        level = ops.broadcast_to(level, ops.shape(images[..., :1]))
+        given = ops.concatenate([images, level], -1)
+        residual = self.layered(given, training=training)
+        made = images - ops.cast(residual, "float32")
+        return made[:, BORDER:-BORDER, BORDER:-BORDER] if training else made
+
+    def get_config(self):
+        return {**super().get_config(), "channels": self.channels}
+
+
+NETWORKS = {
+    "ours": train_denoiser.network,
+    "convolutions": lambda options, dtype: ConvDenoiser(
+        options.channels, dtype=dtype
+    ),
+}
+
+
+def options_of(data_dir, workdir):
+    """The options of `keras-csc train-denoiser`."""
+    known = flags.FlagValues()
+    checked_flags.define(DENOISER.sections, known)
+    known(["", f"--data_dir={data_dir}", f"--workdir={workdir}"])
+    return checked_flags.values(DENOISER.sections, known)
+
+
+def seconds_a_step(options, make):
+    """Median of some steps after the first."""
+    policy = train_denoiser.devices.dtype_policy(options.dtype_policy)
+    model = make(options, policy)
+    train_denoiser._compile(model, options)
+    noise = np.full(options.batch_size, 0.1, "float32")
+    side = train_denoiser.SIDE
+    images = np.full((options.batch_size, side, side, 1), 0.5, "float32")
+    inner = images[:, BORDER:-BORDER, BORDER:-BORDER]
+    taken = []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        model.train_on_batch((images, noise), inner)
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken[1:]))
+
+
+def rows_of(name, model, minutes):
+    """Mean PSNR of the photographs, by the level of their noise."""
+    images = restoration.shipped(1)
+    for level in LEVELS:
+        found = []
+        for seed, image in enumerate(images.values()):
+            task = f"denoise {level}"
+            noisy, _ = restoration.corrupted(task, image, seed)
+            given = noisy[None, ..., None], np.float32([level / 255])
+            made = np.clip(model.predict_on_batch(given)[0, ..., 0], 0, 1)
+            found.append(-10 * np.log10(np.mean((made - image) ** 2)))
+        yield {
+            "images": "shipped",
+            "task": task,
+            "channels": 1,
+            "method": f"{name}, trained for {minutes:g} minutes",
+            "psnr": float(np.mean(found)),
+            "weights": model.count_params(),
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", required=True)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--runs", default="runs/denoisers")
+    given = parser.parse_args()
+    for name in given.networks:
+        make = NETWORKS[name]
+        folder = pathlib.Path(given.runs) / f"{name}-{given.minutes:g}"
+        options = options_of(given.data_dir, folder)
+        options.steps = round(
+            60 * given.minutes / seconds_a_step(options, make)
+        )
+        train_denoiser.main(options, make)
+        model = keras.saving.load_model(
+            folder / "denoiser.keras",
+            custom_objects={"ConvDenoiser": ConvDenoiser},
+        )
+        rows = list(rows_of(name, model, given.minutes))
+        about = {"steps": options.steps, **identification()}
+        rows = [{**row, **about} for row in rows]
+        tables.put(restoration.RESULTS, rows, restoration.KEYS)
+        for row in rows:
+            print(row["task"], row["method"], row["psnr"], row["weights"])
+
+
+if __name__ == "__main__":
+    main()
