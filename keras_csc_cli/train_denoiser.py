@@ -52,15 +52,21 @@ def main(options, make=network):
     workdir = pathlib.Path(options.workdir)
     records.check_folder(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    with locked(workdir / ".lock", wait=False), interruption.held() as received:
-        _train(options, make, workdir, received)
+    try:
+        with locked(workdir / ".lock", wait=False):
+            with interruption.held() as received:
+                _train(options, make, workdir, received)
+    except BlockingIOError:
+        raise UsageError(
+            f"{workdir} is in use by another process. Choose another --workdir."
+        ) from None
 
 
 def _train(options, make, workdir, received):
     source = data.cached(_opened(options, "train"), CACHE_BYTES)
     held_out, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
     model = make(options, devices.dtype_policy(options.dtype_policy))
-    _compile(model, options)
+    compile_denoiser(model, options)
     variables = model.variables + model.optimizer.variables
     checkpoint = tf.train.Checkpoint(variables=[v.value for v in variables])
     manager = tf.train.CheckpointManager(
@@ -136,7 +142,8 @@ def _opened(options, split):
     )
 
 
-def _compile(model, options):
+def compile_denoiser(model, options):
+    """Adam, with a rate that falls as a cosine, and a mean of the weights."""
     rate = options.learning_rate
     schedule = keras.optimizers.schedules.CosineDecay(
         0.01 * rate,

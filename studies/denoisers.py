@@ -94,7 +94,7 @@ def seconds_a_step(options, make):
     """Median of some steps after the first."""
     policy = train_denoiser.devices.dtype_policy(options.dtype_policy)
     model = make(options, policy)
-    train_denoiser._compile(model, options)
+    train_denoiser.compile_denoiser(model, options)
     noise = np.full(options.batch_size, 0.1, "float32")
     side = train_denoiser.SIDE
     images = np.full((options.batch_size, side, side, 1), 0.5, "float32")

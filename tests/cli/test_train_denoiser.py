@@ -18,6 +18,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_csc import data
+from keras_csc.files import locked
 from keras_csc.restoration.sparse_denoiser import BORDER
 from tests.helpers import runs
 
@@ -110,6 +111,9 @@ def test_a_stopped_training_goes_on_exactly(
     assert record["psnr"]["mean"] > 15
 
 
-def test_two_channels_are_refused(options, tmp_path):
+def test_a_folder_in_use_and_two_channels_are_refused(options, tmp_path):
+    with locked(tmp_path / ".lock"):
+        with pytest.raises(UsageError, match="in use by another process"):
+            train_denoiser.main(options(tmp_path))
     with pytest.raises(ValueError, match="channels"):
         train_denoiser.main(options(tmp_path, channels=2))
