@@ -9,7 +9,8 @@ from keras_csc.ops.tensors import solving
 
 # The most steps of conjugate residuals.
 STEPS = 500
-RATIO = 1.0
+# How much a denoised image weighs, beside the trust that its level has.
+WEIGHT = 0.4
 
 
 def restore(image, mask, blur, noise, smoothness, levels, denoise):
@@ -17,7 +18,7 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
 
     It begins with `smooth_part`. Then, for every level `τ` in turn, `v` is what
     a denoiser makes of `x` at the noise level `τ`, and `x = argmin_x ‖y - M H
-    x‖²/σ² + ‖x - v‖²/τ²`. The scene goes on beyond the borders as far as the
+    x‖²/σ² + w ‖x - v‖²/τ²`. The scene goes on beyond the borders as far as the
     blur carries it into the image, and is estimated there too.
 
     Args:
@@ -32,9 +33,11 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
     Returns:
         float32 array of the shape of `image`.
 
-    Reference:
+    References:
         Zoran & Weiss, From learning models of natural image patches to whole
-        image restoration, ICCV 2011, section 3.
+        image restoration, ICCV 2011, section 3; Zhang et al., Plug-and-play
+        image restoration with deep denoiser prior, IEEE TPAMI 2022, for levels
+        that begin at 49 of 255 and for `w`.
     """
     height, width, _ = image.shape
     rows, columns = (0, 0) if blur is None else (n // 2 for n in blur.shape)
@@ -49,7 +52,7 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
         mean = denoise(ops.convert_to_numpy(found)[0], level)
         mean = ops.convert_to_tensor(mean[None])
         missed = seen - measurement.forward(mean)
-        weight = RATIO * (noise / level) ** 2
+        weight = WEIGHT * (noise / level) ** 2
         weight = ops.convert_to_tensor(weight, "float32")
         found = mean + solving(ridge_regression)(missed, weight, measurement)
     found = ops.convert_to_numpy(found)[0]

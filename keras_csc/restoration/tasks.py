@@ -17,7 +17,7 @@ LEAST_LEVEL = 1.5
 # Of splittings: how smooth the image is at the beginning, and the first and
 # last noise level, of 255, and how many there are.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
-LEVELS = {"inpaint": (35, 5, 12), "deblur": (35, 4, 8), "enlarge": (35, 4, 8)}
+LEVELS = {"inpaint": (50, 3, 12), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
 # How far outside of [0, 1] pixels may lie: so many deviations of their noise,
 # which fewer than 1 of 10,000 exceed, and what sharpening and resampling
 # overshoot by. `FURTHER` of all pixels may lie further, where there is more

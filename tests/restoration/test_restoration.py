@@ -81,7 +81,7 @@ def test_splitting_by_numpy(size):
         ).reshape(whole)
 
     first, last = (
-        solved(mean, (0.3 / level) ** 2)
+        solved(mean, restoring.WEIGHT * (0.3 / level) ** 2)
         for mean, level in zip(means, (0.5, 0.4))
     )
     (_, level), (between, _) = given
