@@ -1,4 +1,4 @@
-"""A SavedModel of a denoiser."""
+"""A denoiser for any TensorFlow, servers and other runtimes."""
 
 import pathlib
 
@@ -6,22 +6,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.export import runtimes
 from keras_csc.export import signatures
 from keras_csc.files import new_folder
+from keras_csc.models.inputs import asserted
 from keras_csc.validation import AdvisedError
 
+DENOISE = "denoise"
 
-def export_denoiser(denoiser, folder, tolerance=1e-4):
-    """Writes a `SparseDenoiser` as a SavedModel, to load or to serve.
+
+def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
+    """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
 
     Its signatures take images of any size, those of a batch of one size, and
     the deviation `noise` of every image:
 
-    - `serving_default`: `image` float32 `(batch, height, width, channels)` in
-      [0, 1] but for the noise, to `denoised`, cut off at 0 and 1;
-    - `denoise_bytes`: `image_bytes`, JPEG or PNG files of any sizes, to
-      `denoised_bytes`, PNG files, with `valid` and the `problem` of a file
-      that is not.
+    - `denoise`, also `serving_default`: `image` float32 `(batch, height,
+      width, channels)` in [0, 1] but for the noise, to `denoised`, cut off at 0
+      and 1;
+    - `denoise_bytes`, of a SavedModel: `image_bytes`, JPEG or PNG files of any
+      sizes, to `denoised_bytes`, PNG files, with `valid` and the `problem` of a
+      file that is not.
 
     Neither Keras nor this package is needed to load it.
 
@@ -29,6 +34,7 @@ def export_denoiser(denoiser, folder, tolerance=1e-4):
         denoiser: `SparseDenoiser`.
         folder: path of a folder that does not exist. A server takes it for a
             version if its name is a number.
+        runtime: `None`, or as of `export_runtime`.
         tolerance: float, the largest difference to the denoiser that is taken
             for rounding.
 
@@ -36,17 +42,39 @@ def export_denoiser(denoiser, folder, tolerance=1e-4):
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: if the SavedModel does not compute what the denoiser does.
+        ValueError: for a runtime that is not installed, a folder that exists,
+            or if what was written does not compute what the denoiser does.
     """
-    folder, channels = pathlib.Path(folder).absolute(), denoiser.channels
-    shape = (None, None, channels)
+    folder = pathlib.Path(folder).absolute()
+    found = denoiser_signatures(denoiser)
+    if runtime:
+        runtimes.check_installed(runtime)
+    with new_folder(folder) as temporary:
+        if runtime:
+            runtimes.WRITERS[runtime]({DENOISE: found[DENOISE]}, temporary)
+            call = runtimes.load_runtime(temporary, runtime)
+        else:
+            archive = keras.export.ExportArchive()
+            archive.track(denoiser)
+            for name, (function, specs) in found.items():
+                archive.add_endpoint(name, function, input_signature=specs)
+            archive.write_out(str(temporary), verbose=False)
+            loaded = tf.saved_model.load(str(temporary)).signatures
+
+            def call(name, inputs):
+                return loaded[name](**inputs)
+
+        _check(call, denoiser, tolerance)
+    return folder
+
+
+def denoiser_signatures(denoiser):
+    """Dict from the name of a signature to `(function, input_specs)`."""
+    shape = (None, None, denoiser.channels)
 
     def denoise(image, noise):
-        noise = signatures.asserted(
-            noise,
-            tf.reduce_all(noise >= 0),
-            ["`noise` must be at least 0. Received:", noise],
-        )
+        message = ["`noise` must be at least 0. Received:", noise]
+        noise = asserted(noise, tf.reduce_all(noise >= 0), message)
         image = tf.ensure_shape(image, (None, *shape))
         return {"denoised": tf.clip_by_value(denoiser((image, noise)), 0, 1)}
 
@@ -71,24 +99,20 @@ def export_denoiser(denoiser, folder, tolerance=1e-4):
     noise = tf.TensorSpec((None,), tf.float32, "noise")
     image = tf.TensorSpec((None, *shape), tf.float32, "image")
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
-    archive = keras.export.ExportArchive()
-    archive.track(denoiser)
-    archive.add_endpoint("serving_default", denoise, [image, noise])
-    archive.add_endpoint("denoise_bytes", denoise_bytes, [files, noise])
-    with new_folder(folder) as temporary:
-        archive.write_out(str(temporary), verbose=False)
-        _check(tf.saved_model.load(str(temporary)), denoiser, tolerance)
-    return folder
+    return {
+        signatures.DEFAULT: (denoise, [image, noise]),
+        DENOISE: (denoise, [image, noise]),
+        "denoise_bytes": (denoise_bytes, [files, noise]),
+    }
 
 
-def _check(loaded, denoiser, tolerance):
+def _check(call, denoiser, tolerance):
     """Compares answers to random images."""
     rng = np.random.default_rng(0)
     images = rng.uniform(size=(2, 25, 30, denoiser.channels))
     given = images.astype("float32"), np.float32([0.1, 0.2])
-    found = loaded.signatures["serving_default"](
-        image=tf.constant(given[0]), noise=tf.constant(given[1])
-    )["denoised"]
+    inputs = dict(zip(("image", "noise"), map(tf.constant, given)))
+    found = np.asarray(call(DENOISE, inputs)["denoised"])
     difference = np.max(np.abs(found - np.clip(denoiser(given), 0, 1)))
     if not difference <= tolerance:
         raise AdvisedError(

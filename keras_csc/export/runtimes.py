@@ -49,15 +49,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
             computes otherwise.
     """
     folder = pathlib.Path(folder).absolute()
-    check_choice(tuple(PACKAGES), runtime=runtime)
-    for module, package in PACKAGES[runtime].items():
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ValueError(
-                f"An export for {runtime} needs the package {package}: "
-                "pip install 'keras-csc[runtimes]'"
-            ) from error
+    check_installed(runtime)
     if model.encoder.compute_dtype != "float32":
         raise ValueError(
             "A model for other runtimes must compute in float32. Received: "
@@ -72,6 +64,19 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
         what = f"{folder} for {runtime}"
         check_answers(found, call, model, what, tolerance)
     return folder
+
+
+def check_installed(runtime):
+    """Raises `ValueError` for a runtime that is not known or installed."""
+    check_choice(tuple(PACKAGES), runtime=runtime)
+    for module, package in PACKAGES[runtime].items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f"An export for {runtime} needs the package {package}: "
+                "pip install 'keras-csc[runtimes]'"
+            ) from error
 
 
 def load_runtime(folder, runtime):

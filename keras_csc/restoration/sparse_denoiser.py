@@ -209,7 +209,8 @@ class SparseDenoiser(keras.Model):
 
     def _in_blocks(self, codes, step):
         kernel = self._of_blocks(self.synthesis_kernels[step])
-        kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))
+        kernel = ops.transpose(kernel, (0, 1, 3, 2))
+        kernel = ops.flip(ops.flip(kernel, 0), 1)  # OpenVINO flips one axis
         return ops.conv(codes, kernel, padding="same")
 
     def _of_blocks(self, kernel):
@@ -286,7 +287,11 @@ def _mirrored(images):
     """Images that go on beyond their borders, to whole blocks."""
     for axis in (1, 2):
         size = ops.shape(images)[axis]
-        places = ops.arange(-BORDER, size + BORDER + -size % BLOCK) % (2 * size)
+        more = (BLOCK - size % BLOCK) % BLOCK
+        # Whole periods are added: in ONNX the rest of a negative number is one.
+        first = 2 * size * BORDER - BORDER
+        places = ops.arange(first, first + size + 2 * BORDER + more)
+        places = places % (2 * size)
         places = ops.minimum(places, 2 * size - 1 - places)
         images = ops.take(images, places, axis)
     return images

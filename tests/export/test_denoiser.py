@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from keras_csc.export import export_denoiser
+from keras_csc.export import load_runtime
+from keras_csc.export.runtimes import PACKAGES
 from keras_csc.restoration import SparseDenoiser
 from tests.helpers.exporting import run_python
 
@@ -78,3 +80,19 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="must be finite"):
         export_denoiser(denoiser, tmp_path / "1")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino", "litert"])
+def test_other_runtimes(tmp_path, runtime):
+    """Each is compared as it is written; here at other sizes."""
+    for module in PACKAGES[runtime]:
+        pytest.importorskip(module)
+    denoiser = SparseDenoiser(1, 8, iterations=2)
+    folder = export_denoiser(denoiser, tmp_path / "made", runtime)
+    call = load_runtime(folder, runtime)
+    for size in ((16, 16), (21, 38)):
+        images = np.random.default_rng(0).uniform(size=(1, *size, 1))
+        given = images.astype("float32"), np.float32([0.2])
+        found = call("denoise", dict(zip(("image", "noise"), given)))
+        expected = np.clip(denoiser(given), 0, 1)
+        np.testing.assert_allclose(found["denoised"], expected, atol=1e-4)
