@@ -55,7 +55,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
     expected = {
         str(path.relative_to(ROOT))
         for package in ("keras_csc", "keras_csc_cli")
-        for kind in ("*.py", "*.css", "*.html", "*.js", "*.md")
+        for kind in ("*.py", "*.css", "*.html", "*.js", "*.md", "*.json")
         for path in (ROOT / package).rglob(kind)
     }
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}

@@ -20,7 +20,7 @@ STRIDE, BLOCK = 2, 4
 # Pixels beside the borders of an image, where codes know one side alone.
 BORDER = 8
 # Of a large image, the side of a tile and what tiles share with others.
-TILE, SHARED = 512, 64
+TILE, SHARED = 512, 96
 # Of the first thresholds, in deviations of the noise in a code.
 THRESHOLD = 0.4
 
@@ -117,7 +117,8 @@ class SparseDenoiser(keras.Model):
         Args:
             inputs: images `(batch, height, width, channels)`, floats in [0, 1]
                 but for the noise, and the deviations of their noise
-                `(batch,)`, in the same units.
+                `(batch,)`, in the same units. A third, `(batch, channels)`, is
+                taken for the means, such as those of a larger image.
             training: bool. Then sides must be divisible by 4, and `BORDER`
                 pixels at each side, where codes know one side alone, are left
                 out of the result.
@@ -126,12 +127,14 @@ class SparseDenoiser(keras.Model):
             float32 tensor `(batch, height, width, channels)`, not cut off at 0
             and 1.
         """
-        images, noise = inputs
+        images, noise, *means = inputs
         images = ops.cast(images, "float32")
         size = ops.shape(images)[1:3]
         if not training:
             images = _mirrored(images)
-        codes, means = self._codes(images, noise)
+        means = means[0] if means else ops.mean(images, (1, 2))
+        means = means[:, None, None]
+        codes = self._codes(images - means, noise)
         made = self._drawn(codes, self.iterations - 1) + means
         if training:
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
@@ -148,9 +151,9 @@ class SparseDenoiser(keras.Model):
             pixels of the images and of the mirrors around them, `BORDER`
             pixels or more.
         """
-        codes, _ = self._codes(_mirrored(ops.cast(images, "float32")), noise)
-        sides = BLOCK // STRIDE
-        return _from_blocks(codes, sides)
+        images = _mirrored(ops.cast(images, "float32"))
+        means = ops.mean(images, (1, 2), keepdims=True)
+        return _from_blocks(self._codes(images - means, noise), BLOCK // STRIDE)
 
     def denoise(self, image, noise, progress=None):
         """Denoises an image of any size, with the memory of a tile.
@@ -164,6 +167,7 @@ class SparseDenoiser(keras.Model):
             float32 array of the shape of `image`.
         """
         found = np.empty(image.shape, "float32")
+        given = np.float32([noise]), np.float32(image.mean((0, 1)))[None]
         tiles = [
             (rows, columns)
             for rows in _spans(image.shape[0])
@@ -173,7 +177,7 @@ class SparseDenoiser(keras.Model):
             tiles, start=1
         ):
             tile = image[None, top:bottom, left:right].astype("float32")
-            made = self.predict_on_batch((tile, np.float32([noise])))[0]
+            made = self.predict_on_batch((tile, *given))[0]
             (first, last), (start, end) = rows, columns
             inner = made[first - top : last - top, start - left : end - left]
             found[first:last, start:end] = inner
@@ -181,11 +185,9 @@ class SparseDenoiser(keras.Model):
                 progress(done, len(tiles))
         return found
 
-    def _codes(self, images, noise):
-        """`z_K` in blocks, and the means."""
-        means = ops.mean(images, (1, 2), keepdims=True)
-        signal = ops.cast(images - means, self.compute_dtype)
-        signal = _to_blocks(signal, BLOCK)
+    def _codes(self, signal, noise):
+        """`z_K` in blocks, of images less their means."""
+        signal = _to_blocks(ops.cast(signal, self.compute_dtype), BLOCK)
         noise = ops.cast(noise, self.compute_dtype)
         noise = ops.reshape(noise, (-1, 1, 1, 1))
         codes, residual = 0, signal
@@ -200,7 +202,7 @@ class SparseDenoiser(keras.Model):
             )
             threshold = ops.tile(threshold, (1, 1, 1, (BLOCK // STRIDE) ** 2))
             codes = codes - ops.clip(codes, -threshold, threshold)
-        return codes, means
+        return codes
 
     def _drawn(self, codes, step):
         """What atoms draw, less means, float32."""
@@ -316,15 +318,17 @@ def _from_blocks(blocks, side):
 
 
 def _spans(length):
-    """Tiles of an axis: what each sees, from and to, and what it keeps."""
+    """Tiles of an axis: what each sees, from and to, and what it keeps.
+
+    All begin at a block of the whole, so that they have its codes.
+    """
     if length <= TILE:
         return [(0, length, 0, length)]
     count = math.ceil(length / (TILE - SHARED))
     edges = [round(number * length / count) for number in range(count + 1)]
     starts = [
-        min(max(edge - SHARED // 2, 0), length - TILE) for edge in edges[:-1]
+        min(max(edge - SHARED // 2, 0), length - TILE) // BLOCK * BLOCK
+        for edge in edges[:-1]
     ]
-    return [
-        (start, start + TILE, first, last)
-        for start, first, last in zip(starts, edges, edges[1:])
-    ]
+    ends = [start + TILE for start in starts[:-1]] + [length]
+    return list(zip(starts, ends, edges, edges[1:]))

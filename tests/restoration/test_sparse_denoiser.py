@@ -109,15 +109,13 @@ def test_it_begins_as_a_tight_frame():
 
 def test_tiles_are_the_whole(monkeypatch):
     denoiser = SparseDenoiser.from_preset("grey")
-    image = skimage.data.camera()[:150, :120, None] / 255
+    image = skimage.data.camera()[:221, :120, None] / 255
     whole = denoiser.denoise(image, 0.1)
-    monkeypatch.setattr(sparse_denoiser, "TILE", 104)
+    monkeypatch.setattr(sparse_denoiser, "TILE", 160)
     done = []
     tiles = denoiser.denoise(image, 0.1, lambda *each: done.append(each))
-    assert done == [(n, 12) for n in range(1, 13)]
-    # Tiles know less of the image, and have means of their own.
-    np.testing.assert_allclose(tiles, whole, atol=0.02)
-    assert np.mean(np.abs(tiles - whole)) < 5e-4
+    assert done == [(n, 4) for n in range(1, 5)]
+    np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("name, channels", [("grey", 1), ("colour", 3)])
@@ -126,11 +124,12 @@ def test_shipped_denoisers(name, channels):
     assert denoiser.channels == channels
     assert denoiser.count_params() <= {1: 70_000, 3: 130_000}[channels]
     image = skimage.data.astronaut()[:128, 130:258, :channels] / 255
-    for noise, least in ((15, 32.5), (25, 30.0), (50, 27.0)):
+    more = {1: 0, 3: 0.8}[channels]
+    for noise, least in ((15, 32.3), (25, 29.9), (50, 26.8)):
         rng = np.random.default_rng(0)
         noisy = image + noise / 255 * rng.normal(size=image.shape)
         error = np.mean((denoiser.denoise(noisy, noise / 255) - image) ** 2)
-        assert -10 * np.log10(error) > least
+        assert -10 * np.log10(error) > least + more
 
 
 @pytest.mark.parametrize("noise", [5 / 255, 25 / 255, 0.5])
