@@ -323,16 +323,15 @@ DENOISER = kinds.Command(
 
     keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
 
-FOLDER holds photographs, some hundred or more: the denoisers that ship learned
-from 300. Writes to --workdir: denoiser.keras, run.json, tensorboard/,
-checkpoints/. Run the same command again to go on from the last checkpoint.
+FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
+that ships learned from 300. Writes to --workdir: denoiser.keras, run.json,
+tensorboard/, checkpoints/. Run the same command again to go on.
 """,
     kinds.sections_of(
         """
 Denoiser:
     workdir: Folder of this run.
     data_dir: Folder of photographs.
-    channels: 1 for grey images, 3 for colour.
     filters: Atoms of a dictionary.
     iterations: Steps of sparse coding.
     steps: Steps of training, batches.
@@ -343,7 +342,6 @@ Denoiser:
 """,
         workdir=(None, kinds.Path()),
         data_dir=(None, kinds.Folder()),
-        channels=(1, Integer(1, 3)),
         filters=(64, Integer(1, 300)),
         iterations=(8, Integer(1, 100)),
         steps=(50_000, Integer(1, 10**9)),

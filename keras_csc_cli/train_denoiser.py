@@ -33,7 +33,6 @@ HELD_OUT = 64
 def network(options, dtype):
     """The denoiser of the options, not trained."""
     return SparseDenoiser(
-        options.channels,
         options.filters,
         iterations=options.iterations,
         dtype=dtype,
@@ -135,7 +134,7 @@ def _opened(options, split):
     return data.open_dataset(
         "image_folder",
         split,
-        (2 * SIDE, 2 * SIDE, options.channels),
+        (2 * SIDE, 2 * SIDE, 1),
         options.data_dir,
         random_crop=True,
         resize=False,

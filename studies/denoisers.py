@@ -38,9 +38,8 @@ class ConvDenoiser(keras.Model):
         2017.
     """
 
-    def __init__(self, channels, **kwargs):
+    def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.channels = channels
         conv, dtype = keras.layers.Conv2D, self.dtype_policy
         how = {"padding": "same", "dtype": dtype}
         inner = []
@@ -52,10 +51,10 @@ class ConvDenoiser(keras.Model):
             ]
         self.layered = keras.Sequential(
             [
-                keras.Input((None, None, channels + 1)),
+                keras.Input((None, None, 2)),
                 conv(WIDTH, 3, activation="relu", **how),
                 *inner,
-                conv(channels, 3, **how),
+                conv(1, 3, **how),
             ]
         )
         self.built = True
@@ -70,15 +69,10 @@ class ConvDenoiser(keras.Model):
         made = images - ops.cast(residual, "float32")
         return made[:, BORDER:-BORDER, BORDER:-BORDER] if training else made
 
-    def get_config(self):
-        return {**super().get_config(), "channels": self.channels}
-
 
 NETWORKS = {
     "ours": train_denoiser.network,
-    "convolutions": lambda options, dtype: ConvDenoiser(
-        options.channels, dtype=dtype
-    ),
+    "convolutions": lambda options, dtype: ConvDenoiser(dtype=dtype),
 }
 
 

@@ -15,7 +15,7 @@ from keras_csc.validation import AdvisedError
 DENOISE = "denoise"
 
 
-def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
+def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
     """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
 
     Its signatures take images of any size, those of a batch of one size, and
@@ -34,6 +34,7 @@ def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
         denoiser: `SparseDenoiser`.
         folder: path of a folder that does not exist. A server takes it for a
             version if its name is a number.
+        channels: int, 1 or 3, of the images that it takes.
         runtime: `None`, or as of `export_runtime`.
         tolerance: float, the largest difference to the denoiser that is taken
             for rounding.
@@ -46,7 +47,7 @@ def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
             or if what was written does not compute what the denoiser does.
     """
     folder = pathlib.Path(folder).absolute()
-    found = denoiser_signatures(denoiser)
+    found = denoiser_signatures(denoiser, channels)
     if runtime:
         runtimes.check_installed(runtime)
     with new_folder(folder) as temporary:
@@ -64,13 +65,13 @@ def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
             def call(name, inputs):
                 return loaded[name](**inputs)
 
-        _check(call, denoiser, tolerance)
+        _check(call, denoiser, channels, tolerance)
     return folder
 
 
-def denoiser_signatures(denoiser):
+def denoiser_signatures(denoiser, channels):
     """Dict from the name of a signature to `(function, input_specs)`."""
-    shape = (None, None, denoiser.channels)
+    shape = (None, None, channels)
 
     def denoise(image, noise):
         message = ["`noise` must be at least 0. Received:", noise]
@@ -106,10 +107,10 @@ def denoiser_signatures(denoiser):
     }
 
 
-def _check(call, denoiser, tolerance):
+def _check(call, denoiser, channels, tolerance):
     """Compares answers to random images."""
     rng = np.random.default_rng(0)
-    images = rng.uniform(size=(2, 25, 30, denoiser.channels))
+    images = rng.uniform(size=(2, 25, 30, channels))
     given = images.astype("float32"), np.float32([0.1, 0.2])
     inputs = dict(zip(("image", "noise"), map(tf.constant, given)))
     found = np.asarray(call(DENOISE, inputs)["denoised"])

@@ -9,12 +9,11 @@ import numpy as np
 from keras import ops
 from scipy.fft import dct
 
-from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
-from keras_csc.validation import shown
 
-FOLDER = pathlib.Path(__file__).parent
-COLOURS = {1: "grey", 3: "colour"}
+SHIPPED = pathlib.Path(__file__).with_name("denoiser.keras")
+# The mean of red, green and blue, and how these differ.
+OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [0.5, -1, 0.5]])
 # Of the codes, and of the blocks of pixels that are computed at once.
 STRIDE, BLOCK = 2, 4
 # Pixels beside the borders of an image, where codes know one side alone.
@@ -42,10 +41,11 @@ class SparseDenoiser(keras.Model):
 
     It is called with images and deviations. Images go on beyond their borders
     as in a mirror. In training the result lacks `BORDER` pixels at each side.
+    Of colours it denoises, as three grey images, the mean of red, green and
+    blue and two differences, `OPPONENT`, each with the noise that it has.
 
     Args:
-        channels: int, 1 (grey) or 3.
-        filters: int, atoms of a dictionary, at most `kernel_size² channels`.
+        filters: int, atoms of a dictionary, at most `kernel_size²`.
         kernel_size: int from 2 to 10, side of an atom.
         iterations: int, `K`, at least 1.
         **kwargs: of `keras.Model`, such as `dtype`.
@@ -58,30 +58,26 @@ class SparseDenoiser(keras.Model):
         2010; Simon & Elad, Rethinking the CSC model for natural images,
         NeurIPS 2019; Janjušević, Khalilian-Gourtani & Wang, CDLNet: noise-
         adaptive convolutional dictionary learning network for blind denoising
-        and demosaicing, IEEE OJSP 2022, for thresholds that grow with `σ`.
+        and demosaicing, IEEE OJSP 2022, for thresholds that grow with `σ`;
+        Dabov et al., Color image denoising via sparse 3D collaborative
+        filtering, ICIP 2007, for such colours.
 
     Example:
 
-    >>> denoiser = keras_csc.restoration.SparseDenoiser.from_preset("grey")
+    >>> denoiser = keras_csc.restoration.SparseDenoiser.from_preset()
     >>> images = np.full((1, 40, 50, 1), 0.5, "float32")
     >>> denoiser((images, np.array([25 / 255]))).shape
     TensorShape([1, 40, 50, 1])
     """
 
-    def __init__(
-        self, channels=1, filters=64, kernel_size=8, iterations=8, **kwargs
-    ):
+    def __init__(self, filters=64, kernel_size=8, iterations=8, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        if channels not in COLOURS:
-            raise ValueError(
-                f"`channels` must be 1 or 3. Received: {shown(channels)}"
-            )
         check_integer(2, 3 * BLOCK - STRIDE, kernel_size=kernel_size)
-        check_integer(1, kernel_size**2 * channels, filters=filters)
+        check_integer(1, kernel_size**2, filters=filters)
         check_integer(1, iterations=iterations)
-        self.channels, self.filters = channels, filters
-        self.kernel_size, self.iterations = kernel_size, iterations
-        cosines = _cosines(kernel_size, channels)[..., :filters]
+        self.filters, self.kernel_size = filters, kernel_size
+        self.iterations = iterations
+        cosines = _cosines(kernel_size)[..., :filters]
         kernel = np.broadcast_to(cosines, (iterations, *cosines.shape))
 
         def weight(name, value, constraint=None):
@@ -102,20 +98,15 @@ class SparseDenoiser(keras.Model):
         self.built = True
 
     @classmethod
-    def from_preset(cls, name):
-        """The trained denoiser for images that are `"grey"`, or in `"colour"`.
-
-        Raises:
-            ValueError: for another name.
-        """
-        check_choice(tuple(COLOURS.values()), name=name)
-        return keras.saving.load_model(FOLDER / f"denoiser_{name}.keras")
+    def from_preset(cls):
+        """The trained denoiser that comes with the package."""
+        return keras.saving.load_model(SHIPPED)
 
     def call(self, inputs, training=False):
         """Denoises images.
 
         Args:
-            inputs: images `(batch, height, width, channels)`, floats in [0, 1]
+            inputs: images `(batch, height, width, 1 or 3)`, floats in [0, 1]
                 but for the noise, and the deviations of their noise
                 `(batch,)`, in the same units. A third, `(batch, channels)`, is
                 taken for the means, such as those of a larger image.
@@ -129,6 +120,8 @@ class SparseDenoiser(keras.Model):
         """
         images, noise, *means = inputs
         images = ops.cast(images, "float32")
+        if images.shape[-1] == 3:
+            return self._in_colours(images, noise, means)
         size = ops.shape(images)[1:3]
         if not training:
             images = _mirrored(images)
@@ -140,11 +133,26 @@ class SparseDenoiser(keras.Model):
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
 
+    def _in_colours(self, images, noise, means):
+        """The same of colours, as three times as many grey images."""
+        mixing = ops.convert_to_tensor(OPPONENT.T, "float32")
+        planes = [
+            ops.concatenate(ops.split(ops.matmul(each, mixing), 3, -1), 0)
+            for each in (images, *means)
+        ]
+        levels = np.linalg.norm(OPPONENT, axis=1)
+        noise = ops.cast(noise, "float32")
+        noise = ops.concatenate([level * noise for level in levels], 0)
+        made = self((planes[0], noise, *planes[1:]))
+        made = ops.concatenate(ops.split(made, 3, 0), -1)
+        unmixing = np.linalg.inv(OPPONENT).T
+        return ops.matmul(made, ops.convert_to_tensor(unmixing, "float32"))
+
     def codes(self, images, noise):
         """The codes `z_K`, of which `x̂` is the sum `m + D z_K`.
 
         Args:
-            images, noise: as of `call`.
+            images, noise: as of `call`, grey.
 
         Returns:
             Tensor `(batch, rows, columns, filters)`, one place for every two
@@ -159,13 +167,15 @@ class SparseDenoiser(keras.Model):
         """Denoises an image of any size, with the memory of a tile.
 
         Args:
-            image: float array `(height, width, channels)`.
+            image: float array `(height, width, 1 or 3)`.
             noise: float `σ`, in the units of the image.
             progress: function of how many tiles are done, and of all.
 
         Returns:
             float32 array of the shape of `image`.
         """
+        if image.shape[-1] == 3:
+            return self._denoise_colours(image, noise, progress)
         found = np.empty(image.shape, "float32")
         given = np.float32([noise]), np.float32(image.mean((0, 1)))[None]
         tiles = [
@@ -184,6 +194,19 @@ class SparseDenoiser(keras.Model):
             if progress:
                 progress(done, len(tiles))
         return found
+
+    def _denoise_colours(self, image, noise, progress):
+        """`denoise`, a plane at a time: what is traced is of one channel."""
+
+        def report(done, count):
+            if progress:
+                progress(done + len(found) * count, 3 * count)
+
+        found, levels = [], noise * np.linalg.norm(OPPONENT, axis=1)
+        for plane, level in zip(np.moveaxis(image @ OPPONENT.T, -1, 0), levels):
+            found.append(self.denoise(plane[..., None], level, report))
+        made = np.concatenate(found, -1) @ np.linalg.inv(OPPONENT).T
+        return made.astype("float32")
 
     def _codes(self, signal, noise):
         """`z_K` in blocks, of images less their means."""
@@ -218,15 +241,15 @@ class SparseDenoiser(keras.Model):
     def _of_blocks(self, kernel):
         """Atoms as a kernel that maps blocks of pixels to blocks of codes.
 
-        Convolutions of one or three channels are slow. Three by three blocks
+        Convolutions of one channel are slow. Three by three blocks
         of pixels, each with all its pixels as channels, are fast, though they
         hold an atom and zeros around it.
 
         Args:
-            kernel: tensor `(k, k, channels, filters)`.
+            kernel: tensor `(k, k, 1, filters)`.
 
         Returns:
-            Tensor `(3, 3, 16 channels, 4 filters)`.
+            Tensor `(3, 3, 16, 4 filters)`.
         """
         side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
         starts = range(room // 2, room // 2 + BLOCK, STRIDE)
@@ -244,15 +267,14 @@ class SparseDenoiser(keras.Model):
             for column in starts
         ]
         kernel = ops.stack(atoms, 3)
-        kernel = ops.reshape(kernel, (3, BLOCK, 3, BLOCK, self.channels, -1))
-        kernel = ops.transpose(kernel, (0, 2, 1, 3, 4, 5))
-        kernel = ops.reshape(kernel, (3, 3, BLOCK**2 * self.channels, -1))
+        kernel = ops.reshape(kernel, (3, BLOCK, 3, BLOCK, -1))
+        kernel = ops.transpose(kernel, (0, 2, 1, 3, 4))
+        kernel = ops.reshape(kernel, (3, 3, BLOCK**2, -1))
         return ops.cast(kernel, self.compute_dtype)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "channels": self.channels,
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "iterations": self.iterations,
@@ -260,27 +282,20 @@ class SparseDenoiser(keras.Model):
 
 
 @functools.cache
-def shipped(channels):
-    """The trained denoiser for 1 or 3 channels, loaded once."""
-    return SparseDenoiser.from_preset(COLOURS[channels])
+def shipped():
+    """The trained denoiser, loaded once."""
+    return SparseDenoiser.from_preset()
 
 
-def _cosines(size, channels):
+def _cosines(size):
     """Discrete cosines as a tight frame at a stride of 2, low ones first.
 
-    Of colours also those of differences: their higher ones come last.
-
     Returns:
-        float32 array `(size, size, channels, size² channels)`.
+        float32 array `(size, size, 1, size²)`.
     """
     wave = dct(np.eye(size), axis=0, norm="ortho")
-    mixed = dct(np.eye(channels), axis=0, norm="ortho")
-    atoms = np.einsum("uy,vx,dc->yxcuvd", wave, wave, mixed)
-    order = [
-        u**2 + v**2 + size**2 * (d > 0)
-        for u, v, d in np.ndindex(atoms.shape[3:])
-    ]
-    atoms = atoms.reshape(size, size, channels, -1)
+    atoms = np.einsum("uy,vx->yxuv", wave, wave).reshape(size, size, 1, -1)
+    order = [u**2 + v**2 for u, v in np.ndindex(size, size)]
     atoms = atoms[..., np.argsort(order, kind="stable")]
     return (atoms * STRIDE / size).astype("float32")
 

@@ -52,8 +52,7 @@ def denoise(image, noise=None, progress=None):
     if noise is None:
         noise = max(estimate_noise(pixels), LEAST_NOISE)
     check_scale(pixels, noise, "(0, inf)")
-    denoiser = shipped(pixels.shape[-1])
-    return _like(denoiser.denoise(pixels, noise, progress), image)
+    return _like(shipped().denoise(pixels, noise, progress), image)
 
 
 def inpaint(image, mask, noise=0.0, progress=None):
@@ -171,11 +170,11 @@ def _split(task, pixels, mask, blur, noise, progress):
     first, last, count = LEVELS[task]
     least = LEAST_LEVEL * max(noise, LEAST_NOISE)
     levels = np.maximum(np.geomspace(first, last, count) / 255, least)
-    denoiser, done = shipped(pixels.shape[-1]), 0
+    done = 0
 
     def denoise(image, level):
         nonlocal done
-        found = denoiser.denoise(image, level)
+        found = shipped().denoise(image, level)
         done += 1
         if progress:
             progress(done, count)

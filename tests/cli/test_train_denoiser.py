@@ -111,9 +111,7 @@ def test_a_stopped_training_goes_on_exactly(
     assert record["psnr"]["mean"] > 15
 
 
-def test_a_folder_in_use_and_two_channels_are_refused(options, tmp_path):
+def test_a_folder_in_use_is_refused(options, tmp_path):
     with locked(tmp_path / ".lock"):
         with pytest.raises(UsageError, match="in use by another process"):
             train_denoiser.main(options(tmp_path))
-    with pytest.raises(ValueError, match="channels"):
-        train_denoiser.main(options(tmp_path, channels=2))
