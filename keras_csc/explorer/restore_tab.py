@@ -1,7 +1,5 @@
 """The explorer's tab that removes the noise of a photograph."""
 
-import functools
-
 import gradio as gr
 import numpy as np
 import skimage.data
@@ -27,7 +25,7 @@ def restore_tab(tab, listen, files):
     gr.HTML(filled("heading", "Remove noise", about))
     with gr.Row():
         picture = gr.Image(
-            _first_picture,
+            _first_picture(),
             label="Photograph",
             type="numpy",
             sources=["upload"],
@@ -45,7 +43,6 @@ def restore_tab(tab, listen, files):
         listen(trigger, _denoised, [picture, noise], [both, said])
 
 
-@functools.cache
 def _first_picture():
     """A part of a photograph of scikit-image's, with noise."""
     image = skimage.data.chelsea()[20 : 20 + SIDE, 100 : 100 + SIDE]
