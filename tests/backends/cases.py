@@ -113,7 +113,7 @@ def restorations():
     tasks = {
         "denoise": (image, 0.1),
         "inpaint": (image, known),
-        "deblur": (image, blur),
+        "deblur": (image, blur, 0.05),
         "enlarge": (image, 2),
     }
     for name, arguments in tasks.items():
