@@ -149,7 +149,7 @@ class SparseDenoiser(keras.Model):
         return ops.matmul(made, ops.convert_to_tensor(unmixing, "float32"))
 
     def codes(self, images, noise):
-        """The codes `z_K`, of which `x̂` is the sum `m + D z_K`.
+        """The codes `z_K`: what is drawn is `x̂ = m + D z_K`.
 
         Args:
             images, noise: as of `call`, grey.
