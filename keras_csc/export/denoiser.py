@@ -18,8 +18,8 @@ DENOISE = "denoise"
 def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
     """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
 
-    Its signatures take images of any size, those of a batch of one size, and
-    the deviation `noise` of every image:
+    Its signatures take images of any size, all images of a batch of one size,
+    and the deviation `noise` of every image:
 
     - `denoise`, also `serving_default`: `image` float32 `(batch, height,
       width, channels)` in [0, 1] but for the noise, to `denoised`, cut off at 0

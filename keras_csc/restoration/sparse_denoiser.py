@@ -109,7 +109,7 @@ class SparseDenoiser(keras.Model):
             inputs: images `(batch, height, width, 1 or 3)`, floats in [0, 1]
                 but for the noise, and the deviations of their noise
                 `(batch,)`, in the same units. A third, `(batch, channels)`, is
-                taken for the means, such as those of a larger image.
+                taken for the means, such as the means of a larger image.
             training: bool. Then sides must be divisible by 4, and `BORDER`
                 pixels at each side, where codes know one side alone, are left
                 out of the result.
