@@ -7,9 +7,9 @@
 
 It restores photographs by ours and by peers and puts its rows in
 studies/restoration.json. They are parts of four that scikit-image ships, and
-the first is drawn; or all photographs of a folder, or their middle. All methods see the
-same pixels, corrupted with the same seeds; images are in [0, 1] and what lies
-beyond is cut off. `WEIGHTS` of total variation were chosen on other
+the first is drawn; or all photographs of a folder, or their middle. All methods
+see the same pixels, corrupted with the same seeds; images are in [0, 1] and
+what lies beyond is cut off. `WEIGHTS` of total variation were chosen on other
 photographs.
 
 Seconds are of the processor. BM3D has threads of its own; others are held to
