@@ -48,7 +48,7 @@ SMALLER = {
     ),
 }
 # What needs an extra.
-EXTRA = {"keras_csc.explorer.page"}
+EXTRA = {"keras_csc.explorer.page", "keras_csc.explorer.restore_tab"}
 OPTIONS = other_options.COMMANDS
 
 
