@@ -332,20 +332,14 @@ tensorboard/, checkpoints/. Run the same command again to go on.
 Denoiser:
     workdir: Folder of this run.
     data_dir: Folder of photographs.
-    filters: Atoms of a dictionary.
-    iterations: Steps of sparse coding.
-    steps: Steps of training, batches.
-    batch_size: Images in a step, 64x64.
+    steps: Steps of training, batches of 8 images of 64x64.
     learning_rate: The highest rate; it falls to a hundredth, as a cosine.
     seed: Seed of data order and noise.
     dtype_policy: As of train.
 """,
         workdir=(None, kinds.Path()),
         data_dir=(None, kinds.Folder()),
-        filters=(64, Integer(1, 300)),
-        iterations=(8, Integer(1, 100)),
         steps=(50_000, Integer(1, 10**9)),
-        batch_size=(8, Integer(2, 2**20)),
         learning_rate=(0.001, kinds.Number(0, 1)),
         seed=(0, Integer(0, 2**31 - 1)),
         dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),

@@ -22,7 +22,7 @@ from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.sparse_denoiser import BORDER
 
 # Side of what is denoised, of a crop or of one that is halved.
-SIDE = 64
+SIDE, BATCH = 64, 8
 # Of 255, the range of noise, and that of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
 # Also of checkpoints.
@@ -30,22 +30,13 @@ EPOCH = 1000
 HELD_OUT = 64
 
 
-def network(options, dtype):
-    """The denoiser of the options, not trained."""
-    return SparseDenoiser(
-        options.filters,
-        iterations=options.iterations,
-        dtype=dtype,
-    )
-
-
-def main(options, make=network):
+def main(options, make=SparseDenoiser):
     """Trains in `--workdir`, from its last checkpoint if there is one.
 
     Args:
         options: of the command.
-        make: function of the options and a dtype policy that makes a model
-            with the calls of `SparseDenoiser`.
+        make: function of a `dtype` policy that makes a model with the calls
+            of `SparseDenoiser`.
     """
     keras.utils.set_random_seed(options.seed)
     workdir = pathlib.Path(options.workdir)
@@ -64,7 +55,7 @@ def main(options, make=network):
 def _train(options, make, workdir, received):
     source = data.cached(_opened(options, "train"), CACHE_BYTES)
     held_out, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
-    model = make(options, devices.dtype_policy(options.dtype_policy))
+    model = make(dtype=devices.dtype_policy(options.dtype_policy))
     compile_denoiser(model, options)
     variables = model.variables + model.optimizer.variables
     checkpoint = tf.train.Checkpoint(variables=[v.value for v in variables])
@@ -86,7 +77,7 @@ def _train(options, make, workdir, received):
 
     if first < options.steps:
         model.fit(
-            noisy_batches(source, options.batch_size, options.seed, first),
+            noisy_batches(source, BATCH, options.seed, first),
             epochs=-(-(options.steps - first) // EPOCH),
             steps_per_epoch=EPOCH,
             shuffle=False,
@@ -110,7 +101,7 @@ def _train(options, make, workdir, received):
             "another --workdir, with a lower --learning_rate."
         )
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    trained = make(options, "float32")
+    trained = make(dtype="float32")
     trained.set_weights(model.get_weights())
     with replacing(workdir / "denoiser.keras") as temporary:
         trained.save(temporary)
@@ -175,6 +166,11 @@ def _check_same(options, path):
                 f"{path.parent} holds a training with another --{other[0]}. "
                 "Choose another --workdir."
             )
+    elif (path.parent / "denoiser.keras").exists():
+        raise UsageError(
+            f"{path.parent} holds a denoiser.keras that no run wrote there. "
+            "Choose another --workdir."
+        )
     write_json(path, given)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from absl import flags
 from keras import ops
 
+from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.sparse_denoiser import BORDER
 from studies import restoration
 from studies import tables
@@ -71,8 +72,8 @@ class ConvDenoiser(keras.Model):
 
 
 NETWORKS = {
-    "ours": train_denoiser.network,
-    "convolutions": lambda options, dtype: ConvDenoiser(dtype=dtype),
+    "ours": SparseDenoiser,
+    "convolutions": ConvDenoiser,
 }
 
 
@@ -87,11 +88,11 @@ def options_of(data_dir, workdir):
 def seconds_a_step(options, make):
     """Median of some steps after the first."""
     policy = train_denoiser.devices.dtype_policy(options.dtype_policy)
-    model = make(options, policy)
+    model = make(dtype=policy)
     train_denoiser.compile_denoiser(model, options)
-    noise = np.full(options.batch_size, 0.1, "float32")
-    side = train_denoiser.SIDE
-    images = np.full((options.batch_size, side, side, 1), 0.5, "float32")
+    batch, side = train_denoiser.BATCH, train_denoiser.SIDE
+    noise = np.full(batch, 0.1, "float32")
+    images = np.full((batch, side, side, 1), 0.5, "float32")
     inner = images[:, BORDER:-BORDER, BORDER:-BORDER]
     taken = []
     for _ in range(TIMED):

@@ -1,5 +1,6 @@
 """Training of the denoiser: its batches, and that it goes on exactly."""
 
+import functools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from PIL import Image
 
 from keras_csc import data
 from keras_csc.files import locked
+from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.sparse_denoiser import BORDER
 from tests.helpers import runs
 
@@ -27,6 +29,10 @@ from tests.helpers import runs
 def short_epochs(monkeypatch):
     monkeypatch.setattr(train_denoiser, "EPOCH", 2)
     monkeypatch.setattr(train_denoiser, "HELD_OUT", 2)
+    monkeypatch.setattr(train_denoiser, "BATCH", 2)
+
+
+tiny = functools.partial(SparseDenoiser, 4, iterations=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +47,8 @@ def photographs(tmp_path_factory):
 @pytest.fixture
 def options(photographs):
     def given(workdir, **others):
-        few = {"filters": 4, "iterations": 1, "steps": 4, "batch_size": 2}
-        few |= {"data_dir": photographs, "workdir": workdir, **others}
+        few = {"data_dir": photographs, "workdir": workdir, "steps": 4}
+        few |= others
         return runs.given("train-denoiser", **few)
 
     return given
@@ -83,7 +89,7 @@ def test_a_stopped_training_goes_on_exactly(
 ):
     once, twice = tmp_path / "once", tmp_path / "twice"
     interruption.install()
-    train_denoiser.main(options(once))
+    train_denoiser.main(options(once), tiny)
 
     class Stopping(keras.callbacks.SwapEMAWeights):
         def on_train_batch_end(self, batch, logs=None):
@@ -93,12 +99,12 @@ def test_a_stopped_training_goes_on_exactly(
     with monkeypatch.context() as patched:
         patched.setattr(keras.callbacks, "SwapEMAWeights", Stopping)
         with pytest.raises(Interrupted, match="stopped at step [12]"):
-            train_denoiser.main(options(twice))
+            train_denoiser.main(options(twice), tiny)
     interruption.install()
     assert not (twice / "denoiser.keras").exists()
     with pytest.raises(UsageError, match="another --seed"):
         train_denoiser.main(options(twice, seed=1))
-    train_denoiser.main(options(twice))
+    train_denoiser.main(options(twice), tiny)
     assert "Going on from step" in capsys.readouterr().out
     pair = [
         keras.saving.load_model(folder / "denoiser.keras").get_weights()
@@ -115,3 +121,6 @@ def test_a_folder_in_use_is_refused(options, tmp_path):
     with locked(tmp_path / ".lock"):
         with pytest.raises(UsageError, match="in use by another process"):
             train_denoiser.main(options(tmp_path))
+    (tmp_path / "denoiser.keras").touch()
+    with pytest.raises(UsageError, match="that no run wrote there"):
+        train_denoiser.main(options(tmp_path))
