@@ -33,7 +33,12 @@ FOLDERS = {
 }
 
 # The flags of one task of a restoration.
-OF_TASKS = {"mask": "inpaint", "kernel": "deblur", "factor": "enlarge"}
+OF_TASKS = {
+    "mask": "inpaint",
+    "kernel": "deblur",
+    "factor": "enlarge",
+    "turns": "denoise",
+}
 
 # Flags of several commands.
 WORKDIR = "workdir: Folder of the run that train.py made."
@@ -305,6 +310,8 @@ What was measured:
     kernel: For deblur: image file of what the blur makes of a point, or the
         standard deviation of a Gaussian blur in pixels.
     factor: For enlarge: how many times as wide and high. By default 2.
+    turns: For denoise: of how many turned images the mean is taken, 1 to 8. 4
+        take four times as long as 1, the default, and gain .08 dB.
 """,
         task=(None, Enum(["denoise", "inpaint", "deblur", "enlarge"])),
         image=(None, kinds.Path()),
@@ -314,6 +321,7 @@ What was measured:
         mask=(None, kinds.Path()),
         kernel=(None, kinds.Path()),
         factor=(None, Integer(2, 8)),
+        turns=(None, Integer(1, 8)),
     ),
     _check_restore,
     ["task", "image", "output"],

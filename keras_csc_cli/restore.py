@@ -137,7 +137,7 @@ def _restored(options, picture, progress):
         how["noise"] = options.noise / LEVELS
     pixels = picture.pixels
     if options.task == "denoise":
-        found = restoration.denoise(pixels, **how)
+        found = restoration.denoise(pixels, **how, turns=options.turns or 1)
     elif options.task == "inpaint":
         found = restoration.inpaint(
             pixels, _known(picture, options.mask), **how

@@ -142,6 +142,10 @@ def ours(task, given, mask):
     return restoration.enlarge(given, FACTOR)
 
 
+def eight_turns(task, given, mask):
+    return restoration.denoise(given, level_of(task), turns=8)
+
+
 def total_variation(task, given, mask):
     """`argmin_x ½‖M(y - H x)‖² + w TV(x)`; scikit-image's to denoise."""
     weight = WEIGHTS[task.partition(" ")[0]]
@@ -261,6 +265,7 @@ METHODS = {
     "denoise": {
         "given": lambda task, given, mask: given,
         "ours": ours,
+        "ours, eight turns": eight_turns,
         "total variation": total_variation,
         "non-local means": non_local_means,
         "BM3D": block_matching,

@@ -5,6 +5,8 @@ import numpy as np
 from keras_csc.restoration.noise import estimate_noise
 from keras_csc.restoration.restoring import restore
 from keras_csc.restoration.sparse_denoiser import shipped
+from keras_csc.restoration.sparse_denoiser import turned
+from keras_csc.restoration.sparse_denoiser import turned_back
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
@@ -17,7 +19,7 @@ LEAST_LEVEL = 1.5
 # Of splittings: how smooth the image is at the beginning, and the first and
 # last noise level, of 255, and how many there are.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
-LEVELS = {"inpaint": (50, 3, 12), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
+LEVELS = {"inpaint": (30, 1, 20), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
 # How far outside of [0, 1] pixels may lie: so many deviations of their noise,
 # which fewer than 1 of 10,000 exceed, and what sharpening and resampling
 # overshoot by. `FURTHER` of all pixels may lie further, where there is more
@@ -25,7 +27,7 @@ LEVELS = {"inpaint": (50, 3, 12), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
-def denoise(image, noise=None, progress=None):
+def denoise(image, noise=None, progress=None, turns=1):
     """Removes white Gaussian noise: `y = x + noise`.
 
     Args:
@@ -37,6 +39,8 @@ def denoise(image, noise=None, progress=None):
             estimated, as by `estimate_noise`. The denoiser was trained from 3
             to 55 of 255.
         progress: function of how much is done, and of all; or `None`.
+        turns: int from 1 to 8, of how many turned images the mean is taken;
+            4 take four times as long as 1 and gain .08 dB, 8 gain .1 dB.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
@@ -52,7 +56,7 @@ def denoise(image, noise=None, progress=None):
     if noise is None:
         noise = max(estimate_noise(pixels), LEAST_NOISE)
     check_scale(pixels, noise, "(0, inf)")
-    return _like(shipped().denoise(pixels, noise, progress), image)
+    return _like(shipped().denoise(pixels, noise, progress, turns), image)
 
 
 def inpaint(image, mask, noise=0.0, progress=None):
@@ -168,13 +172,15 @@ def gaussian(deviation):
 def _split(task, pixels, mask, blur, noise, progress):
     """What `restoring.restore` makes of an image, by the levels of a task."""
     first, last, count = LEVELS[task]
-    least = LEAST_LEVEL * max(noise, LEAST_NOISE)
-    levels = np.maximum(np.geomspace(first, last, count) / 255, least)
+    levels = np.geomspace(first, last, count) / 255
+    levels = np.maximum(levels, LEAST_LEVEL * noise)
     done = 0
 
     def denoise(image, level):
         nonlocal done
-        found = shipped().denoise(image, level)
+        # Every time turned differently: errors that depend on it average out.
+        found = shipped().denoise(turned(image, done % 8), level)
+        found = turned_back(found, done % 8)
         done += 1
         if progress:
             progress(done, count)

@@ -139,6 +139,23 @@ def test_tiles_are_the_whole(monkeypatch):
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
 
+def test_the_mean_of_turned_images():
+    denoiser = random_denoiser(8, iterations=1)
+    image = np.random.default_rng(0).uniform(size=(10, 13, 1))
+    expected = np.zeros(image.shape)
+    for rotations in range(4):
+        for mirrored_too in (False, True):
+            turned = np.rot90(image, rotations)
+            turned = np.fliplr(turned) if mirrored_too else turned
+            made = denoiser.denoise(turned, 0.1)
+            made = np.fliplr(made) if mirrored_too else made
+            expected += np.rot90(made, -rotations) / 8
+    done = []
+    made = denoiser.denoise(image, 0.1, lambda *e: done.append(e), turns=8)
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+    assert done == [(n, 8) for n in range(1, 9)]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_shipped_denoiser(channels):
     denoiser = SparseDenoiser.from_preset()
@@ -171,5 +188,7 @@ def test_noise_is_estimated(noise):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         SparseDenoiser(**arguments)
+    with pytest.raises(ValueError, match="`turns` must be"):
+        SparseDenoiser(4, 2, 1).denoise(np.zeros((9, 20, 1)), 0.1, turns=9)
     with pytest.raises(ValueError, match="from 16 pixels a side on"):
         estimate_noise(np.zeros((9, 20, 1)))
