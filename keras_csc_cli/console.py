@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "pages.report",
     "explore": "pages.explore",
     "restore": "restore.main",
+    "sort": "sort.main",
 }
 HELP = ("-h", "--help", "-help", "--helpshort", "help")
 

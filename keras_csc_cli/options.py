@@ -355,6 +355,36 @@ Denoiser:
     lambda options: check_images("image_folder", options.data_dir),
     ["data_dir", "workdir"],
 )
+SORT = kinds.Command(
+    """Says what tells folders of pictures apart, and which are doubtful.
+
+    keras-csc sort --data_dir=FOLDER --output=OUT
+
+FOLDER has a folder of pictures for each class, 30 a class or more; without
+folders, pictures are put into groups of their like. Writes OUT/index.html, a
+page to open in a browser, OUT/sorted.json, what was found of each picture, and
+the model: model.keras, and model/1/, a SavedModel. No picture is moved or
+changed. 300 pictures take half a minute.
+""",
+    kinds.sections_of(
+        """
+Sort:
+    data_dir: Folder of the pictures.
+    output: Folder to write, which must not exist.
+    image_size: Side of the squares, in pixels, that are seen of pictures. By
+        default the median of the shorter sides, at most 64.
+    groups: How many groups to make without folders.
+    seed: Seed of patches, and of how pictures are dealt for judgement.
+""",
+        data_dir=(None, kinds.Folder()),
+        output=(None, kinds.Path()),
+        image_size=(None, Integer(12, 256)),
+        groups=(10, Integer(1, 100)),
+        seed=(0, Integer(0, 2**31 - 1)),
+    ),
+    lambda options: check_images("image_folder", options.data_dir),
+    ["data_dir", "output"],
+)
 COMMANDS = {
     "train": TRAIN,
     "train-denoiser": DENOISER,
@@ -363,4 +393,5 @@ COMMANDS = {
     "export": EXPORT,
     "report": REPORT,
     "restore": RESTORE,
+    "sort": SORT,
 }

@@ -100,7 +100,7 @@ def open_folder(
     random_crop,
     resize=True,
 ):
-    """Opens a folder of images; see `open_dataset`.
+    """Opens a folder of images; see `open_dataset`. A split `None` is all.
 
     The natural order is by a hash of each file's relative path, so that any
     part of it is a fair sample. Names count in Unicode's NFC: a class is the
@@ -118,7 +118,7 @@ def open_folder(
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
-    checks = check_files(paths, f"checking {split} images")
+    checks = check_files(paths, f"checking {split or 'all'} images")
     problems = [f"{p}: {why}" for p, (why, *_) in zip(paths, checks) if why]
     _report(problems, len(paths))
     kept = [row for row, (problem, *_) in enumerate(checks) if not problem]
@@ -142,13 +142,18 @@ def _list_split(data_dir, split, validation_fraction):
     root = _root(data_dir)
     left_out = LeftOut(root)
     parts = _parts(root)
+    if parts and split is None:
+        raise DataError(
+            f"{root} is divided into {', '.join(parts)}: give one of these "
+            "folders."
+        )
     if parts:
         folder, names, listing = _list_part(root, parts, split, left_out)
     else:
         folder = root
         names, listing = _list_images(root, find_images(root, left_out))
         found = [name for name in names or () if name.lower() in PARTS]
-        if found:
+        if found and split:
             raise DataError(
                 f"{root} has a folder {found[0]!r} and none called 'train': it "
                 "would be a class. Call the parts of a divided set 'train' and "
@@ -156,10 +161,12 @@ def _list_split(data_dir, split, validation_fraction):
             )
         limit = int(TEST_FRACTION * 2**64)
         listing = [
-            e for e in listing if (_hash(e)[0] < limit) == (split == "test")
+            e
+            for e in listing
+            if split is None or (_hash(e)[0] < limit) == (split == "test")
         ]
     _say_once(str(left_out))
-    if split != "test" and "validation" not in parts:
+    if split not in (None, "test") and "validation" not in parts:
         part = split_examples(
             data_dir, split, len(listing), validation_fraction
         )

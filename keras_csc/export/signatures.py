@@ -147,7 +147,7 @@ def _of_one_size(model):
     shape = model.encoder.image_shape
 
     def read(image_bytes):
-        return _outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
+        return outcomes(image_bytes, shape, tf.identity, tf.zeros(shape))
 
     def encode_bytes(image_bytes):
         images, outcome = read(image_bytes)
@@ -252,7 +252,7 @@ def image_of(file, shape):
     return tf.ensure_shape(pictures.normalize(image), shape)
 
 
-def _outcomes(encoded, shape, function, empty):
+def outcomes(encoded, shape, function, empty):
     """What a function makes of the image of every file.
 
     A decoder fails within the graph, and `ignore_errors` leaves its image out.
@@ -310,9 +310,9 @@ def _outcomes(encoded, shape, function, empty):
 
 
 def sizes_of(encoded, shape):
-    """The heights and widths of files that keep their size; see `_outcomes`."""
+    """The heights and widths of files that keep their size; see `outcomes`."""
     none = tf.zeros([2], tf.int32)
-    return _outcomes(encoded, shape, lambda image: tf.shape(image)[:2], none)
+    return outcomes(encoded, shape, lambda image: tf.shape(image)[:2], none)
 
 
 def _plain_options():

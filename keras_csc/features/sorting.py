@@ -19,7 +19,7 @@ from keras_csc.pixels import from_pixels
 from keras_csc.terminal import Progress
 from keras_csc.version import __version__
 
-NEIGHBOURS = 6
+FILTERS, NEIGHBOURS = 1600, 6
 # Share of a folder's own pictures that count as strangers.
 REJECTED = 0.05
 # Of a page: pictures of a row, doubts, and classes in one table.
@@ -69,7 +69,7 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
     Raises:
         ValueError: for a folder of fewer than two pictures.
     """
-    features = SparseFeatures(images.shape[1:])
+    features = SparseFeatures(images.shape[1:], FILTERS)
     features.fit_atoms(from_pixels(images[:5000]), seed)
     found, progress = [], Progress("Reading pictures", len(images))
     for start in range(0, len(images), BATCH):
@@ -128,11 +128,13 @@ def accuracy(found):
     return float(share), z * spread / (1 + z**2 / count)
 
 
-def classifier(found):
-    """From images to probabilities of the folders, as one Keras model."""
-    model = keras.Sequential([found.features, found.ridge.layer])
-    model.build((None, *found.images.shape[1:]))
-    return model
+def model(found):
+    """From images to probabilities of the folders; without, the features."""
+    if not found.ridge:
+        return found.features
+    made = keras.Sequential([found.features, found.ridge.layer])
+    made.build((None, *found.images.shape[1:]))
+    return made
 
 
 def doubts(found):

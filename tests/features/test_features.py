@@ -82,7 +82,7 @@ def test_mirrored_images_have_the_same_features(features):
 
 
 def test_embeddings(features):
-    """Components of the covariance, each with `eigenvalue^(1/4)` as deviation."""
+    """Components of the covariance, each over `eigenvalue^(1/4)`."""
     images = random_images()
     found = features.predict(images, verbose=0).astype("float64")
     centered = (found - found.mean(0)) / (found.std(0) + 1e-6)

@@ -1,0 +1,95 @@
+"""Features of images and their classifier for any TensorFlow, and servers."""
+
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export import signatures
+from keras_csc.files import new_folder
+from keras_csc.validation import AdvisedError
+
+
+def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
+    """Writes `SparseFeatures` and a classifier of them as a SavedModel.
+
+    Its signatures take images of the shape that the features are of:
+
+    - `embed`, also `serving_default`: `image` float32 `(batch, height, width,
+      channels)` in [-1, 1], to `embedding`, vectors of norm 1;
+    - `classify`, with a `layer`: `image`, to `probabilities` of the classes,
+      and the `name` of the likeliest;
+    - `embed_bytes`, `classify_bytes`: the same of `image_bytes`, image files,
+      with `valid` and the `problem` of a file that is not.
+
+    Neither Keras nor this package is needed to load it.
+
+    Args:
+        features: `SparseFeatures`.
+        folder: path of a folder that does not exist. A server takes it for a
+            version if its name is a number.
+        layer: layer from features to probabilities, or `None`.
+        names: list of str, of the classes.
+        tolerance: float, the largest difference that is taken for rounding.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: for a folder that exists, or if what was written does not
+            compute what the features do.
+    """
+    folder = pathlib.Path(folder).absolute()
+    shape = features.image_shape
+
+    def embed(image):
+        image = tf.ensure_shape(image, (None, *shape))
+        return {"embedding": features.embed(image)}
+
+    def classify(image):
+        image = tf.ensure_shape(image, (None, *shape))
+        probabilities = layer(features(image))
+        name = tf.gather(tf.constant(names), tf.argmax(probabilities, -1))
+        return {"probabilities": probabilities, "name": name}
+
+    def of_files(function):
+        def of_bytes(image_bytes):
+            images, outcome = signatures.outcomes(
+                image_bytes, shape, tf.identity, tf.zeros(shape)
+            )
+            return {**function(images), **outcome}
+
+        return of_bytes
+
+    image = tf.TensorSpec((None, *shape), tf.float32, "image")
+    files = tf.TensorSpec((None,), tf.string, "image_bytes")
+    archive = keras.export.ExportArchive()
+    archive.track(features)
+    functions = {signatures.DEFAULT: embed, "embed": embed}
+    if layer is not None:
+        archive.track(layer)
+        functions["classify"] = classify
+    for name, function in functions.items():
+        archive.add_endpoint(name, function, input_signature=[image])
+    for name, function in list(functions.items())[1:]:
+        archive.add_endpoint(
+            f"{name}_bytes", of_files(function), input_signature=[files]
+        )
+    with new_folder(folder) as temporary:
+        archive.write_out(str(temporary), verbose=False)
+        loaded = tf.saved_model.load(str(temporary)).signatures
+        given = tf.random.stateless_uniform((2, *shape), (0, 0), -1, 1)
+        for name, function in functions.items():
+            found, expected = loaded[name](image=given), function(given)
+            key = "probabilities" if name == "classify" else "embedding"
+            difference = np.max(np.abs(found[key] - expected[key]))
+            if not difference <= tolerance:
+                raise AdvisedError(
+                    f"`{key}` must be finite and what the features compute, up "
+                    f"to {tolerance}. The largest difference is {difference}. "
+                    "Check the weights.",
+                    "tolerance",
+                    "Or pass another `tolerance`.",
+                )
+    return folder
