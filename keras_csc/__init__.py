@@ -32,6 +32,7 @@ _ON_DEMAND = (
     "explanation",
     "explorer",
     "export",
+    "features",
     "report",
     "visualization",
 )

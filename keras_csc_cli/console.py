@@ -19,6 +19,8 @@ COMMANDS = {
     "explore": "pages.explore",
     "restore": "restore.main",
     "sort": "sort.main",
+    "embed": "search.embed",
+    "search": "search.search",
 }
 HELP = ("-h", "--help", "-help", "--helpshort", "help")
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from keras_csc_cli import checked_flags as kinds
+from keras_csc_cli import picture_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.train_options import TRAIN
@@ -30,14 +31,6 @@ FOLDERS = {
     "litert": "runtimes",
     "onnx": "runtimes",
     "openvino": "runtimes",
-}
-
-# The flags of one task of a restoration.
-OF_TASKS = {
-    "mask": "inpaint",
-    "kernel": "deblur",
-    "factor": "enlarge",
-    "turns": "denoise",
 }
 
 # Flags of several commands.
@@ -101,18 +94,6 @@ def _check_explore(options):
     if not is_run(options.preset):
         check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
-
-
-def _check_restore(options):
-    if options.task == "deblur":
-        check_needed(options, ["kernel"])
-    for name, task in OF_TASKS.items():
-        if getattr(options, name) is not None and options.task != task:
-            raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask"):
-        path = getattr(options, name)
-        if path is not None and not os.path.exists(path):
-            raise UsageError(f"--{name}={path} does not exist.")
 
 
 def is_run(path):
@@ -282,116 +263,11 @@ Export:
     ),
     _check_export,
 )
-RESTORE = kinds.Command(
-    """Restores photographs by convolutional sparse coding.
-
-    keras-csc restore --task=denoise --image=in.jpg --output=out.png
-
-It reads PNG, JPEG, TIFF, WebP, BMP and GIF, colours with 8 bits and grey with
-up to 16, and turns images as their EXIF orientation says. It writes what the
-ending of --output says, without transparency, and 16 bits of grey to PNG and
-TIFF. Of a folder of images every one is restored, into a folder. What exists is
-not replaced without --overwrite.
-""",
-    kinds.sections_of(
-        """
-Restoration:
-    task: What to do.
-    image: Image file, or folder of image files.
-    output: File to write, or folder of files to write.
-    overwrite: Replaces files that are there.
-What was measured:
-    noise: Standard deviation of the noise, in levels of 0..255, also for
-        images of 16 bits. By default denoise estimates it; it is 0 for
-        inpaint, else 1.
-    mask: For inpaint: image file of the size of the image, black where pixels
-        are missing and white where they are known. By default pixels are
-        missing where the image is transparent.
-    kernel: For deblur: image file of what the blur makes of a point, or the
-        standard deviation of a Gaussian blur in pixels.
-    factor: For enlarge: how many times as wide and high. By default 2.
-    turns: For denoise: of how many turned images the mean is taken, 1 to 8. 4
-        take four times as long as 1, the default, and gain .08 dB.
-""",
-        task=(None, Enum(["denoise", "inpaint", "deblur", "enlarge"])),
-        image=(None, kinds.Path()),
-        output=(None, kinds.Path()),
-        overwrite=False,
-        noise=(None, kinds.Number(0, 255)),
-        mask=(None, kinds.Path()),
-        kernel=(None, kinds.Path()),
-        factor=(None, Integer(2, 8)),
-        turns=(None, Integer(1, 8)),
-    ),
-    _check_restore,
-    ["task", "image", "output"],
-)
-DENOISER = kinds.Command(
-    """Trains the denoiser that restore uses.
-
-    keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
-
-FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
-that ships learned from 300. Writes to --workdir: denoiser.keras, run.json,
-tensorboard/, checkpoints/. Run the same command again to go on.
-""",
-    kinds.sections_of(
-        """
-Denoiser:
-    workdir: Folder of this run.
-    data_dir: Folder of photographs.
-    steps: Steps of training, batches of 8 images of 64x64.
-    learning_rate: The highest rate; it falls to a hundredth, as a cosine.
-    seed: Seed of data order and noise.
-    dtype_policy: As of train.
-""",
-        workdir=(None, kinds.Path()),
-        data_dir=(None, kinds.Folder()),
-        steps=(50_000, Integer(1, 10**9)),
-        learning_rate=(0.001, kinds.Number(0, 1)),
-        seed=(0, Integer(0, 2**31 - 1)),
-        dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),
-    ),
-    lambda options: check_images("image_folder", options.data_dir),
-    ["data_dir", "workdir"],
-)
-SORT = kinds.Command(
-    """Says what tells folders of pictures apart, and which are doubtful.
-
-    keras-csc sort --data_dir=FOLDER --output=OUT
-
-FOLDER has a folder of pictures for each class, 30 a class or more; without
-folders, pictures are put into groups of their like. Writes OUT/index.html, a
-page to open in a browser, OUT/sorted.json, what was found of each picture, and
-the model: model.keras, and model/1/, a SavedModel. No picture is moved or
-changed. 300 pictures take half a minute.
-""",
-    kinds.sections_of(
-        """
-Sort:
-    data_dir: Folder of the pictures.
-    output: Folder to write, which must not exist.
-    image_size: Side of the squares, in pixels, that are seen of pictures. By
-        default the median of the shorter sides, at most 64.
-    groups: How many groups to make without folders.
-    seed: Seed of patches, and of how pictures are dealt for judgement.
-""",
-        data_dir=(None, kinds.Folder()),
-        output=(None, kinds.Path()),
-        image_size=(None, Integer(12, 256)),
-        groups=(10, Integer(1, 100)),
-        seed=(0, Integer(0, 2**31 - 1)),
-    ),
-    lambda options: check_images("image_folder", options.data_dir),
-    ["data_dir", "output"],
-)
 COMMANDS = {
     "train": TRAIN,
-    "train-denoiser": DENOISER,
     "evaluate": EVALUATE,
     "explore": EXPLORE,
     "export": EXPORT,
     "report": REPORT,
-    "restore": RESTORE,
-    "sort": SORT,
+    **picture_options.COMMANDS,
 }

@@ -32,7 +32,7 @@ FLOORS = (
     ("layers",),
     ("losses", "optimizers", "restoration"),
     ("metrics",),
-    ("generation", "explanation"),
+    ("generation", "explanation", "features"),
     ("models",),
     ("data", "visualization"),
     ("callbacks", "export"),

@@ -1,0 +1,100 @@
+"""Vectors of pictures, and which are most like a picture."""
+
+import pathlib
+
+from keras_csc_cli.command_line import UsageError
+from keras_csc_cli.records import check_folder
+
+import keras
+import numpy as np
+
+from keras_csc.data.image_files import LeftOut
+from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import read_pixels
+from keras_csc.data.images import shaped
+from keras_csc.features import SparseFeatures
+from keras_csc.files import replacing
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.pixels import from_pixels
+from keras_csc.terminal import Progress
+from keras_csc.terminal import say
+
+BATCH = 32
+
+
+def embed(options):
+    """Writes `--output`, the vectors of all pictures of a folder."""
+    output = _checked(options.output)
+    model, shape = _opened(options.preset)
+    files = _files(options.data_dir)
+    vectors = _vectors(model, files, shape)
+    with replacing(output) as temporary:
+        names = [str(file.relative_to(options.data_dir)) for file in files]
+        np.savez(temporary, vectors=vectors, files=names)
+    print(f"Vectors of {len(files)} pictures: {output}")
+
+
+def search(options):
+    """Prints the cosines of the pictures most like `--image`, and the files."""
+    model, shape = _opened(options.preset)
+    files = _files(options.data_dir)
+    query = _vectors(model, [pathlib.Path(options.image)], shape)[0]
+    cosines = _vectors(model, files, shape) @ query
+    for row in np.argsort(-cosines)[: options.count]:
+        print(f"{cosines[row]:.3f}  {files[row]}")
+
+
+def _opened(preset):
+    """What embeds pictures, and the shape that it wants."""
+    if preset.endswith(".keras"):
+        model = keras.saving.load_model(preset)
+        model = model.layers[0] if model.layers else model
+        if not isinstance(model, SparseFeatures):
+            raise UsageError(
+                f"--preset={preset} is no model that keras-csc sort wrote."
+            )
+        return model, model.image_shape
+    model = ClosedLoopAutoencoder.from_preset(preset)
+    if model.density is None or model.encoder.features == "map":
+        raise UsageError(
+            f"--preset={preset} has no vector for a whole image: choose "
+            "another, such as csc_ctrl_cifar10."
+        )
+    return model, model.encoder.image_shape
+
+
+def _files(folder):
+    left_out = LeftOut(folder)
+    files = [
+        pathlib.Path(folder, name) for name in find_images(folder, left_out)
+    ]
+    if str(left_out):
+        say(str(left_out))
+    if not files:
+        raise UsageError(f"--data_dir={folder} has no images.")
+    return files
+
+
+def _vectors(model, files, shape):
+    found, progress = [], Progress("Reading pictures", len(files))
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        images = np.stack([_read(file, shape) for file in batch])
+        found.append(np.asarray(model.embed(from_pixels(images))))
+        progress.advance(len(batch))
+    return np.concatenate(found)
+
+
+def _read(file, shape):
+    try:
+        return np.asarray(shaped(read_pixels(str(file)), shape))
+    except ValueError as error:
+        raise UsageError(f"{file} is no image: {error}") from error
+
+
+def _checked(output):
+    path = pathlib.Path(output)
+    if path.exists():
+        raise UsageError(f"{path} exists already. Choose another --output.")
+    check_folder(path.parent)
+    return path

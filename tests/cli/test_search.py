@@ -1,0 +1,77 @@
+"""Vectors of a folder's pictures, and the most alike."""
+
+from keras_csc_cli import search
+from keras_csc_cli.command_line import UsageError
+
+import numpy as np
+import pytest
+
+import keras_csc
+from keras_csc.data import image_files
+from keras_csc.features import SparseFeatures
+from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
+from keras_csc.visualization import save_png
+from tests.helpers import runs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve digits, in folders of folders."""
+    root = tmp_path_factory.mktemp("digits")
+    source = keras_csc.data.open_dataset("digits", "test", (16, 16, 1))
+    images = from_pixels(keras_csc.data.load_arrays(source, 12)[0])
+    for number, image in enumerate(images):
+        part = root / ("train", "test", "more/yet")[number % 3]
+        part.mkdir(parents=True, exist_ok=True)
+        save_png(part / f"{number:02}.png", to_pixels(image).repeat(3, -1))
+    return root
+
+
+@pytest.fixture(scope="module")
+def of_sort(folder):
+    """A model as `sort` writes one."""
+    files = sorted(folder.rglob("*.png"))
+    images = np.stack([image_files.read_pixels(str(f)) for f in files])
+    features = SparseFeatures((16, 16, 3), 20, dimensions=6)
+    features.fit(from_pixels(images))
+    path = folder.parent / "model.keras"
+    features.save(path)
+    return path
+
+
+def test_a_picture_is_found(folder, of_sort, capsys, tmp_path):
+    query = folder / "test" / "04.png"
+    for preset in ("csc_ctrl_digits", of_sort):
+        given = {"data_dir": folder, "preset": preset}
+        search.search(runs.given("search", image=query, count=3, **given))
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 3 and lines[0] == f"1.000  {query}"
+        cosines = [float(line.split()[0]) for line in lines]
+        assert cosines == sorted(cosines, reverse=True) and cosines[1] < 0.999
+    output = tmp_path / "vectors.npz"
+    search.embed(runs.given("embed", output=output, **given))
+    with np.load(output) as found:
+        files, vectors = found["files"].tolist(), found["vectors"]
+    norms = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-5)
+    cosines = np.sort(vectors @ vectors[files.index("test/04.png")])[::-1]
+    assert [line.split()[0] for line in lines] == [
+        f"{cosine:.3f}" for cosine in cosines[:3]
+    ]
+    with pytest.raises(UsageError, match="exists already"):
+        search.embed(runs.given("embed", output=output, **given))
+
+
+def test_mistakes_are_named(folder, of_sort, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.png").write_text("no image")
+    query = folder / "test" / "04.png"
+    for wrong, said in (
+        ({"image": tmp_path / "text.png"}, "is no image"),
+        ({"data_dir": tmp_path / "empty"}, "has no images"),
+        ({"preset": "csc_ctrl_photographs"}, "no vector for a whole image"),
+    ):
+        given = {"image": query, "data_dir": folder, "preset": of_sort}
+        with pytest.raises(UsageError, match=said):
+            search.search(runs.given("search", **{**given, **wrong}))
