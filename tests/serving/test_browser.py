@@ -90,7 +90,7 @@ def pages(serve, tmp_path_factory):
 @pytest.fixture(scope="module")
 def denoising(serve, tmp_path_factory):
     """A denoiser and the folder and address of its page."""
-    denoiser = SparseDenoiser(32, iterations=3)
+    denoiser = SparseDenoiser(16, iterations=2)
     folder = tmp_path_factory.mktemp("denoiser") / "onnx"
     export_denoiser(denoiser, folder, runtime="onnx")
     folder, url = serve(folder)
@@ -355,15 +355,19 @@ def test_the_denoiser_by_keyboard_on_a_telephone(denoising, quiet):
     assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
     press_tab(5)
     seen = """place => {
-        const { left, top, width } = given.getBoundingClientRect();
+        const { left, top, width } = stage.getBoundingClientRect();
         return document.elementFromPoint(left + place * width, top + 9).id;
     }"""
     for key, parts in (("Home", "made made"), ("End", "given given")):
         quiet.keyboard.press(key)
         assert [quiet.evaluate(seen, x) for x in (0.2, 0.8)] == parts.split()
     quiet.locator("#split").fill("50")
-    assert [quiet.evaluate(seen, x) for x in (0.2, 0.8)] == ["given", "made"]
+    assert [quiet.evaluate(seen, x) for x in (0.4, 0.6)] == ["given", "made"]
     press_tab(2)
     settings = ["", "", "file", "example", "noise", "estimate", "added"]
     assert reached == [*settings, "stage", "split", "actual", "save"]
+    quiet.get_by_label("Full size").check()
+    quiet.locator("#stage").evaluate("e => e.scrollTo(90, 0)")
+    quiet.wait_for_timeout(200)
+    assert [quiet.evaluate(seen, x) for x in (0.4, 0.6)] == ["given", "made"]
     quiet.set_viewport_size({"width": 1280, "height": 900})
