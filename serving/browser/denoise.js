@@ -11,7 +11,8 @@ const MOST_BYTES = 2 ** 27;
 const MOST_PIXELS = 2 ** 26;
 // A worker takes 300 MB. Not all browsers say how many GB there are.
 const MEMORY = navigator.deviceMemory ?? 4;
-const WORKERS = Math.min(navigator.hardwareConcurrency, Math.ceil(MEMORY / 2));
+const CORES = navigator.hardwareConcurrency;
+const WORKERS = Math.min(4, CORES, Math.ceil(MEMORY / 2));
 // Of the example.
 const ADDED = 25;
 
