@@ -49,14 +49,18 @@ serving: $(SERVING_STAMP)
 	$$ask sample --label=3 --output=$(ANSWERS) $$to && \
 	$$ask encode $(ANSWERS)/0.png $$to || { tail $(ANSWERS)/server.log; exit 1; }
 
-# A page that runs a model in the browser, in serving/browser/site.
+# Pages that run a model and the denoiser in the browser, in serving/browser/site.
 browser: $(STAMP) $(PAGE_STAMP)
 	$(BIN)/python -m pip install --quiet --group runtimes
 	test -d runtimes/$(MODEL)/onnx || \
 	  $(BIN)/python training/export.py --preset=$(MODEL) --formats=onnx
+	rm -rf runtimes/denoiser
+	$(BIN)/python -c "from keras_csc import export, restoration; \
+	  export.export_denoiser(restoration.SparseDenoiser.from_preset(), \
+	    'runtimes/denoiser', runtime='onnx')"
 	npm run build --silent --prefix $(PAGE)
 	cp runtimes/$(MODEL)/onnx/encode.onnx runtimes/$(MODEL)/onnx/decode.onnx \
-	  $(PAGE)/site/model
+	  runtimes/denoiser/denoise_tile.onnx $(PAGE)/site/model
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \

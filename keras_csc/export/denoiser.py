@@ -12,7 +12,7 @@ from keras_csc.files import new_folder
 from keras_csc.models.inputs import asserted
 from keras_csc.validation import AdvisedError
 
-DENOISE = "denoise"
+DENOISE, DENOISE_TILE = "denoise", "denoise_tile"
 
 
 def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
@@ -24,6 +24,8 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
     - `denoise`, also `serving_default`: `image` float32 `(batch, height,
       width, channels)` in [0, 1] but for the noise, to `denoised`, cut off at 0
       and 1;
+    - `denoise_tile`: also `means` float32 `(batch, channels)`, of the larger
+      image that a tile is a part of;
     - `denoise_bytes`, of a SavedModel: `image_bytes`, JPEG or PNG files of any
       sizes, to `denoised_bytes`, PNG files, with `valid` and the `problem` of a
       file that is not.
@@ -52,7 +54,8 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         runtimes.check_installed(runtime)
     with new_folder(folder) as temporary:
         if runtime:
-            runtimes.WRITERS[runtime]({DENOISE: found[DENOISE]}, temporary)
+            floats = {name: found[name] for name in (DENOISE, DENOISE_TILE)}
+            runtimes.WRITERS[runtime](floats, temporary)
             call = runtimes.load_runtime(temporary, runtime)
         else:
             archive = keras.export.ExportArchive()
@@ -73,11 +76,12 @@ def denoiser_signatures(denoiser, channels):
     """Dict from the name of a signature to `(function, input_specs)`."""
     shape = (None, None, channels)
 
-    def denoise(image, noise):
+    def denoise(image, noise, *means):
         message = ["`noise` must be at least 0. Received:", noise]
         noise = asserted(noise, tf.reduce_all(noise >= 0), message)
         image = tf.ensure_shape(image, (None, *shape))
-        return {"denoised": tf.clip_by_value(denoiser((image, noise)), 0, 1)}
+        made = denoiser((image, noise, *means))
+        return {"denoised": tf.clip_by_value(made, 0, 1)}
 
     def denoise_bytes(image_bytes, noise):
         _, outcome = signatures.sizes_of(image_bytes, shape)
@@ -99,10 +103,12 @@ def denoiser_signatures(denoiser, channels):
 
     noise = tf.TensorSpec((None,), tf.float32, "noise")
     image = tf.TensorSpec((None, *shape), tf.float32, "image")
+    means = tf.TensorSpec((None, channels), tf.float32, "means")
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
     return {
         signatures.DEFAULT: (denoise, [image, noise]),
         DENOISE: (denoise, [image, noise]),
+        DENOISE_TILE: (denoise, [image, noise, means]),
         "denoise_bytes": (denoise_bytes, [files, noise]),
     }
 

@@ -1,7 +1,7 @@
 // Runs model/encode.onnx and model/decode.onnx on a picture; asks nobody else.
 
-// Stock web servers send .mjs as no script, and browsers refuse it.
-const RUNTIME = "./ort.wasm.bundle.min.js";
+import { at, load, offer, ort, read, say, start } from "./shared.js";
+
 const MOST_BYTES = 20 * 2 ** 20;
 // Of a picture for a model of maps; larger ones are shrunk.
 const MOST_PIXELS = 2 ** 18;
@@ -15,49 +15,7 @@ const SMALL = 128;
 const GREY = [0.2989, 0.587, 0.114];
 const EXPORT = "keras-csc export --preset=NAME --formats=onnx";
 
-const at = (id) => document.getElementById(id);
-
-function say(status, error = "") {
-  at("status").textContent = status;
-  at("error").textContent = error;
-  at("error").hidden = !error;
-}
-
 // === The model ===
-
-let ort;
-
-async function start() {
-  try {
-    ort = await import(RUNTIME);
-  } catch (error) {
-    throw new Error(
-      `ONNX Runtime, ${RUNTIME}, can't be loaded: ${error.message}. It must ` +
-        "lie beside this page: put all files of site/ on the server."
-    );
-  }
-  // One thread needs no headers of the server.
-  ort.env.wasm.numThreads = 1;
-}
-
-async function load(name) {
-  const path = `model/${name}.onnx`;
-  // Else a browser may keep one of the two files, and fetch the other anew.
-  const answer = await fetch(path, { cache: "no-cache" }).catch(() => ({
-    status: "no answer",
-  }));
-  if (!answer.ok)
-    throw new Error(
-      `There is no ${path} beside this page (${answer.status}). ` +
-        `"${EXPORT}" makes one; copy it there.`
-    );
-  const bytes = new Uint8Array(await answer.arrayBuffer());
-  try {
-    return await ort.InferenceSession.create(bytes);
-  } catch (error) {
-    throw new Error(`${path} is no ONNX model that runs here: ${error.message}`);
-  }
-}
 
 function checked(encode, decode) {
   const [image, features] = [encode, decode].map((s) => s.inputMetadata[0]);
@@ -94,23 +52,6 @@ function said(model) {
 }
 
 // === The picture ===
-
-async function read(file) {
-  if (!file.size) throw new Error(`${file.name} is empty.`);
-  if (file.size > MOST_BYTES)
-    throw new Error(
-      `${file.name} has ${file.size.toLocaleString("en")} bytes, more than ` +
-        `${MOST_BYTES.toLocaleString("en")}: make the picture smaller.`
-    );
-  try {
-    return await createImageBitmap(file);
-  } catch {
-    throw new Error(
-      `${file.name} is not a picture that this browser reads: choose a JPEG, ` +
-        "PNG, GIF, BMP or WebP file."
-    );
-  }
-}
 
 // What is drawn of a picture and where, each [left, top, width, height], the
 // size of all, and what was done to it.
@@ -226,15 +167,9 @@ function item(value, number) {
   return line;
 }
 
-function offer(numbers) {
-  URL.revokeObjectURL(at("save").href);
-  const blob = new Blob([JSON.stringify(numbers)], { type: "application/json" });
-  at("save").href = URL.createObjectURL(blob);
-}
-
 async function show(file, model) {
   say(`${file.name} is being read.`);
-  const picture = await read(file);
+  const picture = await read(file, MOST_BYTES);
   const placement = placed(picture, model);
   const image = tensorOf(picture, placement, model);
   const shape = image.dims.slice(1);
@@ -255,11 +190,12 @@ async function show(file, model) {
   const [numbers, words] = shownFeatures(features);
   at("features-said").textContent = words;
   at("features").replaceChildren(...[...numbers].map(item));
-  offer({
+  const all = {
     image: { shape, data: [...image.data] },
     features: { shape: features.dims.slice(1), data: [...features.data] },
     reconstruction: { shape, data: [...made] },
-  });
+  };
+  offer(new Blob([JSON.stringify(all)], { type: "application/json" }));
   at("result").hidden = false;
   say(`${file.name} is done.`);
 }
@@ -275,7 +211,10 @@ function failed(error) {
 at("model").textContent = "The model is being loaded.";
 try {
   await start();
-  const model = checked(await load("encode"), await load("decode"));
+  const model = checked(
+    await load("encode", EXPORT),
+    await load("decode", EXPORT)
+  );
   at("model").textContent = said(model);
   at("file").disabled = false;
   at("file").addEventListener("change", () => {

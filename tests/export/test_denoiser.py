@@ -96,3 +96,9 @@ def test_other_runtimes(tmp_path, runtime):
         found = call("denoise", dict(zip(("image", "noise"), given)))
         expected = np.clip(denoiser(given), 0, 1)
         np.testing.assert_allclose(found["denoised"], expected, atol=1e-4)
+        given = *given, np.float32([[0.1, 0.9, 0.4]])
+        inputs = dict(zip(("image", "noise", "means"), given))
+        found = call("denoise_tile", inputs)["denoised"]
+        assert np.max(np.abs(found - expected)) > 0.01
+        expected = np.clip(denoiser(given), 0, 1)
+        np.testing.assert_allclose(found, expected, atol=1e-4)

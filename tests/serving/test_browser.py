@@ -1,4 +1,4 @@
-"""The page that runs a model in Chromium, against ONNX Runtime in Python."""
+"""The pages that run models in Chromium, against the same in Python."""
 
 import functools
 import http.server
@@ -13,8 +13,11 @@ import pytest
 from PIL import Image
 
 from keras_csc.data import images
+from keras_csc.export import export_denoiser
 from keras_csc.export import export_runtime
 from keras_csc.export import load_runtime
+from keras_csc.restoration import SparseDenoiser
+from keras_csc.restoration import estimate_noise
 from tests.helpers import pages as browser
 from tests.helpers.exporting import tiny_model
 
@@ -57,8 +60,8 @@ def serve(tmp_path_factory):
         folder = tmp_path_factory.mktemp("page") / "site"
         ignored = shutil.ignore_patterns("*.onnx")
         shutil.copytree(SOURCE / "site", folder, ignore=ignored)
-        for name in ("encode", "decode"):
-            shutil.copy(model / f"{name}.onnx", folder / "model")
+        for path in model.glob("*.onnx"):
+            shutil.copy(path, folder / "model")
         handler = functools.partial(Handler, directory=str(folder))
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -82,6 +85,16 @@ def pages(serve, tmp_path_factory):
         return folder, serve(folder)[1]
 
     return page
+
+
+@pytest.fixture(scope="module")
+def denoising(serve, tmp_path_factory):
+    """A denoiser and the folder and address of its page."""
+    denoiser = SparseDenoiser(16, iterations=2)
+    folder = tmp_path_factory.mktemp("denoiser") / "onnx"
+    export_denoiser(denoiser, folder, runtime="onnx")
+    folder, url = serve(folder)
+    return denoiser, folder, f"{url}denoise.html"
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +229,145 @@ def test_a_telephone_and_the_keyboard(pages, quiet, tmp_path):
     quiet.get_by_text("a.png is done.").wait_for()
     assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
     reached = []
-    for _ in range(3):
+    for _ in range(5):
         quiet.keyboard.press("Tab")
         reached.append(quiet.evaluate("document.activeElement.id"))
-    assert reached == ["file", "features", "save"]
+    assert reached == ["", "", "file", "features", "save"]
+    quiet.set_viewport_size({"width": 1280, "height": 900})
+
+
+# === The denoiser ===
+
+
+def photograph(path, height, width, noise=0.0):
+    """A picture of edges, dark at the left and bright at the right."""
+    rows, columns = np.mgrid[:height, :width]
+    levels = 30 + 150 * columns / width + 40 * ((rows // 9 + columns // 7) % 2)
+    pixels = levels[..., None] * [1, 0.8, 0.6]
+    pixels += noise * np.random.default_rng(0).standard_normal(pixels.shape)
+    pixels = np.uint8(np.clip(np.round(pixels), 0, 255))
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def saved(page, name):
+    """The noise that the page removed, and the picture that it saves."""
+    page.get_by_text(f"{name}.png is done.").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save the result").click()
+    assert download.value.suggested_filename == f"{name}-denoised.png"
+    noise = float(page.locator("#noise-said").inner_text())
+    return noise, np.asarray(Image.open(download.value.path()))[..., :3]
+
+
+def assert_denoised(found, denoiser, pixels, noise):
+    """Up to rounding, and the picture has changed."""
+    made = denoiser.denoise(np.float32(pixels) / 255, noise / 255)
+    np.testing.assert_allclose(found, 255 * np.clip(made, 0, 1), atol=0.52)
+    assert np.std(np.float32(found) - pixels) > noise / 4
+
+
+@pytest.mark.parametrize("size", [(50, 67), (530, 1021)])
+def test_it_denoises_as_python_does(size, denoising, quiet, tmp_path):
+    """As one tile and as six, with the noise estimated and chosen."""
+    denoiser, _, url = denoising
+    pixels = photograph(tmp_path / "mine.png", *size, noise=12)
+    quiet.goto(url)
+    choose(quiet, tmp_path / "mine.png")
+    noise, found = saved(quiet, "mine")
+    assert abs(noise - 255 * estimate_noise(pixels / 255)) < 0.06
+    assert_denoised(found, denoiser, pixels, noise)
+    slider = quiet.get_by_label("Noise to remove")
+    slider.fill("50")
+    slider.fill("30.5")  # What ran with 50 ends.
+    noise, found = saved(quiet, "mine")
+    assert noise == 30.5 and not quiet.locator("#estimate").is_checked()
+    assert_denoised(found, denoiser, pixels, noise)
+
+
+def test_noise_is_added_to_a_picture_that_is_dropped(
+    denoising, quiet, tmp_path
+):
+    pixels = photograph(tmp_path / "clean.png", 90, 110)
+    quiet.goto(denoising[2])
+    quiet.locator("#settings:enabled").wait_for()
+    quiet.evaluate(
+        """bytes => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "clean.png"));
+            dispatchEvent(new DragEvent("drop", { dataTransfer: data }));
+        }""",
+        [*(tmp_path / "clean.png").read_bytes()],
+    )
+    saved(quiet, "clean")
+    assert quiet.locator("#before-said").inner_text() == ""
+    quiet.get_by_label("Noise to add first").fill("20")
+    noise, found = saved(quiet, "clean")
+    url = quiet.locator("#given").evaluate("e => e.toDataURL()")
+    noisy = browser.pixels((None, {"src": url}))[..., :3]
+    assert 19 < np.std(np.float32(noisy) - pixels) < 21
+    assert_denoised(found, denoising[0], noisy, noise)
+    for name, image in (("before", noisy), ("after", found)):
+        psnr = 10 * np.log10(
+            255**2 / np.mean((np.float32(image) - pixels) ** 2)
+        )
+        said = quiet.locator(f"#{name}-said").inner_text()
+        assert abs(float(said.split()[0]) - psnr) < 0.06
+
+
+def test_pictures_that_are_not_denoised_are_told_of(denoising, quiet, tmp_path):
+    picture(tmp_path / "tiny.png", 15, 40)
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    photograph(tmp_path / "good.png", 40, 40)
+    quiet.goto(denoising[2])
+    for name, words in (
+        ("tiny", "has 40×15 pixels"),
+        ("text", "not a picture"),
+    ):
+        choose(quiet, tmp_path / "good.png")
+        saved(quiet, "good")
+        choose(quiet, tmp_path / f"{name}.png")
+        quiet.get_by_role("alert").get_by_text(words).wait_for()
+        assert not quiet.locator("#result").is_visible()
+
+
+def test_a_denoiser_that_is_missing_is_told_of(serve, tab, tmp_path):
+    tab.goto(f"{serve(tmp_path)[1]}denoise.html")
+    words = "There is no model/denoise_tile.onnx"
+    tab.get_by_role("alert").get_by_text(words).wait_for()
+    assert tab.get_by_label("Picture", exact=True).is_disabled()
+
+
+def test_the_denoiser_by_keyboard_on_a_telephone(denoising, quiet):
+    quiet.set_viewport_size({"width": 390, "height": 800})
+    quiet.goto(denoising[2])
+    quiet.locator("#settings:enabled").wait_for()
+    reached = []
+
+    def press_tab(times):
+        for _ in range(times):
+            quiet.keyboard.press("Tab")
+            reached.append(quiet.evaluate("document.activeElement.id"))
+
+    press_tab(4)
+    quiet.keyboard.press("Enter")
+    quiet.get_by_text("example.jpg is done.").wait_for()
+    assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
+    press_tab(5)
+    seen = """place => {
+        const { left, top, width } = stage.getBoundingClientRect();
+        return document.elementFromPoint(left + place * width, top + 9).id;
+    }"""
+    for key, parts in (("Home", "made made"), ("End", "given given")):
+        quiet.keyboard.press(key)
+        assert [quiet.evaluate(seen, x) for x in (0.2, 0.8)] == parts.split()
+    quiet.locator("#split").fill("50")
+    assert [quiet.evaluate(seen, x) for x in (0.4, 0.6)] == ["given", "made"]
+    press_tab(2)
+    settings = ["", "", "file", "example", "noise", "estimate", "added"]
+    assert reached == [*settings, "stage", "split", "actual", "save"]
+    quiet.get_by_label("Full size").check()
+    quiet.locator("#stage").evaluate("e => e.scrollTo(90, 0)")
+    quiet.wait_for_timeout(200)
+    assert [quiet.evaluate(seen, x) for x in (0.4, 0.6)] == ["given", "made"]
     quiet.set_viewport_size({"width": 1280, "height": 900})
