@@ -68,8 +68,8 @@ class SparseFeatures(keras.Model):
     >>> features = keras_csc.features.SparseFeatures((32, 32, 3), filters=16)
     >>> images = np.random.uniform(-1, 1, (40, 32, 32, 3))
     >>> features.fit(images)
-    >>> features.predict(images, verbose=0).shape, features.embed(images).shape
-    ((40, 128), (40, 40))
+    >>> features.predict(images, verbose=0).shape
+    (40, 128)
     """
 
     def __init__(
