@@ -19,7 +19,7 @@ from keras_csc import data
 from keras_csc.files import locked
 from keras_csc.files import replacing
 from keras_csc.restoration import SparseDenoiser
-from keras_csc.restoration.sparse_denoiser import BORDER
+from keras_csc.restoration.geometry import BORDER
 
 # Side of what is denoised, of a crop or of one that is halved.
 SIDE, BATCH = 64, 8

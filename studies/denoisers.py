@@ -13,7 +13,7 @@ import time
 
 from keras_csc_cli import checked_flags
 from keras_csc_cli import train_denoiser
-from keras_csc_cli.options import DENOISER
+from keras_csc_cli.picture_options import DENOISER
 from keras_csc_cli.records import identification
 
 import keras
@@ -22,7 +22,7 @@ from absl import flags
 from keras import ops
 
 from keras_csc.restoration import SparseDenoiser
-from keras_csc.restoration.sparse_denoiser import BORDER
+from keras_csc.restoration.geometry import BORDER
 from studies import restoration
 from studies import tables
 

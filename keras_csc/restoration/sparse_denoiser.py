@@ -1,7 +1,6 @@
 """Unrolled convolutional sparse coding, trained to remove noise."""
 
 import functools
-import math
 import pathlib
 
 import keras
@@ -9,17 +8,21 @@ import numpy as np
 from keras import ops
 from scipy.fft import dct
 
+from keras_csc.restoration.geometry import BLOCK
+from keras_csc.restoration.geometry import BORDER
+from keras_csc.restoration.geometry import from_blocks
+from keras_csc.restoration.geometry import mirrored
+from keras_csc.restoration.geometry import spans
+from keras_csc.restoration.geometry import to_blocks
+from keras_csc.restoration.geometry import turned
+from keras_csc.restoration.geometry import turned_back
 from keras_csc.validation import check_integer
 
 SHIPPED = pathlib.Path(__file__).with_name("denoiser.keras")
 # The mean of red, green and blue, and how these differ.
 OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [0.5, -1, 0.5]])
-# Of the codes, and of the blocks of pixels that are computed at once.
-STRIDE, BLOCK = 2, 4
-# Pixels beside the borders of an image, where codes know one side alone.
-BORDER = 8
-# Of a large image, the side of a tile and what tiles share with others.
-TILE, SHARED = 512, 96
+# Of the codes.
+STRIDE = 2
 # Of the first thresholds, in deviations of the noise in a code.
 THRESHOLD = 0.4
 
@@ -124,7 +127,7 @@ class SparseDenoiser(keras.Model):
             return self._in_colours(images, noise, means)
         size = ops.shape(images)[1:3]
         if not training:
-            images = _mirrored(images)
+            images = mirrored(images)
         means = means[0] if means else ops.mean(images, (1, 2))
         means = means[:, None, None]
         codes = self._codes(images - means, noise)
@@ -159,9 +162,9 @@ class SparseDenoiser(keras.Model):
             pixels of the images and of the mirrors around them, `BORDER`
             pixels or more.
         """
-        images = _mirrored(ops.cast(images, "float32"))
+        images = mirrored(ops.cast(images, "float32"))
         means = ops.mean(images, (1, 2), keepdims=True)
-        return _from_blocks(self._codes(images - means, noise), BLOCK // STRIDE)
+        return from_blocks(self._codes(images - means, noise), BLOCK // STRIDE)
 
     def denoise(self, image, noise, progress=None, turns=1):
         """Denoises an image of any size, with the memory of a tile.
@@ -190,8 +193,8 @@ class SparseDenoiser(keras.Model):
         given = np.float32([noise]), np.float32(image.mean((0, 1)))[None]
         tiles = [
             (rows, columns)
-            for rows in _spans(image.shape[0])
-            for columns in _spans(image.shape[1])
+            for rows in spans(image.shape[0])
+            for columns in spans(image.shape[1])
         ]
         for done, ((top, bottom, *rows), (left, right, *columns)) in enumerate(
             tiles, start=1
@@ -232,7 +235,7 @@ class SparseDenoiser(keras.Model):
 
     def _codes(self, signal, noise):
         """`z_K` in blocks, of images less their means."""
-        signal = _to_blocks(ops.cast(signal, self.compute_dtype), BLOCK)
+        signal = to_blocks(ops.cast(signal, self.compute_dtype), BLOCK)
         noise = ops.cast(noise, self.compute_dtype)
         noise = ops.reshape(noise, (-1, 1, 1, 1))
         codes, residual = 0, signal
@@ -252,7 +255,7 @@ class SparseDenoiser(keras.Model):
     def _drawn(self, codes, step):
         """What atoms draw, less means, float32."""
         blocks = ops.cast(self._in_blocks(codes, step), "float32")
-        return _from_blocks(blocks, BLOCK)
+        return from_blocks(blocks, BLOCK)
 
     def _in_blocks(self, codes, step):
         kernel = self._of_blocks(self.synthesis_kernels[step])
@@ -309,18 +312,6 @@ def shipped():
     return SparseDenoiser.from_preset()
 
 
-def turned(image, number):
-    """An image turned by right angles, and from 4 on mirrored: 0 to 7."""
-    image = np.rot90(image, number % 4)
-    return image[:, ::-1] if number >= 4 else image
-
-
-def turned_back(image, number):
-    """Undoes `turned`."""
-    image = image[:, ::-1] if number >= 4 else image
-    return np.rot90(image, -(number % 4))
-
-
 def _cosines(size):
     """Discrete cosines as a tight frame at a stride of 2, low ones first.
 
@@ -332,52 +323,3 @@ def _cosines(size):
     order = [u**2 + v**2 for u, v in np.ndindex(size, size)]
     atoms = atoms[..., np.argsort(order, kind="stable")]
     return (atoms * STRIDE / size).astype("float32")
-
-
-def _mirrored(images):
-    """Images that go on beyond their borders, to whole blocks."""
-    for axis in (1, 2):
-        size = ops.shape(images)[axis]
-        more = (BLOCK - size % BLOCK) % BLOCK
-        # Whole periods are added: in ONNX the rest of a negative number is one.
-        first = 2 * size * BORDER - BORDER
-        places = ops.arange(first, first + size + 2 * BORDER + more)
-        places = places % (2 * size)
-        places = ops.minimum(places, 2 * size - 1 - places)
-        images = ops.take(images, places, axis)
-    return images
-
-
-def _to_blocks(images, side):
-    """`(batch, rows, columns, side² channels)`: a block of pixels a place."""
-    batch, height, width, channels = ops.shape(images)
-    rows, columns = height // side, width // side
-    images = ops.reshape(images, (batch, rows, side, columns, side, channels))
-    images = ops.transpose(images, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(images, (batch, rows, columns, side**2 * channels))
-
-
-def _from_blocks(blocks, side):
-    """Undoes `_to_blocks`."""
-    batch, rows, columns, numbers = ops.shape(blocks)
-    channels = numbers // side**2
-    blocks = ops.reshape(blocks, (batch, rows, columns, side, side, channels))
-    blocks = ops.transpose(blocks, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(blocks, (batch, rows * side, columns * side, channels))
-
-
-def _spans(length):
-    """Tiles of an axis: what each sees, from and to, and what it keeps.
-
-    All begin at a block of the whole, so that they have its codes.
-    """
-    if length <= TILE:
-        return [(0, length, 0, length)]
-    count = math.ceil(length / (TILE - SHARED))
-    edges = [round(number * length / count) for number in range(count + 1)]
-    starts = [
-        min(max(edge - SHARED // 2, 0), length - TILE) // BLOCK * BLOCK
-        for edge in edges[:-1]
-    ]
-    ends = [start + TILE for start in starts[:-1]] + [length]
-    return list(zip(starts, ends, edges, edges[1:]))

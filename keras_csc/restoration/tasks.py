@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from keras_csc.restoration.geometry import turned
+from keras_csc.restoration.geometry import turned_back
 from keras_csc.restoration.noise import estimate_noise
 from keras_csc.restoration.restoring import restore
 from keras_csc.restoration.sparse_denoiser import shipped
-from keras_csc.restoration.sparse_denoiser import turned
-from keras_csc.restoration.sparse_denoiser import turned_back
 from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number

@@ -2,7 +2,7 @@
 
 import { at, offer, read, say } from "./shared.js";
 
-// As keras_csc/restoration/sparse_denoiser.py has them.
+// As keras_csc/restoration/geometry.py has them.
 const BLOCK = 4;
 const TILE = 512;
 const SHARED = 96;

@@ -10,7 +10,7 @@ from keras_csc_cli import command_line
 from keras_csc_cli import pages
 from keras_csc_cli import train_options
 from keras_csc_cli.options import EXPLORE
-from keras_csc_cli.options import RESTORE
+from keras_csc_cli.picture_options import RESTORE
 
 import numpy as np
 import pytest

@@ -2,7 +2,7 @@
 
 from keras_csc_cli import restore
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.options import RESTORE
+from keras_csc_cli.picture_options import RESTORE
 
 import numpy as np
 import pytest

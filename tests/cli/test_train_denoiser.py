@@ -21,7 +21,7 @@ from PIL import Image
 from keras_csc import data
 from keras_csc.files import locked
 from keras_csc.restoration import SparseDenoiser
-from keras_csc.restoration.sparse_denoiser import BORDER
+from keras_csc.restoration.geometry import BORDER
 from tests.helpers import runs
 
 

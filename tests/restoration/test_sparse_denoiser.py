@@ -6,8 +6,8 @@ import skimage.data
 
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration import estimate_noise
-from keras_csc.restoration import sparse_denoiser
-from keras_csc.restoration.sparse_denoiser import BORDER
+from keras_csc.restoration import geometry
+from keras_csc.restoration.geometry import BORDER
 
 
 def random_denoiser(kernel_size, iterations):
@@ -132,7 +132,7 @@ def test_tiles_are_the_whole(monkeypatch):
     denoiser = SparseDenoiser.from_preset()
     image = skimage.data.astronaut()[:221, :120] / 255
     whole = denoiser.denoise(image, 0.1)
-    monkeypatch.setattr(sparse_denoiser, "TILE", 160)
+    monkeypatch.setattr(geometry, "TILE", 160)
     done = []
     tiles = denoiser.denoise(image, 0.1, lambda *each: done.append(each))
     assert done == [(n, 12) for n in range(1, 13)]
