@@ -22,22 +22,16 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 
 @contextlib.contextmanager
 def fusion():
-    """Within the context, the paths of training are taken.
+    """Within the context, images of few channels are drawn faster.
 
-    They are the Gram kernel and, for few channels, synthesis by sub-pixels or
-    overlap-add: they pay off for large batches. The train step enters it, and
-    so can who solves programs.
+    By sub-pixels or overlap-add: that pays off for large batches. The train
+    step enters it, and so can who solves programs.
     """
     token = _fusion.set(True)
     try:
         yield
     finally:
         _fusion.reset(token)
-
-
-def fuses():
-    """Whether this is within `fusion`."""
-    return _fusion.get()
 
 
 @functools.cache
