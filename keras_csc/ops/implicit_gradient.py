@@ -72,9 +72,8 @@ def _gradients(upstream, codes, program, iterations):
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
-    errors = map(program.measurement.adjoint, (program.residual(codes), -image))
     by_kernel = filter_gradient(
-        ops.concatenate(list(errors), 0),
+        ops.concatenate([program.residual(codes), -image], 0),
         ops.concatenate([adjoint, codes], 0),
         program.kernel.shape,
         program.strides,
