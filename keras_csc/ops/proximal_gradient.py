@@ -50,7 +50,7 @@ def solve_sparse_code(
         images, kernel, sparsity, nonnegative, strides, padding: as of
             `sparse_code`.
         step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor;
-            `1/spectral_bound(kernel, strides)` is safe for every image size.
+            `1/frame_bound(kernel, strides)` is safe for every image size.
         iterations: int, at least 1, the most there will be.
         tolerance: relative duality gap, or `None` for all the iterations.
             What float32 reaches is about `1e-5`, float64 `1e-13`.
