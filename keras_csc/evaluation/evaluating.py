@@ -87,7 +87,7 @@ def evaluate(
         model, images
     )
     train, test = (train_images, train_labels), (images, labels)
-    figures["psnr_of"] = reference_figures(model, train, test)
+    figures["psnr_of"] = reference_figures(model, train_images, images)
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
     sets = (
