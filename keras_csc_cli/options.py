@@ -152,12 +152,12 @@ What is evaluated:
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
         images: PSNR and the like, in any case. codes: how few codes of every
-        stage are not 0, and what classifiers make of them. classes: how many
-        regenerated images a classifier, which is trained on the data set the
-        first time, puts in the image's class. classifier: Fréchet and kernel
-        distance, precision and recall from its features. samples: the same of
-        images that are made at random. inception: as classifier, with Keras's
-        InceptionV3. ctrl: distance and score by the steps of CTRL's code.
+        stage are not 0. classes: how many regenerated images a classifier,
+        which is trained on the data set the first time, puts in the image's
+        class. classifier: Fréchet and kernel distance, precision and recall
+        from its features. samples: the same of images that are made at random.
+        inception: as classifier, with Keras's InceptionV3. ctrl: distance and
+        score by the steps of CTRL's code.
     inception_weights: File of weights of Keras's InceptionV3 with its last
         layer, or imagenet: Keras's own, which Keras downloads the first time.
     classifier: File of the classifier, .keras, to share it among runs; trained

@@ -62,8 +62,7 @@ def evaluate(
         train_labels: ints `(m,)`, -1 for unlabelled.
         class_features: int, how many of the features carry the classes; 0 for
             none.
-        codes: bool, whether to solve the programs of every stage, and to probe
-            its codes.
+        codes: bool, whether to solve the programs of every stage.
         networks: dict of `FeatureExtractor` to compare images and
             reconstructions with, by name; `ctrl` has two, for the distance and
             for the score of `ctrl_protocol`.
@@ -79,14 +78,13 @@ def evaluate(
         `Evaluation`. Its figures are `reconstruction_figures`,
         `class_figures` and `probe_figures`; and by name `psnr_of`
         (`reference_figures`), `class_part` (`part_figures`), `distributions`
-        (a list of `compare`, or of `ctrl_protocol`), `codes`, `curve`
-        and `psnr_by_solver_steps` (`code_figures`), `code_probes`
-        (`code_probe_figures`) and `samples` (`sample_figures`).
+        (a list of `compare`, or of `ctrl_protocol`), `codes`, `curve` and
+        `psnr_by_solver_steps` (`code_figures`), and `samples`
+        (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
     )
-    train, test = (train_images, train_labels), (images, labels)
     figures["psnr_of"] = reference_figures(model, train_images, images)
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
@@ -98,7 +96,6 @@ def evaluate(
     figures["class_part"] = probing.part_figures(class_features, *sets, again)
     if codes:
         figures.update(code_figures(model, images))
-        figures["code_probes"] = probing.code_probe_figures(model, train, test)
     between()
     figures["distributions"] = []
     for name, network in (networks or {}).items():

@@ -167,9 +167,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
             assert of[f"{name}_accuracy"] == close, name
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    probes = figures["code_probes"]
-    assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
-    assert min(probes["linear_probe_accuracy"]) > 0.3
     assert (folder / "pictures" / "class_part_similarity.png").exists()
 
 

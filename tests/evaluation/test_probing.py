@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from keras_csc import evaluation
-from keras_csc.evaluation import passes
 from keras_csc.evaluation import probing
 from keras_csc.evaluation.quality import class_figures
 from tests.helpers.reference_loop import small_autoencoder
@@ -40,27 +39,6 @@ def test_figures_and_pictures_of_a_model_of_maps(tmp_path):
     evaluation.draw(model, found, images, labels, 2, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"evaluation.png", "class_part_similarity.png"} <= names
-
-
-def test_probes_of_codes_get_means_of_quadrants():
-    """Of the positive and the negative parts; of maps that are smaller all."""
-    model = small_autoencoder()
-    spread_weights(model)
-    images = np.random.default_rng(0).uniform(-1, 1, (5, 8, 8, 1))
-    images = images.astype("float32")
-    first, second = map(np.asarray, model.encoder.activations(images).codes)
-    parts = [np.maximum(first, 0), np.maximum(-first, 0)]
-    expected = [
-        part[:, row : row + 2, column : column + 2].mean((1, 2))
-        for row in (0, 2)
-        for column in (0, 2)
-        for part in parts
-    ]
-    found = passes.pooled_codes(model, images)
-    np.testing.assert_allclose(found[0], np.hstack(expected), atol=1e-6)
-    parts = [np.maximum(second, 0), np.maximum(-second, 0)]
-    expected = np.concatenate(parts, -1).reshape(5, -1)
-    np.testing.assert_allclose(found[1], expected, atol=1e-6)
 
 
 def features_and_labels():
