@@ -19,10 +19,7 @@ from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-METRICS = (
-    *("images", "codes", "classes", "classifier", "samples"),
-    *("inception", "ctrl"),
-)
+METRICS = "images", "codes", "classes", "classifier", "samples", "inception"
 # Where each format of an export is written: to the folder of this flag.
 FOLDERS = {
     "saved_model": "saved_models",
@@ -56,7 +53,7 @@ OPEN = {
 
 
 def _check_evaluate(options):
-    if {"inception", "ctrl"} & set(options.metrics or ()):
+    if "inception" in (options.metrics or ()):
         check_needed(options, ["inception_weights"])
     if options.preset is None:
         check_run(options.workdir)
@@ -156,8 +153,7 @@ Metrics:
         which is trained on the data set the first time, puts in the image's
         class. classifier: Fréchet and kernel distance, precision and recall
         from its features. samples: the same of images that are made at random.
-        inception: as classifier, with Keras's InceptionV3. ctrl: distance and
-        score by the steps of CTRL's code.
+        inception: as classifier, with Keras's InceptionV3.
     inception_weights: File of weights of Keras's InceptionV3 with its last
         layer, or imagenet: Keras's own, which Keras downloads the first time.
     classifier: File of the classifier, .keras, to share it among runs; trained

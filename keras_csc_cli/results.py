@@ -59,8 +59,8 @@ def _networks(names, splits, path, weights):
 
     Samples of data without classes have no judge.
     """
-    networks, judge = {}, None
-    if {"inception", "ctrl"} & set(names):
+    networks, judge = [], None
+    if "inception" in names:
         if weights == "imagenet":
             try:
                 weights = evaluation.inception_weights()
@@ -69,19 +69,14 @@ def _networks(names, splits, path, weights):
                     f"Keras could not download its InceptionV3: {error}. Give "
                     "the file with --inception_weights=PATH."
                 ) from error
-        plain = evaluation.inception_extractor(weights)
-        if "inception" in names:
-            networks["inception"] = plain
-        if "ctrl" in names:
-            shifted = evaluation.inception_extractor(weights, ctrl_input=True)
-            networks["ctrl"] = shifted, plain
+        networks.append(evaluation.inception_extractor(weights))
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
     if (judged | {"classifier"}) & set(names):
         judge = classifier(splits, path)
     if "classifier" in names:
-        networks["classifier"] = judge
+        networks.append(judge)
     return {
         "networks": networks,
         "judge": judge if judged & set(names) else None,
@@ -210,7 +205,7 @@ def evaluate(
         **networks,
     )
     for each in found.figures["distributions"]:
-        each.setdefault("split", split)
+        each["split"] = split
     result = {
         **found.figures,
         "metrics": sorted(names),

@@ -223,7 +223,7 @@ def inception_weights():
     )
 
 
-def inception_extractor(path, ctrl_input=False):
+def inception_extractor(path):
     """The extractor of Keras's InceptionV3 with weights from a file.
 
     Its features are the 2048 means before the last layer, its probabilities
@@ -241,9 +241,6 @@ def inception_extractor(path, ctrl_input=False):
     Args:
         path: file of weights of `keras.applications.InceptionV3`, with its
             last layer; `inception_weights()` is Keras's.
-        ctrl_input: bool, whether the network sees `2x - 1` of images `x` in
-            [-1, 1], so [-3, 1], as the released evaluation of CTRL does with
-            other weights.
 
     Returns:
         `FeatureExtractor`.
@@ -272,25 +269,23 @@ def inception_extractor(path, ctrl_input=False):
     name = "Keras InceptionV3, "
     name += "ImageNet" if published else f"weights {sha256[:12]}"
     return FeatureExtractor(
-        lambda images: network(
-            inception_input(images, ctrl_input), training=False
-        ),
-        f"{name}, input 2x - 1" if ctrl_input else name,
+        lambda images: network(inception_input(images), training=False),
+        name,
         "inception_score" if published else "classifier_score",
         {
             "file": os.path.basename(path),
             "sha256": sha256,
-            "input": "[-3, 1]" if ctrl_input else "[-1, 1]",
+            "input": "[-1, 1]",
             "resize": "bilinear to 299x299, half-pixel centres, antialiased",
         },
     )
 
 
-def inception_input(images, ctrl_input=False):
+def inception_input(images):
     """What InceptionV3 is given of images; see `inception_extractor`."""
     images = tf.image.resize(
         images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
     )
     if images.shape[-1] == 1:
         images = tf.image.grayscale_to_rgb(images)
-    return 2.0 * images - 1.0 if ctrl_input else images
+    return images

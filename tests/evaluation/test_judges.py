@@ -109,8 +109,6 @@ def test_input_is_resized_bilinearly_with_half_pixel_centres(channels):
     ]
     seen = networks.inception_input(pictures)
     np.testing.assert_allclose(seen, expected, atol=1e-5)
-    shifted = networks.inception_input(pictures, ctrl_input=True)
-    np.testing.assert_allclose(shifted, 2 * np.array(expected) - 1, atol=1e-5)
 
 
 def test_large_images_are_antialiased():
@@ -156,13 +154,11 @@ def test_only_the_published_file_gets_the_name_of_imagenet(
     assert found.score == "classifier_score"
     assert found.about["sha256"] == hashed
     assert found.about["file"] == "random.weights.h5"
-    assert found.about["input"] == "[-1, 1]"
     md5 = hashlib.md5(b"random").hexdigest()
     monkeypatch.setattr(networks, "INCEPTION_MD5", md5)
-    shifted = inception_extractor(weights, ctrl_input=True)
-    assert shifted.name == "Keras InceptionV3, ImageNet, input 2x - 1"
-    assert shifted.score == "inception_score"
-    assert shifted.about["input"] == "[-3, 1]"
+    published = inception_extractor(weights)
+    assert published.name == "Keras InceptionV3, ImageNet"
+    assert published.score == "inception_score"
 
 
 def test_published_file_is_the_one_that_keras_loads():
