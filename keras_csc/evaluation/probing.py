@@ -1,6 +1,4 @@
-"""What features and codes know of the classes, as figures."""
-
-import contextlib
+"""What features know of the classes, as figures."""
 
 import numpy as np
 
@@ -17,7 +15,6 @@ FIGURES = (
     "linear_probe_accuracy",
     "centered_knn_accuracy",
     "reconstructed_nearest_subspace_accuracy",
-    "subspace_angle",
 )
 
 
@@ -30,22 +27,12 @@ def probe_figures(train, test, again):
         again: array, features of the regenerated test images.
 
     Returns:
-        Dict with `accuracies`, and `subspace_angle`, the mean angle between
-        the subspaces of the classes of the test features, in degrees.
+        Dict, of `accuracies`.
     """
-    figures = dict.fromkeys(FIGURES)
     if not has_classes(train, test):
-        return figures
-    features, labels = rows(test[0]), test[1]
-    train = rows(train[0]), train[1]
-    figures.update(accuracies(train, (features, labels), rows(again)))
-    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
-    most = int(min(COMPONENTS, features.shape[1] // 2, examples.min()))
-    with contextlib.suppress(ValueError):  # of a class that has collapsed
-        angles = metrics.subspace_angles(features, labels, most)
-        pairs = angles[np.triu_indices(len(angles), 1)]
-        figures["subspace_angle"] = float(np.mean(np.degrees(pairs)))
-    return figures
+        return dict.fromkeys(FIGURES)
+    train, test = ((rows(each), labels) for each, labels in (train, test))
+    return accuracies(train, test, rows(again))
 
 
 def part_figures(size, train, test, again):

@@ -51,11 +51,8 @@ def features_and_labels():
 def test_a_class_without_features_leaves_the_other_figures():
     features, labels = features_and_labels()
     pair = features, labels
-    expected = probing.probe_figures(pair, pair, features)
-    assert 0 < expected["subspace_angle"] < 90
     seen = np.where(labels[:, None] == 1, 0, features)
     found = probing.probe_figures(pair, (seen, labels), seen)
-    assert found["subspace_angle"] is None
     assert 0 < found["linear_probe_accuracy"] <= 1
 
 
