@@ -144,20 +144,10 @@ def fit(images, image_size, kernel_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
 
     `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
     with `x` padded as `padding` says.
-
-    Args:
-        images: tensor `x` `(batch, height, width, channels)`.
-        codes: tensor `z` `(batch, code_height, code_width, filters)`.
-        kernel_shape: `(k, k, channels, filters)`.
-        strides: int, the same in both directions.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor of `kernel_shape`.
     """
     form = on_tensorflow("filter_gradient", _of_patches)
     return form(images, codes, kernel_shape, strides, padding)
@@ -180,13 +170,6 @@ def check_code_size(shape, kernel_shape, image_shape, strides, padding):
     """Raises `ValueError` if codes are not of the shape of an image's.
 
     Only sizes are looked at that are known as numbers.
-
-    Args:
-        shape: of the codes, `(batch, code_height, code_width, filters)`.
-        kernel_shape: `(k, k, channels, filters)`.
-        image_shape: `(batch, height, width)`, or more.
-        strides: int.
-        padding: `"same"` or `"valid"`.
     """
     batch, *size = image_shape[:3]
     sizes = [

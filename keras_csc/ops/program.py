@@ -177,15 +177,8 @@ def precise_program(images, kernel, sparsity, *others):
 def soft_threshold(values, threshold, nonnegative=False):
     """Proximal map of `threshold · ‖z‖₁`, optionally with `z ≥ 0`.
 
-    `sign(v) · max(|v| - t, 0)`, or `max(v - t, 0)` if `nonnegative`.
-
-    Args:
-        values: float tensor.
-        threshold: number or tensor that broadcasts to `values`, `≥ 0`.
-        nonnegative: bool.
-
-    Returns:
-        Tensor of the shape of `values`, zero wherever `|v| ≤ t`.
+    `sign(v) · max(|v| - t, 0)`, or `max(v - t, 0)` if `nonnegative`, for
+    `t ≥ 0`.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,

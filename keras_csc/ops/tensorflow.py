@@ -36,14 +36,8 @@ def fusion():
 
 @functools.cache
 def solving(function):
-    """`tensors.solving`, on the paths of `fusion`."""
-
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        with fusion():
-            return function(*arguments, **options)
-
-    return tf.function(call, autograph=False)
+    """`tensors.solving`."""
+    return tf.function(function, autograph=False)
 
 
 # NaN where a matrix has no factor, for the caller to see: Keras's form raises.
@@ -99,14 +93,6 @@ def subpixel_synthesis(codes, kernel, strides):
     A convolution of the codes with `strides²` times as many channels as the
     images have: those of the pixels that a code's position stands for.
 
-    Args:
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        strides: int.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`.
-
     Reference:
         Shi et al., Real-time single image and video super-resolution using an
         efficient sub-pixel convolutional neural network, CVPR 2016.
@@ -118,15 +104,7 @@ def subpixel_synthesis(codes, kernel, strides):
 
 
 def _phases(kernel, strides):
-    """The kernel from codes to the pixels of every phase, as a convolution's.
-
-    Args:
-        kernel: tensor `(k, k, channels, filters)`.
-        strides: int `s`.
-
-    Returns:
-        Tensor `(⌈k/s⌉, ⌈k/s⌉, filters, s² channels)`.
-    """
+    """A kernel from codes to pixels, `(⌈k/s⌉, ⌈k/s⌉, filters, s² channels)`."""
     *size, channels, filters = kernel.shape
     taps = [-(-k // strides) for k in size]
     margins = [[0, n * strides - k] for n, k in zip(taps, size)]
@@ -143,13 +121,6 @@ def overlap_add(codes, kernel, _strides):
 
     The patch that every place draws, by one product, and the sums of the
     patches' rows and columns at their places.
-
-    Args:
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`.
     """
     patches = tf.einsum("uvcf,bijf->uvcbij", kernel, codes)
     columns = _shifted_sum(tf.unstack(patches, axis=1), 4)
