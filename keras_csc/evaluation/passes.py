@@ -14,14 +14,12 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
 
     Args:
         function: from float32 tensors to tensors of as many rows, in a
-            structure of lists and dicts. A `tf.function` is not traced again.
+            structure of lists and dicts, which is returned with arrays. A
+            `tf.function` is not traced again.
         arrays: array of as many rows as images, or a tuple of such; uint8 is
             brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images of a batch; large images are fewer.
         progress: function that is called with the number of images done.
-
-    Returns:
-        Such a structure of arrays.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
     if not isinstance(function, tf.types.experimental.PolymorphicFunction):

@@ -36,15 +36,10 @@ def probe_figures(train, test, again):
 
 
 def part_figures(size, train, test, again):
-    """`accuracies` of the part of the features for the classes.
+    """`accuracies` of the part of the features for the classes, and its size.
 
-    Args:
-        size: int, `class_features` of the game; 0 for none.
-        train, test, again: as of `probe_figures`.
-
-    Returns:
-        Dict with the part's size as `features`, too; `None` without a part or
-        two classes.
+    `None` without a part or two classes; `size` is `class_features` of the
+    game.
     """
     if not size or not has_classes(train, test):
         return None

@@ -128,13 +128,7 @@ def float_signatures(signatures):
 def check_answers(signatures, call, model, what, tolerance=None):
     """Compares answers to random inputs with what a model's functions answer.
 
-    Args:
-        signatures: dict of the float signatures to compare.
-        call: function of the name of a signature and a dict of its inputs,
-            that returns a dict of arrays.
-        model: `ClosedLoopAutoencoder`.
-        what: str, what is compared, for the message.
-        tolerance: as of `export_saved_model`.
+    `call` is a function of the name of a signature and a dict of its inputs.
 
     Raises:
         AdvisedError: if they differ, or an output is not finite.

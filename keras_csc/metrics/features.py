@@ -28,12 +28,7 @@ def rows(features):
 
 
 def labelled(features, labels):
-    """The labelled rows of features, in float64, and their labels.
-
-    Args:
-        features: array of shape `(n, d)`.
-        labels: ints of shape `(n,)`, -1 for unlabelled.
-    """
+    """The labelled rows of features, in float64, and their labels."""
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
@@ -146,17 +141,10 @@ def _pair(features, reconstructed_features):
 
 
 def principal_directions(examples, components, mean=0.0):
-    """First right singular vectors of features, of norm one.
+    """First right singular vectors of `examples - mean`, as rows.
 
-    Args:
-        examples: Float64 array of shape `(n, d)`.
-        components: int, most directions to return.
-        mean: array of shape `(d,)` to subtract from the rows. Defaults to 0.
-
-    Returns:
-        An array of shape `(k, d)` with orthonormal rows, where `k` is at most
-        `components` and the rank of `examples - mean` to the precision that
-        `examples` have in float32.
+    There are at most `components`, and no more than the rank to the precision
+    that the examples have in float32.
     """
     _, singular_values, directions = np.linalg.svd(
         examples - mean, full_matrices=False

@@ -198,13 +198,8 @@ class Encoder(StagedEncoder):
     def residuals(self, output):
         """`mean (x^{l-1} - A^l z^l)²`: what every stage's codes leave over.
 
-        Input and codes are constants: the gradient is the dictionary's.
-
-        Args:
-            output: `EncoderOutput`.
-
-        Returns:
-            List of scalars, from the image up.
+        Scalars of an `EncoderOutput`, from the image up. Input and codes are
+        constants: the gradient is the dictionary's.
         """
         found = []
         for layer, signal, codes in zip(

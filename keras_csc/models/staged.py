@@ -218,11 +218,7 @@ class StagedEncoder(Player):
         return signal
 
     def update_statistics(self, output):
-        """Updates what moves with the images, not with gradients.
-
-        Args:
-            output: `EncoderOutput` in training.
-        """
+        """Updates what moves with the images, not with gradients."""
         for normalization, (mean, variance) in zip(
             self.normalizations, output.moments
         ):

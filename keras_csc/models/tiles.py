@@ -176,10 +176,6 @@ def reflected(images, stride):
 
     Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
     of less than half a stride are continued again and again.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        stride: int.
     """
     sizes = images.shape[1:3]
     if None not in sizes and not any(n % stride for n in sizes):
@@ -203,16 +199,7 @@ def cropped(images, others):
 
 
 def cropped_to(images, image_size, stride):
-    """Decoded images of that size, which is to have as many places.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        image_size: `(height, width)`, ints or scalar tensors.
-        stride: int, pixels of a place in each direction.
-
-    Raises:
-        ValueError: for a size with another number of places.
-    """
+    """Decoded images of that size; a `ValueError` if it has other places."""
     if len(image_size) != 2:
         raise ValueError(
             "`image_size` must be (height, width). "
