@@ -188,10 +188,8 @@ def compare(extractor, images, reconstructions):
     Returns:
         Dict of the figures, with the network that they belong to.
     """
-    real, real_probabilities = _describe(extractor, images, "images")
-    made, probabilities = _describe(
-        extractor, reconstructions, "reconstructions"
-    )
+    real = _features(extractor, images, "images")
+    made = _features(extractor, reconstructions, "reconstructions")
     precision, recall = metrics.precision_recall(real, made)
     return {
         "network": extractor.about,
@@ -200,17 +198,9 @@ def compare(extractor, images, reconstructions):
         "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
-        extractor.score: _score(probabilities),
-        f"{extractor.score}_of_images": _score(real_probabilities),
     }
 
 
-def _score(probabilities):
-    splits = min(10, len(probabilities))
-    mean, deviation = metrics.inception_score(probabilities, splits)
-    return {"mean": mean, "deviation": deviation, "splits": splits}
-
-
-def _describe(extractor, images, what):
+def _features(extractor, images, what):
     progress = Progress(f"{extractor.name}: {what}", len(images))
-    return extractor(images, progress=progress.update)
+    return extractor(images, progress=progress.update)[0]

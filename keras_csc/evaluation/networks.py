@@ -146,7 +146,6 @@ class FeatureExtractor:
         describe: function from a tensor of images `(batch, height, width,
             channels)` in [-1, 1] to `(features, probabilities)`.
         name: str, to be named with every figure.
-        score: str, the name of the Inception score with this network.
         about: dict of what identifies the network and its input.
 
     Call arguments:
@@ -161,9 +160,8 @@ class FeatureExtractor:
         and `(n, classes)`.
     """
 
-    def __init__(self, describe, name, score, about):
+    def __init__(self, describe, name, about):
         self.name = name
-        self.score = score
         self.about = {"name": name, **about}
         self._describe = tf.function(
             lambda images: describe(tf.clip_by_value(images, -1.0, 1.0)),
@@ -205,7 +203,6 @@ def classifier_extractor(path):
         classifier.describe,
         f"classifier of {record.get('dataset', 'unnamed data')}, test accuracy "
         f"{'unknown' if accuracy is None else format(accuracy, '.3f')}",
-        "classifier_score",
         {"file": str(path), "sha256": digest(path), **record},
     )
 
@@ -233,7 +230,7 @@ def inception_extractor(path):
     repeated to three channels. The network sees [-1, 1], as Keras's weights
     were trained with.
 
-    **Figures from it are not FID, KID or IS**, which the weights of another
+    **Figures from it are not FID or KID**, which the weights of another
     network define (TF-FID, of 2015). Only the file that Keras publishes is
     named after ImageNet; figures from other weights are named with the file's
     hash.
@@ -271,7 +268,6 @@ def inception_extractor(path):
     return FeatureExtractor(
         lambda images: network(inception_input(images), training=False),
         name,
-        "inception_score" if published else "classifier_score",
         {
             "file": os.path.basename(path),
             "sha256": sha256,

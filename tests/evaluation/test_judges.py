@@ -61,7 +61,6 @@ def test_features_and_probabilities_of_the_saved_file(saved):
     expected /= expected.sum(1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     assert extractor.name == "classifier of digits, test accuracy 0.750"
-    assert extractor.score == "classifier_score"
     assert extractor.about["dataset"] == "digits"
     assert len(extractor.about["sha256"]) == 64
 
@@ -151,14 +150,12 @@ def test_only_the_published_file_gets_the_name_of_imagenet(
     hashed = hashlib.sha256(b"random").hexdigest()
     found = inception_extractor(weights)
     assert found.name == f"Keras InceptionV3, weights {hashed[:12]}"
-    assert found.score == "classifier_score"
     assert found.about["sha256"] == hashed
     assert found.about["file"] == "random.weights.h5"
     md5 = hashlib.md5(b"random").hexdigest()
     monkeypatch.setattr(networks, "INCEPTION_MD5", md5)
     published = inception_extractor(weights)
     assert published.name == "Keras InceptionV3, ImageNet"
-    assert published.score == "inception_score"
 
 
 def test_published_file_is_the_one_that_keras_loads():
