@@ -248,18 +248,15 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             self.save(self.model.step)
 
     def is_due(self):
-        """Whether the current step is one to save."""
-        minutes = (time.monotonic() - self._saved_at) / 60
-        late = self.every_minutes and minutes >= self.every_minutes
-        return bool(late) or self.is_due_by_steps()
-
-    def is_due_by_steps(self):
-        """Whether a multiple of `every_steps` came since the last save.
+        """Whether the current step is one to save.
 
         Of several steps that are taken at once, the last alone is seen.
         """
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late = self.every_minutes and minutes >= self.every_minutes
         every, step = self.every_steps, self.model.step
-        return bool(every) and step // every > self._saved_step // every
+        passed = every and step // every > self._saved_step // every
+        return bool(late or passed)
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)
