@@ -32,13 +32,7 @@ SAID = (
 
 
 def finish(options, workdir, splits, model, keep):
-    """Saves a trained model and evaluates it.
-
-    Args:
-        options, workdir, splits: of the run.
-        model: the model.
-        keep: bool, as of `evaluate`.
-    """
+    """Saves a trained model and evaluates it; `keep` is as of `evaluate`."""
     building.fit_density(model, splits, options)
     interruption.check()
     workdir.save(model)
@@ -89,13 +83,6 @@ def classifier(splits, path):
     It is trained with seed 0 on the training split, without augmentation, for
     `STEPS` batches or, of few images, `EPOCHS` passes over them, and keeps its
     accuracy on the test split.
-
-    Args:
-        splits: `Splits` of the data, which have labels.
-        path: `.keras` file to read, or to write if it is not there.
-
-    Returns:
-        `FeatureExtractor`.
 
     Raises:
         ValueError: if the file is damaged or of another data set.
