@@ -44,8 +44,8 @@ def mapped(dataset, function):
 def stateless_seed(seed, purpose, number):
     """A seed for TensorFlow's stateless operations, an int64 tensor (2,).
 
-    Of the user's seed there is an independent stream for every purpose,
-    `ORDER`, `CROP`, `FLIP` and `SHIFT`.
+    A user's seed has an independent stream for every purpose: `ORDER`, `CROP`,
+    `FLIP` and `SHIFT`.
     """
     key = tf.stack([tf.cast(seed, tf.int64), purpose])
     return tf.random.experimental.stateless_fold_in(

@@ -214,7 +214,7 @@ class TFDSSource(Source):
 
 
 def check_features(name, features, image_shape):
-    """Raises `DataError` for a set whose description says no such images."""
+    """Raises `DataError` if a set, by its description, has no such images."""
     named = isinstance(features, tfds.features.FeaturesDict)
     image = features["image"] if named and "image" in features else None
     if not (

@@ -199,7 +199,7 @@ def cropped(images, others):
 
 
 def cropped_to(images, image_size, stride):
-    """Decoded images of that size; a `ValueError` if it has other places."""
+    """Crops decoded images; a `ValueError` for a size with other places."""
     if len(image_size) != 2:
         raise ValueError(
             "`image_size` must be (height, width). "

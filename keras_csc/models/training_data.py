@@ -83,7 +83,7 @@ def inspected(model, x, y=None, classes=None, limit=UNIT):
 
 
 def first(x):
-    """The first images of what `inspected` returns, and an `x` with them."""
+    """The first images of an inspected `x`, and an `x` that has them still."""
     if not isinstance(x, (types.GeneratorType, tf.data.Dataset)):
         data = x[0] if isinstance(x, keras.utils.PyDataset) else x[:CALIBRATION]
     else:

@@ -29,7 +29,7 @@ def _parse(uri):
 
 
 def download(uri, files):
-    """Downloads files; the folder that holds them, and maybe others."""
+    """Downloads files; returns a folder of them, maybe with others."""
     scheme, name, revision = _parse(uri)
     with _errors(uri, f"{', '.join(files)} could not be downloaded"):
         if scheme == "kaggle":
