@@ -20,10 +20,6 @@ def locked(path, wait=True):
 
     The file is made if it is missing. What it holds is left as it is.
 
-    Args:
-        path: the file.
-        wait: bool, whether to wait for another process that holds it.
-
     Raises:
         BlockingIOError: if another process holds it and `wait` is `False`.
         OSError: if it can't be opened, or is a link, folder or device.
@@ -58,9 +54,6 @@ def replacing(path):
     Every writer has a name of its own, `.STEM.partial-XXXXXXXX.SUFFIX`: of
     several at once, the last to end leaves its file, whole. A killed process
     leaves one under that name. A stem that is too long for it is cut.
-
-    Args:
-        path: the file to make or to replace.
     """
     path = pathlib.Path(path)
     own = f".partial-{secrets.token_hex(4)}{path.suffix}"
@@ -85,9 +78,6 @@ def new_folder(path):
     """Gives a temporary folder beside `path`, and renames it at the end.
 
     The folder appears complete or not at all.
-
-    Args:
-        path: the folder to make.
 
     Raises:
         ValueError: if it exists.

@@ -28,12 +28,7 @@ class LiveLine:
         self._shown_at = -float("inf")
 
     def show(self, parts, last=False):
-        """Shows a line.
-
-        Args:
-            parts: list of strings, the most important first.
-            last: bool, whether no line comes after this one.
-        """
+        """Shows a line of some strings, the most important first."""
         if self._is_rewritten():
             line = fit(parts, terminal_width(self.stream) - 1)
             self._write("\r" + line)

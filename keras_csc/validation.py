@@ -17,10 +17,8 @@ LARGEST_INTEGER = 2**31 - 1
 def check_number(interval, **arguments):
     """Raises `ValueError` for an argument that is no number of an interval.
 
-    Args:
-        interval: text such as `"[0, 1)"` or `"(0, inf)"`; infinity and NaN
-            are in none.
-        **arguments: values by name.
+    That is a text such as `"[0, 1)"` or `"(0, inf)"`; infinity and NaN are in
+    none.
     """
     for name, value in arguments.items():
         if not (_is_number(value) and _within(interval, value)):
@@ -33,10 +31,7 @@ def check_number(interval, **arguments):
 def check_integer(minimum, maximum=LARGEST_INTEGER, why="", **arguments):
     """Raises `ValueError` for an argument that is no integer of a range.
 
-    Args:
-        minimum, maximum: the least and the greatest that will do.
-        why: text, why there is such a maximum.
-        **arguments: values by name.
+    `why` tells why there is such a maximum.
     """
     reason = f", {why}" if why else ""
     for name, value in arguments.items():
@@ -55,10 +50,7 @@ def check_integer(minimum, maximum=LARGEST_INTEGER, why="", **arguments):
 def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
     """Raises `ValueError` for an argument that is no sequence of integers.
 
-    Args:
-        minimum, maximum: the least and the greatest that will do.
-        length: int, how many there must be; by default at least one.
-        **arguments: values by name.
+    By default of at least one.
     """
     limits = f"at least {minimum}"
     if maximum != LARGEST_INTEGER:

@@ -94,10 +94,7 @@ def augmentation(options):
 def network(options, make=ClosedLoopAutoencoder.from_preset):
     """The autoencoder of the options, not compiled.
 
-    Args:
-        options: of the run.
-        make: what makes it of a preset, whether to load its weights, a dtype
-            policy and entries of the preset to replace.
+    `make` is called as `from_preset` is.
     """
     architecture = options.architecture
     if options.zeros:
@@ -117,11 +114,6 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
 
     That of trained weights keeps their statistics: those of other images would
     change the scale of all codes.
-
-    Args:
-        options: of the run.
-        num_classes: int, or `None` without labels.
-        make: as of `network`.
     """
     autoencoder = network(options, make)
     if presets.has_weights(options.preset):
@@ -138,12 +130,7 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
 
 
 def game(given, num_classes):
-    """The game of `--game`.
-
-    Args:
-        given: dict of its arguments.
-        num_classes: int, or `None` without labels.
-    """
+    """The game of `--game`, of a dict of its arguments."""
     given, kind = {"objective": "recipe", **given}, TranscriptionGame
     if given["objective"] == "recipe":
         kind = RecipeGame
@@ -197,12 +184,7 @@ def trained_model(folder):
 
 
 def opened(workdir, preset):
-    """The model of a finished run, or of a preset, and what its card says.
-
-    Args:
-        workdir: the run's folder, or `None`.
-        preset: name, folder or URI, where there is no run.
-    """
+    """The model of a finished run, or of a preset, and what its card says."""
     if preset is None:
         folder = checked_path(workdir).absolute()
         return trained_model(folder), records.card_of_run(folder)

@@ -205,12 +205,8 @@ def _value(word):
 def arguments_of(module, name, without=()):
     """The arguments of a class's constructor, which is not imported.
 
-    The class would import TensorFlow, which takes seconds.
-
-    Args:
-        module: path of its module, relative to `keras_csc/`.
-        name: of the class.
-        without: names of arguments to leave out.
+    The class, of a module below `keras_csc/`, would import TensorFlow, which
+    takes seconds.
 
     Returns:
         Dict from names to `(default, text)`, the text of the docstring.

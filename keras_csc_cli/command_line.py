@@ -206,13 +206,7 @@ def resolve_flag_files(argv, within=()):
     """Puts the flags of flag files in the place of `--flagfile=NAME`.
 
     Bare names are also found in `FLAG_FILES`; flag files may name others.
-
-    Args:
-        argv: list of arguments.
-        within: paths of the files that these are from.
-
-    Returns:
-        The list, without `--flagfile`.
+    `within` are the paths of the files that the arguments are from.
 
     Raises:
         UsageError: for a flag file that does not exist, can't be read, is not

@@ -88,11 +88,8 @@ def begin(name):
     are answered without TensorFlow, which is then imported without the
     start-up messages that no log level silences.
 
-    Args:
-        name: of the command.
-
     Returns:
-        Its options.
+        The options of the command.
     """
     _open_streams()
     interruption.install(starting=True)

@@ -184,9 +184,7 @@ def copy_from_chief(strategy, source, target, chief):
 def differing(strategy, values):
     """Names of what is not the same on all workers, which wait for all others.
 
-    Args:
-        strategy: of `make`.
-        values: dict of what JSON can hold; of the same names on all workers.
+    `values` is a dict of what JSON can hold, of the same names on all workers.
     """
     numbers = [
         zlib.crc32(json.dumps(value, sort_keys=True).encode())
@@ -216,13 +214,8 @@ def check_batches(strategy, source, **arguments):
 def batches(strategy, source, first_step, **arguments):
     """Distributes the batches of a source over a strategy's replicas.
 
-    The global batches do not depend on the number of replicas.
-
-    Args:
-        strategy: of `make`.
-        source: of `data.open_dataset`.
-        first_step: int, the number of the first batch.
-        **arguments: of `data.batches`.
+    The global batches do not depend on the number of replicas. Arguments are as
+    of `data.batches`.
     """
 
     def pipeline(context):

@@ -20,10 +20,7 @@ from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-METRICS = (
-    *("images", "codes", "classes", "classifier", "samples"),
-    *("inception", "ctrl"),
-)
+METRICS = "images", "codes", "classes", "classifier", "samples", "inception"
 # Where each format of an export is written: to the folder of this flag.
 FOLDERS = {
     "saved_model": "saved_models",
@@ -54,7 +51,7 @@ OPEN = {
 
 
 def _check_evaluate(options):
-    if {"inception", "ctrl"} & set(options.metrics or ()):
+    if "inception" in (options.metrics or ()):
         check_needed(options, ["inception_weights"])
     if options.preset is None:
         check_run(options.workdir)
@@ -138,12 +135,11 @@ What is evaluated:
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
         images: PSNR and the like, in any case. codes: how few codes of every
-        stage are not 0, and what classifiers make of them. classes: how many
-        regenerated images a classifier, which is trained on the data set the
-        first time, puts in the image's class. classifier: Fréchet and kernel
-        distance, precision and recall from its features. samples: the same of
-        images that are made at random. inception: as classifier, with Keras's
-        InceptionV3. ctrl: distance and score by the steps of CTRL's code.
+        stage are not 0. classes: how many regenerated images a classifier,
+        which is trained on the data set the first time, puts in the image's
+        class. classifier: Fréchet and kernel distance, precision and recall
+        from its features. samples: the same of images that are made at random.
+        inception: as classifier, with Keras's InceptionV3.
     inception_weights: File of weights of Keras's InceptionV3 with its last
         layer, or imagenet: Keras's own, which Keras downloads the first time.
     classifier: File of the classifier, .keras, to share it among runs; trained

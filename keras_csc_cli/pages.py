@@ -63,13 +63,7 @@ def source_of(model, trained, split, **given):
 
 
 def write(options):
-    """Writes the page of a run or of a preset.
-
-    Args:
-        options: as the flags.
-
-    Returns:
-        `pathlib.Path` of the page.
+    """Writes the page of a run or of a preset, and returns its path.
 
     Raises:
         DataError: if images are asked for that are not there. Without
@@ -174,9 +168,6 @@ def explore(options):
     What Gradio writes goes to a folder of this process, or the user's: its own,
     `gradio` in the folder of temporary files, belongs to whoever was first on
     the machine. It reads the name when it is imported.
-
-    Args:
-        options: as the flags.
     """
     with tempfile.TemporaryDirectory(
         prefix="keras-csc-explorer-", ignore_cleanup_errors=True

@@ -208,11 +208,7 @@ class SessionLog(keras.callbacks.Callback):
 
 
 def card_of_run(workdir):
-    """What the card of a run's model says.
-
-    Args:
-        workdir: `pathlib.Path` of the run's folder.
-    """
+    """What the card of the model in a run's folder says."""
     card = {
         title: read_json(workdir / name, **has)
         for title, (name, has) in SECTIONS.items()

@@ -32,13 +32,7 @@ SAID = (
 
 
 def finish(options, workdir, splits, model, keep):
-    """Saves a trained model and evaluates it.
-
-    Args:
-        options, workdir, splits: of the run.
-        model: the model.
-        keep: bool, as of `evaluate`.
-    """
+    """Saves a trained model and evaluates it; `keep` is as of `evaluate`."""
     building.fit_density(model, splits, options)
     interruption.check()
     workdir.save(model)
@@ -59,8 +53,8 @@ def _networks(names, splits, path, weights):
 
     Samples of data without classes have no judge.
     """
-    networks, judge = {}, None
-    if {"inception", "ctrl"} & set(names):
+    networks, judge = [], None
+    if "inception" in names:
         if weights == "imagenet":
             try:
                 weights = evaluation.inception_weights()
@@ -69,19 +63,14 @@ def _networks(names, splits, path, weights):
                     f"Keras could not download its InceptionV3: {error}. Give "
                     "the file with --inception_weights=PATH."
                 ) from error
-        plain = evaluation.inception_extractor(weights)
-        if "inception" in names:
-            networks["inception"] = plain
-        if "ctrl" in names:
-            shifted = evaluation.inception_extractor(weights, ctrl_input=True)
-            networks["ctrl"] = shifted, plain
+        networks.append(evaluation.inception_extractor(weights))
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
     if (judged | {"classifier"}) & set(names):
         judge = classifier(splits, path)
     if "classifier" in names:
-        networks["classifier"] = judge
+        networks.append(judge)
     return {
         "networks": networks,
         "judge": judge if judged & set(names) else None,
@@ -94,13 +83,6 @@ def classifier(splits, path):
     It is trained with seed 0 on the training split, without augmentation, for
     `STEPS` batches or, of few images, `EPOCHS` passes over them, and keeps its
     accuracy on the test split.
-
-    Args:
-        splits: `Splits` of the data, which have labels.
-        path: `.keras` file to read, or to write if it is not there.
-
-    Returns:
-        `FeatureExtractor`.
 
     Raises:
         ValueError: if the file is damaged or of another data set.
@@ -210,7 +192,7 @@ def evaluate(
         **networks,
     )
     for each in found.figures["distributions"]:
-        each.setdefault("split", split)
+        each["split"] = split
     result = {
         **found.figures,
         "metrics": sorted(names),

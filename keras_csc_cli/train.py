@@ -31,12 +31,7 @@ class InputError(command_line.UsageError):
 
 
 def train(options, make_model=building.model):
-    """Trains, saves and evaluates the run that `options` describe.
-
-    Args:
-        options: of the run.
-        make_model: function of the options and the number of classes.
-    """
+    """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
     chief = devices.worker_index(options.strategy) == 0
     strategy = devices.make(options.strategy)

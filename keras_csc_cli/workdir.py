@@ -222,11 +222,7 @@ class Workdir:
         return options if begun else None
 
     def dtype_policy(self, given):
-        """The policy that a run computes in: of `"auto"` its own, if it began.
-
-        Args:
-            given: of `--dtype_policy`.
-        """
+        """The policy that a run computes in: of `"auto"` its own, if any."""
         before = self.binding()
         if given == "auto" and before:
             given = before.dtype_policy

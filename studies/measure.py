@@ -55,7 +55,6 @@ KEPT = (
     "reconstructed_nearest_subspace_accuracy",
     "centered_knn_accuracy",
     "linear_probe_accuracy",
-    "subspace_angle",
     "class_part",
 )
 LIMIT = 5000

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from keras_csc.files import remove
 from keras_csc.terminal import say
-from keras_csc.validation import check_integer
 from keras_csc.validation import plain
 
 
@@ -86,6 +85,7 @@ def non_finite(variables):
     return None
 
 
+KEPT = 3  # checkpoints, the newest
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
 
@@ -100,10 +100,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     A checkpoint is a folder `FOLDER/step-00001000` with the weights and the
     state of the optimizers, step counts included. It is written under a
     temporary name and renamed: it is complete or absent. TensorFlow's format
-    has checksums of all of it, so that damage is found. `restore` goes back to
-    the newest one that can be read and is finite; what it passed over is
-    renamed to `damaged-step-...` before the next is saved. A model that is not
-    finite is never saved.
+    has checksums of all of it, so that damage is found. The newest three stay.
+    `restore` goes back to the newest one that can be read and is finite; what
+    it passed over is renamed to `damaged-step-...` before the next is saved. A
+    model that is not finite is never saved.
 
     Args:
         folder: where the checkpoints are.
@@ -111,22 +111,16 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             `steps_per_execution` they come at the end of the execution that
             reaches a multiple of it.
         every_minutes: float, minutes between checkpoints, or `None`.
-        keep: int, how many of the newest to keep, at least 1.
         write: bool, `False` on workers that only read.
-
-    Raises:
-        ValueError: for another `keep`.
     """
 
     def __init__(
-        self, folder, every_steps=None, every_minutes=None, keep=3, write=True
+        self, folder, every_steps=None, every_minutes=None, write=True
     ):
         super().__init__()
-        check_integer(1, keep=keep)
         self.folder = pathlib.Path(folder)
         self.every_steps = every_steps
         self.every_minutes = every_minutes
-        self.keep = keep
         self.write = write
         self._saved_at = time.monotonic()
         self._saved_step = 0
@@ -221,15 +215,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if os.path.lexists(path):  # a file, or a link to nothing
             set_aside(path)
         self.write_folder(path)
-        for old in found(self.folder)[: -self.keep]:
+        for old in found(self.folder)[:-KEPT]:
             remove(old)
 
-    def write_folder(self, path, files=None):
-        """Writes a checkpoint to a folder, complete or not at all.
-
-        Args:
-            path: `pathlib.Path` of a folder that does not exist.
-            files: dict of the names and texts of more files in it.
+    def write_folder(self, path):
+        """Writes a checkpoint to a new folder, complete or not at all.
 
         Raises:
             CheckpointError: if it can't be written.
@@ -238,8 +228,6 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         try:
             remove(temporary)
             temporary.mkdir(parents=True)
-            for name, text in (files or {}).items():
-                (temporary / name).write_text(text)
             checkpoint = _checkpoint(state_of(self.model))
             checkpoint.write(str(temporary / "checkpoint"))
             temporary.rename(path)
@@ -260,18 +248,15 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             self.save(self.model.step)
 
     def is_due(self):
-        """Whether the current step is one to save."""
-        minutes = (time.monotonic() - self._saved_at) / 60
-        late = self.every_minutes and minutes >= self.every_minutes
-        return bool(late) or self.is_due_by_steps()
-
-    def is_due_by_steps(self):
-        """Whether a multiple of `every_steps` came since the last save.
+        """Whether the current step is one to save.
 
         Of several steps that are taken at once, the last alone is seen.
         """
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late = self.every_minutes and minutes >= self.every_minutes
         every, step = self.every_steps, self.model.step
-        return bool(every) and step // every > self._saved_step // every
+        passed = every and step // every > self._saved_step // every
+        return bool(late or passed)
 
     def on_train_end(self, logs=None):
         self.save(self.model.step)

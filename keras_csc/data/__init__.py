@@ -7,13 +7,3 @@ from keras_csc.data.pipeline import evaluation_batches
 from keras_csc.data.pipeline import load_arrays
 from keras_csc.data.pipeline import open_dataset
 from keras_csc.data.sources import DataError
-
-__all__ = [
-    "DataError",
-    "batches",
-    "cached",
-    "check_readable",
-    "evaluation_batches",
-    "load_arrays",
-    "open_dataset",
-]

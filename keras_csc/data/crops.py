@@ -23,8 +23,7 @@ class CropSource(Source):
     Args:
         photographs: source of images that keep their size.
         sizes: list of `(height, width)`, of every photograph.
-        image_shape: (height, width, channels) of the crops.
-        random_crop: whether crops are at random places, others in every epoch.
+        image_shape, random_crop: of the crops, as of `Source`.
     """
 
     held = None  # pixels, starts, sizes and labels of photographs in memory

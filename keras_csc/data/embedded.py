@@ -85,15 +85,7 @@ def open_photographs(split, image_shape, validation_fraction):
 
 
 def load_photograph(name, reduction=1):
-    """One of `PHOTOGRAPHS`, at a fraction of its size.
-
-    Args:
-        name: str.
-        reduction: int, what height and width are divided by.
-
-    Returns:
-        uint8 array (height, width, 3).
-    """
+    """One of `PHOTOGRAPHS`, uint8; its sides are divided by `reduction`."""
     package, file = PHOTOGRAPHS[name]
     path = os.path.join(os.path.dirname(package.__file__), file)
     image = tf.io.decode_image(tf.io.read_file(path), 3)

@@ -31,14 +31,12 @@ class FolderSource(Source):
     """Image files, read and decoded when they are needed.
 
     Args:
-        split: "train", "validation" or "test".
         root: folder of the files.
         listing: pairs of a path in the folder and a class, -1 for unlabelled.
         image_shape: (height, width, channels) of the images; with `None` for
             height and width they keep their size.
-        class_names: list of the names of the classes, `None` if unlabelled.
-        random_crop: whether images are cropped at random.
         by_pillow: list of bools, whether Pillow is to read a file.
+        split, class_names, random_crop: as of `Source`.
     """
 
     def __init__(
@@ -250,11 +248,8 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    Args:
-        root: the folder.
-        paths: list of paths in it.
-        names: list of the names that there may be, empty if images are
-            unlabelled; by default those of the folders.
+    The names that there may be are by default those of the folders; they are
+    `[]` if images are unlabelled.
     """
     if not paths:
         raise DataError(

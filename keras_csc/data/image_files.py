@@ -29,11 +29,7 @@ BITS, PHOTOMETRIC = 258, 262
 
 
 class LeftOut:
-    """What of a folder is left out, and why.
-
-    Args:
-        root: the folder.
-    """
+    """What of a folder is left out, and why."""
 
     def __init__(self, root):
         self.root = root
@@ -69,13 +65,9 @@ def find_images(root, left_out, seen=None):
 
     Only regular files count, each once, and folders that can be listed. No
     link is followed: what it leads to is in the folder anyway, or not part of
-    it. What begins with a dot is not looked at.
-
-    Args:
-        root: path of the folder.
-        left_out: `LeftOut` that is told what else there is.
-        seen: set of the identities of files that do not count, or `None`.
-            The files that are found are added to it.
+    it. What begins with a dot is not looked at. `left_out` is told what else
+    there is. Files whose identities are in the set `seen` do not count; those
+    that are found are added to it.
 
     Returns:
         List of paths, sorted within every folder.
@@ -206,10 +198,7 @@ def opened(path):
 
 
 def read_pixels(path):
-    """Reads a file with Pillow.
-
-    Returns:
-        uint8 array (height, width, 3).
+    """Reads a file with Pillow: uint8 (height, width, 3).
 
     Raises:
         ValueError: for a file that Pillow can't read, or of other pixels than

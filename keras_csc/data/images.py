@@ -43,11 +43,6 @@ def read(encoded, image_shape, crop_seed=None):
 def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
     """Looks at the header of a JPEG or PNG file, and decodes nothing.
 
-    Args:
-        encoded: scalar string tensor, the bytes of the file.
-        most_pixels: int, at most `MAX_PIXELS`.
-        least_side: int, the least height and width.
-
     Returns:
         Scalar string tensor, what is wrong ("is empty"), or "" for a file that
         decodes unless it is damaged.
@@ -229,13 +224,7 @@ def _shorten(image, target, draws):
 
 
 def crop(image, size, draws=None):
-    """A part of an image: its centre, or from where numbers say.
-
-    Args:
-        image: tensor (height, width, channels).
-        size: int tensor (2,), height and width of the part.
-        draws: float tensor (2,) in [0, 1), or `None` for the centre.
-    """
+    """A part of an image: its centre, or from where `draws` in [0, 1) say."""
     room = tf.shape(image)[:2] - size
     if draws is None:
         offset = room // 2

@@ -207,19 +207,17 @@ def batches(
     return _finish(dataset.enumerate(), finish)
 
 
-def evaluation_batches(source, batch_size, limit=None):
+def evaluation_batches(source, batch_size):
     """Every example once in the natural order; the last batch may be short.
 
     Args:
         source: what `open_dataset` returns.
         batch_size: integer >= 1.
-        limit: number of examples to stop after, or `None` for all.
 
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
     """
-    keys = source.keys(None, 0, 0).take(source.size if limit is None else limit)
-    dataset = source.read_batches(keys, batch_size)
+    dataset = source.read_batches(source.keys(None, 0, 0), batch_size)
     return _finish(dataset, lambda x, y: (image_ops.normalize(x), y))
 
 

@@ -42,15 +42,10 @@ def mapped(dataset, function):
 
 
 def stateless_seed(seed, purpose, number):
-    """A seed for TensorFlow's stateless operations.
+    """A seed for TensorFlow's stateless operations, an int64 tensor (2,).
 
-    Args:
-        seed: integer or scalar integer tensor, the user's seed.
-        purpose: `ORDER`, `CROP`, `FLIP` or `SHIFT`: independent streams.
-        number: integer or scalar integer tensor, the count in the stream.
-
-    Returns:
-        int64 tensor (2,).
+    A user's seed has an independent stream for every purpose: `ORDER`, `CROP`,
+    `FLIP` and `SHIFT`.
     """
     key = tf.stack([tf.cast(seed, tf.int64), purpose])
     return tf.random.experimental.stateless_fold_in(
@@ -59,16 +54,7 @@ def stateless_seed(seed, purpose, number):
 
 
 def split_examples(name, split, size, validation_fraction):
-    """Divides training examples: the last fraction is for validation.
-
-    Args:
-        name: name of the data set, for the message.
-        split: "train" or "validation".
-        size: number of examples to divide.
-        validation_fraction: float in [0, 1).
-
-    Returns:
-        slice of the examples of `split`.
+    """Slice of the training examples; the last fraction is for validation.
 
     Raises:
         DataError: if no example is left for `split`.
@@ -134,13 +120,7 @@ class Source:
         return identity
 
     def keys(self, seed, epoch, skip):
-        """Dataset of the keys of an epoch, in order, as tuples.
-
-        Args:
-            seed: integer or scalar tensor; `None` for the natural order.
-            epoch: integer or scalar int64 tensor.
-            skip: integer or scalar int64 tensor, number of keys to leave out.
-        """
+        """Dataset of the keys of an epoch, as tuples; see `epoch`."""
         keys = self.ordered_keys(seed, epoch, skip)
         if seed is None or not self.random_crop:
             return tf.data.Dataset.zip((keys,))
@@ -192,18 +172,10 @@ class Source:
 
 
 def examples(source, batch_size, limit=None):
-    """Reads examples in their natural order, with a line of progress.
+    """Yields batches of arrays, images and labels, in their natural order.
 
-    Args:
-        source: a `Source`.
-        batch_size: int.
-        limit: number of examples to stop after, or `None` for all.
-
-    Yields:
-        Pairs of arrays: images and labels of a batch.
-
-    Raises:
-        DataError: if an example can't be read; names its place.
+    Shows a line of progress. A `DataError` names the place of an example that
+    can't be read.
     """
     size = source.size if limit is None else min(limit, source.size)
     progress, done = Progress(f"{source.name} {source.split}", size), 0
@@ -237,11 +209,9 @@ class ArraySource(Source):
     """Examples in memory, gathered a batch at a time.
 
     Args:
-        name: name of the data set.
-        split: "train", "validation" or "test".
         images: uint8 array (size, height, width, channels).
         labels: int32 array (size,), -1 for unlabelled.
-        class_names: list of the names of the classes, `None` if unlabelled.
+        name, split, class_names: as of `Source`.
     """
 
     def __init__(self, name, split, images, labels, class_names):

@@ -149,11 +149,8 @@ class TFDSSource(Source):
 
     Args:
         features: `tfds.features.FeaturesDict` of the examples.
-        name: name of the data set.
-        split: "train", "validation" or "test".
         info: `tfds.core.SplitInfo` of the examples.
-        image_shape: (height, width, channels) of the images.
-        random_crop: whether images that must be cropped are cropped at random.
+        name, split, image_shape, random_crop: as of `Source`.
     """
 
     def __init__(self, features, name, split, info, image_shape, random_crop):
@@ -217,16 +214,7 @@ class TFDSSource(Source):
 
 
 def check_features(name, features, image_shape):
-    """Checks that a set has images for a model, which its description says.
-
-    Args:
-        name: name of the data set.
-        features: `tfds.features.FeaturesDict` of its examples.
-        image_shape: (height, width, channels) of the images.
-
-    Raises:
-        DataError: if it has not.
-    """
+    """Raises `DataError` if a set, by its description, has no such images."""
     named = isinstance(features, tfds.features.FeaturesDict)
     image = features["image"] if named and "image" in features else None
     if not (

@@ -43,7 +43,7 @@ def evaluate(
     train_labels,
     class_features=0,
     codes=False,
-    networks=None,
+    networks=(),
     judge=None,
     samples=False,
     own_classes=True,
@@ -62,11 +62,9 @@ def evaluate(
         train_labels: ints `(m,)`, -1 for unlabelled.
         class_features: int, how many of the features carry the classes; 0 for
             none.
-        codes: bool, whether to solve the programs of every stage, and to probe
-            its codes.
-        networks: dict of `FeatureExtractor` to compare images and
-            reconstructions with, by name; `ctrl` has two, for the distance and
-            for the score of `ctrl_protocol`.
+        codes: bool, whether to solve the programs of every stage.
+        networks: list of `FeatureExtractor` to compare images and
+            reconstructions with.
         judge: `FeatureExtractor` of a classifier that names the class of the
             reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
@@ -79,15 +77,13 @@ def evaluate(
         `Evaluation`. Its figures are `reconstruction_figures`,
         `class_figures` and `probe_figures`; and by name `psnr_of`
         (`reference_figures`), `class_part` (`part_figures`), `distributions`
-        (a list of `compare`, or of `ctrl_protocol`), `codes`, `curve`
-        and `psnr_by_solver_steps` (`code_figures`), `code_probes`
-        (`code_probe_figures`) and `samples` (`sample_figures`).
+        (a list of `compare`), `codes`, `curve` and `psnr_by_solver_steps`
+        (`code_figures`), and `samples` (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
     )
-    train, test = (train_images, train_labels), (images, labels)
-    figures["psnr_of"] = reference_figures(model, train, test)
+    figures["psnr_of"] = reference_figures(model, train_images, images)
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
     sets = (
@@ -98,16 +94,10 @@ def evaluate(
     figures["class_part"] = probing.part_figures(class_features, *sets, again)
     if codes:
         figures.update(code_figures(model, images))
-        figures["code_probes"] = probing.code_probe_figures(model, train, test)
     between()
-    figures["distributions"] = []
-    for name, network in (networks or {}).items():
-        pair = images, reconstructions
-        measure = compare
-        if name == "ctrl":
-            pair = train_images, passes.reconstruct(model, train_images)
-            measure = ctrl_protocol
-        figures["distributions"].append(measure(network, *pair))
+    figures["distributions"] = [
+        compare(network, images, reconstructions) for network in networks
+    ]
     between()
     found = None
     if samples:
@@ -198,10 +188,8 @@ def compare(extractor, images, reconstructions):
     Returns:
         Dict of the figures, with the network that they belong to.
     """
-    real, real_probabilities = _describe(extractor, images, "images")
-    made, probabilities = _describe(
-        extractor, reconstructions, "reconstructions"
-    )
+    real = _features(extractor, images, "images")
+    made = _features(extractor, reconstructions, "reconstructions")
     precision, recall = metrics.precision_recall(real, made)
     return {
         "network": extractor.about,
@@ -210,44 +198,9 @@ def compare(extractor, images, reconstructions):
         "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
-        extractor.score: _score(probabilities),
-        f"{extractor.score}_of_images": _score(real_probabilities),
     }
 
 
-def ctrl_protocol(extractors, images, reconstructions):
-    """The distance and score by the steps of CTRL's released code.
-
-    They are of reconstructions of training images; the distance with `2x - 1`
-    as the network's input, the score with the right input and 10 splits. CTRL's
-    code has other networks (torchvision's and TF-FID's), an autoencoder with
-    batch statistics, and another number of images.
-
-    Args:
-        extractors: of the distance and of the score.
-        images, reconstructions: as of `compare`, of training images.
-    """
-    shifted, inception = extractors
-    real, _ = _describe(shifted, images, "images")
-    made, _ = _describe(shifted, reconstructions, "reconstructions")
-    _, probabilities = _describe(inception, reconstructions, "reconstructions")
-    return {
-        "network": shifted.about,
-        "score_network": inception.about,
-        "split": "train",
-        "protocol": "CTRL's, with other networks, in inference mode",
-        "images": len(images),
-        "frechet_distance": metrics.frechet_distance(real, made),
-        inception.score: _score(probabilities),
-    }
-
-
-def _score(probabilities):
-    splits = min(10, len(probabilities))
-    mean, deviation = metrics.inception_score(probabilities, splits)
-    return {"mean": mean, "deviation": deviation, "splits": splits}
-
-
-def _describe(extractor, images, what):
+def _features(extractor, images, what):
     progress = Progress(f"{extractor.name}: {what}", len(images))
-    return extractor(images, progress=progress.update)
+    return extractor(images, progress=progress.update)[0]

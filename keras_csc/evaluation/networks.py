@@ -146,7 +146,6 @@ class FeatureExtractor:
         describe: function from a tensor of images `(batch, height, width,
             channels)` in [-1, 1] to `(features, probabilities)`.
         name: str, to be named with every figure.
-        score: str, the name of the Inception score with this network.
         about: dict of what identifies the network and its input.
 
     Call arguments:
@@ -161,9 +160,8 @@ class FeatureExtractor:
         and `(n, classes)`.
     """
 
-    def __init__(self, describe, name, score, about):
+    def __init__(self, describe, name, about):
         self.name = name
-        self.score = score
         self.about = {"name": name, **about}
         self._describe = tf.function(
             lambda images: describe(tf.clip_by_value(images, -1.0, 1.0)),
@@ -205,7 +203,6 @@ def classifier_extractor(path):
         classifier.describe,
         f"classifier of {record.get('dataset', 'unnamed data')}, test accuracy "
         f"{'unknown' if accuracy is None else format(accuracy, '.3f')}",
-        "classifier_score",
         {"file": str(path), "sha256": digest(path), **record},
     )
 
@@ -223,7 +220,7 @@ def inception_weights():
     )
 
 
-def inception_extractor(path, ctrl_input=False):
+def inception_extractor(path):
     """The extractor of Keras's InceptionV3 with weights from a file.
 
     Its features are the 2048 means before the last layer, its probabilities
@@ -233,7 +230,7 @@ def inception_extractor(path, ctrl_input=False):
     repeated to three channels. The network sees [-1, 1], as Keras's weights
     were trained with.
 
-    **Figures from it are not FID, KID or IS**, which the weights of another
+    **Figures from it are not FID or KID**, which the weights of another
     network define (TF-FID, of 2015). Only the file that Keras publishes is
     named after ImageNet; figures from other weights are named with the file's
     hash.
@@ -241,9 +238,6 @@ def inception_extractor(path, ctrl_input=False):
     Args:
         path: file of weights of `keras.applications.InceptionV3`, with its
             last layer; `inception_weights()` is Keras's.
-        ctrl_input: bool, whether the network sees `2x - 1` of images `x` in
-            [-1, 1], so [-3, 1], as the released evaluation of CTRL does with
-            other weights.
 
     Returns:
         `FeatureExtractor`.
@@ -272,25 +266,22 @@ def inception_extractor(path, ctrl_input=False):
     name = "Keras InceptionV3, "
     name += "ImageNet" if published else f"weights {sha256[:12]}"
     return FeatureExtractor(
-        lambda images: network(
-            inception_input(images, ctrl_input), training=False
-        ),
-        f"{name}, input 2x - 1" if ctrl_input else name,
-        "inception_score" if published else "classifier_score",
+        lambda images: network(inception_input(images), training=False),
+        name,
         {
             "file": os.path.basename(path),
             "sha256": sha256,
-            "input": "[-3, 1]" if ctrl_input else "[-1, 1]",
+            "input": "[-1, 1]",
             "resize": "bilinear to 299x299, half-pixel centres, antialiased",
         },
     )
 
 
-def inception_input(images, ctrl_input=False):
+def inception_input(images):
     """What InceptionV3 is given of images; see `inception_extractor`."""
     images = tf.image.resize(
         images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
     )
     if images.shape[-1] == 1:
         images = tf.image.grayscale_to_rgb(images)
-    return 2.0 * images - 1.0 if ctrl_input else images
+    return images

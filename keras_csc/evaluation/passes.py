@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from keras_csc.pixels import from_pixels
 
@@ -15,14 +14,12 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
 
     Args:
         function: from float32 tensors to tensors of as many rows, in a
-            structure of lists and dicts. A `tf.function` is not traced again.
+            structure of lists and dicts, which is returned with arrays. A
+            `tf.function` is not traced again.
         arrays: array of as many rows as images, or a tuple of such; uint8 is
             brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images of a batch; large images are fewer.
         progress: function that is called with the number of images done.
-
-    Returns:
-        Such a structure of arrays.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
     if not isinstance(function, tf.types.experimental.PolymorphicFunction):
@@ -66,30 +63,3 @@ def decode(model, features):
     """Images of features, float32 in [-1, 1], as `decode` of the model."""
     made = by_batches(model.decode, np.asarray(features))
     return np.asarray(made, "float32")
-
-
-def pooled_codes(model, images):
-    """What probes of the codes of every stage get: a list of arrays `(n, d)`.
-
-    `[mean_g max(z, 0), mean_g max(-z, 0)]` over every quadrant `g` of every
-    atom's map, or over its places if they are fewer. Codes of images are too
-    many for a probe, and means of signed codes cancel.
-
-    Reference:
-        - [Coates & Ng, 2011](
-          https://icml.cc/2011/papers/485_icmlpaper.pdf)
-    """
-
-    def pool(codes):
-        cells = [min(2, side) for side in codes.shape[1:3]]
-        codes = ops.cast(codes, "float32")
-        parts = ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
-        pooled = ops.adaptive_average_pool(
-            parts, cells, data_format="channels_last"
-        )
-        return ops.reshape(pooled, (-1, np.prod(pooled.shape[1:])))
-
-    def passed(images):
-        return [pool(each) for each in model.encoder.activations(images).codes]
-
-    return by_batches(passed, images)

@@ -1,11 +1,8 @@
-"""What features and codes know of the classes, as figures."""
-
-import contextlib
+"""What features know of the classes, as figures."""
 
 import numpy as np
 
 from keras_csc import metrics
-from keras_csc.evaluation import passes
 from keras_csc.metrics.features import rows
 from keras_csc.ops.tensors import to_sphere
 
@@ -18,7 +15,6 @@ FIGURES = (
     "linear_probe_accuracy",
     "centered_knn_accuracy",
     "reconstructed_nearest_subspace_accuracy",
-    "subspace_angle",
 )
 
 
@@ -31,34 +27,19 @@ def probe_figures(train, test, again):
         again: array, features of the regenerated test images.
 
     Returns:
-        Dict with `accuracies`, and `subspace_angle`, the mean angle between
-        the subspaces of the classes of the test features, in degrees.
+        Dict, of `accuracies`.
     """
-    figures = dict.fromkeys(FIGURES)
     if not has_classes(train, test):
-        return figures
-    features, labels = rows(test[0]), test[1]
-    train = rows(train[0]), train[1]
-    figures.update(accuracies(train, (features, labels), rows(again)))
-    examples = np.unique(labels[labels >= 0], return_counts=True)[1]
-    most = int(min(COMPONENTS, features.shape[1] // 2, examples.min()))
-    with contextlib.suppress(ValueError):  # of a class that has collapsed
-        angles = metrics.subspace_angles(features, labels, most)
-        pairs = angles[np.triu_indices(len(angles), 1)]
-        figures["subspace_angle"] = float(np.mean(np.degrees(pairs)))
-    return figures
+        return dict.fromkeys(FIGURES)
+    train, test = ((rows(each), labels) for each, labels in (train, test))
+    return accuracies(train, test, rows(again))
 
 
 def part_figures(size, train, test, again):
-    """`accuracies` of the part of the features for the classes.
+    """`accuracies` of the part of the features for the classes, and its size.
 
-    Args:
-        size: int, `class_features` of the game; 0 for none.
-        train, test, again: as of `probe_figures`.
-
-    Returns:
-        Dict with the part's size as `features`, too; `None` without a part or
-        two classes.
+    `None` without a part or two classes; `size` is `class_features` of the
+    game.
     """
     if not size or not has_classes(train, test):
         return None
@@ -75,17 +56,12 @@ def class_part_of(features, size):
     return rows(np.asarray(to_sphere(features[..., :size])))
 
 
-def accuracies(train, test, again=None):
+def accuracies(train, test, again):
     """Accuracies of simple classifiers of features, as of `probe_figures`.
 
     Nearest subspaces have 10 dimensions, or all directions but one, and are
     `None` for a single feature. Neighbours are `None` if there are too few
     labelled training rows.
-
-    Returns:
-        Dict. With features of the regenerated test images also the number of
-        dimensions, the accuracy of neighbours of centred features, and of the
-        nearest subspaces of these features.
     """
     (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
     most = min(COMPONENTS, features.shape[1] - 1)
@@ -100,44 +76,16 @@ def accuracies(train, test, again=None):
         if enough:
             return metrics.knn_accuracy(*train, *test, NEIGHBORS, centered)
 
-    figures = {
+    return {
         "nearest_subspace_accuracy": nearest(features),
+        "nearest_subspace_components": most or None,
+        "reconstructed_nearest_subspace_accuracy": nearest(again),
         "knn_accuracy": neighbors(centered=False),
+        "centered_knn_accuracy": neighbors(centered=True),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*train, *test),
     }
-    if again is not None:
-        figures["nearest_subspace_components"] = most or None
-        figures["centered_knn_accuracy"] = neighbors(centered=True)
-        figures["reconstructed_nearest_subspace_accuracy"] = nearest(again)
-    return figures
 
 
 def has_classes(*sets):
     """Whether each pair of features and labels has two classes or more."""
     return all(len(np.unique(labels[labels >= 0])) > 1 for _, labels in sets)
-
-
-def code_probe_figures(model, train, test):
-    """`accuracies` of the codes of every stage, each a list, by stage.
-
-    Of positive and negative parts of the codes, each averaged over quadrants.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        train, test: pairs of images and labels.
-
-    Returns:
-        Dict, or `None` without two classes.
-    """
-    if not has_classes(train, test):
-        return None
-    sets = [
-        [(codes, labels) for codes in passes.pooled_codes(model, images)]
-        for images, labels in (train, test)
-    ]
-    found = [accuracies(*stage) for stage in zip(*sets)]
-    return {
-        "codes": "positive and negative parts, means over quadrants",
-        "numbers": [codes.shape[1] for codes, _ in sets[1]],
-        **{name: [each[name] for each in found] for name in found[0]},
-    }

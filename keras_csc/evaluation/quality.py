@@ -105,39 +105,32 @@ def class_figures(judge, images, reconstructions, labels):
     }
 
 
-def reference_figures(model, train, test):
-    """Mean PSNR of what knows less of an image than a good autoencoder.
+def reference_figures(model, train_images, images):
+    """Mean PSNR of the best linear autoencoder with as many numbers.
 
-    - `mean_image`: the mean training image, for every image. Reconstructions
-      below it bring nothing back.
-    - `class_mean_image`: the mean training image of the image's class, over
-      images whose class has training images; `None` without any. Sharp images
-      of the right class, but of other examples, are about here.
-    - `pca`: `m + V Vᵀ (x - m)`, with `V` the first principal components of the
-      training images, at most as many as a model's features: the best linear
-      autoencoder with as many numbers. Of a model of maps the components are
-      of blocks as large as a place, and images are cut to whole blocks.
+    `m + V Vᵀ (x - m)`, with `V` the first principal components of the training
+    images, at most as many as a model's features. Of a model of maps the
+    components are of blocks as large as a place, and images are cut to whole
+    blocks.
 
     Args:
         model: `ClosedLoopAutoencoder`.
-        train, test: pairs of uint8 images `(n, height, width, channels)` and
-            of labels, -1 for unlabelled.
+        train_images, images: uint8 arrays `(n, height, width, channels)`.
 
     Returns:
-        Dict of the three in decibels, of the number of `pca_components`, and
-        of `training_images`.
+        Dict of `pca` in decibels, of the number of `pca_components`, and of
+        `training_images`.
     """
-    encoder, size = model.encoder, test[0].shape[1:3]
+    encoder, size = model.encoder, images.shape[1:3]
     block = size
     if encoder.features == "map":
         block = (encoder.stride,) * 2
         size = [n // side * side for n, side in zip(size, block)]
-    count = max(1, MOST_NUMBERS // train[0][0].size)
+    count = max(1, MOST_NUMBERS // train_images[0].size)
     train_images, images = (
         from_pixels(each[:, : size[0], : size[1]])
-        for each in (train[0][:count], test[0])
+        for each in (train_images[:count], images)
     )
-    train_labels, labels = train[1][:count], test[1]
     block = 1, *block, images.shape[-1]
     rows = view_as_blocks(train_images, block).reshape(-1, math.prod(block))
     components = min(encoder.feature_dim, *rows.shape) if len(rows) > 1 else 0
@@ -149,24 +142,8 @@ def reference_figures(model, train, test):
         flat = view_as_blocks(images, block).reshape(-1, math.prod(block))
         flat = pca.inverse_transform(pca.transform(flat))
         blocks[:] = flat.reshape(blocks.shape)
-    mean = np.mean(train_images, axis=0, dtype="float64")
-    classes = np.setdiff1d(np.intersect1d(train_labels, labels), [-1])
-    means = {
-        label: np.mean(train_images[train_labels == label], axis=0)
-        for label in classes
-    }
-    known = np.isin(labels, classes)
-    of_class = [means[label] for label in labels[known]]
     return {
-        "mean_image": _psnr(images, np.broadcast_to(mean, images.shape)),
-        "class_mean_image": _psnr(images[known], of_class) if means else None,
-        "pca": _psnr(images, made),
+        "pca": float(np.mean(by_batches(_PSNR, (images, made)))),
         "pca_components": components,
         "training_images": len(train_images),
     }
-
-
-def _psnr(images, made):
-    """Mean over the images."""
-    pair = images, np.asarray(made, "float32")
-    return float(np.mean(by_batches(_PSNR, pair)))

@@ -196,11 +196,7 @@ def code_figures(model, images):
 
 
 def code_curve(encoder, images):
-    """How much of images few codes of the first stage explain.
-
-    Args:
-        encoder: with sparse codes.
-        images: uint8 array `(n, height, width, channels)`.
+    """How much of uint8 images few codes of the first stage explain.
 
     Returns:
         List of dicts, by rising `λ`: `sparsity`, `λ`; `nonzeros`, the codes

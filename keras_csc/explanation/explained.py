@@ -1,7 +1,6 @@
 """What an explanation holds: programs and their solutions, atom by atom."""
 
 import collections
-import contextlib
 import dataclasses
 import functools
 
@@ -9,11 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops.tensorflow import fusion
 from keras_csc.validation import shown
-
-# Below, what is faster for photographs takes longer.
-MANY_CODES = 2**22
 
 Nearest = collections.namedtuple("Nearest", ["items", "distances"])
 Nearest.__doc__ = """What is nearest to the features of an image.
@@ -113,7 +108,7 @@ class StageExplanation:
     @functools.cached_property
     def energies(self):
         """`‖c_j‖²` of every atom, `(atoms,)`; computed when first asked for."""
-        codes, kernel = self.codes, _rotated(self.kernel)
+        codes, kernel = self.codes, self.kernel
         parts = (
             self._synthesis(codes[..., atom, None], kernel[..., atom, None])
             for atom in range(codes.shape[-1])
@@ -250,30 +245,14 @@ class StageExplanation:
         return self.below.offset + self.to_pixels(shifts)
 
     def _synthesis(self, codes, kernel):
-        with fusion() if codes.size >= MANY_CODES else contextlib.nullcontext():
-            made = ops.synthesis(
-                tf.constant(codes[None]),
-                kernel,
-                self.signal.shape[:2],
-                self.strides,
-                self.padding,
-            )
+        made = ops.synthesis(
+            tf.constant(codes[None]),
+            kernel,
+            self.signal.shape[:2],
+            self.strides,
+            self.padding,
+        )
         return made[0].numpy()
-
-
-def _rotated(kernel):
-    """A dictionary whose contributions have the same energies.
-
-    The energies do not depend on a rotation of the channels. An atom of `k × k`
-    pixels spans at most `k²` of their dimensions: the others are left out.
-    """
-    height, width, channels, atoms = kernel.shape
-    size = height * width
-    if channels <= size:
-        return kernel
-    columns = np.transpose(kernel.reshape(size, channels, atoms))
-    rest = np.linalg.qr(columns, mode="r")
-    return np.transpose(rest).reshape(height, width, size, atoms)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -31,29 +31,18 @@ LIVE = {"trigger_mode": "always_last", "show_progress": "minimal"}
 
 
 def build(model, name, examples):
-    """The page of a model.
+    """The page of a model, `gradio.Blocks` for `serve`.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        name: str, what the model is called.
-        examples: list of `Example`, one or more.
-
-    Returns:
-        `gradio.Blocks`, for `serve`.
+    `examples` is a list of `Example`, one or more.
     """
     return _Page(model, name, examples).blocks
 
 
 def serve(blocks, port=None, browser=False):
-    """Begins to serve a page to this machine alone.
+    """Begins to serve a page to this machine alone, and returns its URL.
 
-    Args:
-        blocks: of `build`.
-        port: int, or `None` for the first free one from 7860 on.
-        browser: bool, whether to open it.
-
-    Returns:
-        URL of the page, a str. `blocks.close()` ends it.
+    Without a port it is the first free one from 7860 on. `blocks.close()` ends
+    it.
 
     Raises:
         OSError: if the port is taken.

@@ -27,12 +27,8 @@ PROGRAM = ("sparsity", "nonnegative", "iterations")
 def model_card(model, name, version, signatures, sections):
     """Text of a model's card, in Markdown.
 
-    Args:
-        model: the exported `ClosedLoopAutoencoder`.
-        name: its name.
-        version: int; `None` for a preset that others are to take.
-        signatures: dict of the signatures of the loaded SavedModel.
-        sections: dict from titles to texts, lists, or dicts of facts.
+    `version` is `None` for a preset. `signatures` are those of the loaded
+    SavedModel; `sections` has texts, lists, or dicts of facts, by title.
     """
     order = sorted(signatures, key=lambda name: (name[0] != "s", name))
     specs = {
@@ -71,9 +67,9 @@ def model_card(model, name, version, signatures, sections):
 def export_preset(model, folder, card=None):
     """Writes an autoencoder as a folder for `from_preset`, to be shared.
 
-    As `save_to_preset`, with dictionaries in float16, and a `README.md` that
-    says what the model is. `metadata.json` has what the card says as data, so
-    that a SavedModel of the preset can say it again.
+    As `save_to_preset`, and a `README.md` that says what the model is.
+    `metadata.json` has what the card says as data, so that a SavedModel of the
+    preset can say it again.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -130,14 +126,9 @@ def _content(content):
 
 
 def flat(facts, prefix=""):
-    """The entries of nested dicts and lists of them, but for what is unknown.
+    """Yields `(key, value)` of nested dicts and lists of dicts.
 
-    Args:
-        facts: dict.
-        prefix: str before all keys.
-
-    Yields:
-        `(key, value)`, the keys as `"outer: 1: inner"`, no value `None`.
+    Keys are as `"outer: 1: inner"`; a value of `None` is left out.
     """
     for key, value in facts.items():
         if (

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from keras_csc.export import runtimes
 from keras_csc.export import signatures
+from keras_csc.export.saved_model import check_same
 from keras_csc.files import new_folder
 from keras_csc.models.inputs import asserted
-from keras_csc.validation import AdvisedError
 
 DENOISE, DENOISE_TILE = "denoise", "denoise_tile"
 
@@ -68,7 +68,12 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
             def call(name, inputs):
                 return loaded[name](**inputs)
 
-        _check(call, denoiser, channels, tolerance)
+        rng = np.random.default_rng(0)
+        images = rng.uniform(size=(2, 25, 30, channels)).astype("float32")
+        given = tf.constant(images), tf.constant([0.1, 0.2])
+        received = call(DENOISE, dict(zip(("image", "noise"), given)))
+        expected = found[DENOISE][0](*given)
+        check_same(received, expected, str(folder), tolerance)
     return folder
 
 
@@ -111,21 +116,3 @@ def denoiser_signatures(denoiser, channels):
         DENOISE_TILE: (denoise, [image, noise, means]),
         "denoise_bytes": (denoise_bytes, [files, noise]),
     }
-
-
-def _check(call, denoiser, channels, tolerance):
-    """Compares answers to random images."""
-    rng = np.random.default_rng(0)
-    images = rng.uniform(size=(2, 25, 30, channels))
-    given = images.astype("float32"), np.float32([0.1, 0.2])
-    inputs = dict(zip(("image", "noise"), map(tf.constant, given)))
-    found = np.asarray(call(DENOISE, inputs)["denoised"])
-    difference = np.max(np.abs(found - np.clip(denoiser(given), 0, 1)))
-    if not difference <= tolerance:
-        raise AdvisedError(
-            "`denoised` must be finite and what the denoiser computes, up to "
-            f"{tolerance}. The largest difference is {difference}. Check its "
-            "weights.",
-            "tolerance",
-            "Or pass another `tolerance`.",
-        )

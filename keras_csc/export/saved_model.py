@@ -128,13 +128,7 @@ def float_signatures(signatures):
 def check_answers(signatures, call, model, what, tolerance=None):
     """Compares answers to random inputs with what a model's functions answer.
 
-    Args:
-        signatures: dict of the float signatures to compare.
-        call: function of the name of a signature and a dict of its inputs,
-            that returns a dict of arrays.
-        model: `ClosedLoopAutoencoder`.
-        what: str, what is compared, for the message.
-        tolerance: as of `export_saved_model`.
+    `call` is a function of the name of a signature and a dict of its inputs.
 
     Raises:
         AdvisedError: if they differ, or an output is not finite.
@@ -146,21 +140,25 @@ def check_answers(signatures, call, model, what, tolerance=None):
         if name == "embed":  # It divides by norms that may be all but 0.
             continue
         inputs = _random_inputs(model, specs, batch=3)
-        received = call(name, inputs)
-        for output, value in function(**inputs).items():
-            found, value = np.asarray(received[output]), np.asarray(value)
-            difference = np.inf
-            if found.shape == value.shape:
-                difference = np.max(np.abs(found - value))
-            if not difference <= tolerance:
-                raise AdvisedError(
-                    f"`{output}` of the signature {name!r} of {what!r} "
-                    "must be finite and what the model computes, up to "
-                    f"{tolerance}. The largest difference is {difference}. "
-                    "Check the model's weights.",
-                    "tolerance",
-                    "Or pass another `tolerance`.",
-                )
+        own = f"the signature {name!r} of {what!r}"
+        check_same(call(name, inputs), function(**inputs), own, tolerance)
+
+
+def check_same(received, expected, what, tolerance):
+    """Raises `AdvisedError` unless outputs are those of a dict of others."""
+    for output, value in expected.items():
+        found, value = np.asarray(received[output]), np.asarray(value)
+        difference = np.inf
+        if found.shape == value.shape:
+            difference = np.max(np.abs(found - value))
+        if not difference <= tolerance:
+            raise AdvisedError(
+                f"`{output}` of {what} must be finite and what the model "
+                f"computes, up to {tolerance}. The largest difference is "
+                f"{difference}. Check the model's weights.",
+                "tolerance",
+                "Or pass another `tolerance`.",
+            )
 
 
 def _random_inputs(model, specs, batch):

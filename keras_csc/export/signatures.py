@@ -258,12 +258,8 @@ def outcomes(encoded, shape, function, empty):
     A decoder fails within the graph, and `ignore_errors` leaves its image out.
     Rows say which images are there; place 0 holds what stands for the others.
 
-    Args:
-        encoded: string tensor `(batch,)`, of at least one file.
-        shape: of the images; with `None` for height and width they keep their
-            size, and are those of a model of maps.
-        function: of an image in [-1, 1].
-        empty: tensor, in the place of what it makes of a file that is none.
+    With `None` for height and width in `shape` images keep their size. `empty`
+    is in the place of what the function makes of a file that is none.
 
     Returns:
         Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and

@@ -46,9 +46,7 @@ def file(name):
 def png(pixels):
     """A picture as an address.
 
-    Args:
-        pixels: array `(height, width, channels)`, floats in [-1, 1] or uint8;
-            1 or 3 channels, and one more of uint8 for opacity.
+    Of floats in [-1, 1], or of uint8, which may have one more channel, opacity.
     """
     if np.issubdtype(pixels.dtype, np.floating):
         pixels = to_pixels(pixels)
@@ -63,11 +61,8 @@ def png(pixels):
 def shown(pixels, side=None):
     """How large a picture is on the screen.
 
-    A small one is enlarged by whole pixels, if that comes near to the side.
-
-    Args:
-        pixels: array `(height, width, channels)`.
-        side: int, of its longer side; by default its own.
+    A small one is enlarged by whole pixels, if that comes near to the side,
+    which is by default its own longer one.
 
     Returns:
         `(width, height, smooth)`, the last one whether pixels are no squares.

@@ -11,9 +11,7 @@ from keras_csc.metrics.features import knn_accuracy
 from keras_csc.metrics.features import linear_probe_accuracy
 from keras_csc.metrics.features import nearest_subspace_accuracy
 from keras_csc.metrics.features import retrieval_rate
-from keras_csc.metrics.features import subspace_angles
 from keras_csc.metrics.generative import frechet_distance
-from keras_csc.metrics.generative import inception_score
 from keras_csc.metrics.generative import kernel_distance
 from keras_csc.metrics.generative import nearest_images
 from keras_csc.metrics.generative import precision_recall

@@ -1,7 +1,6 @@
 """How features compare, and what they know of the classes."""
 
 import numpy as np
-from scipy import linalg
 from scipy.stats import entropy
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -29,12 +28,7 @@ def rows(features):
 
 
 def labelled(features, labels):
-    """The labelled rows of features, in float64, and their labels.
-
-    Args:
-        features: array of shape `(n, d)`.
-        labels: ints of shape `(n,)`, -1 for unlabelled.
-    """
+    """The labelled rows of features, in float64, and their labels."""
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
@@ -147,17 +141,10 @@ def _pair(features, reconstructed_features):
 
 
 def principal_directions(examples, components, mean=0.0):
-    """First right singular vectors of features, of norm one.
+    """First right singular vectors of `examples - mean`, as rows.
 
-    Args:
-        examples: Float64 array of shape `(n, d)`.
-        components: int, most directions to return.
-        mean: array of shape `(d,)` to subtract from the rows. Defaults to 0.
-
-    Returns:
-        An array of shape `(k, d)` with orthonormal rows, where `k` is at most
-        `components` and the rank of `examples - mean` to the precision that
-        `examples` have in float32.
+    There are at most `components`, and no more than the rank to the precision
+    that the examples have in float32.
     """
     _, singular_values, directions = np.linalg.svd(
         examples - mean, full_matrices=False
@@ -222,52 +209,6 @@ def subspace_distances(train_features, train_labels, features, components):
         rest = features - features @ basis.T @ basis
         distances.append(np.linalg.norm(rest, axis=1))
     return np.stack(distances, axis=1), classes
-
-
-def subspace_angles(features, labels, components=10):
-    """Principal angles between the subspaces of every two classes.
-
-    `cos θ_ijk = σ_k(V_iᵀ V_j)`, with `V_j` as in `nearest_subspace_accuracy`.
-    Rate reduction drives the subspaces of different classes to be orthogonal,
-    all angles to `π/2`. In `d` dimensions two subspaces of more than `d/2` must
-    share directions, which are at angle 0.
-
-    Args:
-        features: array of shape `(n, d)`.
-        labels: ints of shape `(n,)`, -1 for unlabelled.
-        components: int in `[1, d]`, dimension of the subspaces. Defaults
-            to 10.
-
-    Returns:
-        A float64 array of shape `(classes, classes, components)` of radians in
-        `[0, π/2]`, largest angle first, classes in the order of their labels;
-        symmetric, and 0 from a class to itself.
-
-    Raises:
-        ValueError: if a class spans fewer directions than `components`.
-
-    Reference:
-        - [Knyazev & Argentati, 2002](
-          https://doi.org/10.1137/S1064827500377332), the algorithm of
-          `scipy.linalg.subspace_angles`
-    """
-    features, labels = labelled(features, labels)
-    bases = []
-    for label in np.unique(labels):
-        basis = principal_directions(features[labels == label], components)
-        if not 0 < len(basis) == components:
-            raise ValueError(
-                "The features of every class must span at least `components` "
-                f"directions. Received: components={components}, and class "
-                f"{label} of rank {len(basis)}"
-            )
-        bases.append(basis.T)
-    angles = np.zeros((len(bases), len(bases), components))
-    for i, basis in enumerate(bases):
-        for j in range(i):
-            angles[i, j] = linalg.subspace_angles(basis, bases[j])
-            angles[j, i] = angles[i, j]
-    return angles
 
 
 def recentered(train, features):

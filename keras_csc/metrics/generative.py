@@ -1,14 +1,12 @@
 """How far apart two sets of images are, as distributions of features.
 
-Such a figure depends on the network that the features and probabilities come
-from, and is to be named with it. "FID", "KID" and "IS" are figures of the
-Inception network of Heusel et al. and Salimans et al., which Keras does not
-have.
+Such a figure depends on the network that the features come from, and is to be
+named with it. "FID" and "KID" are figures of the Inception network of Heusel et
+al., which Keras does not have.
 """
 
 import numpy as np
 from scipy import linalg
-from scipy.special import rel_entr
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
@@ -78,40 +76,6 @@ def kernel_distance(features, others):
     ]
     across = _kernel_sum(features, others) / (len(features) * len(others))
     return float(sum(within) - 2 * across)
-
-
-def inception_score(probabilities, splits=10):
-    """Inception score: how sharp and how varied the predicted classes are.
-
-    `exp(mean_i KL(p(y | x_i) ‖ mean_j p(y | x_j)))`, of each of `splits`
-    contiguous parts of the rows. It is a property of one set, to be compared
-    with the score of real images.
-
-    Args:
-        probabilities: array of shape `(n, classes)`, rows that sum to 1.
-        splits: int in `[1, n]`. Defaults to 10.
-
-    Returns:
-        `(mean, standard deviation)` over the parts, floats; the mean is in
-        `[1, classes]`.
-
-    Reference:
-        - [Salimans et al., 2016](https://arxiv.org/abs/1606.03498)
-    """
-    probabilities = np.asarray(probabilities, "float64")
-    sums = np.sum(probabilities, axis=1)
-    whole = np.allclose(sums, 1, rtol=0, atol=1e-3)
-    if not (whole and np.min(probabilities) >= 0):
-        raise ValueError(
-            "The rows of `probabilities` must be at least 0 and sum to 1. "
-            f"Received: least entry {np.min(probabilities):.3g}, sums from "
-            f"{np.min(sums):.3g} to {np.max(sums):.3g}"
-        )
-    scores = []
-    for part in np.array_split(probabilities, splits):
-        divergences = np.sum(rel_entr(part, np.mean(part, axis=0)), axis=1)
-        scores.append(np.exp(np.mean(divergences)))
-    return float(np.mean(scores)), float(np.std(scores))
 
 
 def precision_recall(features, others, neighbors=3):

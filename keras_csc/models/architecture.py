@@ -34,11 +34,6 @@ def of_every_stage(stages, **arguments):
 def head_size(image_shape, stride, features):
     """Height of the kernel of the head: that of the last codes, or 1.
 
-    Args:
-        image_shape: `(height, width, channels)`.
-        stride: int, pixels of a place of the last codes in each direction.
-        features: `"vector"` or `"map"`.
-
     Raises:
         ValueError: for sides that are not divisible by the stride, or, for one
             vector of an image, not equal.

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_csc.layers import SharedBatchNormalization
-from keras_csc.layers.shared_batch_normalization import batch_moments
 from keras_csc.models.staged import StagedDecoder
 from keras_csc.models.staged import StagedEncoder
 from keras_csc.ops.tensors import at_least_float32
@@ -58,11 +57,8 @@ class ConvEncoder(StagedEncoder):
             first,
             *(_normalization(self, n) for n in numbers),
         ]
-        self.head = self._head(self.feature_dim)
-
-    def _head(self, outputs):
-        return keras.layers.Conv2D(
-            outputs, self.head_size, name="head", **_kernel(self)
+        self.head = keras.layers.Conv2D(
+            self.feature_dim, self.head_size, name="head", **_kernel(self)
         )
 
     def code(self, number, signal, sparsity=None):
@@ -85,12 +81,6 @@ class Unnormalized(SharedBatchNormalization):
 
     def _scaled(self, inputs, mean, variance):
         return inputs
-
-    def normalize(self, inputs):
-        if not self.trainable:
-            return super().normalize(inputs)
-        mean, variance = batch_moments(inputs, self._moving()[0])
-        return inputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")

@@ -61,10 +61,6 @@ class Encoder(StagedEncoder):
         lapped: bool, whether the first stage, of atoms as large as its
             stride, draws with atoms of twice that side that overlap: it codes
             `ops.prefilter` of the images. Images of maps then have no seams.
-        normalization_offset: bool, whether the normalisations between stages
-            have an offset `β`, as usual. Training can move non-negative codes
-            away from their threshold by it, until they are hardly sparse and
-            nearly linear; without it every stage sees signals of mean 0.
         features: `"vector"`, one of an image, or `"map"`, one at every place
             of the last codes, coded by a head of 1×1: the encoder is then
             convolutional throughout, and takes images of any height and width
@@ -104,7 +100,6 @@ class Encoder(StagedEncoder):
         iterations=2,
         tight_frame=True,
         lapped=False,
-        normalization_offset=True,
         features="vector",
         **kwargs,
     ):
@@ -117,11 +112,7 @@ class Encoder(StagedEncoder):
             features,
             **kwargs,
         )
-        check_bool(
-            tight_frame=tight_frame,
-            lapped=lapped,
-            normalization_offset=normalization_offset,
-        )
+        check_bool(tight_frame=tight_frame, lapped=lapped)
         size, stride = self.kernel_sizes[0], self.stage_strides[0]
         if lapped and (size != stride or size % 2):
             raise ValueError(
@@ -135,7 +126,6 @@ class Encoder(StagedEncoder):
         self.iterations = iterations
         self.tight_frame = tight_frame
         self.lapped = lapped
-        self.normalization_offset = normalization_offset
         last = len(self.filters)
         stages = zip(
             self.filters,
@@ -164,7 +154,6 @@ class Encoder(StagedEncoder):
         self.normalizations = [
             SharedBatchNormalization(
                 isotropic=tight_frame,
-                center=normalization_offset or number == last,
                 scale=not tight_frame,
                 dtype=self.dtype_policy,
                 name=f"normalization_{number}",
@@ -209,13 +198,8 @@ class Encoder(StagedEncoder):
     def residuals(self, output):
         """`mean (x^{l-1} - A^l z^l)²`: what every stage's codes leave over.
 
-        Input and codes are constants: the gradient is the dictionary's.
-
-        Args:
-            output: `EncoderOutput`.
-
-        Returns:
-            List of scalars, from the image up.
+        Scalars of an `EncoderOutput`, from the image up. Input and codes are
+        constants: the gradient is the dictionary's.
         """
         found = []
         for layer, signal, codes in zip(
@@ -249,7 +233,6 @@ class Encoder(StagedEncoder):
             "iterations": self.iterations,
             "tight_frame": self.tight_frame,
             "lapped": self.lapped,
-            "normalization_offset": self.normalization_offset,
         }
 
 

@@ -156,13 +156,9 @@ def as_labels(labels, num_classes):
 def sparsities(sparsity, images):
     """`λ` for a batch of images, a float32 tensor `(batch,)`.
 
-    Args:
-        sparsity: number, or tensor of one or of one for every image.
-        images: tensor, of as many images.
-
     Raises:
-        ValueError: for one that is negative or not finite, or others than
-            there are images.
+        ValueError: for one that is negative or not finite, or other than one
+            or one for every image.
     """
     sparsity = tf.cast(sparsity, tf.float32)
     size, count = tf.size(sparsity), tf.shape(images)[0]
@@ -192,18 +188,10 @@ def _good_rows(values, good, message):
 
 
 def asserted(values, condition, data):
-    """The values, once a condition holds.
+    """The values, once a condition holds; `data` are parts of a message.
 
     `tf.debugging.Assert` would put it into a branch, which some converters
-    can't read.
-
-    Args:
-        values: tensor.
-        condition: bool, or scalar tensor of one.
-        data: list of texts and tensors, the message if it does not hold.
-
-    Raises:
-        ValueError: if it is known not to hold before a graph runs.
+    can't read. What is known before a graph runs is a `ValueError`.
     """
     known = tf.get_static_value(condition)
     if known is None:

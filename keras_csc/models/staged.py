@@ -120,7 +120,7 @@ class StagedEncoder(Player):
             self.update_statistics(output)
         return output.features
 
-    def activations(self, images, training=None, moments=None, sparsity=None):
+    def activations(self, images, training=None, sparsity=None):
         """Encodes images and returns what every stage made of them.
 
         Changes no state: in training, `update_statistics` is to be called
@@ -129,8 +129,6 @@ class StagedEncoder(Player):
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1].
             training: bool, whether to normalise with statistics of the batch.
-            moments: statistics to normalise with instead, of another batch's
-                `EncoderOutput`.
             sparsity: `λ` of the first stage for this call, a number or a
                 tensor `(batch,)`.
 
@@ -138,10 +136,13 @@ class StagedEncoder(Player):
             `EncoderOutput`.
         """
         images = as_images(images, self.accepted_shape)
-        return self.run_stages(images, training, moments, sparsity)
+        return self.run_stages(images, training, sparsity=sparsity)
 
     def run_stages(self, signal, training=None, moments=None, sparsity=None):
-        """`activations` of float images that are known to fit."""
+        """`activations` of float images that are known to fit.
+
+        With `moments`, of another batch's `EncoderOutput`, these normalise.
+        """
         if not self.built:
             self.build(None)
         codes, used, inputs = [], [], []
@@ -217,11 +218,7 @@ class StagedEncoder(Player):
         return signal
 
     def update_statistics(self, output):
-        """Updates what moves with the images, not with gradients.
-
-        Args:
-            output: `EncoderOutput` in training.
-        """
+        """Updates what moves with the images, not with gradients."""
         for normalization, (mean, variance) in zip(
             self.normalizations, output.moments
         ):

@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -25,7 +24,6 @@ class Tiles:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
         size: int, height and width of a tile without its border, in pixels;
             it is rounded up to whole places.
-        verbose: bool, whether to show a progress bar.
 
     Raises:
         ValueError: for a model of vectors, or a size below 1; of its methods
@@ -40,7 +38,7 @@ class Tiles:
     (1, 100, 150, 3)
     """
 
-    def __init__(self, autoencoder, size=512, verbose=False):
+    def __init__(self, autoencoder, size=512):
         check_integer(1, size=size)
         if autoencoder.encoder.features != "map":
             raise ValueError(
@@ -50,7 +48,6 @@ class Tiles:
         self.autoencoder = autoencoder
         self.stride = autoencoder.encoder.stride
         self.size = size
-        self.verbose = verbose
         self._encode = _compiled(
             autoencoder.encode, autoencoder.encoder.accepted_shape
         )
@@ -132,11 +129,9 @@ class Tiles:
                 yield (start, end), (low, high), (start - low, end - low)
 
         count, *sides, _ = features.shape
-        tiles = list(itertools.product(range(count), *map(spans, sides)))
-        bar = keras.utils.Progbar(len(tiles), verbose=int(self.verbose))
-        for done, (number, rows, columns) in enumerate(tiles, start=1):
+        tiles = itertools.product(range(count), *map(spans, sides))
+        for number, rows, columns in tiles:
             yield number, *zip(rows, columns)
-            bar.update(done)
 
 
 def _index(number, part, stride=1):
@@ -181,10 +176,6 @@ def reflected(images, stride):
 
     Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
     of less than half a stride are continued again and again.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        stride: int.
     """
     sizes = images.shape[1:3]
     if None not in sizes and not any(n % stride for n in sizes):
@@ -208,16 +199,7 @@ def cropped(images, others):
 
 
 def cropped_to(images, image_size, stride):
-    """Decoded images of that size, which is to have as many places.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        image_size: `(height, width)`, ints or scalar tensors.
-        stride: int, pixels of a place in each direction.
-
-    Raises:
-        ValueError: for a size with another number of places.
-    """
+    """Crops decoded images; a `ValueError` for a size with other places."""
     if len(image_size) != 2:
         raise ValueError(
             "`image_size` must be (height, width). "

@@ -27,12 +27,7 @@ ON_ONE_REPLICA = (
 
 
 def batch(data, image_shape):
-    """Images of the right shape and type, and labels, of a batch.
-
-    Args:
-        data: images, or `(images, labels)`.
-        image_shape: `(height, width, channels)`, as of `as_images`.
-    """
+    """Images of the right shape and type, and labels, of a batch."""
     images, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is not None:
         raise ValueError(
@@ -47,13 +42,8 @@ def inspected(model, x, y=None, classes=None, limit=UNIT):
     """The images or data set `x`; wrong pixels or labels are an error.
 
     Arrays are looked at here and now; data sets and generators batch by batch,
-    when a batch comes; of a `PyDataset` the first batch alone.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        x, y: as of `fit`.
-        classes: int, how many there are, if labels are needed.
-        limit: largest absolute value of a pixel.
+    when a batch comes; of a `PyDataset` the first batch alone. `classes` is
+    their number, if labels are needed.
     """
     shape = model.encoder.accepted_shape
 
@@ -93,11 +83,7 @@ def inspected(model, x, y=None, classes=None, limit=UNIT):
 
 
 def first(x):
-    """The first images of `x`, and an `x` that still has them.
-
-    Args:
-        x: array, data set, generator or `PyDataset`, as `inspected` returns it.
-    """
+    """The first images of an inspected `x`, and an `x` that has them still."""
     if not isinstance(x, (types.GeneratorType, tf.data.Dataset)):
         data = x[0] if isinstance(x, keras.utils.PyDataset) else x[:CALIBRATION]
     else:
@@ -110,13 +96,7 @@ def first(x):
 
 
 def check_optimizers(optimizers, replicas):
-    """Raises `ValueError` for optimizers that do not suit a game.
-
-    Args:
-        optimizers: the encoder's, or of all weights, and the decoder's or
-            `None`.
-        replicas: int, how many there are.
-    """
+    """Raises `ValueError` for optimizers that do not suit a game."""
     wrong = NO_OPTIMIZER_HAS + (ON_ONE_REPLICA if replicas > 1 else ())
     for name, each in zip(("optimizer", "decoder_optimizer"), optimizers):
         for argument in wrong:

@@ -25,14 +25,6 @@ def random_views(images, step):
     not depend on the number of replicas among which a batch divides evenly.
     They are others where XLA compiles, which draws other numbers.
 
-    Args:
-        images: tensor `(n, height, width, channels)` in [-1, 1], this
-            replica's.
-        step: int tensor, of training.
-
-    Returns:
-        Tensor of the same shape, in [-1, 1].
-
     Reference:
         Chen et al., A simple framework for contrastive learning of visual
         representations, ICML 2020, appendix A.

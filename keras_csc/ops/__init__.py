@@ -13,7 +13,6 @@ from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import analysis_size
 from keras_csc.ops.convolution import frame_bound
-from keras_csc.ops.convolution import spectral_bound
 from keras_csc.ops.convolution import synthesis
 from keras_csc.ops.convolution import synthesis_size
 from keras_csc.ops.lapped import postfilter

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from keras import ops
 
 from keras_csc.ops.tensors import on_tensorflow
@@ -145,20 +144,10 @@ def fit(images, image_size, kernel_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """Adjoint of `W → A(W) z` at the codes `z`, applied to images.
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
 
     `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
     with `x` padded as `padding` says.
-
-    Args:
-        images: tensor `x` `(batch, height, width, channels)`.
-        codes: tensor `z` `(batch, code_height, code_width, filters)`.
-        kernel_shape: `(k, k, channels, filters)`.
-        strides: int, the same in both directions.
-        padding: `"same"` or `"valid"`.
-
-    Returns:
-        Tensor of `kernel_shape`.
     """
     form = on_tensorflow("filter_gradient", _of_patches)
     return form(images, codes, kernel_shape, strides, padding)
@@ -181,13 +170,6 @@ def check_code_size(shape, kernel_shape, image_shape, strides, padding):
     """Raises `ValueError` if codes are not of the shape of an image's.
 
     Only sizes are looked at that are known as numbers.
-
-    Args:
-        shape: of the codes, `(batch, code_height, code_width, filters)`.
-        kernel_shape: `(k, k, channels, filters)`.
-        image_shape: `(batch, height, width)`, or more.
-        strides: int.
-        padding: `"same"` or `"valid"`.
     """
     batch, *size = image_shape[:3]
     sizes = [
@@ -248,53 +230,3 @@ def frame_bound(kernel, strides=1):
     patches = -(-height // strides) * -(-width // strides)
     norm = ops.max(ops.abs(kernel))
     return ops.where(norm > 0, patches * ops.exp(logarithm), norm)
-
-
-def spectral_bound(kernel, strides=1):
-    """Bounds `λmax(AᵀA)` from above, for images of every size.
-
-    On images without borders, `A` multiplies the Fourier transform of the
-    codes with matrices `H(ω)`: row `(p, c)` and column `f` is the transform
-    of the polyphase component `W[s q + p, c, f]` of the kernel over `q`.
-    Images with borders, of either padding, have a compression of that `A`, so
-    `λmax(AᵀA) ≤ max_ω ‖H(ω)‖²`. The maximum is taken over a grid of `n × n`
-    frequencies: `u* H(ω)H(ω)* u` is a non-negative trigonometric polynomial
-    of degree `d = ⌈k/s⌉ - 1` per direction, whose maximum is at most
-    `1/cos⁴(πd/(2n))` times that on the grid (Riesz' lemma). With `n ≈ 22 d`
-    this factor is 1.01, and the bound is at most 1 % above the supremum over
-    all image sizes; it is equal to it for `k ≤ s`.
-
-    It is computed by NumPy in float64, from an eigendecomposition of size
-    `min(s² channels, filters)` for each of the about `250 d²` frequencies.
-
-    Args:
-        kernel: array `(k, k, channels, filters)`, no tensor of a graph.
-        strides: int.
-
-    Returns:
-        Scalar tensor of the type of the kernel. No gradient flows through it.
-
-    References:
-        Vaidyanathan, Multirate systems and filter banks, 1993, section 5;
-        Pfister & Bresler, Bounding multivariate trigonometric polynomials,
-        IEEE Trans. Signal Processing 2019, for such factors.
-    """
-    kernel = ops.convert_to_tensor(kernel)
-    height, width, channels, filters = kernel.shape
-    rows, columns = -(-height // strides), -(-width // strides)
-    margins = [(0, rows * strides - height), (0, columns * strides - width)]
-    phases = np.pad(ops.convert_to_numpy(kernel), [*margins, (0, 0), (0, 0)])
-    phases = phases.reshape(rows, strides, columns, strides, channels, filters)
-    phases = phases.transpose(0, 2, 1, 3, 4, 5).astype("float64")
-    phases = phases.reshape(rows, columns, -1, filters)
-    degree = max(rows, columns) - 1
-    count = max(math.ceil(22.3 * degree), 1)
-    spectrum = np.fft.fft2(phases, (count, count), (0, 1))
-    # One of the frequencies ω and -ω is enough.
-    matrices = spectrum[: count // 2 + 1].reshape(-1, *phases.shape[2:])
-    if matrices.shape[1] > matrices.shape[2]:
-        matrices = matrices.swapaxes(1, 2)
-    grams = matrices @ matrices.conj().swapaxes(1, 2)
-    largest = np.max(np.linalg.eigvalsh(grams))
-    bound = largest / math.cos(math.pi * degree / (2 * count)) ** 4
-    return ops.convert_to_tensor(bound, kernel.dtype)

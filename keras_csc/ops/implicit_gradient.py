@@ -20,14 +20,10 @@ def implicit_gradient(codes, program, iterations):
     gradients of its own.
 
     Args:
-        codes: tensor `(batch, code_height, code_width, filters)`, a solution;
-            no gradient flows through how it was found.
+        codes: tensor, a solution; no gradient flows through how it was found.
         program: `SparseCodingProgram`; gradients flow to its images, kernel
             and sparsity, tensors.
         iterations: int, the most steps of conjugate residuals.
-
-    Returns:
-        The codes.
 
     References:
         Bertrand et al., Implicit differentiation for fast hyperparameter
@@ -72,9 +68,8 @@ def _gradients(upstream, codes, program, iterations):
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
-    errors = map(program.measurement.adjoint, (program.residual(codes), -image))
     by_kernel = filter_gradient(
-        ops.concatenate(list(errors), 0),
+        ops.concatenate([program.residual(codes), -image], 0),
         ops.concatenate([adjoint, codes], 0),
         program.kernel.shape,
         program.strides,
@@ -90,21 +85,10 @@ def _gradients(upstream, codes, program, iterations):
 def conjugate_residuals(operator, right, iterations):
     """Solves `H v = b` for every example, or `min_v ‖b - H v‖`.
 
-    An example is done when `H` times its residual is that of the precision,
-    and does not depend on the others of its batch. Where `b` is not in the
-    range of `H`, conjugate gradients would grow without end.
-
-    Args:
-        operator: function `v → H v`, positive semi-definite per example.
-        right: tensor `b` `(batch, height, width, filters)`.
-        iterations: int, the most steps.
-
-    Returns:
-        Tensor of the shape of `right`.
-
-    Reference:
-        Luenberger, The conjugate residual method for constrained minimization
-        problems, SIAM J. Numerical Analysis 1970.
+    `H` is a function, positive semi-definite for every example. An example is
+    done when `H` times its residual is that of the precision, and does not
+    depend on the others of its batch. Where `b` is not in the range of `H`,
+    conjugate gradients would grow without end.
     """
     image = operator(right)
     goal = _precision(right) ** 2 * _squared_norm(image)

@@ -76,15 +76,13 @@ class SparseCodingProgram(
             "nonnegative",
             "strides",
             "padding",
-            "measurement",
         ],
-        defaults=(False, 1, "same", Measurement()),
+        defaults=(False, 1, "same"),
     )
 ):
     """Minimise `P(z) = λ‖z‖₁ + ½‖x - A z‖₂²`, for every example.
 
-    Optionally over `z ≥ 0`. With a `measurement` `B`, such as a mask and a
-    blur, `B A` takes the place of `A`: the images are what was measured.
+    Optionally over `z ≥ 0`.
 
     Fields:
         images: tensor `x` `(batch, height, width, channels)`.
@@ -94,33 +92,29 @@ class SparseCodingProgram(
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         strides: int.
         padding: `"same"` or `"valid"`.
-        measurement: a linear operator `B` on images, as `Measurement` is, by
-            default the identity. It keeps the size of an image.
     """
 
     __slots__ = ()
 
     def analysis(self, residual):
-        """`AᵀBᵀ` of what is of the kind of the program's images.
+        """`Aᵀ` of what is of the kind of the program's images.
 
         Returns:
             Tensor `(batch, code_height, code_width, filters)`.
         """
-        images = self.measurement.adjoint(residual)
         return convolution.analysis(
-            images, self.kernel, self.strides, self.padding
+            residual, self.kernel, self.strides, self.padding
         )
 
     def prediction(self, codes):
-        """`B A z`, of the size of the program's images."""
+        """`A z`, of the size of the program's images."""
         size = ops.shape(self.images)[1:3]
-        images = convolution.synthesis(
+        return convolution.synthesis(
             codes, self.kernel, size, self.strides, self.padding
         )
-        return self.measurement.forward(images)
 
     def residual(self, codes):
-        """`x - B A z`."""
+        """`x - A z`."""
         return self.images - self.prediction(codes)
 
     def value(self, codes, residual):
@@ -128,7 +122,7 @@ class SparseCodingProgram(
 
         Args:
             codes: tensor `z`.
-            residual: tensor `x - B A z`, of `residual`.
+            residual: tensor `x - A z`, of `residual`.
         """
         penalty = ops.sum(self.sparsity * ops.abs(codes), AXES)
         return penalty + 0.5 * ops.sum(ops.square(residual), AXES)
@@ -145,8 +139,8 @@ class SparseCodingProgram(
 
         Args:
             codes: tensor `z`; at least 0 if `nonnegative`.
-            residual: tensor `x - B A z`, of `residual`.
-            slope: tensor `AᵀBᵀ(x - B A z)`, its `analysis`.
+            residual: tensor `x - A z`, of `residual`.
+            slope: tensor `Aᵀ(x - A z)`, its `analysis`.
 
         Reference:
             Fercoq, Gramfort & Salmon, Mind the duality gap: safer rules for
@@ -183,15 +177,8 @@ def precise_program(images, kernel, sparsity, *others):
 def soft_threshold(values, threshold, nonnegative=False):
     """Proximal map of `threshold · ‖z‖₁`, optionally with `z ≥ 0`.
 
-    `sign(v) · max(|v| - t, 0)`, or `max(v - t, 0)` if `nonnegative`.
-
-    Args:
-        values: float tensor.
-        threshold: number or tensor that broadcasts to `values`, `≥ 0`.
-        nonnegative: bool.
-
-    Returns:
-        Tensor of the shape of `values`, zero wherever `|v| ≤ t`.
+    `sign(v) · max(|v| - t, 0)`, or `max(v - t, 0)` if `nonnegative`, for
+    `t ≥ 0`.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,

@@ -3,10 +3,8 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.program import AXES
-from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
@@ -33,8 +31,6 @@ def solve_sparse_code(
     iterations=1000,
     tolerance=1e-6,
     line_search=False,
-    initial_codes=None,
-    measurement=None,
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
@@ -47,17 +43,14 @@ def solve_sparse_code(
     matter what else is in the batch. The gradient is implicit (see
     `implicit_gradient`), with at most `iterations` steps of conjugate
     residuals: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size, the initial codes and
-    what a measurement is made of. Half precision is solved in float32.
-
-    With a `measurement` `B`, the program is that of `½‖x - B A z‖₂²`: images
-    are what was measured, as with pixels missing or blurred.
+    at the solution. No gradient flows to the step size. Half precision is
+    solved in float32.
 
     Args:
         images, kernel, sparsity, nonnegative, strides, padding: as of
             `sparse_code`.
         step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor;
-            `1/spectral_bound(kernel, strides)` is safe for every image size.
+            `1/frame_bound(kernel, strides)` is safe for every image size.
         iterations: int, at least 1, the most there will be.
         tolerance: relative duality gap, or `None` for all the iterations.
             What float32 reaches is about `1e-5`, float64 `1e-13`.
@@ -65,20 +58,16 @@ def solve_sparse_code(
             grow by 5 % an iteration, and are halved, but not below
             `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
             leaves the codes as they were.
-        initial_codes: tensor of the shape of the codes, by default 0. If
-            `nonnegative`, their positive part is what it begins with.
-        measurement: linear operator `B` as `Measurement` is, or `None`. The
-            step size is then at most `1/(λmax(AᵀA) ‖B‖²)`.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, of the images' type
-        if it is a float's, and NaN where an image, an atom, `λ` or the
-        measurement is not finite.
+        if it is a float's, and NaN where an image, an atom or `λ` is not
+        finite.
 
     Raises:
         ValueError: for another `padding`, fewer iterations, a tolerance that
-            is negative or not finite, images with other channels than the
-            atoms, or initial codes of another shape.
+            is negative or not finite, or images with other channels than the
+            atoms.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -94,16 +83,10 @@ def solve_sparse_code(
     if isinstance(tolerance, (int, float)):
         check_at_least(0, tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
-    at = nonnegative, strides, padding, measurement or Measurement()
-    program = precise_program(images, kernel, sparsity, *at)
+    program = precise_program(
+        images, kernel, sparsity, nonnegative, strides, padding
+    )
     images = program.images
-    if initial_codes is not None:
-        check_code_size(
-            initial_codes.shape, kernel.shape, images.shape, strides, padding
-        )
-        initial_codes = as_dtype_of(initial_codes, images)
-        if nonnegative:
-            initial_codes = ops.relu(initial_codes)
     constants = {
         name: ops.stop_gradient(getattr(program, name))
         for name in ("images", "kernel", "sparsity")
@@ -114,12 +97,10 @@ def solve_sparse_code(
         tolerance,
         line_search,
         iterations,
-        initial_codes,
     )
     codes = implicit_gradient(codes, program, iterations)
     # No gap of what is not finite is above anything: it would be done.
-    seen = images + program.measurement.forward(images)
-    total = ops.sum(seen, AXES, keepdims=True) + ops.sum(program.kernel)
+    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
     total = total + program.sparsity
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
     if keras.backend.is_float_dtype(dtype):
@@ -127,7 +108,7 @@ def solve_sparse_code(
     return codes
 
 
-def _solution(program, step_size, tolerance, line_search, iterations, codes):
+def _solution(program, step_size, tolerance, line_search, iterations):
     """FISTA on one batch; see `solve_sparse_code`.
 
     An iteration takes one synthesis, for the residual at the codes `z`, and
@@ -203,10 +184,9 @@ def _solution(program, step_size, tolerance, line_search, iterations, codes):
             *(slope, t, step, active),
         )
 
-    residual = program.images if codes is None else program.residual(codes)
+    residual = program.images
     slope = program.analysis(residual)
-    if codes is None:
-        codes = ops.zeros_like(slope)
+    codes = ops.zeros_like(slope)
     one = ops.ones_like(codes[:, :1, :1, :1])
     active = one > 0
     if tolerance is not None:

@@ -22,11 +22,10 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 
 @contextlib.contextmanager
 def fusion():
-    """Within the context, the paths of training are taken.
+    """Within the context, images of few channels are drawn faster.
 
-    They are the Gram kernel and, for few channels, synthesis by sub-pixels or
-    overlap-add: they pay off for large batches. The train step enters it, and
-    so can who solves programs.
+    By sub-pixels or overlap-add: that pays off for large batches. The train
+    step enters it, and so can who solves programs.
     """
     token = _fusion.set(True)
     try:
@@ -35,21 +34,10 @@ def fusion():
         _fusion.reset(token)
 
 
-def fuses():
-    """Whether this is within `fusion`."""
-    return _fusion.get()
-
-
 @functools.cache
 def solving(function):
-    """`tensors.solving`, on the paths of `fusion`."""
-
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        with fusion():
-            return function(*arguments, **options)
-
-    return tf.function(call, autograph=False)
+    """`tensors.solving`."""
+    return tf.function(function, autograph=False)
 
 
 # NaN where a matrix has no factor, for the caller to see: Keras's form raises.
@@ -105,14 +93,6 @@ def subpixel_synthesis(codes, kernel, strides):
     A convolution of the codes with `strides²` times as many channels as the
     images have: those of the pixels that a code's position stands for.
 
-    Args:
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-        strides: int.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`.
-
     Reference:
         Shi et al., Real-time single image and video super-resolution using an
         efficient sub-pixel convolutional neural network, CVPR 2016.
@@ -124,15 +104,7 @@ def subpixel_synthesis(codes, kernel, strides):
 
 
 def _phases(kernel, strides):
-    """The kernel from codes to the pixels of every phase, as a convolution's.
-
-    Args:
-        kernel: tensor `(k, k, channels, filters)`.
-        strides: int `s`.
-
-    Returns:
-        Tensor `(⌈k/s⌉, ⌈k/s⌉, filters, s² channels)`.
-    """
+    """A kernel from codes to pixels, `(⌈k/s⌉, ⌈k/s⌉, filters, s² channels)`."""
     *size, channels, filters = kernel.shape
     taps = [-(-k // strides) for k in size]
     margins = [[0, n * strides - k] for n, k in zip(taps, size)]
@@ -149,13 +121,6 @@ def overlap_add(codes, kernel, _strides):
 
     The patch that every place draws, by one product, and the sums of the
     patches' rows and columns at their places.
-
-    Args:
-        codes: tensor `(batch, code_height, code_width, filters)`.
-        kernel: tensor `(k, k, channels, filters)`.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`.
     """
     patches = tf.einsum("uvcf,bijf->uvcbij", kernel, codes)
     columns = _shifted_sum(tf.unstack(patches, axis=1), 4)

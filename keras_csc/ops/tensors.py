@@ -54,13 +54,6 @@ def to_sphere(features):
 
     Its gradient is finite everywhere: that of `keras.ops.normalize` is NaN for
     a row of zeros.
-
-    Args:
-        features: tensor `(n, d)`.
-
-    Returns:
-        Tensor `(n, d)`, rows of norm 1, of the features' type if it is a
-        float's.
     """
     features = ops.convert_to_tensor(features)
     precise = at_least_float32(features)

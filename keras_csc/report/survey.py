@@ -22,8 +22,8 @@ class AtomUse:
 
     Fields:
         density: float64 `(a,)`, share of the places at which it is active.
-        shares: float64 `(a,)`, of the energy of all atoms, as
-            `metrics.atom_energies` has it; all 0 without codes.
+        shares: float64 `(a,)`, of the energy of all atoms, `‖d_j‖² Σ z_j²`;
+            all 0 without codes.
         strongest: ints `(a, k)`, the images with its largest codes, the
             strongest first; -1 where it is not active.
         corners: ints `(a, k, 2)`, row and column of the upper left pixel of

@@ -132,11 +132,7 @@ def draw_atoms(model):
 def code_shades(codes):
     """Codes as red or blue whose opacity is their size, on one scale.
 
-    Args:
-        codes: floats `(height, width, atoms)`.
-
-    Returns:
-        A `uint8` array `(atoms, height, width, 4)`.
+    Of `(height, width, atoms)` it is `uint8` `(atoms, height, width, 4)`.
     """
     maps = np.moveaxis(codes, -1, 0)
     opacity = np.sqrt(np.abs(maps) / (np.max(np.abs(maps)) or 1))

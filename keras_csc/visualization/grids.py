@@ -23,13 +23,8 @@ FONT_SIZE, LINE = 14, 18
 def image_tiles(images, scale=1):
     """Images as `uint8` RGB tiles, enlarged by whole pixels.
 
-    Args:
-        images: floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1
-            is black, 1 is white.
-        scale: int, screen pixels a side for one image pixel.
-
-    Returns:
-        A `uint8` array of shape `(n, h * scale, w * scale, 3)`.
+    They are floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1 is
+    black, 1 is white.
 
     Raises:
         ValueError: for another shape, integers, or values that are not finite.
@@ -53,12 +48,7 @@ def _repeated(tiles, scale):
 
 
 def fitted(tiles, side):
-    """Enlarges tiles by whole pixels, or averages them, to fit a square.
-
-    Args:
-        tiles: `uint8` array of shape `(n, h, w, channels)`.
-        side: int, of the square.
-    """
+    """Enlarges `uint8` tiles by whole pixels, or averages them, to fit."""
     longest = max(tiles.shape[1:3])
     if longest <= side:
         return _repeated(tiles, side // longest)
@@ -74,16 +64,10 @@ def fitted(tiles, side):
 
 
 def arrange(tiles, columns, padding):
-    """Lays tiles out row by row on white.
+    """Lays `uint8` tiles `(n, h, w, 3)` out row by row on white.
 
-    Args:
-        tiles: `uint8` array of shape `(n, h, w, 3)`.
-        columns: int, or `None` for a near-square picture.
-        padding: int, pixels between tiles and at the border.
-
-    Returns:
-        A `uint8` array of shape `(rows * (h + p) + p, columns * (w + p) + p,
-        3)` for `padding=p`.
+    Between them and at the border are `padding` pixels. With `None` columns the
+    picture is near-square.
     """
     columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     return montage(

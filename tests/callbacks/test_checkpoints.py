@@ -41,7 +41,7 @@ def test_what_is_passed_over_twice_is_set_aside_once(tmp_path, model):
 )
 def test_steps_between_checkpoints(tmp_path, model, first, at_once, expected):
     """Of a run from a step on, with `at_once` steps an execution."""
-    checkpoint = TrainingCheckpoint(tmp_path, every_steps=10, keep=9)
+    checkpoint = TrainingCheckpoint(tmp_path, every_steps=10)
     steps = model.optimizer.iterations
     steps.assign(first)
     callbacks = keras.callbacks.CallbackList([checkpoint], model=model)
@@ -50,9 +50,3 @@ def test_steps_between_checkpoints(tmp_path, model, first, at_once, expected):
         steps.assign(step)
         callbacks.on_train_batch_end(step)
     assert checkpoint.steps() == expected
-
-
-@pytest.mark.parametrize("keep", [0, None])
-def test_at_least_one_checkpoint_is_kept(tmp_path, keep):
-    with pytest.raises(ValueError, match="`keep` must be an integer"):
-        TrainingCheckpoint(tmp_path, keep=keep)

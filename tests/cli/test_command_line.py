@@ -122,7 +122,8 @@ MISSING = {
     "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
     "needs the package tf2onnx: pip install 'keras-csc[runtimes]'",
     "report --preset=a --workdir=b": "there are two models",
-    "evaluate --workdir=a --metrics=ctrl": "--inception_weights is missing",
+    "evaluate --workdir=a --metrics=inception": "--inception_weights is "
+    "missing",
     "evaluate": "--workdir is missing",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
     "paint": "there is no command 'paint'",

@@ -117,7 +117,6 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
     expected = np.mean(np.argmin(distances, axis=1) == range(IMAGES))
     assert figures["pixel_retrieval"] == pytest.approx(expected)
     features = model.encode(images)
-    assert 0 < figures["subspace_angle"] < 90
     assert 0.2 < figures["linear_probe_accuracy"] <= 1
     assert figures["ms_ssim"] is None and figures["ms_ssim_scales"] == 1
     assert figures["distributions"] == [] and "codes" not in figures
@@ -167,9 +166,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
             assert of[f"{name}_accuracy"] == close, name
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    probes = figures["code_probes"]
-    assert probes["numbers"] == [2 * 4 * 4, 2 * 4 * 8]
-    assert min(probes["linear_probe_accuracy"]) > 0.3
     assert (folder / "pictures" / "class_part_similarity.png").exists()
 
 
@@ -205,7 +201,6 @@ def test_classifier_is_trained_once_and_names_its_distance(
     both = (extractor(x)[0] for x in (images, made))
     expected = metrics.frechet_distance(*both)
     assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-    assert found["classifier_score"]["splits"] == 10
     name = f"{extractor.name}: "
     (line,) = [x for x in results.lines(figures) if x.startswith(name)]
     assert f"frechet distance {found['frechet_distance']:.4g}" in line
@@ -222,31 +217,22 @@ def pixels(images):
     return features, tf.nn.softmax(features)
 
 
-def test_steps_of_ctrl(run, model, monkeypatch):
-    """Training images; the score with another input than the distance."""
-
-    def inception(path, ctrl_input=False):
-        return evaluation.FeatureExtractor(
-            lambda x: pixels(2 * x - 1 if ctrl_input else x),
-            f"pixels of {path}{', input 2x - 1' * ctrl_input}",
-            "inception_score",
-            {},
-        )
+def test_distances_of_inception_are_those_of_its_network(
+    run, model, monkeypatch
+):
+    def inception(path):
+        return evaluation.FeatureExtractor(pixels, f"pixels of {path}", {})
 
     monkeypatch.setattr(evaluation, "inception_extractor", inception)
-    plain, ctrl = evaluate.evaluate(
-        run, {}, metrics=["inception", "ctrl"], inception_weights="w.h5"
+    (found,) = evaluate.evaluate(
+        run, {}, metrics=["inception"], inception_weights="w.h5"
     )["distributions"]
-    images = arrays("train")[0]
+    images = arrays("test")[0]
     made = model.predict(images, verbose=0)
-    real, other = (pixels(2.0 * x - 1.0)[0] for x in (images, made))
+    real, other = (pixels(x)[0] for x in (images, made))
     expected = metrics.frechet_distance(real, other)
-    assert ctrl["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-    score = metrics.inception_score(pixels(made)[1])
-    assert ctrl["inception_score"]["mean"] == pytest.approx(score[0], rel=1e-4)
-    assert ctrl["split"] == "train" and plain["split"] == "test"
-    assert ctrl["network"]["name"] == "pixels of w.h5, input 2x - 1"
-    assert "precision" in plain and "precision" not in ctrl
+    assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+    assert found["network"]["name"] == "pixels of w.h5"
 
 
 def test_weights_that_are_missing_are_named(run, monkeypatch):

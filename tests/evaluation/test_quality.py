@@ -133,17 +133,11 @@ def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
 
 
 def digits(split, count):
-    return data.load_arrays(
-        data.open_dataset("digits", split, (16, 16, 1)), count
-    )
+    source = data.open_dataset("digits", split, (16, 16, 1))
+    return data.load_arrays(source, count)[0]
 
 
-@pytest.fixture(scope="module")
-def sets():
-    return digits("train", 400), digits("test", 300)
-
-
-def found(train, test, components=3, side=16):
+def pca_figures(train, images, components, side=16):
     """Of a model with so many features, or of places of so many pixels."""
     encoder = types.SimpleNamespace(
         feature_dim=components,
@@ -151,7 +145,7 @@ def found(train, test, components=3, side=16):
         stride=side,
     )
     model = types.SimpleNamespace(encoder=encoder)
-    return reference_figures(model, train, test)
+    return reference_figures(model, train, images)
 
 
 def psnr(images, made):
@@ -160,27 +154,9 @@ def psnr(images, made):
     return np.mean(10 * np.log10(4 / np.mean(error, axis=(1, 2, 3))))
 
 
-def test_means_are_numpys_of_images_whose_class_is_known(sets):
-    (train, train_labels), (images, labels) = sets
-    hidden = np.where(labels == 5, -1, labels)
-    kept = train_labels != 3
-    figures = found((train[kept], train_labels[kept]), (images, hidden))
-    train, train_labels = train[kept] / 127.5 - 1, train_labels[kept]
-    assert figures["mean_image"] == pytest.approx(
-        psnr(images, train.mean(axis=0)[None]), abs=1e-4
-    )
-    known = ~np.isin(labels, (3, 5))
-    means = [train[train_labels == k].mean(axis=0) for k in labels[known]]
-    assert figures["class_mean_image"] == pytest.approx(
-        psnr(images[known], np.stack(means)), abs=1e-4
-    )
-    assert figures["mean_image"] < figures["class_mean_image"]
-    assert figures["training_images"] == len(train)
-
-
 @pytest.mark.parametrize("side, components", [(16, 16), (8, 5)])
-def test_pca_is_the_truncated_decomposition_of_blocks(sets, side, components):
-    (train, train_labels), (images, _) = sets
+def test_pca_is_the_truncated_decomposition_of_blocks(side, components):
+    train, images = digits("train", 400), digits("test", 300)
     corners = [(t, u) for t in range(0, 16, side) for u in range(0, 16, side)]
     cuts = [(slice(t, t + side), slice(u, u + side)) for t, u in corners]
 
@@ -195,26 +171,24 @@ def test_pca_is_the_truncated_decomposition_of_blocks(sets, side, components):
     made = np.empty(images.shape)
     for (t, u), block in zip(cuts, coded):
         made[:, t, u] = block.reshape(-1, side, side, 1)
-    unlabelled = images, np.full(len(images), -1)
-    figures = found((train, train_labels), unlabelled, components, side)
+    figures = pca_figures(train, images, components, side)
+    assert figures["training_images"] == 400
     assert figures["pca"] == pytest.approx(psnr(images, made), abs=0.05)
     assert figures["pca_components"] == components
-    assert figures["class_mean_image"] is None
     # What is left beside whole blocks is not compared.
     wider = [
         np.pad(x, [(0, 0), (0, 3), (0, 1), (0, 0)]) for x in (train, images)
     ]
     if side < 16:
-        pairs = zip(wider, (train_labels, unlabelled[1]))
-        assert found(*pairs, components, side) == figures
+        assert pca_figures(*wider, components, side) == figures
 
 
 @pytest.mark.filterwarnings("error")
-def test_components_are_no_more_than_there_can_be(sets):
-    (train, train_labels), test = sets
-    few = train[:7], train_labels[:7]
-    figures = found(few, few, 500)
+def test_components_are_no_more_than_there_can_be():
+    train, images = digits("train", 7), digits("test", 300)
+    figures = pca_figures(train, train, 500)
     assert figures["pca_components"] == 7 and figures["pca"] == 100
-    figures = found((train[:1], train_labels[:1]), test)
+    figures = pca_figures(train[:1], images, 3)
     assert figures["pca_components"] == 0
-    assert figures["pca"] == figures["mean_image"]
+    alone = psnr(images, train[:1] / 127.5 - 1)
+    assert figures["pca"] == pytest.approx(alone, abs=1e-4)

@@ -47,7 +47,7 @@ def judge():
         features = keras.ops.reshape(features, (-1, 4))
         return features, keras.ops.softmax(20 * features[:, :3])
 
-    return evaluation.FeatureExtractor(describe, "judge", "score", {})
+    return evaluation.FeatureExtractor(describe, "judge", {})
 
 
 def measured(model, judge=None, labels=None, own_classes=True):

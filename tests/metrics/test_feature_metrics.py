@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import linalg
 from scipy.stats import ortho_group
 from sklearn.datasets import load_digits
 from sklearn.decomposition import TruncatedSVD
@@ -17,7 +16,6 @@ from keras_csc.metrics import knn_accuracy
 from keras_csc.metrics import linear_probe_accuracy
 from keras_csc.metrics import nearest_subspace_accuracy
 from keras_csc.metrics import retrieval_rate
-from keras_csc.metrics import subspace_angles
 
 
 def sphere(n, d, seed=0):
@@ -102,23 +100,6 @@ def digits():
     features, labels = load_digits(return_X_y=True)
     features = normalize(features)
     return features[:600], labels[:600], features[600:900], labels[600:900]
-
-
-def test_angles_agree_with_the_singular_values_of_the_definition():
-    features, labels = load_digits(return_X_y=True)
-    angles = subspace_angles(features[:600], labels[:600], 7)
-    bases = [
-        TruncatedSVD(7, algorithm="arpack")
-        .fit(features[:600][labels[:600] == label])
-        .components_
-        for label in range(10)
-    ]
-    assert angles.shape == (10, 10, 7)
-    for i in range(10):
-        for j in range(10):
-            cosines = linalg.svdvals(bases[i] @ bases[j].T)
-            expected = np.arccos(np.clip(cosines, 0, 1))[::-1]
-            np.testing.assert_allclose(angles[i, j], expected, atol=1e-6)
 
 
 def subspace_features(rng, bases, n):
@@ -230,7 +211,6 @@ def refusals():
         yield probe, wrong, "finite"
     for components in (0, 4):
         yield PROBES[0], (*SETS, components), "`components`"
-    yield subspace_angles, (FEATURES, LABELS, 4), "components=4"
 
 
 @pytest.mark.parametrize("metric, arguments, message", list(refusals()))

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from scipy import linalg
 from scipy.spatial.distance import cdist
-from scipy.stats import entropy
 
 from keras_csc.metrics import frechet_distance
-from keras_csc.metrics import inception_score
 from keras_csc.metrics import kernel_distance
 from keras_csc.metrics import nearest_images
 from keras_csc.metrics import precision_recall
@@ -48,18 +46,6 @@ def test_kernel_distance_agrees_with_its_double_sums(monkeypatch):
     expected = brute_force_mmd(features, others)
     assert kernel_distance(features, others) == pytest.approx(expected)
     assert kernel_distance(others, features) == pytest.approx(expected)
-
-
-def test_inception_score_agrees_with_the_mutual_information():
-    logits = 2 * normal(60, 7)
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    expected = [
-        np.exp(entropy(part.mean(0)) - np.mean(entropy(part, axis=1)))
-        for part in np.split(probabilities, 3)
-    ]
-    mean, deviation = inception_score(probabilities, splits=3)
-    assert mean == pytest.approx(np.mean(expected), rel=1e-12)
-    assert deviation == pytest.approx(np.std(expected), rel=1e-9)
 
 
 def brute_force_precision(real, made, k):
@@ -106,9 +92,3 @@ def test_what_distances_refuse(distance):
         distance(features, features[:, :2])
     with pytest.raises(ValueError, match="NaN"):
         distance(features, features * np.nan)
-
-
-@pytest.mark.parametrize("wrong", [np.ones((20, 3)), np.full((20, 2), np.nan)])
-def test_what_are_no_probabilities(wrong):
-    with pytest.raises(ValueError, match="sum to 1.*sums from"):
-        inception_score(wrong)

@@ -43,11 +43,7 @@ PARENTS = {
 }
 NETWORKS = {
     "csc": {},
-    "no offset": {
-        "nonnegative": True,
-        "iterations": 4,
-        "normalization_offset": False,
-    },
+    "nonnegative": {"nonnegative": True, "iterations": 4},
     "published": PARENTS,
     "rectified": {"rectified": True, **PARENTS},
     "conv": {"network": "conv"},

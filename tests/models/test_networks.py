@@ -23,7 +23,6 @@ SOLVER = {
     "nonnegative": True,
     "iterations": 3,
     "tight_frame": False,
-    "normalization_offset": False,
 }
 ENCODERS = [Encoder, ConvEncoder]
 NETWORKS = [*ENCODERS, ConvDecoder]

@@ -12,10 +12,6 @@ SPARSITIES = {
     "per filter": np.array([0.1, 0.2, 0.4, 0.9]),
     "per example": np.array([0.1, 0.7]).reshape(2, 1, 1, 1),
 }
-MEASUREMENT = ops.Measurement(
-    np.random.default_rng(2).integers(0, 2, (2, 6, 7, 1)).astype("float64"),
-    np.full((3, 3), 1 / 9),
-)
 # Traced once for all tests with the same shapes and numbers of iterations.
 run = tf.function(ops.solve_sparse_code)
 
@@ -29,9 +25,7 @@ def check_optimality(program, codes):
     """The conditions of Karush, Kuhn and Tucker."""
     size, at = program.images.shape[1:3], (program.strides, program.padding)
     made = references.synthesize(codes, program.kernel, size, *at)
-    residual = program.images - program.measurement.forward(made)
-    residual = np.asarray(program.measurement.adjoint(residual))
-    slope = references.analyze(residual, program.kernel, *at)
+    slope = references.analyze(program.images - made, program.kernel, *at)
     weights = np.broadcast_to(program.sparsity, codes.shape)
     active = codes != 0
     assert 0.05 < np.mean(active) < 0.95
@@ -45,29 +39,25 @@ def check_optimality(program, codes):
 
 @pytest.mark.parametrize("line_search", [False, True])
 @pytest.mark.parametrize(
-    "sparsity, nonnegative, strides, padding, measurement",
+    "sparsity, nonnegative, strides, padding",
     [
-        ("number", False, 1, "same", ops.Measurement()),
-        ("per filter", True, 2, "same", MEASUREMENT),
-        ("per example", False, 2, "valid", ops.Measurement()),
+        ("number", False, 1, "same"),
+        ("per filter", True, 2, "same"),
+        ("per example", False, 2, "valid"),
     ],
 )
 def test_converged_codes_are_optimal(
-    sparsity, nonnegative, strides, padding, measurement, line_search
+    sparsity, nonnegative, strides, padding, line_search
 ):
     images, kernel, step_size = problem(2, strides=strides, padding=padding)
-    if measurement is MEASUREMENT:
-        images = 4 * np.asarray(measurement.forward(images))
     program = ops.SparseCodingProgram(
-        *(images, kernel, SPARSITIES[sparsity], nonnegative, strides, padding),
-        measurement,
+        images, kernel, SPARSITIES[sparsity], nonnegative, strides, padding
     )
     codes = solve(
         *(*program[:3], step_size, *program[3:6]),
         iterations=3000,
         tolerance=1e-12,
         line_search=line_search,
-        measurement=measurement,
     )
     rest = program.residual(codes)
     gap = program.gap(codes, rest, program.analysis(rest))
@@ -132,30 +122,6 @@ def test_examples_stop_alone_and_then_stand_still():
     assert np.all(relative <= 1e-4) and np.all(relative > 1e-9)
 
 
-def test_warm_start_at_the_solution_has_nothing_to_do():
-    images, kernel, step_size = problem()
-    inputs = images, kernel, 0.2, step_size
-    first = solve(*inputs, tolerance=1e-8)
-    again = solve(*inputs, tolerance=1.1e-8, initial_codes=first)
-    np.testing.assert_array_equal(again, first)
-    near = solve(*inputs, iterations=3, initial_codes=first)
-    np.testing.assert_allclose(near, first, atol=1e-3)
-
-
-def test_a_warm_start_below_zero_is_none_of_codes_that_are_not():
-    images, kernel, step_size = problem()
-    arguments = {"iterations": 2000, "tolerance": 1e-10}
-    signed = solve(images, kernel, 0.3, step_size, **arguments)
-    assert np.min(signed) < -0.5
-    arguments |= {"nonnegative": True}
-    expected = solve(images, kernel, 0.3, step_size, **arguments)
-    codes = solve(
-        images, kernel, 0.3, step_size, initial_codes=signed, **arguments
-    )
-    assert np.min(codes) == 0
-    np.testing.assert_allclose(codes, expected, atol=1e-5)
-
-
 def test_nothing_is_the_code_of_nothing():
     images, kernel, step_size = problem()
     assert not np.any(solve(0 * images, kernel, 0.1, step_size))
@@ -201,9 +167,6 @@ def test_other_types_are_solved_in_float32(dtype, expected):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"initial_codes": tf.zeros((3, 6, 7, 4))}, "Codes of images"),
-        ({"initial_codes": tf.zeros((2, 6, 7, 5))}, "Codes of images"),
-        ({"initial_codes": tf.zeros((2, 5, 7, 4))}, "Codes of images"),
         ({"tolerance": np.nan}, "`tolerance` must be"),
         ({"tolerance": -1.0}, "`tolerance` must be"),
         ({"padding": "SAME"}, "`padding` must be"),
@@ -215,22 +178,16 @@ def test_what_is_refused(arguments, words):
         solve(images, kernel, 0.1, step_size, **arguments)
 
 
-@pytest.mark.parametrize(
-    "where", ["images", "kernel", "sparsity", "mask", "blur"]
-)
+@pytest.mark.parametrize("where", ["images", "kernel", "sparsity"])
 def test_what_is_not_a_number_has_no_codes(where):
-    """Of an image or its mask, only those of that image."""
+    """Of an image, only those of that image."""
     images, kernel, step_size = problem()
     given = {"images": images, "kernel": kernel, "sparsity": np.array(0.1)}
-    arrays = {**given, "mask": np.ones(images.shape), "blur": np.ones((3, 3))}
-    spoilt = arrays[where].copy()
+    spoilt = given[where].copy()
     spoilt[(1,) * spoilt.ndim] = np.inf if where == "images" else np.nan
-    if where in given:
-        given[where] = tf.constant(spoilt)
-    else:
-        given["measurement"] = ops.Measurement(**{where: tf.constant(spoilt)})
+    given[where] = tf.constant(spoilt)
     codes = solve(step_size=step_size, iterations=5, **given)
     missing = np.all(np.isnan(codes), (1, 2, 3))
     assert missing[1]
     assert missing[0] == np.any(np.isnan(codes[0]))
-    assert missing[0] == (where not in ("images", "mask"))
+    assert missing[0] == (where != "images")

@@ -1,4 +1,3 @@
-import contextlib
 import functools
 
 import numpy as np
@@ -6,8 +5,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.ops import sparse_coding
-from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 
 SPARSITIES = {
@@ -144,57 +141,3 @@ def test_half_precision_gradients_approach_the_exact_ones(
         assert coarse.dtype == "bfloat16"
         error = np.linalg.norm(tf.cast(coarse, "float64") - exact)
         assert error < 0.05 * np.linalg.norm(exact)
-
-
-# === The normal operator ===
-
-# Kernel size, strides, padding, image size.
-BY_GRAM_KERNEL = [
-    (4, 2, "same", (6, 4)),
-    (3, 2, "same", (7, 8)),
-    (2, 2, "same", (4, 6)),
-    (3, 1, "same", (5, 6)),
-    (3, 2, "valid", (8, 7)),
-    (5, 3, "same", (9, 10)),
-]
-BY_BOTH_OPERATORS = [
-    (5, 1, "same", (6, 6)),  # Two rows of atoms are not whole.
-    (4, 4, "same", (4, 8)),  # One row of atoms.
-]
-
-
-@pytest.mark.parametrize("case", BY_GRAM_KERNEL + BY_BOTH_OPERATORS, ids=str)
-def test_it_is_the_matrix_times_its_transpose(case):
-    """And its gradients are those of the other form."""
-    kernel_size, strides, padding, image_size = case
-    rng = np.random.default_rng(0)
-    kernel = rng.normal(size=(kernel_size, kernel_size, 12, 3))
-    analysis, sizes = references.analysis_matrix(
-        kernel, image_size, strides, padding
-    )
-    outside = sparse_coding.pixels_outside(
-        kernel.shape[:2], image_size, strides, padding
-    )
-    assert (outside is None) == (case in BY_BOTH_OPERATORS)
-    codes, weights = rng.normal(size=(2, 2, *sizes, 3))
-    inputs, found = [tf.constant(kernel), tf.constant(codes)], []
-    for context in (contextlib.nullcontext, fusion):
-        with context(), tf.GradientTape() as tape:
-            tape.watch(inputs)
-            apply = sparse_coding.normal_operator(
-                inputs[0], image_size, strides, padding
-            )
-            result = apply(inputs[1])
-            value = tf.reduce_sum(weights * result)
-        found.append((result, *tape.gradient(value, inputs)))
-    expected = codes.reshape(2, -1) @ analysis @ analysis.T
-    np.testing.assert_allclose(
-        found[0][0], expected.reshape(codes.shape), rtol=0, atol=1e-9
-    )
-    for one, other in zip(*found):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
-
-
-def test_the_gram_kernel_is_for_many_channels():
-    assert sparse_coding.is_cheaper((4, 4, 12, 8), 2)
-    assert not sparse_coding.is_cheaper((4, 4, 3, 8), 2)

@@ -164,10 +164,8 @@ def _misfit(path, reason):
 def save(model, folder, about=None, card=None):
     """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
 
-    Args:
-        model, folder: as there.
-        about: dict, more entries of `metadata.json`; or `None`.
-        card: text of a `README.md`; or `None`.
+    `about` are more entries of `metadata.json`, `card` the text of a
+    `README.md`.
     """
     players = type(model.encoder), type(model.decoder)
     if players not in NETWORKS.values():

@@ -29,16 +29,7 @@ def _parse(uri):
 
 
 def download(uri, files):
-    """Downloads files into the cache of a hub's library.
-
-    Args:
-        uri: `"hf://OWNER/NAME[@REVISION]"` or
-            `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
-        files: their names.
-
-    Returns:
-        `pathlib.Path` of the folder that holds them, and maybe others.
-    """
+    """Downloads files; returns a folder of them, maybe with others."""
     scheme, name, revision = _parse(uri)
     with _errors(uri, f"{', '.join(files)} could not be downloaded"):
         if scheme == "kaggle":
