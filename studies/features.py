@@ -116,7 +116,8 @@ def judged(method, train, test):
     images, others = from_pixels(images), from_pixels(others)
     began = time.process_time()
     if method == "convolutions":
-        found = convolutions(images, labels, others, labels.max() + 1)
+        classes = int(labels.max()) + 1
+        found = convolutions(images, labels, others, classes)
         linear, neighbours = np.mean(found == truth), None
     else:
         found, other, vectors, other_vectors = METHODS[method](images, others)

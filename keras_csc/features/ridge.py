@@ -130,13 +130,16 @@ class _Program:
 
     def __init__(self, features, labels):
         self.mean = features.mean(0)
-        self.deviation = features.std(0) + LEAST_DEVIATION
-        inputs = (features - self.mean) / self.deviation
-        self.inputs = inputs.astype("float32", copy=False)
+        inputs = (features - self.mean).astype("float32", copy=False)
+        # As `std`, which would take as much memory once more.
+        squares = np.einsum("ij,ij->j", inputs, inputs)
+        self.deviation = np.sqrt(squares / len(inputs)) + LEAST_DEVIATION
+        inputs /= self.deviation
+        self.inputs = inputs
         targets = np.eye(labels.max() + 1, dtype="float32")[labels]
         self.shares = targets.mean(0)
         self.targets = targets - self.shares
-        self.few = len(inputs) < inputs.shape[1]
+        self.few = len(inputs) < len(self.mean)
         if self.few:
             self.products = self.inputs @ self.inputs.T
         else:
