@@ -25,6 +25,7 @@ REJECTED = 0.05
 # Of a page: pictures of a row, doubts, and classes in one table.
 ROW, DOUBTS, MOST_CELLS = 8, 24, 20
 COMPARED = 1000  # pictures at once
+TWINS = 0.999  # least cosine
 FOR, AGAINST = np.array([194, 69, 45]), np.array([31, 111, 180])
 
 Sorted = collections.namedtuple(
@@ -218,6 +219,7 @@ def page(found, title):
                 _doubt(found, number, judged) for number in wrong[:DOUBTS]
             ],
             "wrong": len(wrong),
+            "twins": int(np.sum(found.cosines[:, 0] > TWINS)),
             "strangers": alone[:ROW],
         }
         by_class = [

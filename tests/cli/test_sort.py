@@ -1,6 +1,7 @@
 """Folders of pictures, sorted: the page, the record, the model elsewhere."""
 
 import json
+import shutil
 
 from keras_csc_cli import sort
 from keras_csc_cli.command_line import UsageError
@@ -87,8 +88,22 @@ def test_folders_are_sorted(folder, capsys):
     text = page.read_text()
     assert "&lt;stand&gt;" in text and "<stand>" not in text
     assert "0.93 ± 0.10" in text and len(text) < 6e6
+    assert "twin" not in text
     with pytest.raises(ValueError, match="exists already"):
         sort.main(given)
+
+
+def test_twins_are_told(folder, tmp_path):
+    for name in ("<stand>", "lie"):
+        copied = tmp_path / "pictures" / name
+        shutil.copytree(folder / "pictures" / name, copied)
+    shutil.copy(copied / "4.png", copied / "again.png")
+    page = sort.main(
+        runs.given(
+            "sort", data_dir=tmp_path / "pictures", output=tmp_path / "out"
+        )
+    )
+    assert "2 pictures have a twin" in page.read_text()
 
 
 def test_the_model_is_the_same_elsewhere(folder):
