@@ -34,6 +34,9 @@ LEVELS = (15, 25, 50)
 class ConvDenoiser(keras.Model):
     """DnCNN of `DEPTH` layers, given `σ` as one more channel.
 
+    It has biases, and no batch normalisation: with batches of 8 images of
+    different noise their statistics are not those of an image alone.
+
     Reference:
         Zhang, Zuo, Chen, Meng & Zhang, Beyond a Gaussian denoiser, IEEE TIP
         2017.
@@ -43,18 +46,13 @@ class ConvDenoiser(keras.Model):
         super().__init__(autocast=False, **kwargs)
         conv, dtype = keras.layers.Conv2D, self.dtype_policy
         how = {"padding": "same", "dtype": dtype}
-        inner = []
-        for _ in range(DEPTH - 2):
-            inner += [
-                conv(WIDTH, 3, use_bias=False, **how),
-                keras.layers.BatchNormalization(dtype=dtype),
-                keras.layers.ReLU(dtype=dtype),
-            ]
         self.layered = keras.Sequential(
             [
                 keras.Input((None, None, 2)),
-                conv(WIDTH, 3, activation="relu", **how),
-                *inner,
+                *(
+                    conv(WIDTH, 3, activation="relu", **how)
+                    for _ in range(DEPTH - 1)
+                ),
                 conv(1, 3, **how),
             ]
         )
