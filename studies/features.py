@@ -9,6 +9,7 @@ seconds are of the processor.
 """
 
 import argparse
+import functools
 import pathlib
 import time
 
@@ -33,7 +34,7 @@ SHAPES = {
     "digits": (16, 16, 1),
 }
 FEW, DRAWS, NEIGHBOURS = 30, 5, 10
-PRESET = "csc_ctrl_cifar10_unlabelled"
+PRESETS = "csc_ctrl_cifar10_unlabelled", "csc_ctrl_cifar10"
 
 
 def ours(images, others, filters=1600):
@@ -63,9 +64,9 @@ def pixels(images, others):
     return *flat, *(each - mean for each in flat)
 
 
-def closed_loop(images, others):
-    """The preset that was trained without labels."""
-    model = keras_csc.models.ClosedLoopAutoencoder.from_preset(PRESET)
+def closed_loop(preset, images, others):
+    """A trained autoencoder: of all training images, without and with labels."""
+    model = keras_csc.models.ClosedLoopAutoencoder.from_preset(preset)
     found = [
         np.concatenate(
             [np.asarray(model.embed(part)) for part in np.array_split(each, n)]
@@ -106,7 +107,7 @@ METHODS = {
     "ours": ours,
     "pixels": pixels,
     "principal components": principal_components,
-    "csc_ctrl_cifar10_unlabelled": closed_loop,
+    **{name: functools.partial(closed_loop, name) for name in PRESETS},
 }
 
 
@@ -148,7 +149,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir")
     parser.add_argument("--data", choices=SHAPES, required=True)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    methods = [*METHODS, "convolutions"]
+    parser.add_argument("--methods", nargs="+", default=methods)
     parser.add_argument("--few", action="store_true")
     given = parser.parse_args()
     keras.utils.set_random_seed(0)
