@@ -65,7 +65,7 @@ def pixels(images, others):
 
 
 def closed_loop(preset, images, others):
-    """A trained autoencoder: of all training images, without and with labels."""
+    """An autoencoder that was trained on all training images."""
     model = keras_csc.models.ClosedLoopAutoencoder.from_preset(preset)
     found = [
         np.concatenate(
