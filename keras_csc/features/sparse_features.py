@@ -49,7 +49,7 @@ class SparseFeatures(keras.Model):
         threshold: float `λ ≥ 0`.
         mirror: bool.
         dimensions: int, of `embed`.
-        **kwargs: of `keras.Model`, such as `dtype`.
+        **kwargs: of `keras.Model`. All is computed in float32.
 
     Input shape: `(batch, height, width, channels)`, floats in [-1, 1].
     Output shape: `(batch, 2 grid² filters)`, at least 0.
@@ -83,7 +83,7 @@ class SparseFeatures(keras.Model):
         dimensions=256,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         check_integers(1, length=3, image_shape=image_shape)
         most = min(image_shape[:2])
         check_integer(2, most, kernel_size=kernel_size)
@@ -180,8 +180,8 @@ class SparseFeatures(keras.Model):
 
     def vectors(self, features):
         """`embed`, of features as of `call`."""
-        centered = ops.cast(features, "float32") - self.center
-        return ops.normalize(ops.matmul(centered, self.components), axis=-1)
+        found = ops.matmul(features - self.center, self.components)
+        return ops.normalize(found, axis=-1)
 
     def codes(self, images):
         """`Dᵀ p̃` of every patch, before the threshold.
@@ -190,7 +190,7 @@ class SparseFeatures(keras.Model):
             Tensor `(batch, height - kernel_size + 1, width - kernel_size + 1,
             filters)`.
         """
-        images = ops.cast(images, self.compute_dtype)
+        images = ops.cast(images, "float32")
         size, channels = self.kernel_size, self.image_shape[-1]
         box = ops.ones((size, size, channels, 1), images.dtype)
         box = box / (size**2 * channels)
