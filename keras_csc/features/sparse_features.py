@@ -14,6 +14,7 @@ from keras_csc.validation import check_number
 LEAST_VARIANCE = 10 / 127.5**2
 # Of components of patches, and of pooled codes.
 LEAST_EIGENVALUE, LEAST_DEVIATION = 0.1, 1e-6
+LEAST_VALUE = 0.01  # of the first singular value
 # Images that `fit` looks at, and patches of each.
 FITTED, PATCHES = 5000, 50
 # Codes of more images at once do not stay in the processor's caches.
@@ -151,6 +152,8 @@ class SparseFeatures(keras.Model):
         _, values, vectors = randomized_svd(
             (features - center) / deviations, count, random_state=seed
         )
+        # Of few or of equal images the last ones are 0, but for rounding.
+        values = np.maximum(values, LEAST_VALUE * values[0])
         scales = (values**2 / len(features)) ** POWER
         components = np.zeros(self.components.shape, "float32")
         components[:, :count] = (vectors / scales[:, None] / deviations).T
