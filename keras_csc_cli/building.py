@@ -1,8 +1,10 @@
 """What the options of a run become: data, model, game, optimizers."""
 
+import importlib
 import os
 import pathlib
 import re
+import sys
 
 from keras_csc_cli import devices
 from keras_csc_cli import records
@@ -13,6 +15,7 @@ import keras
 
 from keras_csc import data
 from keras_csc.export.card import card_of
+from keras_csc.losses import Game
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -119,7 +122,7 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     if presets.has_weights(options.preset):
         autoencoder.freeze_normalizations()
     rate, *decoder_rate = options.learning_rate
-    played = game(options.game, num_classes)
+    played = game(options.game, num_classes, options.game_class)
     autoencoder.compile(
         optimizer(options, rate, 1 + played.inner_step),
         optimizer(options, *decoder_rate) if decoder_rate else None,
@@ -129,17 +132,35 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     return autoencoder
 
 
-def game(given, num_classes):
-    """The game of `--game`, of a dict of its arguments."""
-    given, kind = {"objective": "recipe", **given}, TranscriptionGame
-    if given["objective"] == "recipe":
+def game(given, num_classes, own=None):
+    """The game of `--game`, a dict of its arguments, or of `--game_class`."""
+    kind = _imported(own) if own else TranscriptionGame
+    if not own and given.get("objective", "recipe") == "recipe":
         kind = RecipeGame
-        del given["objective"]
+        given = {k: v for k, v in given.items() if k != "objective"}
     try:
         return kind(num_classes=num_classes, **given)
     except (TypeError, ValueError) as error:  # or one of the other game
         labels = "" if num_classes else " The data set has no labels."
         raise UsageError(f"--game: {error}.{labels}") from error
+
+
+def _imported(name):
+    """The class of `--game_class`."""
+    module, _, name_of_class = name.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), name_of_class)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"--game_class={name}: {error}.") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    if not (isinstance(found, type) and issubclass(found, Game)):
+        raise UsageError(
+            f"--game_class={name} must be a class of RecipeGame or of "
+            "TranscriptionGame."
+        )
+    return found
 
 
 def start_from_images(model, source, first_atoms, tell):

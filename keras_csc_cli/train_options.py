@@ -217,6 +217,8 @@ Model:
 Game:
     game: What encoder and decoder play for, as class_rate=10,memory=0.95.
         Given again, it adds to what was given before.
+    game_class: A game of your own, as module:Class: the module is found from
+        the current folder, and --game has arguments of the class.
 Optimisation:
     batch_size: Images in a step, which holds all their codes in memory.
     optimizer: adam; or muon: orthogonal steps of the dictionaries, and Adam at
@@ -270,6 +272,10 @@ Run, logs and checkpoints:
         ),
     ),
     game=({}, kinds.Arguments(GAME)),
+    game_class=(
+        None,
+        kinds.Pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
+    ),
     batch_size=(256, Integer(1, 2**20)),
     optimizer=(
         "adam:0.5,0.999",

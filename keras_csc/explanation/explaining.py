@@ -46,14 +46,19 @@ def explain(
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
-        ValueError: for an encoder without sparse codes, or one whose
-            `activate` changes the codes.
+        ValueError: for an encoder without sparse codes, with a layer that has
+            a `prox`, or one whose `activate` changes the codes.
     """
     encoder = model.encoder
     if not encoder.sparse:
         raise ValueError(
             "Only an encoder with sparse codes can be explained, such as "
             'network="csc". Received: a ' + type(encoder).__name__
+        )
+    if any(layer.prox for layer in encoder.coding_layers):
+        raise ValueError(
+            "Layers with a `prox` can't be explained: their program is not "
+            "that of λ‖z‖₁, whose value is told."
         )
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()

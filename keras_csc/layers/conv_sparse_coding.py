@@ -63,6 +63,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         iterations: int, at least 1; at most 1000 unrolled ones.
         gradient: `"unrolled"` or `"implicit"`.
+        prox: function of values and a threshold, as of `ops.sparse_code`, for
+            another penalty than `‖z‖₁`; of unrolled steps alone, and without
+            `nonnegative`. Register it with Keras to save the layer.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
             `"tight_frame"`, one of Keras, or `None`; see `constraints`.
@@ -105,6 +108,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative=False,
         iterations=2,
         gradient="unrolled",
+        prox=None,
         kernel_initializer="random_normal",
         kernel_constraint="unit_atoms",
         **kwargs,
@@ -124,6 +128,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if gradient == "unrolled":
             why = 'each of which is a part of the graph, for "unrolled"'
             check_integer(1, MOST_ITERATIONS, why, iterations=iterations)
+        if isinstance(prox, dict):
+            prox = keras.saving.deserialize_keras_object(prox)
+        if prox and (nonnegative or gradient == "implicit"):
+            raise ValueError(
+                '`prox` goes with gradient="unrolled" and nonnegative=False: '
+                "it says itself which codes there may be."
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -133,6 +144,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.gradient = gradient
+        self.prox = prox
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.input_spec = keras.InputSpec(ndim=4)
@@ -245,7 +257,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             iterations: int, by default the layer's.
         """
         images = ops.cast(images, self.compute_dtype)
-        solver = sparse_code
+        solver = functools.partial(sparse_code, prox=self.prox)
         if self.gradient == "implicit":
             solver = functools.partial(solve_sparse_code, tolerance=None)
         return solver(
@@ -298,7 +310,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
         Returns:
             Tensor `(batch,)`, at least float32.
+
+        Raises:
+            ValueError: for a layer with a `prox`, whose penalty is not known.
         """
+        if self.prox:
+            raise ValueError(
+                "The penalty of a layer with a `prox` is not known."
+            )
         program = precise_program(
             images,
             ops.convert_to_tensor(self.kernel),
@@ -335,6 +354,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
             "gradient": self.gradient,
+            "prox": self.prox
+            and keras.saving.serialize_keras_object(self.prox),
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),

@@ -1,5 +1,7 @@
 """Sparse codes by unrolled iterations."""
 
+import functools
+
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
@@ -18,6 +20,7 @@ def sparse_code(
     strides=1,
     padding="same",
     iterations=2,
+    prox=None,
 ):
     """Runs FISTA on the convolutional sparse coding program.
 
@@ -37,6 +40,9 @@ def sparse_code(
         strides: int.
         padding: `"same"` or `"valid"`.
         iterations: int, at least 1.
+        prox: function of values `v` and a threshold `t`, which gives
+            `argmin_z t p(z) + ½‖z - v‖²` for another penalty `p` in the place
+            of `‖z‖₁`, such as of groups. By default the soft threshold.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`.
@@ -57,7 +63,9 @@ def sparse_code(
     target = analysis(images, step_size * kernel, strides, padding)
     size = ops.shape(images)[1:3]
     scaled = ops.sqrt(step_size) * kernel
-    codes = previous = soft_threshold(target, threshold, nonnegative)
+    if prox is None:
+        prox = functools.partial(soft_threshold, nonnegative=nonnegative)
+    codes = previous = prox(target, threshold)
     t = 1.0
     for _ in range(iterations - 1):
         following = (1 + (1 + 4 * t**2) ** 0.5) / 2
@@ -67,5 +75,5 @@ def sparse_code(
         made = synthesis(point, scaled, size, strides, padding)
         values = point - analysis(made, scaled, strides, padding) + target
         previous, t = codes, following
-        codes = soft_threshold(values, threshold, nonnegative)
+        codes = prox(values, threshold)
     return codes

@@ -6,6 +6,7 @@ import re
 from keras_csc_cli import building
 from keras_csc_cli import devices
 from keras_csc_cli import train_options
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
 
 import keras
@@ -148,3 +149,23 @@ def test_auto_is_bfloat16_where_gpus_or_else_the_processor_have_it(
     assert devices.dtype_policy("auto") == expected
     assert devices.dtype_policy("float64") == "float64"
     assert (devices.processor() == "Some CPU") == ("Some CPU" in cpu)
+
+
+def test_a_game_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_games.py").write_text(
+        "from keras_csc.losses import RecipeGame\n"
+        "class Mine(RecipeGame):\n"
+        "    pass\n"
+        "number = 3\n"
+    )
+    given = options("--game=memory=0.5", "--game_class=own_games:Mine")
+    found = building.game(given.game, 10, given.game_class)
+    assert type(found).__name__ == "Mine" and found.memory == 0.5
+    for name, message in (
+        ("missing:Mine", "No module named 'missing'"),
+        ("own_games:Other", "no attribute 'Other'"),
+        ("own_games:number", "must be a class of RecipeGame"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            building.game({}, 10, name)

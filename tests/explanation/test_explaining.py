@@ -269,6 +269,10 @@ def test_what_is_refused(model, arguments, message):
 
 
 def test_counts_rise_and_encoders_have_codes(model):
+    other = small_autoencoder()
+    other.encoder.coding_layers[0].prox = lambda values, threshold: values
+    with pytest.raises(ValueError, match="Layers with a `prox` can't"):
+        other.explain(IMAGE)
     with pytest.raises(ValueError, match="sparse codes.*ConvEncoder"):
         small_autoencoder(network="conv").explain(IMAGE)
     stage = model.explain(IMAGE).stages[0]

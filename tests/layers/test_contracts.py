@@ -70,8 +70,11 @@ def inputs():
 
 @each_layer
 def test_configuration_holds_every_argument(layer):
-    coded = layer is ConvSparseDecoding2D
-    excluded = ("coding_layer",) if coded else ()
+    # A prox goes with other arguments: test_another_prox_solves_...
+    excluded = {
+        ConvSparseDecoding2D: ("coding_layer",),
+        ConvSparseCoding2D: ("prox",),
+    }.get(layer, ())
     contracts.check_config(layer, excluded, **CASES[layer][1])
 
 

@@ -2,10 +2,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 import keras_csc
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import ConvSparseDecoding2D
+from keras_csc.ops import analysis
 from tests.helpers import references
 
 
@@ -322,3 +324,40 @@ def test_codes_of_unknown_shape():
         return layer(codes)
 
     np.testing.assert_allclose(run(codes), expected, atol=1e-6)
+
+
+# === Another penalty ===
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def of_places(values, threshold):
+    """Of `Σ ‖z‖₂` over places."""
+    norms = ops.norm(values, axis=-1, keepdims=True)
+    kept = ops.relu(norms - threshold)
+    return values * kept / ops.maximum(norms, 1e-9)
+
+
+def test_another_prox_solves_another_program():
+    """The solution of `λ Σ ‖z‖₂ + ½‖x - A z‖²` by its optimality conditions."""
+    given = images((6, 6), batch=2)
+    layer = ConvSparseCoding2D(
+        5, 3, sparsity=0.8, iterations=400, prox=of_places
+    )
+    again = ConvSparseCoding2D.from_config(layer.get_config())
+    codes = np.asarray(layer(given))
+    again.build(given.shape)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(again(given), codes, atol=1e-6)
+    residual = given - layer.synthesize(codes, (6, 6))
+    slope = np.asarray(analysis(residual, layer.kernel, 1, "same"))
+    norms = np.linalg.norm(codes, axis=-1, keepdims=True)
+    active = norms[..., 0] > 0
+    assert 0.1 < np.mean(active) < 0.9
+    expected = 0.8 * (codes / np.maximum(norms, 1e-9))[active]
+    np.testing.assert_allclose(slope[active], expected, atol=2e-3)
+    assert np.all(np.linalg.norm(slope[~active], axis=-1) < 0.8 + 2e-3)
+    with pytest.raises(ValueError, match="penalty of a layer with a `prox`"):
+        layer.objective(given, codes)
+    for wrong in ({"nonnegative": True}, {"gradient": "implicit"}):
+        with pytest.raises(ValueError, match="`prox` goes with"):
+            ConvSparseCoding2D(5, 3, prox=of_places, **wrong)
