@@ -57,8 +57,11 @@ class ConvEncoder(StagedEncoder):
             first,
             *(_normalization(self, n) for n in numbers),
         ]
-        self.head = keras.layers.Conv2D(
-            self.feature_dim, self.head_size, name="head", **_kernel(self)
+        self.head = self._head(self.feature_dim)
+
+    def _head(self, outputs):
+        return keras.layers.Conv2D(
+            outputs, self.head_size, name="head", **_kernel(self)
         )
 
     def code(self, number, signal, sparsity=None):

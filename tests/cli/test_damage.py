@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.callbacks import checkpoints
 from tests.helpers import runs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -153,11 +154,13 @@ def test_damaged_checkpoints_do_not_push_out_good_ones(
     assert {2, 4} <= set(checkpoint.steps())
 
 
-def test_folders_of_the_users_among_checkpoints_stay(checkpoint, model):
+def test_folders_of_the_users_among_checkpoints_stay(
+    checkpoint, model, monkeypatch
+):
     mine = ["step-1", "step-00000002-mine", "best-1", "step-000000003"]
     for name in mine:
         (checkpoint.folder / name).mkdir()
-    checkpoint.keep = 1
+    monkeypatch.setattr(checkpoints, "KEPT", 1)
     checkpoint.restore(model)
     assert checkpoint.steps() == [2, 4]
     shutil.rmtree(checkpoint.path(4))
