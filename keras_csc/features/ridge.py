@@ -22,7 +22,7 @@ Ridge.__doc__ = """A classifier, and what it is worth.
 
 Fields:
     layer: `keras.layers.Dense` with softmax, from features to probabilities.
-    layers: list of such layers, each of all images but those of a fold.
+    layers: list of such layers, each of all images but the images of a fold.
     fold_of: ints `(images,)`.
     probabilities: float array `(images, classes)`, of each image by the layer
         that did not see it.

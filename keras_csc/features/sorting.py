@@ -1,6 +1,6 @@
 """A person's pictures: what tells their folders apart, and which are doubtful.
 
-Every number is of pictures that were judged by a classifier of others.
+Every picture is judged by a classifier of other pictures.
 """
 
 import collections
@@ -22,8 +22,9 @@ from keras_csc.version import __version__
 FILTERS, NEIGHBOURS = 1600, 6
 # Share of a folder's own pictures that count as strangers.
 REJECTED = 0.05
-# Of a page: pictures of a row, doubts, and classes in one table.
-ROW, DOUBTS, MOST_CELLS = 8, 24, 20
+# Of a page: pictures of a row, doubts, and classes in one table; and how many
+# typical pictures at most, so that it weighs less than 6 MB.
+ROW, DOUBTS, MOST_CELLS, TYPICAL = 8, 24, 20, 240
 COMPARED = 1000  # pictures at once
 TWINS = 0.999  # least cosine
 FOR, AGAINST = np.array([194, 69, 45]), np.array([31, 111, 180])
@@ -47,9 +48,9 @@ Fields:
     nearest: ints `(count, k)`, the most alike of the other pictures.
     cosines: floats `(count, k)`, of these.
     strangers: dict of the `threshold`, the cosine of the nearest picture below
-        which a picture counts as belonging to no folder; and of the shares
-        `rejected` of pictures beside those of their folder, and `noticed` where
-        no picture of their folder is there. `None` without folders.
+        which a picture counts as belonging to no folder; and of the shares of
+        pictures that count so: `rejected`, beside all others, and `noticed`,
+        without the others of their folder. `None` without folders.
 """
 
 
@@ -226,12 +227,13 @@ def page(found, title):
             rows[np.argsort(-probabilities[rows, label])]
             for label, rows in enumerate(by_class)
         ]
+    row = max(2, min(ROW, TYPICAL // len(found.names)))
     return html.template("sorted.html").render(
         found=found,
         title=title,
         version=__version__,
         classes=[
-            (name, len(rows), rows[:ROW], rows[ROW:][-ROW // 2 :])
+            (name, len(rows), rows[:row], rows[row:][-row // 2 :])
             for name, rows in zip(found.names, by_class)
         ],
         shown=np.random.default_rng(0).permutation(len(found.files))[:ROW],

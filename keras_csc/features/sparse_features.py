@@ -209,7 +209,7 @@ class SparseFeatures(keras.Model):
         Args:
             images: as of `call`.
             weights: array `(features,)`, such as of a class of a classifier,
-                less those of another.
+                less the weights of another.
 
         Returns:
             float32 array `(batch, rows, columns)`, for every patch: the sum
