@@ -266,7 +266,7 @@ def options(data):
         **{title: (change,) for title, change in out.items()},
         "atoms that overlap, five solver steps, rectified": (
             OVERLAPPING[data],
-            "--architecture=kernel_size=4,strides=2,iterations=5",
+            "--architecture=kernel_size=4,strides=2,iterations=5,lapped=false",
             "--architecture=rectified=true",
         ),
         "a rectified way down": ("--architecture=rectified=true",),
