@@ -39,7 +39,6 @@ def main(options):
         source.class_names,
         files,
         options.groups,
-        options.seed,
     )
     title = pathlib.Path(options.data_dir).resolve().name
     report = {"folder": title, "made": identification()}

@@ -34,8 +34,8 @@ LEVELS = (15, 25, 50)
 class ConvDenoiser(keras.Model):
     """DnCNN of `DEPTH` layers, given `σ` as one more channel.
 
-    It has biases, and no batch normalisation: with batches of 8 images of
-    different noise their statistics are not those of an image alone.
+    It has biases, and no batch normalisation. A batch has 8 images of
+    different noise, and its statistics do not fit an image alone.
 
     Reference:
         Zhang, Zuo, Chen, Meng & Zhang, Beyond a Gaussian denoiser, IEEE TIP

@@ -248,8 +248,8 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    The names that there may be are by default those of the folders; they are
-    `[]` if images are unlabelled.
+    By default `names` are the names of the folders. They are `[]` if images
+    are unlabelled.
     """
     if not paths:
         raise DataError(

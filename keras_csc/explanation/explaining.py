@@ -57,8 +57,8 @@ def explain(
         )
     if any(layer.prox for layer in encoder.coding_layers):
         raise ValueError(
-            "Layers with a `prox` can't be explained: their program is not "
-            "that of λ‖z‖₁, whose value is told."
+            "Layers with a `prox` can't be explained: only the program of "
+            "λ‖z‖₁ is known here."
         )
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()

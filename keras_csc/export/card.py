@@ -27,8 +27,8 @@ PROGRAM = ("sparsity", "nonnegative", "iterations")
 def model_card(model, name, version, signatures, sections):
     """Text of a model's card, in Markdown.
 
-    `version` is `None` for a preset. `signatures` are those of the loaded
-    SavedModel; `sections` has texts, lists, or dicts of facts, by title.
+    `version` is `None` for a preset. `signatures` are the loaded SavedModel's;
+    `sections` has texts, lists, or dicts of facts, by title.
     """
     order = sorted(signatures, key=lambda name: (name[0] != "s", name))
     specs = {

@@ -36,9 +36,9 @@ def ridge_classifier(features, labels, folds=5, seed=0):
     `argmin_W ‖Y - X W‖² + μ‖W‖²`, where rows of `X` are standardised features
     and `Y` is 1 at an image's class and 0 elsewhere, less its mean. Images are
     dealt into folds. The images of a fold are judged by a classifier of the
-    others. These scores `s` choose `μ` (of more images than features the first
-    fold's alone) and the temperature
-    `T` of the probabilities `softmax(s / T)`, which makes the labels likeliest.
+    others. Its scores `s` choose `μ`; where there are more images than features
+    the first fold alone chooses. They also choose the temperature `T` of the
+    probabilities `softmax(s / T)`: the labels are likeliest then.
 
     Args:
         features: array `(images, features)`, held in memory.

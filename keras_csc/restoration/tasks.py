@@ -40,7 +40,7 @@ def denoise(image, noise=None, progress=None, turns=1):
             to 55 of 255.
         progress: function of how much is done, and of all; or `None`.
         turns: int from 1 to 8, of how many turned images the mean is taken;
-            4 take four times as long as 1 and gain .08 dB, 8 gain .1 dB.
+            8 take eight times as long as 1 and gain .1 dB.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
