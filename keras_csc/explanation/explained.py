@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import ops
+from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
 Nearest = collections.namedtuple("Nearest", ["items", "distances"])
@@ -193,10 +194,30 @@ class StageExplanation:
 
     def default_counts(self):
         """1, 2, 5, 10, 20, 50, ... up to all atoms."""
-        atoms = self.codes.shape[-1]
-        scales = 10 ** np.arange(len(str(atoms)))
-        counts = np.outer(scales, (1, 2, 5)).ravel()
-        return [*counts[counts < atoms].tolist(), atoms]
+        return rising_counts(self.codes.shape[-1])
+
+    def at(self, row, column):
+        """The codes at a pixel of the image.
+
+        Args:
+            row, column: ints, of the pixel.
+
+        Returns:
+            `(place, shares)`: ints `(i, j)`, the place of the codes `z[i, j]`
+            that stand for the pixel and its neighbours; and `(atoms,)`, the
+            shares `‖d_j‖² z_j² / Σ_k ‖d_k‖² z_k²` of these codes, all 0 if no
+            atom is active there.
+        """
+        stride, stage = 1, self
+        while stage is not None:
+            stride, stage = stride * stage.strides, stage.below
+        height, width = self.image_size
+        check_integer(0, height - 1, row=row)
+        check_integer(0, width - 1, column=column)
+        place = row // stride, column // stride
+        norms = np.sum(np.square(self.kernel), axis=(0, 1, 2))
+        energies = norms * np.square(self.codes[place])
+        return place, energies / (energies.sum() or 1)
 
     @property
     def picture(self):
@@ -253,6 +274,13 @@ class StageExplanation:
             self.padding,
         )
         return made[0].numpy()
+
+
+def rising_counts(most):
+    """1, 2, 5, 10, 20, 50, ... and at last `most`."""
+    scales = 10 ** np.arange(len(str(most)))
+    counts = np.outer(scales, (1, 2, 5)).ravel()
+    return [*counts[counts < most].tolist(), most]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

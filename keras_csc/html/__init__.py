@@ -32,9 +32,9 @@ def template(name):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=count, percent=percent, png=png, shown=shown
+        count=count, jpeg=jpeg, percent=percent, png=png, shown=shown
     )
-    environment.globals["file"] = file
+    environment.globals.update(file=file, zip=zip)
     return environment.get_template(name)
 
 
@@ -43,7 +43,7 @@ def file(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def png(pixels):
+def png(pixels, kind="png"):
     """A picture as an address.
 
     Of floats in [-1, 1], or of uint8, which may have one more channel, opacity.
@@ -52,10 +52,15 @@ def png(pixels):
         pixels = to_pixels(pixels)
     written = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.save(written, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(
+    image.save(written, format=kind)
+    return f"data:image/{kind};base64," + base64.b64encode(
         written.getvalue()
     ).decode("ascii")
+
+
+def jpeg(pixels):
+    """A picture as an address, a fifth as long and not exact."""
+    return png(pixels, "jpeg")
 
 
 def shown(pixels, side=None):

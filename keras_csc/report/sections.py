@@ -1,23 +1,22 @@
 """What the page shows of images, of atoms and of classes."""
 
 import numpy as np
+from sklearn.manifold import TSNE
 
+from keras_csc import html
 from keras_csc import metrics
 from keras_csc.evaluation import passes
 from keras_csc.evaluation.probing import class_part_of
 from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
-from keras_csc.pixels import to_pixels
-from keras_csc.report.survey import patches
+from keras_csc.report.atoms import insertion_and_deletion
+from keras_csc.report.charts import line_chart
 from keras_csc.visualization import class_similarity
-from keras_csc.visualization.atoms import atom_images
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import drawn_rows
-from keras_csc.visualization.atoms import encoder_atoms
 from keras_csc.visualization.atoms import growing
 from keras_csc.visualization.figures import within_and_between
-from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8
@@ -25,12 +24,8 @@ CURVE_IMAGES = 50
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
-SMOOTH = 16  # pixels of patches that are not shown as squares
-RARE = 0.01
-CLASSES = 3  # of an atom
-# Pixels that all patches and all atoms of a page may have: what a page may
-# weigh.
-MOST_PIXELS = 2_000_000
+# Images for every cell of the atlas, and its sides.
+IN_CELL, SIDES = 5, (4, 14)
 IN_TABLE = 20  # classes whose matrix is a table of numbers
 PAIRS = 20  # of more classes
 WALKS = 24  # classes that have a row
@@ -76,9 +71,9 @@ def explained(model, found):
 
     Returns:
         Dict of `growing`, the images as sums of atoms of the first stage,
-        unless none is active, with texts of `code_curve`; and of
-        `drawn`, of the first image and every stage what was found beside what
-        is drawn.
+        unless none is active, with texts of `code_curve` and charts of
+        `insertion_and_deletion`; and of `drawn`, of the first image and every
+        stage what was found beside what is drawn.
     """
     explanations = [model.explain(found.images[n]) for n in _examples(found, 2)]
     stages = explanations[0].stages
@@ -97,6 +92,12 @@ def explained(model, found):
                     model.encoder, found.images[:CURVE_IMAGES]
                 )
             ],
+            "charts": [
+                (title, line_chart(title, lines, "{:,} atoms"))
+                for title, lines in insertion_and_deletion(
+                    model, found, slice(CURVE_IMAGES)
+                ).items()
+            ],
         }
     return parts
 
@@ -113,78 +114,6 @@ def samples(model, name):
     names = [name(label) if of else None for label in labels[::COLUMNS]]
     rows = images.reshape(-1, COLUMNS, *images.shape[1:])
     return {"of": of, "rows": list(zip(names, rows))}
-
-
-# === Atoms ===
-
-
-def atom_cards(model, found):
-    """Of every stage its figures, and a card for every atom."""
-    kernels = encoder_atoms(model.encoder)
-    side, number = _sizes([kernel.shape for kernel in kernels])
-    stages = []
-    for stage, kernel in enumerate(kernels):
-        looks = to_pixels(atom_images(kernel))
-        looks = fitted(looks, min(side, len(looks[0])))
-        use = found and found.stages[stage]
-        order = np.arange(len(looks))
-        if use:
-            order = np.argsort(-use.shares, kind="stable")
-        cards = [
-            {
-                "atom": int(atom),
-                "stage": stage + 1,
-                "use": use,
-                "look": looks[atom],
-                **(_used(found, stage, atom, side, number) if use else {}),
-            }
-            for atom in order
-        ]
-        found_of = {}
-        if use:
-            active = use.density > 0
-            found_of = {
-                "dead": np.sum(~active),
-                "rare": np.sum(active & (use.density <= RARE)),
-                "median": np.median(use.density),
-            }
-        stages.append({"size": kernel.shape[0], "cards": cards, **found_of})
-    return stages
-
-
-def _sizes(shapes):
-    """Pixels a side of atoms and patches, and patches of an atom."""
-    for side, number in ((24, 6), (24, 4), (16, 4), (16, 2), (12, 2), (8, 1)):
-        total = sum(
-            min(shape[0], side) ** 2 * shape[2] * shape[3] * (number + 1)
-            for shape in shapes
-        )
-        if total <= MOST_PIXELS:
-            break
-    return side, number
-
-
-def _used(found, stage, atom, side, number):
-    """How images use an atom: its strongest patches, beside each other."""
-    use = found.stages[stage]
-    tiles = patches(found, stage, atom, side)[:number]
-    strip, classes = None, []
-    if len(tiles):
-        gap = ((0, 0), (0, 0), (0, 1), (0, 0))
-        strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
-    names = map(found.name, found.labels[use.strongest[atom][: len(tiles)]])
-    if use.class_shares is not None and use.shares[atom]:
-        shares = use.class_shares[:, atom]
-        order = np.argsort(-shares, kind="stable")[:CLASSES]
-        classes = [(found.name(found.classes[n]), shares[n]) for n in order]
-    return {
-        "density": use.density[atom],
-        "strip": strip,
-        "width": 100 * len(tiles) / number,
-        "large": tiles.shape[1] >= SMOOTH,
-        "names": list(filter(None, names)),
-        "classes": classes,
-    }
 
 
 # === Classes ===
@@ -258,6 +187,38 @@ def subspaces(model, found):
             note = f"spreads over {rank:.1f} directions"
         rows.append((found.name(label) or "all images", note, images))
     return rows
+
+
+def atlas(model, found):
+    """Cells of a map of all features, each drawn from the mean of its own.
+
+    Images with features alike are near each other (t-SNE). As of Carter et
+    al., "Activation Atlas" (2019), but that the decoder draws.
+
+    Returns:
+        `(side, cells)`: `side²` cells, row by row: `(image, text)`, or `None`
+        without images; `None` of maps, and of few images.
+    """
+    side = int(np.sqrt(len(found.vectors) / IN_CELL)) if found else 0
+    if side < SIDES[0] or model.encoder.features == "map":
+        return None
+    side = min(side, SIDES[1])
+    places = TSNE(init="pca", random_state=0).fit_transform(found.vectors)
+    places = (places - places.min(0)) / np.ptp(places, axis=0)
+    columns, rows = np.minimum(side * places, side - 1).astype("int64").T
+    of = rows * side + columns
+    used = np.unique(of)
+    means = [found.vectors[of == cell].mean(0) for cell in used]
+    made = passes.decode(model, to_sphere(np.asarray(means, "float32")))
+    cells = [None] * side**2
+    for cell, image in zip(used, made):
+        labels = found.labels[of == cell]
+        names, counts = np.unique(labels[labels >= 0], return_counts=True)
+        text = html.count(len(labels), "image")
+        if len(names):
+            text += f", most of class {found.name(names[np.argmax(counts)])}"
+        cells[cell] = image, text
+    return side, cells
 
 
 def _walk(rows):

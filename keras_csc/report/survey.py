@@ -1,6 +1,7 @@
 """What a model does with images, as far as a page shows it."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -12,22 +13,24 @@ from keras_csc.ops.convolution import padding_before
 from keras_csc.visualization.grids import fitted
 
 STRONGEST = 6
+ARRAYS = 5  # of every stage, which a pass keeps
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AtomUse:
     """How the images use the atoms of one stage.
 
-    Of `n` images and `a` atoms.
+    Of `n` images and `a` atoms. `z̄_j` is the mean of an atom's codes over all
+    places of all images: a background that is the same everywhere is no merit
+    of an atom.
 
     Fields:
         density: float64 `(a,)`, share of the places at which it is active.
-        shares: float64 `(a,)`, of the energy of all atoms, `‖d_j‖² Σ z_j²`;
-            all 0 without codes.
-        strongest: ints `(a, k)`, the images with its largest codes, the
-            strongest first; -1 where it is not active.
-        corners: ints `(a, k, 2)`, row and column of the upper left pixel of
-            what it stands for there, which may lie outside of the image.
+        energies: float64 `(n, a)`, the mean of `‖d_j‖² (z_j - z̄_j)²` over the
+            places of an image.
+        peaks: float32 `(n, a)`, the largest `|z_j|` of an image.
+        corners: ints `(n, a, 2)`, row and column of the upper left pixel of
+            what this code stands for, which may lie outside of the image.
         size: int, pixels a side of what it stands for.
         class_shares: float64 `(classes, a)`, share of an atom's energy that
             images of a class would have were all classes as frequent; `None`
@@ -35,11 +38,36 @@ class AtomUse:
     """
 
     density: np.ndarray
-    shares: np.ndarray
-    strongest: np.ndarray
+    energies: np.ndarray
+    peaks: np.ndarray
     corners: np.ndarray
     size: int
     class_shares: np.ndarray | None
+
+    @functools.cached_property
+    def shares(self):
+        """Of the energy of all atoms, `(a,)`; all 0 if no code varies."""
+        energies = self.energies.sum(0)
+        return energies / (energies.sum() or 1)
+
+    @functools.cached_property
+    def correlations(self):
+        """Of the energies of two atoms over the images, `(a, a)`.
+
+        0 of an atom with itself, and of one that does not vary.
+        """
+        centred = self.energies - self.energies.mean(0)
+        norms = np.linalg.norm(centred, axis=0)
+        scaled = centred / np.where(norms > 0, norms, 1)
+        found = scaled.T @ scaled
+        np.fill_diagonal(found, 0)
+        return found
+
+    def ranked(self, atom):
+        """Images in which an atom is active, ints, the largest code first."""
+        peaks = self.peaks[:, atom]
+        order = np.argsort(-peaks, kind="stable")
+        return order[: np.count_nonzero(peaks)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,7 +139,7 @@ def survey(model, images, labels=None, class_names=None):
         lambda batch: _pass(model, batch), images
     )
     stages = [
-        _use(uses[4 * stage :][:4], labels, place)
+        _use(uses[ARRAYS * stage :][:ARRAYS], labels, place)
         for stage, place in enumerate(_places(model.encoder, images.shape[1:3]))
     ]
     return Survey(
@@ -120,7 +148,7 @@ def survey(model, images, labels=None, class_names=None):
 
 
 def _pass(model, images):
-    """Features, reconstructions, PSNR, and four arrays of every stage."""
+    """Features, reconstructions, PSNR, and arrays of every stage."""
     output = model.encoder.activations(images)
     made = model.decode(output.features, image_size=images.shape[1:3])
     found = [
@@ -131,12 +159,14 @@ def _pass(model, images):
     for codes in output.codes:
         places = codes.shape[1] * codes.shape[2]
         flat = tf.reshape(codes, (-1, places, codes.shape[3]))
-        flat = tf.abs(tf.cast(flat, tf.float32))
+        flat = tf.cast(flat, tf.float32)
+        sizes = tf.abs(flat)
         found += [
-            tf.reduce_mean(tf.cast(flat > 0, tf.float32), 1),
-            tf.reduce_max(flat, 1),
-            tf.argmax(flat, 1),
-            tf.reduce_sum(tf.square(flat), 1),
+            tf.reduce_mean(tf.cast(flat != 0, tf.float32), 1),
+            tf.reduce_max(sizes, 1),
+            tf.argmax(sizes, 1),
+            tf.math.reduce_variance(flat, 1),
+            tf.reduce_mean(flat, 1),
         ]
     return found
 
@@ -165,20 +195,18 @@ def _places(encoder, image_size):
 
 
 def _use(arrays, labels, place):
-    density, peaks, places, squares = arrays
+    density, peaks, best, variances, means = arrays
     layer, size, step, before, columns = place
-    kernel = np.asarray(layer.kernel, "float32")
-    energies = squares * np.sum(np.square(kernel), axis=(0, 1, 2))
-    order = np.argsort(-peaks, axis=0, kind="stable")[:STRONGEST]
-    best = np.take_along_axis(places, order, 0).T
-    corners = np.stack(np.divmod(best, columns), -1) * step - before
-    active = np.take_along_axis(peaks, order, 0).T > 0
-    total = energies.sum(dtype="float64")
+    kernel = np.asarray(layer.kernel, "float64")
+    norms = np.sum(np.square(kernel), axis=(0, 1, 2))
+    # The mean of (z - z̄)² in an image, by its own variance and mean.
+    squares = variances + np.square(means - means.mean(0, dtype="float64"))
+    energies = norms * squares
     return AtomUse(
         density.mean(0, dtype="float64"),
-        energies.sum(0, dtype="float64") / (total if total > 0 else 1),
-        np.where(active, order.T, -1),
-        corners,
+        energies,
+        peaks,
+        np.stack(np.divmod(best, columns), -1) * step - before,
         size,
         _class_shares(energies, labels),
     )
@@ -209,9 +237,8 @@ def patches(found, stage, atom, side=24):
     """
     use = found.stages[stage]
     made = [
-        _patch(found.images[number], corner, use.size)
-        for number, corner in zip(use.strongest[atom], use.corners[atom])
-        if number >= 0
+        _patch(found.images[number], use.corners[number, atom], use.size)
+        for number in use.ranked(atom)[:STRONGEST]
     ]
     if not made:
         shape = use.size, use.size, found.images.shape[-1] + 1

@@ -48,20 +48,24 @@ def test_densities_and_energies_are_those_of_the_codes(case):
         active = code != 0
         np.testing.assert_allclose(use.density, active.mean((0, 1, 2)))
         norms = np.sum(np.asarray(layer.kernel) ** 2, axis=(0, 1, 2))
-        energies = np.sum(code**2, axis=(0, 1, 2)) * norms
+        # What is the same everywhere has no energy.
+        energies = np.var(code, axis=(0, 1, 2), dtype="float64") * norms
         np.testing.assert_allclose(
             use.shares, energies / energies.sum(), rtol=1e-4
         )
+        of_images = np.mean((code - code.mean((0, 1, 2))) ** 2, (1, 2))
+        with np.errstate(invalid="ignore"):  # of atoms that do not vary
+            expected = np.nan_to_num(np.corrcoef(of_images.T))
+        np.fill_diagonal(expected, 0)
+        np.testing.assert_allclose(use.correlations, expected, atol=1e-4)
 
 
 def test_classes_share_energy_as_if_all_were_as_frequent(case):
     _, _, labels, found, codes = case
     for use, code in zip(found.stages, codes):
         for atom in range(code.shape[-1]):
-            means = [
-                np.mean(np.sum(code[labels == k, :, :, atom] ** 2, (1, 2)))
-                for k in range(3)
-            ]
+            varied = (code[..., atom] - code[..., atom].mean()) ** 2
+            means = [np.mean(varied[labels == k]) for k in range(3)]
             np.testing.assert_allclose(
                 use.class_shares[:, atom],
                 np.array(means) / max(np.sum(means), 1e-30),
@@ -73,10 +77,10 @@ def test_the_strongest_are_the_largest_codes_of_each_image(case):
     found, codes = case[3:]
     for use, code in zip(found.stages, codes):
         peaks = np.abs(code).max((1, 2))
-        for atom, numbers in enumerate(use.strongest):
-            numbers = numbers[numbers >= 0]
-            expected = np.sort(peaks[:, atom])[::-1][: len(numbers)]
-            np.testing.assert_allclose(peaks[numbers, atom], expected)
+        for atom in range(code.shape[-1]):
+            found_of = peaks[use.ranked(atom), atom]
+            expected = np.sort(peaks[:, atom])[::-1]
+            np.testing.assert_allclose(found_of, expected[expected > 0])
 
 
 def support(model, stage, place):
@@ -99,9 +103,9 @@ def test_patches_are_the_pixels_that_a_code_reaches(case):
     model, images, _, found, codes = case
     for stage, (use, code) in enumerate(zip(found.stages, codes)):
         for atom in range(code.shape[-1]):
-            number = use.strongest[atom, 0]
-            if number < 0:
+            if not len(use.ranked(atom)):
                 continue
+            number = use.ranked(atom)[0]
             size = np.abs(code[number, ..., atom])
             place = np.unravel_index(np.argmax(size), size.shape)
             reached = support(model, stage, place)
@@ -138,5 +142,5 @@ def test_silent_atoms_have_no_patches():
     model = make(sparsity=1e6)
     found = report.survey(model, draw(3))
     for stage, use in enumerate(found.stages):
-        assert np.all(use.strongest == -1) and not use.shares.any()
+        assert not use.peaks.any() and not use.shares.any()
         assert len(report.patches(found, stage, 0)) == 0

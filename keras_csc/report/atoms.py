@@ -1,0 +1,293 @@
+"""What the page shows of atoms: their looks, their places, what they do."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc import metrics
+from keras_csc.explanation.explained import rising_counts
+from keras_csc.ops.tensors import to_sphere
+from keras_csc.pixels import from_pixels
+from keras_csc.pixels import to_pixels
+from keras_csc.report.survey import patches
+from keras_csc.visualization.atoms import atom_images
+from keras_csc.visualization.atoms import encoder_atoms
+from keras_csc.visualization.grids import fitted
+
+SMOOTH = 16  # pixels of patches that are not shown as squares
+RARE = 0.01
+CLASSES = 3  # of an atom
+BINS, BAR = 24, 64  # of a histogram; pixels of the highest
+# Images in which an atom is strong, of middle strength and weak: of each.
+IN_CONTEXT = 4
+TOGETHER = 3
+# Pixels that all patches and all atoms of a page may have, and its sheet of
+# images: what a page may weigh.
+MOST_PIXELS, SHEET_PIXELS = 2_000_000, 1_500_000
+
+
+def atom_cards(model, found):
+    """Of every stage its figures, and a card for every atom."""
+    kernels = encoder_atoms(model.encoder)
+    side, number = _sizes([kernel.shape for kernel in kernels])
+    stages = []
+    for stage, kernel in enumerate(kernels):
+        looks = to_pixels(atom_images(kernel))
+        looks = fitted(looks, min(side, len(looks[0])))
+        use = found and found.stages[stage]
+        order = np.arange(len(looks))
+        if use:
+            order = np.argsort(-use.shares, kind="stable")
+        cards = [
+            {
+                "atom": int(atom),
+                "stage": stage + 1,
+                "use": use,
+                "look": looks[atom],
+                **(_used(found, stage, atom, side, number) if use else {}),
+            }
+            for atom in order
+        ]
+        found_of = {}
+        if use:
+            active = use.density > 0
+            found_of = {
+                "dead": np.sum(~active),
+                "rare": np.sum(active & (use.density <= RARE)),
+                "median": np.median(use.density),
+            }
+        stages.append({"size": kernel.shape[0], "cards": cards, **found_of})
+    return stages
+
+
+def _sizes(shapes):
+    """Pixels a side of atoms and patches, and patches of an atom."""
+    for side, number in ((24, 6), (24, 4), (16, 4), (16, 2), (12, 2), (8, 1)):
+        total = sum(
+            min(shape[0], side) ** 2 * shape[2] * shape[3] * (number + 1)
+            for shape in shapes
+        )
+        if total <= MOST_PIXELS:
+            break
+    return side, number
+
+
+def _used(found, stage, atom, side, number):
+    """How images use an atom: its strongest patches, beside each other."""
+    use = found.stages[stage]
+    tiles = patches(found, stage, atom, side)[:number]
+    strip, classes = None, []
+    if len(tiles):
+        gap = ((0, 0), (0, 0), (0, 1), (0, 0))
+        strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
+    names = map(found.name, found.labels[use.ranked(atom)[: len(tiles)]])
+    if use.class_shares is not None and use.shares[atom]:
+        shares = use.class_shares[:, atom]
+        order = np.argsort(-shares, kind="stable")[:CLASSES]
+        classes = [(found.name(found.classes[n]), shares[n]) for n in order]
+    return {
+        "density": use.density[atom],
+        "strip": strip,
+        "width": 100 * len(tiles) / number,
+        "large": tiles.shape[1] >= SMOOTH,
+        "names": list(filter(None, names)),
+        "classes": classes,
+    }
+
+
+# === The page of an atom ===
+
+
+def atom_pages(model, found):
+    """What is told of an atom beyond its card.
+
+    Returns:
+        `(pages, sheet)`: by stage, from 1, and atom a dict for the template;
+        and the images that they show, on one `Sheet`, `None` of no atom.
+    """
+    chosen = {
+        (stage, atom): _in_context(use.ranked(atom))
+        for stage, use in enumerate(found.stages, start=1)
+        for atom in np.flatnonzero(use.density)
+    }
+    if not chosen:
+        return {}, None
+    shown = np.concatenate([n for group in chosen.values() for n in group])
+    sheet = Sheet(found.images, np.unique(shown))
+    without = Without(model, found)
+    pages = {}
+    for (stage, atom), groups in chosen.items():
+        use = found.stages[stage - 1]
+        peaks = use.peaks[:, atom]
+        counts, edges = np.histogram(peaks[peaks > 0], BINS)
+        near = np.argsort(-use.correlations[atom], kind="stable")[:TOGETHER]
+        pages[stage, atom] = {
+            "heights": np.maximum(BAR * counts / counts.max(), counts > 0),
+            "peaks": (edges[0], edges[-1]),
+            "images": counts.sum(),
+            "groups": [
+                [
+                    sheet.place(
+                        found, number, use.corners[number, atom], use.size
+                    )
+                    for number in numbers
+                ]
+                for numbers in groups
+            ],
+            "together": [
+                (other, use.correlations[atom, other])
+                for other in near
+                if use.correlations[atom, other] > 0
+            ],
+            "without": without(stage, atom, groups[0]),
+        }
+    return pages, sheet
+
+
+def _in_context(ranked):
+    """The strongest, the middle and the weakest of images, none twice."""
+    count = min(IN_CONTEXT, len(ranked))
+    first, rest = ranked[:count], ranked[count:]
+    last = rest[len(rest) - min(count, len(rest)) :]
+    rest = rest[: len(rest) - len(last)]
+    start = max(0, (len(rest) - count) // 2)
+    return [first, rest[start : start + count], last[::-1]]
+
+
+class Sheet:
+    """Images side by side, so that a page holds each of them once.
+
+    Args:
+        images: uint8 array `(n, height, width, channels)`.
+        numbers: ints, which of them.
+    """
+
+    def __init__(self, images, numbers):
+        self.columns = math.ceil(math.sqrt(len(numbers)))
+        self.cells = {number: cell for cell, number in enumerate(numbers)}
+        self.size = height, width = images.shape[1:3]
+        most = math.sqrt(SHEET_PIXELS / (height * width * len(numbers)))
+        tiles = images[numbers]
+        if most < 1:
+            tiles = fitted(tiles, max(1, int(most * max(height, width))))
+        rows = math.ceil(len(tiles) / self.columns)
+        tiles = np.pad(
+            tiles,
+            ((0, rows * self.columns - len(tiles)), (0, 0), (0, 0), (0, 0)),
+        )
+        height, width, channels = tiles.shape[1:]
+        grid = tiles.reshape(rows, self.columns, height, width, channels)
+        self.pixels = grid.swapaxes(1, 2).reshape(rows * height, -1, channels)
+
+    def place(self, found, number, corner, size):
+        """Where an image is on the sheet, and a square in percent of it."""
+        row, column = divmod(self.cells[number], self.columns)
+        height, width = self.size
+        square = 100 * np.array(
+            [corner[1] / width, corner[0] / height, size / width, size / height]
+        )
+        name = found.name(found.labels[number])
+        return {
+            "number": number,
+            "at": (column, row),
+            "square": square,
+            "name": name,
+        }
+
+
+class Without:
+    """What images lose when an atom is off.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        found: its `Survey`.
+    """
+
+    def __init__(self, model, found):
+        self.model, self.found = model, found
+        self.means = class_means(found)
+        self.made = [
+            tf.function(self._features, reduce_retracing=True)
+            for _ in found.stages
+        ]
+
+    def __call__(self, stage, atom, numbers):
+        """`(decibels, others)` of some images.
+
+        Their mean loss of PSNR, and how many of them are nearest to the mean
+        of another class than before; `None` without classes.
+        """
+        images = from_pixels(self.found.images[numbers])
+        features = self.made[stage - 1](images, stage - 1, tf.constant(atom))
+        made = self.model.decode(features, image_size=images.shape[1:3])
+        psnr = metrics.peak_signal_to_noise_ratio(images, made)
+        loss = np.mean(self.found.psnr[numbers] - np.asarray(psnr))
+        if self.means is None:
+            return loss, None
+        nearest = [
+            np.argmax(rows @ self.means.T, axis=1)
+            for rows in (self.found.features[numbers], np.asarray(features))
+        ]
+        return loss, np.count_nonzero(np.not_equal(*nearest))
+
+    def _features(self, images, stage, atom):
+        encoder = self.model.encoder
+        codes = encoder.activations(images).codes[stage]
+        kept = 1 - tf.one_hot(atom, codes.shape[-1], dtype=codes.dtype)
+        return encoder.features_of(stage, codes * kept)
+
+
+def insertion_and_deletion(model, found, numbers):
+    """Curves over the strongest atoms of the first stage, added or removed.
+
+    In every image of `numbers` the atoms go by falling `‖A z_j‖²`. Insertion
+    and deletion are as of Petsiuk et al., "RISE" (2018), here of atoms.
+
+    Returns:
+        Dict by what is measured of dicts of arrays `(counts, values)`: the
+        mean PSNR of what the decoder draws; and with classes the share of the
+        images that are nearest to the mean of the same class as with all atoms.
+    """
+    encoder, images = model.encoder, from_pixels(found.images[numbers])
+    codes = encoder.activations(images).codes[0]
+    squares = tf.reduce_sum(tf.square(tf.cast(codes, tf.float32)), (1, 2))
+    kernel = np.asarray(encoder.coding_layers[0].kernel)
+    energies = squares * np.sum(np.square(kernel), axis=(0, 1, 2))
+    ranks = np.argsort(np.argsort(-energies, kind="stable"), kind="stable")
+    counts = [0, *rising_counts(codes.shape[-1])]
+    means = class_means(found)
+
+    def measure(kept):
+        kept = tf.cast(kept[:, None, None], codes.dtype)
+        features = encoder.features_of(0, codes * kept)
+        made = model.decode(features, image_size=images.shape[1:3])
+        psnr = metrics.peak_signal_to_noise_ratio(images, made)
+        nearest = np.zeros(len(images))
+        if means is not None:
+            nearest = np.argmax(np.asarray(features) @ means.T, axis=1)
+        return np.mean(psnr), nearest
+
+    _, own = measure(ranks >= 0)
+    curves = {"PSNR in dB": {}, "same class": {}}
+    for name, kept in (
+        ("strongest added", lambda count: ranks < count),
+        ("strongest removed", lambda count: ranks >= count),
+    ):
+        psnr, nearest = zip(*(measure(kept(count)) for count in counts))
+        same = np.mean(np.equal(nearest, own), axis=-1)
+        curves["PSNR in dB"][name] = np.array([counts, psnr])
+        curves["same class"][name] = np.array([counts, same])
+    if means is None:
+        del curves["same class"]
+    return curves
+
+
+def class_means(found):
+    """Means of the features of classes, of norm 1; `None` without two."""
+    if len(found.classes) < 2 or found.features.ndim != 2:
+        return None
+    means = [
+        found.features[found.labels == label].mean(0) for label in found.classes
+    ]
+    return np.asarray(to_sphere(np.asarray(means, "float32")))
