@@ -233,16 +233,39 @@ INTRODUCTION = """\
 # Whole photographs
 
 Models with features that keep their place (`features="map"`) were trained on
-crops of 64×64 pixels of {train}, and regenerate whole ones that they never saw:
-{held_out} of the same kind, held out, and {shipped} that scikit-image and
-scikit-learn ship. *Block*: 8×8, 16 is 16 numbers for 8×8 pixels; *numbers a
-pixel* is their ratio. *Shipped*: PSNR of the 7. Commands, versions and commits
-are in [studies/photographs.json](../studies/photographs.json), which `python
+crops of 64×64 pixels of {train}. Here they regenerate whole ones that they
+never saw: {held_out} of the same kind, held out, and {shipped} that
+scikit-image and scikit-learn ship. *Block*: 8×8, 16 is 16 numbers for 8×8
+pixels; *numbers a pixel* is their ratio. *Shipped*: PSNR of the 7. Commands,
+versions and commits are in
+[studies/photographs.json](../studies/photographs.json), which `python
 studies/photographs.py` makes.
 
 ![A photograph and its regeneration](pictures/photograph.jpg)
 
 *{picture}: left the photograph, right what `csc_ctrl_photographs` makes of it.*
+"""
+MAPS = """\
+## How maps work
+
+With `features="map"` the head is a dictionary of 1×1. There is a feature vector
+of norm 1 at every place of the last codes, and the network is convolutional
+throughout. The head sees the signed codes of the last stage. With both of their
+parts it would spend features on `|z|`, and nothing draws `|z|`. Rates and
+consistency are over places and images alike; a place has the label of its
+image. Reflection continues images of any size to whole places, below and to the
+right. The result is cropped again. A place depends on the pixels of its
+receptive field only. In a lapped stage this is its own block and at most one
+block around. `Tiles` computes large images in parts with such a border.
+
+The presets of maps are one lapped stage. Principal components make it begin
+near the linear autoencoder of blocks. Two things cost it decibels. One atom is
+the constant. And features have norm 1: a place of high contrast and the same
+place in half the contrast differ little in direction. A large offset of the
+features (`--first_atoms=principal:4096:16`) keeps most of this difference. It
+needs a learning rate of .001. The features are then so near to each other that
+the rate reduction is about 0. The images come from the first atoms, and the
+game adds nothing.
 """
 COLUMNS = (
     ("", lambda row: row["name"]),
@@ -270,7 +293,7 @@ def page(rows, facts):
         [name for name, _ in COLUMNS],
         [[text(row) for _, text in COLUMNS] for row in rows],
     )
-    return f"{INTRODUCTION.format(**facts)}\n{table}\n"
+    return f"{INTRODUCTION.format(**facts)}\n{table}\n\n{MAPS}"
 
 
 def draw(name="coffee"):

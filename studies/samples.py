@@ -179,7 +179,7 @@ hold, in seconds of the core. *CSC-CTRL* draws features from the density of
 Gaussian of every class ([more are
 better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
 labels, {components} of all; *as published* it has the rates alone, and [tight
-frames and shared statistics](method.md#as-published). The *VAE* decodes noise,
+frames and shared statistics](published.md). The *VAE* decodes noise,
 as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of DDIM. A
 row is one training. Their authors train far longer: the table does not say
 where a method ends. After some hundred steps diffusion has hardly begun.
