@@ -26,7 +26,7 @@ from keras_csc.visualization import save_png
 PICTURES = pathlib.Path(__file__).parents[1] / "docs" / "pictures"
 NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 EACH = 30  # pictures of a class
-SETTLED = 20_000  # milliseconds
+SETTLED, SCROLLED = 20_000, 2_000  # milliseconds
 
 
 def of_explorer(tab):
@@ -73,12 +73,14 @@ def of_files(tab, data_dir, folder):
         *("sort", f"--data_dir={folder / 'pictures'}"),
         f"--output={folder / 'sorted'}",
     )
-    for path, name in (
-        (report, "report.png"),
-        (folder / "sorted" / "index.html", "sorted.jpg"),
+    for path, part, height, name in (
+        (report, "", 1900, "report.png"),
+        (report, "#stage-1-atom-3", 900, "atom.png"),
+        (folder / "sorted" / "index.html", "", 1900, "sorted.jpg"),
     ):
-        tab.set_viewport_size({"width": 1000, "height": 1900})
-        tab.goto(path.as_uri())
+        tab.set_viewport_size({"width": 1000, "height": height})
+        tab.goto(path.as_uri() + part)
+        tab.wait_for_timeout(SCROLLED)
         yield name
 
 

@@ -25,7 +25,7 @@ SECONDS_KEPT = 3600
 # Images of a walk, and images that are drawn at a time.
 FRAMES, DRAWN = 7, 16
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5  # of the solver
-BUTTONS = html.file("explorer.js")
+BUTTONS, PLACES = html.file("explorer.js"), html.file("place.js")
 # How the handlers of sliders answer.
 LIVE = {"trigger_mode": "always_last", "show_progress": "minimal"}
 
@@ -214,12 +214,32 @@ class _Page:
         self.refreshed.append((overview, self.chosen, panel))
         if self.first.explanation is None:
             return
+        self._places()
         number = self._stages("Atoms of stage", "kx-stage-look")
         atoms = gr.HTML(panels.stage_panel(self.first, 1), elem_id="kx-atoms")
         stage = self.of_seen(panels.stage_panel)
         shown = stage, [self.chosen, number], atoms
         _listen(number.input, *shown)
         self.refreshed.append(shown)
+
+    def _places(self):
+        """The image, and the atoms at the place of it that is pressed."""
+        picture = panels.press_panel(self.first)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=240):
+                press = gr.HTML(picture, js_on_load=PLACES, elem_id="kx-press")
+            with gr.Column(scale=3, min_width=300):
+                panel = gr.HTML(elem_id="kx-place")
+
+        def placed(seen, event: gr.EventData):
+            return panels.place_panel(seen, event.row, event.column)
+
+        def renewed(seen):
+            return panels.press_panel(seen), ""
+
+        _listen(press.select, self.of_seen(placed), self.chosen, panel, **LIVE)
+        both = [press, panel]
+        self.refreshed.append((self.of_seen(renewed), self.chosen, both))
 
     def _stages(self, label, name):
         count = len(self.first.explanation.stages)

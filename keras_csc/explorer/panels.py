@@ -12,6 +12,7 @@ from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import code_shades
 from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import growing
+from keras_csc.visualization.atoms import looks
 from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
 
@@ -19,6 +20,7 @@ from keras_csc.visualization.grids import image_tiles
 LARGE, SMALL = 224, 96
 ATOMS = 12
 DRAWN_ATOMS = 5  # whose drawn codes are shown
+AT_PLACE = 6  # atoms of every stage at a place
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
@@ -76,6 +78,25 @@ def stage_panel(seen, number):
         for name, error, tiles in drawn_rows(stage, DRAWN_ATOMS)
     ]
     return filled("stage", number, sums, atoms, ATOM, drawn, BESIDE)
+
+
+def press_panel(seen):
+    """An image, of which a place can be pressed."""
+    step = seen.explanation.stages[0].strides
+    return filled("press", seen.image, step)
+
+
+def place_panel(seen, row, column):
+    """The strongest atoms of every stage at a pixel of the image."""
+    stages = []
+    for stage in seen.explanation.stages:
+        place, shares = stage.at(row, column)
+        chosen = np.argsort(-shares, kind="stable")
+        chosen = chosen[: min(AT_PLACE, np.count_nonzero(shares))]
+        tiles = _small(looks(stage, chosen)) if len(chosen) else []
+        atoms = zip(chosen, shares[chosen], stage.codes[place][chosen], tiles)
+        stages.append((place, np.count_nonzero(shares), list(atoms)))
+    return filled("place", row, column, stages)
 
 
 def change_panel(seen, changed):

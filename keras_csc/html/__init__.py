@@ -32,7 +32,7 @@ def template(name):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=count, jpeg=jpeg, percent=percent, png=png, shown=shown
+        address=address, count=count, percent=percent, shown=shown
     )
     environment.globals.update(file=file, zip=zip)
     return environment.get_template(name)
@@ -43,8 +43,8 @@ def file(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def png(pixels, kind="png"):
-    """A picture as an address.
+def address(pixels, kind="png"):
+    """A picture as an address; a JPEG is a fifth as long, and not exact.
 
     Of floats in [-1, 1], or of uint8, which may have one more channel, opacity.
     """
@@ -56,11 +56,6 @@ def png(pixels, kind="png"):
     return f"data:image/{kind};base64," + base64.b64encode(
         written.getvalue()
     ).decode("ascii")
-
-
-def jpeg(pixels):
-    """A picture as an address, a fifth as long and not exact."""
-    return png(pixels, "jpeg")
 
 
 def shown(pixels, side=None):

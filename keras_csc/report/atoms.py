@@ -19,8 +19,9 @@ SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 CLASSES = 3  # of an atom
 BINS, BAR = 24, 64  # of a histogram; pixels of the highest
-# Images in which an atom is strong, of middle strength and weak: of each.
-IN_CONTEXT = 4
+# Images in which an atom is strong, of middle strength and weak: of each, and
+# half as many if there are many atoms.
+IN_CONTEXT, MANY_ATOMS = 4, 500
 TOGETHER = 3
 # Pixels that all patches and all atoms of a page may have, and its sheet of
 # images: what a page may weigh.
@@ -106,8 +107,10 @@ def atom_pages(model, found):
         `(pages, sheet)`: by stage, from 1, and atom a dict for the template;
         and the images that they show, on one `Sheet`, `None` of no atom.
     """
+    atoms = sum(len(use.density) for use in found.stages)
+    most = IN_CONTEXT if atoms <= MANY_ATOMS else IN_CONTEXT // 2
     chosen = {
-        (stage, atom): _in_context(use.ranked(atom))
+        (stage, atom): _in_context(use.ranked(atom), most)
         for stage, use in enumerate(found.stages, start=1)
         for atom in np.flatnonzero(use.density)
     }
@@ -126,11 +129,10 @@ def atom_pages(model, found):
             "heights": np.maximum(BAR * counts / counts.max(), counts > 0),
             "peaks": (edges[0], edges[-1]),
             "images": counts.sum(),
+            "size": [round(100 * use.size / side) for side in sheet.size[::-1]],
             "groups": [
                 [
-                    sheet.place(
-                        found, number, use.corners[number, atom], use.size
-                    )
+                    sheet.place(found, number, use.corners[number, atom])
                     for number in numbers
                 ]
                 for numbers in groups
@@ -145,9 +147,9 @@ def atom_pages(model, found):
     return pages, sheet
 
 
-def _in_context(ranked):
+def _in_context(ranked, most):
     """The strongest, the middle and the weakest of images, none twice."""
-    count = min(IN_CONTEXT, len(ranked))
+    count = min(most, len(ranked))
     first, rest = ranked[:count], ranked[count:]
     last = rest[len(rest) - min(count, len(rest)) :]
     rest = rest[: len(rest) - len(last)]
@@ -180,20 +182,16 @@ class Sheet:
         grid = tiles.reshape(rows, self.columns, height, width, channels)
         self.pixels = grid.swapaxes(1, 2).reshape(rows * height, -1, channels)
 
-    def place(self, found, number, corner, size):
-        """Where an image is on the sheet, and a square in percent of it."""
+    def place(self, found, number, corner):
+        """Where an image is on the sheet, and a corner in percent of it.
+
+        Returns:
+            `(number, name of its class, column, row, left, top)`.
+        """
         row, column = divmod(self.cells[number], self.columns)
-        height, width = self.size
-        square = 100 * np.array(
-            [corner[1] / width, corner[0] / height, size / width, size / height]
-        )
+        top, left = np.rint(100 * corner / self.size).astype("int64")
         name = found.name(found.labels[number])
-        return {
-            "number": number,
-            "at": (column, row),
-            "square": square,
-            "name": name,
-        }
+        return number, name, column, row, left, top
 
 
 class Without:

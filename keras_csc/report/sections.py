@@ -10,6 +10,7 @@ from keras_csc.evaluation.probing import class_part_of
 from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
+from keras_csc.pixels import to_pixels
 from keras_csc.report.atoms import insertion_and_deletion
 from keras_csc.report.charts import line_chart
 from keras_csc.visualization import class_similarity
@@ -17,6 +18,7 @@ from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import growing
 from keras_csc.visualization.figures import within_and_between
+from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8
@@ -26,6 +28,7 @@ BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
 # Images for every cell of the atlas, and its sides.
 IN_CELL, SIDES = 5, (4, 14)
+CELL = 64  # its pixels at most
 IN_TABLE = 20  # classes whose matrix is a table of numbers
 PAIRS = 20  # of more classes
 WALKS = 24  # classes that have a row
@@ -210,6 +213,8 @@ def atlas(model, found):
     used = np.unique(of)
     means = [found.vectors[of == cell].mean(0) for cell in used]
     made = passes.decode(model, to_sphere(np.asarray(means, "float32")))
+    if max(made.shape[1:3]) > CELL:
+        made = fitted(to_pixels(made), CELL)
     cells = [None] * side**2
     for cell, image in zip(used, made):
         labels = found.labels[of == cell]

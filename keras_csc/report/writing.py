@@ -34,12 +34,10 @@ def write_report(
 ):
     """Writes a page of what a model is and does: one HTML file.
 
-    It needs no server and no network. It weighs under 5 MB with images of at
-    most 128x128 pixels, and about 8 MB with 200x200 pixels. It says what the
-    model is, and shows images beside their regenerations, an image that grows
-    from its atoms, all atoms with their densities and strongest patches,
-    classes, samples and the curves of training. What there is no data for is
-    left out.
+    It needs no server and no network. It says what the model is, and shows
+    images beside their regenerations, an image that grows from its atoms, all
+    atoms with a page for each, classes, a map of the features, samples and the
+    curves of training. What there is no data for is left out.
 
     The file is written under a temporary name in the same folder and renamed.
 

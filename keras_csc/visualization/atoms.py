@@ -235,7 +235,7 @@ def atom_tiles(stage, chosen):
     """`uint8` tiles of atoms, their codes and contributions; see `ATOM`."""
     parts = np.stack([stage.picture_of([atom]) for atom in chosen])
     return (
-        image_tiles(atom_images(_pixel_atoms(stage, chosen))),
+        looks(stage, chosen),
         code_shades(stage.codes[..., chosen]),
         image_tiles(parts / (np.max(np.abs(parts)) or 1)),
     )
@@ -286,14 +286,15 @@ def _stage(explanation, number):
     return explanation.stages[number - 1]
 
 
-def _pixel_atoms(stage, chosen):
-    """Some atoms of a stage in pixels, `(K, K, channels, atoms)`."""
+def looks(stage, chosen):
+    """`uint8` tiles of some atoms of a stage in pixels; see `pixel_atoms`."""
     kernels, strides = [stage.kernel[..., chosen]], [stage.strides]
     while stage.below is not None:
         kernels.insert(0, stage.kernel_below)
         stage = stage.below
         strides.insert(0, stage.strides)
-    return _lapped(pixel_atoms(kernels, strides), stage.block)
+    atoms = _lapped(pixel_atoms(kernels, strides), stage.block)
+    return image_tiles(atom_images(atoms))
 
 
 def _lapped(atoms, block):

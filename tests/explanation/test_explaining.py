@@ -1,5 +1,7 @@
 """Explanations against dense matrices and programs in float64."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -119,6 +121,25 @@ def test_partial_sums_are_of_the_strongest(case):
 
 
 # === Drawn ===
+
+
+def test_codes_at_a_pixel_reach_it(case):
+    _, image, found = case
+    for stage in found.stages:
+        for row, column in np.ndindex(*image.shape[:2]):
+            place, shares = stage.at(row, column)
+            codes = stage.codes[place].astype("float64")
+            norms = np.sum(stage.kernel.astype("float64") ** 2, (0, 1, 2))
+            energies = norms * codes**2
+            expected = energies / max(energies.sum(), 1e-30)
+            np.testing.assert_allclose(shares, expected, atol=1e-6)
+            if (row + column) % 5:  # each of the others takes long
+                continue
+            alone = np.zeros_like(stage.codes)
+            alone[place] = 1
+            picture = dataclasses.replace(stage, codes=alone).picture
+            reached = np.any(picture != stage.offset, -1)
+            assert reached[row, column]
 
 
 def test_what_is_drawn_makes_the_decoded_image(case):

@@ -106,6 +106,31 @@ def test_another_image_is_looked_at(digits, quiet):
     expect(atom).to_have_text(f"Atom {strongest}")
 
 
+def test_atoms_at_a_place_that_is_pressed_or_reached_by_keys(digits, quiet):
+    model, examples, url = digits
+    first, second = look(model, examples[0].image).explanation.stages
+
+    def shown(row, column):
+        for stage in (first, second):
+            place, shares = stage.at(row, column)
+            active = np.count_nonzero(shares)
+            text = f"row {place[0]}, column {place[1]}: {active} are not 0"
+            wait_for(quiet, "#kx-place", text)
+            wait_for(quiet, "#kx-place", f"atom {np.argmax(shares)}")
+
+    opened(quiet, url)
+    image = quiet.locator("#kx-press .kx-press")
+    side = image.bounding_box()["width"] / 16  # of a pixel
+    image.click(position={"x": 6.5 * side, "y": 13.5 * side})
+    shown(13, 6)
+    image.press("ArrowRight")
+    shown(12, 8)
+    image.press("ArrowUp")
+    shown(8, 8)
+    quiet.locator("#kx-choose button").nth(5).click()
+    expect(quiet.locator("#kx-place")).to_have_text("")
+
+
 def test_an_image_is_uploaded(digits, quiet, tmp_path):
     model, examples, url = digits
     path = tmp_path / "mine.png"

@@ -41,7 +41,7 @@ def test_a_page_says_what_images_lose_without_the_atom(case):
     pages, _ = atoms.atom_pages(model, found)
     assert len(pages) == sum(np.count_nonzero(u.density) for u in found.stages)
     for (stage, atom), page in pages.items():
-        numbers = [place["number"] for place in page["groups"][0]]
+        numbers = [place[0] for place in page["groups"][0]]
         use = found.stages[stage - 1]
         assert numbers == list(use.ranked(atom)[:4])
         kept = np.arange(len(use.density)) != atom
@@ -58,7 +58,7 @@ def test_a_page_says_what_images_lose_without_the_atom(case):
 
 @pytest.mark.parametrize("active", [0, 1, 3, 9, 50])
 def test_images_in_context_fall_in_strength_and_are_shown_once(active):
-    groups = atoms._in_context(np.arange(active))
+    groups = atoms._in_context(np.arange(active), 4)
     shown = np.concatenate(groups)
     assert len(shown) == len(np.unique(shown)) == min(active, 12)
     if active == 50:
@@ -78,14 +78,14 @@ def test_a_sheet_has_every_image_where_it_says(case, monkeypatch, most):
     side = len(sheet.pixels) // -(-len(numbers) // sheet.columns)
     assert side**2 * len(numbers) <= most and side in (8, 2)
     for number in numbers:
-        place = sheet.place(found, number, np.array([2, -4]), 4)
-        column, row = place["at"]
+        place = sheet.place(found, number, np.array([2, -4]))
+        column, row = place[2:4]
         tile = sheet.pixels[row * side :, column * side :][:side, :side]
         image = found.images[number].astype(float)
         step = 8 // side
         image = image.reshape(side, step, side, step, 1).mean((1, 3))
         np.testing.assert_allclose(tile, image, atol=1)
-        assert place["square"].tolist() == [-50, 25, 50, 50]
+        assert (place[0], *place[4:]) == (number, -50, 25)
 
 
 def test_curves_add_and_remove_the_strongest_atoms(case):
