@@ -77,6 +77,8 @@ def _check_model(options):
 
 def _check_report(options):
     _check_model(options)
+    if options.beside is not None and not is_run(options.beside):
+        check_preset(options.beside)
     check_images(options.dataset, options.data_dir)
 
 
@@ -178,8 +180,10 @@ Report:
     {SPLIT}
     images: Most images that are passed through the model, drawn at random from
         the split, and held in memory.
+    beside: Another model to compare with: a trained one or the folder of a run.
 """,
         **OPEN,
+        beside=(None, kinds.Path()),
         output=(None, kinds.Path(".html", ".htm")),
         images=(1000, Integer(1, 100_000)),
     ),

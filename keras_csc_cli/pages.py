@@ -80,6 +80,10 @@ def write(options):
         else:
             path = _checked(output or f"{name}-{PAGE}")
         model, card = building.opened(options.workdir, preset)
+        beside = None
+        if options.beside is not None:
+            other, other_name, _ = opened(options.beside)
+            beside = other_name, other
         if preset is not None:
             trained = _options_of(preset, card)
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
@@ -92,6 +96,7 @@ def write(options):
             card=records.without_paths(card),
             log=log,
             own_classes=not building.is_other(shown, trained),
+            beside=beside,
             **_images(source, options.images, shown.dataset),
         )
 

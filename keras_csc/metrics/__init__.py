@@ -2,7 +2,7 @@
 
 from keras_csc.metrics.atom_use import code_density
 from keras_csc.metrics.atom_use import dead_atoms
-from keras_csc.metrics.atom_use import dictionary_stability
+from keras_csc.metrics.atom_use import match_atoms
 from keras_csc.metrics.atom_use import mutual_coherence
 from keras_csc.metrics.atom_use import rare_atoms
 from keras_csc.metrics.features import cosine_similarity

@@ -80,13 +80,12 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
     return float(cosines.max())
 
 
-def dictionary_stability(kernel, other, strides=1, nonnegative=False):
-    """How alike two dictionaries are, as of two seeds.
+def match_atoms(kernel, other, strides=1, nonnegative=False):
+    """Matches the atoms of two dictionaries one to one, as of two seeds.
 
     The similarity of two atoms is their largest cosine in magnitude over all
-    shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`. The atoms of the two
-    dictionaries are matched one to one, so that the mean of the similarities
-    is as large as can be: it is the stability.
+    shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`. The mean of the
+    similarities is as large as can be: it is the *stability* of dictionaries.
 
     Args:
         kernel: array `(k, k, channels, filters)`.
@@ -96,7 +95,9 @@ def dictionary_stability(kernel, other, strides=1, nonnegative=False):
             `False`.
 
     Returns:
-        A float in `[0, 1]`; 1 of the same atoms in any order, sign and scale.
+        `(others, similarities)`, of every atom: ints, the atom of the other
+        dictionary; and floats in `[0, 1]`, 1 of the same atom in any sign and
+        scale.
 
     References:
         - [Kuhn, 1955](https://doi.org/10.1002/nav.3800020109), the Hungarian
@@ -105,8 +106,8 @@ def dictionary_stability(kernel, other, strides=1, nonnegative=False):
           of dictionaries, there without shifts
     """
     cosines = _largest_cosines(kernel, other, strides, nonnegative)
-    matched = linear_sum_assignment(cosines, maximize=True)
-    return float(np.mean(cosines[matched]))
+    atoms, others = linear_sum_assignment(cosines, maximize=True)
+    return others, cosines[atoms, others]
 
 
 def _largest_cosines(kernel, other, strides, nonnegative, own=True):

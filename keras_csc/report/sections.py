@@ -57,7 +57,7 @@ def reconstructions(found):
     }
 
 
-def _examples(found, count):
+def examples(found, count):
     """Some images of high contrast, of usual quality and several classes."""
     order = np.argsort(found.psnr, kind="stable")
     quarter = len(order) // 4
@@ -78,7 +78,7 @@ def explained(model, found):
         `insertion_and_deletion`; and of `drawn`, of the first image and every
         stage what was found beside what is drawn.
     """
-    explanations = [model.explain(found.images[n]) for n in _examples(found, 2)]
+    explanations = [model.explain(found.images[n]) for n in examples(found, 2)]
     stages = explanations[0].stages
     parts = {"drawn": [drawn_rows(stage, ATOMS - 1) for stage in stages]}
     active = [each for each in explanations if each.stages[0].zeros < 1]

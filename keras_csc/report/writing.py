@@ -12,11 +12,13 @@ from keras_csc.files import replacing
 from keras_csc.report import sections
 from keras_csc.report.atoms import atom_cards
 from keras_csc.report.atoms import atom_pages
+from keras_csc.report.beside import compare
 from keras_csc.report.charts import curves
 from keras_csc.report.survey import survey
 from keras_csc.version import __version__
 
 GENERATOR = "keras_csc report"
+SHOWN_BESIDE = 8  # images
 LEFT_OUT = ("run", "evaluated", "network", "file", "sha256")
 
 
@@ -31,6 +33,7 @@ def write_report(
     log=(),
     about="",
     own_classes=True,
+    beside=None,
 ):
     """Writes a page of what a model is and does: one HTML file.
 
@@ -57,6 +60,8 @@ def write_report(
         own_classes: bool, whether the model learned the images' classes. If
             not, and the card has no names, samples have the numbers of the
             model's classes.
+        beside: `(name, model)`, another one of images of the same shape, to
+            compare what both draw, and their atoms, matched one to one.
 
     Returns:
         `pathlib.Path` of the file.
@@ -68,7 +73,14 @@ def write_report(
     found = None
     if images is not None:
         found = survey(model, images, labels, class_names)
-    text = _page(model, name, found, card or {}, log, about, own_classes)
+    if beside and beside[1].encoder.image_shape != model.encoder.image_shape:
+        raise ValueError(
+            "`beside` must be a model of images "
+            f"{model.encoder.image_shape}. Received: one of images "
+            f"{beside[1].encoder.image_shape}"
+        )
+    card = card or {}
+    text = _page(model, name, found, card, log, about, own_classes, beside)
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
@@ -82,7 +94,7 @@ def is_report(path):
         return f'content="{GENERATOR}'.encode() in file.read(1000)
 
 
-def _page(model, name, found, card, log, about, own_classes):
+def _page(model, name, found, card, log, about, own_classes, beside):
     """Text of the page; `found` is a `Survey` or `None`."""
     size = _within(card, "recipe", "game", "class_features")
     fits = isinstance(size, int) and 0 < size <= model.encoder.feature_dim
@@ -104,6 +116,12 @@ def _page(model, name, found, card, log, about, own_classes):
         parts["samples"] = sections.samples(
             model, lambda label: _class_name(card, found, own_classes, label)
         )
+    if beside:
+        numbers = sections.examples(found, SHOWN_BESIDE) if found else []
+        parts["beside"] = {
+            "name": beside[0],
+            **compare(model, beside[1], found, numbers),
+        }
     parts["training"] = curves(log)
     parts["about"] = _rows(
         {key: card.get(key) for key in ("training", "recipe")}
