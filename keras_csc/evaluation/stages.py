@@ -207,31 +207,29 @@ def code_curve(encoder, images):
     layer = encoder.coding_layers[0]
     sparsities = [factor * layer.sparsity for factor in CURVE]
 
-    def measure(images):
-        points = []
-        for sparsity in sparsities:
-            codes = layer.solve(images, sparsity, STOPS[-1])
-            made = layer.synthesize(codes, images.shape[1:3])
-            error = tf.square(images - tf.cast(made, images.dtype))
-            nonzeros = tf.cast(codes != 0, tf.float32)
-            points.append(
-                [tf.reduce_sum(x, (1, 2, 3)) for x in (error, nonzeros)]
-            )
-        return points
+    def measure(images, sparsity):
+        codes = layer.solve(images, sparsity[0], STOPS[-1])
+        made = layer.synthesize(codes, images.shape[1:3])
+        error = tf.square(images - tf.cast(made, images.dtype))
+        nonzeros = tf.cast(codes != 0, tf.float32)
+        return [tf.reduce_sum(x, (1, 2, 3)) for x in (error, nonzeros)]
 
+    # A graph for all λ.
+    measure = tf.function(measure, autograph=False, reduce_retracing=True)
     floats = as_floats(images)
     whole = np.sum(np.square(floats - floats.mean((0, 1, 2))), dtype="float64")
     floats = np.asarray(encoder.to_blocks(tf.constant(floats)))
-    return [
-        {
+    points = []
+    for sparsity in sparsities:
+        given = floats, np.full(len(floats), sparsity, "float32")
+        error, nonzeros = by_batches(measure, given)
+        point = {
             "sparsity": sparsity,
             "nonzeros": float(nonzeros.sum(dtype="float64") / floats.size),
             "explained_variance": float(1 - error.sum(dtype="float64") / whole),
         }
-        for sparsity, (error, nonzeros) in zip(
-            sparsities, by_batches(measure, floats)
-        )
-    ]
+        points.append(point)
+    return points
 
 
 def _reconstructed(model, images, steps):

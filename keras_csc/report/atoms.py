@@ -1,5 +1,6 @@
 """What the page shows of atoms: their looks, their places, what they do."""
 
+import functools
 import math
 
 import numpy as np
@@ -206,8 +207,10 @@ class Without:
         self.model, self.found = model, found
         self.means = class_means(found)
         self.made = [
-            tf.function(self._features, reduce_retracing=True)
-            for _ in found.stages
+            tf.function(
+                functools.partial(self._made, stage), reduce_retracing=True
+            )
+            for stage in range(len(found.stages))
         ]
 
     def __call__(self, stage, atom, numbers):
@@ -216,11 +219,9 @@ class Without:
         Their mean loss of PSNR, and how many of them are nearest to the mean
         of another class than before; `None` without classes.
         """
-        images = from_pixels(self.found.images[numbers])
-        features = self.made[stage - 1](images, stage - 1, tf.constant(atom))
-        made = self.model.decode(features, image_size=images.shape[1:3])
-        psnr = metrics.peak_signal_to_noise_ratio(images, made)
-        loss = np.mean(self.found.psnr[numbers] - np.asarray(psnr))
+        images = tf.constant(from_pixels(self.found.images[numbers]))
+        features, psnr = self.made[stage - 1](images, tf.constant(atom))
+        loss = np.mean(self.found.psnr[numbers] - psnr.numpy())
         if self.means is None:
             return loss, None
         nearest = [
@@ -229,11 +230,13 @@ class Without:
         ]
         return loss, np.count_nonzero(np.not_equal(*nearest))
 
-    def _features(self, images, stage, atom):
+    def _made(self, stage, images, atom):
         encoder = self.model.encoder
         codes = encoder.activations(images).codes[stage]
         kept = 1 - tf.one_hot(atom, codes.shape[-1], dtype=codes.dtype)
-        return encoder.features_of(stage, codes * kept)
+        features = encoder.features_of(stage, codes * kept)
+        made = self.model.decode(features, image_size=images.shape[1:3])
+        return features, metrics.peak_signal_to_noise_ratio(images, made)
 
 
 def insertion_and_deletion(model, found, numbers):
