@@ -160,3 +160,12 @@ class AdvisedError(ValueError):
 
     def __str__(self):
         return f"{self.reason} {self.advice}"
+
+
+def check_float32(dtype):
+    """Raises `ValueError` for a type that other runtimes do not compute in."""
+    if dtype != "float32":
+        raise ValueError(
+            "A model for other runtimes must compute in float32. Received: "
+            f"{dtype}. Load it with `dtype='float32'`."
+        )

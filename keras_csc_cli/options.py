@@ -198,8 +198,8 @@ EXPLORE = kinds.Command(
 The model is the name of a trained one, a folder that save_to_preset wrote, the
 folder of a run, or the URI of a hub. The page has an image's atoms and codes,
 what becomes of it when these change, and samples. It
-needs `pip install 'keras-csc[explore]'`, no network and no GPU, and only users
-of this machine can open it. Ctrl-C ends it.
+needs `pip install '.[explore]'` in a copy of the repository, no network and no
+GPU, and only users of this machine can open it. Ctrl-C ends it.
 """,
     kinds.sections_of(
         """
@@ -240,7 +240,7 @@ Export:
     name: Name of the model. By default the workdir's. That of a SavedModel is
         of letters, digits and _.-, as clients ask for it.
     formats: What to write, separated by commas: {", ".join(FOLDERS)}. The last
-        three need pip install 'keras-csc[runtimes]'.
+        three need pip install '.[runtimes]' in a copy of the repository.
     presets: Folder of the exported presets: NAME/ is written to it.
     saved_models: Folder of the exported models: NAME/VERSION/ is written.
     runtimes: Folder of the models for other runtimes: NAME/FORMAT/ is written.

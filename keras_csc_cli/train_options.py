@@ -101,8 +101,8 @@ def check_extra(name, what):
     module, extra = EXTRAS.get(name, (None, None))
     if module and importlib.util.find_spec(module) is None:
         raise UsageError(
-            f"{what} needs the package {module}: pip install "
-            f"'keras-csc[{extra}]'."
+            f"{what} needs the package {module}: pip install '.[{extra}]' "
+            "in a copy of the repository."
         )
 
 

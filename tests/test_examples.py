@@ -1,6 +1,7 @@
-"""The scripts of `examples/`, in little."""
+"""What is in `examples/`, in little."""
 
 import importlib.util
+import json
 import pathlib
 
 import numpy as np
@@ -29,3 +30,12 @@ def test_a_loop_of_ones_own_plays_the_game():
     finally:
         tf.config.run_functions_eagerly(False)
     assert np.all(np.isfinite(distances)) and min(distances) > 0
+
+
+def test_the_notebook_runs_once_it_is_installed():
+    cells = json.loads((FOLDER / "colab.ipynb").read_text())["cells"]
+    codes = ["".join(x["source"]) for x in cells if x["cell_type"] == "code"]
+    names = {}
+    for code in codes[1:]:
+        exec(code.replace("epochs=60", "epochs=1, steps_per_epoch=1"), names)
+    assert np.std(names["denoised"] - names["photograph"]) < 0.05

@@ -13,6 +13,7 @@ from keras_csc.export.saved_model import float_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import new_folder
 from keras_csc.validation import check_choice
+from keras_csc.validation import check_float32
 
 # Modules of a runtime and its converter, and the packages to install.
 PACKAGES = {
@@ -50,11 +51,7 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
     """
     folder = pathlib.Path(folder).absolute()
     check_installed(runtime)
-    if model.encoder.compute_dtype != "float32":
-        raise ValueError(
-            "A model for other runtimes must compute in float32. Received: "
-            f"{model.encoder.compute_dtype}. Load it with `dtype='float32'`."
-        )
+    check_float32(model.encoder.compute_dtype)
     model.make_weights()
     found = float_signatures(signatures(model))
     found.pop("sample", None)
@@ -75,7 +72,7 @@ def check_installed(runtime):
         except ImportError as error:
             raise ValueError(
                 f"An export for {runtime} needs the package {package}: "
-                "pip install 'keras-csc[runtimes]'"
+                "pip install '.[runtimes]' in a copy of the repository"
             ) from error
 
 

@@ -143,7 +143,7 @@ class Game:
     memory = 0.0
 
     def terms(self):
-        """List of the game's `Term`s."""
+        """List of `Term`, of the game."""
         raise NotImplementedError
 
     @property

@@ -35,9 +35,11 @@ class RecipeGame(Game):
     terms are ours, unless said otherwise. All of it is measured in feature
     space: no image is compared with another.
 
-        encoder descends  -rate · T / 10 - class_rate · ΔR(P | y)
-                          - 2.5 (R(Q) - 15 D) + dictionary · E
-        decoder descends   rate · T + multistage · S
+    ```
+    encoder descends  -rate · T / 10 - class_rate · ΔR(P | y)
+                      - 2.5 (R(Q) - 15 D) + dictionary · E
+    decoder descends   rate · T + multistage · S
+    ```
 
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
       multi-stage closed loop, over the codes `h_l` of the encoder's stages,

@@ -10,6 +10,7 @@ from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import tiles
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
+from keras_csc.validation import check_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -192,7 +193,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; of a model of maps of any size.
-            *arguments, **named: as of `explanation.explain`.
+            arguments, named: as of `explanation.explain`.
 
         Returns:
             `explanation.Explanation`: features, and of every stage the codes,
@@ -210,10 +211,25 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         image = self._images(tf.convert_to_tensor(image)[None])
         return explain(self, image, *arguments, **named)
 
-    def export(self, *args, **kwargs):
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """As Keras's, of `reconstruct`; also for ONNX, LiteRT and OpenVINO.
+
+        Raises:
+            ValueError: for these, of a model that does not compute in float32.
+        """
+        if format != "tf_saved_model":
+            check_float32(self.encoder.compute_dtype)
         # Keras exports what has been called.
         self(keras.Input(self.encoder.accepted_shape))
-        return super().export(*args, **kwargs)
+        return super().export(str(filepath), format, **kwargs)
+
+    def quantize(self, mode=None, config=None, **kwargs):
+        """Is refused: Keras has no quantized form of the layers."""
+        raise NotImplementedError(
+            "Keras has no quantized form of this model's layers. Instead "
+            "`model.export('model.tflite', 'litert', optimizations="
+            "[tf.lite.Optimize.DEFAULT])` writes weights of 8 bits."
+        )
 
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.
@@ -289,7 +305,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             ValueError: for an unknown preset or argument, or a folder that
                 is not complete, is damaged or holds something else.
             OSError: if a hub can't be reached, has no such model, or refuses.
-            ImportError: of a hub, without `pip install 'keras-csc[hub]'`.
+            ImportError: of a hub, without the package's extra `hub`.
         """
         return presets.load(cls, preset, load_weights, **overrides)
 

@@ -55,18 +55,18 @@ def _along_both_axes(images, matrix, block):
     matrix = ops.convert_to_tensor(matrix, images.dtype)
     batch, height, width, channels = ops.shape(images)
     half = block // 2
-    inner = ops.reshape(
-        images[:, half:-half],
-        (batch, height // block - 1, block, width, channels),
-    )
-    inner = ops.einsum("ij,bnjwc->bniwc", matrix, inner)
+    inner = ops.reshape(images[:, half:-half], (-1, block, width, channels))
+    inner = _mixed(inner, matrix)
     inner = ops.reshape(inner, (batch, height - block, width, channels))
     images = ops.concatenate([images[:, :half], inner, images[:, -half:]], 1)
-    inner = ops.reshape(
-        images[:, :, half:-half],
-        (batch, height, width // block - 1, block, channels),
-    )
-    inner = ops.einsum("ij,bhnjc->bhnic", matrix, inner)
+    inner = ops.reshape(images[:, :, half:-half], (-1, block, channels))
+    inner = _mixed(inner, matrix)
     inner = ops.reshape(inner, (batch, height, width - block, channels))
     ends = images[:, :, :half], images[:, :, -half:]
     return ops.concatenate([ends[0], inner, ends[1]], 2)
+
+
+def _mixed(blocks, matrix):
+    """`matrix` along axis 1; the converter to LiteRT spoils an einsum."""
+    mixed = ops.tensordot(blocks, matrix, [[1], [1]])
+    return ops.moveaxis(mixed, -1, 1)

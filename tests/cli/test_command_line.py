@@ -115,12 +115,12 @@ MISSING = {
     "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
     "--dataset=image_folder --data_dir=no --steps=1": "/no is no folder",
     "train --flagfile=digits.flags --data_dir=photos": "photos is not for --da",
-    "explore": "explorer needs the package gradio: pip install 'keras-csc[exp",
+    "explore": "explorer needs the package gradio: pip install '.[explore]'",
     "report": "--workdir is missing",
-    "report --preset=hf://a/b": "pip install 'keras-csc[hub]'",
+    "report --preset=hf://a/b": "pip install '.[hub]'",
     "report --workdir=nope": "--workdir=nope is not there",
     "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
-    "needs the package tf2onnx: pip install 'keras-csc[runtimes]'",
+    "needs the package tf2onnx: pip install '.[runtimes]'",
     "report --preset=a --workdir=b": "there are two models",
     "evaluate --workdir=a --metrics=inception": "--inception_weights is "
     "missing",

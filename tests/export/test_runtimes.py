@@ -96,6 +96,7 @@ MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
             for each in (
                 ("litert", "exported_maps", MAPS),
                 ("openvino", "exported_maps", MAPS),
+                ("litert", "exported", [(5, (16, 16, 1))]),
                 ("onnx", "exported", [(1, (16, 16, 1)), (5, (16, 16, 1))]),
             )
         ),
@@ -118,6 +119,28 @@ def test_it_computes_what_the_model_does(
                 np.testing.assert_allclose(
                     received[output], expected, rtol=0, atol=1e-5
                 )
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "runtime, file, name, key",
+    [
+        ("litert", "model.tflite", "serving_default", "args_0"),
+        ("onnx", "serve.onnx", "serve", "args_0"),
+        ("openvino", "serve.xml", "serve", "input"),
+    ],
+)
+def test_keras_exports_it_too(runtime, file, name, key, exported, tmp_path):
+    for module in MODULES[runtime]:
+        pytest.importorskip(module)
+    model, given = exported.model, images(2)
+    model.export(tmp_path / file, runtime, verbose=False)
+    # The first: Keras leaves OpenVINO further outputs, of shapes.
+    found, *_ = load_runtime(tmp_path, runtime)(name, {key: given}).values()
+    np.testing.assert_allclose(found, model(given), rtol=0, atol=1e-5)
+    half = tiny_model(filters=(4,), dtype="mixed_bfloat16")
+    with pytest.raises(ValueError, match="must compute in float32"):
+        half.export(tmp_path / "x", runtime)
 
 
 def test_what_no_runtime_can_be_made_of(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from keras_csc.models import upload_preset
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
 
-REASON = "the extra is not installed: pip install 'keras-csc[hub]'"
+REASON = "the extra is not installed: pip install '.[hub]'"
 huggingface_hub = pytest.importorskip("huggingface_hub", reason=REASON)
 kagglehub = pytest.importorskip("kagglehub", reason=REASON)
 
@@ -200,7 +200,7 @@ def test_a_hub_that_refuses_is_said(hub, uri, saved):
 )
 def test_a_missing_library_is_named(hub_name, library, saved, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    message = rf"{library}: pip install 'keras-csc\[hub\]'"
+    message = rf"{library}: pip install '\.\[hub\]'"
     for doing in (load, lambda uri: upload_preset(uri, saved[1])):
         with pytest.raises(ImportError, match=message):
             doing(URIS[hub_name])
@@ -228,5 +228,5 @@ def test_the_command_line_takes_a_uri(hub, saved, monkeypatch):
     building.check(options)
     assert_same(model, building.model(options, num_classes=10))
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match="pip install 'keras-csc"):
+    with pytest.raises(ImportError, match="pip install '"):
         building.model(options, 10)

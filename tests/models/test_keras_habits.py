@@ -61,6 +61,14 @@ def test_keras_exports_a_model(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["int8", "float8", "int4"])
+def test_what_keras_would_leave_as_it_is_is_refused(mode):
+    model = small_autoencoder()
+    model.make_weights()
+    with pytest.raises(NotImplementedError, match="optimizations="):
+        model.quantize(mode)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
 def test_symbolic_calls_know_shapes_and_types(policy):
     model = small_autoencoder(dtype=policy)

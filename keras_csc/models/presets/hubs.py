@@ -63,7 +63,7 @@ def upload_preset(uri, folder):
         folder: a folder that `save_to_preset` wrote.
 
     Raises:
-        ImportError: without `pip install 'keras-csc[hub]'`.
+        ImportError: without the package's extra `hub`.
         ValueError: for another URI, or a folder that does not load.
         OSError: if the hub can't be reached, or refuses.
     """
@@ -108,7 +108,7 @@ def _errors(uri, what):
     except ImportError as error:
         raise ImportError(
             f"Presets of this hub need {error.name}: "
-            "pip install 'keras-csc[hub]'"
+            "pip install '.[hub]' in a copy of the repository"
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
