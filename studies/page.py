@@ -44,6 +44,13 @@ OF_STUDY = {
         "zeros",
         "seconds",
     ],
+    "rates": [
+        "PSNR, dB",
+        "same class",
+        "nearest subspace",
+        "weights",
+        "seconds",
+    ],
     "quality": list(FIGURES)[:-2],
     "ablation": [
         "PSNR, dB",

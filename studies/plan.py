@@ -331,6 +331,34 @@ def published():
         yield run(CONV_AS_PUBLISHED, data, *PARENTS_CONV)
 
 
+PLAYERS = {
+    "sparse coding": (),
+    "convolutions": ("--architecture=network=conv", "--first_atoms=random"),
+}
+# Of the encoder, and of the decoder in units of it.
+ENCODER_RATES, DECODER_RATIOS = (2.5e-4, 5e-4, 1e-3), (1, 4, 16)
+RATES_STEPS = 300
+
+
+def rates():
+    """The published game of digits at nine pairs of rates, for each network."""
+    for name, flags in PLAYERS.items():
+        for rate in ENCODER_RATES:
+            for ratio in DECODER_RATIOS:
+                pair = f"{rate:g},{ratio * rate:g}"
+                yield Run(
+                    f"{name}, {pair}",
+                    "digits",
+                    "closed_loop",
+                    (
+                        flag_file("digits_published"),
+                        f"--steps={RATES_STEPS}",
+                        *flags,
+                        f"--learning_rate={pair}",
+                    ),
+                )
+
+
 AS_IN_THE_FILE = "as in the flag file"
 CONV_AS_PUBLISHED = "convolutions, as published"
 
@@ -340,6 +368,12 @@ QUESTIONS = {
         published,
         "The published game",
         "Does the game bring images back as themselves, and what does it need?",
+    ),
+    "rates": (
+        rates,
+        "The published game at other rates",
+        "At how many learning rates of encoder and decoder does the game of "
+        f"digits end well, after {RATES_STEPS} steps?",
     ),
     "quality": (
         quality,
