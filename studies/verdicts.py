@@ -148,9 +148,8 @@ def _rates(table):
         f"{player} at {well[player]} of 9, the best with {best[player]:.3f}"
         for player in plan.PLAYERS
     )
-    return well[ours] > well[conv] and best[ours] > best[
-        conv
-    ], f"It ends well with {text}."
+    holds = well[ours] > well[conv] and best[ours] > best[conv]
+    return holds, f"It ends well with {text}."
 
 
 def _ahead(table, data, figure, one, other, seeds):
