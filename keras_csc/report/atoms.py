@@ -242,8 +242,9 @@ class Without:
 def insertion_and_deletion(model, found, numbers):
     """Curves over the strongest atoms of the first stage, added or removed.
 
-    In every image of `numbers` the atoms go by falling `‖A z_j‖²`. Insertion
-    and deletion are as of Petsiuk et al., "RISE" (2018), here of atoms.
+    In every image of `numbers` the atoms go by falling `‖d_j‖² Σ z_j²`.
+    Insertion and deletion are as of Petsiuk et al., "RISE" (2018), here of
+    atoms.
 
     Returns:
         Dict by what is measured of dicts of arrays `(counts, values)`: the
