@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_number
 
 # Of Keras's Muon, and without effect here, or fixed.
@@ -63,8 +62,8 @@ class DictionaryMuon(keras.optimizers.Muon):
         if unknown:
             raise TypeError(f"DictionaryMuon takes no {sorted(unknown)}.")
         if isinstance(learning_rate, (int, float)):
-            check_at_least(0, learning_rate=learning_rate)
-        check_at_least(0, adam_lr_ratio=adam_lr_ratio)
+            check_number("[0, inf)", learning_rate=learning_rate)
+        check_number("[0, inf)", adam_lr_ratio=adam_lr_ratio)
         check_number("[0, 1)", momentum=momentum, beta_1=beta_1, beta_2=beta_2)
         kwargs.setdefault("weight_decay", None)
         super().__init__(

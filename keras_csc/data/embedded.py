@@ -57,13 +57,11 @@ def open_digits(split, image_shape, validation_fraction):
 def open_photographs(split, image_shape, validation_fraction):
     """Patches of the colour photographs inside our dependencies' packages.
 
-    The photographs are taken at half size (at full size for patches of more
-    than 64 pixels). The right third of each is for testing. The rightmost
-    columns of the rest are for validation: `validation_fraction` of it, but at
-    least the width of a patch, and none if the fraction is 0. No pixel is in
-    two splits. Training patches lie an eighth of their size apart, others a
-    quarter; the label of a patch is its photograph. The natural order is a
-    fixed random one.
+    Photographs have half their size (for patches of more than 64 pixels, all).
+    The right third of each is for testing, and the rightmost
+    `validation_fraction` of the rest, but at least a patch, for validation: no
+    pixel is in two splits. Training patches lie an eighth of their size apart,
+    others a quarter; the label of a patch is its photograph.
     """
     images.check_channels("photographs", 3, image_shape[-1])
     side = max(image_shape[:2])

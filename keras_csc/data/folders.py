@@ -32,11 +32,9 @@ class FolderSource(Source):
 
     Args:
         root: folder of the files.
-        listing: pairs of a path in the folder and a class, -1 for unlabelled.
-        image_shape: (height, width, channels) of the images; with `None` for
-            height and width they keep their size.
+        listing: pairs of a path in it and a class, -1 for unlabelled.
         by_pillow: list of bools, whether Pillow is to read a file.
-        split, class_names, random_crop: as of `Source`.
+        image_shape: with `None` for height and width images keep their size.
     """
 
     def __init__(
@@ -101,18 +99,13 @@ def open_folder(
     """Opens a folder of images; see `open_dataset`. A split `None` is all.
 
     The natural order is by a hash of each file's relative path, so that any
-    part of it is a fair sample. Names count in Unicode's NFC: a class is the
-    same whichever system wrote the name of its folder.
-
-    Regular files count, each once; see `find_images`. What is left out is
-    said in a line on stderr, once in a process.
+    part of it is a fair sample. Names count in Unicode's NFC, whichever system
+    wrote them.
 
     When the split is opened, the first and last bytes of its files are
-    looked at. Files that are too large to be decoded are left out, and so are
-    those that do not look whole and do not decode: the number is reported on
-    stderr, and above 1% of the files (but at least 1) it is a `DataError`.
-    Damage in the middle of a file shows when it is read; `check_readable` and
-    `load_arrays` name the file.
+    looked at. Files that are too large are left out, and so are those that do
+    not look whole and do not decode: above 1% of the files (but at least 1)
+    that is a `DataError`. Damage in the middle shows when a file is read.
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
@@ -248,8 +241,7 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    By default `names` are the names of the folders. They are `[]` if images
-    are unlabelled.
+    `names` are by default those of the folders, `[]` for unlabelled images.
     """
     if not paths:
         raise DataError(

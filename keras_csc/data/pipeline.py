@@ -210,10 +210,6 @@ def batches(
 def evaluation_batches(source, batch_size):
     """Every example once in the natural order; the last batch may be short.
 
-    Args:
-        source: what `open_dataset` returns.
-        batch_size: integer >= 1.
-
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
     """
@@ -229,11 +225,8 @@ def load_arrays(source, limit=None):
         limit: number of examples to stop after, or `None` for all.
 
     Returns:
-        Tuple of a uint8 array (n, height, width, channels) and an int32 array
-        (n,) of labels, -1 for unlabelled.
-
-    Raises:
-        DataError: if an example cannot be read; names the file.
+        A uint8 array (n, height, width, channels) and an int32 array (n,) of
+        labels, -1 for unlabelled. A `DataError` names a damaged file.
     """
     size = source.size if limit is None else min(limit, source.size)
     images = np.empty((size, *source.image_shape), np.uint8)
@@ -247,11 +240,7 @@ def load_arrays(source, limit=None):
 
 
 def check_readable(source):
-    """Reads and decodes every example once.
-
-    Raises:
-        DataError: naming the first file that cannot be read.
-    """
+    """Decodes every example; a `DataError` names the first damaged one."""
     for _ in examples(source, LOADING_BATCH):
         pass
 
@@ -266,11 +255,7 @@ def cached(source, limit_bytes):
     Returns:
         A source with the same examples and natural order in memory, or
         `source` itself if it crops at random, is already in memory, or takes
-        more than `limit_bytes`. Of crops the photographs are held, also for
-        random ones.
-
-    Raises:
-        DataError: if an example cannot be read; names the file.
+        more. Of crops the photographs are held, also for random ones.
     """
     if isinstance(source, CropSource):
         return source.cached(limit_bytes)

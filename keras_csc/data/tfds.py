@@ -144,13 +144,8 @@ class TFDSSource(Source):
 
     The order of an epoch comes from the order of the files, their interleaving
     and a shuffle buffer of 10,000 encoded records. Images are decoded after
-    that, in parallel. To start within an epoch, the encoded records before that
-    point are read, but not decoded.
-
-    Args:
-        features: `tfds.features.FeaturesDict` of the examples.
-        info: `tfds.core.SplitInfo` of the examples.
-        name, split, image_shape, random_crop: as of `Source`.
+    that, in parallel: to start within an epoch, the records before are read,
+    but not decoded.
     """
 
     def __init__(self, features, name, split, info, image_shape, random_crop):

@@ -15,7 +15,6 @@ from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.replicas import replica_sum
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_finite
@@ -117,7 +116,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         check_integer(
             1, filters=filters, kernel_size=kernel_size, strides=strides
         )
-        check_at_least(0, sparsity=sparsity)
+        check_number("[0, inf)", sparsity=sparsity)
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
             check_number("(0, inf)", sparsity=sparsity)
@@ -277,7 +276,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if sparsity is None:
             return self._own_sparsity
         if isinstance(sparsity, (int, float)):
-            check_at_least(0, sparsity=sparsity)
+            check_number("[0, inf)", sparsity=sparsity)
             return sparsity
         sparsity = ops.convert_to_tensor(sparsity)
         if len(sparsity.shape) == 0:

@@ -13,7 +13,6 @@ from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import to_sphere
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
@@ -106,8 +105,8 @@ class RecipeGame(Game):
         class_epsilon=0.5,
         view_features=0,
     ):
-        check_at_least(
-            0,
+        check_number(
+            "[0, inf)",
             rate=rate,
             multistage=multistage,
             dictionary=dictionary,

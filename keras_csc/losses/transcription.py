@@ -10,7 +10,6 @@ from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.replicas import num_replicas
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
@@ -72,7 +71,7 @@ class TranscriptionGame(Game):
     ):
         check_choice(("binary", "multi"), objective=objective)
         check_number("(0, inf)", epsilon=epsilon)
-        check_at_least(0, consistency=consistency)
+        check_number("[0, inf)", consistency=consistency)
         check_bool(inner_step=inner_step, shared_statistics=shared_statistics)
         if objective == "multi":
             check_integer(1, num_classes=num_classes)

@@ -10,7 +10,7 @@ from keras_csc.models import inputs
 from keras_csc.models.decoder import CALIBRATION
 from keras_csc.ops.convolution import padding_before
 from keras_csc.terminal import Progress
-from keras_csc.validation import check_at_least
+from keras_csc.validation import check_number
 
 BATCH = 250
 PATCHES = 16  # of an image, for principal components
@@ -80,7 +80,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
             the last codes have numbers.
     """
     encoder = autoencoder.encoder
-    check_at_least(0, offset=offset)
+    check_number("[0, inf)", offset=offset)
     images = _array(images, encoder.image_shape)
     if len(images) < encoder.feature_dim:
         raise ValueError(

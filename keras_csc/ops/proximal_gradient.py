@@ -8,9 +8,9 @@ from keras_csc.ops.program import AXES
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 # The duality gap takes a convolution of its own: it is looked at after every
 # so many iterations.
@@ -81,7 +81,7 @@ def solve_sparse_code(
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
     if isinstance(tolerance, (int, float)):
-        check_at_least(0, tolerance=tolerance)
+        check_number("[0, inf)", tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
     program = precise_program(
         images, kernel, sparsity, nonnegative, strides, padding
