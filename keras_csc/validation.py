@@ -15,7 +15,7 @@ LARGEST_INTEGER = 2**31 - 1
 
 
 def check_number(interval, **arguments):
-    """Raises `ValueError` for no finite number of an interval, as `"[0, 1)"`."""
+    """Raises `ValueError` for no number of an interval, as `"[0, 1)"`."""
     for name, value in arguments.items():
         if not (_is_number(value) and _within(interval, value)):
             raise ValueError(

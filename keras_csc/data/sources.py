@@ -137,7 +137,7 @@ class Source:
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def epoch(self, seed, epoch=0, skip=0):
-        """Dataset of (uint8 image, int32 label) of one epoch, -1 for unlabelled.
+        """Dataset of (uint8 image, int32 label or -1) of one epoch.
 
         `epoch`, and `skip`, a number of examples, may be int64 tensors; a seed
         of `None` is for the natural order.

@@ -21,20 +21,15 @@ MOST_ROWS = 2000  # of similarities
 
 
 def draw(model, found, images, labels, class_features, folder):
-    """Writes the pictures of an evaluation.
+    """Writes the pictures of an evaluation into a folder, a `pathlib.Path`.
 
     `evaluation.png`, `atoms_*.png` and, with labels, similarities. With sparse
     codes also `growing.png` and `strongest_atoms.png`, of the stage next to the
     image, if an atom is active; they are of the drawn image that has most
     contrast. With samples also `sample_pictures`.
 
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        found: `Evaluation`.
-        images: uint8 array `(n, height, width, channels)`.
-        labels: ints `(n,)`, -1 for unlabelled.
-        class_features: int, how many features carry the classes; 0 for none.
-        folder: `pathlib.Path` of the pictures.
+    `found` is an `Evaluation` of uint8 images; labels are -1 for unlabelled;
+    so many `class_features` carry the classes.
     """
     chosen, columns = shown(labels)
     pictures = draw_atoms(model)
@@ -67,11 +62,7 @@ def draw(model, found, images, labels, class_features, folder):
 
 
 def shown(labels, most=4, columns=COLUMNS):
-    """Which images to draw: the first, or of few classes a class a column.
-
-    Returns:
-        `(indices, columns)`.
-    """
+    """Which images to draw, the first or of few classes a class a column."""
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     if not 5 <= len(classes) <= columns or counts.min() < most:
         return np.arange(min(len(labels), most * columns)), columns

@@ -25,9 +25,8 @@ PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 
 def model_card(model, name, version, signatures, sections):
-    """Text of a model's card, in Markdown.
+    """Text of a model's card, in Markdown; `version` is `None` for a preset.
 
-    `version` is `None` for a preset. `signatures` are the loaded SavedModel's;
     `sections` has texts, lists, or dicts of facts, by title.
     """
     order = sorted(signatures, key=lambda name: (name[0] != "s", name))
@@ -126,10 +125,7 @@ def _content(content):
 
 
 def flat(facts, prefix=""):
-    """Yields `(key, value)` of nested dicts and lists of dicts.
-
-    Keys are as `"outer: 1: inner"`; a value of `None` is left out.
-    """
+    """Yields `("outer: 1: inner", value)` of nested dicts and lists of them."""
     for key, value in facts.items():
         if (
             isinstance(value, (list, tuple))

@@ -121,8 +121,7 @@ def _temperature(scores, labels):
 class _Program:
     """`argmin_W ‖Y - X W‖² + μ‖W‖²`, of all rows or of some.
 
-    Of fewer images than features the products of images are solved with,
-    otherwise the products of features.
+    By the products of images, or of features, whichever are fewer.
     """
 
     def __init__(self, features, labels):

@@ -115,9 +115,8 @@ class SparseFeatures(keras.Model):
         """Finds the atoms and the components in images.
 
         Args:
-            images: array of images `(count, height, width, channels)`, floats
-                in [-1, 1], at least two. The first 5,000 are looked at: they
-                should be in random order.
+            images: array `(count, height, width, channels)`, floats in [-1, 1],
+                at least two, in random order: the first 5,000 are looked at.
             seed: int.
         """
         self.fit_atoms(images, seed)
@@ -189,9 +188,7 @@ class SparseFeatures(keras.Model):
     def codes(self, images):
         """`Dᵀ p̃` of every patch, before the threshold.
 
-        Returns:
-            Tensor `(batch, height - kernel_size + 1, width - kernel_size + 1,
-            filters)`.
+        `(batch, height - kernel_size + 1, width - kernel_size + 1, filters)`.
         """
         images = ops.cast(images, "float32")
         size, channels = self.kernel_size, self.image_shape[-1]
@@ -272,11 +269,7 @@ class SparseFeatures(keras.Model):
 
 
 def random_patches(images, size, rng):
-    """Patches of images, `PATCHES` of each, at random places.
-
-    Returns:
-        float32 array `(patches, size² channels)`.
-    """
+    """`PATCHES` of each image at random places, `(patches, size² channels)`."""
     count, height, width, _ = images.shape
     which = np.repeat(np.arange(count), PATCHES)
     tops = rng.integers(height - size + 1, size=len(which))

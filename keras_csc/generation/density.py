@@ -216,13 +216,10 @@ class FeatureDensity:
         It takes the memory of `n × classes × components × d` numbers.
 
         Args:
-            features: tensor `(n, d)`.
+            features: tensor `(n, d)`; a `ValueError` for another shape.
 
         Returns:
             Float32 tensor `(n,)`.
-
-        Raises:
-            ValueError: for features of another shape.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -244,12 +241,7 @@ class FeatureDensity:
             store[name] = keras.ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
-        """Takes the arrays of a store, once they are fit for a density.
-
-        Raises:
-            ValueError: for arrays that are not finite, or not those of a
-                density.
-        """
+        """Takes the arrays of a store; a `ValueError` for unfit ones."""
         arrays = {name: np.asarray(store[name]) for name in self.variables}
         good = all(np.all(np.isfinite(array)) for array in arrays.values())
         good = good and np.all(arrays["variances"] > 0)

@@ -25,10 +25,9 @@ class Generating:
         """The `FeatureDensity` of the model's features, or `None`.
 
         `fit_density` makes it, `save_to_preset` and `save` keep it. What
-        changes the features removes it: `fit`, `train_on_batch`,
-        `initialize_from` and a checkpoint that is restored; `from_preset` with
-        other entries than the preset's leaves it out. Fit it again after you
-        set weights.
+        changes the features removes it: training, `initialize_from`, a
+        checkpoint that is restored, other entries than a preset's. Fit it
+        again after you set weights.
         """
         return self._density
 

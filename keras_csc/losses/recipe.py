@@ -260,8 +260,7 @@ def _relative_distance(code, other, mean, variance):
 def _mean_variance(code, mean, variance):
     """Mean variance of the channels of codes, from what normalised them.
 
-    Where an encoder splits codes, the moments are of their positive and
-    negative parts, of which one is always 0.
+    Of split codes these are the moments of parts, of which one is always 0.
     """
     channels = code.shape[-1]
     if mean.shape[-1] == channels:

@@ -29,26 +29,14 @@ def code_density(codes):
 
 
 def dead_atoms(density):
-    """Atoms that are active nowhere.
-
-    Args:
-        density: array `(filters,)`, of `code_density`.
-
-    Returns:
-        Ints, the numbers of the atoms.
-    """
+    """Numbers of the atoms that are active nowhere, by their `code_density`."""
     return np.flatnonzero(np.equal(density, 0))
 
 
 def rare_atoms(density, threshold=0.01):
-    """Atoms that are active, but on no more than a share of places.
+    """Numbers of the atoms that are active at few places, but at some.
 
-    Args:
-        density: array `(filters,)`, of `code_density`.
-        threshold: float, the largest density of a rare atom. Defaults to 0.01.
-
-    Returns:
-        Ints, the numbers of the atoms.
+    At no more than a share `threshold`, by their `code_density`.
     """
     density = np.asarray(density)
     return np.flatnonzero((density > 0) & (density <= threshold))

@@ -14,13 +14,9 @@ from keras_csc.validation import check_integer
 
 
 def rows(features):
-    """Features of every image as one row of norm 1.
+    """Features of every image as one row of norm 1, of maps all places.
 
-    The places of a map follow each other, divided by the root of their number:
-    the product of two rows is the mean of the products of their places.
-
-    Args:
-        features: array `(n, d)` or `(n, height, width, d)`.
+    The product of two rows is the mean of the products of their places.
     """
     flat = features.reshape(len(features), -1)
     places = flat.shape[1] // features.shape[-1]
@@ -143,8 +139,7 @@ def _pair(features, reconstructed_features):
 def principal_directions(examples, components, mean=0.0):
     """First right singular vectors of `examples - mean`, as rows.
 
-    There are at most `components`, and no more than the rank to the precision
-    that the examples have in float32.
+    No more than the rank to the precision of float32.
     """
     _, singular_values, directions = np.linalg.svd(
         examples - mean, full_matrices=False
@@ -192,13 +187,9 @@ def nearest_subspace_accuracy(
 
 
 def subspace_distances(train_features, train_labels, features, components):
-    """Distances of features from the subspace of every class.
+    """Distances `(m, classes)` of features from the subspace of every class.
 
-    Those that `nearest_subspace_accuracy` takes the smallest of.
-
-    Returns:
-        A tuple of the float64 array `(m, classes)` and the classes
-        `(classes,)`, in the order of their labels.
+    And the classes, in the order of their labels.
     """
     train, labels = labelled(train_features, train_labels)
     check_integer(1, train.shape[1] - 1, components=components)

@@ -68,8 +68,7 @@ def structural_similarity(images, reconstructions):
 def scales_that_fit(height, width):
     """Scales of `multiscale_structural_similarity` for images of a size.
 
-    At most 5: an image that is halved one time less, rounding up, still holds
-    the window. 0 for images smaller than the window.
+    At most 5 whose last still holds the window; 0 for smaller images.
     """
     size, scales = min(height, width), 0
     while size >= SSIM_WINDOW and scales < len(SCALE_WEIGHTS):

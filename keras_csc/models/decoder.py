@@ -118,14 +118,9 @@ class Decoder(StagedDecoder):
         return ops.clip(signal, -1.0, 1.0)
 
     def codes(self, features, moments=None):
-        """`ẑ^l`, the codes that every stage draws with.
+        """`ẑ^l`, the codes that every stage draws with, float32.
 
-        Args:
-            features, moments: as of a call.
-
-        Returns:
-            List of tensors like `EncoderOutput.codes`, from the image up;
-            float32.
+        A list like `EncoderOutput.codes`; arguments as of a call.
         """
         if not self.built:
             self.build(None)

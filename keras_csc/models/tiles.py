@@ -61,9 +61,6 @@ class Tiles:
         Args:
             images: array `(batch, height, width, channels)`, floats in [-1, 1]
                 or uint8 in 0..255.
-
-        Returns:
-            float32 array `(batch, map_height, map_width, feature_dim)`.
         """
         images = np.asarray(images)
         shape = self.autoencoder.encoder.accepted_shape
@@ -86,9 +83,6 @@ class Tiles:
         Args:
             features: array `(batch, map_height, map_width, feature_dim)`.
             image_size: `(height, width)`, by default all pixels of all places.
-
-        Returns:
-            float32 array `(batch, height, width, channels)`.
         """
         decoder = self.autoencoder.decoder
         inputs.as_features(features, decoder.features_shape)
@@ -112,12 +106,10 @@ class Tiles:
         return self.decode(self.encode(images), images.shape[1:3])
 
     def _tiles(self, features, border):
-        """The tiles of features, in places.
+        """Yields `(number, part, wider, within)`, in places of an image.
 
-        Yields:
-            `(number, part, wider, within)`: the number of the image, and of
-            both axes `(start, end)` of the tile, of the same with a border of
-            so many pixels, and of the tile within that.
+        Of both axes `(start, end)` of the tile, of it with a border of so many
+        pixels, and of the tile within that.
         """
         size = -(-self.size // self.stride)
         border = -(-max(border, LEAST_SIZE) // self.stride)

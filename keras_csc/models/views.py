@@ -81,10 +81,9 @@ def _crops(images, draw):
 
 
 def _interpolation(start, stop, size):
-    """Weights `(n, size, size)` of pixels, at places from `start` to `stop`.
+    """Weights `(n, size, size)` of pixels, at places in [0, 1].
 
-    Places are in [0, 1], as many as there are pixels. XLA can't compile
-    `tf.image.crop_and_resize`.
+    XLA can't compile `tf.image.crop_and_resize`.
     """
     start, stop = start[..., 0], stop[..., 0]
     places = start + (stop - start) * tf.linspace(0.0, 1.0, size)[:, None]

@@ -152,15 +152,10 @@ class SparseDenoiser(keras.Model):
         return ops.matmul(made, ops.convert_to_tensor(unmixing, "float32"))
 
     def codes(self, images, noise):
-        """The codes `z_K`: what is drawn is `x̂ = m + D z_K`.
+        """The codes `z_K` of grey images, arguments as of `call`.
 
-        Args:
-            images, noise: as of `call`, grey.
-
-        Returns:
-            Tensor `(batch, rows, columns, filters)`, one place for every two
-            pixels of the images and of the mirrors around them, `BORDER`
-            pixels or more.
+        Tensor `(batch, rows, columns, filters)`, one place for every two pixels
+        of the images and of the mirrors around them, `BORDER` pixels or more.
         """
         images = mirrored(ops.cast(images, "float32"))
         means = ops.mean(images, (1, 2), keepdims=True)
@@ -175,9 +170,6 @@ class SparseDenoiser(keras.Model):
             progress: function of how many tiles are done, and of all.
             turns: int from 1 to 8. The result is the mean of so many: of the
                 image `turned` differently, and turned back.
-
-        Returns:
-            float32 array of the shape of `image`.
 
         Reference:
             Timofte, Rothe & Van Gool, Seven ways to improve example-based
@@ -264,17 +256,11 @@ class SparseDenoiser(keras.Model):
         return ops.conv(codes, kernel, padding="same")
 
     def _of_blocks(self, kernel):
-        """Atoms as a kernel that maps blocks of pixels to blocks of codes.
+        """Atoms `(k, k, 1, filters)` as a kernel `(3, 3, 16, 4 filters)`.
 
-        Convolutions of one channel are slow. Three by three blocks
-        of pixels, each with all its pixels as channels, are fast, though they
-        hold an atom and zeros around it.
-
-        Args:
-            kernel: tensor `(k, k, 1, filters)`.
-
-        Returns:
-            Tensor `(3, 3, 16, 4 filters)`.
+        It maps blocks of pixels to blocks of codes. Convolutions of one channel
+        are slow. Three by three blocks of pixels, each with all its pixels as
+        channels, are fast, though they hold an atom and zeros around it.
         """
         side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
         starts = range(room // 2, room // 2 + BLOCK, STRIDE)
@@ -313,11 +299,7 @@ def shipped():
 
 
 def _cosines(size):
-    """Discrete cosines as a tight frame at a stride of 2, low ones first.
-
-    Returns:
-        float32 array `(size, size, 1, size²)`.
-    """
+    """Discrete cosines as a tight frame at a stride of 2, low ones first."""
     wave = dct(np.eye(size), axis=0, norm="ortho")
     atoms = np.einsum("uy,vx->yxuv", wave, wave).reshape(size, size, 1, -1)
     order = [u**2 + v**2 for u, v in np.ndindex(size, size)]

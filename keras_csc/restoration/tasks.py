@@ -157,11 +157,7 @@ def anti_aliasing(factor):
 def gaussian(deviation):
     """Kernel of a Gaussian blur, of sum 1, cut off at three deviations.
 
-    Args:
-        deviation: float `> 0`, in pixels.
-
-    Returns:
-        float32 array of two odd sizes.
+    A float32 array of two odd sizes; the deviation is in pixels, `> 0`.
     """
     reach = int(np.ceil(3 * deviation))
     wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
@@ -218,11 +214,7 @@ def _pixels(image):
 def check_scale(pixels, noise, interval="[0, inf)"):
     """Raises `ValueError` for a deviation, or pixels that have another scale.
 
-    Args:
-        pixels: array of numbers that were measured. At most 1 % may lie
-            further outside of `[0, 1]` than `4 σ + 0.1`.
-        noise: float `σ`, in the units of the image.
-        interval: text, of `check_number`.
+    At most 1 % may lie further outside of `[0, 1]` than `4 σ + 0.1`.
     """
     check_number(interval, noise=noise)
     most = DEVIATIONS * noise + OVERSHOOT

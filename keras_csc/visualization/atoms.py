@@ -213,11 +213,9 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
 
 def drawn_rows(stage, maximum):
-    """The rows of `found_and_drawn`.
+    """The rows of `found_and_drawn`, of all atoms and of one after another.
 
-    Yields:
-        `(name, error, tiles)`, of all atoms and of one after another: str,
-        float, and three `uint8` tiles, of codes as of `code_shades`.
+    Yields `(name, error, tiles)`, the tiles of codes as of `code_shades`.
     """
     found, drawn = stage.picture, stage.drawn.picture
     tiles = image_tiles(np.stack([found, drawn, drawn - found]))
@@ -265,11 +263,9 @@ def growing_picture(explanation, stage=1, side=96):
 
 
 def growing(image, stage, counts=None):
-    """The sums of the strongest atoms in pixels, and how near they come.
+    """Yields `(name, sum, PSNR)` of the strongest atoms in pixels.
 
-    Yields:
-        `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an
-        array like the image; and a float in dB, `None` of the image.
+    As `"5 atoms"`, `"all 48"` or, at last, `"image"`, whose PSNR is `None`.
     """
     atoms = stage.codes.shape[-1]
     for count, total in stage.partial_sums(counts):
