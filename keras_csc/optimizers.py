@@ -26,11 +26,8 @@ class DictionaryMuon(keras.optimizers.Muon):
     step, but for the smallest, between about 0.7 and 1.2. Of all steps that
     change the inner products of a patch with the atoms by at most `η` times
     its norm, it is the one that lowers the loss most, to first order. Atoms of
-    norm 1 turn by at most about `η` radians.
-
-    Other variables, offsets and scales, are updated by Adam, at
-    `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
-    subclass, does that to kernels too.
+    norm 1 turn by at most about `η` radians. Other variables, offsets and
+    scales, are updated by Adam, at `adam_lr_ratio` times the learning rate.
 
     Args:
         learning_rate: float or schedule, `η`.

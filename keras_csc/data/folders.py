@@ -111,7 +111,12 @@ def open_folder(
     paths = [os.path.join(root, file) for file, _ in listing]
     checks = check_files(paths, f"checking {split or 'all'} images")
     problems = [f"{p}: {why}" for p, (why, *_) in zip(paths, checks) if why]
-    _report(problems, len(paths))
+    if problems:
+        first = "; ".join(map(printable, problems[:5]))
+        text = f"{len(problems)} of {len(paths)} image files cannot be decoded"
+        if len(problems) > max(1, len(paths) // 100) or len(paths) == 1:
+            raise DataError(f"{text}: {first}; remove or replace them.")
+        _say_once(f"{text} and are left out: {first}")
     kept = [row for row, (problem, *_) in enumerate(checks) if not problem]
     source = FolderSource(
         split,
@@ -282,16 +287,6 @@ def _hash(entry):
     path = _composed(entry[0]).replace(os.sep, "/").encode()
     digest = hashlib.blake2b(path, digest_size=8).digest()
     return int.from_bytes(digest, "big"), entry[0]
-
-
-def _report(problems, count):
-    if not problems:
-        return
-    first = "; ".join(map(printable, problems[:5]))
-    text = f"{len(problems)} of {count} image files cannot be decoded"
-    if len(problems) > max(1, count // 100) or len(problems) == count:
-        raise DataError(f"{text}: {first}; remove or replace them.")
-    _say_once(f"{text} and are left out: {first}")
 
 
 @functools.cache

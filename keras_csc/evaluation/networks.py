@@ -134,8 +134,8 @@ class FeatureExtractor:
     Call arguments:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
-        progress: function that is called with the number of images done, or
-            `None`.
+        batch_size: int.
+        progress: function that is called with the number of images done.
 
     Returns:
         List of features `(n, d)` and probabilities `(n, classes)`, float32.
@@ -150,8 +150,8 @@ class FeatureExtractor:
             reduce_retracing=True,
         )
 
-    def __call__(self, images, progress=None):
-        return by_batches(self._describe, images, 100, progress)
+    def __call__(self, images, batch_size=100, progress=None):
+        return by_batches(self._describe, images, batch_size, progress)
 
 
 def classifier_extractor(path):
@@ -164,15 +164,12 @@ def classifier_extractor(path):
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
+        if not isinstance(classifier, ImageClassifier):
+            raise TypeError(f"it is of a {type(classifier).__name__}")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not the file of an `ImageClassifier`: {error}"
         ) from error
-    if not isinstance(classifier, ImageClassifier):
-        raise ValueError(
-            f"{path} must hold an `ImageClassifier`. Received: "
-            f"{type(classifier).__name__}"
-        )
     record = classifier.record
     accuracy = record.get("test_accuracy")
     return FeatureExtractor(

@@ -39,12 +39,9 @@ class StageExplanation:
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
     where `r', ...` are what the stages below left over. This is exact, too. It
-    says what the codes mean to the stages below. It is neither what the decoder
-    draws nor what these stages would code: no image has all such codes.
+    is neither what the decoder draws nor what these stages would code.
 
-    Arrays are of float32 where nothing else is said.
-
-    Fields:
+    Fields, arrays of float32:
         signal: `(height, width, channels)`, the input `x`.
         codes: `(code_height, code_width, atoms)`, `z`.
         kernel: `(k, k, channels, atoms)`, the dictionary.

@@ -77,10 +77,6 @@ def export_preset(model, folder, card=None):
 
     Returns:
         `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: as of `save_to_preset`.
-        OSError: if it can't be written.
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)

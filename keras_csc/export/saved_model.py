@@ -53,8 +53,7 @@ def export_saved_model(
         batch_sizes: ints, the sizes of batches that a server makes, for
             warm-up requests; empty for no such requests.
         tolerance: float, the largest difference to the model that is taken
-            for rounding, by default `1e-4`, or `0.02` for a model that does
-            not compute in float32 or float64.
+            for rounding, by default `1e-4`, or `0.02` in half precision.
 
     Returns:
         `pathlib.Path` of the version's folder.

@@ -36,11 +36,8 @@ class SparseFeatures(keras.Model):
     of such patches, and `S` is the soft threshold. The atoms, columns of `D`,
     are whitened patches of images, drawn at random, of norm 1. The features
     are the means of `max(z, 0)` and of `max(-z, 0)` over each of `grid²` cells
-    of the image. With `mirror` the same of the mirrored image is added, and an
-    image and its mirror image have the same features.
-
-    `fit` needs no labels and no gradients. It computes `W`, `m`, the atoms,
-    and the components of `embed`.
+    of the image. With `mirror` an image and its mirror image have the same
+    features, the mean of both. `fit` needs no labels and no gradients.
 
     Args:
         image_shape: (height, width, channels) of the images.
@@ -129,7 +126,9 @@ class SparseFeatures(keras.Model):
         """Whitening and atoms; arguments as of `fit`."""
         images = np.asarray(images[:FITTED], "float32")
         rng = np.random.default_rng(seed)
-        patches = contrasts(random_patches(images, self.kernel_size, rng))
+        patches = random_patches(images, self.kernel_size, rng)
+        patches = patches - patches.mean(1, keepdims=True)
+        patches /= np.sqrt(patches.var(1, keepdims=True) + LEAST_VARIANCE)
         mean = patches.mean(0)
         whitening = _whitening(patches)
         chosen = rng.choice(
@@ -279,12 +278,6 @@ def random_patches(images, size, rng):
     )
     patches = windows[which, tops, lefts]  # (patches, channels, size, size)
     return np.moveaxis(patches, 1, -1).reshape(len(which), -1)
-
-
-def contrasts(patches):
-    """Patches without brightness and contrast."""
-    centered = patches - patches.mean(1, keepdims=True)
-    return centered / np.sqrt(centered.var(1, keepdims=True) + LEAST_VARIANCE)
 
 
 def _whitening(patches):

@@ -56,11 +56,7 @@ class Loop:
 
     @property
     def labels(self):
-        """Label of every row: int tensor `(n,)`.
-
-        Raises:
-            ValueError: if there are none.
-        """
+        """Labels of the rows, ints `(n,)`; a `ValueError` if there are none."""
         if self._labels is None:
             raise ValueError(
                 "This game needs `labels`: train on batches of (images, "

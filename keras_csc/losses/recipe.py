@@ -45,12 +45,10 @@ class RecipeGame(Game):
     - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`: what
       every stage's codes leave of its input, with both held fixed, so that
       only the atoms `A^l` descend it. For a tight frame that is the update of
-      data-driven tight frames, and keeps its atoms ones that the input is made
-      of. The upper stages, whose input has a deviation of 1, weigh less.
+      data-driven tight frames.
     - `P`: the first `class_features` features of every image, scaled to norm
       1, with a further coordinate, 1, so that classes are affine subspaces,
-      each about a mean of its own. They carry the classes; the other features
-      are free for what makes images. `class_epsilon` is the distortion `ε` of
+      each about a mean of its own. `class_epsilon` is the distortion `ε` of
       `ΔR(P | y)`. A fine one asks the features of a class to fill directions
       of their own. A coarse one asks the classes to differ: for `ε → ∞` it is
       `(d / 2ε)²`, with `d` numbers a row, times by how much the mean
@@ -60,9 +58,8 @@ class RecipeGame(Game):
       `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
       image alike: they tell what images show, without labels.
     - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
-      batches before weigh less by every step, and their counts alike. The
-      gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
-      need not hold as many images of every class as there are features then.
+      batches before weigh less by every step, and their counts alike; see
+      `MomentMemory`.
     - `x̂` is normalised, inside the encoder, with the batch statistics of `x`.
 
     Args:

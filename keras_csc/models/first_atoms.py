@@ -111,7 +111,9 @@ def _initialize(autoencoder, images, offset, seed):
             encoder, number, signal, offset, random, progress
         )
     if encoder.features == "map":
-        signal = _some_places(signal, random)
+        places = signal.reshape(len(signal), -1, signal.shape[-1])
+        chosen = random.permutation(places.shape[1])[:PATCHES]
+        signal = places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
     if encoder.sparse:
@@ -137,7 +139,8 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     def components(signal):
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
-        found = _principal_components(patches)
+        covariance = np.cov(patches.T, dtype="float32")
+        found = np.linalg.eigh(covariance)[1][:, ::-1]  # of falling variance
         return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
 
     if atoms <= numbers or both_signs:
@@ -229,11 +232,6 @@ def _assign_moments(normalization, signal):
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
 
 
-def _principal_components(patches):
-    """Orthonormal columns, of falling variance."""
-    return np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
-
-
 def _some_patches(signal, size, stride, random):
     """Rows of some patches of every image, as a layer sees them."""
     height, width = (-(-n // stride) for n in signal.shape[1:3])
@@ -254,13 +252,6 @@ def _some_patches(signal, size, stride, random):
         patches = np.stack(patches, 1)
         parts.append(patches.reshape(len(part) * len(chosen), -1))
     return np.concatenate(parts)
-
-
-def _some_places(signal, random):
-    """Some places of every image, each as an image of one place."""
-    places = signal.reshape(len(signal), -1, signal.shape[-1])
-    chosen = random.permutation(places.shape[1])[:PATCHES]
-    return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
 
 
 def _batched(function, signal, progress=None):

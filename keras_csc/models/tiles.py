@@ -15,10 +15,9 @@ from keras_csc.validation import shown
 class Tiles:
     """Encodes and decodes large images in tiles, with the memory of one.
 
-    A place of the features depends on the pixels of its receptive field, and a
-    pixel on the places of its own: tiles are computed with a border that wide,
-    which is left out of the result. So the result is that of the whole image,
-    but for rounding.
+    Tiles are computed with a border as wide as the receptive field, which is
+    left out of the result: that is the one of the whole image, but for
+    rounding.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.

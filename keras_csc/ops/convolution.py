@@ -19,8 +19,7 @@ def analysis_size(size, kernel_size, strides, padding):
 def synthesis_size(size, kernel_size, strides, padding):
     """The usual height or width of the image of codes of that `size`.
 
-    Several image sizes have codes of the same size; this is the largest one
-    for `"same"` and the smallest one for `"valid"` padding.
+    The largest one for `"same"` and the smallest one for `"valid"` padding.
     """
     if size is None:
         return None

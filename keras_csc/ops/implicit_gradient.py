@@ -91,7 +91,9 @@ def conjugate_residuals(operator, right, iterations):
     conjugate gradients would grow without end.
     """
     image = operator(right)
-    goal = _precision(right) ** 2 * _squared_norm(image)
+    dtype = keras.backend.standardize_dtype(right.dtype)
+    precision = 2e-15 if dtype == "float64" else 1e-6
+    goal = precision**2 * _squared_norm(image)
     product = _products(right, image)
 
     def proceed(_solution, _residual, _direction, _image, _product, active):
@@ -119,11 +121,6 @@ def conjugate_residuals(operator, right, iterations):
         (ops.zeros_like(right), right, right, image, product, product > 0),
         maximum_iterations=iterations,
     )[0]
-
-
-def _precision(values):
-    dtype = keras.backend.standardize_dtype(values.dtype)
-    return 2e-15 if dtype == "float64" else 1e-6
 
 
 def _products(values, others):

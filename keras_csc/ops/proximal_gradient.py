@@ -39,11 +39,10 @@ def solve_sparse_code(
     its momentum, and with `line_search` also by longer steps. An example is
     done, and its codes no longer move, when its duality gap, as of
     `SparseCodingProgram.gap`, is at most `tolerance` times its objective, which
-    is looked at before the first and after every tenth iteration: it does not
-    matter what else is in the batch. The gradient is implicit (see
-    `implicit_gradient`), with at most `iterations` steps of conjugate
-    residuals: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size. Half precision is
+    is looked at before the first and after every tenth iteration. The gradient
+    is implicit (see `implicit_gradient`), with at most `iterations` steps of
+    conjugate residuals: its memory does not grow with the iterations, and it is
+    exact at the solution. No gradient flows to the step size. Half precision is
     solved in float32.
 
     Args:
@@ -65,9 +64,7 @@ def solve_sparse_code(
         finite.
 
     Raises:
-        ValueError: for another `padding`, fewer iterations, a tolerance that
-            is negative or not finite, or images with other channels than the
-            atoms.
+        ValueError: for an argument that is not as above.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,

@@ -41,11 +41,7 @@ def on_tensorflow(name, otherwise):
 
 
 def solving(function):
-    """A function of long loops, which TensorFlow traces.
-
-    Once for every shape of its tensors and every value of its other
-    arguments: numbers that differ from call to call are to be tensors.
-    """
+    """A function of long loops, which TensorFlow traces: give it tensors."""
     return on_tensorflow("solving", lambda same: same)(function)
 
 

@@ -127,20 +127,12 @@ def table(rows, labels, names=None):
 
 
 def image_grid(images, columns=None, scale=1):
-    """Images row by row on white.
+    """Images row by row on white, a `uint8` array `(height, width, 3)`.
 
     Args:
         images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        columns: int. Defaults to a near-square grid.
+        columns: int, by default those of a near-square grid.
         scale: int, every image pixel becomes a square of this side.
-            Defaults to 1.
-
-    Returns:
-        A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
     """
     return arrange(image_tiles(images, scale), columns, BORDER)
 
@@ -156,15 +148,11 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
             `(n, h, w, 1 or 3)`: originals first, then the contenders.
         labels: list of one short string a set, written at the left of its
             rows, or `None`.
-        columns: int, images a row. Defaults to 10.
-        scale: int, enlargement. Defaults to 1.
+        columns: int, images a row.
+        scale: int, enlargement.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> grid = comparison_grid([x, x_csc, x_vae], ["image", "CSC", "VAE"])
     """
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
     grid = _groups(tiles, columns)
