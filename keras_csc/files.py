@@ -18,9 +18,8 @@ MOST_NAME = 255  # bytes, of the names of files
 def locked(path, wait=True):
     """Holds a lock file, made if it is missing; whoever dies lets go of it.
 
-    Raises:
-        BlockingIOError: if another process holds it and `wait` is `False`.
-        OSError: if it can't be opened, or is a link, folder or device.
+    A `BlockingIOError` if another process holds it and `wait` is `False`, an
+    `OSError` if it can't be opened, or is a link, folder or device.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)

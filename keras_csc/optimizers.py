@@ -89,8 +89,7 @@ class DictionaryMuon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x, steps):
         """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
 
-        All iterates are `x` times polynomials in `xᵀx`, so that only the first
-        and the last product are of the size of `x`, not two for each.
+        Iterates are `x` times polynomials in `xᵀx`: few products are large.
         """
         if x.shape[0] < x.shape[1]:
             wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)

@@ -58,10 +58,7 @@ def check_state(model):
 
 
 def state_of(model):
-    """Lists of the variables of a model, by where they belong.
-
-    Of one in training also the game's memory and the optimizers' state.
-    """
+    """Lists of a model's variables, in training of all state, by owner."""
     if not model.compiled:
         return {"model": list(model.weights)}
     memory = model.memory.variables.values() if model.memory else ()

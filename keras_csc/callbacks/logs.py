@@ -125,8 +125,7 @@ TAGS = {
 def tag(name):
     """The grouped name of a scalar of the log, and its description.
 
-    `zero_fraction/stage_1` is `codes/zero_fraction/stage_1`. What is not in
-    `TAGS` is a term of a game.
+    What is not in `TAGS`, but for `/LAYER`, is a term of a game.
     """
     for group, known in TAGS.items():
         if name.partition("/")[0] in known:

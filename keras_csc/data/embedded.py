@@ -27,8 +27,7 @@ PHOTOGRAPHS = {
 def open_digits(split, image_shape, validation_fraction):
     """scikit-learn's 1,797 handwritten digits, enlarged to 16x16x1.
 
-    397 stratified digits are for testing; the last of the other 1,400 are for
-    validation.
+    397 stratified ones are for testing, the last others for validation.
     """
     images.check_channels("digits", 1, image_shape[-1])
     digits = sklearn.datasets.load_digits()

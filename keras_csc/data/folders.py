@@ -211,8 +211,7 @@ def _parts(root):
 def _list_part(root, parts, split, left_out):
     """Lists the images of one part of a divided set.
 
-    No image of `train` is among those of another part, and none for
-    validation among those for tests.
+    No image of one part is among those of another.
     """
     real = [os.path.join(os.path.realpath(f), "") for f in parts.values()]
     for one, other in itertools.permutations(real, 2):

@@ -128,12 +128,6 @@ def check_channels(name, stored, wanted):
     )
 
 
-def can_crop(stored_shape, image_shape):
-    """Whether `fit` may leave a choice of crop."""
-    (height, width), (rows, columns) = stored_shape[:2], image_shape[:2]
-    return None in (height, width) or height * columns != width * rows
-
-
 def shaped(image, image_shape, crop_seed=None):
     """An image as `image_shape`; see `fit`.
 

@@ -149,7 +149,9 @@ class TFDSSource(Source):
     """
 
     def __init__(self, features, name, split, info, image_shape, random_crop):
-        stored = features["image"].shape
+        stored, (rows, columns) = features["image"].shape, image_shape[:2]
+        known = None not in stored[:2]
+        same_aspect = known and stored[0] * columns == stored[1] * rows
         labels = class_names(features, info.name)
         super().__init__(
             name,
@@ -157,7 +159,7 @@ class TFDSSource(Source):
             info.num_examples,
             image_shape,
             labels,
-            random_crop and images.can_crop(stored, image_shape),
+            random_crop and not same_aspect,
         )
         used = ("image",) if labels is None else ("image", "label")
         self.features = tfds.features.FeaturesDict(

@@ -84,7 +84,7 @@ def evaluate(
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
     sets = (
-        (passes.encode(model, train_images), train_labels),
+        (passes.by_batches(model.encode, train_images), train_labels),
         (features, labels),
     )
     figures.update(probing.probe_figures(*sets, again))
@@ -132,7 +132,7 @@ def sampling_figures(
 
 
 def sample_figures(made, images, labels, train_images, judge=None, **others):
-    """Measures images that any model made at random.
+    """Measures images that any model made at random, and returns `Samples`.
 
     Args:
         made: float32 array `(n, height, width, channels)` in [-1, 1].
@@ -142,11 +142,9 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         judge: `FeatureExtractor` of a classifier, or `None`.
         **others: float arrays of images, for `nearest`.
 
-    Returns:
-        `Samples`. Its figures are `class_figures`; `nearest`, the mean
-        distances of samples, images and others to the nearest training image;
-        and `distribution`, of `compare`, with that `of_training_images` in the
-        place of samples, or `None` without a judge.
+    Its figures are `class_figures`; `nearest`, the mean distances of samples,
+    images and others to the nearest training image; and `distribution`, of
+    `compare`, with that `of_training_images`, or `None` without a judge.
     """
     train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)

@@ -155,12 +155,9 @@ class FeatureExtractor:
 
 
 def classifier_extractor(path):
-    """The extractor of an `ImageClassifier` in a `.keras` file.
+    """The extractor of an `ImageClassifier` in a file, or a `ValueError`.
 
     It is named after the classifier's record: its data set and test accuracy.
-
-    Raises:
-        ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)

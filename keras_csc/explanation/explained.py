@@ -77,10 +77,7 @@ class StageExplanation:
 
     @property
     def objective(self):
-        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises.
-
-        It is computed, with the gap, when first asked for.
-        """
+        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises."""
         return self._measures[0]
 
     @property

@@ -66,17 +66,13 @@ def model_card(model, name, version, signatures, sections):
 def export_preset(model, folder, card=None):
     """Writes an autoencoder as a folder for `from_preset`, to be shared.
 
-    As `save_to_preset`, and a `README.md` that says what the model is.
-    `metadata.json` has what the card says as data, so that a SavedModel of the
-    preset can say it again.
+    As `save_to_preset`, and a `README.md` that says what the model is, whose
+    data `metadata.json` has. Returns the `pathlib.Path` of the folder.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         folder: path of a folder that does not exist; its name is the model's.
         card: as of `export_saved_model`.
-
-    Returns:
-        `pathlib.Path` of the folder.
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)

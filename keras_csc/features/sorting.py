@@ -48,9 +48,8 @@ Fields:
     nearest: ints `(count, k)`, the most alike of the other pictures.
     cosines: floats `(count, k)`, of these.
     strangers: dict of the `threshold`, the cosine of the nearest picture below
-        which a picture counts as belonging to no folder; and of the shares of
-        pictures that count so: `rejected`, beside all others, and `noticed`,
-        without the others of their folder. `None` without folders.
+        which a picture belongs to no folder, and of the shares of such, beside
+        all others (`rejected`) or all of other folders (`noticed`); or `None`.
 """
 
 

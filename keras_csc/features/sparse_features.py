@@ -130,7 +130,9 @@ class SparseFeatures(keras.Model):
         patches = patches - patches.mean(1, keepdims=True)
         patches /= np.sqrt(patches.var(1, keepdims=True) + LEAST_VARIANCE)
         mean = patches.mean(0)
-        whitening = _whitening(patches)
+        values, vectors = np.linalg.eigh(np.cov(patches.T))
+        whitening = vectors * (values + LEAST_EIGENVALUE) ** -0.5 @ vectors.T
+        whitening = whitening.astype("float32")
         chosen = rng.choice(
             len(patches), self.filters, replace=self.filters > len(patches)
         )
@@ -166,16 +168,10 @@ class SparseFeatures(keras.Model):
         return found
 
     def embed(self, images):
-        """Vectors of norm 1 whose cosines say how alike images are.
+        """Vectors `(batch, dimensions)` of norm 1, whose cosines say how alike.
 
         Principal components of the features, each divided by the square root
         of its deviation, so that strong ones weigh less.
-
-        Args:
-            images: as of `call`.
-
-        Returns:
-            float32 tensor `(batch, dimensions)`.
         """
         return self.vectors(self(images))
 
@@ -204,8 +200,7 @@ class SparseFeatures(keras.Model):
 
         Args:
             images: as of `call`.
-            weights: array `(features,)`, such as of a class of a classifier,
-                less the weights of another.
+            weights: array `(features,)`, such as of a class less another's.
 
         Returns:
             float32 array `(batch, rows, columns)`, for every patch: the sum
@@ -278,10 +273,3 @@ def random_patches(images, size, rng):
     )
     patches = windows[which, tops, lefts]  # (patches, channels, size, size)
     return np.moveaxis(patches, 1, -1).reshape(len(which), -1)
-
-
-def _whitening(patches):
-    """`(C + ε I)^(-1/2)`, symmetric."""
-    values, vectors = np.linalg.eigh(np.cov(patches.T))
-    scales = (values + LEAST_EIGENVALUE) ** -0.5
-    return ((vectors * scales) @ vectors.T).astype("float32")

@@ -151,7 +151,7 @@ class FeatureDensity:
         return tf.einsum("jk,jkd->d", weights, means)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
-        """Features of norm 1, drawn at random.
+        """Features of norm 1, drawn at random, a tensor `(count, d)`.
 
         Args:
             count: int, how many.
@@ -161,9 +161,6 @@ class FeatureDensity:
                 the first of more. `None` for one of Keras's global seed.
             temperature: float in [0, 1e9], what the standard deviations are
                 multiplied by. At 0 samples are the Gaussians' means.
-
-        Returns:
-            Tensor `(count, d)`.
 
         Raises:
             ValueError: for a class that the density has not, and other

@@ -21,10 +21,9 @@ class Loop:
         labels: int tensor `(n,)` of the images, or `None`.
         remember: function of a dict of moments of the global batch, which
             returns the moments of more batches; see `MomentMemory`.
-        residuals: function that returns a list of `E_l`, what every stage's
-            codes leave of its input; see `Encoder.residuals`.
-        views: function that returns the features `(n, d)` of a random view of
-            every image; see `models.views`.
+        residuals: function that returns a list of `E_l`, of every stage; see
+            `Encoder.residuals`.
+        views: function that returns the features `(n, d)` of `models.views`.
     """
 
     def __init__(
@@ -152,9 +151,6 @@ class Game:
 
         The gradients are to be summed over the replicas: the losses are
         divided by their number.
-
-        Args:
-            loop: `Loop`.
 
         Returns:
             `(encoder_loss, decoder_loss, scalars)`; `scalars` is a dict by

@@ -132,7 +132,7 @@ class RecipeGame(Game):
         terms = [
             Term(
                 BINARY_NAMES,
-                self._rates,
+                lambda loop: binary_rates(loop, self.epsilon),
                 encoder=-ENCODER * self.rate,
                 decoder=self.rate,
             ),
@@ -194,9 +194,6 @@ class RecipeGame(Game):
                 f"sparse codes. Received: {self.dictionary}"
             )
 
-    def _rates(self, loop):
-        return binary_rates(loop, self.epsilon)
-
     def _classes(self, loop):
         """`ΔR(P | y)` of the global batch, in nats."""
         rows = _unit(loop.z[:, : self.class_features])
@@ -241,17 +238,13 @@ def multistage(loop):
     total = weights = 0.0
     for stage, (code, other, moments) in enumerate(stages):
         weight = DECAY**stage
-        total += weight * _relative_distance(code, other, *moments)
+        difference = at_least_float32(other - ops.stop_gradient(code))
+        error = ops.mean(ops.square(difference))
+        variance = _mean_variance(code, *moments)
+        variance = ops.maximum(variance, keras.config.epsilon())
+        total += weight * (error / variance)
         weights += weight
     return (loop.mean(total / weights),)
-
-
-def _relative_distance(code, other, mean, variance):
-    """Mean square difference of codes in units of their mean variance."""
-    difference = at_least_float32(other - ops.stop_gradient(code))
-    error = ops.mean(ops.square(difference))
-    variance = _mean_variance(code, mean, variance)
-    return error / ops.maximum(variance, keras.config.epsilon())
 
 
 def _mean_variance(code, mean, variance):

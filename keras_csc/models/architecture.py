@@ -48,11 +48,8 @@ def check_architecture(
 ):
     """Checks what the encoder and the decoder have in common.
 
-    Returns:
-        `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
-
-    Raises:
-        ValueError: also for more weights than any such model ever had.
+    Also that there are no more weights than any such model ever had. Returns
+    `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
     """
     check_choice(("vector", "map"), features=features)
     check_integers(1, length=3, image_shape=image_shape)

@@ -35,11 +35,7 @@ class ClosedLoopTraining:
 
     @property
     def step(self):
-        """Number of training steps taken.
-
-        One update each of `optimizer` or, in alternating steps, of
-        `decoder_optimizer`: with an inner step the encoder's takes two.
-        """
+        """Number of training steps taken, each of all players."""
         return int(self._iterations.numpy())
 
     @property
@@ -54,10 +50,7 @@ class ClosedLoopTraining:
 
     @property
     def moved_variables(self):
-        """Of each of the `optimizers`, what it moves.
-
-        The decoder's moves its weights and the atoms that it shares.
-        """
+        """Of each of the `optimizers`, what it moves, shared atoms by both."""
         if self.decoder_optimizer is None:
             return [self.trainable_variables]
         own = self.decoder.trainable_variables

@@ -68,7 +68,10 @@ class Tiles:
         height, width = (-(-n // self.stride) for n in images.shape[1:3])
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
-        border = encoder_border(self.autoencoder.encoder)
+        encoder = self.autoencoder.encoder
+        # `T` steps of the solver are `T` times `Aᵀ` and `T - 1` times `A`.
+        steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
+        border = steps * decoder_border(encoder)
         for number, part, wider, within in self._tiles(features, border):
             seen = images[_index(number, wider, self.stride)]
             seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
@@ -131,17 +134,6 @@ def _index(number, part, stride=1):
     return (slice(number, number + 1), *sides)
 
 
-def encoder_border(encoder):
-    """Pixels that features depend on, in each direction from their place.
-
-    That is of an encoder that does not restart. `T` steps of the solver, which
-    are `T` times `Aᵀ` and `T - 1` times `A`, reach `2 T - 1` times as far as
-    one of them.
-    """
-    steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
-    return steps * decoder_border(encoder)
-
-
 def decoder_border(encoder):
     """Pixels that a place reaches, in each direction, by one pass.
 
@@ -165,8 +157,7 @@ def _compiled(function, shape):
 def reflected(images, stride):
     """Images continued by reflection to sides divisible by a stride.
 
-    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
-    of less than half a stride are continued again and again.
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`.
     """
     sizes = images.shape[1:3]
     if None not in sizes and not any(n % stride for n in sizes):

@@ -115,11 +115,9 @@ def coding_rate(features, epsilon=0.5):
         features: tensor `Z` `(n, d)`, usually rows on the unit sphere.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
-    Returns:
-        Scalar tensor, at least 0. Where `d/(n ε) λmax(ZᵀZ)` is above about
-        `1e7`, which rows of norm 1 are far from, float32 can't factor it: the
-        rate is NaN then, or on other backends than TensorFlow a `ValueError`
-        of theirs.
+    Where `d/(n ε) λmax(ZᵀZ)` is above about `1e7`, which rows of norm 1 are
+    far from, float32 can't factor it: the rate is NaN then, or on other
+    backends than TensorFlow a `ValueError` of theirs.
     """
     count = ops.shape(features)[0]
     return moment_coding_rate(second_moment(features), count, epsilon)

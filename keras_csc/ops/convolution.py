@@ -44,16 +44,14 @@ def analysis(images, kernel, strides=1, padding="same"):
     `synthesis` for every image size, kernel size and stride.
 
     Args:
-        images: tensor `(batch, height, width, channels)`.
+        images: tensor `(batch, height, width, channels)`; other channels than
+            the atoms' are a `ValueError`.
         kernel: tensor `(k, k, channels, filters)`, one atom per filter.
         strides: int, the same in both directions.
         padding: `"same"` or `"valid"`.
 
     Returns:
         Tensor `(batch, code_height, code_width, filters)`.
-
-    Raises:
-        ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
     if _is_one_patch(images.shape[1:3], kernel.shape, padding):

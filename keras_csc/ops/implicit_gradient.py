@@ -15,9 +15,8 @@ def implicit_gradient(codes, program, iterations):
     with a `λ` of 0 belong to it whatever they are. Of an incoming gradient
     `y`, restricted to the support by `P`, the outgoing ones are those of this
     equation's left-hand side times `v`, where `P AᵀA P v = P y` is solved by
-    conjugate residuals: of active atoms that are linearly dependent, for which
-    there may be no solution, in the sense of least squares. The gradient has
-    gradients of its own.
+    conjugate residuals, for linearly dependent atoms in the sense of least
+    squares. The gradient has gradients of its own.
 
     Args:
         codes: tensor, a solution; no gradient flows through how it was found.

@@ -109,15 +109,14 @@ def _solution(program, step_size, tolerance, line_search, iterations):
     """FISTA on one batch; see `solve_sparse_code`.
 
     An iteration takes one synthesis, for the residual at the codes `z`, and
-    one analysis, for the slope at the next point `y`. The residual at the
-    point is extrapolated like the point, since it is affine in the codes.
+    one analysis, for the slope at the next point `y`, whose residual is
+    extrapolated like the point.
 
     With `line_search`, a step from `y` to `z` of size `η` above the given one
     must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
     needs of `η`. Otherwise the codes stay, and the next iteration tries
     `max(η/2, step_size)` from the same `y`. After a step, `η' = 1.05 η` and
-    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
-    `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
+    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that `η' t'(t' - 1) ≤ η t²`.
     """
     growth = GROWTH if line_search else 1.0
 

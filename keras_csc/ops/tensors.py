@@ -63,13 +63,11 @@ def great_circle(first, second, steps):
 
     `z(t) = cos(tθ) z₀ + sin(tθ) u`, `t = 0, 1/(steps-1), ..., 1`, with `θ` the
     angle between `z₀` and `z₁`, and `u` of norm 1 at a right angle to `z₀`, in
-    the plane of both. Where they are equal, all points are. Where they are
-    antipodal, every great circle is a shortest way; the one here leads to
-    where the smallest number of `z₀` is.
+    the plane of both. Where they are antipodal, every great circle is a
+    shortest way; the one here leads to where the smallest number of `z₀` is.
 
     Args:
-        first: tensor `(n, ..., d)`, `z₀`, rows of norm 1.
-        second: tensor of the same shape, `z₁`.
+        first, second: tensors `(n, ..., d)`, `z₀` and `z₁`, rows of norm 1.
         steps: int, at least 2, points of each way with both ends.
 
     Returns:

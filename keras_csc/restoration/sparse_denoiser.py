@@ -114,12 +114,10 @@ class SparseDenoiser(keras.Model):
                 `(batch,)`, in the same units. A third, `(batch, channels)`, is
                 taken for the means, such as the means of a larger image.
             training: bool. Then sides must be divisible by 4, and `BORDER`
-                pixels at each side, where codes know one side alone, are left
-                out of the result.
+                pixels at each side are left out of the result.
 
         Returns:
-            float32 tensor `(batch, height, width, channels)`, not cut off at 0
-            and 1.
+            float32 tensor like the images, not cut off at 0 and 1.
         """
         images, noise, *means = inputs
         images = ops.cast(images, "float32")
@@ -131,7 +129,8 @@ class SparseDenoiser(keras.Model):
         means = means[0] if means else ops.mean(images, (1, 2))
         means = means[:, None, None]
         codes = self._codes(images - means, noise)
-        made = self._drawn(codes, self.iterations - 1) + means
+        blocks = self._in_blocks(codes, self.iterations - 1)
+        made = from_blocks(ops.cast(blocks, "float32"), BLOCK) + means
         if training:
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
@@ -244,11 +243,6 @@ class SparseDenoiser(keras.Model):
             codes = codes - ops.clip(codes, -threshold, threshold)
         return codes
 
-    def _drawn(self, codes, step):
-        """What atoms draw, less means, float32."""
-        blocks = ops.cast(self._in_blocks(codes, step), "float32")
-        return from_blocks(blocks, BLOCK)
-
     def _in_blocks(self, codes, step):
         kernel = self._of_blocks(self.synthesis_kernels[step])
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
@@ -258,9 +252,8 @@ class SparseDenoiser(keras.Model):
     def _of_blocks(self, kernel):
         """Atoms `(k, k, 1, filters)` as a kernel `(3, 3, 16, 4 filters)`.
 
-        It maps blocks of pixels to blocks of codes. Convolutions of one channel
-        are slow. Three by three blocks of pixels, each with all its pixels as
-        channels, are fast, though they hold an atom and zeros around it.
+        It maps blocks of pixels, as channels, to blocks of codes:
+        convolutions of one channel are slow.
         """
         side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
         starts = range(room // 2, room // 2 + BLOCK, STRIDE)

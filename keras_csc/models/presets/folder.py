@@ -159,8 +159,7 @@ def _misfit(path, reason):
 def save(model, folder, about=None, card=None):
     """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
 
-    `about` are more entries of `metadata.json`, `card` the text of a
-    `README.md`.
+    `about` is more of `metadata.json`, `card` the text of a `README.md`.
     """
     players = type(model.encoder), type(model.decoder)
     if players not in NETWORKS.values():
