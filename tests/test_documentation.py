@@ -17,16 +17,12 @@ from keras_csc_cli import console
 from keras_csc_cli import options as other_options
 from keras_csc_cli import train_options
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from matplotlib import pyplot as plt
 
 import keras_csc
-from keras_csc.visualization import save_figure
-from keras_csc.visualization import save_png
 from tests.helpers.pages import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -159,8 +155,7 @@ def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
         **vars(inspect.getmodule(described)),
         **vars(keras_csc.visualization),
         **vars(keras_csc.evaluation),
-        **{"keras_csc": keras_csc, "np": np, "tf": tf, "plt": plt},
-        **{"save_png": save_png, "save_figure": save_figure},
+        **{"keras_csc": keras_csc, "np": np, "tf": tf},
         **given(name),
     }
     text = smaller(inspect.cleandoc(described.__doc__))
