@@ -16,13 +16,10 @@ MOST_NAME = 255  # bytes, of the names of files
 
 @contextlib.contextmanager
 def locked(path, wait=True):
-    """Holds a lock file; whoever dies lets go of it.
+    """Holds a lock file, made if it is missing; whoever dies lets go of it.
 
-    The file is made if it is missing. What it holds is left as it is.
-
-    Raises:
-        BlockingIOError: if another process holds it and `wait` is `False`.
-        OSError: if it can't be opened, or is a link, folder or device.
+    A `BlockingIOError` if another process holds it and `wait` is `False`, an
+    `OSError` if it can't be opened, or is a link, folder or device.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
@@ -36,10 +33,7 @@ def locked(path, wait=True):
 
 
 def remove(path):
-    """Removes a file of ours or a folder with all in it, but follows no link.
-
-    The caller has checked that its name is one that only we give.
-    """
+    """Removes a file or folder whose name only we give; follows no link."""
     path = pathlib.Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -51,9 +45,8 @@ def remove(path):
 def replacing(path):
     """Gives a temporary name, and renames it to `path` at the end.
 
-    Every writer has a name of its own, `.STEM.partial-XXXXXXXX.SUFFIX`: of
-    several at once, the last to end leaves its file, whole. A killed process
-    leaves one under that name. A stem that is too long for it is cut.
+    Every writer has a name of its own, `.STEM.partial-XXXXXXXX.SUFFIX`, which a
+    killed process leaves. A stem that is too long for it is cut.
     """
     path = pathlib.Path(path)
     own = f".partial-{secrets.token_hex(4)}{path.suffix}"
@@ -77,11 +70,7 @@ def _cut(name, others):
 def new_folder(path):
     """Gives a temporary folder beside `path`, and renames it at the end.
 
-    The folder appears complete or not at all.
-
-    Raises:
-        ValueError: if it exists.
-        OSError: if it can't be written.
+    A `ValueError` if it exists, an `OSError` if it can't be written.
     """
     path = pathlib.Path(path)
     check_new(path)

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_number
 
 # Of Keras's Muon, and without effect here, or fixed.
@@ -27,11 +26,8 @@ class DictionaryMuon(keras.optimizers.Muon):
     step, but for the smallest, between about 0.7 and 1.2. Of all steps that
     change the inner products of a patch with the atoms by at most `η` times
     its norm, it is the one that lowers the loss most, to first order. Atoms of
-    norm 1 turn by at most about `η` radians.
-
-    Other variables, offsets and scales, are updated by Adam, at
-    `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
-    subclass, does that to kernels too.
+    norm 1 turn by at most about `η` radians. Other variables, offsets and
+    scales, are updated by Adam, at `adam_lr_ratio` times the learning rate.
 
     Args:
         learning_rate: float or schedule, `η`.
@@ -63,8 +59,8 @@ class DictionaryMuon(keras.optimizers.Muon):
         if unknown:
             raise TypeError(f"DictionaryMuon takes no {sorted(unknown)}.")
         if isinstance(learning_rate, (int, float)):
-            check_at_least(0, learning_rate=learning_rate)
-        check_at_least(0, adam_lr_ratio=adam_lr_ratio)
+            check_number("[0, inf)", learning_rate=learning_rate)
+        check_number("[0, inf)", adam_lr_ratio=adam_lr_ratio)
         check_number("[0, 1)", momentum=momentum, beta_1=beta_1, beta_2=beta_2)
         kwargs.setdefault("weight_decay", None)
         super().__init__(
@@ -93,8 +89,7 @@ class DictionaryMuon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x, steps):
         """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
 
-        All iterates are `x` times polynomials in `xᵀx`, so that only the first
-        and the last product are of the size of `x`, not two for each.
+        Iterates are `x` times polynomials in `xᵀx`: few products are large.
         """
         if x.shape[0] < x.shape[1]:
             wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)

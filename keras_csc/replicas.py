@@ -15,10 +15,9 @@ def num_replicas():
 def replica_sum(tensors):
     """Sums a nested structure of tensors over the replicas in sync.
 
-    One collective for the whole structure. Outside a replica of a strategy,
-    and on other backends than TensorFlow, it returns its argument. Its
-    gradient is the sum over replicas of the incoming gradients, so a loss
-    that all replicas compute from the sums is to be divided by their number.
+    One collective for the whole structure. Outside a replica of a strategy it
+    returns its argument. Its gradient is the sum over replicas of the incoming
+    ones: a loss that all compute is to be divided by their number.
     """
     if num_replicas() == 1:
         return tensors
@@ -35,8 +34,8 @@ def replica_sum(tensors):
 def shard_weight(count, dtype):
     """A replica's number of examples in units of the mean over replicas.
 
-    1 where a batch divides evenly: a mean over a replica's examples times
-    this, averaged over the replicas, is the mean over the global batch.
+    A mean over a replica's examples times this, averaged over the replicas, is
+    the mean over the global batch.
     """
     replicas = num_replicas()
     if replicas == 1:

@@ -14,12 +14,8 @@ class LiveLine:
 
     On a terminal it takes the place of the last one, and has no more parts
     than fit its width. Elsewhere it is a plain line, at most one in so many
-    seconds. A stream that is closed, full, or that nobody reads any more is
-    no error: nothing is shown from then on.
-
-    Args:
-        stream: where to print, by default standard error.
-        seconds: float, least time between two lines that stay.
+    seconds. Where nobody can read the stream (by default standard error),
+    nothing is shown.
     """
 
     def __init__(self, stream=None, seconds=5.0):
@@ -60,11 +56,6 @@ class Progress:
     """A progress line on stderr, shown only once the work proves long.
 
     Where stderr is no terminal, a line of its own every 30 seconds.
-
-    Args:
-        label: text in front of the counts.
-        total: number of items to come.
-        patience: seconds before the line first appears.
     """
 
     def __init__(self, label, total, patience=5.0):
@@ -124,10 +115,7 @@ def end_lines():
 
 
 def fit(parts, width):
-    """As many of the parts as fit, padded to the width.
-
-    At least the first one, which is cut.
-    """
+    """As many of the parts as fit, at least the first, cut or padded."""
     line = parts[0][:width]
     for part in parts[1:]:
         if len(line) + 2 + len(part) <= width:

@@ -15,11 +15,7 @@ LARGEST_INTEGER = 2**31 - 1
 
 
 def check_number(interval, **arguments):
-    """Raises `ValueError` for an argument that is no number of an interval.
-
-    That is a text such as `"[0, 1)"` or `"(0, inf)"`; infinity and NaN are in
-    none.
-    """
+    """Raises `ValueError` for no number of an interval, as `"[0, 1)"`."""
     for name, value in arguments.items():
         if not (_is_number(value) and _within(interval, value)):
             raise ValueError(
@@ -29,10 +25,7 @@ def check_number(interval, **arguments):
 
 
 def check_integer(minimum, maximum=LARGEST_INTEGER, why="", **arguments):
-    """Raises `ValueError` for an argument that is no integer of a range.
-
-    `why` tells why there is such a maximum.
-    """
+    """Raises `ValueError` for no integer of a range; `why` has that maximum."""
     reason = f", {why}" if why else ""
     for name, value in arguments.items():
         if not _is_integer(value) or value < minimum:
@@ -48,10 +41,7 @@ def check_integer(minimum, maximum=LARGEST_INTEGER, why="", **arguments):
 
 
 def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
-    """Raises `ValueError` for an argument that is no sequence of integers.
-
-    By default of at least one.
-    """
+    """Raises `ValueError` for no sequence of so many integers."""
     limits = f"at least {minimum}"
     if maximum != LARGEST_INTEGER:
         limits = f"{minimum} to {maximum}"
@@ -64,16 +54,6 @@ def check_integers(minimum, maximum=LARGEST_INTEGER, length=None, **arguments):
             raise ValueError(
                 f"`{name}` must be {length or 'one or more'} integers of "
                 f"{limits}. Received: {shown(value)}"
-            )
-
-
-def check_at_least(minimum, **arguments):
-    """Raises `ValueError` for an argument that is no number `≥ minimum`."""
-    for name, value in arguments.items():
-        if not (_is_number(value) and value >= minimum):
-            raise ValueError(
-                f"`{name}` must be a finite number of at least {minimum}. "
-                f"Received: {shown(value)}"
             )
 
 
@@ -146,10 +126,7 @@ def plain(error):
 class AdvisedError(ValueError):
     """A mistake that an argument would mend, which a command may not have.
 
-    Args:
-        reason: text, what is wrong, in whole sentences.
-        argument: name of the argument that the advice is about.
-        advice: text, what to do in Python, in whole sentences.
+    `reason` and `advice`, what to do in Python, are whole sentences.
     """
 
     def __init__(self, reason, argument, advice):

@@ -28,7 +28,7 @@ def evaluate(
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
         checkpoint, metrics, split: as the flags.
-        **how: `classifier`, `inception_weights`, `projector`, as the flags.
+        **how: `classifier`, `inception_weights`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.

@@ -131,8 +131,6 @@ What is evaluated:
     {DATA}
     {SPLIT}
     checkpoint: Evaluates the last checkpoint, not the trained model.
-    projector: Writes the features, with thumbnails and labels, to
-        tensorboard/projector/ of WORKDIR, for TensorBoard's projector.
     evaluation_limit: Most images of a split that are used, by default 10,000.
 Metrics:
     metrics: What to measure, separated by commas; by default as in training.
@@ -149,7 +147,6 @@ Metrics:
 """,
         **OPEN,
         checkpoint=False,
-        projector=False,
         evaluation_limit=(None, Integer(1, 1_000_000)),
         metrics=(None, kinds.Choices(METRICS)),
         inception_weights=(None, kinds.Path()),

@@ -145,7 +145,6 @@ def evaluate(
     inception_weights=None,
     split="test",
     name="",
-    projector=False,
     keep=False,
     own_classes=True,
 ):
@@ -158,7 +157,7 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run, or of a preset without one.
         names: of `--metrics`.
-        classifier, inception_weights, split, projector: as the flags.
+        classifier, inception_weights, split: as the flags.
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
@@ -215,14 +214,6 @@ def evaluate(
     write_json(path, result)
     pictures = workdir.path / "pictures" / (path.stem if name else "")
     evaluation.draw(model, found, images, labels, class_features, pictures)
-    if projector:
-        evaluation.write_projector(
-            workdir.path / "tensorboard" / _joined("projector", name),
-            found,
-            images,
-            labels,
-            splits[split].class_names,
-        )
     kept = {"kept": str(own)} if path != own else {}
     return {**result, "file": str(path), **kept}
 

@@ -185,7 +185,7 @@ def unseen(model, options, own):
             data_dir=options.data_dir,
         )
         images, _ = data.load_arrays(source, LIMIT)
-        made = passes.reconstruct(model, images)
+        made = passes.by_batches(model.reconstruct, images)
         figures[name] = psnr(from_pixels(images), made)
     return figures
 

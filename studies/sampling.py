@@ -56,7 +56,7 @@ def table(model, train, validation, judge, components, temperatures):
         ).figures
 
     yield HEAD
-    made = passes.reconstruct(model, images)
+    made = passes.by_batches(model.reconstruct, images)
     yield line("reconstructions", "", figures(made))
     for count in components:
         model.fit_density(*train, count)

@@ -38,7 +38,6 @@ NO_NUMBERS = [float("inf"), np.float32("nan"), "1", None, [1.0], True, 1j]
 @pytest.mark.parametrize(
     "check, limits",
     [
-        (validation.check_at_least, 0),
         (validation.check_number, "(-inf, inf)"),
         (validation.check_integer, 0),
         (validation.check_integers, 0),

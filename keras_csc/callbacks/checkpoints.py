@@ -22,9 +22,8 @@ class NonFiniteError(Exception):
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stops training with a `NonFiniteError` when a logged term is not finite.
 
-    Looks at the logs at the end of every epoch (of every logging interval in
-    `training/train.py`), before anything of it is saved.
-    `TrainingCheckpoint` looks at what it is about to save by itself.
+    Looks at the logs at the end of every epoch or logging interval, before
+    anything of it is saved.
     """
 
     def on_epoch_end(self, epoch, logs=None):
@@ -44,9 +43,8 @@ def _check_terms(terms, step):
 def check_state(model):
     """Raises a `NonFiniteError` unless a model in training is finite.
 
-    Looks at the terms since the last logs, to name the cause, and then at the
-    weights, the optimizers' state and the game's memory. Not at the terms if
-    there are several workers, which would all have to take part.
+    Looks at the terms since the last logs, to name the cause, unless there are
+    several workers, which would all have to take part; then at all state.
     """
     step, strategy = model.step, model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -60,10 +58,7 @@ def check_state(model):
 
 
 def state_of(model):
-    """Lists of the variables of a model, by where they belong.
-
-    Of one in training also the game's memory and the optimizers' state.
-    """
+    """Lists of a model's variables, in training of all state, by owner."""
     if not model.compiled:
         return {"model": list(model.weights)}
     memory = model.memory.variables.values() if model.memory else ()
@@ -100,16 +95,15 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     A checkpoint is a folder `FOLDER/step-00001000` with the weights and the
     state of the optimizers, step counts included. It is written under a
     temporary name and renamed: it is complete or absent. TensorFlow's format
-    has checksums of all of it, so that damage is found. The newest three stay.
-    `restore` goes back to the newest one that can be read and is finite; what
-    it passed over is renamed to `damaged-step-...` before the next is saved. A
-    model that is not finite is never saved.
+    has checksums, so that damage is found. The newest three stay. `restore`
+    goes back to the newest one that can be read and is finite; what it passed
+    over is renamed to `damaged-step-...` before the next is saved. A model that
+    is not finite is never saved.
 
     Args:
         folder: where the checkpoints are.
-        every_steps: int, steps between checkpoints, or `None`. With
-            `steps_per_execution` they come at the end of the execution that
-            reaches a multiple of it.
+        every_steps: int, steps between checkpoints, or `None`; they come at
+            the end of the execution that reaches a multiple of it.
         every_minutes: float, minutes between checkpoints, or `None`.
         write: bool, `False` on workers that only read.
     """
@@ -165,12 +159,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         return 0
 
     def read(self, path):
-        """Restores the checkpoint in a folder.
-
-        Raises:
-            CheckpointError: if it can't be read, is not finite, or is of
-                another step than its name says.
-        """
+        """Restores the checkpoint in a folder; see `restore` for errors."""
         model, state = self.model, state_of(self.model)
         model.density = None
         try:
@@ -197,9 +186,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def save(self, step):
         """Writes a checkpoint now, unless that step has one.
 
-        Raises:
-            NonFiniteError: if the model is not finite.
-            CheckpointError: if the checkpoint can't be written.
+        A `NonFiniteError` if the model is not finite, a `CheckpointError` if it
+        can't be written.
         """
         self._saved_at = time.monotonic()
         self._saved_step = step
@@ -219,11 +207,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             remove(old)
 
     def write_folder(self, path):
-        """Writes a checkpoint to a new folder, complete or not at all.
-
-        Raises:
-            CheckpointError: if it can't be written.
-        """
+        """Writes a checkpoint to a new folder, complete or not at all."""
         temporary = path.with_name(f".{path.name}.partial")
         try:
             remove(temporary)
@@ -248,10 +232,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             self.save(self.model.step)
 
     def is_due(self):
-        """Whether the current step is one to save.
-
-        Of several steps that are taken at once, the last alone is seen.
-        """
+        """Whether the current step, or one taken with it, is one to save."""
         minutes = (time.monotonic() - self._saved_at) / 60
         late = self.every_minutes and minutes >= self.every_minutes
         every, step = self.every_steps, self.model.step

@@ -34,23 +34,21 @@ TERMS = {
 class ProgressLine(keras.callbacks.Callback):
     """Prints one line with the step, rate, time left and the main terms.
 
-    Among them the PSNR of images that are not trained on, if `ScalarLog`
-    comes earlier in the list of callbacks. On a terminal the line is rewritten
-    and fits its width; elsewhere a plain one is printed after the first two
-    steps and for every epoch (logging interval), at most one in `seconds`.
+    Among them the PSNR of images that are not trained on, if `RunLog` comes
+    earlier in the list of callbacks. On a terminal the line is rewritten and
+    fits its width; elsewhere a plain one is printed after the first two steps
+    and for every epoch (logging interval), at most one in five seconds.
 
     Args:
         steps: int, the step at which training ends.
         batch_size: int, images in a step.
-        stream: where to print, by default standard error.
-        seconds: float, least time between two lines that are not rewritten.
     """
 
-    def __init__(self, steps, batch_size, stream=None, seconds=5.0):
+    def __init__(self, steps, batch_size):
         super().__init__()
         self.steps = steps
         self.batch_size = batch_size
-        self.line = LiveLine(stream, seconds)
+        self.line = LiveLine()
 
     def on_train_begin(self, logs=None):
         self._began_at = None
@@ -127,9 +125,7 @@ TAGS = {
 def tag(name):
     """The grouped name of a scalar of the log, and its description.
 
-    `shown_psnr` is `quality/shown_psnr`, `zero_fraction/stage_1` is
-    `codes/zero_fraction/stage_1`. A term of a game that is not in `TAGS` is
-    one of `game/`.
+    What is not in `TAGS`, but for `/LAYER`, is a term of a game.
     """
     for group, known in TAGS.items():
         if name.partition("/")[0] in known:
@@ -142,16 +138,13 @@ class RunLog(keras.callbacks.Callback):
 
     At the end of every epoch (logging interval) it logs the epoch's logs,
     images per second, the learning rates, the PSNR of the reconstructions of
-    some images (`shown_psnr`), and of every coding layer the share of zero
-    codes on these images (`zero_fraction/LAYER`), of atoms that none of them
-    has (`dead_atoms/LAYER`) and `λmax` (`operator_norm/LAYER`). For the
-    callbacks that come after it, `shown_psnr` is added to the logs. When
-    training begins, what the file says of later steps is removed: a killed run
-    will take them again. Reconstructions and atoms are drawn now and then, and
-    when training ends.
-
-    TensorBoard has the scalars in groups: `game/`, `rates/`, `codes/`,
-    `quality/` and `time/`; see `TAGS`.
+    some images (`shown_psnr`, also added to the logs), and of every coding
+    layer the share of zero codes on these images (`zero_fraction/LAYER`), of
+    atoms that none of them has (`dead_atoms/LAYER`) and `λmax`
+    (`operator_norm/LAYER`). When training begins, what the file says of later
+    steps is removed: a killed run will take them again. Reconstructions and
+    atoms are drawn now and then, and when training ends. TensorBoard has the
+    scalars in the groups of `TAGS`.
 
     Args:
         folder: where to write `log.jsonl`, `pictures/` and `tensorboard/`.

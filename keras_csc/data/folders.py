@@ -32,11 +32,9 @@ class FolderSource(Source):
 
     Args:
         root: folder of the files.
-        listing: pairs of a path in the folder and a class, -1 for unlabelled.
-        image_shape: (height, width, channels) of the images; with `None` for
-            height and width they keep their size.
+        listing: pairs of a path in it and a class, -1 for unlabelled.
         by_pillow: list of bools, whether Pillow is to read a file.
-        split, class_names, random_crop: as of `Source`.
+        image_shape: with `None` for height and width images keep their size.
     """
 
     def __init__(
@@ -101,24 +99,24 @@ def open_folder(
     """Opens a folder of images; see `open_dataset`. A split `None` is all.
 
     The natural order is by a hash of each file's relative path, so that any
-    part of it is a fair sample. Names count in Unicode's NFC: a class is the
-    same whichever system wrote the name of its folder.
-
-    Regular files count, each once; see `find_images`. What is left out is
-    said in a line on stderr, once in a process.
+    part of it is a fair sample. Names count in Unicode's NFC, whichever system
+    wrote them.
 
     When the split is opened, the first and last bytes of its files are
-    looked at. Files that are too large to be decoded are left out, and so are
-    those that do not look whole and do not decode: the number is reported on
-    stderr, and above 1% of the files (but at least 1) it is a `DataError`.
-    Damage in the middle of a file shows when it is read; `check_readable` and
-    `load_arrays` name the file.
+    looked at. Files that are too large are left out, and so are those that do
+    not look whole and do not decode: above 1% of the files (but at least 1)
+    that is a `DataError`. Damage in the middle shows when a file is read.
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
     checks = check_files(paths, f"checking {split or 'all'} images")
     problems = [f"{p}: {why}" for p, (why, *_) in zip(paths, checks) if why]
-    _report(problems, len(paths))
+    if problems:
+        first = "; ".join(map(printable, problems[:5]))
+        text = f"{len(problems)} of {len(paths)} image files cannot be decoded"
+        if len(problems) > max(1, len(paths) // 100) or len(paths) == 1:
+            raise DataError(f"{text}: {first}; remove or replace them.")
+        _say_once(f"{text} and are left out: {first}")
     kept = [row for row, (problem, *_) in enumerate(checks) if not problem]
     source = FolderSource(
         split,
@@ -213,8 +211,7 @@ def _parts(root):
 def _list_part(root, parts, split, left_out):
     """Lists the images of one part of a divided set.
 
-    No image of `train` is among those of another part, and none for
-    validation among those for tests.
+    No image of one part is among those of another.
     """
     real = [os.path.join(os.path.realpath(f), "") for f in parts.values()]
     for one, other in itertools.permutations(real, 2):
@@ -248,8 +245,7 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    By default `names` are the names of the folders. They are `[]` if images
-    are unlabelled.
+    `names` are by default those of the folders, `[]` for unlabelled images.
     """
     if not paths:
         raise DataError(
@@ -290,16 +286,6 @@ def _hash(entry):
     path = _composed(entry[0]).replace(os.sep, "/").encode()
     digest = hashlib.blake2b(path, digest_size=8).digest()
     return int.from_bytes(digest, "big"), entry[0]
-
-
-def _report(problems, count):
-    if not problems:
-        return
-    first = "; ".join(map(printable, problems[:5]))
-    text = f"{len(problems)} of {count} image files cannot be decoded"
-    if len(problems) > max(1, count // 100) or len(problems) == count:
-        raise DataError(f"{text}: {first}; remove or replace them.")
-    _say_once(f"{text} and are left out: {first}")
 
 
 @functools.cache

@@ -24,11 +24,9 @@ def normalize(images):
 
 
 def read(encoded, image_shape, crop_seed=None):
-    """Reads a JPEG or PNG file as `image_shape`; see `inspect` and `shaped`.
+    """Reads a JPEG or PNG file as `image_shape`; see `shaped`.
 
-    Raises:
-        tf.errors.InvalidArgumentError: for a file that `inspect` refuses, or
-            that is damaged.
+    An `InvalidArgumentError` for one that is damaged or `inspect` refuses.
     """
     problem = inspect(encoded)
     message = tf.strings.join(["the file ", problem, "."])
@@ -41,12 +39,7 @@ def read(encoded, image_shape, crop_seed=None):
 # Traced once, and not for every pipeline and signature that reads files.
 @tf.function(autograph=False)
 def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
-    """Looks at the header of a JPEG or PNG file, and decodes nothing.
-
-    Returns:
-        Scalar string tensor, what is wrong ("is empty"), or "" for a file that
-        decodes unless it is damaged.
-    """
+    """What a JPEG or PNG file's header says is wrong, "" if nothing."""
     kinds = [tf.strings.substr(encoded, 0, len(m)) == m for m in (JPEG, PNG)]
     height, width, problem = tf.case(
         [
@@ -135,12 +128,6 @@ def check_channels(name, stored, wanted):
     )
 
 
-def can_crop(stored_shape, image_shape):
-    """Whether `fit` may leave a choice of crop."""
-    (height, width), (rows, columns) = stored_shape[:2], image_shape[:2]
-    return None in (height, width) or height * columns != width * rows
-
-
 def shaped(image, image_shape, crop_seed=None):
     """An image as `image_shape`; see `fit`.
 
@@ -168,17 +155,13 @@ def fit(image, image_shape, crop_seed=None):
     4 pixels a side (28x28 digits for a 32x32 model) is padded with black, not
     enlarged. Any other is resized (bilinear, antialiased) so that it just
     covers the target, then cropped to it; one that would cover more than 8
-    times the target is cropped first. Grey images are repeated over the
-    channels of a colour model, colour images are made grey for a grey one.
+    times the target is cropped first. Channels are made as `in_channels` does.
 
     Args:
         image: uint8 tensor (height, width, 1 or 3).
-        image_shape: (height, width, channels) of the result.
-        crop_seed: `None` for the centre crop, or an int64 tensor (2,): the
-            crop's position is then uniform and a pure function of this seed.
-
-    Returns:
-        uint8 tensor of `image_shape`.
+        image_shape: (height, width, channels) of the result, uint8.
+        crop_seed: `None` for the centre crop, or an int64 tensor (2,) that
+            decides the crop's position, uniformly.
     """
     growth = tf.constant(image_shape[:2]) - tf.shape(image)[:2]
     fitted = tf.cond(

@@ -144,17 +144,14 @@ class TFDSSource(Source):
 
     The order of an epoch comes from the order of the files, their interleaving
     and a shuffle buffer of 10,000 encoded records. Images are decoded after
-    that, in parallel. To start within an epoch, the encoded records before that
-    point are read, but not decoded.
-
-    Args:
-        features: `tfds.features.FeaturesDict` of the examples.
-        info: `tfds.core.SplitInfo` of the examples.
-        name, split, image_shape, random_crop: as of `Source`.
+    that, in parallel: to start within an epoch, the records before are read,
+    but not decoded.
     """
 
     def __init__(self, features, name, split, info, image_shape, random_crop):
-        stored = features["image"].shape
+        stored, (rows, columns) = features["image"].shape, image_shape[:2]
+        known = None not in stored[:2]
+        same_aspect = known and stored[0] * columns == stored[1] * rows
         labels = class_names(features, info.name)
         super().__init__(
             name,
@@ -162,7 +159,7 @@ class TFDSSource(Source):
             info.num_examples,
             image_shape,
             labels,
-            random_crop and images.can_crop(stored, image_shape),
+            random_crop and not same_aspect,
         )
         used = ("image",) if labels is None else ("image", "label")
         self.features = tfds.features.FeaturesDict(

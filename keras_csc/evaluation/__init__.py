@@ -5,7 +5,6 @@ takes.
 """
 
 from keras_csc.evaluation.drawing import draw
-from keras_csc.evaluation.drawing import write_projector
 from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.evaluating import compare
 from keras_csc.evaluation.evaluating import evaluate

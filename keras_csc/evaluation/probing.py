@@ -19,15 +19,10 @@ FIGURES = (
 
 
 def probe_figures(train, test, again):
-    """What features know of the classes; `None` without two of them.
+    """`accuracies` of features of test images; `None` without two classes.
 
-    Args:
-        train, test: pairs of features `(n, d)`, or maps `(n, height, width,
-            d)`, and of labels, ints `(n,)`, -1 for unlabelled.
-        again: array, features of the regenerated test images.
-
-    Returns:
-        Dict, of `accuracies`.
+    Sets are pairs of features `(n, d)`, or maps `(n, height, width, d)`, and
+    of labels, -1 for unlabelled; `again` are features of regenerations.
     """
     if not has_classes(train, test):
         return dict.fromkeys(FIGURES)
@@ -36,11 +31,7 @@ def probe_figures(train, test, again):
 
 
 def part_figures(size, train, test, again):
-    """`accuracies` of the part of the features for the classes, and its size.
-
-    `None` without a part or two classes; `size` is `class_features` of the
-    game.
-    """
+    """`accuracies` of the first `size` features, those for the classes."""
     if not size or not has_classes(train, test):
         return None
     train, test = (
@@ -57,11 +48,10 @@ def class_part_of(features, size):
 
 
 def accuracies(train, test, again):
-    """Accuracies of simple classifiers of features, as of `probe_figures`.
+    """Accuracies of simple classifiers of features.
 
-    Nearest subspaces have 10 dimensions, or all directions but one, and are
-    `None` for a single feature. Neighbours are `None` if there are too few
-    labelled training rows.
+    Subspaces have 10 dimensions, or all but one; `None` of a single feature,
+    and of too few training rows for neighbours.
     """
     (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
     most = min(COMPONENTS, features.shape[1] - 1)

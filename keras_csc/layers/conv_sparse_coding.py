@@ -15,7 +15,6 @@ from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.replicas import replica_sum
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_finite
@@ -42,9 +41,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     `z ← prox(y + η Aᵀ(x - A y))`,  `η = 1/L`,  `L ≥ λmax(AᵀA)`.
 
     `L = ops.frame_bound(W, strides)`, in closed form and for images of every
-    size, is stored as the weight `operator_norm`, so that in inference the
-    layer is a pure function of its input. A call in training computes it anew;
-    where atoms are changed without one, `update_operator_norm` does.
+    size, is stored as the weight `operator_norm`. A call in training computes
+    it anew; where atoms are changed without one, `update_operator_norm` does.
 
     With `gradient="implicit"` the layer solves the program, by `iterations`
     steps with adaptive restart, and differentiates the optimality conditions
@@ -76,14 +74,12 @@ class ConvSparseCoding2D(keras.layers.Layer):
             tensor `(batch,)` with one for every example.
         training: bool, whether to compute the step size anew.
 
-    Input shape: `(batch, height, width, channels)`.
     Output shape: `(batch, code_height, code_width, filters)`, sizes as of a
     convolution.
 
     Raises:
-        ValueError: for an argument that is not as above, or a `sparsity` of a
-            call that is below 0. Tensors, and NumPy's numbers, of which Keras
-            makes them, are not looked at.
+        ValueError: for an argument that is not as above. Tensors, and NumPy's
+            numbers, of which Keras makes them, are not looked at.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -117,7 +113,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         check_integer(
             1, filters=filters, kernel_size=kernel_size, strides=strides
         )
-        check_at_least(0, sparsity=sparsity)
+        check_number("[0, inf)", sparsity=sparsity)
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
             check_number("(0, inf)", sparsity=sparsity)
@@ -214,11 +210,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     @property
     def step_size(self):
-        """`η`, in units of the objective's inverse curvature.
-
-        A dictionary of zeros, for which every step will do, has the step of
-        an orthonormal one.
-        """
+        """`η`, in units of inverse curvature; 1 of zero atoms."""
         norm = ops.convert_to_tensor(self.operator_norm)
         return 1 / ops.where(norm > 0, norm, 1)
 
@@ -226,11 +218,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         """Replaces the dictionary, and the step size by that of the new one.
 
         Args:
-            atoms: array `(kernel_size, kernel_size, channels, filters)`. The
-                dictionary is one near them that satisfies the constraint.
-
-        Raises:
-            ValueError: for atoms of another shape, or with NaN or infinity.
+            atoms: array `(kernel_size, kernel_size, channels, filters)`, or a
+                `ValueError`, and finite. The dictionary is one near them that
+                satisfies the constraint.
         """
         atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
         if tuple(atoms.shape) != tuple(self.kernel.shape):
@@ -251,10 +241,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def solve(self, images, sparsity=None, iterations=None):
         """Returns the codes of images, as in inference.
 
-        Args:
-            images: tensor `(batch, height, width, channels)`.
-            sparsity: as in a call.
-            iterations: int, by default the layer's.
+        Arguments are as of a call; `iterations` by default the layer's.
         """
         images = ops.cast(images, self.compute_dtype)
         solver = functools.partial(sparse_code, prox=self.prox)
@@ -277,7 +264,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         if sparsity is None:
             return self._own_sparsity
         if isinstance(sparsity, (int, float)):
-            check_at_least(0, sparsity=sparsity)
+            check_number("[0, inf)", sparsity=sparsity)
             return sparsity
         sparsity = ops.convert_to_tensor(sparsity)
         if len(sparsity.shape) == 0:
@@ -285,13 +272,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         return ops.reshape(sparsity, (-1, 1, 1, 1))
 
     def synthesize(self, codes, image_size=None):
-        """Returns `A z`, images of the codes.
-
-        Args:
-            codes: tensor `(batch, code_height, code_width, filters)`.
-            image_size: `(height, width)`, by default that of
-                `ops.synthesis_size`.
-        """
+        """Returns `A z`, images of the codes; see `ops.synthesis`."""
         return synthesis(
             codes,
             ops.cast(self.kernel, codes.dtype),
@@ -309,10 +290,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
             sparsity: as in `call`.
 
         Returns:
-            Tensor `(batch,)`, at least float32.
-
-        Raises:
-            ValueError: for a layer with a `prox`, whose penalty is not known.
+            Tensor `(batch,)`, at least float32. A `prox`, whose penalty is not
+            known, is a `ValueError`.
         """
         if self.prox:
             raise ValueError(

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 from keras import ops
 
@@ -10,7 +12,6 @@ from keras_csc.ops import second_moment
 from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.replicas import num_replicas
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
@@ -72,7 +73,7 @@ class TranscriptionGame(Game):
     ):
         check_choice(("binary", "multi"), objective=objective)
         check_number("(0, inf)", epsilon=epsilon)
-        check_at_least(0, consistency=consistency)
+        check_number("[0, inf)", consistency=consistency)
         check_bool(inner_step=inner_step, shared_statistics=shared_statistics)
         if objective == "multi":
             check_integer(1, num_classes=num_classes)
@@ -87,12 +88,12 @@ class TranscriptionGame(Game):
         self.needs_labels = objective == "multi"
 
     def terms(self):
-        measure = {
-            "binary": (BINARY_NAMES, self._binary),
-            "multi": (MULTI_NAMES, self._multi),
-        }[self.objective]
+        names, measure = MULTI_NAMES, self._multi
+        if self.objective == "binary":
+            names = BINARY_NAMES
+            measure = functools.partial(binary_rates, epsilon=self.epsilon)
         return [
-            Term(*measure, encoder=-1.0, decoder=1.0),
+            Term(names, measure, encoder=-1.0, decoder=1.0),
             Term(
                 ("consistency",),
                 consistency,
@@ -108,9 +109,6 @@ class TranscriptionGame(Game):
         )
         reduction = moment_rate_reduction(moments, counts, self.epsilon)
         return -reduction / num_replicas()
-
-    def _binary(self, loop):
-        return binary_rates(loop, self.epsilon)
 
     def _multi(self, loop):
         labels, epsilon = loop.labels, self.epsilon

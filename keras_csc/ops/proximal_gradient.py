@@ -8,9 +8,9 @@ from keras_csc.ops.program import AXES
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
-from keras_csc.validation import check_at_least
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
+from keras_csc.validation import check_number
 
 # The duality gap takes a convolution of its own: it is looked at after every
 # so many iterations.
@@ -39,11 +39,10 @@ def solve_sparse_code(
     its momentum, and with `line_search` also by longer steps. An example is
     done, and its codes no longer move, when its duality gap, as of
     `SparseCodingProgram.gap`, is at most `tolerance` times its objective, which
-    is looked at before the first and after every tenth iteration: it does not
-    matter what else is in the batch. The gradient is implicit (see
-    `implicit_gradient`), with at most `iterations` steps of conjugate
-    residuals: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size. Half precision is
+    is looked at before the first and after every tenth iteration. The gradient
+    is implicit (see `implicit_gradient`), with at most `iterations` steps of
+    conjugate residuals: its memory does not grow with the iterations, and it is
+    exact at the solution. No gradient flows to the step size. Half precision is
     solved in float32.
 
     Args:
@@ -65,9 +64,7 @@ def solve_sparse_code(
         finite.
 
     Raises:
-        ValueError: for another `padding`, fewer iterations, a tolerance that
-            is negative or not finite, or images with other channels than the
-            atoms.
+        ValueError: for an argument that is not as above.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -81,7 +78,7 @@ def solve_sparse_code(
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
     if isinstance(tolerance, (int, float)):
-        check_at_least(0, tolerance=tolerance)
+        check_number("[0, inf)", tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
     program = precise_program(
         images, kernel, sparsity, nonnegative, strides, padding
@@ -112,15 +109,14 @@ def _solution(program, step_size, tolerance, line_search, iterations):
     """FISTA on one batch; see `solve_sparse_code`.
 
     An iteration takes one synthesis, for the residual at the codes `z`, and
-    one analysis, for the slope at the next point `y`. The residual at the
-    point is extrapolated like the point, since it is affine in the codes.
+    one analysis, for the slope at the next point `y`, whose residual is
+    extrapolated like the point.
 
     With `line_search`, a step from `y` to `z` of size `η` above the given one
     must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
     needs of `η`. Otherwise the codes stay, and the next iteration tries
     `max(η/2, step_size)` from the same `y`. After a step, `η' = 1.05 η` and
-    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
-    `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
+    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that `η' t'(t' - 1) ≤ η t²`.
     """
     growth = GROWTH if line_search else 1.0
 

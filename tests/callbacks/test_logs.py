@@ -18,6 +18,7 @@ from keras_csc.callbacks import logs
 from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.terminal import LiveLine
 
 
 class Reader(keras.callbacks.Callback):
@@ -49,7 +50,8 @@ def watched(tmp_path_factory):
     """3 epochs of 2 steps: the run's folder, history, reader and line."""
     folder, stream = tmp_path_factory.mktemp("run"), io.StringIO()
     reader = Reader(folder / "tensorboard")
-    line = Line(6, 4, stream, seconds=0)
+    line = Line(6, 4)
+    line.line = LiveLine(stream, seconds=0)
     model = ClosedLoopAutoencoder.from_preset(
         "digits", load_weights=False, filters=(4,), feature_dim=8, iterations=2
     )
