@@ -67,7 +67,11 @@ NAMES = {"unit_atoms": UnitAtoms, "tight_frame": TightFrame}
 
 
 def get(identifier):
-    """The constraint of a name of `NAMES`, or as `keras.constraints.get`."""
+    """The constraint of a name of `NAMES`, or as `keras.constraints.get`.
+
+    Raises:
+        ValueError: for what is neither.
+    """
     if isinstance(identifier, str) and identifier in NAMES:
         return NAMES[identifier]()
     return keras.constraints.get(identifier)

@@ -26,8 +26,11 @@ class DictionaryMuon(keras.optimizers.Muon):
     step, but for the smallest, between about 0.7 and 1.2. Of all steps that
     change the inner products of a patch with the atoms by at most `η` times
     its norm, it is the one that lowers the loss most, to first order. Atoms of
-    norm 1 turn by at most about `η` radians. Other variables, offsets and
-    scales, are updated by Adam, at `adam_lr_ratio` times the learning rate.
+    norm 1 turn by at most about `η` radians.
+
+    Other variables, offsets and scales, are updated by Adam, at
+    `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
+    subclass, does that to kernels too.
 
     Args:
         learning_rate: float or schedule, `η`.
@@ -89,7 +92,8 @@ class DictionaryMuon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x, steps):
         """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
 
-        Iterates are `x` times polynomials in `xᵀx`: few products are large.
+        All iterates are `x` times polynomials in `xᵀx`, so that only the first
+        and the last product are of the size of `x`, not two for each.
         """
         if x.shape[0] < x.shape[1]:
             wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)

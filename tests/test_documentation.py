@@ -17,12 +17,16 @@ from keras_csc_cli import console
 from keras_csc_cli import options as other_options
 from keras_csc_cli import train_options
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from matplotlib import pyplot as plt
 
 import keras_csc
+from keras_csc.visualization import save_figure
+from keras_csc.visualization import save_png
 from tests.helpers.pages import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -124,11 +128,29 @@ def images(*shape, seed=0):
 
 def given(name):
     """What the example of a docstring takes for granted."""
+    rng = np.random.default_rng(0)
+    layer = keras_csc.layers.ConvSparseCoding2D(4, 3, strides=2)
+    layer.build((None, 16, 16, 1))
     names = {
         "images": images(8, 16, 16, 1),
-        "features": np.random.default_rng(0).normal(size=(8, 6)),
+        "features": rng.normal(size=(8, 6)),
         "labels": np.arange(8) % 2,
+        "autoencoder": lambda x: 0.5 * x,
+        "network": lambda x: np.reshape(x, (len(x), -1))[:, :5],
+        "batches": [images(8, 16, 16, 1, seed=seed) for seed in range(2)],
+        "encoder": keras.Sequential([keras.Input((16, 16, 1)), layer]),
+        "layer": layer,
+        "steps": np.arange(5),
+        "losses": np.arange(5.0),
     }
+    names.update({f"x{tail}": names["images"] for tail in ("", "_csc", "_vae")})
+    shapes = ((4, 4, 3, 4), (4, 4, 4, 5), (4, 4, 5, 6))
+    for number, shape in enumerate(shapes, start=1):
+        names[f"w{number}"] = rng.normal(size=shape)
+    if name.endswith("ImageClassifier"):
+        names["images"] = images(8, 32, 32, 3)
+        pair = names["images"], np.arange(8) % 10
+        names["batches"] = tf.data.Dataset.from_tensors(pair).repeat()
     if name.endswith("export_saved_model"):
         names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
             "digits",
@@ -137,6 +159,9 @@ def given(name):
             filters=(4,),
             feature_dim=8,
         )
+    if name.endswith("solve_sparse_code"):
+        names["kernel"] = layer.kernel
+        names["step_size"] = 0.05
     return names
 
 
@@ -155,7 +180,8 @@ def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
         **vars(inspect.getmodule(described)),
         **vars(keras_csc.visualization),
         **vars(keras_csc.evaluation),
-        **{"keras_csc": keras_csc, "np": np, "tf": tf},
+        **{"keras_csc": keras_csc, "np": np, "tf": tf, "plt": plt},
+        **{"save_png": save_png, "save_figure": save_figure},
         **given(name),
     }
     text = smaller(inspect.cleandoc(described.__doc__))

@@ -37,9 +37,10 @@ def open_dataset(
 ):
     """Opens one split of a data set of images.
 
-    Images come as uint8 of `image_shape`, as `keras_csc.data.images.fit` makes
-    them. Validation examples are the last `validation_fraction` of the training
-    examples, which no longer hold them.
+    Images come as uint8 of `image_shape`: those of another size are resized to
+    cover it and cropped, or padded with black if at most 4 pixels smaller, as
+    `keras_csc.data.images.fit` does. Validation examples are the last
+    `validation_fraction` of the training examples, which no longer hold them.
 
     - A TFDS name (`cifar10`, `lsun/bedroom`, `mnist:3.0.1`): prepared below
       `data_dir`. `imagenet2012` is tested on its validation images and `stl10`
@@ -140,8 +141,7 @@ def batches(
 
     Args:
         source: what `open_dataset` returns.
-        batch_size: global batch size, in [1, source.size], divisible by the
-            number of replicas.
+        batch_size: global batch size, in [1, source.size].
         seed: integer.
         first_step: integer >= 0, the step to start from.
         horizontal_flip: whether to mirror images with probability 1/2.
@@ -151,8 +151,11 @@ def batches(
         input_context: `tf.distribute.InputContext` or `None`.
 
     Returns:
-        `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels). A
-        `DataError` if an argument is out of range.
+        `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
+
+    Raises:
+        DataError: if `batch_size` or `random_shift` is out of range, or
+            `batch_size` not divisible by the number of replicas.
     """
     context = input_context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
@@ -207,6 +210,10 @@ def batches(
 def evaluation_batches(source, batch_size):
     """Every example once in the natural order; the last batch may be short.
 
+    Args:
+        source: what `open_dataset` returns.
+        batch_size: integer >= 1.
+
     Returns:
         Finite `tf.data.Dataset` of (float32 images in [-1, 1], int32 labels).
     """
@@ -222,8 +229,11 @@ def load_arrays(source, limit=None):
         limit: number of examples to stop after, or `None` for all.
 
     Returns:
-        A uint8 array (n, height, width, channels) and an int32 array (n,) of
-        labels, -1 for unlabelled. A `DataError` names a damaged file.
+        Tuple of a uint8 array (n, height, width, channels) and an int32 array
+        (n,) of labels, -1 for unlabelled.
+
+    Raises:
+        DataError: if an example cannot be read; names the file.
     """
     size = source.size if limit is None else min(limit, source.size)
     images = np.empty((size, *source.image_shape), np.uint8)
@@ -237,7 +247,11 @@ def load_arrays(source, limit=None):
 
 
 def check_readable(source):
-    """Decodes every example; a `DataError` names the first damaged one."""
+    """Reads and decodes every example once.
+
+    Raises:
+        DataError: naming the first file that cannot be read.
+    """
     for _ in examples(source, LOADING_BATCH):
         pass
 
@@ -252,7 +266,11 @@ def cached(source, limit_bytes):
     Returns:
         A source with the same examples and natural order in memory, or
         `source` itself if it crops at random, is already in memory, or takes
-        more. Of crops the photographs are held, also for random ones.
+        more than `limit_bytes`. Of crops the photographs are held, also for
+        random ones.
+
+    Raises:
+        DataError: if an example cannot be read; names the file.
     """
     if isinstance(source, CropSource):
         return source.cached(limit_bytes)
@@ -279,9 +297,11 @@ def _training_keys(source, batch_size, seed, first_step):
 
 
 def _slice_batches(keys, batch_size, part):
+    def slice_part(*batch):
+        return tuple(values[part] for values in batch)
+
     batches = keys.batch(batch_size, drop_remainder=True)
-    slices = traced(lambda *batch: tuple(values[part] for values in batch))
-    return batches.map(slices).unbatch()
+    return batches.map(traced(slice_part)).unbatch()
 
 
 def _flip(images, mask):

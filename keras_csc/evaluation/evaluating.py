@@ -56,8 +56,10 @@ def evaluate(
 
     Args:
         model: `ClosedLoopAutoencoder`.
-        images, train_images: uint8 arrays `(n, height, width, channels)`.
-        labels, train_labels: ints `(n,)`, -1 for unlabelled.
+        images: uint8 array `(n, height, width, channels)`.
+        labels: ints `(n,)`, -1 for unlabelled.
+        train_images: uint8 array `(m, height, width, channels)`.
+        train_labels: ints `(m,)`, -1 for unlabelled.
         class_features: int, how many of the features carry the classes; 0 for
             none.
         codes: bool, whether to solve the programs of every stage.
@@ -67,15 +69,16 @@ def evaluate(
             reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
         own_classes: bool, whether the labels are of the classes that the
-            density was fitted to. If not, samples are of any.
-        between: function that is called between the measurements.
+            model's density was fitted to. If not, samples are of any.
+        between: function that is called between the measurements, and may
+            raise to end them.
 
     Returns:
         `Evaluation`. Its figures are `reconstruction_figures`,
         `class_figures` and `probe_figures`; and by name `psnr_of`
         (`reference_figures`), `class_part` (`part_figures`), `distributions`
-        (a list of `compare`), those of `code_figures`, and `samples`
-        (`sample_figures`).
+        (a list of `compare`), `codes`, `curve` and `psnr_by_solver_steps`
+        (`code_figures`), and `samples` (`sample_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -84,7 +87,7 @@ def evaluate(
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
     sets = (
-        (passes.by_batches(model.encode, train_images), train_labels),
+        (passes.encode(model, train_images), train_labels),
         (features, labels),
     )
     figures.update(probing.probe_figures(*sets, again))
@@ -115,7 +118,11 @@ def evaluate(
 def sampling_figures(
     model, images, labels, reconstructions, train_images, judge, own_classes
 ):
-    """`sample_figures` of a sample for every image, of its class or of any."""
+    """`sample_figures` of as many samples as there are images.
+
+    They are of the images' classes; or of any, if the density has not all of
+    these, or other classes.
+    """
     classes = np.flatnonzero(model.density.priors)
     if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
         labels = np.full(len(images), -1)
@@ -132,7 +139,7 @@ def sampling_figures(
 
 
 def sample_figures(made, images, labels, train_images, judge=None, **others):
-    """Measures images that any model made at random, and returns `Samples`.
+    """Measures images that any model made at random.
 
     Args:
         made: float32 array `(n, height, width, channels)` in [-1, 1].
@@ -140,11 +147,15 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
         train_images: uint8 array `(m, height, width, channels)`.
         judge: `FeatureExtractor` of a classifier, or `None`.
-        **others: float arrays of images, for `nearest`.
+        **others: float arrays of images, whose distances to the nearest
+            training image are also in `nearest`, by their names.
 
-    Its figures are `class_figures`; `nearest`, the mean distances of samples,
-    images and others to the nearest training image; and `distribution`, of
-    `compare`, with that `of_training_images`, or `None` without a judge.
+    Returns:
+        `Samples`. Its figures are `class_figures`, with the classes that were
+        asked for; `nearest`, the mean distances of samples, images and
+        others to the nearest training image, of `metrics.nearest_images`; and
+        `distribution`, of `compare`, with the distribution
+        `of_training_images` in the place of samples, or `None` without a judge.
     """
     train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)
@@ -170,9 +181,12 @@ def compare(extractor, images, reconstructions):
     """Every distance between images and reconstructions, from one pass.
 
     Args:
-        extractor: `FeatureExtractor`, which is named beside the figures.
+        extractor: `FeatureExtractor`.
         images: uint8 array `(n, height, width, channels)`.
         reconstructions: floats of the same shape, in [-1, 1].
+
+    Returns:
+        Dict of the figures, with the network that they belong to.
     """
     real = _features(extractor, images, "images")
     made = _features(extractor, reconstructions, "reconstructions")

@@ -25,16 +25,23 @@ class ImageClassifier(keras.Model):
         image_shape: `(height, width, channels)`, at least `2 ** len(filters)`
             pixels a side.
         num_classes: int, at least 2.
-        filters: ints, channels of every convolution.
+        filters: ints, channels of every convolution. Defaults to
+            `(32, 64, 128)`.
         record: dict of strings and numbers that is kept with the weights: on
-            what it was trained, its accuracy.
-        seed: int, of the weights.
+            what it was trained, its accuracy. Defaults to empty.
+        seed: int, of the weights. Defaults to 0.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
         training: bool.
 
     Output shape: `(batch, num_classes)` logits.
+
+    Example:
+
+    >>> classifier = ImageClassifier((32, 32, 3), 10)
+    >>> fit_classifier(classifier, batches, steps=2000)
+    >>> features, probabilities = classifier.describe(images)
     """
 
     def __init__(
@@ -77,9 +84,14 @@ class ImageClassifier(keras.Model):
         return self.head(self.body(images, training=training))
 
     def describe(self, images):
-        """`(features, probabilities)` of images in [-1, 1], in one pass.
+        """Features and class probabilities of images, in one pass.
 
-        Of shapes `(batch, filters[-1])` and `(batch, num_classes)`.
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+
+        Returns:
+            `(features, probabilities)` of shapes `(batch, filters[-1])` and
+            `(batch, num_classes)`.
         """
         features = self.body(images, training=False)
         return features, ops.softmax(self.head(features))
@@ -96,10 +108,15 @@ class ImageClassifier(keras.Model):
 
 
 def fit_classifier(classifier, batches, steps):
-    """Trains an `ImageClassifier` with cross-entropy.
+    """Trains a classifier with cross-entropy.
 
-    Adam with rate 0.003, which falls to 0 along a cosine in so many steps.
-    `batches` is an endless `tf.data.Dataset` of images in [-1, 1] and labels.
+    Adam with rate 0.003, which falls to 0 along a cosine.
+
+    Args:
+        classifier: `ImageClassifier`.
+        batches: endless `tf.data.Dataset` of `(images, labels)`, images in
+            [-1, 1] and labels in `[0, num_classes)`.
+        steps: int, batches to train for.
     """
     classifier.compile(
         optimizer=keras.optimizers.Adam(
@@ -134,11 +151,13 @@ class FeatureExtractor:
     Call arguments:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
-        batch_size: int.
-        progress: function that is called with the number of images done.
+        batch_size: int. Defaults to 100.
+        progress: function that is called with the number of images done, or
+            `None`.
 
     Returns:
-        List of features `(n, d)` and probabilities `(n, classes)`, float32.
+        List of features and probabilities, float32 arrays of shapes `(n, d)`
+        and `(n, classes)`.
     """
 
     def __init__(self, describe, name, about):
@@ -155,18 +174,29 @@ class FeatureExtractor:
 
 
 def classifier_extractor(path):
-    """The extractor of an `ImageClassifier` in a file, or a `ValueError`.
+    """The extractor of an `ImageClassifier` in a file.
 
-    It is named after the classifier's record: its data set and test accuracy.
+    Args:
+        path: `.keras` file.
+
+    Returns:
+        `FeatureExtractor`, named after the classifier's record: its data set
+        and test accuracy.
+
+    Raises:
+        ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
-        if not isinstance(classifier, ImageClassifier):
-            raise TypeError(f"it is of a {type(classifier).__name__}")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not the file of an `ImageClassifier`: {error}"
         ) from error
+    if not isinstance(classifier, ImageClassifier):
+        raise ValueError(
+            f"{path} must hold an `ImageClassifier`. Received: "
+            f"{type(classifier).__name__}"
+        )
     record = classifier.record
     accuracy = record.get("test_accuracy")
     return FeatureExtractor(
@@ -178,7 +208,10 @@ def classifier_extractor(path):
 
 
 def inception_weights():
-    """Path of Keras's own file of ImageNet weights, downloaded if needed."""
+    """Path of Keras's own file of ImageNet weights, in `~/.keras/models/`.
+
+    It is downloaded if it is not there.
+    """
     return keras.utils.get_file(
         INCEPTION_FILE,
         INCEPTION_URL,
@@ -198,12 +231,16 @@ def inception_extractor(path):
     were trained with.
 
     **Figures from it are not FID or KID**, which the weights of another
-    network define (TF-FID, of 2015). Figures from other weights than Keras's
-    are named with the file's hash.
+    network define (TF-FID, of 2015). Only the file that Keras publishes is
+    named after ImageNet; figures from other weights are named with the file's
+    hash.
 
     Args:
         path: file of weights of `keras.applications.InceptionV3`, with its
             last layer; `inception_weights()` is Keras's.
+
+    Returns:
+        `FeatureExtractor`.
 
     Raises:
         ValueError: if the weights are not of this network.

@@ -13,10 +13,11 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
     """What a function makes of all images, as a graph, batch by batch.
 
     Args:
-        function: from float32 tensors to a structure of tensors of as many
-            rows. A `tf.function` is not traced again.
-        arrays: array of images, or a tuple of arrays of as many rows; uint8 is
-            brought to [-1, 1].
+        function: from float32 tensors to tensors of as many rows, in a
+            structure of lists and dicts, which is returned with arrays. A
+            `tf.function` is not traced again.
+        arrays: array of as many rows as images, or a tuple of such; uint8 is
+            brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images of a batch; large images are fewer.
         progress: function that is called with the number of images done.
     """
@@ -41,6 +42,16 @@ def as_floats(images):
     if not np.issubdtype(images.dtype, np.floating):
         images = from_pixels(images)
     return images.astype("float32")
+
+
+def encode(model, images):
+    """Features of images, as `ClosedLoopAutoencoder.encode` has them."""
+    return by_batches(model.encode, images)
+
+
+def reconstruct(model, images):
+    """Reconstructions, floats in [-1, 1], of images."""
+    return by_batches(model.reconstruct, images)
 
 
 def sample(model, labels, seed=0):

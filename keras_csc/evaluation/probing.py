@@ -19,10 +19,15 @@ FIGURES = (
 
 
 def probe_figures(train, test, again):
-    """`accuracies` of features of test images; `None` without two classes.
+    """What features know of the classes; `None` without two of them.
 
-    Sets are pairs of features `(n, d)`, or maps `(n, height, width, d)`, and
-    of labels, -1 for unlabelled; `again` are features of regenerations.
+    Args:
+        train, test: pairs of features `(n, d)`, or maps `(n, height, width,
+            d)`, and of labels, ints `(n,)`, -1 for unlabelled.
+        again: array, features of the regenerated test images.
+
+    Returns:
+        Dict, of `accuracies`.
     """
     if not has_classes(train, test):
         return dict.fromkeys(FIGURES)
@@ -31,7 +36,11 @@ def probe_figures(train, test, again):
 
 
 def part_figures(size, train, test, again):
-    """`accuracies` of the first `size` features, those for the classes."""
+    """`accuracies` of the part of the features for the classes, and its size.
+
+    `None` without a part or two classes; `size` is `class_features` of the
+    game.
+    """
     if not size or not has_classes(train, test):
         return None
     train, test = (
@@ -48,10 +57,11 @@ def class_part_of(features, size):
 
 
 def accuracies(train, test, again):
-    """Accuracies of simple classifiers of features.
+    """Accuracies of simple classifiers of features, as of `probe_figures`.
 
-    Subspaces have 10 dimensions, or all but one; `None` of a single feature,
-    and of too few training rows for neighbours.
+    Nearest subspaces have 10 dimensions, or all directions but one, and are
+    `None` for a single feature. Neighbours are `None` if there are too few
+    labelled training rows.
     """
     (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
     most = min(COMPONENTS, features.shape[1] - 1)

@@ -27,8 +27,13 @@ def reconstruction_figures(model, images, batch_size=BATCH):
 
     Returns:
         `(features, reconstructions, again, figures)`: as of `encode`, float32
-        images, their features, and a dict. `ms_ssim` is `None` for images
-        without room for two scales, `ssim` for those without its window.
+        images, their features, and a dict with `psnr` (dB), `ssim` and
+        `ms_ssim` (`None` for images without room for its window or for two
+        scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
+        `effective_rank`, and `stage_figures`.
+
+    Raises:
+        ValueError: for a model all whose features are zero.
     """
     scales = scales_that_fit(*images.shape[1:3])
     qualities = {
@@ -78,8 +83,12 @@ def class_figures(judge, images, reconstructions, labels):
 
     For reconstructions it says whether they are still of the class
     ("GAN-test", [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)).
-    The classifier's share of the images themselves belongs beside it. All are
-    `None` without a judge or labels.
+    The classifier's share of the images themselves belongs beside it.
+
+    Returns:
+        Dict with `same_class`, of the reconstructions, `same_class_of_images`
+        and `classifier`, its name with its own test accuracy; `None` each
+        without a judge or labels.
     """
     known = labels >= 0
     if judge is None or not np.any(known):
@@ -97,12 +106,20 @@ def class_figures(judge, images, reconstructions, labels):
 
 
 def reference_figures(model, train_images, images):
-    """Mean PSNR of the best linear autoencoder with as many numbers, in dB.
+    """Mean PSNR of the best linear autoencoder with as many numbers.
 
     `m + V Vᵀ (x - m)`, with `V` the first principal components of the training
     images, at most as many as a model's features. Of a model of maps the
     components are of blocks as large as a place, and images are cut to whole
-    blocks. Images are uint8 arrays `(n, height, width, channels)`.
+    blocks.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        train_images, images: uint8 arrays `(n, height, width, channels)`.
+
+    Returns:
+        Dict of `pca` in decibels, of the number of `pca_components`, and of
+        `training_images`.
     """
     encoder, size = model.encoder, images.shape[1:3]
     block = size

@@ -60,11 +60,14 @@ def stage_figures(model, stages):
         Dict of lists by stage: `zero_fraction`, of the codes; `explained`,
         `1 - Σ(x - A z)² / Σx²`; `nonzeros`, for every number of `x`;
         `drawn_error`, `Σ(ẑ - z)² / Σz²`; and `dictionaries`, a dict of such
-        lists. There `density` and `image_density` are quantiles over the atoms
-        (least, lower quartile, median, upper quartile, largest) of the shares
-        of places and of images at which they are active, and
+        lists. There `dead_atoms` and `rare_atoms` are shares of the atoms, as
+        of `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
+        `image_density` are quantiles over the atoms (least, lower quartile,
+        median, upper quartile, largest) of the shares of places and of images.
         `effective_atoms` is `exp(H(p))` of the atoms' shares of the energy
-        `‖d_j‖² Σ z_j²`. All but the first are `None` without sparse codes.
+        `‖d_j‖² Σ z_j²`, as of an effective rank. `coherence` is the one of
+        non-negative codes where the codes are. All but the first are `None`
+        for an encoder without sparse codes.
     """
     zeros = [float(1 - each["density"].mean()) for each in stages]
     figures = {"zero_fraction": zeros}
@@ -126,11 +129,15 @@ def code_figures(model, images):
     solution, whose duality gap is 1e-5 of `F` or that took 600 solver steps.
 
     Returns:
-        Dict, of `None` for an encoder without sparse codes, with `codes`, by
-        stage as of `stage_figures`, with `zeros` as a share and `excess`,
-        `Σ F(z) / Σ F(z*) - 1`; `curve`, of `code_curve`; and
-        `psnr_by_solver_steps`, a dict from the number of solver steps of all
-        stages to the PSNR of the decoded images, dB.
+        Dict, of `None` for an encoder without sparse codes, with
+
+        - `codes`: list of dicts, by stage: `nonzeros`, for every number of the
+          stage's input; `zeros`, the share of its codes; `explained`, as of
+          `stage_figures`; `excess`, `Σ F(z) / Σ F(z*) - 1`;
+        - `curve`, of `code_curve`;
+        - `psnr_by_solver_steps`: dict from the number of solver steps of all
+          stages to the PSNR of the decoded images, dB. The trained number is
+          among them.
     """
     if not model.encoder.sparse:
         return dict.fromkeys(("codes", "curve", "psnr_by_solver_steps"))

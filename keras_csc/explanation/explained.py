@@ -39,9 +39,12 @@ class StageExplanation:
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
     where `r', ...` are what the stages below left over. This is exact, too. It
-    is neither what the decoder draws nor what these stages would code.
+    says what the codes mean to the stages below. It is neither what the decoder
+    draws nor what these stages would code: no image has all such codes.
 
-    Fields, arrays of float32:
+    Arrays are of float32 where nothing else is said.
+
+    Fields:
         signal: `(height, width, channels)`, the input `x`.
         codes: `(code_height, code_width, atoms)`, `z`.
         kernel: `(k, k, channels, atoms)`, the dictionary.
@@ -77,7 +80,10 @@ class StageExplanation:
 
     @property
     def objective(self):
-        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises."""
+        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises.
+
+        It is computed, with the gap, when first asked for.
+        """
         return self._measures[0]
 
     @property
@@ -114,7 +120,8 @@ class StageExplanation:
     def shares(self):
         """`‖c_j‖² / Σ_i ‖c_i‖²` of every atom, `(atoms,)`; all 0 without codes.
 
-        As atoms overlap, the sum of the energies is not that of the sum.
+        Shares of the sum of the energies: as atoms overlap, it is not the
+        energy of the sum.
         """
         return self.energies / (self.energies.sum() or 1)
 
@@ -141,12 +148,19 @@ class StageExplanation:
         """`c_j = A z_j` of an atom, or the sum of several; like the signal.
 
         Computed anew in every call, with the memory of one contribution.
+
+        Args:
+            atoms: int or ints, their numbers in the dictionary.
         """
         atoms = np.atleast_1d(atoms)
         return self._synthesis(self.codes[..., atoms], self.kernel[..., atoms])
 
     def drawn_error(self, atoms=slice(None)):
-        """`Σ(ẑ - z)² / Σz²` of some atoms: how far drawn from found codes."""
+        """`Σ(ẑ - z)² / Σz²`, how far what is drawn is from what was found.
+
+        Args:
+            atoms: int or ints, the atoms to compare; by default all.
+        """
         found, drawn = self.codes[..., atoms], self.drawn.codes[..., atoms]
         energy = np.sum(np.square(found))
         return float(np.sum(np.square(drawn - found)) / (energy or 1))
@@ -163,7 +177,8 @@ class StageExplanation:
                 `default_counts()`.
 
         Yields:
-            `(count, sum)`, with the sum of the shape of the signal.
+            `(count, sum)`, with the sum of the shape of the signal. The sum
+            of all atoms is `synthesis`, but for rounding.
         """
         counts = self.default_counts() if counts is None else list(counts)
         bounds = [0, *counts, self.codes.shape[-1] + 1]
@@ -190,7 +205,8 @@ class StageExplanation:
         Returns:
             `(place, shares)`: ints `(i, j)`, the place of the codes `z[i, j]`
             that stand for the pixel and its neighbours; and `(atoms,)`, the
-            shares `‖d_j‖² z_j² / Σ_k ‖d_k‖² z_k²`, all 0 without active atoms.
+            shares `‖d_j‖² z_j² / Σ_k ‖d_k‖² z_k²` of these codes, all 0 if no
+            atom is active there.
         """
         stride, stage = 1, self
         while stage is not None:
@@ -222,8 +238,13 @@ class StageExplanation:
         Linear: through the inverse of the normalisation, without its shift,
         and the dictionary of every stage below. Of the first stage it is the
         part of the signal that is the image's, of a lapped one after
-        `ops.postfilter`. An array of the shape of `signal` becomes one of
-        `(*image_size, image channels)`.
+        `ops.postfilter`.
+
+        Args:
+            signal: array of the shape of `signal`.
+
+        Returns:
+            Array `(*image_size, image channels)`.
         """
         if self.below is None:
             height, width = self.image_size

@@ -30,15 +30,16 @@ def explain(
 
     The codes of all stages are kept, `4 · atoms / strides²` bytes a pixel of
     the stage's input: 24 MB of the first stage for half a megapixel and 48
-    atoms, and as much of what is drawn.
+    atoms, and as much of what is drawn. Contributions are computed when they
+    are asked for.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
         train_features: array, features of training images as `model.encode`
-            makes them (maps: of images of this size), to find the nearest once
-            they are centred: what all share hides how they differ.
+            makes them, to find the nearest (maps: of images of this size) once
+            they are centred: what all features share hides how they differ.
         train_labels: ints `(n,)`, the classes of `train_features`, -1 for
             unlabelled, to find the nearest subspace.
         neighbors: int, how many neighbours to name.

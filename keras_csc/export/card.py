@@ -25,8 +25,9 @@ PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 
 def model_card(model, name, version, signatures, sections):
-    """Text of a model's card, in Markdown; `version` is `None` for a preset.
+    """Text of a model's card, in Markdown.
 
+    `version` is `None` for a preset. `signatures` are the loaded SavedModel's;
     `sections` has texts, lists, or dicts of facts, by title.
     """
     order = sorted(signatures, key=lambda name: (name[0] != "s", name))
@@ -66,13 +67,21 @@ def model_card(model, name, version, signatures, sections):
 def export_preset(model, folder, card=None):
     """Writes an autoencoder as a folder for `from_preset`, to be shared.
 
-    As `save_to_preset`, and a `README.md` that says what the model is, whose
-    data `metadata.json` has. Returns the `pathlib.Path` of the folder.
+    As `save_to_preset`, and a `README.md` that says what the model is.
+    `metadata.json` has what the card says as data, so that a SavedModel of the
+    preset can say it again.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         folder: path of a folder that does not exist; its name is the model's.
         card: as of `export_saved_model`.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: as of `save_to_preset`.
+        OSError: if it can't be written.
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)
@@ -117,7 +126,10 @@ def _content(content):
 
 
 def flat(facts, prefix=""):
-    """Yields `("outer: 1: inner", value)` of nested dicts and lists of them."""
+    """Yields `(key, value)` of nested dicts and lists of dicts.
+
+    Keys are as `"outer: 1: inner"`; a value of `None` is left out.
+    """
     for key, value in facts.items():
         if (
             isinstance(value, (list, tuple))

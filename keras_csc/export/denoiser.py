@@ -38,7 +38,15 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
             version if its name is a number.
         channels: int, 1 or 3, of the images that it takes.
         runtime: `None`, or as of `export_runtime`.
-        tolerance: as of `export_features`.
+        tolerance: float, the largest difference to the denoiser that is taken
+            for rounding.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: for a runtime that is not installed, a folder that exists,
+            or if what was written does not compute what the denoiser does.
     """
     folder = pathlib.Path(folder).absolute()
     found = denoiser_signatures(denoiser, channels)

@@ -30,8 +30,14 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
             version if its name is a number.
         layer: layer from features to probabilities, or `None`.
         names: list of str, of the classes.
-        tolerance: float, the largest difference that is taken for rounding;
-            beyond it what was written is a `ValueError`.
+        tolerance: float, the largest difference that is taken for rounding.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: for a folder that exists, or if what was written does not
+            compute what the features do.
     """
     folder = pathlib.Path(folder).absolute()
     shape = features.image_shape

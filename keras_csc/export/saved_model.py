@@ -53,7 +53,8 @@ def export_saved_model(
         batch_sizes: ints, the sizes of batches that a server makes, for
             warm-up requests; empty for no such requests.
         tolerance: float, the largest difference to the model that is taken
-            for rounding, by default `1e-4`, or `0.02` in half precision.
+            for rounding, by default `1e-4`, or `0.02` for a model that does
+            not compute in float32 or float64.
 
     Returns:
         `pathlib.Path` of the version's folder.
@@ -125,9 +126,12 @@ def float_signatures(signatures):
 
 
 def check_answers(signatures, call, model, what, tolerance=None):
-    """Compares a `call`'s answers to random inputs with those of the model.
+    """Compares answers to random inputs with what a model's functions answer.
 
-    An `AdvisedError` if they differ, or an output is not finite.
+    `call` is a function of the name of a signature and a dict of its inputs.
+
+    Raises:
+        AdvisedError: if they differ, or an output is not finite.
     """
     if tolerance is None:
         exact = model.encoder.compute_dtype in ("float32", "float64")
@@ -190,8 +194,10 @@ def _write_graph(model, found, folder):
 
     `tf.saved_model.save` of a module that holds a Keras model makes one that
     TensorFlow Serving can't load (tensorflow#72963). The archive finds the
-    variables in the functions, in another order in every process: they are
-    sorted. `track(model)` would trace the decoder on its own, without atoms.
+    variables in the functions, which list them in another order in every
+    process: they are sorted, with the density's, which are not among the
+    model's weights. `track(model)` would trace the decoder on its own, which
+    has no atoms.
     """
     archive = keras.export.ExportArchive()
     weights = list(model.weights)
@@ -224,11 +230,13 @@ def _name_by_content(folder):
 
 
 def write_warmup(model, signatures, folder, batch_sizes):
-    """Writes warm-up requests into a SavedModel's folder, below its name.
+    """Writes warm-up requests into a SavedModel's folder.
 
     There is one for every signature and size of a batch, as TensorFlow Serving
     computes a batch of another size slowly once. Every item of a request is
     the same, and is written once: a record has some hundred bytes.
+
+    `folder` is the SavedModel's, in the folder of its name.
     """
     try:
         from tensorflow_serving.apis import prediction_log_pb2

@@ -24,6 +24,9 @@ def signatures(model):
     only images of 1 or 3 channels are read from files, and only models that
     have a density sample and embed: other models lack these signatures.
 
+    Args:
+        model: built `ClosedLoopAutoencoder`.
+
     Returns:
         Dict from the name of a signature to `(function, input_specs)`. The
         function takes a batch of every input and returns a dict of outputs,
@@ -126,7 +129,9 @@ def _bytes_signatures(model):
     """Signatures of files; names in `_bytes` are base64 in TF Serving.
 
     Every file has an outcome of its own: `valid`, and the `problem` of one that
-    is not, whose output is zeros or no bytes.
+    is not, whose output is zeros or no bytes. To a model of maps files come as
+    they are: `reconstruct_bytes` takes files of several sizes, `encode_bytes`
+    of one.
     """
     of_maps = model.encoder.features == "map"
     encode, reconstruct = (_of_any_size if of_maps else _of_one_size)(model)
@@ -248,10 +253,13 @@ def image_of(file, shape):
 
 
 def outcomes(encoded, shape, function, empty):
-    """What a function makes of the image of every file, `empty` of none.
+    """What a function makes of the image of every file.
 
     A decoder fails within the graph, and `ignore_errors` leaves its image out.
     Rows say which images are there; place 0 holds what stands for the others.
+
+    With `None` for height and width in `shape` images keep their size. `empty`
+    is in the place of what the function makes of a file that is none.
 
     Returns:
         Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and

@@ -31,7 +31,7 @@ Fields:
 
 
 def ridge_classifier(features, labels, folds=5, seed=0):
-    """Least squares with a penalty, from features to classes, a `Ridge`.
+    """Least squares with a penalty, from features to classes.
 
     `argmin_W ‖Y - X W‖² + μ‖W‖²`, where rows of `X` are standardised features
     and `Y` is 1 at an image's class and 0 elsewhere, less its mean. Images are
@@ -42,10 +42,15 @@ def ridge_classifier(features, labels, folds=5, seed=0):
 
     Args:
         features: array `(images, features)`, held in memory.
-        labels: ints `(images,)` from 0 on, at least two images of each class,
-            or a `ValueError`.
+        labels: ints `(images,)` from 0 on, at least two images of each class.
         folds: int, at least 2.
         seed: int, of the folds.
+
+    Returns:
+        `Ridge`.
+
+    Raises:
+        ValueError: for labels that are not as above.
 
     References:
         Hastie, Tibshirani & Friedman, The elements of statistical learning,
@@ -116,7 +121,8 @@ def _temperature(scores, labels):
 class _Program:
     """`argmin_W ‖Y - X W‖² + μ‖W‖²`, of all rows or of some.
 
-    By the products of images, or of features, whichever are fewer.
+    Of fewer images than features the products of images are solved with,
+    otherwise the products of features.
     """
 
     def __init__(self, features, labels):

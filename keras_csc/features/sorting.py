@@ -48,8 +48,9 @@ Fields:
     nearest: ints `(count, k)`, the most alike of the other pictures.
     cosines: floats `(count, k)`, of these.
     strangers: dict of the `threshold`, the cosine of the nearest picture below
-        which a picture belongs to no folder, and of the shares of such, beside
-        all others (`rejected`) or all of other folders (`noticed`); or `None`.
+        which a picture counts as belonging to no folder; and of the shares of
+        pictures that count so: `rejected`, beside all others, and `noticed`,
+        without the others of their folder. `None` without folders.
 """
 
 
@@ -59,12 +60,16 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
     Args:
         images: uint8 array `(count, height, width, 1 or 3)`.
         labels: ints `(count,)`, or `None` for pictures without folders.
-        names, files: lists of str, of the folders, or `None`, and pictures.
-        groups: int, how many are made where there are no folders.
+        names: list of str, of the folders; `None` without.
+        files: list of str, of the pictures.
+        groups: int, how many groups are made where there are no folders.
         seed: int.
 
     Returns:
-        `Sorted`. A `ValueError` for a folder of fewer than two pictures.
+        `Sorted`.
+
+    Raises:
+        ValueError: for a folder of fewer than two pictures.
     """
     features = SparseFeatures(images.shape[1:], FILTERS)
     features.fit_atoms(from_pixels(images[:5000]), seed)
@@ -113,10 +118,11 @@ def _neighbours(vectors, labels):
 
 
 def accuracy(found):
-    """Share of the pictures that are judged as their folder says.
+    """Share of the pictures that are judged as their folder says, and by how
+    much it may be off: half of a 95 % confidence interval.
 
-    And by how much it may be off, half of a 95 % confidence interval:
-    Wilson, Probable inference, JASA 1927.
+    Reference:
+        Wilson, Probable inference, JASA 1927.
     """
     right = found.ridge.probabilities.argmax(1) == found.labels
     count, share, z = len(right), right.mean(), 1.96
@@ -134,9 +140,10 @@ def model(found):
 
 
 def doubts(found):
-    """Numbers of pictures that are judged otherwise than their folder says.
+    """Pictures that are judged otherwise than their folder says.
 
-    The least probable of its folder comes first.
+    Returns:
+        Numbers of pictures, the least probable of its folder first.
     """
     probabilities = found.ridge.probabilities
     own = probabilities[np.arange(len(found.labels)), found.labels]
@@ -168,10 +175,12 @@ def record(found):
 def evidence(found, number, label):
     """Where a picture speaks for a class, and where for its own folder.
 
-    The places' shares, `(height, width)`, of patches spread over them, add up
-    to the logarithm of how many times as probable the class is as the folder,
-    but for what is alike for all pictures: by the classifier that did not see
-    the picture.
+    The places' shares add up to the logarithm of how many times as probable
+    the class is as the folder, but for what is alike for all pictures: by the
+    classifier that did not see the picture.
+
+    Returns:
+        float array `(height, width)`, the share of a patch spread over it.
     """
     kernel = found.ridge.layers[found.ridge.fold_of[number]].get_weights()[0]
     weights = kernel[:, label] - kernel[:, found.labels[number]]

@@ -36,8 +36,11 @@ class SparseFeatures(keras.Model):
     of such patches, and `S` is the soft threshold. The atoms, columns of `D`,
     are whitened patches of images, drawn at random, of norm 1. The features
     are the means of `max(z, 0)` and of `max(-z, 0)` over each of `grid²` cells
-    of the image. With `mirror` an image and its mirror image have the same
-    features, the mean of both. `fit` needs no labels and no gradients.
+    of the image. With `mirror` the same of the mirrored image is added, and an
+    image and its mirror image have the same features.
+
+    `fit` needs no labels and no gradients. It computes `W`, `m`, the atoms,
+    and the components of `embed`.
 
     Args:
         image_shape: (height, width, channels) of the images.
@@ -112,8 +115,9 @@ class SparseFeatures(keras.Model):
         """Finds the atoms and the components in images.
 
         Args:
-            images: array `(count, height, width, channels)`, floats in [-1, 1],
-                at least two, in random order: the first 5,000 are looked at.
+            images: array of images `(count, height, width, channels)`, floats
+                in [-1, 1], at least two. The first 5,000 are looked at: they
+                should be in random order.
             seed: int.
         """
         self.fit_atoms(images, seed)
@@ -126,13 +130,9 @@ class SparseFeatures(keras.Model):
         """Whitening and atoms; arguments as of `fit`."""
         images = np.asarray(images[:FITTED], "float32")
         rng = np.random.default_rng(seed)
-        patches = random_patches(images, self.kernel_size, rng)
-        patches = patches - patches.mean(1, keepdims=True)
-        patches /= np.sqrt(patches.var(1, keepdims=True) + LEAST_VARIANCE)
+        patches = contrasts(random_patches(images, self.kernel_size, rng))
         mean = patches.mean(0)
-        values, vectors = np.linalg.eigh(np.cov(patches.T))
-        whitening = vectors * (values + LEAST_EIGENVALUE) ** -0.5 @ vectors.T
-        whitening = whitening.astype("float32")
+        whitening = _whitening(patches)
         chosen = rng.choice(
             len(patches), self.filters, replace=self.filters > len(patches)
         )
@@ -168,10 +168,16 @@ class SparseFeatures(keras.Model):
         return found
 
     def embed(self, images):
-        """Vectors `(batch, dimensions)` of norm 1, whose cosines say how alike.
+        """Vectors of norm 1 whose cosines say how alike images are.
 
         Principal components of the features, each divided by the square root
         of its deviation, so that strong ones weigh less.
+
+        Args:
+            images: as of `call`.
+
+        Returns:
+            float32 tensor `(batch, dimensions)`.
         """
         return self.vectors(self(images))
 
@@ -183,7 +189,9 @@ class SparseFeatures(keras.Model):
     def codes(self, images):
         """`Dᵀ p̃` of every patch, before the threshold.
 
-        `(batch, height - kernel_size + 1, width - kernel_size + 1, filters)`.
+        Returns:
+            Tensor `(batch, height - kernel_size + 1, width - kernel_size + 1,
+            filters)`.
         """
         images = ops.cast(images, "float32")
         size, channels = self.kernel_size, self.image_shape[-1]
@@ -200,7 +208,8 @@ class SparseFeatures(keras.Model):
 
         Args:
             images: as of `call`.
-            weights: array `(features,)`, such as of a class less another's.
+            weights: array `(features,)`, such as of a class of a classifier,
+                less the weights of another.
 
         Returns:
             float32 array `(batch, rows, columns)`, for every patch: the sum
@@ -263,7 +272,11 @@ class SparseFeatures(keras.Model):
 
 
 def random_patches(images, size, rng):
-    """`PATCHES` of each image at random places, `(patches, size² channels)`."""
+    """Patches of images, `PATCHES` of each, at random places.
+
+    Returns:
+        float32 array `(patches, size² channels)`.
+    """
     count, height, width, _ = images.shape
     which = np.repeat(np.arange(count), PATCHES)
     tops = rng.integers(height - size + 1, size=len(which))
@@ -273,3 +286,16 @@ def random_patches(images, size, rng):
     )
     patches = windows[which, tops, lefts]  # (patches, channels, size, size)
     return np.moveaxis(patches, 1, -1).reshape(len(which), -1)
+
+
+def contrasts(patches):
+    """Patches without brightness and contrast."""
+    centered = patches - patches.mean(1, keepdims=True)
+    return centered / np.sqrt(centered.var(1, keepdims=True) + LEAST_VARIANCE)
+
+
+def _whitening(patches):
+    """`(C + ε I)^(-1/2)`, symmetric."""
+    values, vectors = np.linalg.eigh(np.cov(patches.T))
+    scales = (values + LEAST_EIGENVALUE) ** -0.5
+    return ((vectors * scales) @ vectors.T).astype("float32")

@@ -24,12 +24,13 @@ class FeatureDensity:
     columns of `W_jk` span the subspace of a class, around its mean, and `σ_jk`
     is the noise around that: probabilistic principal components. Samples are
     drawn of it and projected on the sphere, `z / ‖z‖`. `log_prob` is `log p`
-    in nats, of all of the space and before that projection.
+    in nats, of all of the space and before that projection: `p` is no density
+    on the sphere.
 
     `FeatureDensity.fit` makes one of features, and `sample` and `log_prob` are
-    TensorFlow Probability's. The arrays are variables that are not trained,
-    which an autoencoder saves with its weights. Before a fit, all Gaussians are
-    `N(0, I)`, and equally likely.
+    TensorFlow Probability's. The arrays are variables that are not trained; an
+    autoencoder that has a density saves them with its weights. Before a fit,
+    all Gaussians are the standard one, `N(0, I)`, and equally likely.
 
     Args:
         feature_dim: int, at least 2, `d`.
@@ -89,8 +90,10 @@ class FeatureDensity:
         With one component `w`, `μ`, `W` and `σ²` have the greatest likelihood
         there is for their rank. With several, scikit-learn fits a mixture of
         Gaussians without bounds on rank, and `probabilistic_pca` of its
-        covariances are the density's. A Gaussian has at most a direction for
-        every four of its examples: more are less likely for others.
+        covariances are the density's.
+
+        A Gaussian has at most a direction for every four of its examples:
+        more are likelier for these examples, and less likely for others.
 
         Args:
             features: array `(n, d)`, rows of norm 1.
@@ -151,7 +154,7 @@ class FeatureDensity:
         return tf.einsum("jk,jkd->d", weights, means)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
-        """Features of norm 1, drawn at random, a tensor `(count, d)`.
+        """Features of norm 1, drawn at random.
 
         Args:
             count: int, how many.
@@ -161,6 +164,9 @@ class FeatureDensity:
                 the first of more. `None` for one of Keras's global seed.
             temperature: float in [0, 1e9], what the standard deviations are
                 multiplied by. At 0 samples are the Gaussians' means.
+
+        Returns:
+            Tensor `(count, d)`.
 
         Raises:
             ValueError: for a class that the density has not, and other
@@ -194,9 +200,12 @@ class FeatureDensity:
     def draw(self, labels, seeds, temperature=1.0):
         """`sample` in a graph: features for labels and seeds.
 
-        Labels are ints `(n,)` of classes that there are, -1 for any, seeds ints
-        `(1,)` for all, of which row `i` depends on `i` too, or `(n,)`, of which
-        a row depends on its own alone.
+        Args:
+            labels: int32 tensor `(n,)` of classes that there are, -1 for any.
+            seeds: int32 tensor. With `(1,)` for all, row `i` depends on the
+                seed, its label and `i`; with `(n,)`, a row depends on its seed
+                and its label alone, and is the first of that seed.
+            temperature: float or scalar tensor.
         """
         arrays = map(tf.convert_to_tensor, self.variables.values())
         return gaussians.draw(labels, seeds, temperature, *arrays)
@@ -207,10 +216,13 @@ class FeatureDensity:
         It takes the memory of `n × classes × components × d` numbers.
 
         Args:
-            features: tensor `(n, d)`; a `ValueError` for another shape.
+            features: tensor `(n, d)`.
 
         Returns:
             Float32 tensor `(n,)`.
+
+        Raises:
+            ValueError: for features of another shape.
         """
         features = tf.convert_to_tensor(features)
         if features.shape.rank != 2 or features.shape[1] != self.feature_dim:
@@ -232,7 +244,12 @@ class FeatureDensity:
             store[name] = keras.ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
-        """Takes the arrays of a store; a `ValueError` for unfit ones."""
+        """Takes the arrays of a store, once they are fit for a density.
+
+        Raises:
+            ValueError: for arrays that are not finite, or not those of a
+                density.
+        """
         arrays = {name: np.asarray(store[name]) for name in self.variables}
         good = all(np.all(np.isfinite(array)) for array in arrays.values())
         good = good and np.all(arrays["variances"] > 0)

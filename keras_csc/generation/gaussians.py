@@ -15,7 +15,8 @@ def probabilistic_pca(covariance, rank):
     `Σ ≈ W Wᵀ + σ² I`,  `W = U (Λ - σ² I)^½`,  `σ² = mean_{i>rank} λ_i`, with
     `λ_i` the eigenvalues of `Σ`, the largest first, and `U`, `Λ` the first
     `rank` eigenvectors and eigenvalues. No other `W` and `σ²` make examples
-    of covariance `Σ` likelier. `rank = d - 1` is `Σ` itself.
+    with mean `μ` and covariance `Σ = mean_i (z_i - μ)(z_i - μ)ᵀ` likelier.
+    `rank = d - 1` is `Σ` itself.
 
     Args:
         covariance: array `(d, d)`.

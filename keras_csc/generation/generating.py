@@ -25,9 +25,10 @@ class Generating:
         """The `FeatureDensity` of the model's features, or `None`.
 
         `fit_density` makes it, `save_to_preset` and `save` keep it. What
-        changes the features removes it: training, `initialize_from`, a
-        checkpoint that is restored, other entries than a preset's. Fit it
-        again after you set weights.
+        changes the features removes it: `fit`, `train_on_batch`,
+        `initialize_from` and a checkpoint that is restored; `from_preset` with
+        other entries than the preset's leaves it out. Fit it again after you
+        set weights.
         """
         return self._density
 
@@ -44,7 +45,7 @@ class Generating:
         self._density = density
 
     def fit_density(self, images, labels=None, components=1, rank=None, seed=0):
-        """Fits the `FeatureDensity` of the features of images, and keeps it.
+        """Fits the density of the features of images, and keeps it.
 
         It is what `sample` draws from, and its mean is the centre of `embed`.
 
@@ -52,6 +53,9 @@ class Generating:
             images: array `(n, height, width, channels)`, as of `encode`.
             labels: ints `(n,)`, -1 for unlabelled, or `None`.
             components, rank, seed: as of `FeatureDensity.fit`.
+
+        Returns:
+            The `FeatureDensity`.
 
         Raises:
             ValueError: for a model of maps, and other images or labels.
@@ -73,10 +77,15 @@ class Generating:
     def sample(self, count, label=None, seed=None, temperature=1.0):
         """Images `g(z)` of features `z` that are drawn from the density.
 
-        Arguments and errors are as of `FeatureDensity.sample`.
+        Args:
+            count, label, seed, temperature: as of `FeatureDensity.sample`.
 
         Returns:
             Tensor `(count, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for a model without a density, a class that the
+                density has not, and other arguments out of range.
         """
         density = self._known_density()
         return self.decode(density.sample(count, label, seed, temperature))
@@ -90,11 +99,15 @@ class Generating:
         circle.
 
         Args:
-            first, second: tensors `(n, height, width, channels)`.
+            first: tensor `(n, height, width, channels)`, as of `encode`.
+            second: tensor of the same shape.
             steps: int, at least 2, images of a row.
 
         Returns:
             Tensor `(n, steps, height, width, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: for images of another shape than the model's.
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
@@ -110,14 +123,17 @@ class Generating:
         """Centred features `(z - m) / ‖z - m‖`, for retrieval and probes.
 
         What all features share hides from cosines how they differ. `m` is the
-        mean of the features that the density was fitted to; a model without a
-        density is a `ValueError`.
+        mean of the features that the density was fitted to.
 
         Args:
             images: tensor, as of `encode`.
 
         Returns:
-            Float32 tensor `(batch, feature_dim)`, rows of norm 1.
+            Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 of
+            features that are `m`.
+
+        Raises:
+            ValueError: for a model without a density.
 
         Reference:
             Wang et al., SimpleShot, 2019, on centred features of norm 1.

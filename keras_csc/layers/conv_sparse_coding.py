@@ -41,8 +41,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
     `z ← prox(y + η Aᵀ(x - A y))`,  `η = 1/L`,  `L ≥ λmax(AᵀA)`.
 
     `L = ops.frame_bound(W, strides)`, in closed form and for images of every
-    size, is stored as the weight `operator_norm`. A call in training computes
-    it anew; where atoms are changed without one, `update_operator_norm` does.
+    size, is stored as the weight `operator_norm`, so that in inference the
+    layer is a pure function of its input. A call in training computes it anew;
+    where atoms are changed without one, `update_operator_norm` does.
 
     With `gradient="implicit"` the layer solves the program, by `iterations`
     steps with adaptive restart, and differentiates the optimality conditions
@@ -74,12 +75,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
             tensor `(batch,)` with one for every example.
         training: bool, whether to compute the step size anew.
 
+    Input shape: `(batch, height, width, channels)`.
     Output shape: `(batch, code_height, code_width, filters)`, sizes as of a
     convolution.
 
     Raises:
-        ValueError: for an argument that is not as above. Tensors, and NumPy's
-            numbers, of which Keras makes them, are not looked at.
+        ValueError: for an argument that is not as above, or a `sparsity` of a
+            call that is below 0. Tensors, and NumPy's numbers, of which Keras
+            makes them, are not looked at.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -210,7 +213,11 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     @property
     def step_size(self):
-        """`η`, in units of inverse curvature; 1 of zero atoms."""
+        """`η`, in units of the objective's inverse curvature.
+
+        A dictionary of zeros, for which every step will do, has the step of
+        an orthonormal one.
+        """
         norm = ops.convert_to_tensor(self.operator_norm)
         return 1 / ops.where(norm > 0, norm, 1)
 
@@ -218,9 +225,11 @@ class ConvSparseCoding2D(keras.layers.Layer):
         """Replaces the dictionary, and the step size by that of the new one.
 
         Args:
-            atoms: array `(kernel_size, kernel_size, channels, filters)`, or a
-                `ValueError`, and finite. The dictionary is one near them that
-                satisfies the constraint.
+            atoms: array `(kernel_size, kernel_size, channels, filters)`. The
+                dictionary is one near them that satisfies the constraint.
+
+        Raises:
+            ValueError: for atoms of another shape, or with NaN or infinity.
         """
         atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
         if tuple(atoms.shape) != tuple(self.kernel.shape):
@@ -241,7 +250,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def solve(self, images, sparsity=None, iterations=None):
         """Returns the codes of images, as in inference.
 
-        Arguments are as of a call; `iterations` by default the layer's.
+        Args:
+            images: tensor `(batch, height, width, channels)`.
+            sparsity: as in a call.
+            iterations: int, by default the layer's.
         """
         images = ops.cast(images, self.compute_dtype)
         solver = functools.partial(sparse_code, prox=self.prox)
@@ -272,7 +284,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         return ops.reshape(sparsity, (-1, 1, 1, 1))
 
     def synthesize(self, codes, image_size=None):
-        """Returns `A z`, images of the codes; see `ops.synthesis`."""
+        """Returns `A z`, images of the codes.
+
+        Args:
+            codes: tensor `(batch, code_height, code_width, filters)`.
+            image_size: `(height, width)`, by default that of
+                `ops.synthesis_size`.
+        """
         return synthesis(
             codes,
             ops.cast(self.kernel, codes.dtype),
@@ -290,8 +308,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
             sparsity: as in `call`.
 
         Returns:
-            Tensor `(batch,)`, at least float32. A `prox`, whose penalty is not
-            known, is a `ValueError`.
+            Tensor `(batch,)`, at least float32.
+
+        Raises:
+            ValueError: for a layer with a `prox`, whose penalty is not known.
         """
         if self.prox:
             raise ValueError(

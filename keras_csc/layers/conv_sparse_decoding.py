@@ -24,8 +24,12 @@ class ConvSparseDecoding2D(keras.layers.Layer):
 
     Args:
         channels: int, channels of the images.
-        kernel_size, strides, padding, kernel_initializer, kernel_constraint:
-            as of `ConvSparseCoding2D`.
+        kernel_size: int, height and width of the atoms.
+        strides: int.
+        padding: `"same"` or `"valid"`.
+        kernel_initializer: initialiser of the dictionary.
+        kernel_constraint: constraint of the dictionary; as of
+            `ConvSparseCoding2D`.
         coding_layer: `ConvSparseCoding2D`, or a `keras.layers.Conv2D` with a
             square kernel, in the place of all of the above.
 
@@ -35,6 +39,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             `code_height · strides` for `"same"` and
             `(code_height - 1) · strides + kernel_size` for `"valid"`.
 
+    Input shape: `(batch, code_height, code_width, filters)`.
     Output shape: `(batch, height, width, channels)`.
 
     Raises:

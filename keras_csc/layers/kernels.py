@@ -6,8 +6,10 @@ from keras_csc import constraints
 def add_dictionary(layer, channels, filters):
     """Adds the kernel `(k, k, channels, filters)`, one atom per filter.
 
-    The initialiser satisfies the constraint: of a layer that is built within a
-    `tf.function`, or by a symbolic call, what `build` assigns is lost.
+    Uses the layer's `kernel_size`, `kernel_initializer` and
+    `kernel_constraint`, which the initial value satisfies. That is the work of
+    an initialiser: of a layer that is built within a `tf.function`, or by a
+    symbolic call, what `build` assigns is lost.
     """
 
     def initial(shape, dtype=None):

@@ -14,16 +14,16 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
 
     `y = γ · (x - m) / √(v + ε) + β` over the last axis. In training, `m` and
     `v` are the mean and variance of the batch, over all replicas, and update
-    moving averages; in inference, or with `trainable = False`, they are the
-    moving averages. A call with `moments` uses those instead and updates
-    nothing: so can regenerated images be normalised with the statistics of the
-    real ones, and a wrong scale or offset of them remain visible in their
-    features.
+    moving averages; in inference they are the moving averages. So they are,
+    as of Keras's layer, in training with `trainable = False`, and stay what
+    they are. A call with `moments` uses those instead and updates nothing: so
+    can regenerated images be normalised with the statistics of the real ones,
+    and a wrong scale or offset of them remain visible in their features.
 
     `isotropic` divides all channels by one deviation, the root of the mean of
     their variances. Of a shift and one scale, distances between images keep
-    their proportions: a channel that is mostly noise is not made as large as
-    the others.
+    their proportions: a channel in which images hardly differ, where noise
+    is most of what there is, is not made as large as the others.
 
     Args:
         momentum: float in `[0, 1)`, of the moving averages.
@@ -89,9 +89,10 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         """Normalises with the statistics of the batch, without an update.
 
         Returns:
-            `(outputs, (mean, variance))`; the moments, constants of shape
-            `(channels,)`, are over all axes but the last, and over all
-            replicas. Without `trainable` they are the moving averages.
+            `(outputs, (mean, variance))`; the moments are over all axes but
+            the last, and over all replicas, of shape `(channels,)`. No
+            gradient flows through the moments themselves. Those of a layer
+            with `trainable = False` are its moving averages.
         """
         if not self.trainable:
             moments = self._moving()
@@ -137,8 +138,12 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
     def undo(self, outputs, moments=None, gain=1.0):
         """The inverse map, `x = gain · (y - β) / γ · √(v + ε) + m`.
 
-        No gradient flows to the moments (as of a call), `β` and `γ`. The gain
-        is a number or a tensor `(channels,)`.
+        No gradient flows to the moments, `β` and `γ`.
+
+        Args:
+            outputs: tensor `(batch, ..., channels)`.
+            moments: as of a call, by default the moving averages.
+            gain: number or tensor `(channels,)`.
         """
         mean, variance = self._moving() if moments is None else moments
         gamma, beta = map(ops.stop_gradient, self._factors())
@@ -147,7 +152,10 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         return (at_least_float32(outputs) - beta) * scale + mean
 
     def update(self, mean, variance):
-        """Moves the moving averages towards moments, if it is `trainable`."""
+        """Moves the moving averages towards a batch's `moments`.
+
+        Those of a layer with `trainable = False` stay.
+        """
         if not self.trainable:
             return
         for moving, value in (

@@ -21,9 +21,10 @@ class Loop:
         labels: int tensor `(n,)` of the images, or `None`.
         remember: function of a dict of moments of the global batch, which
             returns the moments of more batches; see `MomentMemory`.
-        residuals: function that returns a list of `E_l`, of every stage; see
-            `Encoder.residuals`.
-        views: function that returns the features `(n, d)` of `models.views`.
+        residuals: function that returns a list of `E_l`, what every stage's
+            codes leave of its input; see `Encoder.residuals`.
+        views: function that returns the features `(n, d)` of a random view of
+            every image; see `models.views`.
     """
 
     def __init__(
@@ -55,7 +56,11 @@ class Loop:
 
     @property
     def labels(self):
-        """Labels of the rows, ints `(n,)`; a `ValueError` if there are none."""
+        """Label of every row: int tensor `(n,)`.
+
+        Raises:
+            ValueError: if there are none.
+        """
         if self._labels is None:
             raise ValueError(
                 "This game needs `labels`: train on batches of (images, "
@@ -152,6 +157,9 @@ class Game:
         The gradients are to be summed over the replicas: the losses are
         divided by their number.
 
+        Args:
+            loop: `Loop`.
+
         Returns:
             `(encoder_loss, decoder_loss, scalars)`; `scalars` is a dict by
             `term_names`, whose means over the replicas are of the global batch.
@@ -183,20 +191,25 @@ class Game:
 class MomentMemory:
     """Second moments of more images than a batch holds.
 
-    `M ← m · M + B` of the moments `B` of the global batch, and of its counts:
-    the memory is the same on every replica. The batches before are constants;
-    the gradient of the batch's own part is scaled by `1/(1 - m)`, so that it
-    has the size of the gradient of all, once the memory is full: after `t`
-    steps it is `1/(1 - mᵗ)` times as large. Rates of `M` are those of about
-    `1/(1 - m)` batches, seen by the encoders of the steps before.
+    `M ← m · M + B` of the moments `B` of a batch, and of its counts. The
+    batches before are constants; the gradient of the batch's own part is
+    scaled by `1/(1 - m)`, so that it has the size of the gradient of all, once
+    the memory is full: after `t` steps it is `1/(1 - mᵗ)` times as large.
+
+    Rates of `M` are those of about `1/(1 - m)` batches, seen by the encoders
+    of the steps before. `B` is that of the global batch, so that the memory is
+    the same on every replica.
 
     Args:
         shapes: dict of shapes, of `RecipeGame.moment_shapes`.
         momentum: float in `[0, 1)`, `m`, of the game.
         dtype: of the memory.
 
-    A call takes a dict of tensors of these shapes and returns another; in
-    `training` the batch is remembered.
+    Call arguments:
+        moments: dict of tensors of these shapes, of the global batch.
+        training: bool, whether the batch is remembered.
+
+    Output: dict of tensors of these shapes.
     """
 
     def __init__(self, shapes, momentum, dtype="float32"):
@@ -233,7 +246,8 @@ class MomentMemory:
     def load_own_variables(self, store):
         """Takes the moments of a store, if they are of the same shapes.
 
-        A store of a model that was not in training has none.
+        A store without any, of a model that was not in training, leaves them
+        as they are. Those of another game are left out, with a warning.
         """
         own = self.variables.items()
         found = {n: store[n] for n in self.variables if n in store.keys()}

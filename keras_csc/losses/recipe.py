@@ -47,10 +47,12 @@ class RecipeGame(Game):
     - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`: what
       every stage's codes leave of its input, with both held fixed, so that
       only the atoms `A^l` descend it. For a tight frame that is the update of
-      data-driven tight frames.
+      data-driven tight frames, and keeps its atoms ones that the input is made
+      of. The upper stages, whose input has a deviation of 1, weigh less.
     - `P`: the first `class_features` features of every image, scaled to norm
       1, with a further coordinate, 1, so that classes are affine subspaces,
-      each about a mean of its own. `class_epsilon` is the distortion `ε` of
+      each about a mean of its own. They carry the classes; the other features
+      are free for what makes images. `class_epsilon` is the distortion `ε` of
       `ΔR(P | y)`. A fine one asks the features of a class to fill directions
       of their own. A coarse one asks the classes to differ: for `ε → ∞` it is
       `(d / 2ε)²`, with `d` numbers a row, times by how much the mean
@@ -60,8 +62,9 @@ class RecipeGame(Game):
       `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
       image alike: they tell what images show, without labels.
     - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
-      batches before weigh less by every step, and their counts alike; see
-      `MomentMemory`.
+      batches before weigh less by every step, and their counts alike. The
+      gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
+      need not hold as many images of every class as there are features then.
     - `x̂` is normalised, inside the encoder, with the batch statistics of `x`.
 
     Args:
@@ -134,7 +137,7 @@ class RecipeGame(Game):
         terms = [
             Term(
                 BINARY_NAMES,
-                lambda loop: binary_rates(loop, self.epsilon),
+                self._rates,
                 encoder=-ENCODER * self.rate,
                 decoder=self.rate,
             ),
@@ -196,6 +199,9 @@ class RecipeGame(Game):
                 f"sparse codes. Received: {self.dictionary}"
             )
 
+    def _rates(self, loop):
+        return binary_rates(loop, self.epsilon)
+
     def _classes(self, loop):
         """`ΔR(P | y)` of the global batch, in nats."""
         rows = _unit(loop.z[:, : self.class_features])
@@ -240,19 +246,24 @@ def multistage(loop):
     total = weights = 0.0
     for stage, (code, other, moments) in enumerate(stages):
         weight = DECAY**stage
-        difference = at_least_float32(other - ops.stop_gradient(code))
-        error = ops.mean(ops.square(difference))
-        variance = _mean_variance(code, *moments)
-        variance = ops.maximum(variance, keras.config.epsilon())
-        total += weight * (error / variance)
+        total += weight * _relative_distance(code, other, *moments)
         weights += weight
     return (loop.mean(total / weights),)
+
+
+def _relative_distance(code, other, mean, variance):
+    """Mean square difference of codes in units of their mean variance."""
+    difference = at_least_float32(other - ops.stop_gradient(code))
+    error = ops.mean(ops.square(difference))
+    variance = _mean_variance(code, mean, variance)
+    return error / ops.maximum(variance, keras.config.epsilon())
 
 
 def _mean_variance(code, mean, variance):
     """Mean variance of the channels of codes, from what normalised them.
 
-    Of split codes these are the moments of parts, of which one is always 0.
+    Where an encoder splits codes, the moments are of their positive and
+    negative parts, of which one is always 0.
     """
     channels = code.shape[-1]
     if mean.shape[-1] == channels:

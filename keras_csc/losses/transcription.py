@@ -1,5 +1,3 @@
-import functools
-
 import keras
 from keras import ops
 
@@ -88,12 +86,12 @@ class TranscriptionGame(Game):
         self.needs_labels = objective == "multi"
 
     def terms(self):
-        names, measure = MULTI_NAMES, self._multi
-        if self.objective == "binary":
-            names = BINARY_NAMES
-            measure = functools.partial(binary_rates, epsilon=self.epsilon)
+        measure = {
+            "binary": (BINARY_NAMES, self._binary),
+            "multi": (MULTI_NAMES, self._multi),
+        }[self.objective]
         return [
-            Term(names, measure, encoder=-1.0, decoder=1.0),
+            Term(*measure, encoder=-1.0, decoder=1.0),
             Term(
                 ("consistency",),
                 consistency,
@@ -109,6 +107,9 @@ class TranscriptionGame(Game):
         )
         reduction = moment_rate_reduction(moments, counts, self.epsilon)
         return -reduction / num_replicas()
+
+    def _binary(self, loop):
+        return binary_rates(loop, self.epsilon)
 
     def _multi(self, loop):
         labels, epsilon = loop.labels, self.epsilon

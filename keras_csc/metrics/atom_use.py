@@ -9,15 +9,16 @@ from scipy.optimize import linear_sum_assignment
 
 
 def code_density(codes):
-    """Share of the places at which an atom is active, `mean_i,p [z_ipj ≠ 0]`.
+    """Share of the places at which an atom is active.
 
-    Soft thresholding gives exact zeros.
+    `mean_i,p [z_ipj ≠ 0]`: soft thresholding gives exact zeros.
 
     Args:
         codes: array `(..., filters)`.
 
     Returns:
-        A float64 array `(filters,)` in `[0, 1]`.
+        A float64 array `(filters,)` in `[0, 1]`. The density of several
+        batches is the mean of theirs, weighted by the number of images.
 
     Reference:
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
@@ -28,21 +29,33 @@ def code_density(codes):
 
 
 def dead_atoms(density):
-    """Numbers of the atoms that are active nowhere, by their `code_density`."""
+    """Atoms that are active nowhere.
+
+    Args:
+        density: array `(filters,)`, of `code_density`.
+
+    Returns:
+        Ints, the numbers of the atoms.
+    """
     return np.flatnonzero(np.equal(density, 0))
 
 
 def rare_atoms(density, threshold=0.01):
-    """Numbers of the atoms that are active at few places, but at some.
+    """Atoms that are active, but on no more than a share of places.
 
-    At no more than a share `threshold`, by their `code_density`.
+    Args:
+        density: array `(filters,)`, of `code_density`.
+        threshold: float, the largest density of a rare atom. Defaults to 0.01.
+
+    Returns:
+        Ints, the numbers of the atoms.
     """
     density = np.asarray(density)
     return np.flatnonzero((density > 0) & (density <= threshold))
 
 
 def mutual_coherence(kernel, strides=1, nonnegative=False):
-    """Largest cosine between two atoms at any two places, in `[0, 1]`.
+    """Largest cosine between two atoms at any two places.
 
     `μ = max |<d_i, S_t d_j>| / (‖d_i‖ ‖d_j‖)` over atoms and shifts `t` by
     multiples of the stride, but for an atom and itself in place: the mutual
@@ -51,9 +64,13 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
 
     Args:
         kernel: array `(k, k, channels, filters)`. A zero atom has cosine 0.
-        strides: int, of the layer.
+        strides: int, of the layer. Defaults to 1.
         nonnegative: bool, whether codes are `≥ 0`. Then `d` and `-d` make
-            different images, and cosines count with their sign.
+            different images, and cosines count with their sign. Defaults to
+            `False`.
+
+    Returns:
+        A float in `[0, 1]`.
 
     Reference:
         - [Papyan, Sulam & Elad, 2017](https://arxiv.org/abs/1607.02009),
@@ -71,8 +88,11 @@ def match_atoms(kernel, other, strides=1, nonnegative=False):
     similarities is as large as can be: it is the *stability* of dictionaries.
 
     Args:
-        kernel, other: arrays `(k, k, channels, filters)`.
-        strides, nonnegative: as of `mutual_coherence`.
+        kernel: array `(k, k, channels, filters)`.
+        other: array of the same shape.
+        strides: int, atoms are shifted by multiples of it. Defaults to 1.
+        nonnegative: bool, whether cosines count with their sign. Defaults to
+            `False`.
 
     Returns:
         `(others, similarities)`, of every atom: ints, the atom of the other

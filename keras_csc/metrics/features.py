@@ -14,9 +14,13 @@ from keras_csc.validation import check_integer
 
 
 def rows(features):
-    """Features of every image as one row of norm 1, of maps all places.
+    """Features of every image as one row of norm 1.
 
-    The product of two rows is the mean of the products of their places.
+    The places of a map follow each other, divided by the root of their number:
+    the product of two rows is the mean of the products of their places.
+
+    Args:
+        features: array `(n, d)` or `(n, height, width, d)`.
     """
     flat = features.reshape(len(features), -1)
     places = flat.shape[1] // features.shape[-1]
@@ -50,8 +54,14 @@ def labelled(features, labels):
 def cosine_similarity(features, reconstructed_features):
     """Mean cosine between features of images and of their reconstructions.
 
-    `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)` of `Z = f(X)` and `Ẑ = f(g(Z))`, arrays
-    `(n, d)`. A zero row counts as 0.
+    `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)`. A zero row counts as 0.
+
+    Args:
+        features: array of shape `(n, d)`: `Z = f(X)`.
+        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
+
+    Returns:
+        A float in `[-1, 1]`; 1 if all pairs point the same way.
     """
     pair = _pair(features, reconstructed_features)
     first, second = (normalize(each.astype("float64")) for each in pair)
@@ -63,9 +73,16 @@ def retrieval_rate(features, reconstructed_features):
 
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
-    another of its kind. A tie counts as a miss, so that collapsed features
-    score 0; chance is about `1/n`. Features are arrays `(n, d)`; of images
-    instead it is the same without the encoder as judge.
+    another of its kind. On the sphere the nearest row also has the largest
+    cosine. A tie counts as a miss, so that collapsed features score 0. Of
+    images instead of features it is the same without the encoder as judge.
+
+    Args:
+        features: array of shape `(n, d)`, or images.
+        reconstructed_features: array of the same shape.
+
+    Returns:
+        A float in `[0, 1]`; chance is about `1/n`.
     """
     rows, queries = _pair(features, reconstructed_features)
     if len(rows) == 1:
@@ -82,11 +99,18 @@ def retrieval_rate(features, reconstructed_features):
 
 
 def effective_rank(features):
-    """Effective rank: how many directions the features `(n, d)` spread over.
+    """Effective rank: how many directions the features spread over.
 
     `exp(H(p))`, with `p_i = σ_i / Σ_j σ_j` the normalised singular values of
-    the matrix and `H` the entropy in nats; 0 if all are zero. No mean is
-    removed: classes are modelled as subspaces through the origin.
+    the matrix and `H` the entropy in nats. No mean is removed: classes are
+    modelled as subspaces through the origin.
+
+    Args:
+        features: array of shape `(n, d)`.
+
+    Returns:
+        A float in `[1, min(n, d)]`; `k` for `k` orthonormal rows, and 0 if all
+        are zero.
 
     Reference:
         - [Roy & Vetterli, 2007](
@@ -119,7 +143,8 @@ def _pair(features, reconstructed_features):
 def principal_directions(examples, components, mean=0.0):
     """First right singular vectors of `examples - mean`, as rows.
 
-    No more than the rank to the precision of float32.
+    There are at most `components`, and no more than the rank to the precision
+    that the examples have in float32.
     """
     _, singular_values, directions = np.linalg.svd(
         examples - mean, full_matrices=False
@@ -136,17 +161,24 @@ def nearest_subspace_accuracy(
     `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ) z‖₂`, with `V_j` the first right singular
     vectors of the training features of class `j`: subspaces through the
     origin, which rate reduction promotes. The CTRL parents report it with 10
-    components. A class of few examples has a smaller subspace, and a test
-    example whose class has none counts as an error.
+    components.
+
+    A class spans at most as many directions as its training features have
+    rank; a class of few examples has a smaller subspace. A test example whose
+    class has no training example counts as an error.
 
     Args:
         train_features: array of shape `(n, d)`.
         train_labels: ints of shape `(n,)`, -1 for unlabelled.
         test_features: array of shape `(m, d)`.
         test_labels: ints of shape `(m,)`, -1 for unlabelled.
-        components: int in `[1, d - 1]`, dimension of the subspaces.
+        components: int in `[1, d - 1]`, dimension of the subspaces. Defaults
+            to 10.
 
-    References:
+    Returns:
+        A float in `[0, 1]`.
+
+    Reference:
         - [Chan et al., 2022, ReduNet](
           https://arxiv.org/abs/2105.10446)
         - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
@@ -160,9 +192,13 @@ def nearest_subspace_accuracy(
 
 
 def subspace_distances(train_features, train_labels, features, components):
-    """Distances `(m, classes)` of features from the subspace of every class.
+    """Distances of features from the subspace of every class.
 
-    And the classes, in the order of their labels.
+    Those that `nearest_subspace_accuracy` takes the smallest of.
+
+    Returns:
+        A tuple of the float64 array `(m, classes)` and the classes
+        `(classes,)`, in the order of their labels.
     """
     train, labels = labelled(train_features, train_labels)
     check_integer(1, train.shape[1] - 1, components=components)
@@ -192,15 +228,21 @@ def knn_accuracy(
     """Accuracy of the vote of the nearest training features.
 
     Euclidean distance, one vote a neighbor; on the sphere the same as cosine.
-    Equal votes go to the smallest label. What all features share hides from
-    cosines how they differ: `centered=True` compares `(z - m) / ‖z - m‖`, with
-    `m` the mean of the training features.
+    Equal votes go to the smallest label.
+
+    What all features share hides from cosines how they differ.
+    `centered=True` compares `(z - m) / ‖z - m‖`, with `m` the mean of the
+    training features: centred, and scaled to the sphere again.
 
     Args:
         train_features, train_labels, test_features, test_labels: as of
             `nearest_subspace_accuracy`.
-        neighbors: int, at most the labelled training rows.
-        centered: bool.
+        neighbors: int, at most the labelled training rows. Defaults to 5.
+        centered: bool, whether features are centred and scaled to norm one;
+            a feature that is the mean becomes zero. Defaults to `False`.
+
+    Returns:
+        A float in `[0, 1]`.
 
     Reference:
         - [Wang et al., 2019, SimpleShot](https://arxiv.org/abs/1911.04623),
@@ -223,8 +265,14 @@ def linear_probe_accuracy(
     Every feature is standardised on the training set, so that the result does
     not depend on their scale; then scikit-learn's `LogisticRegression` with
     its default penalty `C = 1`, a tolerance of 1e-3 and at most 200 iterations.
-    Arguments are as of `nearest_subspace_accuracy`; the training labels name
-    two classes or more.
+
+    Args:
+        train_features, train_labels, test_features, test_labels: as of
+            `nearest_subspace_accuracy`; the training labels name two classes
+            or more.
+
+    Returns:
+        A float in `[0, 1]`.
     """
     train, train_labels = labelled(train_features, train_labels)
     test, test_labels = labelled(test_features, test_labels)

@@ -20,8 +20,14 @@ def frechet_distance(features, others):
     `‖μ - μ'‖² + tr(Σ + Σ' - 2 (Σ^½ Σ' Σ^½)^½)`. With fewer rows than columns
     the covariances are singular, which the form with symmetric roots bears;
     but the fewer the rows, the more the estimate is too large: compare sets
-    of the same size only. Features are arrays `(n, d)` and `(m, d)`, of at
-    least 2 rows.
+    of the same size only.
+
+    Args:
+        features: array of shape `(n, d)`, at least 2 rows.
+        others: array of shape `(m, d)`, at least 2 rows.
+
+    Returns:
+        A float, at least 0.
 
     References:
         - [Dowson & Landau, 1982](
@@ -45,22 +51,29 @@ def kernel_distance(features, others):
     `MMD² = mean_{i≠j} k(x_i, x_j) + mean_{i≠j} k(y_i, y_j)
     - 2 mean_{i,j} k(x_i, y_j)` with `k(x, y) = (xᵀy / d + 1)³`, of all rows
     at once rather than averaged over random subsets: the same expectation,
-    with less variance and no seed. Sets are as of `frechet_distance`.
+    with less variance and no seed.
 
     Unbiased for sets drawn independently, and so sometimes negative. Images
     and their own reconstructions are not independent: their `n` pairs among
     the `n²` of the last mean make the value smaller by `O(1/n)`.
+
+    Args:
+        features: array of shape `(n, d)`, at least 2 rows.
+        others: array of shape `(m, d)`, at least 2 rows.
+
+    Returns:
+        A float.
 
     References:
         - [Gretton et al., 2012](https://jmlr.org/papers/v13/gretton12a.html)
         - [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401)
     """
     features, others = _pair(features, others)
-    within = []
-    for rows in (features, others):
-        trace = np.sum((np.mean(rows * rows, axis=1) + 1) ** 3)
-        pairs = len(rows) * (len(rows) - 1)
-        within.append((_kernel_sum(rows, rows) - trace) / pairs)
+    within = [
+        (_kernel_sum(rows, rows) - _kernel_trace(rows))
+        / (len(rows) * (len(rows) - 1))
+        for rows in (features, others)
+    ]
     across = _kernel_sum(features, others) / (len(features) * len(others))
     return float(sum(within) - 2 * across)
 
@@ -72,7 +85,14 @@ def precision_recall(features, others, neighbors=3):
     the row's `neighbors`-th nearest other row. Precision is the share of
     `others` in the manifold of `features` (what is made is real), recall the
     share of `features` in the manifold of `others` (what is real is made).
-    Sets are arrays `(n, d)` and `(m, d)`, of more rows than `neighbors`.
+
+    Args:
+        features: array of shape `(n, d)`, of real images.
+        others: array of shape `(m, d)`, of images to judge.
+        neighbors: int, less than `n` and `m`. Defaults to 3.
+
+    Returns:
+        `(precision, recall)`, floats in `[0, 1]`.
 
     Reference:
         - [Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991)
@@ -95,8 +115,12 @@ def nearest_images(images, others):
     Blurred images are nearer to all others than sharp ones: show the distances
     of test images and of their reconstructions beside.
 
-    Images are floats `(n, height, width, channels)`, distances and indices
-    arrays `(n,)`.
+    Args:
+        images: floats of shape `(n, height, width, channels)`.
+        others: floats of shape `(m, height, width, channels)`.
+
+    Returns:
+        `(distances, indices)`: float and int arrays `(n,)`.
     """
     rows, columns = (
         np.reshape(each, (len(each), -1)) for each in (images, others)
@@ -135,3 +159,7 @@ def _kernel_sum(rows, columns):
         np.sum(polynomial_kernel(rows[start : start + CHUNK], columns))
         for start in range(0, len(rows), CHUNK)
     )
+
+
+def _kernel_trace(rows):
+    return np.sum((np.mean(rows * rows, axis=1) + 1) ** 3)

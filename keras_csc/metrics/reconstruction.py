@@ -16,7 +16,8 @@ def peak_signal_to_noise_ratio(images, reconstructions):
     `PSNR(x, x̂) = 10 log₁₀(2² / mean((x - clip(x̂, -1, 1))²))`, for images in
     `[-1, 1]`, whose range is 2. It equals the PSNR of the same images in
     `[0, 1]` or `[0, 255]`. Values are capped at 100 dB, which identical images
-    receive, so that the mean over a set stays finite.
+    receive, so that the mean over a set stays finite. A reconstruction that
+    holds NaN has PSNR NaN.
 
     Args:
         images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`.
@@ -24,6 +25,10 @@ def peak_signal_to_noise_ratio(images, reconstructions):
 
     Returns:
         A float32 tensor of shape `(batch,)`, at most 100.
+
+    Example:
+
+    >>> values = peak_signal_to_noise_ratio(images, autoencoder(images))
     """
     images, reconstructions = _image_pair(images, reconstructions)
     ratio = tf.image.psnr(images, reconstructions, max_val=2.0)
@@ -31,7 +36,7 @@ def peak_signal_to_noise_ratio(images, reconstructions):
 
 
 def structural_similarity(images, reconstructions):
-    """Structural similarity (SSIM) of every image, at most 1.
+    """Structural similarity (SSIM) of every image.
 
     `SSIM(x, x̂) = (2μμ̂ + c₁)(2σ_xx̂ + c₂) / ((μ² + μ̂² + c₁)(σ² + σ̂² + c₂))`,
     averaged over channels and all 11x11 Gaussian windows (standard deviation
@@ -39,8 +44,13 @@ def structural_similarity(images, reconstructions):
     defined on intensities, so images are first brought from `[-1, 1]` to
     `[0, 1]`; this gives the usual figure of 8-bit images.
 
-    Arguments are as of `peak_signal_to_noise_ratio`, height and width at least
-    11. The result is a float32 tensor `(batch,)`.
+    Args:
+        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
+            height and width at least 11.
+        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
+
+    Returns:
+        A float32 tensor of shape `(batch,)` in `[-1, 1]`; 1 if identical.
 
     Reference:
         - [Wang et al., 2004, section III](
@@ -58,7 +68,8 @@ def structural_similarity(images, reconstructions):
 def scales_that_fit(height, width):
     """Scales of `multiscale_structural_similarity` for images of a size.
 
-    At most 5 whose last still holds the window; 0 for smaller images.
+    At most 5: an image that is halved one time less, rounding up, still holds
+    the window. 0 for images smaller than the window.
     """
     size, scales = min(height, width), 0
     while size >= SSIM_WINDOW and scales < len(SCALE_WEIGHTS):
@@ -67,7 +78,7 @@ def scales_that_fit(height, width):
 
 
 def multiscale_structural_similarity(images, reconstructions):
-    """Multi-scale structural similarity (MS-SSIM) of every image, in `[0, 1]`.
+    """Multi-scale structural similarity (MS-SSIM) of every image.
 
     `MS-SSIM = max(SSIM_M, 0)^{w_M} Π_{j<M} max(C_j, 0)^{w_j}`, averaged over
     channels, where `C_j = (2σ_xx̂ + c₂) / (σ² + σ̂² + c₂)`, averaged over the
@@ -77,8 +88,13 @@ def multiscale_structural_similarity(images, reconstructions):
     pixels, 3 for 64), with the paper's weights scaled to sum to 1. Such figures
     compare images of one size only.
 
-    Arguments and result are as of `structural_similarity`, height and width
-    known and at least 21, for two scales.
+    Args:
+        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
+            height and width known and at least 21, for two scales.
+        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
+
+    Returns:
+        A float32 tensor of shape `(batch,)` in `[0, 1]`; 1 if identical.
 
     Reference:
         - [Wang et al., 2003](https://doi.org/10.1109/ACSSC.2003.1292216)

@@ -15,7 +15,11 @@ LEAST_SIZE = 8
 
 
 def of_every_stage(stages, **arguments):
-    """A tuple of one value for each stage; `ValueError` for another length."""
+    """A tuple of an argument that is one value, or has one for each stage.
+
+    Raises:
+        ValueError: for a list of another length.
+    """
     ((name, value),) = arguments.items()
     if not isinstance(value, (list, tuple)):
         return (value,) * stages
@@ -30,7 +34,9 @@ def of_every_stage(stages, **arguments):
 def head_size(image_shape, stride, features):
     """Height of the kernel of the head: that of the last codes, or 1.
 
-    A `ValueError` for sides that don't fit the stride, or each other.
+    Raises:
+        ValueError: for sides that are not divisible by the stride, or, for one
+            vector of an image, not equal.
     """
     height, width, _ = image_shape
     square = "square, " if features == "vector" else ""
@@ -48,8 +54,12 @@ def check_architecture(
 ):
     """Checks what the encoder and the decoder have in common.
 
-    Also that there are no more weights than any such model ever had. Returns
-    `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
+    Returns:
+        `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
+
+    Raises:
+        ValueError: for an argument that is not what it must be, or weights of
+            more numbers than any such model was ever trained with.
     """
     check_choice(("vector", "map"), features=features)
     check_integers(1, length=3, image_shape=image_shape)
@@ -83,7 +93,8 @@ def kernel_numbers(
 ):
     """How many numbers the kernels of an encoder have, at least.
 
-    Those above the first stage have twice as many for split codes.
+    Those above the first stage have twice as many for codes that are handed
+    on in two parts. Other arguments of the encoder change nothing.
     """
     stages = len(filters)
     sizes = of_every_stage(stages, kernel_size=kernel_size)

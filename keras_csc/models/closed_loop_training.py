@@ -35,7 +35,11 @@ class ClosedLoopTraining:
 
     @property
     def step(self):
-        """Number of training steps taken, each of all players."""
+        """Number of training steps taken.
+
+        One update each of `optimizer` or, in alternating steps, of
+        `decoder_optimizer`: with an inner step the encoder's takes two.
+        """
         return int(self._iterations.numpy())
 
     @property
@@ -50,7 +54,10 @@ class ClosedLoopTraining:
 
     @property
     def moved_variables(self):
-        """Of each of the `optimizers`, what it moves, shared atoms by both."""
+        """Of each of the `optimizers`, what it moves.
+
+        The decoder's moves its weights and the atoms that it shares.
+        """
         if self.decoder_optimizer is None:
             return [self.trainable_variables]
         own = self.decoder.trainable_variables
@@ -74,7 +81,8 @@ class ClosedLoopTraining:
         gives the gradients of both players, and `optimizer` moves all weights;
         atoms that encoder and decoder share by the sum of both. The gradient,
         at the features `z`, of what the decoder descends is carried on into the
-        encoder along `x → z`: it also learns features that can be decoded.
+        encoder along `x → z`: it also learns features that can be decoded. The
+        encoder that measures `x̂` is held fixed for that.
 
         *Alternating*, as published, with one: a step of the encoder by
         `optimizer`, then, in another pass against the new encoder, one of the
@@ -91,8 +99,10 @@ class ClosedLoopTraining:
                 `loss` and `metrics` there are not.
 
         Raises:
-            ValueError: for optimizers or a game that do not fit each other, the
-                encoder, or several replicas.
+            ValueError: for optimizers whose numbers make no sense or that scale
+                the loss, on several replicas such that clip or accumulate
+                gradients, moving averages, a game with an `inner_step` in one
+                pass, or a game that the encoder does not fit.
         """
         if game is None:
             sparse = self.encoder.sparse
@@ -217,15 +227,14 @@ class ClosedLoopTraining:
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
-        total = sum(ops.cast(each, "float32") for each in terms.values())
-        # NaN if a term is not finite.
-        loss = ops.cast(terms["objective"], "float32") + 0.0 * total
-        return {**logs, "loss": loss}
+        return {**logs, "loss": _finite_or_not(terms)}
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""
-        optimizer = self.optimizers[number]
-        variables = self.moved_variables[number]
+        optimizer, variables = (
+            self.optimizers[number],
+            self.moved_variables[number],
+        )
         optimizer.apply(gradients, variables)
         if not variables:  # all frozen, which Keras does not count
             optimizer.variables[0].assign_add(1)
@@ -246,10 +255,11 @@ class ClosedLoopTraining:
         Returns:
             `(encoder_gradients, decoder_gradients, terms)`: this replica's
             part of the gradients of what each player descends, `None` of one
-            that does not move, and the scalars of the game. Features and
-            regenerated images enter as constants: each player's gradient
-            leaves the other one out, and none flows back through more than it
-            needs, which sums over replicas would forbid TensorFlow to prune.
+            that does not move, and the scalars of the game. The features enter
+            the decoder and the game, and the regenerated images the encoder, as
+            constants: each player's gradient leaves the other one out, and none
+            flows back through more than it needs, which sums over replicas
+            would forbid TensorFlow to prune.
         """
         game, variables = self.game, self.encoder.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
@@ -332,3 +342,9 @@ def _gradients(tape, loss, sources):
         tf.zeros_like(source) if gradient is None else gradient
         for source, gradient in zip(sources, tape.gradient(loss, sources))
     ]
+
+
+def _finite_or_not(terms):
+    """The objective if all terms are finite, NaN if not."""
+    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
+    return terms["objective"] + 0.0 * sum(terms.values())

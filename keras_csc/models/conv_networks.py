@@ -15,12 +15,21 @@ class ConvEncoder(StagedEncoder):
 
     Every stage is a convolution, a batch normalisation, but for the first, and
     a leaky ReLU of slope 0.2; the head is a convolution. The initial values are
-    the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`. Shapes and
-    errors are as of `Encoder`.
+    the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
 
     Args:
         image_shape, filters, feature_dim, kernel_size, strides, features: as
             of `Encoder`.
+
+    Call arguments:
+        images: tensor `(batch, height, width, channels)` in [-1, 1].
+        training: bool.
+
+    Output shape: as of `Encoder`.
+
+    Raises:
+        ValueError: for an argument that is not as above, or images of another
+            shape.
 
     Reference:
         Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
@@ -89,8 +98,16 @@ class ConvDecoder(StagedDecoder):
         encoder: `ConvEncoder`, of which it has the widths, kernel sizes and
             strides.
 
-    Call arguments and output shape are as of `Decoder`, but `moments` have no
-    effect.
+    Call arguments:
+        features: tensor `(batch, feature_dim)`, or `(batch, map_height,
+            map_width, feature_dim)`; vectors of unit norm.
+        training: bool.
+        moments: without effect.
+
+    Output shape: as of `Decoder`.
+
+    Raises:
+        ValueError: for another encoder, or features of another shape.
 
     Reference:
         Dai et al., CTRL, Entropy 2022, appendix A.

@@ -28,13 +28,14 @@ class Decoder(StagedDecoder):
 
     `P` is `ops.prefilter` of a lapped encoder, else 1. The gains, a number for
     the features, one for the image and one for every channel of a stage, are
-    all the weights of its own, 1 until `calibrate` measures them. The
+    all the weights of its own. They are 1 until `calibrate` measures them. The
     normalisations' `m_l`, `s_l`, `β` and `γ` are constants here: the atoms
     alone have a gradient of what is drawn.
 
     Args:
         encoder: `Encoder`, whose layers it draws with. It is no part of the
-            decoder's weights: save, export and train the two together.
+            decoder's weights: save, export and train the two together, as the
+            parts of a `ClosedLoopAutoencoder`.
         rectified: bool, whether negative numbers among `ẑ^l` become 0: parts
             and non-negative codes have none. Without it the image, but for its
             limits, is linear in the features.
@@ -55,7 +56,8 @@ class Decoder(StagedDecoder):
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
-        CPAL 2024: images by multi-stage sparse deconvolution.
+        CPAL 2024: images by multi-stage sparse deconvolution, features by the
+        corresponding inverse map.
     """
 
     encoder_class = Encoder
@@ -116,9 +118,14 @@ class Decoder(StagedDecoder):
         return ops.clip(signal, -1.0, 1.0)
 
     def codes(self, features, moments=None):
-        """`ẑ^l`, the codes that every stage draws with, float32.
+        """`ẑ^l`, the codes that every stage draws with.
 
-        A list like `EncoderOutput.codes`; arguments as of a call.
+        Args:
+            features, moments: as of a call.
+
+        Returns:
+            List of tensors like `EncoderOutput.codes`, from the image up;
+            float32.
         """
         if not self.built:
             self.build(None)
@@ -156,7 +163,7 @@ class Decoder(StagedDecoder):
         return self.decoding_layers[-1 - number](codes)
 
     def calibrate(self, images):
-        """Measures the gains of images, some hundred, from the head down.
+        """Measures the gains of images, from the head down.
 
         `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`. With `x` the
         encoder's `x^l`, `d` what is drawn there and both less their means, a
@@ -165,6 +172,10 @@ class Decoder(StagedDecoder):
         it has. The last gain is of the images and the sums of atoms in the same
         way. A channel that is drawn with less than 1e-3 of its stage's
         deviation keeps 1. Statistics are those of the images.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1]; some
+                hundred.
         """
         if not self.built:
             self.build(None)

@@ -16,18 +16,21 @@ class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D`, whose output solves a sparse coding
-    program, and a batch normalisation of its codes. The next stage is given
-    the positive and the negative parts of signed codes as channels of their
-    own, `[max(z, 0), max(-z, 0)]`: these are non-negative codes of a dictionary
-    that holds every atom in both signs. (The head of maps is given the signed
-    codes of the last stage.) The head is the analysis `Aᵀ x` of all that is
-    left of the image, `feature_dim` numbers, which are scaled to unit norm.
+    program, and a batch normalisation of its codes. The next
+    stage is given the positive and the negative parts of signed codes as
+    channels of their own, `[max(z, 0), max(-z, 0)]`: these are non-negative
+    codes of a dictionary that holds every atom in both signs. (The head of
+    maps is given the signed codes of the last stage: to draw with their parts
+    again, it would need features of both.) The head is the analysis `Aᵀ x` of
+    all that is left of the image, `feature_dim` numbers, which are scaled to
+    unit norm.
 
     The normalisation of tight frames is isotropic: it shifts the codes and
     divides all channels by one deviation. A stage then changes distances by
-    little more than its thresholds do, and noise stays as small in the features
-    as it is in the image. `λ` of the second stage and those above is in units
-    of the deviation of their input.
+    little more than its thresholds do, and noise, which is most of what there
+    is of the finest details, stays as small in the features as it is in the
+    image. `λ` of the second stage and those above is in units of the
+    deviation of their input.
 
     Files hold these arguments: what is set in a layer that is made, as
     `encoder.coding_layers[0].iterations = 10`, is not saved with a model.
@@ -52,15 +55,17 @@ class Encoder(StagedEncoder):
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame, and the normalisation is isotropic. If not, atoms have norm
             1, and every channel of codes is normalised by its own deviation
-            and has a scale `γ`, as in the parents' network.
+            and has a scale `γ`, as in the parents' network; the atoms of the
+            first stages can then become blind to details that the decoder
+            draws badly.
         lapped: bool, whether the first stage, of atoms as large as its
             stride, draws with atoms of twice that side that overlap: it codes
             `ops.prefilter` of the images. Images of maps then have no seams.
         features: `"vector"`, one of an image, or `"map"`, one at every place
-            of the last codes, coded by a head of 1×1: the encoder then takes
-            images of any height and width of 8 and more. Sides that are not
-            divisible by `stride` are continued by reflection, below and to
-            the right.
+            of the last codes, coded by a head of 1×1: the encoder is then
+            convolutional throughout, and takes images of any height and width
+            of 8 and more. Sides that are not divisible by `stride` are
+            continued by reflection, below and to the right.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -206,10 +211,8 @@ class Encoder(StagedEncoder):
         return found
 
     def parts(self, number, codes):
-        """Of signed codes `[max(z, 0), max(-z, 0)]`, if it hands on parts."""
-        if self.parts_per_code[number] == 1:
-            return codes
-        return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
+        """What a stage hands on, of its codes: parts of one sign, or these."""
+        return split_signs(codes) if self.parts_per_code[number] == 2 else codes
 
     def update_statistics(self, output):
         super().update_statistics(output)
@@ -238,3 +241,8 @@ def _orthonormal(shape, dtype=None):
     precise = at_least_float32_of(dtype)
     atoms = keras.initializers.Orthogonal()(shape, dtype=precise)
     return ops.cast(atoms, dtype)
+
+
+def split_signs(codes):
+    """`[max(z, 0), max(-z, 0)]` along the last axis."""
+    return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)

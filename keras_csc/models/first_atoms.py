@@ -26,16 +26,18 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     the one whose codes keep most variance. Non-negative codes need every
     component in both signs: a layer of them that has twice as many atoms as a
     patch has numbers gets all, `[U, -U]`, a tight frame. Another dictionary of
-    more atoms than that is a tight frame as it is, and stays. Where a
-    normalisation has a scale, `γ` is the standard deviation of every channel,
-    relative to that of all. The atoms of the head become principal components
-    of all that is left of an image, its mean included, and one that is
-    constant, in the order of rising energy: the first features, which games
-    use for classes and views, are the ones that images need least.
+    more atoms than that is a tight frame as it is, which keeps all, and stays.
+    Normalisations then change no proportions: where one has a scale, `γ` is
+    the standard deviation of every channel, relative to that of all. The
+    atoms of the head become principal components of all that is left of an
+    image, its mean included, and one that is constant. They are in the order
+    of rising energy: the first features, which games use for classes and
+    views, are the ones that images need least.
 
     Above a stage that hands on the parts `[max(z, 0), max(-z, 0)]` of its
-    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. Atoms
-    that are left over are `[W, W] / √2`, with components `W` of `|z|`.
+    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. With
+    components of the parts, half of the codes would say `|z|`: not drawn.
+    Atoms that are left over are `[W, W] / √2`, with components `W` of `|z|`.
 
     Features are of norm 1: of `h = W s` only the direction is left, and with
     `E h = 0` an `h` and its half are one. So that constant atom gets an offset
@@ -44,23 +46,27 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     `β = (offset · √(E‖h‖²) / side) · u`,  `h` without the constant,
 
     with `u` the combination of channels whose mean over an image varies least
-    and `side` the side of the last codes (of maps 1: every place is an image).
-    The features then lie on a part of the sphere that is the flatter the
-    higher the offset. The gains of a `Decoder` are measured; see `calibrate`.
+    and `side` the side of the last codes. The features then lie around a
+    centre, on a part of the sphere that is the flatter the higher the offset.
+    Of a model of maps every place is an image of its own here, `side` is 1.
 
-    A `ConvEncoder` is made in the same way: above the first stage `β = offset
-    · γ` keeps most of what is rectified, and the mean of the last activations
-    is the direction of the constant atom. Its decoder gets the same kernels,
-    and the moments of what is made of the features; its last `γ` gives the
-    images their deviation.
+    The gains of a `Decoder` are measured then; see `calibrate`.
+
+    A `ConvEncoder` is made in the same way: above the first stage, which has
+    no `β`, `β = offset · γ` keeps most of what is rectified, and the mean of
+    the last activations is the direction of the constant atom. Its decoder gets
+    the same kernels. Its normalisations keep their `γ` and `β`, but for the
+    last `γ`, which gives the images their deviation; their moving averages
+    become the moments of what is made of the features.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
             whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
-        offset: float, `≥ 0`. A large offset, as 16, regenerates maps better at
-            the start, and then wants a low learning rate.
+        offset: float, `≥ 0`. The contrast of places differs by far more than
+            that of whole images: a large offset, as 16, regenerates maps
+            better at the start, and then wants a low learning rate.
         seed: int, of the choice of patches.
 
     References:
@@ -111,9 +117,7 @@ def _initialize(autoencoder, images, offset, seed):
             encoder, number, signal, offset, random, progress
         )
     if encoder.features == "map":
-        places = signal.reshape(len(signal), -1, signal.shape[-1])
-        chosen = random.permutation(places.shape[1])[:PATCHES]
-        signal = places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
+        signal = _some_places(signal, random)
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
     if encoder.sparse:
@@ -139,8 +143,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     def components(signal):
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
-        covariance = np.cov(patches.T, dtype="float32")
-        found = np.linalg.eigh(covariance)[1][:, ::-1]  # of falling variance
+        found = _principal_components(patches)
         return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
 
     if atoms <= numbers or both_signs:
@@ -232,6 +235,11 @@ def _assign_moments(normalization, signal):
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
 
 
+def _principal_components(patches):
+    """Orthonormal columns, of falling variance."""
+    return np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
+
+
 def _some_patches(signal, size, stride, random):
     """Rows of some patches of every image, as a layer sees them."""
     height, width = (-(-n // stride) for n in signal.shape[1:3])
@@ -254,6 +262,13 @@ def _some_patches(signal, size, stride, random):
     return np.concatenate(parts)
 
 
+def _some_places(signal, random):
+    """Some places of every image, each as an image of one place."""
+    places = signal.reshape(len(signal), -1, signal.shape[-1])
+    chosen = random.permutation(places.shape[1])[:PATCHES]
+    return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
+
+
 def _batched(function, signal, progress=None):
     parts = []
     for start in range(0, len(signal), BATCH):
@@ -268,9 +283,12 @@ def initialize_from_patches(autoencoder, images, seed=0):
     """Makes random patches of images the first atoms.
 
     The atoms of the first stage become patches from random places of random
-    images, with a random sign, scaled to norm 1, or the tight frame nearest to
-    them. Patches that are nearly constant are left out. The sums that the
-    decoder begins with are then as smooth as images are.
+    images, with a random sign, scaled to norm 1. Of atoms that are kept a
+    tight frame they become the frame nearest to such patches. Patches that are
+    nearly constant are left out. The sums that the decoder
+    begins with are then as smooth as images are, where random numbers make
+    noise of single pixels, of which an encoder with thresholds sees little
+    and the game removes little.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are

@@ -27,8 +27,10 @@ def as_images(images, image_shape):
         images: `(batch, height, width, channels)`, floats in [-1, 1], or
             uint8 in 0..255, which are scaled to that.
         image_shape: `(height, width, channels)`; `None` for any height and
-            width of 8 and more. Another shape or type, or no image, is a
-            `ValueError`.
+            width of 8 and more.
+
+    Raises:
+        ValueError: for another shape, no images, or another type.
     """
     if isinstance(images, keras.KerasTensor):
         return images
@@ -106,7 +108,11 @@ def _empty(name):
 
 
 def in_range(images, limit):
-    """The images, once all are finite and in ±`limit`; an error says which."""
+    """The images, once every one is known to be finite and in ±`limit`.
+
+    Raises:
+        ValueError: that names the rows of the others.
+    """
     return _good_rows(
         images,
         tf.abs(images) <= limit,
@@ -125,7 +131,12 @@ def finite(features):
 
 
 def as_labels(labels, num_classes):
-    """Class numbers `(batch,)`; `ValueError` for floats, one-hot rows."""
+    """Class numbers `(batch,)` of images, for a game that needs them.
+
+    Raises:
+        ValueError: for labels of another kind: floats, one-hot rows; or that
+            are no class, see `in_range`.
+    """
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank not in (None, 1) or not labels.dtype.is_integer:
         raise ValueError(
@@ -145,7 +156,9 @@ def as_labels(labels, num_classes):
 def sparsities(sparsity, images):
     """`λ` for a batch of images, a float32 tensor `(batch,)`.
 
-    A `ValueError` unless it is one or one for every image, finite and `≥ 0`.
+    Raises:
+        ValueError: for one that is negative or not finite, or other than one
+            or one for every image.
     """
     sparsity = tf.cast(sparsity, tf.float32)
     size, count = tf.size(sparsity), tf.shape(images)[0]

@@ -40,8 +40,9 @@ Fields:
 class Player(keras.Model):
     """A network whose configuration says which of its layers are frozen.
 
-    Keras keeps `trainable` of a model, and not of its layers. One that is
-    loaded would train them again, and lose the state of its optimizers.
+    Keras keeps `trainable` of a model, and not of its layers: a model that is
+    loaded would train them again, and Keras leave out the state of its
+    optimizers, which have other variables.
     """
 
     def get_config(self):
@@ -120,7 +121,7 @@ class StagedEncoder(Player):
         return output.features
 
     def activations(self, images, training=None, sparsity=None):
-        """Encodes images and returns an `EncoderOutput` of every stage.
+        """Encodes images and returns what every stage made of them.
 
         Changes no state: in training, `update_statistics` is to be called
         besides.
@@ -130,6 +131,9 @@ class StagedEncoder(Player):
             training: bool, whether to normalise with statistics of the batch.
             sparsity: `λ` of the first stage for this call, a number or a
                 tensor `(batch,)`.
+
+        Returns:
+            `EncoderOutput`.
         """
         images = as_images(images, self.accepted_shape)
         return self.run_stages(images, training, sparsity=sparsity)
@@ -163,8 +167,11 @@ class StagedEncoder(Player):
     def features_of(self, number, codes):
         """Features of a stage's codes, which the stages above code in turn.
 
-        In inference; `number` is of the stage, from 0, and codes are as
-        `EncoderOutput.codes[number]`, whose features they then have.
+        In inference; of the codes of `activations` they are its features.
+
+        Args:
+            number: int, of the stage, from 0.
+            codes: tensor, of the shape of `EncoderOutput.codes[number]`.
         """
         stages = len(self.coding_layers)
         for below in range(number, stages):
@@ -247,8 +254,12 @@ class StagedEncoder(Player):
 class StagedDecoder(Player):
     """A decoder for the features and the images of an encoder.
 
-    It is of `encoder_class` of the subclass, or a `ValueError`, and no part of
-    the decoder's weights.
+    Args:
+        encoder: `encoder_class` of the subclass. It is no part of the decoder's
+            weights.
+
+    Raises:
+        ValueError: for another encoder.
     """
 
     def __init__(self, encoder, **kwargs):

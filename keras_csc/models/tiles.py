@@ -15,9 +15,10 @@ from keras_csc.validation import shown
 class Tiles:
     """Encodes and decodes large images in tiles, with the memory of one.
 
-    Tiles are computed with a border as wide as the receptive field, which is
-    left out of the result: that is the one of the whole image, but for
-    rounding.
+    A place of the features depends on the pixels of its receptive field, and a
+    pixel on the places of its own: tiles are computed with a border that wide,
+    which is left out of the result. So the result is that of the whole image,
+    but for rounding.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
@@ -60,6 +61,9 @@ class Tiles:
         Args:
             images: array `(batch, height, width, channels)`, floats in [-1, 1]
                 or uint8 in 0..255.
+
+        Returns:
+            float32 array `(batch, map_height, map_width, feature_dim)`.
         """
         images = np.asarray(images)
         shape = self.autoencoder.encoder.accepted_shape
@@ -68,10 +72,7 @@ class Tiles:
         height, width = (-(-n // self.stride) for n in images.shape[1:3])
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
-        encoder = self.autoencoder.encoder
-        # `T` steps of the solver are `T` times `Aᵀ` and `T - 1` times `A`.
-        steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
-        border = steps * decoder_border(encoder)
+        border = encoder_border(self.autoencoder.encoder)
         for number, part, wider, within in self._tiles(features, border):
             seen = images[_index(number, wider, self.stride)]
             seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
@@ -85,6 +86,9 @@ class Tiles:
         Args:
             features: array `(batch, map_height, map_width, feature_dim)`.
             image_size: `(height, width)`, by default all pixels of all places.
+
+        Returns:
+            float32 array `(batch, height, width, channels)`.
         """
         decoder = self.autoencoder.decoder
         inputs.as_features(features, decoder.features_shape)
@@ -108,10 +112,12 @@ class Tiles:
         return self.decode(self.encode(images), images.shape[1:3])
 
     def _tiles(self, features, border):
-        """Yields `(number, part, wider, within)`, in places of an image.
+        """The tiles of features, in places.
 
-        Of both axes `(start, end)` of the tile, of it with a border of so many
-        pixels, and of the tile within that.
+        Yields:
+            `(number, part, wider, within)`: the number of the image, and of
+            both axes `(start, end)` of the tile, of the same with a border of
+            so many pixels, and of the tile within that.
         """
         size = -(-self.size // self.stride)
         border = -(-max(border, LEAST_SIZE) // self.stride)
@@ -132,6 +138,17 @@ def _index(number, part, stride=1):
     """Index of a part of an image, in an array of so many pixels a place."""
     sides = [slice(stride * start, stride * end) for start, end in part]
     return (slice(number, number + 1), *sides)
+
+
+def encoder_border(encoder):
+    """Pixels that features depend on, in each direction from their place.
+
+    That is of an encoder that does not restart. `T` steps of the solver, which
+    are `T` times `Aᵀ` and `T - 1` times `A`, reach `2 T - 1` times as far as
+    one of them.
+    """
+    steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
+    return steps * decoder_border(encoder)
 
 
 def decoder_border(encoder):
@@ -157,7 +174,8 @@ def _compiled(function, shape):
 def reflected(images, stride):
     """Images continued by reflection to sides divisible by a stride.
 
-    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`.
+    Pixels are added below and to the right: `x[h + i] = x[h - 1 - i]`. Sides
+    of less than half a stride are continued again and again.
     """
     sizes = images.shape[1:3]
     if None not in sizes and not any(n % stride for n in sizes):

@@ -18,9 +18,12 @@ def random_views(images, step):
     A crop has ¼ to all of the area and sides of ratios up to 4:3, and is
     brought back to the image's size; half are mirrored. Four of five have
     another contrast, brightness and, in colour, saturation; one of five is
-    grey. Views are a function of the step and of an image's number in the
-    global batch, whatever the number of replicas; others where XLA compiles,
-    which draws other numbers.
+    grey.
+
+    Views are a function of the step and of an image's number in the global
+    batch, in which the images of replicas follow one another, so that they do
+    not depend on the number of replicas among which a batch divides evenly.
+    They are others where XLA compiles, which draws other numbers.
 
     Reference:
         Chen et al., A simple framework for contrastive learning of visual
@@ -78,9 +81,10 @@ def _crops(images, draw):
 
 
 def _interpolation(start, stop, size):
-    """Weights `(n, size, size)` of pixels, at places in [0, 1].
+    """Weights `(n, size, size)` of pixels, at places from `start` to `stop`.
 
-    XLA can't compile `tf.image.crop_and_resize`.
+    Places are in [0, 1], as many as there are pixels. XLA can't compile
+    `tf.image.crop_and_resize`.
     """
     start, stop = start[..., 0], stop[..., 0]
     places = start + (stop - start) * tf.linspace(0.0, 1.0, size)[:, None]

@@ -115,9 +115,11 @@ def coding_rate(features, epsilon=0.5):
         features: tensor `Z` `(n, d)`, usually rows on the unit sphere.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
-    Where `d/(n ε) λmax(ZᵀZ)` is above about `1e7`, which rows of norm 1 are
-    far from, float32 can't factor it: the rate is NaN then, or on other
-    backends than TensorFlow a `ValueError` of theirs.
+    Returns:
+        Scalar tensor, at least 0. Where `d/(n ε) λmax(ZᵀZ)` is above about
+        `1e7`, which rows of norm 1 are far from, float32 can't factor it: the
+        rate is NaN then, or on other backends than TensorFlow a `ValueError`
+        of theirs.
     """
     count = ops.shape(features)[0]
     return moment_coding_rate(second_moment(features), count, epsilon)
@@ -126,14 +128,16 @@ def coding_rate(features, epsilon=0.5):
 def rate_reduction(features, labels, num_classes, epsilon=0.5):
     """Rate reduction `ΔR(Z | y) = R(Z) - Σ_j (n_j/n) R(Z_j)`, in nats.
 
-    Features of different classes apart, of one class together, make it large.
-
     Args:
         features: tensor `Z` `(n, d)`.
         labels: int tensor `(n,)`, as of `class_moments`: rows of no class are
             left out.
         num_classes: int.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
+
+    Returns:
+        Scalar tensor, at least 0: features of different classes apart, of one
+        class together, make it large.
 
     Reference:
         Yu et al., NeurIPS 2020, eq. 8.
@@ -151,14 +155,16 @@ def moment_rate_reduction(moments, counts, epsilon=0.5):
 
 
 def rate_distance(features, others, epsilon=0.5):
-    """Distance of two sets, `ΔR(Z, Ẑ) = R([Z; Ẑ]) - ½R(Z) - ½R(Ẑ)`, in nats.
-
-    Of as many rows it is at least 0, and 0 where the second moments of the two
-    sets are the same.
+    """Distance of two sets, `ΔR(Z, Ẑ) = R([Z; Ẑ]) - ½R(Z) - ½R(Ẑ)`.
 
     Args:
-        features, others: tensors `Z` `(n, d)` and `Ẑ` `(m, d)`.
+        features: tensor `Z` `(n, d)`.
+        others: tensor `Ẑ` `(m, d)`, usually of as many rows.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
+
+    Returns:
+        Scalar tensor in nats. Of as many rows it is at least 0, and 0 where
+        the second moments of the two sets are the same.
 
     Reference:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
@@ -174,7 +180,11 @@ def rate_distance(features, others, epsilon=0.5):
 
 
 def moment_rate_distance(moment, other, count, epsilon=0.5, other_count=None):
-    """`rate_distance` from second moments `(..., d, d)` of two sets."""
+    """`rate_distance` from the second moments of two sets of `count` rows.
+
+    Moments `(..., d, d)` with counts `(...)` give distances `(...)`. The
+    second set may have another `other_count`.
+    """
     if other_count is None:
         other_count = count
     rates = moment_coding_rate(

@@ -19,7 +19,8 @@ def analysis_size(size, kernel_size, strides, padding):
 def synthesis_size(size, kernel_size, strides, padding):
     """The usual height or width of the image of codes of that `size`.
 
-    The largest one for `"same"` and the smallest one for `"valid"` padding.
+    Several image sizes have codes of the same size; this is the largest one
+    for `"same"` and the smallest one for `"valid"` padding.
     """
     if size is None:
         return None
@@ -44,14 +45,16 @@ def analysis(images, kernel, strides=1, padding="same"):
     `synthesis` for every image size, kernel size and stride.
 
     Args:
-        images: tensor `(batch, height, width, channels)`; other channels than
-            the atoms' are a `ValueError`.
+        images: tensor `(batch, height, width, channels)`.
         kernel: tensor `(k, k, channels, filters)`, one atom per filter.
         strides: int, the same in both directions.
         padding: `"same"` or `"valid"`.
 
     Returns:
         Tensor `(batch, code_height, code_width, filters)`.
+
+    Raises:
+        ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
     if _is_one_patch(images.shape[1:3], kernel.shape, padding):

@@ -15,8 +15,9 @@ def implicit_gradient(codes, program, iterations):
     with a `λ` of 0 belong to it whatever they are. Of an incoming gradient
     `y`, restricted to the support by `P`, the outgoing ones are those of this
     equation's left-hand side times `v`, where `P AᵀA P v = P y` is solved by
-    conjugate residuals, for linearly dependent atoms in the sense of least
-    squares. The gradient has gradients of its own.
+    conjugate residuals: of active atoms that are linearly dependent, for which
+    there may be no solution, in the sense of least squares. The gradient has
+    gradients of its own.
 
     Args:
         codes: tensor, a solution; no gradient flows through how it was found.
@@ -90,9 +91,7 @@ def conjugate_residuals(operator, right, iterations):
     conjugate gradients would grow without end.
     """
     image = operator(right)
-    dtype = keras.backend.standardize_dtype(right.dtype)
-    precision = 2e-15 if dtype == "float64" else 1e-6
-    goal = precision**2 * _squared_norm(image)
+    goal = _precision(right) ** 2 * _squared_norm(image)
     product = _products(right, image)
 
     def proceed(_solution, _residual, _direction, _image, _product, active):
@@ -120,6 +119,11 @@ def conjugate_residuals(operator, right, iterations):
         (ops.zeros_like(right), right, right, image, product, product > 0),
         maximum_iterations=iterations,
     )[0]
+
+
+def _precision(values):
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    return 2e-15 if dtype == "float64" else 1e-6
 
 
 def _products(values, others):

@@ -97,7 +97,11 @@ class SparseCodingProgram(
     __slots__ = ()
 
     def analysis(self, residual):
-        """`Aᵀ` of what is of the kind of the program's images."""
+        """`Aᵀ` of what is of the kind of the program's images.
+
+        Returns:
+            Tensor `(batch, code_height, code_width, filters)`.
+        """
         return convolution.analysis(
             residual, self.kernel, self.strides, self.padding
         )
@@ -114,7 +118,12 @@ class SparseCodingProgram(
         return self.images - self.prediction(codes)
 
     def value(self, codes, residual):
-        """`P(z)` of every example, `(batch,)`, with the `residual` of `z`."""
+        """`P(z)` of every example, `(batch,)`.
+
+        Args:
+            codes: tensor `z`.
+            residual: tensor `x - A z`, of `residual`.
+        """
         penalty = ops.sum(self.sparsity * ops.abs(codes), AXES)
         return penalty + 0.5 * ops.sum(ops.square(residual), AXES)
 
@@ -152,7 +161,11 @@ class SparseCodingProgram(
 
 
 def precise_program(images, kernel, sparsity, *others):
-    """A `SparseCodingProgram` in one dtype, at least float32."""
+    """A `SparseCodingProgram` in one dtype, at least float32.
+
+    Raises:
+        ValueError: for images with other channels than the atoms.
+    """
     convolution.check_channels(images.shape, kernel.shape)
     images, kernel = at_least_float32(images), at_least_float32(kernel)
     dtype = keras.backend.result_type(images.dtype, kernel.dtype)

@@ -39,10 +39,11 @@ def solve_sparse_code(
     its momentum, and with `line_search` also by longer steps. An example is
     done, and its codes no longer move, when its duality gap, as of
     `SparseCodingProgram.gap`, is at most `tolerance` times its objective, which
-    is looked at before the first and after every tenth iteration. The gradient
-    is implicit (see `implicit_gradient`), with at most `iterations` steps of
-    conjugate residuals: its memory does not grow with the iterations, and it is
-    exact at the solution. No gradient flows to the step size. Half precision is
+    is looked at before the first and after every tenth iteration: it does not
+    matter what else is in the batch. The gradient is implicit (see
+    `implicit_gradient`), with at most `iterations` steps of conjugate
+    residuals: its memory does not grow with the iterations, and it is exact
+    at the solution. No gradient flows to the step size. Half precision is
     solved in float32.
 
     Args:
@@ -64,7 +65,9 @@ def solve_sparse_code(
         finite.
 
     Raises:
-        ValueError: for an argument that is not as above.
+        ValueError: for another `padding`, fewer iterations, a tolerance that
+            is negative or not finite, or images with other channels than the
+            atoms.
 
     References:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -109,14 +112,15 @@ def _solution(program, step_size, tolerance, line_search, iterations):
     """FISTA on one batch; see `solve_sparse_code`.
 
     An iteration takes one synthesis, for the residual at the codes `z`, and
-    one analysis, for the slope at the next point `y`, whose residual is
-    extrapolated like the point.
+    one analysis, for the slope at the next point `y`. The residual at the
+    point is extrapolated like the point, since it is affine in the codes.
 
     With `line_search`, a step from `y` to `z` of size `η` above the given one
     must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
     needs of `η`. Otherwise the codes stay, and the next iteration tries
     `max(η/2, step_size)` from the same `y`. After a step, `η' = 1.05 η` and
-    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that `η' t'(t' - 1) ≤ η t²`.
+    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
+    `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
     """
     growth = GROWTH if line_search else 1.0
 

@@ -42,11 +42,14 @@ def sparse_code(
         iterations: int, at least 1.
         prox: function of values `v` and a threshold `t`, which gives
             `argmin_z t p(z) + ½‖z - v‖²` for another penalty `p` in the place
-            of `‖z‖₁`. By default the soft threshold.
+            of `‖z‖₁`, such as of groups. By default the soft threshold.
 
     Returns:
-        Codes `(batch, code_height, code_width, filters)`. Images with other
-        channels than the atoms are a `ValueError`.
+        Codes `(batch, code_height, code_width, filters)`.
+
+    Raises:
+        ValueError: for fewer iterations, or images with other channels than
+            the atoms.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,

@@ -22,9 +22,10 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 
 @contextlib.contextmanager
 def fusion():
-    """Within the context, as of a train step, few channels are drawn faster.
+    """Within the context, images of few channels are drawn faster.
 
-    By sub-pixels or overlap-add: that pays off for large batches.
+    By sub-pixels or overlap-add: that pays off for large batches. The train
+    step enters it, and so can who solves programs.
     """
     token = _fusion.set(True)
     try:
@@ -44,7 +45,11 @@ cholesky = tf.linalg.cholesky
 
 
 def synthesis(codes, kernel, image_size, strides, padding):
-    """`convolution.synthesis`, for sizes that are not known, too."""
+    """`convolution.synthesis`, for sizes that are not known, too.
+
+    By a transposed convolution, but for images of few channels whose size is
+    known, within `fusion` on a CPU.
+    """
     codes = tf.convert_to_tensor(codes)
     if _is_slow(kernel, (*codes.shape[1:3], *image_size)):
         form = subpixel_synthesis if strides > 1 else overlap_add

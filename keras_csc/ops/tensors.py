@@ -41,7 +41,11 @@ def on_tensorflow(name, otherwise):
 
 
 def solving(function):
-    """A function of long loops, which TensorFlow traces: give it tensors."""
+    """A function of long loops, which TensorFlow traces.
+
+    Once for every shape of its tensors and every value of its other
+    arguments: numbers that differ from call to call are to be tensors.
+    """
     return on_tensorflow("solving", lambda same: same)(function)
 
 
@@ -63,11 +67,13 @@ def great_circle(first, second, steps):
 
     `z(t) = cos(tθ) z₀ + sin(tθ) u`, `t = 0, 1/(steps-1), ..., 1`, with `θ` the
     angle between `z₀` and `z₁`, and `u` of norm 1 at a right angle to `z₀`, in
-    the plane of both. Where they are antipodal, every great circle is a
-    shortest way; the one here leads to where the smallest number of `z₀` is.
+    the plane of both. Where they are equal, all points are. Where they are
+    antipodal, every great circle is a shortest way; the one here leads to
+    where the smallest number of `z₀` is.
 
     Args:
-        first, second: tensors `(n, ..., d)`, `z₀` and `z₁`, rows of norm 1.
+        first: tensor `(n, ..., d)`, `z₀`, rows of norm 1.
+        second: tensor of the same shape, `z₁`.
         steps: int, at least 2, points of each way with both ends.
 
     Returns:

@@ -15,11 +15,13 @@ def estimate_noise(image):
     cut off at black or white is less there. Fine textures are taken for noise.
 
     Args:
-        image: float array `(height, width, channels)`, sides of at least 16,
-            or a `ValueError`.
+        image: float array `(height, width, channels)`, sides of at least 16.
 
     Returns:
         float, in the units of the image.
+
+    Raises:
+        ValueError: for a smaller image.
 
     Reference:
         Donoho & Johnstone, Ideal spatial adaptation by wavelet shrinkage,

@@ -30,6 +30,9 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
         levels: floats, the `τ`.
         denoise: function of an image and a level.
 
+    Returns:
+        float32 array of the shape of `image`.
+
     References:
         Zoran & Weiss, From learning models of natural image patches to whole
         image restoration, ICCV 2011, section 3; Zhang et al., Plug-and-play
@@ -61,8 +64,17 @@ def smooth_part(images, smoothness, measurement):
 
     `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of neighbours
     as `∇`, by conjugate residuals. Where nothing is measured, it is what a
-    membrane would be there. `y` is 0 there, `(batch, height, width, channels)`.
-    Without mask and blur, waves of `2π √α` pixels are halved.
+    membrane would be there.
+
+    Args:
+        images: tensor `y` `(batch, height, width, channels)`, 0 where nothing
+            is measured.
+        smoothness: float `α > 0`. Without mask and blur, waves of
+            `2π √α` pixels are halved.
+        measurement: `ops.Measurement`.
+
+    Returns:
+        Tensor `l` of the shape of `images`.
 
     Reference:
         Wohlberg, SPORCO: a Python package for standard and convolutional
@@ -74,7 +86,12 @@ def smooth_part(images, smoothness, measurement):
 
 
 def ridge_regression(images, weight, measurement):
-    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate residuals."""
+    """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate residuals.
+
+    Args:
+        images, measurement: as of `smooth_part`.
+        weight: float `w ≥ 0`.
+    """
     return _solved(images, measurement, lambda values: weight * values)
 
 

@@ -114,10 +114,12 @@ class SparseDenoiser(keras.Model):
                 `(batch,)`, in the same units. A third, `(batch, channels)`, is
                 taken for the means, such as the means of a larger image.
             training: bool. Then sides must be divisible by 4, and `BORDER`
-                pixels at each side are left out of the result.
+                pixels at each side, where codes know one side alone, are left
+                out of the result.
 
         Returns:
-            float32 tensor like the images, not cut off at 0 and 1.
+            float32 tensor `(batch, height, width, channels)`, not cut off at 0
+            and 1.
         """
         images, noise, *means = inputs
         images = ops.cast(images, "float32")
@@ -129,8 +131,7 @@ class SparseDenoiser(keras.Model):
         means = means[0] if means else ops.mean(images, (1, 2))
         means = means[:, None, None]
         codes = self._codes(images - means, noise)
-        blocks = self._in_blocks(codes, self.iterations - 1)
-        made = from_blocks(ops.cast(blocks, "float32"), BLOCK) + means
+        made = self._drawn(codes, self.iterations - 1) + means
         if training:
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
@@ -151,10 +152,15 @@ class SparseDenoiser(keras.Model):
         return ops.matmul(made, ops.convert_to_tensor(unmixing, "float32"))
 
     def codes(self, images, noise):
-        """The codes `z_K` of grey images, arguments as of `call`.
+        """The codes `z_K`: what is drawn is `x̂ = m + D z_K`.
 
-        Tensor `(batch, rows, columns, filters)`, one place for every two pixels
-        of the images and of the mirrors around them, `BORDER` pixels or more.
+        Args:
+            images, noise: as of `call`, grey.
+
+        Returns:
+            Tensor `(batch, rows, columns, filters)`, one place for every two
+            pixels of the images and of the mirrors around them, `BORDER`
+            pixels or more.
         """
         images = mirrored(ops.cast(images, "float32"))
         means = ops.mean(images, (1, 2), keepdims=True)
@@ -169,6 +175,9 @@ class SparseDenoiser(keras.Model):
             progress: function of how many tiles are done, and of all.
             turns: int from 1 to 8. The result is the mean of so many: of the
                 image `turned` differently, and turned back.
+
+        Returns:
+            float32 array of the shape of `image`.
 
         Reference:
             Timofte, Rothe & Van Gool, Seven ways to improve example-based
@@ -243,6 +252,11 @@ class SparseDenoiser(keras.Model):
             codes = codes - ops.clip(codes, -threshold, threshold)
         return codes
 
+    def _drawn(self, codes, step):
+        """What atoms draw, less means, float32."""
+        blocks = ops.cast(self._in_blocks(codes, step), "float32")
+        return from_blocks(blocks, BLOCK)
+
     def _in_blocks(self, codes, step):
         kernel = self._of_blocks(self.synthesis_kernels[step])
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
@@ -250,10 +264,17 @@ class SparseDenoiser(keras.Model):
         return ops.conv(codes, kernel, padding="same")
 
     def _of_blocks(self, kernel):
-        """Atoms `(k, k, 1, filters)` as a kernel `(3, 3, 16, 4 filters)`.
+        """Atoms as a kernel that maps blocks of pixels to blocks of codes.
 
-        It maps blocks of pixels, as channels, to blocks of codes:
-        convolutions of one channel are slow.
+        Convolutions of one channel are slow. Three by three blocks
+        of pixels, each with all its pixels as channels, are fast, though they
+        hold an atom and zeros around it.
+
+        Args:
+            kernel: tensor `(k, k, 1, filters)`.
+
+        Returns:
+            Tensor `(3, 3, 16, 4 filters)`.
         """
         side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
         starts = range(room // 2, room // 2 + BLOCK, STRIDE)
@@ -292,7 +313,11 @@ def shipped():
 
 
 def _cosines(size):
-    """Discrete cosines as a tight frame at a stride of 2, low ones first."""
+    """Discrete cosines as a tight frame at a stride of 2, low ones first.
+
+    Returns:
+        float32 array `(size, size, 1, size²)`.
+    """
     wave = dct(np.eye(size), axis=0, norm="ortho")
     atoms = np.einsum("uy,vx->yxuv", wave, wave).reshape(size, size, 1, -1)
     order = [u**2 + v**2 for u, v in np.ndindex(size, size)]

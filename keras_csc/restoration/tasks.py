@@ -47,7 +47,10 @@ def denoise(image, noise=None, progress=None, turns=1):
         cut off.
 
     Raises:
-        ValueError: for an argument that is not as above.
+        ValueError: for an image or arguments that are not as above.
+
+    Reference:
+        See `SparseDenoiser`.
     """
     pixels = _pixels(image)
     if noise is None:
@@ -66,7 +69,13 @@ def inpaint(image, mask, noise=0.0, progress=None):
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
             pixels stay as they are.
-        progress: as for `denoise`, like the result and the errors.
+        progress: as for `denoise`.
+
+    Returns:
+        float32 array of the shape of `image`, cut off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
 
     Reference:
         Mairal, Elad & Sapiro, Sparse representation for color image
@@ -95,7 +104,13 @@ def deblur(image, kernel, noise=LEAST_NOISE, progress=None):
             the second of the two, is where the point was.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
             `1 / 255`, for images of 8 bits with hardly any noise.
-        progress: as for `denoise`, like the result and the errors.
+        progress: as for `denoise`.
+
+    Returns:
+        float32 array of the shape of `image`, cut off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
     """
     pixels = _pixels(image)
     blur = _point_image(kernel)
@@ -112,9 +127,16 @@ def enlarge(image, factor, noise=LEAST_NOISE, progress=None):
 
     Args:
         image: array `y`, as for `denoise`.
-        factor: int from 2 to 8, of the height and width of the result.
+        factor: int from 2 to 8.
         noise: as for `deblur`.
-        progress: as for `denoise`, like the errors.
+        progress: as for `denoise`.
+
+    Returns:
+        float32 array of `factor` times the height and width of `image`, cut
+        off at `[0, 1]`.
+
+    Raises:
+        ValueError: for an image or arguments that are not as above.
     """
     pixels = _pixels(image)
     check_integer(2, 8, factor=factor)
@@ -135,7 +157,11 @@ def anti_aliasing(factor):
 def gaussian(deviation):
     """Kernel of a Gaussian blur, of sum 1, cut off at three deviations.
 
-    A float32 array of two odd sizes; the deviation is in pixels, `> 0`.
+    Args:
+        deviation: float `> 0`, in pixels.
+
+    Returns:
+        float32 array of two odd sizes.
     """
     reach = int(np.ceil(3 * deviation))
     wave = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
@@ -192,7 +218,11 @@ def _pixels(image):
 def check_scale(pixels, noise, interval="[0, inf)"):
     """Raises `ValueError` for a deviation, or pixels that have another scale.
 
-    At most 1 % may lie further outside of `[0, 1]` than `4 σ + 0.1`.
+    Args:
+        pixels: array of numbers that were measured. At most 1 % may lie
+            further outside of `[0, 1]` than `4 σ + 0.1`.
+        noise: float `σ`, in the units of the image.
+        interval: text, of `check_number`.
     """
     check_number(interval, noise=noise)
     most = DEVIATIONS * noise + OVERSHOOT

@@ -23,17 +23,23 @@ def atom_grid(kernel, columns=None, scale=None):
     """Atoms of a layer, each scaled so that zero is mid-grey.
 
     Atom `a` is drawn as `a / max|a|`: black and white are its extremes, and
-    only its shape shows, not its norm. A layer with more than 64 filters is
-    represented by its first ones.
+    only its shape shows, not its norm. Atoms keep the order of the filters,
+    which carries no meaning; a layer with more than 64 filters is represented
+    by its first ones.
 
     Args:
         kernel: array of shape `(k, k, channels, filters)`, 1 or 3 channels.
             Use `pixel_atoms` for the deeper layers.
-        columns: int, by default those of a near-square grid.
-        scale: int, by default an enlargement to at least 48 pixels.
+        columns: int. Defaults to a near-square grid.
+        scale: int, enlargement. Defaults to what makes an atom at least
+            48 pixels high.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
+
+    Example:
+
+    >>> save_png("atoms.png", atom_grid(layer.kernel))
     """
     kernel = np.asarray(kernel, dtype="float32")
     if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
@@ -60,9 +66,10 @@ def pixel_atoms(kernels, strides):
     `a_j = A_1 A_2 ... A_l e_j`, where `A_i` is the synthesis operator (the
     transposed convolution with `W_i` and stride `s_i`) and `e_j` the code that
     is one at a single place of filter `j`. **Only the linear synthesis counts:
-    normalisation and thresholding between layers are left out.** Supports are
-    whole, without padding: they grow as `K ← (K - 1) s_i + k_i`. The stride of
-    the last layer has no influence.
+    normalisation and thresholding between layers are left out**, so that this
+    is what an atom means to an idealised linear decoder. Supports are whole,
+    without padding: they grow as `K ← (K - 1) s_i + k_i`. The stride of the
+    last layer has no influence.
 
     Args:
         kernels: list `[W_1, ..., W_l]` of arrays `(k, k, channels, filters)`
@@ -72,6 +79,10 @@ def pixel_atoms(kernels, strides):
     Returns:
         A float32 array of shape `(K, K, image channels, filters of W_l)`, for
         `atom_grid`.
+
+    Example:
+
+    >>> atom_grid(pixel_atoms([w1, w2, w3], strides=[2, 2, 2]))
     """
     kernels = [np.asarray(kernel, dtype="float32") for kernel in kernels]
     atoms = np.moveaxis(kernels[-1], -1, 0)
@@ -149,15 +160,16 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     in pixels, as of `atom_grid`; its codes, red where positive and blue where
     negative, all on one scale; and its contribution to the image, too, with
     zero mid-grey and the largest of all black or white. Inactive atoms are left
-    out. Above the first stage atoms and contributions are linear pictures; see
-    `explanation.StageExplanation`.
+    out. Of a stage above the first, atoms and contributions are linear pictures
+    of what they mean to the stages below; see `explanation.StageExplanation`.
 
     Args:
         explanation: `explanation.Explanation`.
-        stage: int, from 1, next to the image.
-        maximum: int, how many atoms at most.
+        stage: int, from 1, next to the image. Defaults to 1.
+        maximum: int, how many atoms at most. Defaults to 8.
         side: int, screen pixels of the longer side of a picture at most: small
-            ones are enlarged by whole pixels, large ones averaged.
+            ones are enlarged by whole pixels, large ones averaged. Defaults
+            to 96.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -185,7 +197,13 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     is the sum of all atoms, in pixels as of `growing_picture`; those below are
     the codes of the atoms that were found strongest, all on one scale. At the
     left is `StageExplanation.drawn_error`. No difference is mid-grey or white.
-    Arguments and result are as of `strongest_atoms`.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage, maximum, side: as of `strongest_atoms`. `maximum` defaults to 5.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
     """
     rows = drawn_rows(_stage(explanation, stage), maximum)
     names, errors, tiles = zip(*rows)
@@ -195,9 +213,11 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
 
 def drawn_rows(stage, maximum):
-    """The rows of `found_and_drawn`, of all atoms and of one after another.
+    """The rows of `found_and_drawn`.
 
-    Yields `(name, error, tiles)`, the tiles of codes as of `code_shades`.
+    Yields:
+        `(name, error, tiles)`, of all atoms and of one after another: str,
+        float, and three `uint8` tiles, of codes as of `code_shades`.
     """
     found, drawn = stage.picture, stage.drawn.picture
     tiles = image_tiles(np.stack([found, drawn, drawn - found]))
@@ -227,8 +247,14 @@ def growing_picture(explanation, stage=1, side=96):
     The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
     from which the last sum differs by what the codes leave over. Above each is
     the number of atoms and the PSNR. Zero is mid-grey. Of a stage above the
-    first they are linear pictures, on the `offset` of no codes. Arguments and
-    result are as of `strongest_atoms`.
+    first they are linear pictures, on the `offset` of no codes.
+
+    Args:
+        explanation: `explanation.Explanation`.
+        stage, side: as of `strongest_atoms`.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
     """
     stage = _stage(explanation, stage)
     pictures, labels = [], []
@@ -239,9 +265,11 @@ def growing_picture(explanation, stage=1, side=96):
 
 
 def growing(image, stage, counts=None):
-    """Yields `(name, sum, PSNR)` of the strongest atoms in pixels.
+    """The sums of the strongest atoms in pixels, and how near they come.
 
-    As `"5 atoms"`, `"all 48"` or, at last, `"image"`, whose PSNR is `None`.
+    Yields:
+        `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an
+        array like the image; and a float in dB, `None` of the image.
     """
     atoms = stage.codes.shape[-1]
     for count, total in stage.partial_sums(counts):

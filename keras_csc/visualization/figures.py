@@ -20,8 +20,9 @@ def class_similarity(features, labels):
         labels: array of shape `(n,)`.
 
     Returns:
-        The float array `(classes, classes)` in `[0, 1]`, NaN for a class of
-        one feature with itself, and the classes.
+        A tuple of the float array `(classes, classes)` in `[0, 1]` and the
+        classes. Of a class with itself it is the mean over pairs of different
+        features; NaN if it has but one.
     """
     features = normalize(np.asarray(features, "float32"))
     classes, numbers, counts = np.unique(
@@ -40,7 +41,7 @@ def class_similarity(features, labels):
 
 
 def similarity_figure(features, labels):
-    """Similarities of features, class by class, as a `matplotlib` figure.
+    """Similarities of features, class by class, as a figure.
 
     `S_ik = |<z_i, z_k>| / (‖z_i‖ ‖z_k‖)`, 0 of a zero row: features whose
     classes span orthogonal subspaces give a block-diagonal matrix. Up to 40
@@ -52,8 +53,15 @@ def similarity_figure(features, labels):
         features: array of shape `(n, d)`; a few thousand rows show well.
         labels: array of shape `(n,)`.
 
+    Returns:
+        A `matplotlib.figure.Figure`.
+
     Reference:
         - [Yu et al., 2020, MCR²](https://arxiv.org/abs/2006.08558)
+
+    Example:
+
+    >>> save_figure("similarity.png", similarity_figure(features, labels))
     """
     from matplotlib.figure import Figure
 

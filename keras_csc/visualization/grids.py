@@ -24,7 +24,10 @@ def image_tiles(images, scale=1):
     """Images as `uint8` RGB tiles, enlarged by whole pixels.
 
     They are floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1 is
-    black, 1 is white. A `ValueError` for others.
+    black, 1 is white.
+
+    Raises:
+        ValueError: for another shape, integers, or values that are not finite.
     """
     images = np.asarray(images)
     fits = images.ndim == 4 and images.shape[-1] in (1, 3) and images.size
@@ -63,7 +66,8 @@ def fitted(tiles, side):
 def arrange(tiles, columns, padding):
     """Lays `uint8` tiles `(n, h, w, 3)` out row by row on white.
 
-    `padding` pixels apart; with `None` columns the picture is near-square.
+    Between them and at the border are `padding` pixels. With `None` columns the
+    picture is near-square.
     """
     columns = min(columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     return montage(
@@ -100,8 +104,10 @@ def _room(texts):
 def table(rows, labels, names=None):
     """Rows of tiles with labels above, and names at their left.
 
-    Rows are `uint8` arrays `(n, h, w, 3)`, each of its own size, and labels
-    `n` strings of as many lines each.
+    Args:
+        rows: list of `uint8` arrays `(n, h, w, 3)`, each of its own size.
+        labels: list of `n` strings, of as many lines each.
+        names: list of a string for every row, or `None`.
     """
     width = max(*(tiles.shape[2] for tiles in rows), _room(labels))
     height = LINE * (labels[0].count("\n") + 1)
@@ -127,12 +133,20 @@ def table(rows, labels, names=None):
 
 
 def image_grid(images, columns=None, scale=1):
-    """Images row by row on white, a `uint8` array `(height, width, 3)`.
+    """Images row by row on white.
 
     Args:
         images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        columns: int, by default those of a near-square grid.
+        columns: int. Defaults to a near-square grid.
         scale: int, every image pixel becomes a square of this side.
+            Defaults to 1.
+
+    Returns:
+        A `uint8` array of shape `(height, width, 3)`.
+
+    Example:
+
+    >>> save_png("samples.png", image_grid(images, columns=8, scale=2))
     """
     return arrange(image_tiles(images, scale), columns, BORDER)
 
@@ -148,11 +162,15 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
             `(n, h, w, 1 or 3)`: originals first, then the contenders.
         labels: list of one short string a set, written at the left of its
             rows, or `None`.
-        columns: int, images a row.
-        scale: int, enlargement.
+        columns: int, images a row. Defaults to 10.
+        scale: int, enlargement. Defaults to 1.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
+
+    Example:
+
+    >>> grid = comparison_grid([x, x_csc, x_vae], ["image", "CSC", "VAE"])
     """
     tiles = np.stack([image_tiles(images, scale) for images in image_sets], 1)
     grid = _groups(tiles, columns)
@@ -179,19 +197,28 @@ def _groups(tiles, columns):
 
 
 def save_png(path, array):
-    """Writes a `uint8` picture `(height, width, 3)` as PNG, in one step.
+    """Writes a picture as PNG, in one step for whoever reads it.
 
     The file is written under a temporary name in the same folder and renamed.
     If writing fails, an older file stays. Missing folders are made.
+
+    Args:
+        path: str or path of the file.
+        array: `uint8` array of shape `(height, width, 3)`.
     """
     with _in_place(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG", optimize=True)
 
 
 def save_figure(path, figure):
-    """Writes a matplotlib figure as `save_png` does, at 150 dots an inch.
+    """Writes a matplotlib figure, in one step for whoever reads it.
 
-    The path's suffix names the format, such as `.png`, `.svg` or `.pdf`.
+    As `save_png`; at 150 dots an inch if the format has pixels.
+
+    Args:
+        path: str or path of the file; its suffix names the format, such as
+            `.png`, `.svg` or `.pdf`.
+        figure: A `matplotlib.figure.Figure`.
     """
     suffix = pathlib.Path(path).suffix[1:]
     with _in_place(path) as temporary:

@@ -49,9 +49,13 @@ def _folder(preset):
 
 
 def find(preset):
-    """All that a preset says, but for its weights, as a `folder.Preset`.
+    """Looks up all that a preset says, but for its weights.
 
-    Errors are those of `ClosedLoopAutoencoder.from_preset`.
+    Returns:
+        `folder.Preset`; that of an architecture alone has no folder.
+
+    Raises:
+        As `ClosedLoopAutoencoder.from_preset`.
     """
     if not isinstance(preset, (str, os.PathLike)):
         raise ValueError(
@@ -85,6 +89,10 @@ def config(preset, **overrides):
 
     Returns:
         Dict of the arguments of encoder and decoder, and `network`.
+
+    Raises:
+        ValueError: for an unknown preset or entry.
+        OSError: if it can't be downloaded.
     """
     return completed(find(preset).entries, **overrides)
 

@@ -13,9 +13,10 @@ from keras_csc.validation import check_choice
 def _of_blocks(image_shape, filters, **config):
     """Architecture of one feature vector an image, of atoms apart.
 
-    Each stage has atoms as large as its stride, the first of 4×4 pixels, at
-    most as many as such a patch has numbers: tight frames are orthonormal, and
-    one solver step solves each program.
+    Each stage has atoms as large as its stride, the first of 4×4 pixels. There
+    are at most as many as such a patch has numbers, so that tight frames are
+    orthonormal, and one solver step solves each program. `λ` of the stages
+    above the first is in units of their input's deviation.
     """
     sides = (4, *(2,) * (len(filters) - 1))
     return {
@@ -95,7 +96,11 @@ DEFAULTS = {
 def completed(entries, **overrides):
     """The `config` of some entries: overrides before them, then `DEFAULTS`.
 
-    A `ValueError` for an unknown entry or network.
+    `filters` of another number of stages take with them what the entries have
+    for each stage: it is cut, or its last number is repeated.
+
+    Raises:
+        ValueError: for an unknown entry or network.
     """
     own = {k: v for k, v in entries.items() if (k, v) not in FORMER.items()}
     config = {**DEFAULTS, **own, **overrides}

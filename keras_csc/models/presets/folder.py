@@ -56,7 +56,9 @@ Preset = collections.namedtuple(
 def read(folder):
     """Reads the JSON of a folder, each file once, and returns a `Preset`.
 
-    A `ValueError` if it is not that of a preset, or damaged.
+    Raises:
+        ValueError: if the folder is not a preset, or its JSON is damaged or
+            that of something else.
     """
     content, found = _read_json(folder / CONFIG_FILE)
     _, metadata = _read_json(folder / METADATA_FILE)
@@ -124,8 +126,11 @@ def load_weights(model, preset, config):
     """Loads the weights of a `Preset` into a model of a `config`.
 
     The model is built once the file is known to be about as large as it. Keras
-    reads no number that lies in another file, or is not stored. A `ValueError`
-    for weights that are others, damaged, replaced, not there or not finite.
+    reads no number that lies in another file, or is not stored.
+
+    Raises:
+        ValueError: for weights of another architecture, or that are damaged,
+            replaced, not there or not finite.
     """
     path = preset.folder / WEIGHTS_FILE
     _check_there(path)
@@ -159,7 +164,8 @@ def _misfit(path, reason):
 def save(model, folder, about=None, card=None):
     """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
 
-    `about` is more of `metadata.json`, `card` the text of a `README.md`.
+    `about` are more entries of `metadata.json`, `card` the text of a
+    `README.md`.
     """
     players = type(model.encoder), type(model.decoder)
     if players not in NETWORKS.values():

@@ -49,9 +49,10 @@ def download(uri, files):
 def upload_preset(uri, folder):
     """Uploads a preset folder to Hugging Face or Kaggle.
 
-    The folder is loaded first. The hub gets its three files and, if there is
-    one, `README.md`, the model card, as one new version. What the hub has of
-    other files stays in that on Hugging Face, and not on Kaggle.
+    The folder is loaded first. The hub gets `config.json`, `metadata.json`,
+    `model.weights.h5` and, if there is one, `README.md`, the model card, as one
+    new version. Earlier versions stay there. What the hub has of other files
+    stays in the new version on Hugging Face, and not on Kaggle.
 
     Logging in is up to the hub's library: `hf auth login` or `HF_TOKEN`,
     `kagglehub.login()` or `KAGGLE_API_TOKEN`. A model that is new is public on
