@@ -44,6 +44,8 @@ def of_explorer(tab):
         tab.get_by_role("tab", name=name).click()
         if name == "Change":
             tab.locator("#kx-toggles [data-key]").first.click()
+        if name == "Look":
+            tab.locator(".kx-press img").click(position={"x": 120, "y": 60})
         tab.wait_for_timeout(SETTLED)
         yield picture
         blocks.close()
