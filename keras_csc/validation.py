@@ -146,3 +146,12 @@ def check_float32(dtype):
             "A model for other runtimes must compute in float32. Received: "
             f"{dtype}. Load it with `dtype='float32'`."
         )
+
+
+def not_quantized(model, mode=None, config=None, **kwargs):
+    """Is refused: Keras has no quantized form of the layers."""
+    raise NotImplementedError(
+        "Keras has no quantized form of these layers. A ClosedLoopAutoencoder "
+        "has `model.export('model.tflite', 'litert', optimizations="
+        "[tf.lite.Optimize.DEFAULT])`, which writes weights of 8 bits."
+    )

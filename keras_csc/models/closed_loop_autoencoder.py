@@ -11,6 +11,7 @@ from keras_csc.models import presets
 from keras_csc.models import tiles
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
 from keras_csc.validation import check_float32
+from keras_csc.validation import not_quantized
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -223,13 +224,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self(keras.Input(self.encoder.accepted_shape))
         return super().export(str(filepath), format, **kwargs)
 
-    def quantize(self, mode=None, config=None, **kwargs):
-        """Is refused: Keras has no quantized form of the layers."""
-        raise NotImplementedError(
-            "Keras has no quantized form of this model's layers. Instead "
-            "`model.export('model.tflite', 'litert', optimizations="
-            "[tf.lite.Optimize.DEFAULT])` writes weights of 8 bits."
-        )
+    quantize = not_quantized
 
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.

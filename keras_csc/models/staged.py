@@ -17,6 +17,7 @@ from keras_csc.ops import prefilter
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.ops.tensors import to_sphere
+from keras_csc.validation import not_quantized
 from keras_csc.validation import shown
 
 EncoderOutput = collections.namedtuple(
@@ -44,6 +45,8 @@ class Player(keras.Model):
     loaded would train them again, and Keras leave out the state of its
     optimizers, which have other variables.
     """
+
+    quantize = not_quantized
 
     def get_config(self):
         frozen = [layer.name for layer in self.layers if not layer.trainable]

@@ -17,6 +17,7 @@ from keras_csc.restoration.geometry import to_blocks
 from keras_csc.restoration.geometry import turned
 from keras_csc.restoration.geometry import turned_back
 from keras_csc.validation import check_integer
+from keras_csc.validation import not_quantized
 
 SHIPPED = pathlib.Path(__file__).with_name("denoiser.keras")
 # The mean of red, green and blue, and how these differ.
@@ -72,6 +73,8 @@ class SparseDenoiser(keras.Model):
     >>> denoiser((images, np.array([25 / 255]))).shape
     TensorShape([1, 40, 50, 1])
     """
+
+    quantize = not_quantized
 
     def __init__(self, filters=64, kernel_size=8, iterations=8, **kwargs):
         super().__init__(autocast=False, **kwargs)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.restoration import SparseDenoiser
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -65,8 +66,9 @@ def test_keras_exports_a_model(tmp_path):
 def test_what_keras_would_leave_as_it_is_is_refused(mode):
     model = small_autoencoder()
     model.make_weights()
-    with pytest.raises(NotImplementedError, match="optimizations="):
-        model.quantize(mode)
+    for each in (model, model.encoder, model.decoder, SparseDenoiser()):
+        with pytest.raises(NotImplementedError, match="optimizations="):
+            each.quantize(mode)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
