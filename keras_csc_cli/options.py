@@ -78,7 +78,7 @@ def _check_model(options):
 def _check_report(options):
     _check_model(options)
     if options.beside is not None and not is_run(options.beside):
-        check_preset(options.beside)
+        check_preset(options.beside, "beside")
     check_images(options.dataset, options.data_dir)
 
 

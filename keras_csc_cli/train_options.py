@@ -115,18 +115,18 @@ def check_run(workdir):
         )
 
 
-def check_preset(preset):
+def check_preset(preset, flag="preset"):
     """Raises a `UsageError` for a name, folder or URI of no preset."""
     scheme, separator, _ = preset.partition("://")
     if separator:
-        check_extra(scheme, f"--preset={preset}")
+        check_extra(scheme, f"--{flag}={preset}")
         return
     if not os.path.isdir(preset):
         try:
             kinds.known(preset, sorted([*ARCHITECTURES, *TRAINED]))
         except ValueError as error:
             raise UsageError(
-                f"--preset={preset} is no folder, and no URI such as "
+                f"--{flag}={preset} is no folder, and no URI such as "
                 f"hf://OWNER/NAME: {error}"
             ) from error
 

@@ -119,6 +119,7 @@ MISSING = {
     "report": "--workdir is missing",
     "report --preset=hf://a/b": "pip install '.[hub]'",
     "report --workdir=nope": "--workdir=nope is not there",
+    "report --preset=digits --beside=nope": "--beside=nope is no folder",
     "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
     "needs the package tf2onnx: pip install '.[runtimes]'",
     "report --preset=a --workdir=b": "there are two models",
