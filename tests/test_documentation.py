@@ -48,7 +48,10 @@ SMALLER = {
     ),
 }
 # What needs an extra.
-EXTRA = {"keras_csc.explorer.page", "keras_csc.explorer.restore_tab"}
+EXTRA = {
+    f"keras_csc.explorer.{name}"
+    for name in ("page", "own_pages", "restore_tab")
+}
 OPTIONS = other_options.COMMANDS
 
 

@@ -14,14 +14,16 @@ from keras_csc.data.sources import examples
 class CropSource(Source):
     """Crops of one size of photographs of many, pixel by pixel.
 
-    As many crops of a photograph are in an epoch as fit beside each other: they
-    are that grid, in the middle of the photograph, or, at random, as many from
-    anywhere. A photograph that is smaller than a crop is brought to its size as
-    `images.fit` does.
+    As many crops of a photograph are in an epoch as fit beside each other: an
+    epoch has about the pixels of the photographs. They are that grid, in the
+    middle of the photograph, or, at random, as many from anywhere. A
+    photograph that is smaller than a crop is enlarged, or padded with black if
+    both sides lack at most four pixels, as `images.fit` does.
 
     Args:
         photographs: source of images that keep their size.
         sizes: list of `(height, width)`, of every photograph.
+        image_shape, random_crop: of the crops, as of `Source`.
     """
 
     held = None  # pixels, starts, sizes and labels of photographs in memory

@@ -61,12 +61,16 @@ def printable(path):
 
 
 def find_images(root, left_out, seen=None):
-    """Paths of a folder's image files, relative to it, sorted in every folder.
+    """Paths of a folder's image files, relative to it.
 
-    Regular files count, each once, but for names that begin with a dot. No
+    Only regular files count, each once, and folders that can be listed. No
     link is followed: what it leads to is in the folder anyway, or not part of
-    it. `left_out` is told what else there is. The identities of files with
-    several names are added to the set `seen`.
+    it. What begins with a dot is not looked at. `left_out` is told what else
+    there is. Files whose identities are in the set `seen` do not count; those
+    that are found are added to it.
+
+    Returns:
+        List of paths, sorted within every folder.
     """
     seen = set() if seen is None else seen
     found = []
@@ -92,7 +96,11 @@ def find_images(root, left_out, seen=None):
 
 
 def _reason(path, name, seen):
-    """`"folder"`, `"image"`, why an entry is left out, or `None`."""
+    """What an entry is: `"folder"`, `"image"`, or why it is left out.
+
+    `None` if it looks like no image. An image with several names is told by
+    `seen`.
+    """
     status = os.lstat(path)
     mode = status.st_mode
     named = name.lower().endswith(EXTENSIONS)
@@ -137,9 +145,10 @@ def check_files(paths, progress):
 
 
 def check_file(path):
-    """Looks at a regular file, which Pillow reads now if it is to do so later.
+    """Looks at a regular file.
 
-    TensorFlow is to read JPEG and PNG files that look whole.
+    TensorFlow is to read JPEG and PNG files that look whole by their first
+    and last bytes. Pillow is to read all others, and tries that now.
 
     Returns:
         Why it can't be read, or `""`; whether Pillow is to read it; and its
@@ -156,7 +165,10 @@ def check_file(path):
 
 
 def _looks_whole(image):
-    """Whether a Pillow image is of a JPEG or PNG file with its head and end."""
+    """Whether a Pillow image is of a JPEG or PNG file that has its end.
+
+    A PNG file must begin with its header, too: libpng passes over others.
+    """
     if image.format not in ("JPEG", "MPO", "PNG"):
         return False
     image.fp.seek(-8, os.SEEK_END)
@@ -186,7 +198,12 @@ def opened(path):
 
 
 def read_pixels(path):
-    """Reads a file with Pillow: uint8 (height, width, 3), or a `ValueError`."""
+    """Reads a file with Pillow: uint8 (height, width, 3).
+
+    Raises:
+        ValueError: for a file that Pillow can't read, or of other pixels than
+            8 or 16 bits.
+    """
     try:
         with opened(path) as image:
             if image.mode in ("I", "F"):

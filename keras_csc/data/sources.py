@@ -16,7 +16,10 @@ READ_ERRORS = (
 
 
 class DataError(ValueError):
-    """A mistake in a data set's name, folder, files or shape, in one line."""
+    """A mistake in a data set's name, folder, files or shape.
+
+    The message is one line: what was wrong, what was expected, what to do.
+    """
 
 
 class AdvisedDataError(AdvisedError, DataError):
@@ -39,7 +42,11 @@ def mapped(dataset, function):
 
 
 def stateless_seed(seed, purpose, number):
-    """A seed, int64 tensor (2,), of an independent stream for every purpose."""
+    """A seed for TensorFlow's stateless operations, an int64 tensor (2,).
+
+    A user's seed has an independent stream for every purpose: `ORDER`, `CROP`,
+    `FLIP` and `SHIFT`.
+    """
     key = tf.stack([tf.cast(seed, tf.int64), purpose])
     return tf.random.experimental.stateless_fold_in(
         key, tf.cast(number, tf.int64)
@@ -47,7 +54,11 @@ def stateless_seed(seed, purpose, number):
 
 
 def split_examples(name, split, size, validation_fraction):
-    """Slice of the training examples, of which the last are for validation."""
+    """Slice of the training examples; the last fraction is for validation.
+
+    Raises:
+        DataError: if no example is left for `split`.
+    """
     boundary = size - round(size * validation_fraction)
     part = slice(0, boundary) if split == "train" else slice(boundary, size)
     if part.start == part.stop:
@@ -68,8 +79,13 @@ class Source:
     are if they are no indices. Keys are shuffled, skipped and divided over the
     replicas, and only those that are needed are read.
 
-    `split` is "train", "validation" or "test", `class_names` a list or `None`;
-    with `random_crop` the crop of an image changes from epoch to epoch.
+    Args:
+        name: name of the data set.
+        split: "train", "validation" or "test".
+        size: number of examples.
+        image_shape: (height, width, channels) of the images.
+        class_names: list of the names of the classes, `None` if unlabelled.
+        random_crop: whether the crop of an image changes from epoch to epoch.
     """
 
     files = ()  # names of the examples' files, if they have any
@@ -89,8 +105,9 @@ class Source:
     def identity(self):
         """What tells the examples from others: a dict for JSON.
 
-        The digest is of the names of classes and of an image folder's files,
-        `bytes` the size of these files.
+        The digest is of the names of the classes and, of image folders, of the
+        files' names below the folder, in natural order. `bytes`, of image
+        folders alone, is the size of all files.
         """
         names = "\0".join([*(self.class_names or ()), "", *self.files])
         identity = {
@@ -137,10 +154,15 @@ class Source:
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def epoch(self, seed, epoch=0, skip=0):
-        """Dataset of (uint8 image, int32 label or -1) of one epoch.
+        """Dataset of (uint8 image, int32 label) of one epoch.
 
-        `epoch`, and `skip`, a number of examples, may be int64 tensors; a seed
-        of `None` is for the natural order.
+        Args:
+            seed: integer or scalar tensor; `None` for the natural order.
+            epoch: integer or scalar int64 tensor.
+            skip: integer or scalar int64 tensor, number of examples to skip.
+
+        Returns:
+            Finite `tf.data.Dataset`; unlabelled examples have the label -1.
         """
         return mapped(self.keys(seed, epoch, skip), self.read)
 
@@ -152,7 +174,8 @@ class Source:
 def examples(source, batch_size, limit=None):
     """Yields batches of arrays, images and labels, in their natural order.
 
-    A `DataError` names the place of an example that can't be read.
+    Shows a line of progress. A `DataError` names the place of an example that
+    can't be read.
     """
     size = source.size if limit is None else min(limit, source.size)
     progress, done = Progress(f"{source.name} {source.split}", size), 0
@@ -185,8 +208,10 @@ def _damage(source, done, error):
 class ArraySource(Source):
     """Examples in memory, gathered a batch at a time.
 
-    Images are uint8 (size, height, width, channels), labels int32, -1 for
-    unlabelled.
+    Args:
+        images: uint8 array (size, height, width, channels).
+        labels: int32 array (size,), -1 for unlabelled.
+        name, split, class_names: as of `Source`.
     """
 
     def __init__(self, name, split, images, labels, class_names):

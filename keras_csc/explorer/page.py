@@ -4,16 +4,15 @@ import functools
 
 import gradio as gr
 import numpy as np
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
 
 from keras_csc import html
 from keras_csc.explorer import panels
 from keras_csc.explorer.looking import change
 from keras_csc.explorer.looking import look
 from keras_csc.explorer.looking import read_upload
+from keras_csc.explorer.own_pages import OwnPages
 from keras_csc.explorer.panels import filled
 from keras_csc.explorer.restore_tab import restore_tab
 
@@ -81,22 +80,6 @@ def serve(blocks, port=None, browser=False):
         css=html.file("explorer.css"),
     )
     return url
-
-
-class OwnPages:
-    """An ASGI application that refuses what another page asks."""
-
-    def __init__(self, app):
-        self._app = app
-
-    async def __call__(self, scope, receive, send):
-        app = self._app
-        if scope["type"] != "lifespan":
-            headers = Headers(scope=scope)
-            own = f"http://{headers.get('host')}"
-            if headers.get("origin", own) != own:
-                app = PlainTextResponse("Only its own page may ask.\n", 403)
-        await app(scope, receive, send)
 
 
 def _listen(trigger, function, inputs, outputs, **how):

@@ -96,7 +96,7 @@ def place_panel(seen, row, column):
         tiles = _small(looks(stage, chosen)) if len(chosen) else []
         atoms = zip(chosen, shares[chosen], stage.codes[place][chosen], tiles)
         stages.append((place, np.count_nonzero(shares), list(atoms)))
-    return filled("place", row, column, stages)
+    return filled("place", stages)
 
 
 def change_panel(seen, changed):

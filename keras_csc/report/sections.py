@@ -221,7 +221,7 @@ def atlas(model, found):
         names, counts = np.unique(labels[labels >= 0], return_counts=True)
         text = html.count(len(labels), "image")
         if len(names):
-            text += f", most of class {found.name(names[np.argmax(counts)])}"
+            text += f", most often {found.name(names[np.argmax(counts)])}"
         cells[cell] = image, text
     return side, cells
 
