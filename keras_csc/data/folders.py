@@ -211,7 +211,7 @@ def _parts(root):
 def _list_part(root, parts, split, left_out):
     """Lists the images of one part of a divided set.
 
-    No image of one part is among those of another.
+    No image is in two parts.
     """
     real = [os.path.join(os.path.realpath(f), "") for f in parts.values()]
     for one, other in itertools.permutations(real, 2):
@@ -245,7 +245,7 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    `names` are by default those of the folders, `[]` for unlabelled images.
+    `names` are by default names of folders, `[]` for unlabelled images.
     """
     if not paths:
         raise DataError(

@@ -81,7 +81,7 @@ def stage_panel(seen, number):
 
 
 def press_panel(seen):
-    """An image, of which a place can be pressed."""
+    """An image whose places can be pressed."""
     step = seen.explanation.stages[0].strides
     return filled("press", seen.image, step)
 

@@ -40,7 +40,7 @@ def _pass(model, images):
 
 
 def matched_atoms(encoder, other):
-    """Every stage's atoms in pixels, those of one matched with the other's.
+    """Every stage's atoms in pixels, matched with the atoms of another encoder.
 
     Returns:
         List by stage, `None` where dictionaries have not the same shape: dict
