@@ -44,13 +44,6 @@ OF_STUDY = {
         "zeros",
         "seconds",
     ],
-    "rates": [
-        "PSNR, dB",
-        "same class",
-        "nearest subspace",
-        "weights",
-        "seconds",
-    ],
     "quality": list(FIGURES)[:-2],
     "ablation": [
         "PSNR, dB",
@@ -121,17 +114,44 @@ def table_of(title, columns, names, table, data):
     return markdown([title, *columns], body) if body else ""
 
 
+def rates_of(table):
+    """The study of rates: a row for every rate of the encoder."""
+    try:
+        grids = [verdicts.rates_grid(table, p) for p in plan.PLAYERS]
+    except KeyError:
+        return ""
+    body = [
+        [f"{rate:g}", *(", ".join(f"{x:.3f}" for x in pair) for pair in pairs)]
+        for rate, pairs in zip(plan.ENCODER_RATES, np.stack(grids, -1))
+    ]
+    ratios = [f"decoder {ratio} times" for ratio in plan.DECODER_RATIOS]
+    pair = plan.ENCODER_RATES[0], plan.DECODER_RATIOS[0]
+    ours, conv = (
+        table.first("digits", plan.at_rates(player, *pair), "weights")
+        for player in plan.PLAYERS
+    )
+    return (
+        f"*Same class* of sparse coding ({ours:,} weights) and, after the "
+        f"comma, of convolutions ({conv:,} weights), by the rate of the "
+        "encoder and how many times as high the decoder's rate is. One "
+        "seed.\n\n" + markdown(["rate of the encoder", *ratios], body)
+    )
+
+
 def study_of(name, table):
     """The part of the page about a study."""
     study = plan.study(name)
-    columns = OF_STUDY[name]
     by_data = {}
     for run in study.runs:
         by_data.setdefault(run.data, {})[run.name] = None
-    tables = [
-        table_of(verdicts.TITLES[data], columns, names, table, data)
-        for data, names in by_data.items()
-    ]
+    tables = (
+        [rates_of(table)]
+        if name == "rates"
+        else [
+            table_of(verdicts.TITLES[data], OF_STUDY[name], names, table, data)
+            for data, names in by_data.items()
+        ]
+    )
     keys = {row["key"] for row in table.rows}
     missing = sum(run.key not in keys for run in study.runs)
     parts = [
